@@ -1,0 +1,36 @@
+from .charts import (
+    plot_completion_times as plot_completion_times,
+    plot_duration_histogram as plot_duration_histogram,
+    plot_duration_summary as plot_duration_summary,
+    plot_duration_trend as plot_duration_trend,
+    plot_failure_reasons as plot_failure_reasons,
+    plot_status_breakdown as plot_status_breakdown,
+    plot_task_durations as plot_task_durations,
+)
+from .errors import (
+    AccountUnknownWarning as AccountUnknownWarning,
+    ArgumentError as ArgumentError,
+    BadRowsError as BadRowsError,
+    BadRowsWarning as BadRowsWarning,
+    ExportStatsError as ExportStatsError,
+    FileFormatError as FileFormatError,
+    LoadError as LoadError,
+    LoadInterrupted as LoadInterrupted,
+    MissingPartError as MissingPartError,
+    SchemaError as SchemaError,
+)
+from .loaders.aws import fetch_tasks as fetch_tasks
+from .loaders.files import read_tasks as read_tasks, write_tasks as write_tasks
+from .loaders.sample import sample_tasks as sample_tasks
+from .schema import conform as conform
+from .stats.anomalies import find_anomalies as find_anomalies
+from .stats.completion_times import completion_times as completion_times
+from .stats.durations import (
+    duration_summary as duration_summary,
+    duration_trend as duration_trend,
+)
+from .stats.failures import failure_reasons as failure_reasons
+from .stats.histogram import duration_histogram as duration_histogram
+from .stats.status import status_breakdown as status_breakdown
+
+__version__: str

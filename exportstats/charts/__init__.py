@@ -1,0 +1,19 @@
+"""Pictures: each draws one table, computes nothing, and returns what it drew on."""
+
+from exportstats.charts.completion_times import plot_completion_times
+from exportstats.charts.durations import plot_duration_summary
+from exportstats.charts.failures import plot_failure_reasons
+from exportstats.charts.histogram import plot_duration_histogram
+from exportstats.charts.status import plot_status_breakdown
+from exportstats.charts.task_durations import plot_task_durations
+from exportstats.charts.trend import plot_duration_trend
+
+__all__ = [
+    "plot_completion_times",
+    "plot_duration_histogram",
+    "plot_duration_summary",
+    "plot_duration_trend",
+    "plot_failure_reasons",
+    "plot_status_breakdown",
+    "plot_task_durations",
+]

@@ -1,0 +1,139 @@
+"""Axes for times and for durations, with ticks that a person would choose."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+from matplotlib import dates, ticker
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Years that are drawn. The service began in 2014 and counts from 1970; a time of the year 9000
+# is an error that would leave one pixel for all other tasks, and matplotlib ends there as well.
+_FIRST = np.datetime64("1970-01-01", "ms")
+_END = np.datetime64("2200-01-01", "ms")
+LONGEST = float((_END - _FIRST) / np.timedelta64(1, "s"))
+OUTSIDE = "outside the years 1970 to 2199"
+
+_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+LEAST = 0.001  # seconds; the clock's resolution, and what a log axis shows for 0
+_SECONDS = (1, 2, 5, 10, 20, 30)
+_DAYS = [days * 10.0**power for power in range(12) for days in (1, 2, 5)]
+_FINE = np.array(
+    [step * 10.0**power for power in (-3, -2, -1) for step in (1, 2, 5)]
+    + [step * unit for unit in (1, 60) for step in _SECONDS]
+    + [hours * 3_600 for hours in (1, 2, 3, 6, 12)]
+    + [days * 86_400 for days in _DAYS]
+)
+_COARSE = np.array(
+    [0.001, 0.01, 0.1, 1, 10, 60, 600, 3_600] + [86_400 * 10.0**power for power in range(12)]
+)
+_ENOUGH, _MANY = 3, 7  # ticks
+
+
+def write_duration(seconds: float) -> str:
+    """Write a duration in at most two units.
+
+    Examples
+    --------
+    >>> [write_duration(seconds) for seconds in (0.25, 1, 90, 3600, 5400, 864000)]
+    ['250 ms', '1 s', '1 min 30 s', '1 h', '1 h 30 min', '10 d']
+    """
+    for (unit, size), (part, small) in pairwise(_UNITS):
+        if seconds >= size:
+            whole, rest = divmod(round(seconds / small), size // small)
+            return f"{whole:,} {unit} {rest} {part}" if rest else f"{whole:,} {unit}"
+    return f"{seconds * 1000:.3g} ms" if 0 < seconds < 1 else f"{seconds:.3g} s"
+
+
+class DurationLocator(ticker.Locator):
+    """Ticks at whole seconds, minutes, hours and days."""
+
+    def __init__(self, *, log: bool) -> None:
+        self.log = log
+
+    def __call__(self) -> Any:  # noqa: ANN401 - as matplotlib has it
+        """Give the ticks inside the axis's view."""
+        low, high = sorted(self.axis.get_view_interval())  # type: ignore[union-attr]
+        return self.tick_values(low, high)
+
+    def tick_values(self, vmin: float, vmax: float) -> Any:  # noqa: ANN401 - as matplotlib has it
+        """Give the ticks between two durations, in seconds."""
+        if self.log:
+            for ticks in (_COARSE, _FINE):
+                inside = ticks[(ticks >= vmin) & (ticks <= vmax)]
+                if len(inside) >= _ENOUGH:
+                    return _thin(inside, (vmax / vmin) ** (1 / (2 * _MANY)))
+        steps = _FINE[vmax - vmin <= _FINE * _MANY]
+        step = steps[0] if len(steps) else _FINE[-1]
+        return np.arange(np.ceil(vmin / step), np.floor(vmax / step) + 1) * step
+
+
+def _thin(ticks: np.ndarray, factor: float) -> np.ndarray:
+    """Leave out ticks that are less than a factor above the one before."""
+    kept = [ticks[0]]
+    for tick in ticks[1:]:
+        if tick >= kept[-1] * factor:
+            kept.append(tick)
+    return np.array(kept)
+
+
+def duration_axis(
+    ax: Axes, which: Literal["x", "y"], seconds: np.ndarray, label: str, *, log: bool = True
+) -> None:
+    """Make an axis one of durations that shows all of `seconds`, a log one or one from zero."""
+    if log:
+        low, high = np.maximum([np.nanmin(seconds), np.nanmax(seconds)], LEAST)
+        # At least a decade: else nearly equal durations would look far apart.
+        widen = max(1.3, (10 * low / high) ** 0.5)
+        limits = (low / widen, high * widen)
+    else:
+        limits = (0, max(np.nanmax(seconds) * 1.08, LEAST))
+    ax.set(**{f"{which}scale": "log" if log else "linear", f"{which}lim": limits})
+    axis = ax.xaxis if which == "x" else ax.yaxis
+    axis.set_major_locator(DurationLocator(log=log))
+    axis.set_minor_locator(ticker.NullLocator())
+    axis.set_major_formatter(lambda value, _: write_duration(value))
+    axis.set_label_text(f"{label} (log scale)" if log else label)
+    axis.grid(visible=True, color="#DDDDDD", linewidth=0.6)
+    ax.set_axisbelow(True)
+
+
+def time_axis(
+    ax: Axes, days: np.ndarray, label: str = "creation time (UTC)", *, margin: float = 1 / 48
+) -> None:
+    """Make the x axis one of times, in UTC, with all of `days` and at least `margin` around."""
+    low, high = np.nanmin(days), np.nanmax(days)
+    margin = max(0.02 * (high - low), margin)
+    ax.set_xlim(low - margin, high + margin)
+    locator = dates.AutoDateLocator(tz=UTC, minticks=3, maxticks=9)  # type: ignore[no-untyped-call]
+    ax.xaxis.set_major_locator(locator)
+    ax.xaxis.set_major_formatter(
+        dates.ConciseDateFormatter(locator, tz=UTC)  # type: ignore[no-untyped-call]
+    )
+    ax.set_xlabel(label)
+
+
+def to_days(times: pd.Series | pd.Index) -> np.ndarray:
+    """Give times as matplotlib's days, NaN for those that are missing or cannot be drawn."""
+    instants = pd.DatetimeIndex(times).to_numpy(dtype="datetime64[ms]")
+    drawn = (instants >= _FIRST) & (instants < _END)
+    days = np.full(len(instants), np.nan)
+    days[drawn] = dates.date2num(instants[drawn])  # type: ignore[no-untyped-call]
+    return days
+
+
+def to_seconds(lengths: pd.Series | pd.Index) -> np.ndarray:
+    """Give durations as seconds, NaN for the missing; 0 becomes the clock's 1 ms."""
+    seconds = pd.TimedeltaIndex(lengths).to_numpy(dtype="timedelta64[ms]") / np.timedelta64(1, "s")
+    return np.maximum(seconds, LEAST)
+
+
+def period_step(starts: np.ndarray) -> float:
+    """Give the length of the shortest period, in days, from periods' starts in order."""
+    return float(np.diff(starts).min()) if len(starts) > 1 else 1.0

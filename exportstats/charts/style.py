@@ -1,0 +1,362 @@
+"""What the charts share: looks, text shown literally, headers, and the reading of tables."""
+
+from __future__ import annotations
+
+import textwrap
+import warnings
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib import font_manager, pyplot as plt, ticker
+from matplotlib.colors import LinearSegmentedColormap, LogNorm
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+
+from exportstats.errors import SchemaError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.figure import Figure
+
+SLIDE = (10.0, 5.625)  # inches, 16:9
+MAX_ROWS = 25
+MAX_GROUPS = 6
+GREY = "#666666"
+SMALL = 8.5  # points
+
+# For every text that comes from outside: a `$` or a `_` in it is no formula.
+LITERAL: dict[str, Any] = {"parse_math": False, "usetex": False}
+
+# How many: the darker the more, and the palest is not to be taken for the white of none.
+COUNT_COLOURS = LinearSegmentedColormap.from_list(
+    "counts", mpl.colormaps["Blues"](np.linspace(0.25, 1, 256))
+)
+
+
+class StateLook(NamedTuple):
+    """How a state is told apart: by a colour, and by a hatch (bars) or a marker (points)."""
+
+    colour: str
+    hatch: str
+    marker: Any
+
+
+class GroupLook(NamedTuple):
+    """How a group is told apart: by a colour, and by a dash (outlines) or a marker (lines)."""
+
+    colour: str
+    dash: Any
+    marker: str
+
+
+# Okabe and Ito's colours, which the colour-blind can tell apart. The markers of the active states
+# all point upwards: they stand at the least that a duration can be.
+STATE_LOOKS = {
+    "PENDING": StateLook("#56B4E9", "--", "2"),
+    "RUNNING": StateLook("#0072B2", "..", "^"),
+    "PENDING_CANCEL": StateLook("#CC79A7", "\\\\", "p"),
+    "COMPLETED": StateLook("#009E73", "", "o"),
+    "FAILED": StateLook("#D55E00", "xx", "X"),
+    "CANCELLED": StateLook("#999999", "//", "s"),
+}
+UNKNOWN_LOOK = StateLook("#333333", "++", "*")
+
+GROUP_LOOKS = (
+    GroupLook("#0072B2", "-", "o"),
+    GroupLook("#E69F00", "--", "s"),
+    GroupLook("#009E73", "-.", "^"),
+    GroupLook("#CC79A7", ":", "D"),
+    GroupLook("#56B4E9", (0, (5, 1, 1, 1, 1, 1)), "v"),
+    GroupLook("#D55E00", (0, (8, 2)), "P"),
+)
+
+
+def look_of(state: object) -> StateLook:
+    """Give the look of a state, of one that nobody knows yet too."""
+    return STATE_LOOKS.get(str(state), UNKNOWN_LOOK)
+
+
+def get_axes(ax: Axes | None) -> Axes:
+    """Give the caller's axes, or those of a new figure of a slide's size."""
+    if ax is None:
+        layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
+        ax = plt.subplots(figsize=SLIDE, layout=layout)[1]
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax
+
+
+def shorten(value: object, width: int = 40, head: float = 0.5) -> str:
+    r"""Show any text literally on one line; what is too long loses its middle.
+
+    What cannot be seen (control characters, marks of direction) and what the font does not have is
+    written as an escape.
+
+    Parameters
+    ----------
+    value
+        The text; "unknown" stands for a missing one.
+    width
+        Characters, at most.
+    head
+        The part of them that comes before the gap.
+
+    Examples
+    --------
+    >>> shorten("/aws/lambda/a-function-with-a-long-name", 16)
+    '/aws/la…ong-name'
+    >>> shorten("two\nlines")
+    'two\\nlines'
+    """
+    if pd.isna(value):  # type: ignore[call-overload]
+        return "unknown"
+    glyphs = _glyphs(
+        tuple(
+            font_manager.findfont(font_manager.FontProperties(family=[family]))
+            for family in mpl.rcParams["font.family"]
+        )
+    )
+    text = "".join(
+        mark
+        if mark.isprintable() and ord(mark) in glyphs
+        else mark.encode("unicode_escape").decode()
+        for mark in str(value)
+    )
+    if len(text) > width:
+        before = int((width - 1) * head)
+        text = f"{text[:before]}…{text[len(text) - width + 1 + before :]}"
+    return text or "(empty)"
+
+
+def shorten_apart(values: Sequence[object], width: int = 40) -> list[str]:
+    """Shorten several texts, with the gap where it leaves most of them different."""
+    tries = [[shorten(value, width, head) for value in values] for head in (0.5, 0.25, 0, 0.75, 1)]
+    return max(tries, key=lambda names: len(set(names)))
+
+
+@lru_cache(maxsize=8)
+def _glyphs(fonts: tuple[Any, ...]) -> frozenset[int]:
+    """Tell which characters the fonts in use can draw: a missing one is a warning and a box."""
+    return frozenset().union(*(font_manager.get_font(font).get_charmap() for font in fonts))
+
+
+def counted(number: float, noun: str = "task") -> str:
+    """Count things in words, as in `1,234 tasks`."""
+    return f"{number:,.0f} {noun}{'' if number == 1 else 's'}"
+
+
+def percent(share: float) -> str:
+    """Write a share as a percentage; neither a few nor nearly all become none or all.
+
+    Examples
+    --------
+    >>> [percent(share) for share in (0, 0.0001, 0.125, 0.9999, 1)]
+    ['0 %', '<0.1 %', '12.5 %', '>99.9 %', '100 %']
+    """
+    if 0 < share < 0.001:  # noqa: PLR2004 - what would be written as 0
+        return "<0.1 %"
+    if 0.999 < share < 1:  # noqa: PLR2004 - what would be written as 100
+        return ">99.9 %"
+    return f"{share * 100:.1f}".removesuffix(".0") + " %"
+
+
+def _whole_numbers() -> ticker.Locator:
+    return ticker.MaxNLocator(6, integer=True, steps=[1, 2, 5, 10])
+
+
+def key(label: str, **style: Any) -> tuple[Artist, str]:  # noqa: ANN401 - matplotlib's
+    """Make a legend's entry of a line's or a marker's style."""
+    return Line2D([], [], **style), label
+
+
+def colour_bar(ax: Axes, colours: ScalarMappable, label: str) -> None:
+    """Put a bar at the right that tells which colour is how many."""
+    ticks = None if isinstance(colours.norm, LogNorm) else _whole_numbers()
+    _figure(ax).colorbar(
+        colours, ax=ax, label=label, ticks=ticks, format=ticker.StrMethodFormatter("{x:,.0f}")
+    )
+
+
+def _figure(ax: Axes) -> Figure:
+    figure = ax.get_figure(root=True)
+    assert figure is not None  # noqa: S101 - axes that can be drawn on have one
+    return figure
+
+
+def _width(ax: Axes) -> float:
+    """Measure the axes' width in em of small text."""
+    return ax.get_window_extent().width * 72 / _figure(ax).dpi / SMALL
+
+
+def name_room(ax: Axes) -> int:
+    """Tell how many characters a row's name can have: 44 on a slide, fewer on a small panel."""
+    return max(int(0.67 * _width(ax)), 16)
+
+
+def header(
+    ax: Axes,
+    title: str,
+    notes: Sequence[str] = (),
+    legend: Sequence[tuple[Artist, str]] = (),
+) -> None:
+    """Write the title, the notes below it, and below these the legend, all above the plot.
+
+    There the legend covers no data and the plot keeps its width.
+    """
+    figure = _figure(ax)
+    if (layout := figure.get_layout_engine()) is not None:
+        with warnings.catch_warnings(action="ignore"):  # drawing gives them again
+            layout.execute(figure)  # names of rows take width; only now it is known
+    width = _width(ax)
+    above = 5.0  # points above the plot
+    if legend:
+        # In em, the handle's 4 included; capitals are wider.
+        widths = [
+            4 + 0.58 * len(label) + 0.12 * sum(map(str.isupper, label)) for _, label in legend
+        ]
+        per_row = len(widths)
+        while per_row > 1 and sum(map(max, np.array_split(widths, per_row))) > width:
+            per_row -= 1
+        box = ax.legend(
+            [handle for handle, _ in legend],
+            ["-"] * len(legend),
+            loc="lower left",
+            bbox_to_anchor=(0, 1),
+            borderaxespad=0.2,
+            borderpad=0.2,
+            columnspacing=1.5,
+            handlelength=1.7,
+            frameon=False,
+            fontsize=SMALL,
+            ncols=per_row,
+        )
+        for text, (_, label) in zip(box.get_texts(), legend, strict=True):
+            text.set(text=label, **LITERAL)
+        above += 1.7 * SMALL * -(-len(legend) // per_row)
+    lines = textwrap.wrap("\u00a0· ".join(notes), max(int(width / 0.55), 20))
+    ax.annotate(
+        "\n".join(lines).replace("\u00a0", " "),  # it kept the dot at the end of a line
+        (0, 1),
+        (0, above),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        va="bottom",
+        color=GREY,
+        fontsize=SMALL,
+        **LITERAL,
+    )
+    above += 1.3 * SMALL * len(lines) + 3
+    ax.set_title(title, loc="left", pad=above, fontsize=13, fontweight="bold")
+
+
+def draw_nothing(ax: Axes, title: str, words: str = "no tasks") -> Axes:
+    """Draw an absence as an absence: a title, an empty frame and the words for it."""
+    header(ax, title)
+    ax.set(xticks=[], yticks=[], xlim=(0, 1), ylim=(0, 1))
+    ax.text(0.5, 0.5, words, ha="center", va="center", color=GREY, fontsize=13)
+    return ax
+
+
+def name_rows(ax: Axes, labels: Sequence[str], more: int = 0) -> None:
+    """Name the rows at 0, 1, … from the top down; a last one says how many are not shown."""
+    names = [*labels, *([f"… and {more:,} more"] if more else [])]
+    size = 10 if len(names) <= 12 else SMALL  # noqa: PLR2004 - what fits into a slide's height
+    ax.set_yticks(range(len(names)), names, fontsize=size, **LITERAL)
+    ax.tick_params(axis="y", length=0)
+    room = max(4 - len(names), 0) / 2  # one bar shall not fill the slide
+    ax.set_ylim(len(names) - 0.4 + room, -0.6 - room)
+
+
+def note_rows(ax: Axes, notes: Sequence[str]) -> None:
+    """Write a small note at the right of each row."""
+    for row, note in enumerate(notes):
+        ax.annotate(
+            note,
+            (1, row),
+            (6, 0),
+            xycoords=ax.get_yaxis_transform(),
+            textcoords="offset points",
+            va="center",
+            color=GREY,
+            fontsize=SMALL,
+        )
+
+
+def count_axis(ax: Axes, which: str, label: str = "tasks") -> None:
+    """Make an axis one of whole numbers."""
+    axis = ax.xaxis if which == "x" else ax.yaxis
+    axis.set_major_locator(_whole_numbers())
+    axis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))
+    axis.set_label_text(label)
+
+
+def require(
+    table: object,
+    *,
+    maker: str,
+    columns: Sequence[str] = (),
+    levels: Sequence[str] = (),
+) -> None:
+    """Refuse what is not the table that `maker` gives.
+
+    Raises
+    ------
+    SchemaError
+        It names what is missing and the function that makes the table.
+    """
+    remedy = f"this chart draws what {maker} gives"
+    if not isinstance(table, pd.DataFrame):
+        raise SchemaError(f"a {type(table).__name__} is no DataFrame; {remedy}")
+    for name in columns:
+        if name not in table.columns:
+            raise SchemaError(f"the column {name} is missing; {remedy}")
+    for name in levels:
+        if name not in table.index.names:
+            raise SchemaError(f"the index has no level {name}; {remedy}")
+
+
+def group_rows(table: pd.DataFrame, inner: Sequence[str] = ()) -> tuple[np.ndarray, pd.DataFrame]:
+    """Give each row the number of its group, by order of appearance, and the groups.
+
+    Parameters
+    ----------
+    table
+        A table whose index has the groups' levels, any number of them.
+    inner
+        The levels that are not the groups'.
+
+    Returns
+    -------
+    numbers, groups
+        One number a row; and a frame with one row a group and one column a level.
+    """
+    outer = [place for place, name in enumerate(table.index.names) if name not in inner]
+    if not outer:
+        return np.zeros(len(table), dtype="int64"), pd.DataFrame({"all": ["all"]})
+    levels = pd.DataFrame({place: table.index.get_level_values(place) for place in outer})
+    numbers = levels.groupby(outer, dropna=False, sort=False, observed=True).ngroup()
+    return numbers.to_numpy(), levels.drop_duplicates()
+
+
+def name_groups(groups: pd.DataFrame, room: int) -> list[str]:
+    """Name groups by the values of their levels, in about `room` characters."""
+    levels = [values.tolist() for _, values in groups.items()]
+    longest = np.array([max(len(str(value)) for value in values) for values in levels])
+    fits = longest <= room / len(levels)
+    # What short levels, as a region, do not need goes to the long ones.
+    width = max(int((room - longest[fits].sum()) / max((~fits).sum(), 1)), 12)
+    columns = [shorten_apart(values, width) for values in levels]
+    return [" · ".join(names) for names in zip(*columns, strict=True)]
+
+
+def largest_groups(numbers: np.ndarray, weights: np.ndarray) -> tuple[list[int], int]:
+    """Choose the groups with the largest sums, at most six, and tell how many are left out."""
+    sums = np.bincount(numbers, weights=weights)
+    order = np.argsort(-sums, kind="stable")
+    return order[:MAX_GROUPS].tolist(), max(len(order) - MAX_GROUPS, 0)

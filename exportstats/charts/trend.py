@@ -1,0 +1,154 @@
+"""The picture of how durations change from period to period."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from exportstats.charts.scales import (
+    OUTSIDE,
+    duration_axis,
+    period_step,
+    time_axis,
+    to_days,
+    to_seconds,
+)
+from exportstats.charts.style import (
+    GREY,
+    GROUP_LOOKS,
+    counted,
+    draw_nothing,
+    get_axes,
+    group_rows,
+    header,
+    key,
+    largest_groups,
+    name_groups,
+    name_room,
+    require,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from exportstats.charts.style import GroupLook
+
+_TITLE = "Are export tasks getting slower?"
+_FEW = 10  # tasks in a period
+_DASHES = {"p50": "-", "p90": "--"}
+_HOLLOW: dict[str, Any] = {"markersize": 3.5, "markerfacecolor": "white"}
+_MANY = 60  # periods, from which markers of full size hide the line
+_SPREAD = 20  # the largest duration over the smallest, from which a log axis shows more
+
+
+def plot_duration_trend(
+    table: pd.DataFrame,
+    *,
+    ax: Axes | None = None,
+    **kwargs: Any,  # noqa: ANN401 - matplotlib's
+) -> Axes:
+    """Draw the median and the 90th percentile of the durations, period by period.
+
+    A period without a completed task breaks the lines; one with fewer than 10 has small hollow
+    markers. Of more than six groups, the six with most completed tasks are drawn. The axis is a
+    log one when the largest duration is more than 20 times the smallest.
+
+    Parameters
+    ----------
+    table
+        What `duration_trend` gives: the index has the groups' levels, if any, and `period`
+        (starts of periods, UTC); the columns are `completed` and `censored` (counts), `p50` and
+        `p90` (durations).
+    ax
+        Where to draw; a new figure if None.
+    **kwargs
+        For the lines, of `Axes.plot`.
+
+    Returns
+    -------
+    Axes
+        What it drew on.
+
+    Raises
+    ------
+    SchemaError
+        The frame has another shape.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> weeks = pd.date_range("2026-01-05", periods=2, freq="7D", tz="UTC", name="period")
+    >>> table = pd.DataFrame({"completed": [40, 50], "censored": 0,
+    ...                       "p50": pd.to_timedelta(["5min", "6min"]),
+    ...                       "p90": pd.to_timedelta(["20min", "50min"])}, index=weeks)
+    >>> plot_duration_trend(table).get_xlabel()
+    'creation time (UTC), start of the period'
+    """
+    columns = ("completed", "censored", "p50", "p90")
+    require(table, maker="duration_trend", columns=columns, levels=("period",))
+    ax = get_axes(ax)
+    days = to_days(table.index.get_level_values("period"))
+    completed = table["completed"].to_numpy()
+    drawn = ~np.isnan(days) & (completed > 0)
+    notes = [f"n = {counted(completed.sum(), 'completed task')}"]
+    if censored := table["censored"].sum():
+        notes.append(f"{counted(censored)} still active, not counted in")
+    if lost := completed[np.isnan(days)].sum():
+        notes.append(f"{counted(lost)} not drawn: no period, or {OUTSIDE}")
+    if not drawn.any():
+        return draw_nothing(ax, _TITLE, notes[-1] if lost else "no completed tasks")
+
+    numbers, groups = group_rows(table, ("period",))
+    shown, more = largest_groups(numbers, completed)
+    names = name_groups(groups.iloc[shown], name_room(ax))
+    if more:
+        notes.append(f"the {len(shown)} groups with most tasks, {more:,} more not shown")
+    colour = GREY
+    if len(names) == 1:
+        colour = GROUP_LOOKS[0].colour
+        notes += names[: table.index.nlevels - 1]
+    step = period_step(np.unique(days[~np.isnan(days)]))
+    legend = [key(name, color=colour, linestyle=dash) for name, dash in _DASHES.items()]
+    for group, name, look in zip(shown, names, GROUP_LOOKS, strict=False):
+        rows = drawn & (numbers == group)
+        _draw_group(ax, table[rows], days[rows], step, look, kwargs)
+        if len(names) > 1:
+            legend.append(key(name, color=look.colour, marker=look.marker))
+    if (completed[drawn] < _FEW).any():
+        label = f"hollow: fewer than {_FEW} tasks"
+        legend.append(key(label, color=colour, marker="o", linestyle="none", **_HOLLOW))
+    seen = drawn & np.isin(numbers, shown)
+    seconds = np.concatenate([to_seconds(table[name][seen]) for name in _DASHES])
+    log = bool(np.nanmax(seconds) > _SPREAD * np.nanmin(seconds))
+    duration_axis(ax, "y", seconds, "duration, creation to completion", log=log)
+    time_axis(ax, days, "creation time (UTC), start of the period", margin=step / 2)
+    header(ax, _TITLE, notes, legend)
+    return ax
+
+
+def _draw_group(
+    ax: Axes,
+    rows: pd.DataFrame,
+    days: np.ndarray,
+    step: float,
+    look: GroupLook,
+    kwargs: dict[str, Any],
+) -> None:
+    order = np.argsort(days)
+    days = days[order]
+    few = rows["completed"].to_numpy()[order] < _FEW
+    breaks = np.flatnonzero(np.diff(days) > 1.5 * step) + 1  # months differ in length
+    point: dict[str, Any] = {
+        "color": look.colour,
+        "marker": look.marker,
+        "linestyle": "none",
+        "markersize": 5 if len(days) <= _MANY else 2.5,
+    }
+    for name, dash in _DASHES.items():
+        seconds = to_seconds(rows[name])[order]
+        line = {"color": look.colour, "linestyle": dash, **kwargs}
+        ax.plot(np.insert(days, breaks, np.nan), np.insert(seconds, breaks, np.nan), **line)
+        ax.plot(days[~few], seconds[~few], **point)
+        ax.plot(days[few], seconds[few], **{**point, **_HOLLOW})

@@ -1,0 +1,29 @@
+"""A look-alike of the CloudWatch Logs endpoint for export tasks, on loopback.
+
+Tests, benchmarks and the demonstration load from it with the real boto3, over HTTP. It answers
+`DescribeExportTasks` as the service does, and STS `GetCallerIdentity` at the same address, so that
+a loader learns its account there too. What can go wrong between here and AWS is a `Fault`.
+
+Examples
+--------
+>>> import boto3
+>>> from exportstats.emulator import Emulator
+>>> with Emulator([{"taskId": "t-1", "status": {"code": "RUNNING"}}]) as emulator:
+...     client = boto3.client(
+...         "logs",
+...         region_name="us-east-1",
+...         endpoint_url=emulator.url,
+...         aws_access_key_id="123456789012",
+...         aws_secret_access_key="anything",
+...     )
+...     client.describe_export_tasks()["exportTasks"]
+...     client.close()
+[{'taskId': 't-1', 'status': {'code': 'RUNNING'}}]
+"""
+
+from exportstats.emulator.faults import KINDS, Fault
+from exportstats.emulator.server import Emulator
+from exportstats.emulator.slot import DEFAULT_REGION
+from exportstats.emulator.wire import DEFAULT_ACCOUNT, Request
+
+__all__ = ["DEFAULT_ACCOUNT", "DEFAULT_REGION", "KINDS", "Emulator", "Fault", "Request"]

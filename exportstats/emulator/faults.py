@@ -1,0 +1,132 @@
+"""What can go wrong between a caller and the service, and when it does."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from exportstats.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from exportstats.emulator.wire import Request
+
+KINDS = {
+    "throttle": "ThrottlingException, as beyond the quota",
+    "unavailable": "ServiceUnavailableException, with status 500",
+    "cut": "the connection ends in the middle of the body that was announced",
+    "drop": "the connection ends before any answer",
+    "short": "half a body, its Content-Length that of the half",
+    "html": "a proxy's HTML page, with status 200",
+    "invalid_json": "a whole page that is not quite JSON",
+    "gzip": "the page gzip-encoded, and labelled so, though nobody asked",
+    "repeated_token": "the nextToken of the answer is the one that was sent",
+    "empty_page": "a page without tasks, whose nextToken goes on where this one stood",
+    "shift": "a task is created just before the answer, so the list moves by one",
+    "slow": "the answer comes `seconds` later",
+    "hang": "no answer until the emulator stops, or for ten minutes",
+    "deny": "AccessDeniedException",
+    "expired": "ExpiredTokenException: the credentials have expired",
+    "unrecognized": "UnrecognizedClientException: the credentials are nobody's",
+    "expired_token": "the nextToken that was sent is refused as expired",
+    "deny_identity": "AccessDenied for GetCallerIdentity; the only kind that touches it",
+}
+
+_NEEDS_TOKEN = {"repeated_token", "expired_token"}
+
+_TEXT = re.compile(
+    r"(?P<kind>\w+)(?::(?P<every>\d+))?(?:=(?P<seconds>\d+(?:\.\d+)?))?"
+    r"(?:@(?P<account>\d*)(?:/(?P<region>[\w-]+))?)?"
+)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that goes wrong, and for whom and when it does.
+
+    With neither `every` nor `at` it happens always. Requests are counted from 1, for each account
+    and region by themselves.
+
+    Parameters
+    ----------
+    kind
+        One of `KINDS`, which says what each does.
+    every
+        10 means each tenth request.
+    at
+        (3,) means the third request.
+    account, region, access_key
+        Whom it happens to; everybody, unless said. With `access_key`, credentials expire until
+        they are refreshed.
+    seconds
+        How much later a `slow` answer comes.
+
+    Raises
+    ------
+    ArgumentError
+        The kind is unknown, or `every` is less than 1.
+    """
+
+    kind: str
+    every: int | None = None
+    at: tuple[int, ...] = ()
+    account: str | None = None
+    region: str | None = None
+    access_key: str | None = None
+    seconds: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        if self.kind not in KINDS:
+            raise ArgumentError(f"unknown fault {self.kind!r}; it is one of {', '.join(KINDS)}")
+        if self.every is not None and self.every < 1:
+            raise ArgumentError(f"a fault every {self.every} requests; it is 1 or more")
+
+    @classmethod
+    def parse(cls, text: str) -> Fault:
+        """Read a fault as one types it: `kind[:every][=seconds][@account[/region]]`.
+
+        Raises
+        ------
+        ArgumentError
+            The text does not have that form, or names an unknown kind.
+
+        Examples
+        --------
+        >>> Fault.parse("slow:10=2.5@/eu-west-1")
+        Fault(kind='slow', every=10, at=(), account=None, region='eu-west-1',
+              access_key=None, seconds=2.5)
+        """
+        found = _TEXT.fullmatch(text)
+        if not found:
+            raise ArgumentError(
+                f"cannot read the fault {text!r}; write kind[:every][=seconds][@account[/region]], "
+                f"the kind being one of {', '.join(KINDS)}"
+            )
+        every, seconds = found["every"], found["seconds"]
+        return cls(
+            found["kind"],
+            every=int(every) if every else None,
+            account=found["account"] or None,
+            region=found["region"],
+            seconds=float(seconds) if seconds else 1.0,
+        )
+
+    @property
+    def wait_seconds(self) -> float:
+        """How much later than usual the answer comes."""
+        return {"slow": self.seconds, "hang": 600.0}.get(self.kind, 0.0)
+
+    def hits(self, request: Request, number: int) -> bool:
+        """Whether it happens to this request, the `number`-th of its account and region."""
+        if (self.kind == "deny_identity") != (request.operation == "GetCallerIdentity"):
+            return False
+        if self.kind in _NEEDS_TOKEN and "nextToken" not in request.params:
+            return False
+        wanted = (self.account, self.region, self.access_key)
+        actual = (request.account, request.region, request.access_key)
+        if any(want not in (None, have) for want, have in zip(wanted, actual, strict=True)):
+            return False
+        if self.every is None and not self.at:
+            return True
+        return number in self.at or (self.every is not None and number % self.every == 0)

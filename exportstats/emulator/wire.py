@@ -1,0 +1,265 @@
+"""What goes over the wire: who asks, what is a valid question, and how an answer is written."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import uuid
+from email.utils import formatdate
+from functools import cache
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, NamedTuple
+from xml.sax.saxutils import escape
+
+from exportstats.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from email.message import Message
+
+    from botocore.model import OperationModel
+
+DEFAULT_ACCOUNT = "123456789012"
+TASKS = "DescribeExportTasks"
+IDENTITY = "GetCallerIdentity"
+JSON = "application/x-amz-json-1.1"
+XML = "text/xml"
+
+_ACCOUNT = re.compile(r"[0-9]{12}")
+_SCOPE = re.compile(r"AWS4-HMAC-SHA256 Credential=([^/,]+)/\d{8}/([^/]+)/[^/]+/aws4_request")
+_STS_NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
+_USER = "arn:aws:iam::{account}:user/emulated"
+
+# What a fault's kind says instead of a page: code, message, status.
+REFUSALS = {
+    "throttle": ("ThrottlingException", "Rate exceeded", 400),
+    "unavailable": (
+        "ServiceUnavailableException",
+        "The service cannot complete the request.",
+        500,
+    ),
+    "deny": (
+        "AccessDeniedException",
+        (
+            f"User: {_USER} is not authorized to perform: logs:DescribeExportTasks on resource: "
+            "arn:aws:logs:{region}:{account}:log-group::log-stream: because no identity-based "
+            "policy allows the logs:DescribeExportTasks action"
+        ),
+        400,
+    ),
+    "expired": (
+        "ExpiredTokenException",
+        "The security token included in the request is expired",
+        400,
+    ),
+    "unrecognized": (
+        "UnrecognizedClientException",
+        "The security token included in the request is invalid.",
+        400,
+    ),
+    "expired_token": ("InvalidParameterException", "The specified nextToken is expired.", 400),
+    "deny_identity": (
+        "AccessDenied",
+        (
+            f"User: {_USER} is not authorized to perform: sts:GetCallerIdentity "
+            "with an explicit deny in an identity-based policy"
+        ),
+        403,
+    ),
+}
+
+_HTML = b"<!DOCTYPE html>\n<html><body><h1>Please sign in to the network</h1></body></html>\n"
+
+
+class Request(NamedTuple):
+    """A request, and what became of it.
+
+    Attributes
+    ----------
+    operation
+        `DescribeExportTasks` or `GetCallerIdentity`; empty if it was neither.
+    account, region, access_key
+        Who asked; empty if nobody signed.
+    params
+        The parameters of DescribeExportTasks; None if they were not JSON.
+    outcome
+        `ok`, the code of the error that was sent, or the kind of fault that spoiled the answer.
+    """
+
+    operation: str
+    account: str
+    region: str
+    access_key: str
+    params: Any
+    outcome: str = "ok"
+
+    @classmethod
+    def read(cls, headers: Message, body: bytes) -> Request:
+        """Read what is asked, and by whom."""
+        operation = _operation(headers.get("X-Amz-Target"), body)
+        found = _SCOPE.match(headers.get("Authorization", ""))
+        access_key, region = found.groups() if found else ("", "")
+        account = access_key if not access_key or is_account(access_key) else DEFAULT_ACCOUNT
+        params: Any = {}
+        if operation == TASKS:
+            try:
+                params = json.loads(body)
+            except ValueError:
+                params = None
+        return cls(operation, account, region, access_key, params)
+
+
+def is_account(text: str) -> bool:
+    """Whether a text is an account's number."""
+    return _ACCOUNT.fullmatch(text) is not None
+
+
+def _operation(target: str | None, body: bytes) -> str:
+    if target == f"Logs_20140328.{TASKS}":
+        return TASKS
+    asks_identity = target is None and f"Action={IDENTITY}".encode() in body.split(b"&")
+    return IDENTITY if asks_identity else ""
+
+
+class ServiceError(Exception):
+    """An answer that is an error."""
+
+    def __init__(self, code: str, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.code, self.message, self.status = code, message, status
+
+    @classmethod
+    def of_kind(cls, kind: str, request: Request) -> ServiceError:
+        """Make the error that a fault's kind stands for."""
+        code, message, status = REFUSALS[kind]
+        return cls(code, message.format(account=request.account, region=request.region), status)
+
+
+@cache
+def _model() -> OperationModel:
+    # Not at the top: whoever only wants `Fault` or `KINDS` need not wait for botocore.
+    from botocore.loaders import Loader  # noqa: PLC0415
+    from botocore.model import ServiceModel  # noqa: PLC0415
+
+    return ServiceModel(Loader().load_service_model("logs", "service-2")).operation_model(TASKS)
+
+
+def _misfit(value: Any, shape: Any) -> str:  # noqa: ANN401 - any JSON, and a class made at run time
+    from botocore.validate import ParamValidator  # noqa: PLC0415
+
+    return str(ParamValidator().validate(value, shape).generate_report())
+
+
+def check_task(task: dict[str, Any]) -> None:
+    """Check a task against botocore's model of the answer.
+
+    The model's states are not enforced, just as botocore does not: a new one may come any day.
+
+    Raises
+    ------
+    ArgumentError
+        It does not fit; the text names the task and the fields.
+    """
+    shape: Any = _model().output_shape
+    if misfit := _misfit(task, shape.members["exportTasks"].member):
+        raise ArgumentError(
+            f"the task {task.get('taskId')!r} is not as the service sends one: {misfit}"
+        )
+
+
+def check_params(params: Any) -> None:  # noqa: ANN401 - any JSON
+    """Check the parameters of a request against botocore's model of it.
+
+    Raises
+    ------
+    ServiceError
+        They do not fit.
+    """
+    shape: Any = _model().input_shape
+    if misfit := _misfit(params, shape):
+        raise ServiceError("InvalidParameterException", misfit)
+    for name, value in params.items():
+        if constraint := _beyond(value, shape.members[name].metadata):
+            raise ServiceError(
+                "InvalidParameterException",
+                f"1 validation error detected: Value '{value}' at '{name}' failed to satisfy "
+                f"constraint: Member must {constraint}",
+            )
+
+
+def _beyond(value: str | int, limits: dict[str, Any]) -> str | None:
+    """Say which limit is broken, of those that botocore's own check leaves to the service."""
+    states, most = limits.get("enum"), limits.get("max")
+    if states and value not in states:
+        return f"satisfy enum value set: [{', '.join(states)}]"
+    if most is None or (len(value) if isinstance(value, str) else value) <= most:
+        return None
+    kind = "length" if isinstance(value, str) else "value"
+    return f"have {kind} less than or equal to {most}"
+
+
+def page(tasks: list[bytes], next_token: str | None) -> bytes:
+    """Write a page of tasks."""
+    token = b"" if next_token is None else b',"nextToken":"%b"' % next_token.encode()
+    return b'{"exportTasks":[%b]%b}' % (b",".join(tasks), token)
+
+
+def spoiled_page(body: bytes, kind: str | None) -> bytes:
+    """Write the answer that holds a page, spoiled in the way of a fault's kind."""
+    half = len(body) // 2
+    content_type = JSON
+    headers: tuple[str, ...] = ()
+    match kind:
+        case "drop" | "hang":
+            return b""
+        case "cut":
+            return http(200, JSON, body)[:-half]
+        case "short":
+            body = body[:half]
+        case "invalid_json":
+            body = body[:-1] + b",}"
+        case "html":
+            content_type, body = "text/html", _HTML
+        case "gzip":
+            body, headers = gzip.compress(body), ("Content-Encoding: gzip",)
+    return http(200, content_type, body, *headers)
+
+
+def json_error(error: ServiceError) -> bytes:
+    """Write an error as CloudWatch Logs does."""
+    body = json.dumps({"__type": error.code, "message": error.message}).encode()
+    return http(error.status, JSON, body, f"x-amzn-ErrorType: {error.code}")
+
+
+def xml_error(error: ServiceError) -> bytes:
+    """Write an error as STS does."""
+    body = (
+        f'<ErrorResponse xmlns="{_STS_NAMESPACE}"><Error><Type>Sender</Type>'
+        f"<Code>{error.code}</Code><Message>{escape(error.message)}</Message></Error>"
+        f"<RequestId>{uuid.uuid4()}</RequestId></ErrorResponse>"
+    )
+    return http(error.status, XML, body.encode())
+
+
+def identity(account: str) -> bytes:
+    """Write the answer to GetCallerIdentity."""
+    body = (
+        f'<GetCallerIdentityResponse xmlns="{_STS_NAMESPACE}"><GetCallerIdentityResult>'
+        f"<Arn>{_USER.format(account=account)}</Arn><UserId>AIDAEMULATED</UserId>"
+        f"<Account>{account}</Account></GetCallerIdentityResult><ResponseMetadata>"
+        f"<RequestId>{uuid.uuid4()}</RequestId></ResponseMetadata></GetCallerIdentityResponse>"
+    )
+    return http(200, XML, body.encode())
+
+
+def http(status: int, content_type: str, body: bytes, *headers: str) -> bytes:
+    """Write a whole HTTP answer, so that it leaves in one piece."""
+    head = (
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
+        f"x-amzn-RequestId: {uuid.uuid4()}",
+        f"Content-Type: {content_type}",
+        f"Content-Length: {len(body)}",
+        f"Date: {formatdate(usegmt=True)}",
+        *headers,
+    )
+    return "\r\n".join((*head, "", "")).encode("latin-1") + body

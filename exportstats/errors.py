@@ -1,0 +1,133 @@
+"""What can go wrong, said so that one knows what to do next.
+
+Every error of this package is an `ExportStatsError`. Its text names what was wrong, the value and
+the remedy; the command line prints that text as one line, everything else lets it rise.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class ExportStatsError(Exception):
+    """Anything this package refuses or cannot do."""
+
+
+class ArgumentError(ExportStatsError, ValueError):
+    """An argument that cannot be meant as it stands."""
+
+
+class SchemaError(ExportStatsError):
+    """A frame that is not a table of tasks: a column is missing or of another kind."""
+
+
+class FileFormatError(ExportStatsError):
+    """A file that cannot be read as tasks; the text names file, line and column."""
+
+
+class MissingPartError(ExportStatsError, ImportError):
+    """An optional part is not installed; the text names the `pip install` that helps."""
+
+
+class BadRowsError(ExportStatsError):
+    """Rows that cannot be tasks, where every row had to be one.
+
+    Attributes
+    ----------
+    rows
+        A frame with the columns `place` and `reason`, one row a refused row.
+    """
+
+    def __init__(self, rows: pd.DataFrame) -> None:
+        super().__init__(f"{_counted(rows)}; nothing was kept, because strict=True")
+        self.rows = rows
+
+
+class BadRowsWarning(UserWarning):
+    """Rows that cannot be tasks were left out, or rows that contradict each other were kept.
+
+    Attributes
+    ----------
+    rows
+        A frame with the columns `place` and `reason`, one row a reported row.
+    """
+
+    def __init__(self, rows: pd.DataFrame, outcome: str) -> None:
+        super().__init__(f"{_counted(rows)}; {outcome}")
+        self.rows = rows
+
+
+class AccountUnknownWarning(UserWarning):
+    """The account's number could not be had, so `account_id` is missing."""
+
+
+class LoadError(ExportStatsError):
+    """Loading ended before the end of the list.
+
+    Attributes
+    ----------
+    tasks
+        All that arrived, as a table of tasks; empty when nothing did.
+    next_token
+        The token to go on from, or None to begin again.
+    """
+
+    def __init__(self, message: str, *, tasks: pd.DataFrame, next_token: str | None = None) -> None:
+        super().__init__(message)
+        self.tasks = tasks
+        self.next_token = next_token
+
+
+class LoadInterrupted(KeyboardInterrupt):
+    """Loading was stopped by Ctrl-C; it carries what arrived, as a `LoadError` does.
+
+    It is a `KeyboardInterrupt`, so that no `except Exception` swallows it.
+
+    Attributes
+    ----------
+    tasks, next_token
+        As in `LoadError`.
+    """
+
+    def __init__(self, message: str, *, tasks: pd.DataFrame, next_token: str | None = None) -> None:
+        super().__init__(message)
+        self.tasks = tasks
+        self.next_token = next_token
+
+
+def report_rows(left_out: pd.DataFrame, kept: pd.DataFrame, *, strict: bool) -> None:
+    """Say once what is wrong with some rows.
+
+    Parameters
+    ----------
+    left_out, kept
+        Frames with `place` and `reason`: rows that were refused, and rows that were kept although
+        they contradict another row.
+    strict
+        Whether a refused row refuses them all.
+
+    Raises
+    ------
+    BadRowsError
+        When `strict` and a row was left out.
+    """
+    if len(left_out) and strict:
+        raise BadRowsError(left_out)
+    if len(left_out):
+        warnings.warn(BadRowsWarning(left_out, "the others were kept"), stacklevel=3)
+    if len(kept):
+        warnings.warn(BadRowsWarning(kept, "all of them were kept"), stacklevel=3)
+
+
+def _counted(rows: pd.DataFrame, examples: int = 3) -> str:
+    """Count rows by reason, each with its first few places."""
+    parts = []
+    for reason, places in rows.groupby("reason", sort=False)["place"]:
+        shown = ", ".join(str(place) for place in places.iloc[:examples])
+        more = f" and {len(places) - examples} more" if len(places) > examples else ""
+        parts.append(f"{len(places)} x {reason} ({shown}{more})")
+    return "; ".join(parts)

@@ -1,0 +1,1 @@
+"""The doors that tasks come in by: live AWS, files, the sample."""

@@ -1,0 +1,214 @@
+"""A boto3 client for DescribeExportTasks that keeps its pace and its answers whole.
+
+botocore does what it is good at: credentials, signing, endpoints, retries, errors. Three of its
+events are listened to, for what it does not do:
+
+- `before-send`: the pace, which so holds for retries too.
+- `before-parse`: an answer's body is kept as it came, and looked at. botocore itself reads a body
+  that is not whole JSON as an answer without tasks and without a token, that is, as the end.
+- `needs-retry`: an answer whose body is not whole is asked for again.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import email.utils
+import gzip
+import threading
+import time
+import zlib
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
+
+import boto3
+import msgspec
+from botocore.config import Config
+
+from exportstats.errors import ArgumentError
+from exportstats.records import Page
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+OPERATION = "cloudwatch-logs.DescribeExportTasks"
+SERVICE_RATE = 5.0  # requests a second for an account and region; not adjustable
+MAX_ATTEMPTS = 10
+# A body that is broken five times in a row is no accident of the network.
+_WHOLE_ATTEMPTS = 5
+_FIRST_ERROR_STATUS = 301  # from here on botocore itself reads an answer as an error
+_KEPT, _BROKEN = "exportstats_answer", "exportstats_broken"
+
+
+class Answer(NamedTuple):
+    """What one request brought."""
+
+    page: Page
+    tasks: int
+    next_token: str | None
+
+
+class BrokenAnswerError(Exception):
+    """A success whose body was not whole, again and again."""
+
+
+class _Envelope(msgspec.Struct):
+    exportTasks: list[msgspec.Raw] | None = None  # noqa: N815 - AWS's name
+    nextToken: str | None = None  # noqa: N815 - AWS's name
+
+
+_decode = msgspec.json.Decoder(_Envelope).decode
+
+
+class Pacer:
+    """Lets one request pass every so often, whoever asks."""
+
+    def __init__(self, requests_per_second: float) -> None:
+        self._interval_seconds = 1 / requests_per_second
+        self._next = 0.0
+        self._lock = threading.Lock()
+
+    def wait(self, **_: Any) -> None:  # noqa: ANN401 - botocore's event passes what it likes
+        """Return when it is the caller's turn."""
+        with self._lock:
+            now = time.monotonic()
+            turn = max(self._next, now)
+            self._next = turn + self._interval_seconds
+        if turn > now:
+            time.sleep(turn - now)
+
+
+def make_session(session: Any, profile: str | None, region: str | None) -> boto3.Session:  # noqa: ANN401 - boto3's
+    """Give the session that was given, or one of the profile."""
+    if session is None:
+        return boto3.Session(profile_name=profile, region_name=region)
+    if profile is not None:
+        raise ArgumentError(
+            f"session and profile={profile!r} were both given; "
+            "a session has its profile already, so leave one out"
+        )
+    if not isinstance(session, boto3.Session):
+        raise ArgumentError(
+            f"session is a {type(session).__name__}; give a boto3.Session, or leave it out"
+        )
+    return session
+
+
+def make_client(
+    session: boto3.Session,
+    *,
+    region: str | None,
+    endpoint_url: str | None,
+    requests_per_second: float | str | None,
+) -> Any:  # noqa: ANN401 - boto3 makes its clients' classes at run time
+    """Make the client that `ask` asks with."""
+    client = session.client(
+        "logs",
+        region_name=region,
+        endpoint_url=endpoint_url,
+        config=Config(
+            retries={"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
+            parameter_validation=False,  # what is asked is checked once, not on every page
+        ),
+    )
+    events = client.meta.events
+    rate = _rate(requests_per_second, is_aws(session, client.meta.endpoint_url))
+    if rate is not None:
+        events.register(f"before-send.{OPERATION}", Pacer(rate).wait)
+    events.register(f"before-parse.{OPERATION}", _keep_body)
+    events.register(f"needs-retry.{OPERATION}", _ask_again)
+    return client
+
+
+def ask(client: Any, request: Mapping[str, Any]) -> Answer:  # noqa: ANN401 - boto3's client
+    """Ask for one page.
+
+    Raises
+    ------
+    BrokenAnswerError
+        The body was not whole, as often as it was asked for.
+    botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError
+        As boto3 raises them.
+    """
+    answer = client.describe_export_tasks(**request)
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    observed_at = _millis_of(headers.get("date"))
+    if _BROKEN in answer:
+        raise BrokenAnswerError(answer[_BROKEN])
+    if _KEPT in answer:
+        body, envelope = answer[_KEPT]
+        count = len(envelope.exportTasks or ())
+        return Answer(Page(body, observed_at), count, envelope.nextToken)
+    # Somebody else's answer, as botocore's own Stubber gives it: decoded, no body to look at.
+    tasks, token = answer.get("exportTasks"), answer.get("nextToken")
+    if tasks is None and token is None:
+        raise BrokenAnswerError("there is neither a list of tasks nor a token in it")
+    return Answer(Page(tasks or [], observed_at), len(tasks or []), token)
+
+
+def is_aws(session: boto3.Session, endpoint_url: str) -> bool:
+    """Tell whether a URL is one of AWS's own, VPC endpoints included."""
+    host = urlsplit(endpoint_url).hostname or ""
+    loader = session._session.get_component("data_loader")  # noqa: SLF001 - boto3 has no other way
+    partitions = loader.load_data("partitions")["partitions"]
+    suffixes = {
+        partition["outputs"][name]
+        for partition in partitions
+        for name in ("dnsSuffix", "dualStackDnsSuffix")
+    }
+    return any(host.endswith(f".{suffix}") for suffix in suffixes)
+
+
+def _rate(asked: float | str | None, of_aws: bool) -> float | None:  # noqa: FBT001 - private
+    if asked == "quota":
+        return SERVICE_RATE if of_aws else None
+    if asked is None:
+        return None
+    if isinstance(asked, bool) or not isinstance(asked, (int, float)) or not asked > 0:
+        raise ArgumentError(
+            f"requests_per_second={asked!r}; give a number above 0, None for no limit, "
+            f'or "quota" for the service\'s own {SERVICE_RATE:g}'
+        )
+    return float(asked)
+
+
+def _keep_body(
+    response_dict: dict[str, Any],
+    customized_response_dict: dict[str, Any],
+    **_: Any,  # noqa: ANN401 - botocore's event
+) -> None:
+    if response_dict["status_code"] >= _FIRST_ERROR_STATUS:
+        return
+    body = response_dict["body"]
+    try:
+        if response_dict["headers"].get("content-encoding") == "gzip":
+            body = gzip.decompress(body)
+        customized_response_dict[_KEPT] = body, _look_at(body)
+    except (ValueError, OSError, EOFError, zlib.error, msgspec.MsgspecError) as fault:
+        begins = body[:60].decode("utf-8", "replace")
+        customized_response_dict[_BROKEN] = f"{fault}; it begins with {begins!r}"
+    response_dict["body"] = b"{}"
+
+
+def _look_at(body: bytes) -> _Envelope:
+    """Find the token in a body, and see that all of it is JSON."""
+    envelope = _decode(body)
+    if not body.isascii():
+        body.decode()
+    if envelope.exportTasks is None and envelope.nextToken is None and body.strip() != b"{}":
+        raise ValueError("there is neither a list of tasks nor a token in it")
+    return envelope
+
+
+def _ask_again(response: Any, attempts: int, **_: Any) -> float | None:  # noqa: ANN401 - botocore's event
+    if response is None or _BROKEN not in response[1] or attempts >= _WHOLE_ATTEMPTS:
+        return None
+    return float(0.1 * 2 ** (attempts - 1))
+
+
+def _millis_of(date: str | None) -> int:
+    """Read an HTTP date; where there is none that can be read, our own clock has to do."""
+    try:
+        seconds = email.utils.parsedate_to_datetime(date or "").timestamp()
+    except ValueError:
+        seconds = dt.datetime.now(dt.UTC).timestamp()
+    return int(seconds * 1000)

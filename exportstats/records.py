@@ -1,0 +1,378 @@
+"""AWS's JSON, as bytes or decoded, made a table of tasks.
+
+Bytes go through Arrow's JSON reader, without a Python object per task. It refuses whatever is not
+exactly as the service writes it; a piece that it refuses is decoded by Python and read task by
+task, so that one odd task costs the speed of its neighbours and nothing else, and its place and
+fault can be named. Both ways give the same table.
+
+Three keys may stand beside AWS's own in each task: `accountId`, `region` and `observedAt`. They
+are what `write_tasks` adds so that a file reads back as it was.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from operator import itemgetter
+from types import NoneType
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json as pj
+
+from exportstats import coerce, schema
+from exportstats.errors import report_rows
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Some rows from one place: typed, but not yet one row a task.
+
+    Attributes
+    ----------
+    table
+        The base columns, in Arrow.
+    name
+        What to call the row of a number, as in "line 7". Numbers start at 0 and count the refused
+        rows too.
+    numbers
+        The number of each row of `table`; None where they are simply counted.
+    refused
+        The number and the reason of each row that cannot be a task.
+    """
+
+    table: pa.Table
+    name: Callable[[int], str]
+    numbers: np.ndarray | None = None
+    refused: Sequence[tuple[int, str]] = ()
+
+    def where(self, row: int) -> str:
+        """Say where a row of `table` came from."""
+        return self.name(row if self.numbers is None else int(self.numbers[row]))
+
+    def filled(self, **values: Any) -> Rows:  # noqa: ANN401 - what Arrow can make a column of
+        """Fill whole columns: one value for all rows, or an array with a value a row."""
+        table = self.table
+        for name, value in values.items():
+            at = table.column_names.index(name)
+            whole = table.field(name).type
+            plain = pa.int64() if whole == _TIME else pa.string()
+            column = (
+                pa.array(value, type=plain)
+                if isinstance(value, np.ndarray)
+                else pa.repeat(pa.scalar(value, type=plain), table.num_rows)
+            ).cast(whole)
+            table = table.set_column(at, name, column)
+        return replace(self, table=table)
+
+
+def to_table(rows: Iterable[Rows], *, strict: bool = False) -> pd.DataFrame:
+    """Make one table of tasks of rows from many places, and report what is wrong with any.
+
+    Raises
+    ------
+    BadRowsError
+        `strict`, and a row cannot be a task.
+    """
+    parts = list(rows)
+    refused = [(part.name(number), reason) for part in parts for number, reason in part.refused]
+    starts = np.cumsum([0, *(part.table.num_rows for part in parts)])
+    tables = [_SCHEMA.empty_table(), *(part.table for part in parts)]
+    frame = pa.concat_tables(tables).unify_dictionaries().to_pandas(split_blocks=True)
+    tasks, doubtful = schema.settle(frame)
+
+    def where(row: int) -> str:
+        at = int(np.searchsorted(starts, row, side="right")) - 1
+        return parts[at].where(row - int(starts[at]))
+
+    kept = [(where(row), reason) for row, reason in zip(doubtful.index, doubtful, strict=True)]
+    columns = ["place", "reason"]
+    report_rows(
+        pd.DataFrame(refused, columns=columns), pd.DataFrame(kept, columns=columns), strict=strict
+    )
+    return tasks
+
+
+class Page(NamedTuple):
+    """One answer of the service: its body (or its tasks, decoded), and when it was given."""
+
+    body: bytes | Sequence[Any]
+    observed_at: int  # milliseconds since 1970
+
+
+def read_pages(pages: Sequence[Page]) -> list[Rows]:
+    """Read answers of the service, in order.
+
+    A body has to be whole JSON: an object, in which `exportTasks` is a list, null or missing.
+    """
+    return [
+        rows
+        for start in range(0, len(pages), _BATCH)
+        for rows in _read_batch(pages[start : start + _BATCH], start + 1)
+    ]
+
+
+def _read_batch(pages: Sequence[Page], first: int) -> list[Rows]:
+    """Read some pages at once if all is as the service writes it, else one by one."""
+    counts, table = _parse_pages(pages)
+    if table is None and len(pages) > 1:
+        return [rows for n, page in enumerate(pages) for rows in _read_batch([page], first + n)]
+    name = _page_namer(counts, first)
+    if table is None:
+        return [
+            _read_one_by_one(_tasks_of(page.body), name).filled(observed_at=page.observed_at)
+            for page in pages
+        ]
+    observed = np.repeat([page.observed_at for page in pages], counts)
+    return [Rows(table, name).filled(observed_at=observed)]
+
+
+def _parse_pages(pages: Sequence[Page]) -> tuple[Sequence[int], pa.Table | None]:
+    """Give the number of tasks in each page, and the tasks if they are exact."""
+    bodies = [page.body for page in pages if isinstance(page.body, bytes)]
+    if len(bodies) < len(pages):
+        lists = [_tasks_of(page.body) for page in pages]
+        return [*map(len, lists)], _exact(list(chain.from_iterable(lists)))
+    parsed = _parse(b"\n".join(bodies), _PAGES)
+    if parsed is None or len(parsed) != len(pages):
+        return [0], None
+    column = parsed["exportTasks"].combine_chunks()
+    table = _typed(column.flatten())
+    counts = pc.fill_null(pc.list_value_length(column), 0).to_pylist()
+    return counts, table if _is_whole(table) else None
+
+
+def read_lines(block: bytes, name: Callable[[int], str]) -> Rows:
+    """Read JSON Lines, a task a line; `name` is given a line's number in `block`, from 0."""
+    text = block.split(b"\n")
+    lines = text if text[-1].strip() else text[:-1]
+    table = _parse(block, _LINES)
+    if table is not None and len(table) == len(lines):
+        typed = _typed(table.to_struct_array())
+        if _is_whole(typed):
+            return Rows(typed, name)
+    tasks, numbers, broken = [], [], []
+    for number, line in enumerate(lines):
+        if not line.strip():
+            continue
+        try:
+            tasks.append(json.loads(line))
+            numbers.append(number)
+        except json.JSONDecodeError as fault:
+            broken.append((number, f"not JSON: {fault.msg} at column {fault.colno}"))
+        except UnicodeDecodeError as fault:
+            broken.append((number, f"not UTF-8 at column {fault.start + 1}"))
+    made = read_decoded(tasks, name)
+    at = np.array(numbers, dtype="int64")
+    refused = sorted(broken + [(int(at[row]), reason) for row, reason in made.refused])
+    return replace(made, numbers=at if made.numbers is None else at[made.numbers], refused=refused)
+
+
+def read_decoded(tasks: Sequence[Any], name: Callable[[int], str]) -> Rows:
+    """Read tasks that are Python objects already, as boto3 and `json` give them."""
+    table = _exact(tasks)
+    return _read_one_by_one(tasks, name) if table is None else Rows(table, name)
+
+
+def _exact(tasks: Sequence[Any]) -> pa.Table | None:
+    """Make the table of objects that are just as the service gives them, or None."""
+    try:
+        table = _dense(_columns(tasks))
+    except (_OddError, UnicodeEncodeError, OverflowError):
+        return None
+    return table if _is_whole(table) else None
+
+
+def _read_one_by_one(tasks: Sequence[Any], name: Callable[[int], str]) -> Rows:
+    """Read odd tasks as what they can be taken for, and say what cannot be one."""
+    refused: list[tuple[int, str]] = []
+    numbers, found = [], []
+    for number, task in enumerate(tasks):
+        try:
+            found.append({column: _get(task, path) for column, path in _PATHS.items()})
+            numbers.append(number)
+        except _OddError as fault:
+            refused.append((number, str(fault)))
+    frame = pd.DataFrame(found, columns=list(_PATHS), dtype=object)
+    typed, reasons = schema.coerce_rows(frame)
+    refused += [(numbers[row], reason) for row, reason in zip(reasons.index, reasons, strict=True)]
+    at = np.array(numbers, dtype="int64")[typed.index]
+    return Rows(to_arrow(typed), name, at, sorted(refused))
+
+
+def to_arrow(typed: pd.DataFrame) -> pa.Table:
+    """Make an Arrow table of typed base columns."""
+    return pa.Table.from_pandas(typed[list(_PATHS)], schema=_SCHEMA, preserve_index=False)
+
+
+def to_json(tasks: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Give each task in AWS's own shape with our three keys; what is missing is left out."""
+    columns = [
+        coerce.millis(tasks[column.name]).tolist()
+        if column.kind == "time"
+        else tasks[column.name].astype(object).tolist()
+        for column in schema.BASE_COLUMNS
+    ]
+    paths = list(_PATHS.values())
+    for values in zip(*columns, strict=True):
+        task: dict[str, Any] = {}
+        for (*outer, last), value in zip(paths, values, strict=True):
+            if value == coerce.NAT or value is None or value != value:  # noqa: PLR0124 - a NaN
+                continue
+            place = task
+            for key in outer:
+                place = place.setdefault(key, {})
+            place[last] = value
+        yield task
+
+
+class _OddError(Exception):
+    """Something that is not as the service writes it."""
+
+
+def _get(task: Any, path: Sequence[str]) -> Any:  # noqa: ANN401 - what JSON can hold
+    for key in path:
+        if task is None:
+            return None
+        if not isinstance(task, Mapping):
+            raise _OddError(f"{_outer(path, key)} is no object but {_shorten(task)}")
+        task = task.get(key)
+    return task
+
+
+def _outer(path: Sequence[str], key: str) -> str:
+    at = list(path).index(key)
+    return ".".join(path[:at]) or "the task"
+
+
+def _shorten(value: object) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
+
+
+def _columns(tasks: Sequence[Any]) -> list[pa.Array]:
+    """Make an array of each base column, if all is of the types that the service gives."""
+    objects: dict[tuple[str, ...], Sequence[Any]] = {(): tasks}
+    arrays = []
+    if not set(map(type, tasks)) <= {dict}:
+        raise _OddError
+    for column in schema.BASE_COLUMNS:
+        *outer, last = _PATHS[column.name]
+        if tuple(outer) not in objects:
+            objects[*outer] = [inner or _NOTHING for inner in _each(tasks, outer[0])]
+        if not set(map(type, objects[*outer])) <= {dict}:
+            raise _OddError
+        values = _each(objects[*outer], last)
+        if not set(map(type, values)) <= {int if column.kind == "time" else str, NoneType}:
+            raise _OddError
+        arrays.append(pa.array(values, type=_PLAIN[column.kind]))
+    return arrays
+
+
+def _each(objects: Sequence[dict[str, Any]], key: str) -> list[Any]:
+    """Get the value of each object, None where it has none."""
+    try:
+        return list(map(itemgetter(key), objects))  # five times as fast as asking with get
+    except KeyError:
+        return [value.get(key) for value in objects]
+
+
+def _parse(block: bytes, wanted: pa.Schema) -> pa.Table | None:
+    """Parse whole JSON values, or None if something in them is not as wanted."""
+    if not block.strip():
+        return wanted.empty_table()
+    try:
+        if not block.isascii():
+            block.decode()  # Arrow's reader takes text as it comes, even if it is no UTF-8
+        return pj.read_json(
+            pa.BufferReader(block),
+            read_options=pj.ReadOptions(block_size=max(len(block), 1), use_threads=False),
+            parse_options=pj.ParseOptions(
+                explicit_schema=wanted,
+                newlines_in_values=True,
+                unexpected_field_behavior="ignore",
+            ),
+        )
+    except (pa.ArrowException, UnicodeDecodeError):
+        return None
+
+
+def _typed(tasks: pa.StructArray | pa.ChunkedArray) -> pa.Table:
+    """Give the base columns of tasks as AWS nests them."""
+    return _dense([pc.struct_field(tasks, path) for path in _PATHS.values()])
+
+
+def _dense(arrays: Sequence[pa.Array]) -> pa.Table:
+    """Give plain arrays the types of the base columns."""
+    made = [
+        array.dictionary_encode() if pa.types.is_dictionary(whole) else array.cast(whole)
+        for array, whole in zip(arrays, _SCHEMA.types, strict=True)
+    ]
+    return pa.table(made, schema=_SCHEMA)
+
+
+def _is_whole(table: pa.Table) -> bool:
+    """Tell whether each row has an identifier and times that a table of tasks can hold."""
+    ids = table["task_id"]
+    if ids.null_count or (len(ids) and pc.min(pc.binary_length(ids)).as_py() == 0):
+        return False
+    times = (column for column in table.columns if column.type == _TIME)
+    return not any(pc.min(column.cast(pa.int64())).as_py() == coerce.NAT for column in times)
+
+
+def _tasks_of(body: bytes | Sequence[Any]) -> Sequence[Any]:
+    return (json.loads(body).get("exportTasks") or []) if isinstance(body, bytes) else body
+
+
+def _page_namer(counts: Sequence[int] | np.ndarray, first: int) -> Callable[[int], str]:
+    ends = np.cumsum(counts)
+
+    def name(row: int) -> str:
+        page = min(int(np.searchsorted(ends, row, side="right")), len(ends) - 1)
+        start = int(ends[page - 1]) if page else 0
+        return f"page {first + page}, task {row - start + 1}"
+
+    return name
+
+
+def _nested(fields: Iterable[tuple[Sequence[str], pa.DataType]]) -> list[pa.Field]:
+    """Nest fields as their paths say."""
+    inner: dict[str, list[tuple[Sequence[str], pa.DataType]]] = {}
+    made: dict[str, pa.DataType] = {}
+    for (key, *rest), kind in fields:
+        if rest:
+            inner.setdefault(key, []).append((rest, kind))
+            made[key] = pa.struct(_nested(inner[key]))
+        else:
+            made[key] = kind
+    return [pa.field(key, kind) for key, kind in made.items()]
+
+
+_TIME = pa.timestamp("ms", tz="UTC")
+_REPEATED = pa.dictionary(pa.int32(), pa.string())
+_PLAIN: dict[schema.Kind, pa.DataType] = {
+    "text": pa.string(),
+    "category": pa.string(),
+    "status": pa.string(),
+    "time": pa.int64(),
+}
+_WHOLE: dict[schema.Kind, pa.DataType] = {
+    "text": pa.string(),
+    "category": _REPEATED,
+    "status": _REPEATED,
+    "time": _TIME,
+}
+_PATHS = {column.name: column.json.split(".") for column in schema.BASE_COLUMNS}
+_SCHEMA = pa.schema([(column.name, _WHOLE[column.kind]) for column in schema.BASE_COLUMNS])
+_LINES = pa.schema(
+    _nested((column.json.split("."), _PLAIN[column.kind]) for column in schema.BASE_COLUMNS)
+)
+_PAGES = pa.schema([("exportTasks", pa.list_(pa.struct(list(_LINES))))])
+_BATCH = 50  # pages at once: about 1 MiB, which Arrow reads fastest
+_SHOWN = 40
+_NOTHING: dict[str, Any] = {}

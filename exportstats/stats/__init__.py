@@ -1,0 +1,1 @@
+"""Answers as tables: one question, one function, one file."""

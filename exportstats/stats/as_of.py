@@ -1,0 +1,50 @@
+"""What was known at an instant: later completions are not, and the task counts as running."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import pandas as pd
+
+from exportstats import schema
+from exportstats.errors import ArgumentError
+
+Instant: TypeAlias = str | pd.Timestamp | None
+
+
+def instant(value: object, name: str) -> pd.Timestamp:
+    """Make an aware instant, in milliseconds and UTC, of text or a timestamp.
+
+    Raises
+    ------
+    ArgumentError
+        It is no instant, or has no time zone.
+    """
+    try:
+        stamp = pd.to_datetime(value)  # type: ignore[call-overload]
+    except (ValueError, TypeError):
+        stamp = None
+    if not isinstance(stamp, pd.Timestamp) or stamp.tzinfo is None:
+        raise ArgumentError(
+            f'{name}={value!r}; give an instant with its time zone, as in "2026-11-23T06:00Z"'
+        )
+    return stamp.tz_convert("UTC").as_unit("ms")
+
+
+def known_at(tasks: pd.DataFrame, as_of: pd.Timestamp | None) -> pd.DataFrame:
+    """Give the tasks as they were known at an instant; without one, as they are.
+
+    A task created later is not there, one that ended later is RUNNING and has no duration.
+    """
+    if as_of is None:
+        return tasks
+    there = tasks[~(tasks["creation_time"] > as_of)]
+    later = there["completion_time"] > as_of
+    if not later.any():
+        return there
+    return schema.derive(
+        there.assign(
+            status_code=there["status_code"].where(~later, "RUNNING"),
+            completion_time=there["completion_time"].where(~later),
+        )
+    )

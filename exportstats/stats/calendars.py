@@ -1,0 +1,110 @@
+"""Calendar periods: which one an instant lies in, and when it began, in UTC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pandas.tseries import offsets
+from pandas.tseries.frequencies import to_offset
+
+from exportstats import coerce
+from exportstats.errors import ArgumentError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# pandas spells these differently for periods than for offsets; people know the short ones.
+_SPELLINGS = {"M": "MS", "Q": "QS", "Y": "YS"}
+_DAY_MILLIS = 86_400_000
+_THURSDAY = 3  # 1970-01-01, counted from Monday
+_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """Periods of one frequency, numbered; period 0 is the one that has 1970-01-01 in it.
+
+    Attributes
+    ----------
+    unit
+        numpy's unit of the count, "ms" or "M".
+    size
+        How many of these units a period has.
+    first
+        Where period 0 begins, in these units since 1970.
+    """
+
+    unit: str
+    size: int
+    first: int
+
+    def number(self, times: pd.Series) -> np.ndarray:
+        """Give the number of the period of each time; a missing time gives the smallest int64."""
+        millis = coerce.millis(times)
+        known = millis != coerce.NAT
+        count = millis.view("datetime64[ms]").astype(f"datetime64[{self.unit}]").astype("int64")
+        numbers = (np.where(known, count, self.first) - self.first) // self.size
+        return np.where(known, numbers, coerce.NAT)
+
+    def start(self, numbers: np.ndarray) -> pd.api.extensions.ExtensionArray:
+        """Give the first instant of each period: `datetime64[ms, UTC]`."""
+        known = numbers != coerce.NAT
+        count = np.where(known, numbers, 0) * self.size + self.first
+        millis = count.view(f"datetime64[{self.unit}]").astype("datetime64[ms]").view("int64")
+        return coerce.times(np.where(known, millis, coerce.NAT))
+
+
+def calendar_of(freq: str) -> Calendar:
+    """Make the calendar of a frequency as pandas spells it.
+
+    Weeks ("W") start on Monday, as pandas' own do; "W-SAT" starts on Sunday. Several at once, as
+    in "2W", are counted from the one that has 1970-01-01 in it.
+
+    Raises
+    ------
+    ArgumentError
+        It is no frequency, or none with a fixed place in the calendar (business days).
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> weeks = calendar_of("W")
+    >>> times = pd.Series(pd.to_datetime(["2026-11-22 23:59Z", "2026-11-23 00:00Z"]))
+    >>> [str(day.date()) for day in weeks.start(weeks.number(times))]
+    ['2026-11-16', '2026-11-23']
+    """
+    try:
+        offset = to_offset(_SPELLINGS.get(freq, freq))
+    except (ValueError, TypeError):
+        offset = None
+    size = offset.n if offset is not None else 0
+    if size > 0:
+        if isinstance(offset, offsets.Week):
+            weekday = getattr(offset, "weekday", None)
+            weekday = 6 if weekday is None else weekday
+            first = (weekday + 1 - _THURSDAY) % 7 - 7
+            return Calendar("ms", size * 7 * _DAY_MILLIS, first * _DAY_MILLIS)
+        if isinstance(offset, offsets.Day):
+            return Calendar("ms", size * _DAY_MILLIS, 0)
+        if isinstance(offset, offsets.Tick) and offset.nanos % 1_000_000 == 0:
+            return Calendar("ms", offset.nanos // 1_000_000, 0)
+        if isinstance(offset, (offsets.MonthBegin, offsets.MonthEnd)):
+            return Calendar("M", size, 0)
+        if isinstance(offset, (offsets.QuarterBegin, offsets.QuarterEnd)):
+            return Calendar("M", size * 3, _first_month(offset, 3))
+        if isinstance(offset, (offsets.YearBegin, offsets.YearEnd)):
+            return Calendar("M", size * 12, _first_month(offset, 12))
+    raise ArgumentError(
+        f'freq={freq!r}; give a calendar frequency of pandas: "h", "D", "W", "MS", "QS" or "YS", '
+        'or several of one, as in "6h"'
+    )
+
+
+def _first_month(offset: Any, size: int) -> int:  # noqa: ANN401 - four classes, no common one
+    """Give the last month at or before January 1970 at which a period begins."""
+    name = offset.rule_code.rpartition("-")[2]  # as in YE-MAR: the month that it is anchored to
+    month = _MONTHS.index(name)
+    first = month if isinstance(offset, (offsets.QuarterBegin, offsets.YearBegin)) else month + 1
+    return first % size - (size if first % size else 0)

@@ -1,0 +1,180 @@
+"""How long tasks take: summary and trend.
+
+A duration is turnaround, from creation to completion, queueing included: the service tells no
+start. Quantiles, mean and extremes are of COMPLETED tasks alone; what is still active is counted
+beside them as censored, for its duration is known only to be at least what it is now.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from exportstats import schema, shards
+from exportstats.errors import ArgumentError
+from exportstats.stats import grouping
+from exportstats.stats.as_of import instant
+from exportstats.stats.calendars import calendar_of
+from exportstats.stats.weighed import sort_weighed, weigh
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from exportstats.stats.as_of import Instant
+    from exportstats.stats.grouping import By, Groups
+    from exportstats.stats.weighed import Weighed
+
+_TREND_QUANTILES = (0.5, 0.9)
+
+
+def duration_summary(
+    tasks: shards.Tasks,
+    *,
+    by: By = None,
+    quantiles: Sequence[float] = (0.5, 0.9, 0.99),
+    as_of: Instant = None,
+) -> pd.DataFrame:
+    """Summarise how long COMPLETED tasks took.
+
+    Parameters
+    ----------
+    tasks
+        A table of tasks, or shards of one.
+    by
+        Column or columns to summarise in groups of; a missing value is a group of its own.
+    quantiles
+        Which quantiles, from 0 to 1.
+    as_of
+        Summarise what was known at this instant (aware); later completions are not known then.
+        Without it, the states are taken as they are.
+
+    Returns
+    -------
+    DataFrame
+        One row a group, all of them under "all" without `by`. Columns: `completed`, how many
+        COMPLETED tasks with a known duration all else is of; `censored`, how many are still
+        active; `min`, a column a quantile (`p50`, `p90`, `p99`), `max` and `mean` as
+        `timedelta64[ms]`, missing where `completed` is 0. Quantiles are linear between
+        neighbours, as pandas' default (type 7 of Hyndman and Fan, 1996).
+
+    Raises
+    ------
+    ArgumentError
+        A column that is no group, a quantile outside 0 to 1, or an `as_of` without a time zone.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"task_id": list("abc"), "status_code": "COMPLETED",
+    ...                       "creation_time": 0, "completion_time": [1000, 2000, 6000]})
+    >>> duration_summary(schema.conform(frame), quantiles=[0.5])[["completed", "p50", "mean"]]
+         completed             p50            mean
+    all          3 0 days 00:00:02 0 days 00:00:03
+    """
+    names = grouping.names_of(by)
+    labels = _labels_of(quantiles)
+    when = None if as_of is None else instant(as_of, "as_of")
+    weighed = shards.collect(tasks, partial(weigh, names=names, freq=None, as_of=when))
+    groups = grouping.grid(weighed, names, None)
+    counts, durations = _completed(weighed, groups)
+    lengths = {
+        "min": durations.least(),
+        **{label: durations.quantile(q) for label, q in labels.items()},
+        "max": durations.most(),
+        "mean": durations.mean(),
+    }
+    return _as_table(groups, counts, lengths)
+
+
+def duration_trend(tasks: shards.Tasks, *, freq: str = "W", by: By = None) -> pd.DataFrame:
+    """Follow the durations of COMPLETED tasks over the calendar periods they were created in.
+
+    Parameters
+    ----------
+    tasks
+        A table of tasks, or shards of one.
+    freq
+        Calendar periods of the creation time, in UTC: "D", "W" (from Monday), "MS".
+    by
+        Column or columns to follow in groups of.
+
+    Returns
+    -------
+    DataFrame
+        Index: the groups and the `period` (its first instant), each from the first to the last,
+        empty ones too. Columns: `completed`, `censored` (still active: the latest periods look
+        faster than they are for as long as this is not 0), and `p50` and `p90` as
+        `timedelta64[ms]`, missing where nothing completed.
+
+    Raises
+    ------
+    ArgumentError
+        A column that is no group, or a frequency that is none.
+
+    Examples
+    --------
+    >>> day = 86_400_000
+    >>> frame = pd.DataFrame({"task_id": list("abc"), "status_code": "COMPLETED",
+    ...                       "creation_time": [0, 0, 2 * day],
+    ...                       "completion_time": [1000, 3000, 2 * day + 6000]})
+    >>> duration_trend(schema.conform(frame), freq="D")["p50"]
+    period
+    1970-01-01 00:00:00+00:00   0 days 00:00:02
+    1970-01-02 00:00:00+00:00               NaT
+    1970-01-03 00:00:00+00:00   0 days 00:00:06
+    Name: p50, dtype: timedelta64[ms]
+    """
+    names = grouping.names_of(by)
+    calendar_of(freq)
+    weighed = shards.collect(tasks, partial(weigh, names=names, freq=freq, as_of=None))
+    groups = grouping.grid(weighed, names, freq)
+    counts, durations = _completed(weighed, groups)
+    lengths = {label: durations.quantile(q) for label, q in _labels_of(_TREND_QUANTILES).items()}
+    return _as_table(groups, counts, lengths)
+
+
+def _completed(weighed: pd.DataFrame, groups: Groups) -> tuple[dict[str, np.ndarray], Weighed]:
+    """Count the COMPLETED and the censored tasks of each group, and sort the durations."""
+    many = len(groups.keys)
+    n = weighed["n"].to_numpy()
+    active = weighed["status_code"].isin(schema.ACTIVE_STATES).to_numpy()
+    done = ((weighed["status_code"] == "COMPLETED") & weighed["duration"].notna()).to_numpy()
+    durations = sort_weighed(
+        groups.codes[done], weighed["duration"].to_numpy()[done].view("int64"), n[done], many
+    )
+    censored = np.bincount(groups.codes[active], weights=n[active], minlength=many)
+    return {"completed": durations.n, "censored": censored.astype("int64")}, durations
+
+
+def _as_table(
+    groups: Groups, counts: dict[str, np.ndarray], lengths: dict[str, np.ndarray]
+) -> pd.DataFrame:
+    columns = counts | {name: _to_timedelta(millis) for name, millis in lengths.items()}
+    return pd.DataFrame(columns, index=grouping.index_of(groups.keys))
+
+
+def _to_timedelta(millis: np.ndarray) -> np.ndarray:
+    missing = np.isnan(millis)
+    whole = np.rint(np.where(missing, 0, millis)).astype("int64").view("timedelta64[ms]")
+    whole[missing] = np.timedelta64("NaT")
+    return whole
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, (int, float)) and 0 <= value <= 1
+
+
+def _labels_of(quantiles: Sequence[float]) -> dict[str, float]:
+    """Name the quantiles: p50, p99.9.
+
+    Raises
+    ------
+    ArgumentError
+        One is no number from 0 to 1.
+    """
+    for q in quantiles:
+        if not _is_share(q):
+            raise ArgumentError(f"quantiles has {q!r}; give numbers from 0 to 1, as in (0.5, 0.9)")
+    return {f"p{100 * q:.10g}": q for q in quantiles}

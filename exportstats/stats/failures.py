@@ -1,0 +1,158 @@
+"""Why tasks failed."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from exportstats import shards
+from exportstats.errors import ArgumentError
+from exportstats.stats import grouping
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from exportstats.stats.grouping import By
+
+NO_MESSAGE = "(no message)"
+
+# Columns whose own value in a message is made a placeholder, if it is long enough to be a name.
+_OWN = {
+    "destination": "<bucket>",
+    "destination_prefix": "<prefix>",
+    "log_group_name": "<log group>",
+}
+_SHORTEST_NAME = 3
+
+# The service's failure texts are not published. So nothing is made of their wording: only what
+# differs from task to task is taken out, in this order.
+_PLACEHOLDERS = tuple(
+    (re.compile(pattern, re.IGNORECASE), placeholder)
+    for pattern, placeholder in (
+        (r"\barn:[\w-]*:[^\s,;)\"']*", "<arn>"),
+        (r"\bs3://[^\s,;)\"']*[^\s,;)\"'.]", "<s3 address>"),
+        (r"\b(bucket[\s:=]+[\"']?)[a-z0-9][a-z0-9.-]*[.\d-][a-z0-9.-]*[a-z0-9]", r"\1<bucket>"),
+        (r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "<id>"),
+        (
+            r"\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?",
+            "<time>",
+        ),
+        (
+            r"(?<![\w<>/])(?:/[\w.$#@%+=:-]+){2,}/?|(?<![\w<>/])(?:[\w.$#@%+=:-]+/){2,}[\w.$#@%+=:-]*",
+            "<path>",
+        ),
+        (r"\b(?=[a-z]*\d)(?=\d*[a-z])[a-z0-9]{6,}\b|\b[0-9a-f]{16,}\b", "<id>"),
+        (r"(?<![\w<])\d{12}(?!\w)", "<account>"),
+        (r"(?<![a-z\d-])\d+(?:[.,]\d+)*", "<number>"),
+    )
+)
+
+
+def failure_reasons(tasks: shards.Tasks, *, by: By = None) -> pd.DataFrame:
+    """Count the FAILED tasks by what the service says of them.
+
+    What differs from task to task in a message (identifiers, numbers, times, buckets, paths) is
+    made a placeholder, so that one reason is one row.
+
+    Parameters
+    ----------
+    tasks
+        A table of tasks, or shards of one.
+    by
+        Column or columns to count in groups of; a missing value is a group of its own.
+
+    Returns
+    -------
+    DataFrame
+        Index: the groups and the `reason`, within a group the most frequent first. Columns:
+        `tasks`; `share` (of the FAILED tasks of its group); `first_time` and `last_time`, of
+        their completion (of their creation where that is missing), `datetime64[ms, UTC]`;
+        `example_task_id`, the latest one.
+
+    Raises
+    ------
+    ArgumentError
+        A column that is no group.
+
+    Examples
+    --------
+    >>> from exportstats import schema
+    >>> frame = pd.DataFrame({"task_id": list("ab"), "status_code": "FAILED",
+    ...                       "status_message": ["No answer after 30 s", "No answer after 7 s"]})
+    >>> failure_reasons(schema.conform(frame))["tasks"]
+    reason
+    No answer after <number> s    2
+    Name: tasks, dtype: int64
+    """
+    names = grouping.names_of(by)
+    if "status_message" in names:
+        raise ArgumentError('by="status_message" is what is counted anyway; leave it out')
+    found = shards.collect(tasks, partial(_reasons, names=names))
+    table = _merge(found, [*names, "reason"])
+    whole = grouping.group(table, names)
+    sizes = np.bincount(whole.codes, weights=table["tasks"], minlength=len(whole.keys))
+    table = table.assign(share=table["tasks"] / sizes[whole.codes], _group=whole.codes)
+    table = table.sort_values(["_group", "tasks", "reason"], ascending=[True, False, True])
+    index = grouping.index_of(table[[*names, "reason"]].reset_index(drop=True))
+    columns = ["tasks", "share", "first_time", "last_time", "example_task_id"]
+    return table[columns].set_axis(index)
+
+
+def reason_of(message: str) -> str:
+    """Take out of a message what differs from task to task.
+
+    Examples
+    --------
+    >>> reason_of("Bucket acme-logs-eu is in another region (request 7F3A9C21)")
+    'Bucket <bucket> is in another region (request <id>)'
+    """
+    for pattern, placeholder in _PLACEHOLDERS:
+        message = pattern.sub(placeholder, message)
+    return " ".join(message.split()) or NO_MESSAGE
+
+
+def _reasons(tasks: pd.DataFrame, *, names: Sequence[str]) -> pd.DataFrame:
+    failed = tasks[tasks["status_code"] == "FAILED"]
+    when = failed["completion_time"].fillna(failed["creation_time"])
+    found = failed[[*names]].assign(
+        reason=_normalised(failed),
+        tasks=1,
+        first_time=when,
+        last_time=when,
+        example_task_id=failed["task_id"],
+    )
+    return _merge(found, [*names, "reason"])
+
+
+def _normalised(failed: pd.DataFrame) -> pd.Series:
+    """Give the reason of each task; its own bucket, prefix and log group are placeholders too."""
+    kinds = grouping.group(failed, ["status_message", *_OWN])
+    rows = kinds.keys.astype(object).where(kinds.keys.notna(), "")
+    reasons = []
+    for message, *names in rows.itertuples(index=False):
+        own = sorted(zip(names, _OWN.values(), strict=True), key=lambda item: -len(item[0]))
+        for name, placeholder in own:
+            if len(name) >= _SHORTEST_NAME:
+                message = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", placeholder, message)  # noqa: PLW2901
+        reasons.append(reason_of(message))
+    return pd.Series(reasons, dtype="str").take(kinds.codes).set_axis(failed.index)
+
+
+def _merge(found: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Add up rows of one reason; the example is that of the latest."""
+    groups = grouping.group(found, names)
+    ordered = found.assign(_group=groups.codes).sort_values(
+        ["_group", "last_time", "example_task_id"], na_position="first"
+    )
+    grouped = ordered.groupby("_group", sort=True)
+    merged = grouped.agg(
+        tasks=("tasks", "sum"),
+        first_time=("first_time", "min"),
+        last_time=("last_time", "max"),
+        example_task_id=("example_task_id", "last"),
+    )
+    return groups.keys.join(merged)

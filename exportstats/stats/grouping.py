@@ -1,0 +1,154 @@
+"""Groups of rows: by columns and by calendar period, numbered, vectorised over all of them.
+
+What is missing is a group of its own, the last one: no task drops out of a sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from exportstats import coerce, schema
+from exportstats.errors import ArgumentError
+from exportstats.stats.calendars import calendar_of
+
+By: TypeAlias = str | Sequence[str] | None
+
+PERIOD = "period"
+_GROUPABLE = tuple(
+    column.name
+    for column in schema.BASE_COLUMNS
+    if column.kind in ("category", "text") and column.name != "task_id"
+)
+# More periods than this are not filled in: a single task of the year 9999 would ask for millions.
+_MOST_PERIODS = 10_000
+# Up to so many possible groups are looked up in a list; more are sorted.
+_MOST_LISTED = 1 << 22
+
+
+class Groups(NamedTuple):
+    """Rows in groups.
+
+    Attributes
+    ----------
+    codes
+        The group of each row.
+    keys
+        A row a group: the values that its rows share, in order, what is missing last.
+    """
+
+    codes: np.ndarray
+    keys: pd.DataFrame
+
+
+def names_of(by: By) -> list[str]:
+    """Check the columns to group by.
+
+    Raises
+    ------
+    ArgumentError
+        A column that is no group, or the same one twice.
+    """
+    names = [] if by is None else [by] if isinstance(by, str) else list(by)
+    for name in names:
+        if name not in _GROUPABLE:
+            raise ArgumentError(f"by={name!r}; give one or several of {', '.join(_GROUPABLE)}")
+    if len(set(names)) < len(names):
+        raise ArgumentError(f"by={names!r} names a column twice")
+    return names
+
+
+def group_by_state(tasks: pd.DataFrame, names: Sequence[str], freq: str | None) -> Groups:
+    """Group tasks by columns, state, and with a `freq` by the `period` of their creation."""
+    keys = tasks[[*names, "status_code"]]
+    if freq is None:
+        return group(keys, [*names, "status_code"])
+    calendar = calendar_of(freq)
+    starts = calendar.start(calendar.number(tasks["creation_time"]))
+    keys = keys.assign(**{PERIOD: pd.Series(starts, index=keys.index)})
+    return group(keys, [*names, PERIOD, "status_code"])
+
+
+def group(frame: pd.DataFrame, names: Sequence[str]) -> Groups:
+    """Group the rows that are equal in some columns; without a column all are one group."""
+    codes = np.zeros(len(frame), dtype="int64")
+    if not names:
+        return Groups(codes, pd.DataFrame(index=[0]))
+    values: list[pd.Index] = []
+    many = 1
+    for name in names:
+        at, found = _codes(frame[name])
+        many *= len(found)
+        if many >= 1 << 62:
+            raise ArgumentError(f"there are too many possible groups of {', '.join(names)}")
+        codes = codes * len(found) + at
+        values.append(found)
+    used, codes = _renumber(codes, many)
+    keys = {}
+    for name, found in zip(reversed(names), reversed(values), strict=True):
+        keys[name] = found.take(used % len(found))
+        used = used // len(found)
+    index = pd.RangeIndex(len(used))
+    return Groups(codes, pd.DataFrame({name: keys[name] for name in names}, index=index))
+
+
+def grid(frame: pd.DataFrame, names: Sequence[str], freq: str | None) -> Groups:
+    """Group rows, and with a `freq` give each group every period, rows in it or not."""
+    groups = group(frame, names)
+    if freq is None:
+        return groups
+    calendar = calendar_of(freq)
+    numbers = calendar.number(frame[PERIOD])
+    periods = _every(numbers)
+    missing = numbers == coerce.NAT
+    dated = periods[:-1] if missing.any() else periods
+    at = np.where(missing, len(dated), np.searchsorted(dated, numbers))
+    keys = groups.keys.loc[np.repeat(groups.keys.index, len(periods))].reset_index(drop=True)
+    keys[PERIOD] = calendar.start(np.tile(periods, len(groups.keys)))
+    return Groups(groups.codes * len(periods) + at, keys)
+
+
+def _every(numbers: np.ndarray) -> np.ndarray:
+    """Give all periods from the first to the last one, and what has none at the end."""
+    known = np.unique(numbers[numbers != coerce.NAT])
+    if len(known) and known[-1] - known[0] < _MOST_PERIODS:
+        known = np.arange(known[0], known[-1] + 1)
+    return np.append(known, coerce.NAT) if (numbers == coerce.NAT).any() else known
+
+
+def index_of(keys: pd.DataFrame) -> pd.Index:
+    """Make an index of the keys of groups: one level a key, the single label "all" without any."""
+    if not len(keys.columns):
+        return pd.Index(["all"] * len(keys))
+    if len(keys.columns) == 1:
+        only: pd.Index = pd.Index(keys[keys.columns[0]])
+        return only
+    return pd.MultiIndex.from_frame(keys)
+
+
+def _codes(values: pd.Series) -> tuple[np.ndarray, pd.Index]:
+    """Give each value's place in their order, what is missing last, and the values in order."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        found = pd.CategoricalIndex(values.cat.categories, dtype=values.dtype)
+        codes = values.cat.codes.to_numpy().astype("int64")
+    else:
+        codes, uniques = pd.factorize(values, sort=True)
+        found = pd.Index(uniques)
+    missing = codes < 0
+    if missing.any():
+        codes = np.where(missing, len(found), codes)
+    return codes, found.append(pd.Index([None], dtype=found.dtype))
+
+
+def _renumber(codes: np.ndarray, many: int) -> tuple[np.ndarray, np.ndarray]:
+    """Give the codes in use, in order, and each row's place among them."""
+    if many > _MOST_LISTED:
+        used, at = np.unique(codes, return_inverse=True)
+        return used, at
+    seen = np.zeros(many, dtype=bool)
+    seen[codes] = True
+    place = np.cumsum(seen) - 1
+    return np.flatnonzero(seen), place[codes]

@@ -1,0 +1,237 @@
+"""What every chart does alike."""
+
+from collections.abc import Callable
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+
+from exportstats import charts
+from exportstats.errors import SchemaError
+from exportstats.schema import STATES
+
+HOSTILE = [
+    "$\\frac{1}{$ a_b^",
+    "$a$ \\$b",
+    "line\nbreak\ttab\x00\x1b[31m",
+    "\u202egnp.exe\u202c",
+    "漢字 📦",
+    "x" * 10_000,
+    "_hidden",
+    "",
+    np.nan,
+]
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+def times(count: int) -> pd.DatetimeIndex:
+    """Give the starts of some weeks."""
+    weeks = pd.date_range("2026-01-05", periods=count, freq="7D", tz="UTC", name="period")
+    return weeks.as_unit("ms")
+
+
+def lengths(*seconds: float) -> pd.Index:
+    """Give durations."""
+    return pd.to_timedelta(list(seconds), unit="s").as_unit("ms")
+
+
+def states(names: list[object]) -> pd.DataFrame:
+    """Give what `status_breakdown` gives, by group."""
+    index = pd.MultiIndex.from_product([names, list(STATES)], names=["task_name", "status_code"])
+    return pd.DataFrame({"tasks": 1, "share": 1 / 6}, index=index)
+
+
+def reasons(names: list[object]) -> pd.DataFrame:
+    """Give what `failure_reasons` gives, by group; the reasons are the same texts."""
+    index = pd.MultiIndex.from_arrays([names, names[::-1]], names=["task_name", "reason"])
+    seen = times(len(names))
+    return pd.DataFrame(
+        {"tasks": 2, "share": 1.0, "first_time": seen, "last_time": seen, "example_task_id": "a"},
+        index=index,
+    )
+
+
+def summary(names: list[object]) -> pd.DataFrame:
+    """Give what `duration_summary` gives, by group."""
+    row = dict(zip(["min", "p50", "p90", "max", "mean"], lengths(1, 2, 30, 40, 5), strict=True))
+    return pd.DataFrame(
+        {"completed": 50, "censored": 1, **row}, index=pd.Index(names, name="task_name")
+    )
+
+
+def histogram(names: list[object]) -> pd.DataFrame:
+    """Give what `duration_histogram` gives, by group."""
+    bins = pd.IntervalIndex.from_breaks(lengths(1, 10, 100), closed="left")
+    index = pd.MultiIndex.from_product([names, bins], names=["task_name", "duration"])
+    return pd.DataFrame({"tasks": 5, "share": 0.5}, index=index)
+
+
+def trend(names: list[object]) -> pd.DataFrame:
+    """Give what `duration_trend` gives, by group."""
+    index = pd.MultiIndex.from_product([names, times(4)], names=["task_name", "period"])
+    half, most = lengths(60, 90)
+    return pd.DataFrame({"completed": 20, "censored": 0, "p50": half, "p90": most}, index=index)
+
+
+def hours(names: list[object]) -> pd.DataFrame:
+    """Give what `completion_times` gives; the zone's name is one of the texts."""
+    table = pd.DataFrame(
+        int(bool(names)),
+        index=pd.Index(DAYS, name="weekday"),
+        columns=pd.RangeIndex(24, name="hour"),
+    )
+    table.attrs["tz"] = names[0] if names else "UTC"
+    return table
+
+
+def tasks(names: list[object]) -> pd.DataFrame:
+    """Give what the chart needs of a table of tasks; the states are the texts."""
+    return pd.DataFrame(
+        {
+            "creation_time": times(len(names)),
+            "duration": lengths(*range(1, len(names) + 1)),
+            "status_code": pd.Categorical(names),
+            "observed_at": times(len(names)),
+        }
+    )
+
+
+CHARTS = [
+    (charts.plot_status_breakdown, states, "status_breakdown"),
+    (charts.plot_failure_reasons, reasons, "failure_reasons"),
+    (charts.plot_duration_summary, summary, "duration_summary"),
+    (charts.plot_duration_histogram, histogram, "duration_histogram"),
+    (charts.plot_duration_trend, trend, "duration_trend"),
+    (charts.plot_completion_times, hours, "completion_times"),
+    (charts.plot_task_durations, tasks, "conform"),
+]
+
+
+def of_charts(*but: str) -> pytest.MarkDecorator:
+    """Run a test for every chart but some."""
+    chosen = [chart for chart in CHARTS if chart[2] not in but]
+    ids = [maker for _, _, maker in chosen]
+    return pytest.mark.parametrize(("plot", "make", "maker"), chosen, ids=ids)
+
+
+every_chart = of_charts()
+Plot = Callable[..., Axes]
+Make = Callable[[list[object]], pd.DataFrame]
+
+
+def test_all_charts_are_here():
+    """The manners are tested for every public chart."""
+    assert sorted(charts.__all__) == sorted(plot.__name__ for plot, _, _ in CHARTS)
+
+
+@every_chart
+def test_draws_on_the_given_axes(plot: Plot, make: Make, maker: str):
+    """A chart returns the axes that it was given, and makes no further figure."""
+    _, ax = plt.subplots()
+    assert plot(make(["a"]), ax=ax) is ax
+    assert len(plt.get_fignums()) == 1
+
+
+@every_chart
+def test_makes_a_figure_of_a_slides_size(plot: Plot, make: Make, maker: str):
+    """Without axes a chart makes one figure of 16:9 whose layout cuts nothing off."""
+    figure = plot(make(["a"])).figure
+    width, height = figure.get_size_inches()
+    assert width / height == pytest.approx(16 / 9)
+    figure.draw_without_rendering()
+    assert figure.get_tightbbox().x0 > 0
+    assert figure.get_tightbbox().y1 < height
+
+
+@every_chart
+def test_leaves_the_table_alone(plot: Plot, make: Make, maker: str):
+    """A chart does not change the table it draws."""
+    table = make(["a", "b", "a very long name " * 9])
+    before = table.copy(deep=True)
+    plot(table)
+    pd.testing.assert_frame_equal(table, before)
+
+
+@every_chart
+def test_leaves_the_global_style_alone(plot: Plot, make: Make, maker: str):
+    """A chart changes no setting of matplotlib."""
+    before = mpl.rcParams.copy()
+    plot(make(["a", "b"]))
+    assert mpl.rcParams == before
+
+
+@every_chart
+def test_an_absence_is_drawn_as_an_absence(plot: Plot, make: Make, maker: str):
+    """A table without tasks gives a title and words, no empty scale and no error."""
+    _, ax = plt.subplots()
+    assert plot(make([]), ax=ax) is ax
+    assert ax.get_title(loc="left")
+    assert any(text.get_text().startswith("no ") for text in ax.texts)
+    assert not ax.get_xticks().size
+    assert not ax.patches
+    assert not ax.lines
+
+
+@every_chart
+def test_hostile_text_is_shown_literally(plot: Plot, make: Make, maker: str):
+    """Neither formulas, control characters, missing glyphs nor length break or distort a chart."""
+    ax = plot(make([*HOSTILE]))
+    ax.figure.draw_without_rendering()  # a missing glyph or a broken formula would warn or raise
+    legend = ax.get_legend()
+    shown = [*ax.texts, *ax.get_yticklabels(), *(legend.get_texts() if legend else [])]
+    assert shown
+    for text in (text.get_text() for text in shown):
+        assert text.replace("\n", "").isprintable()
+        assert len(text) < 250
+
+
+@every_chart
+def test_a_formula_stays_text(plot: Plot, make: Make, maker: str):
+    """`$a_b$` is drawn with its dollars, wherever a chart shows a name."""
+    ax = plot(make(["$a_b$", "$c_d$"]))
+    ax.figure.draw_without_rendering()
+    legend = ax.get_legend()
+    shown = [
+        ax.xaxis.label,
+        *ax.texts,
+        *ax.get_yticklabels(),
+        *(legend.get_texts() if legend else []),
+    ]
+    named = [text for text in shown if "$a_b$" in text.get_text()]
+    assert named
+    assert not any(text.get_parse_math() or text.get_usetex() for text in named)
+
+
+@every_chart
+def test_another_frame_is_refused(plot: Plot, make: Make, maker: str):
+    """A frame of another shape is a SchemaError that names the function that makes it."""
+    for wrong in (pd.DataFrame({"a": [1]}), make(["a"]).iloc[:, :0], [1, 2]):
+        with pytest.raises(SchemaError, match=maker):
+            plot(wrong)
+
+
+@of_charts("completion_times")  # its columns are hours
+def test_a_missing_column_is_named(plot: Plot, make: Make, maker: str):
+    """The error names the column that is missing."""
+    table = make(["a"])
+    with pytest.raises(SchemaError, match=f"column {table.columns[0]} is missing"):
+        plot(table.drop(columns=table.columns[0]))
+
+
+@every_chart
+def test_keywords_reach_the_main_artist(plot: Plot, make: Make, maker: str):
+    """What matplotlib knows and the chart does not goes to what it mainly draws."""
+    ax = plot(make(["a", "b"]), gid="mine")
+    assert ax.findobj(lambda artist: artist.get_gid() == "mine")
+
+
+@of_charts("completion_times", "conform")  # they draw no groups
+def test_many_groups_fit(plot: Plot, make: Make, maker: str):
+    """300 groups are drawn without a warning, and the picture says that some are left out."""
+    ax = plot(make([f"/aws/lambda/function-{number}" for number in range(300)]))
+    ax.figure.draw_without_rendering()
+    words = [text.get_text() for text in [*ax.texts, *ax.get_yticklabels()]]
+    assert any("more" in word for word in words)

@@ -1,0 +1,118 @@
+"""The picture of how durations change from period to period."""
+
+import numpy as np
+import pandas as pd
+
+from exportstats.charts import plot_duration_trend
+
+
+def trend(completed: list[int], p50: list[float], weeks: list[int] | None = None) -> pd.DataFrame:
+    """Give what `duration_trend` gives, with the 90th percentile at twice the median."""
+    start = pd.Timestamp("2026-01-05", tz="UTC").as_unit("ms")
+    periods = [start + pd.Timedelta(7 * week, "D") for week in weeks or range(len(completed))]
+    known = np.array(completed) > 0
+    medians = np.where(known, p50, np.nan)
+    return pd.DataFrame(
+        {
+            "completed": completed,
+            "censored": 0,
+            "p50": pd.to_timedelta(medians, unit="s").as_unit("ms"),
+            "p90": pd.to_timedelta(2 * medians, unit="s").as_unit("ms"),
+        },
+        index=pd.DatetimeIndex(periods, name="period").as_unit("ms"),
+    )
+
+
+def grouped(count: int) -> pd.DataFrame:
+    """Give the trends of some groups, later ones of more tasks."""
+    parts = {f"g{number}": trend([10 + number] * 3, [60] * 3) for number in range(count)}
+    return pd.concat(parts, names=["region"])
+
+
+def test_median_is_solid_and_p90_dashed():
+    """Two lines, through all periods, one a quantile."""
+    ax = plot_duration_trend(trend([20, 20, 20], [60, 70, 80]))
+    solid = [line for line in ax.lines if line.get_linestyle() == "-"]
+    dashed = [line for line in ax.lines if line.get_linestyle() == "--"]
+    assert [line.get_ydata().tolist() for line in solid] == [[60, 70, 80]]
+    assert [line.get_ydata().tolist() for line in dashed] == [[120, 140, 160]]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["p50", "p90"]
+
+
+def test_a_period_without_a_completed_task_breaks_the_line():
+    """An absence is a break, whether the period has a row of zeros or no row at all."""
+    for table in (
+        trend([20, 20, 0, 20], [60, 70, 0, 80]),
+        trend([20, 20, 20], [60, 70, 80], weeks=[0, 1, 3]),
+    ):
+        line = plot_duration_trend(table).lines[0]
+        assert np.isnan(line.get_ydata()).tolist() == [False, False, True, False]
+
+
+def test_rows_in_any_order_give_the_same_line():
+    """A line goes forward in time, however the table is sorted."""
+    table = trend([20, 20, 20], [60, 70, 80]).iloc[[2, 0, 1]]
+    assert plot_duration_trend(table).lines[0].get_ydata().tolist() == [60, 70, 80]
+
+
+def test_few_tasks_are_hollow_and_small():
+    """A period of fewer than 10 tasks has a small hollow marker, and the legend says so."""
+    ax = plot_duration_trend(trend([10, 9], [60, 70]))
+    filled, hollow = ax.lines[1:3]
+    assert filled.get_ydata().tolist() == [60]
+    assert hollow.get_ydata().tolist() == [70]
+    assert hollow.get_markerfacecolor() == "white"
+    assert hollow.get_markersize() < filled.get_markersize()
+    assert "fewer than 10 tasks" in ax.get_legend().get_texts()[-1].get_text()
+
+
+def test_the_axis_fits_the_spread():
+    """Durations of one size are on a scale from zero, those of very different sizes on a log."""
+    near = plot_duration_trend(trend([20, 20], [60, 70]))
+    assert near.get_yscale() == "linear"
+    assert near.get_ylim()[0] == 0
+    far = plot_duration_trend(trend([20, 20], [60, 6000]))
+    assert far.get_yscale() == "log"
+    assert "log scale" in far.get_ylabel()
+
+
+def test_groups_differ_by_colour_and_marker():
+    """Each group has a colour and a marker of its own, and its name in the legend."""
+    ax = plot_duration_trend(grouped(3))
+    lines = [line for line in ax.lines if line.get_linestyle() == "-"]
+    assert len({line.get_color() for line in lines}) == 3
+    assert len({line.get_marker() for line in ax.lines} - {"None"}) == 3
+    legend = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert legend == ["p50", "p90", "g2", "g1", "g0"]
+
+
+def test_of_many_groups_the_six_largest_are_drawn():
+    """Six groups, those with most completed tasks, and a note on the others."""
+    ax = plot_duration_trend(grouped(9))
+    assert len([line for line in ax.lines if line.get_linestyle() == "-"]) == 6
+    assert "3 more not shown" in ax.texts[-1].get_text()
+
+
+def test_active_and_unplaced_tasks_are_counted():
+    """What the lines do not contain is told in a note."""
+    table = trend([20, 20, 3], [60, 70, 80])
+    table["censored"] = [0, 0, 4]
+    table.index = pd.DatetimeIndex([*table.index[:2], pd.NaT], name="period")
+    note = plot_duration_trend(table).texts[-1].get_text().replace("\n", " ")
+    assert "4 tasks still active, not counted in" in note
+    assert "3 tasks not drawn" in note
+
+
+def test_one_period_alone_is_a_point():
+    """A single period is drawn as a marker a quantile, on an axis of about a day."""
+    ax = plot_duration_trend(trend([20], [60]))
+    assert np.ptp(ax.get_xlim()) == 1
+    assert [line.get_ydata().tolist() for line in ax.lines if line.get_marker() == "o"] == [
+        [60], [], [120], []
+    ]  # fmt: skip
+
+
+def test_no_completed_task_is_said():
+    """Without any completed task the chart says so."""
+    ax = plot_duration_trend(trend([0, 0], [0, 0]))
+    assert ax.texts[-1].get_text() == "no completed tasks"

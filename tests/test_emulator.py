@@ -1,0 +1,765 @@
+"""The emulator, asked with the real boto3 over HTTP, and raw where boto3 would hide the wire."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import json
+import re
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.validate import ParamValidator
+
+from exportstats.emulator import DEFAULT_ACCOUNT, KINDS, Emulator, Fault
+from exportstats.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    Connect = Callable[..., Any]
+
+ACCOUNT = "111122223333"
+OTHER = "444455556666"
+EPOCH = 1_700_000_000_000
+SESSION = boto3.Session()  # one, because each reads botocore's model anew
+
+
+def make_task(number: int, **fields: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Make a finished task, the greater the number the newer."""
+    created = EPOCH + number * 60_000
+    task = {
+        "accountId": ACCOUNT,
+        "taskId": f"task-{number}",
+        "taskName": f"nächtlich {number}",
+        "logGroupName": "/app/web",
+        "from": created - 86_400_000,
+        "to": created - 1,
+        "destination": "bucket",
+        "destinationPrefix": "exportedlogs",
+        "status": {"code": "COMPLETED", "message": "Completed successfully"},
+        "executionInfo": {"creationTime": created, "completionTime": created + 30_000},
+    }
+    return task | fields
+
+
+def make_tasks(count: int, **fields: Any) -> list[dict[str, Any]]:  # noqa: ANN401
+    """Make tasks 0 to `count - 1`, the oldest first."""
+    return [make_task(number, **fields) for number in range(count)]
+
+
+@pytest.fixture
+def connect() -> Iterator[Connect]:
+    """Make clients that try once, and close them in the end."""
+    clients = []
+
+    def make(
+        emulator: Emulator,
+        account: str = ACCOUNT,
+        region: str = "us-east-1",
+        service: str = "logs",
+        **options: Any,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401
+        config = Config(
+            retries={"total_max_attempts": 1, "mode": "standard"}, **{"read_timeout": 5} | options
+        )
+        clients.append(
+            SESSION.client(
+                service,
+                region_name=region,
+                endpoint_url=emulator.url,
+                aws_access_key_id=account,
+                aws_secret_access_key="secret",
+                config=config,
+            )
+        )
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        client.close()
+
+
+def ids(page: Mapping[str, Any]) -> list[str]:
+    """Give the ids of a page's tasks."""
+    return [task["taskId"] for task in page["exportTasks"]]
+
+
+def numbered(*numbers: int) -> list[str]:
+    """Give the ids of the tasks of these numbers."""
+    return [f"task-{number}" for number in numbers]
+
+
+def all_ids(client: Any, **params: Any) -> list[str]:  # noqa: ANN401
+    """Give the ids of all pages, as botocore's paginator finds them."""
+    pages = client.get_paginator("describe_export_tasks").paginate(**params)
+    return [task_id for page in pages for task_id in ids(page)]
+
+
+def error_of(call: Callable[..., Any], **params: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Give the error that a call ends with."""
+    with pytest.raises(ClientError) as caught:
+        call(**params)
+    return caught.value.response
+
+
+def raw(
+    emulator: Emulator,
+    body: bytes = b"{}",
+    connection: http.client.HTTPConnection | None = None,
+    **headers: str,
+) -> tuple[http.client.HTTPResponse, bytes]:
+    """Ask without botocore, which drops nulls and unknown fields."""
+    own = connection or http.client.HTTPConnection(emulator.url.removeprefix("http://"), timeout=5)
+    scope = f"AWS4-HMAC-SHA256 Credential={ACCOUNT}/20260101/us-east-1/logs/aws4_request, more"
+    sent = {"Authorization": scope, "X-Amz-Target": "Logs_20140328.DescribeExportTasks"} | headers
+    try:
+        own.request("POST", "/", body, sent)
+        answer = own.getresponse()
+        return answer, answer.read()
+    finally:
+        if connection is None:
+            own.close()
+
+
+# The list
+
+
+def test_the_newest_creation_comes_first(connect: Connect) -> None:
+    """Tasks are listed from newest to oldest, whatever the order in which they were added."""
+    unsorted = [make_task(number) for number in (2, 0, 3, 1)]
+    with Emulator(unsorted) as emulator:
+        assert ids(connect(emulator).describe_export_tasks()) == numbered(3, 2, 1, 0)
+
+
+@pytest.mark.parametrize(("limit", "sizes"), [(None, [50, 50]), (50, [50, 50]), (40, [40, 40, 20])])
+def test_pages_hold_up_to_their_limit(
+    connect: Connect, limit: int | None, sizes: list[int]
+) -> None:
+    """A page holds `limit` tasks, 50 by default; the last has no token, even when it is full."""
+    with Emulator(make_tasks(100)) as emulator:
+        params = {} if limit is None else {"limit": limit}
+        pages = list(connect(emulator).get_paginator("describe_export_tasks").paginate(**params))
+    assert [len(page["exportTasks"]) for page in pages] == sizes
+    assert "nextToken" not in pages[-1]
+    assert [one for page in pages for one in ids(page)] == numbered(*reversed(range(100)))
+
+
+def test_filters_compose(connect: Connect) -> None:
+    """State and id filter alone and together; an unknown id gives an empty list, no error."""
+    tasks = [
+        make_task(number, status={"code": "FAILED" if number % 2 else "COMPLETED"})
+        for number in range(8)
+    ]
+    with Emulator(tasks) as emulator:
+        client = connect(emulator)
+        assert all_ids(client, statusCode="FAILED", PaginationConfig={"PageSize": 3}) == numbered(
+            7, 5, 3, 1
+        )
+        assert all_ids(client, taskId="task-3") == numbered(3)
+        assert all_ids(client, taskId="task-3", statusCode="FAILED") == numbered(3)
+        assert all_ids(client, taskId="task-3", statusCode="COMPLETED") == []
+        assert client.describe_export_tasks(taskId="nobody")["exportTasks"] == []
+
+
+def test_a_task_created_while_paging_shifts_the_list(connect: Connect) -> None:
+    """After an `add`, the last task of a page comes again as the first of the next."""
+    with Emulator(make_tasks(4)) as emulator:
+        client = connect(emulator)
+        first = client.describe_export_tasks(limit=2)
+        emulator.add(make_task(4))
+        second = client.describe_export_tasks(limit=2, nextToken=first["nextToken"])
+    assert ids(first) == numbered(3, 2)
+    assert ids(second) == numbered(2, 1)
+
+
+def test_update_changes_what_is_served(connect: Connect) -> None:
+    """Nested fields are merged, None takes one away, and a new creation time moves the task."""
+    pending = make_task(
+        0, status={"code": "PENDING"}, executionInfo={"creationTime": EPOCH}, taskName="name"
+    )
+    with Emulator([pending, make_task(1)]) as emulator:
+        client = connect(emulator)
+        assert all_ids(client, statusCode="PENDING") == numbered(0)
+        emulator.update(
+            "task-0",
+            status={"code": "COMPLETED"},
+            executionInfo={"completionTime": EPOCH + 1},
+            taskName=None,
+        )
+        assert all_ids(client, statusCode="PENDING") == []
+        (task,) = client.describe_export_tasks(taskId="task-0")["exportTasks"]
+        assert task["status"] == {"code": "COMPLETED"}
+        assert task["executionInfo"] == {"creationTime": EPOCH, "completionTime": EPOCH + 1}
+        assert "taskName" not in task
+        emulator.update("task-0", executionInfo={"creationTime": EPOCH + 120_000})
+        assert all_ids(client) == numbered(0, 1)
+    with pytest.raises(ArgumentError, match="no task 'nobody'"):
+        emulator.update("nobody", status={"code": "FAILED"})
+
+
+# The wire
+
+
+def test_the_wire_has_no_null_and_nothing_of_ours() -> None:
+    """What is missing or None is left out, and so are accountId, region and observedAt."""
+    bare = {"taskId": "bare", "accountId": ACCOUNT, "taskName": None, "observedAt": EPOCH}
+    nested = make_task(1, status={"code": "PENDING", "message": None}, region="us-east-1")
+    with Emulator([bare, nested]) as emulator:
+        _, body = raw(emulator)
+    assert b"null" not in body
+    served = json.loads(body)["exportTasks"]
+    assert served[1] == {"taskId": "bare"}
+    assert served[0]["status"] == {"code": "PENDING"}
+    assert not {"accountId", "region", "observedAt"} & served[0].keys()
+
+
+def test_a_page_fits_the_model_of_the_service(connect: Connect) -> None:
+    """A whole answer, unparsed, validates against botocore's model of the output."""
+    with Emulator(make_tasks(51)) as emulator:
+        model = connect(emulator).meta.service_model.operation_model("DescribeExportTasks")
+        _, body = raw(emulator)
+    page = json.loads(body)
+    assert ParamValidator().validate(page, model.output_shape).generate_report() == ""
+    assert len(page["exportTasks"]) == 50
+    assert page["nextToken"]
+    assert page["exportTasks"][0] == {
+        key: value for key, value in make_task(50).items() if key != "accountId"
+    }
+
+
+def test_an_answer_has_the_headers_of_the_service() -> None:
+    """Request id, date and type are on every answer, the error's name on an error."""
+    with Emulator() as emulator:
+        good, _ = raw(emulator)
+        bad, body = raw(emulator, b'{"limit": 51}')
+    for answer in (good, bad):
+        assert answer.getheader("Content-Type") == "application/x-amz-json-1.1"
+        assert len(answer.getheader("x-amzn-RequestId", "")) == 36
+        age = time.time() - parsedate_to_datetime(answer.getheader("Date", "")).timestamp()
+        assert abs(age) < 60
+    assert bad.status == 400
+    assert bad.getheader("x-amzn-ErrorType") == "InvalidParameterException"
+    assert json.loads(body)["__type"] == "InvalidParameterException"
+
+
+def test_a_connection_is_kept() -> None:
+    """Several requests go over one connection, errors among them."""
+    with Emulator() as emulator:
+        connection = http.client.HTTPConnection(emulator.url.removeprefix("http://"))
+        raw(emulator, connection=connection)
+        first = connection.sock
+        raw(emulator, b'{"limit": 51}', connection=connection)
+        raw(emulator, connection=connection)
+        assert first is not None
+        assert connection.sock is first
+        connection.close()
+
+
+def test_a_task_unlike_the_services_is_refused() -> None:
+    """A task that does not fit the model is an ArgumentError that names the task and the field."""
+    with pytest.raises(ArgumentError, match=r"'task-1'.*status\.code.*<class 'int'>"):
+        Emulator([make_task(0), make_task(1, status={"code": 7})])
+    with pytest.raises(ArgumentError, match=r"'task-1'.*Unknown.*\"logGroup\""):
+        Emulator([make_task(1, logGroup="/app")])
+    with pytest.raises(ArgumentError, match=r"'task-1'.*accountId 12345"):
+        Emulator([make_task(1, accountId=12345)])
+
+
+def test_an_unknown_state_is_served(connect: Connect) -> None:
+    """A state that the model does not know, as the API reference's COMPLETE, is served as it is."""
+    with Emulator([make_task(0, status={"code": "COMPLETE"})]) as emulator:
+        (task,) = connect(emulator).describe_export_tasks()["exportTasks"]
+    assert task["status"]["code"] == "COMPLETE"
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b'{"limit": 0}', "min value: 1"),
+        (b'{"limit": 51}', "Value '51' at 'limit' .* less than or equal to 50"),
+        (b'{"limit": "5"}', "valid types: <class 'int'>"),
+        (b'{"statusCode": "COMPLETE"}', r"'statusCode' .* enum value set: \[.*COMPLETED"),
+        (b'{"taskId": ""}', "min length: 1"),
+        (b'{"taskId": "%b"}' % (b"x" * 513), "length less than or equal to 512"),
+        (b'{"since": 1}', 'Unknown parameter in input: "since"'),
+        (b"[]", "Invalid type for parameter input"),
+        (b"not JSON", "Invalid type for parameter input"),
+    ],
+)
+def test_a_wrong_parameter_is_refused(body: bytes, message: str) -> None:
+    """Parameters are checked against the model, its greatest values and its states included."""
+    with Emulator() as emulator:
+        answer, content = raw(emulator, body)
+        assert emulator.requests[0].outcome == "InvalidParameterException"
+    assert answer.status == 400
+    error = json.loads(content)
+    assert error["__type"] == "InvalidParameterException"
+    assert re.search(message, error["message"])
+
+
+def test_an_unsigned_request_is_refused(connect: Connect) -> None:
+    """Without a signature, or with something that is none, nothing is answered."""
+    with Emulator() as emulator:
+        client = connect(emulator, signature_version=UNSIGNED)
+        error = error_of(client.describe_export_tasks)
+        answer, _ = raw(emulator, Authorization="Basic dXNlcg==")
+    assert error["Error"]["Code"] == "MissingAuthenticationTokenException"
+    assert error["ResponseMetadata"]["HTTPStatusCode"] == answer.status == 400
+
+
+def test_another_operation_is_unknown(connect: Connect) -> None:
+    """It answers no operation but its two."""
+    with Emulator() as emulator:
+        error = error_of(connect(emulator).describe_log_groups)
+    assert error["Error"]["Code"] == "UnknownOperationException"
+    assert error["ResponseMetadata"]["HTTPStatusCode"] == 400
+
+
+# Tokens
+
+
+def test_a_token_tells_nothing() -> None:
+    """Tokens of the same place differ, and are long: nobody can make one up."""
+    with Emulator(make_tasks(60)) as emulator:
+        tokens = {json.loads(raw(emulator)[1])["nextToken"] for _ in range(3)}
+    assert len(tokens) == 3
+    assert min(map(len, tokens)) > 60
+
+
+def test_a_token_is_good_for_its_own_list_only(connect: Connect) -> None:
+    """Another account, region or filter, or a made-up token, is refused as invalid."""
+    tasks = [*make_tasks(3), *make_tasks(3, accountId=OTHER), *make_tasks(3, region="eu-west-1")]
+    with Emulator(tasks) as emulator:
+        client = connect(emulator)
+        token = client.describe_export_tasks(limit=1)["nextToken"]
+        refused = [
+            error_of(connect(emulator, OTHER).describe_export_tasks, nextToken=token),
+            error_of(connect(emulator, region="eu-west-1").describe_export_tasks, nextToken=token),
+            error_of(client.describe_export_tasks, nextToken=token, statusCode="COMPLETED"),
+            error_of(client.describe_export_tasks, nextToken="1"),
+        ]
+        assert ids(client.describe_export_tasks(nextToken=token)) == numbered(1, 0)
+    for error in refused:
+        assert error["Error"]["Code"] == "InvalidParameterException"
+        assert "nextToken is invalid" in error["Error"]["Message"]
+
+
+def test_a_token_expires(connect: Connect) -> None:
+    """A token is good until its lifetime is over, 24 hours by default, then said to be expired."""
+    now = 0.0
+    emulator = Emulator(make_tasks(2))
+    emulator._clock = lambda: now
+    with emulator:
+        client = connect(emulator)
+        token = client.describe_export_tasks(limit=1)["nextToken"]
+        now = 86_399.0
+        assert ids(client.describe_export_tasks(nextToken=token)) == numbered(0)
+        now = 86_400.0
+        error = error_of(client.describe_export_tasks, nextToken=token)["Error"]
+    assert error["Code"] == "InvalidParameterException"
+    assert "expired" in error["Message"]
+
+
+# Whose it is
+
+
+def test_account_and_region_are_those_of_the_signature(connect: Connect) -> None:
+    """Each slot has its own list; a key that is no account number is the default account's."""
+    tasks = [
+        make_task(0),
+        make_task(1, accountId=OTHER),
+        make_task(2, region="eu-west-1"),
+        {"taskId": "task-3"},
+    ]
+    with Emulator(tasks) as emulator:
+        assert all_ids(connect(emulator)) == numbered(0)
+        assert all_ids(connect(emulator, OTHER)) == numbered(1)
+        assert all_ids(connect(emulator, region="eu-west-1")) == numbered(2)
+        assert all_ids(connect(emulator, "AKIDEXAMPLE")) == numbered(3)
+        assert all_ids(connect(emulator, DEFAULT_ACCOUNT)) == numbered(3)
+        assert all_ids(connect(emulator, OTHER, "eu-west-1")) == []
+
+
+def test_the_identity_is_told_at_the_same_address(connect: Connect) -> None:
+    """GetCallerIdentity gives the account's number, and no fault of the other call touches it."""
+    with Emulator(faults=[Fault("deny")]) as emulator:
+        identity = connect(emulator, service="sts").get_caller_identity()
+        assert emulator.requests[0][:3] == ("GetCallerIdentity", ACCOUNT, "us-east-1")
+    assert identity["Account"] == ACCOUNT
+    assert identity["Arn"].startswith(f"arn:aws:iam::{ACCOUNT}:")
+    assert identity["UserId"]
+    assert identity["ResponseMetadata"]["RequestId"]
+
+
+def test_deny_identity_denies_the_identity_alone(connect: Connect) -> None:
+    """The fault denies GetCallerIdentity, and the tasks are still listed."""
+    with Emulator(make_tasks(1), faults=[Fault("deny_identity")]) as emulator:
+        error = error_of(connect(emulator, service="sts").get_caller_identity)
+        assert all_ids(connect(emulator)) == numbered(0)
+    assert error["Error"]["Code"] == "AccessDenied"
+    assert "not authorized to perform: sts:GetCallerIdentity" in error["Error"]["Message"]
+    assert error["ResponseMetadata"]["HTTPStatusCode"] == 403
+
+
+def test_what_was_asked_is_remembered(connect: Connect) -> None:
+    """Each request is kept with who asked, for what, and what became of it."""
+    with Emulator(make_tasks(2), faults=[Fault("throttle", at=(2,))]) as emulator:
+        client = connect(emulator, region="eu-west-1")
+        client.describe_export_tasks(limit=1)
+        error_of(client.describe_export_tasks, statusCode="FAILED")
+        operation = "DescribeExportTasks"
+        assert emulator.requests == [
+            (operation, ACCOUNT, "eu-west-1", ACCOUNT, {"limit": 1}, "ok"),
+            (
+                operation,
+                ACCOUNT,
+                "eu-west-1",
+                ACCOUNT,
+                {"statusCode": "FAILED"},
+                "ThrottlingException",
+            ),
+        ]
+
+
+# The quota
+
+
+def test_requests_beyond_the_quota_are_throttled(connect: Connect) -> None:
+    """A slot admits its rate at once and then its rate a second, whatever other slots do."""
+    now = 0.0
+    emulator = Emulator(requests_per_second=5)
+    emulator._clock = lambda: now
+    with emulator:
+        client = connect(emulator)
+        for _ in range(5):
+            client.describe_export_tasks()
+        error = error_of(client.describe_export_tasks)
+        assert error["Error"] == {"Code": "ThrottlingException", "Message": "Rate exceeded"}
+        assert error["ResponseMetadata"]["HTTPStatusCode"] == 400
+        connect(emulator, OTHER).describe_export_tasks()
+        connect(emulator, region="eu-west-1").describe_export_tasks()
+        connect(emulator, service="sts").get_caller_identity()
+        now = 0.5
+        for _ in range(2):
+            client.describe_export_tasks()
+        error_of(client.describe_export_tasks)
+        now = 100.0
+        for _ in range(5):
+            client.describe_export_tasks()
+        error_of(client.describe_export_tasks)
+
+
+# Faults
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "status", "message"),
+    [
+        ("throttle", "ThrottlingException", 400, "Rate exceeded"),
+        ("unavailable", "ServiceUnavailableException", 500, "cannot complete the request"),
+        ("expired", "ExpiredTokenException", 400, "security token .* is expired"),
+        ("unrecognized", "UnrecognizedClientException", 400, "security token .* is invalid"),
+        (
+            "deny",
+            "AccessDeniedException",
+            400,
+            rf"arn:aws:iam::{ACCOUNT}:user/.* is not authorized .*:logs:us-east-1:{ACCOUNT}:",
+        ),
+    ],
+)
+def test_a_fault_can_be_an_error(
+    connect: Connect, kind: str, code: str, status: int, message: str
+) -> None:
+    """These kinds are the service's own errors, with its codes, states and words."""
+    with Emulator(faults=[Fault(kind)]) as emulator:
+        with pytest.raises(ClientError, match=message) as caught:
+            connect(emulator).describe_export_tasks()
+        assert emulator.requests[0].outcome == code
+    assert caught.value.response["Error"]["Code"] == code
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == status
+
+
+def test_cut_ends_within_the_body() -> None:
+    """The length of the whole body is announced, and half of it comes."""
+    with Emulator(make_tasks(3), faults=[Fault("cut")]) as emulator:
+        with pytest.raises(http.client.IncompleteRead) as caught:
+            raw(emulator)
+        assert emulator.requests[0].outcome == "cut"
+    assert caught.value.partial.startswith(b'{"exportTasks":[')
+    assert 0 < caught.value.expected <= len(caught.value.partial) + 1
+
+
+def test_cut_is_no_page_to_boto3(connect: Connect) -> None:
+    """Boto3 sees an error or a page without tasks, as its version has it; then it goes on."""
+    with Emulator(make_tasks(3), faults=[Fault("cut", at=(1,))]) as emulator:
+        client = connect(emulator)
+        with suppress(BotoCoreError):
+            assert "exportTasks" not in client.describe_export_tasks()
+        assert all_ids(client) == numbered(2, 1, 0)
+
+
+def test_drop_answers_nothing(connect: Connect) -> None:
+    """The connection ends before the first byte, and the next one works."""
+    with Emulator(make_tasks(1), faults=[Fault("drop", at=(1, 2))]) as emulator:
+        with pytest.raises(http.client.RemoteDisconnected):
+            raw(emulator)
+        client = connect(emulator)
+        with pytest.raises(BotoCoreError):
+            client.describe_export_tasks()
+        assert all_ids(client) == numbered(0)
+
+
+@pytest.mark.parametrize("kind", ["short", "invalid_json", "html"])
+def test_a_spoiled_body_looks_like_a_whole_answer(connect: Connect, kind: str) -> None:
+    """Status 200 and a right length, but no JSON: boto3 silently sees a page without tasks."""
+    with Emulator(make_tasks(3), faults=[Fault(kind)]) as emulator:
+        answer, body = raw(emulator)
+        assert "exportTasks" not in connect(emulator).describe_export_tasks()
+    assert answer.status == 200
+    assert len(body) == int(answer.getheader("Content-Length", ""))
+    with pytest.raises(ValueError, match="char"):
+        json.loads(body)
+    assert (answer.getheader("Content-Type") == "text/html") == (kind == "html")
+
+
+def test_gzip_is_whole_and_labelled() -> None:
+    """The body is the right page once it is unzipped."""
+    with Emulator(make_tasks(3), faults=[Fault("gzip")]) as emulator:
+        answer, body = raw(emulator)
+    assert answer.getheader("Content-Encoding") == "gzip"
+    assert ids(json.loads(gzip.decompress(body))) == numbered(2, 1, 0)
+
+
+def test_repeated_token_gives_back_what_was_sent(connect: Connect) -> None:
+    """The second page bears the token that led to it; the first has none to repeat."""
+    with Emulator(make_tasks(3), faults=[Fault("repeated_token")]) as emulator:
+        client = connect(emulator)
+        token = client.describe_export_tasks(limit=1)["nextToken"]
+        again = client.describe_export_tasks(limit=1, nextToken=token)
+        assert [request.outcome for request in emulator.requests] == ["ok", "repeated_token"]
+    assert ids(again) == numbered(1)
+    assert again["nextToken"] == token
+
+
+def test_empty_page_goes_on_where_it_was(connect: Connect) -> None:
+    """An empty page in between loses no task and repeats none."""
+    with Emulator(make_tasks(5), faults=[Fault("empty_page", at=(1, 3))]) as emulator:
+        client = connect(emulator)
+        paginator = client.get_paginator("describe_export_tasks")
+        pages = [ids(page) for page in paginator.paginate(PaginationConfig={"PageSize": 2})]
+    assert pages == [[], numbered(4, 3), [], numbered(2, 1), numbered(0)]
+
+
+def test_shift_creates_a_task_before_the_answer(connect: Connect) -> None:
+    """The second page begins with the task that ended the first; the new one tops the list."""
+    with Emulator(make_tasks(4), faults=[Fault("shift", at=(2,))]) as emulator:
+        client = connect(emulator)
+        paginator = client.get_paginator("describe_export_tasks")
+        pages = [ids(page) for page in paginator.paginate(PaginationConfig={"PageSize": 2})]
+        assert pages == [numbered(3, 2), numbered(2, 1), numbered(0)]
+        newest, *others = all_ids(client)
+    assert others == numbered(3, 2, 1, 0)
+    assert newest not in others
+
+
+def test_shift_begins_an_empty_list(connect: Connect) -> None:
+    """Where there was no task, there is one."""
+    with Emulator(faults=[Fault("shift")]) as emulator:
+        assert len(all_ids(connect(emulator))) == 1
+
+
+def test_slow_and_latency_delay_the_answer(connect: Connect) -> None:
+    """A slow answer takes its seconds more than every answer takes, and is whole."""
+    faults = [Fault("slow", at=(2,), seconds=0.2)]
+    with Emulator(make_tasks(1), latency_seconds=0.1, faults=faults) as emulator:
+        client = connect(emulator)
+        taken = []
+        for _ in range(2):
+            start = time.perf_counter()
+            assert all_ids(client) == numbered(0)
+            taken.append(time.perf_counter() - start)
+    assert taken[0] >= 0.1
+    assert taken[1] >= 0.3
+
+
+def test_expired_token_refuses_the_token(connect: Connect) -> None:
+    """A request with a token is refused as expired, one without is answered."""
+    with Emulator(make_tasks(2), faults=[Fault("expired_token")]) as emulator:
+        client = connect(emulator)
+        token = client.describe_export_tasks(limit=1)["nextToken"]
+        error = error_of(client.describe_export_tasks, nextToken=token)["Error"]
+    assert error["Code"] == "InvalidParameterException"
+    assert "expired" in error["Message"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "refused"),
+    [
+        (Fault("throttle"), [1, 2, 3, 4, 5, 6]),
+        (Fault("throttle", every=3), [3, 6]),
+        (Fault("throttle", at=(1, 4)), [1, 4]),
+        (Fault("throttle", every=3, at=(1,)), [1, 3, 6]),
+        (Fault("throttle", account=OTHER), []),
+        (Fault("throttle", every=2, region="us-east-1"), [2, 4, 6]),
+        (Fault("throttle", region="eu-west-1"), []),
+        (Fault("throttle", access_key="AKIDOLD"), []),
+    ],
+)
+def test_a_fault_happens_when_it_says(connect: Connect, fault: Fault, refused: list[int]) -> None:
+    """Its fields say which requests it hits, each slot's counted by themselves."""
+    with Emulator(faults=[fault]) as emulator:
+        for client in [connect(emulator), connect(emulator, DEFAULT_ACCOUNT)] * 6:
+            with suppress(ClientError):
+                client.describe_export_tasks()
+        outcomes = [seen.outcome for seen in emulator.requests if seen.account == ACCOUNT]
+    assert [i for i, outcome in enumerate(outcomes, 1) if outcome != "ok"] == refused
+
+
+def test_credentials_expire_until_refreshed(connect: Connect) -> None:
+    """With `access_key`, the old credentials are refused and the new ones are not."""
+    faults = [Fault("expired", access_key="AKIDOLD")]
+    tasks = make_tasks(1, accountId=DEFAULT_ACCOUNT)
+    with Emulator(tasks, faults=faults) as emulator:
+        error = error_of(connect(emulator, "AKIDOLD").describe_export_tasks)
+        assert all_ids(connect(emulator, "AKIDNEW")) == numbered(0)
+    assert error["Error"]["Code"] == "ExpiredTokenException"
+
+
+def test_the_first_fault_listed_happens() -> None:
+    """Of two faults that meet at one request, the first is the one."""
+    with Emulator(faults=[Fault("html", every=2), Fault("throttle")]) as emulator:
+        raw(emulator)
+        raw(emulator)
+        assert [request.outcome for request in emulator.requests] == ["ThrottlingException", "html"]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("drop", Fault("drop")),
+        ("throttle:10", Fault("throttle", every=10)),
+        (
+            "deny@123456789012/eu-west-1",
+            Fault("deny", account="123456789012", region="eu-west-1"),
+        ),
+        ("deny@/eu-west-1", Fault("deny", region="eu-west-1")),
+        ("slow:10=2.5", Fault("slow", every=10, seconds=2.5)),
+        (
+            "slow:10=2.5@123456789012",
+            Fault("slow", every=10, seconds=2.5, account="123456789012"),
+        ),
+    ],
+)
+def test_a_fault_can_be_typed(text: str, fault: Fault) -> None:
+    """The command line's text says kind, every, seconds, account and region."""
+    assert Fault.parse(text) == fault
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [("explode:10", "'explode'"), ("", "''"), ("throttle:x", "'throttle:x'")],
+)
+def test_a_fault_that_cannot_be_read_lists_the_kinds(text: str, named: str) -> None:
+    """The error names what was typed and every kind there is."""
+    with pytest.raises(ArgumentError) as caught:
+        Fault.parse(text)
+    assert named in str(caught.value)
+    assert all(kind in str(caught.value) for kind in KINDS)
+
+
+def test_a_fault_every_zero_requests_is_refused() -> None:
+    """`every` is 1 or more."""
+    with pytest.raises(ArgumentError, match="every 0 requests"):
+        Fault("drop", every=0)
+
+
+# The server
+
+
+def test_eight_clients_at_once_lose_nothing(connect: Connect) -> None:
+    """Eight clients of four slots page at once; all get whole lists, and every request is seen."""
+    slots = [
+        (account, region) for account in (ACCOUNT, OTHER) for region in ("eu-west-1", "us-east-1")
+    ]
+    tasks = [
+        make_task(number, accountId=account, region=region)
+        for account, region in slots
+        for number in range(200)
+    ]
+    with Emulator(tasks) as emulator:
+        clients = [connect(emulator, *slot) for slot in slots * 2]
+        with ThreadPoolExecutor(8) as pool:
+            lists = list(pool.map(lambda c: all_ids(c, PaginationConfig={"PageSize": 10}), clients))
+        assert len(emulator.requests) == 8 * 20
+    assert all(found == numbered(*reversed(range(200))) for found in lists)
+
+
+def test_stop_does_not_wait_for_those_who_hang(connect: Connect) -> None:
+    """It stops within a second, and whoever waited is told by the end of the connection."""
+    with ThreadPoolExecutor(4) as pool, Emulator(faults=[Fault("hang")]) as emulator:
+        clients = [connect(emulator, read_timeout=60) for _ in range(4)]
+        waiting = [pool.submit(client.describe_export_tasks) for client in clients]
+        while len(emulator.requests) < 4:
+            time.sleep(0.01)
+        start = time.perf_counter()
+        emulator.stop()
+        for future in waiting:
+            assert isinstance(future.exception(timeout=5), BotoCoreError)
+        assert time.perf_counter() - start < 1
+
+
+def test_after_stop_nothing_is_answered(connect: Connect) -> None:
+    """A connection that was kept is ended too, and the emulator can start again."""
+    emulator = Emulator(make_tasks(1))
+    with emulator:
+        client = connect(emulator)
+        assert all_ids(client) == numbered(0)
+    with pytest.raises(BotoCoreError):
+        client.describe_export_tasks()
+    with emulator:
+        assert all_ids(connect(emulator)) == numbered(0)
+
+
+def test_a_client_that_goes_away_is_no_trouble(
+    connect: Connect, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A client that gives up leaves no traceback, and others are answered."""
+    faults = [Fault("slow", at=(1,), seconds=0.3)]
+    with Emulator(make_tasks(1), faults=faults) as emulator:
+        with pytest.raises(BotoCoreError):
+            connect(emulator, read_timeout=0.1).describe_export_tasks()
+        assert all_ids(connect(emulator)) == numbered(0)
+        time.sleep(0.4)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_port_in_use_is_said() -> None:
+    """A port that cannot be had is an ArgumentError that names it."""
+    with Emulator() as emulator:
+        port = int(emulator.url.rpartition(":")[2])
+        with pytest.raises(ArgumentError, match=f"port {port}"):
+            Emulator(port=port).start()
+
+
+def test_the_emulator_leaves_no_thread() -> None:
+    """After it stops, its threads end."""
+    before = threading.active_count()
+    with Emulator() as emulator:
+        connection = http.client.HTTPConnection(emulator.url.removeprefix("http://"))
+        raw(emulator, connection=connection)
+        assert threading.active_count() > before
+    connection.close()
+    deadline = time.perf_counter() + 2
+    while threading.active_count() > before and time.perf_counter() < deadline:
+        time.sleep(0.01)
+    assert threading.active_count() <= before
