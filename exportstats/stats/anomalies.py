@@ -42,6 +42,7 @@ def find_anomalies(tasks: shards.Tasks) -> pd.DataFrame:
     Examples
     --------
     >>> frame = pd.DataFrame({"task_id": ["a"], "status_code": "COMPLETED",
+    ...                       "log_group_name": "acme",
     ...                       "creation_time": ["2026-11-23T06:00Z"],
     ...                       "completion_time": ["2026-11-23T05:00Z"]})
     >>> find_anomalies(schema.conform(frame))["reason"].to_list()

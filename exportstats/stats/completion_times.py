@@ -62,7 +62,7 @@ def completion_times(tasks: shards.Tasks, *, tz: str = "UTC") -> pd.DataFrame:
 def _count(tasks: pd.DataFrame, *, tz: str) -> pd.DataFrame:
     times = tasks.loc[tasks["status_code"] == "COMPLETED", "completion_time"].dropna()
     local = times.dt.tz_convert(tz).dt
-    cell = local.weekday.to_numpy(dtype="int64") * _HOURS + local.hour.to_numpy(dtype="int64")
+    cell = local.day_of_week.to_numpy(dtype="int64") * _HOURS + local.hour.to_numpy(dtype="int64")
     cells = np.arange(len(WEEKDAYS) * _HOURS)
     return pd.DataFrame(
         {

@@ -65,6 +65,7 @@ def duration_histogram(
 
     Examples
     --------
+    >>> from exportstats import schema
     >>> frame = pd.DataFrame({"task_id": list("abc"), "status_code": "COMPLETED",
     ...                       "creation_time": 0, "completion_time": [70_000, 80_000, 400_000]})
     >>> table = duration_histogram(schema.conform(frame), bins=["1min", "5min", "10min"])

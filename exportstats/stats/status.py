@@ -48,6 +48,7 @@ def status_breakdown(
 
     Examples
     --------
+    >>> from exportstats import schema
     >>> states = ["COMPLETED", "COMPLETED", "FAILED"]
     >>> frame = pd.DataFrame({"task_id": list("abc"), "status_code": states})
     >>> status_breakdown(schema.conform(frame)).query("tasks > 0")

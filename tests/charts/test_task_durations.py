@@ -116,7 +116,7 @@ def test_times_out_of_range_are_counted():
 
 def test_nothing_that_can_be_drawn_is_said():
     """When no task can be drawn, the chart says how many and why."""
-    ax = plot_task_durations(tasks(["COMPLETED"]), seconds=np.nan))
+    ax = plot_task_durations(tasks(["COMPLETED"], seconds=np.nan))
     assert "1 task not drawn: ended but without duration" in ax.texts[-1].get_text()
     assert not ax.lines
 
