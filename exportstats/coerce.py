@@ -66,7 +66,7 @@ def to_category(values: pd.Series) -> tuple[pd.Series, np.ndarray]:
     """
     if isinstance(values.dtype, pd.CategoricalDtype):
         names, _ = to_text(values.cat.categories.to_series(name=values.name))
-        return values.cat.rename_categories(names.to_numpy()), np.zeros(len(values), dtype=bool)
+        return values.cat.rename_categories(list(names)), np.zeros(len(values), dtype=bool)
     text, bad = to_text(values)
     return text.astype("category"), bad
 

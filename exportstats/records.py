@@ -79,11 +79,17 @@ def to_table(rows: Iterable[Rows], *, strict: bool = False) -> pd.DataFrame:
     BadRowsError
         `strict`, and a row cannot be a task.
     """
-    parts = list(rows)
+    nothing = _SCHEMA.empty_table()
+    parts, tables = [], [nothing]
+    for part in rows:
+        tables.append(part.table)
+        parts.append(replace(part, table=nothing))  # so that only one list holds on to the data
     refused = [(part.name(number), reason) for part in parts for number, reason in part.refused]
-    starts = np.cumsum([0, *(part.table.num_rows for part in parts)])
-    tables = [_SCHEMA.empty_table(), *(part.table for part in parts)]
-    frame = pa.concat_tables(tables).unify_dictionaries().to_pandas(split_blocks=True)
+    starts = np.cumsum([len(table) for table in tables])
+    whole = pa.concat_tables(tables).unify_dictionaries()
+    tables.clear()
+    frame = whole.to_pandas(split_blocks=True, self_destruct=True)
+    del whole
     tasks, doubtful = schema.settle(frame)
 
     def where(row: int) -> str:
@@ -149,28 +155,83 @@ def _parse_pages(pages: Sequence[Page]) -> tuple[Sequence[int], pa.Table | None]
 
 def read_lines(block: bytes, name: Callable[[int], str]) -> Rows:
     """Read JSON Lines, a task a line; `name` is given a line's number in `block`, from 0."""
-    text = block.split(b"\n")
-    lines = text if text[-1].strip() else text[:-1]
     table = _parse(block, _LINES)
-    if table is not None and len(table) == len(lines):
+    if table is not None and len(table) == block.count(b"\n") + (block[-1:] not in b"\n"):
         typed = _typed(table.to_struct_array())
         if _is_whole(typed):
             return Rows(typed, name)
     tasks, numbers, broken = [], [], []
-    for number, line in enumerate(lines):
+    for number, line in enumerate(block.split(b"\n")):
         if not line.strip():
             continue
         try:
-            tasks.append(json.loads(line))
+            tasks.append(json.loads(line.decode()))
             numbers.append(number)
         except json.JSONDecodeError as fault:
             broken.append((number, f"not JSON: {fault.msg} at column {fault.colno}"))
         except UnicodeDecodeError as fault:
-            broken.append((number, f"not UTF-8 at column {fault.start + 1}"))
+            broken.append((number, f"not UTF-8 at byte {fault.start + 1} of the line"))
+        except (ValueError, RecursionError) as fault:
+            broken.append((number, f"not JSON that can be read: {fault}"))
     made = read_decoded(tasks, name)
     at = np.array(numbers, dtype="int64")
     refused = sorted(broken + [(int(at[row]), reason) for row, reason in made.refused])
     return replace(made, numbers=at if made.numbers is None else at[made.numbers], refused=refused)
+
+
+def read_list(text: bytes, name: Callable[[int], str]) -> Rows | None:
+    """Read what stands inside a list of tasks (or pages), or give None if it is not just that."""
+    # In a list of its own: were that closed too early, what followed could not be valid.
+    parsed = _parse(b'{"exportTasks":[[' + text + b"]]}", _LISTS)
+    if parsed is not None and len(parsed) == 1:
+        lists = parsed["exportTasks"].combine_chunks().flatten()
+        typed = _typed(lists.flatten())
+        if len(lists) == 1 and _is_whole(typed):
+            return Rows(typed, name)
+    try:
+        values = json.loads(f"[{text.decode()}]")
+    except (ValueError, RecursionError):
+        return None
+    return read_decoded(unpack(values), name)
+
+
+def read_objects(text: bytes, name: Callable[[int], str]) -> Rows | None:
+    """Read objects one after another, all pages or all tasks; None if one is odd."""
+    parsed = _parse(text, _EITHER)
+    if parsed is None:
+        return None
+    pages = parsed["exportTasks"].combine_chunks()
+    if pages.null_count == 0 and parsed["taskId"].null_count == len(parsed):
+        typed = _typed(pages.flatten())
+    elif pages.null_count == len(pages):
+        typed = _typed(parsed.to_struct_array())
+    else:
+        return None
+    return Rows(typed, name) if _is_whole(typed) else None
+
+
+def unpack(values: Iterable[Any]) -> list[Any]:
+    """Give the tasks among some values, and those in pages among them."""
+    tasks: list[Any] = []
+    for value in values:
+        inner = value.get("exportTasks") if isinstance(value, dict) else None
+        tasks += inner if isinstance(inner, list) else [value]
+    return tasks
+
+
+def read_columns(table: pa.Table, name: Callable[[int], str]) -> Rows:
+    """Read a table that has our columns, of whatever types; those it lacks are missing.
+
+    Raises
+    ------
+    SchemaError
+        It has no `task_id`, or a column is of a kind that cannot be read.
+    """
+    whole = {pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}
+    frame = table.to_pandas(types_mapper=whole.get, ignore_metadata=True)
+    typed, reasons = schema.coerce_rows(frame)
+    refused = [(int(row), reason) for row, reason in reasons.items()]
+    return Rows(to_arrow(typed), name, typed.index.to_numpy(), refused)
 
 
 def read_decoded(tasks: Sequence[Any], name: Callable[[int], str]) -> Rows:
@@ -264,7 +325,8 @@ def _columns(tasks: Sequence[Any]) -> list[pa.Array]:
     for column in schema.BASE_COLUMNS:
         *outer, last = _PATHS[column.name]
         if tuple(outer) not in objects:
-            objects[*outer] = [inner or _NOTHING for inner in _each(tasks, outer[0])]
+            inners = _each(tasks, outer[0])
+            objects[*outer] = [_NOTHING if inner is None else inner for inner in inners]
         if not set(map(type, objects[*outer])) <= {dict}:
             raise _OddError
         values = _each(objects[*outer], last)
@@ -284,8 +346,11 @@ def _each(objects: Sequence[dict[str, Any]], key: str) -> list[Any]:
 
 def _parse(block: bytes, wanted: pa.Schema) -> pa.Table | None:
     """Parse whole JSON values, or None if something in them is not as wanted."""
-    if not block.strip():
+    first = block.lstrip()[:1]
+    if not first:
         return wanted.empty_table()
+    if first != b"{":  # a null that comes first ends the process in Arrow's reader
+        return None
     try:
         if not block.isascii():
             block.decode()  # Arrow's reader takes text as it comes, even if it is no UTF-8
@@ -356,13 +421,13 @@ def _nested(fields: Iterable[tuple[Sequence[str], pa.DataType]]) -> list[pa.Fiel
 _TIME = pa.timestamp("ms", tz="UTC")
 _REPEATED = pa.dictionary(pa.int32(), pa.string())
 _PLAIN: dict[schema.Kind, pa.DataType] = {
-    "text": pa.string(),
+    "text": pa.large_string(),  # as pandas has it: nothing is copied on the way
     "category": pa.string(),
     "status": pa.string(),
     "time": pa.int64(),
 }
 _WHOLE: dict[schema.Kind, pa.DataType] = {
-    "text": pa.string(),
+    "text": pa.large_string(),
     "category": _REPEATED,
     "status": _REPEATED,
     "time": _TIME,
@@ -373,6 +438,8 @@ _LINES = pa.schema(
     _nested((column.json.split("."), _PLAIN[column.kind]) for column in schema.BASE_COLUMNS)
 )
 _PAGES = pa.schema([("exportTasks", pa.list_(pa.struct(list(_LINES))))])
+_LISTS = pa.schema([("exportTasks", pa.list_(_PAGES.field(0).type))])
+_EITHER = pa.schema([*_LINES, *_PAGES])
 _BATCH = 50  # pages at once: about 1 MiB, which Arrow reads fastest
 _SHOWN = 40
 _NOTHING: dict[str, Any] = {}

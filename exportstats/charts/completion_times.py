@@ -8,16 +8,14 @@ import numpy as np
 
 from exportstats.charts.style import (
     COUNT_COLOURS,
-    LITERAL,
     SMALL,
     colour_bar,
-    counted,
     draw_nothing,
     get_axes,
     header,
-    require,
-    shorten,
 )
+from exportstats.charts.tables import require
+from exportstats.charts.words import LITERAL, counted, shorten
 from exportstats.errors import SchemaError
 
 if TYPE_CHECKING:

@@ -11,18 +11,16 @@ import numpy as np
 from exportstats.charts.scales import duration_axis, to_seconds
 from exportstats.charts.style import (
     MAX_ROWS,
-    counted,
     draw_nothing,
     get_axes,
-    group_rows,
     header,
     key,
-    name_groups,
     name_room,
     name_rows,
     note_rows,
-    require,
 )
+from exportstats.charts.tables import group_rows, name_groups, require
+from exportstats.charts.words import counted
 from exportstats.errors import SchemaError
 
 if TYPE_CHECKING:

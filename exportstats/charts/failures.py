@@ -10,20 +10,17 @@ import pandas as pd
 
 from exportstats.charts.style import (
     count_axis,
-    counted,
     draw_nothing,
     get_axes,
-    group_rows,
     header,
     look_of,
-    name_groups,
     name_room,
     name_rows,
     note_rows,
-    percent,
-    require,
-    shorten,
 )
+from exportstats.charts.tables import group_rows, name_groups, require
+from exportstats.charts.words import counted, shorten
+from exportstats.text import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

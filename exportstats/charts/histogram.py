@@ -12,17 +12,14 @@ from exportstats.charts.scales import duration_axis, to_seconds
 from exportstats.charts.style import (
     GROUP_LOOKS,
     count_axis,
-    counted,
     draw_nothing,
     get_axes,
-    group_rows,
     header,
     key,
-    largest_groups,
-    name_groups,
     name_room,
-    require,
 )
+from exportstats.charts.tables import group_rows, largest_groups, name_groups, require
+from exportstats.charts.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 from matplotlib import dates, ticker
+
+from exportstats.text import write_duration
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,7 +21,6 @@ _END = np.datetime64("2200-01-01", "ms")
 LONGEST = float((_END - _FIRST) / np.timedelta64(1, "s"))
 OUTSIDE = "outside the years 1970 to 2199"
 
-_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 LEAST = 0.001  # seconds; the clock's resolution, and what a log axis shows for 0
 _SECONDS = (1, 2, 5, 10, 20, 30)
 _DAYS = [days * 10.0**power for power in range(12) for days in (1, 2, 5)]
@@ -34,21 +34,6 @@ _COARSE = np.array(
     [0.001, 0.01, 0.1, 1, 10, 60, 600, 3_600] + [86_400 * 10.0**power for power in range(12)]
 )
 _ENOUGH, _MANY = 3, 7  # ticks
-
-
-def write_duration(seconds: float) -> str:
-    """Write a duration in at most two units.
-
-    Examples
-    --------
-    >>> [write_duration(seconds) for seconds in (0.25, 1, 90, 3600, 5400, 864000)]
-    ['250 ms', '1 s', '1 min 30 s', '1 h', '1 h 30 min', '10 d']
-    """
-    for (unit, size), (part, small) in pairwise(_UNITS):
-        if seconds >= size:
-            whole, rest = divmod(round(seconds / small), size // small)
-            return f"{whole:,} {unit} {rest} {part}" if rest else f"{whole:,} {unit}"
-    return f"{seconds * 1000:.3g} ms" if 0 < seconds < 1 else f"{seconds:.3g} s"
 
 
 class DurationLocator(ticker.Locator):

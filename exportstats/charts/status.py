@@ -12,21 +12,18 @@ from exportstats.charts.scales import OUTSIDE, period_step, time_axis, to_days
 from exportstats.charts.style import (
     MAX_ROWS,
     count_axis,
-    counted,
     draw_nothing,
     get_axes,
-    group_rows,
     header,
     look_of,
-    name_groups,
     name_room,
     name_rows,
     note_rows,
-    percent,
-    require,
-    shorten,
 )
+from exportstats.charts.tables import group_rows, name_groups, require
+from exportstats.charts.words import counted, shorten
 from exportstats.errors import ArgumentError
+from exportstats.text import percent
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,21 +1,19 @@
-"""What the charts share: looks, text shown literally, headers, and the reading of tables."""
+"""What the charts look like: colours, hatches, markers, headers, rows and legends."""
 
 from __future__ import annotations
 
 import textwrap
 import warnings
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
-import pandas as pd
-from matplotlib import font_manager, pyplot as plt, ticker
+from matplotlib import pyplot as plt, ticker
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
-from exportstats.errors import SchemaError
+from exportstats.charts.words import LITERAL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,9 +28,6 @@ MAX_ROWS = 25
 MAX_GROUPS = 6
 GREY = "#666666"
 SMALL = 8.5  # points
-
-# For every text that comes from outside: a `$` or a `_` in it is no formula.
-LITERAL: dict[str, Any] = {"parse_math": False, "usetex": False}
 
 # How many: the darker the more, and the palest is not to be taken for the white of none.
 COUNT_COLOURS = LinearSegmentedColormap.from_list(
@@ -90,80 +85,6 @@ def get_axes(ax: Axes | None) -> Axes:
         ax = plt.subplots(figsize=SLIDE, layout=layout)[1]
     ax.spines[["top", "right"]].set_visible(False)
     return ax
-
-
-def shorten(value: object, width: int = 40, head: float = 0.5) -> str:
-    r"""Show any text literally on one line; what is too long loses its middle.
-
-    What cannot be seen (control characters, marks of direction) and what the font does not have is
-    written as an escape.
-
-    Parameters
-    ----------
-    value
-        The text; "unknown" stands for a missing one.
-    width
-        Characters, at most.
-    head
-        The part of them that comes before the gap.
-
-    Examples
-    --------
-    >>> shorten("/aws/lambda/a-function-with-a-long-name", 16)
-    '/aws/la…ong-name'
-    >>> shorten("two\nlines")
-    'two\\nlines'
-    """
-    if pd.isna(value):  # type: ignore[call-overload]
-        return "unknown"
-    glyphs = _glyphs(
-        tuple(
-            font_manager.findfont(font_manager.FontProperties(family=[family]))
-            for family in mpl.rcParams["font.family"]
-        )
-    )
-    text = "".join(
-        mark
-        if mark.isprintable() and ord(mark) in glyphs
-        else mark.encode("unicode_escape").decode()
-        for mark in str(value)
-    )
-    if len(text) > width:
-        before = int((width - 1) * head)
-        text = f"{text[:before]}…{text[len(text) - width + 1 + before :]}"
-    return text or "(empty)"
-
-
-def shorten_apart(values: Sequence[object], width: int = 40) -> list[str]:
-    """Shorten several texts, with the gap where it leaves most of them different."""
-    tries = [[shorten(value, width, head) for value in values] for head in (0.5, 0.25, 0, 0.75, 1)]
-    return max(tries, key=lambda names: len(set(names)))
-
-
-@lru_cache(maxsize=8)
-def _glyphs(fonts: tuple[Any, ...]) -> frozenset[int]:
-    """Tell which characters the fonts in use can draw: a missing one is a warning and a box."""
-    return frozenset().union(*(font_manager.get_font(font).get_charmap() for font in fonts))
-
-
-def counted(number: float, noun: str = "task") -> str:
-    """Count things in words, as in `1,234 tasks`."""
-    return f"{number:,.0f} {noun}{'' if number == 1 else 's'}"
-
-
-def percent(share: float) -> str:
-    """Write a share as a percentage; neither a few nor nearly all become none or all.
-
-    Examples
-    --------
-    >>> [percent(share) for share in (0, 0.0001, 0.125, 0.9999, 1)]
-    ['0 %', '<0.1 %', '12.5 %', '>99.9 %', '100 %']
-    """
-    if 0 < share < 0.001:  # noqa: PLR2004 - what would be written as 0
-        return "<0.1 %"
-    if 0.999 < share < 1:  # noqa: PLR2004 - what would be written as 100
-        return ">99.9 %"
-    return f"{share * 100:.1f}".removesuffix(".0") + " %"
 
 
 def _whole_numbers() -> ticker.Locator:
@@ -294,69 +215,3 @@ def count_axis(ax: Axes, which: str, label: str = "tasks") -> None:
     axis.set_major_locator(_whole_numbers())
     axis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))
     axis.set_label_text(label)
-
-
-def require(
-    table: object,
-    *,
-    maker: str,
-    columns: Sequence[str] = (),
-    levels: Sequence[str] = (),
-) -> None:
-    """Refuse what is not the table that `maker` gives.
-
-    Raises
-    ------
-    SchemaError
-        It names what is missing and the function that makes the table.
-    """
-    remedy = f"this chart draws what {maker} gives"
-    if not isinstance(table, pd.DataFrame):
-        raise SchemaError(f"a {type(table).__name__} is no DataFrame; {remedy}")
-    for name in columns:
-        if name not in table.columns:
-            raise SchemaError(f"the column {name} is missing; {remedy}")
-    for name in levels:
-        if name not in table.index.names:
-            raise SchemaError(f"the index has no level {name}; {remedy}")
-
-
-def group_rows(table: pd.DataFrame, inner: Sequence[str] = ()) -> tuple[np.ndarray, pd.DataFrame]:
-    """Give each row the number of its group, by order of appearance, and the groups.
-
-    Parameters
-    ----------
-    table
-        A table whose index has the groups' levels, any number of them.
-    inner
-        The levels that are not the groups'.
-
-    Returns
-    -------
-    numbers, groups
-        One number a row; and a frame with one row a group and one column a level.
-    """
-    outer = [place for place, name in enumerate(table.index.names) if name not in inner]
-    if not outer:
-        return np.zeros(len(table), dtype="int64"), pd.DataFrame({"all": ["all"]})
-    levels = pd.DataFrame({place: table.index.get_level_values(place) for place in outer})
-    numbers = levels.groupby(outer, dropna=False, sort=False, observed=True).ngroup()
-    return numbers.to_numpy(), levels.drop_duplicates()
-
-
-def name_groups(groups: pd.DataFrame, room: int) -> list[str]:
-    """Name groups by the values of their levels, in about `room` characters."""
-    levels = [values.tolist() for _, values in groups.items()]
-    longest = np.array([max(len(str(value)) for value in values) for values in levels])
-    fits = longest <= room / len(levels)
-    # What short levels, as a region, do not need goes to the long ones.
-    width = max(int((room - longest[fits].sum()) / max((~fits).sum(), 1)), 12)
-    columns = [shorten_apart(values, width) for values in levels]
-    return [" · ".join(names) for names in zip(*columns, strict=True)]
-
-
-def largest_groups(numbers: np.ndarray, weights: np.ndarray) -> tuple[list[int], int]:
-    """Choose the groups with the largest sums, at most six, and tell how many are left out."""
-    sums = np.bincount(numbers, weights=weights)
-    order = np.argsort(-sums, kind="stable")
-    return order[:MAX_GROUPS].tolist(), max(len(order) - MAX_GROUPS, 0)

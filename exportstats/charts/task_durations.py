@@ -19,15 +19,14 @@ from exportstats.charts.scales import (
 from exportstats.charts.style import (
     COUNT_COLOURS,
     colour_bar,
-    counted,
     draw_nothing,
     get_axes,
     header,
     key,
     look_of,
-    require,
-    shorten,
 )
+from exportstats.charts.tables import require
+from exportstats.charts.words import counted, shorten
 from exportstats.errors import ArgumentError
 from exportstats.schema import ACTIVE_STATES
 
@@ -102,25 +101,24 @@ def plot_task_durations(
 
     _scale(ax, days[drawn], seconds[drawn])
     status = pd.Categorical(tasks["status_code"])
-    rows = {
-        state: drawn & (status.codes == code)
+    layers = [
+        (state, drawn & (status.codes == code))
         for code, state in [(-1, "unknown"), *enumerate(status.categories)]
-    }
+    ]
     # The rarest come last, on top of the others, and what still grows on top of what has ended.
-    order = sorted(
-        (state for state in rows if rows[state].any()),
-        key=lambda state: (state in ACTIVE_STATES, -rows[state].sum()),
-    )
+    layers.sort(key=lambda layer: (layer[0] in ACTIVE_STATES, -layer[1].sum()))
     ended = drawn & ~active
     legend = []
     if ended.sum() > _POINTS:
-        order = [state for state in order if state in ACTIVE_STATES]
+        layers = [layer for layer in layers if layer[0] in ACTIVE_STATES]
         notes.append("ended tasks as hexagons")
         _draw_hexagons(ax, days[ended], seconds[ended], kwargs)
         _scale(ax, days[drawn], seconds[drawn])  # hexbin has set its own
         kwargs = {}
-    for state in order:
-        x, y = days[rows[state]], seconds[rows[state]]
+    for state, rows in layers:
+        x, y = days[rows], seconds[rows]
+        if not len(x):
+            continue
         style = {**_style(state, int(drawn.sum())), **kwargs}
         ax.plot(x, y, rasterized=len(x) > _RASTERIZED, **style)
         least = ", at least" if state in ACTIVE_STATES else ""

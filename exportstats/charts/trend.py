@@ -17,17 +17,14 @@ from exportstats.charts.scales import (
 from exportstats.charts.style import (
     GREY,
     GROUP_LOOKS,
-    counted,
     draw_nothing,
     get_axes,
-    group_rows,
     header,
     key,
-    largest_groups,
-    name_groups,
     name_room,
-    require,
 )
+from exportstats.charts.tables import group_rows, largest_groups, name_groups, require
+from exportstats.charts.words import counted
 
 if TYPE_CHECKING:
     import pandas as pd

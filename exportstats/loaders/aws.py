@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from botocore.config import Config
@@ -12,7 +13,7 @@ from tqdm.auto import tqdm
 
 from exportstats import records, schema
 from exportstats.errors import AccountUnknownWarning, ArgumentError, LoadError, LoadInterrupted
-from exportstats.loaders.client import ask, is_aws, make_client, make_session
+from exportstats.loaders.client import ask, check_credentials, is_aws, make_client, make_session
 from exportstats.loaders.faults import ASKING, RepeatedTokenError, explain, token_is_dead
 
 if TYPE_CHECKING:
@@ -94,14 +95,17 @@ def fetch_tasks(  # noqa: PLR0913 - each is a parameter of boto3 or of the API
     request = make_request(status=status, task_id=task_id, limit=limit, next_token=next_token)
     try:
         session = make_session(session, profile, region)
+        check_credentials(session)
         client = make_client(
             session,
             region=region,
             endpoint_url=endpoint_url,
             requests_per_second=requests_per_second,
         )
+    except ArgumentError:
+        raise
     except ValueError as error:  # boto3's own for a URL or a region's name that is none
-        raise ArgumentError(f"{error}; give endpoint_url as in https://host:port") from error
+        raise ArgumentError(str(explain(error))) from error
     except ASKING as error:
         raise LoadError(str(explain(error)), tasks=schema.empty()) from error
     account_id, unknown = find_account(session, client)
@@ -170,18 +174,19 @@ def make_request(
     ArgumentError
         It names the argument, its value and what may stand there.
     """
-    state = schema.STATE_ALIASES.get(status or "", status)
+    state = schema.STATE_ALIASES.get(status, status) if isinstance(status, str) else status
     if state is not None and state not in schema.STATES:
         raise ArgumentError(f"status={status!r}; give one of {', '.join(schema.STATES)}")
     if task_id is not None and not _is_text(task_id, _LONGEST_TASK_ID):
         raise ArgumentError(
             f"task_id={task_id!r}; give a text of 1 to {_LONGEST_TASK_ID} characters"
         )
-    if limit not in range(1, PAGE_SIZE + 1):
+    whole = isinstance(limit, Integral) and not isinstance(limit, bool)
+    if not whole or limit not in range(1, PAGE_SIZE + 1):
         raise ArgumentError(f"limit={limit!r}; give a whole number from 1 to {PAGE_SIZE}")
     if next_token is not None and not _is_text(next_token):
         raise ArgumentError(f"next_token={next_token!r}; give the token that a LoadError carries")
-    asked = {"limit": limit, "statusCode": state, "taskId": task_id, "nextToken": next_token}
+    asked = {"limit": int(limit), "statusCode": state, "taskId": task_id, "nextToken": next_token}
     return {name: value for name, value in asked.items() if value is not None}
 
 
@@ -206,7 +211,7 @@ def find_account(session: boto3.Session, client: Any) -> tuple[str | None, str]:
             ),
         )
         return str(sts.get_caller_identity()["Account"]), ""
-    except (*ASKING, KeyError, ResponseParserError) as error:
+    except (*ASKING, KeyError, ValueError, ResponseParserError) as error:
         return None, f"account_id is missing: STS would not tell it ({explain(error).reason})"
 
 

@@ -5,7 +5,8 @@ events are listened to, for what it does not do:
 
 - `before-send`: the pace, which so holds for retries too.
 - `before-parse`: an answer's body is kept as it came, and looked at. botocore itself reads a body
-  that is not whole JSON as an answer without tasks and without a token, that is, as the end.
+  that is not whole JSON as an answer without tasks and without a token, that is, as the end; and
+  an error whose body is no JSON object breaks it.
 - `needs-retry`: an answer whose body is not whole is asked for again.
 """
 
@@ -17,6 +18,7 @@ import gzip
 import threading
 import time
 import zlib
+from numbers import Real
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -36,6 +38,7 @@ MAX_ATTEMPTS = 10
 # A body that is broken five times in a row is no accident of the network.
 _WHOLE_ATTEMPTS = 5
 _FIRST_ERROR_STATUS = 301  # from here on botocore itself reads an answer as an error
+_NO_JSON = (ValueError, RecursionError, msgspec.MsgspecError)
 _KEPT, _BROKEN = "exportstats_answer", "exportstats_broken"
 
 
@@ -93,6 +96,15 @@ def make_session(session: Any, profile: str | None, region: str | None) -> boto3
     return session
 
 
+def check_credentials(session: boto3.Session) -> None:
+    """Refuse a credential with a line break in it: the error of sending it would show it."""
+    found = session.get_credentials()
+    if found is not None and {"\r", "\n"} & {*found.access_key, *(found.token or "")}:
+        raise ArgumentError(
+            "the access key or the session token has a line break in it; take it out"
+        )
+
+
 def make_client(
     session: boto3.Session,
     *,
@@ -101,7 +113,7 @@ def make_client(
     requests_per_second: float | str | None,
 ) -> Any:  # noqa: ANN401 - boto3 makes its clients' classes at run time
     """Make the client that `ask` asks with."""
-    client = session.client(
+    client: Any = session.client(
         "logs",
         region_name=region,
         endpoint_url=endpoint_url,
@@ -163,7 +175,7 @@ def _rate(asked: float | str | None, of_aws: bool) -> float | None:  # noqa: FBT
         return SERVICE_RATE if of_aws else None
     if asked is None:
         return None
-    if isinstance(asked, bool) or not isinstance(asked, (int, float)) or not asked > 0:
+    if isinstance(asked, bool) or not isinstance(asked, Real) or not asked > 0:
         raise ArgumentError(
             f"requests_per_second={asked!r}; give a number above 0, None for no limit, "
             f'or "quota" for the service\'s own {SERVICE_RATE:g}'
@@ -176,17 +188,38 @@ def _keep_body(
     customized_response_dict: dict[str, Any],
     **_: Any,  # noqa: ANN401 - botocore's event
 ) -> None:
-    if response_dict["status_code"] >= _FIRST_ERROR_STATUS:
-        return
     body = response_dict["body"]
+    if response_dict["status_code"] >= _FIRST_ERROR_STATUS:
+        response_dict["body"] = _as_error(body)
+        return
     try:
         if response_dict["headers"].get("content-encoding") == "gzip":
             body = gzip.decompress(body)
         customized_response_dict[_KEPT] = body, _look_at(body)
-    except (ValueError, OSError, EOFError, zlib.error, msgspec.MsgspecError) as fault:
-        begins = body[:60].decode("utf-8", "replace")
-        customized_response_dict[_BROKEN] = f"{fault}; it begins with {begins!r}"
+    except (*_NO_JSON, OSError, EOFError, zlib.error) as fault:
+        customized_response_dict[_BROKEN] = f"{fault}; it begins with {_beginning(body)!r}"
     response_dict["body"] = b"{}"
+
+
+def _as_error(body: bytes) -> bytes:
+    """Make of an error's body what botocore can read: an object of texts, as AWS sends it.
+
+    A proxy's may be anything. Of each text only the first paragraph is kept: where a signature is
+    wrong, AWS goes on with all that was signed, the session token included.
+    """
+    if not body.strip():
+        return body
+    try:
+        said = msgspec.json.decode(body, type=dict[str, object])
+    except _NO_JSON:
+        said = {"message": _beginning(body)}
+    return msgspec.json.encode(
+        {key: text.partition("\n\n")[0] for key, text in said.items() if isinstance(text, str)}
+    )
+
+
+def _beginning(body: bytes) -> str:
+    return body[:60].decode("utf-8", "replace")
 
 
 def _look_at(body: bytes) -> _Envelope:

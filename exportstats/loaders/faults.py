@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import NamedTuple
 
 from botocore import exceptions as boto
@@ -27,6 +28,7 @@ class RepeatedTokenError(Exception):
 
 ASKING = (ClientError, BotoCoreError, BrokenAnswerError)  # whatever one request can end in
 
+_SHOWN = 500  # of a text that somebody else wrote
 _SIGN_IN = "sign in again (as with `aws sso login`) or renew the credentials"
 _GO_ON = "try again; what arrived is in .tasks, and .next_token goes on from there"
 _NO_PERMISSION = 'allow the action logs:DescribeExportTasks on the resource "*"'
@@ -62,7 +64,7 @@ _BY_TYPE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] 
         (boto.NoCredentialsError, boto.PartialCredentialsError),
         "name a profile, or set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     ),
-    (boto.NoRegionError, "name a region, as in region='eu-west-1', or set AWS_REGION"),
+    (boto.NoRegionError, "name a region, as in region='eu-west-1', or set AWS_DEFAULT_REGION"),
     (boto.ProfileNotFound, "`aws configure list-profiles` lists the profiles there are"),
     (
         (boto.SSOError, boto.TokenRetrievalError, boto.CredentialRetrievalError),
@@ -75,6 +77,8 @@ _BY_TYPE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] 
     (boto.SSLError, "check the proxy and its certificate (AWS_CA_BUNDLE)"),
     ((boto.HTTPClientError, BrokenAnswerError), _GO_ON),
     (boto.InvalidRegionError, "name a region as in 'eu-west-1'"),
+    (json.JSONDecodeError, "see what the profile's credential_process writes"),
+    (ValueError, "give endpoint_url as in https://host:port"),
 )
 
 
@@ -86,7 +90,7 @@ def explain(error: BaseException) -> Fault:
         return Fault(str(error), "begin again without next_token; this is a fault of the service")
     if isinstance(error, ClientError):
         return _explain_answer(error)
-    reason = " ".join(str(error).split()).rstrip(".")
+    reason = _in_a_line(str(error))
     if isinstance(error, BrokenAnswerError):
         reason = f"the answer was not whole, again and again: {reason}"
     for kinds, remedy in _BY_TYPE:
@@ -105,12 +109,17 @@ def token_is_dead(error: BaseException) -> bool:
 
 def _explain_answer(error: ClientError) -> Fault:
     said = error.response.get("Error", {})
-    code, message = said.get("Code", "Unknown"), " ".join(said.get("Message", "").split())
+    code, message = said.get("Code", "Unknown"), _in_a_line(said.get("Message", ""))
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     tried = error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0) + 1
     often = f" after {tried} of {MAX_ATTEMPTS} attempts" if tried > 1 else ""
-    reason = f"{code}{often}" + (f": {message.rstrip('.')}" if message else "")
+    reason = f"{code}{often}" + (f": {message}" if message else "")
     remedy = _BY_CODE.get(code)
     if remedy is None:
         remedy = _GO_ON if status >= 500 else "see the service's list of common errors"  # noqa: PLR2004
     return Fault(reason, remedy)
+
+
+def _in_a_line(text: str) -> str:
+    line = " ".join(text.split()).rstrip(".")
+    return line if len(line) <= _SHOWN else line[:_SHOWN] + "..."

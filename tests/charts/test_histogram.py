@@ -40,7 +40,7 @@ def test_the_axis_spans_what_occurs():
 def test_several_groups_are_outlines_of_shares():
     """Each group is an outline of its shares, with a colour and a dash of its own."""
     ax = plot_duration_histogram(spread({"a": [1, 1, 2], "b": [0, 30, 10]}))
-    first, second = ax.patches
+    second, first = ax.patches  # the one with more tasks is the first
     assert list(first.get_data()[0]) == [0.25, 0.25, 0.5]
     assert list(second.get_data()[1]) == [1, 10, 100, 1000]
     assert first.get_edgecolor() != second.get_edgecolor()

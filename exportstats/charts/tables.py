@@ -1,0 +1,81 @@
+"""The reading of tables: their shape, their groups and the groups' names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from exportstats.charts.style import MAX_GROUPS
+from exportstats.charts.words import shorten_apart
+from exportstats.errors import SchemaError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def require(
+    table: object,
+    *,
+    maker: str,
+    columns: Sequence[str] = (),
+    levels: Sequence[str] = (),
+) -> None:
+    """Refuse what is not the table that `maker` gives.
+
+    Raises
+    ------
+    SchemaError
+        It names what is missing and the function that makes the table.
+    """
+    remedy = f"this chart draws what {maker} gives"
+    if not isinstance(table, pd.DataFrame):
+        raise SchemaError(f"a {type(table).__name__} is no DataFrame; {remedy}")
+    for name in columns:
+        if name not in table.columns:
+            raise SchemaError(f"the column {name} is missing; {remedy}")
+    for name in levels:
+        if name not in table.index.names:
+            raise SchemaError(f"the index has no level {name}; {remedy}")
+
+
+def group_rows(table: pd.DataFrame, inner: Sequence[str] = ()) -> tuple[np.ndarray, pd.DataFrame]:
+    """Give each row the number of its group, by order of appearance, and the groups.
+
+    Parameters
+    ----------
+    table
+        A table whose index has the groups' levels, any number of them.
+    inner
+        The levels that are not the groups'.
+
+    Returns
+    -------
+    numbers, groups
+        One number a row; and a frame with one row a group and one column a level.
+    """
+    outer = [place for place, name in enumerate(table.index.names) if name not in inner]
+    if not outer:
+        return np.zeros(len(table), dtype="int64"), pd.DataFrame({"all": ["all"]})
+    levels = pd.DataFrame({place: table.index.get_level_values(place) for place in outer})
+    numbers = levels.groupby(outer, dropna=False, sort=False, observed=True).ngroup()
+    return numbers.to_numpy(), levels.drop_duplicates()
+
+
+def name_groups(groups: pd.DataFrame, room: int) -> list[str]:
+    """Name groups by the values of their levels, in about `room` characters."""
+    levels = [values.tolist() for _, values in groups.items()]
+    longest = np.array([max(len(str(value)) for value in values) for values in levels])
+    fits = longest <= room / len(levels)
+    # What short levels, as a region, do not need goes to the long ones.
+    width = max(int((room - longest[fits].sum()) / max((~fits).sum(), 1)), 12)
+    columns = [shorten_apart(values, width) for values in levels]
+    return [" · ".join(names) for names in zip(*columns, strict=True)]
+
+
+def largest_groups(numbers: np.ndarray, weights: np.ndarray) -> tuple[list[int], int]:
+    """Choose the groups with the largest sums, at most six, and tell how many are left out."""
+    sums = np.bincount(numbers, weights=weights)
+    order = np.argsort(-sums, kind="stable")
+    return order[:MAX_GROUPS].tolist(), max(len(order) - MAX_GROUPS, 0)

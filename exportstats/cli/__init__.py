@@ -1,0 +1,67 @@
+"""The command `exportstats`: parse, call, print.
+
+A subcommand's module is imported when it is run, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+import click
+
+from exportstats import __version__
+from exportstats.cli.failing import in_one_line
+
+if TYPE_CHECKING:
+    from typing import Any
+
+# Each is a function of its name in a module of this folder.
+COMMANDS = {
+    "fetch": ("fetch", "Fetch every export task from AWS into a file."),
+    "status": ("tables", "Count tasks by state."),
+    "durations": ("tables", "Summarise how long tasks took."),
+    "failures": ("tables", "Count failed tasks by reason."),
+    "demo": ("demo", "Show it all on a synthetic sample, without AWS."),
+    "emulate": ("emulate", "Serve a look-alike of AWS's endpoint on this machine."),
+}
+
+
+class Commands(click.Group):
+    """A group that knows its commands' names and purposes without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Name the commands, in the order in which one meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _ = COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(f"{__name__}.{module}"), cmd_name)
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's signature
+        """Run a command."""
+        with in_one_line():
+            return super().invoke(ctx)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the list of commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, purpose) for name, (_, purpose) in COMMANDS.items()])
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 88},
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 partial: what arrived was used.",
+)
+@click.version_option(__version__, message="exportstats %(version)s")
+def main() -> None:
+    """Answer what CloudWatch Logs export tasks did.
+
+    Every command that reads tasks takes files (as `fetch` writes them, or as `aws logs
+    describe-export-tasks` prints them), `-` for standard input, or, with neither, asks AWS.
+    """

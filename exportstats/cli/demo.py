@@ -1,0 +1,100 @@
+"""The command `demo`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import lazy_loader
+
+import exportstats as xs
+from exportstats.cli import main
+from exportstats.emulator import Emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pandas as pd
+
+    from exportstats import records, schema
+    from exportstats.cli import output
+else:  # pandas and Arrow are for a command that runs, not for its --help
+    output = lazy_loader.load("exportstats.cli.output", suppress_warning=True)
+    records = lazy_loader.load("exportstats.records", suppress_warning=True)
+    schema = lazy_loader.load("exportstats.schema", suppress_warning=True)
+
+_COMMANDS = (
+    "status {tasks} --by account_id,region",
+    "status {tasks} --freq MS --plot {folder}/status.png",
+    "durations {tasks} --by log_group_name --plot {folder}/durations.png",
+    "durations {tasks} --freq MS --plot {folder}/trend.png",
+    "failures {tasks} --plot {folder}/failures.png",
+)
+
+
+@click.command()
+@click.option(
+    "-o",
+    "--output",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("demo-output"),
+    show_default=True,
+    help="Where to leave the tasks and the charts.",
+)
+def demo(folder: Path) -> None:
+    """Show it all on a synthetic sample, without AWS.
+
+    A look-alike of the service is started on this machine with a year of made-up tasks; they are
+    fetched from it with boto3 over HTTP, counted, and drawn.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    sample = xs.sample_tasks()
+    with Emulator(records.to_json(sample)) as emulator:
+        click.echo(
+            f"{len(sample):,} synthetic tasks are served on {emulator.url}, "
+            "which answers as CloudWatch Logs does."
+        )
+        tasks = schema.concat(list(_fetch_each(sample, emulator.url)))
+    where = folder / "tasks.parquet"
+    xs.write_tasks(tasks, where)
+    for command in _COMMANDS:
+        words = shlex.split(command.format(tasks=where, folder=folder))
+        click.secho(f"\n$ exportstats {shlex.join(words)}", bold=True)
+        main.main(words, standalone_mode=False)
+    output.save(xs.plot_task_durations(tasks), folder / "tasks.png")
+    output.save(xs.plot_duration_histogram(xs.duration_histogram(tasks)), folder / "histogram.png")
+    output.save(
+        xs.plot_completion_times(xs.completion_times(tasks)), folder / "completion-times.png"
+    )
+    click.secho(f"\nThe synthetic tasks and their charts are in {folder}/:", bold=True)
+    for path in sorted(folder.iterdir()):
+        click.echo(f"  {path}")
+
+
+def _fetch_each(sample: pd.DataFrame, url: str) -> Iterator[pd.DataFrame]:
+    """Fetch the tasks of each account and region, with the account as the access key."""
+    slots = sample[["account_id", "region"]].drop_duplicates().sort_values(["account_id", "region"])
+    for account, region in slots.itertuples(index=False):
+        with _environment(AWS_ACCESS_KEY_ID=account, AWS_SECRET_ACCESS_KEY="emulated"):  # noqa: S106
+            tasks = xs.fetch_tasks(region=region, endpoint_url=url)
+        click.echo(f"  {account} {region}: {len(tasks):,} tasks fetched")
+        yield tasks
+
+
+@contextlib.contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    """Set variables for a while, and hide what would let the user's own AWS settings in."""
+    before = dict(os.environ)
+    for name in [name for name in before if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ.update(values, AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

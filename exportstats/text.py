@@ -1,0 +1,121 @@
+"""Text for people: durations in words, and text from AWS that cannot do anything but be read."""
+
+from __future__ import annotations
+
+import math
+import re
+from itertools import pairwise
+
+_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+_COMPACT = {" d": "d", " h": "h", " min": "m", " s": "s", " ms": "ms"}
+
+# A spreadsheet takes a cell that begins with one of these for a formula. Blanks before it do not
+# help, and full-width signs are taken like the plain ones in some languages.
+_FORMULA = re.compile(r"'*\s*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20]|'*[\t\r\n]")
+
+_MARKUP = re.compile(r"[\\`*_{}\[\]<>|#~&!$]")
+
+
+def write_duration(seconds: float, *, compact: bool = False) -> str:
+    """Write a duration in at most two units; "-" for none.
+
+    Examples
+    --------
+    >>> [write_duration(seconds) for seconds in (0.25, 1, 90, 3600, 5400, 864000)]
+    ['250 ms', '1 s', '1 min 30 s', '1 h', '1 h 30 min', '10 d']
+    >>> [write_duration(seconds, compact=True) for seconds in (42.3, 90, float("nan"))]
+    ['42.3s', '1m 30s', '-']
+    """
+    if math.isnan(seconds):
+        return "-"
+    text = _in_units(seconds)
+    for long, short in _COMPACT.items() if compact else ():
+        text = re.sub(rf"(?<=[\d.]){long}\b", short, text)
+    return text
+
+
+def _in_units(seconds: float) -> str:
+    for (unit, size), (part, small) in pairwise(_UNITS):
+        # seconds are written with a decimal as long as there are no minutes before them
+        if round(seconds / small, 1 if small == 1 else 0) * small >= size:
+            whole, rest = divmod(round(seconds / small), size // small)
+            return f"{whole:,} {unit} {rest} {part}" if rest else f"{whole:,} {unit}"
+    return f"{seconds * 1000:.3g} ms" if 0 < seconds < 1 else f"{seconds:.3g} s"
+
+
+def percent(share: float) -> str:
+    """Write a share as a percentage; neither a few nor nearly all become none or all.
+
+    Examples
+    --------
+    >>> [percent(share) for share in (0, 0.0001, 0.125, 0.9999, 1)]
+    ['0 %', '<0.1 %', '12.5 %', '>99.9 %', '100 %']
+    """
+    if math.isnan(share):
+        return "-"
+    if 0 < share < 0.001:  # noqa: PLR2004 - what would be written as 0
+        return "<0.1 %"
+    if 0.999 < share < 1:  # noqa: PLR2004 - what would be written as 100
+        return ">99.9 %"
+    return f"{share * 100:.1f}".removesuffix(".0") + " %"
+
+
+def plain(text: str) -> str:
+    r"""Make visible what a terminal would obey or hide: escapes, line ends, direction marks.
+
+    Examples
+    --------
+    >>> print(plain("red\x1b[31m\u202egnp"))
+    red\x1b[31m\u202egnp
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def shorten(text: str, width: int) -> str:
+    """Leave out the middle of what is longer than `width`; both ends tell names apart.
+
+    Examples
+    --------
+    >>> shorten("/aws/containerinsights/acme-prod/application", 20)
+    '/aws/conta…plication'
+    """
+    if len(text) <= width:
+        return text
+    ahead = (width - 1 + 1) // 2
+    behind = width - 1 - ahead
+    return f"{text[:ahead]}…{text[len(text) - behind :]}"
+
+
+def guard_formula(text: str) -> str:
+    """Put an apostrophe before what a spreadsheet would take for a formula.
+
+    Examples
+    --------
+    >>> guard_formula("=HYPERLINK(1)"), guard_formula("acme/api")
+    ("'=HYPERLINK(1)", 'acme/api')
+    """
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def unguard_formula(text: str) -> str:
+    """Take off the apostrophe that `guard_formula` put there.
+
+    Examples
+    --------
+    >>> unguard_formula("'=1"), unguard_formula("'tis")
+    ('=1', "'tis")
+    """
+    return text[1:] if text.startswith("'") and _FORMULA.match(text[1:]) else text
+
+
+def escape_markdown(text: str) -> str:
+    r"""Make text of what Markdown would take for markup, in a cell of a table too.
+
+    Examples
+    --------
+    >>> print(escape_markdown("a|b *c* <d>"))
+    a\|b \*c\* \<d\>
+    """
+    return _MARKUP.sub(r"\\\g<0>", plain(text))

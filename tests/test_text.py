@@ -1,0 +1,72 @@
+"""Text for people, and text that cannot do anything but be read."""
+
+import pytest
+from hypothesis import given, strategies as st
+
+from exportstats import text as words
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"), [(0, "0 %"), (1e-5, "<0.1 %"), (1 / 3, "33.3 %"), (0.9999, ">99.9 %")]
+)
+def test_shares_do_not_lie(share: float, expected: str):
+    """A few are not none, and nearly all are not all."""
+    assert words.percent(share) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "long", "short"),
+    [
+        (0, "0 s", "0s"),
+        (0.13, "130 ms", "130ms"),
+        (59.9, "59.9 s", "59.9s"),
+        (60, "1 min", "1m"),
+        (283, "4 min 43 s", "4m 43s"),
+        (3599.6, "1 h", "1h"),
+        (26_388, "7 h 20 min", "7h 20m"),
+        (90_000, "1 d 1 h", "1d 1h"),
+        (float("nan"), "-", "-"),
+    ],
+)
+def test_durations_are_written_in_two_units_at_most(seconds: float, long: str, short: str) -> None:
+    """A duration is written as one would say it, in full or compactly."""
+    assert words.write_duration(seconds) == long
+    assert words.write_duration(seconds, compact=True) == short
+
+
+@given(st.text())
+def test_plain_text_is_printable_and_keeps_what_was(text: str) -> None:
+    """Whatever comes in, nothing comes out that a terminal obeys; printable text is untouched."""
+    assert words.plain(text).isprintable()
+    if text.isprintable():
+        assert words.plain(text) == text
+
+
+@given(st.text(), st.integers(2, 30))
+def test_shortening_keeps_both_ends(text: str, width: int) -> None:
+    """A shortened text fits, and begins and ends as the whole one does."""
+    short = words.shorten(text, width)
+    assert len(short) <= max(width, 0)
+    assert short[0:1] == text[0:1]
+
+
+@given(st.text(alphabet="'=+-@\t\r\n \uff1da1", max_size=6))
+def test_formulas_are_guarded_and_come_back(text: str) -> None:
+    """No guarded text begins a formula, and taking the guard off gives back what was there."""
+    guarded = words.guard_formula(text)
+    assert not guarded.lstrip().startswith(("=", "+", "-", "@", "\uff1d"))
+    assert not guarded.startswith(("\t", "\r", "\n"))
+    assert words.unguard_formula(guarded) == text
+
+
+@given(st.text(alphabet="ab|*_`<>[]\\#~$!&{}\n\x1b"))
+def test_markdown_takes_nothing_for_markup(text: str) -> None:
+    """Each mark that Markdown knows has a backslash before it, and no line ends."""
+    escaped = words.escape_markdown(text)
+    assert "\n" not in escaped
+    at = 0
+    while at < len(escaped):
+        at += 2 if escaped[at] == "\\" else 1
+        assert (
+            at > len(escaped) - 1 or escaped[at] not in "|*_`<>[]#~$!&{}" or escaped[at - 1] == "\\"
+        )
