@@ -16,12 +16,14 @@ from .errors import (
     FileFormatError as FileFormatError,
     LoadError as LoadError,
     LoadInterrupted as LoadInterrupted,
+    LoadWarning as LoadWarning,
     MissingPartError as MissingPartError,
     SchemaError as SchemaError,
 )
 from .loaders.aws import fetch_tasks as fetch_tasks
 from .loaders.files import read_tasks as read_tasks, write_tasks as write_tasks
 from .loaders.sample import sample_tasks as sample_tasks
+from .loaders.targets import Target as Target, find_targets as find_targets
 from .schema import conform as conform
 from .stats.anomalies import find_anomalies as find_anomalies
 from .stats.completion_times import completion_times as completion_times

@@ -19,10 +19,15 @@ from exportstats.errors import SchemaError
 TIME_DTYPE = pd.DatetimeTZDtype("ms", "UTC")
 NAT = np.iinfo(np.int64).min
 _MAX = np.iinfo(np.int64).max
+_DAY_MILLIS = 86_400_000
 
 # numpy reads more than that ("today", "2026"); a time of ours has a date, a time and an offset.
-_ISO = re.compile(r"[+-]?\d{4,9}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)")
-_WHOLE = re.compile(r"-?\d{1,19}")
+_ISO = re.compile(
+    r"(?P<date>(?:\d{4,9}|[+-]\d{3,9})-\d\d-\d\d)[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?"
+    r"(?:Z|[+-]\d\d(?::?\d\d)?)",
+    re.ASCII,
+)
+_WHOLE = re.compile(r"-?\d{1,19}", re.ASCII)
 
 
 def to_text(values: pd.Series) -> tuple[pd.Series, np.ndarray]:
@@ -150,7 +155,9 @@ def _from_iso(plain: np.ndarray) -> np.ndarray | None:
     """Read a column that is ISO text in UTC throughout, as we write it; None if it is not."""
     if not all(isinstance(value, str) for value in plain):
         return None
-    if not all(value.endswith("Z") and _ISO.fullmatch(value) for value in plain):
+    if not all(
+        value[-1:] == "Z" and value[4:5] == "-" and _ISO.fullmatch(value) for value in plain
+    ):
         return None
     try:
         return np.array([value[:-1] for value in plain], dtype="datetime64[ms]").view("int64")
@@ -177,12 +184,16 @@ def _one_time(value: Any) -> int | None:  # noqa: ANN401 - whatever stands in a 
 def _parse(text: str) -> int | None:
     if _WHOLE.fullmatch(text):
         return _one_time(int(text))
-    if not _ISO.fullmatch(text):
+    match = _ISO.fullmatch(text)
+    if not match:
         return None
     try:
-        if text.endswith("Z"):
-            return int(np.datetime64(text[:-1], "ms").astype("int64"))
-        return _floor_millis(pd.Timestamp(text))
+        if not text.endswith("Z"):
+            return _floor_millis(pd.Timestamp(text))
+        millis = int(np.array(text[:-1], dtype="datetime64[ms]").view("int64"))
+        day = int(np.datetime64(match["date"], "D").view("int64"))
+        # a year that is too far wraps round to another one
+        return millis if millis // _DAY_MILLIS == day and millis != NAT else None
     except (ValueError, OverflowError):
         return None
 

@@ -65,38 +65,59 @@ class AccountUnknownWarning(UserWarning):
     """The account's number could not be had, so `account_id` is missing."""
 
 
-class LoadError(ExportStatsError):
-    """Loading ended before the end of the list.
+class _Partial(BaseException):
+    """What a load that did not reach its end carries.
 
     Attributes
     ----------
     tasks
         All that arrived, as a table of tasks; empty when nothing did.
     next_token
-        The token to go on from, or None to begin again.
+        The token to go on from, or None to begin again. Of several targets each has its own, in
+        `failures`.
+    failures
+        A frame with a row a target that failed: `account_id`, `region`, `profile`, `role_arn`,
+        `reason`, `remedy`, `tasks` (how many arrived) and `next_token`. None where it was not even
+        known whom to ask.
     """
 
-    def __init__(self, message: str, *, tasks: pd.DataFrame, next_token: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        tasks: pd.DataFrame,
+        next_token: str | None = None,
+        failures: pd.DataFrame | None = None,
+    ) -> None:
         super().__init__(message)
         self.tasks = tasks
         self.next_token = next_token
+        self.failures = failures
 
 
-class LoadInterrupted(KeyboardInterrupt):
+class LoadError(_Partial, ExportStatsError):
+    """Loading ended before the end of the list; it carries what arrived."""
+
+
+class LoadInterrupted(_Partial, KeyboardInterrupt):
     """Loading was stopped by Ctrl-C; it carries what arrived, as a `LoadError` does.
 
     It is a `KeyboardInterrupt`, so that no `except Exception` swallows it.
+    """
+
+
+class LoadWarning(UserWarning):
+    """Some targets failed; the tasks of the others were given.
 
     Attributes
     ----------
-    tasks, next_token
+    failures
         As in `LoadError`.
     """
 
-    def __init__(self, message: str, *, tasks: pd.DataFrame, next_token: str | None = None) -> None:
+    def __init__(self, message: str, failures: pd.DataFrame) -> None:
         super().__init__(message)
-        self.tasks = tasks
-        self.next_token = next_token
+        self.failures = failures
 
 
 def report_rows(left_out: pd.DataFrame, kept: pd.DataFrame, *, strict: bool) -> None:

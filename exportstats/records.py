@@ -55,6 +55,15 @@ class Rows:
         """Say where a row of `table` came from."""
         return self.name(row if self.numbers is None else int(self.numbers[row]))
 
+    def among(self, numbers: Sequence[int], broken: Sequence[tuple[int, str]]) -> Rows:
+        """Give rows the numbers that they had before the broken ones were left out."""
+        at = np.array(numbers, dtype="int64")
+        return replace(
+            self,
+            numbers=at if self.numbers is None else at[self.numbers],
+            refused=sorted([*broken, *((int(at[row]), reason) for row, reason in self.refused)]),
+        )
+
     def filled(self, **values: Any) -> Rows:  # noqa: ANN401 - what Arrow can make a column of
         """Fill whole columns: one value for all rows, or an array with a value a row."""
         table = self.table
@@ -173,41 +182,57 @@ def read_lines(block: bytes, name: Callable[[int], str]) -> Rows:
             broken.append((number, f"not UTF-8 at byte {fault.start + 1} of the line"))
         except (ValueError, RecursionError) as fault:
             broken.append((number, f"not JSON that can be read: {fault}"))
-    made = read_decoded(tasks, name)
-    at = np.array(numbers, dtype="int64")
-    refused = sorted(broken + [(int(at[row]), reason) for row, reason in made.refused])
-    return replace(made, numbers=at if made.numbers is None else at[made.numbers], refused=refused)
+    return read_decoded(tasks, name).among(numbers, broken)
 
 
 def read_list(text: bytes, name: Callable[[int], str]) -> Rows | None:
-    """Read what stands inside a list of tasks (or pages), or give None if it is not just that."""
-    # In a list of its own: were that closed too early, what followed could not be valid.
-    parsed = _parse(b'{"exportTasks":[[' + text + b"]]}", _LISTS)
+    """Read what stands in a list of tasks or pages; None if it is not just that.
+
+    It has to be wrapped in `IN_LIST`, a list of its own in another: were the inner one closed too
+    early, what follows could not be valid.
+    """
+    parsed = _parse(text, _LISTS)
     if parsed is not None and len(parsed) == 1:
-        lists = parsed["exportTasks"].combine_chunks().flatten()
+        lists = parsed["exportTasks"].chunk(0).flatten()
         typed = _typed(lists.flatten())
         if len(lists) == 1 and _is_whole(typed):
             return Rows(typed, name)
     try:
-        values = json.loads(f"[{text.decode()}]")
+        (values,) = json.loads(text.decode())["exportTasks"]
     except (ValueError, RecursionError):
         return None
     return read_decoded(unpack(values), name)
 
 
 def read_objects(text: bytes, name: Callable[[int], str]) -> Rows | None:
-    """Read objects one after another, all pages or all tasks; None if one is odd."""
+    """Read objects one after another, pages or tasks, or give None if they are not just that."""
     parsed = _parse(text, _EITHER)
-    if parsed is None:
+    if parsed is not None:
+        lists = parsed["exportTasks"].chunk(0)
+        if lists.null_count in (0, len(lists)):
+            typed = _typed(parsed.to_struct_array() if lists.null_count else lists.flatten())
+            if _is_whole(typed):
+                return Rows(typed, name)
+    try:
+        values = list(_decode_each(text.decode()))
+    except (ValueError, RecursionError):
         return None
-    pages = parsed["exportTasks"].combine_chunks()
-    if pages.null_count == 0 and parsed["taskId"].null_count == len(parsed):
-        typed = _typed(pages.flatten())
-    elif pages.null_count == len(pages):
-        typed = _typed(parsed.to_struct_array())
-    else:
-        return None
-    return Rows(typed, name) if _is_whole(typed) else None
+    return read_decoded(unpack(values), name) if all(map(_is_page_or_task, values)) else None
+
+
+def _decode_each(text: str) -> Iterator[Any]:
+    decoder, at = json.JSONDecoder(), 0
+    text = text.strip()
+    while at < len(text):
+        value, end = decoder.raw_decode(text, at)
+        yield value
+        at = next((i for i in range(end, len(text)) if text[i] not in " \t\n\r"), len(text))
+
+
+def _is_page_or_task(value: Any) -> bool:  # noqa: ANN401 - what JSON can hold
+    return isinstance(value, dict) and (
+        isinstance(value.get("exportTasks"), list) or "taskId" in value
+    )
 
 
 def unpack(values: Iterable[Any]) -> list[Any]:
@@ -227,10 +252,21 @@ def read_columns(table: pa.Table, name: Callable[[int], str]) -> Rows:
     SchemaError
         It has no `task_id`, or a column is of a kind that cannot be read.
     """
-    whole = {pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}
-    frame = table.to_pandas(types_mapper=whole.get, ignore_metadata=True)
+    kinds = {column.name: column.kind for column in schema.BASE_COLUMNS}
+    if "task_id" in table.column_names:
+        table = table.select([column for column in table.column_names if column in kinds])
+        if all(field.type in _FITTING[kinds[field.name]] for field in table.schema):
+            typed = _dense(
+                [
+                    table[name] if name in table.column_names else pa.nulls(len(table), kind)
+                    for name, kind in zip(kinds, _SCHEMA.types, strict=True)
+                ]
+            )
+            if _is_whole(typed):
+                return Rows(typed, name)
+    frame = table.to_pandas(types_mapper=_WHOLE_NUMBERS.get, ignore_metadata=True)
     typed, reasons = schema.coerce_rows(frame)
-    refused = [(int(row), reason) for row, reason in reasons.items()]
+    refused = [*zip(reasons.index.to_numpy().tolist(), reasons, strict=True)]
     return Rows(to_arrow(typed), name, typed.index.to_numpy(), refused)
 
 
@@ -375,7 +411,7 @@ def _typed(tasks: pa.StructArray | pa.ChunkedArray) -> pa.Table:
 def _dense(arrays: Sequence[pa.Array]) -> pa.Table:
     """Give plain arrays the types of the base columns."""
     made = [
-        array.dictionary_encode() if pa.types.is_dictionary(whole) else array.cast(whole)
+        array.dictionary_encode().cast(whole) if whole == _REPEATED else array.cast(whole)
         for array, whole in zip(arrays, _SCHEMA.types, strict=True)
     ]
     return pa.table(made, schema=_SCHEMA)
@@ -440,6 +476,15 @@ _LINES = pa.schema(
 _PAGES = pa.schema([("exportTasks", pa.list_(pa.struct(list(_LINES))))])
 _LISTS = pa.schema([("exportTasks", pa.list_(_PAGES.field(0).type))])
 _EITHER = pa.schema([*_LINES, *_PAGES])
+IN_LIST = (b'{"exportTasks":[[', b"]]}")
+_FITTING: dict[schema.Kind, tuple[pa.DataType, ...]] = {
+    "text": (pa.string(), pa.large_string()),
+    "category": (pa.string(), pa.large_string(), _REPEATED),
+    "status": (pa.string(), pa.large_string(), _REPEATED),
+    "time": (_TIME,),
+}
+# pandas' own choice for whole numbers with gaps is a float, which rounds large ones
+_WHOLE_NUMBERS = {pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}
 _BATCH = 50  # pages at once: about 1 MiB, which Arrow reads fastest
 _SHOWN = 40
 _NOTHING: dict[str, Any] = {}

@@ -200,9 +200,7 @@ def coerce_rows(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
             f"a table of tasks needs the column task_id; this frame has: {have}. "
             "For AWS's own JSON use read_tasks."
         )
-    twice = [name for name in NAMES if list(frame.columns).count(name) > 1]
-    if twice:
-        raise SchemaError(f"the frame has two columns named {twice[0]}; rename or drop one")
+    _refuse_twins(frame)
     frame = frame.reset_index(drop=True)
     missing = pd.Series(None, index=frame.index, dtype=object)
     values: dict[str, pd.Series] = {}
@@ -270,10 +268,11 @@ def stack(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
     return stacked
 
 
-def in_order(categories: Iterable[str], *, states: bool) -> list[str]:
+def in_order(categories: Iterable[str], *, states: bool) -> pd.Index:
     """Order categories: the known states as they follow each other, all else by its letters."""
-    others = sorted(set(categories) - set(STATES) if states else set(categories))
-    return [*STATES, *others] if states else others
+    first = STATES if states else ()
+    # without a category it has to be text too, or it could not be put beside one that has some
+    return pd.Index([*first, *sorted(set(categories) - set(first))], dtype="str")
 
 
 def validate(tasks: pd.DataFrame) -> None:
@@ -286,6 +285,7 @@ def validate(tasks: pd.DataFrame) -> None:
     """
     if not isinstance(tasks, pd.DataFrame):
         raise SchemaError(f"a table of tasks is a DataFrame, not {type(tasks).__name__}")
+    _refuse_twins(tasks)
     for column in COLUMNS:
         if column.name not in tasks.columns:
             raise SchemaError(f"the column {column.name} is missing; use xs.conform(frame) first")
@@ -315,15 +315,27 @@ def _to_pandas(data: Any) -> pd.DataFrame:  # noqa: ANN401 - any Arrow stream
             f"a {type(data).__name__} is no frame: it exports no Arrow stream. "
             "Give a pandas, Polars, DuckDB or PyArrow table; for files use xs.read_tasks"
         )
+    return _from_arrow(data)
+
+
+def _from_arrow(data: Any) -> pd.DataFrame:  # noqa: ANN401 - any Arrow stream
     import pyarrow as pa  # noqa: PLC0415 - slow to import, and a pandas frame does without
 
     # pandas' own choice for whole numbers with gaps is a float, which rounds large ones
     whole = {pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}
-    frame: pd.DataFrame = pa.table(data).to_pandas(types_mapper=whole.get)
+    frame: pd.DataFrame = pa.table(data).to_pandas(types_mapper=whole.get, ignore_metadata=True)
     return frame
 
 
+def _refuse_twins(frame: pd.DataFrame) -> None:
+    twice = [name for name in NAMES if list(frame.columns).count(name) > 1]
+    if twice:
+        raise SchemaError(f"the frame has two columns named {twice[0]}; rename or drop one")
+
+
 def _coerce(values: pd.Series, column: Column) -> tuple[pd.Series, np.ndarray]:
+    if isinstance(values.dtype, pd.ArrowDtype):
+        values = _from_arrow(values.to_frame(column.name))[column.name]
     if column.kind == "time":
         return coerce.to_times(values)
     if column.kind == "text":
@@ -333,12 +345,19 @@ def _coerce(values: pd.Series, column: Column) -> tuple[pd.Series, np.ndarray]:
 
 def _tidy_categories(values: pd.Series, column: Column) -> pd.Series:
     """Keep the categories in use, in an order that does not depend on the rows' order."""
+    codes = values.cat.codes.to_numpy()
+    names = values.cat.categories.to_list()
+    used = np.bincount(codes.astype(np.intp) + 1, minlength=len(names) + 1)[1:] > 0
     states = column.kind == "status"
-    for alias, state in STATE_ALIASES.items() if states else ():
-        if alias in values.cat.categories:
-            values = values.astype("str").replace(alias, state).astype("category")
-    used = values.cat.remove_unused_categories()
-    return used.cat.set_categories(in_order(used.cat.categories, states=states))
+    if states:
+        names = [STATE_ALIASES.get(name, name) for name in names]
+    order = in_order(
+        (name for name, is_used in zip(names, used, strict=True) if is_used), states=states
+    )
+    # what is missing has the code -1, and so takes the last of these
+    moved = np.append(order.get_indexer(pd.Index(names, dtype="str")), -1)
+    tidy = pd.Categorical.from_codes(moved[codes], order, validate=False)
+    return pd.Series(tidy, index=values.index)
 
 
 def _length(start: pd.Series, end: pd.Series, more: int) -> pd.Series:
@@ -352,9 +371,11 @@ def _length(start: pd.Series, end: pd.Series, more: int) -> pd.Series:
 
 def _keep_latest(tasks: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
     """Keep each task once, in its latest state; tell which rows are different tasks of one key."""
-    if tasks["task_id"].is_unique:
+    suspects = _find_alike(tasks["task_id"])
+    if not len(suspects):
         return tasks, _NO_REASONS
-    again = tasks.duplicated(list(KEY), keep=False)
+    again = np.zeros(len(tasks), dtype=bool)
+    again[suspects] = tasks.iloc[suspects].duplicated(list(KEY), keep=False)
     if not again.any():
         return tasks, _NO_REASONS
 
@@ -381,11 +402,29 @@ def _keep_latest(tasks: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
             "completion_time": coerce.millis(twins["completion_time"]),
         }
     )
-    ranked = seen.sort_values(list(seen.columns), kind="stable")
+    # what is the same in all that is decided by the texts, so that the rows' order never matters
+    tied = twins.loc[seen.duplicated(keep=False), ["status_code", "status_message", *_IMMUTABLE]]
+    texts = {name: "str" for name in tied if isinstance(tied[name].dtype, pd.CategoricalDtype)}
+    seen = seen.join(tied.astype(texts))
+    ranked = seen.sort_values(list(seen.columns), kind="stable", na_position="first")
     latest = ranked.drop_duplicates("task", keep="last").index
     kept = np.asarray(~again | tasks.index.isin(latest))
     doubtful = torn[torn & torn.index.isin(latest)].index
     return tasks[kept], pd.Series(CONTRADICTION, index=doubtful, dtype=object)
+
+
+def _find_alike(texts: pd.Series) -> np.ndarray:
+    """Give where texts stand that are there twice, or hardly ever only seem to be.
+
+    Numbers are sorted in less time and memory than a table of all the texts takes.
+    """
+    step = 50_000  # texts that are Python objects at one time
+    hashes = np.zeros(len(texts), dtype="int64")
+    for at in range(0, len(texts), step):
+        some = texts.iloc[at : at + step].tolist()
+        hashes[at : at + step] = np.fromiter(map(hash, some), dtype="int64", count=len(some))
+    ranked = np.sort(hashes)
+    return np.flatnonzero(np.isin(hashes, ranked[1:][ranked[1:] == ranked[:-1]]))
 
 
 def _placed(reasons: pd.Series) -> pd.DataFrame:

@@ -7,7 +7,6 @@ import re
 from itertools import pairwise
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
-_COMPACT = {" d": "d", " h": "h", " min": "m", " s": "s", " ms": "ms"}
 
 # A spreadsheet takes a cell that begins with one of these for a formula. Blanks before it do not
 # help, and full-width signs are taken like the plain ones in some languages.
@@ -24,14 +23,12 @@ def write_duration(seconds: float, *, compact: bool = False) -> str:
     >>> [write_duration(seconds) for seconds in (0.25, 1, 90, 3600, 5400, 864000)]
     ['250 ms', '1 s', '1 min 30 s', '1 h', '1 h 30 min', '10 d']
     >>> [write_duration(seconds, compact=True) for seconds in (42.3, 90, float("nan"))]
-    ['42.3s', '1m 30s', '-']
+    ['42.3s', '1m30s', '-']
     """
     if math.isnan(seconds):
         return "-"
     text = _in_units(seconds)
-    for long, short in _COMPACT.items() if compact else ():
-        text = re.sub(rf"(?<=[\d.]){long}\b", short, text)
-    return text
+    return text.replace("min", "m").replace(" ", "") if compact else text
 
 
 def _in_units(seconds: float) -> str:
@@ -74,18 +71,29 @@ def plain(text: str) -> str:
 
 
 def shorten(text: str, width: int) -> str:
-    """Leave out the middle of what is longer than `width`; both ends tell names apart.
+    """Leave out the middle of what is wider than `width`; both ends tell names apart.
+
+    Widths are a terminal's columns, of which a Chinese character or an emoji takes two.
 
     Examples
     --------
     >>> shorten("/aws/containerinsights/acme-prod/application", 20)
     '/aws/conta…plication'
+    >>> shorten("日本語のログ", 6)
+    '日…グ'
     """
-    if len(text) <= width:
+    from rich.cells import cell_len  # noqa: PLC0415 - not for a command's --help
+
+    if cell_len(text) <= width:
         return text
-    ahead = (width - 1 + 1) // 2
+    ahead = width // 2
     behind = width - 1 - ahead
-    return f"{text[:ahead]}…{text[len(text) - behind :]}"
+    head, tail = text[:ahead], text[len(text) - behind :]
+    while cell_len(head) > ahead:
+        head = head[:-1]
+    while cell_len(tail) > behind:
+        tail = tail[1:]
+    return f"{head}…{tail}"
 
 
 def guard_formula(text: str) -> str:

@@ -2,6 +2,7 @@
 
 import pytest
 from hypothesis import given, strategies as st
+from rich.cells import cell_len
 
 from exportstats import text as words
 
@@ -21,10 +22,10 @@ def test_shares_do_not_lie(share: float, expected: str):
         (0.13, "130 ms", "130ms"),
         (59.9, "59.9 s", "59.9s"),
         (60, "1 min", "1m"),
-        (283, "4 min 43 s", "4m 43s"),
+        (283, "4 min 43 s", "4m43s"),
         (3599.6, "1 h", "1h"),
-        (26_388, "7 h 20 min", "7h 20m"),
-        (90_000, "1 d 1 h", "1d 1h"),
+        (26_388, "7 h 20 min", "7h20m"),
+        (90_000, "1 d 1 h", "1d1h"),
         (float("nan"), "-", "-"),
     ],
 )
@@ -42,12 +43,13 @@ def test_plain_text_is_printable_and_keeps_what_was(text: str) -> None:
         assert words.plain(text) == text
 
 
-@given(st.text(), st.integers(2, 30))
+@given(st.text().map(words.plain), st.integers(4, 30))
 def test_shortening_keeps_both_ends(text: str, width: int) -> None:
-    """A shortened text fits, and begins and ends as the whole one does."""
+    """A shortened text fits in so many columns, and begins and ends as the whole one does."""
     short = words.shorten(text, width)
-    assert len(short) <= max(width, 0)
-    assert short[0:1] == text[0:1]
+    assert cell_len(short) <= width
+    head, gap, tail = short.partition("…")
+    assert text == short or (gap and text.startswith(head) and text.endswith(tail))
 
 
 @given(st.text(alphabet="'=+-@\t\r\n \uff1da1", max_size=6))

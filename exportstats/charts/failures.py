@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _TITLE = "Why export tasks failed"
 _ROWS = 10  # each of up to two lines
+_FEW = 6  # rows that have room for three lines each
 
 
 def plot_failure_reasons(
@@ -91,7 +92,8 @@ def plot_failure_reasons(
     if table.index.nlevels > 1:
         names = name_groups(groups.iloc[shown["_group"]], room)
         labels = [
-            f"{name}\n{shorten(reason, room)}" for name, reason in zip(names, reasons, strict=True)
+            f"{name}\n{_wrap(reason, room) if len(shown) <= _FEW else shorten(reason, room)}"
+            for name, reason in zip(names, reasons, strict=True)
         ]
     name_rows(ax, labels, len(rows) - len(shown))
     count_axis(ax, "x", "failed tasks")

@@ -70,7 +70,10 @@ def name_groups(groups: pd.DataFrame, room: int) -> list[str]:
     fits = longest <= room / len(levels)
     # What short levels, as a region, do not need goes to the long ones.
     width = max(int((room - longest[fits].sum()) / max((~fits).sum(), 1)), 12)
-    columns = [shorten_apart(values, width) for values in levels]
+    columns = [
+        shorten_apart(values, room if fit else width)
+        for values, fit in zip(levels, fits, strict=True)
+    ]
     return [" · ".join(names) for names in zip(*columns, strict=True)]
 
 

@@ -42,6 +42,11 @@ class Commands(click.Group):
         command: click.Command = getattr(importlib.import_module(f"{__name__}.{module}"), cmd_name)
         return command
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:  # noqa: ANN401 - click's
+        """Parse the command line, and print what --help and --version ask for."""
+        with in_one_line():
+            return super().make_context(*args, **kwargs)
+
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's signature
         """Run a command."""
         with in_one_line():
@@ -56,12 +61,13 @@ class Commands(click.Group):
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 88},
-    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 partial: what arrived was used.",
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 only a part arrived and was used, "
+    "130 stopped by Ctrl-C.",
 )
 @click.version_option(__version__, message="exportstats %(version)s")
 def main() -> None:
     """Answer what CloudWatch Logs export tasks did.
 
-    Every command that reads tasks takes files (as `fetch` writes them, or as `aws logs
-    describe-export-tasks` prints them), `-` for standard input, or, with neither, asks AWS.
+    `status`, `durations` and `failures` read the tasks from files (as `fetch` writes them, or
+    as `aws logs describe-export-tasks` prints them) or, without a file, ask AWS.
     """

@@ -63,9 +63,10 @@ def demo(folder: Path) -> None:
     where = folder / "tasks.parquet"
     xs.write_tasks(tasks, where)
     for command in _COMMANDS:
-        words = shlex.split(command.format(tasks=where, folder=folder))
+        words = [word.format(tasks=where, folder=folder) for word in command.split()]
         click.secho(f"\n$ exportstats {shlex.join(words)}", bold=True)
-        main.main(words, standalone_mode=False)
+        if code := main.main(words, standalone_mode=False):
+            click.get_current_context().exit(code)
     output.save(xs.plot_task_durations(tasks), folder / "tasks.png")
     output.save(xs.plot_duration_histogram(xs.duration_histogram(tasks)), folder / "histogram.png")
     output.save(
@@ -80,7 +81,11 @@ def _fetch_each(sample: pd.DataFrame, url: str) -> Iterator[pd.DataFrame]:
     """Fetch the tasks of each account and region, with the account as the access key."""
     slots = sample[["account_id", "region"]].drop_duplicates().sort_values(["account_id", "region"])
     for account, region in slots.itertuples(index=False):
-        with _environment(AWS_ACCESS_KEY_ID=account, AWS_SECRET_ACCESS_KEY="emulated"):  # noqa: S106
+        with _environment(
+            AWS_ACCESS_KEY_ID=account,
+            AWS_SECRET_ACCESS_KEY="emulated",  # noqa: S106
+            no_proxy="*",
+        ):
             tasks = xs.fetch_tasks(region=region, endpoint_url=url)
         click.echo(f"  {account} {region}: {len(tasks):,} tasks fetched")
         yield tasks

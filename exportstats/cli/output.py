@@ -6,18 +6,20 @@ times are ISO 8601 in UTC, and nothing is shortened.
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING, Any
 
 import click
 import pandas as pd
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from exportstats import coerce, schema
-from exportstats.errors import ArgumentError
+from exportstats.cli.failing import say
 from exportstats.files import whole_file
 from exportstats.text import escape_markdown, guard_formula, plain, shorten, write_duration
 
@@ -28,23 +30,26 @@ if TYPE_CHECKING:
     from exportstats.cli.options import Kind
 
 # Columns of the tables for people that hold no numbers.
-_NAMES = {
-    *(column.name for column in schema.BASE_COLUMNS),
-    *("period", "reason", "first", "last", "example"),
-}
+_DATES = ("period", "first", "last")
+_NAMES = {*(column.name for column in schema.BASE_COLUMNS), *_DATES, "reason", "example"}
 _STYLES = {"COMPLETED": "green", "FAILED": "red", "RUNNING": "blue", "PENDING": "cyan"}
-_NARROWEST = 8
+_NARROWEST = 4
+_WIDE = 110  # columns of a terminal that has room for
+_FOR_WIDE = ["example"]
+_PROSE = "reason"  # the column of sentences, which take up to so many lines
+_LINES = 4
 
 
 def title_of(tasks: pd.DataFrame) -> str:
     """Say how many tasks there are, of when, and when that was so."""
     if not len(tasks):
         return "no tasks"
-    created, observed = tasks["creation_time"], tasks["observed_at"].max()
     title = f"{len(tasks):,} task{'s' if len(tasks) > 1 else ''}"
-    if created.notna().any():
-        title += f", created {created.min():%Y-%m-%d} to {created.max():%Y-%m-%d}"
-    return title + ("" if pd.isna(observed) else f", observed {observed:%Y-%m-%d %H:%M} UTC")
+    if len(created := tasks["creation_time"].dropna().sort_values()):
+        title += ", created " + " to ".join(dict.fromkeys(dates(created.iloc[[0, -1]])))
+    if len(observed := tasks["observed_at"].dropna().sort_values()):
+        title += f", observed {minutes(observed).iloc[-1]} UTC"
+    return title
 
 
 def show(table: pd.DataFrame, view: pd.DataFrame, kind: Kind, *, title: str) -> None:
@@ -52,7 +57,11 @@ def show(table: pd.DataFrame, view: pd.DataFrame, kind: Kind, *, title: str) -> 
     if kind == "csv":
         click.echo(_for_machines(table).map(_guarded).to_csv(index=False), nl=False)
     elif kind == "json":
-        click.echo(_for_machines(table).to_json(orient="records", indent=2, force_ascii=False))
+        flat = _for_machines(table).astype(object)
+        # in ASCII, so that a terminal has nothing to obey
+        click.echo(json.dumps(flat.where(flat.notna(), None).to_dict("records"), indent=2))
+    elif view.empty:
+        click.echo(title)
     elif kind == "markdown":
         click.echo(_to_markdown(view, title))
     else:
@@ -65,24 +74,29 @@ def draw(plot: Callable[[Any], Any], table: pd.DataFrame, chart: Path | None) ->
         return
     os.environ.setdefault("MPLBACKEND", "Agg")  # a command opens no window
     save(plot(table), chart)
-    click.echo(f"exportstats: the chart is in {chart}", err=True)
+    say(f"the chart is in {chart}")
 
 
 def save(axes: Any, path: Path) -> None:  # noqa: ANN401 - matplotlib is not imported here
     """Save a chart, whole or not at all."""
-    figure = axes.figure
-    known = figure.canvas.get_supported_filetypes()
-    ending = path.suffix.removeprefix(".").lower()
-    if ending not in known:
-        raise ArgumentError(f"{path} has no ending of a picture; give one as in chart.png")
     with whole_file(path) as file:
-        figure.savefig(file, format=ending, dpi=150)
+        axes.figure.savefig(file, format=path.suffix[1:].lower(), dpi=150)
 
 
 def in_words(lengths: pd.Series) -> pd.Series:
     """Write durations for people."""
     seconds = lengths.dt.total_seconds()
     return pd.Series([write_duration(s, compact=True) for s in seconds], index=lengths.index)
+
+
+def dates(times: pd.Series) -> pd.Series:
+    """Write times as dates; whatever the year, which pandas' own formats cannot."""
+    return coerce.iso_text(times).str.split("T").str[0]
+
+
+def minutes(times: pd.Series) -> pd.Series:
+    """Write times to the minute."""
+    return coerce.iso_text(times).str.rsplit(":", n=1).str[0].str.replace("T", " ")
 
 
 def _for_machines(table: pd.DataFrame) -> pd.DataFrame:
@@ -101,7 +115,7 @@ def _for_machines(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _guarded(value: object) -> object:
-    return guard_formula(value) if isinstance(value, str) else value
+    return guard_formula(plain(value)) if isinstance(value, str) else value
 
 
 def _cells(view: pd.DataFrame) -> list[list[str]]:
@@ -112,13 +126,9 @@ def _cells(view: pd.DataFrame) -> list[list[str]]:
     ]
 
 
-def _is_number(values: pd.Series) -> bool:
-    return values.name not in _NAMES
-
-
 def _to_markdown(view: pd.DataFrame, title: str) -> str:
     head = [escape_markdown(str(name)) for name in view.columns]
-    rule = ["--:" if _is_number(view[name]) else ":--" for name in view.columns]
+    rule = [":--" if name in _NAMES else "--:" for name in view.columns]
     rows = [[escape_markdown(cell) for cell in row] for row in _cells(view)]
     lines = ["| " + " | ".join(row) + " |" for row in (head, rule, *rows)]
     return "\n".join([escape_markdown(title), "", *lines])
@@ -126,26 +136,44 @@ def _to_markdown(view: pd.DataFrame, title: str) -> str:
 
 def _print(view: pd.DataFrame, title: str) -> None:
     """Print a table that fits the terminal; names give way, numbers do not."""
-    console = Console(highlight=False, soft_wrap=not os.isatty(1))
+    console = Console(highlight=False)
+    if console.is_terminal and console.width < _WIDE:
+        view = view.drop(columns=_FOR_WIDE, errors="ignore")
     cells = _cells(view)
-    widths = [max(map(len, column)) for column in zip(view.columns, *cells, strict=True)]
-    names = [at for at, name in enumerate(view.columns) if not _is_number(view[name])]
+    widths = [max(map(cell_len, column)) for column in zip(view.columns, *cells, strict=True)]
+    names = [at for at, name in enumerate(view.columns) if name in _NAMES]
+    gap, gaps = 2, len(widths) - 1
     if console.is_terminal:
-        numbers = sum(width for at, width in enumerate(widths) if at not in names)
-        room = console.width - numbers - 2 * len(widths)
-        _shrink(widths, names, room)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0), title_justify="left")
+        gap = 2 if sum(widths) + 2 * gaps <= console.width else 1
+        dates = [at for at in names if view.columns[at] in _DATES]
+        _shrink(widths, [at for at in names if at not in dates], console.width - gap * gaps)
+        _shrink(widths, dates, console.width - gap * gaps)
+    console.width = max(console.width, sum(widths) + gap * gaps)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, gap - 1, 0, 0), show_edge=False)
     for at, name in enumerate(view.columns):
-        table.add_column(str(name), justify="left" if at in names else "right", no_wrap=True)
+        table.add_column(
+            Text(shorten(name, widths[at])),
+            justify="left" if at in names else "right",
+            width=widths[at],
+            no_wrap=name != _PROSE,
+            overflow="fold",
+        )
+    most = [
+        width * (_LINES if name == _PROSE else 1)
+        for width, name in zip(widths, view.columns, strict=True)
+    ]
     for row in cells:
-        table.add_row(*(_styled(shorten(cell, widths[at])) for at, cell in enumerate(row)))
-    console.print(Text(title, style="bold"))
+        table.add_row(
+            *(_styled(shorten(cell, width)) for cell, width in zip(row, most, strict=True))
+        )
+    console.print(Text(plain(title), style="bold"))
+    console.print()
     console.print(table)
 
 
 def _shrink(widths: list[int], names: list[int], room: int) -> None:
-    """Narrow the widest of the names until all of them fit."""
-    while names and sum(widths[at] for at in names) > room:
+    """Narrow the widest of the names until all columns fit."""
+    while names and sum(widths) > room:
         widest = max(names, key=widths.__getitem__)
         if widths[widest] <= _NARROWEST:
             return

@@ -5,23 +5,37 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import re
+import shlex
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 import exportstats as xs
 from exportstats.cli.failing import PARTIAL, say
+from exportstats.cli.fleet import FLEET_OPTIONS, find_targets, tell_failures
 from exportstats.errors import ArgumentError, LoadError, LoadInterrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import pandas as pd
+
+    from exportstats.loaders.targets import Target
 
 _STATES = ("PENDING", "RUNNING", "PENDING_CANCEL", "COMPLETED", "FAILED", "CANCELLED")
 _AGO = re.compile(r"(\d{1,6})([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_LIVE_ONLY = ("profile", "region", "endpoint_url", "next_token")
+_LIVE_ONLY = (
+    "profiles",
+    "region",
+    "endpoint_url",
+    "next_token",
+    "all_regions",
+    "organization",
+    "role_name",
+    "targets_file",
+)
 
 
 class Loaded(NamedTuple):
@@ -31,56 +45,60 @@ class Loaded(NamedTuple):
     exit_code: int
 
 
-class Moment(click.ParamType[dt.datetime]):
-    """An instant: a date or a time (UTC unless it says otherwise), or as long ago as "7d"."""
-
-    name = "TIME"
-
-    def convert(
-        self,
-        value: Any,  # noqa: ANN401 - click's signature
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> dt.datetime:
-        """Read it."""
-        ago = _AGO.fullmatch(value)
-        if ago:
+def _moment(ctx: click.Context, param: click.Parameter, text: str | None) -> dt.datetime | None:
+    """Read a date or a time (UTC unless it says otherwise), or how long ago, as in 7d."""
+    if text is None:
+        return None
+    try:
+        if ago := _AGO.fullmatch(text):
             return dt.datetime.now(dt.UTC) - dt.timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        try:
-            moment = dt.datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is no time; give 2026-11-01, 2026-11-01T06:00Z or 7d", param, ctx)
-        return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+        moment = dt.datetime.fromisoformat(text)
+    except (ValueError, OverflowError) as error:
+        raise click.BadParameter(
+            f"{text!r} is no time; give 2026-11-01, 2026-11-01T06:00Z or 7d", ctx, param
+        ) from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
 _LIVE = (
-    click.option("--profile", help="Profile of the AWS configuration."),
-    click.option("--region", help="AWS region, such as eu-west-1."),
-    click.option("--endpoint-url", metavar="URL", help="Ask this instead of AWS."),
+    click.option(
+        "--profile",
+        "profiles",
+        multiple=True,
+        metavar="NAME",
+        help="Ask AWS as this profile; may be given again, to ask several.",
+    ),
+    click.option("--region", metavar="NAME", help="Ask AWS in this region, such as eu-west-1."),
+    click.option("--endpoint-url", metavar="URL", help="Ask this address instead of AWS's own."),
 )
 _FILTERS = (
     click.option(
         "--status",
         type=click.Choice(_STATES, case_sensitive=False),
-        help="Only tasks in this state.",
+        metavar="STATE",
+        help=f"Only tasks in this state: {', '.join(_STATES)}.",
     ),
-    click.option("--task-id", help="Only this task."),
+    click.option("--task-id", metavar="ID", help="Only this task."),
     click.option(
-        "--since", type=Moment(), help="Only tasks created then or later; 7d is a week ago."
+        "--since",
+        callback=_moment,
+        metavar="TIME",
+        help="Only tasks created then or later: 2026-11-01, 2026-11-01T06:00Z (UTC unless it says "
+        "otherwise), or as long ago as 90m, 24h, 7d or 4w.",
     ),
-    click.option("--until", type=Moment(), help="Only tasks created before."),
+    click.option("--until", callback=_moment, metavar="TIME", help="Only tasks created before."),
 )
 
 
 def live_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that say which tasks to fetch, and give the command a `load` for them."""
-    return _with_options(command, (*_LIVE, *_FILTERS))
+    return _with_options(command, (*_LIVE, *FLEET_OPTIONS, *_FILTERS))
 
 
 def source_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the argument and the options that say which tasks to read or fetch, and a `load`."""
     source = click.argument("source", nargs=-1, metavar="[SOURCE]...")
-    return _with_options(command, (source, *_LIVE, *_FILTERS))
+    return _with_options(command, (source, *_LIVE, *FLEET_OPTIONS, *_FILTERS))
 
 
 def _with_options(command: Callable[..., None], options: tuple[Any, ...]) -> Callable[..., None]:
@@ -103,32 +121,84 @@ def _load(
     task_id: str | None,
     since: dt.datetime | None,
     until: dt.datetime | None,
-    **live: str | None,
+    **live: Any,  # noqa: ANN401 - what click parsed
 ) -> Loaded:
     """Read the files, or ask AWS where none is named."""
-    named = [name for name, value in live.items() if value is not None]
+    if since and until and since >= until:
+        raise ArgumentError(f"--since {since} is not before --until {until}; swap or change them")
+    named = [name for name, value in live.items() if value not in (None, (), False)]
     if source and named:
-        option = "--" + named[0].replace("_", "-")
-        raise ArgumentError(f"{option} is for asking AWS; leave it out, or leave out {source[0]}")
+        option = {"profiles": "profile", "targets_file": "targets"}.get(named[0], named[0])
+        raise ArgumentError(
+            f"--{_dashed(option)} is for asking AWS; leave it out, or leave out {source[0]}"
+        )
     if source:
-        tasks, code = xs.read_tasks(*source), 0
-        for name, wanted in (("status_code", status), ("task_id", task_id)):
-            tasks = tasks if wanted is None else tasks[tasks[name] == wanted]
+        loaded, code = xs.read_tasks(*source), 0
     else:
-        tasks, code = _fetch(status=status, task_id=task_id, **live)
+        loaded, code = _ask(status=status, task_id=task_id, **live)
+    tasks = loaded
+    for name, wanted in (("status_code", status), ("task_id", task_id)):
+        tasks = tasks if wanted is None else tasks[tasks[name] == wanted]
+    undated = tasks["creation_time"].isna().sum() if since or until else 0
+    if undated:
+        say(f"--since and --until leave out {undated:,} tasks without a creation time")
     for moment, keep in ((since, "ge"), (until, "lt")):
         if moment is not None:
             tasks = tasks[getattr(tasks["creation_time"], keep)(moment)]
+    if len(loaded) and not len(tasks):
+        say(f"none of {len(loaded):,} tasks fits --status, --task-id, --since and --until")
     return Loaded(tasks.reset_index(drop=True), code)
 
 
-def _fetch(**asked: str | None) -> Loaded:
+def _ask(
+    *,
+    profiles: tuple[str, ...],
+    region: str | None,
+    all_regions: bool,
+    organization: bool,
+    role_name: str | None,
+    targets_file: Path | None,
+    **asked: str | None,
+) -> Loaded:
+    """Ask AWS, in one account and region or in many."""
+    targets = find_targets(
+        profiles=profiles,
+        region=region,
+        all_regions=all_regions,
+        organization=organization,
+        role_name=role_name,
+        targets_file=targets_file,
+    )
+    profile = profiles[0] if len(profiles) == 1 else None
+    if targets is None:
+        return _fetch(None, profile=profile, region=region, **asked)
+    say(f"asking {len(targets):,} targets, each an account and a region")
+    return _fetch(targets, profile=profile, **asked)
+
+
+def _fetch(targets: list[Target] | None, **asked: str | None) -> Loaded:
     try:
-        return Loaded(xs.fetch_tasks(**asked), 0)  # type: ignore[arg-type] # all are text
+        tasks = xs.fetch_tasks(targets, **asked)  # type: ignore[arg-type] # all are text
     except (LoadError, LoadInterrupted) as stop:
         if not len(stop.tasks):
+            if targets is not None and stop.failures is not None:
+                tell_failures(stop.failures)
             raise
-        say(f"incomplete: {stop}")
+        stopped = f"stopped: {len(stop.tasks):,} tasks arrived"
+        say(stopped if isinstance(stop, LoadInterrupted) else f"incomplete: {stop}")
+        if targets is not None and stop.failures is not None:
+            tell_failures(stop.failures)
         if stop.next_token:
-            say(f"the rest: exportstats fetch --next-token '{stop.next_token}' -o REST")
+            # a token holds for the same question only
+            again = {**asked, "next_token": stop.next_token}
+            options = [f"--{_dashed(name)}={value}" for name, value in again.items() if value]
+            say(f"for the rest: exportstats fetch {shlex.join(options)} -o rest.parquet")
         return Loaded(stop.tasks, PARTIAL)
+    if not len(tasks):
+        say("AWS lists no such tasks; is it the right account and region?")
+    return Loaded(tasks, 0)
+
+
+def _dashed(name: str) -> str:
+    """Give the name of an option as one types it."""
+    return name.replace("_", "-")

@@ -37,9 +37,8 @@ class Emulator:
     """A CloudWatch Logs look-alike for export tasks, on 127.0.0.1.
 
     It runs between `start` and `stop`, or inside a `with` block. Whoever signs a request is
-    believed: the region is that of the signature's credential scope, and the account is the
-    access key id itself when it is twelve digits (the convention of moto and localstack), else
-    `DEFAULT_ACCOUNT`.
+    believed: the region is that of the signature's credential scope, and the account is what
+    `account_of` makes of the access key id, else `DEFAULT_ACCOUNT`.
 
     Parameters
     ----------
@@ -56,6 +55,9 @@ class Emulator:
         How long every answer takes.
     token_lifetime_seconds
         How long a `nextToken` is good for: 24 hours, as at AWS.
+    account_of
+        Whose an access key id is. Without it one of twelve digits is the account itself, which is
+        the convention of moto and localstack.
     faults
         What goes wrong. Of several that meet at one request, the first happens.
 
@@ -82,6 +84,7 @@ class Emulator:
         requests_per_second: float | None = None,
         latency_seconds: float = 0.0,
         token_lifetime_seconds: float = 86_400,
+        account_of: wire.AccountOf | None = None,
         faults: Iterable[Fault] = (),
     ) -> None:
         self.requests: list[wire.Request] = []
@@ -89,6 +92,7 @@ class Emulator:
         self._rate = requests_per_second
         self._latency = latency_seconds
         self._lifetime = token_lifetime_seconds
+        self._account_of = account_of
         self._faults = tuple(faults)
         self._slots: defaultdict[tuple[str, str], Slot] = defaultdict(Slot)
         self._lock = threading.Lock()
@@ -165,7 +169,7 @@ class Emulator:
 
     def respond(self, headers: Message, body: bytes) -> tuple[bytes, bool]:
         """Answer a request: what to send, and whether the connection goes on."""
-        request = wire.Request.read(headers, body)
+        request = wire.Request.read(headers, body, self._account_of)
         try:
             answer = self._answer(request)
         except wire.ServiceError as error:

@@ -15,9 +15,12 @@ from xml.sax.saxutils import escape
 from exportstats.errors import ArgumentError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from email.message import Message
 
     from botocore.model import OperationModel
+
+    AccountOf = Callable[[str], str | None]
 
 DEFAULT_ACCOUNT = "123456789012"
 TASKS = "DescribeExportTasks"
@@ -94,12 +97,12 @@ class Request(NamedTuple):
     outcome: str = "ok"
 
     @classmethod
-    def read(cls, headers: Message, body: bytes) -> Request:
+    def read(cls, headers: Message, body: bytes, account_of: AccountOf | None = None) -> Request:
         """Read what is asked, and by whom."""
         operation = _operation(headers.get("X-Amz-Target"), body)
         found = _SCOPE.match(headers.get("Authorization", ""))
         access_key, region = found.groups() if found else ("", "")
-        account = access_key if not access_key or is_account(access_key) else DEFAULT_ACCOUNT
+        account = access_key and ((account_of or itself)(access_key) or DEFAULT_ACCOUNT)
         params: Any = {}
         if operation == TASKS:
             try:
@@ -107,6 +110,11 @@ class Request(NamedTuple):
             except ValueError:
                 params = None
         return cls(operation, account, region, access_key, params)
+
+
+def itself(access_key: str) -> str | None:
+    """Take an access key of twelve digits for the account's number, as moto and localstack do."""
+    return access_key if is_account(access_key) else None
 
 
 def is_account(text: str) -> bool:

@@ -5,28 +5,39 @@ from __future__ import annotations
 import sys
 import warnings
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from botocore.config import Config
-from botocore.parsers import ResponseParserError
+import pandas as pd
 from tqdm.auto import tqdm
 
 from exportstats import records, schema
-from exportstats.errors import AccountUnknownWarning, ArgumentError, LoadError, LoadInterrupted
-from exportstats.loaders.client import ask, check_credentials, is_aws, make_client, make_session
-from exportstats.loaders.faults import ASKING, RepeatedTokenError, explain, token_is_dead
+from exportstats.errors import (
+    AccountUnknownWarning,
+    ArgumentError,
+    LoadError,
+    LoadInterrupted,
+    LoadWarning,
+)
+from exportstats.loaders.client import check_rate, make_session
+from exportstats.loaders.faults import ASKING, explain
+from exportstats.loaders.fleet import load_all, load_on
+from exportstats.loaders.load import Question
+from exportstats.loaders.targets import Sessions, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Iterable, Sequence
+    from concurrent.futures import Executor
 
     import boto3
-    import pandas as pd
+
+    from exportstats.loaders.load import Load
 
 PAGE_SIZE = 50
 _LONGEST_TASK_ID = 512
 
 
-def fetch_tasks(  # noqa: PLR0913 - each is a parameter of boto3 or of the API
+def fetch_tasks(  # noqa: PLR0913 - each is a parameter of boto3, of the API, or of how to load
+    targets: Iterable[Target] | None = None,
     *,
     session: boto3.Session | None = None,
     profile: str | None = None,
@@ -37,19 +48,25 @@ def fetch_tasks(  # noqa: PLR0913 - each is a parameter of boto3 or of the API
     limit: int = PAGE_SIZE,
     next_token: str | None = None,
     requests_per_second: float | Literal["quota"] | None = "quota",
+    max_workers: int | None = None,
+    executor: Executor | None = None,
+    errors: Literal["raise", "warn"] = "raise",
     progress: bool | None = None,
 ) -> pd.DataFrame:
-    """Fetch every export task of an account and region that CloudWatch Logs lists.
+    """Fetch every export task that CloudWatch Logs lists, of one account and region or of many.
 
     Needs the permission `logs:DescribeExportTasks` on `"*"`, and asks
-    `sts:GetCallerIdentity`, which needs none, for the account's number.
+    `sts:GetCallerIdentity`, which needs none, for an account's number that is not known.
 
     Parameters
     ----------
+    targets
+        Accounts and regions, as `find_targets` finds them; without any, those of the session.
     session
-        A boto3 session; without it one is made of `profile`, or of what the environment says.
+        A boto3 session; without it one is made of `profile`, or of what the environment says. Its
+        credentials assume the targets' roles.
     profile, region, endpoint_url
-        As boto3 has them.
+        As boto3 has them; `region` is for loading without `targets`.
     status
         Only tasks in this state, such as "FAILED".
     task_id
@@ -59,25 +76,32 @@ def fetch_tasks(  # noqa: PLR0913 - each is a parameter of boto3 or of the API
     next_token
         Where to go on, as a `LoadError` carries it. A token lives for 24 hours.
     requests_per_second
-        The pace. "quota" keeps to the service's own 5 a second for an account and region, and
-        to none where the endpoint is not AWS's; None is no limit.
+        The pace for each target. "quota" keeps to the service's own 5 a second for an account and
+        region, and to none where the endpoint is not AWS's; None is no limit.
+    max_workers
+        How many targets at once, each in a thread; 64 at most by default.
+    executor
+        Load on this executor instead: on processes, or on other machines.
+    errors
+        What to do when some of the `targets` fail: "raise" a `LoadError` that carries the tasks of
+        the others, or "warn" and give them.
     progress
         Whether to show a bar; by default in a terminal and in a notebook only.
 
     Returns
     -------
     DataFrame
-        A table of tasks, newest first, each task once in its latest state. `observed_at` is the
-        service's own clock. `account_id` is missing, with an `AccountUnknownWarning`, where STS
-        would not tell it.
+        A table of tasks, target by target, newest first, each task once in its latest state.
+        `observed_at` is the service's own clock. `account_id` is missing, with an
+        `AccountUnknownWarning`, where STS would not tell it.
 
     Raises
     ------
     ArgumentError
-        An argument that the service would refuse; nothing was asked.
+        An argument that cannot be meant or that the service would refuse; nothing was asked.
     LoadError
-        The list could not be read to its end. `.tasks` has what arrived, `.next_token` says where
-        to go on.
+        A list could not be read to its end. `.tasks` has all that arrived, `.failures` a row a
+        target that failed, with reason, remedy and where to go on.
     LoadInterrupted
         Ctrl-C; carries the same.
 
@@ -93,75 +117,121 @@ def fetch_tasks(  # noqa: PLR0913 - each is a parameter of boto3 or of the API
     ['123456789012', 'eu-west-1', 'a']
     """
     request = make_request(status=status, task_id=task_id, limit=limit, next_token=next_token)
-    try:
-        session = make_session(session, profile, region)
-        check_credentials(session)
-        client = make_client(
-            session,
-            region=region,
-            endpoint_url=endpoint_url,
-            requests_per_second=requests_per_second,
+    check_rate(requests_per_second)
+    question = Question(request, endpoint_url, requests_per_second)
+    wanted = [Target(region=region)] if targets is None else _checked(targets, region, next_token)
+    if errors not in ("raise", "warn"):
+        raise ArgumentError(f'errors={errors!r}; give "raise" or "warn"')
+    if max_workers is not None and max_workers not in range(1, 1025):
+        raise ArgumentError(f"max_workers={max_workers!r}; give a whole number from 1 to 1024")
+    if executor is not None and session is not None:
+        raise ArgumentError(
+            "a session cannot travel to an executor's workers; give profile=, or targets with "
+            "profiles, and leave out session"
         )
-    except ArgumentError:
-        raise
-    except ValueError as error:  # boto3's own for a URL or a region's name that is none
-        raise ArgumentError(str(explain(error))) from error
-    except ASKING as error:
-        raise LoadError(str(explain(error)), tasks=schema.empty()) from error
-    account_id, unknown = find_account(session, client)
-    region = client.meta.region_name
-    with tqdm(
-        desc=f"export tasks {region}",
-        unit=" tasks",
-        disable=not (_is_watched() if progress is None else progress),
-    ) as bar:
-        outcome = page_through(client, request, bar.update)
-    rows = records.read_pages(outcome.pages)
-    tasks = records.to_table(part.filled(account_id=account_id, region=region) for part in rows)
+    with _Bar(shown=progress, targets=len(wanted)) as bar:
+        if executor is None:
+            try:
+                sessions = Sessions(make_session(session, profile, None))
+            except ASKING as error:
+                raise LoadError(str(explain(error)), tasks=schema.empty()) from error
+            loads = load_all(wanted, question, sessions, max_workers=max_workers, look=bar.look)
+        else:
+            loads = load_on(executor, wanted, question, profile, look=bar.look)
+    if targets is None and loads[0].refused:
+        raise ArgumentError(str(loads[0].fault)) from loads[0].cause
+    tasks = records.to_table(
+        part.filled(account_id=load.account_id, region=load.region)
+        for load in loads
+        for part in records.read_pages(load.pages)
+    )
+    unknown = [load.unknown for load in loads if load.unknown and load.pages]
     if unknown and len(tasks):
-        warnings.warn(AccountUnknownWarning(unknown), stacklevel=2)
-    if outcome.stop is None:
+        warnings.warn(AccountUnknownWarning(unknown[0]), stacklevel=2)
+    return _judged(loads, tasks, errors)
+
+
+def _judged(
+    loads: list[Load], tasks: pd.DataFrame, errors: Literal["raise", "warn"]
+) -> pd.DataFrame:
+    """Give the tasks if all went well, else raise or warn with all that is known."""
+    failed = [load for load in loads if load.fault is not None]
+    if not failed:
         return tasks
-    kind = LoadInterrupted if isinstance(outcome.stop, KeyboardInterrupt) else LoadError
-    place = f"page {len(outcome.pages) + 1} of {account_id or 'the account'} in {region}"
-    raise kind(
-        f"{place}: {explain(outcome.stop)} ({len(tasks):,} tasks arrived)",
-        tasks=tasks,
-        next_token=outcome.next_token,
-    ) from outcome.stop
+    first = failed[0]
+    arrived = f"({len(tasks):,} tasks arrived)"
+    if len(loads) == 1:
+        message = f"{_place(first)}{first.fault} {arrived}"
+    else:
+        reasons = "; ".join(f"{load.target}: {_brief(load)}" for load in failed[:3])
+        more = f"; and {len(failed) - 3:,} more, see .failures" if len(failed) > 3 else ""  # noqa: PLR2004
+        message = f"{len(failed):,} of {len(loads):,} targets failed {arrived}: {reasons}{more}"
+    found = failures_of(failed)
+    token = first.next_token if len(loads) == 1 else None
+    if any(load.interrupted for load in loads):
+        raise LoadInterrupted(message, tasks=tasks, next_token=token, failures=found)
+    if errors == "warn":
+        warnings.warn(LoadWarning(message, found), stacklevel=3)
+        return tasks
+    raise LoadError(message, tasks=tasks, next_token=token, failures=found) from first.cause
 
 
-class Outcome(NamedTuple):
-    """The answers that came, and what ended them other than the end of the list."""
+def failures_of(failed: Iterable[Load]) -> pd.DataFrame:
+    """Make the table of what failed: a row a target, with what an engineer needs to act."""
+    rows = [
+        {
+            "account_id": load.account_id or load.target.account_id,
+            "region": load.region or load.target.region,
+            "profile": load.target.profile,
+            "role_arn": load.target.role_arn,
+            "reason": load.fault.reason,
+            "remedy": load.fault.remedy,
+            "tasks": load.tasks,
+            "next_token": load.next_token,
+        }
+        for load in failed
+        if load.fault is not None
+    ]
+    text = dict.fromkeys(
+        ("account_id", "region", "profile", "role_arn", "reason", "remedy", "next_token"), "str"
+    )
+    columns = [
+        "account_id",
+        "region",
+        "profile",
+        "role_arn",
+        "reason",
+        "remedy",
+        "tasks",
+        "next_token",
+    ]
+    return pd.DataFrame(rows, columns=columns).astype({**text, "tasks": "int64"})
 
-    pages: list[records.Page]
-    stop: BaseException | None
-    next_token: str | None
+
+def _place(load: Load) -> str:
+    """Say where a load stopped, if it got anywhere."""
+    if load.region is None:
+        return ""
+    return f"page {len(load.pages) + 1} of {load.account_id or 'the account'} in {load.region}: "
 
 
-def page_through(
-    client: Any,  # noqa: ANN401 - boto3 makes its clients' classes at run time
-    request: Mapping[str, Any],
-    on_page: Callable[[int], object],
-) -> Outcome:
-    """Ask for page after page to the end of the list, or as far as it goes."""
-    pages: list[records.Page] = []
-    token = request.get("nextToken")
-    used = {token}
-    try:
-        while True:
-            answer = ask(client, request if token is None else {**request, "nextToken": token})
-            pages.append(answer.page)
-            on_page(answer.tasks)
-            if not answer.next_token:
-                return Outcome(pages, None, None)
-            if answer.next_token in used:
-                again = "came back unchanged" if answer.next_token == token else "was used before"
-                return Outcome(pages, RepeatedTokenError(f"the next token {again}"), None)
-            token = answer.next_token
-            used.add(token)
-    except (*ASKING, KeyboardInterrupt) as stop:
-        return Outcome(pages, stop, None if token_is_dead(stop) else token)
+def _brief(load: Load) -> str:
+    reason = load.fault.reason if load.fault else ""
+    return reason.partition(":")[0]
+
+
+def _checked(targets: Iterable[Target], region: str | None, next_token: str | None) -> list[Target]:
+    """Check the targets, each wanted once."""
+    wanted = list(dict.fromkeys(targets))
+    for target in wanted:
+        if not isinstance(target, Target):
+            raise ArgumentError(f"{target!r} is no target; give xs.Target(account_id, region, ...)")
+    if not wanted:
+        raise ArgumentError("there are no targets; xs.find_targets finds some")
+    for name, value in (("region", region), ("next_token", next_token)):
+        if value is not None:
+            raise ArgumentError(f"{name}={value!r} is for loading without targets; leave one out")
+    return wanted
 
 
 def make_request(
@@ -181,8 +251,7 @@ def make_request(
         raise ArgumentError(
             f"task_id={task_id!r}; give a text of 1 to {_LONGEST_TASK_ID} characters"
         )
-    whole = isinstance(limit, Integral) and not isinstance(limit, bool)
-    if not whole or limit not in range(1, PAGE_SIZE + 1):
+    if not _is_whole(limit) or limit not in range(1, PAGE_SIZE + 1):
         raise ArgumentError(f"limit={limit!r}; give a whole number from 1 to {PAGE_SIZE}")
     if next_token is not None and not _is_text(next_token):
         raise ArgumentError(f"next_token={next_token!r}; give the token that a LoadError carries")
@@ -190,33 +259,43 @@ def make_request(
     return {name: value for name, value in asked.items() if value is not None}
 
 
-def find_account(session: boto3.Session, client: Any) -> tuple[str | None, str]:  # noqa: ANN401 - boto3's client
-    """Ask STS whose credentials these are.
-
-    Returns
-    -------
-    account_id, reason
-        The number, or None and the reason why it could not be had.
-    """
-    # A look-alike is asked for the account too: its credentials are no business of AWS's.
-    elsewhere = client.meta.endpoint_url
-    try:
-        sts = session.client(
-            "sts",
-            region_name=client.meta.region_name,
-            endpoint_url=None if is_aws(session, elsewhere) else elsewhere,
-            # it is a detail: a network that has no way to STS shall not hold up the tasks
-            config=Config(
-                connect_timeout=3, read_timeout=5, retries={"mode": "standard", "max_attempts": 1}
-            ),
-        )
-        return str(sts.get_caller_identity()["Account"]), ""
-    except (*ASKING, KeyError, ValueError, ResponseParserError) as error:
-        return None, f"account_id is missing: STS would not tell it ({explain(error).reason})"
-
-
 def _is_text(value: object, longest: int = sys.maxsize) -> bool:
     return isinstance(value, str) and 1 <= len(value) <= longest
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+class _Bar:
+    """The progress of loads: tasks so far and their rate, and of many targets how many are done."""
+
+    def __init__(self, *, shown: bool | None, targets: int) -> None:
+        self._targets = targets
+        shown = _is_watched() if shown is None else shown
+        self._bar = tqdm(desc="export tasks", unit=" tasks", disable=not shown)
+
+    def __enter__(self) -> Self:
+        """Show it."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave it as it is at the end."""
+        self._bar.close()
+
+    def look(self, loads: Sequence[Load]) -> None:
+        """Show how far some loads are."""
+        if self._targets > 1:
+            failed = sum(load.fault is not None for load in loads)
+            ended = sum(load.ended for load in loads)
+            self._bar.set_postfix_str(
+                f"{ended} of {self._targets} targets, {failed} failed", refresh=False
+            )
+        else:
+            where = loads[0].region or ""
+            self._bar.set_description_str(f"export tasks {where}".strip(), refresh=False)
+        self._bar.update(sum(load.tasks for load in loads) - self._bar.n)
+        self._bar.refresh()
 
 
 def _is_watched() -> bool:

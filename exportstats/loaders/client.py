@@ -26,6 +26,7 @@ import boto3
 import msgspec
 from botocore.config import Config
 
+from exportstats import __version__
 from exportstats.errors import ArgumentError
 from exportstats.records import Page
 
@@ -35,10 +36,13 @@ if TYPE_CHECKING:
 OPERATION = "cloudwatch-logs.DescribeExportTasks"
 SERVICE_RATE = 5.0  # requests a second for an account and region; not adjustable
 MAX_ATTEMPTS = 10
+# A page takes the service a fraction of a second; botocore's own minute, ten times over, is long.
+READ_TIMEOUT_SECONDS = 20.0
 # A body that is broken five times in a row is no accident of the network.
 _WHOLE_ATTEMPTS = 5
 _FIRST_ERROR_STATUS = 301  # from here on botocore itself reads an answer as an error
 _NO_JSON = (ValueError, RecursionError, msgspec.MsgspecError)
+_GZIP = ("gzip", "x-gzip")  # the same, by RFC 9110
 _KEPT, _BROKEN = "exportstats_answer", "exportstats_broken"
 
 
@@ -119,13 +123,19 @@ def make_client(
         endpoint_url=endpoint_url,
         config=Config(
             retries={"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
+            connect_timeout=READ_TIMEOUT_SECONDS,
+            read_timeout=READ_TIMEOUT_SECONDS,
             parameter_validation=False,  # what is asked is checked once, not on every page
+            # botocore would put this together twice a request, a tenth of a page's cost
+            user_agent=f"{session._session.user_agent()} exportstats/{__version__}",  # noqa: SLF001 - boto3 has no other way
         ),
     )
     events = client.meta.events
-    rate = _rate(requests_per_second, is_aws(session, client.meta.endpoint_url))
-    if rate is not None:
-        events.register(f"before-send.{OPERATION}", Pacer(rate).wait)
+    if requests_per_second == "quota":
+        of_aws = is_aws(session, client.meta.endpoint_url)
+        requests_per_second = SERVICE_RATE if of_aws else None
+    if requests_per_second is not None:
+        events.register(f"before-send.{OPERATION}", Pacer(float(requests_per_second)).wait)
     events.register(f"before-parse.{OPERATION}", _keep_body)
     events.register(f"needs-retry.{OPERATION}", _ask_again)
     return client
@@ -170,17 +180,21 @@ def is_aws(session: boto3.Session, endpoint_url: str) -> bool:
     return any(host.endswith(f".{suffix}") for suffix in suffixes)
 
 
-def _rate(asked: float | str | None, of_aws: bool) -> float | None:  # noqa: FBT001 - private
-    if asked == "quota":
-        return SERVICE_RATE if of_aws else None
-    if asked is None:
-        return None
-    if isinstance(asked, bool) or not isinstance(asked, Real) or not asked > 0:
+def check_rate(asked: object) -> None:
+    """Refuse a pace that is none.
+
+    Raises
+    ------
+    ArgumentError
+        It is no number above 0.
+    """
+    if asked == "quota" or asked is None:
+        return
+    if isinstance(asked, bool) or not isinstance(asked, Real) or not float(asked) > 0:
         raise ArgumentError(
             f"requests_per_second={asked!r}; give a number above 0, None for no limit, "
             f'or "quota" for the service\'s own {SERVICE_RATE:g}'
         )
-    return float(asked)
 
 
 def _keep_body(
@@ -193,7 +207,7 @@ def _keep_body(
         response_dict["body"] = _as_error(body)
         return
     try:
-        if response_dict["headers"].get("content-encoding") == "gzip":
+        if response_dict["headers"].get("content-encoding", "").lower() in _GZIP:
             body = gzip.decompress(body)
         customized_response_dict[_KEPT] = body, _look_at(body)
     except (*_NO_JSON, OSError, EOFError, zlib.error) as fault:

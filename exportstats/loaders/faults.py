@@ -8,6 +8,7 @@ from typing import NamedTuple
 from botocore import exceptions as boto
 from botocore.exceptions import BotoCoreError, ClientError
 
+from exportstats.errors import ArgumentError
 from exportstats.loaders.client import MAX_ATTEMPTS, BrokenAnswerError
 
 
@@ -91,6 +92,9 @@ def explain(error: BaseException) -> Fault:
     if isinstance(error, ClientError):
         return _explain_answer(error)
     reason = _in_a_line(str(error))
+    if isinstance(error, ArgumentError):
+        reason, _, remedy = reason.rpartition("; ")
+        return Fault(reason, remedy)
     if isinstance(error, BrokenAnswerError):
         reason = f"the answer was not whole, again and again: {reason}"
     for kinds, remedy in _BY_TYPE:

@@ -1,9 +1,8 @@
-"""JSON of any size, cut into blocks that Arrow parses one by one.
+"""JSON of any size, cut into blocks that Arrow parses.
 
-A block is cut where two tasks meet, without parsing what is before. That is safe, because a wrong
-cut shows: what stands on either side of it is no valid JSON. A block that Arrow or a cut fails on
-is read value by value by Python, which knows exactly where a fault is, and goes back to blocks
-behind it.
+A block ends where two tasks meet, and that place is found without parsing what is before it. That
+is safe, because a wrong cut shows: neither side of it is valid JSON. A block that fails is read
+value by value by Python, which knows exactly where a fault is; behind it, blocks are cut again.
 """
 
 from __future__ import annotations
@@ -11,48 +10,229 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from exportstats import records
-from exportstats.loaders.source import BATCH, BLOCK
+from exportstats.errors import FileFormatError
+from exportstats.loaders.blocks import number, parse_blocks
+from exportstats.loaders.source import BATCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
     from concurrent.futures import Executor
 
-    from exportstats.errors import FileFormatError
     from exportstats.loaders.source import Source
     from exportstats.records import Rows
 
-    Read = Callable[[bytes, Callable[[int], str]], Rows | None]
+# What parts two blocks (the group is in neither of them). Outside of text, each stands only where
+# two tasks of a list meet, for inside a task a key must follow the comma; where two values meet
+# that are in no list; and where two lines meet.
+_NEXT_TASK = re.compile(rb"\}\s*(,)\s*(?=\{)")
+_NEXT_OBJECT = re.compile(rb"\}\s*()(?=\{)")
+_NEXT_LINE = re.compile(rb"\n()")
+_LIST_END = re.compile(rb"\}\s*(?=\])")
 
-# Outside of text these stand where two tasks of a list meet (inside a task a key must follow the
-# comma), where two values meet that are in no list, and where a list ends.
-_NEXT_TASK = re.compile(rb"\}(\s*,\s*)\{")
-_NEXT_OBJECT = re.compile(rb"\}(\s*)\{")
-_LIST_END = re.compile(rb"\}(\s*)\]")
-
+_WINDOW = 2**12  # what Python looks at for a task, at first
+_LONGEST_WORD = 16  # how near the end of a window a fault may only be that of a word cut in two
 _BLANKS = re.compile(rb"[ \t\n\r]*")
-_PAGE = re.compile(rb'\s*\{\s*"exportTasks"')
+_PAGE = re.compile(r'\{\s*"exportTasks"')
 _DECODER = json.JSONDecoder()
-_WINDOW = 2**12  # a task or two
-_LONGEST_TOKEN = 16  # of those that are no text; a number may be longer, but parses when cut off
 
 
-def is_lines(head: bytes) -> bool:
-    """Tell from its beginning whether a text has a task a line, even if the first is broken."""
-    lines = (line for line in head.split(b"\n") if line.strip())
-    first, second = next(lines, b""), next(lines, b"")
-    if _PAGE.match(first) or first.lstrip()[:1] == b"[":
-        return False
+def is_lines(head: bytearray) -> bool:
+    """Tell by its beginning whether a text has a task a line, even if its first line is broken."""
+    lines = (line for line in head.decode("utf-8", "replace").split("\n") if line.strip())
+    first, second = next(lines, "").lstrip(), next(lines, "").lstrip()
+    more = second.startswith("{")
+    if not first.startswith("{"):
+        return more and not first.startswith("[")
     try:
-        value = json.loads(first)
-    except (ValueError, RecursionError) as fault:
-        if not second.lstrip().startswith(b"{"):
-            return False
-        # if the first line only goes on in the second one, the fault is further on
-        return _fault_at(first + b"\n" + second) <= len(first) + 1 or not isinstance(
-            fault, json.JSONDecodeError
-        )
-    return isinstance(value, dict) and "exportTasks" not in value and ("taskId" in value or bool(second))
+        value, end = _DECODER.raw_decode(first)
+    except (ValueError, RecursionError):
+        return more and not _PAGE.match(first) and not _goes_on(first, second)
+    if first[end:].lstrip().startswith("{"):
+        return False
+    return "exportTasks" not in value and ("taskId" in value or more)
+
+
+def _goes_on(first: str, second: str) -> bool:
+    """Tell whether what the first line begins is still in order where the second begins."""
+    try:
+        _DECODER.raw_decode(f"{first}\n{second}")
+    except json.JSONDecodeError as fault:
+        return fault.pos > len(first) + 1
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def read_lines(source: Source, pool: Executor) -> Iterator[Rows]:
+    """Read JSON Lines, a task a line; a line that is broken costs nothing but itself."""
+    size = BATCH
+    while have := source.fill(size):
+        stop = len(source.data) if source.ended else None
+        for rows, length in parse_blocks(
+            source, pool, records.read_lines, _NEXT_LINE, stop=stop, longer=True
+        ):
+            yield number(rows, f"{source.name}, line", source.line)
+            source.take(length)
+        left = len(source.data) - source.at
+        size = 2 * size if left == have else BATCH  # a line may be longer than all of it
+
+
+def read_values(source: Source, pool: Executor) -> Iterator[Rows]:
+    """Read pages, lists of tasks, or tasks, one after another.
+
+    Raises
+    ------
+    FileFormatError
+        It is no JSON, or JSON of something else.
+    """
+    return _Reader(source, pool).values()
+
+
+class _Reader:
+    """Reads the values of one text: block by block where it can, else value by value."""
+
+    def __init__(self, source: Source, pool: Executor) -> None:
+        self._source = source
+        self._pool = pool
+        self._count = 0
+
+    def values(self) -> Iterator[Rows]:
+        source = self._source
+        while mark := self._next():
+            start, failed = source.taken, 0
+            if mark == "{":
+                stop = len(source.data) if source.ended else None
+                failed = yield from self._blocks(records.read_objects, _NEXT_OBJECT, stop)
+            if failed or source.taken == start:
+                yield from self._value()
+                while source.taken < failed and self._next():
+                    yield from self._value()
+
+    def _value(self) -> Iterator[Rows]:
+        mark = self._next()
+        if mark == "[":
+            return self._list()
+        if mark == "{":
+            return self._object()
+        raise self._source.fault("no task, page or list of tasks begins here")
+
+    def _object(self) -> Iterator[Rows]:
+        """Read a page or a task, its members one by one, for a page's tasks may be many."""
+        start = self._source.place()
+        members: dict[str, Any] = {}
+        self._expect("{")
+        while self._next() != "}":
+            if members:
+                self._expect(",")
+            if self._next() != '"':
+                raise self._source.fault("not JSON: a key in double quotes is expected")
+            key = self._decode()
+            self._expect(":")
+            if key == "exportTasks" and self._next() == "[":
+                yield from self._list()
+                members[key] = []
+            else:
+                members[key] = self._decode()
+        self._expect("}")
+        if members.get("exportTasks") not in (None, []):
+            raise FileFormatError(f"{start}: the exportTasks of this object is no list")
+        if "exportTasks" not in members:
+            if "taskId" not in members:
+                raise FileFormatError(f"{start}: this object is neither a page of tasks nor a task")
+            yield self._numbered(records.read_decoded([members], str))
+
+    def _list(self) -> Iterator[Rows]:
+        source = self._source
+        self._expect("[")
+        while self._next() != "]":
+            start = source.taken
+            end = _LIST_END.search(source.data, source.at) if b"]" in source.data else None
+            stop = end.end() if end else None
+            failed = yield from self._blocks(
+                records.read_list, _NEXT_TASK, stop, wrapping=records.IN_LIST
+            )
+            if failed or source.taken == start:
+                yield self._one_by_one(failed)
+        self._expect("]")
+
+    def _one_by_one(self, failed: int) -> Rows:
+        """Read at least one value of a list, and on to the end of what failed."""
+        values = []
+        while True:
+            values.append(self._decode())
+            if self._next() == "]":
+                break
+            self._expect(",")
+            if self._next() == "]":
+                raise self._source.fault("not JSON: a value is expected after the comma")
+            if self._source.taken >= failed:
+                break
+        return self._numbered(records.read_decoded(records.unpack(values), str))
+
+    def _blocks(
+        self,
+        read: Callable[[bytes, Callable[[int], str]], Rows | None],
+        between: re.Pattern[bytes],
+        stop: int | None,
+        wrapping: tuple[bytes, bytes] = (b"", b""),
+    ) -> Generator[Rows, None, int]:
+        """Read blocks up to one that fails; give where that one ends, as `Source.taken`, or 0."""
+        source = self._source
+        for rows, length in parse_blocks(
+            source, self._pool, read, between, stop=stop, wrapping=wrapping
+        ):
+            if rows is None:
+                return source.taken + length
+            source.take(length)
+            yield self._numbered(rows)
+        return 0
+
+    def _numbered(self, rows: Rows) -> Rows:
+        first = self._count + 1
+        self._count += len(rows.table) + len(rows.refused)
+        return number(rows, f"{self._source.name}, task", first)
+
+    def _next(self) -> str:
+        """Skip blanks; give the character that follows, or "" at the end."""
+        source = self._source
+        while source.fill(BATCH):
+            blanks = _BLANKS.match(source.data, source.at)
+            if blanks and blanks.end() > source.at:
+                source.take(blanks.end() - source.at)
+            if source.at < len(source.data):
+                return chr(source.data[source.at])
+        return ""
+
+    def _expect(self, mark: str) -> None:
+        if self._next() != mark:
+            raise self._source.fault(f"not JSON: {mark!r} is expected")
+        self._source.take(1)
+
+    def _decode(self) -> Any:  # noqa: ANN401 - what JSON can hold
+        """Take one value, however long it is."""
+        self._next()
+        source, size = self._source, _WINDOW
+        while True:
+            have = source.fill(size)
+            whole = source.ended and have <= size
+            try:
+                window = source.data[source.at : source.at + size]
+                text, _ = codecs.utf_8_decode(window, "strict", whole)
+                value, end = _DECODER.raw_decode(text)
+            except UnicodeDecodeError as fault:
+                raise source.fault("not UTF-8", fault.start) from fault
+            except json.JSONDecodeError as fault:
+                cut_in_two = fault.pos >= len(text) - _LONGEST_WORD or "Unterminated" in fault.msg
+                if whole or not cut_in_two:
+                    ahead = len(text[: fault.pos].encode())
+                    raise source.fault(f"not JSON: {fault.msg}", ahead) from fault
+            except (ValueError, RecursionError) as fault:
+                raise source.fault(f"not JSON that can be read: {fault}") from fault
+            else:
+                if whole or end < len(text):  # a number may go on behind the window
+                    source.take(len(text[:end].encode()))
+                    return value
+            size *= 4

@@ -34,7 +34,8 @@ def instant(value: object, name: str) -> pd.Timestamp:
 def known_at(tasks: pd.DataFrame, as_of: pd.Timestamp | None) -> pd.DataFrame:
     """Give the tasks as they were known at an instant; without one, as they are.
 
-    A task created later is not there, one that ended later is RUNNING and has no duration.
+    A task created later is not there; one that ended later is RUNNING, and neither its duration nor
+    the message of its end is known.
     """
     if as_of is None:
         return tasks
@@ -45,6 +46,7 @@ def known_at(tasks: pd.DataFrame, as_of: pd.Timestamp | None) -> pd.DataFrame:
     return schema.derive(
         there.assign(
             status_code=there["status_code"].where(~later, "RUNNING"),
+            status_message=there["status_message"].where(~later),
             completion_time=there["completion_time"].where(~later),
         )
     )

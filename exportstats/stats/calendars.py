@@ -45,14 +45,18 @@ class Calendar:
         millis = coerce.millis(times)
         known = millis != coerce.NAT
         count = millis.view("datetime64[ms]").astype(f"datetime64[{self.unit}]").astype("int64")
-        numbers = (np.where(known, count, self.first) - self.first) // self.size
-        return np.where(known, numbers, coerce.NAT)
+        # as (count - first) // size, which overflows in the far future
+        whole, rest = np.divmod(np.where(known, count, 0), self.size)
+        return np.where(known, whole + (rest - self.first) // self.size, coerce.NAT)
 
     def start(self, numbers: np.ndarray) -> pd.api.extensions.ExtensionArray:
-        """Give the first instant of each period: `datetime64[ms, UTC]`."""
+        """Give the first instant of each period that there is: `datetime64[ms, UTC]`."""
         known = numbers != coerce.NAT
         count = np.where(known, numbers, 0) * self.size + self.first
         millis = count.view(f"datetime64[{self.unit}]").astype("datetime64[ms]").view("int64")
+        # the very first period begins before the first instant, and wraps round
+        wrapped = (numbers < 0) & ((millis > 0) | (millis == coerce.NAT))
+        millis = np.where(wrapped, coerce.NAT + 1, millis)
         return coerce.times(np.where(known, millis, coerce.NAT))
 
 

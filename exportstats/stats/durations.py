@@ -157,7 +157,9 @@ def _as_table(
 
 def _to_timedelta(millis: np.ndarray) -> np.ndarray:
     missing = np.isnan(millis)
-    whole = np.rint(np.where(missing, 0, millis)).astype("int64").view("timedelta64[ms]")
+    longest = np.nextafter(2.0**63, 0)  # as a float, the longest duration rounds up to 2**63
+    whole = np.rint(np.where(missing, 0, np.minimum(millis, longest)))
+    whole = whole.astype("int64").view("timedelta64[ms]")
     whole[missing] = np.timedelta64("NaT")
     return whole
 

@@ -14,13 +14,14 @@ from exportstats.errors import ArgumentError
 from exportstats.stats import grouping
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from exportstats.stats.grouping import By
 
 NO_MESSAGE = "(no message)"
 
 # Columns whose own value in a message is made a placeholder, if it is long enough to be a name.
+# A prefix may well be an ordinary word, as in "logs": then it is left.
 _OWN = {
     "destination": "<bucket>",
     "destination_prefix": "<prefix>",
@@ -35,19 +36,28 @@ _PLACEHOLDERS = tuple(
     for pattern, placeholder in (
         (r"\barn:[\w-]*:[^\s,;)\"']*", "<arn>"),
         (r"\bs3://[^\s,;)\"']*[^\s,;)\"'.]", "<s3 address>"),
-        (r"\b(bucket[\s:=]+[\"']?)[a-z0-9][a-z0-9.-]*[.\d-][a-z0-9.-]*[a-z0-9]", r"\1<bucket>"),
+        (
+            r"\b(bucket[\s:=]+[\"']?)(?=[a-z]*\d|[a-z]+[.-]+[a-z\d])[a-z\d][a-z\d.-]+[a-z\d]",
+            r"\1<bucket>",
+        ),
         (r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "<id>"),
         (
             r"\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?",
             "<time>",
         ),
+        (r"(?<![\w+/])[\w+/]{24,}={1,2}(?!\w)", "<id>"),  # base64, which may look like a path
+        (r"(?<![\w<>/])(?:/[\w.$#@%+=:-]+){2,}/?", "<path>"),
+        (r"(?<![\w<>/.$#@%+=:-])(?:[\w.$#@%+=:-]+/){2,}[\w.$#@%+=:-]*", "<path>"),
         (
-            r"(?<![\w<>/])(?:/[\w.$#@%+=:-]+){2,}/?|(?<![\w<>/])(?:[\w.$#@%+=:-]+/){2,}[\w.$#@%+=:-]*",
-            "<path>",
+            (
+                r"(?<![a-z\d])(?!\d+(?:[nmu]?s|secs?|mins?|h|[kmgt]?i?b)\b)"  # 1500ms is a number
+                r"(?:(?=[a-z]*\d)(?=\d*[a-z])[a-z\d]{6,}|[\da-f]{16,})(?![a-z\d])"
+            ),
+            "<id>",
         ),
-        (r"\b(?=[a-z]*\d)(?=\d*[a-z])[a-z0-9]{6,}\b|\b[0-9a-f]{16,}\b", "<id>"),
         (r"(?<![\w<])\d{12}(?!\w)", "<account>"),
-        (r"(?<![a-z\d-])\d+(?:[.,]\d+)*", "<number>"),
+        # a single digit after a hyphen is a region's, as in us-east-1
+        (r"(?:(?<![a-z\d-])\d|(?<=-)\d\d)\d*(?:[.,]\d+)*", "<number>"),
     )
 )
 
@@ -134,12 +144,22 @@ def _normalised(failed: pd.DataFrame) -> pd.Series:
     rows = kinds.keys.astype(object).where(kinds.keys.notna(), "")
     reasons = []
     for message, *names in rows.itertuples(index=False):
-        own = sorted(zip(names, _OWN.values(), strict=True), key=lambda item: -len(item[0]))
-        for name, placeholder in own:
-            if len(name) >= _SHORTEST_NAME:
-                message = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", placeholder, message)  # noqa: PLW2901
-        reasons.append(reason_of(message))
+        own = dict(zip(names, _OWN.values(), strict=True))
+        reasons.append(reason_of(_without(message, own)))
     return pd.Series(reasons, dtype="str").take(kinds.codes).set_axis(failed.index)
+
+
+def _without(message: str, own: Mapping[str, str]) -> str:
+    """Put placeholders for a task's own names, all at once: one may occur in another's."""
+    names = [
+        re.escape(name)
+        for name in sorted(own, key=len, reverse=True)
+        if len(name) >= _SHORTEST_NAME and not (own[name] == "<prefix>" and name.isalpha())
+    ]
+    if not names:
+        return message
+    whole = rf"(?<!\w)(?:{'|'.join(names)})(?!\w)"
+    return re.sub(whole, lambda match: own[match[0]], message)
 
 
 def _merge(found: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:

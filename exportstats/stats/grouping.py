@@ -27,6 +27,8 @@ _GROUPABLE = tuple(
 _MOST_PERIODS = 10_000
 # Up to so many possible groups are looked up in a list; more are sorted.
 _MOST_LISTED = 1 << 22
+# Before there are so many that an int64 could not number them, those in use are numbered anew.
+_MOST_NUMBERED = 1 << 62
 
 
 class Groups(NamedTuple):
@@ -77,22 +79,18 @@ def group(frame: pd.DataFrame, names: Sequence[str]) -> Groups:
     codes = np.zeros(len(frame), dtype="int64")
     if not names:
         return Groups(codes, pd.DataFrame(index=[0]))
-    values: list[pd.Index] = []
+    columns = {name: _codes(frame[name]) for name in names}
     many = 1
-    for name in names:
-        at, found = _codes(frame[name])
-        many *= len(found)
-        if many >= 1 << 62:
-            raise ArgumentError(f"there are too many possible groups of {', '.join(names)}")
+    for at, found in columns.values():
+        if many * len(found) >= _MOST_NUMBERED:
+            many, codes = _renumber(codes, many)
         codes = codes * len(found) + at
-        values.append(found)
-    used, codes = _renumber(codes, many)
-    keys = {}
-    for name, found in zip(reversed(names), reversed(values), strict=True):
-        keys[name] = found.take(used % len(found))
-        used = used // len(found)
-    index = pd.RangeIndex(len(used))
-    return Groups(codes, pd.DataFrame({name: keys[name] for name in names}, index=index))
+        many *= len(found)
+    many, codes = _renumber(codes, many)
+    row = np.empty(many, dtype="int64")
+    row[codes] = np.arange(len(codes))  # any one of each group
+    keys = {name: found.take(at[row]) for name, (at, found) in columns.items()}
+    return Groups(codes, pd.DataFrame(keys, index=pd.RangeIndex(many)))
 
 
 def grid(frame: pd.DataFrame, names: Sequence[str], freq: str | None) -> Groups:
@@ -114,7 +112,7 @@ def grid(frame: pd.DataFrame, names: Sequence[str], freq: str | None) -> Groups:
 def _every(numbers: np.ndarray) -> np.ndarray:
     """Give all periods from the first to the last one, and what has none at the end."""
     known = np.unique(numbers[numbers != coerce.NAT])
-    if len(known) and known[-1] - known[0] < _MOST_PERIODS:
+    if len(known) and int(known[-1]) - int(known[0]) < _MOST_PERIODS:
         known = np.arange(known[0], known[-1] + 1)
     return np.append(known, coerce.NAT) if (numbers == coerce.NAT).any() else known
 
@@ -143,12 +141,11 @@ def _codes(values: pd.Series) -> tuple[np.ndarray, pd.Index]:
     return codes, found.append(pd.Index([None], dtype=found.dtype))
 
 
-def _renumber(codes: np.ndarray, many: int) -> tuple[np.ndarray, np.ndarray]:
-    """Give the codes in use, in order, and each row's place among them."""
+def _renumber(codes: np.ndarray, many: int) -> tuple[int, np.ndarray]:
+    """Give how many codes are in use, and each row's number when these are numbered in order."""
     if many > _MOST_LISTED:
-        used, at = np.unique(codes, return_inverse=True)
-        return used, at
+        used, numbers = np.unique(codes, return_inverse=True)
+        return len(used), numbers
     seen = np.zeros(many, dtype=bool)
     seen[codes] = True
-    place = np.cumsum(seen) - 1
-    return np.flatnonzero(seen), place[codes]
+    return int(seen.sum()), (np.cumsum(seen) - 1)[codes]

@@ -24,8 +24,8 @@ _ROUND_MILLIS = np.array(
     [
         0,
         *(1, 2, 5, 10, 20, 50, 100, 200, 500),
-        *(step * _SECOND for step in (1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 45)),
-        *(step * _MINUTE for step in (1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 45)),
+        *(step * _SECOND for step in (1, 1.5, 2, 3, 4.5, 7, 10, 15, 20, 30, 45)),
+        *(step * _MINUTE for step in (1, 1.5, 2, 3, 4.5, 7, 10, 15, 20, 30, 45)),
         *(step * _HOUR for step in (1, 1.5, 2, 3, 4, 6, 8, 12, 16)),
         *(step * _DAY for step in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)),
     ],
@@ -103,7 +103,7 @@ def _edges_of(bins: Sequence[object]) -> np.ndarray:
     except (ValueError, TypeError) as error:
         raise ArgumentError(f'bins={bins!r}; give timedeltas or text such as "90s"') from error
     millis = lengths.to_numpy().astype("timedelta64[ms]").view("int64")
-    if len(millis) <= 1 or millis[0] < 0 or (np.diff(millis) <= 0).any():
+    if len(millis) <= 1 or millis.min() < 0 or (np.diff(millis) <= 0).any():
         raise ArgumentError(f"bins={bins!r}; give two edges or more, rising, of 0 or longer")
     return millis
 
@@ -115,13 +115,13 @@ def _covering(edges: np.ndarray, millis: np.ndarray) -> np.ndarray:
     below = [0] if millis.min() < edges[0] else []
     longest = int(millis.max())
     above = [min(longest, _LONGEST - 1) + 1] if longest >= edges[-1] else []
-    return np.concatenate([below, edges, above]).astype("int64")
+    return np.concatenate([np.array(more, dtype="int64") for more in (below, edges, above)])
 
 
 def _in_use(edges: np.ndarray, millis: np.ndarray) -> np.ndarray:
     """Leave out the bins below the shortest and above the longest duration."""
     if not len(millis):
         return edges[:1]
-    first = np.searchsorted(edges, millis.min(), side="right") - 1
+    first = min(np.searchsorted(edges, millis.min(), side="right"), len(edges) - 1) - 1
     last = np.searchsorted(edges, millis.max(), side="right")
     return edges[first : last + 1]

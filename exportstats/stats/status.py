@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from exportstats import shards
-from exportstats.errors import ArgumentError
 from exportstats.stats import grouping
 from exportstats.stats.calendars import calendar_of
 
@@ -58,8 +57,6 @@ def status_breakdown(
     FAILED           1  0.333333
     """
     names = grouping.names_of(by)
-    if "status_code" in names:
-        raise ArgumentError('by="status_code" is what is counted anyway; leave it out')
     if freq is not None:
         calendar_of(freq)
     counted = shards.collect(tasks, partial(_count, names=names, freq=freq))

@@ -78,7 +78,8 @@ class Weighed(NamedTuple):
     def mean(self) -> np.ndarray:
         """Give each group's mean; NaN if it is empty."""
         each = np.diff(self.through, prepend=0)
-        sums = np.bincount(self.codes, weights=self.values * each, minlength=len(self.ends))
+        whole = self.values.astype("float64") * each
+        sums = np.bincount(self.codes, weights=whole, minlength=len(self.ends))
         mean: np.ndarray = np.full(len(self.ends), np.nan)
         np.divide(sums, self.n, out=mean, where=self.n > 0)
         return mean

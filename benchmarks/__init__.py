@@ -1,0 +1,1 @@
+"""Speed and memory beside a named baseline, measured in the same run."""

@@ -1,0 +1,21 @@
+"""`python -m benchmarks [NAME[=SIZE] ...]` runs all benchmarks, or those that are named."""
+
+from __future__ import annotations
+
+import sys
+
+from benchmarks.measure import compare
+
+ALL = (
+    "decoded_pages",
+    "live",
+    "json_lines",
+    "one_object",
+    "clients",
+    "fleet",
+    "quota",
+)
+
+for asked in sys.argv[1:] or ALL:
+    name, _, size = asked.partition("=")
+    compare(name, int(size) if size else None)

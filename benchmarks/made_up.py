@@ -1,0 +1,40 @@
+"""Made-up tasks in AWS's own shape, as many as one likes."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+_DAY = 86_400_000
+_START = 1_764_000_000_000
+
+
+def task(number: int) -> dict[str, Any]:
+    """Make one task; the higher the number, the later it was created."""
+    group = number % 997
+    created = _START + number * 30_000
+    return {
+        "taskId": hashlib.md5(str(number).encode(), usedforsecurity=False).hexdigest(),
+        "taskName": f"nightly-{number // 12}",
+        "logGroupName": f"/aws/lambda/acme-service-{group}",
+        "from": created - 2 * _DAY,
+        "to": created - _DAY - 1,
+        "destination": f"acme-logs-archive-{group % 7}",
+        "destinationPrefix": f"nightly/service-{group}",
+        "status": {"code": "COMPLETED", "message": "Completed successfully"},
+        "executionInfo": {
+            "creationTime": created,
+            "completionTime": created + 20_000 + number % 9_973,
+        },
+    }
+
+
+def tasks(count: int) -> list[dict[str, Any]]:
+    """Make tasks, the newest first, as the service lists them."""
+    return [task(number) for number in range(count - 1, -1, -1)]
+
+
+def pages(count: int, page: int = 50) -> list[dict[str, Any]]:
+    """Make pages of tasks, as boto3 decodes them."""
+    made = tasks(count)
+    return [{"exportTasks": made[start : start + page]} for start in range(0, count, page)]

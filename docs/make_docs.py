@@ -1,0 +1,70 @@
+"""Make the parts of the documentation that are made from the code.
+
+`python docs/make_docs.py` writes `docs/schema.md`, `docs/commands.md` and the picture in the
+README. The tests fail when one of the two texts is stale.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+import exportstats as xs
+from exportstats import schema
+from exportstats.cli import COMMANDS, main
+
+DOCS = Path(__file__).parent
+_WIDTH = 88
+
+
+def schema_page() -> str:
+    """Write the page of the table of tasks."""
+    lines = [
+        "# The table of tasks",
+        "",
+        "Made from `exportstats/schema.py` by `docs/make_docs.py`. One row a task; its key is",
+        f"`({', '.join(schema.KEY)})`. A column that nobody filled is still there.",
+        "",
+        "| column | AWS field | key in JSON | dtype | unit | may be missing | meaning |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| `{column.name}` | {f'`{column.aws}`' if column.aws else '–'} "
+        f"| {'derived' if column.derived else f'`{column.json}`'} | `{column.dtype}` "
+        f"| {column.unit or '–'} | {'yes' if column.nullable else 'no'} | {column.meaning} |"
+        for column in schema.COLUMNS
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def commands_page() -> str:
+    """Write the page of the command's reference."""
+    lines = ["# The command", "", "Made from the command's own `--help` by `docs/make_docs.py`."]
+    with click.Context(main, info_name="exportstats", max_content_width=_WIDTH) as context:
+        helps = {"exportstats": main.get_help(context)}
+        for name in COMMANDS:
+            command = main.get_command(context, name)
+            inner = click.Context(command, info_name=name, parent=context, max_content_width=_WIDTH)
+            helps[f"exportstats {name}"] = command.get_help(inner)
+    for name, text in helps.items():
+        lines += ["", f"## `{name}`", "", "```text", text.rstrip(), "```"]
+    return "\n".join(lines) + "\n"
+
+
+def draw_picture(path: Path) -> None:
+    """Draw the README's picture of the synthetic sample."""
+    axes = (
+        xs.sample_tasks()
+        .pipe(xs.duration_summary, by="log_group_name")
+        .pipe(xs.plot_duration_summary)
+    )
+    axes.figure.savefig(path, dpi=110)
+
+
+PAGES = {"schema.md": schema_page, "commands.md": commands_page}
+
+if __name__ == "__main__":
+    for name, page in PAGES.items():
+        (DOCS / name).write_text(page(), encoding="utf-8")
+    draw_picture(DOCS / "durations.png")

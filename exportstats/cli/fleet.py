@@ -1,0 +1,137 @@
+"""Many accounts and regions on the command line: the options that say which, and what failed."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import exportstats as xs
+from exportstats.errors import ArgumentError
+from exportstats.text import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import pandas as pd
+
+    from exportstats.loaders.targets import Target
+
+FLEET_OPTIONS = (
+    click.option("--all-regions", is_flag=True, help="Ask AWS in every enabled region."),
+    click.option(
+        "--organization",
+        is_flag=True,
+        help="Ask every active account of the organisation, by --role-name.",
+    ),
+    click.option("--role-name", metavar="NAME", help="The role to assume in each account."),
+    click.option(
+        "--targets",
+        "targets_file",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="Ask the accounts and regions in this CSV or JSON file: account_id, region, and "
+        "profile or role_arn.",
+    ),
+)
+_SHOWN = 10  # targets of one cause
+_FIELDS = ("account_id", "region", "profile", "role_arn")
+
+
+def find_targets(
+    *,
+    profiles: Sequence[str],
+    region: str | None,
+    all_regions: bool,
+    organization: bool,
+    role_name: str | None,
+    targets_file: Path | None,
+) -> list[Target] | None:
+    """Find the accounts and regions that the options name; None for the one of the environment.
+
+    Raises
+    ------
+    ArgumentError
+        Options that contradict each other, or a file that is no list of targets.
+    LoadError
+        AWS would not say.
+    """
+    if organization != (role_name is not None):
+        raise ArgumentError("--organization and --role-name need each other; give both or none")
+    if all_regions and region is not None:
+        raise ArgumentError(
+            f"--all-regions and --region {region} exclude each other; leave one out"
+        )
+    if targets_file is not None:
+        if profiles or region or all_regions or organization:
+            raise ArgumentError(
+                f"--targets {targets_file} names all there is to ask; leave the other options out"
+            )
+        return read_targets(targets_file)
+    if organization or all_regions:
+        regions: Any = "all" if all_regions else None if region is None else [region]
+        return [
+            target
+            for profile in profiles or (None,)
+            for target in xs.find_targets(profile=profile, regions=regions, role_name=role_name)
+        ]
+    if len(profiles) > 1:
+        return [xs.Target(region=region, profile=profile) for profile in profiles]
+    return None
+
+
+def tell_failures(failures: pd.DataFrame) -> None:
+    """Say on stderr what failed: each cause once, with its remedy and the targets that it hit."""
+    causes = failures.assign(cause=failures["reason"].str.partition(":")[0])
+    for _, hit in causes.groupby(["cause", "remedy"], sort=False):
+        first = hit.iloc[0]
+        click.echo(f"\n  {plain(first['reason'])}\n    {plain(first['remedy'])}", err=True)
+        for row in hit.head(_SHOWN).itertuples():
+            who = " ".join(
+                str(part)
+                for part in (row.account_id, row.region, row.profile, row.role_arn)
+                if isinstance(part, str)
+            )
+            click.echo(f"    - {plain(who)}: {row.tasks:,} tasks arrived", err=True)
+        if len(hit) > _SHOWN:
+            click.echo(f"    - and {len(hit) - _SHOWN:,} more", err=True)
+    click.echo(err=True)
+
+
+def read_targets(path: Path) -> list[Target]:
+    """Read targets from a CSV file with a header, or from JSON: a list of objects.
+
+    Raises
+    ------
+    ArgumentError
+        It names file and row of what is no target.
+    """
+    text = path.read_text(encoding="utf-8-sig")
+    try:
+        rows = json.loads(text) if text.lstrip().startswith("[") else _rows(text)
+    except json.JSONDecodeError as error:
+        raise ArgumentError(
+            f"{path}, line {error.lineno}: {error.msg}; give a list of objects"
+        ) from error
+    targets = []
+    for number, row in enumerate(rows, 1):
+        unknown = [name for name in row if name not in _FIELDS] if isinstance(row, dict) else [row]
+        if unknown:
+            raise ArgumentError(
+                f"{path}, target {number}: {unknown[0]!r} is none of {', '.join(_FIELDS)}; "
+                "take it out"
+            )
+        try:
+            targets.append(xs.Target(**{name: value or None for name, value in row.items()}))
+        except ArgumentError as error:
+            raise ArgumentError(f"{path}, target {number}: {error}") from error
+    if not targets:
+        raise ArgumentError(f"{path} has no target; give rows of {', '.join(_FIELDS)}")
+    return targets
+
+
+def _rows(text: str) -> Iterable[Mapping[str | None, Any]]:
+    return csv.DictReader(text.splitlines())

@@ -1,0 +1,148 @@
+"""Many targets at once: each in a thread of its own, or on an executor of the caller's."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from concurrent.futures import BrokenExecutor, Executor, Future, wait
+from dataclasses import replace
+from functools import lru_cache
+from pickle import PicklingError
+from typing import TYPE_CHECKING, Any
+
+from exportstats.loaders.client import make_session
+from exportstats.loaders.faults import Fault
+from exportstats.loaders.load import Load, Question
+from exportstats.loaders.targets import Sessions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from exportstats.loaders.targets import Target
+
+    Look = Callable[[Sequence[Load]], object]
+
+# At 5 requests a second for each target, more threads than this wait for the processor.
+MOST_WORKERS = 64
+_LOOK_SECONDS = 0.2  # how often progress is shown, and Ctrl-C heard
+
+
+class DaemonThreads(Executor):
+    """Threads that do not keep the program from ending, as those of the standard library do.
+
+    A request that hangs cannot be called off; whoever pressed Ctrl-C shall not wait for it.
+    """
+
+    def __init__(self, max_workers: int) -> None:
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._count = max_workers
+        for _ in range(max_workers):
+            threading.Thread(target=self._work, daemon=True).start()
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:  # noqa: ANN401 - as the standard library has it
+        """Run a call in one of the threads."""
+        future: Future[Any] = Future()
+
+        def job() -> None:
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(fn(*args, **kwargs))
+                except BaseException as error:  # noqa: BLE001 - it is raised where it is asked for
+                    future.set_exception(error)
+
+        self._jobs.put(job)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - as the standard library has it
+        """Let each thread end when it has nothing left to do; nobody waits for that."""
+        for _ in range(self._count):
+            self._jobs.put(None)
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
+
+
+def load_all(
+    targets: Sequence[Target],
+    question: Question,
+    sessions: Sessions,
+    *,
+    max_workers: int | None,
+    look: Look,
+) -> list[Load]:
+    """Load targets in threads; `look` is shown, now and then, how far all of them are.
+
+    Ctrl-C ends it at once, with what had come by then.
+    """
+    stop = threading.Event()
+    loads = [Load(target) for target in targets]
+    threads = DaemonThreads(min(len(targets), max_workers or MOST_WORKERS))
+    futures = [threads.submit(load.run, sessions, question, stop) for load in loads]
+    threads.shutdown()
+    return _watch(loads, futures, look, stop)
+
+
+def load_on(
+    executor: Executor,
+    targets: Sequence[Target],
+    question: Question,
+    profile: str | None,
+    *,
+    look: Look,
+) -> list[Load]:
+    """Load targets on an executor, be it of other processes or of other machines.
+
+    Ctrl-C keeps the targets that had ended by then.
+    """
+    loads = [Load(target) for target in targets]
+    futures = [executor.submit(run_there, load, question, profile) for load in loads]
+    return _watch(loads, futures, look, threading.Event())
+
+
+def _watch(
+    loads: list[Load], futures: Sequence[Future[Load]], look: Look, stop: threading.Event
+) -> list[Load]:
+    """Wait for loads, and show now and then how far they are."""
+    try:
+        waiting = set(futures)
+        while waiting:
+            _, waiting = wait(waiting, timeout=_LOOK_SECONDS)
+            look(_so_far(loads, futures))
+    except KeyboardInterrupt as wish:
+        stop.set()
+        for future in futures:
+            future.cancel()
+        return [
+            load if future.done() and not future.cancelled() else load.interrupted_by(wish)
+            for load, future in zip(_so_far(loads, futures), futures, strict=True)
+        ]
+    return _so_far(loads, futures)
+
+
+def _so_far(loads: Sequence[Load], futures: Sequence[Future[Load]]) -> list[Load]:
+    """Give each load as its executor gave it back, or as it is here."""
+    return [
+        _result(load, future) if future.done() and not future.cancelled() else load
+        for load, future in zip(loads, futures, strict=True)
+    ]
+
+
+def _result(load: Load, future: Future[Load]) -> Load:
+    try:
+        return future.result()
+    except (BrokenExecutor, PicklingError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        fault = Fault(reason, "the executor could not run it: see what its workers say")
+        return replace(load, fault=fault)
+
+
+def run_there(load: Load, question: Question, profile: str | None) -> Load:
+    """Run a load where no session can travel to: it is made there, once for each question."""
+    return load.run(_sessions(question, profile), question)
+
+
+@lru_cache(maxsize=1)
+def _sessions(question: Question, profile: str | None) -> Sessions:
+    del question  # another one has its own sessions: credentials are not kept for longer
+    return Sessions(make_session(None, profile, None))

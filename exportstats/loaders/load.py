@@ -1,0 +1,164 @@
+"""One target's load: every page from its account and region, or as far as it goes."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from botocore.config import Config
+from botocore.parsers import ResponseParserError
+
+from exportstats.errors import ArgumentError
+from exportstats.loaders.client import ask, check_credentials, is_aws, make_client
+from exportstats.loaders.faults import ASKING, RepeatedTokenError, explain, token_is_dead
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from threading import Event
+
+    import boto3
+
+    from exportstats.loaders.faults import Fault
+    from exportstats.loaders.targets import Sessions, Target
+    from exportstats.records import Page
+
+
+@dataclass(frozen=True)
+class Question:
+    """What every target is asked, and how; `key` tells one time of asking from another."""
+
+    request: Mapping[str, Any] = field(compare=False)
+    endpoint_url: str | None
+    requests_per_second: float | str | None
+    key: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+
+@dataclass
+class Load:
+    """What has come from a target so far; only plain values, so that it can be pickled.
+
+    Attributes
+    ----------
+    target
+        Whose tasks.
+    pages
+        The answers that came, in order.
+    account_id, region
+        As the credentials and the client have them.
+    unknown
+        Why there is no `account_id`.
+    tasks
+        How many are in the pages, those that came twice counted twice.
+    fault, next_token
+        What ended it before the end of the list, and where to go on.
+    cause
+        The error that `fault` explains, in this process.
+    ended
+        Whether nothing more will come.
+    refused
+        Whether it was not asked at all, because the question is none.
+    interrupted
+        Whether it was Ctrl-C that ended it.
+    """
+
+    target: Target
+    pages: list[Page] = field(default_factory=list)
+    account_id: str | None = None
+    region: str | None = None
+    unknown: str = ""
+    fault: Fault | None = None
+    next_token: str | None = None
+    tasks: int = 0
+    refused: bool = False
+    interrupted: bool = False
+    ended: bool = False
+    cause: BaseException | None = None
+
+    def run(self, sessions: Sessions, question: Question, stop: Event | None = None) -> Load:
+        """Load all of it, or as far as it goes; what ends it before is kept in `fault`."""
+        try:
+            client = self._connect(sessions, question)
+            for _ in self._page_through(client, question.request):
+                if stop is not None and stop.is_set():
+                    raise KeyboardInterrupt  # noqa: TRY301 - somebody wished it in another thread
+        except (*ASKING, RepeatedTokenError, ArgumentError, ValueError) as error:
+            # boto3 has a plain ValueError for a URL or a region's name that is none
+            self.fault, self.cause = explain(error), error
+            self.refused = isinstance(error, ValueError) and not self.pages
+            if token_is_dead(error):
+                self.next_token = None
+        except KeyboardInterrupt as wish:
+            self.fault, self.interrupted = explain(wish), True
+        self.ended = True
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the error behind: not every one can be pickled."""
+        return {**self.__dict__, "cause": None}
+
+    def interrupted_by(self, wish: KeyboardInterrupt) -> Load:
+        """Give it as it is now; what still comes in another thread is not waited for."""
+        return replace(self, pages=[*self.pages], fault=explain(wish), interrupted=True)
+
+    def _connect(self, sessions: Sessions, question: Question) -> Any:  # noqa: ANN401 - boto3's client
+        with sessions.lock:  # making clients is not safe in threads
+            session = sessions.of(self.target)
+            client = make_client(
+                session,
+                region=self.target.region,
+                endpoint_url=question.endpoint_url,
+                requests_per_second=question.requests_per_second,
+            )
+        check_credentials(session)
+        self.account_id, self.region = self.target.account_id, client.meta.region_name
+        if self.account_id is None:
+            self.account_id, self.unknown = _find_account(sessions, session, client)
+        return client
+
+    def _page_through(self, client: Any, request: Mapping[str, Any]) -> Iterator[Page]:  # noqa: ANN401 - boto3's client
+        """Ask for page after page, and keep each."""
+        self.next_token = request.get("nextToken")
+        used = {self.next_token}
+        while True:
+            here = {} if self.next_token is None else {"nextToken": self.next_token}
+            answer = ask(client, {**request, **here})
+            self.pages.append(answer.page)
+            self.tasks += answer.tasks
+            yield answer.page
+            if not answer.next_token:
+                self.next_token = None
+                return
+            if answer.next_token in used:
+                unchanged = answer.next_token == self.next_token
+                self.next_token = None
+                how = "came back unchanged" if unchanged else "was used before"
+                raise RepeatedTokenError(f"the next token {how}")
+            self.next_token = answer.next_token
+            used.add(answer.next_token)
+
+
+def _find_account(
+    sessions: Sessions,
+    session: boto3.Session,
+    client: Any,  # noqa: ANN401 - boto3's client
+) -> tuple[str | None, str]:
+    """Ask STS whose credentials these are; give the number, or why it could not be had."""
+    # A look-alike is asked for the account too: its credentials are no business of AWS's.
+    elsewhere = client.meta.endpoint_url
+    try:
+        with sessions.lock:
+            sts = session.client(
+                "sts",
+                region_name=client.meta.region_name,
+                endpoint_url=None if is_aws(session, elsewhere) else elsewhere,
+                # it is a detail: a network without a way to STS shall not hold up the tasks
+                config=Config(
+                    connect_timeout=3,
+                    read_timeout=5,
+                    retries={"mode": "standard", "max_attempts": 1},
+                ),
+            )
+        return str(sts.get_caller_identity()["Account"]), ""
+    except (*ASKING, KeyError, ValueError, ResponseParserError) as error:
+        return None, f"account_id is missing: STS would not tell it ({explain(error).reason})"

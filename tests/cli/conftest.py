@@ -1,0 +1,248 @@
+"""What the command's tests share: no AWS configuration of this machine, and ways to run it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import pty
+import signal
+import struct
+import subprocess
+import sys
+import termios
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+from click.testing import CliRunner, Result
+
+import exportstats as xs
+from exportstats import records
+from exportstats.cli import main
+from exportstats.emulator import Emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+ACCOUNT, REGION = "111122223333", "eu-west-1"
+COMMAND = Path(sys.executable).parent / "exportstats"
+# As a shell in the foreground starts a command; one in the background lets it ignore Ctrl-C.
+HEARS_CTRL_C = (
+    "import signal, runpy\n"
+    "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    "runpy.run_module('exportstats', run_name='__main__')\n"
+)
+
+
+class Done(NamedTuple):
+    """What a process left."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture(autouse=True)
+def no_own_config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep the machine's own AWS configuration, proxies and taste in colours out of every test."""
+    for name in os.environ:
+        mine = name.startswith("AWS_") or name.lower().endswith("_proxy")
+        if mine or name in {"COLUMNS", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"}:
+            monkeypatch.delenv(name)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+@pytest.fixture(autouse=True)
+def close_figures() -> Iterator[None]:
+    """Leave no figure behind: a command ends with its process, these do not."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
+
+
+@pytest.fixture
+def run() -> Callable[..., Result]:
+    """Run the command here, and see that it ends as a command does: by an exit code."""
+
+    def invoke(*words: object, **more: Any) -> Result:  # noqa: ANN401 - CliRunner's own
+        done = CliRunner().invoke(main, list(map(str, words)), prog_name="exportstats", **more)
+        if done.exc_info and not isinstance(done.exception, SystemExit | None):
+            raise done.exception
+        assert "Traceback" not in done.output
+        return done
+
+    return invoke
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Callable[..., Done]:
+    """Run the installed command as a process of its own, in an empty folder."""
+
+    def call(
+        *words: object,
+        stdin: str | None = None,
+        stdout: int = subprocess.PIPE,
+        **environment: str,
+    ) -> Done:
+        done = subprocess.run(
+            [COMMAND, *map(str, words)],
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            cwd=tmp_path,
+            env={**os.environ, **environment},
+            timeout=60,
+        )
+        assert "Traceback" not in done.stderr
+        return Done(done.returncode, done.stdout or "", done.stderr)
+
+    return call
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start the command as a process that hears Ctrl-C; it is ended with the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(*words: object, **environment: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", HEARS_CTRL_C, *map(str, words)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            env={**os.environ, **environment},
+        )
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture(scope="session")
+def end() -> Callable[[subprocess.Popen[str]], Done]:
+    """Press Ctrl-C, and give what the process left."""
+
+    def interrupt(process: subprocess.Popen[str]) -> Done:
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=30)
+        assert "Traceback" not in stderr
+        return Done(process.returncode, stdout, stderr)
+
+    return interrupt
+
+
+@pytest.fixture
+def terminal() -> Callable[..., tuple[int, str]]:
+    """Run the command in a real terminal; gives the exit code, and all that it was sent."""
+
+    def show(*words: object, columns: int = 80, **environment: str) -> tuple[int, str]:
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        process = subprocess.Popen(
+            [COMMAND, *map(str, words)],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env={**os.environ, "TERM": "xterm-256color", **environment},
+        )
+        os.close(slave)
+        sent = b""
+        with contextlib.suppress(OSError):  # that is how Linux tells that nobody writes any more
+            while more := os.read(master, 65_536):
+                sent += more
+        os.close(master)
+        return process.wait(timeout=30), sent.decode().replace("\r\n", "\n")
+
+    return show
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Callable[..., Path]:
+    """Write tasks as `aws logs describe-export-tasks` prints them."""
+
+    def write(*tasks: Mapping[str, Any], name: str = "page.json") -> Path:
+        path = tmp_path / name
+        path.write_text(json.dumps({"exportTasks": tasks}), encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def sample_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write the synthetic sample to a file, once."""
+    path = tmp_path_factory.mktemp("sample") / "tasks.parquet"
+    xs.write_tasks(xs.sample_tasks(), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Emulator]:
+    """Serve the sample's tasks of one account and region, newest first, 1,641 of them."""
+    tasks = xs.sample_tasks().query("account_id == @ACCOUNT and region == @REGION")
+    with Emulator(records.to_json(tasks)) as running:
+        yield running
+
+
+@pytest.fixture
+def live(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
+    """Let the environment name the emulator as AWS, and nothing asked of it yet."""
+    point_to(emulator.url, monkeypatch)
+    emulator.requests.clear()
+    return emulator
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Emulator]]:
+    """Start an emulator of the test's own, and let the environment name it as AWS."""
+    with contextlib.ExitStack() as stack:
+
+        def begin(tasks: Any, *, kind: type[Emulator] = Emulator, **more: Any) -> Emulator:  # noqa: ANN401
+            emulator = stack.enter_context(kind(tasks, **more))
+            point_to(emulator.url, monkeypatch)
+            return emulator
+
+        yield begin
+
+
+def point_to(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the environment name an emulator as AWS."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCOUNT)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made-up")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+
+
+@pytest.fixture(scope="session")
+def made() -> Callable[..., list[dict[str, Any]]]:
+    """Make tasks in AWS's shape, the newest first, all COMPLETED within a minute."""
+
+    def make(count: int, **fields: Any) -> list[dict[str, Any]]:  # noqa: ANN401
+        return [
+            {
+                "accountId": ACCOUNT,
+                "region": REGION,
+                "taskId": f"task-{number}",
+                "logGroupName": "/app",
+                "status": {"code": "COMPLETED"},
+                "executionInfo": {
+                    "creationTime": 1_700_000_000_000 + number * 3_600_000,
+                    "completionTime": 1_700_000_060_000 + number * 3_600_000,
+                },
+                **fields,
+            }
+            for number in reversed(range(count))
+        ]
+
+    return make

@@ -1,0 +1,107 @@
+"""`demo`: without AWS, whatever the machine's own AWS settings, it shows and leaves everything."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from pandas.testing import assert_frame_equal
+
+import exportstats as xs
+
+# What would lead astray a demonstration that heeded it.
+ELSEWHERE = {
+    "AWS_PROFILE": "nobody",
+    "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+    "AWS_SESSION_TOKEN": "somebody's",
+    "HTTP_PROXY": "http://127.0.0.1:9",
+    "http_proxy": "http://127.0.0.1:9",
+    "no_proxy": "example.org",
+}
+BREAKDOWN = """
+account_id    region          tasks  COMPLETED  FAILED  CANCELLED  active
+─────────────────────────────────────────────────────────────────────────
+111122223333  ap-southeast-2    366        362       4          0       0
+111122223333  eu-west-1        1641       1578      46         16       1
+111122223333  us-east-1        1509       1445      54         10       0
+444455556666  eu-west-1        1112       1085      21          5       1
+444455556666  us-east-1        1468       1414      38         15       1
+"""
+CHARTS = ["completion-times", "durations", "failures", "histogram", "status", "tasks", "trend"]
+
+
+class Demo(NamedTuple):
+    """What the demonstration left."""
+
+    folder: Path
+    done: subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    """Run it once, into a folder whose name has a blank and braces in it."""
+    folder = tmp_path_factory.mktemp("demo") / "my {demo} output"
+    done = subprocess.run(
+        [sys.executable, "-m", "exportstats", "demo", "-o", folder],
+        capture_output=True,
+        encoding="utf-8",
+        env={**os.environ, **ELSEWHERE},
+        timeout=120,
+    )
+    return Demo(folder, done)
+
+
+def test_demo_succeeds_whatever_the_settings(demo: Demo):
+    """Neither a profile, an endpoint nor a proxy of the user's own has a say."""
+    assert demo.done.returncode == 0, demo.done.stderr
+    assert "Traceback" not in demo.done.stderr
+
+
+def test_demo_prints_the_breakdown(demo: Demo):
+    """It says that the tasks are synthetic, and prints each command with its answer."""
+    text = demo.done.stdout
+    assert text.startswith("6,096 synthetic tasks are served on http://127.0.0.1:")
+    assert BREAKDOWN in text
+    for command in ("status", "durations", "failures"):
+        assert f"$ exportstats {command} '{demo.folder}/tasks.parquet'" in text
+    assert "\x1b" not in text
+
+
+def test_demo_leaves_the_tasks(demo: Demo):
+    """The file has the sample's tasks, as they came over HTTP."""
+    found = xs.read_tasks(demo.folder / "tasks.parquet")
+    key = ["account_id", "region", "task_id"]
+    pair = [
+        frame.drop(columns="observed_at").sort_values(key).reset_index(drop=True)
+        for frame in (found, xs.sample_tasks())
+    ]
+    assert_frame_equal(*pair, check_categorical=False)
+
+
+def test_demo_leaves_the_charts(demo: Demo):
+    """Each chart is a whole PNG, each is listed, and nothing else is there."""
+    assert sorted(path.stem for path in demo.folder.glob("*.png")) == CHARTS
+    for path in demo.folder.glob("*.png"):
+        content = path.read_bytes()
+        assert content.startswith(b"\x89PNG")
+        assert content.endswith(b"IEND\xaeB`\x82")
+    listed = demo.done.stdout.rpartition(":\n")[2].split("\n")
+    assert [Path(line.strip()) for line in listed if line] == sorted(demo.folder.iterdir())
+
+
+def test_demo_leaves_the_environment_alone(monkeypatch: pytest.MonkeyPatch):
+    """What is set for the fetch is put back, also when that fails."""
+    from exportstats.cli.demo import _environment  # noqa: PLC0415 - slow
+
+    monkeypatch.setenv("AWS_PROFILE", "mine")
+    before = dict(os.environ)
+    with contextlib.suppress(ZeroDivisionError), _environment(AWS_ACCESS_KEY_ID="1"):
+        assert os.environ["AWS_ACCESS_KEY_ID"] == "1"
+        assert "AWS_PROFILE" not in os.environ
+        raise ZeroDivisionError
+    assert dict(os.environ) == before

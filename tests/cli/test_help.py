@@ -1,0 +1,90 @@
+"""Help: it is there at once, for everything, in 80 columns."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+
+import exportstats as xs
+from exportstats import schema
+from exportstats.cli import COMMANDS, main, options, source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+SLOW = {"pandas", "numpy", "pyarrow", "boto3", "botocore", "matplotlib", "rich", "msgspec", "tqdm"}
+LOADED = """
+import json, sys
+from exportstats.cli import main
+try:
+    main(sys.argv[1:], prog_name="exportstats")
+finally:
+    print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["--version"], ["-h"], *([name, "--help"] for name in COMMANDS)]
+)
+def test_help_imports_nothing_that_is_slow(words: list[str]):
+    """`--help`, of the group and of each command, imports neither pandas nor boto3 nor the like."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, *words], capture_output=True, text=True, check=True
+    )
+    assert done.stdout
+    assert not SLOW & set(json.loads(done.stderr))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_explains_every_option_in_80_columns(name: str, run: Callable):
+    """Each option of each command has a text of its own, and no line is longer than 80."""
+    with click.Context(main) as context:
+        command = main.get_command(context, name)
+    for parameter in command.params:
+        assert not isinstance(parameter, click.Option) or parameter.help, parameter.name
+    done = run(name, "--help")
+    assert done.exit_code == 0
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert not done.stderr
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_group_lists_each_command(name: str, run: Callable):
+    """`exportstats --help` lists each command with its purpose, and all exit codes."""
+    text = run("--help").stdout
+    assert f"  {name} " in text
+    assert COMMANDS[name][1] in text
+    for code in ("0 done", "1 failed", "2 wrong usage", "3 only a part", "130 stopped"):
+        assert code in " ".join(text.split())
+
+
+def test_without_a_command_help_is_shown(run: Callable):
+    """`exportstats` alone shows the help, on stderr, as wrong usage."""
+    done = run()
+    assert done.exit_code == 2
+    assert "Commands:" in done.stderr
+
+
+def test_the_module_is_the_command(shell: Callable):
+    """`python -m exportstats` does what `exportstats` does."""
+    done = subprocess.run(
+        [sys.executable, "-m", "exportstats", "--version"], capture_output=True, text=True
+    )
+    assert done.stdout == shell("--version").stdout == f"exportstats {xs.__version__}\n"
+
+
+def test_what_help_knows_by_heart_is_still_so(tmp_path: Path):
+    """The states, and the endings of files, that the command lists without asking are all."""
+    assert source._STATES == schema.STATES
+    for ending in options.TABLES:
+        xs.write_tasks(schema.empty(), tmp_path / f"tasks{ending}")
+    with pytest.raises(xs.ArgumentError) as refused:
+        xs.write_tasks(schema.empty(), tmp_path / "tasks")
+    for ending in {ending.split(".")[1] for ending in options.TABLES}:
+        assert f".{ending}" in str(refused.value)

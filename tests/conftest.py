@@ -1,0 +1,6 @@
+"""Let every test import what they share, with `import support`."""
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parent))

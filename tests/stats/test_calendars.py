@@ -1,0 +1,159 @@
+"""Calendar periods are those of pandas, and of plain arithmetic where pandas ends."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings, strategies as st
+from support import (
+    DAY,
+    HOUR,
+    MOST,
+    first_of,
+    ms,
+    next_period,
+    period_start,
+    plain,
+    quick,
+    year_and_month,
+)
+
+from exportstats import coerce
+from exportstats.errors import ArgumentError
+from exportstats.stats.calendars import calendar_of
+
+# ours, and the same as pandas spells it for periods
+SAME = {
+    "h": "h",
+    "D": "D",
+    "W": "W-SUN",
+    "W-SUN": "W-SUN",
+    "W-SAT": "W-SAT",
+    "W-MON": "W-MON",
+    "W-WED": "W-WED",
+    "W-THU": "W-THU",
+    "M": "M",
+    "MS": "M",
+    "ME": "M",
+    "Q": "Q-DEC",
+    "QS": "Q-DEC",
+    "QS-FEB": "Q-JAN",
+    "QS-DEC": "Q-NOV",
+    "QE-JAN": "Q-JAN",
+    "QE": "Q-DEC",
+    "Y": "Y-DEC",
+    "YS": "Y-DEC",
+    "YS-MAR": "Y-FEB",
+    "YS-DEC": "Y-NOV",
+    "YE-MAR": "Y-MAR",
+    "YE": "Y-DEC",
+}
+
+
+def times(values: list[int | None]) -> pd.Series:
+    """Give times of milliseconds."""
+    return pd.Series(coerce.times(np.array([-MOST - 1 if v is None else v for v in values])))
+
+
+def starts(values: list[int | None], freq: str) -> list[int | None]:
+    """Give the first instants of the periods of some instants."""
+    calendar = calendar_of(freq)
+    return plain(pd.Series(calendar.start(calendar.number(times(values)))))
+
+
+@settings(quick, max_examples=30)
+@given(
+    st.lists(st.integers(ms("1700-01-01T00:00Z"), ms("2250-01-01T00:00Z"))),
+    st.sampled_from(sorted(SAME)),
+)
+def test_periods_are_those_of_pandas(values: list[int], freq: str):
+    """Each period begins when pandas' own does, before 1970 too."""
+    naive = times(values).dt.tz_localize(None).dt.as_unit("ns")
+    assert starts(values, freq) == plain(naive.dt.to_period(SAME[freq]).dt.start_time)
+
+
+@settings(quick, max_examples=30)
+@given(st.lists(st.none() | st.integers(-MOST, MOST)), st.sampled_from(["D", "W", "MS", "YS"]))
+def test_periods_however_far_out(values: list[int | None], freq: str):
+    """At any instant of 64 bits the period is that of plain arithmetic; missing stays missing."""
+    expected = [period_start(value, freq) for value in values]
+    assert starts(values, freq) == [None if v is None else max(v, -MOST) for v in expected]
+
+
+@pytest.mark.parametrize("freq", ["ms", "s", "min", "h", "D", "W", "W-THU", "MS", "QS", "YE-MAR"])
+def test_the_ends_of_time(freq: str):
+    """At either end of 64 bits a period begins at or before its instant, and not after the end."""
+    for value in (MOST, MOST - 1, MOST - 8 * DAY, -MOST, 1 - MOST, 8 * DAY - MOST):
+        (start,) = starts([value], freq)
+        assert start is not None
+        assert start <= value
+        assert value - start < 367 * DAY
+        assert starts([start], freq) == [start]
+
+
+@settings(quick, max_examples=30)
+@given(st.integers(-MOST // 2, MOST // 2), st.sampled_from(["D", "W", "MS", "YS"]))
+def test_periods_are_numbered_in_a_row(value: int, freq: str):
+    """The period after a period has the next number; number 0 has 1970-01-01 in it."""
+    calendar = calendar_of(freq)
+    here = period_start(value, freq)
+    numbers = calendar.number(times([here, next_period(here, freq), 0]))
+    assert numbers[1] == numbers[0] + 1
+    assert numbers[2] == 0
+
+
+@quick
+@given(st.integers(-(10**15), 10**15), st.integers(1, 50))
+def test_several_at_once(value: int, many: int):
+    """Several of a period at once are counted from the one that has 1970-01-01 in it."""
+    monday = -3 * DAY  # before 1970-01-01, a Thursday
+    size = many * 7 * DAY
+    assert starts([value], f"{many}W") == [(value - monday) // size * size + monday]
+    assert starts([value], f"{many}D") == [value // (many * DAY) * many * DAY]
+    assert starts([value], f"{many}h") == [value // (many * HOUR) * many * HOUR]
+    year, month = year_and_month(value)
+    first = ((year - 1970) * 12 + month - 1) // many * many
+    assert starts([value], f"{many}MS") == [first_of(1970 + first // 12, first % 12 + 1)]
+
+
+@pytest.mark.parametrize(
+    ("text", "freq", "start"),
+    [
+        ("2026-11-22T23:59:59.999Z", "W", "2026-11-16T00:00Z"),
+        ("2026-11-23T00:00Z", "W", "2026-11-23T00:00Z"),
+        ("2026-11-23T00:00Z", "W-SAT", "2026-11-22T00:00Z"),
+        ("2024-02-29T12:00Z", "MS", "2024-02-01T00:00Z"),
+        ("2026-11-23T06:00Z", "QS", "2026-10-01T00:00Z"),
+        ("2026-11-23T06:00Z", "YS", "2026-01-01T00:00Z"),
+        ("2026-11-23T06:29Z", "90min", "2026-11-23T06:00Z"),
+        ("1969-12-31T23:59:59.999Z", "D", "1969-12-31T00:00Z"),
+        ("0001-01-01T00:00Z", "YS", "0001-01-01T00:00Z"),
+    ],
+)
+def test_periods_that_one_knows(text: str, freq: str, start: str):
+    """Weeks begin on Monday, quarters in January, and a first instant is its own period's."""
+    assert starts([ms(text)], freq) == [ms(start)]
+
+
+@pytest.mark.parametrize(
+    "freq",
+    [
+        *("", "x", "5", "H", "T", "B", "SMS", "BMS", "WOM-1MON", "bh", "0D", "-1D", "-2MS", "us"),
+        *("1500us", "ns", "W-XYZ", "D;", "2026", None, 5, 1.5, [], ["D"], float("nan")),
+    ],
+)
+def test_what_is_no_frequency(freq: object):
+    """What is no frequency, or has no fixed place in the calendar, is refused, with examples."""
+    with pytest.raises(ArgumentError) as caught:
+        calendar_of(freq)
+    assert str(caught.value).startswith(f"freq={freq!r}; give a calendar frequency of pandas: ")
+    assert isinstance(caught.value, ValueError)
+
+
+def test_each_frequency_of_the_message_works():
+    """The frequencies that the message recommends are frequencies."""
+    with pytest.raises(ArgumentError) as caught:
+        calendar_of("fortnight")
+    for freq in str(caught.value).split('"')[1::2]:
+        assert starts([0], freq)[0] <= 0

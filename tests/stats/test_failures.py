@@ -1,0 +1,397 @@
+"""Why tasks failed: one reason is one row, and what differs from task to task is taken out."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings, strategies as st
+from support import (
+    START,
+    Row,
+    by_group,
+    cells,
+    plain,
+    quick,
+    rows_of,
+    table,
+    tables,
+)
+
+import exportstats as xs
+from exportstats import schema
+from exportstats.errors import ArgumentError
+from exportstats.stats.failures import NO_MESSAGE, reason_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+some_names = st.lists(st.sampled_from(["region", "log_group_name"]), unique=True, max_size=2)
+COLUMNS = ["tasks", "share", "first_time", "last_time", "example_task_id"]
+
+
+def ended(row: Row) -> int | None:
+    """Give the completion time, or the creation time where that is missing."""
+    return row["creation_time"] if row["completion_time"] is None else row["completion_time"]
+
+
+# The messages of `support.tables` and what each is without what differs.
+REASONS = {
+    "Completed successfully": "Completed successfully",
+    "Access denied to bucket acme-logs-eu (request 7F3A9C21)": (
+        "Access denied to bucket <bucket> (request <id>)"
+    ),
+    "Access denied to bucket acme-logs-us (request 0B11D2E4)": (
+        "Access denied to bucket <bucket> (request <id>)"
+    ),
+    "No answer after 30 s": "No answer after <number> s",
+    "No answer after 7 s": "No answer after <number> s",
+    "": NO_MESSAGE,
+    None: NO_MESSAGE,
+    "Zeitüberschreitung \N{COLLISION SYMBOL}": "Zeitüberschreitung \N{COLLISION SYMBOL}",
+}
+
+
+@settings(quick, max_examples=25)
+@given(tables(), some_names)
+def test_reasons_are_those_of_a_dict(tasks: pd.DataFrame, names: list[str]):
+    """Each reason of each group has its count, share, first and last time, and latest example."""
+    failed = [row for row in rows_of(tasks) if row["status_code"] == "FAILED"]
+    for row in failed:
+        row["reason"] = REASONS[row["status_message"]]
+    expected = {}
+    for group in by_group(failed, names).values() if names else [failed]:
+        for reason, rows in by_group(group, ["reason"]).items():
+            key = (*(rows[0][name] for name in names), reason)
+            times = [time for time in map(ended, rows) if time is not None]
+            latest = max(
+                rows, key=lambda row: (ended(row) is not None, ended(row) or 0, row["task_id"])
+            )
+            expected[key if names else reason] = (
+                len(rows),
+                len(rows) / len(group),
+                min(times, default=None),
+                max(times, default=None),
+                latest["task_id"],
+            )
+    table_ = xs.failure_reasons(tasks, by=names)
+    assert cells(table_, *COLUMNS) == expected
+    assert list(table_.columns) == COLUMNS
+    assert table_.index.names == [*names, "reason"]
+
+
+@settings(quick, max_examples=15)
+@given(tables(), some_names)
+def test_sums_and_order(tasks: pd.DataFrame, names: list[str]):
+    """Counts add up to the FAILED tasks, shares to 1, and the most frequent stands first."""
+    table_ = xs.failure_reasons(tasks, by=names)
+    assert table_["tasks"].sum() == (tasks["status_code"] == "FAILED").sum()
+    keys = list(cells(table_, "tasks"))
+    groups: dict[Any, list[tuple[int, str]]] = {}
+    shares: dict[Any, float] = {}
+    for key, n, share in zip(keys, table_["tasks"], table_["share"], strict=True):
+        group, reason = (key[:-1], key[-1]) if names else ((), key)
+        groups.setdefault(group, []).append((-n, reason))
+        shares[group] = shares.get(group, 0) + share
+    assert all(order == sorted(order) for order in groups.values())
+    assert list(shares.values()) == pytest.approx([1] * len(shares))
+    assert len({key[:-1] if names else () for key in keys}) == len(groups)
+
+
+def test_no_failure():
+    """Where nothing failed there is no row, but every column with its dtype."""
+    for tasks in (schema.empty(), table({"status_code": "COMPLETED", "status_message": "x"})):
+        for by in (None, "region", ["region", "task_name"]):
+            table_ = xs.failure_reasons(tasks, by=by)
+            assert len(table_) == 0
+            assert [str(dtype) for dtype in table_.dtypes] == [
+                "int64",
+                "float64",
+                "datetime64[ms, UTC]",
+                "datetime64[ms, UTC]",
+                "str",
+            ]
+
+
+def test_only_failed_tasks():
+    """A message of a task in another state, CANCELLED too, is no reason of a failure."""
+    made = [{"status_code": s, "status_message": "x"} for s in [*schema.STATES, "PAUSED", None]]
+    assert cells(xs.failure_reasons(table(*made)), "tasks", "share") == {"x": (1, 1.0)}
+
+
+def test_time_of_a_failure():
+    """The time is that of the completion, where it is missing the creation, else missing."""
+    tasks = table(
+        {"creation_time": 1, "completion_time": 5},
+        {"creation_time": 9},
+        {"completion_time": 7},
+        {},
+        status_code="FAILED",
+        status_message="x",
+    )
+    assert cells(xs.failure_reasons(tasks), *COLUMNS) == {"x": (4, 1.0, 5, 9, "task-1")}
+    assert cells(xs.failure_reasons(tasks.iloc[3:]), *COLUMNS) == {
+        "x": (1, 1.0, None, None, "task-3")
+    }
+
+
+def test_a_tasks_own_names_are_taken_out():
+    """The bucket, the log group and the prefix of the task itself, whatever they look like."""
+    tasks = table(
+        {"destination": "archive", "log_group_name": "payments", "destination_prefix": "a/b"},
+        {"destination": "backup", "log_group_name": "fraud", "destination_prefix": "a/c"},
+        status_code="FAILED",
+    )
+    tasks = schema.conform(
+        tasks.assign(
+            status_message=[
+                "Cannot write payments to archive under a/b",
+                "Cannot write fraud to backup under a/c",
+            ]
+        )
+    )
+    expected = {"Cannot write <log group> to <bucket> under <prefix>": 2}
+    assert cells(xs.failure_reasons(tasks), "tasks") == expected
+
+
+def test_names_that_occur_in_other_names():
+    """A name within another one, or within a placeholder, does not spoil it."""
+    tasks = table(
+        {
+            "destination": "log",
+            "log_group_name": "bucket",
+            "destination_prefix": "log/bucket",
+            "status_message": "log: bucket -> log/bucket; catalog of buckets",
+        },
+        status_code="FAILED",
+    )
+    expected = ["<bucket>: <log group> -> <prefix>; catalog of buckets"]
+    assert plain(xs.failure_reasons(tasks).index) == expected
+
+
+def test_ordinary_words_that_are_prefixes():
+    """A prefix that is an ordinary word does not make a reason of its own."""
+    tasks = table(
+        {"destination_prefix": "logs"},
+        {"destination_prefix": "exports"},
+        {"destination_prefix": "exportedlogs"},
+        status_code="FAILED",
+        status_message="The logs of no exports were written",
+    )
+    assert cells(xs.failure_reasons(tasks), "tasks") == {"The logs of no exports were written": 3}
+
+
+def test_short_names_are_left():
+    """A name of one or two letters could stand anywhere, and is left."""
+    tasks = table(
+        {"destination": "it", "log_group_name": "a", "destination_prefix": ""},
+        status_code="FAILED",
+        status_message="it is a pity",
+    )
+    assert plain(xs.failure_reasons(tasks).index) == ["it is a pity"]
+
+
+def test_names_with_characters_of_patterns():
+    """A name with brackets, dots or backslashes is taken as it is written."""
+    tasks = table(
+        {"log_group_name": r"/a(b[c.*\d+\1", "status_message": r"Group /a(b[c.*\d+\1 is gone"},
+        status_code="FAILED",
+    )
+    assert plain(xs.failure_reasons(tasks).index) == ["Group <log group> is gone"]
+
+
+S3_ERROR = (
+    "Not Found (Service: Amazon S3; Status Code: 404; Request ID: {}; "
+    "S3 Extended Request ID: {}; Proxy: null)"
+)
+MESSAGES = [
+    # identifiers, numbers and times of one and the same reason
+    (
+        "Task 6a151be9-0dbe-4dd6-ab06-d1f3dd0df17c timed out",
+        "Task 3F2504E0-4F89-11D3-9A0C-0305E82C3301 timed out",
+        "Task <id> timed out",
+    ),
+    ("Request 7F3A9C21 denied", "Request 0b11d2e4f5 denied", "Request <id> denied"),
+    ("Internal error req_7f3a9c21", "Internal error req_0b11d2e4", "Internal error req_<id>"),
+    (
+        "Reference 0123456789abcdef0123456789abcdef",
+        "Reference 99999999999999999999999999999999",
+        "Reference <id>",
+    ),
+    (
+        "Gave up after 3 attempts in 1,234.5 s",
+        "Gave up after 12 attempts in 7 s",
+        "Gave up after <number> attempts in <number> s",
+    ),
+    ("Took 900ms", "Took 1500ms", "Took <number>ms"),
+    (
+        "Object of 5GiB is too large",
+        "Object of 1024GiB is too large",
+        "Object of <number>GiB is too large",
+    ),
+    ("Limit of 95% reached", "Limit of 100% reached", "Limit of <number>% reached"),
+    (
+        "Not before 2026-11-23T06:00:00.123Z",
+        "Not before 2025-01-02 23:59:59+01:00",
+        "Not before <time>",
+    ),
+    ("Expired on 2026-11-23", "Expired on 2027-01-01.", "Expired on <time>"),
+    ("No route to 10.0.0.1:443", "No route to 192.168.17.4:8443", "No route to <number>:<number>"),
+    # AWS's own names
+    (
+        "User arn:aws:sts::111122223333:assumed-role/exporter/i-0abc is not authorised",
+        "User arn:aws-cn:iam::012345678901:user/ops is not authorised",
+        "User <arn> is not authorised",
+    ),
+    (
+        "Account 111122223333 is closed",
+        "Account 012345678901 is closed",
+        "Account <account> is closed",
+    ),
+    (
+        "Cannot write s3://acme-logs-eu/exportedlogs/aws-logs-write-test.",
+        "Cannot write s3://b/x.",
+        "Cannot write <s3 address>.",
+    ),
+    (
+        "The bucket 'acme-logs-eu' has no policy",
+        "The bucket 'logs.example.com' has no policy",
+        "The bucket '<bucket>' has no policy",
+    ),
+    ("bucket=acme-1, denied", "bucket=my.logs7, denied", "bucket=<bucket>, denied"),
+    (
+        "KMS key alias/aws/s3 in eu-west-1 is disabled",
+        "KMS key alias/ops/logs in eu-west-1 is disabled",
+        "KMS key <path> in eu-west-1 is disabled",
+    ),
+    (
+        "Log group /aws/lambda/x7 is gone",
+        "Log group /acme/payments/api is gone",
+        "Log group <path> is gone",
+    ),
+    (
+        "Key exports/2026/11/23/a.gz exists",
+        "Key exports/2025/01/02/b.gz exists",
+        "Key <path> exists",
+    ),
+    (
+        S3_ERROR.format("656C76696E672773", "lzPabc+dEfghIjkLmnOp/rStUvWxYz0123456789AbCdE="),
+        S3_ERROR.format("9F1C76696E672AA0", "9Gjjt1m/cjU4OPvX9O9/0RuvnG41MRb/18Oux2o5H5MY="),
+        S3_ERROR.format("<id>", "<id>").replace("404", "<number>"),
+    ),
+    ("Run nightly-12345 clashed", "Run nightly-7654321 clashed", "Run nightly-<number> clashed"),
+    ("  Too   many\n requests\t", "Too many requests", "Too many requests"),
+]
+
+
+@pytest.mark.parametrize(("one", "other", "reason"), MESSAGES)
+def test_one_reason_is_one_row(one: str, other: str, reason: str):
+    """Two messages of one reason become the same text, with placeholders for what differs."""
+    assert reason_of(one) == reason
+    assert reason_of(other) == (reason + "." if other.endswith("01.") else reason)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Access denied",
+        "The bucket is in another region than us-east-1",
+        "Regions: us-east-1, eu-west-3, ap-southeast-2, us-gov-west-1, il-central-1",
+        "The bucket policy and/or the key policy denies access",
+        "Bucket missing.",
+        "Cancelled by user",
+        "Started Successfully",
+        "FAILED",
+        "InternalFailure: the service is unavailable (ServiceUnavailableException)",
+        "The log group's KMS key is disabled - ask its owner",
+        "Read-only file system: e.g. a mounted volume",
+        "N/A",
+        "\N{FIRE} Überlauf: größer als erlaubt",
+        "S3 and EC2 know of no such thing",
+        "decade, facade, added, deadbeef",
+    ],
+)
+def test_ordinary_words_are_left(message: str):
+    """Words, names of regions and of services, and punctuation stay as they are."""
+    assert reason_of(message) == message
+
+
+@settings(quick, max_examples=50)
+@given(st.text(max_size=80) | st.text("ab1-./ :=s3bucket", max_size=60))
+def test_any_text_has_a_reason(message: str):
+    """Any message gives one line that is not empty, whatever stands in it."""
+    reason = reason_of(message)
+    assert reason
+    assert reason == " ".join(reason.split())
+
+
+def test_blank_messages():
+    """A message that is missing, empty or blank is one reason: that there is none."""
+    made = [{"status_message": text} for text in (None, "", "  \n")]
+    table_ = xs.failure_reasons(table(*made, status_code="FAILED"))
+    assert cells(table_, "tasks") == {NO_MESSAGE: 3}
+
+
+PIECES = [
+    *("a", "1", "/", ".", "-", "_", "=", ":", "<", " ", "é", "+", "\\", "(", '"'),
+    *("a1", "a.", "a/", "/a", "./", "a-", "1-", "1.", "1,", "a=", "a@", "a+", "/ ", "%/ ", "--a"),
+    *(
+        "s3://",
+        "arn:",
+        "arn:-",
+        "bucket ",
+        "bucket a",
+        "bucket=a.",
+        "2026-11-23T",
+        "0123456789abcdef-",
+    ),
+    *("0123abcd-0123-", "s3://.", "arn:aws:", "<id>", "1ms", "12", "a1b2c3 "),
+]
+
+
+@pytest.mark.parametrize("piece", PIECES)
+def test_hostile_messages_are_fast(piece: str):
+    """10,000 characters of any one kind, with any beginning and end, take no noticeable time."""
+    for start in ("", "bucket a", "s3://"):
+        for end in ("!", "="):
+            message = start + piece * (10_000 // len(piece)) + end
+            before = time.process_time()
+            reason_of(message)
+            assert time.process_time() - before < 0.15
+
+
+def test_many_messages_are_fast():
+    """Two thousand failures, each with a message, a bucket and a prefix of its own."""
+    made = [
+        {
+            "status_message": f"Denied {n:08x}-aaaa for bucket-{n}/p{n}/x",
+            "destination": f"bucket-{n}",
+            "destination_prefix": f"p{n}/x",
+            "creation_time": START + n,
+        }
+        for n in range(2_000)
+    ]
+    tasks = table(*made, status_code="FAILED")
+    before = time.process_time()
+    table_ = xs.failure_reasons(tasks)
+    assert time.process_time() - before < 3
+    assert plain(table_["tasks"].head(1))[0] > 1_000
+
+
+def test_sample_has_the_reasons_that_were_planted():
+    """In the sample each FAILED task is counted, in far fewer reasons than messages."""
+    tasks = xs.sample_tasks()
+    failed = tasks[tasks["status_code"] == "FAILED"]
+    table_ = xs.failure_reasons(tasks)
+    assert table_["tasks"].sum() == len(failed)
+    assert len(table_) < 10 < failed["status_message"].nunique()
+    assert table_["share"].sum() == pytest.approx(1)
+
+
+def test_arguments_are_checked():
+    """The message itself and unknown columns are no groups."""
+    with pytest.raises(ArgumentError, match='by="status_message" is what is counted anyway'):
+        xs.failure_reasons(schema.empty(), by=["region", "status_message"])
+    with pytest.raises(ArgumentError, match="by='task_id'"):
+        xs.failure_reasons(schema.empty(), by="task_id")

@@ -1,0 +1,187 @@
+"""The states of tasks, counted again with dicts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings, strategies as st
+from pandas.testing import assert_frame_equal
+from support import (
+    DAY,
+    MOST,
+    START,
+    Row,
+    by_group,
+    cells,
+    ms,
+    period_start,
+    periods,
+    plain,
+    quick,
+    rows_of,
+    table,
+    tables,
+)
+
+import exportstats as xs
+from exportstats import schema
+from exportstats.errors import ArgumentError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SOME = ["region", "log_group_name", "task_name"]
+some_names = st.lists(st.sampled_from(SOME), unique=True, max_size=2)
+
+
+def start_of(row: Row, freq: str) -> int | None:
+    """Give where the period of a task begins; time itself begins at the smallest int64 and 1 ms."""
+    start = period_start(row["creation_time"], freq)
+    return None if start is None else max(start, -MOST)
+
+
+def count(rows: list[Row], names: list[str], freq: str | None) -> dict[Any, tuple[int, Any]]:
+    """Count the tasks and their share in each group, period and state."""
+    states = [*schema.STATES, *sorted({r["status_code"] for r in rows} - {*schema.STATES, None})]
+    states += [None] if any(row["status_code"] is None for row in rows) else []
+    groups = {tuple(row[name] for name in names) for row in rows} or ([()] if not names else [])
+    times = [(None if t is None else max(t, -MOST),) for t in periods(rows, freq)] if freq else [()]
+    counted = Counter(
+        (
+            tuple(row[name] for name in names) + ((start_of(row, freq),) if freq else ()),
+            row["status_code"],
+        )
+        for row in rows
+    )
+    found = {}
+    for group in groups:
+        for time in times:
+            whole = sum(counted[group + time, state] for state in states)
+            for state in states:
+                n = counted[group + time, state]
+                key = (*group, *time, state)
+                found[key if len(key) > 1 else state] = (n, n / whole if whole else None)
+    return found
+
+
+@settings(quick, max_examples=30)
+@given(tables(), some_names, st.sampled_from([None, "D", "W", "MS", "YS"]))
+def test_counts_are_those_of_a_dict(tasks: pd.DataFrame, names: list[str], freq: str | None):
+    """Each group, period and state has its count and share; what is missing is a group too."""
+    table_ = xs.status_breakdown(tasks, by=names, freq=freq)
+    assert cells(table_, "tasks", "share") == count(rows_of(tasks), names, freq)
+    assert table_.dtypes.to_dict() == {"tasks": "int64", "share": "float64"}
+    assert table_.index.names == [*names, *(["period"] if freq else []), "status_code"]
+
+
+@settings(quick, max_examples=20)
+@given(tables(), some_names, st.sampled_from([None, "W"]))
+def test_sums(tasks: pd.DataFrame, names: list[str], freq: str | None):
+    """The counts add up to the number of tasks; where there are tasks the shares add up to 1."""
+    table_ = xs.status_breakdown(tasks, by=names, freq=freq)
+    assert table_["tasks"].sum() == len(tasks)
+    levels = [*names, *(["period"] if freq else [])]
+    if not levels:
+        assert table_["share"].sum() == pytest.approx(1 if len(tasks) else 0)
+        return
+    for row in table_.groupby(level=levels, dropna=False, observed=True).sum().itertuples():
+        assert row.share == pytest.approx(1 if row.tasks else 0)
+
+
+def test_no_task():
+    """Without a task there are the six states, of no task, and no share."""
+    table_ = xs.status_breakdown(schema.empty())
+    assert cells(table_, "tasks", "share") == dict.fromkeys(schema.STATES, (0, None))
+    assert len(xs.status_breakdown(schema.empty(), freq="D")) == 0
+    by = xs.status_breakdown(schema.empty(), by=["region", "destination"], freq="D")
+    assert by.index.names == ["region", "destination", "period", "status_code"]
+    assert len(by) == 0
+
+
+@pytest.mark.parametrize("state", [*schema.STATES, "PAUSED", None])
+def test_one_state(state: str | None):
+    """If all tasks are in one state its share is 1, and the other known states are there with 0."""
+    table_ = xs.status_breakdown(table({}, {}, {}, status_code=state))
+    expected = dict.fromkeys(schema.STATES, (0, 0.0)) | {state: (3, 1.0)}
+    assert cells(table_, "tasks", "share") == expected
+    assert plain(table_.index) == [*schema.STATES, *([state] if state not in schema.STATES else [])]
+
+
+def test_states_stand_in_order():
+    """The known states stand as they follow each other, then unknown ones by letters, then none."""
+    tasks = table({}, {"status_code": "b"}, {"status_code": "a"}, {"status_code": "COMPLETED"})
+    assert plain(xs.status_breakdown(tasks).index) == [*schema.STATES, "a", "b", None]
+    both = xs.status_breakdown(tasks, by="region")
+    assert plain(both.index.get_level_values("status_code")) == [*schema.STATES, "a", "b", None]
+
+
+def test_all_group_values_missing():
+    """If no task has a value to group by, they are one group, of the missing value."""
+    table_ = xs.status_breakdown(table({}, {}), by=["account_id", "destination"])
+    assert table_.loc[(float("nan"), float("nan"))]["tasks"].sum() == 2
+    assert {key[:2] for key in cells(table_, "tasks")} == {(None, None)}
+
+
+def test_creation_missing_or_far_out():
+    """Tasks without a creation time have a period of their own, the last; far-out ones too."""
+    tasks = table({}, {"creation_time": MOST}, {"creation_time": START}, status_code="FAILED")
+    table_ = xs.status_breakdown(tasks, freq="D")
+    failed = {key[0]: n for key, n in cells(table_, "tasks").items() if key[1] == "FAILED"}
+    assert failed == {START // DAY * DAY: 1, MOST // DAY * DAY: 1, None: 1}
+    assert list(failed)[-1] is None
+
+
+def test_empty_periods_are_there():
+    """A period in which no task was created is there for each group, with no share."""
+    tasks = table(
+        {"region": "x", "creation_time": ms("2026-11-02T00:00Z")},
+        {"region": "y", "creation_time": ms("2026-11-23T06:00Z")},
+        status_code="COMPLETED",
+    )
+    table_ = xs.status_breakdown(tasks, by="region", freq="W")
+    weeks = [ms(f"2026-11-{day:02}T00:00Z") for day in (2, 9, 16, 23)]
+    found = {k[:2]: v for k, v in cells(table_, "tasks", "share").items() if k[2] == "COMPLETED"}
+    assert found == {
+        ("x", weeks[0]): (1, 1.0),
+        **{("x", week): (0, None) for week in weeks[1:]},
+        **{("y", week): (0, None) for week in weeks[:3]},
+        ("y", weeks[3]): (1, 1.0),
+    }
+
+
+def test_sample_by_plain_counting():
+    """The sample's counts by region and month are those of a dict."""
+    tasks = xs.sample_tasks()
+    table_ = xs.status_breakdown(tasks, by="region", freq="MS")
+    counted = Counter(
+        (row["region"], period_start(row["creation_time"], "MS"), row["status_code"])
+        for row in rows_of(tasks)
+    )
+    assert {key: n for key, n in cells(table_, "tasks").items() if n} == counted
+    regions = by_group(rows_of(tasks), ["region"])
+    assert table_.groupby(level="region", observed=True)["tasks"].sum().to_dict() == {
+        region: len(rows) for region, rows in regions.items()
+    }
+
+
+def test_pipe_is_the_idiom():
+    """`tasks.pipe(...)` gives the same; `by` may be a text, a list or a tuple."""
+    tasks = table({"region": "x"}, {})
+    expected = xs.status_breakdown(tasks, by=["region"], freq="W")
+    assert_frame_equal(tasks.pipe(xs.status_breakdown, by="region", freq="W"), expected)
+    assert_frame_equal(xs.status_breakdown(tasks, by=("region",), freq="W"), expected)
+
+
+def test_arguments_are_checked_before_anything_is_counted():
+    """A column or a frequency that cannot be is refused, even where there is no task."""
+    for tasks in (schema.empty(), table({})):
+        with pytest.raises(ArgumentError, match="by='status_code'; give one or several of"):
+            xs.status_breakdown(tasks, by="status_code")
+        with pytest.raises(ArgumentError, match="by='colour'"):
+            xs.status_breakdown(tasks, by="colour")
+        with pytest.raises(ArgumentError, match="freq='fortnight'"):
+            xs.status_breakdown(tasks, freq="fortnight")
+    with pytest.raises(TypeError):
+        xs.status_breakdown(tasks, "region")

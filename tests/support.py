@@ -1,0 +1,276 @@
+"""What the tests of tables share: made tasks, the same numbers counted in plain Python, shards."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from hypothesis import HealthCheck, settings, strategies as st
+
+import exportstats as xs
+from exportstats import schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from random import Random
+
+Row = dict[str, Any]
+
+MOST = 2**63 - 1
+SECOND = 1000
+HOUR = 3_600_000
+DAY = 24 * HOUR
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+START = 1_795_413_600_000  # 2026-11-23T06:00Z, a Monday
+ENDED = ("COMPLETED", "FAILED", "CANCELLED")
+ACTIVE = ("PENDING", "RUNNING", "PENDING_CANCEL")
+TIMES = tuple(column.name for column in schema.BASE_COLUMNS if column.kind == "time")
+
+quick = settings(
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+def ms(text: str) -> int:
+    """Milliseconds since 1970 of an ISO 8601 text with an offset."""
+    return (datetime.fromisoformat(text) - EPOCH) // timedelta(milliseconds=1)
+
+
+def frame(rows: Sequence[Row]) -> pd.DataFrame:
+    """Make a frame of Python objects, all base columns in it; each task has an identifier."""
+    named = [{"task_id": f"task-{number}", **row} for number, row in enumerate(rows)]
+    columns = {
+        column.name: pd.Series([row.get(column.name) for row in named], dtype=object)
+        for column in schema.BASE_COLUMNS
+    }
+    return pd.DataFrame(columns)
+
+
+def table(*rows: Row, **same: object) -> pd.DataFrame:
+    """Make a table of tasks of a few fields each, times in milliseconds."""
+    return schema.conform(frame([{**same, **row} for row in rows]))
+
+
+def rows_of(tasks: pd.DataFrame) -> list[Row]:
+    """Give each task as plain Python: texts, milliseconds, None for what is missing."""
+    columns = {column.name: plain(tasks[column.name]) for column in schema.BASE_COLUMNS}
+    return [
+        dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
+    ]
+
+
+def plain(values: pd.Series | pd.Index) -> list[Any]:
+    """Give values as plain Python: times and durations in milliseconds, None for missing."""
+    kind = values.dtype.kind if hasattr(values.dtype, "kind") else "O"
+    if kind in "mM":
+        whole = values.to_numpy(dtype=f"{kind}8[ms]").astype("int64")
+        return [None if value == -MOST - 1 else int(value) for value in whole]
+    return [None if pd.isna(value) else value for value in values.astype(object)]
+
+
+def cells(result: pd.DataFrame, *columns: str) -> dict[Any, Any]:
+    """Give a table as a dict: its index, plain, and the columns asked for, plain."""
+    levels = [plain(result.index.get_level_values(n)) for n in range(result.index.nlevels)]
+    keys = levels[0] if len(levels) == 1 else list(zip(*levels, strict=True))
+    values = [plain(result[column]) for column in columns]
+    found = values[0] if len(values) == 1 else list(zip(*values, strict=True))
+    assert len(set(keys)) == len(keys)
+    return dict(zip(keys, found, strict=True))
+
+
+def duration_of(row: Row) -> int | None:
+    """Give completion less creation, None where there is none or it cannot be."""
+    created, completed = row["creation_time"], row["completion_time"]
+    if created is None or completed is None or not 0 <= completed - created <= MOST:
+        return None
+    return completed - created
+
+
+def by_group(rows: Iterable[Row], names: Sequence[str]) -> dict[Any, list[Row]]:
+    """Put rows into groups; the key is one value, or a tuple of several."""
+    groups: dict[Any, list[Row]] = defaultdict(list)
+    for row in rows:
+        key = tuple(row[name] for name in names)
+        groups[key[0] if len(key) == 1 else key].append(row)
+    return groups
+
+
+def quantile(values: Sequence[int], q: float) -> float:
+    """Give a quantile, linear between neighbours."""
+    ordered = sorted(values)
+    at = (len(ordered) - 1) * q
+    low = ordered[math.floor(at)]
+    return low + (ordered[math.ceil(at)] - low) * (at - math.floor(at))
+
+
+def year_and_month(time: int) -> tuple[int, int]:
+    """Give the year and the month of an instant, however far out (it counts days, not dates)."""
+    days = time // DAY + 719_468  # since 0000-03-01
+    era, day = divmod(days, 146_097)
+    year = (day - day // 1460 + day // 36_524 - day // 146_096) // 365
+    march_month = (5 * (day - (365 * year + year // 4 - year // 100)) + 2) // 153
+    month = march_month + 3 if march_month < 10 else march_month - 9
+    return year + era * 400 + (month <= 2), month
+
+
+def first_of(year: int, month: int) -> int:
+    """Give the first instant of a month, however far out."""
+    before_march = month <= 2
+    year -= before_march
+    era, of_era = divmod(year, 400)
+    day_of_year = (153 * (month + (9 if before_march else -3)) + 2) // 5
+    day = of_era * 365 + of_era // 4 - of_era // 100 + day_of_year
+    return (era * 146_097 + day - 719_468) * DAY
+
+
+def period_start(time: int | None, freq: str) -> int | None:
+    """Give the first instant of the day, the week (from Monday), the month or the year."""
+    if time is None:
+        return None
+    if freq == "D":
+        return time // DAY * DAY
+    if freq == "W":
+        return (time // DAY - (time // DAY + 3) % 7) * DAY
+    year, month = year_and_month(time)
+    return first_of(year, month if freq == "MS" else 1)
+
+
+# Tables of tasks that may hold whatever a table can hold.
+
+_USUAL = st.integers(START - 40 * DAY, START)
+_FAR = st.sampled_from([MOST, MOST - 1, -MOST, 0, -1, 2**53 + 1, ms("9999-12-31T23:59:59.999Z")])
+_LENGTH = st.one_of(
+    st.integers(0, 10), st.integers(0, 2 * DAY), st.sampled_from([0, SECOND, HOUR, -1, -HOUR])
+)
+_MESSAGES = (
+    "Completed successfully",
+    "Access denied to bucket acme-logs-eu (request 7F3A9C21)",
+    "Access denied to bucket acme-logs-us (request 0B11D2E4)",
+    "No answer after 30 s",
+    "No answer after 7 s",
+    "",
+    "Zeitüberschreitung \N{COLLISION SYMBOL}",
+)
+
+
+@st.composite
+def rows(draw: Callable[..., Any], *, far: bool = True) -> Row:
+    """Give the fields of a task, any of them missing, odd or, with `far`, far out."""
+    instant = st.one_of(st.none(), _USUAL, _FAR) if far else st.one_of(st.none(), _USUAL)
+    row = {
+        "account_id": draw(st.sampled_from(["111122223333", "012345678901", None])),
+        "region": draw(st.sampled_from(["eu-west-1", "us-east-1", None])),
+        "task_name": draw(st.sampled_from(["nightly", "ad hoc", "", None])),
+        "log_group_name": draw(st.sampled_from(["/aws/vpc", "acme/api", None])),
+        "destination": draw(st.sampled_from(["acme-logs-eu", "acme-logs-us", None])),
+        "destination_prefix": draw(st.sampled_from(["exportedlogs", None])),
+        "status_code": draw(st.sampled_from([*schema.STATES, "COMPLETED", "PAUSED", None])),
+        "status_message": draw(st.sampled_from([*_MESSAGES, None])),
+        "from_time": draw(instant),
+        "to_time": draw(instant),
+        "creation_time": draw(instant),
+        "completion_time": draw(instant),
+        "observed_at": draw(instant),
+    }
+    created = row["creation_time"]
+    if created is not None and draw(st.booleans()):
+        row["completion_time"] = max(-MOST, min(MOST, created + draw(_LENGTH)))
+    return row
+
+
+def tables(*, far: bool = True, max_size: int = 10) -> st.SearchStrategy[pd.DataFrame]:
+    """Give tables of tasks, each task in them once."""
+    return st.lists(rows(far=far), max_size=max_size).map(lambda made: table(*made))
+
+
+class Shards:
+    """Tables of tasks in a list; each part and what it gives can be sent through `send`."""
+
+    def __init__(self, frames: Sequence[pd.DataFrame]) -> None:
+        self.frames = frames
+
+    def map(self, part: Callable[[pd.DataFrame], pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        """Run a part over each."""
+        return map(part, self.frames)
+
+
+def cut(tasks: pd.DataFrame, random: Random, *, anew: bool = False) -> Shards:
+    """Put each slot into one of some shards at random, in any order; some stay empty.
+
+    With `anew` each shard has only the categories that it needs, as if read from a file.
+    """
+    frames: list[list[int]] = [[] for _ in range(random.randint(1, 4))]
+    shard_of: dict[Any, list[int]] = {}
+    slots = zip(plain(tasks["account_id"]), plain(tasks["region"]), strict=True)
+    for row, slot in enumerate(slots):
+        shard_of.setdefault(slot, random.choice(frames)).append(row)
+    shards = [tasks.iloc[taken] for taken in frames]
+    return Shards([schema.conform(shard) for shard in shards] if anew else shards)
+
+
+def shuffled(tasks: pd.DataFrame, random: Random) -> pd.DataFrame:
+    """Put the rows into any order."""
+    order = list(range(len(tasks)))
+    random.shuffle(order)
+    return tasks.iloc[order]
+
+
+# A call of every statistic, for what holds for all of them.
+
+_NAMES = ["account_id", "log_group_name", "status_message"]
+CALLS: dict[str, Callable[[Any], pd.DataFrame]] = {
+    "status": xs.status_breakdown,
+    "status by region and week": partial(xs.status_breakdown, by="region", freq="W"),
+    "status by four": partial(
+        xs.status_breakdown, by=["region", "account_id", "task_name", "destination"]
+    ),
+    "status by month": partial(xs.status_breakdown, freq="MS"),
+    "summary": xs.duration_summary,
+    "summary by three": partial(xs.duration_summary, by=_NAMES, quantiles=[0, 0.25, 1]),
+    "summary as of": partial(xs.duration_summary, by="region", as_of="2026-11-03T00:00Z"),
+    "trend": xs.duration_trend,
+    "trend by slot": partial(xs.duration_trend, freq="D", by=["account_id", "region"]),
+    "histogram": xs.duration_histogram,
+    "histogram by": partial(xs.duration_histogram, by="log_group_name", bins=["1s", "1h"]),
+    "reasons": xs.failure_reasons,
+    "reasons by": partial(xs.failure_reasons, by=["region", "destination"]),
+    "completion times": partial(xs.completion_times, tz="Asia/Kolkata"),
+    "anomalies": xs.find_anomalies,
+}
+
+
+def answers(tasks: pd.DataFrame) -> str:
+    """Give all the statistics of a table as text, to compare between processes."""
+    return "\n".join(f"{name}\n{call(tasks).to_csv()}" for name, call in CALLS.items())
+
+
+def periods(rows: Sequence[Row], freq: str) -> list[int | None]:
+    """Give each period from the first creation to the last one, and None if one has none.
+
+    Only the periods in use, if there are more than 10,000 from the first to the last.
+    """
+    used = {period_start(row["creation_time"], freq) for row in rows}
+    known = sorted(used - {None})
+    filled = set(known)
+    time = known[0] if known else None
+    while time is not None and time <= known[-1] and len(filled) <= 10_000:
+        filled.add(period_start(time, freq))
+        time = next_period(time, freq)
+    enough = len(filled) <= 10_000
+    return [*sorted(filled if enough else known), *([None] if None in used else [])]
+
+
+def next_period(time: int, freq: str) -> int:
+    """Give the first instant of the period after the one of an instant."""
+    if freq in ("D", "W"):
+        return time + (DAY if freq == "D" else 7 * DAY)
+    year, month = year_and_month(time)
+    if freq == "YS":
+        return first_of(year + 1, 1)
+    return first_of(year + month // 12, month % 12 + 1)

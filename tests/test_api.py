@@ -1,0 +1,87 @@
+"""The public face: each name is there, typed, documented and imported only when it is used."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+import exportstats as xs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+FUNCTIONS = [name for name in xs.__all__ if inspect.isfunction(getattr(xs, name))]
+
+
+def use_every_name(folder: Path) -> list[Axes]:
+    """Use each public name as a user would; mypy checks what this test runs."""
+    tasks: pd.DataFrame = xs.conform(xs.sample_tasks().head(300))
+    xs.write_tasks(tasks, folder / "tasks.parquet")
+    again: pd.DataFrame = xs.read_tasks(folder / "tasks.parquet")
+    anomalies: pd.DataFrame = xs.find_anomalies(again)
+    assert anomalies.empty
+    with pytest.raises(xs.ArgumentError):
+        xs.fetch_tasks([xs.Target("111122223333", "eu-west-1")], status="DONE")
+    with pytest.raises(xs.ArgumentError):
+        xs.find_targets(accounts=["111122223333"])
+    return [
+        again.pipe(xs.status_breakdown, freq="W").pipe(xs.plot_status_breakdown),
+        again.pipe(xs.failure_reasons).pipe(xs.plot_failure_reasons),
+        again.pipe(xs.duration_summary, by=["region"]).pipe(xs.plot_duration_summary),
+        again.pipe(xs.duration_histogram).pipe(xs.plot_duration_histogram),
+        again.pipe(xs.duration_trend, freq="D").pipe(xs.plot_duration_trend),
+        again.pipe(xs.completion_times, tz="Europe/Berlin").pipe(xs.plot_completion_times),
+        again.pipe(xs.plot_task_durations),
+    ]
+
+
+def test_every_name_is_used_and_works(tmp_path: Path):
+    """A typed use of all public functions runs, and each chart gives the axes it drew on."""
+    axes = use_every_name(tmp_path)
+    assert len({id(ax) for ax in axes}) == 7
+    source = inspect.getsource(use_every_name)
+    errors = {name for name in xs.__all__ if name.endswith(("Error", "Warning", "Interrupted"))}
+    missing = {n for n in xs.__all__ if n not in errors and f"xs.{n}" not in source}
+    assert not missing
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_docstrings_tell_what_a_user_needs(name: str):
+    """Each public function says what it takes, gives and raises, with an example."""
+    text = inspect.getdoc(getattr(xs, name)) or ""
+    gives = inspect.signature(getattr(xs, name)).return_annotation != "None"
+    for part in ("Returns", "Examples") if gives else ("Examples",):
+        assert f"{part}\n{'-' * len(part)}" in text, part
+    if inspect.signature(getattr(xs, name)).parameters:
+        assert "Parameters\n----------" in text
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_options_are_named(name: str):
+    """Only what a function is about is positional; every option is keyword-only."""
+    parameters = inspect.signature(getattr(xs, name)).parameters.values()
+    positional = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    assert len(positional) <= (2 if name == "write_tasks" else 1)
+
+
+def test_the_package_imports_nothing_slow():
+    """`import exportstats` imports neither pandas nor boto3 nor matplotlib."""
+    script = "import sys, exportstats; print([m for m in sys.modules if m in sys.argv[1:]])"
+    heavy = ["pandas", "boto3", "botocore", "matplotlib", "pyarrow", "rich", "click"]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *heavy], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    """A name that is not public is refused as Python does it."""
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = xs.no_such_name  # type: ignore[attr-defined]

@@ -1,0 +1,94 @@
+"""The documentation: what is made from the code is not stale, and every block runs."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import exportstats as xs
+from exportstats import records
+from exportstats.emulator import Emulator
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+
+
+def blocks(language: str) -> list[str]:
+    """Give the README's blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def load_make_docs():
+    """Import docs/make_docs.py, which is no module of a package."""
+    spec = importlib.util.spec_from_file_location("make_docs", ROOT / "docs" / "make_docs.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", ["schema.md", "commands.md"])
+def test_made_pages_are_not_stale(name: str):
+    """`make docs` would change nothing in the pages that are made from the code."""
+    page = load_make_docs().PAGES[name]()
+    assert (ROOT / "docs" / name).read_text(encoding="utf-8") == page, "run `make docs`"
+
+
+def test_python_blocks_of_the_readme_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Each Python block of the README runs as it stands."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    assert blocks("python")
+    for block in blocks("python"):
+        exec(compile(block, "README.md", "exec"), {})  # noqa: S102 - it is ours
+
+
+@pytest.mark.slow
+def test_shell_blocks_of_the_readme_run(tmp_path: Path):
+    """Each line of the README's shell block runs as it stands, against the emulator as AWS."""
+    tasks = xs.sample_tasks().query("account_id == '111122223333' and region == 'eu-west-1'")
+    with Emulator(records.to_json(tasks)) as emulator:
+        environment = {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(tmp_path),
+            "AWS_ENDPOINT_URL": emulator.url,
+            "AWS_ACCESS_KEY_ID": "111122223333",
+            "AWS_SECRET_ACCESS_KEY": "emulated",
+        }
+        (script,) = blocks("sh")
+        for line in script.splitlines():
+            done = subprocess.run(
+                shlex.split(line), cwd=tmp_path, env=environment, capture_output=True, text=True
+            )
+            assert done.returncode == 0, (line, done.stderr)
+            assert done.stdout or "-o" in line, line
+
+
+def test_commands_of_the_readme_are_targets_of_make():
+    """`make demo` and `make test` are what the README says they are: targets."""
+    (script,) = blocks("console")
+    for line in script.splitlines():
+        done = subprocess.run([*line.split(), "--dry-run"], cwd=ROOT, capture_output=True)
+        assert done.returncode == 0, line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_between_pages_lead_somewhere(page: Path):
+    """Each relative link of a page leads to a file that is there."""
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", text):
+        assert (page.parent / target).exists(), target
+
+
+def test_every_public_function_is_in_the_readme():
+    """The README's table of questions names each table and each picture."""
+    for name in dir(xs):
+        if name.startswith("plot_") or name in {"find_anomalies", "status_breakdown"}:
+            assert f"`{name}`" in README, name

@@ -1,0 +1,240 @@
+"""The notebooks: they run, show what they should, say what is true, and are stored clean."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import matplotlib.pyplot as plt
+import nbformat
+import notebook_facts
+import pytest
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+import exportstats as xs
+from exportstats import records
+from exportstats.emulator import Emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Execute: TypeAlias = Callable[[Path], NotebookNode]
+
+ROOT = Path(__file__).parents[1]
+QUICKSTART, DURATIONS = PATHS = [
+    ROOT / "notebooks" / "01_quickstart.ipynb",
+    ROOT / "notebooks" / "02_duration_analysis.ipynb",
+]
+KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+CLEAN = (
+    "as JupyterLab saved it; make it clean with: jupyter nbconvert --clear-output --inplace "
+    "--ClearMetadataPreprocessor.enabled=True "
+    "--ClearMetadataPreprocessor.preserve_cell_metadata_mask=tags "
+    "--ClearMetadataPreprocessor.preserve_nb_metadata_mask=kernelspec notebooks/*.ipynb"
+)
+
+each_notebook = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+# How Jupyter's own code gets on with the newest Python is not what is tested here.
+in_a_kernel = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
+
+
+def read(path: Path) -> NotebookNode:
+    """Read a notebook as the current version of the format."""
+    return nbformat.read(path, as_version=nbformat.NO_CONVERT)
+
+
+def draws(cell: NotebookNode) -> bool:
+    """Tell whether a cell draws a chart."""
+    return cell.cell_type == "code" and "xs.plot_" in cell.source
+
+
+def code(notebook: NotebookNode) -> dict[str, str]:
+    """Give the code of each cell, by its id."""
+    return {cell.id: cell.source for cell in notebook.cells if cell.cell_type == "code"}
+
+
+def shown(notebook: NotebookNode) -> dict[str, list[str]]:
+    """Give what each cell showed as text, by its id."""
+    return {
+        cell.id: [output.data["text/plain"] for output in cell.outputs if "data" in output]
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+    }
+
+
+def messages(notebook: NotebookNode) -> list[str]:
+    """Give what cells printed and what went wrong, warnings as well."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return [str(output) for output in outputs if output.output_type in ("stream", "error")]
+
+
+@pytest.fixture(scope="module")
+def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let "python3" be the interpreter that runs the tests, and keep out all of the user's own."""
+    home = tmp_path_factory.mktemp("jupyter")
+    spec = home / "kernels" / "python3" / "kernel.json"
+    spec.parent.mkdir(parents=True)
+    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    spec.write_text(json.dumps({"argv": argv, **KERNEL}))
+    plt.close()  # matplotlib has made its list of fonts by now, which can take it long
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JUPYTER_PATH", str(home))
+        patch.setenv("JUPYTER_CONFIG_DIR", str(home / "config"))
+        patch.setenv("JUPYTER_RUNTIME_DIR", str(home / "runtime"))
+        patch.setenv("IPYTHONDIR", str(home / "ipython"))
+        patch.setenv("AWS_CONFIG_FILE", str(home / "none"))
+        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(home / "none"))
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        patch.delenv("AWS_PROFILE", raising=False)
+        patch.delenv("MPLBACKEND", raising=False)  # the kernel shows pictures in the notebook
+        yield
+
+
+@pytest.fixture(scope="module")
+def execute(jupyter: None, tmp_path_factory: pytest.TempPathFactory) -> Execute:
+    """Give what executes a notebook in a kernel, each but once."""
+    done: dict[Path, NotebookNode] = {}
+
+    def run(path: Path) -> NotebookNode:
+        if path not in done:
+            folder = tmp_path_factory.mktemp(path.stem)
+            resources = {"metadata": {"path": str(folder)}}
+            client = NotebookClient(read(path), timeout=120, resources=resources)
+            done[path] = client.execute()
+            assert not list(folder.iterdir())  # it leaves nothing behind
+        return done[path]
+
+    return run
+
+
+def with_papermill(path: Path, folder: Path, **parameters: str) -> NotebookNode:
+    """Execute a notebook as papermill does, with its parameters."""
+    target = folder / path.name
+    command = [sys.executable, "-m", "papermill", str(path), str(target), "--no-progress-bar"]
+    for name, value in parameters.items():
+        command += ["-p", name, value]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return read(target)
+
+
+@each_notebook
+def test_a_notebook_is_stored_clean(path: Path):
+    """It has no outputs, no counts, no ids by chance and nothing of the machine it was made on."""
+    text = path.read_text(encoding="utf-8")
+    notebook = read(path)
+    nbformat.validate(notebook)
+    assert text == nbformat.writes(notebook) + "\n", CLEAN
+    assert notebook.metadata == {"kernelspec": KERNEL}, CLEAN
+    for cell in notebook.cells:
+        assert re.fullmatch(r"[a-z]+(-[a-z]+)*", cell.id), f"name the cell {cell.id!r} in words"
+        is_parameters = cell.id == "parameters"
+        assert cell.metadata == ({"tags": ["parameters"]} if is_parameters else {}), CLEAN
+        assert not cell.get("outputs"), CLEAN
+        assert cell.get("execution_count") is None, CLEAN
+    assert not re.search(r"/home/|/Users/|/tmp/|[A-Z]:\\", text)
+
+
+def test_the_notebooks_load_alike():
+    """They take the same parameters of papermill's, and the same code makes a table of them."""
+    first, second = (code(read(path)) for path in PATHS)
+    assert second["parameters"].startswith(first["parameters"])
+    assert second["load"].startswith(first["load"])
+
+
+@each_notebook
+def test_links_lead_somewhere(path: Path):
+    """Each link in the text is to a file of the repository."""
+    text = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+    targets = re.findall(r"\]\(([^)]*)\)", text)
+    assert targets
+    assert not [target for target in targets if not (path.parent / target).is_file()]
+
+
+@each_notebook
+def test_the_text_says_that_all_is_synthetic(path: Path):
+    """It says so at the top and beneath each picture."""
+    cells = read(path).cells
+    assert "**All tasks in here are synthetic.**" in cells[0].source
+    for cell, after in pairwise(cells):
+        if draws(cell):
+            assert after.cell_type == "markdown"
+            assert after.source.startswith("*Synthetic sample")
+
+
+class TestInAKernel:
+    """What they do when they are executed."""
+
+    pytestmark = in_a_kernel
+
+    @each_notebook
+    def test_it_runs_without_errors_and_warnings(self, path: Path, execute: Execute):
+        """All of it runs, top to bottom and without AWS, and no cell prints or warns."""
+        assert messages(execute(path)) == []
+
+    @each_notebook
+    def test_each_chart_is_one_picture(self, path: Path, execute: Execute):
+        """A cell that draws shows one PNG of a slide's shape, not an empty one; no other does."""
+        charts = 0
+        for cell in execute(path).cells:
+            outputs = [output.data for output in cell.get("outputs", []) if "data" in output]
+            pictures = [data["image/png"] for data in outputs if "image/png" in data]
+            if not draws(cell):
+                assert not pictures
+                continue
+            charts += 1
+            assert cell.id.endswith("-plot")
+            assert len(outputs) == len(pictures) == 1
+            png = base64.b64decode(pictures[0])
+            width, height = struct.unpack(">II", png[16:24])
+            assert 900 <= width <= 2100
+            assert 0.5 <= height / width <= 0.65
+            assert plt.imread(io.BytesIO(png)).std() > 0.05
+        assert charts > 5
+
+    @each_notebook
+    def test_figures_in_the_text_are_true(self, path: Path, execute: Execute):
+        """The text says what its tables say, and has no figure that is not checked here."""
+        cells = [cell for cell in execute(path).cells if cell.cell_type == "markdown"]
+        tell = {QUICKSTART: notebook_facts.quickstart, DURATIONS: notebook_facts.durations}[path]
+        facts = tell(xs.sample_tasks())
+        assert facts.keys() <= {cell.id for cell in cells}
+        for cell in cells:
+            # Code, links and names as S3 are no figures; a line may end anywhere.
+            text = re.sub(r"`[^`]*`|\[[^]]*\]\([^)]*\)", "", " ".join(cell.source.split()))
+            for fact in facts.get(cell.id, []):
+                assert fact in text, f"{cell.id}: {fact!r}"
+                text = text.replace(fact, "", 1)
+            assert not re.search(r"(?<![A-Za-z])\d", text), (
+                f"{cell.id} has a figure that nobody checks: {text}"
+            )
+
+    def test_papermill_reads_a_file(self, execute: Execute, tmp_path: Path):
+        """With SOURCE "file" it shows of the sample in a file what it shows of the sample."""
+        xs.write_tasks(xs.sample_tasks(), tmp_path / "tasks.jsonl.gz")
+        notebook = with_papermill(DURATIONS, tmp_path, SOURCE="file", FILES="tasks.*")
+        assert messages(notebook) == []
+        assert shown(execute(DURATIONS)).items() <= shown(notebook).items()
+
+    @pytest.mark.usefixtures("jupyter")
+    def test_papermill_asks_aws(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+        """With SOURCE "aws" it asks the service, here the emulator, for the region named."""
+        tasks = xs.sample_tasks().query("account_id == '111122223333' and region == 'us-east-1'")
+        with Emulator(records.to_json(tasks)) as emulator:
+            monkeypatch.setenv("AWS_ENDPOINT_URL", emulator.url)
+            monkeypatch.setenv("AWS_ACCESS_KEY_ID", "111122223333")
+            monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made-up")
+            notebook = with_papermill(QUICKSTART, tmp_path, SOURCE="aws", REGION="us-east-1")
+        assert messages(notebook) == []
+        assert shown(notebook)["table-size"] == [f"({len(tasks)}, np.int64(0))"]
+        assert len(emulator.requests) > len(tasks) / 50
