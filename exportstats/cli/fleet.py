@@ -109,13 +109,15 @@ def read_targets(path: Path) -> list[Target]:
     ArgumentError
         It names file and row of what is no target.
     """
-    text = path.read_text(encoding="utf-8-sig")
     try:
+        text = path.read_text(encoding="utf-8-sig")
         rows = json.loads(text) if text.lstrip().startswith("[") else _rows(text)
     except json.JSONDecodeError as error:
         raise ArgumentError(
             f"{path}, line {error.lineno}: {error.msg}; give a list of objects"
         ) from error
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise ArgumentError(f"{path} is neither CSV nor JSON of targets, in UTF-8") from error
     targets = []
     for number, row in enumerate(rows, 1):
         unknown = [name for name in row if name not in _FIELDS] if isinstance(row, dict) else [row]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
+from itertools import repeat
 from typing import TYPE_CHECKING, TypeVar
 
 from exportstats.loaders.source import BLOCK
@@ -55,7 +55,7 @@ def parse_blocks(
     before, behind = wrapping
     with memoryview(source.data) as data:
         blocks = [b"".join((before, data[start:end], behind)) for start, end, _ in places]
-    made = pool.map(partial(read, name=str), blocks)
+    made = pool.map(read, blocks, repeat(str))
     return zip(made, [after - start for start, _, after in places], strict=True)
 
 

@@ -8,7 +8,7 @@ import io
 import sys
 import zlib
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -122,7 +122,9 @@ def open_source(path: str) -> Iterator[Source]:
     name = "standard input" if path == STDIN else path
     with contextlib.ExitStack() as stack:
         try:
-            raw = sys.stdin.buffer if path == STDIN else stack.enter_context(Path(path).open("rb"))
+            raw: Any = (
+                sys.stdin.buffer if path == STDIN else stack.enter_context(Path(path).open("rb"))
+            )
             # standard input may be a bare stream, which cannot be looked at beforehand
             stream = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(raw)
             start = stream.peek(len(_ZSTD))

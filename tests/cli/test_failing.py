@@ -232,6 +232,26 @@ def test_a_character_that_the_terminal_lacks_is_no_error(
     assert r"\u65e5\u672c" in done.stdout
 
 
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\xff\xfe", b"[", b"[" * 100_000, b"[1]", b'[{"account_id": 1}]', b"a,b\n1,2,3"],
+)
+def test_a_broken_list_of_targets_is_one_line_and_2(content: bytes, run: Callable, tasks: Path):
+    """A file of --targets that is none is wrong usage; the line names it."""
+    tasks.write_bytes(content)
+    done = run("status", "--targets", tasks)
+    assert done.exit_code == 2
+    assert str(tasks) in error_of(done)
+
+
+@pytest.mark.xfail(raises=OverflowError, strict=False, reason="stats.calendars lets it through")
+def test_a_frequency_beyond_all_integers_is_wrong_usage(run: Callable, tasks: Path):
+    """A count of periods that no integer holds is refused as any other frequency that is none."""
+    done = run("status", tasks, "--freq", "99999999999999999999D")
+    assert done.exit_code == 2
+    assert "give a calendar frequency" in error_of(done)
+
+
 TEXT = st.text(max_size=12)
 OPTIONS = st.lists(
     st.tuples(
