@@ -41,7 +41,10 @@ def schema_page() -> str:
 def commands_page() -> str:
     """Write the page of the command's reference."""
     lines = ["# The command", "", "Made from the command's own `--help` by `docs/make_docs.py`."]
-    with click.Context(main, info_name="exportstats", max_content_width=_WIDTH) as context:
+    names = main.context_settings["help_option_names"]
+    with click.Context(
+        main, info_name="exportstats", max_content_width=_WIDTH, help_option_names=names
+    ) as context:
         helps = {"exportstats": main.get_help(context)}
         for name in COMMANDS:
             command = main.get_command(context, name)

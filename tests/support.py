@@ -31,7 +31,7 @@ ACTIVE = ("PENDING", "RUNNING", "PENDING_CANCEL")
 TIMES = tuple(column.name for column in schema.BASE_COLUMNS if column.kind == "time")
 
 quick = settings(
-    max_examples=15,
+    max_examples=12,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -270,7 +270,7 @@ def test_lines_are_read_as_one_by_one(block: bytes):
     assert found([records.read_lines(block, line)]) == expect_lines(block)
 
 
-@settings(quick, max_examples=30)
+@quick
 @given(st.lists(json_tasks(), max_size=6))
 def test_decoded_tasks_are_read_as_one_by_one(tasks: list[Any]):
     """Decoded tasks of any shape give what each of them gives alone."""
@@ -283,7 +283,7 @@ def test_decoded_tasks_are_read_as_one_by_one(tasks: list[Any]):
     assert found([records.read_decoded(tasks, line)]) == (good, refused)
 
 
-@settings(quick, max_examples=30)
+@quick
 @given(st.lists(st.tuples(st.lists(json_tasks(), max_size=3), st.integers(0, 10)), max_size=4))
 def test_pages_as_bytes_and_decoded(pages: list[tuple[list[Any], int]]):
     """Pages give the same rows, places and reasons as bytes and as lists, and know their time."""

@@ -16,7 +16,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import support
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from pandas.testing import assert_frame_equal
 from support import MOST, START, ms, plain, quick, rows, rows_of, table, tables
 
@@ -682,7 +682,7 @@ ANSWERS = st.fixed_dictionaries(
 )
 
 
-@settings(quick, max_examples=30)
+@quick
 @given(st.lists(ANSWERS, max_size=8), st.integers(0, 2**32).map(Random))
 def test_latest_state_by_the_rules(made: list[support.Row], random: Random):
     """Any answers, in any order, give the tasks that the rules in plain Python give."""

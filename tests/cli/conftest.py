@@ -15,12 +15,13 @@ import termios
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
 import exportstats as xs
 from exportstats import records
-from exportstats.cli import main
+from exportstats.cli import COMMANDS, main
 from exportstats.emulator import Emulator
 
 if TYPE_CHECKING:
@@ -63,6 +64,14 @@ def close_figures() -> Iterator[None]:
     yield
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")
+
+
+@pytest.fixture(autouse=True)
+def forget_help() -> Iterator[None]:
+    """Let click forget how --help was spelled here: it remembers that for the whole process."""
+    yield
+    for command in (main, *(main.get_command(click.Context(main), name) for name in COMMANDS)):
+        command._help_option = None
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ USAGE = [
     ("status {tasks} --freq nonsense", "freq='nonsense'; give a calendar frequency"),
     ("durations {tasks} --freq 0D", "freq='0D'; give a calendar frequency"),
     ("status {tasks} --freq=", "freq=''; give a calendar frequency"),
-    ("failures {tasks} --freq D", "No such option '--freq'"),
+    ("failures {tasks} --freq D", "No such option"),
     ("status {tasks} --since nonsense", "'nonsense' is no time; give 2026-11-01"),
     ("status {tasks} --until=", "'' is no time; give 2026-11-01"),
     ("status {tasks} --since 999999w", "'999999w' is no time"),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from support import (
     DAY,
     ENDED,
@@ -85,7 +85,7 @@ def reasons_of(row: Row, tasks: list[Row]) -> Iterator[str]:  # noqa: C901, PLR0
         yield "another task has the same task_id"
 
 
-@settings(quick, max_examples=30)
+@quick
 @given(st.lists(rows(), max_size=10), st.booleans())
 def test_anomalies_are_those_of_plain_ifs(made: list[Row], shared: bool):  # noqa: FBT001
     """Each task is listed with each thing that is wrong with it, by key and reason in order."""

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from pandas.testing import assert_frame_equal
 from support import DAY, MOST, START, Row, frame, ms, plain, quick, rows_of, table, tables
 
@@ -30,7 +30,7 @@ def known_by_hand(rows: list[Row], as_of: int) -> list[Row]:
     return known
 
 
-@settings(quick, max_examples=20)
+@quick
 @given(tables())
 def test_known_at_is_what_one_would_have_seen(tasks: pd.DataFrame):
     """Later tasks are not there; one that ended later is RUNNING, without an end or its message."""

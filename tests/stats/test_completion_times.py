@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from support import EPOCH, MOST, ms, quick, rows_of, table, tables
 
 import exportstats as xs
@@ -51,7 +51,7 @@ def completed(*times: int | None) -> pd.DataFrame:
     return table(*made, status_code="COMPLETED")
 
 
-@settings(quick, max_examples=25)
+@quick
 @given(tables(), st.sampled_from(ZONES))
 def test_counts_are_those_of_the_standard_library(tasks: pd.DataFrame, tz: str):
     """Each COMPLETED task with a completion time is counted once, at its weekday and hour there."""
@@ -65,7 +65,7 @@ def test_counts_are_those_of_the_standard_library(tasks: pd.DataFrame, tz: str):
     assert table_.to_numpy().sum() == len(times)
 
 
-@settings(quick, max_examples=20)
+@quick
 @given(
     st.lists(st.integers(ms("1880-01-01T00:00Z"), ms("2200-01-01T00:00Z"))), st.sampled_from(ZONES)
 )
@@ -74,7 +74,7 @@ def test_any_zone_at_any_time(times: list[int], tz: str):
     assert filled(xs.completion_times(completed(*times), tz=tz)) == count(times, tz)
 
 
-@settings(quick, max_examples=20)
+@quick
 @given(st.lists(st.integers(-MOST, MOST)), st.sampled_from(ZONES))
 def test_far_out_times(times: list[int], tz: str):
     """A completion in a year of more than four digits is counted, at the hour that it would be."""

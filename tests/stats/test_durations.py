@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from pandas.testing import assert_frame_equal
 from support import (
     ACTIVE,
@@ -69,7 +69,7 @@ def same(found: dict[Any, Any], expected: dict[Any, Any], *, relative: float = 0
                 assert math.isclose(value, other, rel_tol=relative, abs_tol=1), key
 
 
-@settings(quick, max_examples=25)
+@quick
 @given(tables(far=False), some_names, some_quantiles)
 def test_summary_is_that_of_sorted_lists(
     tasks: pd.DataFrame, names: list[str], quantiles: list[float]
@@ -85,7 +85,7 @@ def test_summary_is_that_of_sorted_lists(
     assert (table_.dtypes.iloc[:2] == "int64").all()
 
 
-@settings(quick, max_examples=20)
+@quick
 @given(tables(), st.sampled_from([[], ["region"]]))
 def test_summary_of_far_out_times(tasks: pd.DataFrame, names: list[str]):
     """Durations of millions of years are as exact as a float is."""
@@ -111,7 +111,7 @@ def test_the_longest_duration_there_is():
         assert plain(xs.duration_trend(some)["p90"])[0] > MOST // 2
 
 
-@settings(quick, max_examples=20)
+@quick
 @given(st.lists(st.integers(0, 2**45), min_size=1, max_size=40), some_quantiles)
 def test_quantiles_are_those_of_pandas(lengths: list[int], quantiles: list[float]):
     """Quantiles are those of `Series.quantile`, to the millisecond."""
@@ -138,7 +138,7 @@ def test_weighed_values_are_values_repeated(cells_: list[tuple[int, int, int]]):
         assert mean == pytest.approx(fmean(values)) if values else math.isnan(mean)
 
 
-@settings(quick, max_examples=20)
+@quick
 @given(tables(), st.lists(st.sampled_from(["account_id", "status_message"]), unique=True))
 def test_as_of_is_a_table_filtered_by_hand(tasks: pd.DataFrame, names: list[str]):
     """A summary as of the past is that of what was there, the later ends taken out by hand."""
@@ -204,7 +204,7 @@ def test_all_group_values_missing():
     assert cells(table_, "completed", "p50") == {(None, None): (1, 2)}
 
 
-@settings(quick, max_examples=25)
+@quick
 @given(tables(far=False), some_names, st.sampled_from(["D", "W", "MS"]))
 def test_trend_is_a_summary_of_each_period(tasks: pd.DataFrame, names: list[str], freq: str):
     """Each group and period has the numbers of its own tasks, empty periods none."""

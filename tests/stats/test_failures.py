@@ -53,7 +53,7 @@ REASONS = {
 }
 
 
-@settings(quick, max_examples=25)
+@quick
 @given(tables(), some_names)
 def test_reasons_are_those_of_a_dict(tasks: pd.DataFrame, names: list[str]):
     """Each reason of each group has its count, share, first and last time, and latest example."""
@@ -81,7 +81,7 @@ def test_reasons_are_those_of_a_dict(tasks: pd.DataFrame, names: list[str]):
     assert table_.index.names == [*names, "reason"]
 
 
-@settings(quick, max_examples=15)
+@quick
 @given(tables(), some_names)
 def test_sums_and_order(tasks: pd.DataFrame, names: list[str]):
     """Counts add up to the FAILED tasks, shares to 1, and the most frequent stands first."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from support import (
     MOST,
     SECOND,
@@ -51,7 +51,7 @@ def done(rows: list[Row]) -> list[Row]:
     return [r for r in rows if r["status_code"] == "COMPLETED" and duration_of(r) is not None]
 
 
-@settings(quick, max_examples=30)
+@quick
 @given(
     tables(),
     some_names,

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from pandas.testing import assert_frame_equal
 from support import (
     DAY,
@@ -66,7 +66,7 @@ def count(rows: list[Row], names: list[str], freq: str | None) -> dict[Any, tupl
     return found
 
 
-@settings(quick, max_examples=30)
+@quick
 @given(tables(), some_names, st.sampled_from([None, "D", "W", "MS", "YS"]))
 def test_counts_are_those_of_a_dict(tasks: pd.DataFrame, names: list[str], freq: str | None):
     """Each group, period and state has its count and share; what is missing is a group too."""
@@ -76,7 +76,7 @@ def test_counts_are_those_of_a_dict(tasks: pd.DataFrame, names: list[str], freq:
     assert table_.index.names == [*names, *(["period"] if freq else []), "status_code"]
 
 
-@settings(quick, max_examples=20)
+@quick
 @given(tables(), some_names, st.sampled_from([None, "W"]))
 def test_sums(tasks: pd.DataFrame, names: list[str], freq: str | None):
     """The counts add up to the number of tasks; where there are tasks the shares add up to 1."""
