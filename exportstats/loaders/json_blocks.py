@@ -8,6 +8,7 @@ value by value by Python, which knows exactly where a fault is; behind it, block
 from __future__ import annotations
 
 import codecs
+import contextlib
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from exportstats import records
 from exportstats.errors import FileFormatError
 from exportstats.loaders.blocks import number, parse_blocks
-from exportstats.loaders.source import BATCH
+from exportstats.loaders.source import BATCH, BLOCK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -34,6 +35,7 @@ _LIST_END = re.compile(rb"\}\s*(?=\])")
 
 _WINDOW = 2**12  # what Python looks at for a task, at first
 _LONGEST_WORD = 16  # how near the end of a window a fault may only be that of a word cut in two
+_MARK = re.compile(r"[ \t\n\r]*([,\]])[ \t\n\r]*")
 _BLANKS = re.compile(rb"[ \t\n\r]*")
 _PAGE = re.compile(r'\{\s*"exportTasks"')
 _DECODER = json.JSONDecoder()
@@ -98,6 +100,7 @@ class _Reader:
         self._source = source
         self._pool = pool
         self._count = 0
+        self._trusting = True  # that what looks like the end of a list is not text in a task
 
     def values(self) -> Iterator[Rows]:
         source = self._source
@@ -148,29 +151,33 @@ class _Reader:
         source = self._source
         self._expect("[")
         while self._next() != "]":
-            start = source.taken
-            end = _LIST_END.search(source.data, source.at) if b"]" in source.data else None
-            stop = end.end() if end else None
+            start, stop = source.taken, None
+            if self._trusting and b"]" in source.data:
+                end = _LIST_END.search(source.data, source.at)
+                stop = end.end() if end else None
             failed = yield from self._blocks(
                 records.read_list, _NEXT_TASK, stop, wrapping=records.IN_LIST
             )
+            if failed and not self._trusting:
+                failed = source.taken + BATCH  # so that most of the time is not spent on failing
             if failed or source.taken == start:
-                yield self._one_by_one(failed)
+                yield from self._one_by_one(failed)
+            self._trusting = self._trusting and not failed
         self._expect("]")
 
-    def _one_by_one(self, failed: int) -> Rows:
-        """Read at least one value of a list, and on to the end of what failed."""
-        values = []
-        while True:
-            values.append(self._decode())
+    def _one_by_one(self, until: int) -> Iterator[Rows]:
+        """Read at least one value of a list, and on to where it ends or so many bytes are taken."""
+        more = True
+        while more:
+            values = self._decode_some() or [self._decode()]
             if self._next() == "]":
-                break
-            self._expect(",")
-            if self._next() == "]":
-                raise self._source.fault("not JSON: a value is expected after the comma")
-            if self._source.taken >= failed:
-                break
-        return self._numbered(records.read_decoded(records.unpack(values), str))
+                more = False
+            else:
+                self._expect(",")
+                if self._next() == "]":
+                    raise self._source.fault("not JSON: a value is expected after the comma")
+                more = self._source.taken < until
+            yield self._numbered(records.read_decoded(records.unpack(values), str))
 
     def _blocks(
         self,
@@ -210,6 +217,27 @@ class _Reader:
         if self._next() != mark:
             raise self._source.fault(f"not JSON: {mark!r} is expected")
         self._source.take(1)
+
+    def _decode_some(self) -> list[Any]:
+        """Take what values of a list a block has before one that is cut off or broken."""
+        source = self._source
+        values: list[Any] = []
+        text, at, end = "", 0, 0
+        with contextlib.suppress(ValueError, RecursionError):
+            window = source.data[source.at : source.at + BLOCK]
+            text, _ = codecs.utf_8_decode(window, "strict", False)
+            while True:
+                value, after = _DECODER.raw_decode(text, at)
+                mark = _MARK.match(text, after)
+                if mark is None:
+                    break
+                values.append(value)
+                end = after
+                if mark[1] == "]":
+                    break
+                at = mark.end()
+        source.take(len(text[:end].encode()))
+        return values
 
     def _decode(self) -> Any:  # noqa: ANN401 - what JSON can hold
         """Take one value, however long it is."""

@@ -196,6 +196,13 @@ def test_many_files(tmp_path: Path) -> None:
     assert tasks.loc["task-2", "status_code"] == "FAILED"
 
 
+def test_files_in_order(tmp_path: Path) -> None:
+    """The files that a pattern means are read in the order of their names."""
+    for name in "fbdaecg":
+        (tmp_path / f"{name}.json").write_text(f'[{{"taskId": "{name}"}}]', encoding="utf-8")
+    assert "".join(xs.read_tasks(tmp_path / "*")["task_id"]) == "abcdefg"
+
+
 def test_literal_path_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A path that exists is itself, even if it looks like a pattern; "~" is one's home."""
     (tmp_path / "[a].json").write_text(FLAVOURS["bare list"], encoding="utf-8")
@@ -282,6 +289,18 @@ def test_bad_rows_are_placed(tmp_path: Path) -> None:
     ]
     with pytest.raises(BadRowsError, match="nothing was kept"):
         xs.read_tasks(lines, strict=True)
+
+
+def test_doubtful_rows_are_placed(tmp_path: Path) -> None:
+    """A kept row is told by its line too when lines before it were left out or blank."""
+    file = tmp_path / "tasks.jsonl"
+    twins = [{"taskId": "a", "taskName": name, "from": "0"} for name in ("x", "y")]
+    file.write_text("\n\n".join(["{}", compact(twins[0]), "?", compact(twins[1])]), "utf-8")
+    with pytest.warns(BadRowsWarning) as caught:
+        xs.read_tasks(file)
+    left_out, kept = (one.message.rows["place"].to_list() for one in caught)
+    assert left_out == [f"{file}, line 1", f"{file}, line 5"]
+    assert kept == [f"{file}, line 3", f"{file}, line 7"]
 
 
 def test_spreadsheet_csv(tmp_path: Path) -> None:

@@ -32,7 +32,11 @@ NASTY = st.one_of(
     st.sampled_from(['},{"taskId":"no"},{', "}]", '"}],"x":[{', "}{", "\\", '\\"}, {', "a" * 500]),
 )
 ODD = st.one_of(
-    st.none(), st.floats(-5, 5), NASTY, st.lists(st.fixed_dictionaries({"taskId": NASTY}))
+    st.none(),
+    st.floats(-5, 5),
+    st.just(10**80),
+    NASTY,
+    st.lists(st.fixed_dictionaries({"taskId": NASTY})),
 )
 TASK = st.fixed_dictionaries(
     {"taskName": NASTY, "logGroupName": NASTY},
@@ -118,6 +122,24 @@ def test_cuts_never_matter_in_csv(tasks: list[Task], anew: bool) -> None:  # noq
         csv.writer(other).writerows([*row, "more"] for row in rows)
         text = other.getvalue()
     assert_frame_equal(read(text.encode()), expected)
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_a_line_longer_than_all_that_is_read_at_once() -> None:
+    """A line may be of any length, wherever it is."""
+    tasks = [{"taskId": f"task-{number}", "from": number} for number in range(30)]
+    for at in (1, 15, 29):
+        tasks[at]["taskName"] = "a" * 5000
+    lines = "\n".join(json.dumps(task) for task in tasks)
+    expected = records.to_table([records.read_decoded(tasks, str)])
+    assert_frame_equal(read(lines.encode()), expected)
+
+
+def test_a_list_that_is_closed_too_early() -> None:
+    """A block is not taken for part of one list if it goes over from one to another."""
+    before, behind = records.IN_LIST
+    for text in (b'{"taskId":"a"}],[{"taskId":"b"}', b'{"taskId":"a"}],"x":[{"taskId":"b"}'):
+        assert records.read_list(before + text + behind, str) is None
 
 
 LAYOUTS: dict[str, Callable[[list[str]], str]] = {
