@@ -7,7 +7,8 @@ the remedy; the command line prints that text as one line, everything else lets 
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +47,10 @@ class BadRowsError(ExportStatsError):
         super().__init__(f"{_counted(rows)}; nothing was kept, because strict=True")
         self.rows = rows
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let it be pickled: an executor sends it home from another process."""
+        return type(self), (self.rows,)
+
 
 class BadRowsWarning(UserWarning):
     """Rows that cannot be tasks were left out, or rows that contradict each other were kept.
@@ -59,6 +64,11 @@ class BadRowsWarning(UserWarning):
     def __init__(self, rows: pd.DataFrame, outcome: str) -> None:
         super().__init__(f"{_counted(rows)}; {outcome}")
         self.rows = rows
+        self._outcome = outcome
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let it be pickled."""
+        return type(self), (self.rows, self._outcome)
 
 
 class AccountUnknownWarning(UserWarning):
@@ -94,6 +104,13 @@ class _Partial(BaseException):
         self.next_token = next_token
         self.failures = failures
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let it be pickled: an executor sends it home from another process."""
+        make = partial(
+            type(self), tasks=self.tasks, next_token=self.next_token, failures=self.failures
+        )
+        return make, (str(self),)
+
 
 class LoadError(_Partial, ExportStatsError):
     """Loading ended before the end of the list; it carries what arrived."""
@@ -118,6 +135,10 @@ class LoadWarning(UserWarning):
     def __init__(self, message: str, failures: pd.DataFrame) -> None:
         super().__init__(message)
         self.failures = failures
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let it be pickled."""
+        return type(self), (str(self), self.failures)
 
 
 def report_rows(left_out: pd.DataFrame, kept: pd.DataFrame, *, strict: bool) -> None:

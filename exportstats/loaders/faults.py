@@ -31,7 +31,7 @@ ASKING = (ClientError, BotoCoreError, BrokenAnswerError)  # whatever one request
 
 _SHOWN = 500  # of a text that somebody else wrote
 _SIGN_IN = "sign in again (as with `aws sso login`) or renew the credentials"
-_GO_ON = "try again; what arrived is in .tasks, and .next_token goes on from there"
+_GO_ON = "try again; what arrived was kept, and the next token goes on from there"
 _NO_PERMISSION = 'allow the action logs:DescribeExportTasks on the resource "*"'
 
 _BY_CODE = {
@@ -54,7 +54,7 @@ _BY_CODE = {
     **dict.fromkeys(
         ("ThrottlingException", "Throttling", "TooManyRequestsException", "LimitExceededException"),
         "something else uses up the account's 5 requests a second: try again later, or with a "
-        "lower requests_per_second; .next_token goes on from there",
+        "lower pace; what arrived was kept",
     ),
     "InvalidParameterException": "a token expires after 24 hours and holds for the same question "
     "only: begin again without next_token",
@@ -86,7 +86,9 @@ _BY_TYPE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] 
 def explain(error: BaseException) -> Fault:
     """Say why a request failed, in one line, and what to do."""
     if isinstance(error, KeyboardInterrupt):
-        return Fault("stopped by the user", "what arrived is in .tasks, and .next_token goes on")
+        return Fault(
+            "stopped by the user", "what arrived was kept, and the next token goes on from there"
+        )
     if isinstance(error, RepeatedTokenError):
         return Fault(str(error), "begin again without next_token; this is a fault of the service")
     if isinstance(error, ClientError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import gzip
 import os
@@ -14,7 +15,7 @@ from typing import IO, TYPE_CHECKING, cast
 import pyarrow as pa
 
 from exportstats import records, schema
-from exportstats.errors import ArgumentError, FileFormatError
+from exportstats.errors import ArgumentError, ExportStatsError, FileFormatError
 from exportstats.files import whole_file
 from exportstats.loaders import json_blocks
 from exportstats.loaders.csv_table import read_csv, write_csv
@@ -33,6 +34,7 @@ _LINES = (".jsonl", ".ndjson")
 _PACKINGS = (".gz", ".zst")
 _HEAD = 2**20  # what tells the kind of a file: two lines and more
 _PACKING_LEVEL = 6  # gzip's own; Python's, 9, takes three times as long for 1 % less
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _SLICE = 50_000  # rows that are Python objects at one time
 
 
@@ -107,7 +109,9 @@ def write_tasks(tasks: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     SchemaError
         It is no table of tasks.
     ArgumentError
-        The suffix is none of these, or the file cannot be written.
+        The suffix is none of these, or the file cannot be written there.
+    ExportStatsError
+        There is no room for it.
 
     Examples
     --------
@@ -135,7 +139,8 @@ def write_tasks(tasks: pd.DataFrame, path: str | os.PathLike[str]) -> None:
         with whole_file(target.resolve()) as file, _packed(file, packing) as stream:
             _WRITERS[kind](slices, stream)
     except OSError as error:
-        raise ArgumentError(f"{str(path)!r} cannot be written: {error.strerror}") from error
+        refusal = ExportStatsError if error.errno in _NO_ROOM else ArgumentError
+        raise refusal(f"{str(path)!r} cannot be written: {error.strerror}") from error
 
 
 def _find(path: str | os.PathLike[str]) -> list[str]:

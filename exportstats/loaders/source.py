@@ -120,6 +120,8 @@ def open_source(path: str) -> Iterator[Source]:
         It cannot be opened, or what is packed in it is broken or cut off.
     """
     name = "standard input" if path == STDIN else path
+    if path == STDIN and sys.stdin is None:
+        raise FileFormatError("standard input is closed; pipe something into it, or name a file")
     with contextlib.ExitStack() as stack:
         try:
             raw: Any = (

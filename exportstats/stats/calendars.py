@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 _SPELLINGS = {"M": "MS", "Q": "QS", "Y": "YS"}
 _DAY_MILLIS = 86_400_000
 _THURSDAY = 3  # 1970-01-01, counted from Monday
+_LONGEST = 1 << 53  # in ms, 285,000 years; longer ones overflow
+_MONTHLY = (
+    ((offsets.MonthBegin, offsets.MonthEnd), 1),
+    ((offsets.QuarterBegin, offsets.QuarterEnd), 3),
+    ((offsets.YearBegin, offsets.YearEnd), 12),
+)
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 
 
@@ -81,29 +87,33 @@ def calendar_of(freq: str) -> Calendar:
     """
     try:
         offset = to_offset(_SPELLINGS.get(freq, freq))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         offset = None
-    size = offset.n if offset is not None else 0
-    if size > 0:
-        if isinstance(offset, offsets.Week):
-            weekday = getattr(offset, "weekday", None)
-            weekday = 6 if weekday is None else weekday
-            first = (weekday + 1 - _THURSDAY) % 7 - 7
-            return Calendar("ms", size * 7 * _DAY_MILLIS, first * _DAY_MILLIS)
-        if isinstance(offset, offsets.Day):
-            return Calendar("ms", size * _DAY_MILLIS, 0)
-        if isinstance(offset, offsets.Tick) and offset.nanos % 1_000_000 == 0:
-            return Calendar("ms", offset.nanos // 1_000_000, 0)
-        if isinstance(offset, (offsets.MonthBegin, offsets.MonthEnd)):
-            return Calendar("M", size, 0)
-        if isinstance(offset, (offsets.QuarterBegin, offsets.QuarterEnd)):
-            return Calendar("M", size * 3, _first_month(offset, 3))
-        if isinstance(offset, (offsets.YearBegin, offsets.YearEnd)):
-            return Calendar("M", size * 12, _first_month(offset, 12))
-    raise ArgumentError(
-        f'freq={freq!r}; give a calendar frequency of pandas: "h", "D", "W", "MS", "QS" or "YS", '
-        'or several of one, as in "6h"'
-    )
+    made = None if offset is None or offset.n <= 0 else _calendar(offset)
+    if made is None or made.size > _LONGEST:
+        raise ArgumentError(
+            f'freq={freq!r}; give a calendar frequency of pandas: "h", "D", "W", "MS", "QS" or '
+            '"YS", or several of one, as in "6h"'
+        )
+    return made
+
+
+def _calendar(offset: Any) -> Calendar | None:  # noqa: ANN401 - pandas' offsets have no common class
+    """Make the calendar of an offset, if it has a fixed place."""
+    if isinstance(offset, offsets.Week):
+        weekday = getattr(offset, "weekday", None)  # pandas' types do not tell of it
+        weekday = 6 if weekday is None else weekday
+        first = (weekday + 1 - _THURSDAY) % 7 - 7
+        return Calendar("ms", offset.n * 7 * _DAY_MILLIS, first * _DAY_MILLIS)
+    if isinstance(offset, offsets.Day):
+        return Calendar("ms", offset.n * _DAY_MILLIS, 0)
+    if isinstance(offset, offsets.Tick) and offset.nanos % 1_000_000 == 0:
+        return Calendar("ms", offset.nanos // 1_000_000, 0)
+    for kinds, months in _MONTHLY:
+        if isinstance(offset, kinds):
+            first = 0 if months == 1 else _first_month(offset, months)
+            return Calendar("M", offset.n * months, first)
+    return None
 
 
 def _first_month(offset: Any, size: int) -> int:  # noqa: ANN401 - four classes, no common one

@@ -173,8 +173,10 @@ def test_failure_leaves_what_was(
 
     with monkeypatch.context() as patch:
         patch.setattr(pd.DataFrame, "iloc", property(failing))
-        with pytest.raises(ArgumentError, match="cannot be written: No space left on device"):
+        full = "cannot be written: No space left on device"
+        with pytest.raises(xs.ExportStatsError, match=full) as caught:
             xs.write_tasks(EVERYTHING, file)
+    assert not isinstance(caught.value, ArgumentError)  # no argument was wrong
     assert file.read_bytes() == before
     assert [*tmp_path.iterdir()] == [file]
 

@@ -1,0 +1,39 @@
+"""Errors travel: an executor sends them home from another process."""
+
+from __future__ import annotations
+
+import pickle
+
+import pandas as pd
+import pytest
+
+import exportstats as xs
+from exportstats import schema
+
+ROWS = pd.DataFrame({"place": ["line 7"], "reason": ["no task_id"]})
+FAILURES = pd.DataFrame({"region": ["eu-west-1"], "reason": ["AccessDenied"]})
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        xs.LoadError("cut", tasks=schema.empty(), next_token="t", failures=FAILURES),
+        xs.LoadInterrupted("stopped", tasks=schema.empty()),
+        xs.BadRowsError(ROWS),
+        xs.BadRowsWarning(ROWS, "the others were kept"),
+        xs.LoadWarning("cut", FAILURES),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_errors_come_back_from_a_pickle_with_all_they_carry(error: BaseException):
+    """A pickled error says the same and carries the same tables."""
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - it is ours
+    assert type(again) is type(error)
+    assert str(again) == str(error)
+    assert again.__dict__.keys() == error.__dict__.keys()
+    for name, value in error.__dict__.items():
+        carried = getattr(again, name)
+        if isinstance(value, pd.DataFrame):
+            pd.testing.assert_frame_equal(carried, value)
+        else:
+            assert carried == value
