@@ -181,8 +181,10 @@ def find_targets(
 
     Examples
     --------
-    >>> targets = find_targets(regions="all", role_name="audit")  # doctest: +SKIP
-    >>> tasks = xs.fetch_tasks(targets, errors="warn")  # doctest: +SKIP
+    With the credentials of an organisation's management account::
+
+        targets = xs.find_targets(regions="all", role_name="audit")
+        tasks = xs.fetch_tasks(targets, errors="warn")
     """
     if accounts is not None and role_name is None:
         raise ArgumentError("accounts were given without a role_name; name the role to assume")
