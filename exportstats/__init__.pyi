@@ -17,7 +17,6 @@ from .errors import (
     LoadError as LoadError,
     LoadInterrupted as LoadInterrupted,
     LoadWarning as LoadWarning,
-    MissingPartError as MissingPartError,
     SchemaError as SchemaError,
 )
 from .loaders.aws import fetch_tasks as fetch_tasks

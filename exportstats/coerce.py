@@ -16,7 +16,6 @@ import pandas as pd
 
 from exportstats.errors import SchemaError
 
-TIME_DTYPE = pd.DatetimeTZDtype("ms", "UTC")
 NAT = np.iinfo(np.int64).min
 _MAX = np.iinfo(np.int64).max
 _DAY_MILLIS = 86_400_000

@@ -30,10 +30,6 @@ class FileFormatError(ExportStatsError):
     """A file that cannot be read as tasks; the text names file, line and column."""
 
 
-class MissingPartError(ExportStatsError, ImportError):
-    """An optional part is not installed; the text names the `pip install` that helps."""
-
-
 class BadRowsError(ExportStatsError):
     """Rows that cannot be tasks, where every row had to be one.
 

@@ -264,8 +264,7 @@ def read_columns(table: pa.Table, name: Callable[[int], str]) -> Rows:
             )
             if _is_whole(typed):
                 return Rows(typed, name)
-    frame = table.to_pandas(types_mapper=_WHOLE_NUMBERS.get, ignore_metadata=True)
-    typed, reasons = schema.coerce_rows(frame)
+    typed, reasons = schema.coerce_rows(schema.from_arrow(table))
     refused = [*zip(reasons.index.to_numpy().tolist(), reasons, strict=True)]
     return Rows(to_arrow(typed), name, typed.index.to_numpy(), refused)
 
@@ -483,8 +482,6 @@ _FITTING: dict[schema.Kind, tuple[pa.DataType, ...]] = {
     "status": (pa.string(), pa.large_string(), _REPEATED),
     "time": (_TIME,),
 }
-# pandas' own choice for whole numbers with gaps is a float, which rounds large ones
-_WHOLE_NUMBERS = {pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}
 _BATCH = 50  # pages at once: about 1 MiB, which Arrow reads fastest
 _SHOWN = 40
 _NOTHING: dict[str, Any] = {}

@@ -111,7 +111,6 @@ COLUMNS = (
 BASE_COLUMNS = tuple(column for column in COLUMNS if not column.derived)
 NAMES = tuple(column.name for column in COLUMNS)
 KEY = ("account_id", "region", "task_id")
-SLOT = ("account_id", "region")
 
 # What never changes while a task lives: with the key, what tells two tasks apart.
 _IMMUTABLE = (
@@ -315,10 +314,11 @@ def _to_pandas(data: Any) -> pd.DataFrame:  # noqa: ANN401 - any Arrow stream
             f"a {type(data).__name__} is no frame: it exports no Arrow stream. "
             "Give a pandas, Polars, DuckDB or PyArrow table; for files use xs.read_tasks"
         )
-    return _from_arrow(data)
+    return from_arrow(data)
 
 
-def _from_arrow(data: Any) -> pd.DataFrame:  # noqa: ANN401 - any Arrow stream
+def from_arrow(data: Any) -> pd.DataFrame:  # noqa: ANN401 - any Arrow stream
+    """Make a pandas frame of an Arrow stream, whole numbers exact and nothing an index."""
     import pyarrow as pa  # noqa: PLC0415 - slow to import, and a pandas frame does without
 
     # pandas' own choice for whole numbers with gaps is a float, which rounds large ones
@@ -335,7 +335,7 @@ def _refuse_twins(frame: pd.DataFrame) -> None:
 
 def _coerce(values: pd.Series, column: Column) -> tuple[pd.Series, np.ndarray]:
     if isinstance(values.dtype, pd.ArrowDtype):
-        values = _from_arrow(values.to_frame(column.name))[column.name]
+        values = from_arrow(values.to_frame(column.name))[column.name]
     if column.kind == "time":
         return coerce.to_times(values)
     if column.kind == "text":

@@ -34,6 +34,16 @@ if TYPE_CHECKING:
 
 PAGE_SIZE = 50
 _LONGEST_TASK_ID = 512
+_FAILURE_DTYPES = {
+    "account_id": "str",
+    "region": "str",
+    "profile": "str",
+    "role_arn": "str",
+    "reason": "str",
+    "remedy": "str",
+    "tasks": "int64",
+    "next_token": "str",
+}
 
 
 def fetch_tasks(  # noqa: PLR0913 - each is a parameter of boto3, of the API, or of how to load
@@ -179,33 +189,19 @@ def _judged(
 def failures_of(failed: Iterable[Load]) -> pd.DataFrame:
     """Make the table of what failed: a row a target, with what an engineer needs to act."""
     rows = [
-        {
-            "account_id": load.account_id or load.target.account_id,
-            "region": load.region or load.target.region,
-            "profile": load.target.profile,
-            "role_arn": load.target.role_arn,
-            "reason": load.fault.reason,
-            "remedy": load.fault.remedy,
-            "tasks": load.tasks,
-            "next_token": load.next_token,
-        }
+        (
+            load.account_id or load.target.account_id,
+            load.region or load.target.region,
+            load.target.profile,
+            load.target.role_arn,
+            *load.fault,
+            load.tasks,
+            load.next_token,
+        )
         for load in failed
         if load.fault is not None
     ]
-    text = dict.fromkeys(
-        ("account_id", "region", "profile", "role_arn", "reason", "remedy", "next_token"), "str"
-    )
-    columns = [
-        "account_id",
-        "region",
-        "profile",
-        "role_arn",
-        "reason",
-        "remedy",
-        "tasks",
-        "next_token",
-    ]
-    return pd.DataFrame(rows, columns=columns).astype({**text, "tasks": "int64"})
+    return pd.DataFrame(rows, columns=list(_FAILURE_DTYPES)).astype(_FAILURE_DTYPES)
 
 
 def _place(load: Load) -> str:

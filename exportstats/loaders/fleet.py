@@ -134,7 +134,7 @@ def _result(load: Load, future: Future[Load]) -> Load:
     except (BrokenExecutor, PicklingError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         fault = Fault(reason, "the executor could not run it: see what its workers say")
-        return replace(load, fault=fault)
+        return replace(load, fault=fault, ended=True)
 
 
 def run_there(load: Load, question: Question, profile: str | None) -> Load:
