@@ -26,6 +26,50 @@ HOUR = 3_600_000
 DAY = 24 * HOUR
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 START = 1_795_413_600_000  # 2026-11-23T06:00Z, a Monday
+# The sample response of the API reference, its odd spacing included.
+API_SAMPLE = b"""{
+"exportTasks": [
+{
+"taskId": "exampleTaskId",
+"taskName": "my-task-1",
+"logGroupName": "my-log-group",
+"from": 1437584472382,
+"to": 1437584472833,
+"destination": "my-destination",
+"destinationPrefix": "my-prefix",
+"status":
+{
+"code": "COMPLETE",
+"message": "Example message"
+},
+"executionInfo":
+{
+"creationTime": 1437584472856,
+"completionTime" : 1437584472986
+}
+},
+{
+"taskId": "exampleTaskId",
+"taskName": "my-task-2",
+"logGroupName": "my-log-group",
+"from": 1437584472382,
+"to": 1437584472833,
+"destination": "my-destination",
+"destinationPrefix": "my-prefix",
+"status":
+{
+"code": "COMPLETE",
+"message": "Example message"
+},
+"executionInfo":
+{
+"creationTime": 1437584472856,
+"completionTime" : 1437584472986
+}
+}
+]
+}"""
+
 ENDED = ("COMPLETED", "FAILED", "CANCELLED")
 ACTIVE = ("PENDING", "RUNNING", "PENDING_CANCEL")
 TIMES = tuple(column.name for column in schema.BASE_COLUMNS if column.kind == "time")

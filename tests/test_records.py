@@ -13,7 +13,7 @@ import pytest
 import support
 from hypothesis import given, settings, strategies as st
 from pandas.testing import assert_frame_equal
-from support import MOST, START, ms, plain, quick, rows_of, table, tables
+from support import API_SAMPLE, MOST, START, ms, plain, quick, rows_of, table, tables
 
 import exportstats as xs
 from exportstats import records, schema
@@ -25,50 +25,6 @@ if TYPE_CHECKING:
 PATHS = {column.name: column.json.split(".") for column in schema.BASE_COLUMNS}
 NO_TIME = "is not a time (an aware timestamp, milliseconds since 1970, or ISO 8601 with an offset)"
 SEEN = ms("2026-11-23T06:00Z")
-
-# The sample response of the API reference, its odd spacing included.
-API_SAMPLE = b"""{
-"exportTasks": [
-{
-"taskId": "exampleTaskId",
-"taskName": "my-task-1",
-"logGroupName": "my-log-group",
-"from": 1437584472382,
-"to": 1437584472833,
-"destination": "my-destination",
-"destinationPrefix": "my-prefix",
-"status":
-{
-"code": "COMPLETE",
-"message": "Example message"
-},
-"executionInfo":
-{
-"creationTime": 1437584472856,
-"completionTime" : 1437584472986
-}
-},
-{
-"taskId": "exampleTaskId",
-"taskName": "my-task-2",
-"logGroupName": "my-log-group",
-"from": 1437584472382,
-"to": 1437584472833,
-"destination": "my-destination",
-"destinationPrefix": "my-prefix",
-"status":
-{
-"code": "COMPLETE",
-"message": "Example message"
-},
-"executionInfo":
-{
-"creationTime": 1437584472856,
-"completionTime" : 1437584472986
-}
-}
-]
-}"""
 
 
 def line(number: int) -> str:

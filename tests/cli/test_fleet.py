@@ -8,11 +8,9 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-import boto3
 import pytest
 from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
-from moto.server import ThreadedMotoServer
-from moto.sts.models import sts_backends
+from organisation import account_of, serve_organisation
 
 import exportstats as xs
 from exportstats.emulator import Emulator, Fault
@@ -24,15 +22,6 @@ if TYPE_CHECKING:
 REGIONS = ["eu-west-1", "us-east-1", "us-west-2"]
 
 
-def account_of(access_key: str) -> str | None:
-    """Tell whose an access key is that moto's STS gave for an assumed role."""
-    for account, partitions in sts_backends.items():
-        for backend in partitions.values():
-            if any(role.access_key_id == access_key for role in backend.assumed_roles):
-                return account
-    return access_key if access_key.isdigit() else None
-
-
 @pytest.fixture(scope="module")
 def organisation() -> Iterator[tuple[dict[str, str], list[str]]]:
     """Serve an organisation of 60 accounts by moto; gives the environment and the accounts."""
@@ -40,27 +29,17 @@ def organisation() -> Iterator[tuple[dict[str, str], list[str]]]:
     few = [region for region in RegionsAndZonesBackend.regions if region.name in REGIONS]
     patch = pytest.MonkeyPatch()
     patch.setattr(RegionsAndZonesBackend, "regions", few)
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    moto = f"http://{host}:{port}"
-    environment = {
-        "PATH": os.environ["PATH"],
-        "AWS_ACCESS_KEY_ID": "management",
-        "AWS_SECRET_ACCESS_KEY": "made-up",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        **{f"AWS_ENDPOINT_URL_{name}": moto for name in ("STS", "ORGANIZATIONS", "EC2")},
-    }
-    session = boto3.Session("management", "made-up", region_name="us-east-1")
-    organizations = session.client("organizations", endpoint_url=moto)
-    organizations.create_organization(FeatureSet="ALL")
-    for number in range(59):
-        organizations.create_account(Email=f"a{number}@example.com", AccountName=f"a{number}")
-    pages = organizations.get_paginator("list_accounts").paginate()
-    yield environment, sorted(account["Id"] for page in pages for account in page["Accounts"])
-    server.stop()
+    with serve_organisation() as (moto, accounts):
+        environment = {
+            "PATH": os.environ["PATH"],
+            "AWS_ACCESS_KEY_ID": "management",
+            "AWS_SECRET_ACCESS_KEY": "made-up",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            **{f"AWS_ENDPOINT_URL_{name}": moto for name in ("STS", "ORGANIZATIONS", "EC2")},
+        }
+        yield environment, accounts
     patch.undo()
 
 

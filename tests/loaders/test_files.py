@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pandas.testing import assert_frame_equal
+from support import API_SAMPLE
 
 import exportstats as xs
 from exportstats import records, schema
@@ -23,51 +24,6 @@ from exportstats.errors import ArgumentError, BadRowsError, BadRowsWarning
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-# As the API reference has it, odd state and spaces and all.
-API_SAMPLE = """{
-"exportTasks": [
-{
-"taskId": "exampleTaskId",
-"taskName": "my-task-1",
-"logGroupName": "my-log-group",
-"from": 1437584472382,
-"to": 1437584472833,
-"destination": "my-destination",
-"destinationPrefix": "my-prefix",
-"status":
-{
-"code": "COMPLETE",
-"message": "Example message"
-},
-"executionInfo":
-{
-"creationTime": 1437584472856,
-"completionTime" : 1437584472986
-}
-},
-{
-"taskId": "exampleTaskId",
-"taskName": "my-task-2",
-"logGroupName": "my-log-group",
-"from": 1437584472382,
-"to": 1437584472833,
-"destination": "my-destination",
-"destinationPrefix": "my-prefix",
-"status":
-{
-"code": "COMPLETE",
-"message": "Example message"
-},
-"executionInfo":
-{
-"creationTime": 1437584472856,
-"completionTime" : 1437584472986
-}
-}
-]
-}
-"""
 
 
 def task(number: int, **more: object) -> dict[str, Any]:
@@ -154,7 +110,7 @@ def test_few_tasks(tmp_path: Path, count: int, indent: int | None) -> None:
 def test_api_sample(tmp_path: Path) -> None:
     """The API page's own sample is two COMPLETED tasks of 130 ms, reported as doubtful."""
     file = tmp_path / "sample.json"
-    file.write_text(API_SAMPLE, encoding="utf-8")
+    file.write_bytes(API_SAMPLE)
     with pytest.warns(BadRowsWarning, match="2 x another task has the same task_id") as caught:
         tasks = xs.read_tasks(file)
     assert tasks["task_name"].to_list() == ["my-task-1", "my-task-2"]

@@ -16,8 +16,7 @@ import boto3
 import pandas as pd
 import pytest
 from moto.core.responses import ActionResult
-from moto.server import ThreadedMotoServer
-from moto.sts.models import sts_backends
+from organisation import account_of, serve_organisation
 
 import exportstats as xs
 from exportstats.emulator import Emulator, Fault
@@ -50,43 +49,23 @@ def fill(accounts: list[str], regions: list[str], count: int) -> list[dict[str, 
     return [task(a, r, n) for a in accounts for r in regions for n in range(count)]
 
 
-def account_of(access_key: str) -> str | None:
-    """Tell whose an access key is that moto's STS gave for an assumed role."""
-    for account, partitions in sts_backends.items():
-        for backend in partitions.values():
-            for role in backend.assumed_roles:
-                if role.access_key_id == access_key:
-                    return account
-    return access_key if access_key.isdigit() else None
-
-
 @pytest.fixture(scope="module")
-def moto() -> Iterator[str]:
-    """Serve STS, Organizations and EC2 by moto; gives its address."""
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+def served() -> Iterator[tuple[str, list[str]]]:
+    """Serve an organisation; gives the address and the accounts."""
+    with serve_organisation() as served:
+        yield served
 
 
 @pytest.fixture
-def organisation(moto: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Make an organisation of 60 accounts, one of them suspended; gives the active ones."""
+def organisation(served: tuple[str, list[str]], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let the environment be that of the organisation's management account; gives the accounts."""
+    moto, accounts = served
     for service in ("STS", "ORGANIZATIONS", "EC2"):
         monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", moto)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "management")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made-up")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    organizations = boto3.client("organizations")
-    listed = organizations.get_paginator("list_accounts").paginate
-    try:
-        organizations.create_organization(FeatureSet="ALL")
-    except organizations.exceptions.AlreadyInOrganizationException:
-        return sorted(account["Id"] for page in listed() for account in page["Accounts"])
-    for number in range(59):
-        organizations.create_account(Email=f"a{number}@example.com", AccountName=f"a{number}")
-    return sorted(account["Id"] for page in listed() for account in page["Accounts"])
+    return accounts
 
 
 def test_an_organisation_is_found_with_a_role_for_each_account(organisation: list[str]):
