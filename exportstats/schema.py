@@ -19,7 +19,7 @@ from exportstats.errors import SchemaError, report_rows
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-Kind = Literal["text", "category", "status", "time", "length"]
+Kind = Literal["text", "category", "status", "time", "length", "count", "rate"]
 
 DTYPES: dict[Kind, str] = {
     "text": "str",
@@ -27,6 +27,8 @@ DTYPES: dict[Kind, str] = {
     "status": "category",
     "time": "datetime64[ms, UTC]",
     "length": "timedelta64[ms]",
+    "count": "Int64",
+    "rate": "float64",
 }
 
 STATES = ("PENDING", "RUNNING", "PENDING_CANCEL", "COMPLETED", "FAILED", "CANCELLED")

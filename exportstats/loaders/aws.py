@@ -153,9 +153,9 @@ def fetch_tasks(  # noqa: PLR0913 - each is a parameter of boto3, of the API, or
     tasks = records.to_table(
         part.filled(account_id=load.account_id, region=load.region)
         for load in loads
-        for part in records.read_pages(load.pages)
+        for part in load.arrived.rows
     )
-    unknown = [load.unknown for load in loads if load.unknown and load.pages]
+    unknown = [load.unknown for load in loads if load.unknown and load.arrived.pages]
     if unknown and len(tasks):
         warnings.warn(AccountUnknownWarning(unknown[0]), stacklevel=2)
     return _judged(loads, tasks, errors)
@@ -208,7 +208,7 @@ def _place(load: Load) -> str:
     """Say where a load stopped, if it got anywhere."""
     if load.region is None:
         return ""
-    return f"page {len(load.pages) + 1} of {load.account_id or 'the account'} in {load.region}: "
+    return f"page {load.arrived.pages + 1} of {load.account_id or 'the account'} in {load.region}: "
 
 
 def _brief(load: Load) -> str:

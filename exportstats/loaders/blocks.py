@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import repeat
 from typing import TYPE_CHECKING, TypeVar
 
 from exportstats.loaders.source import BLOCK
@@ -11,7 +10,7 @@ from exportstats.loaders.source import BLOCK
 if TYPE_CHECKING:
     import re
     from collections.abc import Callable, Iterator
-    from concurrent.futures import Executor
+    from concurrent.futures import Executor, Future
 
     from exportstats.loaders.source import Source
     from exportstats.records import Rows
@@ -30,8 +29,8 @@ def parse_blocks(
     stop: int | None,
     longer: bool = False,
     wrapping: tuple[bytes, bytes] = (b"", b""),
-) -> Iterator[tuple[_Made, int]]:
-    """Cut what is at hand and parse it; give what `read` makes of each block, and its length.
+) -> list[tuple[Future[_Made], int]]:
+    """Cut what is at hand and parse it; give what `read` will make of each block, and its length.
 
     Parameters
     ----------
@@ -55,8 +54,10 @@ def parse_blocks(
     before, behind = wrapping
     with memoryview(source.data) as data:
         blocks = [b"".join((before, data[start:end], behind)) for start, end, _ in places]
-    made = pool.map(read, blocks, repeat(str))
-    return zip(made, [after - start for start, _, after in places], strict=True)
+    return [
+        (pool.submit(read, block, str), after - start)
+        for block, (start, _, after) in zip(blocks, places, strict=True)
+    ]
 
 
 def number(rows: Rows, what: str, first: int) -> Rows:

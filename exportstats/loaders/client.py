@@ -18,6 +18,7 @@ import gzip
 import threading
 import time
 import zlib
+from functools import lru_cache
 from numbers import Real
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -255,7 +256,11 @@ def _ask_again(response: Any, attempts: int, **_: Any) -> float | None:  # noqa:
 def _millis_of(date: str | None) -> int:
     """Read an HTTP date; where there is none that can be read, our own clock has to do."""
     try:
-        seconds = email.utils.parsedate_to_datetime(date or "").timestamp()
+        return _millis_of_date(date or "")
     except ValueError:
-        seconds = dt.datetime.now(dt.UTC).timestamp()
-    return int(seconds * 1000)
+        return int(dt.datetime.now(dt.UTC).timestamp() * 1000)
+
+
+@lru_cache(maxsize=64)  # many answers come within a second
+def _millis_of_date(date: str) -> int:
+    return int(email.utils.parsedate_to_datetime(date).timestamp() * 1000)

@@ -72,8 +72,8 @@ def read_csv(source: Source, pool: Executor) -> Iterator[Rows]:
     while source.fill(BATCH):
         start, failed = source.taken, 0
         stop = len(source.data) if source.ended else None
-        for rows, length in parse_blocks(source, pool, read, _NEXT_ROW, stop=stop):
-            if rows is None:
+        for parsed, length in parse_blocks(source, pool, read, _NEXT_ROW, stop=stop):
+            if (rows := parsed.result()) is None:
                 failed = length
                 break
             yield number(rows, what, count)

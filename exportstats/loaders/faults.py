@@ -32,6 +32,7 @@ ASKING = (ClientError, BotoCoreError, BrokenAnswerError)  # whatever one request
 _SHOWN = 500  # of a text that somebody else wrote
 _SIGN_IN = "sign in again (as with `aws sso login`) or renew the credentials"
 _GO_ON = "try again; what arrived was kept, and the next token goes on from there"
+_UNFORESEEN = "nobody foresaw this: please report it; what arrived was kept"
 _NO_PERMISSION = 'allow the action logs:DescribeExportTasks on the resource "*"'
 
 _BY_CODE = {
@@ -99,10 +100,10 @@ def explain(error: BaseException) -> Fault:
         return Fault(reason, remedy)
     if isinstance(error, BrokenAnswerError):
         reason = f"the answer was not whole, again and again: {reason}"
-    for kinds, remedy in _BY_TYPE:
-        if isinstance(error, kinds):
-            return Fault(reason, remedy)
-    return Fault(reason, "see boto3's own documentation of this error")
+    remedies = [remedy for kinds, remedy in _BY_TYPE if isinstance(error, kinds)]
+    if not remedies and not isinstance(error, ASKING):
+        return Fault(f"{type(error).__name__}: {reason}", _UNFORESEEN)
+    return Fault(reason, remedies[0] if remedies else "see boto3's own documentation of this error")
 
 
 def token_is_dead(error: BaseException) -> bool:

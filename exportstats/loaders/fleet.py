@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import queue
 import threading
-from concurrent.futures import BrokenExecutor, Executor, Future, wait
+from concurrent.futures import Executor, Future, wait
 from dataclasses import replace
 from functools import lru_cache
-from pickle import PicklingError
 from typing import TYPE_CHECKING, Any
 
 from exportstats.loaders.client import make_session
@@ -114,8 +113,10 @@ def _watch(
         for future in futures:
             future.cancel()
         return [
-            load if future.done() and not future.cancelled() else load.interrupted_by(wish)
-            for load, future in zip(_so_far(loads, futures), futures, strict=True)
+            _result(load, future)
+            if future.done() and not future.cancelled()
+            else load.interrupted_by(wish)
+            for load, future in zip(loads, futures, strict=True)
         ]
     return _so_far(loads, futures)
 
@@ -123,7 +124,7 @@ def _watch(
 def _so_far(loads: Sequence[Load], futures: Sequence[Future[Load]]) -> list[Load]:
     """Give each load as its executor gave it back, or as it is here."""
     return [
-        _result(load, future) if future.done() and not future.cancelled() else load
+        _result(load, future) if future.done() else load
         for load, future in zip(loads, futures, strict=True)
     ]
 
@@ -131,7 +132,7 @@ def _so_far(loads: Sequence[Load], futures: Sequence[Future[Load]]) -> list[Load
 def _result(load: Load, future: Future[Load]) -> Load:
     try:
         return future.result()
-    except (BrokenExecutor, PicklingError) as error:
+    except Exception as error:  # noqa: BLE001 - executors have errors of their own
         reason = " ".join(str(error).split()) or type(error).__name__
         fault = Fault(reason, "the executor could not run it: see what its workers say")
         return replace(load, fault=fault, ended=True)

@@ -20,7 +20,7 @@ from exportstats.loaders.source import BATCH, BLOCK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
-    from concurrent.futures import Executor
+    from concurrent.futures import Executor, Future
 
     from exportstats.loaders.source import Source
     from exportstats.records import Rows
@@ -71,15 +71,26 @@ def _goes_on(first: str, second: str) -> bool:
 def read_lines(source: Source, pool: Executor) -> Iterator[Rows]:
     """Read JSON Lines, a task a line; a line that is broken costs nothing but itself."""
     size = BATCH
+    before: list[tuple[Future[Rows], int]] = []
     while have := source.fill(size):
         stop = len(source.data) if source.ended else None
+        batch = []
         for rows, length in parse_blocks(
             source, pool, records.read_lines, _NEXT_LINE, stop=stop, longer=True
         ):
-            yield number(rows, f"{source.name}, line", source.line)
+            batch.append((rows, source.line))
             source.take(length)
+        # while these are parsed, the next batch is read: so the threads never wait for it
+        yield from _lines(source, before)
+        before = batch
         left = len(source.data) - source.at
         size = 2 * size if left == have else BATCH  # a line may be longer than all of it
+    yield from _lines(source, before)
+
+
+def _lines(source: Source, batch: list[tuple[Future[Rows], int]]) -> Iterator[Rows]:
+    for rows, first in batch:
+        yield number(rows.result(), f"{source.name}, line", first)
 
 
 def read_values(source: Source, pool: Executor) -> Iterator[Rows]:
@@ -188,10 +199,10 @@ class _Reader:
     ) -> Generator[Rows, None, int]:
         """Read blocks up to one that fails; give where that one ends, as `Source.taken`, or 0."""
         source = self._source
-        for rows, length in parse_blocks(
+        for parsed, length in parse_blocks(
             source, self._pool, read, between, stop=stop, wrapping=wrapping
         ):
-            if rows is None:
+            if (rows := parsed.result()) is None:
                 return source.taken + length
             source.take(length)
             yield self._numbered(rows)

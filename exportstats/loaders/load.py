@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.config import Config
 from botocore.parsers import ResponseParserError
 
-from exportstats.errors import ArgumentError
+from exportstats import records
 from exportstats.loaders.client import ask, check_credentials, is_aws, make_client
 from exportstats.loaders.faults import ASKING, RepeatedTokenError, explain, token_is_dead
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from exportstats.loaders.faults import Fault
     from exportstats.loaders.targets import Sessions, Target
-    from exportstats.records import Page
+    from exportstats.records import Page, Rows
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,32 @@ class Question:
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
+class Arrived(NamedTuple):
+    """The answers that came: those that were read already, and the latest ones as they came.
+
+    A value, and not two lists: somebody in another thread may look while a page comes.
+    """
+
+    rows: tuple[Rows, ...] = ()
+    pages_read: int = 0
+    latest: tuple[Page, ...] = ()
+
+    @property
+    def pages(self) -> int:
+        """How many answers there are."""
+        return self.pages_read + len(self.latest)
+
+    def and_one(self, page: Page) -> Arrived:
+        """Give these and one more; reading a batch of them takes place where one waits anyway."""
+        more = self._replace(latest=(*self.latest, page))
+        return more.read() if len(more.latest) == records.PAGES_AT_ONCE else more
+
+    def read(self) -> Arrived:
+        """Read those that are not read yet."""
+        rows = records.read_pages(self.latest, self.pages_read + 1)
+        return Arrived((*self.rows, *rows), self.pages)
+
+
 @dataclass
 class Load:
     """What has come from a target so far; only plain values, so that it can be pickled.
@@ -42,14 +68,14 @@ class Load:
     ----------
     target
         Whose tasks.
-    pages
-        The answers that came, in order.
+    arrived
+        The answers that came.
     account_id, region
         As the credentials and the client have them.
     unknown
         Why there is no `account_id`.
     tasks
-        How many are in the pages, those that came twice counted twice.
+        How many arrived, those that came twice counted twice.
     fault, next_token
         What ended it before the end of the list, and where to go on.
     cause
@@ -63,7 +89,7 @@ class Load:
     """
 
     target: Target
-    pages: list[Page] = field(default_factory=list)
+    arrived: Arrived = field(default_factory=Arrived)
     account_id: str | None = None
     region: str | None = None
     unknown: str = ""
@@ -82,16 +108,23 @@ class Load:
             for _ in self._page_through(client, question.request):
                 if stop is not None and stop.is_set():
                     raise KeyboardInterrupt  # noqa: TRY301 - somebody wished it in another thread
-        except (*ASKING, RepeatedTokenError, ArgumentError, ValueError) as error:
-            # boto3 has a plain ValueError for a URL or a region's name that is none
-            self.fault, self.cause = explain(error), error
-            self.refused = isinstance(error, ValueError) and not self.pages
-            if token_is_dead(error):
-                self.next_token = None
         except KeyboardInterrupt as wish:
             self.fault, self.interrupted = explain(wish), True
+        except Exception as error:  # noqa: BLE001 - whatever it is, it shall not cost the others
+            self.fault, self.cause = explain(error), error
+            # boto3 has a plain ValueError for a URL or a region's name that is none
+            self.refused = isinstance(error, ValueError) and not self.arrived.pages
+            if token_is_dead(error):
+                self.next_token = None
+        self._read_rest()
         self.ended = True
         return self
+
+    def _read_rest(self) -> None:
+        try:
+            self.arrived = self.arrived.read()
+        except Exception as error:  # noqa: BLE001 - as above
+            self.fault, self.cause = self.fault or explain(error), self.cause or error
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the error behind: not every one can be pickled."""
@@ -99,7 +132,9 @@ class Load:
 
     def interrupted_by(self, wish: KeyboardInterrupt) -> Load:
         """Give it as it is now; what still comes in another thread is not waited for."""
-        return replace(self, pages=[*self.pages], fault=explain(wish), interrupted=True)
+        load = replace(self, fault=explain(wish), interrupted=True)
+        load._read_rest()  # noqa: SLF001 - its own
+        return load
 
     def _connect(self, sessions: Sessions, question: Question) -> Any:  # noqa: ANN401 - boto3's client
         with sessions.lock:  # making clients is not safe in threads
@@ -123,7 +158,7 @@ class Load:
         while True:
             here = {} if self.next_token is None else {"nextToken": self.next_token}
             answer = ask(client, {**request, **here})
-            self.pages.append(answer.page)
+            self.arrived = self.arrived.and_one(answer.page)
             self.tasks += answer.tasks
             yield answer.page
             if not answer.next_token:
