@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
+from exportstats.loaders.aws import TASKS
 from exportstats.loaders.client import make_client
 from exportstats.loaders.targets import Sessions, Target
 
@@ -47,6 +48,7 @@ def _clients(targets: list[Target]) -> list[Any]:
             region=target.region,
             endpoint_url=None,
             requests_per_second="quota",
+            operation=TASKS,
         )
         for target in targets
     ]

@@ -267,6 +267,7 @@ def log_groups() -> list[Row]:
             **({"retentionInDays": group.retention_days} if group.retention_days else {}),
             "storedBytes": group.stored_bytes,
             "logGroupClass": group.log_class,
+            "observedAt": world.OBSERVED_AT,
         }
         for group in world.LOG_GROUPS
     ]

@@ -20,8 +20,16 @@ from .errors import (
     SchemaError as SchemaError,
 )
 from .loaders.aws import fetch_tasks as fetch_tasks
+from .loaders.deliveries import fetch_deliveries as fetch_deliveries
 from .loaders.files import read_tasks as read_tasks, write_tasks as write_tasks
-from .loaders.sample import sample_tasks as sample_tasks
+from .loaders.log_groups import (
+    fetch_log_groups as fetch_log_groups,
+    read_log_groups as read_log_groups,
+)
+from .loaders.sample import (
+    sample_log_groups as sample_log_groups,
+    sample_tasks as sample_tasks,
+)
 from .loaders.targets import Target as Target, find_targets as find_targets
 from .schema import conform as conform
 from .stats.anomalies import find_anomalies as find_anomalies

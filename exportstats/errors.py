@@ -78,12 +78,14 @@ class _Partial(BaseException):
     ----------
     tasks
         All that arrived, as a table of tasks; empty when nothing did.
+    arrived
+        The same where tasks were loaded, else all that arrived of log groups or deliveries.
     next_token
         The token to go on from, or None to begin again. Of several targets each has its own, in
         `failures`.
     failures
         A frame with a row a target that failed: `account_id`, `region`, `profile`, `role_arn`,
-        `reason`, `remedy`, `tasks` (how many arrived) and `next_token`. None where it was not even
+        `reason`, `remedy`, `arrived` (how many rows) and `next_token`. None where it was not even
         known whom to ask.
     """
 
@@ -92,18 +94,24 @@ class _Partial(BaseException):
         message: str,
         *,
         tasks: pd.DataFrame,
+        arrived: pd.DataFrame | None = None,
         next_token: str | None = None,
         failures: pd.DataFrame | None = None,
     ) -> None:
         super().__init__(message)
         self.tasks = tasks
+        self.arrived = tasks if arrived is None else arrived
         self.next_token = next_token
         self.failures = failures
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Let it be pickled: an executor sends it home from another process."""
         make = partial(
-            type(self), tasks=self.tasks, next_token=self.next_token, failures=self.failures
+            type(self),
+            tasks=self.tasks,
+            arrived=self.arrived,
+            next_token=self.next_token,
+            failures=self.failures,
         )
         return make, (str(self),)
 

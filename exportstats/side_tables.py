@@ -68,9 +68,15 @@ def make(rows: Iterable[Sequence[Any]], columns: Sequence[Column]) -> pd.DataFra
     for column in columns:
         values = frame[column.name]
         # text first, so that a category of nothing is one of text too
-        plain = values.astype("str") if column.kind == "category" else values
-        frame[column.name] = plain.astype(column.dtype)
+        if column.kind == "category":
+            values = values.astype("str")
+        frame[column.name] = values.astype(column.dtype)  # type: ignore[call-overload]
     return frame
+
+
+def time_of(millis: int | None) -> pd.Timestamp | None:
+    """Make an aware time of milliseconds since 1970."""
+    return None if millis is None else pd.Timestamp(millis, unit="ms", tz="UTC").as_unit("ms")
 
 
 def validate_log_groups(frame: pd.DataFrame) -> None:
@@ -118,5 +124,5 @@ def _validate(frame: pd.DataFrame, columns: Sequence[Column], what: str, maker: 
 def _refuse_repeated(frame: pd.DataFrame, key: Sequence[str]) -> None:
     again = frame.duplicated(list(key))
     if again.any():
-        first = ", ".join(map(str, frame.loc[again.idxmax(), list(key)]))
+        first = ", ".join(map(str, frame[list(key)].to_numpy()[again.to_numpy().argmax()]))
         raise SchemaError(f"{first} stands there twice; keep one row of it")

@@ -95,7 +95,7 @@ def tell_failures(failures: pd.DataFrame) -> None:
                 for part in (row.account_id, row.region, row.profile, row.role_arn)
                 if isinstance(part, str)
             )
-            click.echo(f"    - {plain(who)}: {row.tasks:,} tasks arrived", err=True)
+            click.echo(f"    - {plain(who)}: {row.arrived:,} arrived", err=True)
         if len(hit) > _SHOWN:
             click.echo(f"    - and {len(hit) - _SHOWN:,} more", err=True)
     click.echo(err=True)

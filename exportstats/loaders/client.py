@@ -1,4 +1,4 @@
-"""A boto3 client for DescribeExportTasks that keeps its pace and its answers whole.
+"""A boto3 client for one paged request of CloudWatch Logs, which keeps its pace and answers whole.
 
 botocore does what it is good at: credentials, signing, endpoints, retries, errors. Three of its
 events are listened to, for what it does not do:
@@ -18,7 +18,8 @@ import gzip
 import threading
 import time
 import zlib
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from numbers import Real
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -32,9 +33,8 @@ from exportstats.errors import ArgumentError
 from exportstats.records import Page
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-OPERATION = "cloudwatch-logs.DescribeExportTasks"
 SERVICE_RATE = 5.0  # requests a second for an account and region; not adjustable
 MAX_ATTEMPTS = 10
 # A page takes the service a fraction of a second; botocore's own minute, ten times over, is long.
@@ -47,11 +47,34 @@ _GZIP = ("gzip", "x-gzip")  # the same, by RFC 9110
 _KEPT, _BROKEN = "exportstats_answer", "exportstats_broken"
 
 
+@dataclass(frozen=True)
+class Operation:
+    """A paged request of CloudWatch Logs.
+
+    Attributes
+    ----------
+    name, method
+        What the service and what boto3 call it.
+    member
+        Where its answer has the list.
+    what
+        What the list is of.
+    read
+        Makes something smaller of answers; the number of the first one is given too.
+    """
+
+    name: str
+    method: str
+    member: str
+    what: str
+    read: Callable[[Sequence[Page], int], Sequence[Any]]
+
+
 class Answer(NamedTuple):
     """What one request brought."""
 
     page: Page
-    tasks: int
+    items: int
     next_token: str | None
 
 
@@ -61,6 +84,7 @@ class BrokenAnswerError(Exception):
 
 class _Envelope(msgspec.Struct):
     exportTasks: list[msgspec.Raw] | None = None  # noqa: N815 - AWS's name
+    logGroups: list[msgspec.Raw] | None = None  # noqa: N815 - AWS's name
     nextToken: str | None = None  # noqa: N815 - AWS's name
 
 
@@ -116,6 +140,7 @@ def make_client(
     region: str | None,
     endpoint_url: str | None,
     requests_per_second: float | str | None,
+    operation: Operation,
 ) -> Any:  # noqa: ANN401 - boto3 makes its clients' classes at run time
     """Make the client that `ask` asks with."""
     client: Any = session.client(
@@ -131,18 +156,18 @@ def make_client(
             user_agent=f"{session._session.user_agent()} exportstats/{__version__}",  # noqa: SLF001 - boto3 has no other way
         ),
     )
-    events = client.meta.events
+    events, event = client.meta.events, f"cloudwatch-logs.{operation.name}"
     if requests_per_second == "quota":
         of_aws = is_aws(session, client.meta.endpoint_url)
         requests_per_second = SERVICE_RATE if of_aws else None
     if requests_per_second is not None:
-        events.register(f"before-send.{OPERATION}", Pacer(float(requests_per_second)).wait)
-    events.register(f"before-parse.{OPERATION}", _keep_body)
-    events.register(f"needs-retry.{OPERATION}", _ask_again)
+        events.register(f"before-send.{event}", Pacer(float(requests_per_second)).wait)
+    events.register(f"before-parse.{event}", partial(_keep_body, operation.member))
+    events.register(f"needs-retry.{event}", _ask_again)
     return client
 
 
-def ask(client: Any, request: Mapping[str, Any]) -> Answer:  # noqa: ANN401 - boto3's client
+def ask(client: Any, operation: Operation, request: Mapping[str, Any]) -> Answer:  # noqa: ANN401 - boto3's client
     """Ask for one page.
 
     Raises
@@ -152,20 +177,20 @@ def ask(client: Any, request: Mapping[str, Any]) -> Answer:  # noqa: ANN401 - bo
     botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError
         As boto3 raises them.
     """
-    answer = client.describe_export_tasks(**request)
+    answer = getattr(client, operation.method)(**request)
     headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    observed_at = _millis_of(headers.get("date"))
+    observed_at = millis_of(headers.get("date"))
     if _BROKEN in answer:
         raise BrokenAnswerError(answer[_BROKEN])
     if _KEPT in answer:
         body, envelope = answer[_KEPT]
-        count = len(envelope.exportTasks or ())
+        count = len(getattr(envelope, operation.member) or ())
         return Answer(Page(body, observed_at), count, envelope.nextToken)
     # Somebody else's answer, as botocore's own Stubber gives it: decoded, no body to look at.
-    tasks, token = answer.get("exportTasks"), answer.get("nextToken")
-    if tasks is None and token is None:
-        raise BrokenAnswerError("there is neither a list of tasks nor a token in it")
-    return Answer(Page(tasks or [], observed_at), len(tasks or []), token)
+    items, token = answer.get(operation.member), answer.get("nextToken")
+    if items is None and token is None:
+        raise BrokenAnswerError("there is neither a list nor a token in it")
+    return Answer(Page(items or [], observed_at), len(items or []), token)
 
 
 def is_aws(session: boto3.Session, endpoint_url: str) -> bool:
@@ -199,6 +224,7 @@ def check_rate(asked: object) -> None:
 
 
 def _keep_body(
+    member: str,
     response_dict: dict[str, Any],
     customized_response_dict: dict[str, Any],
     **_: Any,  # noqa: ANN401 - botocore's event
@@ -210,7 +236,7 @@ def _keep_body(
     try:
         if response_dict["headers"].get("content-encoding", "").lower() in _GZIP:
             body = gzip.decompress(body)
-        customized_response_dict[_KEPT] = body, _look_at(body)
+        customized_response_dict[_KEPT] = body, _look_at(body, member)
     except (*_NO_JSON, OSError, EOFError, zlib.error) as fault:
         customized_response_dict[_BROKEN] = f"{fault}; it begins with {_beginning(body)!r}"
     response_dict["body"] = b"{}"
@@ -237,13 +263,14 @@ def _beginning(body: bytes) -> str:
     return body[:60].decode("utf-8", "replace")
 
 
-def _look_at(body: bytes) -> _Envelope:
+def _look_at(body: bytes, member: str) -> _Envelope:
     """Find the token in a body, and see that all of it is JSON."""
     envelope = _decode(body)
     if not body.isascii():
         body.decode()
-    if envelope.exportTasks is None and envelope.nextToken is None and body.strip() != b"{}":
-        raise ValueError("there is neither a list of tasks nor a token in it")
+    nothing = getattr(envelope, member) is None and envelope.nextToken is None
+    if nothing and body.strip() != b"{}":
+        raise ValueError("there is neither a list nor a token in it")
     return envelope
 
 
@@ -253,7 +280,7 @@ def _ask_again(response: Any, attempts: int, **_: Any) -> float | None:  # noqa:
     return float(0.1 * 2 ** (attempts - 1))
 
 
-def _millis_of(date: str | None) -> int:
+def millis_of(date: str | None) -> int:
     """Read an HTTP date; where there is none that can be read, our own clock has to do."""
     try:
         return _millis_of_date(date or "")

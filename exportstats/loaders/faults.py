@@ -33,7 +33,18 @@ _SHOWN = 500  # of a text that somebody else wrote
 _SIGN_IN = "sign in again (as with `aws sso login`) or renew the credentials"
 _GO_ON = "try again; what arrived was kept, and the next token goes on from there"
 _UNFORESEEN = "nobody foresaw this: please report it; what arrived was kept"
-_NO_PERMISSION = 'allow the action logs:DescribeExportTasks on the resource "*"'
+_NO_PERMISSION = "the account's administrator can allow it"
+# What to allow, by the request that was denied.
+_ACTIONS = {
+    "DescribeExportTasks": 'allow the action logs:DescribeExportTasks on the resource "*"',
+    "DescribeLogGroups": 'allow the action logs:DescribeLogGroups on the resource "*"',
+    "AssumeRole": "allow the action sts:AssumeRole on the role, and let the role's trust policy "
+    "name who assumes it",
+    "ListAccounts": "allow the action organizations:ListAccounts, and ask from the management "
+    "account or a delegated administrator",
+    "DescribeRegions": 'allow the action ec2:DescribeRegions on the resource "*"',
+    "ListObjectsV2": "allow the action s3:ListBucket on the bucket",
+}
 
 _BY_CODE = {
     **dict.fromkeys(
@@ -122,6 +133,8 @@ def _explain_answer(error: ClientError) -> Fault:
     often = f" after {tried} of {MAX_ATTEMPTS} attempts" if tried > 1 else ""
     reason = f"{code}{often}" + (f": {message}" if message else "")
     remedy = _BY_CODE.get(code)
+    if remedy is _NO_PERMISSION:
+        remedy = _ACTIONS.get(error.operation_name, _NO_PERMISSION)
     if remedy is None:
         remedy = _GO_ON if status >= 500 else "see the service's list of common errors"  # noqa: PLR2004
     return Fault(reason, remedy)

@@ -9,13 +9,18 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from exportstats import schema
+from exportstats.errors import ArgumentError, LoadError
 from exportstats.loaders.client import make_session
-from exportstats.loaders.faults import Fault
+from exportstats.loaders.faults import ASKING, Fault, explain
 from exportstats.loaders.load import Load, Question
+from exportstats.loaders.progress import Bar
 from exportstats.loaders.targets import Sessions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    import boto3
 
     from exportstats.loaders.targets import Target
 
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
 
 # At 5 requests a second for each target, more threads than this wait for the processor.
 MOST_WORKERS = 64
+_MOST_AT_ALL = 1024
 _LOOK_SECONDS = 0.2  # how often progress is shown, and Ctrl-C heard
 
 
@@ -62,9 +68,47 @@ class DaemonThreads(Executor):
             job()
 
 
-def load_all(
+def load_targets(
     targets: Sequence[Target],
     question: Question,
+    *,
+    session: boto3.Session | None,
+    profile: str | None,
+    max_workers: int | None,
+    executor: Executor | None,
+    progress: bool | None,
+) -> list[Load]:
+    """Load targets, and show how far they are.
+
+    Raises
+    ------
+    ArgumentError
+        Arguments that cannot be meant.
+    LoadError
+        There is no session, as when the profile is not known.
+    """
+    if max_workers is not None and max_workers not in range(1, _MOST_AT_ALL + 1):
+        raise ArgumentError(
+            f"max_workers={max_workers!r}; give a whole number from 1 to {_MOST_AT_ALL}"
+        )
+    if executor is not None and session is not None:
+        raise ArgumentError(
+            "a session cannot travel to an executor's workers; give profile=, or targets with "
+            "profiles, and leave out session"
+        )
+    loads = [Load(target, question) for target in targets]
+    with Bar(question.operation.what, shown=progress, targets=len(targets)) as bar:
+        if executor is not None:
+            return _load_on(executor, loads, profile, look=bar.look)
+        try:
+            sessions = Sessions(make_session(session, profile, None))
+        except ASKING as error:
+            raise LoadError(str(explain(error)), tasks=schema.empty()) from error
+        return _load_all(loads, sessions, max_workers=max_workers, look=bar.look)
+
+
+def _load_all(
+    loads: list[Load],
     sessions: Sessions,
     *,
     max_workers: int | None,
@@ -75,17 +119,15 @@ def load_all(
     Ctrl-C ends it at once, with what had come by then.
     """
     stop = threading.Event()
-    loads = [Load(target) for target in targets]
-    threads = DaemonThreads(min(len(targets), max_workers or MOST_WORKERS))
-    futures = [threads.submit(load.run, sessions, question, stop) for load in loads]
+    threads = DaemonThreads(min(len(loads), max_workers or MOST_WORKERS))
+    futures = [threads.submit(load.run, sessions, stop) for load in loads]
     threads.shutdown()
     return _watch(loads, futures, look, stop)
 
 
-def load_on(
+def _load_on(
     executor: Executor,
-    targets: Sequence[Target],
-    question: Question,
+    loads: list[Load],
     profile: str | None,
     *,
     look: Look,
@@ -94,8 +136,7 @@ def load_on(
 
     Ctrl-C keeps the targets that had ended by then.
     """
-    loads = [Load(target) for target in targets]
-    futures = [executor.submit(run_there, load, question, profile) for load in loads]
+    futures = [executor.submit(run_there, load, profile) for load in loads]
     return _watch(loads, futures, look, threading.Event())
 
 
@@ -138,9 +179,9 @@ def _result(load: Load, future: Future[Load]) -> Load:
         return replace(load, fault=fault, ended=True)
 
 
-def run_there(load: Load, question: Question, profile: str | None) -> Load:
+def run_there(load: Load, profile: str | None) -> Load:
     """Run a load where no session can travel to: it is made there, once for each question."""
-    return load.run(_sessions(question, profile), question)
+    return load.run(_sessions(load.question, profile))
 
 
 @lru_cache(maxsize=1)

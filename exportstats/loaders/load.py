@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from botocore.config import Config
 from botocore.parsers import ResponseParserError
 
-from exportstats import records
 from exportstats.loaders.client import ask, check_credentials, is_aws, make_client
 from exportstats.loaders.faults import ASKING, RepeatedTokenError, explain, token_is_dead
+from exportstats.records import PAGES_AT_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,15 +19,17 @@ if TYPE_CHECKING:
 
     import boto3
 
+    from exportstats.loaders.client import Operation
     from exportstats.loaders.faults import Fault
     from exportstats.loaders.targets import Sessions, Target
-    from exportstats.records import Page, Rows
+    from exportstats.records import Page
 
 
 @dataclass(frozen=True)
 class Question:
     """What every target is asked, and how; `key` tells one time of asking from another."""
 
+    operation: Operation
     request: Mapping[str, Any] = field(compare=False)
     endpoint_url: str | None
     requests_per_second: float | str | None
@@ -35,12 +37,12 @@ class Question:
 
 
 class Arrived(NamedTuple):
-    """The answers that came: those that were read already, and the latest ones as they came.
+    """The answers that came: what was read of them already, and the latest ones as they came.
 
     A value, and not two lists: somebody in another thread may look while a page comes.
     """
 
-    rows: tuple[Rows, ...] = ()
+    parts: tuple[Any, ...] = ()
     pages_read: int = 0
     latest: tuple[Page, ...] = ()
 
@@ -50,14 +52,13 @@ class Arrived(NamedTuple):
         return self.pages_read + len(self.latest)
 
     def and_one(self, page: Page) -> Arrived:
-        """Give these and one more; reading a batch of them takes place where one waits anyway."""
-        more = self._replace(latest=(*self.latest, page))
-        return more.read() if len(more.latest) == records.PAGES_AT_ONCE else more
+        """Give these and one more."""
+        return self._replace(latest=(*self.latest, page))
 
-    def read(self) -> Arrived:
+    def read(self, operation: Operation) -> Arrived:
         """Read those that are not read yet."""
-        rows = records.read_pages(self.latest, self.pages_read + 1)
-        return Arrived((*self.rows, *rows), self.pages)
+        parts = operation.read(self.latest, self.pages_read + 1)
+        return Arrived((*self.parts, *parts), self.pages)
 
 
 @dataclass
@@ -67,14 +68,16 @@ class Load:
     Attributes
     ----------
     target
-        Whose tasks.
+        Whose list.
+    question
+        What it is asked.
     arrived
         The answers that came.
     account_id, region
         As the credentials and the client have them.
     unknown
         Why there is no `account_id`.
-    tasks
+    items
         How many arrived, those that came twice counted twice.
     fault, next_token
         What ended it before the end of the list, and where to go on.
@@ -89,23 +92,24 @@ class Load:
     """
 
     target: Target
+    question: Question
     arrived: Arrived = field(default_factory=Arrived)
     account_id: str | None = None
     region: str | None = None
     unknown: str = ""
     fault: Fault | None = None
     next_token: str | None = None
-    tasks: int = 0
+    items: int = 0
     refused: bool = False
     interrupted: bool = False
     ended: bool = False
     cause: BaseException | None = None
 
-    def run(self, sessions: Sessions, question: Question, stop: Event | None = None) -> Load:
+    def run(self, sessions: Sessions, stop: Event | None = None) -> Load:
         """Load all of it, or as far as it goes; what ends it before is kept in `fault`."""
         try:
-            client = self._connect(sessions, question)
-            for _ in self._page_through(client, question.request):
+            client = self._connect(sessions)
+            for _ in self._page_through(client):
                 if stop is not None and stop.is_set():
                     raise KeyboardInterrupt  # noqa: TRY301 - somebody wished it in another thread
         except KeyboardInterrupt as wish:
@@ -122,7 +126,7 @@ class Load:
 
     def _read_rest(self) -> None:
         try:
-            self.arrived = self.arrived.read()
+            self.arrived = self.arrived.read(self.question.operation)
         except Exception as error:  # noqa: BLE001 - as above
             self.fault, self.cause = self.fault or explain(error), self.cause or error
 
@@ -136,7 +140,8 @@ class Load:
         load._read_rest()  # noqa: SLF001 - its own
         return load
 
-    def _connect(self, sessions: Sessions, question: Question) -> Any:  # noqa: ANN401 - boto3's client
+    def _connect(self, sessions: Sessions) -> Any:  # noqa: ANN401 - boto3's client
+        question = self.question
         with sessions.lock:  # making clients is not safe in threads
             session = sessions.of(self.target)
             client = make_client(
@@ -144,6 +149,7 @@ class Load:
                 region=self.target.region,
                 endpoint_url=question.endpoint_url,
                 requests_per_second=question.requests_per_second,
+                operation=question.operation,
             )
         check_credentials(session)
         self.account_id, self.region = self.target.account_id, client.meta.region_name
@@ -151,15 +157,18 @@ class Load:
             self.account_id, self.unknown = _find_account(sessions, session, client)
         return client
 
-    def _page_through(self, client: Any, request: Mapping[str, Any]) -> Iterator[Page]:  # noqa: ANN401 - boto3's client
+    def _page_through(self, client: Any) -> Iterator[Page]:  # noqa: ANN401 - boto3's client
         """Ask for page after page, and keep each."""
+        operation, request = self.question.operation, self.question.request
         self.next_token = request.get("nextToken")
         used = {self.next_token}
         while True:
             here = {} if self.next_token is None else {"nextToken": self.next_token}
-            answer = ask(client, {**request, **here})
+            answer = ask(client, operation, {**request, **here})
             self.arrived = self.arrived.and_one(answer.page)
-            self.tasks += answer.tasks
+            self.items += answer.items
+            if len(self.arrived.latest) == PAGES_AT_ONCE:
+                self.arrived = self.arrived.read(operation)  # here, where others are waited for
             yield answer.page
             if not answer.next_token:
                 self.next_token = None

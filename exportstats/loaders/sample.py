@@ -1,4 +1,4 @@
-"""The synthetic sample: a year of made-up export tasks of two made-up accounts."""
+"""The synthetic sample: a year of made-up export tasks, and log groups, of two made-up accounts."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exportstats.loaders.files import read_tasks
+from exportstats.loaders.log_groups import read_log_groups
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,5 +33,25 @@ def sample_tasks() -> pd.DataFrame:
     >>> tasks["account_id"].nunique(), tasks["status_code"].nunique()
     (2, 6)
     """
-    folder = next(folder for folder in _FOLDERS if folder.is_dir())
-    return read_tasks(folder / "tasks.jsonl.gz")
+    return read_tasks(_folder() / "tasks.jsonl.gz")
+
+
+def sample_log_groups() -> pd.DataFrame:
+    """Give the log groups of the synthetic sample, those never exported too.
+
+    Returns
+    -------
+    DataFrame
+        A table of log groups, as `fetch_log_groups` gives it.
+
+    Examples
+    --------
+    >>> log_groups = sample_log_groups()
+    >>> log_groups["retention"].max()
+    Timedelta('731 days 00:00:00')
+    """
+    return read_log_groups(_folder() / "log_groups.json")
+
+
+def _folder() -> Path:
+    return next(folder for folder in _FOLDERS if folder.is_dir())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import boto3
 import botocore.session
@@ -17,7 +17,7 @@ from exportstats.loaders.client import make_session
 from exportstats.loaders.faults import ASKING, explain
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 _ACCOUNT = re.compile(r"\d{12}")
 _ROLE_ARN = re.compile(r"arn:[\w-]+:iam::(\d{12}):role/\S+")
@@ -138,6 +138,30 @@ class _Role:
             "token": keys["SessionToken"],
             "expiry_time": keys["Expiration"].isoformat(),
         }
+
+
+def check_targets(targets: Iterable[Target] | None, **of_one: object) -> list[Target]:
+    """Check the targets, each wanted once; without any it is the one of the session.
+
+    `of_one` are arguments that only loading without targets can have.
+
+    Raises
+    ------
+    ArgumentError
+        One is no target, there is none, or an argument does not go with targets.
+    """
+    if targets is None:
+        return [Target(region=cast("str | None", of_one["region"]))]
+    wanted = list(dict.fromkeys(targets))
+    for target in wanted:
+        if not isinstance(target, Target):
+            raise ArgumentError(f"{target!r} is no target; give xs.Target(account_id, region, ...)")
+    if not wanted:
+        raise ArgumentError("there are no targets; xs.find_targets finds some")
+    for name, value in of_one.items():
+        if value is not None:
+            raise ArgumentError(f"{name}={value!r} is for loading without targets; leave one out")
+    return wanted
 
 
 def find_targets(

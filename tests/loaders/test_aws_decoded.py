@@ -93,14 +93,14 @@ def test_a_stubbed_error_is_an_error(
 
 def test_a_stubbed_answer_without_anything_is_no_end(stubbed: StubbedSession) -> None:
     """Nothing in it is what botocore makes of a body that it could not read: an error."""
-    with Emulator() as emulator, pytest.raises(xs.LoadError, match="neither a list of tasks nor"):
+    with Emulator() as emulator, pytest.raises(xs.LoadError, match="neither a list nor"):
         fetch_tasks(session=stubbed.answer({}), endpoint_url=emulator.url)
 
 
 @pytest.fixture
 def no_bodies(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take away our look at the bodies."""
-    monkeypatch.setattr(client_module, "_keep_body", lambda **_: None)
+    monkeypatch.setattr(client_module, "_keep_body", lambda *_, **__: None)
 
 
 @pytest.mark.usefixtures("no_bodies")

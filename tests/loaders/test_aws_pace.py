@@ -14,7 +14,7 @@ import pytest
 
 from exportstats.emulator import Emulator, Fault
 from exportstats.loaders import client as client_module
-from exportstats.loaders.aws import fetch_tasks
+from exportstats.loaders.aws import TASKS, fetch_tasks
 from exportstats.loaders.client import SERVICE_RATE, Pacer
 
 if TYPE_CHECKING:
@@ -108,9 +108,10 @@ def test_the_quota_is_kept_at_aws_and_nowhere_else(
         region="eu-west-1",
         endpoint_url=endpoint_url,
         requests_per_second=requests_per_second,
+        operation=TASKS,
     )
     for _ in range(3):
-        client_module.ask(made, {})
+        client_module.ask(made, TASKS, {})
     made.close()
     assert clock.slept == ([wanted] * 2 if wanted else [])
 

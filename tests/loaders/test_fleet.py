@@ -111,7 +111,7 @@ def test_a_made_up_organisation_is_loaded_and_what_failed_is_told(organisation: 
     assert len(error.tasks) == 180 * 60 - 60 - 10 - 60
     assert not error.tasks["task_id"].duplicated().any()
     failures = error.failures.set_index(["account_id", "region"])
-    assert list(failures["tasks"]) == [0, 50, 0]
+    assert list(failures["arrived"]) == [0, 50, 0]
     assert failures.loc[(denied, "eu-west-1"), "remedy"].startswith("allow the action logs:Desc")
     assert "sign in again" in failures.loc[(expired, "us-east-1"), "remedy"]
     assert "not whole" in failures.loc[(broken, "us-west-2"), "reason"]
