@@ -185,10 +185,12 @@ def read_lines(block: bytes, name: Callable[[int], str]) -> Rows:
     return read_decoded(tasks, name).among(numbers, broken)
 
 
-def count_lines(text: bytes | bytearray, start: int = 0, size: int = -1) -> int:
+def count_lines(text: bytes | bytearray) -> int:
     """Count line ends; five times as fast as bytes.count where lines are short."""
-    bytes_ = np.frombuffer(text, np.uint8, size, start)
-    pieces = (bytes_[at : at + _PIECE] for at in range(0, len(bytes_), _PIECE))
+    if not text:  # which NumPy takes for a mistake
+        return 0
+    plain = np.frombuffer(text, np.uint8)
+    pieces = (plain[at : at + _PIECE] for at in range(0, len(plain), _PIECE))
     return sum(int(np.count_nonzero(piece == _LINE_END)) for piece in pieces)
 
 

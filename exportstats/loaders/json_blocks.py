@@ -70,27 +70,31 @@ def _goes_on(first: str, second: str) -> bool:
 
 def read_lines(source: Source, pool: Executor) -> Iterator[Rows]:
     """Read JSON Lines, a task a line; a line that is broken costs nothing but itself."""
+    what, line = f"{source.name}, line", 1
+    for parsed in _line_blocks(source, pool):
+        rows, lines = parsed.result()
+        yield number(rows, what, line)
+        line += lines
+
+
+def _line_blocks(source: Source, pool: Executor) -> Iterator[Future[tuple[Rows, int]]]:
+    """Give each block, as it will be parsed; while some are, the next ones are read already."""
     size = BATCH
-    before: list[tuple[Future[Rows], int]] = []
+    before: list[Future[tuple[Rows, int]]] = []
     while have := source.fill(size):
         stop = len(source.data) if source.ended else None
-        batch = []
-        for rows, length in parse_blocks(
-            source, pool, records.read_lines, _NEXT_LINE, stop=stop, longer=True
-        ):
-            batch.append((rows, source.line))
-            source.take(length)
-        # while these are parsed, the next batch is read: so the threads never wait for it
-        yield from _lines(source, before)
-        before = batch
-        left = len(source.data) - source.at
-        size = 2 * size if left == have else BATCH  # a line may be longer than all of it
-    yield from _lines(source, before)
+        blocks = parse_blocks(source, pool, _read_lines, _NEXT_LINE, stop=stop, longer=True)
+        yield from before
+        before = [parsed for parsed, _ in blocks]
+        source.take(sum(length for _, length in blocks))
+        size = BATCH if blocks else 2 * have  # a line may be longer than all of it
+    yield from before
 
 
-def _lines(source: Source, batch: list[tuple[Future[Rows], int]]) -> Iterator[Rows]:
-    for rows, first in batch:
-        yield number(rows.result(), f"{source.name}, line", first)
+def _read_lines(block: bytes, name: Callable[[int], str]) -> tuple[Rows, int]:
+    rows = records.read_lines(block, name)
+    plain = rows.numbers is None and not rows.refused
+    return rows, len(rows.table) if plain else records.count_lines(block)
 
 
 def read_values(source: Source, pool: Executor) -> Iterator[Rows]:

@@ -40,8 +40,6 @@ class Source:
         What has been read, and how much of that has been taken.
     taken
         How many bytes have been taken since the beginning.
-    line
-        The line one is at, counted from 1.
     ended
         Whether `data` goes to the end of the text.
     """
@@ -54,50 +52,71 @@ class Source:
         self.taken = 0
         self.ended = False
         self._stream = stream
-        self.line = 1
-        self._column = 1
+        self._lines = 0  # line ends in all that was read
+        self._ahead: tuple[int, int] | None = None  # a place in data, the line ends from there on
+        self._column = 1  # of the first byte of data
         self.fill(len(_ZSTD))
         start = bytes(self.data[:4])
         if start.startswith(_UTF16_MARKS) or b"\0\0" in (start[::2], start[1::2]):
             raise self.fault("this is UTF-16, as PowerShell's > writes it; save it as UTF-8")
-        self.at = len(_UTF8_MARK) if self.data.startswith(_UTF8_MARK) else 0
+        if self.data.startswith(_UTF8_MARK):
+            del self.data[: len(_UTF8_MARK)]
 
     def fill(self, size: int) -> int:
         """Have `size` bytes at hand unless the text ends before; give how many there are."""
         if len(self.data) - self.at < size and not self.ended:
-            del self.data[: self.at]
-            self.at = 0
+            self._forget()
             # a batch more than is asked for, so that this is seldom done
             while len(self.data) < size + BATCH and not self.ended:
                 more = self._read()
                 self.data += more
+                lines = count_lines(more)  # here, where it is in the processor's cache
+                self._lines += lines
+                if self._ahead:
+                    self._ahead = (self._ahead[0], self._ahead[1] + lines)
                 self.ended = not more
         return len(self.data) - self.at
 
     def take(self, size: int) -> None:
         """Go on by so many bytes, all of which are at hand."""
-        self.line, self._column = self._after(size)
         self.at += size
         self.taken += size
 
     def place(self, ahead: int = 0) -> str:
         """Say where one is, or will be after so many bytes more: the file, line and column."""
-        line, column = self._after(ahead)
-        return f"{self.name}, line {line}, column {column}"
+        end = self.at + ahead
+        return f"{self.name}, line {self._line_at(end)}, column {self._column_at(end)}"
 
     def fault(self, what: str, ahead: int = 0) -> FileFormatError:
         """Make the error that says what is wrong, and where."""
         return FileFormatError(f"{self.place(ahead)}: {what}")
 
-    def _after(self, size: int) -> tuple[int, int]:
-        """Give the line and column so many bytes further on."""
-        end = self.at + size
-        lines = count_lines(self.data, self.at, size)
-        start = max(self.data.rfind(b"\n", self.at, end) + 1, self.at)
+    def _forget(self) -> None:
+        """Drop what was taken."""
+        self._column = self._column_at(self.at)
+        if self._ahead:
+            place, lines = self._ahead
+            self._ahead = (place - self.at, lines) if place >= self.at else None
+        del self.data[: self.at]
+        self.at = 0
+
+    def _line_at(self, end: int) -> int:
+        """Give the line of a place in `data`; places that follow each other cost little."""
+        if self._ahead is None or self._ahead[0] > end:
+            lines = count_lines(self.data[end:])
+        else:
+            place, lines = self._ahead
+            lines -= count_lines(self.data[place:end])
+        self._ahead = (end, lines)
+        return self._lines - lines + 1
+
+    def _column_at(self, end: int) -> int:
+        """Give the column of a place in `data`."""
+        start = self.data.rfind(b"\n", 0, end) + 1
         last = self.data[start:end]
         # a fault may be that it is not UTF-8
         length = len(last) if last.isascii() else len(last.decode("utf-8", "replace"))
-        return self.line + lines, (1 if lines else self._column) + length
+        return (1 if start else self._column) + length
 
     def _read(self) -> bytes:
         try:
