@@ -11,11 +11,23 @@ from pathlib import Path
 import click
 
 import exportstats as xs
-from exportstats import schema
+from exportstats import schema, side_tables
 from exportstats.cli import COMMANDS, main
 
 DOCS = Path(__file__).parent
 _WIDTH = 88
+SIDE_TABLES = (
+    (
+        "The table of log groups",
+        ["What `fetch_log_groups` and `read_log_groups` give: one row a log group."],
+        side_tables.LOG_GROUPS,
+    ),
+    (
+        "The table of deliveries",
+        ["What `fetch_deliveries` gives: one row a COMPLETED task."],
+        side_tables.DELIVERIES,
+    ),
+)
 
 
 def schema_page() -> str:
@@ -23,8 +35,9 @@ def schema_page() -> str:
     lines = [
         "# The table of tasks",
         "",
-        "Made from `exportstats/schema.py` by `docs/make_docs.py`. One row a task; its key is",
-        f"`({', '.join(schema.KEY)})`. A column that nobody filled is still there.",
+        "Made from `schema.py` and `side_tables.py` by `docs/make_docs.py`.",
+        f"One row a task; its key is `({', '.join(schema.KEY)})`. A column that nobody filled is",
+        "still there.",
         "",
         "| column | AWS field | key in JSON | dtype | unit | may be missing | meaning |",
         "|---|---|---|---|---|---|---|",
@@ -35,6 +48,14 @@ def schema_page() -> str:
         f"| {column.unit or '–'} | {'yes' if column.nullable else 'no'} | {column.meaning} |"
         for column in schema.COLUMNS
     ]
+    for title, text, columns in SIDE_TABLES:
+        lines += ["", f"# {title}", "", *text, ""]
+        lines += ["| column | AWS field | dtype | unit | meaning |", "|---|---|---|---|---|"]
+        lines += [
+            f"| `{column.name}` | {f'`{column.aws}`' if column.aws else '–'} | `{column.dtype}` "
+            f"| {column.unit or '–'} | {column.meaning} |"
+            for column in columns
+        ]
     return "\n".join(lines) + "\n"
 
 

@@ -1,5 +1,7 @@
 from .charts import (
+    plot_backfill as plot_backfill,
     plot_completion_times as plot_completion_times,
+    plot_coverage as plot_coverage,
     plot_duration_histogram as plot_duration_histogram,
     plot_duration_summary as plot_duration_summary,
     plot_duration_trend as plot_duration_trend,
@@ -7,6 +9,16 @@ from .charts import (
     plot_status_breakdown as plot_status_breakdown,
     plot_task_durations as plot_task_durations,
 )
+from .coverage.backfill import plan_backfill as plan_backfill
+from .coverage.commands import render_commands as render_commands
+from .coverage.gaps import find_gaps as find_gaps
+from .coverage.overlaps import find_overlaps as find_overlaps
+from .coverage.premature import find_premature as find_premature
+from .coverage.summary import (
+    coverage_by_day as coverage_by_day,
+    coverage_summary as coverage_summary,
+)
+from .coverage.timeline import coverage_timeline as coverage_timeline
 from .errors import (
     AccountUnknownWarning as AccountUnknownWarning,
     ArgumentError as ArgumentError,

@@ -31,7 +31,27 @@ def use_every_name(folder: Path) -> list[Axes]:
         xs.fetch_tasks([xs.Target("111122223333", "eu-west-1")], status="DONE")
     with pytest.raises(xs.ArgumentError):
         xs.find_targets(accounts=["111122223333"])
+    with pytest.raises(xs.ArgumentError):
+        xs.fetch_log_groups([xs.Target()], region="eu-west-1")
+    nothing: pd.DataFrame = xs.fetch_deliveries(again.head(0))
+    assert nothing.empty
+    (folder / "groups.json").write_text('[{"logGroupName": "/app"}]')
+    assert len(xs.read_log_groups(folder / "groups.json")) == 1
+    log_groups = xs.sample_log_groups()
+    days = {"start": "2026-11-01T00:00Z", "end": "2026-11-22T00:00Z"}
+    gaps: pd.DataFrame = xs.find_gaps(again, **days, log_groups=log_groups)
+    plan: pd.DataFrame = xs.plan_backfill(gaps, again, destination="bucket")
+    assert xs.render_commands(plan).count("\n") == len(plan)
+    summary: pd.DataFrame = xs.coverage_summary(again, **days)
+    assert len(summary) == again["log_group_name"].nunique()
+    overlaps: pd.DataFrame = xs.find_overlaps(again)
+    premature: pd.DataFrame = xs.find_premature(again)
+    assert len(overlaps)
+    assert premature.empty
     return [
+        xs.plot_coverage(xs.coverage_timeline(again, **days)),
+        xs.plot_coverage(xs.coverage_by_day(again, **days)),
+        xs.plot_backfill(plan),
         again.pipe(xs.status_breakdown, freq="W").pipe(xs.plot_status_breakdown),
         again.pipe(xs.failure_reasons).pipe(xs.plot_failure_reasons),
         again.pipe(xs.duration_summary, by=["region"]).pipe(xs.plot_duration_summary),
@@ -45,7 +65,7 @@ def use_every_name(folder: Path) -> list[Axes]:
 def test_every_name_is_used_and_works(tmp_path: Path):
     """A typed use of all public functions runs, and each chart gives the axes it drew on."""
     axes = use_every_name(tmp_path)
-    assert len({id(ax) for ax in axes}) == 7
+    assert len({id(ax) for ax in axes}) == 10
     source = inspect.getsource(use_every_name)
     errors = {name for name in xs.__all__ if name.endswith(("Error", "Warning", "Interrupted"))}
     missing = {n for n in xs.__all__ if n not in errors and f"xs.{n}" not in source}
@@ -68,7 +88,7 @@ def test_options_are_named(name: str):
     """Only what a function is about is positional; every option is keyword-only."""
     parameters = inspect.signature(getattr(xs, name)).parameters.values()
     positional = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
-    assert len(positional) <= (2 if name == "write_tasks" else 1)
+    assert len(positional) <= (2 if name in ("write_tasks", "plan_backfill") else 1)
 
 
 def test_the_package_imports_nothing_slow():

@@ -1,6 +1,8 @@
 """Pictures: each draws one table, computes nothing, and returns what it drew on."""
 
+from exportstats.charts.backfill import plot_backfill
 from exportstats.charts.completion_times import plot_completion_times
+from exportstats.charts.coverage import plot_coverage
 from exportstats.charts.durations import plot_duration_summary
 from exportstats.charts.failures import plot_failure_reasons
 from exportstats.charts.histogram import plot_duration_histogram
@@ -9,7 +11,9 @@ from exportstats.charts.task_durations import plot_task_durations
 from exportstats.charts.trend import plot_duration_trend
 
 __all__ = [
+    "plot_backfill",
     "plot_completion_times",
+    "plot_coverage",
     "plot_duration_histogram",
     "plot_duration_summary",
     "plot_duration_trend",

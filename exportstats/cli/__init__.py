@@ -22,6 +22,10 @@ COMMANDS = {
     "status": ("tables", "Count tasks by state."),
     "durations": ("tables", "Summarise how long tasks took."),
     "failures": ("tables", "Count failed tasks by reason."),
+    "coverage": ("coverage", "Show how much of a range is in S3."),
+    "gaps": ("coverage", "List what of a range is not in S3."),
+    "backfill": ("coverage", "Print the commands that would close the gaps."),
+    "deliveries": ("deliveries", "Look into S3 for what tasks delivered."),
     "demo": ("demo", "Show it all on a synthetic sample, without AWS."),
     "emulate": ("emulate", "Serve a look-alike of AWS's endpoint on this machine."),
 }
@@ -62,12 +66,12 @@ class Commands(click.Group):
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 88},
     epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 only a part arrived and was used, "
-    "130 stopped by Ctrl-C.",
+    "4 a gap was found (gaps --check), 130 stopped by Ctrl-C.",
 )
 @click.version_option(__version__, message="exportstats %(version)s")
 def main() -> None:
     """Answer what CloudWatch Logs export tasks did.
 
-    `status`, `durations` and `failures` read the tasks from files (as `fetch` writes them, or
+    All but `demo` and `emulate` read the tasks from files (as `fetch` writes them, or
     as `aws logs describe-export-tasks` prints them) or, without a file, ask AWS.
     """

@@ -17,7 +17,6 @@ from exportstats.errors import ArgumentError, LoadError, LoadInterrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     import pandas as pd
 
@@ -39,25 +38,25 @@ _LIVE_ONLY = (
 
 
 class Loaded(NamedTuple):
-    """A command's tasks, and the exit code if they are not all."""
+    """A command's tasks or log groups, and the exit code if they are not all."""
 
-    tasks: pd.DataFrame
+    table: pd.DataFrame
     exit_code: int
 
 
-def _moment(ctx: click.Context, param: click.Parameter, text: str | None) -> dt.datetime | None:
+def moment(ctx: click.Context, param: click.Parameter, text: str | None) -> dt.datetime | None:
     """Read a date or a time (UTC unless it says otherwise), or how long ago, as in 7d."""
     if text is None:
         return None
     try:
         if ago := _AGO.fullmatch(text):
             return dt.datetime.now(dt.UTC) - dt.timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        moment = dt.datetime.fromisoformat(text)
+        time = dt.datetime.fromisoformat(text)
     except (ValueError, OverflowError) as error:
         raise click.BadParameter(
             f"{text!r} is no time; give 2026-11-01, 2026-11-01T06:00Z or 7d", ctx, param
         ) from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+    return time if time.tzinfo else time.replace(tzinfo=dt.UTC)
 
 
 _LIVE = (
@@ -81,12 +80,12 @@ _FILTERS = (
     click.option("--task-id", metavar="ID", help="Only this task."),
     click.option(
         "--since",
-        callback=_moment,
+        callback=moment,
         metavar="TIME",
         help="Only tasks created then or later: 2026-11-01, 2026-11-01T06:00Z (UTC unless it says "
         "otherwise), or as long ago as 90m, 24h, 7d or 4w.",
     ),
-    click.option("--until", callback=_moment, metavar="TIME", help="Only tasks created before."),
+    click.option("--until", callback=moment, metavar="TIME", help="Only tasks created before."),
 )
 
 
@@ -101,12 +100,25 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
     return _with_options(command, (source, *_LIVE, *FLEET_OPTIONS, *_FILTERS))
 
 
+def history_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the argument and the options that say whose tasks to read or fetch, all of them.
+
+    The command is given `load` for the tasks, and `ask_log_groups` for the log groups.
+    """
+    source = click.argument("source", nargs=-1, metavar="[SOURCE]...")
+    return _with_options(command, (source, *_LIVE, *FLEET_OPTIONS))
+
+
 def _with_options(command: Callable[..., None], options: tuple[Any, ...]) -> Callable[..., None]:
-    asked = ("source", "status", "task_id", "since", "until", *_LIVE_ONLY)
+    filters = ("status", "task_id", "since", "until") if _FILTERS[0] in options else ()
+    asked = ("source", *filters, *_LIVE_ONLY)
 
     @functools.wraps(command)
     def run(**given: Any) -> None:  # noqa: ANN401 - what click parsed
         mine = {name: given.pop(name) for name in asked if name in given}
+        if not filters:
+            live = {name: mine[name] for name in _LIVE_ONLY if name in mine}
+            given["ask_log_groups"] = functools.partial(_ask_log_groups, **live)
         command(load=functools.partial(_load, **mine), **given)
 
     for option in reversed(options):
@@ -117,10 +129,10 @@ def _with_options(command: Callable[..., None], options: tuple[Any, ...]) -> Cal
 def _load(
     *,
     source: tuple[str, ...] = (),
-    status: str | None,
-    task_id: str | None,
-    since: dt.datetime | None,
-    until: dt.datetime | None,
+    status: str | None = None,
+    task_id: str | None = None,
+    since: dt.datetime | None = None,
+    until: dt.datetime | None = None,
     **live: Any,  # noqa: ANN401 - what click parsed
 ) -> Loaded:
     """Read the files, or ask AWS where none is named."""
@@ -142,9 +154,9 @@ def _load(
     undated = tasks["creation_time"].isna().sum() if since or until else 0
     if undated:
         say(f"--since and --until leave out {undated:,} tasks without a creation time")
-    for moment, keep in ((since, "ge"), (until, "lt")):
-        if moment is not None:
-            tasks = tasks[getattr(tasks["creation_time"], keep)(moment)]
+    for time, keep in ((since, "ge"), (until, "lt")):
+        if time is not None:
+            tasks = tasks[getattr(tasks["creation_time"], keep)(time)]
     if len(loaded) and not len(tasks):
         say(f"none of {len(loaded):,} tasks fits --status, --task-id, --since and --until")
     return Loaded(tasks.reset_index(drop=True), code)
@@ -154,26 +166,50 @@ def _ask(
     *,
     profiles: tuple[str, ...],
     region: str | None,
-    all_regions: bool,
-    organization: bool,
-    role_name: str | None,
-    targets_file: Path | None,
-    **asked: str | None,
+    status: str | None = None,
+    task_id: str | None = None,
+    next_token: str | None = None,
+    endpoint_url: str | None,
+    **which: Any,  # noqa: ANN401 - what click parsed
 ) -> Loaded:
     """Ask AWS, in one account and region or in many."""
-    targets = find_targets(
-        profiles=profiles,
-        region=region,
-        all_regions=all_regions,
-        organization=organization,
-        role_name=role_name,
-        targets_file=targets_file,
-    )
+    asked = {
+        "status": status,
+        "task_id": task_id,
+        "next_token": next_token,
+        "endpoint_url": endpoint_url,
+    }
+    targets = find_targets(profiles=profiles, region=region, **which)
     profile = profiles[0] if len(profiles) == 1 else None
     if targets is None:
         return _fetch(None, profile=profile, region=region, **asked)
     say(f"asking {len(targets):,} targets, each an account and a region")
     return _fetch(targets, profile=profile, **asked)
+
+
+def _ask_log_groups(
+    *,
+    profiles: tuple[str, ...],
+    region: str | None,
+    endpoint_url: str | None,
+    **which: Any,  # noqa: ANN401 - what click parsed
+) -> Loaded:
+    """Ask AWS for the log groups of the same accounts and regions."""
+    targets = find_targets(profiles=profiles, region=region, **which)
+    profile = profiles[0] if len(profiles) == 1 else None
+    region = region if targets is None else None
+    try:
+        found = xs.fetch_log_groups(
+            targets, profile=profile, region=region, endpoint_url=endpoint_url
+        )
+    except (LoadError, LoadInterrupted) as stop:
+        if not len(stop.arrived):
+            raise
+        say(f"incomplete: {stop}")
+        if targets is not None and stop.failures is not None:
+            tell_failures(stop.failures)
+        return Loaded(stop.arrived, PARTIAL)
+    return Loaded(found, 0)
 
 
 def _fetch(targets: list[Target] | None, **asked: str | None) -> Loaded:

@@ -1,0 +1,99 @@
+"""The heat map of what is in S3, a day a column."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from matplotlib import ticker
+from matplotlib.colors import LinearSegmentedColormap
+
+from exportstats.charts.lanes import LOG_GROUP, name_lanes
+from exportstats.charts.scales import OUTSIDE, time_axis, to_days
+from exportstats.charts.style import draw_nothing, header
+from exportstats.charts.words import LITERAL, counted, shorten
+from exportstats.text import percent
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_MOST = 60  # rows on a slide
+_CELLS = 500  # columns that are still a pixel wide
+
+# What is covered whole has a colour of its own: a day that lacks a minute must not look like it.
+_WHOLE = "#A6D9C8"
+_ALMOST = 1 - 1e-9  # a millisecond of a day is 1e-8
+_COLOURS = LinearSegmentedColormap.from_list(
+    "covered", ["#6E1F00", "#D55E00", "#FBE0B5"]
+).with_extremes(over=_WHOLE)
+
+
+def draw_days(
+    ax: Axes, title: str, table: pd.DataFrame, bound: str, kwargs: dict[str, Any]
+) -> Axes:
+    """Draw a row a log group and a column a day, coloured by how much of it is covered.
+
+    A cell without a value, before the log group was created, stays empty. So many days that a
+    column would be thinner than a pixel are drawn several a column, which has its worst day's
+    colour.
+    """
+    shares = table.to_numpy(dtype="float64")
+    zone = shorten(table.columns.tz or "UTC")  # type: ignore[attr-defined]
+    # Days in their own zone, each as wide as the others, although two a year are not as long.
+    days = to_days(table.columns.tz_localize(None).normalize())  # type: ignore[attr-defined]
+    known = ~np.isnan(days)
+    notes = [
+        f"n = {counted(len(table), 'log group')}, {counted(len(days), 'day')}",
+        *_count(shares),
+    ]
+    if lost := (~known).sum():
+        notes.append(f"{counted(lost, 'day')} not drawn: {OUTSIDE}")
+    if not known.any():
+        return draw_nothing(ax, title, notes[-1])
+    missing = np.nansum(1 - shares, axis=1)
+    worst = np.argsort(-missing, kind="stable")[:_MOST]
+    if more := len(table) - len(worst):
+        notes.append(f"the worst {len(worst)} of {len(table):,}, {more:,} more not shown")
+
+    first, end = int(days[known].min()), int(days[known].max()) + 1
+    together = -(-(end - first) // _CELLS)
+    edges = np.arange(first, end + together, together)
+    columns = (days[known].astype("int64") - first) // together
+    cells = pd.DataFrame(shares[worst][:, known].T).groupby(columns).min()
+    cells = cells.reindex(range(len(edges) - 1)).T  # a day that the table does not have is empty
+    if together > 1:
+        notes.append(f"a column is the worst of {together} days")
+
+    time_axis(ax, np.array([first, end]), "", margin=0)
+    ax.set_xlabel(f"day ({zone})", **LITERAL)
+    groups = table.index[worst].to_frame(index=False)[[*LOG_GROUP]]
+    groups.columns = pd.RangeIndex(len(LOG_GROUP))
+    notes += name_lanes(ax, groups)
+    style = {"cmap": _COLOURS, "vmin": 0, "vmax": _ALMOST, "rasterized": cells.size > _CELLS}
+    mesh = ax.pcolormesh(
+        edges,
+        np.arange(len(worst) + 1) - 0.5,
+        np.ma.masked_invalid(cells.to_numpy()),
+        **{**style, **kwargs},
+    )
+    ax.set_xlim(first, end)
+    ax.figure.colorbar(
+        mesh,
+        ax=ax,
+        label="share of the day that is covered; tip: all of it",
+        extend="max",
+        format=ticker.PercentFormatter(_ALMOST, decimals=0, symbol=" %"),
+    )
+    header(ax, title, [*notes, bound])
+    return ax
+
+
+def _count(shares: np.ndarray) -> list[str]:
+    """Tell how many of all days are covered whole, and how many not at all."""
+    known = max((~np.isnan(shares)).sum(), 1)
+    whole = (shares > _ALMOST).sum() / known
+    return [
+        f"covered whole: {percent(whole)} of the days",
+        f"not at all: {percent((shares == 0).sum() / known)}",
+    ]

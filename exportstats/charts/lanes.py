@@ -1,0 +1,166 @@
+"""Lanes: rows of bars along a time axis, named, and as many bars as there are."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.collections import PolyCollection
+
+from exportstats.charts.style import key, name_room, name_rows, note_rows
+from exportstats.charts.tables import group_rows, name_groups
+from exportstats.charts.words import shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+
+SLOT = ("account_id", "region")
+LOG_GROUP = (*SLOT, "log_group_name")
+
+# Heights in a lane, whose middle is 0 and whose neighbours are at -1 and 1; downwards.
+BAR = (-0.36, 0.24)
+DEADLINE = (0.3, 0.46)
+DEADLINE_STYLE: dict[str, Any] = {"facecolor": "black", "zorder": 3}
+
+
+class Bars(NamedTuple):
+    """Bars: the lane of each, and where it begins and ends, in matplotlib's days."""
+
+    lanes: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+
+    def only(self, chosen: np.ndarray) -> Bars:
+        """Give some of them."""
+        return Bars(self.lanes[chosen], self.left[chosen], self.right[chosen])
+
+
+def number_groups(table: pd.DataFrame, names: Sequence[str]) -> tuple[np.ndarray, pd.DataFrame]:
+    """Give each row the number of its group, and the groups, as `group_rows` does.
+
+    Millions of rows are fast when those of a group follow each other.
+    """
+    begins = np.full(len(table), False)
+    begins[:1] = True
+    for name in names:
+        codes = pd.Categorical(table[name]).codes
+        begins[1:] |= codes[1:] != codes[:-1]
+    runs = np.flatnonzero(begins)
+    numbers, groups = group_rows(table[[*names]].iloc[runs].set_index([*names]))
+    return np.repeat(numbers, np.diff(runs, append=len(table))), groups
+
+
+def name_lanes(ax: Axes, groups: pd.DataFrame, notes: Sequence[str] = ()) -> list[str]:
+    """Name the lanes, in letters that fit, write a note at the right of each, lay it all out.
+
+    Returns
+    -------
+    list of str
+        The note on an account or a region that all log groups share: it is in no lane's name.
+    """
+    several = list(groups.columns[:2]) if len(groups.columns) > len(SLOT) else []
+    values = {level: groups[level].unique() for level in several}
+    shared = {level: found[0] for level, found in values.items() if len(found) == 1}
+    name_rows(ax, name_groups(groups.drop(columns=[*shared]), name_room(ax)))
+    before = len(ax.texts)
+    note_rows(ax, notes)
+    figure = ax.get_figure(root=True)
+    assert figure is not None  # noqa: S101 - axes that can be drawn on have one
+    lane = ax.get_window_extent().height / len(groups) * 72 / figure.dpi
+    size = max(0.9 * lane, 1)
+    for text in [*ax.get_yticklabels(), *ax.texts[before:]]:
+        text.set_fontsize(min(size, text.get_fontsize()))
+    if (layout := figure.get_layout_engine()) is not None:
+        with warnings.catch_warnings(action="ignore"):  # drawing gives them again
+            layout.execute(figure)  # the names take width; only now a pixel's share is known
+    return ["in " + ", ".join(shorten(value, 20) for value in shared.values())] if shared else []
+
+
+def pixel_of(ax: Axes) -> float:
+    """Give how many days a pixel is; the limits and the layout have to be there."""
+    low, high = ax.get_xlim()
+    return float((high - low) / max(ax.get_window_extent().width, 1))
+
+
+def draw_bars(
+    ax: Axes,
+    bars: Bars,
+    style: dict[str, Any],
+    height: tuple[float, float] = BAR,
+    thin: tuple[float, float] | None = None,
+) -> None:
+    """Draw bars as two collections: those wider than a pixel as they are, the others merged.
+
+    A thin bar fills its pixel; neighbouring pixels are one band. So no bar disappears, and there
+    are never more shapes than pixels.
+
+    Parameters
+    ----------
+    ax
+        Where to draw, with its limits and layout.
+    bars
+        Any number of them; those with a missing end are left out.
+    style
+        Of `PolyCollection`.
+    height
+        From where to where in its lane a bar reaches.
+    thin
+        The same for bars thinner than a pixel, if it differs.
+    """
+    bars = bars.only(~np.isnan(bars.left + bars.right))
+    narrow = bars.right - bars.left < pixel_of(ax)
+    # Antialiased neighbours would let what is below them shine through.
+    style = {"linewidth": 0, "antialiased": False, "zorder": 2, **style}
+    _add(ax, bars.only(~narrow), style, height)
+    above = {"zorder": style["zorder"] + 0.5, "hatch": None, "antialiased": True}
+    _add(ax, _merge(ax, bars.only(narrow)), {**style, **above}, thin or height)
+
+
+def _merge(ax: Axes, bars: Bars) -> Bars:
+    """Give the bands of pixels that thin bars lie in."""
+    low, pixel = ax.get_xlim()[0], pixel_of(ax)
+    middle = (bars.left + bars.right) / 2
+    columns = np.floor((middle - low) / pixel).astype("int64")
+    inside = (columns >= 0) & (middle <= ax.get_xlim()[1])
+    stride = int(columns[inside].max(initial=0)) + 2  # so that two lanes never touch
+    filled = np.unique(bars.lanes[inside] * stride + columns[inside])
+    breaks = np.flatnonzero(np.diff(filled) > 1)
+    first = filled[np.append(0, breaks + 1)] if len(filled) else filled
+    last = filled[np.append(breaks, -1)] if len(filled) else filled
+    left = low + first % stride * pixel
+    return Bars(first // stride, left, left + (last - first + 1) * pixel)
+
+
+def _add(ax: Axes, bars: Bars, style: dict[str, Any], height: tuple[float, float]) -> None:
+    if not len(bars.lanes):
+        return
+    top, bottom = bars.lanes + height[0], bars.lanes + height[1]
+    corners = [(bars.left, top), (bars.right, top), (bars.right, bottom), (bars.left, bottom)]
+    shapes = np.stack([np.stack(corner, axis=-1) for corner in corners], axis=1)
+    ax.add_collection(PolyCollection([*shapes], **style), autolim=False)
+
+
+def draw_deadlines(ax: Axes, lanes: np.ndarray, days: np.ndarray) -> None:
+    """Draw a tick below the bars at each deadline, and an arrow at the edge for later ones."""
+    draw_bars(ax, Bars(lanes, days, days), DEADLINE_STYLE, DEADLINE)
+    later = np.unique(lanes[days > ax.get_xlim()[1]]) + sum(DEADLINE) / 2
+    if len(later):
+        where = ax.get_yaxis_transform()
+        edge = np.ones(len(later))
+        ax.plot(edge, later, ">", markersize=3, color="black", transform=where, clip_on=False)
+
+
+def deadline_key() -> tuple[Artist, str]:
+    """Make the legend's entry of the ticks."""
+    return key("deadline (arrow: later)", color="black", marker="|", linestyle="none")
+
+
+def near(days: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Give what an axis from `low` to `high` shows: deadlines make it longer, by half at most."""
+    close = days[(days >= low) & (days <= high + (high - low) / 2)]
+    return np.append(close, [low, high])

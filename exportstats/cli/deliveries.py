@@ -1,0 +1,67 @@
+"""The command that looks into S3 for what COMPLETED tasks delivered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+import lazy_loader
+
+import exportstats as xs
+from exportstats.cli.failing import say
+from exportstats.cli.options import format_option
+from exportstats.cli.source import source_options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+
+    from exportstats.cli import output
+    from exportstats.cli.options import Kind
+    from exportstats.cli.source import Loaded
+else:
+    output = lazy_loader.load("exportstats.cli.output", suppress_warning=True)
+
+_SHOWN = 40
+
+
+@click.command()
+@source_options
+@click.option("--s3-profile", metavar="NAME", help="Look into S3 as this profile.")
+@click.option("--s3-endpoint-url", metavar="URL", help="Look there instead of into AWS's own S3.")
+@format_option
+def deliveries(
+    load: Callable[[], Loaded], s3_profile: str | None, s3_endpoint_url: str | None, kind: Kind
+) -> None:
+    """Look into S3 for what each COMPLETED task delivered.
+
+    SOURCE is a file or several, a pattern, or - for standard input; without it, AWS is asked for
+    the tasks. Needs s3:ListBucket on the buckets. The table for people shows what is not there;
+    csv and json have a row for every task.
+
+    \b
+    exportstats deliveries tasks.parquet --since 7d
+    """
+    tasks, code = load()
+    table = xs.fetch_deliveries(tasks, profile=s3_profile, endpoint_url=s3_endpoint_url)
+    counts = table["delivered"].value_counts()
+    title = f"{len(table):,} COMPLETED tasks looked up in S3" + "".join(
+        f", {counts[name]:,} {name}"
+        for name in ("yes", "empty", "gone", "unknown")
+        if name in counts
+    )
+    bad = table[table["delivered"] != "yes"]
+    shown = bad.head(_SHOWN) if kind == "table" else bad
+    output.show(table, _for_people(shown), kind, title=title.replace("yes", "delivered"))
+    if len(bad) > len(shown):
+        say(f"{len(bad) - len(shown):,} more are not shown; --format csv has all")
+    click.get_current_context().exit(code)
+
+
+def _for_people(table: pd.DataFrame) -> pd.DataFrame:
+    names = ["account_id", "region", "task_id", "destination", "prefix", "delivered", "reason"]
+    view = table[names]
+    if view["reason"].isna().all():
+        return view.drop(columns="reason")
+    return view.assign(reason=view["reason"].fillna(""))

@@ -1,0 +1,150 @@
+"""What the commands on coverage have in common: a range of time, log groups, and their tasks."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+import lazy_loader
+
+import exportstats as xs
+from exportstats.cli.failing import say
+from exportstats.cli.source import history_options, moment
+from exportstats.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+
+    from exportstats import schema
+    from exportstats.cli.source import Loaded
+else:  # pandas is for a command that runs, not for its --help
+    schema = lazy_loader.load("exportstats.schema", suppress_warning=True)
+
+# Said once wherever coverage is shown.
+UPPER_BOUND = (
+    "coverage is an upper bound: the service tells neither a task's prefix of stream names nor "
+    "how much it wrote"
+)
+_DAYS = 30
+_ASK = "aws"
+
+
+class Asked(NamedTuple):
+    """What a command on coverage is asked: tasks, a range, and what more is known.
+
+    Attributes
+    ----------
+    tasks, exit_code
+        The tasks, and how the command ends if they are not all.
+    range
+        The arguments that all functions on coverage share.
+    """
+
+    tasks: pd.DataFrame
+    exit_code: int
+    range: dict[str, Any]
+
+    @property
+    def days(self) -> str:
+        """Say the range, dates where it begins and ends at midnight."""
+        texts = [f"{self.range[name]:%Y-%m-%d %H:%M}" for name in ("start", "end")]
+        return " to ".join(text.removesuffix(" 00:00") for text in texts) + " UTC"
+
+
+_OPTIONS = (
+    click.option(
+        "--since",
+        callback=moment,
+        metavar="TIME",
+        help="Where the range begins: 2026-11-01, 2026-11-01T06:00Z (UTC unless it says "
+        f"otherwise), or as long ago as 24h, 7d or 4w.  [default: {_DAYS} days before its end]",
+    ),
+    click.option(
+        "--until",
+        callback=moment,
+        metavar="TIME",
+        help="Where it ends.  [default: the last midnight that is at least a day before the tasks "
+        "were observed]",
+    ),
+    click.option(
+        "--tolerance",
+        default="0ms",
+        show_default=True,
+        metavar="LENGTH",
+        help="Take gaps that are not longer than this for covered, as in 1min.",
+    ),
+    click.option(
+        "--log-groups",
+        "log_groups_from",
+        metavar="FILE|aws",
+        help="The log groups, to find those never exported and to tell when events expire: what "
+        "`aws logs describe-log-groups` printed, or `aws` to ask for them.",
+    ),
+)
+
+
+def range_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say what to cover, and give the command an `asked` for them."""
+
+    @functools.wraps(command)
+    def run(
+        load: Callable[[], Loaded],
+        ask_log_groups: Callable[[], Loaded],
+        since: dt.datetime | None,
+        until: dt.datetime | None,
+        tolerance: str,
+        log_groups_from: str | None,
+        **given: Any,  # noqa: ANN401 - what click parsed
+    ) -> None:
+        _refuse_early(tolerance)
+        log_groups, short = None, 0
+        if log_groups_from == _ASK:
+            log_groups, short = ask_log_groups()
+        elif log_groups_from is not None:
+            log_groups = xs.read_log_groups(log_groups_from)
+        tasks, code = load()
+        start, end, as_of = _range_of(tasks, since, until)
+        common = {
+            "start": start,
+            "end": end,
+            "tolerance": tolerance,
+            "as_of": as_of,
+            "log_groups": log_groups,
+        }
+        command(asked=Asked(tasks, code or short, common), **given)
+
+    for option in reversed(_OPTIONS):
+        run = option(run)
+    return history_options(run)
+
+
+def _refuse_early(tolerance: str) -> None:
+    """Refuse a length that is none before AWS is asked."""
+    start, end = "2026-01-01T00:00Z", "2026-01-02T00:00Z"  # any will do
+    xs.find_gaps(schema.empty(), start=start, end=end, tolerance=tolerance)
+
+
+def _range_of(
+    tasks: pd.DataFrame, since: dt.datetime | None, until: dt.datetime | None
+) -> tuple[dt.datetime, dt.datetime, dt.datetime | None]:
+    """Give the range, and when the tasks were observed."""
+    observed = tasks["observed_at"].dropna()
+    as_of = observed.max() if len(observed) else None
+    end = until
+    if end is None:
+        if as_of is None:
+            raise ArgumentError("no task says when it was observed; give --since and --until")
+        end = (as_of - dt.timedelta(days=1)).floor("D")
+    start = since or end - dt.timedelta(days=_DAYS)
+    if start >= end:
+        raise ArgumentError(f"--since {start} is not before --until {end}; swap or change them")
+    return start.astimezone(dt.UTC), end.astimezone(dt.UTC), as_of
+
+
+def say_upper_bound() -> None:
+    """Say on stderr what coverage cannot tell."""
+    say(UPPER_BOUND)

@@ -1,0 +1,320 @@
+"""Which tasks would close the gaps, in what order, and when they would be done."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from exportstats import coerce, schema, shards
+from exportstats.coverage import pieces
+from exportstats.coverage.asked import KEY
+from exportstats.coverage.queues import add_times
+from exportstats.coverage.windows import Stretches
+from exportstats.errors import ArgumentError, SchemaError
+from exportstats.stats import grouping
+from exportstats.stats.as_of import instant, known_at
+
+if TYPE_CHECKING:
+    from exportstats.stats.as_of import Instant
+
+_KEY = list(KEY)
+_SLOT = _KEY[:2]
+_TIME = schema.DTYPES["time"]
+_GAPS = {
+    **dict.fromkeys(_KEY, "category"),
+    "start": _TIME,
+    "end": _TIME,
+    "reason": "category",
+    "expires_at": _TIME,
+}
+_MAX = np.iinfo(np.int64).max
+_LONGEST_NAME = 512
+_TIMES = ("deadline", "expected_start", "expected_end", "end_low", "end_high")
+_COLUMNS = [
+    *_KEY,
+    "task_name",
+    "from_time",
+    "to_time",
+    "destination",
+    "destination_prefix",
+    *_TIMES,
+    "deadline_risk",
+    "late",
+    "n",
+    "basis",
+    "enough_history",
+]
+
+
+def plan_backfill(
+    gaps: pd.DataFrame,
+    tasks: shards.Tasks,
+    *,
+    max_window: str | pd.Timedelta = "1D",
+    destination: str | None = None,
+    prefix: str | None = None,
+    as_of: Instant = None,
+) -> pd.DataFrame:
+    """Plan the tasks that close gaps, and foresee when they will be done.
+
+    What is lost is left out, and so is what an active task exports already. What remains is cut at
+    midnights (UTC); what expires first comes first. A slot runs one task at a time, and the slots
+    run side by side.
+
+    Parameters
+    ----------
+    gaps
+        What `find_gaps` gives, or some rows of it.
+    tasks
+        A table of tasks, or shards of one: the active ones, how long the others took, and where
+        they went.
+    max_window
+        The longest window of a task. Below a day, each day is cut anew from its midnight on; above,
+        a task exports as many whole days as it holds.
+    destination
+        The S3 bucket. Without it, that of the log group's latest COMPLETED task, else of its
+        slot's latest.
+    prefix
+        What the object keys begin with; "" for none. Without it, that of the same task.
+    as_of
+        The instant (aware) to begin at, and what was known then. Without it, the latest
+        `observed_at`, and the states as they are.
+
+    Returns
+    -------
+    DataFrame
+        One row a task to create, slot after slot, each in the order to create them: `account_id`,
+        `region`, `log_group_name`; `task_name`; `from_time` and `to_time`, both included, as AWS
+        has them; `destination`, `destination_prefix`; `deadline`, when the first of it expires,
+        NaT if it never does or that is not known; `expected_start` and `expected_end`, the medians
+        of 401 resampled runs; `end_low` and `end_high`, their 10 % and 90 %; `deadline_risk`, the
+        share of runs that end after the deadline, NaN without one; `late`, whether the expected
+        end is after it; `n`, how many durations it was resampled from; `basis`, whose they are:
+        log_group (with windows from half to twice as long, if there are 20 of them), slot, all, or
+        none, and then no time is expected; `enough_history`, whether they are 20 or more of the
+        log group. It is false in a whole slot whose active task runs longer than any before: its
+        end is then not foreseen but at least now.
+
+    Raises
+    ------
+    ArgumentError
+        No destination is known, there is neither an `as_of` nor an `observed_at`, or an argument
+        cannot be meant as it stands.
+    SchemaError
+        `gaps` is no table of gaps, or `tasks` none of tasks.
+
+    Notes
+    -----
+    The runs are drawn with numbers that are made of the names and the window alone: the same
+    question has the same answer, whatever else is asked. Durations are turnaround, queueing
+    included, so a slot whose tasks used to wait is foreseen as slower than it will be.
+
+    Examples
+    --------
+    >>> from exportstats.coverage.gaps import find_gaps
+    >>> frame = pd.DataFrame({"task_id": ["a"], "status_code": "COMPLETED", "region": "eu-west-1",
+    ...                       "log_group_name": "acme", "destination": "acme-logs",
+    ...                       "from_time": ["2026-11-20T00:00Z"],
+    ...                       "to_time": ["2026-11-20T23:59:59.999Z"],
+    ...                       "creation_time": ["2026-11-21T13:00Z"],
+    ...                       "completion_time": ["2026-11-21T13:05Z"],
+    ...                       "observed_at": ["2026-11-23T06:00Z"]})
+    >>> tasks = schema.conform(frame)
+    >>> gaps = find_gaps(tasks, start="2026-11-20T00:00Z", end="2026-11-23T00:00Z")
+    >>> plan = plan_backfill(gaps, tasks)
+    >>> plan[["task_name", "destination", "expected_end"]]
+                      task_name destination              expected_end
+    0  backfill acme 2026-11-21   acme-logs 2026-11-23 06:05:00+00:00
+    1  backfill acme 2026-11-22   acme-logs 2026-11-23 06:10:00+00:00
+    """
+    _validate(gaps)
+    step = pieces.step_of(max_window)
+    if destination == "":
+        raise ArgumentError("destination=''; give the name of an S3 bucket")
+    when = None if as_of is None else instant(as_of, "as_of")
+
+    gaps = gaps[(gaps["reason"] != "lost").to_numpy()].reset_index(drop=True)
+    active = shards.collect(tasks, partial(_active, as_of=when))
+    latest = shards.collect(tasks, partial(_latest, as_of=when))
+    taken = shards.collect(tasks, partial(_durations, as_of=when))
+    if when is None and len(gaps):
+        when = _latest_observed(tasks)
+    now = 0 if when is None else int(when.to_datetime64().astype("datetime64[ms]").view("int64"))
+    active, latest, taken, gaps = _number(active, latest, taken, gaps)
+
+    plan = _cut(gaps, active, step)
+    plan = _add_destinations(plan, latest, destination, prefix)
+    plan = add_times(plan, active, taken, now)
+    return _as_table(plan)
+
+
+def _validate(gaps: pd.DataFrame) -> None:
+    """Check that a frame is a table of gaps.
+
+    Raises
+    ------
+    SchemaError
+        It is none, or a gap of it is none.
+    """
+    remedy = "give what xs.find_gaps gives"
+    if not isinstance(gaps, pd.DataFrame):
+        raise SchemaError(f"a table of gaps is a DataFrame, not {type(gaps).__name__}; {remedy}")
+    for name, dtype in _GAPS.items():
+        if list(gaps.columns).count(name) != 1:
+            raise SchemaError(f"a table of gaps has one column {name}; {remedy}")
+        if str(gaps[name].dtype) != dtype:
+            raise SchemaError(
+                f"the column {name} of the gaps is {gaps[name].dtype}, not {dtype}; {remedy}"
+            )
+    bad = ~(gaps["start"] < gaps["end"]) | gaps["log_group_name"].isna()
+    if bad.any():
+        row = int(bad.to_numpy().argmax())
+        raise SchemaError(
+            f"row {row} of the gaps is none: {gaps['log_group_name'].iloc[row]}, from "
+            f"{gaps['start'].iloc[row]} to before {gaps['end'].iloc[row]}; {remedy}"
+        )
+
+
+def _active(tasks: pd.DataFrame, *, as_of: pd.Timestamp | None) -> pd.DataFrame:
+    """Give the tasks of which nothing says that they have ended."""
+    known = known_at(tasks, as_of)
+    active = known[~known["status_code"].isin(schema.TERMINAL_STATES).to_numpy()]
+    return active[[*_KEY, "task_id", "from_time", "to_time", "window", "creation_time"]]
+
+
+def _latest(tasks: pd.DataFrame, *, as_of: pd.Timestamp | None) -> pd.DataFrame:
+    """Give each log group's latest COMPLETED task whose destination is known."""
+    known = known_at(tasks, as_of)
+    done = known[((known["status_code"] == "COMPLETED") & known["destination"].notna()).to_numpy()]
+    order = ["creation_time", "task_id", "destination", "destination_prefix"]
+    done = done.assign(destination=done["destination"].astype("str"))[[*_KEY, *order]]
+    return done.sort_values(order, na_position="first").drop_duplicates(_KEY, keep="last")
+
+
+def _durations(tasks: pd.DataFrame, *, as_of: pd.Timestamp | None) -> pd.DataFrame:
+    """Count the COMPLETED tasks of each log group by the lengths of window and duration."""
+    known = known_at(tasks, as_of)
+    names = [*_KEY, "window", "duration"]
+    done = (known["status_code"] == "COMPLETED") & known["duration"].notna()
+    groups = grouping.group(known.loc[done.to_numpy(), names], names)
+    return groups.keys.assign(n=np.bincount(groups.codes, minlength=len(groups.keys)))
+
+
+def _observed(tasks: pd.DataFrame) -> pd.DataFrame:
+    """Give the latest instant that a task was observed at, if one was."""
+    latest = (tasks["observed_at"] == tasks["observed_at"].max()).to_numpy()
+    first: pd.DataFrame = tasks[["observed_at"]][latest].head(1)
+    return first
+
+
+def _latest_observed(tasks: shards.Tasks) -> pd.Timestamp:
+    """Give when a task was last observed.
+
+    Raises
+    ------
+    ArgumentError
+        None ever was.
+    """
+    latest = shards.collect(tasks, _observed)["observed_at"].max()
+    if not isinstance(latest, pd.Timestamp):
+        raise ArgumentError(
+            "as_of=None, and no task has an observed_at to begin at; "
+            'give an instant with its time zone, as in "2026-11-23T06:00Z"'
+        )
+    return latest.as_unit("ms")
+
+
+def _number(*frames: pd.DataFrame) -> list[pd.DataFrame]:
+    """Give each slot and each log group one number in all frames, in the order of their names."""
+    keys = pd.concat([frame[_KEY].astype("str") for frame in frames], ignore_index=True)
+    slot, group = (grouping.group(keys, names).codes for names in (_SLOT, _KEY))
+    ends = np.cumsum([len(frame) for frame in frames])[:-1]
+    numbers = zip(frames, np.split(slot, ends), np.split(group, ends), strict=True)
+    return [frame.assign(slot=slot, group=group) for frame, slot, group in numbers]
+
+
+def _cut(gaps: pd.DataFrame, active: pd.DataFrame, step: int) -> pd.DataFrame:
+    """Give the windows to export, in the order to export them, each with its deadline."""
+    start, end = coerce.millis(gaps["start"]), coerce.millis(gaps["end"])
+    kept = gaps["expires_at"].notna().to_numpy()
+    retention = np.where(kept, coerce.millis(gaps["expires_at"]) - start, coerce.NAT)
+    # a log group has one retention; if gaps say otherwise, those of each are for themselves
+    each = pd.DataFrame({"group": gaps["group"], "retention": retention})
+    unit = each.groupby(["group", "retention"]).ngroup().to_numpy()
+    units = each.assign(unit=unit).drop_duplicates().sort_values("unit", ignore_index=True)
+    busy = active[(active["window"] > pd.Timedelta(0)).to_numpy()].merge(units, on="group")
+    exporting = Stretches(
+        busy["unit"].to_numpy(),
+        coerce.millis(busy["from_time"]),
+        np.minimum(coerce.millis(busy["to_time"]), _MAX - 1) + 1,
+    )
+    free = pieces.subtract(Stretches(unit, start, end), exporting)
+    unit, start, end = pieces.cut_days(free, step)
+
+    retention = units["retention"].to_numpy()[unit]
+    deadline = np.where(retention == coerce.NAT, coerce.NAT, start + retention)
+    plan = units.take(unit)[["group"]].assign(start=start, end=end, deadline=deadline)
+    first = gaps.drop_duplicates("group").set_index("group")[[*_KEY, "slot"]]
+    plan = plan.join(first, on="group")
+    order = np.where(deadline == coerce.NAT, _MAX, deadline)
+    order = np.lexsort((end, plan["group"], start, order, plan["slot"]))
+    return plan.iloc[order].reset_index(drop=True)
+
+
+def _add_destinations(
+    plan: pd.DataFrame, latest: pd.DataFrame, destination: str | None, prefix: str | None
+) -> pd.DataFrame:
+    """Add where each task writes to.
+
+    Raises
+    ------
+    ArgumentError
+        Nothing says where.
+    """
+    order = ["creation_time", "task_id", "group"]
+    latest = latest.sort_values(order, na_position="first", ignore_index=True)
+    row = {name: pd.Series(latest.index, latest[name]) for name in ("group", "slot")}
+    of_slot = plan["slot"].map(row["slot"].groupby(level=0).last())
+    found = latest.reindex(plan["group"].map(row["group"]).fillna(of_slot)).reset_index(drop=True)
+    bucket = found["destination"] if destination is None else destination
+    ahead = found["destination_prefix"] if prefix is None else prefix
+    plan = plan.assign(destination=bucket, destination_prefix=ahead)
+    unknown = plan["destination"].isna().to_numpy()
+    if unknown.any():
+        first = plan.iloc[int(unknown.argmax())]
+        raise ArgumentError(
+            f"no COMPLETED task of {first['log_group_name']} or its slot ({first['account_id']}, "
+            f'{first["region"]}) tells a destination; give one, as in destination="my-bucket"'
+        )
+    return plan
+
+
+def _as_table(plan: pd.DataFrame) -> pd.DataFrame:
+    texts = plan[[*_KEY, "destination", "destination_prefix"]].astype("str")
+    times = {
+        "from_time": plan["start"],
+        "to_time": plan["end"] - 1,
+        **{name: plan[name] for name in _TIMES},
+    }
+    columns = {
+        **{name: texts[name].astype("category") for name in [*_KEY, "destination"]},
+        "task_name": _names(texts["log_group_name"], plan["start"]),
+        **{name: coerce.times(millis.to_numpy()) for name, millis in times.items()},
+        "destination_prefix": texts["destination_prefix"].where(texts["destination_prefix"] != ""),
+    }
+    return pd.DataFrame({**plan, **columns})[_COLUMNS]
+
+
+def _names(log_groups: pd.Series, starts: pd.Series) -> pd.Series:
+    """Name each task by its log group and the day, or the instant, that its window begins at."""
+    when = coerce.iso_text(pd.Series(coerce.times(starts.to_numpy()))).astype("str")
+    when = when.str.replace("T00:00:00.000Z", "")
+    safe = log_groups.str.replace(r"[^A-Za-z0-9._/#-]", "_", regex=True)
+    room = _LONGEST_NAME - len("backfill  ")
+    names = [
+        f"backfill {group[: room - len(day)]} {day}" for group, day in zip(safe, when, strict=True)
+    ]
+    return pd.Series(names, index=starts.index, dtype="str")

@@ -1,0 +1,203 @@
+"""What tasks exported, as numbers: their windows by log group, and which of them cover it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from exportstats import coerce, schema, shards
+from exportstats.coverage.asked import KEY, Asked
+from exportstats.coverage.windows import Stretches
+from exportstats.stats import grouping
+from exportstats.stats.as_of import known_at
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# What may be said of a gap, from hopeless to hopeful; what a task's window says has its number.
+REASONS = ("lost", "never_tried", "empty", "failed", "cancelled", "active")
+LOST, NEVER_TRIED, _EMPTY, _FAILED, _CANCELLED, _ACTIVE = range(len(REASONS))
+_COVERS = len(REASONS)
+_NOWHERE = -1
+# What is in no state that the API has may still be going on: nothing says that it ended.
+_SAYS = {"COMPLETED": _COVERS, "FAILED": _FAILED, "CANCELLED": _CANCELLED}
+
+
+class Exports(NamedTuple):
+    """The windows of tasks, clipped to the range that is asked for.
+
+    Attributes
+    ----------
+    tasks
+        The tasks, as they were known at the instant asked for.
+    keys
+        A row a log group: what it is known by.
+    low, high
+        Where its range begins and ends; the same when nothing is asked of it.
+    group, start, end
+        Of each task's window.
+    says
+        What the window says of the log group: the number of a reason for a gap, a number above
+        all of these if it covers it, -1 if it is empty, outside the range or of no log group.
+    """
+
+    tasks: pd.DataFrame
+    keys: pd.DataFrame
+    low: np.ndarray
+    high: np.ndarray
+    group: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+    says: np.ndarray
+
+    @property
+    def covering(self) -> np.ndarray:
+        """Which tasks cover something."""
+        covering: np.ndarray = self.says == _COVERS
+        return covering
+
+    @property
+    def in_vain(self) -> np.ndarray:
+        """Which tasks have a window and do not cover it."""
+        in_vain: np.ndarray = (self.says != _COVERS) & (self.says != _NOWHERE)
+        return in_vain
+
+    def windows(self, which: np.ndarray) -> Stretches:
+        """Give the windows of some tasks."""
+        return Stretches(self.group[which], self.start[which], self.end[which])
+
+
+Answer: TypeAlias = Callable[[Exports, Asked], pd.DataFrame]
+
+
+def collect(tasks: shards.Tasks, answer: Answer, asked: Asked) -> pd.DataFrame:
+    """Answer for the log groups of all tasks, and for those that are only known of.
+
+    A row of a log group that nothing is to be said of tells all the same that it has tasks.
+    """
+    found = shards.collect(tasks, partial(_part, answer=answer, asked=asked))
+    rest = _without_tasks(found, asked)
+    if len(rest):
+        found = schema.stack([found, answer(_untried(rest, asked), asked)])
+    return found[found["log_group_name"].notna()]
+
+
+def _part(tasks: pd.DataFrame, *, answer: Answer, asked: Asked) -> pd.DataFrame:
+    return answer(read(tasks, asked), asked)
+
+
+def _untried(keys: pd.DataFrame, asked: Asked) -> Exports:
+    """Give the exports of log groups that have no task."""
+    none = np.zeros(0, dtype="int64")
+    low, high = beginnings(keys, asked), np.full(len(keys), asked.end)
+    return Exports(schema.empty(), keys, low, high, none, none, none, none)
+
+
+def read(tasks: pd.DataFrame, asked: Asked) -> Exports:
+    """Read the windows of tasks."""
+    known = known_at(tasks, asked.as_of)
+    groups = grouping.group(known[list(KEY)], KEY)
+    placed = groups.keys["log_group_name"].notna().to_numpy()
+    high = np.full(len(placed), asked.end)
+    low = np.where(placed, beginnings(groups.keys, asked), high)
+
+    first, last = coerce.millis(known["from_time"]), coerce.millis(known["to_time"])
+    start = np.clip(first, asked.start, asked.end)
+    if (low > asked.start).any():
+        np.maximum(start, low[groups.codes], out=start)
+    # a millisecond is added after the clipping, for the last instant of all has none after it
+    end = np.clip(last, asked.start - 1, asked.end - 1)
+    end += 1
+    says = _says(known, asked)
+    says[(start >= end) | (first == coerce.NAT)] = _NOWHERE
+    return Exports(known, groups.keys, low, high, groups.codes, start, end, says)
+
+
+def locate(keys: pd.DataFrame, log_groups: pd.DataFrame) -> np.ndarray:
+    """Give the row of each key in a table of log groups, -1 where it is not in it."""
+    both = schema.stack([keys[list(KEY)], log_groups[list(KEY)]])
+    groups = grouping.group(both, KEY)
+    row = np.full(len(groups.keys), -1)
+    row[groups.codes[len(keys) :]] = np.arange(len(log_groups))
+    found: np.ndarray = row[groups.codes[: len(keys)]]
+    return found
+
+
+def of_log_groups(keys: pd.DataFrame, column: str, asked: Asked) -> np.ndarray:
+    """Give what is known of each log group, in milliseconds; NaT's number where nothing is."""
+    if asked.log_groups is None:
+        return np.full(len(keys), coerce.NAT)
+    values = asked.log_groups[column]
+    dtype = "datetime64[ms]" if isinstance(values.dtype, pd.DatetimeTZDtype) else None
+    millis = values.to_numpy(dtype=dtype).view("int64")
+    # the last one stands for all that are not known of
+    known: np.ndarray = np.append(millis, coerce.NAT)[locate(keys, asked.log_groups)]
+    return known
+
+
+def beginnings(keys: pd.DataFrame, asked: Asked) -> np.ndarray:
+    """Give where the range of each log group begins: not before its creation, nor past the end."""
+    created = of_log_groups(keys, "creation_time", asked)
+    low: np.ndarray = np.clip(created, asked.start, asked.end)
+    return low
+
+
+def in_order(frame: pd.DataFrame) -> grouping.Groups:
+    """Group rows by log group, numbered as their keys sort, with the categories in use alone."""
+    groups = grouping.group(frame[list(KEY)], KEY)
+    keys = groups.keys.assign(**{name: _tidy(groups.keys[name]) for name in KEY})
+    codes = [keys[name].cat.codes.to_numpy() for name in reversed(KEY)]
+    order = np.lexsort([np.where(code < 0, np.iinfo(code.dtype).max, code) for code in codes])
+    rank = np.empty(len(order), dtype="int64")
+    rank[order] = np.arange(len(order))
+    return grouping.Groups(rank[groups.codes], keys.take(order).reset_index(drop=True))
+
+
+def sort_rows(frame: pd.DataFrame, by: Sequence[np.ndarray]) -> pd.DataFrame:
+    """Sort rows by log group and then by some arrays."""
+    codes, keys = in_order(frame)
+    order = np.lexsort([*reversed(by), codes])
+    columns = {name: keys[name].array.take(codes[order]) for name in KEY}
+    return frame.take(order).reset_index(drop=True).assign(**columns)
+
+
+def keys_of(keys: pd.DataFrame, codes: np.ndarray) -> dict[str, pd.api.extensions.ExtensionArray]:
+    """Give the columns that say which log group each row is of."""
+    return {name: keys[name].array.take(codes) for name in KEY}
+
+
+def _without_tasks(keys: pd.DataFrame, asked: Asked) -> pd.DataFrame:
+    """Give the keys of the log groups that are known of and not among these."""
+    if asked.log_groups is None:
+        return keys.iloc[:0]
+    there = np.zeros(len(asked.log_groups) + 1, dtype=bool)
+    there[locate(keys, asked.log_groups)] = True  # the last one stands for all unknown ones
+    return asked.log_groups.loc[~there[:-1], list(KEY)]
+
+
+def _tidy(values: pd.Series) -> pd.Series:
+    used = values.cat.remove_unused_categories()
+    return used.cat.set_categories(pd.Index(sorted(used.cat.categories), dtype="str"))
+
+
+def _says(tasks: pd.DataFrame, asked: Asked) -> np.ndarray:
+    """Tell what the state of each task means, whatever its window."""
+    states = tasks["status_code"].cat
+    meaning = [_SAYS.get(state, _ACTIVE) for state in states.categories]
+    # a missing state has the code -1, and so takes the last of these
+    says = np.array([*meaning, _ACTIVE], dtype="int8")[states.codes.to_numpy()]
+    if asked.deliveries is not None:
+        says[(says == _COVERS) & _is_among(tasks, asked.deliveries)] = _EMPTY
+    return says
+
+
+def _is_among(tasks: pd.DataFrame, keys: pd.DataFrame) -> np.ndarray:
+    among = tasks["task_id"].isin(keys["task_id"]).to_numpy(copy=True)
+    some = tasks.loc[among, list(schema.KEY)]
+    codes = grouping.group(schema.stack([some, keys]), schema.KEY).codes
+    among[among] = np.isin(codes[: len(some)], codes[len(some) :])
+    return among

@@ -1,0 +1,83 @@
+"""Gaps made windows that tasks can export: free of what is under way, and cut at midnights."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from exportstats.coverage import windows
+from exportstats.coverage.windows import Stretches
+from exportstats.errors import ArgumentError
+
+DAY = 86_400_000
+# A year of 2,700 log groups, day by day; more than that is a mistake in an argument.
+_MOST = 1_000_000
+
+
+def step_of(max_window: object) -> int:
+    """Read how long a window may be, in milliseconds.
+
+    Raises
+    ------
+    ArgumentError
+        It is no length of time, or less than a millisecond.
+    """
+    try:
+        step = pd.Timedelta(max_window) // pd.Timedelta("1ms")  # type: ignore[arg-type]
+    except (ValueError, TypeError):
+        step = 0
+    if not step >= 1:  # NaT // 1 ms is no number
+        raise ArgumentError(
+            f'max_window={max_window!r}; give a length of at least 1 ms, as in "1D" or "6h"'
+        )
+    return step
+
+
+def subtract(gaps: Stretches, active: Stretches) -> Stretches:
+    """Leave out of gaps what is being exported; what touches then is one; sorted.
+
+    Neither of the two may have empty stretches.
+    """
+    both = Stretches(*map(np.concatenate, zip(gaps, active, strict=True)))
+    axis = windows.axis_of(int(both.group.max(initial=0)) + 1, both.start, both.end)
+    parts = windows.cut(axis, both)
+    wanted = windows.depths(axis, gaps, parts) > 0
+    wanted &= windows.depths(axis, active, parts) == 0
+    group, start, end = parts.take(wanted)
+    first = np.ones(len(group), dtype=bool)
+    first[1:] = (group[1:] != group[:-1]) | (start[1:] != end[:-1])
+    return Stretches(group[first], start[first], end[np.append(first[1:], True)[: len(end)]])
+
+
+def cut_days(stretches: Stretches, step: int) -> Stretches:
+    """Cut stretches at midnights (UTC) into pieces of at most `step` milliseconds.
+
+    A step below a day cuts each day anew, from its midnight on. One of more than a day cuts after
+    as many whole days as it holds, counted from the day that a stretch begins in.
+
+    Raises
+    ------
+    ArgumentError
+        There are more pieces than anybody can want.
+    """
+    period = max(step // DAY, 1) * DAY  # what is cut anew
+    step = min(step, period)
+    each = -(-period // step)  # pieces of a period
+    group, start, end = stretches
+    many = float(np.sum((end.astype("float64") - start) / step))
+    if many > _MOST:
+        raise ArgumentError(
+            f"max_window would cut the gaps into {many:,.0f} tasks, more than {_MOST:,}; "
+            "give a longer max_window, or find gaps in a shorter range"
+        )
+    midnight = start - start % DAY
+    first = (start - midnight) // step
+    last_day, rest = np.divmod(end - 1 - midnight, period)
+    counts = last_day * each + rest // step - first + 1
+
+    of = np.repeat(np.arange(len(group)), counts)
+    number = np.arange(len(of)) - np.repeat(np.cumsum(counts) - counts, counts) + first[of]
+    left, right = (
+        midnight[of] + at // each * period + at % each * step for at in (number, number + 1)
+    )
+    return Stretches(group[of], np.maximum(left, start[of]), np.minimum(right, end[of]))

@@ -1,0 +1,152 @@
+"""The whole of a range in one table: gaps, premature parts, overlaps, and what is covered well."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from exportstats import coerce, schema
+from exportstats.coverage import exports, gaps, premature, windows
+from exportstats.coverage.asked import KEY, ask
+from exportstats.coverage.windows import Stretches
+
+if TYPE_CHECKING:
+    from exportstats import shards
+    from exportstats.coverage.asked import Asked
+    from exportstats.coverage.exports import Exports
+    from exportstats.stats.as_of import Instant
+
+_STATES = ("gap", "premature", "overlap", "covered")
+_GAP, _PREMATURE, _OVERLAP, _COVERED = range(len(_STATES))
+STATE = pd.CategoricalDtype(pd.Index(_STATES, dtype="str"), ordered=True)
+
+
+def coverage_timeline(
+    tasks: shards.Tasks,
+    *,
+    start: Instant,
+    end: Instant,
+    log_groups: pd.DataFrame | None = None,
+    tolerance: str | pd.Timedelta = "0ms",
+    as_of: Instant = None,
+    deliveries: pd.DataFrame | None = None,
+    margin: str | pd.Timedelta = "12h",
+) -> pd.DataFrame:
+    """Cut a range into what is missing, premature, covered more than once, and covered.
+
+    Parameters
+    ----------
+    tasks, start, end, log_groups, tolerance, as_of, deliveries
+        As in `find_gaps`.
+    margin
+        What is covered only by tasks created sooner than this after the end of their window is
+        premature.
+
+    Returns
+    -------
+    DataFrame
+        A row a stretch, in the order of the log groups and of time; those of a log group touch and
+        add up to its range, which begins at its creation if that is later than `start`. Columns:
+        `account_id`, `region`, `log_group_name`; `start` and `end` (`datetime64[ms, UTC]`,
+        half-open); `length` (`timedelta64[ms]`); `state`, one of `gap`, `premature` (even where
+        several tasks are), `overlap` and `covered` (bridged gaps too); `reason` and `expires_at`
+        of a gap, as in `find_gaps`.
+
+    Raises
+    ------
+    ArgumentError
+        An instant without a time zone, a range that does not end after its start, or a tolerance
+        or margin that is no length of time.
+    SchemaError
+        A table that is none, or a log group that stands there twice.
+
+    Examples
+    --------
+    >>> day = 86_400_000
+    >>> frame = pd.DataFrame({"task_id": ["a", "b"], "log_group_name": "acme/api",
+    ...                       "status_code": "COMPLETED", "from_time": [0, day],
+    ...                       "to_time": [2 * day - 1, 3 * day - 1]})
+    >>> timeline = coverage_timeline(schema.conform(frame),
+    ...                              start="1970-01-01T00:00Z", end="1970-01-05T00:00Z")
+    >>> timeline[["length", "state", "reason"]]
+      length    state       reason
+    0 1 days  covered          NaN
+    1 1 days  overlap          NaN
+    2 1 days  covered          NaN
+    3 1 days      gap  never_tried
+    """
+    asked = ask(
+        start,
+        end,
+        log_groups=log_groups,
+        tolerance=tolerance,
+        as_of=as_of,
+        deliveries=deliveries,
+        margin=margin,
+    )
+    found = exports.collect(tasks, _answer, asked)
+    missing = gaps.settle(found[found["state"] == _GAP], asked)
+    there = found[found["state"] != _GAP]
+    covered = pd.DataFrame(
+        {
+            **{name: there[name].array for name in KEY},
+            "start": coerce.times(there["start"].to_numpy()),
+            "end": coerce.times(there["end"].to_numpy()),
+            "length": (there["end"] - there["start"]).to_numpy().view("timedelta64[ms]"),
+            "state": there["state"].array,
+            "reason": np.full(len(there), -1),
+            "expires_at": coerce.times(np.full(len(there), coerce.NAT)),
+        }
+    )
+    # numbers, for a stack of categories would be put into the order of their letters
+    missing = missing.assign(state=_GAP, reason=missing["reason"].cat.codes.astype("int64"))
+    rows = schema.stack([missing[list(covered)], covered])
+    rows = exports.sort_rows(rows, [coerce.millis(rows["start"])])
+    return rows.assign(
+        state=pd.Categorical.from_codes(rows["state"].to_numpy(), dtype=STATE),
+        reason=pd.Categorical.from_codes(rows["reason"].to_numpy(), dtype=gaps.REASON),
+    )
+
+
+def _answer(found: Exports, asked: Asked) -> pd.DataFrame:
+    """Give the gaps as `find_gaps` needs them, and beside them what is covered, by its state."""
+    uncovered = windows.find_uncovered(found.windows(found.covering), found.low, found.high)
+    bridged = uncovered.length <= asked.tolerance
+    pieces, state = _covered(found, uncovered.take(bridged), asked)
+    missing = gaps.as_rows(found, uncovered.take(~bridged)).assign(state=_GAP)
+    covered = pd.DataFrame(
+        {
+            **exports.keys_of(found.keys, pieces.group),
+            "start": pieces.start,
+            "end": pieces.end,
+            "reason": np.full(len(state), -1),
+            "last_task_id": pd.array([None] * len(state), dtype="str"),
+            "state": state,
+        }
+    )
+    return schema.stack([missing, covered])
+
+
+def _covered(found: Exports, bridged: Stretches, asked: Asked) -> tuple[Stretches, np.ndarray]:
+    """Cut what is covered where its state changes."""
+    soon = premature.find(found, asked)
+    good = _joined(found.windows(found.covering & ~soon), bridged)
+    every = _joined(found.windows(soon), good)
+    axis = windows.axis_of(len(found.keys), *every[1:])
+    pieces = windows.cut(axis, every)
+    depth = windows.depths(axis, every, pieces)
+    state = np.where(depth > 1, _OVERLAP, _COVERED)
+    state[windows.depths(axis, good, pieces) == 0] = _PREMATURE
+    pieces, state = pieces.take(depth > 0), state[depth > 0]
+
+    same = (state[1:] == state[:-1]) & (pieces.group[1:] == pieces.group[:-1])
+    same &= pieces.start[1:] == pieces.end[:-1]
+    first = np.flatnonzero(np.concatenate([[True], ~same])[: len(state)])
+    last = np.flatnonzero(np.concatenate([~same, [True]])[: len(state)])
+    return Stretches(pieces.group[first], pieces.start[first], pieces.end[last]), state[first]
+
+
+def _joined(some: Stretches, more: Stretches) -> Stretches:
+    return Stretches(*map(np.concatenate, zip(some, more, strict=True)))
