@@ -33,6 +33,9 @@ _COMMANDS = (
     "durations {tasks} --by log_group_name --plot {folder}/durations.png",
     "durations {tasks} --freq MS --plot {folder}/trend.png",
     "failures {tasks} --plot {folder}/failures.png",
+    # the sample ends there, and the look-alike's clock is today's
+    "coverage {tasks} --since 2026-09-01 --until 2026-11-22 --plot {folder}/coverage.png",
+    "gaps {tasks} --since 2026-10-23 --until 2026-11-22 --tolerance 1min",
 )
 
 

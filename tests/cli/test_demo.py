@@ -32,7 +32,16 @@ account_id    region          tasks  COMPLETED  FAILED  CANCELLED  active
 444455556666  eu-west-1        1112       1085      21          5       1
 444455556666  us-east-1        1468       1414      38         15       1
 """
-CHARTS = ["completion-times", "durations", "failures", "histogram", "status", "tasks", "trend"]
+CHARTS = [
+    "completion-times",
+    "coverage",
+    "durations",
+    "failures",
+    "histogram",
+    "status",
+    "tasks",
+    "trend",
+]
 
 
 class Demo(NamedTuple):
@@ -67,7 +76,7 @@ def test_demo_prints_the_breakdown(demo: Demo):
     text = demo.done.stdout
     assert text.startswith("6,096 synthetic tasks are served on http://127.0.0.1:")
     assert BREAKDOWN in text
-    for command in ("status", "durations", "failures"):
+    for command in ("status", "durations", "failures", "coverage", "gaps"):
         assert f"$ exportstats {command} '{demo.folder}/tasks.parquet'" in text
     assert "\x1b" not in text
 
