@@ -51,6 +51,7 @@ from .stats.durations import (
     duration_trend as duration_trend,
 )
 from .stats.failures import failure_reasons as failure_reasons
+from .stats.forecasts import estimate_completion as estimate_completion
 from .stats.histogram import duration_histogram as duration_histogram
 from .stats.status import status_breakdown as status_breakdown
 

@@ -117,7 +117,13 @@ def draw_bars(
     # Antialiased neighbours would let what is below them shine through.
     style = {"linewidth": 0, "antialiased": False, "zorder": 2, **style}
     _add(ax, bars.only(~narrow), style, height)
-    above = {"zorder": style["zorder"] + 0.5, "hatch": None, "antialiased": True}
+    # Rounded to whole pixels, one would vanish where the picture is saved with fewer of them.
+    above = {
+        "zorder": style["zorder"] + 0.5,
+        "hatch": None,
+        "antialiased": True,
+        "snap": False,
+    }
     _add(ax, _merge(ax, bars.only(narrow)), {**style, **above}, thin or height)
 
 

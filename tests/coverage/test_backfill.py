@@ -1,0 +1,580 @@
+"""Plans, against windows cut by hand and queues run in plain numpy."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from support import DAY, HOUR, START, Shards, cut, ms, plain, shuffled, table
+
+from exportstats.coverage.backfill import plan_backfill
+from exportstats.coverage.commands import render_commands
+from exportstats.errors import ArgumentError, SchemaError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MINUTE = 60_000
+MIDNIGHT = START // DAY * DAY  # the day's first instant
+SLOT = {"account_id": "111122223333", "region": "eu-west-1"}
+GROUP = {**SLOT, "log_group_name": "acme"}
+TIMES = ("expected_start", "expected_end", "end_low", "end_high")
+Row = dict[str, Any]
+
+
+def gaps_of(*rows: Row) -> pd.DataFrame:
+    """Make a table of gaps as `find_gaps` gives it; times in milliseconds."""
+    usual = {**GROUP, "start": MIDNIGHT - DAY, "end": MIDNIGHT, "reason": "failed"}
+    names = ["account_id", "region", "log_group_name"]
+    columns = [*names, "start", "end", "length", "reason", "last_task_id", "expires_at"]
+    frame = pd.DataFrame([usual | row for row in rows], columns=columns, dtype=object)
+    frame = frame.astype(dict.fromkeys([*names, "last_task_id"], "str"))
+    for name in ("start", "end", "expires_at"):
+        millis = pd.array(frame[name].array, dtype="Int64").to_numpy("int64", na_value=-(2**63))
+        frame[name] = pd.Series(millis.view("datetime64[ms]")).dt.tz_localize("UTC")
+    reasons = ["lost", "never_tried", "empty", "failed", "cancelled", "active"]
+    return frame.assign(
+        length=frame["end"] - frame["start"],
+        reason=pd.Categorical(frame["reason"], categories=reasons, ordered=True),
+        **{name: frame[name].astype("category") for name in names},
+    )
+
+
+def done(number: int, duration: int, **fields: Any) -> Row:  # noqa: ANN401 - any field
+    """Give a COMPLETED task of a whole day, `number` days ago."""
+    created = MIDNIGHT - number * DAY
+    row = {
+        "task_id": f"{fields.get('region')}-{fields.get('log_group_name', 'acme')}-{number:04}",
+        "status_code": "COMPLETED",
+        "from_time": created - 2 * DAY,
+        "to_time": created - DAY - 1,
+        "creation_time": created,
+        "completion_time": created + duration,
+        "destination": "acme-logs",
+        "observed_at": START,
+    }
+    return {**GROUP, **row, **fields}
+
+
+def running(elapsed: int, **fields: Any) -> Row:  # noqa: ANN401 - any field
+    """Give a RUNNING task that was created `elapsed` ms ago, with a window of long ago."""
+    row = {
+        "task_id": "running",
+        "status_code": "RUNNING",
+        "from_time": MIDNIGHT - 900 * DAY,
+        "to_time": MIDNIGHT - 899 * DAY - 1,
+        "creation_time": START - elapsed,
+        "observed_at": START,
+    }
+    return {**GROUP, **row, **fields}
+
+
+def history(*durations: int, **fields: Any) -> list[Row]:  # noqa: ANN401 - any field
+    """Give COMPLETED tasks that took so long, one a day."""
+    return [done(number, duration, **fields) for number, duration in enumerate(durations, 3)]
+
+
+def windows(plan: pd.DataFrame) -> list[tuple[int, int]]:
+    """Give the windows as half-open stretches, after the last midnight."""
+    pairs = zip(plain(plan["from_time"]), plain(plan["to_time"]), strict=True)
+    return [(first - MIDNIGHT, last + 1 - MIDNIGHT) for first, last in pairs]
+
+
+def cut_plainly(start: int, end: int, step: int) -> list[tuple[int, int]]:
+    """Walk from edge to edge: midnights, and within a day every `step`, or after whole days."""
+    pieces, at = [], start
+    while at < end:
+        midnight = at // DAY * DAY
+        if step < DAY:
+            edge = min(midnight + DAY, midnight + ((at - midnight) // step + 1) * step)
+        else:
+            edge = midnight + step // DAY * DAY
+        pieces.append((at, min(edge, end)))
+        at = edge
+    return pieces
+
+
+@pytest.mark.parametrize("step", ["1ms", "5h", "7h30min", "23:59:59.999", "1D", "36h", "3D", "9D"])
+@pytest.mark.parametrize(
+    ("start", "end"), [(0, DAY), (5 * HOUR, 6 * HOUR), (-1, 1), (7 * HOUR, 4 * DAY + 1), (3, 4)]
+)
+def test_pieces_are_cut_at_midnights(step: str, start: int, end: int):
+    """Pieces end at midnights and at steps from them, and are those of a walk along the gap."""
+    length = pd.Timedelta(step) // pd.Timedelta("1ms")
+    if length == 1:
+        end = min(end, start + 50)
+    gaps = gaps_of({"start": MIDNIGHT + start, "end": MIDNIGHT + end})
+    plan = plan_backfill(gaps, table(*history(MINUTE)), max_window=step)
+    assert windows(plan) == cut_plainly(start, end, length)
+    assert all(last - first <= length for first, last in windows(plan))
+
+
+def test_windows_are_inclusive():
+    """A day is exported from its first to its last millisecond, as AWS has it."""
+    plan = plan_backfill(gaps_of({}), table(*history(MINUTE)))
+    assert plan["from_time"].item() == pd.Timestamp(MIDNIGHT - DAY, unit="ms", tz="UTC")
+    assert plan["to_time"].item() == pd.Timestamp(MIDNIGHT - 1, unit="ms", tz="UTC")
+
+
+def test_active_windows_are_left_out():
+    """What an active task of the log group exports is no gap to fill; one of another group is."""
+    window = {"from_time": MIDNIGHT + 2 * HOUR, "to_time": MIDNIGHT + 3 * HOUR - 1}
+    gaps = gaps_of({"start": MIDNIGHT, "end": MIDNIGHT + 5 * HOUR})
+    for state in ("RUNNING", "PENDING", "PENDING_CANCEL", "PAUSED", None):
+        tasks = table(*history(MINUTE), running(0, status_code=state, **window))
+        found = windows(plan_backfill(gaps, tasks))
+        assert found == [(0, 2 * HOUR), (3 * HOUR, 5 * HOUR)]
+    for fields in ({"log_group_name": "other"}, {"region": None}, {"status_code": "FAILED"}):
+        tasks = table(*history(MINUTE), running(0, **window | fields))
+        assert windows(plan_backfill(gaps, tasks)) == [(0, 5 * HOUR)]
+    reversed_ = {"from_time": MIDNIGHT + 3 * HOUR, "to_time": MIDNIGHT + 2 * HOUR}
+    for odd in (reversed_, {"from_time": None}, {"to_time": None}):
+        tasks = table(*history(MINUTE), running(0, **window | odd))
+        assert windows(plan_backfill(gaps, tasks)) == [(0, 5 * HOUR)]
+    for end in (ms("9999-12-31T23:59:59.999Z"), 2**63 - 1):
+        assert not len(plan_backfill(gaps, table(running(0, from_time=1, to_time=end))))
+
+
+def test_gaps_that_touch_are_one():
+    """Gaps that touch or overlap are exported once, in one piece; lost ones are left out."""
+    gaps = gaps_of(
+        {"start": MIDNIGHT, "end": MIDNIGHT + HOUR, "reason": "lost"},
+        {"start": MIDNIGHT + HOUR, "end": MIDNIGHT + 2 * HOUR},
+        {"start": MIDNIGHT + 2 * HOUR, "end": MIDNIGHT + 4 * HOUR, "reason": "cancelled"},
+        {"start": MIDNIGHT + 3 * HOUR, "end": MIDNIGHT + 5 * HOUR},
+    )
+    plan = plan_backfill(gaps, table(*history(MINUTE)))
+    assert windows(plan) == [(HOUR, 5 * HOUR)]
+
+
+def test_order_and_deadlines():
+    """Each piece expires in its turn; the slot goes by deadline, start and name, none last."""
+    start = MIDNIGHT - 2 * DAY
+    kept = {"start": start, "end": MIDNIGHT}
+    gaps = gaps_of(
+        {**kept, "log_group_name": "for ever"},
+        {**kept, "log_group_name": "b", "expires_at": start + 30 * DAY},
+        {**kept, "log_group_name": "a", "expires_at": start + 30 * DAY},
+        {**kept, "log_group_name": "soon", "start": start + HOUR, "expires_at": start + 9 * DAY},
+        {**kept, "region": "eu-central-1", "log_group_name": "z"},
+        {**kept, "region": None, "log_group_name": "a"},
+    )
+    plan = plan_backfill(gaps, table(*history(MINUTE)), destination="acme-logs")
+    names = list(zip(plan["region"], plan["log_group_name"], windows(plan), strict=True))
+    first, second = (-2 * DAY, -DAY), (-DAY, 0)
+    here = "eu-west-1"
+    assert names[:2] == [("eu-central-1", "z", first), ("eu-central-1", "z", second)]
+    assert names[2:10] == [
+        (here, "soon", (first[0] + HOUR, first[1])),
+        (here, "soon", second),
+        (here, "a", first),
+        (here, "b", first),
+        (here, "a", second),
+        (here, "b", second),
+        (here, "for ever", first),
+        (here, "for ever", second),
+    ]
+    assert plan["region"].iloc[10:].isna().all()
+    soon = plain(plan["deadline"])[2:4]
+    assert soon == [start + 9 * DAY, start + DAY + 9 * DAY - HOUR]
+    assert plan["deadline"].isna().sum() == 6
+    assert plan["deadline_risk"].isna().tolist() == plan["deadline"].isna().tolist()
+
+
+def test_constant_durations_give_exact_times():
+    """With durations that are all the same, one task starts when the one before it ends."""
+    gaps = gaps_of(
+        {"start": MIDNIGHT - 3 * DAY, "expires_at": START + 8 * MINUTE},
+        {"region": "us-east-1"},
+    )
+    tasks = table(*history(*[7 * MINUTE] * 25), *history(HOUR, region="us-east-1"))
+    plan = plan_backfill(gaps, tasks)
+    starts = [START, START + 7 * MINUTE, START + 14 * MINUTE, START]
+    ends = [START + 7 * MINUTE, START + 14 * MINUTE, START + 21 * MINUTE, START + HOUR]
+    assert plain(plan["expected_start"]) == starts
+    for name in ("expected_end", "end_low", "end_high"):
+        assert plain(plan[name]) == ends
+    assert plan["n"].to_list() == [25, 25, 25, 1]
+    assert plan["basis"].to_list() == ["log_group"] * 4
+    assert plan["enough_history"].to_list() == [True] * 3 + [False]
+
+
+def test_late_and_risk():
+    """Late is what is expected to end after its deadline; a run that ends in time is no risk."""
+    tasks = table(*history(*[7 * MINUTE] * 25))
+    for over, late in ((0, False), (1, True)):
+        gaps = gaps_of({"expires_at": START + 7 * MINUTE - over})
+        plan = plan_backfill(gaps, tasks)
+        assert (plan["late"].item(), plan["deadline_risk"].item()) == (late, float(late))
+
+
+def test_resampled_sums_are_those_of_numpy():
+    """Medians, 10 % and 90 % and the risk are those of many sums drawn with numpy's generator."""
+    random = np.random.default_rng(5)
+    lengths = random.lognormal(13, 1, 200).astype("int64")
+    days = 60
+    gaps = gaps_of({"start": MIDNIGHT - days * DAY, "expires_at": START - (days - 2) * DAY})
+    plan = plan_backfill(gaps, table(*history(*map(int, lengths))))
+    sums = random.choice(lengths, (20_000, days)).cumsum(axis=1) + START
+    spread = sums.std(axis=0)
+    for name, q in (("expected_end", 0.5), ("end_low", 0.1), ("end_high", 0.9)):
+        off = np.array(plain(plan[name])) - np.quantile(sums, q, axis=0)
+        assert (np.abs(off) < 0.25 * spread).all()
+        assert np.abs((off / spread).mean()) < 0.15
+    risk = (sums > np.array(plain(plan["deadline"]))).mean(axis=0)
+    assert np.abs(plan["deadline_risk"] - risk).max() < 0.12
+    assert plain(plan["expected_start"]) == [START, *plain(plan["expected_end"])[:-1]]
+
+
+def test_a_running_task_is_waited_for():
+    """The slot is free when its active task is expected to be done, given how long it has run."""
+    tasks = table(*history(*[HOUR] * 30, *[3 * HOUR] * 10), running(90 * MINUTE))
+    plan = plan_backfill(gaps_of({}), tasks)
+    assert plain(plan["expected_start"]) == [START + 90 * MINUTE]
+    assert plan["enough_history"].item()
+    # without a creation time it may have begun just now
+    tasks = table(*history(*[HOUR] * 30), running(0, creation_time=None))
+    assert plain(plan_backfill(gaps_of({}), tasks)["expected_start"]) == [START + HOUR]
+
+
+def test_a_running_task_that_runs_longer_than_any():
+    """Its end is at least now, and the whole slot says that this is not known well."""
+    tasks = table(*history(*[HOUR] * 30), running(HOUR))
+    plan = plan_backfill(gaps_of({"start": MIDNIGHT - 2 * DAY}), tasks)
+    assert plain(plan["expected_start"]) == [START, START + HOUR]
+    assert plan["enough_history"].to_list() == [False, False]
+    assert plan["basis"].to_list() == ["log_group"] * 2
+
+
+def test_several_active_tasks():
+    """The slot is free when the last of its active tasks ends; tasks of no log group count."""
+    tasks = table(
+        *history(*[HOUR] * 30),
+        *history(*[4 * HOUR] * 30, log_group_name="slow"),
+        running(10 * MINUTE),
+        running(HOUR, task_id="slow", log_group_name="slow", status_code="PENDING"),
+        running(5 * HOUR, task_id="elsewhere", region="us-east-1"),
+    )
+    plan = plan_backfill(gaps_of({}), tasks)
+    assert plain(plan["expected_start"]) == [START + 3 * HOUR]
+    assert plan["enough_history"].item()
+    nameless = table(*history(*[HOUR] * 30), running(0, log_group_name=None))
+    assert plain(plan_backfill(gaps_of({}), nameless)["expected_start"]) == [START + HOUR]
+
+
+def test_basis():
+    """Durations are those of the log group, else of the slot, else of all, else of none."""
+    fallback = {"destination": "acme-logs"}
+    own = history(MINUTE)
+    slot = history(2 * MINUTE, 2 * MINUTE, log_group_name="other")
+    rest = history(*[3 * MINUTE] * 3, region="us-east-1")
+    failed = [done(9, HOUR, status_code="FAILED"), done(10, 0, completion_time=None)]
+    cases = [
+        ([*own, *slot, *rest], "log_group", 1, MINUTE),
+        ([*slot, *rest], "slot", 2, 2 * MINUTE),
+        (rest, "all", 3, 3 * MINUTE),
+    ]
+    for rows, basis, n, length in cases:
+        plan = plan_backfill(gaps_of({}), table(*rows, *failed), **fallback)
+        assert (plan["basis"].item(), plan["n"].item()) == (basis, n)
+        assert plain(plan["expected_end"]) == [START + length]
+        assert not plan["enough_history"].item()
+
+
+def test_no_history():
+    """Without any duration no time is expected, and nothing is said to be late."""
+    gaps = gaps_of({"expires_at": START - 1})
+    plan = plan_backfill(gaps, table(running(0)), destination="acme-logs")
+    assert plan[list(TIMES)].isna().all(axis=None)
+    assert np.isnan(plan["deadline_risk"].item())
+    assert plan[["late", "n", "basis", "enough_history"]].iloc[0].to_list() == [
+        False,
+        0,
+        "none",
+        False,
+    ]
+
+
+@pytest.mark.parametrize(("few", "n", "length"), [(20, 20, MINUTE), (19, 39, HOUR)])
+def test_windows_of_comparable_length(few: int, n: int, length: int):
+    """Twenty tasks with windows from half to twice as long stand for a piece; else all do."""
+    end = MIDNIGHT - 40 * DAY
+    half, twice = {"from_time": end - DAY // 2}, {"from_time": end - 2 * DAY}
+    alike = [
+        done(number, MINUTE, to_time=end - 1, **(half if number % 2 else twice))
+        for number in range(few)
+    ]
+    off = [
+        done(100 + number, HOUR, to_time=end - 1, from_time=from_)
+        for number, from_ in enumerate([end - DAY // 2 + 1, end - 2 * DAY - 1] * 10)
+    ]
+    plan = plan_backfill(gaps_of({}), table(*alike, *off))
+    assert plan["n"].item() == n
+    assert plain(plan["end_high"]) == [START + length]
+
+
+def test_destination_and_prefix():
+    """They are those of the log group's latest COMPLETED task, else the slot's, unless given."""
+    same = {"destination_prefix": "old"}
+    tasks = table(
+        done(2, MINUTE, destination="newest", destination_prefix="p"),
+        done(5, MINUTE, destination="older", **same),
+        done(1, MINUTE, destination="failed", status_code="FAILED", **same),
+        done(1, MINUTE, destination="slot's", log_group_name="other"),
+        done(1, MINUTE, destination="elsewhere", region="us-east-1", **same),
+    )
+    gaps = gaps_of({}, {"log_group_name": "new"})
+
+    def where(**given: str) -> list[list[Any]]:
+        plan = plan_backfill(gaps, tasks, **given)
+        return [plain(plan[name]) for name in ("destination", "destination_prefix")]
+
+    assert where() == [["newest", "slot's"], ["p", None]]
+    assert where(destination="mine") == [["mine", "mine"], ["p", None]]
+    assert where(prefix="q") == [["newest", "slot's"], ["q", "q"]]
+    assert where(prefix="") == [["newest", "slot's"], [None, None]]
+
+
+def test_the_latest_task_is_told_by_its_identifier():
+    """Of tasks created at one instant the one with the greater identifier is the latest."""
+    rows = [done(2, MINUTE, task_id=name, destination=f"of-{name}") for name in "acb"]
+    plan = plan_backfill(gaps_of({}), table(*rows))
+    assert plan["destination"].to_list() == ["of-c"]
+
+
+def test_no_destination_is_known():
+    """Where nothing tells a destination the error names the log group and the remedy."""
+    tasks = table(*history(MINUTE, region="us-east-1"))
+    with pytest.raises(ArgumentError, match=r"of acme .*eu-west-1.*destination="):
+        plan_backfill(gaps_of({}), tasks)
+    assert len(plan_backfill(gaps_of({}), tasks, destination="acme-logs")) == 1
+
+
+def test_as_of():
+    """As of an instant, the queue begins there, and only what was known then counts."""
+    tasks = table(*history(*[HOUR] * 5), done(0, 9 * HOUR, destination="later"))
+    as_of = pd.Timestamp(MIDNIGHT + HOUR, unit="ms", tz="Asia/Tokyo")
+    plan = plan_backfill(gaps_of({}), tasks, as_of=as_of)
+    assert plan["destination"].to_list() == ["acme-logs"]
+    # the last task has run for an hour then, as long as any, and may end at once
+    assert plain(plan["expected_start"]) == [MIDNIGHT + HOUR]
+    assert plain(plan["expected_end"]) == [MIDNIGHT + 2 * HOUR]
+
+
+def test_without_an_instant_to_begin_at():
+    """Without as_of and any observed_at the remedy is to give one."""
+    tasks = table(done(3, MINUTE, observed_at=None))
+    with pytest.raises(ArgumentError, match=r"as_of=None.*give an instant"):
+        plan_backfill(gaps_of({}), tasks)
+    assert len(plan_backfill(gaps_of({}), tasks, as_of="2026-11-23T06:00Z")) == 1
+
+
+def test_slots_do_not_depend_on_each_other():
+    """A slot's rows are the same whatever other slots there are, and whatever order rows have."""
+    random = np.random.default_rng(1)
+    rows: list[Row] = []
+    gaps: list[Row] = []
+    for region in ("eu-west-1", "us-east-1", None):
+        rows.append(running(HOUR, region=region, task_id=f"running-{region}"))
+        for name in ("a", "b"):
+            fields = {"region": region, "log_group_name": name}
+            rows += history(*map(int, random.integers(MINUTE, 5 * HOUR, 30)), **fields)
+            gaps.append({**fields, "start": MIDNIGHT - 9 * DAY, "expires_at": START + 4 * HOUR})
+    tasks, missing = table(*rows), gaps_of(*gaps)
+    plan = plan_backfill(missing, tasks)
+    assert plan["deadline_risk"].between(0.001, 0.999).any()
+    dice = Random(7)  # noqa: S311 - no secret
+    for _ in range(3):
+        for some in (cut(tasks, dice), cut(tasks, dice, anew=True), shuffled(tasks, dice)):
+            again = plan_backfill(shuffled(missing, dice), some)
+            pd.testing.assert_frame_equal(again, plan)
+    alone = plan_backfill(
+        missing[missing["region"] == "us-east-1"], tasks[tasks["region"] == "us-east-1"]
+    )
+    part = plan[plan["region"] == "us-east-1"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(alone, part, check_categorical=False)
+
+
+def test_the_parts_are_small_and_travel():
+    """Parts can be pickled, and tasks with the same durations are counted, not copied."""
+    tasks = table(*history(*[MINUTE] * 300), *history(*[HOUR] * 300, log_group_name="b"))
+    seen: list[int] = []
+
+    class Sent(Shards):
+        def map(self, part: Callable[[pd.DataFrame], pd.DataFrame]) -> Any:  # noqa: ANN401
+            part = pickle.loads(pickle.dumps(part))  # noqa: S301 - our own
+            for result in super().map(part):
+                seen.append(len(result))
+                yield pickle.loads(pickle.dumps(result))  # noqa: S301 - our own
+
+    plan = plan_backfill(gaps_of({}), Sent([tasks]))
+    assert plan["n"].to_list() == [300]
+    assert max(seen) <= 2
+
+
+_ELSEWHERE = """
+import sys, pickle
+from exportstats.coverage.backfill import plan_backfill
+gaps, tasks = pickle.load(sys.stdin.buffer)
+print(plan_backfill(gaps, tasks).to_csv())
+"""
+
+
+def test_the_same_in_another_process():
+    """Another process, with another hash seed, has the same answer."""
+    tasks = table(*history(*range(MINUTE, 30 * MINUTE, MINUTE)), running(HOUR))
+    gaps = gaps_of({"start": MIDNIGHT - 20 * DAY})
+    other = subprocess.run(
+        [sys.executable, "-c", _ELSEWHERE],
+        input=pickle.dumps((gaps, tasks)),
+        capture_output=True,
+        env={**os.environ, "PYTHONHASHSEED": "4"},
+        check=True,
+    )
+    assert other.stdout.decode().strip() == plan_backfill(gaps, tasks).to_csv().strip()
+
+
+def test_task_names():
+    """Names tell log group and day, or instant; AWS takes each, whatever the log group's name."""
+    gaps = gaps_of(
+        {"log_group_name": "/aws/vpc-flow_log.#1"},
+        {"log_group_name": "we ird\n'$(x)\N{FIRE}", "start": MIDNIGHT - 2 * HOUR},
+        {"log_group_name": "x" * 512},
+    )
+    plan = plan_backfill(gaps, table(*history(MINUTE)))
+    names = dict(zip(plan["log_group_name"], plan["task_name"], strict=True))
+    assert names["/aws/vpc-flow_log.#1"] == "backfill /aws/vpc-flow_log.#1 2026-11-22"
+    assert names["we ird\n'$(x)\N{FIRE}"] == "backfill we_ird____x__ 2026-11-22T22:00:00.000Z"
+    assert names["x" * 512].endswith("x 2026-11-22")
+    assert plan["task_name"].str.len().between(1, 512).all()
+
+
+def test_a_name_does_not_depend_on_other_rows():
+    """A name is cut as its own window asks for."""
+    long = {"log_group_name": "x" * 512}
+    tasks = table(*history(MINUTE))
+    whole = plan_backfill(gaps_of(long), tasks)["task_name"].item()
+    both = plan_backfill(gaps_of(long, {"start": MIDNIGHT - 1}), tasks)["task_name"]
+    assert whole in both.to_list()
+    assert len(whole) == 512
+
+
+def test_far_away_windows():
+    """Windows of 1970 and of the year 9999 are planned and written like others."""
+    last = ms("9999-12-31T23:59:59.999Z")
+    gaps = gaps_of(
+        {"start": 0, "end": HOUR, "expires_at": DAY},
+        {"start": last - HOUR + 1, "end": last + 1, "expires_at": last},
+    )
+    plan = plan_backfill(gaps, table(*history(MINUTE)))
+    assert plain(plan["from_time"]) == [0, last - HOUR + 1]
+    assert plain(plan["to_time"]) == [HOUR - 1, last]
+    assert plan["late"].to_list() == [True, False]
+    assert f"--to={last} " in render_commands(plan)
+
+
+def test_too_many_tasks():
+    """Millions of pieces are a mistake, and it is said how many there would be."""
+    for start, step in ((MIDNIGHT - DAY, "1ms"), (-(2**62), "1D")):
+        with pytest.raises(ArgumentError, match=r"into [0-9,]+ tasks.*longer max_window"):
+            plan_backfill(gaps_of({"start": start}), table(*history(MINUTE)), max_window=step)
+
+
+def test_absurd_durations():
+    """Durations of millions of years neither fail nor turn into early ends."""
+    tasks = table(done(3, 0, creation_time=0, completion_time=2**63 - 1))
+    plan = plan_backfill(gaps_of({"start": MIDNIGHT - 3 * DAY}), tasks)
+    assert all(end > 2**60 for end in plain(plan["expected_end"]))
+
+
+def test_an_empty_plan():
+    """Without a gap the plan has the same columns and dtypes, and tasks need not say anything."""
+    plan = plan_backfill(gaps_of({}), table(*history(MINUTE)))
+    for gaps in (gaps_of(), gaps_of({"reason": "lost"})):
+        for tasks in (table(), table(*history(MINUTE)), Shards([])):
+            none = plan_backfill(gaps, tasks)
+            assert len(none) == 0
+            assert list(none.columns) == list(plan.columns)
+            assert none.dtypes.astype(str).to_list() == plan.dtypes.astype(str).to_list()
+    assert render_commands(none) == ""
+
+
+def test_columns_and_dtypes():
+    """The plan has the columns of the promise, each of its dtype."""
+    plan = plan_backfill(gaps_of({}), table(*history(MINUTE)))
+    time = "datetime64[ms, UTC]"
+    assert plan.dtypes.astype(str).to_dict() == {
+        **dict.fromkeys(["account_id", "region", "log_group_name"], "category"),
+        "task_name": "str",
+        **dict.fromkeys(["from_time", "to_time"], time),
+        "destination": "category",
+        "destination_prefix": "str",
+        **dict.fromkeys(["deadline", *TIMES], time),
+        "deadline_risk": "float64",
+        "late": "bool",
+        "n": "int64",
+        "basis": "category",
+        "enough_history": "bool",
+    }
+    assert list(plan["basis"].cat.categories) == ["log_group", "slot", "all", "none"]
+    assert isinstance(plan.index, pd.RangeIndex)
+
+
+@pytest.mark.parametrize("step", ["0ms", "-1D", "1us", "a day", None, pd.NaT, "5"])
+def test_max_window_is_a_length(step: Any):  # noqa: ANN401 - whatever somebody gives
+    """A max_window below a millisecond, or that is no length, is refused by name."""
+    with pytest.raises(ArgumentError, match="max_window="):
+        plan_backfill(gaps_of({}), table(*history(MINUTE)), max_window=step)
+
+
+def test_other_arguments():
+    """An empty bucket name, an instant without a zone and what is no table are refused."""
+    tasks = table(*history(MINUTE))
+    with pytest.raises(ArgumentError, match="destination=''"):
+        plan_backfill(gaps_of({}), tasks, destination="")
+    with pytest.raises(ArgumentError, match="as_of="):
+        plan_backfill(gaps_of({}), tasks, as_of="2026-11-23T06:00")
+    with pytest.raises(SchemaError, match="table of tasks"):
+        plan_backfill(gaps_of({}), [])  # type: ignore[arg-type]
+
+
+def test_what_is_no_table_of_gaps():
+    """A frame of another shape, or a row that is no gap, is a SchemaError that names it."""
+    gaps, tasks = gaps_of({}), table(*history(MINUTE))
+    with pytest.raises(SchemaError, match="DataFrame, not NoneType"):
+        plan_backfill(None, tasks)  # type: ignore[arg-type]
+    for name in ("account_id", "region", "log_group_name", "start", "end", "reason", "expires_at"):
+        with pytest.raises(SchemaError, match=f"one column {name}"):
+            plan_backfill(gaps.drop(columns=name), tasks)
+        with pytest.raises(SchemaError, match=f"column {name} of the gaps is int64"):
+            plan_backfill(gaps.assign(**{name: 0}), tasks)
+    with pytest.raises(SchemaError, match="one column start"):
+        plan_backfill(pd.concat([gaps, gaps[["start"]]], axis=1), tasks)
+    for odd in ({"end": MIDNIGHT - DAY}, {"start": None}, {"log_group_name": None}):
+        with pytest.raises(SchemaError, match="row 1 of the gaps is none"):
+            plan_backfill(gaps_of({}, odd), tasks)
+
+
+def test_callers_frames_stay():
+    """Neither the gaps nor the tasks of the caller are touched, and any index will do."""
+    gaps, tasks = gaps_of({}, {"reason": "lost"}, {"start": 0, "end": 1}), table(*history(MINUTE))
+    gaps.index = pd.Index([4, 4, 4])
+    before = gaps.copy(), tasks.copy()
+    plan_backfill(gaps, tasks)
+    pd.testing.assert_frame_equal(gaps, before[0])
+    pd.testing.assert_frame_equal(tasks, before[1])
+
+
+def test_thousands_of_log_groups_in_one_slot():
+    """A queue longer than what is drawn at a time goes on where it stopped."""
+    many = 1_500
+    rows = [{"log_group_name": f"group-{number:04}"} for number in range(many)]
+    plan = plan_backfill(gaps_of(*rows), table(*history(*[MINUTE] * 3)))
+    assert plain(plan["expected_end"]) == [START + MINUTE * n for n in range(1, many + 1)]

@@ -1,0 +1,221 @@
+"""What holds of coverage whatever the tasks are, and what is planted in the sample."""
+
+from __future__ import annotations
+
+import pickle
+from functools import partial
+from itertools import pairwise
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pytest
+from hypothesis import given, strategies as st
+from plainly import HOPE, KEY, Case, cases, rows, sampled, stamp
+from support import cut, ms, plain, quick, rows_of, shuffled, table
+
+import exportstats as xs
+from exportstats import schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CALLS: dict[str, Callable[..., pd.DataFrame]] = {
+    "gaps": xs.find_gaps,
+    "overlaps": xs.find_overlaps,
+    "premature": xs.find_premature,
+    "summary": xs.coverage_summary,
+    "days": partial(xs.coverage_by_day, tz="Asia/Kathmandu"),
+    "timeline": xs.coverage_timeline,
+}
+GIVEN = {
+    "gaps": ("log_groups", "tolerance"),
+    "overlaps": (),
+    "premature": ("margin",),
+    "summary": ("log_groups", "tolerance", "margin"),
+    "days": ("log_groups", "tolerance"),
+    "timeline": ("log_groups", "tolerance", "margin"),
+}
+SAMPLE = {"start": "2025-11-24T00:00Z", "end": "2026-11-22T00:00Z"}
+
+
+class Sent:
+    """Shards whose parts and answers are pickled on the way, as to and from another process."""
+
+    def __init__(self, shards: Any) -> None:  # noqa: ANN401 - support's shards
+        self.shards = shards
+
+    def map(self, part: Callable[[pd.DataFrame], pd.DataFrame]) -> list[pd.DataFrame]:
+        """Run a part over each, there and back."""
+        there = pickle.loads(pickle.dumps(part))  # noqa: S301 - it is ours
+        return [pickle.loads(pickle.dumps(there(frame))) for frame in self.shards.frames]  # noqa: S301
+
+
+@pytest.mark.parametrize("name", CALLS)
+@quick
+@given(case=cases(), seed=st.integers(0, 99))
+def test_shards_of_whole_slots_give_the_same_answer(name: str, case: Case, seed: int):
+    """However slots are spread over shards, and in whatever order rows stand."""
+    arguments = case.arguments(*GIVEN[name])
+    whole = CALLS[name](case.tasks, **arguments)
+    random = Random(seed)  # noqa: S311 - a test's
+    shards = cut(shuffled(case.tasks, random), random, anew=bool(seed % 2))
+    pd.testing.assert_frame_equal(CALLS[name](Sent(shards), **arguments), whole)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_shards_of_the_sample_give_the_same_answer(name: str):
+    """The sample in three ways of splitting it, to the millisecond."""
+    tasks = xs.sample_tasks()
+    more = {"log_groups": xs.sample_log_groups()} if "log_groups" in GIVEN[name] else {}
+    whole = CALLS[name](tasks, **SAMPLE, **more)
+    assert len(whole)
+    for seed in range(3):
+        shards = cut(tasks, Random(seed), anew=True)  # noqa: S311 - a test's
+        pd.testing.assert_frame_equal(CALLS[name](Sent(shards), **SAMPLE, **more), whole)
+
+
+@quick
+@given(case=cases())
+def test_covered_and_gaps_are_the_range(case: Case):
+    """The stretches of a log group's timeline touch, and add up to its range."""
+    timeline = xs.coverage_timeline(
+        case.tasks, **case.arguments("log_groups", "tolerance", "margin")
+    )
+    keys = case.asked()
+    found: dict[Any, list[tuple[int, int]]] = {}
+    columns = [plain(timeline[name]) for name in (*KEY, "start", "end")]
+    for *key, start, end in zip(*columns, strict=True):
+        found.setdefault(tuple(key), []).append((start, end))
+    assert list(found) == keys
+    for key, stretches in found.items():
+        assert stretches[0][0] == case.low(key)
+        assert stretches[-1][1] == case.end
+        for before, after in pairwise(stretches):
+            assert before[1] == after[0]
+
+
+@quick
+@given(case=cases(), row=rows())
+def test_one_more_completed_task_never_adds_a_gap(case: Case, row: dict[str, Any]):
+    """What is missing with it was missing without it."""
+    arguments = case.arguments("tolerance")
+    added = {**row, "status_code": "COMPLETED", "task_id": "one more", "creation_time": None}
+    more = table(*rows_of(case.tasks), {**added, "completion_time": None})
+    before, after = (xs.find_gaps(tasks, **arguments) for tasks in (case.tasks, more))
+    if row["log_group_name"] is not None:  # a log group that was not there has gaps of its own
+        mine = tuple(row[name] for name in KEY)
+        known = {tuple(old[name] for name in KEY) for old in case.known}
+        if mine not in known:
+            return
+    assert missing(after) <= missing(before)
+
+
+def missing(gaps: pd.DataFrame) -> set[tuple[Any, ...]]:
+    """Give every millisecond of gaps, with its log group."""
+    columns = [plain(gaps[name]) for name in (*KEY, "start", "end")]
+    return {
+        (*key, time)
+        for *key, start, end in zip(*columns, strict=True)
+        for time in range(start, end)
+    }
+
+
+def joined(stretches: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
+    """Join gaps that touch, with the most hopeful of their reasons."""
+    found: list[tuple[int, int, str]] = []
+    for start, end, reason in sorted(stretches):
+        if found and found[-1][1] == start:
+            first, _, before = found.pop()
+            found.append((first, end, max(before, reason, key=HOPE.index)))
+        else:
+            found.append((start, end, reason))
+    return found
+
+
+@pytest.mark.parametrize("tolerance", ["0ms", "1min"])
+def test_sample_has_the_planted_gaps(tolerance: str):
+    """The missed nights, the minute lost each night, and no others; the minute on request only."""
+    tasks, planted = xs.sample_tasks(), sampled()
+    expected: dict[tuple[str, ...], list[tuple[int, int, str]]] = {
+        tuple(row[name] for name in KEY): [] for row in planted["ranges"]
+    }
+    for row in planted["gaps"]:
+        key = tuple(row[name] for name in KEY)
+        expected[key].append((ms(row["start"]), ms(row["end"]), row["reason"]))
+    (nightly,) = planted["nightly_gaps"]
+    if tolerance == "0ms":
+        first, last = (ms(f"{nightly[name]}T00:00Z") for name in ("first_night", "last_night"))
+        for night in range(first, last + 1, 86_400_000):
+            # from 23:59:00.001 to midnight
+            gap = (night + 86_340_001, night + 86_400_000, nightly["reason"])
+            expected[tuple(nightly[name] for name in KEY)].append(gap)
+    for row in planted["ranges"]:
+        key = tuple(row[name] for name in KEY)
+        gaps = xs.find_gaps(tasks, start=row["start"], end=row["end"], tolerance=tolerance)
+        columns = [plain(gaps[name]) for name in (*KEY, "start", "end", "reason")]
+        found = [tuple(rest) for *mine, a, b, c in zip(*columns, strict=True)
+                 if tuple(mine) == key for rest in [(a, b, c)]]  # fmt: skip
+        assert found == joined(expected[key]), key
+
+
+DAY = 86_400_000
+
+
+def of_two_days(**fields: Any) -> pd.DataFrame:  # noqa: ANN401 - a task's
+    """Make tasks of one log group: the second of three days is not exported."""
+    same = {"account_id": "1", "region": "r", "log_group_name": "g", **fields}
+    return table(
+        {"from_time": 0, "to_time": DAY - 1, "status_code": "COMPLETED", **same},
+        {"from_time": 2 * DAY, "to_time": 3 * DAY - 1, "status_code": "COMPLETED", **same},
+    )
+
+
+def test_a_gap_that_is_partly_lost_is_two_rows():
+    """What retention has taken is lost; the rest has its deadline now."""
+    groups = xs.sample_log_groups().head(1).astype({"account_id": "str", "region": "str"})
+    groups = groups.assign(
+        account_id=pd.Categorical(["1"]),
+        region=pd.Categorical(["r"]),
+        log_group_name=pd.Categorical(["g"]),
+        creation_time=stamp(0).as_unit("ms"),
+        retention=pd.Timedelta(days=3).as_unit("ms"),
+        observed_at=stamp(4 * DAY + DAY // 2).as_unit("ms"),
+    )
+    gaps = xs.find_gaps(of_two_days(), start=stamp(0), end=stamp(3 * DAY), log_groups=groups)
+    assert plain(gaps["reason"]) == ["lost", "never_tried"]
+    assert plain(gaps["start"]) == [DAY, DAY + DAY // 2]
+    assert plain(gaps["end"]) == [DAY + DAY // 2, 2 * DAY]
+    assert plain(gaps["expires_at"]) == [4 * DAY, 4 * DAY + DAY // 2]
+    later = stamp(6 * DAY)
+    gaps = xs.find_gaps(
+        of_two_days(), start=stamp(0), end=stamp(3 * DAY), log_groups=groups, as_of=later
+    )
+    assert plain(gaps["reason"]) == ["lost"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"start": "2026-11-01"}, "start="),
+        ({"end": "2025-01-01T00:00Z"}, "is not after"),
+        ({"tolerance": "a while"}, "tolerance="),
+        ({"tolerance": "-1s"}, "tolerance="),
+        ({"as_of": "yesterday"}, "as_of="),
+    ],
+)
+def test_arguments_that_cannot_be_meant_are_refused(arguments: dict[str, Any], said: str):
+    """The error names the argument and its value."""
+    with pytest.raises(xs.ArgumentError, match=said):
+        xs.find_gaps(schema.empty(), **{**SAMPLE, **arguments})
+
+
+def test_the_callers_tables_are_not_touched():
+    """Neither the tasks nor the log groups change."""
+    tasks, groups = xs.sample_tasks(), xs.sample_log_groups()
+    before = tasks.copy(), groups.copy()
+    for name, call in CALLS.items():
+        more = {"log_groups": groups} if "log_groups" in GIVEN[name] else {}
+        call(tasks, **SAMPLE, **more)
+    pd.testing.assert_frame_equal(tasks, before[0])
+    pd.testing.assert_frame_equal(groups, before[1])

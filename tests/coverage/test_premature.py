@@ -1,0 +1,107 @@
+"""Premature tasks, counted again millisecond by millisecond."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from plainly import KEY, Case, cases, order, sampled
+from support import DAY, HOUR, MOST, ms, plain, quick, table
+
+import exportstats as xs
+from exportstats import schema
+from exportstats.coverage.premature import find_premature
+from exportstats.errors import ArgumentError
+
+COLUMNS = [*KEY, "task_id", "start", "end", "creation_time", "lead", "premature"]
+
+
+def premature_of(case: Case) -> list[tuple[Any, ...]]:
+    """Give the rows of `find_premature`."""
+    found = []
+    for key in case.asked():
+        over = dict(case.covering(key))
+        for row in case.of(key, covering=True):
+            window = case.window(row, case.start)
+            only = [time for time in window if all(map(case.is_premature, over[time]))]
+            if case.is_premature(row) and only:
+                created, end = row["creation_time"], row["to_time"] + 1
+                lead = max(-MOST, min(MOST, created - end))
+                stretch = (window.start, window.stop)
+                found.append((*key, row["task_id"], *stretch, created, lead, len(only)))
+    return sorted(found, key=lambda row: (order(row[:3]), row[4], row[5], row[3]))
+
+
+@quick
+@given(cases())
+def test_premature_tasks_are_those_of_single_milliseconds(case: Case):
+    """Each premature task that none made good, and how much of it, is as counted plainly."""
+    case.log_groups = None
+    table_ = find_premature(case.tasks, **case.arguments("margin"))
+    assert list(zip(*(plain(table_[name]) for name in COLUMNS), strict=True)) == premature_of(case)
+    assert list(table_.columns) == COLUMNS
+
+
+@pytest.mark.parametrize(("after", "listed"), [(12 * HOUR - 1, True), (12 * HOUR, False)])
+def test_twelve_hours_are_enough(after: int, listed: bool):  # noqa: FBT001
+    """A task created a millisecond before 12 h after its window's end is premature, at 12 h not."""
+    tasks = table(
+        {"from_time": 0, "to_time": DAY - 1, "creation_time": DAY + after},
+        status_code="COMPLETED",
+        log_group_name="acme/api",
+    )
+    assert len(find_premature(tasks)) == listed
+
+
+def test_what_is_exported_again_in_part():
+    """Only the part that no later task covers is premature; all of it made good is not listed."""
+    early = {"from_time": 0, "to_time": DAY - 1, "creation_time": DAY}
+    again = {"from_time": 0, "to_time": DAY // 2 - 1, "creation_time": 3 * DAY}
+    same = {"status_code": "COMPLETED", "log_group_name": "acme/api"}
+    assert plain(find_premature(table(early, again, **same))["premature"]) == [DAY // 2]
+    assert len(find_premature(table(early, again | {"to_time": DAY - 1}, **same))) == 0
+    failed = again | {"to_time": DAY - 1, "status_code": "FAILED"}
+    assert plain(find_premature(table({**same, **early}, {**same, **failed}))["premature"]) == [DAY]
+
+
+def test_a_task_without_creation_is_not_premature():
+    """What has no creation time is not said to be too early."""
+    tasks = table(
+        {"from_time": 0, "to_time": 9}, status_code="COMPLETED", log_group_name="acme/api"
+    )
+    assert len(find_premature(tasks)) == 0
+
+
+def test_no_task():
+    """Without a task there is no row, and every column has its dtype."""
+    table_ = find_premature(schema.empty())
+    assert len(table_) == 0
+    assert list(table_.columns) == COLUMNS
+    assert [str(dtype) for dtype in table_.dtypes[4:]] == [
+        *["datetime64[ms, UTC]"] * 3,
+        *["timedelta64[ms]"] * 2,
+    ]
+
+
+@pytest.mark.parametrize("margin", ["-1h", "soon", None, "NaT", [1, 2]])
+def test_what_is_no_margin(margin: object):
+    """A margin that is negative or no length of time is refused by its value."""
+    with pytest.raises(ArgumentError, match=r"margin=.*; give a length of time"):
+        find_premature(schema.empty(), margin=margin)
+
+
+def test_sample_has_the_planted_tasks():
+    """The sample's premature tasks are the planted ones that no later task made good."""
+    found = find_premature(xs.sample_tasks())
+    assert dict(zip(found["task_id"], plain(found["creation_time"]), strict=True)) == {
+        row["task_id"]: ms(row["created"])
+        for row in sampled()["premature"]["tasks"]
+        if not row["covered_again"]
+    }
+    stretches = set(zip(plain(found["start"]), plain(found["end"]), strict=True))
+    assert stretches == {
+        (ms(row["start"]), ms(row["end"]))
+        for row in sampled()["premature"]["tasks"]
+        if not row["covered_again"]
+    }

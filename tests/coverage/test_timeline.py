@@ -1,0 +1,96 @@
+"""The timeline, counted again millisecond by millisecond."""
+
+from __future__ import annotations
+
+from itertools import groupby, pairwise
+from typing import Any
+
+from hypothesis import given
+from plainly import KEY, Case, cases, log_groups_of, stamp
+from support import DAY, plain, quick, table
+
+from exportstats import schema
+from exportstats.coverage.timeline import coverage_timeline
+
+COLUMNS = [*KEY, "start", "end", "length", "state", "reason", "expires_at"]
+GIVEN = ("log_groups", "tolerance", "margin")
+
+
+def timeline_of(case: Case) -> list[tuple[Any, ...]]:
+    """Give the rows of `coverage_timeline`."""
+    found = []
+    gaps = case.gap_rows()
+    for key in case.asked():
+        missing = {
+            time: (start, reason, expires)
+            for *other, start, end, reason, _, expires in gaps
+            if tuple(other) == key
+            for time in range(start, end)
+        }
+        states = []
+        for time, rows in case.covering(key):
+            if time in missing:
+                state: tuple[Any, ...] = ("gap", *missing[time])
+            elif rows and all(map(case.is_premature, rows)):
+                state = ("premature", None, None, None)
+            else:
+                state = ("overlap" if len(rows) > 1 else "covered", None, None, None)
+            states.append((state, time))
+        for (state, _, reason, expires), run in groupby(states, lambda pair: pair[0]):
+            times = [time for _, time in run]
+            end = times[-1] + 1
+            found.append((*key, times[0], end, end - times[0], state, reason, expires))
+    return found
+
+
+@quick
+@given(cases())
+def test_timeline_is_that_of_single_milliseconds(case: Case):
+    """Every stretch, its state, reason and end by retention is the one counted plainly."""
+    timeline = coverage_timeline(case.tasks, **case.arguments(*GIVEN))
+    assert list(zip(*(plain(timeline[name]) for name in COLUMNS), strict=True)) == timeline_of(case)
+    assert list(timeline.columns) == COLUMNS
+
+
+@quick
+@given(cases())
+def test_stretches_touch_and_add_up(case: Case):
+    """The stretches of a log group follow each other from its range's beginning to its end."""
+    timeline = coverage_timeline(case.tasks, **case.arguments(*GIVEN))
+    rows = zip(*(plain(timeline[name]) for name in COLUMNS), strict=True)
+    keys = []
+    for key, some in groupby(rows, lambda row: row[:3]):
+        stretches = [row[3:] for row in some]
+        keys.append(key)
+        assert stretches[0][0] == case.low(key)
+        assert stretches[-1][1] == case.end
+        assert all(one[1] == other[0] for one, other in pairwise(stretches))
+        assert all(one[3:] != other[3:] or one[3] == "gap" for one, other in pairwise(stretches))
+    assert keys == case.asked()
+
+
+def test_states_are_categories_in_order():
+    """The states are ordered, all four there whatever is in use, and a table may be empty."""
+    given_ = {"start": stamp(0), "end": stamp(DAY)}
+    timeline = coverage_timeline(schema.empty(), **given_)
+    assert len(timeline) == 0
+    assert list(timeline["state"].cat.categories) == ["gap", "premature", "overlap", "covered"]
+    assert timeline["state"].cat.ordered
+    assert timeline["reason"].cat.ordered
+    assert str(timeline["expires_at"].dtype) == "datetime64[ms, UTC]"
+
+
+def test_a_bridged_gap_joins_what_it_lies_between():
+    """A minute that is bridged is covered, and one with what is covered before and after it."""
+    one = {"account_id": "1", "region": "r", "log_group_name": "acme/api"}
+    minute = 60_000
+    tasks = table(
+        {"from_time": 0, "to_time": DAY - minute - 1},
+        {"from_time": DAY, "to_time": 2 * DAY - 1},
+        status_code="COMPLETED",
+        **one,
+    )
+    given_ = {"start": stamp(0), "end": stamp(2 * DAY), "log_groups": log_groups_of([one])}
+    bridged = coverage_timeline(tasks, tolerance="1min", **given_)
+    assert plain(bridged["length"]) == [2 * DAY]
+    assert plain(coverage_timeline(tasks, **given_)["state"]) == ["covered", "gap", "covered"]
