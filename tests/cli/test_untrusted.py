@@ -52,6 +52,8 @@ COMMANDS = [
     "durations --by task_name --freq YS",
     "failures",
     "failures --by log_group_name",
+    "coverage --since 1970-01-01 --until 1970-01-02",
+    "gaps --since 1970-01-01 --until 1970-01-02",
 ]
 SGR = re.compile(r"\x1b\[[\d;]*m")
 
@@ -64,6 +66,7 @@ def evil_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number, text in enumerate(EVIL):
         names = ("taskName", "logGroupName", "destination", "destinationPrefix")
         task = {"taskId": f"{number}{text}"[:512], **dict.fromkeys(names, text)}
+        task |= {"from": 0, "to": 1000 + number}
         times = {"creationTime": 0, "completionTime": 1000 + number}
         for code in ("FAILED", "COMPLETED", text or "OTHER"):
             state = {"code": code, "message": text}
