@@ -43,6 +43,7 @@ from .loaders.sample import (
     sample_tasks as sample_tasks,
 )
 from .loaders.targets import Target as Target, find_targets as find_targets
+from .loaders.wait import wait_for_task as wait_for_task
 from .schema import conform as conform
 from .stats.anomalies import find_anomalies as find_anomalies
 from .stats.completion_times import completion_times as completion_times

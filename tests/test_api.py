@@ -48,6 +48,10 @@ def use_every_name(folder: Path) -> list[Axes]:
     premature: pd.DataFrame = xs.find_premature(again)
     assert len(overlaps)
     assert premature.empty
+    active: pd.DataFrame = xs.estimate_completion(xs.sample_tasks())
+    assert len(active) == 3
+    with pytest.raises(xs.ArgumentError):
+        xs.wait_for_task("a", timeout="never")
     return [
         xs.plot_coverage(xs.coverage_timeline(again, **days)),
         xs.plot_coverage(xs.coverage_by_day(again, **days)),

@@ -26,6 +26,8 @@ COMMANDS = {
     "gaps": ("coverage", "List what of a range is not in S3."),
     "backfill": ("coverage", "Print the commands that would close the gaps."),
     "deliveries": ("deliveries", "Look into S3 for what tasks delivered."),
+    "eta": ("waiting", "Estimate when the active tasks will be done."),
+    "wait": ("waiting", "Wait until a task has ended."),
     "demo": ("demo", "Show it all on a synthetic sample, without AWS."),
     "emulate": ("emulate", "Serve a look-alike of AWS's endpoint on this machine."),
 }

@@ -119,7 +119,7 @@ def range_options(command: Callable[..., None]) -> Callable[..., None]:
 
     for option in reversed(_OPTIONS):
         run = option(run)
-    return history_options(run)
+    return history_options(run, log_groups=True)
 
 
 def _refuse_early(tolerance: str) -> None:

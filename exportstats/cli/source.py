@@ -100,23 +100,35 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
     return _with_options(command, (source, *_LIVE, *FLEET_OPTIONS, *_FILTERS))
 
 
-def history_options(command: Callable[..., None]) -> Callable[..., None]:
+def slot_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say which account and region to ask, one of each."""
+    profile = click.option("--profile", metavar="NAME", help="Ask AWS as this profile.")
+    for option in (*reversed(_LIVE[1:]), profile):
+        command = option(command)
+    return command
+
+
+def history_options(
+    command: Callable[..., None], *, log_groups: bool = False
+) -> Callable[..., None]:
     """Add the argument and the options that say whose tasks to read or fetch, all of them.
 
-    The command is given `load` for the tasks, and `ask_log_groups` for the log groups.
+    The command is given `load` for the tasks and, if it wants, `ask_log_groups` for log groups.
     """
     source = click.argument("source", nargs=-1, metavar="[SOURCE]...")
-    return _with_options(command, (source, *_LIVE, *FLEET_OPTIONS))
+    return _with_options(command, (source, *_LIVE, *FLEET_OPTIONS), log_groups=log_groups)
 
 
-def _with_options(command: Callable[..., None], options: tuple[Any, ...]) -> Callable[..., None]:
+def _with_options(
+    command: Callable[..., None], options: tuple[Any, ...], *, log_groups: bool = False
+) -> Callable[..., None]:
     filters = ("status", "task_id", "since", "until") if _FILTERS[0] in options else ()
     asked = ("source", *filters, *_LIVE_ONLY)
 
     @functools.wraps(command)
     def run(**given: Any) -> None:  # noqa: ANN401 - what click parsed
         mine = {name: given.pop(name) for name in asked if name in given}
-        if not filters:
+        if log_groups:
             live = {name: mine[name] for name in _LIVE_ONLY if name in mine}
             given["ask_log_groups"] = functools.partial(_ask_log_groups, **live)
         command(load=functools.partial(_load, **mine), **given)

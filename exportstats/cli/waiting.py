@@ -1,0 +1,96 @@
+"""The commands on tasks that are active: when they will be done, and waiting for one."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import click
+import lazy_loader
+
+import exportstats as xs
+from exportstats.cli.failing import FAILED, say
+from exportstats.cli.options import format_option
+from exportstats.cli.source import history_options, slot_options
+from exportstats.errors import LoadError
+from exportstats.text import percent, write_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+
+    from exportstats.cli import output
+    from exportstats.cli.options import Kind
+    from exportstats.cli.source import Loaded
+else:  # pandas and rich are for a command that runs, not for its --help
+    output = lazy_loader.load("exportstats.cli.output", suppress_warning=True)
+
+
+@click.command()
+@history_options
+@format_option
+def eta(load: Callable[[], Loaded], kind: Kind) -> None:
+    """Estimate when the active tasks will be done, from how long such tasks took before.
+
+    SOURCE is a file or several, a pattern, or - for standard input; without it, AWS is asked.
+    Eight times out of ten the end lies between "from" and "to".
+
+    \b
+    exportstats eta tasks.parquet
+    exportstats eta --region eu-west-1
+    """
+    tasks, code = load()
+    table = xs.estimate_completion(tasks)
+    title = f"{len(table):,} active task{'' if len(table) == 1 else 's'}"
+    output.show(table, _for_people(table), kind, title=title)
+    click.get_current_context().exit(code)
+
+
+def _for_people(table: pd.DataFrame) -> pd.DataFrame:
+    view = table[["account_id", "region", "log_group_name", "status_code"]].copy()
+    for name, column in (("elapsed", "elapsed"), ("left", "remaining")):
+        view[name] = output.in_words(table[column])
+    view["from"], view["to"] = (
+        output.minutes(table[name]).str[-5:] for name in ("ends_low", "ends_high")
+    )
+    view["n"] = table["n"]
+    risky = table["timeout_probability"].map(percent, na_action="ignore")
+    return view.assign(**{"time-out": risky}) if (table["timeout_probability"] > 0).any() else view
+
+
+@click.command()
+@click.argument("task_id", metavar="TASK_ID")
+@slot_options
+@click.option("--timeout", metavar="LENGTH", help="Wait no longer than this, as in 2h.")
+def wait(
+    task_id: str,
+    profile: str | None,
+    region: str | None,
+    endpoint_url: str | None,
+    timeout: str | None,
+) -> None:
+    """Wait until a task has ended; exit with 0 only if it COMPLETED.
+
+    The earlier tasks of the account and region tell how long it will take.
+
+    \b
+    exportstats wait cda45419-90ea-4db5-9833-aade86253e66 --timeout 2h
+    """
+    asked: dict[str, Any] = {"profile": profile, "region": region, "endpoint_url": endpoint_url}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", xs.AccountUnknownWarning)
+            history = xs.fetch_tasks(**asked, progress=False)
+    except LoadError as error:
+        history = error.tasks  # for the forecast, what arrived has to do
+        if not len(history):
+            raise
+    task = xs.wait_for_task(task_id, history=history, timeout=timeout, **asked).iloc[0]
+    state, duration = str(task["status_code"]), task["duration"].total_seconds()
+    took = f" after {write_duration(duration)}" if duration == duration else ""  # noqa: PLR0124 - a NaN
+    message = task["status_message"]
+    why = f": {message}" if isinstance(message, str) and state != "COMPLETED" else ""
+    ended = state in ("COMPLETED", "FAILED", "CANCELLED")
+    say(f"{state}{took}{why}" if ended else f"the time is up, and the task is still {state}")
+    click.get_current_context().exit(0 if state == "COMPLETED" else FAILED)

@@ -1,0 +1,91 @@
+"""`eta` and `wait`: when active tasks will be done, and how waiting ends."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import exportstats as xs
+from exportstats.emulator import Emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+NOW = 1_760_000_000_000
+TASK: dict[str, Any] = {
+    "taskId": "the-one",
+    "region": "eu-west-1",
+    "accountId": "111122223333",
+    "logGroupName": "/app",
+    "status": {"code": "PENDING"},
+    "executionInfo": {"creationTime": NOW},
+}
+
+
+@pytest.fixture
+def emulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
+    """Serve one task that is PENDING, and look at it often."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "111122223333")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made-up")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    monkeypatch.setattr("exportstats.loaders.wait._SOONEST_SECONDS", 0.05)
+    with Emulator([TASK]) as served:
+        yield served
+
+
+@pytest.mark.parametrize(("end", "code"), [("COMPLETED", 0), ("FAILED", 1), ("CANCELLED", 1)])
+def test_waiting_ends_with_the_task(run: Callable, emulator: Emulator, end: str, code: int):
+    """The exit code is 0 for COMPLETED alone; the state, the time and the message are told."""
+
+    def live() -> None:
+        for state in ("RUNNING", end):
+            time.sleep(0.3)
+            over = {"completionTime": NOW + 90_000} if state == end else {}
+            emulator.update(
+                "the-one", status={"code": state, "message": "so it is"}, executionInfo=over
+            )
+
+    thread = threading.Thread(target=live)
+    thread.start()
+    done = run("wait", "the-one", "--endpoint-url", emulator.url)
+    thread.join()
+    assert done.exit_code == code
+    assert f"{end} after 1 min 30 s" in done.stderr
+    assert ("so it is" in done.stderr) == (end != "COMPLETED")
+    assert done.stdout == ""
+
+
+def test_the_time_can_be_up(run: Callable, emulator: Emulator):
+    """It says so, and exits with 1; an unknown task or length of time is one line too."""
+    done = run("wait", "the-one", "--endpoint-url", emulator.url, "--timeout", "200ms")
+    assert done.exit_code == 1
+    assert "the time is up, and the task is still PENDING" in done.stderr
+    done = run("wait", "nobody", "--endpoint-url", emulator.url)
+    assert (done.exit_code, "no task 'nobody'" in done.stderr) == (1, True)
+    done = run("wait", "the-one", "--endpoint-url", emulator.url, "--timeout", "soon")
+    assert (done.exit_code, "timeout='soon'" in done.stderr) == (2, True)
+
+
+def test_eta_lists_the_active_tasks(run: Callable, sample_file: Path):
+    """The three of the sample, as the function estimates them."""
+    rows = json.loads(run("eta", sample_file, "--format", "json").stdout)
+    told = xs.estimate_completion(xs.sample_tasks())
+    assert [row["task_id"] for row in rows] == told["task_id"].to_list()
+    assert [row["remaining_seconds"] for row in rows] == [
+        length.total_seconds() for length in told["remaining"]
+    ]
+    shown = run("eta", sample_file).stdout
+    assert shown.startswith("3 active tasks\n")
+    assert "PENDING_CANCEL" in shown
+
+
+def test_nothing_active_is_said_in_a_line(run: Callable, tmp_path: Path):
+    """A table without an active task gives no rows."""
+    tasks = xs.sample_tasks()
+    xs.write_tasks(tasks[tasks["status_code"] == "FAILED"], tmp_path / "failed.csv")
+    assert run("eta", tmp_path / "failed.csv").stdout == "0 active tasks\n"
