@@ -99,6 +99,41 @@ def tasks(names: list[object]) -> pd.DataFrame:
     )
 
 
+def timeline(names: list[object]) -> pd.DataFrame:
+    """Give what `coverage_timeline` gives: a gap of a day in each of some log groups."""
+    start = times(len(names))
+    return pd.DataFrame(
+        {
+            "account_id": "1",
+            "region": "eu-west-1",
+            "log_group_name": names,
+            "start": start,
+            "end": start + pd.Timedelta(1, "D"),
+            "length": lengths(*[86_400] * len(names)),
+            "state": "gap",
+            "reason": "failed",
+            "expires_at": start + pd.Timedelta(30, "D"),
+        }
+    )
+
+
+def plan(names: list[object]) -> pd.DataFrame:
+    """Give what the chart needs of what `plan_backfill` gives; the regions are the texts."""
+    start = times(len(names))
+    return pd.DataFrame(
+        {
+            "account_id": "1",
+            "region": names,
+            "deadline": start,
+            "expected_start": start,
+            "expected_end": start + pd.Timedelta(1, "h"),
+            "end_high": start + pd.Timedelta(2, "h"),
+            "late": True,
+            "enough_history": False,
+        }
+    )
+
+
 CHARTS = [
     (charts.plot_status_breakdown, states, "status_breakdown"),
     (charts.plot_failure_reasons, reasons, "failure_reasons"),
@@ -107,6 +142,8 @@ CHARTS = [
     (charts.plot_duration_trend, trend, "duration_trend"),
     (charts.plot_completion_times, hours, "completion_times"),
     (charts.plot_task_durations, tasks, "conform"),
+    (charts.plot_coverage, timeline, "coverage_timeline"),
+    (charts.plot_backfill, plan, "plan_backfill"),
 ]
 
 
