@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 Execute: TypeAlias = Callable[[Path], NotebookNode]
 
 ROOT = Path(__file__).parents[1]
-QUICKSTART, DURATIONS = PATHS = [
+QUICKSTART, DURATIONS, COVERAGE = PATHS = [
     ROOT / "notebooks" / "01_quickstart.ipynb",
     ROOT / "notebooks" / "02_duration_analysis.ipynb",
+    ROOT / "notebooks" / "03_coverage.ipynb",
 ]
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 CLEAN = (
@@ -147,9 +148,10 @@ def test_a_notebook_is_stored_clean(path: Path):
 
 def test_the_notebooks_load_alike():
     """They take the same parameters of papermill's, and the same code makes a table of them."""
-    first, second = (code(read(path)) for path in PATHS)
-    assert second["parameters"].startswith(first["parameters"])
-    assert second["load"].startswith(first["load"])
+    first, *others = (code(read(path)) for path in PATHS)
+    for other in others:
+        assert other["parameters"].startswith(first["parameters"])
+        assert other["load"].startswith(first["load"])
 
 
 @each_notebook
@@ -206,8 +208,12 @@ class TestInAKernel:
     def test_figures_in_the_text_are_true(self, path: Path, execute: Execute):
         """The text says what its tables say, and has no figure that is not checked here."""
         cells = [cell for cell in execute(path).cells if cell.cell_type == "markdown"]
-        tell = {QUICKSTART: notebook_facts.quickstart, DURATIONS: notebook_facts.durations}[path]
-        facts = tell(xs.sample_tasks())
+        tell = {
+            QUICKSTART: notebook_facts.quickstart,
+            DURATIONS: notebook_facts.durations,
+            COVERAGE: notebook_facts.coverage,
+        }
+        facts = tell[path](xs.sample_tasks())
         assert facts.keys() <= {cell.id for cell in cells}
         for cell in cells:
             # Code, links and names as S3 are no figures; a line may end anywhere.
@@ -225,6 +231,17 @@ class TestInAKernel:
         notebook = with_papermill(DURATIONS, tmp_path, SOURCE="file", FILES="tasks.*")
         assert messages(notebook) == []
         assert shown(execute(DURATIONS)).items() <= shown(notebook).items()
+
+    def test_papermill_reads_log_groups_from_a_file(self, execute: Execute, tmp_path: Path):
+        """With SOURCE "file" it reads the log groups too."""
+        xs.write_tasks(xs.sample_tasks(), tmp_path / "tasks.parquet")
+        groups = ROOT / "data" / "sample" / "log_groups.json"
+        (tmp_path / "groups.json").write_bytes(groups.read_bytes())
+        notebook = with_papermill(
+            COVERAGE, tmp_path, SOURCE="file", FILES="tasks.*", LOG_GROUPS="groups.json"
+        )
+        assert messages(notebook) == []
+        assert shown(execute(COVERAGE)).items() <= shown(notebook).items()
 
     @pytest.mark.usefixtures("jupyter")
     def test_papermill_asks_aws(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
