@@ -160,9 +160,10 @@ def header(
         for text, (_, label) in zip(box.get_texts(), legend, strict=True):
             text.set(text=label, **LITERAL)
         above += 1.7 * SMALL * -(-len(legend) // per_row)
-    lines = textwrap.wrap("\u00a0· ".join(notes), max(int(width / 0.55), 20))
+    text = "\u00a0· ".join(notes).replace(" %", "\u00a0%")
+    lines = textwrap.wrap(text, max(int(width / 0.55), 20))
     ax.annotate(
-        "\n".join(lines).replace("\u00a0", " "),  # it kept the dot at the end of a line
+        "\n".join(lines).replace("\u00a0", " "),  # it kept together what belongs together
         (0, 1),
         (0, above),
         xycoords="axes fraction",
