@@ -1,11 +1,15 @@
 from .charts import (
     plot_backfill as plot_backfill,
+    plot_comparison as plot_comparison,
+    plot_completion_curve as plot_completion_curve,
     plot_completion_times as plot_completion_times,
     plot_coverage as plot_coverage,
     plot_duration_histogram as plot_duration_histogram,
     plot_duration_summary as plot_duration_summary,
     plot_duration_trend as plot_duration_trend,
     plot_failure_reasons as plot_failure_reasons,
+    plot_landing_lag as plot_landing_lag,
+    plot_slot_timeline as plot_slot_timeline,
     plot_status_breakdown as plot_status_breakdown,
     plot_task_durations as plot_task_durations,
 )
@@ -46,6 +50,7 @@ from .loaders.targets import Target as Target, find_targets as find_targets
 from .loaders.wait import wait_for_task as wait_for_task
 from .schema import conform as conform
 from .stats.anomalies import find_anomalies as find_anomalies
+from .stats.completion import completion_curve as completion_curve
 from .stats.completion_times import completion_times as completion_times
 from .stats.durations import (
     duration_summary as duration_summary,
@@ -54,6 +59,11 @@ from .stats.durations import (
 from .stats.failures import failure_reasons as failure_reasons
 from .stats.forecasts import estimate_completion as estimate_completion
 from .stats.histogram import duration_histogram as duration_histogram
+from .stats.landing import landing_lag as landing_lag
+from .stats.periods import compare_periods as compare_periods
+from .stats.slots import slot_usage as slot_usage
+from .stats.slow import find_slow_tasks as find_slow_tasks
+from .stats.slowdowns import find_slowdowns as find_slowdowns
 from .stats.status import status_breakdown as status_breakdown
 
 __version__: str

@@ -286,6 +286,18 @@ CALLS: dict[str, Callable[[Any], pd.DataFrame]] = {
     "reasons by": partial(xs.failure_reasons, by=["region", "destination"]),
     "completion times": partial(xs.completion_times, tz="Asia/Kolkata"),
     "anomalies": xs.find_anomalies,
+    "curve": xs.completion_curve,
+    "curve by region as of": partial(
+        xs.completion_curve, by="region", as_of="2026-11-03T00:00Z", event="ended"
+    ),
+    "comparison": partial(
+        xs.compare_periods, current="2026-W45", previous="2026-W44", by="log_group_name"
+    ),
+    "slow": partial(xs.find_slow_tasks, at_least=2),
+    "slowdowns": xs.find_slowdowns,
+    "slots": xs.slot_usage,
+    "slots by month": partial(xs.slot_usage, freq="MS"),
+    "landing lag": partial(xs.landing_lag, by="region"),
 }
 
 

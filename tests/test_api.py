@@ -48,6 +48,13 @@ def use_every_name(folder: Path) -> list[Axes]:
     premature: pd.DataFrame = xs.find_premature(again)
     assert len(overlaps)
     assert premature.empty
+    slow: pd.DataFrame = xs.find_slow_tasks(again)
+    slower: pd.DataFrame = xs.find_slowdowns(again)
+    assert len(slow) < len(again)
+    assert slower.empty
+    weeks: pd.DataFrame = xs.compare_periods(again, current="2026-W46", previous="2026-W45")
+    usage: pd.DataFrame = xs.slot_usage(again, freq="W")
+    assert usage["busy_share"].between(0, 1).all()
     active: pd.DataFrame = xs.estimate_completion(xs.sample_tasks())
     assert len(active) == 3
     with pytest.raises(xs.ArgumentError):
@@ -56,6 +63,10 @@ def use_every_name(folder: Path) -> list[Axes]:
         xs.plot_coverage(xs.coverage_timeline(again, **days)),
         xs.plot_coverage(xs.coverage_by_day(again, **days)),
         xs.plot_backfill(plan),
+        xs.plot_comparison(weeks),
+        again.pipe(xs.completion_curve, event="ended").pipe(xs.plot_completion_curve),
+        again.pipe(xs.landing_lag).pipe(xs.plot_landing_lag),
+        again.pipe(xs.plot_slot_timeline),
         again.pipe(xs.status_breakdown, freq="W").pipe(xs.plot_status_breakdown),
         again.pipe(xs.failure_reasons).pipe(xs.plot_failure_reasons),
         again.pipe(xs.duration_summary, by=["region"]).pipe(xs.plot_duration_summary),
@@ -69,7 +80,7 @@ def use_every_name(folder: Path) -> list[Axes]:
 def test_every_name_is_used_and_works(tmp_path: Path):
     """A typed use of all public functions runs, and each chart gives the axes it drew on."""
     axes = use_every_name(tmp_path)
-    assert len({id(ax) for ax in axes}) == 10
+    assert len({id(ax) for ax in axes}) == 14
     source = inspect.getsource(use_every_name)
     errors = {name for name in xs.__all__ if name.endswith(("Error", "Warning", "Interrupted"))}
     missing = {n for n in xs.__all__ if n not in errors and f"xs.{n}" not in source}

@@ -160,8 +160,8 @@ def header(
         for text, (_, label) in zip(box.get_texts(), legend, strict=True):
             text.set(text=label, **LITERAL)
         above += 1.7 * SMALL * -(-len(legend) // per_row)
-    text = "\u00a0· ".join(notes).replace(" %", "\u00a0%")
-    lines = textwrap.wrap(text, max(int(width / 0.55), 20))
+    whole = "\u00a0· ".join(notes).replace(" %", "\u00a0%")
+    lines = textwrap.wrap(whole, max(int(width / 0.55), 20))
     ax.annotate(
         "\n".join(lines).replace("\u00a0", " "),  # it kept together what belongs together
         (0, 1),

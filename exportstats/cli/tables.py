@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 import lazy_loader
@@ -17,8 +17,8 @@ from exportstats.cli.options import (
     freq_option,
     plot_option,
 )
-from exportstats.cli.source import source_options
-from exportstats.text import percent
+from exportstats.cli.source import history_options, source_options
+from exportstats.text import percent, write_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +35,7 @@ else:  # pandas and rich are for a command that runs, not for its --help
     output = lazy_loader.load("exportstats.cli.output", suppress_warning=True)
     schema = lazy_loader.load("exportstats.schema", suppress_warning=True)
 
+_SHARES = (0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 _ENOUGH_FOR_P99 = 100  # with fewer, less than one task lies above it
 
 
@@ -138,6 +139,91 @@ def failures(
     click.get_current_context().exit(code)
 
 
+@click.command()
+@history_options
+@by_option
+@click.option("--ended", is_flag=True, help="Count any end, also FAILED and CANCELLED.")
+@format_option
+@plot_option
+def curve(
+    load: Callable[[], Loaded],
+    by: tuple[str, ...],
+    ended: bool,  # noqa: FBT001 - click gives it by name
+    kind: Kind,
+    chart: Path | None,
+) -> None:
+    """Tell by when tasks are done, the active ones counted in.
+
+    SOURCE is a file or several, a pattern, or - for standard input; without it, AWS is asked. The
+    table for people says by when so many of 100 tasks have completed; csv and json have every step.
+
+    \b
+    exportstats curve tasks.parquet --by log_group_name --plot curve.png
+    """
+    event: Literal["completed", "ended"] = "ended" if ended else "completed"
+    follow = functools.partial(xs.completion_curve, by=columns(by), event=event)
+    follow(schema.empty())
+    tasks, code = load()
+    table = follow(tasks)
+    output.show(table, _of_curve(table), kind, title=output.title_of(tasks))
+    output.draw(xs.plot_completion_curve, table, chart)
+    click.get_current_context().exit(code)
+
+
+def _of_curve(table: pd.DataFrame) -> pd.DataFrame:
+    """Give, for each group, by when some shares have ended; "never" where the curve ends below."""
+    flat = table.reset_index()
+    names = [name for name in table.index.names if name != "duration"]
+    keys = flat[names].drop_duplicates()
+    number = flat.groupby(names, dropna=False, observed=True).ngroup() if names else flat.index * 0
+    view = keys.reset_index(drop=True) if names else flat.iloc[:1, :0]
+    rows = [flat[number == number[at]] for at in (keys.index if names else flat.index[:1])]
+    view["tasks"] = [f"{some['at_risk'].iloc[0]:,}" for some in rows]
+    for share in _SHARES:
+        reached = [some.loc[some["probability"] >= share, "duration"] for some in rows]
+        view[f"{share:.0%}"] = [
+            write_duration(there.iloc[0].total_seconds(), compact=True) if len(there) else "never"
+            for there in reached
+        ]
+    return view
+
+
+@click.command()
+@source_options
+@click.option(
+    "--freq",
+    metavar="FREQ",
+    default="W",
+    show_default=True,
+    help="The periods, in UTC: h, D, W, MS (months), QS or YS, or several as in 6h.",
+)
+@format_option
+@plot_option
+def slots(load: Callable[[], Loaded], freq: str, kind: Kind, chart: Path | None) -> None:
+    """Show how busy each slot is: an account and region, which runs one task at a time.
+
+    SOURCE is a file or several, a pattern, or - for standard input; without it, AWS is asked.
+
+    \b
+    exportstats slots tasks.parquet --since 4w
+    exportstats slots tasks.parquet --freq D --plot slots.png
+    """
+    use = functools.partial(xs.slot_usage, freq=freq)
+    use(schema.empty())
+    tasks, code = load()
+    table = use(tasks)
+    view = table.reset_index()
+    view["busy"] = output.in_words(view["busy"])
+    view["share"] = view.pop("busy_share").map(percent)
+    view["longest idle"] = output.in_words(view.pop("longest_idle"))
+    twice = view.pop("overlapping")
+    output.show(table, _dated(view), kind, title=output.title_of(tasks))
+    if twice.any() and kind in ("table", "markdown"):
+        say("more than one task was active at a time in a slot, which the service rules out")
+    output.draw(xs.plot_slot_timeline, tasks, chart)
+    click.get_current_context().exit(code)
+
+
 def _wide(table: pd.DataFrame) -> pd.DataFrame:
     """Give a row a state; with groups a row a group, and a column a state."""
     if table.index.nlevels == 1:
@@ -167,7 +253,8 @@ def _in_words(table: pd.DataFrame) -> pd.DataFrame:
         view["p99"] = [
             f"~{text}" if weak else text for text, weak in zip(view["p99"], few, strict=True)
         ]
-    return view.drop(columns=["min", "mean"], errors="ignore")
+    limits = [name for name in view if str(name).endswith(("_low", "_high"))]
+    return view.drop(columns=["min", "mean", "censored_p50", *limits], errors="ignore")
 
 
 def _dated(view: pd.DataFrame) -> pd.DataFrame:

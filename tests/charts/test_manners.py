@@ -134,6 +134,68 @@ def plan(names: list[object]) -> pd.DataFrame:
     )
 
 
+def lag_table(names: list[object]) -> pd.DataFrame:
+    """Give what `landing_lag` gives, by group."""
+    index = pd.MultiIndex.from_product([names, [0.0, 0.5, 1.0]], names=["task_name", "share"])
+    return pd.DataFrame({"lag": lengths(*range(1, 3 * len(names) + 1)), "tasks": 5}, index=index)
+
+
+def slot_tasks(names: list[object]) -> pd.DataFrame:
+    """Give what the chart of the slots needs of a table of tasks; the accounts are the texts."""
+    seen = times(len(names))
+    return pd.DataFrame(
+        {
+            "account_id": pd.Categorical(names),
+            "region": "eu-west-1",
+            "creation_time": seen,
+            "completion_time": seen + pd.Timedelta("1h"),
+            "observed_at": seen,
+            "status_code": "COMPLETED",
+        }
+    )
+
+
+def comparison(names: list[object]) -> pd.DataFrame:
+    """Give what `compare_periods` gives, by group."""
+    measures = {"tasks": "tasks", "failure_rate": "share", "p50": "s", "p90": "s"}
+    index = pd.MultiIndex.from_product([names, measures], names=["task_name", "measure"])
+    count = len(index)
+    return pd.DataFrame(
+        {
+            "previous": np.linspace(0.1, 5, count),
+            "current": np.linspace(0.2, 6, count),
+            "unit": [*measures.values()] * len(names),
+            "change": 0.5,
+            "ratio": 1.5,
+            "low": 0.2,
+            "high": 0.8,
+            "n_previous": 30,
+            "n_current": 40,
+            "verdict": "worse",
+        },
+        index=index,
+    )
+
+
+def curve(names: list[object]) -> pd.DataFrame:
+    """Give what `completion_curve` gives, by group."""
+    times_ = lengths(0, 60, 600)
+    index = pd.MultiIndex.from_product([names, times_], names=["task_name", "duration"])
+    many = len(names)
+    return pd.DataFrame(
+        {
+            "at_risk": [9, 9, 5] * many,
+            "completed": [0, 4, 5] * many,
+            "competing": 0,
+            "censored": 0,
+            "probability": [0, 0.4, 1.0] * many,
+            "low": [np.nan, 0.2, np.nan] * many,
+            "high": [np.nan, 0.7, np.nan] * many,
+        },
+        index=index,
+    )
+
+
 CHARTS = [
     (charts.plot_status_breakdown, states, "status_breakdown"),
     (charts.plot_failure_reasons, reasons, "failure_reasons"),
@@ -144,6 +206,10 @@ CHARTS = [
     (charts.plot_task_durations, tasks, "conform"),
     (charts.plot_coverage, timeline, "coverage_timeline"),
     (charts.plot_backfill, plan, "plan_backfill"),
+    (charts.plot_landing_lag, lag_table, "landing_lag"),
+    (charts.plot_completion_curve, curve, "completion_curve"),
+    (charts.plot_comparison, comparison, "compare_periods"),
+    (charts.plot_slot_timeline, slot_tasks, "conform"),
 ]
 
 

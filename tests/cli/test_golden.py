@@ -120,7 +120,14 @@ GOLDEN = {
             "p90_seconds": null,
             "p99_seconds": null,
             "max_seconds": null,
-            "mean_seconds": null
+            "mean_seconds": null,
+            "p50_low_seconds": null,
+            "p50_high_seconds": null,
+            "p90_low_seconds": null,
+            "p90_high_seconds": null,
+            "p99_low_seconds": null,
+            "p99_high_seconds": null,
+            "censored_p50_seconds": null
           },
           {
             "status_message": null,
@@ -131,7 +138,14 @@ GOLDEN = {
             "p90_seconds": null,
             "p99_seconds": null,
             "max_seconds": null,
-            "mean_seconds": null
+            "mean_seconds": null,
+            "p50_low_seconds": null,
+            "p50_high_seconds": null,
+            "p90_low_seconds": null,
+            "p90_high_seconds": null,
+            "p99_low_seconds": null,
+            "p99_high_seconds": null,
+            "censored_p50_seconds": null
           }
         ]
         """,

@@ -78,7 +78,8 @@ def test_summary_is_that_of_sorted_lists(
     table_ = xs.duration_summary(tasks, by=names, quantiles=quantiles)
     labels = [f"p{100 * q:.10g}" for q in quantiles]
     columns = ["completed", "censored", "min", *labels, "max", "mean"]
-    assert list(table_.columns) == columns
+    limits = [f"{label}_{side}" for label in labels for side in ("low", "high")]
+    assert list(table_.columns) == [*columns, *limits, "censored_p50"]
     groups = by_group(rows_of(tasks), names) if names else {"all": rows_of(tasks)}
     same(cells(table_, *columns), {key: summarise(r, quantiles) for key, r in groups.items()})
     assert (table_.dtypes.iloc[2:] == "timedelta64[ms]").all()
@@ -92,7 +93,7 @@ def test_summary_of_far_out_times(tasks: pd.DataFrame, names: list[str]):
     table_ = xs.duration_summary(tasks, by=names, quantiles=[0.5])
     groups = by_group(rows_of(tasks), names) if names else {"all": rows_of(tasks)}
     same(
-        cells(table_, *table_.columns),
+        cells(table_, "completed", "censored", "min", "p50", "max", "mean"),
         {key: summarise(rows, [0.5]) for key, rows in groups.items()},
         relative=1e-12,
     )
@@ -180,7 +181,7 @@ def test_only_completed_tasks_are_summarised(state: str | None):
     tasks = table({"creation_time": 0, "completion_time": 9}, {}, status_code=state)
     table_ = xs.duration_summary(tasks)
     done = 9 if state == "COMPLETED" else None
-    assert cells(table_, *table_.columns) == {
+    assert cells(table_, *table_.columns[:8]) == {
         "all": (int(state == "COMPLETED"), 2 * (state in ACTIVE), *[done] * 6)
     }
 
@@ -188,7 +189,7 @@ def test_only_completed_tasks_are_summarised(state: str | None):
 def test_no_task():
     """Without a task the summary has its one row of nothing, by groups none, and so the trend."""
     table_ = xs.duration_summary(schema.empty())
-    assert cells(table_, *table_.columns) == {"all": (0, 0, *[None] * 6)}
+    assert cells(table_, *table_.columns) == {"all": (0, 0, *[None] * 13)}
     assert (table_.dtypes.iloc[2:] == "timedelta64[ms]").all()
     assert len(xs.duration_summary(schema.empty(), by="region")) == 0
     trend = xs.duration_trend(schema.empty(), by=["region", "destination"])
@@ -263,12 +264,68 @@ def test_sample_against_pandas():
     assert table_["censored"].sum() == tasks["status_code"].isin(ACTIVE).sum()
 
 
+@quick
+@given(st.lists(st.integers(0, 50), max_size=40), st.sampled_from([0, 0.1, 0.5, 0.9, 0.99, 1]))
+def test_limits_are_those_of_binomial_sums(lengths: list[int], q: float):
+    """Below the lower and above the upper limit are no more than 2.5 % each, as near as can be."""
+
+    def fewer(rank: int) -> float:
+        """Give how likely fewer than `rank` of the tasks lie below the quantile."""
+        each = (math.comb(n, k) * q**k * (1 - q) ** (n - k) for k in range(rank))
+        return math.fsum(each)
+
+    made = [{"creation_time": 0, "completion_time": length} for length in lengths]
+    table_ = xs.duration_summary(table(*made, status_code="COMPLETED"), quantiles=[q])
+    n, ordered = len(lengths), sorted(lengths)
+    low = [rank for rank in range(1, n + 1) if fewer(rank) <= 0.025]
+    high = [rank for rank in range(1, n + 1) if fewer(rank) >= 0.975]
+    expected = (ordered[low[-1] - 1] if low else None, ordered[high[0] - 1] if high else None)
+    assert cells(table_, *table_.columns[-3:-1]) == {"all": expected}
+
+
+def test_limits_need_enough_tasks():
+    """Six tasks bound a median, five do not; the 29th gives the lower limit of p90 alone."""
+    for n, known in ((5, (False, False)), (6, (True, True))):
+        made = [{"creation_time": 0, "completion_time": k} for k in range(n)]
+        table_ = xs.duration_summary(table(*made, status_code="COMPLETED"))
+        assert tuple(table_.iloc[0][["p50_low", "p50_high"]].notna()) == known
+        assert table_["p99_high"].isna().all()
+
+
+@quick
+@given(tables(), some_names)
+def test_censored_median_is_the_median_if_nothing_is_active(tasks: pd.DataFrame, names: list[str]):
+    """Failed and cancelled tasks do not move the censored median: only active ones do."""
+    ended = tasks[~tasks["status_code"].isin(ACTIVE)]
+    table_ = xs.duration_summary(ended, by=names)
+    for found, plain_median in zip(
+        plain(table_["censored_p50"]), plain(table_["p50"]), strict=True
+    ):
+        assert found == (plain_median and pytest.approx(plain_median, rel=1e-12, abs=1))
+
+
+def test_active_tasks_move_the_median():
+    """Tasks that run for longer than the others make the censored median longer, not shorter."""
+    done = [{"creation_time": 0, "completion_time": k * 1000} for k in (1, 2, 3, 4)]
+    done = [{**row, "status_code": "COMPLETED"} for row in done]
+    runs = {"creation_time": 0, "observed_at": 3500, "status_code": "RUNNING"}
+    found = [
+        plain(xs.duration_summary(table(*done, *[runs] * more))["censored_p50"])[0]
+        for more in (0, 1, 2, 3)
+    ]
+    # of 5 the third is the middle one; of 6 the level at one half goes from the third to the
+    # fourth; of 7 the curve gets there when the last of those that are seen to end completes
+    assert found == [2500, 3000, 3500, 4000]
+    assert xs.duration_summary(table(*[runs] * 2))["censored_p50"].isna().all()
+
+
 def test_names_of_quantiles():
     """A quantile's column is named by its percentage, without noise of floating point."""
     quantiles = [0, 0.07, 0.29, 0.5, 0.58, 0.999, 0.99999, 1, np.float64(0.25)]
     table_ = xs.duration_summary(schema.empty(), quantiles=quantiles)
     names = ["p0", "p7", "p29", "p50", "p58", "p99.9", "p99.999", "p100", "p25"]
-    assert list(table_.columns)[3:-2] == names
+    assert list(table_.columns)[3:12] == names
+    assert list(table_.columns)[14:16] == ["p0_low", "p0_high"]
 
 
 @pytest.mark.parametrize("q", [-0.1, 1.1, 50, float("nan"), "0.5", None])

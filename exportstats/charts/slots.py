@@ -1,0 +1,281 @@
+"""The picture of what occupies each slot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import to_rgba
+from matplotlib.patches import Patch
+
+from exportstats.charts.lanes import BAR, SLOT, Bars, draw_bars, name_lanes, pixel_of
+from exportstats.charts.scales import OUTSIDE, time_axis, to_days
+from exportstats.charts.style import (
+    MAX_ROWS,
+    STATE_LOOKS,
+    UNKNOWN_LOOK,
+    StateLook,
+    draw_nothing,
+    get_axes,
+    header,
+    key,
+)
+from exportstats.charts.tables import require
+from exportstats.charts.words import counted, shorten
+from exportstats.schema import ACTIVE_STATES, STATES
+from exportstats.stats.grouping import group
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+
+_TITLE = "What occupies each slot"
+_TIMES = ("creation_time", "completion_time", "observed_at")
+_COLUMNS = (*SLOT, *_TIMES, "status_code")
+_BARS = 3_000  # tasks; more of them are thinner than a pixel, and drawing them takes long
+_IDLE = "#F0F0F0"
+_ALMOST = 1e-6  # what rounding may lack to a whole row of the image
+_MINUTE = 1 / 1440
+
+_OVERLAP = (0.28, 0.42)  # below the lane's bars
+_OVERLAP_STYLE: dict[str, Any] = {"facecolor": "black", "zorder": 3}
+_LINE: dict[str, Any] = {"facecolor": "white", "zorder": 2.6}  # between one task and the next
+_WIDE = 4  # pixels, from which there is room for a line
+
+# From the bottom of a lane to its top; all states that nobody knows yet look the same.
+_STACK = ("COMPLETED", "CANCELLED", "FAILED", "other", *ACTIVE_STATES)
+_LOOKS: tuple[StateLook, ...] = tuple(STATE_LOOKS.get(state, UNKNOWN_LOOK) for state in _STACK)
+_OTHER = _STACK.index("other")
+
+
+def plot_slot_timeline(
+    tasks: pd.DataFrame,
+    *,
+    ax: Axes | None = None,
+    **kwargs: Any,  # noqa: ANN401 - matplotlib's
+) -> Axes:
+    """Draw from when to when each task was active, a lane a slot, the busiest first.
+
+    A bar goes from a task's creation to its completion, or with an arrow to when an active task was
+    observed. Bars thinner than a pixel merge into bands. Of more than 3,000 tasks each pixel of
+    a lane is filled up to the share of its time that tasks of each state take, at least by a line
+    where there is a task. A black strip below a lane is where more than one task was active, which
+    the service rules out. Of more than 25 slots the busiest are drawn.
+
+    Parameters
+    ----------
+    tasks
+        A table of tasks.
+    ax
+        Where to draw; a new figure if None.
+    **kwargs
+        For the bars, of `PolyCollection`, or for the image, of `Axes.imshow`.
+
+    Returns
+    -------
+    Axes
+        What it drew on.
+
+    Raises
+    ------
+    SchemaError
+        The frame is no table of tasks.
+
+    Examples
+    --------
+    >>> from exportstats.schema import conform
+    >>> tasks = conform(pd.DataFrame({"task_id": ["a"], "status_code": ["COMPLETED"],
+    ...     "account_id": "111122223333", "region": "eu-west-1",
+    ...     "creation_time": [1437584472856], "completion_time": [1437584472986]}))
+    >>> [label.get_text() for label in plot_slot_timeline(tasks).get_yticklabels()]
+    ['111122223333 · eu-west-1']
+    """
+    require(tasks, maker="read_tasks, fetch_tasks or conform", columns=_COLUMNS)
+    ax = get_axes(ax)
+    if tasks.empty:
+        return draw_nothing(ax, _TITLE)
+    left, right, drawn, lost = _place(tasks)
+    notes = [f"n = {counted(len(tasks))}", *lost]
+    if not drawn.any():
+        return draw_nothing(ax, _TITLE, "\n".join(notes))
+    tasks, left, right = tasks[drawn], left[drawn], right[drawn]
+    states, names = _stack(tasks["status_code"])
+
+    numbers, slots = group(tasks, SLOT)
+    time = np.bincount(numbers, weights=right - left)
+    busiest = np.argsort(-time, kind="stable")[:MAX_ROWS]
+    if more := len(slots) - len(busiest):
+        notes.append(f"the busiest {len(busiest)} of {len(slots):,} slots, {more:,} more not shown")
+    place = np.full(len(slots), -1)
+    place[busiest] = np.arange(len(busiest))
+    lanes = place[numbers]
+    shown = lanes >= 0
+    bars, states = Bars(lanes, left, right).only(shown), states[shown]
+    as_image = len(states) > _BARS
+    if as_image:
+        notes.append("height: the share of the time, grey: idle")
+
+    time_axis(ax, np.append(bars.left, bars.right), "time (UTC)", margin=_MINUTE)
+    counts = np.bincount(bars.lanes, minlength=len(busiest))
+    name_lanes(ax, slots.iloc[busiest], [counted(count) for count in counts])
+    overlaps = _overlaps(bars)
+    header(ax, _TITLE, notes, _legend(states, names, overlaps, hatched=not as_image))
+    if as_image:
+        _draw_image(ax, bars, states, len(busiest), kwargs)
+    else:
+        _draw_tasks(ax, bars, states, kwargs)
+    draw_bars(ax, overlaps, _OVERLAP_STYLE, _OVERLAP)
+    _draw_arrows(ax, bars, states)
+    return ax
+
+
+def _place(tasks: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
+    """Give where each task's bar begins and ends, which can be drawn, and notes on the others."""
+    left, completed, seen = (to_days(tasks[name]) for name in _TIMES)
+    active = tasks["status_code"].isin(ACTIVE_STATES).to_numpy()
+    end = tasks["completion_time"].where(~active, tasks["observed_at"])
+    right = np.where(active, seen, completed)
+    untold = end.isna().to_numpy() | (right < left)
+    reasons = {
+        "without creation_time": tasks["creation_time"].isna().to_numpy(),
+        OUTSIDE: np.isnan(left) | (~untold & np.isnan(right)),
+    }
+    drawn = np.full(len(tasks), True)
+    notes = []
+    for reason, rows in reasons.items():
+        if lost := (drawn & rows).sum():  # each task is counted once
+            notes.append(f"{counted(lost)} not drawn: {reason}")
+        drawn &= ~rows
+    if points := (drawn & untold).sum():
+        notes.append(f"{counted(points)} without a known end, drawn as a point")
+    return left, np.where(untold, left, right), drawn, notes
+
+
+def _stack(status: pd.Series) -> tuple[np.ndarray, list[str]]:
+    """Give each task's place in the stack of states, and the names of those places."""
+    found = pd.Categorical(status)
+    names = [str(name) for name in found.categories]
+    at = [_STACK.index(name) if name in STATES else _OTHER for name in names]
+    states = np.array([*at, _OTHER], dtype="int8")[found.codes]  # a missing one has the code -1
+    used = np.unique(found.codes)
+    others = ["unknown" if code < 0 else names[code] for code in used.tolist()]
+    others = [name for name in others if name not in STATES]
+    label = shorten(others[0]) if len(others) == 1 else f"{len(others)} other states"
+    return states, [label if state == "other" else state for state in _STACK]
+
+
+def _legend(
+    states: np.ndarray, names: list[str], overlaps: Bars, *, hatched: bool
+) -> list[tuple[Artist, str]]:
+    counts = np.bincount(states, minlength=len(_STACK))
+    legend: list[tuple[Artist, str]] = [
+        (Patch(**_style(look, hatched=hatched)), f"{name} ({count:,})")
+        for look, name, count in zip(_LOOKS, names, counts, strict=True)
+        if count
+    ]
+    if len(overlaps.lanes):
+        legend.append((Patch(linewidth=0, facecolor="black"), "more than one active"))
+    if set(_STACK[_OTHER + 1 :]) & {_STACK[state] for state in np.flatnonzero(counts)}:
+        legend.append(key("goes on", color="black", marker=">", linestyle="none"))
+    return legend
+
+
+def _style(look: StateLook, *, hatched: bool = True) -> dict[str, Any]:
+    hatch = {"hatch": look.hatch, "edgecolor": "white"} if hatched and look.hatch else {}
+    return {"facecolor": look.colour, "linewidth": 0, **hatch}
+
+
+def _overlaps(bars: Bars) -> Bars:
+    """Give where more than one task of a lane is active, as bars that do not touch.
+
+    A task overlaps an earlier one from its own start to the end of the one that ends last.
+    """
+    low = bars.left.min()
+    span = bars.right.max() - low + 1  # lanes one after another, so that none reaches the next
+    start = bars.lanes * span + (bars.left - low)
+    end = bars.lanes * span + (bars.right - low)
+    order = np.argsort(start)
+    start, end = start[order], end[order]
+    until = np.minimum(end[1:], np.maximum.accumulate(end)[:-1])
+    twice = until > start[1:]
+    start, until = start[1:][twice], np.maximum.accumulate(until[twice])
+    first = np.append(True, start[1:] > until[:-1])[: len(start)]
+    last = np.append(first[1:], True)[: len(start)]
+    lanes = np.floor(start[first] / span)
+    return Bars(lanes, start[first] - lanes * span + low, until[last] - lanes * span + low)
+
+
+def _draw_tasks(ax: Axes, bars: Bars, states: np.ndarray, kwargs: dict[str, Any]) -> None:
+    """Draw a bar a task; the rarest states come last, and what goes on above what has ended."""
+    counts = np.bincount(states, minlength=len(_STACK))
+    for state in sorted(np.flatnonzero(counts), key=lambda at: (at > _OTHER, -counts[at])):
+        draw_bars(ax, bars.only(states == state), {**_style(_LOOKS[state]), **kwargs})
+    wide = bars.right - bars.left > _WIDE * pixel_of(ax)
+    draw_bars(ax, Bars(bars.lanes, bars.left, bars.left).only(wide), _LINE)
+
+
+def _draw_image(
+    ax: Axes, bars: Bars, states: np.ndarray, lanes: int, kwargs: dict[str, Any]
+) -> None:
+    """Fill each pixel of a lane, from its bottom, with the states of the tasks there."""
+    low, high = ax.get_xlim()
+    box = ax.get_window_extent()
+    columns = max(int(box.width), 1)
+    rows = max(int(box.height / lanes * (BAR[1] - BAR[0])), len(_STACK) + 1)
+    least = 1 + rows // 20
+    shares, there = _shares(bars, states, lanes, (low, high, columns))
+    # what is there is seen, however short; where that leaves too few rows, all others give way
+    more = np.maximum(rows * shares - least, 0)
+    wanted = more.sum(axis=1, keepdims=True)
+    room = rows - least * there.sum(axis=1, keepdims=True)
+    heights = least * there + np.floor(more * (room / np.maximum(wanted, room)) + _ALMOST)
+    tops = np.cumsum(heights, axis=1)
+    level = np.arange(rows)
+    palette = np.array([to_rgba(colour) for colour in (*(look.colour for look in _LOOKS), _IDLE)])
+    pixels = (palette * 255).round().astype("uint8")
+    for lane in range(lanes):
+        at = (tops[lane][:, None, :] <= level[None, :, None]).sum(axis=0)
+        extent = (low, high, lane + BAR[1], lane + BAR[0])
+        style = {"interpolation": "nearest", "aspect": "auto", "origin": "lower", "zorder": 2}
+        limits = {"xlim": ax.get_xlim(), "ylim": ax.get_ylim()}
+        ax.imshow(pixels[at], extent=extent, **{**style, **kwargs})
+        ax.set(**limits)  # imshow has set its own
+
+
+def _shares(
+    bars: Bars, states: np.ndarray, lanes: int, axis: tuple[float, float, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Give, by lane, state and column, the share of the time that tasks take, and if one is there.
+
+    Each bar adds 1 to its columns, less what it lacks in its first and last one. A difference
+    array says that in two places a bar: the running sum of it gives the columns.
+    """
+    low, high, columns = axis
+    shape = (lanes, len(_STACK), columns + 2)
+    lane = (bars.lanes * len(_STACK) + states) * shape[-1]
+    share, number = np.zeros(np.prod(shape)), np.zeros(np.prod(shape))
+    for days, sign in ((bars.left, 1), (bars.right, -1)):
+        where = (days - low) * (columns / (high - low))
+        column = np.clip(where, 0, columns - 1).astype("int64")
+        at = lane + column
+        inside = where - column  # how far into its column it begins or ends
+        share += sign * np.bincount(at, weights=1 - inside, minlength=len(share))
+        share += sign * np.bincount(at + 1, weights=inside, minlength=len(share))
+        number += sign * np.bincount(at + (sign < 0), minlength=len(number))
+    share, number = (np.cumsum(sums.reshape(shape), axis=2) for sums in (share, number))
+    return np.maximum(share, 0)[:, :, :columns], number[:, :, :columns] > 0
+
+
+def _draw_arrows(ax: Axes, bars: Bars, states: np.ndarray) -> None:
+    """Draw an arrow at the end of each bar of a task that goes on, one a pixel."""
+    middle = sum(BAR) / 2
+    pixel = pixel_of(ax)
+    for state in range(_OTHER + 1, len(_STACK)):
+        some = bars.only(states == state)
+        ends = pd.DataFrame({"lane": some.lanes, "pixel": np.round(some.right / pixel)})
+        once = some.only(~ends.duplicated().to_numpy())
+        style: dict[str, Any] = {"color": _LOOKS[state].colour, "markersize": 8, "zorder": 4}
+        style |= {"markeredgecolor": "white", "clip_on": False}
+        if len(once.lanes):
+            ax.plot(once.right, once.lanes + middle, ">", **style)

@@ -1,0 +1,110 @@
+"""How fresh S3 is: how old the newest exported event was when it got there."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from exportstats import coerce, shards
+from exportstats.stats import grouping
+from exportstats.stats.as_of import instant, known_at
+from exportstats.stats.weighed import sort_weighed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from exportstats.stats.as_of import Instant
+    from exportstats.stats.grouping import By
+
+_SHARES = np.arange(201) / 200
+_LONGEST = np.nextafter(2.0**63, 0)  # as a float, the longest lag rounds up to 2**63
+
+
+def landing_lag(tasks: shards.Tasks, *, by: By = None, as_of: Instant = None) -> pd.DataFrame:
+    """Tell how old the newest exported event was when it reached S3, as a distribution.
+
+    The lag of a COMPLETED task is `completion_time - to_time`. It is below 0 where the window ended
+    after the task did.
+
+    Parameters
+    ----------
+    tasks
+        A table of tasks, or shards of one.
+    by
+        Column or columns to tell apart; a missing value is a group of its own.
+    as_of
+        Tell what was known at this instant (aware); later completions are not known then. Without
+        it, the states are taken as they are.
+
+    Returns
+    -------
+    DataFrame
+        Index: the groups and `share`, from 0 to 1 in steps of 0.005. Columns: `lag`, which this
+        share of the group's tasks does not exceed (`timedelta64[ms]`, linear between neighbours
+        as pandas' default; missing if there is none), and `tasks`, how many of the group it is of:
+        the COMPLETED ones whose completion and end of window are known.
+
+    Raises
+    ------
+    ArgumentError
+        A column that is no group, or an `as_of` without a time zone.
+
+    Examples
+    --------
+    >>> from exportstats import schema
+    >>> frame = pd.DataFrame({"task_id": list("abc"), "status_code": "COMPLETED",
+    ...                       "to_time": 0, "completion_time": [1000, 2000, 6000]})
+    >>> landing_lag(schema.conform(frame)).loc[[0.0, 0.5, 1.0]]
+                      lag  tasks
+    share
+    0.0   0 days 00:00:01      3
+    0.5   0 days 00:00:02      3
+    1.0   0 days 00:00:06      3
+    """
+    names = grouping.names_of(by)
+    when = None if as_of is None else instant(as_of, "as_of")
+    rows = shards.collect(tasks, partial(_lags, names=names, as_of=when))
+    groups = grouping.grid(rows, names, None)
+    many = len(groups.keys)
+    there = rows["lag"].notna().to_numpy()
+    millis = rows["lag"].to_numpy()[there].view("int64")
+    each = np.ones(len(millis), dtype="int64")
+    lags = sort_weighed(groups.codes[there], millis, each, many)
+    at_share = np.column_stack([lags.quantile(share) for share in _SHARES]).ravel()
+    keys = groups.keys.loc[np.repeat(groups.keys.index, len(_SHARES))].reset_index(drop=True)
+    keys["share"] = np.tile(_SHARES, many)
+    return pd.DataFrame(
+        {"lag": _to_timedelta(at_share), "tasks": np.repeat(lags.n, len(_SHARES))},
+        index=grouping.index_of(keys),
+    )
+
+
+def _lags(tasks: pd.DataFrame, *, names: Sequence[str], as_of: pd.Timestamp | None) -> pd.DataFrame:
+    """Give the groups' keys and the lag of each task that has one; this is the part.
+
+    Each group also has a row without a lag: one in which nothing has completed is a group too.
+    """
+    known = known_at(tasks, as_of)
+    groups = grouping.group(known, names)
+    end, completed = coerce.millis(known["to_time"]), coerce.millis(known["completion_time"])
+    lag = completed - end
+    done = (known["status_code"] == "COMPLETED").to_numpy()
+    dated = (end != coerce.NAT) & (completed != coerce.NAT)
+    # a difference that overflows has wrapped round; NaT itself is no length
+    fits = ((lag < 0) == (completed < end)) & (lag != coerce.NAT)
+    there = done & dated & fits
+    groups_without = np.arange(len(groups.keys))
+    rows = groups.keys.take(np.concatenate([groups.codes[there], groups_without]))
+    lags = np.concatenate([lag[there], np.full(len(groups_without), coerce.NAT)])
+    return rows.assign(lag=lags.view("timedelta64[ms]"))
+
+
+def _to_timedelta(millis: np.ndarray) -> np.ndarray:
+    missing = np.isnan(millis)
+    whole = np.rint(np.clip(np.where(missing, 0, millis), -_LONGEST, _LONGEST)).astype("int64")
+    whole[missing] = coerce.NAT
+    lengths: np.ndarray = whole.view("timedelta64[ms]")
+    return lengths

@@ -1,0 +1,219 @@
+"""How busy each slot is: the time that its tasks take of each calendar period.
+
+A slot runs one task at a time, so its time is either busy or idle. More than one active task at an
+instant is what the service rules out: the data are bad, or merged from two accounts.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from exportstats import coerce, schema, shards
+from exportstats.stats import grouping
+from exportstats.stats.as_of import instant, known_at
+from exportstats.stats.calendars import calendar_of
+
+if TYPE_CHECKING:
+    from exportstats.stats.as_of import Instant
+    from exportstats.stats.calendars import Calendar
+
+_SLOT = ("account_id", "region")
+# More periods than this are not filled in, as in grouping: a task of the year 9999 is an error.
+_MOST_PERIODS = 10_000
+_LAST = np.iinfo("int64").max
+
+
+def slot_usage(tasks: shards.Tasks, *, freq: str = "D", as_of: Instant = None) -> pd.DataFrame:
+    """Tell how much of each slot's time its tasks take, period by period.
+
+    A task is active from its creation to its completion, `[creation_time, completion_time)`; the
+    service tells no start, so what it waits is in it. One that is still active is so until `as_of`,
+    or else until it was observed.
+
+    Parameters
+    ----------
+    tasks
+        A table of tasks, or shards of one.
+    freq
+        Calendar periods in UTC: "h", "D", "W" (from Monday), "MS".
+    as_of
+        Tell what was known at this instant (aware). Without it, the states are taken as they are,
+        and each active task lasts until its own `observed_at`.
+
+    Returns
+    -------
+    DataFrame
+        Index: `account_id`, `region` and `period` (its first instant), from the period of the
+        slot's first activity to that of its last, empty ones too; if these are more than 10,000,
+        only those in which a task begins or ends. Columns: `tasks`, how many were created in it;
+        `busy`, how long at least one was active; `busy_share`, of the whole period, also where
+        the slot's history begins or ends in it; `longest_idle`, the longest stretch of the period
+        without an active task; `overlapping`, how long more than one was active, which should be
+        0 (all lengths `timedelta64[ms]`). Busy and idle time add up to the period.
+
+        A task without a `creation_time` has no place and is left out. One whose end is not known
+        (ended without a `completion_time`, or with one before its creation; active without an
+        `observed_at`) is counted, but takes no time.
+
+    Raises
+    ------
+    ArgumentError
+        A frequency that is none, or an `as_of` without a time zone.
+
+    Examples
+    --------
+    >>> hour = 3_600_000
+    >>> frame = pd.DataFrame({"task_id": ["a", "b"], "account_id": "111122223333",
+    ...                       "region": "eu-west-1", "status_code": "COMPLETED",
+    ...                       "creation_time": [0, 18 * hour],
+    ...                       "completion_time": [6 * hour, 30 * hour]})
+    >>> table = slot_usage(schema.conform(frame)).droplevel(["account_id", "region"])
+    >>> table[["tasks", "busy_share", "longest_idle"]]
+                               tasks  busy_share    longest_idle
+    period
+    1970-01-01 00:00:00+00:00      2        0.50 0 days 12:00:00
+    1970-01-02 00:00:00+00:00      0        0.25 0 days 18:00:00
+    """
+    calendar_of(freq)
+    when = None if as_of is None else instant(as_of, "as_of")
+    used = shards.collect(tasks, partial(_use, freq=freq, as_of=when))
+    names = [*_SLOT, grouping.PERIOD]
+    # each row is a group of its own: this only puts them in order
+    rows = grouping.group(used, names)
+    used = used.iloc[np.argsort(rows.codes)].drop(columns=names)
+    return used.set_index(grouping.index_of(rows.keys))
+
+
+class _Activity(NamedTuple):
+    """From when to when tasks are active, in milliseconds, and their slots, numbered."""
+
+    slot: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+
+    @property
+    def last(self) -> np.ndarray:
+        """The last instant of each, its only one where it takes no time."""
+        last: np.ndarray = np.maximum(self.end - 1, self.start)
+        return last
+
+
+class _Periods(NamedTuple):
+    """Periods of slots, in order: the slot of each, its number, and from when to when it is."""
+
+    slot: np.ndarray
+    number: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+
+
+def _use(tasks: pd.DataFrame, *, freq: str, as_of: pd.Timestamp | None) -> pd.DataFrame:
+    """Give the rows of the slots that are here; this is the part."""
+    known = known_at(tasks, as_of)
+    known = known[known["creation_time"].notna()]
+    slots = grouping.group(known, _SLOT)
+    activity = _Activity(slots.codes, coerce.millis(known["creation_time"]), _ends(known, as_of))
+    calendar = calendar_of(freq)
+    periods = _periods(activity, len(slots.keys), calendar)
+    count, busy, idle, overlapping = _sweep(activity, periods)
+    share = np.full(len(count), np.nan)
+    length = periods.end - periods.start
+    np.divide(busy, length, out=share, where=length > 0)
+    return (
+        slots.keys.take(periods.slot)
+        .reset_index(drop=True)
+        .assign(
+            period=calendar.start(periods.number),
+            tasks=count,
+            busy=busy.view("timedelta64[ms]"),
+            busy_share=share,
+            longest_idle=idle.view("timedelta64[ms]"),
+            overlapping=overlapping.view("timedelta64[ms]"),
+        )
+    )
+
+
+def _ends(known: pd.DataFrame, as_of: pd.Timestamp | None) -> np.ndarray:
+    """Give when each task stops being active; where that is not known, its creation."""
+    seen = coerce.millis(known["observed_at"])
+    if as_of is not None:
+        seen = np.full(len(known), coerce.millis(pd.Series([as_of]))[0])
+    active = known["status_code"].isin(schema.ACTIVE_STATES).to_numpy()
+    ends = np.where(active, seen, coerce.millis(known["completion_time"]))
+    # a missing time is the smallest number
+    later: np.ndarray = np.maximum(ends, coerce.millis(known["creation_time"]))
+    return later
+
+
+def _periods(activity: _Activity, slots: int, calendar: Calendar) -> _Periods:
+    """Give each slot's periods, from that of its first activity to that of its last."""
+    begin, last = _number(calendar, activity.start), _number(calendar, activity.last)
+    lowest, highest = np.full(slots, _LAST), np.full(slots, coerce.NAT)
+    np.minimum.at(lowest, activity.slot, begin)
+    np.maximum.at(highest, activity.slot, last)
+    # as floats, for the difference may be more than an int64 holds
+    filled = highest.astype("float64") - lowest < _MOST_PERIODS
+    many = (highest - lowest + 1)[filled]
+    slot = np.repeat(np.flatnonzero(filled), many)
+    number = np.arange(len(slot)) - np.repeat(np.cumsum(many) - many, many) + lowest[slot]
+    far = ~filled[activity.slot]
+    if far.any():
+        used = pd.DataFrame(
+            {
+                "slot": np.concatenate([slot, np.tile(activity.slot[far], 2)]),
+                "number": np.concatenate([number, begin[far], last[far]]),
+            }
+        )
+        used = used.drop_duplicates().sort_values(["slot", "number"])
+        slot, number = used["slot"].to_numpy(), used["number"].to_numpy()
+    start = _millis(calendar, number)
+    end = _millis(calendar, number + 1)
+    # the very last period ends after the last instant there is, and wraps round
+    return _Periods(slot, number, start, np.where(end < start, _LAST, end))
+
+
+def _number(calendar: Calendar, millis: np.ndarray) -> np.ndarray:
+    return calendar.number(pd.Series(millis.view("datetime64[ms]")))
+
+
+def _millis(calendar: Calendar, numbers: np.ndarray) -> np.ndarray:
+    return coerce.millis(pd.Series(calendar.start(numbers)))
+
+
+def _sweep(
+    activity: _Activity, periods: _Periods
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Count each period's tasks, and add up its busy, longest idle and overlapping time.
+
+    All instants at which a period or a task begins or ends stand in one line, slot after slot.
+    Between two of them nothing changes: as many tasks are active as began before, less those that
+    ended.
+    """
+    many, tasks = len(periods.slot), len(activity.slot)
+    slot = np.concatenate([periods.slot, activity.slot, activity.slot, periods.slot])
+    time = np.concatenate([periods.start, activity.start, activity.end, periods.end])
+    # stable: of what falls on one instant, a period's beginning comes first
+    order = np.lexsort((time, slot))
+    change = np.repeat(np.array([0, 1, -1, 0], dtype="int8"), [many, tasks, tasks, many])[order]
+    active = np.cumsum(change, dtype="int64")
+    opens = np.flatnonzero(order < many)
+    at = np.cumsum(order < many) - 1
+    time = time[order]
+    length = np.diff(time, append=time[-1:])
+    length[time >= periods.end[at]] = 0  # between two periods, or two slots
+    if not many:
+        return (np.zeros(0, dtype="int64"),) * 4
+    # a stretch of idle time goes on over tasks that take no time
+    busy = (active > 0) & (length > 0)
+    stretches = np.flatnonzero(busy | (order < many))
+    idle = np.add.reduceat(np.where(active > 0, 0, length), stretches)
+    return (
+        np.bincount(at[change == 1], minlength=many),
+        np.add.reduceat(np.where(busy, length, 0), opens),
+        np.maximum.reduceat(idle, np.searchsorted(stretches, opens)),
+        np.add.reduceat(np.where(active > 1, length, 0), opens),
+    )

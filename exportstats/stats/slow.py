@@ -1,0 +1,173 @@
+"""Which tasks took far longer than their log group's tasks before them."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from exportstats import coerce, shards
+from exportstats.errors import ArgumentError
+from exportstats.stats import grouping
+from exportstats.stats.as_of import instant, known_at
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from exportstats.stats.as_of import Instant
+
+# History is the last so many: enough for a median absolute deviation that is known to a tenth, and
+# fresh enough that what has become the rule is not out of line for ever.
+_HISTORY = 100
+# The median absolute deviation times this is the standard deviation of a normal distribution.
+_TO_SIGMA = 1.4826
+# A spread below 5 % is taken for 5 %: where all took the same, a second more is not out of line.
+_LEAST_SPREAD = 0.05
+_ROWS = 20_000  # tasks at a time, so that their histories fit into the processor's cache
+
+_GROUP = ("account_id", "region", "log_group_name")
+
+
+def find_slow_tasks(
+    tasks: shards.Tasks, *, threshold: float = 3.5, at_least: int = 20, as_of: Instant = None
+) -> pd.DataFrame:
+    """List the COMPLETED tasks that took far longer than those of their log group before them.
+
+    A task is compared with the last 100 COMPLETED tasks of its log group that were created before
+    it, and with no later one: what is listed once stays listed when more tasks come. Its score is
+    `(log d - median) / (1.4826 MAD)`, where d is its duration and the median and the median
+    absolute deviation (MAD) are those of the logarithms of the earlier durations [1]_; so neither
+    earlier outliers nor a long tail distort it. A spread (1.4826 MAD) below 5 % counts as 5 %. It
+    does not look at windows: a week's export stands out among single days'.
+
+    Parameters
+    ----------
+    tasks
+        A table of tasks, or shards of one.
+    threshold
+        The least score to list; 3.5 is the literature's.
+    at_least
+        How many earlier tasks there must be, from 2 to 100.
+    as_of
+        List what was known at this instant (aware). Without it, the states are taken as they are.
+
+    Returns
+    -------
+    DataFrame
+        A row a slow task, the highest score first: `account_id`, `region`, `log_group_name`,
+        `task_id`, `creation_time`, `duration`, `typical` (the median of the earlier, by their
+        logarithms), `ratio` (duration to typical), `score`, and `n`, how many earlier tasks it is
+        compared with. A task without a known log group or duration is compared with none.
+
+    Raises
+    ------
+    ArgumentError
+        A threshold that is not above 0, an `at_least` outside 2 to 100, or an `as_of` without a
+        time zone.
+
+    References
+    ----------
+    .. [1] Iglewicz and Hoaglin (1993), How to Detect and Handle Outliers.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from exportstats import schema
+    >>> day, minute = 86_400_000, 60_000
+    >>> frame = pd.DataFrame({"task_id": map(str, range(25)), "log_group_name": "acme/api",
+    ...                       "status_code": "COMPLETED",
+    ...                       "creation_time": [day * night for night in range(25)]})
+    >>> took = pd.Series(5 * minute, frame.index).where(frame.index < 24, 50 * minute)
+    >>> tasks = schema.conform(frame.assign(completion_time=frame["creation_time"] + took))
+    >>> find_slow_tasks(tasks)[["task_id", "typical", "ratio", "n"]]
+      task_id         typical  ratio   n
+    0      24 0 days 00:05:00   10.0  24
+    """
+    if not (_is_number(threshold) and threshold > 0):
+        raise ArgumentError(f"threshold={threshold!r}; give a number above 0, as 3.5")
+    if not (_is_number(at_least) and at_least == int(at_least) and 2 <= at_least <= _HISTORY):  # noqa: PLR2004 - one task has no spread
+        raise ArgumentError(f"at_least={at_least!r}; give a whole number from 2 to {_HISTORY}")
+    when = None if as_of is None else instant(as_of, "as_of")
+    part = partial(_find, threshold=float(threshold), at_least=int(at_least), as_of=when)
+    found = shards.collect(tasks, part)
+    order = ["score", *_GROUP, "creation_time", "task_id", "duration"]
+    rising = [False, *[True] * (len(order) - 1)]
+    return found.sort_values(order, ascending=rising, kind="stable", ignore_index=True)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and bool(np.isfinite(value))
+
+
+def _find(
+    tasks: pd.DataFrame, *, threshold: float, at_least: int, as_of: pd.Timestamp | None
+) -> pd.DataFrame:
+    """Find the slow tasks of one shard."""
+    known = known_at(tasks, as_of)
+    usable = (known["status_code"] == "COMPLETED") & known["duration"].notna()
+    done = known[usable & known["log_group_name"].notna()]
+    group = grouping.group(done, _GROUP).codes
+    created = coerce.millis(done["creation_time"])
+    millis = done["duration"].to_numpy().view("int64")
+    # of tasks created at once, the duration decides which are among the last: never the rows' order
+    order = np.lexsort((millis, created, group))
+    group, created = group[order], created[order]
+    logs = np.log(np.maximum(millis[order], 1))
+
+    at = np.arange(len(order))
+    new_group = np.diff(group, prepend=-1) != 0
+    new_time = new_group | (np.diff(created, prepend=0) != 0)
+    begin = np.maximum.accumulate(np.where(new_group, at, 0))
+    end = np.maximum.accumulate(np.where(new_time, at, 0))  # tasks created at once are not earlier
+    n = np.minimum(end - begin, _HISTORY)
+
+    enough = np.flatnonzero(n >= at_least)
+    middle, score = np.zeros(len(at)), np.full(len(at), -np.inf)
+    windows = np.lib.stride_tricks.sliding_window_view(
+        np.concatenate([np.full(_HISTORY, np.inf), logs]), _HISTORY
+    )
+    for first in range(0, len(enough), _ROWS):
+        rows = enough[first : first + _ROWS]
+        middle[rows], score[rows] = _score(logs[rows], windows[end[rows]], n[rows], threshold)
+
+    slow = np.flatnonzero(score >= threshold)
+    typical = np.rint(np.exp(middle[slow])).astype("int64").view("timedelta64[ms]")
+    columns = [*_GROUP, "task_id", "creation_time", "duration"]
+    return (
+        done[columns]
+        .take(order[slow])
+        .assign(
+            typical=typical,
+            ratio=np.exp(logs[slow] - middle[slow]),
+            score=score[slow],
+            n=n[slow],
+        )
+    )
+
+
+def _score(
+    value: np.ndarray, earlier: np.ndarray, n: np.ndarray, threshold: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Give the median of the last `n` of each row, and the score of its value.
+
+    The score is minus infinity where no spread, however small, would let it reach the threshold.
+    """
+    before = np.arange(_HISTORY) < _HISTORY - n[:, None]  # another log group's
+    earlier[before] = np.inf
+    earlier.sort(axis=1)
+    middle = _middle(earlier, n)
+    score = np.full(len(value), -np.inf)
+    far = np.flatnonzero(value - middle >= threshold * _LEAST_SPREAD)
+    apart = np.abs(earlier[far] - middle[far, None])
+    apart.sort(axis=1)
+    spread = np.maximum(_TO_SIGMA * _middle(apart, n[far]), _LEAST_SPREAD)
+    score[far] = (value[far] - middle[far]) / spread
+    return middle, score
+
+
+def _middle(ordered: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """Give the median of the first `n` of each row."""
+    rows = np.arange(len(n))
+    middle: np.ndarray = (ordered[rows, (n - 1) // 2] + ordered[rows, n // 2]) / 2
+    return middle

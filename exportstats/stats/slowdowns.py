@@ -1,0 +1,303 @@
+"""Since when a log group's tasks have taken longer for good, and by what factor."""
+
+from __future__ import annotations
+
+from functools import partial
+from statistics import NormalDist
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from exportstats import coerce, shards
+from exportstats.stats import grouping
+from exportstats.stats.as_of import instant, known_at
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from exportstats.stats.as_of import Instant
+
+# Days with a task on each side of a change: fewer can be one bad night, or a week's own rhythm.
+_LEAST_DAYS = 10
+# What people would call slower; a smaller shift can be certain and still not matter.
+_LEAST_FACTOR = 1.25
+# How often log groups without any change may give one, all of them together.
+_LEVEL = 0.01
+_CONFIDENCE = 0.95
+# A correlation of neighbouring days above this is that of another change not yet found.
+_MOST_ALIKE = 0.5
+_DAY_MILLIS = 86_400_000
+
+_GROUP = ("account_id", "region", "log_group_name")
+
+
+def find_slowdowns(tasks: shards.Tasks, *, as_of: Instant = None) -> pd.DataFrame:
+    """Find since when log groups' COMPLETED tasks have been taking longer, for good.
+
+    Of each log group, the median of the logarithms of the durations of each day (UTC, by creation)
+    is one value, so that a bad night is one value whatever its number of tasks. Where the values
+    before differ most from those after, by the rank-sum test, is where it may have changed; it has
+    if that difference is significant although it is the largest of many [1]_, and although days
+    that follow each other are alike. Then the two sides are searched likewise (binary
+    segmentation), at least 10 days with tasks on each side of each change. Ranks make it robust
+    against long tails, and a week's rhythm is on both sides.
+
+    Parameters
+    ----------
+    tasks
+        A table of tasks, or shards of one.
+    as_of
+        Find what could be known at this instant (aware). Without it, the states are taken as they
+        are.
+
+    Returns
+    -------
+    DataFrame
+        A row a slowdown, by log group and time: `account_id`, `region`, `log_group_name`; `since`,
+        when the first slow task was created; `factor`, by which durations grew, with its 95 %
+        interval `low` to `high` (the Hodges-Lehmann shift of the daily values and the order
+        statistics of their differences [2]_, as factors); `p_value`, corrected for the search and
+        for the number of log groups that were searched; `n_before` and `n_after`, the tasks from
+        the change before to this one, and from this one to the next or the end. Only those with a
+        factor of 1.25 or more and a `p_value` of 0.01 or less.
+
+    Raises
+    ------
+    ArgumentError
+        An `as_of` without a time zone.
+
+    Notes
+    -----
+    The interval takes the day of the change as given, so it is a little too narrow. A bump that
+    is over is no lasting shift and, unless it was long, is not found. Nothing is known of bytes:
+    a log group that is exported in larger windows, or has more events, is slower.
+
+    References
+    ----------
+    .. [1] Miller and Siegmund (1982), Maximally selected chi square statistics, Biometrics 38.
+    .. [2] Hollander, Wolfe and Chicken (2014), Nonparametric Statistical Methods, section 4.3.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from exportstats import schema
+    >>> day, minute = 86_400_000, 60_000
+    >>> frame = pd.DataFrame({"task_id": map(str, range(60)), "log_group_name": "acme/api",
+    ...                       "status_code": "COMPLETED",
+    ...                       "creation_time": [day * night for night in range(60)]})
+    >>> took = pd.Series(5 * minute, frame.index).where(frame.index < 40, 10 * minute)
+    >>> tasks = schema.conform(frame.assign(completion_time=frame["creation_time"] + took))
+    >>> find_slowdowns(tasks)[["since", "factor", "n_before", "n_after"]]
+                          since  factor  n_before  n_after
+    0 1970-02-10 00:00:00+00:00     2.0        40       20
+    """
+    when = None if as_of is None else instant(as_of, "as_of")
+    found = shards.collect(tasks, partial(_find, as_of=when))
+    # every log group that was searched has a row, of nothing if nothing was found
+    searched = len(found.drop_duplicates(list(_GROUP)))
+    p_value = np.minimum(found["p_value"] * searched, 1)
+    sure = found["since"].notna() & (found["factor"] >= _LEAST_FACTOR) & (p_value <= _LEVEL)
+    slower = found.assign(p_value=p_value)[sure]
+    return slower.sort_values([*_GROUP, "since"], ignore_index=True)
+
+
+class _Days(NamedTuple):
+    """Days with tasks, by log group and time.
+
+    Attributes
+    ----------
+    group
+        The number of the log group, from 0.
+    value
+        The median of the logarithms of the durations, in milliseconds.
+    since
+        When the first task of the day was created, in milliseconds.
+    tasks
+        How many tasks there were on all days before, over all log groups; one more than days.
+    """
+
+    group: np.ndarray
+    value: np.ndarray
+    since: np.ndarray
+    tasks: np.ndarray
+
+
+def _find(tasks: pd.DataFrame, *, as_of: pd.Timestamp | None) -> pd.DataFrame:
+    """Find the changes of one shard; a log group without any has one row of nothing."""
+    known = known_at(tasks, as_of)
+    usable = (known["status_code"] == "COMPLETED") & known["duration"].notna()
+    done = known[usable & known["log_group_name"].notna()]
+    groups = grouping.group(done, _GROUP)
+    days = _days(groups.codes, done)
+    sizes = np.bincount(days.group, minlength=len(groups.keys))
+    ends = np.cumsum(sizes)
+    searched = np.flatnonzero(sizes >= 2 * _LEAST_DAYS)
+    changes = _changes(days.value, (ends - sizes)[searched], ends[searched])
+    rows = [
+        (group, *_measure(days, first, at, last), p)
+        for group in searched
+        for first, at, last, p in _settle(
+            days.value, changes, ends[group] - sizes[group], ends[group]
+        )
+    ]
+    silent = np.setdiff1d(searched, [row[0] for row in rows])
+    rows += [(group, coerce.NAT, np.nan, np.nan, np.nan, 0, 0, np.nan) for group in silent]
+    columns = ("group", "since", "factor", "low", "high", "n_before", "n_after", "p_value")
+    table = {name: np.array([row[at] for row in rows]) for at, name in enumerate(columns)}
+    return groups.keys.take(table["group"].astype("int64")).assign(
+        since=coerce.times(table["since"].astype("int64")),
+        **{name: table[name].astype("float64") for name in ("factor", "low", "high", "p_value")},
+        **{name: table[name].astype("int64") for name in ("n_before", "n_after")},
+    )
+
+
+def _days(group: np.ndarray, done: pd.DataFrame) -> _Days:
+    created = coerce.millis(done["creation_time"])
+    millis = done["duration"].to_numpy().view("int64")
+    day = created // _DAY_MILLIS
+    order = np.lexsort((millis, day, group))
+    group, day, created = group[order], day[order], created[order]
+    logs = np.log(np.maximum(millis[order], 1))
+    new = (np.diff(group, prepend=-1) != 0) | (np.diff(day, prepend=0) != 0)
+    starts = np.flatnonzero(new)
+    tasks = np.append(starts, len(order))
+    n = np.diff(tasks)
+    value = (logs[starts + (n - 1) // 2] + logs[starts + n // 2]) / 2
+    since = np.minimum.reduceat(created, starts) if len(starts) else created
+    return _Days(group[starts], value, since, tasks)
+
+
+def _changes(value: np.ndarray, first: np.ndarray, last: np.ndarray) -> list[int]:
+    """Give where the values of each stretch `[first, last)` change.
+
+    All stretches are split at once, then all their halves, until none splits any more.
+    """
+    found: list[int] = []
+    while len(first):
+        at, p = _split(value, first, last)
+        splits = p <= _LEVEL
+        found += at[splits].tolist()
+        first, last, at = first[splits], last[splits], at[splits]
+        first, last = np.concatenate([first, at]), np.concatenate([at, last])
+        long = last - first >= 2 * _LEAST_DAYS
+        first, last = first[long], last[long]
+    return found
+
+
+def _split(value: np.ndarray, first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give where to split each stretch into the two most different parts, and the p-value."""
+    size = last - first
+    ends = np.cumsum(size)
+    begin = np.repeat(ends - size, size)
+    stretch = np.repeat(np.arange(len(size)), size)
+    place = np.arange(len(stretch)) - begin
+    ranks, tied = _ranks(value[np.repeat(first, size) + place], stretch, begin, len(size))
+    n = np.repeat(size, size)
+    through = np.cumsum(ranks)
+    before = through - ranks - (through - ranks)[begin]  # the sum of the ranks before each place
+    # Wilcoxon's rank sum, its mean and its variance, corrected for ties
+    expected = place * (n + 1) / 2
+    shrink = (size + 1) - tied / (size * (size - 1))
+    variance = place * (n - place) / 12 * np.repeat(shrink, size)
+    inside = (place >= _LEAST_DAYS) & (n - place >= _LEAST_DAYS) & (variance > 0)
+    z = np.zeros(len(place))
+    z[inside] = np.abs(before - expected)[inside] / np.sqrt(variance[inside])
+    largest = np.maximum.reduceat(z, ends - size)
+    highest = np.flatnonzero(z == largest[stretch])
+    at = place[highest[np.unique(stretch[highest], return_index=True)[1]]]
+    side = 2 * stretch + (place >= np.repeat(at, size))
+    return first + at, _p_of_largest(largest / _inflation(ranks, side, stretch), size)
+
+
+def _inflation(ranks: np.ndarray, side: np.ndarray, stretch: np.ndarray) -> np.ndarray:
+    """Give by what factor sums of ranks spread more, because neighbouring days are alike.
+
+    It is that of an autoregression, of the lag-1 correlation about the means of the two sides.
+    """
+    n = np.bincount(side)
+    rest = ranks - (np.bincount(side, weights=ranks) / np.maximum(n, 1))[side]
+    within = stretch[1:] == stretch[:-1]
+    together = np.bincount(stretch[1:], weights=np.where(within, rest[1:] * rest[:-1], 0))
+    squares = np.bincount(stretch, weights=rest**2)
+    alike = np.zeros(len(squares))
+    np.divide(together, squares, out=alike, where=squares > 0)
+    alike = np.clip(alike, 0, _MOST_ALIKE)
+    inflation: np.ndarray = np.sqrt((1 + alike) / (1 - alike))
+    return inflation
+
+
+def _ranks(
+    value: np.ndarray, stretch: np.ndarray, begin: np.ndarray, many: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Give each value's rank in its stretch, ties their mean, and each stretch's sum of t**3 - t.
+
+    `t` is how many values are tied.
+    """
+    order = np.lexsort((value, stretch))
+    ordered = value[order]
+    new = (np.diff(stretch, prepend=-1) != 0) | (np.diff(ordered, prepend=0) != 0)
+    starts = np.flatnonzero(new)
+    runs = np.diff(np.append(starts, len(order)))
+    mean = starts + (runs + 1) / 2
+    ranks = np.empty(len(order))
+    ranks[order] = np.repeat(mean, runs)
+    tied = np.bincount(stretch[starts], weights=runs.astype("float64") ** 3 - runs, minlength=many)
+    return ranks - begin, tied
+
+
+def _p_of_largest(z: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Give how likely so large a statistic is somewhere, if nothing ever changes.
+
+    It is the formula of Miller and Siegmund for the largest of |Z| over the places that leave a
+    share of the values on either side; below 1 it does not hold, and nothing is significant there.
+    """
+    b = np.maximum(z, 1)
+    density = np.exp(-(b**2) / 2) / np.sqrt(2 * np.pi)
+    width = 2 * np.log((size - _LEAST_DAYS) / _LEAST_DAYS)
+    p: np.ndarray = np.minimum(density * ((b - 1 / b) * width + 4 / b), 1)
+    return np.where(z > 1, p, 1.0)
+
+
+def _settle(
+    value: np.ndarray, changes: list[int], begin: int, end: int
+) -> list[tuple[int, int, int, float]]:
+    """Place a log group's changes anew, each between its neighbours, and drop those not certain.
+
+    A change was found with others yet unknown on either side of it, which moved it a little.
+
+    Returns
+    -------
+    list
+        For each change: where the values before it begin, where it is, where those after it end,
+        and the p-value.
+    """
+    edges = [*sorted(at for at in changes if begin < at < end), end]
+    settled, before = [], begin
+    for after in edges[1:]:
+        at, p = _split(value, np.array([before]), np.array([after]))
+        if p[0] <= _LEVEL:
+            before = int(at[0])
+            settled.append((before, float(p[0])))
+    places = [begin, *(at for at, _ in settled), end]
+    return [
+        (first, at, last, p)
+        for first, (at, p), last in zip(places, settled, places[2:], strict=False)
+    ]
+
+
+def _measure(
+    days: _Days, first: int, at: int, last: int
+) -> tuple[int, float, float, float, int, int]:
+    """Give when a change was, its factor and interval, and the tasks before and after it."""
+    before, after = days.value[first:at], days.value[at:last]
+    apart = np.subtract.outer(after, before).ravel()
+    many = len(apart)
+    sigma = np.sqrt(many * (len(before) + len(after) + 1) / 12)
+    z = NormalDist().inv_cdf((1 + _CONFIDENCE) / 2)
+    rank = max(int(np.floor(many / 2 - z * sigma)), 1)
+    middle = [(many - 1) // 2, many // 2]
+    apart.partition([rank - 1, *middle, many - rank])
+    shift, low, high = apart[middle].mean(), apart[rank - 1], apart[many - rank]
+    n_before, n_after = np.diff(days.tasks[[first, at, last]])
+    factors = (float(np.exp(log)) for log in (shift, low, high))
+    return (int(days.since[at]), *factors, int(n_before), int(n_after))  # type: ignore[return-value]

@@ -1,0 +1,140 @@
+"""The picture of two periods beside each other."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+
+from exportstats.charts.periods import plot_comparison
+from exportstats.errors import SchemaError
+
+NAN = float("nan")
+
+
+def comparison(**changes: object) -> pd.DataFrame:
+    """Give what `compare_periods` gives without groups; `changes` are columns of the p50."""
+    rows = {
+        "tasks": [70.0, 68.0, "tasks", NAN, NAN, "no clear change"],
+        "failure_rate": [0.2, 0.1, "share", -0.15, -0.05, "better"],
+        "p50": [300.0, 600.0, "s", 200.0, 400.0, "worse"],
+        "p90": [900.0, 990.0, "s", -90.0, 180.0, "no clear change"],
+    }
+    columns = ["previous", "current", "unit", "low", "high", "verdict"]
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    table = table.assign(n_previous=70, n_current=68).rename_axis("measure")
+    for name, value in changes.items():
+        table.loc["p50", name] = value
+    return table
+
+
+def marks(ax: Axes, marker: str) -> list[tuple[float, int]]:
+    """Give the places of markers that are not hollow."""
+    lines = [line for line in ax.lines if line.get_marker() == marker]
+    filled = [line for line in lines if line.get_markerfacecolor() != "white"]
+    places = [zip(line.get_xdata(), line.get_ydata(), strict=True) for line in filled]
+    return sorted((round(float(x), 9), int(y)) for some in places for x, y in some)
+
+
+def test_verdicts_differ_by_colour_and_marker():
+    """Each current value has the marker and the colour of its verdict, at its multiple."""
+    ax = plot_comparison(comparison())
+    assert marks(ax, "^") == [(2.0, 2)]
+    assert marks(ax, "v") == [(0.5, 1)]
+    assert marks(ax, "o") == [(round(68 / 70, 9), 0), (1.1, 3)]
+    filled = [line for line in ax.lines if len(line.get_xdata()) and line.get_marker() in "^vo"]
+    assert len({line.get_color() for line in filled}) == 3
+    legend = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert legend == ["previous", "worse", "better", "no clear change", "interval of the change"]
+
+
+def test_values_are_written_in_their_units():
+    """At the right of each row stand the former and the current value, in the measure's unit."""
+    texts = [text.get_text() for text in plot_comparison(comparison()).texts]
+    assert texts[:4] == ["70 → 68", "20 % → 10 %", "5 min → 10 min", "15 min → 16 min 30 s"]
+    labels = [label.get_text() for label in plot_comparison(comparison()).get_yticklabels()]
+    assert labels == ["tasks", "failure rate (%)", "p50 (duration)", "p90 (duration)"]
+
+
+def test_intervals_are_lines_where_they_are_known():
+    """The interval of the change is drawn about the current value; none where it is missing."""
+    ax = plot_comparison(comparison())
+    segments = [line for lines in ax.collections for line in lines.get_segments()]
+    thin = {int(line[0, 1]): line[:, 0] for line in segments if line[0, 1] % 1}
+    assert sorted(thin) == [1, 2, 3]
+    assert np.allclose(thin[2], [500 / 300, 700 / 300])
+    assert np.allclose(thin[1], [0.25, 0.75])
+
+
+def test_what_is_far_out_is_at_the_edge():
+    """Beyond 5 times there is an arrow at the edge, and the number stands beside it."""
+    ax = plot_comparison(comparison(current=6000.0, low=5000.0, high=7000.0))
+    assert ax.get_xlim() == (0, 5)
+    assert marks(ax, ">") == [(5.0, 2)]
+    assert ax.texts[2].get_text() == "5 min → 1 h 40 min"
+
+
+def test_from_nothing_to_something_is_an_arrow():
+    """What was 0 and is not any more has the arrow of its verdict; what stays 0 has not moved."""
+    ax = plot_comparison(comparison(previous=0.0))
+    assert marks(ax, ">") == [(5.0, 2)]
+    assert ax.texts[2].get_text() == "0 s → 10 min"
+    still = plot_comparison(comparison(previous=0.0, current=0.0, verdict="no clear change"))
+    assert (1.0, 2) in marks(still, "o")
+
+
+def test_no_multiple_of_what_is_not_known():
+    """Without a former value there is no dumbbell, but the numbers are written."""
+    ax = plot_comparison(comparison(previous=NAN))
+    assert ax.texts[2].get_text() == "- → 10 min"
+    assert not marks(ax, "^")
+    ax.figure.draw_without_rendering()
+
+
+def test_all_missing():
+    """Tasks of which nothing can be known are written as such, without a warning."""
+    table = comparison()
+    table[["previous", "current", "low", "high"]] = NAN
+    table["verdict"] = "no clear change"
+    ax = plot_comparison(table)
+    ax.figure.draw_without_rendering()
+    assert [text.get_text() for text in ax.texts[1:4]] == ["- → -"] * 3
+
+
+def test_of_many_groups_the_worse_come_first():
+    """Six groups: those that became worse, then the better, then the largest; the rest counted."""
+    calm = comparison(verdict="no clear change")
+    calm.loc["failure_rate", "verdict"] = "no clear change"
+    better = comparison(verdict="better")
+    parts = {f"calm-{n}": calm.assign(n_current=n) for n in range(8)}
+    table = pd.concat({**parts, "better": better, "worse": comparison()}, names=["region"])
+    ax = plot_comparison(table)
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    groups = [label.split(" · ")[0] for label in labels[::4]]
+    assert groups == ["worse", "better", "calm-7", "calm-6", "calm-5", "calm-4"]
+    assert "4 more not shown" in ax.texts[-1].get_text()
+
+
+def test_no_task_is_said():
+    """Without a task in either period the chart says so."""
+    for table in (comparison().iloc[:0], comparison().assign(n_previous=0, n_current=0)):
+        ax = plot_comparison(table)
+        assert ax.texts[-1].get_text() == "no tasks"
+        assert not ax.lines
+
+
+def test_another_frame_is_refused():
+    """The error names the function that makes the table."""
+    with pytest.raises(SchemaError, match="level measure; this chart draws what compare_periods"):
+        plot_comparison(comparison().reset_index(drop=True))
+    with pytest.raises(SchemaError, match="column verdict is missing"):
+        plot_comparison(comparison().drop(columns="verdict"))
+
+
+def test_the_callers_axes_table_and_keywords():
+    """It draws on the axes given, changes no table, and gives keywords to the bars."""
+    table = comparison()
+    before = table.copy(deep=True)
+    ax = plot_comparison(table, gid="mine")
+    assert plot_comparison(table, ax=ax) is ax
+    assert ax.findobj(lambda artist: artist.get_gid() == "mine")
+    pd.testing.assert_frame_equal(table, before)

@@ -1,0 +1,292 @@
+"""How busy slots are, counted again millisecond by millisecond."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from functools import partial
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pytest
+from hypothesis import given, strategies as st
+from pandas.testing import assert_frame_equal
+from support import (
+    ACTIVE,
+    DAY,
+    HOUR,
+    MOST,
+    START,
+    Row,
+    Shards,
+    by_group,
+    cells,
+    cut,
+    ms,
+    next_period,
+    period_start,
+    plain,
+    quick,
+    rows_of,
+    shuffled,
+    table,
+    tables,
+)
+
+import exportstats as xs
+from exportstats import schema
+from exportstats.errors import ArgumentError, SchemaError
+from exportstats.stats.slots import slot_usage
+
+if TYPE_CHECKING:
+    from random import Random
+
+SLOT = {"account_id": "111122223333", "region": "eu-west-1"}
+COLUMNS = ("tasks", "busy", "longest_idle", "overlapping")
+TICK = 10  # the period of the tests that count milliseconds
+small = st.none() | st.integers(0, 60)
+
+
+def end_of(row: Row, as_of: int | None = None) -> int:
+    """Give when a task stops being active; its creation where that is not known."""
+    created, completed = row["creation_time"], row["completion_time"]
+    if as_of is not None and completed is not None and completed > as_of:
+        return as_of
+    if row["status_code"] in ACTIVE:
+        completed = row["observed_at"] if as_of is None else as_of
+    return created if completed is None else max(created, completed)
+
+
+def there(rows: list[Row], as_of: int | None = None) -> list[Row]:
+    """Give the tasks that have a place."""
+    dated = [row for row in rows if row["creation_time"] is not None]
+    return [row for row in dated if as_of is None or row["creation_time"] <= as_of]
+
+
+def usage(rows: list[Row], as_of: int | None) -> dict[Any, tuple[int, int, int, int]]:
+    """Give tasks, busy, longest idle and overlapping milliseconds, one by one."""
+    found = {}
+    for slot, some in by_group(there(rows, as_of), list(SLOT)).items():
+        spans = [(row["creation_time"], end_of(row, as_of)) for row in some]
+        active = Counter(instant for start, end in spans for instant in range(start, end))
+        first = min(start for start, _ in spans) // TICK
+        last = max(max(start, end - 1) for start, end in spans) // TICK
+        for number in range(first, last + 1):
+            period = range(number * TICK, (number + 1) * TICK)
+            idle = longest = 0
+            for instant in period:
+                idle = 0 if active[instant] else idle + 1
+                longest = max(longest, idle)
+            found[*slot, number * TICK] = (
+                sum(start in period for start, _ in spans),
+                sum(active[instant] > 0 for instant in period),
+                longest,
+                sum(active[instant] > 1 for instant in period),
+            )
+    return found
+
+
+made = st.lists(
+    st.fixed_dictionaries(
+        {
+            "account_id": st.sampled_from(["111122223333", None]),
+            "region": st.sampled_from(["eu-west-1", "us-east-1"]),
+            "status_code": st.sampled_from([*schema.STATES, "COMPLETED", "PAUSED", None]),
+            "creation_time": small,
+            "completion_time": small,
+            "observed_at": small,
+        }
+    ),
+    max_size=8,
+).map(lambda rows: table(*rows))
+
+
+@quick
+@given(made, st.none() | st.integers(0, 70))
+def test_usage_is_that_of_sets_of_milliseconds(tasks: pd.DataFrame, as_of: int | None):
+    """Counts, busy, longest idle and overlapping time are those counted instant by instant."""
+    when = None if as_of is None else pd.Timestamp(as_of, unit="ms", tz="UTC")
+    found = slot_usage(tasks, freq=f"{TICK}ms", as_of=when)
+    expected = usage(rows_of(tasks), as_of)
+    assert cells(found, *COLUMNS) == expected
+    shares = [busy / TICK for _, busy, _, _ in expected.values()]
+    assert sorted(found["busy_share"]) == pytest.approx(sorted(shares))
+
+
+@quick
+@given(tables(far=False), st.sampled_from(["D", "W", "MS"]))
+def test_usage_of_calendar_periods(tasks: pd.DataFrame, freq: str):
+    """In days, weeks and months, busy time is that between neighbouring edges, added up."""
+    found = cells(slot_usage(tasks, freq=freq), *COLUMNS)
+    expected = {}
+    for slot, rows in by_group(there(rows_of(tasks)), list(SLOT)).items():
+        spans = [(row["creation_time"], end_of(row)) for row in rows]
+        period = period_start(min(start for start, _ in spans), freq)
+        last = max(max(start, end - 1) for start, end in spans)
+        while period is not None and period <= last:
+            stop = next_period(period, freq)
+            edges = {max(period, min(stop, edge)) for span in spans for edge in span}
+            ordered = sorted(edges | {period, stop})
+            busy = overlapping = longest = idle = 0
+            for low, high in pairwise(ordered):
+                depth = sum(start <= low < end for start, end in spans)
+                busy += (high - low) * (depth > 0)
+                overlapping += (high - low) * (depth > 1)
+                idle = 0 if depth else idle + high - low
+                longest = max(longest, idle)
+            count = sum(period <= start < stop for start, _ in spans)
+            expected[*slot, period] = (count, busy, longest, overlapping)
+            period = stop
+    assert found == expected
+
+
+@quick
+@given(tables(), st.randoms(use_true_random=False), st.sampled_from(["D", "MS"]))
+def test_shards_and_order_do_not_matter(tasks: pd.DataFrame, random: Random, freq: str):
+    """Any split into whole slots and any order of rows give the same table."""
+    usage_of = partial(slot_usage, freq=freq)
+    whole = usage_of(tasks)
+    for some in (shuffled(tasks, random), cut(tasks, random), cut(tasks, random, anew=True)):
+        assert_frame_equal(usage_of(some), whole, check_categorical=False)
+
+
+@quick
+@given(tables())
+def test_parts_add_up(tasks: pd.DataFrame):
+    """However odd the times, each placed task is counted once, and no period is overfull."""
+    with warnings.catch_warnings(action="error"):
+        found = slot_usage(tasks, freq="MS")
+    assert found["tasks"].sum() == tasks["creation_time"].notna().sum()
+    assert found["busy_share"].between(0, 1).all()
+    assert (found["overlapping"] <= found["busy"]).all()
+    assert found.index.is_unique
+
+
+@quick
+@given(made, st.integers(0, 70))
+def test_as_of_is_what_one_would_have_seen(tasks: pd.DataFrame, as_of: int):
+    """As of the past the table is that of the tasks as they were observed then."""
+    seen = []
+    for row in there(rows_of(tasks), as_of):
+        if row["completion_time"] is not None and row["completion_time"] > as_of:
+            row |= {"status_code": "RUNNING", "completion_time": None}
+        seen.append(row | {"observed_at": as_of})
+    found = slot_usage(tasks, freq="1s", as_of=pd.Timestamp(as_of, unit="ms", tz="UTC"))
+    assert cells(found, *COLUMNS) == cells(slot_usage(table(*seen), freq="1s"), *COLUMNS)
+
+
+def test_an_active_task_is_busy_until_seen():
+    """A RUNNING task takes the time to `as_of`, else to its own observation, in each period."""
+    tasks = table(
+        {"creation_time": START, "status_code": "RUNNING", "observed_at": START + 6 * HOUR}, **SLOT
+    )
+    assert plain(slot_usage(tasks)["busy"]) == [6 * HOUR]
+    assert plain(slot_usage(tasks, as_of="2026-11-24T01:00Z")["busy"]) == [18 * HOUR, HOUR]
+    assert slot_usage(tasks, as_of="2026-11-22T00:00Z").empty
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"status_code": "FAILED"},
+        {"status_code": "RUNNING"},
+        {"status_code": "COMPLETED", "completion_time": START - HOUR},
+    ],
+)
+def test_a_task_without_an_end_is_a_point(odd: Row):
+    """It is counted where it was created, and takes no time; the idle time goes on over it."""
+    tasks = table({"creation_time": START, **odd}, **SLOT)
+    assert cells(slot_usage(tasks), *COLUMNS) == {
+        (*SLOT.values(), START // DAY * DAY): (1, 0, DAY, 0)
+    }
+
+
+def test_a_task_without_creation_has_no_place():
+    """A task without a creation time is left out, and so is a slot of such tasks alone."""
+    assert slot_usage(table({"completion_time": START, "status_code": "FAILED"}, **SLOT)).empty
+
+
+def test_tasks_that_touch_do_not_overlap():
+    """One that is created when the other completes makes neither idle nor overlapping time."""
+    day = START // DAY * DAY
+    spans = [(day, day + 12 * HOUR), (day + 12 * HOUR, day + DAY)]
+    rows = [{"creation_time": start, "completion_time": end} for start, end in spans]
+    found = slot_usage(table(*rows, status_code="COMPLETED", **SLOT))
+    assert cells(found, *COLUMNS) == {(*SLOT.values(), day): (2, DAY, 0, 0)}
+    assert found["busy_share"].to_list() == [1]
+
+
+def test_far_out_times_do_not_fill_millions_of_periods():
+    """Beyond 10,000 periods a slot has those in which a task begins or ends."""
+    tasks = table(
+        {"creation_time": START, "completion_time": MOST},
+        {"creation_time": -MOST, "completion_time": -MOST},
+        {"creation_time": MOST, "completion_time": MOST},
+        status_code="COMPLETED",
+        **SLOT,
+    )
+    with warnings.catch_warnings(action="error"):
+        found = slot_usage(tasks, freq="h")
+    periods = plain(found.index.get_level_values("period"))
+    assert periods == [-MOST, START, MOST // HOUR * HOUR]
+    assert found["tasks"].to_list() == [1, 1, 1]
+    assert found["busy_share"].to_list() == [0, 1, 1]
+
+
+def test_the_shortest_periods_at_the_end_of_time():
+    """A period that time does not have room for has no share, and gives no warning."""
+    tasks = table({"creation_time": MOST, "status_code": "FAILED"}, **SLOT)
+    with warnings.catch_warnings(action="error"):
+        found = slot_usage(tasks, freq="1ms")
+    assert found["tasks"].to_list() == [1]
+
+
+def test_no_task():
+    """Without a task the table is empty, its columns and levels those of any other."""
+    for tasks in (schema.empty(), Shards([])):
+        found = slot_usage(tasks)
+        assert len(found) == 0
+        assert found.index.names == ["account_id", "region", "period"]
+        assert [str(dtype) for dtype in found.dtypes] == [
+            "int64", "timedelta64[ms]", "float64", "timedelta64[ms]", "timedelta64[ms]"
+        ]  # fmt: skip
+        assert str(found.index.dtypes["period"]) == "datetime64[ms, UTC]"
+
+
+def test_sample_has_one_active_task_at_a_time():
+    """In the sample no slot overlaps, and its busy time is that of its tasks' durations."""
+    tasks = xs.sample_tasks()
+    found = slot_usage(tasks, freq="W")
+    assert (found["overlapping"] == pd.Timedelta(0)).all()
+    active = tasks["status_code"].isin(ACTIVE)
+    so_far = (tasks["observed_at"] - tasks["creation_time"])[active]
+    assert found["busy"].sum() == tasks["duration"].sum() + so_far.sum()
+    timed_out = found.loc[("444455556666", "us-east-1", pd.Timestamp("2026-07-20", tz="UTC"))]
+    assert timed_out["busy"] > pd.Timedelta("24h")
+    assert found["tasks"].sum() == len(tasks)
+
+
+def test_weeks_begin_on_monday_in_utc():
+    """A task over midnight from Sunday to Monday, in UTC, is in two weeks."""
+    start = ms("2026-11-22T23:00Z")
+    tasks = table(
+        {"creation_time": start, "completion_time": start + 3 * HOUR, "status_code": "COMPLETED"},
+        **SLOT,
+    )
+    found = slot_usage(tasks, freq="W")
+    assert plain(found.index.get_level_values("period")) == [
+        ms("2026-11-16T00:00Z"),
+        ms("2026-11-23T00:00Z"),
+    ]
+    assert plain(found["busy"]) == [HOUR, 2 * HOUR]
+
+
+def test_arguments_are_checked():
+    """What is no frequency, no instant or no table is refused, even without a task."""
+    with pytest.raises(ArgumentError, match="freq='fortnight'"):
+        slot_usage(schema.empty(), freq="fortnight")
+    with pytest.raises(ArgumentError, match="as_of='2026-11-23'; give an instant with its time"):
+        slot_usage(schema.empty(), as_of="2026-11-23")
+    with pytest.raises(SchemaError, match="no table of tasks"):
+        slot_usage([])  # type: ignore[arg-type]
