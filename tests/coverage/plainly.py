@@ -22,6 +22,7 @@ Key = tuple[str | None, ...]
 Stretch = tuple[int, int]
 
 KEY = ("account_id", "region", "log_group_name")
+SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 HOPE = ("never_tried", "empty", "failed", "cancelled", "active")
 
 
@@ -288,8 +289,7 @@ def cases(draw: Callable[..., Any]) -> Case:
 
 def sampled() -> dict[str, Any]:
     """Read what is planted in the sample."""
-    folder = Path(__file__).parents[2] / "data" / "sample"
-    return dict(json.loads((folder / "planted.json").read_text(encoding="utf-8")))
+    return dict(json.loads((SAMPLE / "planted.json").read_text(encoding="utf-8")))
 
 
 def windows_around(start: int, many: int) -> pd.DataFrame:

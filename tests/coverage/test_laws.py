@@ -1,4 +1,4 @@
-"""What holds of coverage whatever the tasks are, and what is planted in the sample."""
+"""What holds of coverage whatever the tasks are."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
-from plainly import HOPE, KEY, Case, cases, rows, sampled, stamp
-from support import cut, ms, plain, quick, rows_of, shuffled, table
+from plainly import KEY, Case, cases, rows, stamp
+from support import cut, plain, quick, rows_of, shuffled, table
 
 import exportstats as xs
 from exportstats import schema
@@ -119,44 +119,6 @@ def missing(gaps: pd.DataFrame) -> set[tuple[Any, ...]]:
         for *key, start, end in zip(*columns, strict=True)
         for time in range(start, end)
     }
-
-
-def joined(stretches: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
-    """Join gaps that touch, with the most hopeful of their reasons."""
-    found: list[tuple[int, int, str]] = []
-    for start, end, reason in sorted(stretches):
-        if found and found[-1][1] == start:
-            first, _, before = found.pop()
-            found.append((first, end, max(before, reason, key=HOPE.index)))
-        else:
-            found.append((start, end, reason))
-    return found
-
-
-@pytest.mark.parametrize("tolerance", ["0ms", "1min"])
-def test_sample_has_the_planted_gaps(tolerance: str):
-    """The missed nights, the minute lost each night, and no others; the minute on request only."""
-    tasks, planted = xs.sample_tasks(), sampled()
-    expected: dict[tuple[str, ...], list[tuple[int, int, str]]] = {
-        tuple(row[name] for name in KEY): [] for row in planted["ranges"]
-    }
-    for row in planted["gaps"]:
-        key = tuple(row[name] for name in KEY)
-        expected[key].append((ms(row["start"]), ms(row["end"]), row["reason"]))
-    (nightly,) = planted["nightly_gaps"]
-    if tolerance == "0ms":
-        first, last = (ms(f"{nightly[name]}T00:00Z") for name in ("first_night", "last_night"))
-        for night in range(first, last + 1, 86_400_000):
-            # from 23:59:00.001 to midnight
-            gap = (night + 86_340_001, night + 86_400_000, nightly["reason"])
-            expected[tuple(nightly[name] for name in KEY)].append(gap)
-    for row in planted["ranges"]:
-        key = tuple(row[name] for name in KEY)
-        gaps = xs.find_gaps(tasks, start=row["start"], end=row["end"], tolerance=tolerance)
-        columns = [plain(gaps[name]) for name in (*KEY, "start", "end", "reason")]
-        found = [tuple(rest) for *mine, a, b, c in zip(*columns, strict=True)
-                 if tuple(mine) == key for rest in [(a, b, c)]]  # fmt: skip
-        assert found == joined(expected[key]), key
 
 
 DAY = 86_400_000
