@@ -154,12 +154,12 @@ def _shell(_account_id: str | None, region: str | None, request: dict[str, Any])
             raise ArgumentError(f"region={region!r} is none; correct it in the plan")
         words.append(f"--region={region}")
     if all(_is_plain(value) for value in request.values()):
-        options = {_OPTIONS[key]: value for key, value in request.items()}
+        words += [f"--{_OPTIONS[key]}={shlex.quote(str(v))}" for key, v in request.items()]
     else:
         # here the API's own name is asked for, where boto3 has another one
         whole = {"from" if key == "fromTime" else key: value for key, value in request.items()}
-        options = {"cli-input-json": json.dumps(whole)}
-    words += [f"--{option}={shlex.quote(str(value))}" for option, value in options.items()]
+        # a word of its own: the AWS CLI looks for the bare option to tell that it needs no others
+        words += ["--cli-input-json", shlex.quote(json.dumps(whole))]
     return " ".join(words)
 
 

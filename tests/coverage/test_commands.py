@@ -101,11 +101,14 @@ def run(tmp_path: Path):
 def request_of(words: list[str]) -> dict[str, Any]:
     """Read the arguments of a command as the AWS CLI does, which has no short forms."""
     assert words[:2] == ["logs", "create-export-task"]
+    text = None
+    if words[-2] == "--cli-input-json":  # it looks for the bare word
+        *words, _, text = words
     options = dict(word.removeprefix("--").split("=", 1) for word in words[2:])
     assert len(options) == len(words) - 2
     region = options.pop("region", None)
-    if "cli-input-json" in options:
-        (text,) = options.values()
+    if text is not None:
+        assert not options
         return {"region": region} | json.loads(text)
     for value in options.values():
         assert not value.startswith(("file://", "fileb://", "http://", "https://"))
@@ -163,7 +166,8 @@ def test_what_the_cli_would_load_goes_by_json():
         (line,) = render_commands(plan_of({"destination": value})).splitlines()
         words = shlex.split(line)
         assert words[:4] == ["aws", "logs", "create-export-task", "--region=eu-west-1"]
-        assert len(words) == 5
+        assert words[4] == "--cli-input-json"
+        assert len(words) == 6
         assert request_of(words[1:])["destination"] == value
         assert line.isprintable()
 
