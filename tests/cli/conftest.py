@@ -59,14 +59,6 @@ def no_own_config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture(autouse=True)
-def close_figures() -> Iterator[None]:
-    """Leave no figure behind: a command ends with its process, these do not."""
-    yield
-    if "matplotlib.pyplot" in sys.modules:
-        sys.modules["matplotlib.pyplot"].close("all")
-
-
-@pytest.fixture(autouse=True)
 def forget_help() -> Iterator[None]:
     """Let click forget how --help was spelled here: it remembers that for the whole process."""
     yield
