@@ -152,20 +152,23 @@ def _of_summary(table: pd.DataFrame) -> pd.DataFrame:
     view["covered"] = view.pop("covered_fraction").map(percent)
     view["gaps"] = view.pop("gaps")
     view["missing"] = output.in_words(view.pop("missing"))
-    view["overlap"] = output.in_words(view.pop("overlapping"))
-    view["premature"] = view.pop("premature_fraction").map(percent)
+    overlap, premature = view.pop("overlapping"), view.pop("premature_fraction")
+    if (overlap > dt.timedelta(0)).any():
+        view["overlap"] = output.in_words(overlap)
+    if (premature > 0).any():
+        view["premature"] = premature.map(percent)
     view["unbroken to"] = output.dates(view.pop("covered_until"))
     return view
 
 
 def _of_gaps(table: pd.DataFrame) -> pd.DataFrame:
     view = _without_the_obvious(table.drop(columns=["end", "last_task_id"]))
-    view["start"] = output.minutes(view["start"])
+    view["start"] = output.times(view["start"])
     view["length"] = output.in_words(view["length"])
-    if view["expires_at"].isna().all():
-        return view.drop(columns="expires_at")
-    view["expires"] = output.minutes(view.pop("expires_at")).fillna("never")
-    return view
+    view["why"] = view.pop("reason").astype("str").str.replace("_", " ")
+    if table["expires_at"].notna().any():
+        view["expires"] = output.dates(view["expires_at"]).fillna("never")
+    return view.drop(columns="expires_at")
 
 
 def _without_the_obvious(view: pd.DataFrame) -> pd.DataFrame:

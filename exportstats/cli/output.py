@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 
 # Columns of the tables for people that hold no numbers.
 _DATES = ("period", "first", "last")
-_NAMES = {*(column.name for column in schema.BASE_COLUMNS), *_DATES, "reason", "example"}
+_NAMES = {*(column.name for column in schema.BASE_COLUMNS), *_DATES, "reason", "why", "example"}
 _STYLES = {"COMPLETED": "green", "FAILED": "red", "RUNNING": "blue", "PENDING": "cyan"}
 _NARROWEST = 4
+_WHERE, _SHORT = ("account_id", "region"), 8
 _WIDE = 110  # columns of a terminal that has room for
 _FOR_WIDE = ["example"]
 _PROSE = "reason"  # the column of sentences, which take up to so many lines
@@ -94,6 +95,11 @@ def dates(times: pd.Series) -> pd.Series:
     return coerce.iso_text(times).str.split("T").str[0]
 
 
+def times(values: pd.Series) -> pd.Series:
+    """Write times to the minute, those at midnight as dates."""
+    return minutes(values).str.removesuffix(" 00:00")
+
+
 def minutes(times: pd.Series) -> pd.Series:
     """Write times to the minute."""
     return coerce.iso_text(times).str.rsplit(":", n=1).str[0].str.replace("T", " ")
@@ -146,8 +152,11 @@ def _print(view: pd.DataFrame, title: str) -> None:
     if console.is_terminal:
         gap = 2 if sum(widths) + 2 * gaps <= console.width else 1
         dates = [at for at in names if view.columns[at] in _DATES]
-        _shrink(widths, [at for at in names if at not in dates], console.width - gap * gaps)
-        _shrink(widths, dates, console.width - gap * gaps)
+        room = console.width - gap * gaps
+        where = [at for at in names if view.columns[at] in _WHERE]
+        _shrink(widths, where, room, least=_SHORT)  # a log group's name says more than its place
+        _shrink(widths, [at for at in names if at not in dates], room)
+        _shrink(widths, dates, room)
     console.width = max(console.width, sum(widths) + gap * gaps)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, gap - 1, 0, 0), show_edge=False)
     for at, name in enumerate(view.columns):
@@ -171,11 +180,11 @@ def _print(view: pd.DataFrame, title: str) -> None:
     console.print(table)
 
 
-def _shrink(widths: list[int], names: list[int], room: int) -> None:
-    """Narrow the widest of the names until all columns fit."""
+def _shrink(widths: list[int], names: list[int], room: int, least: int = _NARROWEST) -> None:
+    """Narrow the widest of the names until all columns fit, or all are as narrow as they may."""
     while names and sum(widths) > room:
         widest = max(names, key=widths.__getitem__)
-        if widths[widest] <= _NARROWEST:
+        if widths[widest] <= least:
             return
         widths[widest] -= 1
 
