@@ -14,6 +14,9 @@ ALL = (
     "clients",
     "fleet",
     "quota",
+    "growth",
+    "gaps",
+    "drawn",
 )
 
 for asked in sys.argv[1:] or ALL:
