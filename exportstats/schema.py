@@ -112,7 +112,9 @@ COLUMNS = (
 
 BASE_COLUMNS = tuple(column for column in COLUMNS if not column.derived)
 NAMES = tuple(column.name for column in COLUMNS)
-KEY = ("account_id", "region", "task_id")
+SLOT = ("account_id", "region")
+KEY = (*SLOT, "task_id")
+LOG_GROUP = (*SLOT, "log_group_name")  # what a log group is known by
 
 # What never changes while a task lives: with the key, what tells two tasks apart.
 _IMMUTABLE = (

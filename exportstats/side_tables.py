@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from exportstats.errors import SchemaError
-from exportstats.schema import COLUMNS, Column
+from exportstats.schema import COLUMNS, KEY, LOG_GROUP, Column
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -88,7 +88,7 @@ def validate_log_groups(frame: pd.DataFrame) -> None:
         A column is missing or of another dtype, or a log group stands there twice.
     """
     _validate(frame, LOG_GROUPS, "log groups", "xs.fetch_log_groups or xs.read_log_groups")
-    _refuse_repeated(frame, ["account_id", "region", "log_group_name"])
+    _refuse_repeated(frame, LOG_GROUP)
 
 
 def validate_deliveries(frame: pd.DataFrame) -> None:
@@ -100,7 +100,7 @@ def validate_deliveries(frame: pd.DataFrame) -> None:
         A column is missing or of another dtype, or a task stands there twice.
     """
     _validate(frame, DELIVERIES, "deliveries", "xs.fetch_deliveries")
-    _refuse_repeated(frame, ["account_id", "region", "task_id"])
+    _refuse_repeated(frame, KEY)
 
 
 def _validate(frame: pd.DataFrame, columns: Sequence[Column], what: str, maker: str) -> None:

@@ -8,7 +8,6 @@ import numpy as np
 from matplotlib.patches import Patch
 
 from exportstats.charts.lanes import (
-    SLOT,
     Bars,
     deadline_key,
     draw_bars,
@@ -22,6 +21,7 @@ from exportstats.charts.scales import OUTSIDE, time_axis, to_days
 from exportstats.charts.style import GREY, MAX_ROWS, draw_nothing, get_axes, header
 from exportstats.charts.tables import require
 from exportstats.charts.words import counted
+from exportstats.schema import SLOT
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,7 +10,6 @@ from matplotlib.patches import Patch
 
 from exportstats.charts.coverage_days import draw_days
 from exportstats.charts.lanes import (
-    LOG_GROUP,
     Bars,
     deadline_key,
     draw_bars,
@@ -25,6 +24,7 @@ from exportstats.charts.style import draw_nothing, get_axes, header
 from exportstats.charts.tables import require
 from exportstats.charts.words import counted, shorten
 from exportstats.errors import SchemaError
+from exportstats.schema import LOG_GROUP
 from exportstats.text import percent, write_duration
 
 if TYPE_CHECKING:

@@ -9,10 +9,11 @@ import pandas as pd
 from matplotlib import ticker
 from matplotlib.colors import LinearSegmentedColormap
 
-from exportstats.charts.lanes import LOG_GROUP, name_lanes
+from exportstats.charts.lanes import name_lanes
 from exportstats.charts.scales import OUTSIDE, time_axis, to_days
 from exportstats.charts.style import draw_nothing, header
 from exportstats.charts.words import LITERAL, counted, shorten
+from exportstats.schema import LOG_GROUP
 from exportstats.text import percent
 
 if TYPE_CHECKING:

@@ -12,15 +12,13 @@ from matplotlib.collections import PolyCollection
 from exportstats.charts.style import key, name_room, name_rows, note_rows
 from exportstats.charts.tables import group_rows, name_groups
 from exportstats.charts.words import shorten
+from exportstats.schema import SLOT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
-
-SLOT = ("account_id", "region")
-LOG_GROUP = (*SLOT, "log_group_name")
 
 # Heights in a lane, whose middle is 0 and whose neighbours are at -1 and 1; downwards.
 BAR = (-0.36, 0.24)

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.colors import to_rgba
 from matplotlib.patches import Patch
 
-from exportstats.charts.lanes import BAR, SLOT, Bars, draw_bars, name_lanes, pixel_of
+from exportstats.charts.lanes import BAR, Bars, draw_bars, name_lanes, pixel_of
 from exportstats.charts.scales import OUTSIDE, time_axis, to_days
 from exportstats.charts.style import (
     MAX_ROWS,
@@ -23,7 +23,7 @@ from exportstats.charts.style import (
 )
 from exportstats.charts.tables import require
 from exportstats.charts.words import counted, shorten
-from exportstats.schema import ACTIVE_STATES, STATES
+from exportstats.schema import ACTIVE_STATES, SLOT, STATES
 from exportstats.stats.grouping import group
 
 if TYPE_CHECKING:

@@ -9,13 +9,11 @@ import pandas as pd
 
 from exportstats import coerce, schema, side_tables
 from exportstats.errors import ArgumentError
-from exportstats.stats.as_of import instant
+from exportstats.stats.as_of import instant, to_millis
 
 if TYPE_CHECKING:
     from exportstats.stats.as_of import Instant
 
-# What a log group is known by.
-KEY = ("account_id", "region", "log_group_name")
 # The years 1 to 9999, in which everything lies that can be asked for.
 _FIRST, _LAST = -62_135_596_800_000, 253_402_300_800_000
 _OF_LOG_GROUPS = ("creation_time", "retention", "observed_at")
@@ -70,15 +68,15 @@ def ask(
     SchemaError
         A side table that is none, or has the same row twice.
     """
-    first = _FIRST if start is None else _millis(instant(start, "start"))
-    last = _LAST if end is None else _millis(instant(end, "end"))
+    first = _FIRST if start is None else to_millis(instant(start, "start"))
+    last = _LAST if end is None else to_millis(instant(end, "end"))
     if first >= last:
         raise ArgumentError(
             f"end={end!r} is not after start={start!r}; give the range from start to before end"
         )
     if log_groups is not None:
         side_tables.validate_log_groups(log_groups)
-        log_groups = _with_text(log_groups[[*KEY, *_OF_LOG_GROUPS]])
+        log_groups = _with_text(log_groups[[*schema.LOG_GROUP, *_OF_LOG_GROUPS]])
     if deliveries is not None:
         side_tables.validate_deliveries(deliveries)
         nothing = deliveries["delivered"].isin(["empty", "gone"])
@@ -92,10 +90,6 @@ def ask(
         log_groups=log_groups,
         deliveries=deliveries,
     )
-
-
-def _millis(time: pd.Timestamp) -> int:
-    return int(time.to_datetime64().view("int64"))
 
 
 def _length(value: object, name: str) -> int:

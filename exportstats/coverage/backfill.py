@@ -10,18 +10,16 @@ import pandas as pd
 
 from exportstats import coerce, schema, shards
 from exportstats.coverage import pieces
-from exportstats.coverage.asked import KEY
 from exportstats.coverage.queues import add_times
 from exportstats.coverage.windows import Stretches
 from exportstats.errors import ArgumentError, SchemaError
 from exportstats.stats import grouping
-from exportstats.stats.as_of import instant, known_at
+from exportstats.stats.as_of import instant, known_at, to_millis
 
 if TYPE_CHECKING:
     from exportstats.stats.as_of import Instant
 
-_KEY = list(KEY)
-_SLOT = _KEY[:2]
+_KEY, _SLOT = list(schema.LOG_GROUP), list(schema.SLOT)
 _TIME = schema.DTYPES["time"]
 _GAPS = {
     **dict.fromkeys(_KEY, "category"),
@@ -142,7 +140,7 @@ def plan_backfill(
     taken = shards.collect(tasks, partial(_durations, as_of=when))
     if when is None and len(gaps):
         when = _latest_observed(tasks)
-    now = 0 if when is None else int(when.to_datetime64().astype("datetime64[ms]").view("int64"))
+    now = 0 if when is None else to_millis(when)
     active, latest, taken, gaps = _number(active, latest, taken, gaps)
 
     plan = _cut(gaps, active, step)

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from exportstats import coerce, schema, shards
-from exportstats.coverage.asked import KEY, Asked
+from exportstats.coverage.asked import Asked
 from exportstats.coverage.windows import Stretches
+from exportstats.schema import LOG_GROUP
 from exportstats.stats import grouping
 from exportstats.stats.as_of import known_at
 
@@ -100,7 +101,7 @@ def _untried(keys: pd.DataFrame, asked: Asked) -> Exports:
 def read(tasks: pd.DataFrame, asked: Asked) -> Exports:
     """Read the windows of tasks."""
     known = known_at(tasks, asked.as_of)
-    groups = grouping.group(known[list(KEY)], KEY)
+    groups = grouping.group(known[list(LOG_GROUP)], LOG_GROUP)
     placed = groups.keys["log_group_name"].notna().to_numpy()
     high = np.full(len(placed), asked.end)
     low = np.where(placed, beginnings(groups.keys, asked), high)
@@ -119,8 +120,8 @@ def read(tasks: pd.DataFrame, asked: Asked) -> Exports:
 
 def locate(keys: pd.DataFrame, log_groups: pd.DataFrame) -> np.ndarray:
     """Give the row of each key in a table of log groups, -1 where it is not in it."""
-    both = schema.stack([keys[list(KEY)], log_groups[list(KEY)]])
-    groups = grouping.group(both, KEY)
+    both = schema.stack([keys[list(LOG_GROUP)], log_groups[list(LOG_GROUP)]])
+    groups = grouping.group(both, LOG_GROUP)
     row = np.full(len(groups.keys), -1)
     row[groups.codes[len(keys) :]] = np.arange(len(log_groups))
     found: np.ndarray = row[groups.codes[: len(keys)]]
@@ -148,9 +149,9 @@ def beginnings(keys: pd.DataFrame, asked: Asked) -> np.ndarray:
 
 def in_order(frame: pd.DataFrame) -> grouping.Groups:
     """Group rows by log group, numbered as their keys sort, with the categories in use alone."""
-    groups = grouping.group(frame[list(KEY)], KEY)
-    keys = groups.keys.assign(**{name: _tidy(groups.keys[name]) for name in KEY})
-    codes = [keys[name].cat.codes.to_numpy() for name in reversed(KEY)]
+    groups = grouping.group(frame[list(LOG_GROUP)], LOG_GROUP)
+    keys = groups.keys.assign(**{name: _tidy(groups.keys[name]) for name in LOG_GROUP})
+    codes = [keys[name].cat.codes.to_numpy() for name in reversed(LOG_GROUP)]
     order = np.lexsort([np.where(code < 0, np.iinfo(code.dtype).max, code) for code in codes])
     rank = np.empty(len(order), dtype="int64")
     rank[order] = np.arange(len(order))
@@ -161,13 +162,13 @@ def sort_rows(frame: pd.DataFrame, by: Sequence[np.ndarray]) -> pd.DataFrame:
     """Sort rows by log group and then by some arrays."""
     codes, keys = in_order(frame)
     order = np.lexsort([*reversed(by), codes])
-    columns = {name: keys[name].array.take(codes[order]) for name in KEY}
+    columns = {name: keys[name].array.take(codes[order]) for name in LOG_GROUP}
     return frame.take(order).reset_index(drop=True).assign(**columns)
 
 
 def keys_of(keys: pd.DataFrame, codes: np.ndarray) -> dict[str, pd.api.extensions.ExtensionArray]:
     """Give the columns that say which log group each row is of."""
-    return {name: keys[name].array.take(codes) for name in KEY}
+    return {name: keys[name].array.take(codes) for name in LOG_GROUP}
 
 
 def _without_tasks(keys: pd.DataFrame, asked: Asked) -> pd.DataFrame:
@@ -176,7 +177,7 @@ def _without_tasks(keys: pd.DataFrame, asked: Asked) -> pd.DataFrame:
         return keys.iloc[:0]
     there = np.zeros(len(asked.log_groups) + 1, dtype=bool)
     there[locate(keys, asked.log_groups)] = True  # the last one stands for all unknown ones
-    return asked.log_groups.loc[~there[:-1], list(KEY)]
+    return asked.log_groups.loc[~there[:-1], list(LOG_GROUP)]
 
 
 def _tidy(values: pd.Series) -> pd.Series:

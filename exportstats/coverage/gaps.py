@@ -10,6 +10,7 @@ import pandas as pd
 from exportstats import coerce
 from exportstats.coverage import exports, windows
 from exportstats.coverage.asked import ask
+from exportstats.stats.as_of import to_millis
 
 if TYPE_CHECKING:
     from exportstats import shards
@@ -159,7 +160,7 @@ def _gone_before(keys: pd.DataFrame, asked: Asked) -> np.ndarray:
     retention = exports.of_log_groups(keys, "retention", asked)
     now = exports.of_log_groups(keys, "observed_at", asked)
     if asked.as_of is not None:
-        now = np.full(len(keys), coerce.millis(pd.Series([asked.as_of]))[0])
+        now = np.full(len(keys), to_millis(asked.as_of))
     known = (retention != coerce.NAT) & (now != coerce.NAT)
     return np.where(known, now - retention, coerce.NAT)
 

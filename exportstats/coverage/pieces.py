@@ -43,10 +43,8 @@ def subtract(gaps: Stretches, active: Stretches) -> Stretches:
     parts = windows.cut(axis, both)
     wanted = windows.depths(axis, gaps, parts) > 0
     wanted &= windows.depths(axis, active, parts) == 0
-    group, start, end = parts.take(wanted)
-    first = np.ones(len(group), dtype=bool)
-    first[1:] = (group[1:] != group[:-1]) | (start[1:] != end[:-1])
-    return Stretches(group[first], start[first], end[np.append(first[1:], True)[: len(end)]])
+    joined, _ = windows.join(parts.take(wanted))
+    return joined
 
 
 def cut_days(stretches: Stretches, step: int) -> Stretches:

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from exportstats import coerce
-from exportstats.coverage.asked import KEY
 from exportstats.coverage.resampling import (
     BASES,
     ENOUGH,
@@ -19,6 +18,7 @@ from exportstats.coverage.resampling import (
     forecast,
     seed_of,
 )
+from exportstats.schema import LOG_GROUP
 from exportstats.stats import grouping
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def add_times(
     enough = (pools.basis == 0) & (pools.n >= ENOUGH)
     deadline = plan["deadline"].to_numpy()
     deadlines = np.where(deadline == coerce.NAT, np.nan, deadline.astype("float64") - now)
-    seeds = _seeds(plan, KEY) ^ start.astype("uint64")
+    seeds = _seeds(plan, LOG_GROUP) ^ start.astype("uint64")
 
     busy = {
         slot: _soonest(history, tasks, now)
@@ -91,7 +91,7 @@ def _soonest(history: History, active: pd.DataFrame, now: int) -> tuple[np.ndarr
     elapsed = np.where(created == coerce.NAT, 0, np.maximum(now - created, 0))
     windows = np.clip(active["window"].to_numpy().view("int64"), 0, _LONGEST_WINDOW)
     pools = history.pools(active["slot"].to_numpy(), active["group"].to_numpy(), windows)
-    return history.draw_rest(pools, elapsed, _seeds(active, (*KEY, "task_id")))
+    return history.draw_rest(pools, elapsed, _seeds(active, (*LOG_GROUP, "task_id")))
 
 
 def _seeds(frame: pd.DataFrame, names: Sequence[str]) -> np.ndarray:

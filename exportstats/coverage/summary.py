@@ -10,8 +10,9 @@ import pandas as pd
 
 from exportstats import coerce
 from exportstats.coverage import exports, gaps, premature, windows
-from exportstats.coverage.asked import KEY, ask
+from exportstats.coverage.asked import ask
 from exportstats.errors import ArgumentError
+from exportstats.schema import LOG_GROUP
 from exportstats.stats import grouping
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def coverage_summary(
             "premature_fraction": found["premature"].to_numpy() / whole,
             "covered_until": coerce.times(found["until"].to_numpy()),
         },
-        index=grouping.index_of(found[list(KEY)]),
+        index=grouping.index_of(found[list(LOG_GROUP)]),
     )
 
 

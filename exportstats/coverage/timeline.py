@@ -9,8 +9,9 @@ import pandas as pd
 
 from exportstats import coerce, schema
 from exportstats.coverage import exports, gaps, premature, windows
-from exportstats.coverage.asked import KEY, ask
+from exportstats.coverage.asked import ask
 from exportstats.coverage.windows import Stretches
+from exportstats.schema import LOG_GROUP
 
 if TYPE_CHECKING:
     from exportstats import shards
@@ -91,7 +92,7 @@ def coverage_timeline(
     there = found[found["state"] != _GAP]
     covered = pd.DataFrame(
         {
-            **{name: there[name].array for name in KEY},
+            **{name: there[name].array for name in LOG_GROUP},
             "start": coerce.times(there["start"].to_numpy()),
             "end": coerce.times(there["end"].to_numpy()),
             "length": (there["end"] - there["start"]).to_numpy().view("timedelta64[ms]"),
@@ -140,12 +141,8 @@ def _covered(found: Exports, bridged: Stretches, asked: Asked) -> tuple[Stretche
     state = np.where(depth > 1, _OVERLAP, _COVERED)
     state[windows.depths(axis, good, pieces) == 0] = _PREMATURE
     pieces, state = pieces.take(depth > 0), state[depth > 0]
-
-    same = (state[1:] == state[:-1]) & (pieces.group[1:] == pieces.group[:-1])
-    same &= pieces.start[1:] == pieces.end[:-1]
-    first = np.flatnonzero(np.concatenate([[True], ~same])[: len(state)])
-    last = np.flatnonzero(np.concatenate([~same, [True]])[: len(state)])
-    return Stretches(pieces.group[first], pieces.start[first], pieces.end[last]), state[first]
+    joined, first = windows.join(pieces, state)
+    return joined, state[first]
 
 
 def _joined(some: Stretches, more: Stretches) -> Stretches:

@@ -112,6 +112,23 @@ def cut(axis: Axis, windows: Stretches) -> Stretches:
     return Stretches(group[:-1][same], time[:-1][same], time[1:][same])
 
 
+def join(stretches: Stretches, value: np.ndarray | None = None) -> tuple[Stretches, np.ndarray]:
+    """Join sorted, disjoint stretches that touch, and whose values are equal if they have some.
+
+    Returns
+    -------
+    joined, first
+        The stretches, and the number of the first one in each.
+    """
+    group, start, end = stretches
+    same = (group[1:] == group[:-1]) & (start[1:] == end[:-1])
+    if value is not None:
+        same &= value[1:] == value[:-1]
+    first = np.flatnonzero(np.append(True, ~same)[: len(group)])
+    last = np.flatnonzero(np.append(~same, True)[: len(group)])
+    return Stretches(group[first], start[first], end[last]), first
+
+
 def depths(axis: Axis, windows: Stretches, pieces: Stretches) -> np.ndarray:
     """Count the windows over each piece, in which none of them starts or ends."""
     starts = np.sort(axis.pack(windows.group, windows.start))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import pandas as pd
 
-from exportstats import side_tables
+from exportstats import schema, side_tables
 from exportstats.errors import ArgumentError, FileFormatError
 from exportstats.loaders.client import Operation, check_rate
 from exportstats.loaders.fleet import load_targets
@@ -177,9 +177,8 @@ def read_log_groups(path: str | os.PathLike[str]) -> pd.DataFrame:
 
 def _to_table(rows: Iterable[_Row]) -> pd.DataFrame:
     table = side_tables.make(rows, side_tables.LOG_GROUPS)
-    key = ["account_id", "region", "log_group_name"]
     # a list that moves while one pages can give one twice
-    return table.drop_duplicates(key, keep="last", ignore_index=True)
+    return table.drop_duplicates(list(schema.LOG_GROUP), keep="last", ignore_index=True)
 
 
 def _row(group: Any, place: str, observed_at: int | None = None) -> _Row:  # noqa: ANN401 - what JSON can hold

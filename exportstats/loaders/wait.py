@@ -77,6 +77,8 @@ def wait_for_task(
     left = _seconds(timeout)
     started = time.monotonic()
     where = Target(region=region)
+    if history is not None:
+        history = history[(history["task_id"] != task_id).to_numpy()]
     with _Bar(shown=is_watched() if progress is None else progress) as bar:
         while True:
             task = fetch_tasks(
@@ -122,11 +124,10 @@ def _seconds(timeout: object) -> float:
 
 
 def _forecast(task: pd.DataFrame, history: pd.DataFrame | None) -> pd.DataFrame | None:
-    """Estimate what is left; None if nothing can be said."""
+    """Estimate what is left, from a history of other tasks; None if nothing can be said."""
     if history is None or not _is_active(task):
         return None
-    others = history[(history["task_id"] != task["task_id"].iloc[0]).to_numpy()]
-    told = estimate_completion(schema.concat([others, task]))
+    told = estimate_completion(schema.concat([history, task]))
     mine = told[(told["task_id"] == task["task_id"].iloc[0]) & told["remaining"].notna()]
     return mine if len(mine) else None
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+import numpy as np
 import pandas as pd
 
-from exportstats import schema
+from exportstats import coerce, schema
 from exportstats.errors import ArgumentError
 
 Instant: TypeAlias = str | pd.Timestamp | None
@@ -29,6 +30,18 @@ def instant(value: object, name: str) -> pd.Timestamp:
             f'{name}={value!r}; give an instant with its time zone, as in "2026-11-23T06:00Z"'
         )
     return stamp.tz_convert("UTC").as_unit("ms")
+
+
+def to_millis(stamp: pd.Timestamp) -> int:
+    """Give the milliseconds since 1970 of an instant that `instant` made."""
+    return int(stamp.to_datetime64().view("int64"))
+
+
+def seen_at(tasks: pd.DataFrame, as_of: pd.Timestamp | None) -> np.ndarray:
+    """Give when each task was seen in its state, in milliseconds: `as_of`, else `observed_at`."""
+    if as_of is None:
+        return coerce.millis(tasks["observed_at"])
+    return np.full(len(tasks), to_millis(as_of))
 
 
 def known_at(tasks: pd.DataFrame, as_of: pd.Timestamp | None) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from exportstats.stats import grouping
 from exportstats.stats.as_of import instant
 from exportstats.stats.calendars import calendar_of
 from exportstats.stats.completion import curve_of, median_of, weigh_ends
-from exportstats.stats.weighed import sort_weighed, weigh
+from exportstats.stats.weighed import sort_weighed, to_timedelta, weigh
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -186,17 +186,8 @@ def _ranked(durations: Weighed, rank: np.ndarray) -> np.ndarray:
 def _as_table(
     groups: Groups, counts: dict[str, np.ndarray], lengths: dict[str, np.ndarray]
 ) -> pd.DataFrame:
-    columns = counts | {name: _to_timedelta(millis) for name, millis in lengths.items()}
+    columns = counts | {name: to_timedelta(millis) for name, millis in lengths.items()}
     return pd.DataFrame(columns, index=grouping.index_of(groups.keys))
-
-
-def _to_timedelta(millis: np.ndarray) -> np.ndarray:
-    missing = np.isnan(millis)
-    longest = np.nextafter(2.0**63, 0)  # as a float, the longest duration rounds up to 2**63
-    whole = np.rint(np.where(missing, 0, np.minimum(millis, longest)))
-    whole = whole.astype("int64").view("timedelta64[ms]")
-    whole[missing] = np.timedelta64("NaT")
-    return whole
 
 
 def _is_share(value: object) -> bool:

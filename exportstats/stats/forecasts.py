@@ -9,15 +9,14 @@ import numpy as np
 import pandas as pd
 
 from exportstats import coerce, schema, shards
-from exportstats.stats.as_of import instant, known_at
+from exportstats.stats.as_of import instant, known_at, seen_at
 from exportstats.stats.fits import TIME_OUT, fit_best
 
 if TYPE_CHECKING:
     from exportstats.stats.as_of import Instant
     from exportstats.stats.fits import Fit
 
-_GROUP = ["account_id", "region", "log_group_name"]
-_SLOT = _GROUP[:2]
+_GROUP, _SLOT = list(schema.LOG_GROUP), list(schema.SLOT)
 _SHARES = (0.1, 0.5, 0.9)
 _LATEST = 100  # tasks of a history: fresh enough to follow a slowdown, enough for a tenth
 _ENOUGH = 20  # tasks that make a history
@@ -112,9 +111,7 @@ def estimate_completion(tasks: shards.Tasks, *, as_of: Instant = None) -> pd.Dat
 def _part(tasks: pd.DataFrame, *, as_of: pd.Timestamp | None) -> pd.DataFrame:
     """Give the active tasks, and the latest durations of their log groups and of each slot."""
     known = known_at(tasks, as_of)
-    now = coerce.millis(known["observed_at"])
-    if as_of is not None:
-        now = np.full(len(known), coerce.millis(pd.Series([as_of]))[0])
+    now = seen_at(known, as_of)
     created = coerce.millis(known["creation_time"])
     placed = (now != coerce.NAT) & (created != coerce.NAT)
     known = known.assign(

@@ -11,7 +11,7 @@ import pandas as pd
 from exportstats import coerce, shards
 from exportstats.stats import grouping
 from exportstats.stats.as_of import instant, known_at
-from exportstats.stats.weighed import sort_weighed
+from exportstats.stats.weighed import sort_weighed, to_timedelta
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from exportstats.stats.grouping import By
 
 _SHARES = np.arange(201) / 200
-_LONGEST = np.nextafter(2.0**63, 0)  # as a float, the longest lag rounds up to 2**63
 
 
 def landing_lag(tasks: shards.Tasks, *, by: By = None, as_of: Instant = None) -> pd.DataFrame:
@@ -77,7 +76,7 @@ def landing_lag(tasks: shards.Tasks, *, by: By = None, as_of: Instant = None) ->
     keys = groups.keys.loc[np.repeat(groups.keys.index, len(_SHARES))].reset_index(drop=True)
     keys["share"] = np.tile(_SHARES, many)
     return pd.DataFrame(
-        {"lag": _to_timedelta(at_share), "tasks": np.repeat(lags.n, len(_SHARES))},
+        {"lag": to_timedelta(at_share), "tasks": np.repeat(lags.n, len(_SHARES))},
         index=grouping.index_of(keys),
     )
 
@@ -100,11 +99,3 @@ def _lags(tasks: pd.DataFrame, *, names: Sequence[str], as_of: pd.Timestamp | No
     rows = groups.keys.take(np.concatenate([groups.codes[there], groups_without]))
     lags = np.concatenate([lag[there], np.full(len(groups_without), coerce.NAT)])
     return rows.assign(lag=lags.view("timedelta64[ms]"))
-
-
-def _to_timedelta(millis: np.ndarray) -> np.ndarray:
-    missing = np.isnan(millis)
-    whole = np.rint(np.clip(np.where(missing, 0, millis), -_LONGEST, _LONGEST)).astype("int64")
-    whole[missing] = coerce.NAT
-    lengths: np.ndarray = whole.view("timedelta64[ms]")
-    return lengths

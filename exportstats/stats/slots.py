@@ -14,14 +14,13 @@ import pandas as pd
 
 from exportstats import coerce, schema, shards
 from exportstats.stats import grouping
-from exportstats.stats.as_of import instant, known_at
+from exportstats.stats.as_of import instant, known_at, seen_at
 from exportstats.stats.calendars import calendar_of
 
 if TYPE_CHECKING:
     from exportstats.stats.as_of import Instant
     from exportstats.stats.calendars import Calendar
 
-_SLOT = ("account_id", "region")
 # More periods than this are not filled in, as in grouping: a task of the year 9999 is an error.
 _MOST_PERIODS = 10_000
 _LAST = np.iinfo("int64").max
@@ -81,7 +80,7 @@ def slot_usage(tasks: shards.Tasks, *, freq: str = "D", as_of: Instant = None) -
     calendar_of(freq)
     when = None if as_of is None else instant(as_of, "as_of")
     used = shards.collect(tasks, partial(_use, freq=freq, as_of=when))
-    names = [*_SLOT, grouping.PERIOD]
+    names = [*schema.SLOT, grouping.PERIOD]
     # each row is a group of its own: this only puts them in order
     rows = grouping.group(used, names)
     used = used.iloc[np.argsort(rows.codes)].drop(columns=names)
@@ -115,7 +114,7 @@ def _use(tasks: pd.DataFrame, *, freq: str, as_of: pd.Timestamp | None) -> pd.Da
     """Give the rows of the slots that are here; this is the part."""
     known = known_at(tasks, as_of)
     known = known[known["creation_time"].notna()]
-    slots = grouping.group(known, _SLOT)
+    slots = grouping.group(known, schema.SLOT)
     activity = _Activity(slots.codes, coerce.millis(known["creation_time"]), _ends(known, as_of))
     calendar = calendar_of(freq)
     periods = _periods(activity, len(slots.keys), calendar)
@@ -139,11 +138,8 @@ def _use(tasks: pd.DataFrame, *, freq: str, as_of: pd.Timestamp | None) -> pd.Da
 
 def _ends(known: pd.DataFrame, as_of: pd.Timestamp | None) -> np.ndarray:
     """Give when each task stops being active; where that is not known, its creation."""
-    seen = coerce.millis(known["observed_at"])
-    if as_of is not None:
-        seen = np.full(len(known), coerce.millis(pd.Series([as_of]))[0])
     active = known["status_code"].isin(schema.ACTIVE_STATES).to_numpy()
-    ends = np.where(active, seen, coerce.millis(known["completion_time"]))
+    ends = np.where(active, seen_at(known, as_of), coerce.millis(known["completion_time"]))
     # a missing time is the smallest number
     later: np.ndarray = np.maximum(ends, coerce.millis(known["creation_time"]))
     return later

@@ -9,6 +9,7 @@ import numpy as np
 
 from exportstats import coerce, shards
 from exportstats.errors import ArgumentError
+from exportstats.schema import LOG_GROUP
 from exportstats.stats import grouping
 from exportstats.stats.as_of import instant, known_at
 
@@ -25,8 +26,6 @@ _TO_SIGMA = 1.4826
 # A spread below 5 % is taken for 5 %: where all took the same, a second more is not out of line.
 _LEAST_SPREAD = 0.05
 _ROWS = 20_000  # tasks at a time, so that their histories fit into the processor's cache
-
-_GROUP = ("account_id", "region", "log_group_name")
 
 
 def find_slow_tasks(
@@ -91,7 +90,7 @@ def find_slow_tasks(
     when = None if as_of is None else instant(as_of, "as_of")
     part = partial(_find, threshold=float(threshold), at_least=int(at_least), as_of=when)
     found = shards.collect(tasks, part)
-    order = ["score", *_GROUP, "creation_time", "task_id", "duration"]
+    order = ["score", *LOG_GROUP, "creation_time", "task_id", "duration"]
     rising = [False, *[True] * (len(order) - 1)]
     return found.sort_values(order, ascending=rising, kind="stable", ignore_index=True)
 
@@ -107,7 +106,7 @@ def _find(
     known = known_at(tasks, as_of)
     usable = (known["status_code"] == "COMPLETED") & known["duration"].notna()
     done = known[usable & known["log_group_name"].notna()]
-    group = grouping.group(done, _GROUP).codes
+    group = grouping.group(done, LOG_GROUP).codes
     created = coerce.millis(done["creation_time"])
     millis = done["duration"].to_numpy().view("int64")
     # of tasks created at once, the duration decides which are among the last: never the rows' order
@@ -133,7 +132,7 @@ def _find(
 
     slow = np.flatnonzero(score >= threshold)
     typical = np.rint(np.exp(middle[slow])).astype("int64").view("timedelta64[ms]")
-    columns = [*_GROUP, "task_id", "creation_time", "duration"]
+    columns = [*LOG_GROUP, "task_id", "creation_time", "duration"]
     return (
         done[columns]
         .take(order[slow])

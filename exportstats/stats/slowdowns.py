@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from exportstats import coerce, shards
+from exportstats.schema import LOG_GROUP
 from exportstats.stats import grouping
 from exportstats.stats.as_of import instant, known_at
 
@@ -27,8 +28,6 @@ _CONFIDENCE = 0.95
 # A correlation of neighbouring days above this is that of another change not yet found.
 _MOST_ALIKE = 0.5
 _DAY_MILLIS = 86_400_000
-
-_GROUP = ("account_id", "region", "log_group_name")
 
 
 def find_slowdowns(tasks: shards.Tasks, *, as_of: Instant = None) -> pd.DataFrame:
@@ -94,11 +93,11 @@ def find_slowdowns(tasks: shards.Tasks, *, as_of: Instant = None) -> pd.DataFram
     when = None if as_of is None else instant(as_of, "as_of")
     found = shards.collect(tasks, partial(_find, as_of=when))
     # every log group that was searched has a row, of nothing if nothing was found
-    searched = len(found.drop_duplicates(list(_GROUP)))
+    searched = len(found.drop_duplicates(list(LOG_GROUP)))
     p_value = np.minimum(found["p_value"] * searched, 1)
     sure = found["since"].notna() & (found["factor"] >= _LEAST_FACTOR) & (p_value <= _LEVEL)
     slower = found.assign(p_value=p_value)[sure]
-    return slower.sort_values([*_GROUP, "since"], ignore_index=True)
+    return slower.sort_values([*LOG_GROUP, "since"], ignore_index=True)
 
 
 class _Days(NamedTuple):
@@ -127,7 +126,7 @@ def _find(tasks: pd.DataFrame, *, as_of: pd.Timestamp | None) -> pd.DataFrame:
     known = known_at(tasks, as_of)
     usable = (known["status_code"] == "COMPLETED") & known["duration"].notna()
     done = known[usable & known["log_group_name"].notna()]
-    groups = grouping.group(done, _GROUP)
+    groups = grouping.group(done, LOG_GROUP)
     days = _days(groups.codes, done)
     sizes = np.bincount(days.group, minlength=len(groups.keys))
     ends = np.cumsum(sizes)
