@@ -127,7 +127,7 @@ def backfill(
         max_window=max_window,
         destination=destination,
         prefix=prefix,
-        as_of=asked.range["as_of"],
+        as_of=asked.range["as_of"] or dt.datetime.now(dt.UTC).isoformat(),
     )
     click.echo(xs.render_commands(plan, form=form), nl=False)
     _say_estimate(table, plan)

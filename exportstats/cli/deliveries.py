@@ -8,9 +8,10 @@ import click
 import lazy_loader
 
 import exportstats as xs
-from exportstats.cli.failing import say
+from exportstats.cli.failing import PARTIAL, say
 from exportstats.cli.options import format_option
 from exportstats.cli.source import source_options
+from exportstats.errors import LoadInterrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,9 +45,14 @@ def deliveries(
     exportstats deliveries tasks.parquet --since 7d
     """
     tasks, code = load()
-    table = xs.fetch_deliveries(tasks, profile=s3_profile, endpoint_url=s3_endpoint_url)
+    try:
+        table = xs.fetch_deliveries(tasks, profile=s3_profile, endpoint_url=s3_endpoint_url)
+    except LoadInterrupted as stop:
+        say(str(stop))
+        table, code = stop.arrived, PARTIAL
     counts = table["delivered"].value_counts()
-    title = f"{len(table):,} COMPLETED tasks looked up in S3" + "".join(
+    plural = "" if len(table) == 1 else "s"
+    title = f"{len(table):,} COMPLETED task{plural} looked up in S3" + "".join(
         f", {counts[name]:,} {name}"
         for name in ("yes", "empty", "gone", "unknown")
         if name in counts

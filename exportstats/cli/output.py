@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 # Columns of the tables for people that hold no numbers.
 _DATES = ("period", "first", "last")
-_NAMES = {*(column.name for column in schema.BASE_COLUMNS), *_DATES, "reason", "why", "example"}
+_WORDS = ("reason", "why", "example", "prefix", "delivered")
+_NAMES = {*(column.name for column in schema.BASE_COLUMNS), *_DATES, *_WORDS}
 _STYLES = {"COMPLETED": "green", "FAILED": "red", "RUNNING": "blue", "PENDING": "cyan"}
 _NARROWEST = 4
 _WHERE, _SHORT = ("account_id", "region"), 8

@@ -92,7 +92,7 @@ def range_options(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def run(
-        load: Callable[[], Loaded],
+        load: Callable[..., Loaded],
         ask_log_groups: Callable[[], Loaded],
         since: dt.datetime | None,
         until: dt.datetime | None,
@@ -101,13 +101,16 @@ def range_options(command: Callable[..., None]) -> Callable[..., None]:
         **given: Any,  # noqa: ANN401 - what click parsed
     ) -> None:
         _refuse_early(tolerance)
+        asks = log_groups_from == _ASK
         log_groups, short = None, 0
-        if log_groups_from == _ASK:
-            log_groups, short = ask_log_groups()
-        elif log_groups_from is not None:
+        if log_groups_from is not None and not asks:
             log_groups = xs.read_log_groups(log_groups_from)
-        tasks, code = load()
+        tasks, code = load(asks_anyway=asks)
         start, end, as_of = _range_of(tasks, since, until)
+        if asks:
+            log_groups, short = ask_log_groups()
+        if log_groups is not None:
+            tasks, log_groups = _placed(tasks, log_groups), _placed(log_groups, tasks)
         common = {
             "start": start,
             "end": end,
@@ -126,6 +129,28 @@ def _refuse_early(tolerance: str) -> None:
     """Refuse a length that is none before AWS is asked."""
     start, end = "2026-01-01T00:00Z", "2026-01-02T00:00Z"  # any will do
     xs.find_gaps(schema.empty(), start=start, end=end, tolerance=tolerance)
+
+
+def _placed(table: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
+    """Fill accounts and regions that a table does not name with the only one of another table.
+
+    What the AWS CLI prints of tasks names neither, of log groups it has an ARN with both: without
+    this, the tasks would be of other log groups than those listed.
+    """
+    for name in schema.SLOT:
+        known = other[name].dropna().unique()
+        if not table[name].isna().any() or not len(known):
+            continue
+        if len(known) > 1:
+            say(
+                f"some tasks or log groups do not name their {name}, and the others are of "
+                f"several, as {known[0]} and {known[1]}: they are taken to be different"
+            )
+            continue
+        say(f"what does not name its {name} is taken to be of {known[0]}")
+        filled = table[name].astype("str").fillna(known[0]).astype("category")
+        table = table.assign(**{name: filled})
+    return table
 
 
 def _range_of(

@@ -25,16 +25,9 @@ if TYPE_CHECKING:
 _STATES = ("PENDING", "RUNNING", "PENDING_CANCEL", "COMPLETED", "FAILED", "CANCELLED")
 _AGO = re.compile(r"(\d{1,6})([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_LIVE_ONLY = (
-    "profiles",
-    "region",
-    "endpoint_url",
-    "next_token",
-    "all_regions",
-    "organization",
-    "role_name",
-    "targets_file",
-)
+_WHICH = ("profiles", "region", "all_regions", "organization", "role_name", "targets_file")
+_WHOM = ("profiles", "region", "endpoint_url")
+_LIVE_ONLY = (*_WHOM, "next_token", *_WHICH[2:])
 
 
 class Loaded(NamedTuple):
@@ -128,8 +121,12 @@ def _with_options(
     @functools.wraps(command)
     def run(**given: Any) -> None:  # noqa: ANN401 - what click parsed
         mine = {name: given.pop(name) for name in asked if name in given}
+        # found once, also if both tasks and log groups are asked for
+        mine["find"] = functools.cache(
+            functools.partial(find_targets, **{name: mine[name] for name in _WHICH})
+        )
         if log_groups:
-            live = {name: mine[name] for name in _LIVE_ONLY if name in mine}
+            live = {name: mine[name] for name in (*_WHOM, "find")}
             given["ask_log_groups"] = functools.partial(_ask_log_groups, **live)
         command(load=functools.partial(_load, **mine), **given)
 
@@ -145,13 +142,15 @@ def _load(
     task_id: str | None = None,
     since: dt.datetime | None = None,
     until: dt.datetime | None = None,
+    find: Callable[[], list[Target] | None],
+    asks_anyway: bool = False,
     **live: Any,  # noqa: ANN401 - what click parsed
 ) -> Loaded:
-    """Read the files, or ask AWS where none is named."""
+    """Read the files, or ask AWS where none is named; `asks_anyway` is for something else."""
     if since and until and since >= until:
         raise ArgumentError(f"--since {since} is not before --until {until}; swap or change them")
     named = [name for name, value in live.items() if value not in (None, (), False)]
-    if source and named:
+    if source and named and not asks_anyway:
         option = {"profiles": "profile", "targets_file": "targets"}.get(named[0], named[0])
         raise ArgumentError(
             f"--{_dashed(option)} is for asking AWS; leave it out, or leave out {source[0]}"
@@ -159,7 +158,15 @@ def _load(
     if source:
         loaded, code = xs.read_tasks(*source), 0
     else:
-        loaded, code = _ask(status=status, task_id=task_id, **live)
+        loaded, code = _ask(
+            find,
+            profiles=live["profiles"],
+            region=live["region"],
+            endpoint_url=live["endpoint_url"],
+            next_token=live.get("next_token"),
+            status=status,
+            task_id=task_id,
+        )
     tasks = loaded
     for name, wanted in (("status_code", status), ("task_id", task_id)):
         tasks = tasks if wanted is None else tasks[tasks[name] == wanted]
@@ -175,23 +182,14 @@ def _load(
 
 
 def _ask(
+    find: Callable[[], list[Target] | None],
     *,
     profiles: tuple[str, ...],
     region: str | None,
-    status: str | None = None,
-    task_id: str | None = None,
-    next_token: str | None = None,
-    endpoint_url: str | None,
-    **which: Any,  # noqa: ANN401 - what click parsed
+    **asked: str | None,
 ) -> Loaded:
     """Ask AWS, in one account and region or in many."""
-    asked = {
-        "status": status,
-        "task_id": task_id,
-        "next_token": next_token,
-        "endpoint_url": endpoint_url,
-    }
-    targets = find_targets(profiles=profiles, region=region, **which)
+    targets = find()
     profile = profiles[0] if len(profiles) == 1 else None
     if targets is None:
         return _fetch(None, profile=profile, region=region, **asked)
@@ -204,10 +202,10 @@ def _ask_log_groups(
     profiles: tuple[str, ...],
     region: str | None,
     endpoint_url: str | None,
-    **which: Any,  # noqa: ANN401 - what click parsed
+    find: Callable[[], list[Target] | None],
 ) -> Loaded:
     """Ask AWS for the log groups of the same accounts and regions."""
-    targets = find_targets(profiles=profiles, region=region, **which)
+    targets = find()
     profile = profiles[0] if len(profiles) == 1 else None
     region = region if targets is None else None
     try:
@@ -215,11 +213,11 @@ def _ask_log_groups(
             targets, profile=profile, region=region, endpoint_url=endpoint_url
         )
     except (LoadError, LoadInterrupted) as stop:
+        if len(stop.arrived):
+            say(f"incomplete: {stop}")
+        _tell(targets, stop)
         if not len(stop.arrived):
             raise
-        say(f"incomplete: {stop}")
-        if targets is not None and stop.failures is not None:
-            tell_failures(stop.failures)
         return Loaded(stop.arrived, PARTIAL)
     return Loaded(found, 0)
 
@@ -229,13 +227,11 @@ def _fetch(targets: list[Target] | None, **asked: str | None) -> Loaded:
         tasks = xs.fetch_tasks(targets, **asked)  # type: ignore[arg-type] # all are text
     except (LoadError, LoadInterrupted) as stop:
         if not len(stop.tasks):
-            if targets is not None and stop.failures is not None:
-                tell_failures(stop.failures)
+            _tell(targets, stop)
             raise
         stopped = f"stopped: {len(stop.tasks):,} tasks arrived"
         say(stopped if isinstance(stop, LoadInterrupted) else f"incomplete: {stop}")
-        if targets is not None and stop.failures is not None:
-            tell_failures(stop.failures)
+        _tell(targets, stop)
         if stop.next_token:
             # a token holds for the same question only
             again = {**asked, "next_token": stop.next_token}
@@ -245,6 +241,12 @@ def _fetch(targets: list[Target] | None, **asked: str | None) -> Loaded:
     if not len(tasks):
         say("AWS lists no such tasks; is it the right account and region?")
     return Loaded(tasks, 0)
+
+
+def _tell(targets: list[Target] | None, stop: LoadError | LoadInterrupted) -> None:
+    """Say which of many targets failed."""
+    if targets is not None and stop.failures is not None:
+        tell_failures(stop.failures)
 
 
 def _dashed(name: str) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
 
 import boto3
+import pandas as pd
 import pytest
 from moto.server import ThreadedMotoServer
 from rich.cells import cell_len
@@ -24,6 +25,7 @@ DAY, HOUR = 86_400_000, 3_600_000
 FIRST = 20_000 * DAY  # 2024-10-04
 RANGE = ["--since", "2024-10-04", "--until", "2024-10-08"]
 UPPER_BOUND = "coverage is an upper bound"
+OURS = ("accountId", "region", "observedAt")
 KEYS = {"aws_access_key_id": "made-up", "aws_secret_access_key": "made-up"}
 
 
@@ -278,3 +280,119 @@ def test_the_sample_has_what_the_functions_say(run: Callable, sample_file: Path)
     assert [row["last_task_id"] or "" for row in rows] == gaps["last_task_id"].fillna("").to_list()
     lengths = [row["length_seconds"] for row in rows]
     assert lengths == gaps["length"].dt.total_seconds().to_list()
+
+
+def test_what_the_aws_cli_prints_of_both_is_one_log_group(run: Callable, tmp_path: Path):
+    """Its tasks name neither account nor region, its log groups do: half a day is missing, once."""
+    task = {key: value for key, value in night(0).items() if key not in OURS}
+    task["to"] = FIRST + 12 * HOUR - 1
+    tasks, groups = tmp_path / "aws.json", tmp_path / "lg.json"
+    tasks.write_text(json.dumps({"exportTasks": [task]}))
+    arn = "arn:aws:logs:eu-west-1:111122223333:log-group:acme/api:*"
+    groups.write_text(json.dumps({"logGroups": [{"logGroupName": "acme/api", "arn": arn}]}))
+    day = ["--since", "2024-10-04", "--until", "2024-10-05"]
+    done = run("gaps", tasks, *day, "--log-groups", groups, "--format", "csv")
+    (row,) = csv.DictReader(io.StringIO(done.stdout))
+    assert (row["account_id"], row["region"]) == ("111122223333", "eu-west-1")
+    assert row["length_seconds"] == "43200.0"
+    assert "taken to be of 111122223333" in done.stderr
+    done = run("backfill", tasks, *day, "--log-groups", groups)
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout.count("aws logs create-export-task --region=eu-west-1") == 1
+    other = {"logGroupName": "b", "arn": arn.replace("111122223333", "444455556666")}
+    both = [{"logGroupName": "acme/api", "arn": arn}, other]
+    groups.write_text(json.dumps({"logGroups": both}))
+    done = run("gaps", tasks, *day, "--log-groups", groups)
+    assert done.exit_code == 0
+    assert "do not name their account_id" in done.stderr
+
+
+@pytest.mark.usefixtures("credentials")
+def test_a_file_can_have_its_log_groups_asked_for(run: Callable, moto: str, tasks_file: Path):
+    """The options for asking AWS are then for that alone; a missing file is told before."""
+    logs: Any = boto3.client("logs", endpoint_url=moto, region_name="us-west-2", **KEYS)
+    logs.create_log_group(logGroupName="/west")
+    where = ["--log-groups", "aws", "--region", "us-west-2", "--endpoint-url", moto]
+    done = run("coverage", tasks_file, "--since", "1d", "--until", "2100-01-01", *where)
+    assert done.exit_code == 0, done.stderr
+    assert "/west" in done.stdout
+    done = run("coverage", tasks_file.with_name("none.json"), *where[:4])
+    assert (done.exit_code, "there is no file" in done.stderr) == (2, True)
+
+
+def test_targets_are_found_once(run: Callable, moto: str, monkeypatch: pytest.MonkeyPatch):
+    """Also if both tasks and log groups are asked for."""
+    found: list[Any] = []
+
+    def find(**given: Any) -> list[xs.Target]:  # noqa: ANN401 - what click parsed
+        found.append(given)
+        return [xs.Target("123456789012", region) for region in ("us-east-1", "us-west-1")]
+
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name.upper(), value)
+    monkeypatch.setattr("exportstats.cli.source.find_targets", find)
+    words = ["--all-regions", "--endpoint-url", moto, "--log-groups", "aws"]
+    assert run("gaps", *words, "--since", "2020-01-01", "--until", "2020-01-02").exit_code == 0
+    assert len(found) == 1
+
+
+def test_which_targets_failed_is_told_if_no_log_group_arrives(
+    run: Callable, moto: str, monkeypatch: pytest.MonkeyPatch
+):
+    """Each with its reason and remedy, and the command fails."""
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name.upper(), value)
+    regions = ("us-east-1", "us-west-1")
+    targets = [xs.Target("123456789012", region) for region in regions]
+    monkeypatch.setattr("exportstats.cli.source.find_targets", lambda **_: targets)
+    fail = xs.LoadError(
+        "all failed",
+        tasks=xs.sample_tasks().head(0),
+        failures=pd.DataFrame(
+            {"account_id": "1", "region": regions, "profile": None, "role_arn": None,
+             "reason": "AccessDenied: no", "remedy": "allow it", "arrived": 0}
+        ),
+    )  # fmt: skip
+
+    def deny(*_: Any, **__: Any) -> None:  # noqa: ANN401 - as there
+        raise fail
+
+    monkeypatch.setattr("exportstats.fetch_log_groups", deny)
+    words = ["--all-regions", "--endpoint-url", moto, "--log-groups", "aws"]
+    done = run("gaps", *words, "--since", "2020-01-01", "--until", "2020-01-02")
+    assert done.exit_code == 1
+    assert "allow it" in done.stderr
+    assert "us-west-1" in done.stderr
+
+
+def test_ctrl_c_shows_what_deliveries_found(
+    run: Callable, moto: str, tasks_file: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """What was looked at by then is shown, the rest is unknown, and the exit code is 3."""
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name.upper(), value)
+
+    def interrupt(*_: Any, **__: Any) -> None:  # noqa: ANN401 - as there
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("exportstats.loaders.deliveries._watch", interrupt)
+    done = run("deliveries", tasks_file, "--s3-endpoint-url", moto, "--format", "csv")
+    assert done.exit_code == 3
+    assert len(done.stdout.splitlines()) == 4
+    assert "stopped by the user" in done.stderr
+
+
+@pytest.mark.usefixtures("credentials")
+def test_deliveries_fits_80_columns(run: Callable, moto: str, tmp_path: Path):
+    """With an identifier and a prefix as AWS has them, and with a very long prefix."""
+    s3: Any = boto3.client("s3", endpoint_url=moto, region_name="us-east-1", **KEYS)
+    s3.create_bucket(Bucket="bucket")
+    for prefix in ("exportedlogs", "x" * 900):
+        task = night(0, taskId="6a151be9-0dbe-4dd6-ab06-d1f3dd0df17c", destinationPrefix=prefix)
+        file = tmp_path / "u.json"
+        file.write_text(json.dumps({"exportTasks": [task]}))
+        words = ["deliveries", file, "--s3-endpoint-url", moto]
+        shown = run(*words, env={"FORCE_COLOR": "1", "COLUMNS": "80"}).stdout
+        lines = re.sub(r"\x1b\[[\d;]*m", "", shown).splitlines()
+        assert lines[0].startswith("1 COMPLETED task looked up")
+        assert max(map(cell_len, lines)) <= 80
