@@ -247,3 +247,15 @@ def made() -> Callable[..., list[dict[str, Any]]]:
         ]
 
     return make
+
+
+@pytest.fixture
+def groups_file(tmp_path: Path) -> Callable[..., Path]:
+    """Write log groups as `aws logs describe-log-groups` prints them."""
+
+    def write(*groups: Mapping[str, Any]) -> Path:
+        path = tmp_path / "log-groups.json"
+        path.write_text(json.dumps({"logGroups": groups}), encoding="utf-8")
+        return path
+
+    return write

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from rich.cells import cell_len
+from shown import AS_TERMINAL, SGR
 
 import exportstats as xs
 
@@ -97,6 +98,6 @@ def test_each_can_be_drawn(command: str, run: Callable, sample_file: Path, tmp_p
 def test_they_fit_80_columns(words: list[str], run: Callable, sample_file: Path):
     """In a terminal names give way."""
     command, *options = words
-    done = run(command, sample_file, *options, env={"FORCE_COLOR": "1", "COLUMNS": "80"})
-    shown = re.sub(r"\x1b\[[\d;]*m", "", done.stdout)
+    done = run(command, sample_file, *options, env=AS_TERMINAL)
+    shown = SGR.sub("", done.stdout)
     assert max(map(cell_len, shown.splitlines())) <= 80

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from moto.server import ThreadedMotoServer
 from rich.cells import cell_len
+from shown import AS_TERMINAL, SGR
 
 import exportstats as xs
 
@@ -210,8 +211,8 @@ def test_a_file_of_log_groups_that_is_none_is_an_error(
 def test_names_give_way_in_80_columns(command: str, run: Callable, sample_file: Path):
     """In a terminal of 80 columns every line fits, with log groups and deadlines too."""
     words = [command, sample_file, "--since", "2026-10-01", "--until", "2026-11-22"]
-    shown = run(*words, env={"FORCE_COLOR": "1", "COLUMNS": "80"}).stdout
-    lines = re.sub(r"\x1b\[[\d;]*m", "", shown).splitlines()
+    shown = run(*words, env=AS_TERMINAL).stdout
+    lines = SGR.sub("", shown).splitlines()
     assert max(map(cell_len, lines)) <= 80
 
 
@@ -392,7 +393,7 @@ def test_deliveries_fits_80_columns(run: Callable, moto: str, tmp_path: Path):
         file = tmp_path / "u.json"
         file.write_text(json.dumps({"exportTasks": [task]}))
         words = ["deliveries", file, "--s3-endpoint-url", moto]
-        shown = run(*words, env={"FORCE_COLOR": "1", "COLUMNS": "80"}).stdout
-        lines = re.sub(r"\x1b\[[\d;]*m", "", shown).splitlines()
+        shown = run(*words, env=AS_TERMINAL).stdout
+        lines = SGR.sub("", shown).splitlines()
         assert lines[0].startswith("1 COMPLETED task looked up")
         assert max(map(cell_len, lines)) <= 80

@@ -13,6 +13,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 from rich.cells import cell_len
+from shown import SGR, is_harmless
 
 import exportstats as xs
 from exportstats.emulator import Fault
@@ -28,7 +29,6 @@ Row = dict[str, Any]
 
 ACCOUNT, REGION = "111122223333", "us-east-1"
 START = 1_795_413_600_000  # 2026-11-23T06:00Z
-SGR = re.compile(r"\x1b\[[\d;]*m")
 EVIL = [
     "\x1b[31mred\x1b[0m",
     "two\nlines\r\n\u2028three",
@@ -226,11 +226,6 @@ def test_partial_tasks_end_with_3(run: Callable, serve: Callable, made: Callable
     assert done.exit_code == 3
     assert len(json.loads(done.stdout)) == 50
     assert "incomplete: " in done.stderr
-
-
-def is_harmless(text: str) -> bool:
-    """Tell whether a terminal would show all of a text, line ends apart, and obey none of it."""
-    return text.replace("\n", "").isprintable()
 
 
 @pytest.fixture

@@ -7,16 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from rich.cells import cell_len
+from shown import AS_TERMINAL, SGR
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from exportstats.emulator import Emulator
-
-# What lets rich take stdout for a terminal of 80 columns.
-AS_TERMINAL = {"FORCE_COLOR": "1", "COLUMNS": "80"}
-SGR = re.compile(r"\x1b\[[\d;]*m")
 
 
 def test_a_terminal_has_colours(terminal: Callable, sample_file: Path):

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 from markdown_it import MarkdownIt
 from rich.cells import cell_len
+from shown import SGR, assert_fits_80, is_harmless
 
 import exportstats as xs
 from exportstats.text import plain
@@ -55,7 +56,6 @@ COMMANDS = [
     "coverage --since 1970-01-01 --until 1970-01-02",
     "gaps --since 1970-01-01 --until 1970-01-02",
 ]
-SGR = re.compile(r"\x1b\[[\d;]*m")
 
 
 @pytest.fixture(scope="module")
@@ -76,11 +76,6 @@ def evil_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def is_harmless(text: str) -> bool:
-    """Tell whether a terminal would show all of a text, line ends apart, and obey none of it."""
-    return text.replace("\n", "").isprintable()
-
-
 def test_a_terminal_obeys_nothing(evil_file: Path, terminal: Callable):
     """In a real terminal of 80 columns every line fits, and all escapes are our own colours."""
     code, shown = terminal("failures", evil_file, "--by", "log_group_name")
@@ -95,15 +90,6 @@ def test_whatever_is_asked_the_terminal_obeys_nothing(words: str, evil_file: Pat
     shown = run(command, evil_file, *options, env={"FORCE_COLOR": "1", "COLUMNS": "80"}).stdout
     assert "\x1b[1m" in shown
     assert_fits_80(shown)
-
-
-def assert_fits_80(shown: str) -> None:
-    """Check that nothing is wider than 80 columns, and that there is nothing to obey but SGR."""
-    assert set(SGR.findall(shown)) <= {f"\x1b[{code}m" for code in (0, 1, 31, 32, 34, 36)}
-    for line in SGR.sub("", shown).splitlines():
-        if not line.startswith("exportstats: "):
-            assert cell_len(line) <= 80, line
-    assert is_harmless(SGR.sub("", shown))
 
 
 @pytest.mark.parametrize("words", COMMANDS)
