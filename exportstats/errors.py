@@ -68,7 +68,7 @@ class BadRowsWarning(UserWarning):
 
 
 class AccountUnknownWarning(UserWarning):
-    """The account's number could not be had, so `account_id` is missing."""
+    """The account's number, or the region, is missing, and that makes a difference."""
 
 
 class _Partial(BaseException):

@@ -139,13 +139,8 @@ def _placed(table: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
     """
     for name in schema.SLOT:
         known = other[name].dropna().unique()
-        if not table[name].isna().any() or not len(known):
-            continue
-        if len(known) > 1:
-            say(
-                f"some tasks or log groups do not name their {name}, and the others are of "
-                f"several, as {known[0]} and {known[1]}: they are taken to be different"
-            )
+        # With more than one nobody can tell which, and it is warned of where that matters.
+        if not table[name].isna().any() or len(known) != 1:
             continue
         say(f"what does not name its {name} is taken to be of {known[0]}")
         filled = table[name].astype("str").fillna(known[0]).astype("category")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
@@ -12,6 +13,7 @@ import pandas as pd
 from exportstats import coerce, schema, shards
 from exportstats.coverage.asked import Asked
 from exportstats.coverage.windows import Stretches
+from exportstats.errors import AccountUnknownWarning
 from exportstats.schema import LOG_GROUP
 from exportstats.stats import grouping
 from exportstats.stats.as_of import known_at
@@ -81,10 +83,34 @@ def collect(tasks: shards.Tasks, answer: Answer, asked: Asked) -> pd.DataFrame:
     A row of a log group that nothing is to be said of tells all the same that it has tasks.
     """
     found = shards.collect(tasks, partial(_part, answer=answer, asked=asked))
+    _warn_of_namesakes(found, asked)
     rest = _without_tasks(found, asked)
     if len(rest):
         found = schema.stack([found, answer(_untried(rest, asked), asked)])
     return found[found["log_group_name"].notna()]
+
+
+def _warn_of_namesakes(keys: pd.DataFrame, asked: Asked) -> None:
+    """Warn of log groups whose account or region is missing, where one of the name is listed.
+
+    They are not taken to be the same, for a name can be in many accounts and regions; but what the
+    AWS CLI prints of tasks names neither, and then they may well be.
+    """
+    if asked.log_groups is None:
+        return
+    unplaced = keys[list(schema.SLOT)].isna().any(axis=1)
+    names = set(keys.loc[unplaced, "log_group_name"].dropna())
+    listed = asked.log_groups[asked.log_groups[list(schema.SLOT)].notna().all(axis=1)]
+    if alike := sorted(names & set(listed["log_group_name"])):
+        warnings.warn(
+            AccountUnknownWarning(
+                f"tasks of {alike[0]}"
+                + (f" and {len(alike) - 1:,} more" if len(alike) > 1 else "")
+                + " name no account or region, so they are not counted to the log groups of these "
+                "names that log_groups has; give the tasks theirs"
+            ),
+            stacklevel=3,
+        )
 
 
 def _part(tasks: pd.DataFrame, *, answer: Answer, asked: Asked) -> pd.DataFrame:

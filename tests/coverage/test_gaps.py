@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from typing import Any
 
 import pandas as pd
@@ -14,7 +15,10 @@ from support import ms, plain, quick, table
 import exportstats as xs
 from exportstats import schema
 from exportstats.coverage.gaps import find_gaps
-from exportstats.errors import ArgumentError, SchemaError
+from exportstats.errors import AccountUnknownWarning, ArgumentError, SchemaError
+
+# A case may have a namesake without an account.
+pytestmark = pytest.mark.filterwarnings("ignore::exportstats.errors.AccountUnknownWarning")
 
 DAY = 86_400_000
 COLUMNS = [*KEY, "start", "end", "length", "reason", "last_task_id", "expires_at"]
@@ -24,6 +28,19 @@ GIVEN = ("log_groups", "tolerance")
 def rows_of_gaps(gaps: pd.DataFrame) -> list[tuple[Any, ...]]:
     """Give each gap as plain Python, without its length."""
     return list(zip(*(plain(gaps[name]) for name in COLUMNS if name != "length"), strict=True))
+
+
+def test_a_namesake_without_an_account_is_warned_of():
+    """Tasks as the AWS CLI prints them, and a listed log group of that name: they are not one."""
+    nowhere = {**day(0), "account_id": None, "region": None}
+    listed = log_groups_of([ONE])
+    with pytest.warns(AccountUnknownWarning, match="tasks of acme/api name no account or region"):
+        gaps = find_gaps(table(nowhere), **RANGE, log_groups=listed)
+    assert plain(gaps["account_id"]) == ["111122223333", None]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        find_gaps(table(nowhere), **RANGE)
+        find_gaps(table(day(0)), **RANGE, log_groups=listed)
 
 
 @quick

@@ -20,6 +20,9 @@ from exportstats import schema
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+# A case may have a namesake without an account.
+pytestmark = pytest.mark.filterwarnings("ignore::exportstats.errors.AccountUnknownWarning")
+
 CALLS: dict[str, Callable[..., pd.DataFrame]] = {
     "gaps": xs.find_gaps,
     "overlaps": xs.find_overlaps,

@@ -18,6 +18,9 @@ from exportstats.coverage.gaps import find_gaps
 from exportstats.coverage.summary import coverage_by_day, coverage_summary
 from exportstats.errors import ArgumentError
 
+# A case may have a namesake without an account.
+pytestmark = pytest.mark.filterwarnings("ignore::exportstats.errors.AccountUnknownWarning")
+
 COLUMNS = [
     "covered_fraction",
     "gaps",

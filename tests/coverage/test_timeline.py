@@ -5,12 +5,16 @@ from __future__ import annotations
 from itertools import groupby, pairwise
 from typing import Any
 
+import pytest
 from hypothesis import given
 from plainly import KEY, Case, cases, log_groups_of, stamp
 from support import DAY, plain, quick, table
 
 from exportstats import schema
 from exportstats.coverage.timeline import coverage_timeline
+
+# A case may have a namesake without an account.
+pytestmark = pytest.mark.filterwarnings("ignore::exportstats.errors.AccountUnknownWarning")
 
 COLUMNS = [*KEY, "start", "end", "length", "state", "reason", "expires_at"]
 GIVEN = ("log_groups", "tolerance", "margin")
