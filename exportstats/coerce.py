@@ -126,6 +126,21 @@ def iso_text(times: pd.Series) -> pd.Series:
     return pd.Series(text, index=times.index, dtype="str").where(times.notna())
 
 
+def for_machines(table: pd.DataFrame) -> pd.DataFrame:
+    """Give the index as columns, lengths as `_seconds`, times as ISO 8601 text, all else as is."""
+    flat = table.reset_index() if table.index.names != [None] else table.reset_index(drop=True)
+    columns: dict[str, pd.Series] = {}
+    for name in flat.columns:
+        values = flat[name]
+        if isinstance(values.dtype, pd.DatetimeTZDtype):
+            columns[name] = iso_text(values)
+        elif values.dtype.kind == "m":
+            columns[f"{name}_seconds"] = values.dt.total_seconds()
+        else:
+            columns[name] = values
+    return pd.DataFrame(columns)
+
+
 def _from_whole(numbers: np.ndarray, missing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     # the smallest int64 means NaT, so as a time it does not exist
     bad = (numbers > _MAX) if numbers.dtype.kind == "u" else (numbers == NAT)

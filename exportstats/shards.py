@@ -8,6 +8,7 @@ turns one shard into a table that adds up, and a *finish*, which turns the sum i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Protocol, TypeAlias
 
 import pandas as pd
@@ -46,3 +47,32 @@ def collect(tasks: Tasks, part: Part) -> pd.DataFrame:
         )
     # without a single shard there is still an answer, and its columns are the empty table's
     return schema.stack([part(schema.empty()), *tasks.map(part)])
+
+
+def select(tasks: Tasks, keep: Part) -> Tasks:
+    """Give what `keep` leaves of each shard, as tasks again; `keep` can be pickled.
+
+    Raises
+    ------
+    SchemaError
+        `tasks` is neither a table of tasks nor shards of them.
+    """
+    if isinstance(tasks, pd.DataFrame) or not hasattr(tasks, "map"):
+        return collect(tasks, keep)
+    return _Selected(tasks, keep)
+
+
+class _Selected:
+    """Shards of which only a part is kept."""
+
+    def __init__(self, tasks: Shards, keep: Part) -> None:
+        self._tasks = tasks
+        self._keep = keep
+
+    def map(self, part: Part, /) -> Iterable[pd.DataFrame]:
+        """Give `part` of what is kept of each shard."""
+        return self._tasks.map(partial(_of_kept, part=part, keep=self._keep))
+
+
+def _of_kept(tasks: pd.DataFrame, *, part: Part, keep: Part) -> pd.DataFrame:
+    return part(keep(tasks))

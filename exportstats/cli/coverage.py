@@ -9,7 +9,7 @@ import click
 import lazy_loader
 
 import exportstats as xs
-from exportstats.cli.failing import GAPS, say
+from exportstats.cli.failing import FOUND, say
 from exportstats.cli.options import format_option, plot_option
 from exportstats.cli.ranges import range_options, say_upper_bound
 from exportstats.text import percent, write_duration
@@ -80,7 +80,7 @@ def gaps(asked: Asked, check: bool, kind: Kind, chart: Path | None) -> None:  # 
             say(f"{short:,} gaps are of a minute or less; --tolerance 1min takes them for covered")
     if chart is not None:
         output.draw(xs.plot_coverage, xs.coverage_timeline(asked.tasks, **asked.range), chart)
-    found = GAPS if check and len(table) else 0
+    found = FOUND if check and len(table) else 0
     click.get_current_context().exit(asked.exit_code or found)
 
 

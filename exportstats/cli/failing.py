@@ -16,7 +16,7 @@ from exportstats.text import plain
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FAILED, USAGE, PARTIAL, GAPS, INTERRUPTED = 1, 2, 3, 4, 130
+FAILED, USAGE, PARTIAL, FOUND, INTERRUPTED = 1, 2, 3, 4, 130
 
 
 def say(text: str) -> None:

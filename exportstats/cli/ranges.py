@@ -55,6 +55,13 @@ class Asked(NamedTuple):
         return " to ".join(text.removesuffix(" 00:00") for text in texts) + " UTC"
 
 
+log_groups_option = click.option(
+    "--log-groups",
+    "log_groups_from",
+    metavar="FILE|aws",
+    help="The log groups, to find those never exported and to tell when events expire: what "
+    "`aws logs describe-log-groups` printed, or `aws` to ask for them.",
+)
 _OPTIONS = (
     click.option(
         "--since",
@@ -77,13 +84,7 @@ _OPTIONS = (
         metavar="LENGTH",
         help="Take gaps that are not longer than this for covered, as in 1min.",
     ),
-    click.option(
-        "--log-groups",
-        "log_groups_from",
-        metavar="FILE|aws",
-        help="The log groups, to find those never exported and to tell when events expire: what "
-        "`aws logs describe-log-groups` printed, or `aws` to ask for them.",
-    ),
+    log_groups_option,
 )
 
 
@@ -101,16 +102,9 @@ def range_options(command: Callable[..., None]) -> Callable[..., None]:
         **given: Any,  # noqa: ANN401 - what click parsed
     ) -> None:
         _refuse_early(tolerance)
-        asks = log_groups_from == _ASK
-        log_groups, short = None, 0
-        if log_groups_from is not None and not asks:
-            log_groups = xs.read_log_groups(log_groups_from)
-        tasks, code = load(asks_anyway=asks)
-        start, end, as_of = _range_of(tasks, since, until)
-        if asks:
-            log_groups, short = ask_log_groups()
-        if log_groups is not None:
-            tasks, log_groups = _placed(tasks, log_groups), _placed(log_groups, tasks)
+        limits = functools.partial(_range_of, since=since, until=until)
+        tasks, log_groups, code = load_both(load, ask_log_groups, log_groups_from, check=limits)
+        start, end, as_of = limits(tasks)
         common = {
             "start": start,
             "end": end,
@@ -118,11 +112,37 @@ def range_options(command: Callable[..., None]) -> Callable[..., None]:
             "as_of": as_of,
             "log_groups": log_groups,
         }
-        command(asked=Asked(tasks, code or short, common), **given)
+        command(asked=Asked(tasks, code, common), **given)
 
     for option in reversed(_OPTIONS):
         run = option(run)
     return history_options(run, log_groups=True)
+
+
+def load_both(
+    load: Callable[..., Loaded],
+    ask_log_groups: Callable[[], Loaded],
+    log_groups_from: str | None,
+    check: Callable[[pd.DataFrame], object],
+) -> tuple[pd.DataFrame, pd.DataFrame | None, int]:
+    """Get the tasks and the log groups, if any are named; the tasks are checked in between.
+
+    Returns
+    -------
+    tasks, log_groups, exit_code
+        How the command ends if these are not all.
+    """
+    asks = log_groups_from == _ASK
+    log_groups, short = None, 0
+    if log_groups_from is not None and not asks:
+        log_groups = xs.read_log_groups(log_groups_from)
+    tasks, code = load(asks_anyway=asks)
+    check(tasks)
+    if asks:
+        log_groups, short = ask_log_groups()
+    if log_groups is not None:
+        tasks, log_groups = _placed(tasks, log_groups), _placed(log_groups, tasks)
+    return tasks, log_groups, code or short
 
 
 def _refuse_early(tolerance: str) -> None:

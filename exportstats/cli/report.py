@@ -1,0 +1,125 @@
+"""The command `report`: a week's report, in the terminal and into files."""
+
+from __future__ import annotations
+
+import functools
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import lazy_loader
+
+import exportstats as xs
+from exportstats.cli.failing import FOUND, say
+from exportstats.cli.options import new_file_option
+from exportstats.cli.ranges import load_both, log_groups_option
+from exportstats.cli.source import history_options
+from exportstats.files import whole_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from exportstats import schema
+    from exportstats.cli.source import Loaded
+    from exportstats.report import machine, markdown as plain_text, redaction
+    from exportstats.report.weekly import WeeklyReport
+else:  # pandas is for a command that runs, not for its --help
+    machine = lazy_loader.load("exportstats.report.machine", suppress_warning=True)
+    plain_text = lazy_loader.load("exportstats.report.markdown", suppress_warning=True)
+    redaction = lazy_loader.load("exportstats.report.redaction", suppress_warning=True)
+    schema = lazy_loader.load("exportstats.schema", suppress_warning=True)
+
+_FAILING = {"warning": ("critical", "warning"), "critical": ("critical",)}
+
+
+@click.command()
+@functools.partial(history_options, log_groups=True)
+@log_groups_option
+@click.option(
+    "--week",
+    default="last",
+    show_default=True,
+    metavar="WEEK",
+    help="The week, as in 2026-W47; `last` is the last whole one before the tasks were observed.",
+)
+@click.option("--tz", default="UTC", show_default=True, help="The time zone of the week.")
+@new_file_option("--html", endings=(".html", ".htm"), help="Write it as one HTML file.")
+@new_file_option("--markdown", endings=(".md", ".markdown"), help="Write it in Markdown.")
+@new_file_option("--email", endings=(".eml",), help="Write it as a mail, ready to be sent.")
+@new_file_option("--json", endings=(".json",), help="Write it for machines.")
+@click.option(
+    "--csv-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Write each of its tables there, whole; the HTML links to them.",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(["warning", "critical"]),
+    help="Exit with 4 when there is such a finding, or a worse one.",
+)
+@click.option(
+    "--redact",
+    is_flag=True,
+    help="Give accounts, log groups, buckets and identifiers pseudonyms, to show it outside.",
+)
+def report(
+    load: Callable[..., Loaded],
+    ask_log_groups: Callable[[], Loaded],
+    log_groups_from: str | None,
+    week: str,
+    tz: str,
+    fail_on: str | None,
+    redact: bool,  # noqa: FBT001 - click gives it by name
+    **files: Path | None,
+) -> None:
+    """Report on a week: what needs doing and by when, the worst first.
+
+    SOURCE is a file or several, a pattern, or - for standard input; without it, AWS is asked. It
+    wants the history too: a week alone cannot tell what is new, slower or about to be lost.
+
+    \b
+    exportstats report tasks.parquet --log-groups log-groups.json --html report.html
+    exportstats report tasks.parquet --week 2026-W47 --fail-on critical
+    """
+    xs.build_weekly_report(schema.empty(), week=week, tz=tz)  # refused before AWS is asked
+    tasks, log_groups, code = load_both(load, ask_log_groups, log_groups_from, check=len)
+    if redact:
+        tasks, log_groups, _ = redaction.redact(tasks, log_groups)
+    made = xs.build_weekly_report(tasks, week=week, log_groups=log_groups, tz=tz)
+    click.echo(plain_text.render_text(made), nl=False)
+    for what, path in _write(made, **files):
+        say(f"{what} is in {path}")
+    worst = fail_on is not None and any(f.severity in _FAILING[fail_on] for f in made.findings)
+    click.get_current_context().exit(code or (FOUND if worst else 0))
+
+
+def _write(
+    made: WeeklyReport,
+    *,
+    html: Path | None,
+    markdown: Path | None,
+    email: Path | None,
+    json: Path | None,
+    csv_dir: Path | None,
+) -> Iterator[tuple[str, Path]]:
+    """Write what was asked for, each file whole or not at all."""
+    os.environ.setdefault("MPLBACKEND", "Agg")  # a command opens no window
+    if csv_dir is not None:
+        machine.write_csv(made, csv_dir)
+        yield "each table", csv_dir
+    link = None
+    if html is not None and csv_dir is not None:
+        link = Path(os.path.relpath(csv_dir, html.parent)).as_posix()
+    for path, render in (
+        (html, functools.partial(xs.render_html, csv=link)),
+        (markdown, xs.render_markdown),
+        (email, xs.render_email),
+        (json, xs.render_json),
+    ):
+        if path is not None:
+            text = render(made)
+            with whole_file(path) as file:
+                file.write(text if isinstance(text, bytes) else text.encode())
+            yield "the report", path

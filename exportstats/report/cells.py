@@ -1,0 +1,121 @@
+"""A table's rows as text: times in the report's zone, lengths in words, and no more than fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from exportstats.text import percent, plain, shorten, write_duration
+
+if TYPE_CHECKING:
+    from exportstats.report.weekly import WeeklyReport
+
+_LONGEST = 120  # characters of a cell
+_SHARES = ("share", "fraction", "probability", "covered", "failure_rate")
+
+# What the tables of a report are called, for people.
+TITLES = {
+    "expiring": "Events that will be lost",
+    "not_made_good": "Failed tasks whose windows nobody exported since",
+    "more_failures": "Why tasks failed, by account and region",
+    "new_reasons": "Reasons of failures that no task had before",
+    "gaps": "Gaps",
+    "slowdowns": "Log groups slower for good",
+    "time_outs": "Tasks at the time-out of 24 h",
+    "busy_slots": "Busy slots",
+    "premature": "Premature tasks",
+    "empty_deliveries": "Tasks that left nothing in S3",
+    "stopped": "Log groups no longer exported",
+    "lost": "Events that were lost",
+    "bad_data": "Tasks that cannot be as they stand",
+    "short_gaps": "Gaps of a minute or less",
+    "irregular": "Log groups not exported regularly",
+    "coverage": "Coverage of the days that were due, by log group",
+    "failures": "Why tasks failed",
+    "durations": "Durations of COMPLETED tasks, by log group",
+    "figures": "Key figures",
+}
+MEASURES = {
+    "tasks": "Tasks",
+    "completed": "COMPLETED",
+    "failed": "FAILED",
+    "cancelled": "CANCELLED",
+    "failure_rate": "Failure rate",
+    "p50": "Median duration",
+    "p90": "90th percentile",
+    "covered": "Covered",
+    "missing": "Missing",
+}
+
+
+@dataclass(frozen=True)
+class View:
+    """Some rows of a table, as text.
+
+    Attributes
+    ----------
+    head, rows
+        The names of the columns, and the cells.
+    numeric
+        Which columns hold numbers.
+    cut
+        How many rows are not shown.
+    """
+
+    head: list[str]
+    rows: list[list[str]]
+    numeric: list[bool]
+    cut: int
+
+
+def view(table: pd.DataFrame, report: WeeklyReport, most: int) -> View:
+    """Give the first rows of a table as text."""
+    flat = table.reset_index() if table.index.names != [None] else table
+    shown = flat.head(most)
+    columns = [_texts(shown[name], str(name), report.tz) for name in shown.columns]
+    return View(
+        head=[str(name).replace("_", " ") for name in shown.columns],
+        rows=[list(row) for row in zip(*columns, strict=True)],
+        numeric=[flat[name].dtype.kind in "mif" for name in shown.columns],
+        cut=len(flat) - len(shown),
+    )
+
+
+def figures(report: WeeklyReport) -> View:
+    """Give the key figures as text, each in its own unit."""
+    table = report.figures
+    rows = []
+    for measure, row in table.iterrows():
+        values = [_in_unit(row[name], row["unit"]) for name in ("current", "previous", "before")]
+        verdict = row["verdict"] if isinstance(row["verdict"], str) else ""
+        rows.append([MEASURES[str(measure)], *values, verdict])
+    head = ["", "this week", "last week", "four before", "change"]
+    return View(head, rows, [False, True, True, True, False], 0)
+
+
+def _in_unit(value: float, unit: str) -> str:
+    if value != value:  # noqa: PLR0124 - a NaN
+        return "–"  # noqa: RUF001 - nothing known
+    if unit == "share":
+        return percent(value)
+    return write_duration(value) if unit == "s" else f"{value:,.1f}".removesuffix(".0")
+
+
+def _texts(values: pd.Series, name: str, tz: str) -> list[str]:
+    if isinstance(values.dtype, pd.DatetimeTZDtype):
+        local = values.dt.tz_convert(tz).dt.tz_localize(None).to_numpy(dtype="datetime64[m]")
+        texts = [text.replace("T", " ") for text in np.datetime_as_string(local)]
+    elif values.dtype.kind == "m":
+        texts = [write_duration(seconds) for seconds in values.dt.total_seconds()]
+    elif values.dtype.kind == "f":
+        share = name.endswith(_SHARES)
+        texts = [percent(value) if share else f"{value:,.3g}" for value in values]
+    elif values.dtype.kind == "i":
+        texts = [f"{value:,}" for value in values]
+    else:
+        texts = [shorten(plain(str(value)), _LONGEST) for value in values.astype("object")]
+    missing = values.isna()
+    return ["–" if gone else text for text, gone in zip(texts, missing, strict=True)]  # noqa: RUF001

@@ -1,0 +1,88 @@
+"""The key figures of a week beside those of the weeks before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from exportstats.report import thresholds
+from exportstats.report.about_coverage import regular_share
+from exportstats.report.about_tasks import edges
+from exportstats.report.material import created_in
+from exportstats.stats.durations import duration_summary
+from exportstats.stats.periods import compare_periods
+from exportstats.stats.status import status_breakdown
+
+if TYPE_CHECKING:
+    from exportstats.report.material import Material
+    from exportstats.report.weeks import Span
+
+# Each measure with its unit.
+MEASURES = {
+    "tasks": "tasks",
+    "completed": "tasks",
+    "failed": "tasks",
+    "cancelled": "tasks",
+    "failure_rate": "share",
+    "p50": "s",
+    "p90": "s",
+    "covered": "share",
+    "missing": "s",
+}
+_STATES = ("COMPLETED", "FAILED", "CANCELLED")
+
+
+def key_figures(material: Material) -> pd.DataFrame:
+    """Put the figures of a week beside those of the last one and of the four before it.
+
+    Returns
+    -------
+    DataFrame
+        Index: `measure`. Columns: `unit`; `current`, `previous` and `before` (the four weeks before
+        the previous one in one: counts and missing time a week, rates and quantiles of all their
+        tasks); and `verdict` on the change from `previous`, as `compare_periods` has it, missing
+        where it has none.
+    """
+    span, last = material.span, material.span.before(1)
+    columns = {
+        name: [
+            *_of_tasks(created_in(material.recent, one), weeks),
+            *_of_coverage(material, one, weeks),
+        ]
+        for name, one, weeks in (
+            ("current", span, 1),
+            ("previous", last, 1),
+            ("before", material.before, thresholds.WEEKS_BEFORE),
+        )
+    }
+    table = pd.DataFrame(columns, index=pd.Index(MEASURES, name="measure"), dtype="float64")
+    verdicts = compare_periods(material.recent, current=edges(span), previous=edges(last))
+    told = verdicts["verdict"].astype("str").drop("tasks", errors="ignore")
+    table.insert(0, "unit", pd.Series(MEASURES, dtype="str"))
+    return table.assign(verdict=told.reindex(table.index))
+
+
+def _of_tasks(tasks: pd.DataFrame, weeks: int) -> list[float]:
+    """Give the measures of tasks created in so many weeks, up to `p90`."""
+    counts = status_breakdown(tasks)["tasks"].groupby("status_code", observed=True).sum()
+    states = [int(counts.get(state, 0)) for state in _STATES]
+    ended = sum(states)
+    took = duration_summary(tasks, quantiles=(0.5, 0.9))[["p50", "p90"]]
+    quantiles = [
+        float(seconds)
+        for name in took
+        for seconds in took[name].dt.total_seconds().to_list() or [float("nan")]
+    ]
+    return [
+        len(tasks) / weeks,
+        *(number / weeks for number in states),
+        states[1] / ended if ended else float("nan"),
+        *quantiles,
+    ]
+
+
+def _of_coverage(material: Material, span: Span, weeks: int) -> tuple[float, float]:
+    """Give the last two measures."""
+    covered, missing = regular_share(material, span)
+    return covered, missing / weeks

@@ -1,0 +1,101 @@
+"""The report as one HTML file that needs nothing else, and as what a notebook shows."""
+
+from __future__ import annotations
+
+import base64
+import functools
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import jinja2
+
+from exportstats.report import cells
+from exportstats.report.findings import SEVERITIES
+from exportstats.report.pictures import draw
+from exportstats.report.weekly import LIMITS
+
+if TYPE_CHECKING:
+    from exportstats.report.cells import View
+    from exportstats.report.weekly import WeeklyReport
+
+# Rows of a table that are shown; the CSV beside has them all.
+_ROWS = 50
+# Nothing is loaded and nothing runs; pictures are in the file itself.
+_POLICY = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; "
+    "form-action 'none'"
+)
+_TABLES = ("coverage", "failures", "durations")
+
+
+def render_html(report: WeeklyReport, *, csv: str | None = None) -> str:
+    """Write a report as one HTML file: no script, nothing loaded from anywhere.
+
+    Parameters
+    ----------
+    report
+        What `build_weekly_report` gives.
+    csv
+        Where the tables lie as CSV, as seen from the file; without it, rows that are cut are
+        counted and not linked.
+
+    Returns
+    -------
+    str
+        The same text every time. Charts are SVG in the text, each with its table in a fold; at most
+        50 rows of a table are shown.
+
+    Examples
+    --------
+    >>> import exportstats as xs
+    >>> report = xs.build_weekly_report(xs.sample_tasks(), week="2026-W20")
+    >>> xs.render_html(report).startswith("<!doctype html>")
+    True
+    """
+    return _template("page.html").render(policy=_POLICY, **_shown(report, csv))
+
+
+def render_fragment(report: WeeklyReport) -> str:
+    """Write a report as a part of a page, with its own styles: what a notebook shows."""
+    return _template("fragment.html").render(**_shown(report, None))
+
+
+@functools.cache
+def environment() -> jinja2.Environment:
+    """Give the templates, in which every text is escaped unless they say otherwise."""
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("exportstats.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+
+
+def _template(name: str) -> jinja2.Template:
+    return environment().get_template(name)
+
+
+def _shown(report: WeeklyReport, csv: str | None) -> dict[str, object]:
+    def link(name: str) -> str | None:
+        return None if csv is None else f"{quote(csv)}/{name}.csv"
+
+    def shown(table: object) -> View:
+        return cells.view(table, report, _ROWS)  # type: ignore[arg-type] # a template gives it
+
+    return {
+        "report": report,
+        "limits": LIMITS,
+        "figures": cells.figures(report),
+        "severities": SEVERITIES,
+        "titles": cells.TITLES,
+        "tables": [name for name in _TABLES if len(report.tables[name])],
+        "view": shown,
+        "link": link,
+        "image": _image,
+    }
+
+
+def _image(picture: object) -> str:
+    svg = draw(picture, "svg")  # type: ignore[arg-type] # a template gives it
+    return "data:image/svg+xml;base64," + base64.b64encode(svg).decode("ascii")

@@ -1,0 +1,113 @@
+"""The report for machines: JSON, and a folder of CSV files."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+from exportstats import coerce
+from exportstats.files import whole_file
+from exportstats.text import guard_formula, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import pandas as pd
+
+    from exportstats.report.weekly import WeeklyReport
+
+# Of what `render_json` writes; a new one when a name or a meaning changes.
+VERSION = 1
+
+
+def render_json(report: WeeklyReport) -> str:
+    """Write a report as JSON: `version`, what it is of, `findings`, `figures` and `tables`.
+
+    Times are ISO 8601 in UTC, lengths seconds in columns that end with `_seconds`; what is missing
+    is null. All rows are there, none is shortened; the rows of a finding are the table of its
+    `kind`.
+
+    Parameters
+    ----------
+    report
+        What `build_weekly_report` gives.
+
+    Returns
+    -------
+    str
+        The same text every time.
+
+    Examples
+    --------
+    >>> import json
+    >>> import exportstats as xs
+    >>> report = xs.build_weekly_report(xs.sample_tasks(), week="2026-W20")
+    >>> json.loads(xs.render_json(report))["version"]
+    1
+    """
+    times = ("start", "end", "due_start", "due_end", "as_of")
+    written = {
+        "version": VERSION,
+        "name": report.name,
+        **{name: f"{getattr(report, name).tz_convert('UTC'):%Y-%m-%dT%H:%M:%SZ}" for name in times},
+        "tz": report.tz,
+        "headline": report.headline,
+        "findings": [
+            {
+                "kind": finding.kind,
+                "severity": finding.severity,
+                "sentence": finding.sentence,
+                "remedy": finding.remedy,
+                "rows": len(finding.rows),
+            }
+            for finding in report.findings
+        ],
+        "figures": _records(report.figures),
+        "tables": {name: _records(table) for name, table in report.tables.items()},
+    }
+    return json.dumps(written, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+
+
+def write_csv(report: WeeklyReport, folder: Path) -> None:
+    """Write every table of a report into a folder as CSV, those of its pictures too.
+
+    Columns are as in `render_json`. What a spreadsheet would take for a formula has an apostrophe
+    before it.
+
+    Raises
+    ------
+    OSError
+        A file cannot be written; none is half written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, table in _named(report):
+        flat = coerce.for_machines(table)
+        texts = [column for column in flat.columns if flat[column].dtype.kind not in "iuf"]
+        flat = flat.assign(**{column: flat[column].map(_guarded) for column in texts})
+        with whole_file(folder / f"{name}.csv") as file:
+            file.write(flat.to_csv(index=False, lineterminator="\n").encode())
+
+
+def _named(report: WeeklyReport) -> Iterator[tuple[str, pd.DataFrame]]:
+    yield "figures", report.figures
+    yield from report.tables.items()
+    for picture in report.pictures:
+        yield f"picture-{picture.name}", picture.table
+
+
+def _guarded(value: object) -> object:
+    return guard_formula(plain(value)) if isinstance(value, str) else value
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    flat = coerce.for_machines(table).astype(object)
+    return [
+        {str(name): _value(value) for name, value in row.items()}
+        for row in flat.where(flat.notna(), None).to_dict("records")
+    ]
+
+
+def _value(value: Any) -> Any:  # noqa: ANN401 - what a cell holds
+    return None if isinstance(value, float) and not math.isfinite(value) else value

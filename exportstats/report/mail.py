@@ -1,0 +1,86 @@
+"""The report as a mail: plain text, and HTML with the pictures in the mail itself."""
+
+from __future__ import annotations
+
+from email import policy
+from email.message import EmailMessage
+from typing import TYPE_CHECKING, cast
+
+from exportstats.report import cells
+from exportstats.report.html import environment
+from exportstats.report.markdown import render_text
+from exportstats.report.pictures import draw
+from exportstats.report.weekly import LIMITS
+
+if TYPE_CHECKING:
+    from exportstats.report.cells import View
+    from exportstats.report.weekly import WeeklyReport
+
+_ROWS = 10  # a mail is no place for tables
+_PICTURES = 3
+_DPI = 90
+_MOST = 100_000  # bytes of HTML, from which mail programs cut it off
+
+
+def render_email(report: WeeklyReport) -> bytes:
+    """Write a report as a mail, an `.eml` without sender, receivers and date.
+
+    Parameters
+    ----------
+    report
+        What `build_weekly_report` gives.
+
+    Returns
+    -------
+    bytes
+        A message in MIME (RFC 5322, lines end with CR LF), the same every time: `text/plain`, and
+        `text/html` of less than 100 KB with its styles in place and its pictures as PNG beside
+        it. Set `From` and `To` before sending; SES gives it a date.
+
+    Examples
+    --------
+    >>> import exportstats as xs
+    >>> report = xs.build_weekly_report(xs.sample_tasks(), week="2026-W20")
+    >>> xs.render_email(report).splitlines()[0]
+    b'Subject: Export tasks, week 2026-W20: A quiet week'
+    """
+    mail = EmailMessage(policy=policy.SMTP)
+    mail["Subject"] = f"Export tasks, {report.name}: {report.headline.partition(':')[0]}"
+    mail.set_content(render_text(report), cte="quoted-printable")
+    pictures = report.pictures[:_PICTURES]
+    mail.add_alternative(_html(report), subtype="html", cte="quoted-printable")
+    html = cast("list[EmailMessage]", mail.get_payload())[1]
+    for picture in pictures:
+        html.add_related(
+            draw(picture, "png", dpi=_DPI), "image", "png", cid=f"<{picture.name}@exportstats>"
+        )
+    # random ones otherwise, and then no two mails are the same
+    html.set_boundary("exportstats-related")
+    mail.set_boundary("exportstats-alternative")
+    return mail.as_bytes()
+
+
+def _html(report: WeeklyReport) -> str:
+    """Write the HTML, with fewer rows where it would be too long."""
+    for most in (_ROWS, 3, 0):
+        text = _written(report, most)
+        if len(text.encode()) < _MOST:
+            break
+    return text
+
+
+def _written(report: WeeklyReport, most: int) -> str:
+    def shown(table: object) -> View:
+        return cells.view(table, report, most)  # type: ignore[arg-type] # a template gives it
+
+    return (
+        environment()
+        .get_template("mail.html")
+        .render(
+            report=report,
+            figures=cells.figures(report),
+            limits=LIMITS,
+            pictures=report.pictures[:_PICTURES],
+            view=shown,
+        )
+    )

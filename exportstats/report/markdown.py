@@ -1,0 +1,100 @@
+"""The report in Markdown, for chat and pull requests, and as plain text."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+from exportstats.report import cells
+from exportstats.report.weekly import LIMITS
+from exportstats.text import escape_markdown
+
+if TYPE_CHECKING:
+    from exportstats.report.cells import View
+    from exportstats.report.weekly import WeeklyReport
+
+_ROWS = 10
+_WIDTH = 78  # columns of plain text
+# Whose rows say more than their sentence; of the others the sentence is enough.
+_WITH_ROWS = ("critical", "warning")
+
+
+def render_markdown(report: WeeklyReport) -> str:
+    """Write a report in GitHub's Markdown: the findings with their first rows, and the figures.
+
+    Parameters
+    ----------
+    report
+        What `build_weekly_report` gives.
+
+    Returns
+    -------
+    str
+        The same text every time; of a table at most 10 rows, and how many more there are. Names
+        from AWS are text in it, whatever they look like.
+
+    Examples
+    --------
+    >>> import exportstats as xs
+    >>> report = xs.build_weekly_report(xs.sample_tasks(), week="2026-W20")
+    >>> print(xs.render_markdown(report)[:33])
+    # Export tasks, week 2026-W20
+    <BLANKLINE>
+    **A
+    """
+    lines = [
+        f"# Export tasks, {report.name}",
+        "",
+        f"**{escape_markdown(report.headline)}**",
+        "",
+        escape_markdown(report.period),
+        "",
+    ]
+    for finding in report.findings:
+        label = "" if finding.severity == "note" else f"**{finding.severity}:** "
+        lines += [f"- {label}{escape_markdown(finding.sentence)} {escape_markdown(finding.remedy)}"]
+        if finding.severity in _WITH_ROWS:
+            shown = cells.view(finding.rows, report, _ROWS)
+            more = [f"{shown.cut:,} more rows are not shown."] if shown.cut else []
+            lines += ["", *_table(shown, "  "), *(["", f"  {more[0]}"] if more else []), ""]
+    lines += ["", "## Key figures", "", *_table(cells.figures(report)), ""]
+    lines += [escape_markdown(limit) for limit in LIMITS]
+    return "\n".join(lines) + "\n"
+
+
+def _table(view: View, indent: str = "") -> list[str]:
+    head = [escape_markdown(name) for name in view.head]
+    rule = ["--:" if numeric else ":--" for numeric in view.numeric]
+    rows = [[escape_markdown(cell) for cell in row] for row in view.rows]
+    return [f"{indent}| {' | '.join(row)} |" for row in (head, rule, *rows)]
+
+
+def render_text(report: WeeklyReport) -> str:
+    """Write a report as plain text, for the part of a mail that every program shows."""
+    lines = [f"Export tasks, {report.name}", "", *_filled(report.headline, "")]
+    lines += [*_filled(report.period, ""), ""]
+    for finding in report.findings:
+        label = "" if finding.severity == "note" else f"{finding.severity.upper()}: "
+        lines += [*_filled(f"{label}{finding.sentence}", "* "), *_filled(finding.remedy, "  "), ""]
+    figures = cells.figures(report)
+    widths = [max(map(len, column)) for column in zip(figures.head, *figures.rows, strict=True)]
+    for row in (figures.head, *figures.rows):
+        padded = [
+            cell.rjust(width) if numeric else cell.ljust(width)
+            for cell, width, numeric in zip(row, widths, figures.numeric, strict=True)
+        ]
+        lines.append("  ".join(padded).rstrip())
+    limits = [line for limit in LIMITS for line in _filled(limit, "")]
+    return "\n".join([*lines, "", *limits]) + "\n"
+
+
+def _filled(text: str, first: str) -> list[str]:
+    """Break a text into lines that fit a mail and a terminal; names are left whole."""
+    return textwrap.wrap(
+        text,
+        _WIDTH,
+        initial_indent=first,
+        subsequent_indent=" " * len(first),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

@@ -1,0 +1,176 @@
+"""What all findings of a report are made of, computed once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from exportstats import coerce, schema, shards
+from exportstats.coverage import exports
+from exportstats.coverage.gaps import find_gaps
+from exportstats.report import thresholds
+from exportstats.schema import LOG_GROUP
+from exportstats.stats import grouping
+from exportstats.stats.as_of import known_at
+
+if TYPE_CHECKING:
+    from exportstats.report.weeks import Span
+
+_NEVER = pd.Timestamp("2262-01-01", tz="UTC")
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """The tasks of a report, as they were known when it is of, and what is in S3.
+
+    Attributes
+    ----------
+    tasks
+        All of them.
+    recent
+        Those created in the report's span or one of those it is compared with.
+    span, due
+        What the report is of, and of which time the events were due in S3 in it.
+    as_of
+        When it was known.
+    log_groups, deliveries
+        Tables that stand beside the tasks, if given.
+    groups
+        A row a log group with a task: `LOG_GROUP`, `first_window` (where its first COMPLETED task
+        begins), `last_created`, and `regular`, whether it is exported regularly.
+    gaps
+        What `find_gaps` gives since the first export of each log group, and `regular` beside.
+    """
+
+    tasks: shards.Tasks
+    recent: pd.DataFrame
+    span: Span
+    due: Span
+    as_of: pd.Timestamp
+    log_groups: pd.DataFrame | None
+    deliveries: pd.DataFrame | None
+    groups: pd.DataFrame
+    gaps: pd.DataFrame
+
+    @property
+    def tz(self) -> str:
+        """Name the time zone."""
+        return str(self.span.start.tz)
+
+    @property
+    def week(self) -> pd.DataFrame:
+        """Give the tasks created in the span."""
+        return created_in(self.recent, self.span)
+
+    @property
+    def before(self) -> Span:
+        """Give the spans that the one before this is compared with as well, as one."""
+        return self.span.before(2, of=thresholds.WEEKS_BEFORE)
+
+
+def gather(
+    tasks: shards.Tasks,
+    span: Span,
+    as_of: pd.Timestamp,
+    log_groups: pd.DataFrame | None,
+    deliveries: pd.DataFrame | None,
+) -> Material:
+    """Compute what the findings share."""
+    tasks = shards.select(tasks, partial(known_at, as_of=as_of))
+    due = span.shifted(-thresholds.DUE_AFTER)
+    oldest = span.before(0, of=thresholds.WEEKS_BEFORE + 2)
+    recent = shards.collect(tasks, partial(created_in, span=oldest))
+    groups = _merged(shards.collect(tasks, _exported))
+    end = max(min(span.end, as_of), due.end)
+    start = min(groups["first_window"].min(), due.start) if len(groups) else due.start
+    gaps = find_gaps(
+        tasks,
+        start=start if start == start else due.start,  # noqa: PLR0124 - none is known
+        end=end,
+        log_groups=log_groups,
+        as_of=as_of,
+        deliveries=deliveries,
+    )
+    row = exports.locate(gaps, groups)
+    first = groups["first_window"].reindex(row).fillna(_NEVER).to_numpy()
+    gaps = gaps[(gaps["start"].to_numpy() >= first) & (row >= 0)].reset_index(drop=True)
+    groups["regular"] = _is_regular(groups, gaps, due)
+    gaps["regular"] = groups["regular"].to_numpy()[exports.locate(gaps, groups)]
+    return Material(tasks, recent, span, due, as_of, log_groups, deliveries, groups, gaps)
+
+
+def created_in(tasks: pd.DataFrame, span: Span) -> pd.DataFrame:
+    """Give the tasks created in a span."""
+    created = tasks["creation_time"]
+    return tasks[(created >= span.start) & (created < span.end)]
+
+
+def clipped(gaps: pd.DataFrame, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
+    """Give what of some gaps lies in a range; what expires first is then what begins first."""
+    inside = gaps[(gaps["end"] > start) & (gaps["start"] < end)]
+    starts = inside["start"].where(inside["start"] > start, start.tz_convert("UTC"))
+    ends = inside["end"].where(inside["end"] < end, end.tz_convert("UTC"))
+    later = starts - inside["start"]
+    return inside.assign(
+        start=starts,
+        end=ends,
+        length=(ends - starts).astype("timedelta64[ms]"),
+        expires_at=inside["expires_at"] + later,
+    )
+
+
+def of_regular(material: Material, frame: pd.DataFrame) -> pd.DataFrame:
+    """Give the rows of log groups that are exported regularly."""
+    row = exports.locate(frame, material.groups)
+    regular: np.ndarray = np.append(material.groups["regular"].to_numpy(dtype=bool), False)
+    kept: pd.DataFrame = frame[regular[row]]
+    return kept
+
+
+def _exported(tasks: pd.DataFrame) -> pd.DataFrame:
+    """Give a row for each log group; this is the part."""
+    named = tasks[tasks["log_group_name"].notna().to_numpy()]
+    begins = named["from_time"].where(named["status_code"] == "COMPLETED")
+    return _merged(
+        named[list(LOG_GROUP)].assign(first_window=begins, last_created=named["creation_time"])
+    )
+
+
+def _merged(rows: pd.DataFrame) -> pd.DataFrame:
+    groups = grouping.group(rows, LOG_GROUP)
+    grouped = rows.groupby(groups.codes, sort=True)
+    return groups.keys.assign(
+        first_window=grouped["first_window"].min().array,
+        last_created=grouped["last_created"].max().array,
+    )
+
+
+def _is_regular(groups: pd.DataFrame, gaps: pd.DataFrame, due: Span) -> np.ndarray:
+    """Tell which log groups were covered, all but a little, in most of their latest weeks."""
+    row = exports.locate(gaps, groups)
+    first = coerce.millis(groups["first_window"].fillna(_NEVER))
+    starts, ends = coerce.millis(gaps["start"]), coerce.millis(gaps["end"])
+    weeks, times = np.zeros((2, len(groups)), dtype="int64")
+    for many in range(thresholds.REGULAR_WEEKS):
+        week = due.before(many)
+        low, high = (int(edge.timestamp() * 1000) for edge in (week.start, week.end))
+        inside = np.maximum(np.minimum(ends, high) - np.maximum(starts, low), 0)
+        missing = np.bincount(row, weights=inside, minlength=len(groups))
+        allowed = (1 - thresholds.REGULAR_SHARE) * (high - low)
+        weeks += first <= low
+        times += (first <= low) & (missing <= allowed)
+    return (weeks >= thresholds.REGULAR_LEAST) & (2 * times > weeks)
+
+
+def within(tasks: shards.Tasks, span: Span) -> pd.DataFrame:
+    """Give the tasks created in a span, and those whose creation is not known."""
+    return shards.collect(tasks, partial(_within, span=span))
+
+
+def _within(tasks: pd.DataFrame, *, span: Span) -> pd.DataFrame:
+    undated = tasks["creation_time"].isna()
+    return schema.stack([created_in(tasks, span), tasks[undated]])

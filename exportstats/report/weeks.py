@@ -1,0 +1,114 @@
+"""Which span of time a report is of, and those before it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import zoneinfo
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import pandas as pd
+
+from exportstats.errors import ArgumentError
+from exportstats.stats.as_of import instant
+
+Week: TypeAlias = str | tuple[str | pd.Timestamp, str | pd.Timestamp]
+
+_ISO = re.compile(r"(\d{4})-W(\d\d)", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Span:
+    """A span of time in a time zone, from `start` to before `end`.
+
+    Attributes
+    ----------
+    name
+        What it is called, as in "week 2026-W47".
+    start, end
+        Its edges, in its time zone.
+    """
+
+    name: str
+    start: pd.Timestamp
+    end: pd.Timestamp
+
+    def shifted(self, by: dt.timedelta) -> Span:
+        """Give the span so many days later, at the same time of the day."""
+        return Span(self.name, _later(self.start, by), _later(self.end, by))
+
+    def before(self, many: int, of: int = 1) -> Span:
+        """Give `of` spans like this one in one, of which the last is `many` before this."""
+        return Span(self.name, _back(self, self.start, many + of - 1), _back(self, self.end, many))
+
+
+def span_of(week: Week, tz: str, now: pd.Timestamp) -> Span:
+    """Read what a report is asked to be of.
+
+    Parameters
+    ----------
+    week
+        "last", the last whole ISO week before `now`; an ISO week as in "2026-W47"; or two instants.
+    tz
+        The time zone whose Mondays begin a week.
+    now
+        An aware instant.
+
+    Raises
+    ------
+    ArgumentError
+        It is none of these, or there is no such time zone.
+    """
+    try:
+        zone = zoneinfo.ZoneInfo(tz)
+    except (ValueError, OSError, TypeError) as error:
+        raise ArgumentError(f'tz={tz!r} is no time zone; give one as "Europe/Berlin"') from error
+    if week == "last":
+        today = now.tz_convert(zone).date()
+        monday = today - dt.timedelta(days=today.weekday() + 7)
+        return _week(monday, zone)
+    if isinstance(week, str):
+        return _week(_monday(week), zone)
+    if not isinstance(week, (tuple, list)) or len(week) != 2:  # type: ignore[redundant-expr]  # noqa: PLR2004 - start and end
+        raise ArgumentError(
+            f'week={week!r}; give "last", an ISO week as in "2026-W47", or a start and an end'
+        )
+    start, end = (instant(edge, "week").tz_convert(zone) for edge in week)
+    if start >= end:
+        raise ArgumentError(f"week={week!r}; the end is not after the start")
+    return Span(f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}", start, end)
+
+
+def _monday(text: str) -> dt.date:
+    remedy = f'week={text!r} is no week; give "last" or an ISO week as in "2026-W47"'
+    if (found := _ISO.fullmatch(text)) is None:
+        raise ArgumentError(remedy)
+    try:
+        return dt.date.fromisocalendar(int(found[1]), int(found[2]), 1)
+    except ValueError as error:
+        raise ArgumentError(remedy) from error
+
+
+def _week(monday: dt.date, zone: zoneinfo.ZoneInfo) -> Span:
+    try:
+        days = monday, monday + dt.timedelta(days=7)
+        start, end = (pd.Timestamp(day).as_unit("ms").tz_localize(zone) for day in days)
+    except (ValueError, OverflowError) as error:
+        raise ArgumentError(f"the week of {monday} is not in the calendar") from error
+    year, number, _ = monday.isocalendar()
+    return Span(f"week {year}-W{number:02}", start, end)
+
+
+def _back(span: Span, edge: pd.Timestamp, many: int) -> pd.Timestamp:
+    """Go back by so many lengths; whole days are the calendar's, of 23 to 25 hours."""
+    start, end = (time.tz_localize(None) for time in (span.start, span.end))
+    return _later(edge, -many * (end - start))
+
+
+def _later(edge: pd.Timestamp, by: dt.timedelta) -> pd.Timestamp:
+    """Add to what a clock on the wall shows; an hour that is not there is the one after it."""
+    moved: pd.Timestamp = (edge.tz_localize(None) + by).tz_localize(
+        edge.tz, ambiguous=True, nonexistent="shift_forward"
+    )
+    return moved.as_unit("ms")
