@@ -8,8 +8,10 @@ from .charts import (
     plot_duration_summary as plot_duration_summary,
     plot_duration_trend as plot_duration_trend,
     plot_failure_reasons as plot_failure_reasons,
+    plot_forecasts as plot_forecasts,
     plot_landing_lag as plot_landing_lag,
     plot_slot_timeline as plot_slot_timeline,
+    plot_slow_tasks as plot_slow_tasks,
     plot_status_breakdown as plot_status_breakdown,
     plot_task_durations as plot_task_durations,
 )
@@ -48,6 +50,14 @@ from .loaders.sample import (
 )
 from .loaders.targets import Target as Target, find_targets as find_targets
 from .loaders.wait import wait_for_task as wait_for_task
+from .report.html import render_html as render_html
+from .report.machine import render_json as render_json
+from .report.mail import render_email as render_email
+from .report.markdown import render_markdown as render_markdown
+from .report.weekly import (
+    WeeklyReport as WeeklyReport,
+    build_weekly_report as build_weekly_report,
+)
 from .schema import conform as conform
 from .stats.anomalies import find_anomalies as find_anomalies
 from .stats.completion import completion_curve as completion_curve

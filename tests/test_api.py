@@ -59,11 +59,18 @@ def use_every_name(folder: Path) -> list[Axes]:
     assert len(active) == 3
     with pytest.raises(xs.ArgumentError):
         xs.wait_for_task("a", timeout="never")
+    report: xs.WeeklyReport = xs.build_weekly_report(again, week="2026-W45")
+    texts: list[str] = [xs.render_html(report), xs.render_markdown(report), xs.render_json(report)]
+    assert all("2026-W45" in text for text in texts)
+    mail: bytes = xs.render_email(report)
+    assert b"2026-W45" in mail
     return [
         xs.plot_coverage(xs.coverage_timeline(again, **days)),
         xs.plot_coverage(xs.coverage_by_day(again, **days)),
         xs.plot_backfill(plan),
         xs.plot_comparison(weeks),
+        xs.plot_forecasts(active),
+        xs.plot_slow_tasks(slow),
         again.pipe(xs.completion_curve, event="ended").pipe(xs.plot_completion_curve),
         again.pipe(xs.landing_lag).pipe(xs.plot_landing_lag),
         again.pipe(xs.plot_slot_timeline),
@@ -80,7 +87,7 @@ def use_every_name(folder: Path) -> list[Axes]:
 def test_every_name_is_used_and_works(tmp_path: Path):
     """A typed use of all public functions runs, and each chart gives the axes it drew on."""
     axes = use_every_name(tmp_path)
-    assert len({id(ax) for ax in axes}) == 14
+    assert len({id(ax) for ax in axes}) == 16
     source = inspect.getsource(use_every_name)
     errors = {name for name in xs.__all__ if name.endswith(("Error", "Warning", "Interrupted"))}
     missing = {n for n in xs.__all__ if n not in errors and f"xs.{n}" not in source}

@@ -32,6 +32,8 @@ COMMANDS = {
     "deliveries": ("deliveries", "Look into S3 for what tasks delivered."),
     "eta": ("waiting", "Estimate when the active tasks will be done."),
     "wait": ("waiting", "Wait until a task has ended."),
+    "watch": ("watching", "Watch the active tasks of all accounts and regions."),
+    "report": ("report", "Report on a week: what needs doing and by when, the worst first."),
     "demo": ("demo", "Show it all on a synthetic sample, without AWS."),
     "emulate": ("emulate", "Serve a look-alike of AWS's endpoint on this machine."),
 }
@@ -72,7 +74,7 @@ class Commands(click.Group):
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 88},
     epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 only a part arrived and was used, "
-    "4 a gap was found (gaps --check), 130 stopped by Ctrl-C.",
+    "4 found what was looked for (gaps --check, report --fail-on), 130 stopped by Ctrl-C.",
 )
 @click.version_option(__version__, message="exportstats %(version)s")
 def main() -> None:

@@ -110,15 +110,25 @@ def _in_unit(value: float, unit: str) -> str:
     help="How many robust standard deviations a slow task is away from its log group's.",
 )
 @format_option
-def slow(load: Callable[[], Loaded], lasting: bool, threshold: float, kind: Kind) -> None:  # noqa: FBT001 - click gives it by name
+@plot_option
+def slow(
+    load: Callable[[], Loaded],
+    *,
+    lasting: bool,
+    threshold: float,
+    kind: Kind,
+    chart: Path | None,
+) -> None:
     """List tasks that took far longer than earlier ones of their log group, the worst first.
 
     SOURCE is a file or several, a pattern, or - for standard input; without it, AWS is asked.
 
     \b
-    exportstats slow tasks.parquet
+    exportstats slow tasks.parquet --plot slow.png
     exportstats slow tasks.parquet --lasting
     """
+    if lasting and chart is not None:
+        raise ArgumentError("--plot draws single tasks; leave it out, or leave out --lasting")
     find = (
         xs.find_slowdowns if lasting else functools.partial(xs.find_slow_tasks, threshold=threshold)
     )
@@ -129,6 +139,7 @@ def slow(load: Callable[[], Loaded], lasting: bool, threshold: float, kind: Kind
     what = "lasting slowdown" if lasting else "slow task"
     title = f"{len(table):,} {what}{'' if len(table) == 1 else 's'}"
     output.show(table, view, kind, title=title)
+    output.draw(xs.plot_slow_tasks, table, chart)
     click.get_current_context().exit(code)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
 
     from exportstats import records, schema
     from exportstats.cli import output
+    from exportstats.loaders import sample as sampled
 else:  # pandas and Arrow are for a command that runs, not for its --help
     output = lazy_loader.load("exportstats.cli.output", suppress_warning=True)
     records = lazy_loader.load("exportstats.records", suppress_warning=True)
+    sampled = lazy_loader.load("exportstats.loaders.sample", suppress_warning=True)
     schema = lazy_loader.load("exportstats.schema", suppress_warning=True)
 
 _COMMANDS = (
@@ -37,6 +40,11 @@ _COMMANDS = (
     "coverage {tasks} --since 2026-09-01 --until 2026-11-22 --plot {folder}/coverage.png",
     "gaps {tasks} --since 2026-10-23 --until 2026-11-22 --tolerance 1min",
 )
+# The week in which most was planted.
+_REPORT = (
+    "report {tasks} --log-groups {folder}/log-groups.json --week 2026-W24 "
+    "--html {folder}/report-2026-W24.html --csv-dir {folder}/report-2026-W24"
+)
 
 
 @click.command()
@@ -47,13 +55,13 @@ _COMMANDS = (
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("demo-output"),
     show_default=True,
-    help="Where to leave the tasks and the charts.",
+    help="Where to leave the tasks, the charts and the report.",
 )
 def demo(folder: Path) -> None:
     """Show it all on a synthetic sample, without AWS.
 
     A look-alike of the service is started on this machine with a year of made-up tasks; they are
-    fetched from it with boto3 over HTTP, counted, and drawn.
+    fetched from it with boto3 over HTTP, counted, drawn, and reported on.
     """
     folder.mkdir(parents=True, exist_ok=True)
     sample = xs.sample_tasks()
@@ -65,19 +73,27 @@ def demo(folder: Path) -> None:
         tasks = schema.concat(list(_fetch_each(sample, emulator.url)))
     where = folder / "tasks.parquet"
     xs.write_tasks(tasks, where)
+    shutil.copyfile(sampled.folder() / "log_groups.json", folder / "log-groups.json")
     for command in _COMMANDS:
-        words = [word.format(tasks=where, folder=folder) for word in command.split()]
-        click.secho(f"\n$ exportstats {shlex.join(words)}", bold=True)
-        if code := main.main(words, standalone_mode=False):
-            click.get_current_context().exit(code)
+        _run(command, where, folder)
     output.save(xs.plot_task_durations(tasks), folder / "tasks.png")
     output.save(xs.plot_duration_histogram(xs.duration_histogram(tasks)), folder / "histogram.png")
     output.save(
         xs.plot_completion_times(xs.completion_times(tasks)), folder / "completion-times.png"
     )
     click.secho(f"\nThe synthetic tasks and their charts are in {folder}/:", bold=True)
-    for path in sorted(folder.iterdir()):
+    for path in sorted(folder.glob("*.p*")):
         click.echo(f"  {path}")
+    _run(_REPORT, where, folder)
+    click.secho("\nThe report on the worst week of the synthetic tasks:", bold=True)
+    click.echo(f"  {folder / 'report-2026-W24.html'}")
+
+
+def _run(command: str, tasks: Path, folder: Path) -> None:
+    words = [word.format(tasks=tasks, folder=folder) for word in command.split()]
+    click.secho(f"\n$ exportstats {shlex.join(words)}", bold=True)
+    if code := main.main(words, standalone_mode=False):
+        click.get_current_context().exit(code)
 
 
 def _fetch_each(sample: pd.DataFrame, url: str) -> Iterator[pd.DataFrame]:

@@ -14,7 +14,7 @@ from exportstats.errors import ArgumentError
 from exportstats.text import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import pandas as pd
 
@@ -84,21 +84,25 @@ def find_targets(
 
 
 def tell_failures(failures: pd.DataFrame) -> None:
-    """Say on stderr what failed: each cause once, with its remedy and the targets that it hit."""
+    """Say on stderr what failed."""
+    click.echo("\n".join(failure_lines(failures)) + "\n", err=True)
+
+
+def failure_lines(failures: pd.DataFrame) -> Iterator[str]:
+    """Say what failed: each cause once, with its remedy and the targets that it hit."""
     causes = failures.assign(cause=failures["reason"].str.partition(":")[0])
     for _, hit in causes.groupby(["cause", "remedy"], sort=False):
         first = hit.iloc[0]
-        click.echo(f"\n  {plain(first['reason'])}\n    {plain(first['remedy'])}", err=True)
+        yield from ("", f"  {plain(first['reason'])}", f"    {plain(first['remedy'])}")
         for row in hit.head(_SHOWN).itertuples():
             who = " ".join(
                 str(part)
                 for part in (row.account_id, row.region, row.profile, row.role_arn)
                 if isinstance(part, str)
             )
-            click.echo(f"    - {plain(who)}: {row.arrived:,} arrived", err=True)
+            yield f"    - {plain(who)}: {row.arrived:,} arrived"
         if len(hit) > _SHOWN:
-            click.echo(f"    - and {len(hit) - _SHOWN:,} more", err=True)
-    click.echo(err=True)
+            yield f"    - and {len(hit) - _SHOWN:,} more"
 
 
 def read_targets(path: Path) -> list[Target]:

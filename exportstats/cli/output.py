@@ -57,9 +57,9 @@ def title_of(tasks: pd.DataFrame) -> str:
 def show(table: pd.DataFrame, view: pd.DataFrame, kind: Kind, *, title: str) -> None:
     """Print a table: `table` itself for machines, `view` for people."""
     if kind == "csv":
-        click.echo(_for_machines(table).map(_guarded).to_csv(index=False), nl=False)
+        click.echo(coerce.for_machines(table).map(_guarded).to_csv(index=False), nl=False)
     elif kind == "json":
-        flat = _for_machines(table).astype(object)
+        flat = coerce.for_machines(table).astype(object)
         # in ASCII, so that a terminal has nothing to obey
         click.echo(json.dumps(flat.where(flat.notna(), None).to_dict("records"), indent=2))
     elif view.empty:
@@ -93,7 +93,7 @@ def in_words(lengths: pd.Series) -> pd.Series:
 
 def dates(times: pd.Series) -> pd.Series:
     """Write times as dates; whatever the year, which pandas' own formats cannot."""
-    return coerce.iso_text(times).str.split("T").str[0]
+    return _iso_text(times).str.replace("T.*", "", regex=True)
 
 
 def times(values: pd.Series) -> pd.Series:
@@ -103,22 +103,11 @@ def times(values: pd.Series) -> pd.Series:
 
 def minutes(times: pd.Series) -> pd.Series:
     """Write times to the minute."""
-    return coerce.iso_text(times).str.rsplit(":", n=1).str[0].str.replace("T", " ")
+    return _iso_text(times).str.replace(":[^:]*$", "", regex=True).str.replace("T", " ")
 
 
-def _for_machines(table: pd.DataFrame) -> pd.DataFrame:
-    """Give the index as columns, durations as seconds, times as text, all else as it is."""
-    flat = table.reset_index() if table.index.names != [None] else table.reset_index(drop=True)
-    columns: dict[str, pd.Series] = {}
-    for name in flat.columns:
-        values = flat[name]
-        if isinstance(values.dtype, pd.DatetimeTZDtype):
-            columns[name] = coerce.iso_text(values)
-        elif values.dtype.kind == "m":
-            columns[f"{name}_seconds"] = values.dt.total_seconds()
-        else:
-            columns[name] = values
-    return pd.DataFrame(columns)
+def _iso_text(times: pd.Series) -> pd.Series:
+    return coerce.iso_text(times).astype("str")  # text, also where all are missing
 
 
 def _guarded(value: object) -> object:
@@ -142,8 +131,16 @@ def _to_markdown(view: pd.DataFrame, title: str) -> str:
 
 
 def _print(view: pd.DataFrame, title: str) -> None:
-    """Print a table that fits the terminal; names give way, numbers do not."""
     console = Console(highlight=False)
+    table, width = fitted(view, console)
+    console.width = max(console.width, width)
+    console.print(Text(plain(title), style="bold"))
+    console.print()
+    console.print(table)
+
+
+def fitted(view: pd.DataFrame, console: Console) -> tuple[Table, int]:
+    """Make a table that fits the terminal, and tell its width; names give way, numbers do not."""
     if console.is_terminal and console.width < _WIDE:
         view = view.drop(columns=_FOR_WIDE, errors="ignore")
     cells = _cells(view)
@@ -158,7 +155,6 @@ def _print(view: pd.DataFrame, title: str) -> None:
         _shrink(widths, where, room, least=_SHORT)  # a log group's name says more than its place
         _shrink(widths, [at for at in names if at not in dates], room)
         _shrink(widths, dates, room)
-    console.width = max(console.width, sum(widths) + gap * gaps)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, gap - 1, 0, 0), show_edge=False)
     for at, name in enumerate(view.columns):
         table.add_column(
@@ -176,9 +172,7 @@ def _print(view: pd.DataFrame, title: str) -> None:
         table.add_row(
             *(_styled(shorten(cell, width)) for cell, width in zip(row, most, strict=True))
         )
-    console.print(Text(plain(title), style="bold"))
-    console.print()
-    console.print(table)
+    return table, sum(widths) + gap * gaps
 
 
 def _shrink(widths: list[int], names: list[int], room: int, least: int = _NARROWEST) -> None:

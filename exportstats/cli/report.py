@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 
     from exportstats import schema
     from exportstats.cli.source import Loaded
+    from exportstats.loaders import progress
     from exportstats.report import machine, markdown as plain_text, redaction
     from exportstats.report.weekly import WeeklyReport
 else:  # pandas is for a command that runs, not for its --help
     machine = lazy_loader.load("exportstats.report.machine", suppress_warning=True)
     plain_text = lazy_loader.load("exportstats.report.markdown", suppress_warning=True)
     redaction = lazy_loader.load("exportstats.report.redaction", suppress_warning=True)
+    progress = lazy_loader.load("exportstats.loaders.progress", suppress_warning=True)
     schema = lazy_loader.load("exportstats.schema", suppress_warning=True)
 
 _FAILING = {"warning": ("critical", "warning"), "critical": ("critical",)}
@@ -80,7 +82,7 @@ def report(
     wants the history too: a week alone cannot tell what is new, slower or about to be lost.
 
     \b
-    exportstats report tasks.parquet --log-groups log-groups.json --html report.html
+    exportstats report tasks.parquet --log-groups groups.json --html report.html
     exportstats report tasks.parquet --week 2026-W47 --fail-on critical
     """
     xs.build_weekly_report(schema.empty(), week=week, tz=tz)  # refused before AWS is asked
@@ -112,14 +114,15 @@ def _write(
     link = None
     if html is not None and csv_dir is not None:
         link = Path(os.path.relpath(csv_dir, html.parent)).as_posix()
-    for path, render in (
+    renderers = (
         (html, functools.partial(xs.render_html, csv=link)),
         (markdown, xs.render_markdown),
         (email, xs.render_email),
         (json, xs.render_json),
-    ):
-        if path is not None:
-            text = render(made)
-            with whole_file(path) as file:
-                file.write(text if isinstance(text, bytes) else text.encode())
-            yield "the report", path
+    )
+    asked = [(path, render) for path, render in renderers if path is not None]
+    for path, render in progress.steps(asked, "writing"):
+        text = render(made)
+        with whole_file(path) as file:
+            file.write(text if isinstance(text, bytes) else text.encode())
+        yield "the report", path

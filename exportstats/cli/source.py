@@ -101,6 +101,29 @@ def slot_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def target_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say which accounts and regions to ask.
+
+    The command is given `targets`, and `profile`, `region` and `endpoint_url`, all as
+    `xs.fetch_tasks` takes them.
+    """
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:  # noqa: ANN401 - what click parsed
+        which = {name: given.pop(name) for name in _WHICH}
+        targets, profiles = find_targets(**which), which["profiles"]
+        command(
+            targets=targets,
+            profile=profiles[0] if len(profiles) == 1 else None,
+            region=which["region"] if targets is None else None,
+            **given,
+        )
+
+    for option in reversed((*_LIVE, *FLEET_OPTIONS)):
+        run = option(run)
+    return run
+
+
 def history_options(
     command: Callable[..., None], *, log_groups: bool = False
 ) -> Callable[..., None]:

@@ -10,13 +10,14 @@ import lazy_loader
 
 import exportstats as xs
 from exportstats.cli.failing import FAILED, say
-from exportstats.cli.options import format_option
+from exportstats.cli.options import format_option, plot_option
 from exportstats.cli.source import history_options, slot_options
 from exportstats.errors import LoadError
 from exportstats.text import percent, write_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import pandas as pd
 
@@ -30,20 +31,22 @@ else:  # pandas and rich are for a command that runs, not for its --help
 @click.command()
 @history_options
 @format_option
-def eta(load: Callable[[], Loaded], kind: Kind) -> None:
+@plot_option
+def eta(load: Callable[[], Loaded], kind: Kind, chart: Path | None) -> None:
     """Estimate when the active tasks will be done, from how long such tasks took before.
 
     SOURCE is a file or several, a pattern, or - for standard input; without it, AWS is asked.
     Eight times out of ten the end lies between "from" and "to".
 
     \b
-    exportstats eta tasks.parquet
+    exportstats eta tasks.parquet --plot eta.png
     exportstats eta --region eu-west-1
     """
     tasks, code = load()
     table = xs.estimate_completion(tasks)
     title = f"{len(table):,} active task{'' if len(table) == 1 else 's'}"
     output.show(table, _for_people(table), kind, title=title)
+    output.draw(xs.plot_forecasts, table, chart)
     click.get_current_context().exit(code)
 
 
@@ -87,10 +90,16 @@ def wait(
         if not len(history):
             raise
     task = xs.wait_for_task(task_id, history=history, timeout=timeout, **asked).iloc[0]
+    state = task["status_code"]
+    ended = state in ("COMPLETED", "FAILED", "CANCELLED")
+    say(ending(task) if ended else f"the time is up, and the task is still {state}")
+    click.get_current_context().exit(0 if state == "COMPLETED" else FAILED)
+
+
+def ending(task: pd.Series) -> str:
+    """Say how a task ended, after how long and, if it did not COMPLETE, why."""
     state, duration = str(task["status_code"]), task["duration"].total_seconds()
     took = f" after {write_duration(duration)}" if duration == duration else ""  # noqa: PLR0124 - a NaN
     message = task["status_message"]
     why = f": {message}" if isinstance(message, str) and state != "COMPLETED" else ""
-    ended = state in ("COMPLETED", "FAILED", "CANCELLED")
-    say(f"{state}{took}{why}" if ended else f"the time is up, and the task is still {state}")
-    click.get_current_context().exit(0 if state == "COMPLETED" else FAILED)
+    return f"{state}{took}{why}"

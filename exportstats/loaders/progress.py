@@ -1,16 +1,18 @@
-"""The bar that shows how far loading is."""
+"""The bars that show how far something long is."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from tqdm.auto import tqdm
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from exportstats.loaders.load import Load
+
+_Item = TypeVar("_Item")
 
 
 class Bar:
@@ -43,6 +45,11 @@ class Bar:
             self._bar.set_description_str(f"{self._what} {where}".strip(), refresh=False)
         self._bar.update(sum(load.items for load in loads) - self._bar.n)
         self._bar.refresh()
+
+
+def steps(items: Iterable[_Item], what: str) -> Iterable[_Item]:
+    """Go through the steps of something long, with a bar while somebody looks."""
+    return tqdm(items, desc=what, leave=False, disable=not is_watched())
 
 
 def is_watched() -> bool:

@@ -33,7 +33,7 @@ def sample_tasks() -> pd.DataFrame:
     >>> tasks["account_id"].nunique(), tasks["status_code"].nunique()
     (2, 6)
     """
-    return read_tasks(_folder() / "tasks.jsonl.gz")
+    return read_tasks(folder() / "tasks.jsonl.gz")
 
 
 def sample_log_groups() -> pd.DataFrame:
@@ -50,8 +50,9 @@ def sample_log_groups() -> pd.DataFrame:
     >>> log_groups["retention"].max()
     Timedelta('731 days 00:00:00')
     """
-    return read_log_groups(_folder() / "log_groups.json")
+    return read_log_groups(folder() / "log_groups.json")
 
 
-def _folder() -> Path:
+def folder() -> Path:
+    """Give the folder that has the sample's files, as AWS would give them."""
     return next(folder for folder in _FOLDERS if folder.is_dir())

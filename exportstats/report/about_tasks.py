@@ -112,7 +112,8 @@ def time_outs(material: Material) -> Finding | None:
     over = (week["status_code"] == "FAILED") & (
         week["duration"] >= thresholds.TIME_OUT - pd.Timedelta("5min")
     )
-    ended = week.loc[over, [*names, "duration"]].rename(columns={"duration": "elapsed"})
+    ended = week.loc[over, [*names, "duration", "completion_time"]]
+    ended = ended.set_axis([*names, "elapsed", "ends"], axis=1).assign(timeout_probability=1.0)
     if not len(rows) and not len(ended):
         return None
     longest = rows["elapsed"].max()
@@ -129,7 +130,7 @@ def time_outs(material: Material) -> Finding | None:
         "critical" if longest >= thresholds.TOO_LONG_ACTIVE else "warning",
         f"{'; '.join(parts)}.",
         "Export smaller windows; a slot waits for its task, so others of it are late as well.",
-        schema.stack([rows, ended]) if len(rows) and len(ended) else rows if len(rows) else ended,
+        schema.stack([rows, ended]),
     )
 
 

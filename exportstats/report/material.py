@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,7 +61,7 @@ class Material:
         """Name the time zone."""
         return str(self.span.start.tz)
 
-    @property
+    @cached_property
     def week(self) -> pd.DataFrame:
         """Give the tasks created in the span."""
         return created_in(self.recent, self.span)

@@ -8,11 +8,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from tqdm.auto import tqdm
 
 from exportstats import shards
 from exportstats.coverage.summary import coverage_summary
-from exportstats.loaders.progress import is_watched
+from exportstats.loaders.progress import steps
 from exportstats.report import about_coverage, about_tasks
 from exportstats.report.figures import key_figures
 from exportstats.report.findings import count, ranked
@@ -23,6 +22,7 @@ from exportstats.side_tables import validate_deliveries, validate_log_groups
 from exportstats.stats.as_of import instant
 from exportstats.stats.durations import duration_summary
 from exportstats.stats.failures import failure_reasons
+from exportstats.text import write_duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,6 +102,8 @@ class WeeklyReport:
         told += "none of them failed" if not failed else f"{int(failed):,} failed, all made good"
         if covered == covered:  # noqa: PLR0124 - not known without a regular log group
             told += ", and what was due is in S3"
+            missing = current["missing"]
+            told += f" but for {write_duration(missing)}" if missing else ""
         return told + "."
 
     @property
@@ -173,7 +175,7 @@ def build_weekly_report(
     >>> import exportstats as xs
     >>> report = xs.build_weekly_report(xs.sample_tasks(), week="2026-W20")
     >>> report.headline
-    'A quiet week: 111 tasks, none of them failed, and what was due is in S3.'
+    'A quiet week: 111 tasks, none of them failed, and what was due is in S3 but for 7 min.'
     """
     if log_groups is not None:
         validate_log_groups(log_groups)
@@ -226,8 +228,7 @@ _FINDERS = (
 
 def _find(material: Material) -> tuple[Finding, ...]:
     """Look for all kinds of findings; of a million tasks that takes a while."""
-    looking = tqdm(_FINDERS, desc="findings", leave=False, disable=not is_watched())
-    return ranked(find(material) for find in looking)
+    return ranked(find(material) for find in steps(_FINDERS, "findings"))
 
 
 def _tables(material: Material) -> dict[str, pd.DataFrame]:

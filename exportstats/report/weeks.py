@@ -62,7 +62,7 @@ def span_of(week: Week, tz: str, now: pd.Timestamp) -> Span:
     """
     try:
         zone = zoneinfo.ZoneInfo(tz)
-    except (ValueError, OSError, TypeError) as error:
+    except (KeyError, ValueError, OSError, TypeError) as error:
         raise ArgumentError(f'tz={tz!r} is no time zone; give one as "Europe/Berlin"') from error
     if week == "last":
         today = now.tz_convert(zone).date()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -142,10 +142,11 @@ def _normalised(failed: pd.DataFrame) -> pd.Series:
     """Give the reason of each task; its own bucket, prefix and log group are placeholders too."""
     kinds = grouping.group(failed, ["status_message", *_OWN])
     rows = kinds.keys.astype(object).where(kinds.keys.notna(), "")
+    reason = cache(reason_of)  # many tasks have the same message
     reasons = []
     for message, *names in rows.itertuples(index=False):
         own = dict(zip(names, _OWN.values(), strict=True))
-        reasons.append(reason_of(_without(message, own)))
+        reasons.append(reason(_without(message, own)))
     return pd.Series(reasons, dtype="str").take(kinds.codes).set_axis(failed.index)
 
 
@@ -154,7 +155,9 @@ def _without(message: str, own: Mapping[str, str]) -> str:
     names = [
         re.escape(name)
         for name in sorted(own, key=len, reverse=True)
-        if len(name) >= _SHORTEST_NAME and not (own[name] == "<prefix>" and name.isalpha())
+        if len(name) >= _SHORTEST_NAME
+        and name in message  # most are not, and a pattern is slow to make
+        and not (own[name] == "<prefix>" and name.isalpha())
     ]
     if not names:
         return message

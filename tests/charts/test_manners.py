@@ -196,6 +196,41 @@ def curve(names: list[object]) -> pd.DataFrame:
     )
 
 
+def forecasts(names: list[object]) -> pd.DataFrame:
+    """Give what the chart needs of what `estimate_completion` gives, by log group."""
+    many = len(names)
+    return pd.DataFrame(
+        {
+            "account_id": "1",
+            "region": "eu-west-1",
+            "log_group_name": names,
+            "status_code": "RUNNING",
+            "elapsed": lengths(*range(1, many + 1)),
+            "remaining_low": lengths(*[60] * many),
+            "remaining": lengths(*[120] * many),
+            "remaining_high": lengths(*[300] * many),
+            "ends": times(many),
+        }
+    )
+
+
+def slow_tasks(names: list[object]) -> pd.DataFrame:
+    """Give what `find_slow_tasks` gives, by log group."""
+    many = len(names)
+    return pd.DataFrame(
+        {
+            "account_id": "1",
+            "region": "eu-west-1",
+            "log_group_name": names,
+            "creation_time": times(many),
+            "duration": lengths(*[600] * many),
+            "typical": lengths(*[60] * many),
+            "ratio": 10.0,
+            "score": np.arange(many, 0, -1.0),
+        }
+    )
+
+
 CHARTS = [
     (charts.plot_status_breakdown, states, "status_breakdown"),
     (charts.plot_failure_reasons, reasons, "failure_reasons"),
@@ -208,6 +243,8 @@ CHARTS = [
     (charts.plot_backfill, plan, "plan_backfill"),
     (charts.plot_landing_lag, lag_table, "landing_lag"),
     (charts.plot_completion_curve, curve, "completion_curve"),
+    (charts.plot_forecasts, forecasts, "estimate_completion"),
+    (charts.plot_slow_tasks, slow_tasks, "find_slow_tasks"),
     (charts.plot_comparison, comparison, "compare_periods"),
     (charts.plot_slot_timeline, slot_tasks, "conform"),
 ]

@@ -83,13 +83,19 @@ def test_slots_shows_how_busy_each_is(run: Callable, sample_file: Path):
     assert "444455556666  us-east-1" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["curve", "slots", "compare"])
+@pytest.mark.parametrize("command", ["curve", "slots", "compare", "slow", "eta"])
 def test_each_can_be_drawn(command: str, run: Callable, sample_file: Path, tmp_path: Path):
     """A whole PNG."""
     words = WEEKS if command == "compare" else []
     done = run(command, sample_file, *words, "--plot", tmp_path / "chart.png")
     assert done.exit_code == 0
     assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_only_single_slow_tasks_are_drawn(run: Callable, tmp_path: Path):
+    """Lasting slowdowns have no chart: that is said before anything is read."""
+    done = run("slow", tmp_path / "none.csv", "--lasting", "--plot", tmp_path / "chart.png")
+    assert (done.exit_code, "leave out --lasting" in done.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(

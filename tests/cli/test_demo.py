@@ -76,7 +76,7 @@ def test_demo_prints_the_breakdown(demo: Demo):
     text = demo.done.stdout
     assert text.startswith("6,096 synthetic tasks are served on http://127.0.0.1:")
     assert BREAKDOWN in text
-    for command in ("status", "durations", "failures", "coverage", "gaps"):
+    for command in ("status", "durations", "failures", "coverage", "gaps", "report"):
         assert f"$ exportstats {command} '{demo.folder}/tasks.parquet'" in text
     assert "\x1b" not in text
 
@@ -93,14 +93,24 @@ def test_demo_leaves_the_tasks(demo: Demo):
 
 
 def test_demo_leaves_the_charts(demo: Demo):
-    """Each chart is a whole PNG, each is listed, and nothing else is there."""
+    """Each chart is a whole PNG, and each is listed."""
     assert sorted(path.stem for path in demo.folder.glob("*.png")) == CHARTS
     for path in demo.folder.glob("*.png"):
         content = path.read_bytes()
         assert content.startswith(b"\x89PNG")
         assert content.endswith(b"IEND\xaeB`\x82")
-    listed = demo.done.stdout.rpartition(":\n")[2].split("\n")
-    assert [Path(line.strip()) for line in listed if line] == sorted(demo.folder.iterdir())
+    for path in demo.folder.glob("*.p*"):
+        assert f"\n  {path}\n" in demo.done.stdout
+
+
+def test_demo_ends_with_the_report(demo: Demo):
+    """The last line is where the worst week's report is, and it is whole, with its tables."""
+    report = Path(demo.done.stdout.splitlines()[-1].strip())
+    assert report == demo.folder / "report-2026-W24.html"
+    text = report.read_text("utf-8")
+    assert "2 critical findings and 2 warnings" in text
+    assert text.rstrip().endswith("</html>")
+    assert (demo.folder / "report-2026-W24" / "gaps.csv").is_file()
 
 
 def test_demo_leaves_the_environment_alone(monkeypatch: pytest.MonkeyPatch):

@@ -1,4 +1,4 @@
-"""Forecasts: against plain Python, replayed over the sample, and where little is known."""
+"""Forecasts: against plain Python, over the sample, and where little is known."""
 
 from __future__ import annotations
 
@@ -183,26 +183,6 @@ def test_shards_and_order_make_no_difference(tasks: pd.DataFrame, seed: int, as_
     pd.testing.assert_frame_equal(
         xs.estimate_completion(shards, **arguments), whole, check_categorical=False
     )
-
-
-def test_the_past_is_as_it_was():
-    """With `as_of` a day of the sample is as if nothing later had been fetched."""
-    tasks = xs.sample_tasks()
-    for day in pd.date_range("2026-01-05T14:30Z", "2026-11-20T14:30Z", freq="29D"):
-        then = tasks[~(tasks["creation_time"] > day)]
-        later = then["completion_time"] > day
-        known = xs.conform(
-            then.assign(
-                status_code=then["status_code"].where(~later, "RUNNING"),
-                completion_time=then["completion_time"].where(~later),
-                observed_at=day.as_unit("ms"),
-            )
-        )
-        pd.testing.assert_frame_equal(
-            xs.estimate_completion(tasks, as_of=day),
-            xs.estimate_completion(known),
-            check_categorical=False,
-        )
 
 
 def test_the_sample_is_forecast_better_than_by_an_average():

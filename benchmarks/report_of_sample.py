@@ -1,0 +1,60 @@
+"""From the sample to the report's HTML, beside importing pandas and matplotlib for one chart."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from functools import partial
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SIZE = 1
+BASELINE = "imports and a chart"
+
+# Each is a program of its own: what it imports is part of what one waits for.
+_CHART = """
+import io, matplotlib
+matplotlib.use("Agg")
+import pandas as pd
+from matplotlib import pyplot as plt
+axes = pd.Series(range(100)).plot.bar(figsize=(10, 5.6))
+axes.figure.savefig(io.BytesIO(), format="svg")
+"""
+_REPORT = """
+import matplotlib
+matplotlib.use("Agg")
+import exportstats as xs
+report = xs.build_weekly_report(
+    xs.sample_tasks(), week="2026-W24", log_groups=xs.sample_log_groups()
+)
+assert len(xs.render_html(report)) > 100_000
+"""
+
+
+@contextlib.contextmanager
+def prepare(size: int) -> Iterator[int]:
+    """Import everything once, so that it is in the system's cache."""
+    for program in (_CHART, _REPORT):
+        run(size, program=program)
+    yield size
+
+
+def run(size: int, *, program: str) -> int:
+    """Run a program so many times."""
+    for _ in range(size):
+        subprocess.run([sys.executable, "-c", program], check=True)
+    return size
+
+
+def check(done: int, size: int) -> None:
+    """See that all were run."""
+    assert done == size
+
+
+CONTESTANTS = {
+    BASELINE: partial(run, program=_CHART),
+    "the report": partial(run, program=_REPORT),
+}

@@ -1,0 +1,234 @@
+"""`watch`: the active tasks of many targets, polled politely, until none is active."""
+
+from __future__ import annotations
+
+import re
+import time
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from rich.cells import cell_len
+from shown import AS_TERMINAL, SGR, is_harmless
+
+import exportstats as xs
+from exportstats.cli import watching
+from exportstats.emulator import Emulator, Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+ACCOUNT, REGION, OTHER = "111122223333", "eu-west-1", "444455556666"
+NOW = int(time.time() * 1000) - 60_000  # the emulator's clock is this machine's
+# Moves the cursor and erases lines; what a live table does, and no name may.
+CURSOR = re.compile(r"\x1b\[(?:\?25[hl]|\d*[AK])")
+
+
+def active(task_id: str, **fields: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Make a task that is RUNNING."""
+    return {
+        "accountId": ACCOUNT,
+        "region": REGION,
+        "taskId": task_id,
+        "logGroupName": "/app",
+        "status": {"code": "RUNNING"},
+        "executionInfo": {"creationTime": NOW},
+        **fields,
+    }
+
+
+def end(emulator: Emulator, task_id: str, state: str = "COMPLETED") -> None:
+    """Let a task end after a minute and a half."""
+    over = {"completionTime": NOW + 90_000}
+    emulator.update(task_id, status={"code": state, "message": "so it is"}, executionInfo=over)
+
+
+@pytest.fixture
+def two_accounts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Let a profile stand for each of two accounts, and give a file of both as targets."""
+    config = tmp_path / "config"
+    config.write_text(
+        "".join(
+            f"[profile {name}]\naws_access_key_id={key}\naws_secret_access_key=made-up\n"
+            for name, key in (("one", ACCOUNT), ("two", OTHER))
+        )
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    targets = tmp_path / "targets.csv"
+    targets.write_text(f"region,profile\n{REGION},one\n{REGION},two\n")
+    return targets
+
+
+@pytest.fixture
+def live_run(run: Callable, monkeypatch: pytest.MonkeyPatch) -> Callable:
+    """Run it as in a terminal, with something done at each look in place of sleeping."""
+
+    def begin(*words: object, looks: list[Callable[[], object]]) -> Any:  # noqa: ANN401
+        waiting = iter(looks)
+        terminal = SimpleNamespace(stdout=SimpleNamespace(isatty=lambda: True))
+        monkeypatch.setattr(watching, "sys", terminal)
+        monkeypatch.setattr(watching, "time", SimpleNamespace(sleep=lambda _: next(waiting)()))
+        return run("watch", *words, env=AS_TERMINAL | {"LINES": "24"})
+
+    return begin
+
+
+def watched(url: str, targets: list[xs.Target] | None = None) -> watching.Watched:
+    """Begin to watch an emulator."""
+    return watching.Watched(targets=targets, profile=None, region=None, endpoint_url=url)
+
+
+@pytest.mark.parametrize("state", ["COMPLETED", "FAILED", "CANCELLED"])
+def test_a_task_is_followed_to_each_of_its_ends(serve: Callable, made: Callable, state: str):
+    """A look tells of a new state, of a new task, and once of an end, with what came of it."""
+    emulator = serve([active("the-one"), *made(30)])
+    seen = watched(emulator.url)
+    emulator.update("the-one", status={"code": "PENDING_CANCEL"})
+    emulator.add(active("another"))
+    assert seen.look().empty
+    told = xs.estimate_completion(seen.tasks)
+    assert told.set_index("task_id")["status_code"].to_dict() == {
+        "the-one": "PENDING_CANCEL",
+        "another": "RUNNING",
+    }
+    assert (told["n"] == 30).all(), "the history is that of the first load"
+    end(emulator, "the-one", state)
+    (row,) = seen.look().itertuples()
+    assert (row.task_id, row.status_code, row.status_message) == ("the-one", state, "so it is")
+    assert row.duration.total_seconds() == 90
+    assert seen.look().empty
+    assert xs.estimate_completion(seen.tasks)["task_id"].to_list() == ["another"]
+
+
+def test_a_look_is_three_requests(serve: Callable, made: Callable):
+    """One for each active state, and one more for each task that ended; STS is asked but once."""
+    emulator = serve([active("the-one"), *made(120)])
+    seen = watched(emulator.url)
+    assert len(emulator.requests) == 3 + 1, "three pages, and the account"
+    emulator.requests.clear()
+    seen.look()
+    asked = [request.params.get("statusCode") for request in emulator.requests]
+    assert asked == ["PENDING", "RUNNING", "PENDING_CANCEL"], "in the order of a task's life"
+    end(emulator, "the-one")
+    emulator.requests.clear()
+    seen.look()
+    assert [request.params.get("taskId") for request in emulator.requests][3:] == ["the-one"]
+
+
+def test_only_whose_a_task_may_be_is_asked_for_its_end(serve: Callable):
+    """Targets of other regions are not asked where an ended task has gone."""
+    emulator = serve([active("the-one")])
+    targets = [xs.Target(ACCOUNT, REGION), xs.Target(ACCOUNT, "us-east-1")]
+    seen = watched(emulator.url, targets)
+    end(emulator, "the-one")
+    emulator.requests.clear()
+    assert len(seen.look()) == 1
+    by_id = [request for request in emulator.requests if "taskId" in request.params]
+    assert [request.region for request in by_id] == [REGION]
+
+
+def test_a_failing_target_never_stops_the_others(
+    live_run: Callable, serve: Callable, two_accounts: Path
+):
+    """It is told below the table, its tasks stay as last seen, and the exit code is 3."""
+    here = active("here", logGroupName="/here")
+    there = active("there", accountId=OTHER, logGroupName="/there")
+    emulator = serve([here, there])
+
+    def fail() -> None:
+        emulator._faults = (Fault.parse(f"deny@{OTHER}"),)
+        end(emulator, "here")
+
+    def give_up() -> None:
+        raise KeyboardInterrupt
+
+    done = live_run("--targets", two_accounts, looks=[fail, give_up])
+    shown = SGR.sub("", done.stdout)
+    assert f"{ACCOUNT} {REGION} /here: COMPLETED after 1 min 30 s" in shown
+    last = shown[shown.rindex("active task") :]
+    assert "/there" in last
+    assert "/here" not in last
+    assert "AccessDenied" in last
+    assert (done.exit_code, "stopped" in done.stderr) == (130, True)
+
+    emulator._faults = (Fault.parse(f"deny@{OTHER}"),)
+    done = live_run("--targets", two_accounts, looks=[])
+    assert done.exit_code == 3
+    assert "no active tasks" in SGR.sub("", done.stdout)
+
+
+def test_it_ends_when_nothing_is_active(live_run: Callable, serve: Callable, made: Callable):
+    """It says so and exits with 0; a target that was away for a while is asked again."""
+    emulator = serve([active("the-one"), *made(30)])
+
+    def away() -> None:
+        emulator._faults = (Fault.parse("deny"),)
+
+    def back() -> None:
+        emulator._faults = ()
+
+    looks = [away, back, lambda: end(emulator, "the-one", "FAILED")]
+    done = live_run("--interval", "60", looks=looks)
+    assert done.exit_code == 0
+    shown = SGR.sub("", done.stdout)
+    assert re.search(
+        r"1 active task at \d\d:\d\d:\d\d UTC, and again every 60 s until Ctrl-C", shown
+    )
+    assert "/app: FAILED after 1 min 30 s: so it is" in " ".join(shown.split())
+    assert re.search(r"no active tasks at \d\d:\d\d:\d\d UTC\s*$", CURSOR.sub("", shown))
+    assert not done.stderr
+
+
+def test_nothing_of_a_name_is_obeyed_and_all_fits(live_run: Callable, serve: Callable):
+    """Names from AWS are shown, not obeyed; 80 columns and the terminal's height are kept."""
+    names = ["\x1b[2J\x1b[31mred", "\u202egnp.exe", "[bold]markup[/bold]", "日本語" * 30, "a\nb"]
+    tasks = [active(f"task-{number}", logGroupName=names[number % 5]) for number in range(25)]
+    emulator = serve(tasks)
+    done = live_run(looks=[lambda: [end(emulator, task["taskId"], "FAILED") for task in tasks]])
+    shown = CURSOR.sub("\n", SGR.sub("", done.stdout)).replace("\r", "\n")
+    assert is_harmless(shown)
+    assert max(map(cell_len, shown.splitlines())) <= 80
+    table = shown[shown.index("25 active") : shown.index(" more") + 5].splitlines()
+    assert len(table) < 24
+    assert re.fullmatch(r"… and \d+ more", table[-1])
+    assert "[bold]" in shown
+
+
+def test_without_a_terminal_it_is_one_table(
+    run: Callable, terminal: Callable, serve: Callable, made: Callable
+):
+    """Through a pipe, and with --once, it prints the forecasts of this instant and ends."""
+    serve([active("the-one"), *made(30)])
+    done = run("watch")
+    assert done.exit_code == 0
+    title, _, head, _, row = done.stdout.splitlines()
+    assert title == "1 active task"
+    assert head.split() == [
+        *("account_id", "region", "log_group_name", "status_code"),
+        *("elapsed", "left", "ends", "from", "to"),
+    ]
+    assert row.split()[:4] == [ACCOUNT, REGION, "/app", "RUNNING"]
+    code, shown = terminal("watch", "--once")
+    assert code == 0
+    assert "1 active task\n" in SGR.sub("", shown)
+
+
+def test_nothing_active_is_said_at_once(run: Callable, serve: Callable, made: Callable):
+    """Then there is nothing to watch."""
+    serve(made(3))
+    done = run("watch")
+    assert (done.exit_code, done.stdout) == (0, "no active tasks\n")
+
+
+def test_what_cannot_be_watched_is_one_line(run: Callable, serve: Callable, two_accounts: Path):
+    """An interval below 5 s is refused; where no target answers, the exit code is 1."""
+    assert run("watch", "--interval", "4").exit_code == 2
+    serve([active("the-one")], faults=[Fault.parse("deny")])
+    done = run("watch")
+    assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
+    done = run("watch", "--targets", two_accounts)
+    assert done.exit_code == 1
+    assert "2 of 2 targets failed" in done.stderr
+    done = run("watch", "--profile", "nobody")
+    assert (done.exit_code, done.stderr.count("\n")) == (1, 1)

@@ -1,0 +1,91 @@
+"""The sample replayed day by day: `as_of` in the past gives what one would have computed then."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal
+from support import DAY, Row, ms, rows_of
+
+import exportstats as xs
+from exportstats import schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# In the early afternoon most days have an active task; at their end next to none has.
+FIRST, LAST = ms("2025-11-26T14:30:00Z"), ms("2026-11-22T14:30:00Z")
+
+
+def weeks(tasks: pd.DataFrame, *, until: pd.Timestamp, **more: Any) -> pd.DataFrame:  # noqa: ANN401
+    """Compare the seven days before an instant with the seven before them."""
+    week = pd.Timedelta("7D")
+    current, previous = (until - week, until), (until - 2 * week, until - week)
+    return xs.compare_periods(tasks, current=current, previous=previous, **more)
+
+
+TABLES: tuple[Callable[..., pd.DataFrame], ...] = (
+    xs.duration_summary,
+    xs.completion_curve,
+    xs.estimate_completion,
+    xs.find_slow_tasks,
+    xs.find_slowdowns,
+    xs.landing_lag,
+    xs.slot_usage,
+    weeks,
+)
+
+
+def seen_then(tasks: pd.DataFrame, rows: list[Row], as_of: int) -> pd.DataFrame:
+    """Make the table that would have been fetched at an instant: what differs, by hand."""
+    there = [row["creation_time"] <= as_of for row in rows]
+    then = []
+    for row, was in zip(rows, there, strict=True):
+        if was:
+            end = row["completion_time"]
+            as_now = (row["status_code"], row["status_message"], end)
+            later = end is not None and end > as_of
+            then.append(("RUNNING", None, None) if later else as_now)
+    states, messages, ends = zip(*then, strict=True)
+    known = tasks[there].assign(
+        status_code=pd.Categorical(states, dtype=tasks["status_code"].dtype),
+        status_message=pd.Categorical(messages, dtype=tasks["status_message"].dtype),
+        completion_time=pd.to_datetime(pd.array(ends, dtype="Int64"), unit="ms", utc=True),
+        observed_at=pd.Timestamp(as_of, unit="ms", tz="UTC"),
+    )
+    times = known[["completion_time", "observed_at"]].astype("datetime64[ms, UTC]")
+    return schema.derive(known.assign(**times))
+
+
+@pytest.fixture(scope="module")
+def sample() -> tuple[pd.DataFrame, list[Row]]:
+    """Give the sample, and its tasks as plain Python."""
+    tasks = xs.sample_tasks()
+    return tasks, rows_of(tasks)
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.__name__)
+def test_the_past_is_as_it_was(
+    table: Callable[..., pd.DataFrame], sample: tuple[pd.DataFrame, list[Row]]
+):
+    """With a day's `as_of` a table is that of the tasks as they would have been fetched then.
+
+    Later tasks are not there, and an end that came later is not known. Every day of the sample is
+    replayed for one of the tables, by turns (for all it would take minutes), so that each of them
+    is on 45 days, most of which have a task that was active.
+    """
+    tasks, rows = sample
+    days = range(FIRST, LAST + 1, DAY)[TABLES.index(table) :: len(TABLES)]
+    active = 0
+    for day in days:
+        then = seen_then(tasks, rows, day)
+        active += not then["status_code"].isin(schema.TERMINAL_STATES).all()
+        as_of = pd.Timestamp(day, unit="ms", tz="UTC")
+        more = {"until": as_of} if table is weeks else {}
+        assert_frame_equal(
+            table(tasks, as_of=as_of, **more), table(then, **more), check_categorical=False
+        )
+    assert len(days) >= 45
+    assert active > 0.7 * len(days)
