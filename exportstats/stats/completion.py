@@ -17,6 +17,7 @@ from exportstats import schema, shards
 from exportstats.errors import ArgumentError
 from exportstats.stats import grouping
 from exportstats.stats.as_of import instant, known_at
+from exportstats.stats.weighed import count_durations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -155,9 +156,7 @@ def weigh_ends(
     timed = schema.derive(
         known.assign(completion_time=known["completion_time"].mask(active, until))
     )
-    keys = [*names, "status_code", "duration"]
-    groups = grouping.group(timed[keys], keys)
-    return groups.keys.assign(n=np.bincount(groups.codes, minlength=len(groups.keys)))
+    return count_durations(timed, names, None, timed["duration"].to_numpy().view("int64"))
 
 
 def curve_of(ends: pd.DataFrame, groups: Groups, events: Sequence[str] = ("COMPLETED",)) -> Curve:

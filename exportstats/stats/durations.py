@@ -19,13 +19,14 @@ from exportstats.stats import grouping
 from exportstats.stats.as_of import instant
 from exportstats.stats.calendars import calendar_of
 from exportstats.stats.completion import curve_of, median_of, weigh_ends
+from exportstats.stats.grouping import Groups
 from exportstats.stats.weighed import sort_weighed, to_timedelta, weigh
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from exportstats.stats.as_of import Instant
-    from exportstats.stats.grouping import By, Groups
+    from exportstats.stats.grouping import By
     from exportstats.stats.weighed import Weighed
 
 _TREND_QUANTILES = (0.5, 0.9)
@@ -97,7 +98,7 @@ def duration_summary(
     }
     for label, q in labels.items():
         lengths[f"{label}_low"], lengths[f"{label}_high"] = _limits(durations, q)
-    lengths["censored_p50"] = median_of(curve_of(weighed, groups), len(groups.keys))
+    lengths["censored_p50"] = _censored_median(weighed, groups, counts["censored"] > 0, durations)
     return _as_table(groups, counts, lengths)
 
 
@@ -159,6 +160,18 @@ def _completed(weighed: pd.DataFrame, groups: Groups) -> tuple[dict[str, np.ndar
     )
     censored = np.bincount(groups.codes[active], weights=n[active], minlength=many)
     return {"completed": durations.n, "censored": censored.astype("int64")}, durations
+
+
+def _censored_median(
+    weighed: pd.DataFrame, groups: Groups, censored: np.ndarray, durations: Weighed
+) -> np.ndarray:
+    """Give each group's median with the active tasks counted in; where none is, the plain one."""
+    median = durations.quantile(0.5)
+    if not censored.any():
+        return median
+    there = censored[groups.codes]
+    curve = curve_of(weighed[there], Groups(groups.codes[there], groups.keys))
+    return np.where(censored, median_of(curve, len(groups.keys)), median)
 
 
 def _limits(durations: Weighed, q: float) -> tuple[np.ndarray, np.ndarray]:

@@ -84,7 +84,7 @@ def group(frame: pd.DataFrame, names: Sequence[str]) -> Groups:
     for at, found in columns.values():
         if many * len(found) >= _MOST_NUMBERED:
             many, codes = _renumber(codes, many)
-        codes = codes * len(found) + at
+        codes = codes * len(found) + at if many > 1 else at
         many *= len(found)
     many, codes = _renumber(codes, many)
     row = np.empty(many, dtype="int64")
@@ -148,4 +148,6 @@ def _renumber(codes: np.ndarray, many: int) -> tuple[int, np.ndarray]:
         return len(used), numbers
     seen = np.zeros(many, dtype=bool)
     seen[codes] = True
+    if seen.all():
+        return many, codes
     return int(seen.sum()), (np.cumsum(seen) - 1)[codes]

@@ -28,11 +28,18 @@ def weigh(
         ended) and `n`.
     """
     known = known_at(tasks, as_of)
-    groups = grouping.group_by_state(known, names, freq)
     ended = known["status_code"].isin(schema.TERMINAL_STATES).to_numpy()
-    # a number just below all durations stands for a missing one, so that all can be packed
     millis = known["duration"].to_numpy().view("int64")
-    millis = np.where(ended & (millis != coerce.NAT), millis, -1)
+    return count_durations(known, names, freq, np.where(ended, millis, coerce.NAT))
+
+
+def count_durations(
+    tasks: pd.DataFrame, names: Sequence[str], freq: str | None, millis: np.ndarray
+) -> pd.DataFrame:
+    """Count tasks by group, state and a duration in milliseconds, as `weigh` gives it."""
+    groups = grouping.group_by_state(tasks, names, freq)
+    # a number just below all durations stands for a missing one, so that all can be packed
+    millis = np.where(millis != coerce.NAT, millis, -1)
     order = _order(groups.codes, millis)
     codes, millis = groups.codes[order], millis[order]
     new = np.ones(len(codes), dtype=bool)
