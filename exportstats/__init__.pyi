@@ -51,7 +51,7 @@ from .loaders.sample import (
 from .loaders.targets import Target as Target, find_targets as find_targets
 from .loaders.wait import wait_for_task as wait_for_task
 from .report.html import render_html as render_html
-from .report.machine import render_json as render_json
+from .report.machine import render_json as render_json, write_csv as write_csv
 from .report.mail import render_email as render_email
 from .report.markdown import render_markdown as render_markdown
 from .report.weekly import (

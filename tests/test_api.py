@@ -62,6 +62,7 @@ def use_every_name(folder: Path) -> list[Axes]:
     report: xs.WeeklyReport = xs.build_weekly_report(again, week="2026-W45")
     texts: list[str] = [xs.render_html(report), xs.render_markdown(report), xs.render_json(report)]
     assert all("2026-W45" in text for text in texts)
+    xs.write_csv(report, folder / "tables")
     mail: bytes = xs.render_email(report)
     assert b"2026-W45" in mail
     return [
@@ -110,7 +111,7 @@ def test_options_are_named(name: str):
     """Only what a function is about is positional; every option is keyword-only."""
     parameters = inspect.signature(getattr(xs, name)).parameters.values()
     positional = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
-    assert len(positional) <= (2 if name in ("write_tasks", "plan_backfill") else 1)
+    assert len(positional) <= (2 if name in ("write_tasks", "write_csv", "plan_backfill") else 1)
 
 
 def test_the_package_imports_nothing_slow():

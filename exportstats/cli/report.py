@@ -23,10 +23,9 @@ if TYPE_CHECKING:
     from exportstats import schema
     from exportstats.cli.source import Loaded
     from exportstats.loaders import progress
-    from exportstats.report import machine, markdown as plain_text, redaction
+    from exportstats.report import markdown as plain_text, redaction
     from exportstats.report.weekly import WeeklyReport
 else:  # pandas is for a command that runs, not for its --help
-    machine = lazy_loader.load("exportstats.report.machine", suppress_warning=True)
     plain_text = lazy_loader.load("exportstats.report.markdown", suppress_warning=True)
     redaction = lazy_loader.load("exportstats.report.redaction", suppress_warning=True)
     progress = lazy_loader.load("exportstats.loaders.progress", suppress_warning=True)
@@ -109,7 +108,7 @@ def _write(
     """Write what was asked for, each file whole or not at all."""
     os.environ.setdefault("MPLBACKEND", "Agg")  # a command opens no window
     if csv_dir is not None:
-        machine.write_csv(made, csv_dir)
+        xs.write_csv(made, csv_dir)
         yield "each table", csv_dir
     link = None
     if html is not None and csv_dir is not None:

@@ -49,7 +49,7 @@ class Bar:
 
 def steps(items: Iterable[_Item], what: str) -> Iterable[_Item]:
     """Go through the steps of something long, with a bar while somebody looks."""
-    return tqdm(items, desc=what, leave=False, disable=not is_watched())
+    return tqdm(items, desc=what, leave=False, delay=1, disable=not is_watched())
 
 
 def is_watched() -> bool:

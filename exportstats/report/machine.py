@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from exportstats import coerce
@@ -12,7 +13,6 @@ from exportstats.text import guard_formula, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     import pandas as pd
 
@@ -70,17 +70,35 @@ def render_json(report: WeeklyReport) -> str:
     return json.dumps(written, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
 
 
-def write_csv(report: WeeklyReport, folder: Path) -> None:
+def write_csv(report: WeeklyReport, folder: str | Path) -> None:
     """Write every table of a report into a folder as CSV, those of its pictures too.
 
     Columns are as in `render_json`. What a spreadsheet would take for a formula has an apostrophe
     before it.
 
+    Parameters
+    ----------
+    report
+        What `build_weekly_report` gives.
+    folder
+        Where to; it is made if it is not there.
+
     Raises
     ------
     OSError
         A file cannot be written; none is half written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import exportstats as xs
+    >>> report = xs.build_weekly_report(xs.sample_tasks(), week="2026-W20")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     xs.write_csv(report, folder)
+    ...     print(len(list(Path(folder).glob("*.csv"))))
+    7
     """
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for name, table in _named(report):
         flat = coerce.for_machines(table)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from exportstats.coverage import exports
@@ -48,7 +48,6 @@ class Picture:
     text: str
     table: pd.DataFrame
     plot: str
-    options: dict[str, Any] = field(default_factory=dict)
 
 
 def choose(material: Material, findings: tuple[Finding, ...]) -> tuple[Picture, ...]:
@@ -135,14 +134,17 @@ def draw(picture: Picture, form: str, **options: Any) -> bytes:  # noqa: ANN401 
 
     from exportstats import charts  # noqa: PLC0415
 
-    settings: dict[Any, Any] = {"svg.hashsalt": picture.name, "svg.fonttype": "path"}
-    with mpl.rc_context(settings):
-        axes = getattr(charts, picture.plot)(picture.table, **picture.options)
-        figure = axes.get_figure(root=True)
-        file = io.BytesIO()
-        metadata = {"Date": None, "Creator": None} if form == "svg" else {"Software": None}
-        try:
-            figure.savefig(file, format=form, metadata=metadata, **options)
-        finally:
-            plt.close(figure)
+    # not `rc_context`: in a notebook it would take back what loading the backend has set
+    settings = {"svg.hashsalt": picture.name, "svg.fonttype": "path"}
+    before = {name: mpl.rcParams[name] for name in settings}  # type: ignore[index]
+    mpl.rcParams.update(settings)  # type: ignore[call-overload]
+    file = io.BytesIO()
+    metadata = {"Date": None, "Creator": None} if form == "svg" else {"Software": None}
+    figure = None
+    try:
+        figure = getattr(charts, picture.plot)(picture.table).get_figure(root=True)
+        figure.savefig(file, format=form, metadata=metadata, **options)
+    finally:
+        plt.close(figure)
+        mpl.rcParams.update(before)
     return file.getvalue()

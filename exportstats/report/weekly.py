@@ -42,7 +42,7 @@ LIMITS = (
 )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class WeeklyReport:
     """What one week was like. It shows itself in a notebook; `render_` functions write it.
 
@@ -114,6 +114,10 @@ class WeeklyReport:
             f"Tasks created from {start} to {end}, events of {self.due_start:%Y-%m-%d} to "
             f"{self.due_end:%Y-%m-%d}, as known at {as_of} ({self.tz})."
         )
+
+    def __repr__(self) -> str:
+        """Name it; its tables would fill pages."""
+        return f"<WeeklyReport of {self.name}: {self.headline}>"
 
     def _repr_html_(self) -> str:
         """Show itself in a notebook."""

@@ -1,0 +1,654 @@
+"""The page on the weekly report is true, and its recipes run as they stand."""
+
+from __future__ import annotations
+
+import ast
+import email
+import email.policy
+import importlib.util
+import inspect
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.request import Request, urlopen
+
+import boto3
+import pandas as pd
+import pytest
+import yaml
+from botocore.loaders import create_loader
+from click.testing import CliRunner
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.server import ThreadedMotoServer
+from moto.ses.models import ses_backends
+
+import exportstats as xs
+from exportstats import records
+from exportstats.cli import main
+from exportstats.emulator import Emulator, Fault
+from exportstats.report import (
+    about_coverage,
+    about_tasks,
+    html,
+    machine,
+    mail,
+    markdown,
+    redaction,
+    thresholds,
+)
+from exportstats.report.findings import KINDS, SEVERITIES
+from exportstats.text import write_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import ModuleType
+
+ROOT = Path(__file__).parents[1]
+RECIPES = ROOT / "docs" / "recipes"
+PAGE = (ROOT / "docs" / "weekly_report.md").read_text(encoding="utf-8")
+SCRIPT = RECIPES / "weekly-report.sh"
+SAMPLE_LOG_GROUPS = ROOT / "data" / "sample" / "log_groups.json"
+ACCOUNT, REGION = "111122223333", "us-east-1"
+WEEK = "2026-W24"  # in which an outage was planted in that account and region
+
+
+# --- The page ------------------------------------------------------------------------------------
+
+
+class Made(NamedTuple):
+    """What the code that makes a finding says of it."""
+
+    severities: tuple[str, ...]
+    remedy: str
+
+
+def table(heading: str) -> list[list[str]]:
+    """Give the rows of the page's first table beneath a heading."""
+    section = PAGE.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
+    assert rows
+    return rows
+
+
+def constant(node: ast.expr, module: ModuleType) -> str:
+    """Give the text of a literal, with what the module's own names stand for."""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(constant(part, module) for part in node.values)  # noqa: PD011 - no table's
+    if isinstance(node, ast.FormattedValue):
+        assert isinstance(node.value, ast.Name)
+        return getattr(module, node.value.id)
+    assert isinstance(node, ast.Constant)
+    return node.value
+
+
+def findings_in(module: ModuleType) -> Iterator[tuple[str, Made]]:
+    """Find each `Finding(...)` in the source of a module."""
+    for call in ast.walk(ast.parse(inspect.getsource(module))):
+        if isinstance(call, ast.Call) and getattr(call.func, "id", None) == "Finding":
+            kind, severity, _, remedy, _ = call.args
+            both = (severity.body, severity.orelse) if isinstance(severity, ast.IfExp) else ()
+            severities = tuple(constant(one, module) for one in both or (severity,))
+            yield constant(kind, module), Made(severities, constant(remedy, module))
+
+
+@pytest.fixture(scope="module")
+def made() -> dict[str, Made]:
+    """Give what the code says of each kind of finding."""
+    return {
+        kind: told for module in (about_coverage, about_tasks) for kind, told in findings_in(module)
+    }
+
+
+def test_the_page_has_each_kind_of_finding(made: dict[str, Made]):
+    """Its table has all kinds in their order, each with its severities and its remedy."""
+    rows = table("The findings")
+    assert [row[0] for row in rows] == [f"`{kind}`" for kind in KINDS]
+    assert made.keys() == set(KINDS)
+    for kind, (_, severities, _, remedy) in zip(KINDS, rows, strict=True):
+        told = made[kind]
+        assert set(told.severities) <= set(SEVERITIES)
+        assert severities == " or ".join(told.severities), kind
+        assert remedy == re.sub(r"exportstats backfill", "`exportstats backfill`", told.remedy)
+
+
+def in_words(value: object) -> str:
+    """Write a threshold as the page does."""
+    if isinstance(value, timedelta):
+        return write_duration(value.total_seconds())
+    if isinstance(value, float):
+        return f"{100 * value:g} %"
+    return str(value)
+
+
+def test_the_page_has_each_threshold():
+    """It names each threshold, and beside each its value, as in `SHORT_GAP` (1 min)."""
+    known = {name: value for name, value in vars(thresholds).items() if name.isupper()}
+    told = re.findall(r"`([A-Z]+(?:_[A-Z]+)*)` \(([^)]*)\)", PAGE)
+    assert {name for name, _ in told} == known.keys()
+    for name, value in told:
+        assert value == in_words(known[name]), name
+
+
+@pytest.fixture(scope="module")
+def report() -> xs.WeeklyReport:
+    """Report on the sample's worst week."""
+    return xs.build_weekly_report(xs.sample_tasks(), week=WEEK, log_groups=xs.sample_log_groups())
+
+
+def test_the_page_has_each_key_of_the_json(report: xs.WeeklyReport):
+    """It lists the keys of the JSON, of a finding and of the figures, in their order."""
+    written = json.loads(xs.render_json(report))
+    assert f"version {machine.VERSION}" in PAGE
+    for keys in (written, written["findings"][0], written["figures"][0]):
+        assert ", ".join(f"`{key}`" for key in keys) in " ".join(PAGE.split())
+
+
+def test_the_page_has_the_files_that_are_written(report: xs.WeeklyReport, tmp_path: Path):
+    """It names the tables that are always there, and those of the pictures."""
+    xs.write_csv(report, tmp_path)
+    for path in tmp_path.iterdir():
+        name = path.stem
+        if name.startswith("picture-"):
+            name = "picture-*"
+        assert name in KINDS or f"`{name}.csv`" in PAGE, path.name
+
+
+def test_what_the_page_says_of_the_html(report: xs.WeeklyReport):
+    """The policy that it quotes is the file's, and so many rows are shown."""
+    rows = f"{html._ROWS} rows of a table, Markdown {markdown._ROWS}, the mail {mail._ROWS}"
+    assert rows in " ".join(PAGE.split())
+    (policy,) = re.findall(r"^default-src.*$", PAGE, re.MULTILINE)
+    found = re.search(
+        r'http-equiv="Content-Security-Policy"\s+content="([^"]*)"', xs.render_html(report)
+    )
+    assert found is not None
+    assert found[1].replace("&#39;", "'") == policy
+
+
+def test_what_redact_hides_and_what_it_cannot():
+    """Names are gone and numbered by first use; regions, times and counts stay."""
+    tasks = xs.sample_tasks().query("creation_time < '2026-06-22T00:00Z'")
+    hidden, log_groups, _ = redaction.redact(tasks, xs.sample_log_groups())
+    text = xs.render_json(xs.build_weekly_report(hidden, week=WEEK, log_groups=log_groups))
+    assert not re.search(r"acme|/aws/|111122223333|444455556666", text)
+    first = tasks.sort_values(["creation_time", "account_id", "region", "task_id"]).index[0]
+    assert hidden.loc[first, ["account_id", "log_group_name", "task_id"]].to_list() == [
+        "account-1",
+        "log-group-1",
+        "task-1",
+    ]
+    for column in ("region", "creation_time", "completion_time", "from_time", "status_code"):
+        assert hidden[column].equals(tasks[column])
+
+
+# --- What the recipes run against ----------------------------------------------------------------
+
+
+@pytest.fixture
+def moto() -> Iterator[str]:
+    """Serve AWS's look-alike, anew for each test; gives its address."""
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    url = f"http://{host}:{port}"
+    urlopen(Request(f"{url}/moto-api/reset", method="POST")).close()  # noqa: S310 - ours
+    yield url
+    server.stop()
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
+    """Leave nothing of this machine's in the environment; gives what names look-alikes as AWS."""
+    for name in os.environ:
+        if name.startswith(("AWS_", "REPORT_", "MAIL_")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCOUNT)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made-up")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("MPLCONFIGDIR", os.environ.get("MPLCONFIGDIR", str(tmp_path)))
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    commands = Path(sys.executable).parent
+    monkeypatch.setenv("PATH", f"{commands}{os.pathsep}{os.environ['PATH']}")
+
+    def point(url: str, service: str = "") -> None:
+        monkeypatch.setenv(f"AWS_ENDPOINT_URL{service}", url)
+
+    return point
+
+
+def run(*words: object, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a folder."""
+    done = subprocess.run(
+        [str(word) for word in words],
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def load(path: Path) -> Any:  # noqa: ANN401 - a module
+    """Import a recipe, which is no module of a package."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def parts(raw: bytes | str) -> dict[str, bytes]:
+    """Give what is in a mail, by content type, and by name where it has one."""
+    if isinstance(raw, str):
+        raw = raw.encode()
+    letter = email.message_from_bytes(raw, policy=email.policy.SMTP)
+    assert not letter.defects
+    return {
+        part.get("Content-ID", part.get_content_type()): part.get_payload(decode=True)
+        for part in letter.walk()
+        if not part.is_multipart()
+    }
+
+
+def sent(region: str = REGION) -> list[Any]:
+    """Give the mails that moto's SES was given; its access keys are all of one account."""
+    return ses_backends[DEFAULT_ACCOUNT_ID][region].sent_messages
+
+
+@pytest.fixture
+def slot() -> pd.DataFrame:
+    """Give the sample's tasks of one account and region, created before the end of June."""
+    return xs.sample_tasks().query(
+        "account_id == @ACCOUNT and region == @REGION and creation_time < '2026-07-01T00:00Z'"
+    )
+
+
+# --- cron, and the container ---------------------------------------------------------------------
+
+
+def test_the_script_is_one_that_bash_reads(tmp_path: Path):
+    """It is a script of bash that may be run, and bash finds nothing wrong in it."""
+    assert SCRIPT.read_text(encoding="utf-8").startswith("#!/usr/bin/env bash\n")
+    assert os.access(SCRIPT, os.X_OK)
+    done = run("bash", "-n", SCRIPT, folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.slow
+def test_the_script_fetches_reports_keeps_and_sends(
+    slot: pd.DataFrame, aws: Callable[..., None], moto: str, tmp_path: Path
+):
+    """It reports on what it fetched and what it has kept, and sends the mail.
+
+    The files are what the package makes of the same tasks, byte for byte.
+    """
+    kept = tmp_path / "kept" / "tasks"
+    kept.mkdir(parents=True)
+    old = slot[slot["creation_time"] < "2026-06-10T00:00Z"]
+    xs.write_tasks(old, kept / "2026-06-10.parquet")
+    new = slot[slot["creation_time"] >= "2026-06-08T00:00Z"]
+    aws(moto, "_SESV2")
+    boto3.client("sesv2", endpoint_url=moto).create_email_identity(EmailIdentity="example.com")
+    with Emulator(records.to_json(new)) as emulator:
+        aws(emulator.url)
+        asked = {
+            "REPORT_WEEK": WEEK,
+            "REPORT_LOG_GROUPS": str(SAMPLE_LOG_GROUPS),
+            "MAIL_FROM": "reports@example.com",
+            "MAIL_TO": "oncall@example.com lead@example.com",
+        }
+        done = run(SCRIPT, "kept", folder=tmp_path, **asked)
+    assert done.returncode == 4, done.stderr  # it is an outage
+    assert len(list(kept.iterdir())) == 2
+    reports = tmp_path / "kept" / "reports"
+    written = {path: path.read_bytes() for path in reports.rglob("*") if path.is_file()}
+    (message,) = sent()
+
+    expected = xs.build_weekly_report(
+        slot, week=WEEK, log_groups=xs.read_log_groups(str(SAMPLE_LOG_GROUPS))
+    )
+    assert [f.kind for f in expected.findings if f.severity == "critical"]
+    assert written[reports / f"{WEEK}.json"].decode() == xs.render_json(expected)
+    assert written[reports / f"{WEEK}.html"].decode() == xs.render_html(expected, csv=WEEK)
+    assert written[reports / f"{WEEK}.md"].decode() == xs.render_markdown(expected)
+    assert {path.parent.name for path in written} == {"reports", WEEK}
+    assert expected.headline in done.stdout  # what cron mails
+
+    assert {*message.destinations} == {"oncall@example.com", "lead@example.com"}
+    mailed = written[reports / f"{WEEK}.eml"]
+    assert mailed == xs.render_email(expected)
+    assert parts(message.raw_data) == parts(mailed)
+
+
+@pytest.mark.slow
+def test_the_script_names_the_week_itself(
+    slot: pd.DataFrame, aws: Callable[..., None], tmp_path: Path
+):
+    """Without a week, it reports on the last whole one, by the clock in the time zone."""
+    with Emulator(records.to_json(slot.tail(60))) as emulator:
+        aws(emulator.url)
+        done = run(
+            SCRIPT,
+            folder=tmp_path,
+            REPORT_LOG_GROUPS=str(SAMPLE_LOG_GROUPS),
+            REPORT_TZ="Pacific/Auckland",
+        )
+    assert done.returncode in {0, 4}, done.stderr
+    (written,) = (tmp_path / "exportstats-reports" / "reports").glob("*.json")
+    told = json.loads(written.read_text(encoding="utf-8"))
+    assert told["name"] == f"week {written.stem}"
+    end = datetime.fromisoformat(told["end"])
+    assert timedelta(0) <= datetime.now(UTC) - end < timedelta(days=7, minutes=5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("page", "code"), [(1, 1), (3, 3)])
+def test_the_script_tells_what_went_wrong(
+    page: int, code: int, slot: pd.DataFrame, aws: Callable[..., None], tmp_path: Path
+):
+    """If nothing arrived there is no report; if a part did, it is used, and the code says so."""
+    groups = tmp_path / "none.json"
+    groups.write_text('{"logGroups": []}', encoding="utf-8")
+    quiet = slot[slot["status_code"] == "COMPLETED"]
+    with Emulator(records.to_json(quiet), faults=[Fault("deny", at=(page,))]) as emulator:
+        aws(emulator.url)
+        done = run(
+            SCRIPT, "kept", folder=tmp_path, REPORT_LOG_GROUPS=str(groups), REPORT_WEEK="2025-W10"
+        )
+    assert done.returncode == code, done.stderr
+    written = list((tmp_path / "kept" / "reports").glob("*.html"))
+    assert len(written) == (code == 3)
+
+
+def test_the_crontab_is_one():
+    """Each line is a comment, a variable or a job; its job is the script, on Mondays."""
+    lines = (RECIPES / "crontab").read_text(encoding="utf-8").splitlines()
+    lines = [line for line in lines if line and not line.startswith("#")]
+    *variables, job = lines
+    assert all(re.fullmatch(r"[A-Z_]+=\S+", line) for line in variables)
+    minute, hour, *rest, command = job.split(maxsplit=5)
+    assert (minute, hour, rest) == ("0", "6", ["*", "*", "1"])
+    assert shlex.split(command)[0] == SCRIPT.name
+    assert "%" not in command  # which cron takes for the end of a line
+
+
+def test_the_container_has_what_it_starts():
+    """Each of its two images copies what it starts, from here, and does not run as root."""
+    text = (RECIPES / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", "")
+    lines = [line.split(maxsplit=1) for line in text.splitlines() if line and line[0] != "#"]
+    stages: dict[str, dict[str, str]] = {}
+    for instruction, words in lines:
+        if instruction == "FROM":
+            source, _, name = words.split()
+            assert source in {"python:3.12-slim", *stages}
+            stages[name] = {}
+        stages[name][instruction] = words
+    assert list(stages) == ["base", "lambda", "weekly"]
+    for name, starts in (("lambda", "lambda_handler.py"), ("weekly", SCRIPT.name)):
+        stage = stages[name]
+        *copied, _ = stage["COPY"].split()
+        assert starts in copied
+        assert all((RECIPES / file).is_file() for file in copied)
+        assert stage["USER"] == "reporter"
+        assert "--uid 10001 " in stages["base"]["RUN"]
+        assert stages["base"]["RUN"].endswith(" reporter")
+    assert "the user 10001" in " ".join(PAGE.split())
+    assert json.loads(stages["weekly"]["ENTRYPOINT"]) == [SCRIPT.name]
+    (handler,) = json.loads(stages["lambda"]["CMD"])
+    assert handler == "lambda_handler.handler"
+    # the script looks for its mate beside itself
+    assert "send_with_ses.py" in stages["weekly"]["COPY"]
+
+
+def test_ecs_and_the_scheduler_take_what_is_given_them(moto: str, aws: Callable[..., None]):
+    """The task and its schedule are what the services' models ask for, and of one another."""
+    aws(moto)
+    definition, schedule = (
+        json.loads((RECIPES / name).read_text(encoding="utf-8"))
+        for name in ("ecs-task.json", "schedule.json")
+    )
+    made = boto3.client("ecs").register_task_definition(**definition)["taskDefinition"]
+    assert made["family"] == definition["family"]
+    target = schedule["Target"]["EcsParameters"]["TaskDefinitionArn"]
+    assert target.rpartition("/")[2] == made["family"]
+    boto3.client("scheduler").create_schedule(**schedule)
+    (container,) = definition["containerDefinitions"]
+    (mount,) = container["mountPoints"]
+    assert mount["containerPath"] in (RECIPES / "Dockerfile").read_text(encoding="utf-8")
+    script = SCRIPT.read_text(encoding="utf-8")
+    for variable in container["environment"]:
+        assert variable["name"].startswith("AWS_") or f"${{{variable['name']}:-" in script
+
+
+# --- Lambda --------------------------------------------------------------------------------------
+
+
+def fill_logs(url: str) -> None:
+    """Make a log group in moto, and export it, which moto does at once."""
+    logs, s3 = (boto3.client(name, endpoint_url=url) for name in ("logs", "s3"))
+    s3.create_bucket(Bucket="acme-export-reports")
+    logs.create_log_group(logGroupName="acme/new")
+    logs.create_export_task(
+        logGroupName="acme/new", fromTime=0, to=1000, destination="acme-export-reports"
+    )
+
+
+@pytest.mark.slow
+def test_the_function_keeps_tasks_and_report_in_s3(
+    slot: pd.DataFrame,
+    moto: str,
+    aws: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+):
+    """It reports on what it fetched and what S3 has of earlier runs, and puts both there."""
+    aws(moto)
+    monkeypatch.setenv("REPORT_BUCKET", "acme-export-reports")
+    fill_logs(moto)
+    s3 = boto3.client("s3")
+    file = tmp_path / "2026-07-01.parquet"
+    xs.write_tasks(slot, file)
+    s3.upload_file(str(file), "acme-export-reports", "exportstats/tasks/2026-07-01.parquet")
+
+    function = load(RECIPES / "lambda_handler.py")
+    told = function.handler({"week": WEEK}, None)
+
+    listed = s3.list_objects_v2(Bucket="acme-export-reports", Prefix="exportstats/")["Contents"]
+    names = {found["Key"] for found in listed}
+    reports = {
+        f"exportstats/reports/{WEEK}{ending}": kind
+        for ending, kind in {
+            ".html": "text/html; charset=utf-8",
+            ".md": "text/markdown; charset=utf-8",
+            ".json": "application/json",
+            ".eml": "message/rfc822",
+        }.items()
+    }
+    (fetched,) = names - reports.keys() - {"exportstats/tasks/2026-07-01.parquet"}
+    assert re.fullmatch(r"exportstats/tasks/\d{4}-\d\d-\d\d\.parquet", fetched)
+    assert told["keys"] == list(reports)
+    bodies = {}
+    for key, kind in reports.items():
+        answer = s3.get_object(Bucket="acme-export-reports", Key=key)
+        assert answer["ContentType"] == kind
+        bodies[key] = answer["Body"].read()
+    written = json.loads(bodies[f"exportstats/reports/{WEEK}.json"])
+    assert written["headline"] == told["headline"]
+    figures = {row["measure"]: row["current"] for row in written["figures"]}
+    start, end = pd.Timestamp("2026-06-08", tz="UTC"), pd.Timestamp("2026-06-15", tz="UTC")
+    created = slot["creation_time"]
+    assert figures["tasks"] == ((created >= start) & (created < end)).sum()
+    assert ["critical", "not_made_good"] in told["findings"]
+    assert json.loads(json.dumps(told)) == told  # as Lambda answers
+
+
+# --- SES -----------------------------------------------------------------------------------------
+
+
+def test_a_mail_is_sent_as_it_was_written(
+    report: xs.WeeklyReport,
+    moto: str,
+    aws: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+):
+    """SES is given the mail with sender, receivers and date, and nothing else changed."""
+    aws(moto)
+    boto3.client("sesv2").create_email_identity(EmailIdentity="example.com")
+    path = tmp_path / "report.eml"
+    path.write_bytes(xs.render_email(report))
+    words = [str(path), "--from", "Exporte für alle <reports@example.com>", "--to"]
+    monkeypatch.setattr(sys, "argv", ["send_with_ses.py", *words, "a@example.com", "b@example.com"])
+    load(RECIPES / "send_with_ses.py").main()
+
+    (message,) = sent()
+    assert capsys.readouterr().out == f"sent as {message.id}\n"
+    assert message.source == "reports@example.com"
+    assert {*message.destinations} == {"a@example.com", "b@example.com"}
+    arrived = email.message_from_bytes(message.raw_data.encode(), policy=email.policy.SMTP)
+    before = email.message_from_bytes(path.read_bytes(), policy=email.policy.SMTP)
+    assert arrived["From"] == "Exporte für alle <reports@example.com>"
+    assert arrived["To"] == "a@example.com, b@example.com"
+    assert abs(datetime.now(UTC) - arrived["Date"].datetime) < timedelta(minutes=5)
+    assert {*arrived.keys()} - {*before.keys()} == {"From", "To", "Date"}
+    assert all(arrived[name] == before[name] for name in before.keys())  # noqa: SIM118 - a mail's
+    assert parts(message.raw_data) == parts(path.read_bytes())
+    assert {"text/plain", "text/html", "<states@exportstats>"} <= parts(message.raw_data).keys()
+
+
+def test_what_a_mail_was_addressed_with_is_replaced():
+    """A mail that has a sender, receivers and a date already has but one of each then."""
+    raw = b"From: x@example.com\r\nTo: y@example.com\r\nDate: never\r\nSubject: s\r\n\r\nbody\r\n"
+    written = load(RECIPES / "send_with_ses.py").address(raw, "a@example.com", ["b@example.com"])
+    letter = email.message_from_bytes(written, policy=email.policy.SMTP)
+    assert sorted(letter.keys()) == ["Date", "From", "Subject", "To"]
+    assert (letter["From"], letter["To"]) == ("a@example.com", "b@example.com")
+    assert letter.get_content() == "body\r\n"
+
+
+# --- GitHub Actions ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def workflow() -> dict[str, Any]:
+    """Read the workflow."""
+    read = yaml.safe_load((RECIPES / "github-actions.yml").read_text(encoding="utf-8"))
+    read["on"] = read.pop(True)  # YAML 1.1 takes `on` for a truth
+    return read
+
+
+def test_the_workflow_asks_for_no_more_than_it_needs(workflow: dict[str, Any]):
+    """It runs weekly and by hand, its token may read and be exchanged, and it has no secret."""
+    assert workflow["on"] == {"schedule": [{"cron": "0 6 * * 1"}], "workflow_dispatch": None}
+    assert workflow["permissions"] == {"contents": "read", "id-token": "write"}
+    steps = workflow["jobs"]["report"]["steps"]
+    assert [step["uses"].partition("@")[0] for step in steps if "uses" in step] == [
+        "aws-actions/configure-aws-credentials",
+        "actions/setup-python",
+        "actions/upload-artifact",
+    ]
+    for step in steps:
+        assert "${{" not in step.get("run", "")  # nothing is pasted into a script
+        assert step.get("if", "").count("${{") <= 1
+    assert "secrets." not in (RECIPES / "github-actions.yml").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_the_steps_of_the_workflow_run(
+    workflow: dict[str, Any], moto: str, aws: Callable[..., None], tmp_path: Path
+):
+    """They run as GitHub runs them, against moto; all but pip's and those of AWS's own command."""
+    aws(moto)
+    fill_logs(moto)
+    job = workflow["jobs"]["report"]
+    summary = tmp_path / "summary.md"
+    elsewhere = []
+    for step in job["steps"]:
+        if "run" not in step:
+            continue
+        if step["run"].startswith(("pip ", "aws ")):
+            elsewhere.append(step["run"])
+            continue
+        script = tmp_path / "step.sh"
+        script.write_text(step["run"], encoding="utf-8")
+        done = run(
+            "bash",
+            *("--noprofile", "--norc", "-eo", "pipefail", script),
+            folder=tmp_path,
+            GITHUB_STEP_SUMMARY=str(summary),
+            **workflow["env"],
+        )
+        assert done.returncode in ({0, 4} if "--fail-on" in step["run"] else {0}), done.stderr
+    assert elsewhere == [
+        "pip install exportstats",
+        'aws s3 sync "$HISTORY" tasks',
+        'aws s3 sync tasks "$HISTORY"',
+    ]
+    upload = job["steps"][-1]["with"]["path"]
+    written = {path.suffix for path in (tmp_path / upload).iterdir()}
+    assert written == {".html", ".md", ".eml", ".json", ""}
+    assert summary.read_text(encoding="utf-8").startswith("# Export tasks, week ")
+
+
+def test_the_commands_of_all_recipes_are_the_command_s(workflow: dict[str, Any]):
+    """Each `exportstats` in a script, a workflow or the page is one that the command takes."""
+    texts = [step.get("run", "") for step in workflow["jobs"]["report"]["steps"]]
+    texts += re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    lines = [
+        line
+        for text in texts
+        for line in text.replace("\\\n", " ").splitlines()
+        if line.startswith("exportstats ")
+    ]
+    assert len(lines) > 3
+    for line in lines:
+        _, *words = shlex.split(line)
+        done = CliRunner().invoke(main, [*words, "--help"], prog_name="exportstats")
+        assert done.exit_code == 0, done.output
+        options = [word for word in words if word.startswith("--")]
+        assert all(option.partition("=")[0] in done.output for option in options), line
+
+
+# --- IAM -----------------------------------------------------------------------------------------
+
+
+def test_the_policy_allows_what_is_asked_and_no_more(moto: str, aws: Callable[..., None]):
+    """IAM takes it; each action is one of AWS's, and none creates, cancels or deletes."""
+    aws(moto)
+    text = (RECIPES / "iam-policy.json").read_text(encoding="utf-8")
+    boto3.client("iam").create_policy(PolicyName="weekly", PolicyDocument=text)
+    actions = {
+        action
+        for statement in json.loads(text)["Statement"]
+        for action in (
+            [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
+        )
+    }
+    assert actions == {
+        "logs:DescribeExportTasks",
+        "logs:DescribeLogGroups",
+        "s3:GetObject",
+        "s3:ListBucket",
+        "s3:PutObject",
+        "ses:SendEmail",
+        "ses:SendRawEmail",
+    }
+    loader = create_loader()
+    for service, name in (action.split(":") for action in actions - {"s3:ListBucket"}):
+        assert name in loader.load_service_model(service, "service-2")["operations"]
+    anywhere = [s["Sid"] for s in json.loads(text)["Statement"] if s["Resource"] == "*"]
+    assert anywhere == ["ReadTasksAndLogGroups"]  # these two actions know no narrower resource
+    assert not re.search(r"\*\"", text.replace('"Resource": "*"', "").replace("exportstats/*", ""))
