@@ -12,6 +12,7 @@ _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 # help, and full-width signs are taken like the plain ones in some languages.
 _FORMULA = re.compile(r"'*\s*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20]|'*[\t\r\n]")
 
+_LINK = re.compile(r"\b(?:https?|ftp)(?=://)|\bwww(?=\.)", re.IGNORECASE)
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>|#~&!$]")
 
 
@@ -126,4 +127,4 @@ def escape_markdown(text: str) -> str:
     >>> print(escape_markdown("a|b *c* <d>"))
     a\|b \*c\* \<d\>
     """
-    return _MARKUP.sub(r"\\\g<0>", plain(text))
+    return _LINK.sub(r"\g<0>\\", _MARKUP.sub(r"\\\g<0>", plain(text)))

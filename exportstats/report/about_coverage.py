@@ -97,7 +97,7 @@ def gaps(material: Material) -> Finding | None:
 def short_gaps(material: Material) -> Finding | None:
     """Find what an exporter leaves that ends its windows a little too early."""
     week = _due(material)
-    rows = week[~_long(week)]
+    rows = week[~_long(week) & (week["reason"] != "lost")]
     if not len(rows):
         return None
     return Finding(
@@ -213,25 +213,15 @@ def empty_deliveries(material: Material) -> Finding | None:
 def not_made_good(material: Material) -> Finding | None:
     """Tasks that failed in this week, and whose windows nobody exported since."""
     week = material.week
-    failed = week[week["status_code"] == "FAILED"]
-    gaps = material.gaps[material.gaps["reason"] == "failed"]
     names = list(LOG_GROUP)
-    both = (
-        failed[[*names, "task_id", "creation_time", "from_time", "to_time", "status_message"]]
-        .astype(dict.fromkeys(names, "str"))
-        .merge(gaps[[*names, "start", "end"]].astype(dict.fromkeys(names, "str")), on=names)
-    )
-    first, last, start, end = (
-        coerce.millis(both[side]) for side in ("from_time", "to_time", "start", "end")
-    )
-    # a millisecond is added after the minimum, for the last instant of all has none after it
-    missing = np.minimum(last, end - 1) + 1 - np.maximum(first, start)
-    both = both.assign(missing=missing.view("timedelta64[ms]"))
-    both = both[both["missing"] > pd.Timedelta(0)]
-    if not len(both):
+    shown = [*names, "task_id", "creation_time", "from_time", "to_time"]
+    failed = week.loc[week["status_code"] == "FAILED", [*shown, "status_message"]].copy()
+    failed["missing"] = _missing_of(failed, material.uncovered)
+    # of a task without a window nobody can tell
+    there = failed["missing"].isna() | (failed["missing"] > pd.Timedelta(0))
+    if not there.any():
         return None
-    key = [*names, "task_id", "creation_time", "from_time", "to_time", "status_message"]
-    rows = both.groupby(key, dropna=False, as_index=False, observed=True).agg({"missing": "sum"})
+    rows = failed.loc[there, [*shown, "missing", "status_message"]]
     rows = rows.sort_values(["creation_time", *names, "task_id"], ignore_index=True)
     return Finding(
         "not_made_good",
@@ -241,6 +231,26 @@ def not_made_good(material: Material) -> Finding | None:
         f"Mend the cause, then export them once more; {_BACKFILL}.",
         rows,
     )
+
+
+def _missing_of(tasks: pd.DataFrame, uncovered: pd.DataFrame) -> np.ndarray:
+    """Give how much of the window of each task is not covered, missing where it has none."""
+    log_groups, windows = dict.fromkeys(LOG_GROUP, "str"), [*LOG_GROUP, "from_time", "to_time"]
+    both = (
+        tasks[windows]
+        .assign(row=np.arange(len(tasks)))
+        .astype(log_groups)
+        .merge(uncovered[[*LOG_GROUP, "start", "end"]].astype(log_groups), on=list(LOG_GROUP))
+    )
+    first, last, start, end = (
+        coerce.millis(both[side]) for side in ("from_time", "to_time", "start", "end")
+    )
+    # a millisecond is added after the minimum, for the last instant of all has none after it
+    inside = np.maximum(np.minimum(last, end - 1) + 1 - np.maximum(first, start), 0)
+    missing = np.zeros(len(tasks), dtype="int64")
+    np.add.at(missing, both["row"], inside)
+    missing[tasks[["from_time", "to_time"]].isna().any(axis=1)] = coerce.NAT
+    return missing.view("timedelta64[ms]")
 
 
 def regular_share(material: Material, span: Span) -> tuple[float, float]:

@@ -36,7 +36,6 @@ TITLES = {
     "coverage": "Coverage of the days that were due, by log group",
     "failures": "Why tasks failed",
     "durations": "Durations of COMPLETED tasks, by log group",
-    "figures": "Key figures",
 }
 MEASURES = {
     "tasks": "Tasks",

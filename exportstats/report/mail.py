@@ -22,6 +22,7 @@ _ROWS = 5  # a mail is no place for tables
 # Columns that it has no room for.
 _DETAILS = [
     "task_id",
+    "end",
     "last_task_id",
     "example_task_id",
     "from_time",

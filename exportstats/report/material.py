@@ -42,8 +42,10 @@ class Material:
     groups
         A row a log group with a task: `LOG_GROUP`, `first_window` (where its first COMPLETED task
         begins), `last_created`, and `regular`, whether it is exported regularly.
+    uncovered
+        What `find_gaps` gives, of all log groups.
     gaps
-        What `find_gaps` gives since the first export of each log group, and `regular` beside.
+        The same since the first export of each log group, and `regular` beside.
     """
 
     tasks: shards.Tasks
@@ -54,6 +56,7 @@ class Material:
     log_groups: pd.DataFrame | None
     deliveries: pd.DataFrame | None
     groups: pd.DataFrame
+    uncovered: pd.DataFrame
     gaps: pd.DataFrame
 
     @property
@@ -80,27 +83,52 @@ def gather(
     deliveries: pd.DataFrame | None,
 ) -> Material:
     """Compute what the findings share."""
-    tasks = shards.select(tasks, partial(known_at, as_of=as_of))
+    tasks = shards.select(tasks, partial(_then, as_of=as_of))
     due = span.shifted(-thresholds.DUE_AFTER)
     oldest = span.before(0, of=thresholds.WEEKS_BEFORE + 2)
     recent = shards.collect(tasks, partial(created_in, span=oldest))
     groups = _merged(shards.collect(tasks, _exported))
     end = max(min(span.end, as_of), due.end)
-    start = min(groups["first_window"].min(), due.start) if len(groups) else due.start
-    gaps = find_gaps(
+    week = created_in(recent, span)
+    failed = week.loc[week["status_code"] == "FAILED", "from_time"]
+    uncovered = find_gaps(
         tasks,
-        start=start if start == start else due.start,  # noqa: PLR0124 - none is known
+        start=min(
+            [due.start.tz_convert("UTC"), *groups["first_window"].dropna(), *failed.dropna()]
+        ),
         end=end,
         log_groups=log_groups,
         as_of=as_of,
         deliveries=deliveries,
     )
-    row = exports.locate(gaps, groups)
+    row = exports.locate(uncovered, groups)
     first = groups["first_window"].reindex(row).fillna(_NEVER).to_numpy()
-    gaps = gaps[(gaps["start"].to_numpy() >= first) & (row >= 0)].reset_index(drop=True)
+    since = (uncovered["start"].to_numpy() >= first) & (row >= 0)
+    gaps = uncovered[since].reset_index(drop=True)
     groups["regular"] = _is_regular(groups, gaps, due)
     gaps["regular"] = groups["regular"].to_numpy()[exports.locate(gaps, groups)]
-    return Material(tasks, recent, span, due, as_of, log_groups, deliveries, groups, gaps)
+    return Material(
+        tasks=tasks,
+        recent=recent,
+        span=span,
+        due=due,
+        as_of=as_of,
+        log_groups=log_groups,
+        deliveries=deliveries,
+        groups=groups,
+        uncovered=uncovered,
+        gaps=gaps,
+    )
+
+
+def _then(tasks: pd.DataFrame, *, as_of: pd.Timestamp) -> pd.DataFrame:
+    """Give the tasks as they were known; what was active is RUNNING, whenever one looks.
+
+    Whether a task that has ended since was PENDING then, nobody knows any more.
+    """
+    known = known_at(tasks, as_of)
+    state = known["status_code"]
+    return known.assign(status_code=state.where(~state.isin(schema.ACTIVE_STATES), "RUNNING"))
 
 
 def created_in(tasks: pd.DataFrame, span: Span) -> pd.DataFrame:

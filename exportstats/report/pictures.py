@@ -135,9 +135,9 @@ def draw(picture: Picture, form: str, **options: Any) -> bytes:  # noqa: ANN401 
     from exportstats import charts  # noqa: PLC0415
 
     # not `rc_context`: in a notebook it would take back what loading the backend has set
-    settings = {"svg.hashsalt": picture.name, "svg.fonttype": "path"}
-    before = {name: mpl.rcParams[name] for name in settings}  # type: ignore[index]
-    mpl.rcParams.update(settings)  # type: ignore[call-overload]
+    settings: dict[Any, Any] = {"svg.hashsalt": picture.name, "svg.fonttype": "path"}
+    before: dict[Any, Any] = {name: mpl.rcParams[name] for name in settings}
+    mpl.rcParams.update(settings)
     file = io.BytesIO()
     metadata = {"Date": None, "Creator": None} if form == "svg" else {"Software": None}
     figure = None

@@ -22,6 +22,7 @@ _KINDS = {
     "task_id": "task",
 }
 _SHORTEST = 3  # of a name that is looked for in messages
+_WORD = re.compile(r"[\w./#-]*\w")  # what an identifier or a name of a task looks like
 
 
 def redact(
@@ -92,16 +93,19 @@ def _hidden(table: pd.DataFrame, names: Mapping[str, Mapping[str, str]]) -> pd.D
 def _messages(tasks: pd.DataFrame, names: Mapping[str, Mapping[str, str]]) -> pd.Series:
     """Replace names in the messages; each different one once."""
     every = {
-        name: pseudonym
+        name.casefold(): pseudonym
         for column in ("destination", "log_group_name", "account_id", "destination_prefix")
         for name, pseudonym in names[column].items()
         if len(name) >= _SHORTEST
     }
     longest = sorted(every, key=len, reverse=True)
-    pattern = re.compile("|".join(map(re.escape, longest)) or r"(?!)")
+    pattern = re.compile("|".join(map(re.escape, longest)) or r"(?!)", re.IGNORECASE)
+    words = {**names["task_id"], **dict.fromkeys(tasks["task_name"].dropna(), "a task")}
     messages = tasks["status_message"]
-    hidden = {
-        message: reason_of(pattern.sub(lambda found: every[found[0]], message))
-        for message in messages.cat.categories
-    }
+
+    def without(message: str) -> str:
+        message = pattern.sub(lambda found: every[found[0].casefold()], message)
+        return _WORD.sub(lambda found: words.get(found[0], found[0]), message)
+
+    hidden = {message: reason_of(without(message)) for message in messages.cat.categories}
     return messages.astype("str").map(hidden).astype("str").astype("category")

@@ -169,8 +169,7 @@ def build_weekly_report(
     Raises
     ------
     ArgumentError
-        There is no such week or time zone, an instant has none, or nothing tells which week is the
-        last.
+        There is no such week or time zone, or an instant has none.
     SchemaError
         A table that is none.
 

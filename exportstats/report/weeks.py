@@ -15,12 +15,18 @@ from exportstats.stats.as_of import instant
 
 Week: TypeAlias = str | tuple[str | pd.Timestamp, str | pd.Timestamp]
 
+_FIRST_YEAR, _LAST_YEAR = 1990, 2200  # a report looks back and ahead from its week
 _ISO = re.compile(r"(\d{4})-W(\d\d)", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Span:
     """A span of time in a time zone, from `start` to before `end`.
+
+    Raises
+    ------
+    ArgumentError
+        It is of a time without export tasks, which not all calendars reach.
 
     Attributes
     ----------
@@ -33,6 +39,14 @@ class Span:
     name: str
     start: pd.Timestamp
     end: pd.Timestamp
+
+    def __post_init__(self) -> None:
+        """Refuse what nobody means."""
+        if self.start.year < _FIRST_YEAR or self.end.year > _LAST_YEAR:
+            raise ArgumentError(
+                f"{self.name} is no time of export tasks; give one of the years {_FIRST_YEAR} to "
+                f"{_LAST_YEAR}"
+            )
 
     def shifted(self, by: dt.timedelta) -> Span:
         """Give the span so many days later, at the same time of the day."""

@@ -1,0 +1,270 @@
+"""`report`: what it prints and writes of a week, and how it ends."""
+
+from __future__ import annotations
+
+import json
+from email import message_from_bytes, policy
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from covered import LOG_GROUPS
+from shown import is_harmless
+
+import exportstats as xs
+from exportstats.report.markdown import render_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+WORST, QUIETEST = "2026-W24", "2026-W20"
+DAY, MONDAY = 86_400_000, 1_794_787_200_000  # 2026-11-16
+
+
+@pytest.fixture(scope="module")
+def log_groups() -> Path:
+    """Name the file of the sample's log groups."""
+    return LOG_GROUPS
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Write the nights of four weeks of a log group, the last ones of some state."""
+    folder = tmp_path_factory.mktemp("small")
+
+    def write(name: str, state: str = "COMPLETED", **fields: Any) -> Path:  # noqa: ANN401
+        tasks = []
+        for number in range(-28, 6):
+            start = MONDAY + number * DAY
+            created = start + 38 * 3_600_000
+            code = "COMPLETED" if number < 2 else state
+            tasks.append(
+                {
+                    "taskId": f"task-{number}",
+                    "accountId": "111122223333",
+                    "region": "eu-west-1",
+                    "logGroupName": "acme/secret",
+                    "destination": "acme-logs",
+                    "from": start,
+                    "to": start + DAY - 1,
+                    "status": {"code": code},
+                    "executionInfo": {"creationTime": created, "completionTime": created + 60_000},
+                    "observedAt": MONDAY + 7 * DAY + 3_600_000,
+                    **fields,
+                }
+            )
+        path = folder / f"{name}.json"
+        path.write_text(json.dumps({"exportTasks": tasks}), encoding="utf-8")
+        return path
+
+    return write
+
+
+def test_it_writes_all_that_is_asked_for(
+    run: Callable, sample_file: Path, log_groups: Path, tmp_path: Path
+):
+    """Each format is a file of its own, what the library renders; and where each is, is said."""
+    names = {"html": "r.html", "markdown": "r.md", "email": "r.eml", "json": "r.json"}
+    files = {kind: tmp_path / name for kind, name in names.items()}
+    words = [word for kind, path in files.items() for word in (f"--{kind}", path)]
+    folder = tmp_path / "tables"
+    done = run(
+        *("report", sample_file, "--log-groups", log_groups, "--week", WORST),
+        *(*words, "--csv-dir", folder),
+    )
+    assert done.exit_code == 0
+    report = xs.build_weekly_report(
+        xs.sample_tasks(), week=WORST, log_groups=xs.read_log_groups(log_groups)
+    )
+    assert done.stdout == render_text(report)
+    html = xs.render_html(report, csv="tables")
+    assert files["html"].read_text(encoding="utf-8") == html
+    assert files["markdown"].read_text(encoding="utf-8") == xs.render_markdown(report)
+    assert files["email"].read_bytes() == xs.render_email(report)
+    assert files["json"].read_text(encoding="utf-8") == xs.render_json(report)
+    written = {file.name for file in folder.iterdir()}
+    pictures = {f"picture-{picture.name}.csv" for picture in report.pictures}
+    assert written == {"figures.csv", *(f"{name}.csv" for name in report.tables), *pictures}
+    made = {file for file in tmp_path.iterdir() if not file.name.startswith(".")}
+    assert made == {*files.values(), folder}
+    said = done.stderr.splitlines()
+    assert said[0] == f"exportstats: each table is in {folder}"
+    assert said[1:] == [f"exportstats: the report is in {path}" for path in files.values()]
+    assert message_from_bytes(files["email"].read_bytes(), policy=policy.default).defects == []
+
+
+def test_the_text_fits_a_terminal(run: Callable, sample_file: Path, log_groups: Path):
+    """No line of the sample's reports is wider than 80 columns, and nothing is to be obeyed."""
+    for week in (WORST, "2026-W30", "2026-W47"):
+        done = run("report", sample_file, "--log-groups", log_groups, "--week", week)
+        assert done.exit_code == 0
+        assert max(map(len, done.stdout.splitlines())) <= 80
+        assert is_harmless(done.stdout)
+        assert done.stdout.startswith(f"Export tasks, week {week}\n")
+
+
+@pytest.mark.parametrize(
+    ("state", "fail_on", "code"),
+    [
+        ("COMPLETED", None, 0),
+        ("COMPLETED", "warning", 0),
+        ("COMPLETED", "critical", 0),
+        ("FAILED", None, 0),
+        ("FAILED", "warning", 4),
+        ("FAILED", "critical", 0),
+    ],
+)
+def test_fail_on_a_warning(
+    state: str, fail_on: str | None, code: int, run: Callable, small: Callable
+):
+    """With `--fail-on warning` it ends with 4 when there is one; without it, it does not."""
+    words = [] if fail_on is None else ["--fail-on", fail_on]
+    done = run("report", small(f"{state}-{fail_on}", state), *words)
+    assert done.exit_code == code
+    assert "week 2026-W47" in done.stdout
+
+
+@pytest.mark.parametrize(("fail_on", "code"), [("critical", 4), ("warning", 4)])
+def test_fail_on_something_critical(
+    fail_on: str, code: int, run: Callable, small: Callable, groups_file: Callable
+):
+    """What is critical is enough for both, and the report is written all the same."""
+    arn = "arn:aws:logs:eu-west-1:111122223333:log-group:acme/secret:*"
+    groups = groups_file(
+        {"logGroupName": "acme/secret", "arn": arn, "creationTime": 0, "retentionInDays": 7}
+    )
+    path = groups.with_name("report.json")
+    done = run(
+        *("report", small("critical", "FAILED"), "--log-groups", groups),
+        *("--fail-on", fail_on, "--json", path),
+    )
+    assert done.exit_code == code
+    assert json.loads(path.read_text(encoding="utf-8"))["findings"][0]["severity"] == "critical"
+
+
+def test_the_quietest_week_is_fine(run: Callable, sample_file: Path, log_groups: Path):
+    """The sample's quietest week passes whatever one fails on, its worst does not."""
+    words = ("report", sample_file, "--log-groups", log_groups, "--week")
+    done = run(*words, QUIETEST, "--fail-on", "warning")
+    assert done.exit_code == 0
+    assert "A quiet week: 111 tasks" in done.stdout
+    assert len(done.stdout.splitlines()) < 40
+    assert run(*words, WORST, "--fail-on", "critical").exit_code == 4
+
+
+def test_redact_hides_names(run: Callable, small: Callable, tmp_path: Path):
+    """With `--redact` no name is in what it prints, says or writes."""
+    path = tmp_path / "report.html"
+    source = small("redact", "FAILED")
+    done = run("report", source, "--redact", "--html", path, "--csv-dir", tmp_path / "csv")
+    assert done.exit_code == 0
+    texts = [done.stdout, path.read_text(encoding="utf-8")]
+    texts += [file.read_text(encoding="utf-8") for file in (tmp_path / "csv").iterdir()]
+    for text in texts:
+        assert "acme" not in text
+        assert "111122223333" not in text
+    assert "log-group-1" in done.stdout
+
+
+def test_the_time_zone_of_the_week(run: Callable, small: Callable):
+    """The week and its times are those of `--tz`."""
+    done = run("report", small("zone"), "--tz", "Pacific/Auckland")
+    assert "(Pacific/Auckland)" in " ".join(done.stdout.split())
+    assert done.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--week", "2026-W99"], "2026-W99"),
+        (["--week", "2025-W53"], "2025-W53"),
+        (["--week", "last week"], "last week"),
+        (["--week", "\x1b[31m\n"], "\\x1b[31m"),
+        (["--week", "9999-W52"], "9999"),
+        (["--tz", "Mars/Olympus"], "Mars/Olympus"),
+        (["--tz", ""], "tz=''"),
+    ],
+)
+def test_what_is_no_week_is_refused_first(words: list[str], says: str, run: Callable):
+    """A week or a zone that is none ends it with 2 and one line, before a file is looked for."""
+    done = run("report", "there-is-no-such-file.json", *words)
+    assert done.exit_code == 2
+    assert says in done.stderr
+    assert "there-is-no-such-file" not in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert is_harmless(done.stderr)
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "says"),
+    [
+        ("--html", "no/such/report.html", "there is no folder"),
+        ("--html", "report.txt", "the ending of"),
+        ("--markdown", "report.html", "the ending of"),
+        ("--email", "no/such/report.eml", "there is no folder"),
+        ("--json", "report", "the ending of"),
+    ],
+)
+def test_files_that_cannot_be_are_refused_first(
+    option: str, name: str, says: str, run: Callable, tmp_path: Path
+):
+    """A folder that is not there, or an ending that says nothing, is refused before all else."""
+    done = run("report", "there-is-no-such-file.json", option, tmp_path / name)
+    assert done.exit_code == 2
+    assert says in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_tables_that_is_a_file_is_refused(run: Callable, tmp_path: Path):
+    """A file in place of the folder of tables is refused, and left as it was."""
+    path = tmp_path / "tables"
+    path.write_text("mine", encoding="utf-8")
+    done = run("report", "there-is-no-such-file.json", "--csv-dir", path)
+    assert done.exit_code == 2
+    assert path.read_text(encoding="utf-8") == "mine"
+
+
+def test_nothing_is_half_written(run: Callable, small: Callable, tmp_path: Path):
+    """Where a source cannot be read no file is made, and what was there is left as it was."""
+    path = tmp_path / "report.html"
+    path.write_text("of last week", encoding="utf-8")
+    broken = tmp_path / "broken.json"
+    broken.write_text('{"exportTasks": [{"taskId"', encoding="utf-8")
+    done = run("report", broken, "--html", path, "--csv-dir", tmp_path / "tables")
+    assert done.exit_code == 1
+    made = {file.name for file in tmp_path.iterdir() if not file.name.startswith(".")}
+    assert made == {"report.html", "broken.json"}
+    assert path.read_text(encoding="utf-8") == "of last week"
+    assert run("report", small("whole"), "--html", path).exit_code == 0
+    assert path.read_text(encoding="utf-8").rstrip().endswith("</html>")
+
+
+def test_links_lead_from_the_page_to_the_tables(run: Callable, small: Callable, tmp_path: Path):
+    """The page links to tables as seen from where it lies, wherever the command was run."""
+    (tmp_path / "pages").mkdir()
+    page = tmp_path / "pages" / "report.html"
+    many = small("many", "FAILED")
+    tasks = json.loads(many.read_text(encoding="utf-8"))["exportTasks"]
+    for number in range(60):
+        tasks += [
+            {**task, "taskId": f"{number}-{task['taskId']}", "logGroupName": f"acme/{number}"}
+            for task in tasks[:34]
+        ]
+    many.write_text(json.dumps({"exportTasks": tasks}), encoding="utf-8")
+    done = run("report", many, "--html", page, "--csv-dir", tmp_path / "tables")
+    assert done.exit_code == 0
+    html = page.read_text(encoding="utf-8")
+    assert 'href="../tables/gaps.csv"' in html
+    assert (page.parent / "../tables/gaps.csv").is_file()
+
+
+def test_hostile_names_do_nothing_to_a_terminal(run: Callable, small: Callable):
+    """Whatever log groups are called, what is printed is printable."""
+    name = "\x1b[31mred\x1b]0;title\x07\u202egnp\x00\n" + "x" * 5000
+    done = run("report", small("hostile", "FAILED", logGroupName=name))
+    assert done.exit_code == 0
+    assert is_harmless(done.stdout)
+    assert is_harmless(done.stderr)
+    assert "\\x1b[31mred" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) < 160

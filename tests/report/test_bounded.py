@@ -1,0 +1,202 @@
+"""However much there is, a report stays short; what was cut is counted, and lies beside it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from email import message_from_bytes, policy
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+from reported import ISO_WEEK, MONDAY, finding, log_groups_of, report_of
+from support import DAY, HOUR
+
+import exportstats as xs
+from exportstats import schema
+from exportstats.report import machine
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GROUPS = 300
+
+
+def nightly(groups: int, first: int = -21) -> pd.DataFrame:
+    """Make the nights of many log groups, of which each failed once in the week."""
+    frames = []
+    for number in range(first, 6):
+        start = MONDAY + number * DAY
+        frames.append(
+            pd.DataFrame(
+                {
+                    "task_id": [f"{group}@{number}" for group in range(groups)],
+                    "account_id": "111122223333",
+                    "region": "eu-west-1",
+                    "log_group_name": [f"acme/service-{group:05}" for group in range(groups)],
+                    "destination": "acme-logs",
+                    "status_code": [
+                        "FAILED" if number == group % 5 - 1 else "COMPLETED"
+                        for group in range(groups)
+                    ],
+                    "status_message": "Access denied",
+                    "from_time": start,
+                    "to_time": start + DAY - 1,
+                    "creation_time": [start + 38 * HOUR + group * 1000 for group in range(groups)],
+                    "completion_time": [
+                        start + 38 * HOUR + group * 1000 + 900 for group in range(groups)
+                    ],
+                    "observed_at": MONDAY + 8 * DAY,
+                }
+            )
+        )
+    return schema.conform(pd.concat(frames, ignore_index=True))
+
+
+@pytest.fixture(scope="module")
+def large() -> xs.WeeklyReport:
+    """Build the report of 300 gaps in 300 log groups that expire soon."""
+    names = sorted(set(nightly(GROUPS, 5)["log_group_name"]))
+    log_groups = log_groups_of(
+        *({"log_group_name": name, "creation_time": 0, "retention": 20 * DAY} for name in names)
+    )
+    return xs.build_weekly_report(nightly(GROUPS), week=ISO_WEEK, log_groups=log_groups)
+
+
+@pytest.fixture(scope="module")
+def tables(large: xs.WeeklyReport, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write its tables."""
+    folder = tmp_path_factory.mktemp("large") / "tables"
+    machine.write_csv(large, folder)
+    return folder
+
+
+def section_of(html: str, kind: str) -> str:
+    """Give the fold with the rows of a finding."""
+    title = {"gaps": "Gaps", "expiring": "Events that will be lost"}[kind]
+    return re.search(rf"<details><summary>{title}: .*?</details>", html, re.DOTALL)[0]
+
+
+def test_a_page_shows_the_first_rows_and_counts_the_rest(large: xs.WeeklyReport):
+    """Of 300 gaps 50 are shown and 250 counted; without tables beside it nothing is linked."""
+    assert len(finding(large, "gaps").rows) == GROUPS
+    html = xs.render_html(large)
+    for kind in ("gaps", "expiring"):
+        shown = section_of(html, kind)
+        assert f": {GROUPS} rows</summary>" in shown
+        assert shown.count("<tr>") == 1 + 50
+        assert '<p class="soft">250 more rows are not shown.</p>' in shown
+    assert "<a " not in html
+    assert " href=" not in html
+
+
+def test_a_page_links_what_was_cut(large: xs.WeeklyReport, tables: Path):
+    """With tables beside it, each cut table has a link to a file that has all its rows."""
+    html = xs.render_html(large, csv="tables")
+    assert (
+        '<p class="soft">250 more rows: <a href="tables/gaps.csv">gaps.csv</a> has all.</p>'
+        in section_of(html, "gaps")
+    )
+    links = re.findall(r"(\d[\d,]*) more rows: <a href=\"tables/([\w-]+\.csv)\">", html)
+    assert {"gaps.csv", "expiring.csv", "picture-coverage.csv"} <= {name for _, name in links}
+    for cut, name in links:
+        rows = (tables / name).read_text(encoding="utf-8").count("\n") - 1
+        assert rows == int(cut.replace(",", "")) + 50, name
+    assert html.count("more rows") == len(links)
+
+
+def test_links_are_addresses(large: xs.WeeklyReport):
+    """A folder of whatever name is quoted as an address is."""
+    html = xs.render_html(large, csv='../week 47/"#%?<b>')
+    assert 'href="../week%2047/%22%23%25%3F%3Cb%3E/gaps.csv"' in html
+
+
+def test_markdown_and_mail_show_fewer(large: xs.WeeklyReport):
+    """Markdown shows ten rows, a mail no more than five, and both count the rest."""
+    text = xs.render_markdown(large)
+    assert text.count("  290 more rows are not shown.") == 3
+    assert max(len(block.splitlines()) for block in text.split("\n\n")) <= 2 + 10
+    assert len(text.encode()) < 60_000
+    mail = message_from_bytes(xs.render_email(large), policy=policy.default)
+    html = mail.get_body(("html",)).get_content()
+    assert len(html.encode()) < 100_000
+    assert html.count("295 rows are not shown") == 3
+    assert len(mail.get_body(("plain",)).get_content()) < 6000
+
+
+def test_a_page_of_many_log_groups_is_small(large: xs.WeeklyReport):
+    """The page is less than a megabyte, its pictures included."""
+    assert len(xs.render_html(large, csv="tables").encode()) < 1_000_000
+
+
+def test_csv_has_the_rows_of_json(large: xs.WeeklyReport, tables: Path):
+    """Each table of JSON is a file with the same columns and rows, all of them."""
+    made = json.loads(xs.render_json(large))
+    pictures = {f"picture-{picture.name}" for picture in large.pictures}
+    every = {"figures": made["figures"], **made["tables"]}
+    assert {file.stem for file in tables.iterdir()} == {*every, *pictures}
+    assert {one["kind"]: one["rows"] for one in made["findings"]} == {
+        one["kind"]: len(every[one["kind"]]) for one in made["findings"]
+    }
+    for name, rows in every.items():
+        with (tables / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+            found = list(csv.DictReader(file))
+        assert len(found) == len(rows), name
+        for row, expected in zip(found, rows, strict=True):
+            assert list(row) == list(expected)
+            for column, value in expected.items():
+                if value is None:
+                    assert row[column] == "", (name, column)
+                elif isinstance(value, float):
+                    assert float(row[column]) == pytest.approx(value), (name, column)
+                else:
+                    assert row[column] == str(value), (name, column)
+
+
+@pytest.mark.parametrize("week", ["2026-W24", "2026-W20"])
+def test_the_same_of_the_sample(week: str, tmp_path: Path):
+    """The sample's tables are whole too, and a table is in CSV as it is in the report."""
+    report = report_of(week)
+    machine.write_csv(report, tmp_path)
+    made = json.loads(xs.render_json(report))
+    for name, table in report.tables.items():
+        rows = pd.read_csv(tmp_path / f"{name}.csv", dtype=str)
+        assert len(rows) == len(table) == len(made["tables"][name])
+    assert made["version"] == 1
+    assert made["headline"] == report.headline
+    assert [one["sentence"] for one in made["findings"]] == [
+        one.sentence for one in report.findings
+    ]
+
+
+def test_json_says_lengths_in_seconds_and_times_in_utc():
+    """Columns of lengths end with `_seconds` and are numbers; times are ISO 8601 with a Z."""
+    made = json.loads(xs.render_json(report_of("2026-W24")))
+    for row in made["tables"]["gaps"]:
+        assert set(row) == {
+            "account_id",
+            "region",
+            "log_group_name",
+            "start",
+            "end",
+            "length_seconds",
+            "reason",
+            "last_task_id",
+            "expires_at",
+        }
+        for name in ("start", "end", "expires_at"):
+            assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z", row[name])
+        length = pd.Timestamp(row["end"]) - pd.Timestamp(row["start"])
+        assert row["length_seconds"] == length.total_seconds()
+    assert (made["start"], made["end"]) == ("2026-06-08T00:00:00Z", "2026-06-15T00:00:00Z")
+
+
+def test_a_folder_that_is_there_keeps_what_else_is_in_it(tmp_path: Path):
+    """Tables are written over those of an earlier report, and nothing else is touched."""
+    (tmp_path / "mine.txt").write_text("kept", encoding="utf-8")
+    machine.write_csv(report_of("2026-W24"), tmp_path)
+    first = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    machine.write_csv(report_of("2026-W24"), tmp_path)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == first
+    assert first["mine.txt"] == b"kept"

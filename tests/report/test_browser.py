@@ -1,0 +1,267 @@
+"""The page in a real browser: nothing is said, asked for or cut off, and all can be read."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Error, sync_playwright
+from reported import hostile_report, report_of
+
+import exportstats as xs
+from exportstats.report import machine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.slow
+
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+REPORTS: dict[str, Callable[[], xs.WeeklyReport]] = {
+    "worst": lambda: report_of("2026-W24"),
+    "quietest": lambda: report_of("2026-W20"),
+    "hostile": hostile_report,
+}
+WIDTHS = (390, 1280)
+SCHEMES = ("light", "dark")
+each = pytest.mark.parametrize("name", REPORTS)
+
+
+@dataclass
+class Opened:
+    """A page that was opened, and what it did."""
+
+    page: Page
+    said: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Start one Chromium for all tests."""
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        reason = "there is no chromium and no google-chrome on the PATH"
+        if "CI" in os.environ:
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=QUIET)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Write each report once, with its tables beside it."""
+    folder = tmp_path_factory.mktemp("pages")
+
+    def write(name: str) -> Path:
+        path = folder / f"{name}.html"
+        if not path.exists():
+            report = REPORTS[name]()
+            machine.write_csv(report, folder / f"{name}-tables")
+            path.write_text(xs.render_html(report, csv=f"{name}-tables"), encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def opened(browser: Browser, files: Callable[[str], Path]) -> Iterator[Callable[..., Opened]]:
+    """Open a report in a window of its own, and keep all that it says and asks for."""
+    pages = []
+
+    def load(name: str, width: int = 1280, scheme: Any = "light") -> Opened:  # noqa: ANN401
+        size: Any = {"width": width, "height": 800}
+        page = browser.new_page(viewport=size, color_scheme=scheme)
+        pages.append(page)
+        found = Opened(page)
+        page.on("console", lambda message: found.said.append(message.text))
+        page.on("pageerror", lambda error: found.said.append(str(error)))
+        page.on("dialog", lambda dialog: found.said.append(dialog.message))
+        page.on("request", lambda request: found.asked.append(request.url))
+        page.goto(files(name).as_uri())
+        return found
+
+    yield load
+    for page in pages:
+        page.close()
+
+
+@each
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_page_is_silent_and_fits(name: str, width: int, scheme: str, opened: Callable):
+    """No message, no error, no request but for the file, and no scrolling sideways."""
+    found = opened(name, width, scheme)
+    page = found.page
+    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    page.wait_for_function("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
+    assert found.said == []
+    assert [url for url in found.asked if not url.startswith(("file:", "data:"))] == []
+    assert len([url for url in found.asked if url.startswith("file:")]) == 1
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    # what is wider scrolls in a box of its own, and no text hangs out of the page
+    assert (
+        page.evaluate(
+            """[...document.querySelectorAll('h1, h2, p, li, summary, figure, .scroll')]
+           .filter(e => e.getBoundingClientRect().right > innerWidth + 1).length"""
+        )
+        == 0
+    )
+    assert page.evaluate("document.title") == page.inner_text("h1")
+    dark = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+    assert dark == ("rgb(20, 24, 29)" if scheme == "dark" else "rgb(255, 255, 255)")
+
+
+@pytest.mark.parametrize("name", ["worst", "quietest"])
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_everybody_can_read_it(name: str, width: int, scheme: str, opened: Callable):
+    """Axe finds nothing serious or critical, contrast included, with all folds open."""
+    page = opened(name, width, scheme).page
+    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    assert complaints(page) == []
+
+
+def test_everybody_can_read_the_hostile_page(opened: Callable):
+    """Nor does it of the hostile page with one fold open: for all its cells it takes a minute."""
+    page = opened("hostile", 390, "dark").page
+    page.locator("details > summary").first.click()
+    assert complaints(page) == []
+
+
+def test_everybody_can_read_it_with_folds_shut(opened: Callable):
+    """Nor does it of the page as it opens."""
+    assert complaints(opened("worst").page) == []
+
+
+def complaints(page: Page) -> list[tuple[str, str]]:
+    """Give what axe takes for serious or critical, each with the first place of it."""
+    return [
+        (one["id"], one["nodes"][0]["html"][:200])
+        for one in Axe().run(page).response["violations"]
+        if one["impact"] in ("serious", "critical")
+    ]
+
+
+@each
+def test_folds_open(name: str, opened: Callable):
+    """A click on each fold opens it and shows its table, another one shuts it again."""
+    page = opened(name).page
+    folds = page.locator("details")
+    assert folds.count() >= 4
+    for at in range(folds.count()):
+        fold = folds.nth(at)
+        assert fold.get_attribute("open") is None
+        if not fold.locator(":scope > summary").is_visible():
+            continue  # it is inside of another one
+        inside = fold.locator("table, img").first
+        assert not inside.is_visible()
+        fold.locator(":scope > summary").click()
+        assert fold.get_attribute("open") is not None
+        assert inside.is_visible()
+        fold.locator(":scope > summary").click()
+        assert not inside.is_visible()
+
+
+def test_folds_open_by_key(opened: Callable):
+    """A fold has the focus by Tab, and Enter opens it."""
+    page = opened("worst").page
+    for _ in range(5):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.tagName") == "SUMMARY":
+            break
+    page.keyboard.press("Enter")
+    assert page.locator("details[open]").count() == 1
+
+
+@each
+def test_it_can_be_printed(name: str, opened: Callable):
+    """For print it is black on white, even from a dark screen, and makes pages."""
+    page = opened(name, 1280, "dark").page
+    page.emulate_media(media="print", color_scheme="dark")
+    colours = page.evaluate(
+        """(() => { const s = getComputedStyle(document.querySelector('.xs-report'));
+           return [s.color, s.backgroundColor]; })()"""
+    )
+    assert colours == ["rgb(0, 0, 0)", "rgb(255, 255, 255)"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+    assert page.pdf(format="A4", print_background=True).startswith(b"%PDF-")
+
+
+def test_the_quietest_week_fits_on_one_screen(opened: Callable):
+    """A quiet week is short: its page is no higher than a screen."""
+    page = opened("quietest").page
+    assert page.evaluate("document.documentElement.scrollHeight") <= 1000
+    assert "A quiet week" in page.inner_text(".headline")
+
+
+def test_what_needs_doing_is_seen_first(opened: Callable):
+    """The worst finding of the worst week is on the first screen, on a telephone too."""
+    for width in WIDTHS:
+        page = opened("worst", width).page
+        box = page.locator("li.finding").first.bounding_box()
+        assert box["y"] + box["height"] < 800
+        assert page.locator("li.finding .severity").first.inner_text().lower() == "critical"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "worst",
+        "quietest",
+        "hostile",
+    ],
+)
+def test_pages_are_small(name: str, files: Callable):
+    """A page is less than a megabyte."""
+    assert files(name).stat().st_size < 1_000_000
+
+
+def test_it_needs_no_script(browser: Browser, files: Callable):
+    """With scripts switched off it is the same page."""
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(files("worst").as_uri())
+    page.locator("details > summary").first.click()
+    assert page.locator("details table").first.is_visible()
+    context.close()
+
+
+def test_the_policy_forbids_scripts_and_pictures_from_elsewhere(opened: Callable):
+    """What would be put into the page cannot run, nor ask anybody for anything."""
+    found = opened("quietest")
+    with pytest.raises(Error):
+        found.page.add_script_tag(content="window.ran = 1")
+    assert found.page.evaluate("window.ran") is None
+    found.page.evaluate("new Image().src = 'https://evil.example/x.png'")
+    found.page.wait_for_timeout(200)
+    assert any("Content Security Policy" in text for text in found.said)
+
+
+@each
+def test_links_lead_to_tables(name: str, opened: Callable, files: Callable):
+    """Each link is to a CSV file that lies beside the page."""
+    page = opened(name).page
+    links = page.evaluate("[...document.querySelectorAll('a')].map(a => a.getAttribute('href'))")
+    for link in links:
+        assert (files(name).parent / link).is_file()
+    if name != "quietest":
+        assert links

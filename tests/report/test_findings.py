@@ -1,0 +1,399 @@
+"""What a report finds in the sample's weeks is what plain Python counts, and what was planted."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from reported import (
+    HOPE,
+    LOG_GROUP,
+    SHOWN,
+    WEEK,
+    Counted,
+    counted,
+    finding,
+    key_of,
+    kinds,
+    plain_rows,
+    planted,
+    reason_of,
+    report_of,
+    rows_behind,
+)
+from support import DAY, by_group, ms, quantile
+
+from exportstats.report.findings import KINDS, SEVERITIES
+
+# The worst and the quietest, those in which something was planted, and some between them.
+WEEKS = (
+    "2025-W52",
+    "2026-W02",
+    "2026-W11",
+    "2026-W13",
+    "2026-W15",
+    "2026-W20",
+    "2026-W24",
+    "2026-W30",
+    "2026-W39",
+    "2026-W42",
+    "2026-W44",
+    "2026-W47",
+)
+each_week = pytest.mark.parametrize("week", WEEKS)
+
+
+def numbers_of(text: str) -> list[int]:
+    """Give the whole numbers in a text, in their order."""
+    return [int(number.replace(",", "")) for number in re.findall(r"(?<![\w.-])\d[\d,]*", text)]
+
+
+def groups_in(rows: list[dict]) -> int:
+    """Count the log groups of some rows."""
+    return len({key_of(row) for row in rows})
+
+
+def test_all_weeks_of_the_sample_are_there():
+    """The weeks looked at here are whole weeks of the sample, the worst and the quietest too."""
+    weeks = planted()["weeks"]
+    assert {weeks["worst"], weeks["quietest"], *WEEKS} <= {one["iso_week"] for one in weeks["all"]}
+    assert {weeks["worst"], weeks["quietest"]} <= set(WEEKS)
+
+
+@each_week
+def test_gaps_are_those_of_a_loop(week: str):
+    """Gaps of regular log groups in the days that were due, the longest first, with their sum."""
+    report, expected = report_of(week), counted(week).due_gaps(short=False)
+    expected.sort(key=lambda gap: (-gap["length"], key_of(gap), gap["start"]))
+    rows = rows_behind(report, "gaps")
+    assert [{name: row[name] for name in SHOWN} for row in rows] == expected
+    if found := finding(report, "gaps"):
+        many = [len(rows), groups_in(rows), len(counted(week).regular)]
+        assert numbers_of(found.sentence)[:3] == many
+        for reason in HOPE:
+            told = re.search(rf"(\d+) {reason.replace('_', ' ')}", found.sentence)
+            assert int(told[1] if told else 0) == [row["reason"] for row in rows].count(reason)
+
+
+@each_week
+def test_short_gaps_are_those_of_a_loop(week: str):
+    """Gaps of a minute or less are one line: how many, in how many log groups."""
+    report, expected = report_of(week), counted(week).due_gaps(short=True)
+    rows = rows_behind(report, "short_gaps")
+    assert [{name: row[name] for name in SHOWN} for row in rows] == expected
+    assert expected  # of the exporter that ends its days at 23:59:00
+    sentence = finding(report, "short_gaps").sentence
+    assert numbers_of(sentence)[:2] == [len(expected), groups_in(expected)]
+
+
+@each_week
+def test_expiring_is_that_of_a_loop(week: str):
+    """What retention takes within 35 days stands in its order; within 10 days it is critical."""
+    report, count = report_of(week), counted(week)
+    expected = count.expiring()
+    rows = rows_behind(report, "expiring")
+    assert [{name: row[name] for name in SHOWN} for row in rows] == expected
+    if found := finding(report, "expiring"):
+        urgent = any(row["expires_at"] < count.as_of + 10 * DAY for row in expected)
+        assert found.severity == ("critical" if urgent else "warning")
+        assert f"of {groups_in(rows)} log group" in found.sentence
+        assert expected[0]["log_group_name"] in found.sentence
+
+
+@each_week
+def test_lost_is_that_of_a_loop(week: str):
+    """What retention took in the week, and not what it took before."""
+    rows = rows_behind(report_of(week), "lost")
+    assert [{name: row[name] for name in SHOWN} for row in rows] == counted(week).lost()
+
+
+@each_week
+def test_not_made_good_is_that_of_a_loop(week: str):
+    """The failed tasks of the week whose windows nothing covers, and how much of them."""
+    report, count = report_of(week), counted(week)
+    rows, expected = rows_behind(report, "not_made_good"), count.not_made_good()
+    assert {row["task_id"]: row["missing"] for row in rows} == expected
+    assert len(rows) == len(expected)
+    assert [row["creation_time"] for row in rows] == sorted(row["creation_time"] for row in rows)
+    if found := finding(report, "not_made_good"):
+        failed = len(count.created(count.start, count.end, "FAILED"))
+        assert numbers_of(found.sentence)[:3] == [len(rows), failed, groups_in(rows)]
+        assert found.severity == ("critical" if len(rows) >= 10 else "warning")
+
+
+@each_week
+def test_stopped_is_that_of_a_loop(week: str):
+    """Regular log groups without a task in the week, and when they had the last one."""
+    rows = rows_behind(report_of(week), "stopped")
+    assert {key_of(row): row["last_created"] for row in rows} == counted(week).stopped()
+
+
+@each_week
+def test_irregular_is_that_of_a_loop(week: str):
+    """All other log groups are named, those without any task as never exported."""
+    rows, count = rows_behind(report_of(week), "irregular"), counted(week)
+    assert {key_of(row) for row in rows} == count.irregular()
+    assert len(rows) == len(count.irregular())
+    for row in rows:
+        assert row["exported"] == ("now and then" if key_of(row) in count.of else "never")
+
+
+@each_week
+def test_premature_is_that_of_a_loop(week: str):
+    """The tasks created too soon after their windows, and how much no later task covers."""
+    rows = rows_behind(report_of(week), "premature")
+    assert {row["task_id"]: row["premature"] for row in rows} == counted(week).premature()
+
+
+@each_week
+def test_time_outs_are_those_of_a_loop(week: str):
+    """Tasks that failed after 24 h, and all that have been active for 12 h or likely will be."""
+    rows, count = rows_behind(report_of(week), "time_outs"), counted(week)
+    ended = {row["task_id"] for row in rows if row["status_code"] == "FAILED"}
+    assert ended == count.ended_after_a_day()
+    active = [row for row in rows if row["status_code"] != "FAILED"]
+    assert count.long_active() <= {row["task_id"] for row in active}
+    for row in active:
+        assert row["elapsed"] == count.as_of - row["creation_time"]
+        assert row["elapsed"] >= 12 * 3_600_000 or row["timeout_probability"] >= 0.1
+
+
+@each_week
+def test_new_reasons_are_those_of_a_loop(week: str):
+    """Reasons that no task of an earlier week had, and how many tasks had them since."""
+    rows = rows_behind(report_of(week), "new_reasons")
+    assert {row["reason"]: row["tasks"] for row in rows} == counted(week).new_reasons()
+
+
+@each_week
+def test_key_figures_are_those_of_a_loop(week: str):
+    """Each figure of this week, of the last one and of the four before, to the millisecond."""
+    figures, count = report_of(week).figures, counted(week)
+    for name, start, weeks in (
+        ("current", count.start, 1),
+        ("previous", count.start - WEEK, 1),
+        ("before", count.start - 5 * WEEK, 4),
+    ):
+        if start >= ms(planted()["weeks"]["all"][0]["start"]):
+            expected = count.figures(start, weeks)
+            assert figures[name].to_dict() == pytest.approx(expected, rel=1e-9, abs=6e-4), name
+    assert figures["unit"].to_list() == [*["tasks"] * 4, "share", "s", "s", "share", "s"]
+
+
+@each_week
+def test_more_failures_has_the_rates_of_a_loop(week: str):
+    """A rate that got worse is told with both rates, and its rows count reasons by slot."""
+    report, count = report_of(week), counted(week)
+    found = finding(report, "more_failures")
+    if found is None:
+        return
+    rates = [count.figures(start, weeks) for start, weeks in ((count.start, 1),)]
+    rates.append(count.figures(count.start - 4 * WEEK, 4))
+    now, before = (f"{100 * one['failure_rate']:.1f}".removesuffix(".0") for one in rates)
+    assert found.sentence.startswith(f"{now} % of ")
+    assert f"after {before} % in the 4 weeks before" in found.sentence
+    failed = count.created(count.start, count.end, "FAILED")
+    for row in failed:
+        row["reason"] = reason_of(row["status_message"])
+    groups = by_group(failed, ["account_id", "region", "reason"])
+    rows = plain_rows(found.rows)
+    told = {(row["account_id"], row["region"], row["reason"]): row["tasks"] for row in rows}
+    assert told == {key: len(tasks) for key, tasks in groups.items()}
+    assert rows[0]["tasks"] == max(map(len, groups.values()))
+
+
+@each_week
+def test_tables_are_those_of_a_loop(week: str):
+    """The tables of every report: coverage of regular log groups, reasons and durations."""
+    report, count = report_of(week), counted(week)
+    coverage = plain_rows(report.tables["coverage"])
+    assert {key_of(row) for row in coverage} == count.regular
+    for row in coverage:
+        missing = count.missing(key_of(row), count.due)
+        # a log group that was created in the week is asked for from then on
+        whole = row["missing"] / (1 - row["covered_fraction"]) if row["missing"] else WEEK
+        assert row["missing"] == missing
+        assert whole == pytest.approx(WEEK, rel=1e-6)
+    shares = [row["covered_fraction"] for row in coverage]
+    assert shares == sorted(shares)
+
+    done = by_group(count.created(count.start, count.end, "COMPLETED"), LOG_GROUP)
+    rows = {key_of(row): row for row in plain_rows(report.tables["durations"])}
+    assert {key for key, row in rows.items() if row["completed"]} == set(done)
+    for key, tasks in done.items():
+        took = [task["completion_time"] - task["creation_time"] for task in tasks]
+        assert rows[key]["p50"] == pytest.approx(quantile(took, 0.5), abs=1)
+        assert rows[key]["p90"] == pytest.approx(quantile(took, 0.9), abs=1)
+
+    failed = count.created(count.start, count.end, "FAILED")
+    reasons = by_group([{"why": reason_of(row["status_message"])} for row in failed], ["why"])
+    told = {row["reason"]: row["tasks"] for row in plain_rows(report.tables["failures"])}
+    assert told == {reason: len(rows) for reason, rows in reasons.items()}
+
+
+@each_week
+def test_the_picture_of_states_has_all_tasks(week: str):
+    """The states are those of six weeks, the report's and the five that it is compared with."""
+    report, count = report_of(week), counted(week)
+    states = report.pictures[0]
+    assert states.name == "states"
+    recent = count.created(count.start - 5 * WEEK, count.end)
+    assert states.table["tasks"].sum() == len(recent)
+    assert states.text.startswith(f"{len(recent)} tasks of this week and the five before it")
+
+
+@each_week
+def test_findings_are_ranked(week: str):
+    """The most severe first, among those of one severity in one order; each has its table."""
+    report = report_of(week)
+    order = [(SEVERITIES.index(one.severity), KINDS.index(one.kind)) for one in report.findings]
+    assert order == sorted(order)
+    assert len(set(kinds(report))) == len(report.findings)
+    for one in report.findings:
+        assert one.rows is report.tables[one.kind]
+        assert len(one.rows)
+        assert one.sentence.endswith(".")
+        assert one.remedy.endswith(".")
+
+
+def test_the_headline_counts():
+    """The headline counts what is critical and what is a warning."""
+    for week in WEEKS:
+        report = report_of(week)
+        severities = [one.severity for one in report.findings]
+        critical, warning = (severities.count(name) for name in ("critical", "warning"))
+        expected = [f"{critical} critical finding{'s' * (critical > 1)}"] * bool(critical)
+        expected += [f"{warning} warning{'s' * (warning > 1)}"] * bool(warning)
+        if expected:
+            assert report.headline == " and ".join(expected)
+        else:
+            assert report.headline.startswith("A quiet week: ")
+        assert report.is_quiet == (not expected)
+
+
+# --- What the generator planted ------------------------------------------------------------------
+
+
+def test_the_worst_week_lists_the_outage():
+    """Each planted task of the outage that was not made good by the week's end is listed."""
+    report, outage = report_of("2026-W24"), planted()["outage"]
+    rows = rows_behind(report, "not_made_good")
+    listed = {row["task_id"] for row in rows}
+    # most were run again the week after; none of them was before the week's end
+    assert set(outage["failed_task_ids"]) <= listed
+    mine = [row for row in rows if row["task_id"] in outage["failed_task_ids"]]
+    assert {row["log_group_name"] for row in mine} == set(outage["log_group_names"])
+    assert {(row["account_id"], row["region"]) for row in mine} == {
+        (outage["account_id"], outage["region"])
+    }
+    assert finding(report, "not_made_good").severity == "critical"
+
+
+def test_the_worst_week_is_in_an_engineers_order():
+    """First what will be lost, then what failed, then why, then what is missing, then notes."""
+    report = report_of("2026-W24")
+    assert kinds(report) == [
+        "expiring",
+        "not_made_good",
+        "more_failures",
+        "gaps",
+        "short_gaps",
+        "irregular",
+    ]
+    assert [one.severity for one in report.findings] == [
+        *["critical"] * 2,
+        *["warning"] * 2,
+        *["note"] * 2,
+    ]
+    first = rows_behind(report, "expiring")[0]
+    assert first["log_group_name"] == "/aws/apigateway/acme-edge"  # kept for 14 days
+    outage = planted()["outage"]
+    assert f"{outage['region']} (18)" in finding(report, "more_failures").sentence
+    assert {row["log_group_name"] for row in rows_behind(report, "gaps")} == set(
+        outage["log_group_names"]
+    )
+
+
+def test_the_planted_gaps_are_told_of_when_they_are_due():
+    """Each planted gap is in the report of the week in which its day became due, as it was then."""
+    for gap in planted()["gaps"]:
+        start, end = ms(gap["start"]), ms(gap["end"])
+        for week in WEEKS:
+            low, high = counted(week).due
+            if low <= start and end <= high:
+                rows = rows_behind(report_of(week), "gaps")
+                mine = [row for row in rows if key_of(row) == key_of(gap)]
+                assert any(row["start"] <= start and end <= row["end"] for row in mine), gap
+
+
+def test_the_quietest_week_is_quiet():
+    """Nothing but notes, one line that says so, and no picture but that of the states."""
+    report = report_of("2026-W20")
+    assert report.is_quiet
+    assert {one.severity for one in report.findings} == {"note"}
+    assert report.headline == (
+        "A quiet week: 111 tasks, none of them failed, and what was due is in S3 but for 7 min."
+    )
+    assert [picture.name for picture in report.pictures] == ["states"]
+    [week] = [one for one in planted()["weeks"]["all"] if one["iso_week"] == "2026-W20"]
+    assert (week["tasks"], week["failed"], week["cancelled"]) == (111, 0, 0)
+
+
+@pytest.mark.parametrize("week", ["2026-W39", "2026-W42"])
+def test_the_planted_slowdown_is_found(week: str):
+    """Within five weeks it is told of: which log group, since when, by what factor."""
+    slow = planted()["slowdown"]
+    [row] = rows_behind(report_of(week), "slowdowns")
+    assert key_of(row) == key_of(slow)
+    assert abs(row["since"] - ms(slow["since"])) <= 2 * DAY
+    assert row["factor"] == pytest.approx(slow["factor"], rel=0.2)
+    assert row["low"] <= slow["factor"] <= row["high"]
+    assert "durations" in [picture.name for picture in report_of(week).pictures]
+
+
+def test_a_slowdown_is_no_news_for_ever():
+    """Five weeks after it began it is not told of any more, nor is it before it began."""
+    for week in ("2026-W30", "2026-W44", "2026-W47"):
+        assert finding(report_of(week), "slowdowns") is None
+
+
+def test_the_planted_time_out_is_found():
+    """The task that AWS ended after 24 h is told of, and its reason is a new one."""
+    report = report_of("2026-W30")
+    assert {"time_outs", "new_reasons", "expiring"} <= set(kinds(report))
+    [row] = rows_behind(report, "time_outs")
+    assert row["elapsed"] >= DAY - 300_000
+    assert [row["reason"] for row in rows_behind(report, "new_reasons")] == [
+        "Synthetic: timed out after <number> hours"
+    ]
+
+
+def test_the_planted_stop_is_found():
+    """The log group that is exported no longer is named, and its last task."""
+    [stopped] = planted()["stopped"]
+    rows = rows_behind(report_of("2026-W47"), "stopped")
+    assert [key_of(row) for row in rows] == [key_of(stopped)]
+    assert rows[0]["last_created"] // DAY * DAY == ms(stopped["last_night"] + "T00:00Z") + DAY
+
+
+def test_the_planted_premature_exports_are_found():
+    """All premature tasks of the days that were due, those exported again by then left out."""
+    week = counted("2026-W13")
+    expected = {
+        row["task_id"]
+        for row in planted()["premature"]["tasks"]
+        if not row["covered_again"]
+        and ms(row["end"]) > week.due[0]
+        and ms(row["start"]) < week.due[1]
+    }
+    assert {row["task_id"] for row in rows_behind(report_of("2026-W13"), "premature")} == expected
+    assert expected
+
+
+def test_plain_counting_finds_what_was_planted():
+    """The counting that the reports are checked by finds the planted gaps by itself."""
+    last: Counted = counted("2026-W47")
+    ours = {(key_of(gap), gap["start"], gap["end"]) for gap in last.gaps if gap["length"] > 60_000}
+    for gap in planted()["gaps"]:
+        start, end, key = ms(gap["start"]), ms(gap["end"]), key_of(gap)
+        assert any(name == key and low <= end and start <= high for name, low, high in ours), gap

@@ -1,0 +1,266 @@
+"""A redacted report shows nobody whose it is: names are gone from all formats, figures are not."""
+
+from __future__ import annotations
+
+import re
+from email import message_from_bytes, policy
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal
+from reported import (
+    ISO_WEEK,
+    MONDAY,
+    deliveries_of,
+    finding,
+    kinds,
+    log_groups_of,
+    night,
+    nights,
+    report_of,
+    sample,
+    tasks_of,
+)
+from support import DAY, shuffled
+
+import exportstats as xs
+from exportstats import schema
+from exportstats.report import machine
+from exportstats.report.redaction import redact
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WEEK = "2026-W24"
+PSEUDONYM = {
+    "account_id": r"account-\d+",
+    "log_group_name": r"log-group-\d+",
+    "destination": r"bucket-\d+",
+    "destination_prefix": r"prefix-\d+",
+    "task_id": r"task-\d+",
+}
+
+
+@pytest.fixture(scope="module")
+def hidden() -> xs.WeeklyReport:
+    """Build the redacted report of the sample's worst week."""
+    tasks, log_groups, _ = redact(*sample())
+    return xs.build_weekly_report(tasks, week=WEEK, log_groups=log_groups)
+
+
+def texts_of(report: xs.WeeklyReport, folder: Path) -> dict[str, str]:
+    """Give what each format says, a mail's parts decoded."""
+    machine.write_csv(report, folder)
+    mail = message_from_bytes(xs.render_email(report), policy=policy.default)
+    parts = [mail.get_body((kind,)).get_content() for kind in ("plain", "html")]
+    return {
+        "html": xs.render_html(report),
+        "markdown": xs.render_markdown(report).replace("\\", ""),
+        "email": "\n".join([mail.as_string(), *parts]),
+        "json": xs.render_json(report),
+        **{file.name: file.read_text(encoding="utf-8") for file in folder.iterdir()},
+    }
+
+
+def names_in(tasks: pd.DataFrame, *columns: str) -> set[str]:
+    """Give all names of some columns."""
+    return {str(name) for column in columns for name in tasks[column].dropna()}
+
+
+def test_no_name_is_left_in_any_format(hidden: xs.WeeklyReport, tmp_path: Path):
+    """No account, log group, bucket, prefix or identifier of the sample is in any format."""
+    tasks, log_groups = sample()
+    secret = names_in(tasks, "account_id", "log_group_name", "destination", "task_id")
+    secret |= names_in(log_groups, "log_group_name") | names_in(tasks, "destination_prefix")
+    assert len(secret) > len(tasks)
+    # identifiers are looked for by their shape: there are too many to look for each
+    shape = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+    ids = {name for name in secret if shape.fullmatch(name)}
+    for kind, text in texts_of(hidden, tmp_path).items():
+        assert not shape.search(text), kind
+        for name in secret - ids:
+            # a prefix may be an ordinary word, of which our own sentences have some
+            whole = rf"(?<![\w-]){re.escape(name)}(?![\w-])"
+            assert not re.search(whole, text), (kind, name)
+        assert "acme" not in text, kind
+
+
+def test_names_of_tasks_are_left_out(hidden: xs.WeeklyReport):
+    """No task has a name any more, for anybody may write anything into it."""
+    tasks, _, _ = redact(*sample())
+    assert tasks["task_name"].isna().all()
+    assert "log-group-" in finding(hidden, "not_made_good").sentence
+
+
+def test_a_redacted_report_has_the_same_figures(hidden: xs.WeeklyReport):
+    """What was found, how often and how severe, and each figure, is as it was."""
+    original = report_of(WEEK)
+    assert_frame_equal(hidden.figures, original.figures)
+    assert kinds(hidden) == kinds(original)
+    for one, other in zip(hidden.findings, original.findings, strict=True):
+        assert (one.severity, len(one.rows), one.remedy) == (
+            other.severity,
+            len(other.rows),
+            other.remedy,
+        )
+        for name in one.rows.columns.difference([*PSEUDONYM, "last_task_id", "example_task_id"]):
+            if one.rows[name].dtype.kind in "mMif":
+                left, right = (sorted(some.rows[name].dropna()) for some in (one, other))
+                assert left == right, (one.kind, name)
+    assert hidden.headline == original.headline
+    assert hidden.period == original.period
+
+
+def test_redacted_tables_are_tables():
+    """They have the columns and dtypes that all tables have, and the rows in their order."""
+    tasks, log_groups = sample()
+    again, groups, deliveries = redact(tasks, log_groups)
+    schema.validate(again)
+    xs.build_weekly_report(again.head(0), week=WEEK, log_groups=groups)
+    assert deliveries is None
+    assert len(again) == len(tasks)
+    kept = [
+        name for name in schema.NAMES if name not in (*PSEUDONYM, "task_name", "status_message")
+    ]
+    for name in kept:
+        assert again[name].astype("object").equals(tasks[name].astype("object")), name
+    for name, pattern in PSEUDONYM.items():
+        assert again[name].isna().equals(tasks[name].isna())
+        assert again[name].dropna().astype("str").str.fullmatch(pattern).all()
+        pairs = pd.DataFrame({"from": tasks[name].astype("str"), "to": again[name].astype("str")})
+        pairs = pairs.dropna().drop_duplicates()
+        assert pairs["from"].is_unique
+        assert pairs["to"].is_unique
+
+
+def test_pseudonyms_stay_when_tasks_are_added():
+    """What comes later changes no pseudonym of what was there, so two weeks can be compared."""
+    tasks, log_groups = sample()
+    now, _, _ = redact(tasks, log_groups)
+    for until in ("2026-03-01T00:00Z", "2026-10-01T12:00Z"):
+        early = tasks["creation_time"] < pd.Timestamp(until)
+        then, _, _ = redact(schema.conform(tasks[early]), log_groups)
+        key = dict(zip(tasks.loc[early, "task_id"], now.loc[early, "task_id"], strict=True))
+        assert [*then["task_id"]] == [*key.values()]
+        for name in PSEUDONYM:
+            assert [*then[name].astype("str")] == [*now.loc[early, name].astype("str")]
+
+
+def test_pseudonyms_do_not_depend_on_the_order_of_rows():
+    """Shuffled rows get the same pseudonyms."""
+    tasks, log_groups = sample()
+    expected, groups, _ = redact(tasks, log_groups)
+    mixed = shuffled(tasks, Random(1))  # noqa: S311 - an order, no secret
+    found, groups_found, _ = redact(mixed, log_groups.iloc[::-1])
+    for name in PSEUDONYM:
+        left = found[name].sort_index().astype("str")
+        assert left.equals(expected[name].astype("str")), name
+    assert groups_found.iloc[::-1]["log_group_name"].astype("str").to_list() == [
+        *groups["log_group_name"].astype("str")
+    ]
+
+
+def test_tables_of_one_report_have_the_same_pseudonyms():
+    """A log group and a delivery have those of their tasks; keys and reasons are gone."""
+    tasks = tasks_of(*nights("acme/secret"))
+    log_groups = log_groups_of(
+        {"log_group_name": "acme/secret", "creation_time": 0},
+        {"log_group_name": "acme/never", "creation_time": 1},
+    )
+    deliveries = deliveries_of(
+        {
+            "task_id": "acme/secret@2",
+            "delivered": "empty",
+            "destination": "acme-logs",
+            "prefix": "exported/acme",
+            "first_key": "exported/acme/1",
+            "last_key": "exported/acme/2",
+            "reason": "acme said no",
+        }
+    )
+    hidden, groups, delivered = redact(tasks, log_groups, deliveries)
+    assert set(hidden["log_group_name"]) == {"log-group-1"}
+    assert [*groups["log_group_name"]] == ["log-group-1", "log-group-2"]
+    assert [*delivered["destination"]] == ["bucket-1"]
+    [name] = delivered["task_id"]
+    assert [*hidden.loc[tasks["task_id"] == "acme/secret@2", "task_id"]] == [name]
+    report = xs.build_weekly_report(hidden, week=ISO_WEEK, log_groups=groups, deliveries=delivered)
+    assert "empty_deliveries" in kinds(report)
+    assert "acme" not in xs.render_json(report)
+
+
+def secrets() -> dict[str, Any]:
+    """Give the names of a task, each a word that nothing else has."""
+    return {
+        "account_id": "987654321098",
+        "log_group_name": "Quux/payroll",
+        "destination": "quux-bucket",
+        "destination_prefix": "quuxprefix",
+        "task_id": "5c4ba0c4-efb0-4dd8-99cc-f8bf1b3c3d42",
+        "task_name": "quuxname",
+    }
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Cannot write to {destination}",
+        "s3://{destination}/{destination_prefix}/{task_id}: denied",
+        "arn:aws:logs:eu-west-1:{account_id}:log-group:{log_group_name}:* not found",
+        "{log_group_name}{destination}{account_id}",
+        "The log group '{log_group_name}' of {account_id}, prefix {destination_prefix}.",
+        "task {task_id} failed",
+        "<b>{destination}</b> | `{log_group_name}`",
+    ],
+)
+def test_messages_hold_no_name(message: str, tmp_path: Path):
+    """A message that quotes names of its task, of whatever shape, quotes none of them any more."""
+    names = secrets()
+    row = night("", 2) | names
+    row |= {"status_code": "FAILED", "status_message": message.format(**names)}
+    history = [night("", number) | names | {"task_id": f"t{number}"} for number in range(-28, 2)]
+    report = xs.build_weekly_report(redact(tasks_of(*history, row))[0], week=ISO_WEEK)
+    assert "new_reasons" in kinds(report)
+    for kind, text in texts_of(report, tmp_path).items():
+        assert "quux" not in text.lower(), kind
+        assert "payroll" not in text, kind
+        assert names["account_id"] not in text, kind
+        assert names["task_id"] not in text, kind
+
+
+def test_a_message_of_another_tasks_names():
+    """Names of any task are hidden in the message of any other, the longest first."""
+    rows = [
+        night("acme", 0, destination="acme-eu"),
+        night("acme/api", 1, destination="acme-eu-west"),
+        night("other", 2, status_message="acme-eu-west, acme-eu, acme/api and acme"),
+    ]
+    [told] = redact(tasks_of(*rows))[0]["status_message"].dropna()
+    assert "acme" not in told
+    assert not re.search("-west|/api", told)
+
+
+def test_missing_names_stay_missing():
+    """What has no account, bucket or log group has none afterwards, and no pseudonym either."""
+    tasks = tasks_of(
+        night("a", 0, account_id=None, destination=None, log_group_name=None), night("b", 1)
+    )
+    hidden, _, _ = redact(tasks)
+    assert hidden.loc[0, ["account_id", "destination", "log_group_name"]].isna().all()
+    assert hidden["account_id"].to_list()[1] == "account-1"
+    assert redact(schema.empty())[0].empty
+
+
+def test_numbers_tell_the_order_of_first_use_alone():
+    """A pseudonym is a number by the first creation, not by the name or its place in the table."""
+    rows = [
+        night("zebra", -3, destination="z"),
+        night("ant", 0, destination="a"),
+        night("mule", -1, destination="m"),
+    ]
+    hidden, _, _ = redact(tasks_of(*rows))
+    assert hidden["log_group_name"].to_list() == ["log-group-1", "log-group-3", "log-group-2"]
+    assert hidden["destination"].to_list() == ["bucket-1", "bucket-3", "bucket-2"]
+    assert MONDAY % DAY == 0

@@ -1,0 +1,369 @@
+"""Names and messages are text in every format: nothing runs, nothing is loaded, nothing breaks."""
+
+from __future__ import annotations
+
+import csv
+import html
+import json
+import re
+from dataclasses import replace
+from email import message_from_bytes, policy
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+from xml.etree import ElementTree as ET
+
+import pytest
+from markdown_it import MarkdownIt
+from reported import HOSTILE, finding, hostile_report, kinds
+from shown import is_harmless
+
+import exportstats as xs
+from exportstats.report import machine
+from exportstats.report.html import render_fragment
+from exportstats.report.markdown import render_text
+from exportstats.text import plain, shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+# All elements that a page has, and their attributes.
+ALLOWED = {
+    "html": {"lang"},
+    "head": set(),
+    "meta": {"charset", "http-equiv", "content", "name"},
+    "title": set(),
+    "style": set(),
+    "body": {"style"},
+    "div": {"class", "style", "tabindex", "role", "aria-label"},
+    "main": set(),
+    "header": set(),
+    "footer": set(),
+    "section": set(),
+    "h1": {"style"},
+    "h2": {"style"},
+    "p": {"class", "style"},
+    "ol": set(),
+    "li": {"class"},
+    "span": {"class"},
+    "b": {"style"},
+    "details": set(),
+    "summary": set(),
+    "table": {"class", "style", "cellspacing", "cellpadding"},
+    "thead": set(),
+    "tbody": set(),
+    "tr": set(),
+    "th": {"scope", "class", "style"},
+    "td": {"class", "style"},
+    "figure": set(),
+    "figcaption": set(),
+    "img": {"src", "alt", "width", "style"},
+    "a": {"href"},
+}
+EMPTY = {"meta", "img"}
+# Two marks that begin a formula, then what a spreadsheet skips before one.
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d")
+
+
+class Seen(HTMLParser):
+    """What a browser would make of a page: elements, attributes, text and nothing else."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.open: list[str] = []
+        self.cells: list[str] = []
+        self.text = ""
+        self.rest: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Keep an element."""
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
+        assert len({name for name, _ in attrs}) == len(attrs), attrs
+        if tag not in EMPTY:
+            self.open.append(tag)
+        if tag in ("td", "th"):
+            self.cells.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        """See that what is closed was open."""
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        """Keep a text."""
+        if self.open and self.open[-1] not in ("style", "title"):
+            self.text += data
+            if self.open[-1] in ("td", "th"):
+                self.cells[-1] += data
+
+    def handle_comment(self, data: str) -> None:
+        """Keep what should not be there."""
+        self.rest.append(data)
+
+    def handle_decl(self, decl: str) -> None:
+        """Keep a declaration."""
+        self.rest.append(decl)
+
+    def handle_pi(self, data: str) -> None:
+        """Keep what should not be there."""
+        self.rest.append(data)
+
+
+@pytest.fixture(scope="module")
+def report() -> xs.WeeklyReport:
+    """Build the report of a week in which every text is hostile."""
+    return hostile_report()
+
+
+@pytest.fixture(scope="module")
+def page(report: xs.WeeklyReport) -> str:
+    """Write it as a page, with links to tables in a folder that has a hostile name itself."""
+    return xs.render_html(report, csv='a "folder" <b> & #1?')
+
+
+@pytest.fixture(scope="module")
+def mail(report: xs.WeeklyReport) -> bytes:
+    """Write it as a mail."""
+    return xs.render_email(report)
+
+
+def shown_of(text: str) -> str:
+    """Give what is shown of a text: what does something made visible, the middle left out."""
+    return shorten(plain(text), 120)
+
+
+def test_the_hostile_texts_get_everywhere(report: xs.WeeklyReport):
+    """They are in sentences, in rows and in what the pictures draw, or nothing here is tested."""
+    assert {"not_made_good", "new_reasons", "gaps", "expiring", "premature"} <= set(kinds(report))
+    for kind in ("not_made_good", "gaps", "expiring", "premature"):
+        names = set(finding(report, kind).rows["log_group_name"].astype("str"))
+        assert names == set(HOSTILE), kind
+    assert {"states", "coverage", "failures"} <= {one.name for one in report.pictures}
+
+
+# --- HTML ----------------------------------------------------------------------------------------
+
+
+def test_a_page_has_no_element_but_its_own(page: str):
+    """Parsed as a browser would, there is no script, no handler, and no element from a name."""
+    seen = Seen(page)
+    assert seen.open == []
+    assert seen.rest == ["doctype html"]
+    for tag, attributes in seen.elements:
+        assert tag in ALLOWED, tag
+        assert set(attributes) <= ALLOWED[tag], (tag, attributes)
+        if tag != "body":
+            assert "style" not in attributes  # a page has one style sheet
+    addresses = [a[name] for _, a in seen.elements for name in ("src", "href") if name in a]
+    assert addresses
+    folder = "a%20%22folder%22%20%3Cb%3E%20%26%20%231%3F/"
+    for address in addresses:
+        pictures = r"data:image/(svg\+xml,[^\"<>#\s][^\"<>#]*|png;base64,[\w+/=]+)"
+        assert re.fullmatch(rf"{pictures}|{folder}[\w-]+\.csv", address)
+
+
+def test_a_page_says_that_nothing_is_to_be_loaded(page: str):
+    """Its policy allows no script, no connection and no picture but those in it."""
+    [rules] = [a["content"] for _, a in Seen(page).elements if a.get("http-equiv")]
+    assert rules.startswith("default-src 'none'; ")
+    assert dict(rule.split(" ", 1) for rule in rules.split("; ")) == {
+        "default-src": "'none'",
+        "img-src": "data:",
+        "style-src": "'unsafe-inline'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+
+
+def test_a_page_shows_what_cannot_be_seen(page: str):
+    """Escapes, direction marks and line ends are shown as such; nothing invisible is in it."""
+    assert is_harmless(page)
+    seen = Seen(page)
+    for text in HOSTILE:
+        assert shown_of(text).strip() in {cell.strip() for cell in seen.cells}, text
+    assert "\\x1b[31mred" in seen.text
+    assert "\\u202egnp.exe" in seen.text
+    assert "two\\nlines\\r\\nSubject" in seen.text
+    assert "{{ 7*7 }}" in seen.text  # and not 49: no template is made of it
+    assert "x" * 200 not in page
+
+
+def test_a_fragment_is_as_harmless(report: xs.WeeklyReport):
+    """What a notebook shows has no other elements either."""
+    seen = Seen(render_fragment(report))
+    assert seen.open == []
+    assert seen.rest == []
+    for tag, attributes in seen.elements:
+        assert set(attributes) <= ALLOWED[tag]
+
+
+def test_pictures_hold_nothing_that_runs(page: str):
+    """The SVG of each picture is well formed, and has no script, link, handler or text from AWS."""
+    assert page.count('src="data:image/') == len(hostile_report().pictures)
+    found = re.findall(r'src="data:image/svg\+xml,([^"]*)"', page)
+    assert found
+    for one in found:
+        svg = unquote(html.unescape(one))
+        for element in ET.fromstring(svg).iter():  # noqa: S314 - matplotlib's
+            name = str(element.tag).rpartition("}")[2]
+            assert name not in ("script", "foreignObject", "image", "a", "iframe"), name
+            for key, value in element.attrib.items():
+                key_ = key.rpartition("}")[2]
+                assert not key_.startswith("on")
+                assert key_ != "href" or value.startswith("#")
+
+
+# --- Markdown and plain text ---------------------------------------------------------------------
+
+
+def inline(tokens: list[Any]) -> Iterator[Any]:
+    """Give the tokens inside of all lines of text."""
+    for token in tokens:
+        yield from token.children or ()
+
+
+def leafed_through(report: xs.WeeklyReport) -> Iterator[str]:
+    """Write the report in Markdown until each row of each finding was among the first ten."""
+    longest = max(len(one.rows) for one in report.findings)
+    for start in range(0, longest, 10):
+        findings = [replace(one, rows=one.rows.iloc[start:]) for one in report.findings]
+        left = tuple(one for one in findings if len(one.rows))
+        yield xs.render_markdown(replace(report, findings=left))
+
+
+def test_markdown_has_no_markup_from_a_name(report: xs.WeeklyReport):
+    """A Markdown parser sees no link, picture, code or HTML in it, and bold where we write it."""
+    for text in leafed_through(report):
+        assert is_harmless(text)
+        tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text)
+        kinds_ = {token.type for token in tokens}
+        assert not kinds_ & {"html_block", "fence", "code_block", "blockquote_open", "hr"}
+        assert {token.type for token in inline(tokens)} <= {
+            "text",
+            "text_special",
+            "strong_open",
+            "strong_close",
+            "softbreak",
+        }
+        heads = [tokens[at + 1].content for at, t in enumerate(tokens) if t.type == "heading_open"]
+        assert heads == ["Export tasks, week 2026-W47", "Key figures"]
+        bold = re.findall(r"\*\*([^*]*)\*\*", re.sub(r"\\.", "", text))
+        ours = r"critical:|warning:|\d+ (critical finding|warning)s?( and \d+ warnings?)?"
+        assert all(re.fullmatch(ours, one) for one in bold), bold
+        assert not re.search(r"(?<!\\)[<$`~]", text)
+
+
+def test_markdown_tables_keep_their_columns(report: xs.WeeklyReport):
+    """Each row of each table has as many cells as its head, whatever pipes are in names."""
+    shown: set[str] = set()
+    for text in leafed_through(report):
+        tables: list[list[list[str]]] = [[]]
+        for line in text.splitlines():
+            if line.lstrip().startswith("|"):
+                # a pipe after an odd number of backslashes is one of a name
+                tables[-1].append(re.split(r"(?<!\\)(?:\\\\)*\|", line.strip())[1:-1])
+            else:
+                tables.append([])
+        for table in filter(None, tables):
+            assert {len(row) for row in table} == {len(table[0])}
+            shown |= {re.sub(r"\\(.)", r"\1", cell.strip()) for row in table for cell in row}
+    assert {shown_of(text).strip() for text in HOSTILE} <= shown
+
+
+def test_plain_text_is_printable(report: xs.WeeklyReport):
+    """The text for terminals and mails has nothing but printable characters and line ends."""
+    text = render_text(report)
+    assert is_harmless(text)
+    longest = max(len(plain(text)) for text in HOSTILE)
+    for line in text.splitlines():
+        assert len(line) < longest
+        assert len(line) <= 78 or " " not in line.strip()[:60]  # only a name is left whole
+
+
+# --- Mail ----------------------------------------------------------------------------------------
+
+
+def test_a_mail_has_its_parts_and_no_header_from_a_name(mail: bytes):
+    """Plain text and HTML with pictures, all in order; no name makes a header or a part."""
+    message = message_from_bytes(mail, policy=policy.default)
+    assert message.defects == []
+    assert set(message.keys()) == {"Subject", "MIME-Version", "Content-Type"}
+    assert message["Subject"].startswith("Export tasks, week 2026-W47: ")
+    kinds_ = [part.get_content_type() for part in message.walk()]
+    pictures = kinds_.count("image/png")
+    assert kinds_ == [
+        "multipart/alternative",
+        "text/plain",
+        "multipart/related",
+        "text/html",
+        *["image/png"] * pictures,
+    ]
+    assert pictures == 3
+    for part in message.walk():
+        assert part.defects == []
+    assert re.fullmatch(rb"(?:[^\r\n]{0,998}\r\n)*", mail)
+    assert mail.isascii()
+
+
+def test_a_mails_html_is_small_and_harmless(mail: bytes):
+    """It is less than 100 KB, has its own elements alone, and all its pictures are beside it."""
+    message = message_from_bytes(mail, policy=policy.default)
+    html = message.get_body(("html",)).get_content()
+    assert len(html.encode()) < 100_000
+    assert is_harmless(html.replace("\r\n", "\n"))
+    seen = Seen(html)
+    assert seen.open == []
+    for tag, attributes in seen.elements:
+        assert tag in ALLOWED, tag
+        assert set(attributes) <= ALLOWED[tag], (tag, attributes)
+    assert "a" not in {tag for tag, _ in seen.elements}
+    sources = [a["src"] for tag, a in seen.elements if tag == "img"]
+    ids = {part["Content-ID"]: part.get_content() for part in message.walk() if part["Content-ID"]}
+    assert [f"<{source.removeprefix('cid:')}>" for source in sources] == list(ids)
+    assert all(picture.startswith(b"\x89PNG\r\n\x1a\n") for picture in ids.values())
+    assert "{{ 7*7 }}" in seen.text
+
+
+def test_a_mails_text_is_that_of_the_terminal(mail: bytes, report: xs.WeeklyReport):
+    """Its plain text is what the command prints."""
+    message = message_from_bytes(mail, policy=policy.default)
+    text = message.get_body(("plain",)).get_content()
+    assert text.replace("\r\n", "\n") == render_text(report)
+
+
+# --- For machines --------------------------------------------------------------------------------
+
+
+def test_csv_has_no_formula(report: xs.WeeklyReport, tmp_path: Path):
+    """No cell begins as a formula, none has anything invisible, and each row is a line."""
+    machine.write_csv(report, tmp_path)
+    files = sorted(tmp_path.iterdir())
+    assert {file.suffix for file in files} == {".csv"}
+    texts = set()
+    for file in files:
+        text = file.read_bytes().decode()
+        assert is_harmless(text), file.name
+        rows = list(csv.reader(text.splitlines()))
+        assert len({len(row) for row in rows}) == 1
+        head = rows[0]
+        for row in rows[1:]:
+            for name, cell in zip(head, row, strict=True):
+                # a negative number is none: how long before its window's end a task was created
+                if not re.fullmatch(r"-?\d+(\.\d+)?(e-?\d+)?", cell):
+                    assert not cell.lstrip(" '").startswith(FORMULA) or cell.startswith("'"), name
+                texts.add(cell)
+    guarded = {text.removeprefix("'") for text in texts}
+    assert {plain(text) for text in HOSTILE} <= guarded
+
+
+def test_json_has_the_names_as_they_are(report: xs.WeeklyReport):
+    """It is ASCII, parses, and has each name whole and as it came."""
+    text = xs.render_json(report)
+    assert text.isascii()
+    made = json.loads(text, parse_constant=pytest.fail)
+    assert {row["log_group_name"] for row in made["tables"]["gaps"]} == set(HOSTILE)
+    for one in made["findings"]:
+        assert is_harmless(one["sentence"])

@@ -1,0 +1,610 @@
+"""What a weekly report is asked, and what never changes its answer."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal
+from reported import (
+    HOPE,
+    ISO_WEEK,
+    MINUTE,
+    MONDAY,
+    WEEK,
+    deliveries_of,
+    finding,
+    kinds,
+    log_groups_of,
+    night,
+    nights,
+    plain_rows,
+    planted,
+    report_of,
+    rows_behind,
+    sample,
+    tasks_of,
+)
+from support import DAY, HOUR, cut, ms, rows_of, shuffled
+
+import exportstats as xs
+from exportstats import schema
+from exportstats.errors import ArgumentError, SchemaError
+from exportstats.report.findings import KINDS, SEVERITIES, Finding, ranked
+from exportstats.report.html import render_fragment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+RENDERERS: dict[str, Callable[[xs.WeeklyReport], str | bytes]] = {
+    "html": xs.render_html,
+    "markdown": xs.render_markdown,
+    "email": xs.render_email,
+    "json": xs.render_json,
+}
+
+
+def stamp(text: str, tz: str = "UTC") -> pd.Timestamp:
+    """Make an aware time of what a clock on the wall shows."""
+    return pd.Timestamp(text, tz=tz)
+
+
+def built(*rows: dict[str, Any], week: Any = ISO_WEEK, **more: Any) -> xs.WeeklyReport:  # noqa: ANN401
+    """Build a report of a few tasks."""
+    return xs.build_weekly_report(tasks_of(*rows), week=week, **more)
+
+
+def others(name: str, *numbers: int) -> list[dict[str, Any]]:
+    """Give the tasks of all nights of a log group but some."""
+    return [row for row in nights(name) if row["task_id"] not in {f"{name}@{n}" for n in numbers}]
+
+
+# --- The week ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("as_of", "tz", "name"),
+    [
+        (None, "UTC", "week 2026-W47"),  # the tasks were observed on the Monday after it
+        ("2026-11-22T23:59:59Z", "UTC", "week 2026-W46"),
+        ("2026-11-23T00:00Z", "UTC", "week 2026-W47"),
+        ("2026-11-22T16:00Z", "Asia/Tokyo", "week 2026-W47"),  # it is Monday there
+        ("2026-11-23T04:00Z", "America/New_York", "week 2026-W46"),  # and still Sunday here
+        ("2026-01-01T00:00Z", "UTC", "week 2025-W52"),
+        ("2026-01-05T00:00Z", "UTC", "week 2026-W01"),
+    ],
+)
+def test_last_is_the_last_whole_week(as_of: str | None, tz: str, name: str):
+    """`last` is the last ISO week that was over when the tasks were observed, or at `as_of`."""
+    report = built(*nights("acme/api"), week="last", as_of=as_of, tz=tz)
+    assert report.name == name
+    assert report.start == report.start.normalize()
+    assert report.start.weekday() == 0
+    assert report.tz == tz
+
+
+def test_last_is_what_is_asked_for_without_a_week():
+    """Without `week` it is the last one, and the same as if it had been named."""
+    tasks = tasks_of(*nights("acme/api"))
+    left, right = xs.build_weekly_report(tasks), xs.build_weekly_report(tasks, week=ISO_WEEK)
+    assert xs.render_json(left) == xs.render_json(right)
+
+
+def test_a_range_is_a_week_too():
+    """A start and an end are taken as they are, as text or as times, in the report's zone."""
+    tasks = nights("acme/api")
+    for week in (
+        ("2026-11-16T00:00Z", "2026-11-23T00:00Z"),
+        ["2026-11-16T01:00+01:00", stamp("2026-11-23")],
+    ):
+        report = built(*tasks, week=week)
+        assert (report.start, report.end) == (stamp("2026-11-16"), stamp("2026-11-23"))
+        assert report.name == "2026-11-16 00:00 to 2026-11-23 00:00"
+        same = built(*tasks).figures
+        assert_frame_equal(report.figures, same)
+    three = built(*tasks, week=("2026-11-16T06:00Z", "2026-11-19T06:00Z"))
+    created = [row["creation_time"] for row in tasks]
+    for name, back, many in (("current", 0, 1), ("previous", 1, 1), ("before", 5, 4)):
+        low = MONDAY + 6 * HOUR - back * 3 * DAY
+        inside = sum(low <= time < low + many * 3 * DAY for time in created)
+        assert three.figures.loc["tasks", name] == inside / many
+
+
+@pytest.mark.parametrize(
+    "week",
+    [
+        "2025-W53",
+        "2026-W00",
+        "2026-W54",
+        "2026-W7",
+        "2026W47",
+        "2026-W47 ",
+        "last week",
+        "",
+        "٢٠٢٦-W47",
+        47,
+        None,
+        {"start": "2026-11-16"},
+        ("2026-11-16T00:00Z",),
+        ("2026-11-16T00:00Z", "2026-11-17T00:00Z", "2026-11-18T00:00Z"),
+        ("2026-11-23T00:00Z", "2026-11-16T00:00Z"),
+        ("2026-11-16T00:00Z", "2026-11-16T00:00Z"),
+    ],
+)
+def test_what_is_no_week_is_refused(week: Any):  # noqa: ANN401 - anything at all
+    """An error names the value as it was given, and says how a week is written."""
+    with pytest.raises(ArgumentError, match=f"week={re.escape(repr(week))}"):
+        xs.build_weekly_report(schema.empty(), week=week)
+
+
+def test_edges_without_a_time_zone_are_refused():
+    """An edge of a range, and `as_of`, need a time zone; the error names the one that has none."""
+    for week in (("2026-11-16", "2026-11-23T00:00Z"), ("2026-11-10T00:00Z", "2026-11-16")):
+        with pytest.raises(ArgumentError, match="week='2026-11-16'; give an instant with its time"):
+            xs.build_weekly_report(schema.empty(), week=week)
+    with pytest.raises(ArgumentError, match="as_of='2026-11-16'"):
+        xs.build_weekly_report(schema.empty(), as_of="2026-11-16")
+    with pytest.raises(ArgumentError, match="9999-12-27 is not in the calendar"):
+        xs.build_weekly_report(schema.empty(), week="9999-W52")
+
+
+@pytest.mark.parametrize("tz", ["Mars/Olympus", "", "../../etc/passwd", "UTC\n", None, 3])
+def test_what_is_no_time_zone_is_refused(tz: Any):  # noqa: ANN401 - anything at all
+    """An error names the value, and gives a time zone for an example."""
+    with pytest.raises(ArgumentError, match=f'^tz={re.escape(repr(tz))}.*"Europe/Berlin"$'):
+        xs.build_weekly_report(schema.empty(), week=ISO_WEEK, tz=tz)
+
+
+def test_what_is_no_table_is_refused():
+    """Tasks and side tables have to be what they are."""
+    with pytest.raises(SchemaError):
+        xs.build_weekly_report(pd.DataFrame({"task_id": ["a"]}), week=ISO_WEEK)
+    with pytest.raises(SchemaError, match="read_log_groups"):
+        xs.build_weekly_report(schema.empty(), week=ISO_WEEK, log_groups=pd.DataFrame())
+    with pytest.raises(SchemaError, match="fetch_deliveries"):
+        xs.build_weekly_report(schema.empty(), week=ISO_WEEK, deliveries=pd.DataFrame())
+
+
+@pytest.mark.parametrize(
+    ("week", "start", "end", "due_start", "due_end"),
+    [  # the clocks go forward on 2026-03-29 and back on 2026-10-25
+        ("2026-W13", "2026-03-22T23:00Z", "2026-03-29T22:00Z", "03-20T23:00Z", "03-27T23:00Z"),
+        ("2026-W14", "2026-03-29T22:00Z", "2026-04-05T22:00Z", "03-27T23:00Z", "04-03T22:00Z"),
+        ("2026-W43", "2026-10-18T22:00Z", "2026-10-25T23:00Z", "10-16T22:00Z", "10-23T22:00Z"),
+        ("2026-W44", "2026-10-25T23:00Z", "2026-11-01T23:00Z", "10-23T22:00Z", "10-30T23:00Z"),
+    ],
+)
+def test_a_week_in_berlin_has_its_own_length(
+    week: str, start: str, end: str, due_start: str, due_end: str
+):
+    """Where clocks change a week has an hour less or more, and each begins at midnight there."""
+    # a task an hour, so that one at each edge tells to which side it belongs
+    first, hours = ms(start) - 8 * DAY, 24 * 24
+    rows = [
+        night("acme/api", 0, task_id=f"{n}", creation_time=first + n * HOUR, observed_at=MONDAY)
+        for n in range(hours)
+    ]
+    report = built(*rows, week=week, tz="Europe/Berlin")
+    assert (report.start, report.end) == (stamp(start), stamp(end))
+    assert (report.due_start, report.due_end) == (
+        stamp(f"2026-{due_start}"),
+        stamp(f"2026-{due_end}"),
+    )
+    assert report.start.hour == report.end.hour == report.due_start.hour == report.due_end.hour == 0
+    inside = sum(ms(start) <= row["creation_time"] < ms(end) for row in rows)
+    assert report.figures.loc["tasks", "current"] == inside == (ms(end) - ms(start)) // HOUR
+    before = report.start - pd.DateOffset(days=7)
+    last = sum(before.timestamp() * 1000 <= row["creation_time"] < ms(start) for row in rows)
+    assert report.figures.loc["tasks", "previous"] == last
+    assert "(Europe/Berlin)" in report.period
+
+
+def test_times_are_shown_in_the_zone():
+    """Texts and tables for people have the zone's times, JSON has them in UTC."""
+    rows = [row for row in nights("acme/api") if row["task_id"] != "acme/api@0"]
+    report = built(*rows, tz="Asia/Kolkata")
+    [gap] = rows_behind(report, "gaps")
+    assert gap["start"] == MONDAY
+    assert "from 2026-11-16 05:30" in finding(report, "gaps").sentence
+    assert "| 2026-11-16 05:30 | 2026-11-17 05:30 |" in xs.render_markdown(report)
+    assert "<td" in xs.render_html(report)
+    assert ">2026-11-16 05:30</td>" in xs.render_html(report)
+    assert '"start": "2026-11-15T18:30:00Z"' in xs.render_json(report)
+
+
+# --- What was known ------------------------------------------------------------------------------
+
+
+def test_as_of_is_the_weeks_end_or_the_last_look():
+    """Without `as_of` all is as at the week's end, or as last observed if that was before it."""
+    tasks = nights("acme/api")
+    assert built(*tasks).as_of == stamp("2026-11-23")
+    early = [row | {"observed_at": MONDAY + 3 * DAY} for row in tasks]
+    known = [row for row in early if row["creation_time"] <= MONDAY + 3 * DAY]
+    assert built(*known).as_of == stamp("2026-11-19")
+    assert built(*known, tz="Asia/Tokyo").as_of.tzinfo is not None
+
+
+def test_as_of_tells_what_was_known_then():
+    """With `as_of`, later tasks are not there and later ends not known, whatever the week."""
+    rows = nights("acme/api")
+    at = MONDAY + 3 * DAY + 14 * HOUR + MINUTE  # a minute after the task of Wednesday began
+    report = built(*rows, as_of=pd.Timestamp(at, unit="ms", tz="UTC"))
+    figures = report.figures["current"]
+    created = [row for row in rows if MONDAY <= row["creation_time"] <= at]
+    done = [row for row in created if row["completion_time"] <= at]
+    assert figures["tasks"] == len(created)
+    assert figures["completed"] == len(done) == len(created) - 1
+    # later, what was made good in between is
+    rows = [
+        *others("acme/api", 1),
+        night("acme/api", 1, task_id="x", creation_time=MONDAY + 8 * DAY),
+    ]
+    rows[-1]["completion_time"] = rows[-1]["observed_at"] = MONDAY + 8 * DAY + HOUR
+    assert "gaps" in kinds(built(*rows))
+    assert "gaps" not in kinds(built(*rows, as_of="2026-11-25T00:00Z"))
+
+
+def seen_at(tasks: pd.DataFrame, at: int) -> pd.DataFrame:
+    """Make the table that would have been fetched at an instant."""
+    rows = []
+    for row in rows_of(tasks):
+        if row["creation_time"] <= at:
+            ended = row["completion_time"]
+            if ended is not None and ended > at:
+                row |= {"status_code": "RUNNING", "status_message": None, "completion_time": None}
+            rows.append(row | {"observed_at": at})
+    return tasks_of(*rows)
+
+
+@pytest.mark.parametrize(
+    ("week", "renderers"), [("2026-W30", ["json", "markdown"]), ("2026-W24", list(RENDERERS))]
+)
+def test_a_later_run_gives_the_same_bytes(week: str, renderers: list[str]):
+    """However long after the week's end the tasks were fetched, each format has the same bytes."""
+    tasks, log_groups = sample()
+    [edges] = [one for one in planted()["weeks"]["all"] if one["iso_week"] == week]
+    end = ms(edges["end"])
+    expected = {name: RENDERERS[name](report_of(week)) for name in renderers}
+    for later in (0, 3 * DAY + 14 * HOUR + 30 * MINUTE):
+        then = seen_at(tasks, end + later)
+        assert len(then) < len(tasks)
+        report = xs.build_weekly_report(then, week=week, log_groups=log_groups)
+        for name in renderers:
+            if name not in ("html", "email") or not later:  # these take their time
+                assert RENDERERS[name](report) == expected[name], (name, later)
+
+
+# --- What does not matter ------------------------------------------------------------------------
+
+
+def test_the_order_of_rows_does_not_matter():
+    """Tasks and log groups in any order give the same report."""
+    tasks, log_groups = sample()
+    random = Random(6)  # noqa: S311 - an order, no secret
+    order = list(range(len(log_groups)))
+    random.shuffle(order)
+    report = xs.build_weekly_report(
+        shuffled(tasks, random), week="2026-W24", log_groups=log_groups.iloc[order]
+    )
+    expected = report_of("2026-W24")
+    assert xs.render_json(report) == xs.render_json(expected)
+    for one, other in zip(report.pictures, expected.pictures, strict=True):
+        assert (one.name, one.text) == (other.name, other.text)
+        assert one.table.to_csv() == other.table.to_csv()
+
+
+@pytest.mark.parametrize(("week", "anew"), [("2026-W24", False), ("2026-W39", True)])
+def test_shards_give_the_same(week: str, anew: bool):  # noqa: FBT001 - a parameter
+    """Tasks in shards, with categories of their own or not, give the same report as in one."""
+    tasks, log_groups = sample()
+    shards = cut(tasks, Random(7), anew=anew)  # noqa: S311 - an order, no secret
+    report = xs.build_weekly_report(shards, week=week, log_groups=log_groups)
+    expected = report_of(week)
+    assert xs.render_json(report) == xs.render_json(expected)
+    assert xs.render_markdown(report) == xs.render_markdown(expected)
+    assert [p.name for p in report.pictures] == [p.name for p in expected.pictures]
+
+
+def test_frames_of_the_caller_are_left_alone():
+    """Neither building nor rendering changes tasks, log groups or deliveries."""
+    tasks = tasks_of(*others("acme/api", 2), night("acme/api", 2, status_code="FAILED"))
+    log_groups = log_groups_of({"log_group_name": "acme/api", "retention": 14 * DAY})
+    deliveries = deliveries_of({"task_id": "acme/api@3", "delivered": "empty"})
+    given = (tasks, log_groups, deliveries)
+    copies = [frame.copy(deep=True) for frame in given]
+    report = xs.build_weekly_report(
+        tasks, week=ISO_WEEK, log_groups=log_groups, deliveries=deliveries
+    )
+    shown = {name: table.copy(deep=True) for name, table in report.tables.items()}
+    for render in (*RENDERERS.values(), render_fragment):
+        render(report)
+    for frame, copy in zip(given, copies, strict=True):
+        assert_frame_equal(frame, copy)
+    for name, table in report.tables.items():
+        assert_frame_equal(table, shown[name])
+
+
+def test_rendering_twice_gives_the_same_bytes():
+    """No clock and no random identifier is in any format."""
+    report = built(*others("acme/api", 2), night("acme/api", 2, status_code="FAILED"))
+    again = built(*others("acme/api", 2), night("acme/api", 2, status_code="FAILED"))
+    for name, render in RENDERERS.items():
+        assert render(report) == render(report) == render(again), name
+
+
+# --- Little or nothing ---------------------------------------------------------------------------
+
+
+def test_no_tasks_at_all():
+    """An empty table gives a report that says so, in every format, and finds nothing."""
+    report = xs.build_weekly_report(schema.empty(), week=ISO_WEEK, as_of="2026-11-23T00:00Z")
+    assert report.headline == "No task was created in this week."
+    assert report.findings == ()
+    assert report.is_quiet
+    counts = report.figures.loc[["tasks", "completed", "failed", "cancelled"], "current"]
+    assert counts.to_list() == [0, 0, 0, 0]
+    assert report.figures.loc[["failure_rate", "p50", "p90", "covered"], "current"].isna().all()
+    for render in RENDERERS.values():
+        assert render(report)
+    assert "No task was created" in report._repr_html_()
+
+
+def test_one_task():
+    """One task is counted; that alone makes no log group a regular one."""
+    report = built(night("acme/api", 1))
+    assert report.headline == "A quiet week: 1 task, none of them failed."
+    assert kinds(report) == ["irregular"]
+    assert report.figures.loc["p50", "current"] == 300
+    for render in RENDERERS.values():
+        assert render(report)
+
+
+def test_a_week_before_all_tasks():
+    """Before the first task there is nothing, and no error."""
+    report = built(*nights("acme/api"), week="2026-W10")
+    assert report.headline == "No task was created in this week."
+    assert report.findings == ()
+
+
+def test_tasks_that_nobody_observed():
+    """Without `observed_at` a week that is over is as at its end."""
+    rows = [
+        row
+        | {name: row[name] - 104 * WEEK for name in row if name.endswith("_time")}
+        | {"observed_at": None}
+        for row in nights("acme/api")
+    ]
+    report = built(*rows, week="2024-W47")
+    assert report.as_of == report.end == stamp("2024-11-25")
+    assert report.figures.loc["tasks", "current"] == 7
+    assert report.is_quiet
+
+
+# --- Kinds of findings that the sample has none of -----------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("delivered", "found"), [("empty", True), ("gone", True), ("yes", False), ("unknown", False)]
+)
+def test_what_left_nothing_in_s3(delivered: str, found: bool):  # noqa: FBT001 - a parameter
+    """A COMPLETED task of the week that delivered nothing is told of, and covers nothing."""
+    rows = nights("acme/api")
+    deliveries = deliveries_of(
+        {"task_id": "acme/api@2", "delivered": delivered, "destination": "acme-logs"},
+        {"task_id": "acme/api@-27", "delivered": delivered},  # of an earlier week
+        {"task_id": "acme/api@3", "delivered": delivered, "region": "us-east-1"},  # of no task
+    )
+    report = built(*rows, deliveries=deliveries)
+    names = [row["task_id"] for row in rows_behind(report, "empty_deliveries")]
+    assert names == ["acme/api@2"] * found
+    assert [row["reason"] for row in rows_behind(report, "gaps")] == ["empty"] * found
+    if found:
+        assert finding(report, "empty_deliveries").severity == "warning"
+        assert finding(report, "empty_deliveries").sentence.startswith("1 task of 1 log group ")
+
+
+def test_a_slot_that_is_always_busy():
+    """A slot busy for four fifths of the week is told of, with its share; a less busy one not."""
+
+    def hours(region: str, many: int) -> list[dict[str, Any]]:
+        return [
+            night("acme/api", 0, region=region, task_id=f"{region}{n}")
+            | {
+                "creation_time": MONDAY + n * DAY + HOUR,
+                "completion_time": MONDAY + n * DAY + (1 + many) * HOUR,
+            }
+            for n in range(7)
+        ]
+
+    report = built(*hours("eu-west-1", 21), *hours("us-east-1", 18))
+    [row] = rows_behind(report, "busy_slots")
+    assert (row["account_id"], row["region"], row["tasks"]) == ("111122223333", "eu-west-1", 7)
+    assert row["busy_share"] == pytest.approx(21 / 24)
+    assert "eu-west-1 87.5 % of the time, with 7 tasks" in finding(report, "busy_slots").sentence
+    assert "slots" in [picture.name for picture in report.pictures]
+
+
+def test_tasks_that_cannot_be():
+    """Tasks of the week with impossible times are told of, and those without a creation time."""
+    rows = [
+        *nights("acme/api"),
+        night("acme/api", 1, task_id="backwards", completion_time=MONDAY),
+        night("acme/api", 1, task_id="undated", creation_time=None, completion_time=None),
+        night("acme/api", -14, task_id="earlier", completion_time=MONDAY - 20 * DAY),
+    ]
+    found = finding(built(*rows), "bad_data")
+    assert {row["task_id"] for row in plain_rows(found.rows)} == {"backwards", "undated"}
+    assert found.sentence.startswith("2 tasks that cannot be as they stand")
+
+
+def test_a_task_that_has_been_active_for_long():
+    """After 12 h it is a warning and after 20 h critical: the service ends it after 24 h."""
+    for hours, severity in ((11, None), (13, "warning"), (21, "critical")):
+        rows = [*nights("acme/api"), night("acme/slow", 4, status_code="RUNNING")]
+        rows[-1]["creation_time"] = MONDAY + WEEK - hours * HOUR
+        found = finding(built(*rows), "time_outs")
+        assert (found and found.severity) == severity
+        if found:
+            assert f"the longest for {hours} h: acme/slow in eu-west-1" in found.sentence
+
+
+def test_a_failure_that_was_made_good_needs_nothing():
+    """A failed task whose window a later one covers is counted, and the week is quiet."""
+    then = night("acme/api", -20, task_id="then", status_code="FAILED", status_message="Denied")
+    now = night("acme/api", 2, task_id="now", status_code="FAILED", status_message="Denied")
+    report = built(*nights("acme/api"), then, now)
+    assert report.headline == (
+        "A quiet week: 8 tasks, 1 failed, all made good, and what was due is in S3."
+    )
+    assert report.findings == ()
+
+
+def test_a_failure_that_was_not():
+    """Without that later task it is not made good, how much of it is missing stands there."""
+    now = night("acme/api", 2, task_id="now", status_code="FAILED", status_message="Denied")
+    half = night("acme/api", 2, task_id="half", to_time=MONDAY + 2 * DAY + 12 * HOUR - 1)
+    report = built(*others("acme/api", 2), now, half)
+    [row] = rows_behind(report, "not_made_good")
+    assert (row["task_id"], row["missing"]) == ("now", 12 * HOUR)
+    assert not report.is_quiet
+
+
+DENIED = {"status_code": "FAILED", "status_message": "Denied"}
+CANCELLED = {"status_code": "CANCELLED", "task_id": "again"}
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        # the night after the failed one was cancelled: they are one gap, and its reason `cancelled`
+        [
+            *others("acme/api", 2, 3),
+            night("acme/api", 2, **DENIED),
+            night("acme/api", 3, **CANCELLED),
+        ],
+        # it was tried again, and that was cancelled
+        [*others("acme/api", 2), night("acme/api", 2, **DENIED), night("acme/api", 2, **CANCELLED)],
+        # its log group was never exported at all
+        [*nights("acme/api"), night("acme/new", 2, **DENIED)],
+    ],
+    ids=["beside a cancelled night", "cancelled again", "never exported"],
+)
+def test_no_failure_is_made_good_by_nothing(rows: list[dict[str, Any]]):
+    """A failed task whose window nothing covers is told of, whatever else was tried near it."""
+    then = night("acme/api", -20, task_id="then", **DENIED)
+    report = built(*rows, then)
+    assert "not_made_good" in kinds(report)
+    assert "all made good" not in report.headline
+
+
+def test_a_pending_task_makes_no_difference_later():
+    """A task that waited when the week ended is the same in a run before and after it began."""
+    late = night("acme/api", 5, creation_time=MONDAY + WEEK - HOUR)
+    waits = late | {"status_code": "PENDING", "completion_time": None}
+    ended = late | {"completion_time": MONDAY + WEEK + HOUR}
+    before, after = (built(*others("acme/api", 5), one) for one in (waits, ended))
+    assert xs.render_html(before) == xs.render_html(after)
+
+
+def test_many_failures_are_critical():
+    """Ten failed tasks that nobody ran again are an outage; nine are a warning."""
+    for many, severity in ((9, "warning"), (10, "critical")):
+        rows = []
+        for number in range(many):
+            name = f"acme/{number}"
+            rows += [*others(name, 1), night(name, 1, status_code="FAILED")]
+        assert finding(built(*rows), "not_made_good").severity == severity
+
+
+@pytest.mark.parametrize(
+    ("days", "severity"), [(44, None), (43, "warning"), (19, "warning"), (18, "critical")]
+)
+def test_the_time_left_is_the_severity(days: int, severity: str | None):
+    """What expires within 35 days of the week's end is a warning, within 10 critical."""
+    log_groups = log_groups_of({"log_group_name": "acme/api", "retention": days * DAY})
+    report = built(*others("acme/api", -2), log_groups=log_groups)  # 9 days before its end
+    found = finding(report, "expiring")
+    assert (found and found.severity) == severity
+    if found:
+        [row] = plain_rows(found.rows)
+        assert row["expires_at"] == MONDAY - 2 * DAY + days * DAY
+
+
+def test_what_is_lost_is_told_of_once():
+    """What retention took in the week is told of, what it took in the weeks before no more."""
+    log_groups = log_groups_of({"log_group_name": "acme/api", "retention": 7 * DAY})
+    report = built(*others("acme/api", -2), log_groups=log_groups)
+    [row] = rows_behind(report, "lost")
+    assert (row["start"], row["end"]) == (MONDAY - 2 * DAY, MONDAY - DAY)
+    assert row["expires_at"] == MONDAY + 5 * DAY
+    assert "expiring" not in kinds(report)
+    before = built(*others("acme/api", -10), log_groups=log_groups)  # it went the week before
+    assert before.findings == ()
+
+
+def test_gaps_of_others_are_nobodys_business():
+    """A log group exported now and then, or in less than two weeks, has no gaps."""
+    rows = [*nights("acme/api"), *(night("acme/hand", number) for number in (-20, -6, 1))]
+    rows += [night("acme/new", number) for number in (-3, 0)]
+    report = built(*rows)
+    assert kinds(report) == ["irregular"]
+    assert {row["log_group_name"] for row in rows_behind(report, "irregular")} == {
+        "acme/hand",
+        "acme/new",
+    }
+
+
+def test_each_reason_of_a_gap_is_counted():
+    """The sentence on gaps counts them by reason, and every reason can be there."""
+    tries = {"failed": "FAILED", "cancelled": "CANCELLED", "active": "RUNNING"}
+    rows = []
+    for number, reason in enumerate(HOPE):
+        name = f"acme/{reason}"
+        rows += others(name, number)
+        if reason in tries:
+            rows.append(night(name, number, status_code=tries[reason]))
+    report = built(*rows)
+    assert {row["log_group_name"]: row["reason"] for row in rows_behind(report, "gaps")} == {
+        f"acme/{reason}": reason for reason in HOPE
+    }
+    assert "(1 active, 1 cancelled, 1 failed, 1 never tried)" in finding(report, "gaps").sentence
+
+
+# --- The value -----------------------------------------------------------------------------------
+
+
+def test_the_most_severe_stands_first():
+    """Whatever the order in which findings were made, they are ranked, and none is left out."""
+    table = pd.DataFrame()
+    made: list[Finding | None] = [
+        Finding(kind, severity, "", "", table) for kind in KINDS for severity in SEVERITIES
+    ]
+    Random(3).shuffle(made)  # noqa: S311 - an order, no secret
+    order = [(one.severity, one.kind) for one in ranked([None, *made, None])]
+    assert order == [(severity, kind) for severity in SEVERITIES for kind in KINDS]
+    assert ranked([None]) == ()
+
+
+def test_a_report_is_frozen():
+    """Nothing of a report can be set, and no table be put into it or taken from it."""
+    report = built(*nights("acme/api"))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        report.name = "another"
+    with pytest.raises(TypeError):
+        report.tables["figures"] = report.figures  # type: ignore[index]
+    assert isinstance(report.findings, tuple)
+    assert isinstance(report.pictures, tuple)
+
+
+def test_it_shows_itself_in_a_notebook():
+    """A notebook shows the same parts as the page, without a page around them."""
+    report = report_of("2026-W20")
+    shown = report._repr_html_()
+    assert shown in xs.render_html(report)
+    assert "<html" not in shown
+    assert shown.lstrip().startswith('<div class="xs-report">')
