@@ -54,4 +54,4 @@ def steps(items: Iterable[_Item], what: str) -> Iterable[_Item]:
 
 def is_watched() -> bool:
     """Tell whether somebody looks at what is written: in a terminal or in a notebook."""
-    return sys.stderr.isatty() or "ipykernel" in sys.modules
+    return sys.stderr.isatty() or "ipykernel.kernelapp" in sys.modules

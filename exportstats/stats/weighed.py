@@ -40,8 +40,7 @@ def count_durations(
     groups = grouping.group_by_state(tasks, names, freq)
     # a number just below all durations stands for a missing one, so that all can be packed
     millis = np.where(millis != coerce.NAT, millis, -1)
-    order = _order(groups.codes, millis)
-    codes, millis = groups.codes[order], millis[order]
+    codes, millis = _sorted(groups.codes, millis)
     new = np.ones(len(codes), dtype=bool)
     new[1:] = (codes[1:] != codes[:-1]) | (millis[1:] != millis[:-1])
     starts = np.flatnonzero(new)
@@ -112,10 +111,14 @@ class Weighed(NamedTuple):
 
 def sort_weighed(codes: np.ndarray, values: np.ndarray, n: np.ndarray, groups: int) -> Weighed:
     """Sort values that carry counts within their groups, which are numbered from 0."""
-    order = _order(codes, values)
-    through = np.cumsum(n[order])
     sizes = np.bincount(codes, weights=n, minlength=groups).astype("int64")
-    return Weighed(codes[order], values[order], through, np.cumsum(sizes))
+    if (n == 1).all():
+        codes, values = _sorted(codes, values)
+        through = np.arange(1, len(codes) + 1)
+    else:
+        order = _order(codes, values)
+        codes, values, through = codes[order], values[order], np.cumsum(n[order])
+    return Weighed(codes, values, through, np.cumsum(sizes))
 
 
 def to_timedelta(millis: np.ndarray) -> np.ndarray:
@@ -130,11 +133,36 @@ def to_timedelta(millis: np.ndarray) -> np.ndarray:
 
 def _order(codes: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Give the order by group and value."""
-    if not len(codes):
-        return np.zeros(0, dtype="int64")
-    low, high = int(values.min()), int(values.max())
-    span = high - low + 1
-    if span * (int(codes.max()) + 1) < 1 << 62:
-        # one sort of packed numbers is several times as fast as one by two keys
-        return np.argsort(codes * span + (values - low), kind="stable")
-    return np.lexsort((values, codes))
+    packed = _packed(codes, values)
+    return np.lexsort((values, codes)) if packed is None else np.argsort(packed, kind="stable")
+
+
+def _sorted(codes: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give groups and values in their order, which is faster than to find that order."""
+    packed = _packed(codes, values)
+    if packed is None:
+        order = np.lexsort((values, codes))
+        return codes[order], values[order]
+    packed.sort()
+    low, span = _range(values)
+    whole, rest = np.divmod(packed, span)
+    return whole, rest + low
+
+
+def _packed(codes: np.ndarray, values: np.ndarray) -> np.ndarray | None:
+    """Give a number for each pair, in the order of the pairs; None where they do not fit.
+
+    To sort these is several times as fast as to sort by two keys.
+    """
+    low, span = _range(values)
+    if len(codes) and span * (int(codes.max()) + 1) >= 1 << 62:
+        return None
+    packed: np.ndarray = codes * span + (values - low)
+    return packed
+
+
+def _range(values: np.ndarray) -> tuple[int, int]:
+    """Give the smallest value, and how many there can be."""
+    if not len(values):
+        return 0, 1
+    return int(values.min()), int(values.max()) - int(values.min()) + 1

@@ -175,9 +175,9 @@ def test_progress_is_shown_where_somebody_looks(
 ) -> None:
     """In a terminal and in a notebook, or as asked: tasks so far and their rate."""
     monkeypatch.setattr(sys, "stderr", Terminal() if where == "terminal" else io.StringIO())
-    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
+    monkeypatch.delitem(sys.modules, "ipykernel.kernelapp", raising=False)
     if where == "notebook":
-        monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
+        monkeypatch.setitem(sys.modules, "ipykernel.kernelapp", ModuleType("kernelapp"))
     with Emulator(make_tasks(120)) as emulator:
         fetch_tasks(session=make_session(), endpoint_url=emulator.url, progress=progress)
     written = sys.stderr.getvalue()
