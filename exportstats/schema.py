@@ -437,17 +437,22 @@ def _hash_even(texts: pd.Series) -> np.ndarray | None:
     """Hash texts that are all equally long, as AWS's identifiers are, eight bytes at a time."""
     import pyarrow as pa  # noqa: PLC0415 - as in from_arrow
 
-    whole = pa.chunked_array(pa.array(texts, type=pa.large_string())).combine_chunks()
-    ends = np.frombuffer(whole.buffers()[1], "int64")[whole.offset :][: len(whole) + 1]
-    width = int(ends[1] - ends[0]) if len(whole) else 0
-    if width < _WORD or whole.null_count or (np.diff(ends) != width).any():
-        return None
-    hashes = np.zeros(len(whole), dtype="uint64")
-    for start in (*range(0, width - _WORD, _WORD), width - _WORD):
-        place = int(ends[0]) + start
-        hashes ^= np.ndarray(len(whole), "uint64", whole.buffers()[2], place, strides=(width,))
-        hashes *= _ODD
-        hashes ^= hashes >> _HALF
+    hashes = np.zeros(len(texts), dtype="uint64")
+    done = 0
+    for chunk in pa.chunked_array(pa.array(texts, type=pa.large_string())).chunks:
+        some = hashes[done : done + len(chunk)]
+        done += len(chunk)
+        if not len(chunk):
+            continue
+        ends = np.frombuffer(chunk.buffers()[1], "int64")[chunk.offset :][: len(chunk) + 1]
+        width = int(ends[1] - ends[0])
+        if width < _WORD or chunk.null_count or (np.diff(ends) != width).any():
+            return None
+        for start in (*range(0, width - _WORD, _WORD), width - _WORD):
+            place = int(ends[0]) + start
+            some ^= np.ndarray(len(chunk), "uint64", chunk.buffers()[2], place, strides=(width,))
+            some *= _ODD
+            some ^= some >> _HALF
     return hashes
 
 

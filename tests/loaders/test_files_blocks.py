@@ -21,6 +21,7 @@ from exportstats.loaders import blocks, csv_table, files, json_blocks, source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     import pandas as pd
 
@@ -133,6 +134,22 @@ def test_a_line_longer_than_all_that_is_read_at_once() -> None:
     lines = "\n".join(json.dumps(task) for task in tasks)
     expected = records.to_table([records.read_decoded(tasks, str)])
     assert_frame_equal(read(lines.encode()), expected)
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_a_fault_far_behind_is_at_the_same_place_in_a_file(tmp_path: Path, mark: bytes) -> None:
+    """A file, whose lines are counted when there is a fault, and a stream name the same place."""
+    task = json.dumps({"taskId": "a", "from": 0}, indent=2).encode()
+    object_and_page = b'{"nextToken": "b", "exportTasks": []}\n'  # asks for a place, and goes on
+    text = mark + b"\n".join([task] * 300 + [object_and_page] + [task] * 300) + b"\n\n  oops\n"
+    path = tmp_path / "tasks.json"
+    path.write_bytes(text)
+    line = text[: text.index(b"oops")].count(b"\n") + 1
+    with pytest.raises(FileFormatError, match=f"tasks.json, line {line}, column 3: no task"):
+        xs.read_tasks(path)
+    with pytest.raises(FileFormatError, match=f"standard input, line {line}, column 3: no task"):
+        read(text)
 
 
 def test_a_list_that_is_closed_too_early() -> None:
