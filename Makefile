@@ -14,7 +14,7 @@ test: $(VENV)/test-ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest --numprocesses auto --dist loadfile
+	$(BIN)/pytest
 
 # What the package needs to run, and nothing else.
 $(VENV)/demo-ready: pyproject.toml constraints.txt | $(BIN)/python

@@ -1,4 +1,4 @@
-"""What all tests and the examples in docstrings share: none leaves a figure open."""
+"""What all tests and the examples in docstrings share: none leaves anything to another."""
 
 from __future__ import annotations
 
@@ -17,3 +17,14 @@ def close_figures() -> Iterator[None]:
     yield
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forget_aws() -> None:
+    """Begin without what another file left: boto3's own session, and moto's made-up AWS."""
+    if "boto3" in sys.modules:
+        sys.modules["boto3"].DEFAULT_SESSION = None
+    if "moto.server" in sys.modules:
+        from moto.moto_api._internal import moto_api_backend  # noqa: PLC0415 - slow to import
+
+        moto_api_backend.reset()

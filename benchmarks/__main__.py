@@ -17,6 +17,8 @@ ALL = (
     "growth",
     "gaps",
     "drawn",
+    "report_of_sample",
+    "report",
 )
 
 for asked in sys.argv[1:] or ALL:
