@@ -67,10 +67,13 @@ class Source:
         """Have `size` bytes at hand unless the text ends before; give how many there are."""
         if len(self.data) - self.at < size and not self.ended:
             have = self._forget()
-            # a batch more than is asked for, so that this is seldom done
-            while have < size + BATCH and not self.ended:
+            wanted = max(size, 2 * BATCH)  # more than is asked for, so that this is seldom done
+            while have < wanted and not self.ended:
                 if have == len(self.data):
-                    self.data += bytes(min(max(have, _PIECE), size + BATCH - have))
+                    # Not doubled: glibc gives free memory back to the system from twice the largest
+                    # stretch that it was given on, and all blocks of a batch shall be less, or each
+                    # has to be new memory, a tenth of the time.
+                    self.data += bytes(min(3 * have or _PIECE, wanted - have))
                 more = self._read(have)
                 have += more
                 self.ended = not more
