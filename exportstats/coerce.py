@@ -126,6 +126,11 @@ def iso_text(times: pd.Series) -> pd.Series:
     return pd.Series(text, index=times.index, dtype="str").where(times.notna())
 
 
+def date_text(times: pd.Series) -> pd.Series:
+    """Give the dates of aware times, in UTC, as text, whatever the year."""
+    return iso_text(times).str.replace("T.*", "", regex=True)
+
+
 def for_machines(table: pd.DataFrame) -> pd.DataFrame:
     """Give the index as columns, lengths as `_seconds`, times as ISO 8601 text, all else as is."""
     flat = table.reset_index() if table.index.names != [None] else table.reset_index(drop=True)

@@ -41,6 +41,11 @@ def _in_units(seconds: float) -> str:
     return f"{seconds * 1000:.3g} ms" if 0 < seconds < 1 else f"{seconds:.3g} s"
 
 
+def counted(number: float, noun: str = "task") -> str:
+    """Count things in words, as in `1,234 tasks`."""
+    return f"{number:,.0f} {noun}{'' if number == 1 else 's'}"
+
+
 def percent(share: float) -> str:
     """Write a share as a percentage; neither a few nor nearly all become none or all.
 
@@ -106,6 +111,11 @@ def guard_formula(text: str) -> str:
     ("'=HYPERLINK(1)", 'acme/api')
     """
     return f"'{text}" if _FORMULA.match(text) else text
+
+
+def harmless(cell: object) -> object:
+    """Make text in a cell of a spreadsheet nothing but text; what is no text stays as it is."""
+    return guard_formula(plain(cell)) if isinstance(cell, str) else cell
 
 
 def unguard_formula(text: str) -> str:

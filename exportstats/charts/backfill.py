@@ -20,8 +20,8 @@ from exportstats.charts.lanes import (
 from exportstats.charts.scales import OUTSIDE, time_axis, to_days
 from exportstats.charts.style import GREY, MAX_ROWS, draw_nothing, get_axes, header
 from exportstats.charts.tables import require
-from exportstats.charts.words import counted
 from exportstats.schema import SLOT
+from exportstats.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd

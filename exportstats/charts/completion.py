@@ -19,7 +19,8 @@ from exportstats.charts.style import (
     name_room,
 )
 from exportstats.charts.tables import group_rows, largest_groups, name_groups, require
-from exportstats.charts.words import LITERAL, counted
+from exportstats.charts.words import LITERAL
+from exportstats.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd

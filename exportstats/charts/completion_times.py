@@ -15,8 +15,9 @@ from exportstats.charts.style import (
     header,
 )
 from exportstats.charts.tables import require
-from exportstats.charts.words import LITERAL, counted, shorten
+from exportstats.charts.words import LITERAL, shorten
 from exportstats.errors import SchemaError
+from exportstats.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd

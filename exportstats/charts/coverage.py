@@ -22,10 +22,10 @@ from exportstats.charts.lanes import (
 from exportstats.charts.scales import OUTSIDE, time_axis, to_days
 from exportstats.charts.style import draw_nothing, get_axes, header
 from exportstats.charts.tables import require
-from exportstats.charts.words import counted, shorten
+from exportstats.charts.words import shorten
 from exportstats.errors import SchemaError
 from exportstats.schema import LOG_GROUP
-from exportstats.text import percent, write_duration
+from exportstats.text import counted, percent, write_duration
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

@@ -12,9 +12,9 @@ from matplotlib.colors import LinearSegmentedColormap
 from exportstats.charts.lanes import name_lanes
 from exportstats.charts.scales import OUTSIDE, time_axis, to_days
 from exportstats.charts.style import draw_nothing, header
-from exportstats.charts.words import LITERAL, counted, shorten
+from exportstats.charts.words import LITERAL, shorten
 from exportstats.schema import LOG_GROUP
-from exportstats.text import percent
+from exportstats.text import counted, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

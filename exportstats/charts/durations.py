@@ -20,8 +20,8 @@ from exportstats.charts.style import (
     note_rows,
 )
 from exportstats.charts.tables import group_rows, name_groups, require
-from exportstats.charts.words import counted
 from exportstats.errors import SchemaError
+from exportstats.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd

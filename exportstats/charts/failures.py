@@ -19,8 +19,8 @@ from exportstats.charts.style import (
     note_rows,
 )
 from exportstats.charts.tables import group_rows, name_groups, require
-from exportstats.charts.words import counted, shorten
-from exportstats.text import percent
+from exportstats.charts.words import shorten
+from exportstats.text import counted, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

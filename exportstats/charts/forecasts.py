@@ -18,9 +18,9 @@ from exportstats.charts.style import (
     look_of,
 )
 from exportstats.charts.tables import require
-from exportstats.charts.words import counted, shorten
+from exportstats.charts.words import shorten
 from exportstats.schema import LOG_GROUP
-from exportstats.text import write_duration
+from exportstats.text import counted, write_duration
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -19,7 +19,7 @@ from exportstats.charts.style import (
     name_room,
 )
 from exportstats.charts.tables import group_rows, largest_groups, name_groups, require
-from exportstats.charts.words import counted
+from exportstats.text import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

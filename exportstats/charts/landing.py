@@ -10,7 +10,7 @@ from matplotlib import ticker
 from exportstats.charts.scales import duration_axis, to_seconds
 from exportstats.charts.style import GROUP_LOOKS, draw_nothing, get_axes, header, key, name_room
 from exportstats.charts.tables import group_rows, largest_groups, name_groups, require
-from exportstats.charts.words import counted
+from exportstats.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd

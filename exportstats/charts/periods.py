@@ -19,8 +19,7 @@ from exportstats.charts.style import (
     note_rows,
 )
 from exportstats.charts.tables import group_rows, name_groups, require
-from exportstats.charts.words import counted
-from exportstats.text import percent, write_duration
+from exportstats.text import counted, percent, write_duration
 
 if TYPE_CHECKING:
     import pandas as pd

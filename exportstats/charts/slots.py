@@ -22,9 +22,10 @@ from exportstats.charts.style import (
     key,
 )
 from exportstats.charts.tables import require
-from exportstats.charts.words import counted, shorten
+from exportstats.charts.words import shorten
 from exportstats.schema import ACTIVE_STATES, SLOT, STATES
 from exportstats.stats.grouping import group
+from exportstats.text import counted
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

@@ -11,8 +11,8 @@ from exportstats.charts.lanes import name_lanes
 from exportstats.charts.scales import duration_axis, to_seconds
 from exportstats.charts.style import GREY, MAX_ROWS, draw_nothing, get_axes, header, key
 from exportstats.charts.tables import require
-from exportstats.charts.words import counted
 from exportstats.schema import LOG_GROUP
+from exportstats.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,7 +71,7 @@ def plot_slow_tasks(
     more = len(table) - len(rows)
     took, usual = to_seconds(rows["duration"]), to_seconds(rows["typical"])
     duration_axis(ax, "x", np.concatenate([took, usual]), "duration")
-    days = coerce.iso_text(rows["creation_time"]).astype("str").str.replace("T.*", "", regex=True)
+    days = coerce.date_text(rows["creation_time"])
     far = [f"{ratio:,.3g}\u00d7" for ratio in rows["ratio"]]
     beside = [f"{much}, {day}" for much, day in zip(far, days.fillna("-"), strict=True)]
     notes = [counted(len(table), "slow task"), *name_lanes(ax, rows[[*LOG_GROUP]], beside)]

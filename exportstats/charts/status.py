@@ -21,9 +21,9 @@ from exportstats.charts.style import (
     note_rows,
 )
 from exportstats.charts.tables import group_rows, name_groups, require
-from exportstats.charts.words import counted, shorten
+from exportstats.charts.words import shorten
 from exportstats.errors import ArgumentError
-from exportstats.text import percent
+from exportstats.text import counted, percent
 
 if TYPE_CHECKING:
     import pandas as pd

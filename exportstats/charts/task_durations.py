@@ -26,9 +26,10 @@ from exportstats.charts.style import (
     look_of,
 )
 from exportstats.charts.tables import require
-from exportstats.charts.words import counted, shorten
+from exportstats.charts.words import shorten
 from exportstats.errors import ArgumentError
 from exportstats.schema import ACTIVE_STATES
+from exportstats.text import counted
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -68,8 +68,3 @@ def shorten_apart(values: Sequence[object], width: int = 40) -> list[str]:
 def _glyphs(fonts: tuple[Any, ...]) -> frozenset[int]:
     """Tell which characters the fonts in use can draw: a missing one is a warning and a box."""
     return frozenset().union(*(font_manager.get_font(font).get_charmap() for font in fonts))
-
-
-def counted(number: float, noun: str = "task") -> str:
-    """Count things in words, as in `1,234 tasks`."""
-    return f"{number:,.0f} {noun}{'' if number == 1 else 's'}"

@@ -21,7 +21,7 @@ from rich.text import Text
 from exportstats import coerce, schema
 from exportstats.cli.failing import say
 from exportstats.files import whole_file
-from exportstats.text import escape_markdown, guard_formula, plain, shorten, write_duration
+from exportstats.text import escape_markdown, harmless, plain, shorten, write_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +57,7 @@ def title_of(tasks: pd.DataFrame) -> str:
 def show(table: pd.DataFrame, view: pd.DataFrame, kind: Kind, *, title: str) -> None:
     """Print a table: `table` itself for machines, `view` for people."""
     if kind == "csv":
-        click.echo(coerce.for_machines(table).map(_guarded).to_csv(index=False), nl=False)
+        click.echo(coerce.for_machines(table).map(harmless).to_csv(index=False), nl=False)
     elif kind == "json":
         flat = coerce.for_machines(table).astype(object)
         # in ASCII, so that a terminal has nothing to obey
@@ -93,7 +93,7 @@ def in_words(lengths: pd.Series) -> pd.Series:
 
 def dates(times: pd.Series) -> pd.Series:
     """Write times as dates; whatever the year, which pandas' own formats cannot."""
-    return _iso_text(times).str.replace("T.*", "", regex=True)
+    return coerce.date_text(times)
 
 
 def times(values: pd.Series) -> pd.Series:
@@ -103,15 +103,7 @@ def times(values: pd.Series) -> pd.Series:
 
 def minutes(times: pd.Series) -> pd.Series:
     """Write times to the minute."""
-    return _iso_text(times).str.replace(":[^:]*$", "", regex=True).str.replace("T", " ")
-
-
-def _iso_text(times: pd.Series) -> pd.Series:
-    return coerce.iso_text(times).astype("str")  # text, also where all are missing
-
-
-def _guarded(value: object) -> object:
-    return guard_formula(plain(value)) if isinstance(value, str) else value
+    return coerce.iso_text(times).str.replace(":[^:]*$", "", regex=True).str.replace("T", " ")
 
 
 def _cells(view: pd.DataFrame) -> list[list[str]]:

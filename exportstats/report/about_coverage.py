@@ -11,11 +11,11 @@ from exportstats import coerce
 from exportstats.coverage import exports
 from exportstats.coverage.premature import find_premature
 from exportstats.report import thresholds
-from exportstats.report.findings import Finding, count, name, place
+from exportstats.report.findings import Finding, name, place
 from exportstats.report.material import clipped
 from exportstats.schema import KEY, LOG_GROUP
 from exportstats.stats.as_of import to_millis
-from exportstats.text import write_duration
+from exportstats.text import counted, write_duration
 
 if TYPE_CHECKING:
     from exportstats.report.material import Material
@@ -86,9 +86,10 @@ def gaps(material: Material) -> Finding | None:
     return Finding(
         "gaps",
         "warning",
-        f"{count(len(rows), 'gap')} in {_groups(rows)} of {regular:,} that are exported regularly, "
-        f"together {_sum(rows['length'])} ({reasons}). The longest: {place(rows.head(1))}, "
-        f"{_sum(rows['length'].head(1))} from {_on(rows['start'].iloc[0], material)}.",
+        f"{counted(len(rows), 'gap')} in {_groups(rows)} of {regular:,} that are exported "
+        f"regularly, together {_sum(rows['length'])} ({reasons}). The longest: "
+        f"{place(rows.head(1))}, {_sum(rows['length'].head(1))} from "
+        f"{_on(rows['start'].iloc[0], material)}.",
         f"Export them; {_BACKFILL}.",
         rows[_SHOWN].reset_index(drop=True),
     )
@@ -103,7 +104,7 @@ def short_gaps(material: Material) -> Finding | None:
     return Finding(
         "short_gaps",
         "note",
-        f"{count(len(rows), 'gap')} of a minute or less in {_groups(rows)}, together "
+        f"{counted(len(rows), 'gap')} of a minute or less in {_groups(rows)}, together "
         f"{_sum(rows['length'])}: {place(rows)}.",
         "A window that ends at 23:59:00 leaves a minute out every night; end it at 23:59:59.999.",
         rows[_SHOWN].reset_index(drop=True),
@@ -125,7 +126,7 @@ def premature(material: Material) -> Finding | None:
         "premature",
         "warning",
         f"{_sum(rows['premature'])} of events of {_groups(rows)} were exported less than 12 h "
-        f"after the window's end by {count(len(rows), 'task')}, so late ones may be missing: "
+        f"after the window's end by {counted(len(rows), 'task')}, so late ones may be missing: "
         f"{place(rows)}.",
         "Export these windows once more, and start the exporter 12 h after the end of its window "
         "or later.",
@@ -178,7 +179,7 @@ def irregular(material: Material) -> Finding | None:
     return Finding(
         "irregular",
         "note",
-        f"{count(len(rows), 'log group')} not exported regularly ({', '.join(parts)}), such as "
+        f"{counted(len(rows), 'log group')} not exported regularly ({', '.join(parts)}), such as "
         f"{name(rows['log_group_name'].iloc[0])}; gaps of these are not listed.",
         "If that is intended, nothing needs doing.",
         rows,
@@ -203,7 +204,7 @@ def empty_deliveries(material: Material) -> Finding | None:
     return Finding(
         "empty_deliveries",
         "warning",
-        f"{count(len(rows), 'task')} of {_groups(rows)} COMPLETED and left no log events in S3: "
+        f"{counted(len(rows), 'task')} of {_groups(rows)} COMPLETED and left no log events in S3: "
         f"{place(rows)}.",
         "Look into the bucket. A window without events is empty too; else export it once more.",
         rows,
@@ -226,8 +227,8 @@ def not_made_good(material: Material) -> Finding | None:
     return Finding(
         "not_made_good",
         "critical" if len(rows) >= thresholds.MANY_FAILURES else "warning",
-        f"{len(rows):,} of {count(len(failed), 'failed task')} not made good: nothing has exported "
-        f"their windows since, in {_groups(rows)} such as {place(rows.head(1))}.",
+        f"{len(rows):,} of {counted(len(failed), 'failed task')} not made good: nothing has "
+        f"exported their windows since, in {_groups(rows)} such as {place(rows.head(1))}.",
         f"Mend the cause, then export them once more; {_BACKFILL}.",
         rows,
     )
@@ -257,23 +258,23 @@ def regular_share(material: Material, span: Span) -> tuple[float, float]:
     """Tell how much of what was due in a span is covered, and how many seconds are not."""
     due = span.shifted(-thresholds.DUE_AFTER)
     groups = material.groups[material.groups["regular"]]
-    start, end = (to_millis(edge.tz_convert("UTC")) for edge in (due.start, due.end))
+    start, end = (to_millis(edge) for edge in (due.start, due.end))
     asked = np.clip(end - np.maximum(coerce.millis(groups["first_window"]), start), 0, None).sum()
-    gaps = material.gaps[material.gaps["regular"]]
-    missing = clipped(gaps, due.start, due.end)["length"].dt.total_seconds().sum()
+    missing = _missing(material, due.start, due.end)["length"].dt.total_seconds().sum()
     return (1 - missing * 1000 / asked if asked else float("nan")), float(missing)
 
 
+def _missing(material: Material, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
+    """Give the gaps of regular log groups, as far as they lie in a range."""
+    return clipped(material.gaps[material.gaps["regular"]], start, end)
+
+
 def _until_due(material: Material) -> pd.DataFrame:
-    """Give the gaps of regular log groups since their first export."""
-    regular = material.gaps[material.gaps["regular"]]
-    return clipped(regular, regular["start"].min(), material.due.end)
+    return _missing(material, material.gaps["start"].min(), material.due.end)
 
 
 def _due(material: Material) -> pd.DataFrame:
-    """Give the gaps of regular log groups, as far as they lie in the days that were due."""
-    due = clipped(material.gaps, material.due.start, material.due.end)
-    return due[due["regular"]]
+    return _missing(material, material.due.start, material.due.end)
 
 
 def _long(gaps: pd.DataFrame) -> pd.Series:
@@ -285,7 +286,7 @@ def _sum(lengths: pd.Series) -> str:
 
 
 def _groups(rows: pd.DataFrame) -> str:
-    return count(len(rows[list(LOG_GROUP)].drop_duplicates()), "log group")
+    return counted(len(rows[list(LOG_GROUP)].drop_duplicates()), "log group")
 
 
 def _on(time: pd.Timestamp, material: Material) -> str:

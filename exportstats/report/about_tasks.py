@@ -8,7 +8,7 @@ import pandas as pd
 
 from exportstats import schema
 from exportstats.report import thresholds
-from exportstats.report.findings import Finding, count, name, place
+from exportstats.report.findings import Finding, name, place
 from exportstats.report.material import within
 from exportstats.schema import LOG_GROUP, SLOT
 from exportstats.stats.anomalies import find_anomalies
@@ -17,7 +17,7 @@ from exportstats.stats.forecasts import estimate_completion
 from exportstats.stats.periods import compare_periods
 from exportstats.stats.slots import slot_usage
 from exportstats.stats.slowdowns import find_slowdowns
-from exportstats.text import percent, write_duration
+from exportstats.text import counted, percent, write_duration
 
 if TYPE_CHECKING:
     from exportstats.report.material import Material
@@ -48,9 +48,9 @@ def more_failures(material: Material) -> Finding | None:
     return Finding(
         "more_failures",
         "warning",
-        f"{percent(rate['current'])} of {count(int(rate['n_current']), 'task')} that ended FAILED, "
-        f"after {percent(rate['previous'])} in the {thresholds.WEEKS_BEFORE} weeks before. Most "
-        f"often{where} ({most['tasks']:,}): {name(most['reason'], 120)}.",
+        f"{percent(rate['current'])} of {counted(int(rate['n_current']), 'task')} that ended "
+        f"FAILED, after {percent(rate['previous'])} in the {thresholds.WEEKS_BEFORE} weeks before. "
+        f"Most often{where} ({most['tasks']:,}): {name(most['reason'], 120)}.",
         "The reason is AWS's own message; a policy, a bucket or a key is the usual cause.",
         rows,
     )
@@ -65,8 +65,8 @@ def new_reasons(material: Material) -> Finding | None:
     return Finding(
         "new_reasons",
         "warning",
-        f"{count(len(rows), 'reason')} of failures that no task had before, of "
-        f"{count(int(rows['tasks'].sum()), 'task')}: {name(rows['reason'].iloc[0], 120)}.",
+        f"{counted(len(rows), 'reason')} of failures that no task had before, of "
+        f"{counted(int(rows['tasks'].sum()), 'task')}: {name(rows['reason'].iloc[0], 120)}.",
         "Read the messages; something was changed in the account, the bucket or the exporter.",
         rows,
     )
@@ -91,9 +91,9 @@ def slowdowns(material: Material) -> Finding | None:
     return Finding(
         "slowdowns",
         "warning",
-        f"{count(len(rows), 'log group')} slower for good: {place(rows.head(1))} takes "
+        f"{counted(len(rows), 'log group')} slower for good: {place(rows.head(1))} takes "
         f"{worst['factor']:.1f} times as long since {when:%Y-%m-%d} (95 % of {worst['low']:.1f} to "
-        f"{worst['high']:.1f}, {count(int(worst['n_after']), 'task')} since).",
+        f"{worst['high']:.1f}, {counted(int(worst['n_after']), 'task')} since).",
         "More events, larger windows or a slower destination; see whether its nights still fit "
         "into the slot.",
         rows.reset_index(drop=True),
@@ -120,11 +120,11 @@ def time_outs(material: Material) -> Finding | None:
     parts = []
     if len(rows):
         parts.append(
-            f"{count(len(rows), 'active task')} near the time-out of 24 h, the longest for "
+            f"{counted(len(rows), 'active task')} near the time-out of 24 h, the longest for "
             f"{write_duration(longest.total_seconds())}: {place(rows)}"
         )
     if len(ended):
-        parts.append(f"{count(len(ended), 'task')} failed after 24 h: {place(ended)}")
+        parts.append(f"{counted(len(ended), 'task')} failed after 24 h: {place(ended)}")
     return Finding(
         "time_outs",
         "critical" if longest >= thresholds.TOO_LONG_ACTIVE else "warning",
@@ -157,9 +157,9 @@ def busy_slots(material: Material) -> Finding | None:
     return Finding(
         "busy_slots",
         "warning",
-        f"{count(len(rows), 'slot')} (account and region) nearly always busy: "
+        f"{counted(len(rows), 'slot')} (account and region) nearly always busy: "
         f"{name(worst['account_id'])} {name(worst['region'])} {percent(worst['busy_share'])} of "
-        f"the time, with {count(int(worst['tasks']), 'task')}.",
+        f"the time, with {counted(int(worst['tasks']), 'task')}.",
         "A slot runs one task at a time. Export fewer or larger windows, or from another account.",
         rows,
     )
@@ -175,7 +175,7 @@ def bad_data(material: Material) -> Finding | None:
     return Finding(
         "bad_data",
         "warning",
-        f"{count(tasks, 'task')} that cannot be as they stand; most often ({most.iloc[0]:,}): "
+        f"{counted(tasks, 'task')} that cannot be as they stand; most often ({most.iloc[0]:,}): "
         f"{most.index[0]}.",
         "See where these rows come from; what cannot be is left out of the figures.",
         rows,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from exportstats.text import plain, shorten
+from exportstats.text import counted, plain, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -68,11 +68,6 @@ def ranked(findings: Iterable[Finding | None]) -> tuple[Finding, ...]:
     return tuple(there)
 
 
-def count(number: int, noun: str) -> str:
-    """Count things in words, as in `1,234 tasks`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def name(value: object, width: int = 60) -> str:
     """Give a name from outside for a sentence: in one line, nothing in it is obeyed."""
     return shorten(plain(str(value)), width)
@@ -84,4 +79,4 @@ def place(rows: pd.DataFrame) -> str:
     more = len(rows[["account_id", "region", "log_group_name"]].drop_duplicates()) - 1
     region = rows["region"].iloc[0]
     where = f" in {name(region)}" if region == region else ""  # noqa: PLR0124 - a missing one
-    return f"{first}{where}" + (f" and {count(more, 'more log group')}" if more else "")
+    return f"{first}{where}" + (f" and {counted(more, 'more log group')}" if more else "")

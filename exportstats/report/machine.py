@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from exportstats import coerce
 from exportstats.files import whole_file
-from exportstats.text import guard_formula, plain
+from exportstats.text import harmless
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,7 +103,7 @@ def write_csv(report: WeeklyReport, folder: str | Path) -> None:
     for name, table in _named(report):
         flat = coerce.for_machines(table)
         texts = [column for column in flat.columns if flat[column].dtype.kind not in "iuf"]
-        flat = flat.assign(**{column: flat[column].map(_guarded) for column in texts})
+        flat = flat.assign(**{column: flat[column].map(harmless) for column in texts})
         with whole_file(folder / f"{name}.csv") as file:
             file.write(flat.to_csv(index=False, lineterminator="\n").encode())
 
@@ -113,10 +113,6 @@ def _named(report: WeeklyReport) -> Iterator[tuple[str, pd.DataFrame]]:
     yield from report.tables.items()
     for picture in report.pictures:
         yield f"picture-{picture.name}", picture.table
-
-
-def _guarded(value: object) -> object:
-    return guard_formula(plain(value)) if isinstance(value, str) else value
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:

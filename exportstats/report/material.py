@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,8 @@ from exportstats.coverage.gaps import find_gaps
 from exportstats.report import thresholds
 from exportstats.schema import LOG_GROUP
 from exportstats.stats import grouping
-from exportstats.stats.as_of import known_at
+from exportstats.stats.as_of import known_at, to_millis
+from exportstats.stats.failures import failure_reasons
 
 if TYPE_CHECKING:
     from exportstats.report.weeks import Span
@@ -60,9 +61,20 @@ class Material:
     gaps: pd.DataFrame
 
     @property
-    def tz(self) -> str:
-        """Name the time zone."""
-        return str(self.span.start.tz)
+    def asked(self) -> dict[str, Any]:
+        """Give what a function on coverage is asked of the days that were due."""
+        return {
+            "start": self.due.start,
+            "end": self.due.end,
+            "log_groups": self.log_groups,
+            "as_of": self.as_of,
+            "deliveries": self.deliveries,
+        }
+
+    @cached_property
+    def reasons(self) -> pd.DataFrame:
+        """Count the failed tasks of the span by reason."""
+        return failure_reasons(self.week)
 
     @cached_property
     def week(self) -> pd.DataFrame:
@@ -104,9 +116,9 @@ def gather(
     row = exports.locate(uncovered, groups)
     first = groups["first_window"].reindex(row).fillna(_NEVER).to_numpy()
     since = (uncovered["start"].to_numpy() >= first) & (row >= 0)
-    gaps = uncovered[since].reset_index(drop=True)
-    groups["regular"] = _is_regular(groups, gaps, due)
-    gaps["regular"] = groups["regular"].to_numpy()[exports.locate(gaps, groups)]
+    gaps, row = uncovered[since].reset_index(drop=True), row[since]
+    groups["regular"] = _is_regular(groups, gaps, row, due)
+    gaps["regular"] = groups["regular"].to_numpy()[row]
     return Material(
         tasks=tasks,
         recent=recent,
@@ -177,15 +189,14 @@ def _merged(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _is_regular(groups: pd.DataFrame, gaps: pd.DataFrame, due: Span) -> np.ndarray:
+def _is_regular(groups: pd.DataFrame, gaps: pd.DataFrame, row: np.ndarray, due: Span) -> np.ndarray:
     """Tell which log groups were covered, all but a little, in most of their latest weeks."""
-    row = exports.locate(gaps, groups)
     first = coerce.millis(groups["first_window"].fillna(_NEVER))
     starts, ends = coerce.millis(gaps["start"]), coerce.millis(gaps["end"])
     weeks, times = np.zeros((2, len(groups)), dtype="int64")
     for many in range(thresholds.REGULAR_WEEKS):
         week = due.before(many)
-        low, high = (int(edge.timestamp() * 1000) for edge in (week.start, week.end))
+        low, high = (to_millis(edge) for edge in (week.start, week.end))
         inside = np.maximum(np.minimum(ends, high) - np.maximum(starts, low), 0)
         missing = np.bincount(row, weights=inside, minlength=len(groups))
         allowed = (1 - thresholds.REGULAR_SHARE) * (high - low)

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from exportstats.coverage import exports
 from exportstats.coverage.timeline import coverage_timeline
-from exportstats.report.findings import count
 from exportstats.report.material import of_regular
 from exportstats.schema import LOG_GROUP, SLOT
 from exportstats.stats.durations import duration_trend
-from exportstats.stats.failures import failure_reasons
 from exportstats.stats.status import status_breakdown
+from exportstats.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +59,7 @@ def _choose(material: Material, found: dict[str, Finding]) -> Iterator[Picture]:
     yield Picture(
         "states",
         "Tasks by state and day",
-        f"{count(len(material.recent), 'task')} of this week and the five before it, by the day "
+        f"{counted(len(material.recent), 'task')} of this week and the five before it, by the day "
         "of their creation in UTC, stacked by state.",
         states,
         "plot_status_breakdown",
@@ -68,31 +67,24 @@ def _choose(material: Material, found: dict[str, Finding]) -> Iterator[Picture]:
     if {"gaps", "premature"} & found.keys():
         timeline = of_regular(
             material,
-            coverage_timeline(
-                material.tasks,
-                start=material.due.start,
-                end=material.due.end,
-                log_groups=material.log_groups,
-                as_of=material.as_of,
-                deliveries=material.deliveries,
-            ),
+            coverage_timeline(material.tasks, **material.asked),
         )
         many = len(timeline[list(LOG_GROUP)].drop_duplicates())
         yield Picture(
             "coverage",
             "What is in S3 of the days that were due",
-            f"A lane for each of {count(many, 'regular log group')}, those that miss most first: "
+            f"A lane for each of {counted(many, 'regular log group')}, those that miss most first: "
             "what is covered, missing, premature or covered more than once.",
             timeline.reset_index(drop=True),
             "plot_coverage",
         )
     if _FAILING & found.keys():
-        reasons = failure_reasons(material.week)
+        reasons = material.reasons
         yield Picture(
             "failures",
             "Why tasks failed",
-            f"{count(int(reasons['tasks'].sum()), 'failed task')} of this week by reason, the most "
-            "frequent first.",
+            f"{counted(int(reasons['tasks'].sum()), 'failed task')} of this week by reason, the "
+            "most frequent first.",
             reasons,
             "plot_failure_reasons",
         )
@@ -112,7 +104,7 @@ def _choose(material: Material, found: dict[str, Finding]) -> Iterator[Picture]:
         yield Picture(
             "slots",
             "What held the slots",
-            f"A lane for each of {count(slots, 'slot')}: each task from its creation to its "
+            f"A lane for each of {counted(slots, 'slot')}: each task from its creation to its "
             "completion, coloured by state.",
             material.week.reset_index(drop=True),
             "plot_slot_timeline",

@@ -14,15 +14,14 @@ from exportstats.coverage.summary import coverage_summary
 from exportstats.loaders.progress import steps
 from exportstats.report import about_coverage, about_tasks
 from exportstats.report.figures import key_figures
-from exportstats.report.findings import count, ranked
+from exportstats.report.findings import ranked
 from exportstats.report.material import gather, of_regular
 from exportstats.report.pictures import Picture, choose
 from exportstats.report.weeks import span_of
 from exportstats.side_tables import validate_deliveries, validate_log_groups
 from exportstats.stats.as_of import instant
 from exportstats.stats.durations import duration_summary
-from exportstats.stats.failures import failure_reasons
-from exportstats.text import write_duration
+from exportstats.text import counted, write_duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,12 +92,12 @@ class WeeklyReport:
         if not self.is_quiet:
             many = Counter(finding.severity for finding in self.findings)
             said = {"critical finding": many["critical"], "warning": many["warning"]}
-            return " and ".join(count(number, noun) for noun, number in said.items() if number)
+            return " and ".join(counted(number, noun) for noun, number in said.items() if number)
         current = self.figures["current"].to_dict()
         tasks, failed, covered = (current[name] for name in ("tasks", "failed", "covered"))
         if not tasks:
             return "No task was created in this week."
-        told = f"A quiet week: {count(int(tasks), 'task')}, "
+        told = f"A quiet week: {counted(int(tasks), 'task')}, "
         told += "none of them failed" if not failed else f"{int(failed):,} failed, all made good"
         if covered == covered:  # noqa: PLR0124 - not known without a regular log group
             told += ", and what was due is in S3"
@@ -236,21 +235,14 @@ def _find(material: Material) -> tuple[Finding, ...]:
 
 def _tables(material: Material) -> dict[str, pd.DataFrame]:
     """Give the tables that stand in every report, the worst first."""
-    coverage = coverage_summary(
-        material.tasks,
-        start=material.due.start,
-        end=material.due.end,
-        log_groups=material.log_groups,
-        as_of=material.as_of,
-        deliveries=material.deliveries,
-    ).reset_index()
+    coverage = coverage_summary(material.tasks, **material.asked).reset_index()
     coverage = of_regular(material, coverage)
     durations = duration_summary(
         material.week, by=["account_id", "region", "log_group_name"], quantiles=(0.5, 0.9)
     ).reset_index()
     return {
         "coverage": coverage.sort_values("covered_fraction", kind="stable", ignore_index=True),
-        "failures": failure_reasons(material.week).reset_index(),
+        "failures": material.reasons.reset_index(),
         "durations": durations.sort_values(
             "p50", ascending=False, kind="stable", ignore_index=True
         ),
@@ -263,4 +255,4 @@ def _last_observed(tasks: shards.Tasks) -> pd.Timestamp | None:
 
 
 def _observed(tasks: pd.DataFrame) -> pd.DataFrame:
-    return tasks[["observed_at"]].sort_values("observed_at").tail(1)
+    return tasks[["observed_at"]].nlargest(1, "observed_at")

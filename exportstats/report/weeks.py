@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 import zoneinfo
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -12,11 +11,11 @@ import pandas as pd
 
 from exportstats.errors import ArgumentError
 from exportstats.stats.as_of import instant
+from exportstats.stats.calendars import monday_of
 
 Week: TypeAlias = str | tuple[str | pd.Timestamp, str | pd.Timestamp]
 
 _FIRST_YEAR, _LAST_YEAR = 1990, 2200  # a report looks back and ahead from its week
-_ISO = re.compile(r"(\d{4})-W(\d\d)", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -96,12 +95,13 @@ def span_of(week: Week, tz: str, now: pd.Timestamp) -> Span:
 
 def _monday(text: str) -> dt.date:
     remedy = f'week={text!r} is no week; give "last" or an ISO week as in "2026-W47"'
-    if (found := _ISO.fullmatch(text)) is None:
-        raise ArgumentError(remedy)
     try:
-        return dt.date.fromisocalendar(int(found[1]), int(found[2]), 1)
+        monday = monday_of(text)
     except ValueError as error:
         raise ArgumentError(remedy) from error
+    if monday is None:
+        raise ArgumentError(remedy)
+    return monday
 
 
 def _week(monday: dt.date, zone: zoneinfo.ZoneInfo) -> Span:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 # pandas spells these differently for periods than for offsets; people know the short ones.
 _SPELLINGS = {"M": "MS", "Q": "QS", "Y": "YS"}
+_ISO_WEEK = re.compile(r"(\d{4})-W(\d\d)", re.ASCII)
 _DAY_MILLIS = 86_400_000
 _THURSDAY = 3  # 1970-01-01, counted from Monday
 _LONGEST = 1 << 53  # in ms, 285,000 years; longer ones overflow
@@ -26,6 +29,18 @@ _MONTHLY = (
     ((offsets.YearBegin, offsets.YearEnd), 12),
 )
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+
+
+def monday_of(week: str) -> date | None:
+    """Give the first day of an ISO week, as in "2026-W47"; None if the text is none.
+
+    Raises
+    ------
+    ValueError
+        The calendar has no such week.
+    """
+    found = _ISO_WEEK.fullmatch(week)
+    return date.fromisocalendar(int(found[1]), int(found[2]), 1) if found else None
 
 
 @dataclass(frozen=True)

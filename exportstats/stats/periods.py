@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from datetime import date, timedelta
+from datetime import timedelta
 from functools import partial
 from statistics import NormalDist
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
@@ -15,6 +14,7 @@ from exportstats import schema, shards
 from exportstats.errors import ArgumentError
 from exportstats.stats import grouping
 from exportstats.stats.as_of import instant
+from exportstats.stats.calendars import monday_of
 from exportstats.stats.weighed import sort_weighed, weigh
 
 if TYPE_CHECKING:
@@ -35,8 +35,6 @@ _LARGE_ENOUGH = {"failure_rate": (0.01, 0.25), "p50": (30.0, 0.2), "p90": (30.0,
 _RESAMPLES = 1_000
 _LEAST_TASKS = 10  # fewer do not tell how quantiles scatter
 _SEED = 20_261_123  # any number, as long as it stays the same
-
-_WEEK = re.compile(r"(\d{4})-W(\d\d)", re.ASCII)
 
 
 def compare_periods(
@@ -177,14 +175,14 @@ def _period_of(value: object, name: str) -> tuple[pd.Timestamp, pd.Timestamp]:
     ArgumentError
         It is no ISO week and no two instants, the first before the second.
     """
-    if isinstance(value, str) and (found := _WEEK.fullmatch(value)):
+    if isinstance(value, str):
         try:
-            monday = date.fromisocalendar(int(found[1]), int(found[2]), 1)
-            ends = monday, monday + timedelta(days=7)
-            first, end = (pd.Timestamp(day, tz="UTC").as_unit("ms") for day in ends)
+            if monday := monday_of(value):
+                days = monday, monday + timedelta(days=7)
+                first, end = (pd.Timestamp(day, tz="UTC").as_unit("ms") for day in days)
+                return first, end
         except (ValueError, OverflowError) as error:
             raise ArgumentError(f"{name}={value!r}; the calendar has no such week") from error
-        return first, end
     if not isinstance(value, (tuple, list)) or len(value) != 2:  # noqa: PLR2004 - start and end
         raise ArgumentError(
             f'{name}={value!r}; give an ISO week, as in "2026-W47", or a start and an end'

@@ -608,3 +608,12 @@ def test_it_shows_itself_in_a_notebook():
     assert shown in xs.render_html(report)
     assert "<html" not in shown
     assert shown.lstrip().startswith('<div class="xs-report">')
+
+
+def test_one_task_without_observed_at_does_not_hide_the_others():
+    """The last week is that before the latest observation, whoever else has none."""
+    tasks = xs.sample_tasks()
+    then = pd.Timestamp("2026-06-15T06:00Z").as_unit("ms")
+    seen = tasks[tasks["creation_time"] < then].assign(observed_at=then)
+    seen.loc[seen.index[0], "observed_at"] = pd.NaT
+    assert xs.build_weekly_report(seen).name == "week 2026-W24"
