@@ -117,6 +117,14 @@ def naive_curve(tasks: pd.DataFrame) -> object:
     return by.cumsum() / by.transform("sum")
 
 
+def naive_forecast(tasks: pd.DataFrame) -> object:
+    """Give the median of the latest durations of each running task's log group."""
+    done = _done(tasks).sort_values("creation_time")
+    latest = done.groupby("log_group_name", observed=True).tail(100)
+    usual = latest.groupby("log_group_name", observed=True)["duration"].median().rename("usual")
+    return tasks[tasks["status_code"] == "RUNNING"].join(usual, on="log_group_name")
+
+
 def naive_periods(tasks: pd.DataFrame) -> object:
     """Give count, failure rate and quantiles of two weeks."""
     week = tasks["creation_time"].dt.isocalendar()["week"]
@@ -164,6 +172,7 @@ TABLES: dict[str, tuple[Table, Table]] = {
     "duration_trend": (partial(xs.duration_trend, by="log_group_name"), naive_trend),
     "completion_times": (xs.completion_times, naive_times),
     "completion_curve": (partial(xs.completion_curve, by="region"), naive_curve),
+    "estimate_completion": (xs.estimate_completion, naive_forecast),
     "compare_periods": (
         partial(xs.compare_periods, current=_NOW, previous=_BEFORE),
         naive_periods,

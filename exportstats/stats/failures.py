@@ -28,6 +28,7 @@ _OWN = {
     "log_group_name": "<log group>",
 }
 _SHORTEST_NAME = 3
+_WORD = re.compile(r"\w+")
 
 # The service's failure texts are not published. So nothing is made of their wording: only what
 # differs from task to task is taken out, in this order.
@@ -140,7 +141,10 @@ def _reasons(tasks: pd.DataFrame, *, names: Sequence[str]) -> pd.DataFrame:
 
 def _normalised(failed: pd.DataFrame) -> pd.Series:
     """Give the reason of each task; its own bucket, prefix and log group are placeholders too."""
-    kinds = grouping.group(failed, ["status_message", *_OWN])
+    messages = failed["status_message"]
+    words = set(_WORD.findall(" ".join(messages.dropna().unique())))
+    told = {name: _among(failed[name], words) for name in _OWN}  # most own names never are
+    kinds = grouping.group(pd.DataFrame({"message": messages, **told}), ["message", *_OWN])
     rows = kinds.keys.astype(object).where(kinds.keys.notna(), "")
     reason = cache(reason_of)  # many tasks have the same message
     reasons = []
@@ -148,6 +152,13 @@ def _normalised(failed: pd.DataFrame) -> pd.Series:
         own = dict(zip(names, _OWN.values(), strict=True))
         reasons.append(reason(_without(message, own)))
     return pd.Series(reasons, dtype="str").take(kinds.codes).set_axis(failed.index)
+
+
+def _among(names: pd.Series, words: set[str]) -> pd.Series:
+    """Leave only the names of which each word is among some; only these can be in a message."""
+    codes, found = pd.factorize(names)
+    told = [words.issuperset(_WORD.findall(name)) for name in found]
+    return names.where(np.array([*told, False])[codes])  # a missing one has the code -1
 
 
 def _without(message: str, own: Mapping[str, str]) -> str:

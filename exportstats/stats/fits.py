@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 TIME_OUT = 86_400_000  # milliseconds; the service ends a task after a day
 _FEWEST = 5  # durations that a distribution of two parameters can be fitted to
+
+
+@dataclass(frozen=True)
+class _Family:
+    """Distributions of which the logarithm has a place and a spread: its standard form."""
+
+    name: str
+    logpdf: Callable[[np.ndarray], np.ndarray]
+    logsf: Callable[[np.ndarray], np.ndarray]
+    isf: Callable[[float], float]
 
 
 class Fit(NamedTuple):
@@ -15,28 +29,35 @@ class Fit(NamedTuple):
 
     Attributes
     ----------
-    name
-        "lognormal" or "weibull".
-    parameters
-        Lognormal: the mean and the standard deviation of the logarithm. Weibull: scale and shape.
+    family
+        Lognormal or Weibull.
+    location, scale
+        Of the logarithm, which is normal or of a smallest extreme value. Lognormal: its mean and
+        standard deviation. Weibull: the logarithm of the scale, and one over the shape.
     aic
         Akaike's information criterion; the smaller the better.
-    made
-        The distribution as SciPy has it.
     """
 
-    name: str
-    parameters: tuple[float, float]
+    family: _Family
+    location: float
+    scale: float
     aic: float
-    made: Any
+
+    @property
+    def name(self) -> str:
+        """Give "lognormal" or "weibull"."""
+        return self.family.name
 
     def survival(self, time: float) -> float:
-        """Give the probability of lasting longer."""
-        return float(self.made.sf(time))
+        """Give the probability of lasting longer than a time above 0."""
+        z = (np.log(time) - self.location) / self.scale
+        with np.errstate(over="ignore"):  # then it is 0
+            return float(np.exp(self.family.logsf(z)))
 
     def quantile(self, share: float) -> float:
-        """Give the time that this share lasts longer than."""
-        return float(self.made.isf(share))
+        """Give the time that this share lasts longer than; infinity for none."""
+        with np.errstate(divide="ignore", over="ignore"):
+            return float(np.exp(self.location + self.scale * self.family.isf(share)))
 
 
 def fit_best(durations: np.ndarray, censored: np.ndarray | float) -> Fit | None:
@@ -62,28 +83,52 @@ def fit_best(durations: np.ndarray, censored: np.ndarray | float) -> Fit | None:
 
 
 def fit_all(durations: np.ndarray, censored: np.ndarray) -> list[Fit]:
-    """Fit each of the two, with the right-censored durations counted in."""
-    from scipy import optimize, stats  # noqa: PLC0415 - slow to import
+    """Fit each of the two, with the right-censored durations counted in.
 
-    unit = float(np.exp(np.log(durations).mean()))  # so that the search is about numbers near 1
-    data = stats.CensoredData(uncensored=durations / unit, right=censored / unit)
+    The logarithms are of a family of location and scale (Lawless, Statistical Models and Methods
+    for Lifetime Data, 2003, section 5), whose likelihood is searched by Nelder and Mead's simplex.
+    """
+    from scipy import optimize  # noqa: PLC0415 - slow to import
 
-    def search(loss: Any, start: Any, args: Any = (), disp: int = 0) -> Any:  # noqa: ANN401 - scipy's
-        del disp
-        return optimize.fmin(
-            loss, start, args=args, xtol=1e-10, ftol=1e-12, maxiter=4000, maxfun=8000, disp=0
-        )
+    ended, lasting = np.log(durations), np.log(censored)
+    everything = np.concatenate([ended, lasting])
+
+    def loss(parameters: np.ndarray, family: _Family) -> float:
+        location, spread = parameters
+        scale = np.exp(spread)
+        found = family.logpdf((ended - location) / scale).sum() - len(ended) * spread
+        return float(-found - family.logsf((lasting - location) / scale).sum())
 
     fits = []
-    for name, family in (("lognormal", stats.lognorm), ("weibull", stats.weibull_min)):
+    for family in _families():
         with np.errstate(all="ignore"):  # the search tries what cannot be
-            shape, _, scale = family.fit(data, floc=0, optimizer=search)
-            made = family(shape, scale=scale * unit)
-            likelihood = made.logpdf(durations).sum() + made.logsf(censored).sum()
-        parameters = (
-            (float(np.log(scale * unit)), float(shape))
-            if name == "lognormal"
-            else (float(scale * unit), float(shape))
-        )
-        fits.append(Fit(name, parameters, float(4 - 2 * likelihood), made))
+            found = optimize.minimize(
+                loss,
+                [everything.mean(), np.log(everything.std())],
+                args=(family,),
+                method="Nelder-Mead",
+                options={"xatol": 1e-9, "fatol": 1e-10, "maxiter": 4000, "maxfev": 8000},
+            )
+        location, spread = map(float, found.x)
+        aic = 4 + 2 * (float(found.fun) + float(ended.sum()))
+        fits.append(Fit(family, location, float(np.exp(spread)), aic))
     return fits
+
+
+def _families() -> tuple[_Family, _Family]:
+    from scipy import special  # noqa: PLC0415 - slow to import
+
+    return (
+        _Family(
+            "lognormal",
+            logpdf=lambda z: -(z**2 + np.log(2 * np.pi)) / 2,
+            logsf=lambda z: special.log_ndtr(-z),
+            isf=lambda share: float(-special.ndtri(share)),
+        ),
+        _Family(
+            "weibull",
+            logpdf=lambda z: z - np.exp(z),
+            logsf=lambda z: -np.exp(z),
+            isf=lambda share: float(np.log(-np.log(share))),
+        ),
+    )

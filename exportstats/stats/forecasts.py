@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 
 from exportstats import coerce, schema, shards
+from exportstats.stats import grouping
 from exportstats.stats.as_of import instant, known_at, seen_at
 from exportstats.stats.fits import TIME_OUT, fit_best
+from exportstats.stats.weighed import sort_weighed
 
 if TYPE_CHECKING:
     from exportstats.stats.as_of import Instant
@@ -114,29 +116,40 @@ def _part(tasks: pd.DataFrame, *, as_of: pd.Timestamp | None) -> pd.DataFrame:
     now = seen_at(known, as_of)
     created = coerce.millis(known["creation_time"])
     placed = (now != coerce.NAT) & (created != coerce.NAT)
-    known = known.assign(
-        elapsed=np.where(placed, np.maximum(now - created, 0), coerce.NAT), now=now
-    )
-    active = known[~known["status_code"].isin(schema.TERMINAL_STATES).to_numpy()]
     timed_out = (known["status_code"] == "FAILED") & (known["duration"] >= _TIMED_OUT)
-    ended = known[((known["status_code"] == "COMPLETED") | timed_out).to_numpy()]
-    ended = ended[ended["duration"].notna()].sort_values(["creation_time", "task_id"])
-    asked = active[_GROUP].drop_duplicates()
-    of_groups = ended.merge(asked, on=_GROUP) if len(asked) else ended.iloc[:0]
+    completed = known["status_code"] == "COMPLETED"
+    ended = ((completed | timed_out) & known["duration"].notna()).to_numpy()
+    active = ~known["status_code"].isin(schema.TERMINAL_STATES).to_numpy()
+    group = grouping.group(known, _GROUP).codes
+    asked = np.isin(group, group[active])
+
+    names = [*_GROUP, "task_id", "status_code", "creation_time", "duration", "window"]
+    elapsed = np.where(placed, np.maximum(now - created, 0), coerce.NAT)
+    known = known[names].assign(elapsed=elapsed, now=now)
     parts = {
-        "active": active,
-        "log_group": of_groups.groupby(_GROUP, observed=True, dropna=False).tail(_LATEST),
-        "slot": ended.groupby(_SLOT, observed=True, dropna=False).tail(_LATEST),
+        "active": known[active],
+        "log_group": _latest(known[ended & asked], _GROUP),
+        "slot": _latest(known[ended], _SLOT),
     }
-    names = [*_GROUP, "task_id", "status_code", "creation_time", "elapsed", "now"]
     return schema.stack(
-        part[names].assign(
+        part.assign(
             role=role,
             duration=_millis(part["duration"]),
             window=_millis(part["window"]),
         )
         for role, part in parts.items()
     )
+
+
+def _latest(ended: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """Give the latest tasks of each group; of those created at once, the last by identifier."""
+    groups, created = grouping.group(ended, names), coerce.millis(ended["creation_time"])
+    each = np.ones(len(ended), dtype="int64")
+    _, ordered, _, ends = sort_weighed(groups.codes, created, each, len(groups.keys))
+    first = ordered[ends - np.minimum(np.diff(ends, prepend=0), _LATEST)]
+    recent = ended[created >= first[groups.codes]].sort_values(["creation_time", "task_id"])
+    latest: pd.DataFrame = recent.groupby(names, observed=True, dropna=False).tail(_LATEST)
+    return latest
 
 
 def _millis(lengths: pd.Series) -> np.ndarray:

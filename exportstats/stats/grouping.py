@@ -5,6 +5,7 @@ What is missing is a group of its own, the last one: no task drops out of a sum.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
@@ -27,7 +28,7 @@ _GROUPABLE = tuple(
 _MOST_PERIODS = 10_000
 # Up to so many possible groups are looked up in a list; more are sorted.
 _MOST_LISTED = 1 << 22
-# Before there are so many that an int64 could not number them, those in use are numbered anew.
+# Where there could be more than an int64 numbers, those of all columns but one are numbered first.
 _MOST_NUMBERED = 1 << 62
 
 
@@ -76,21 +77,25 @@ def group_by_state(tasks: pd.DataFrame, names: Sequence[str], freq: str | None) 
 
 def group(frame: pd.DataFrame, names: Sequence[str]) -> Groups:
     """Group the rows that are equal in some columns; without a column all are one group."""
-    codes = np.zeros(len(frame), dtype="int64")
     if not names:
-        return Groups(codes, pd.DataFrame(index=[0]))
-    columns = {name: _codes(frame[name]) for name in names}
-    many = 1
-    for at, found in columns.values():
-        if many * len(found) >= _MOST_NUMBERED:
-            many, codes = _renumber(codes, many)
-        codes = codes * len(found) + at if many > 1 else at
-        many *= len(found)
-    many, codes = _renumber(codes, many)
-    row = np.empty(many, dtype="int64")
-    row[codes] = np.arange(len(codes))  # any one of each group
-    keys = {name: found.take(at[row]) for name, (at, found) in columns.items()}
-    return Groups(codes, pd.DataFrame(keys, index=pd.RangeIndex(many)))
+        return Groups(np.zeros(len(frame), dtype="int64"), pd.DataFrame(index=[0]))
+    columns = [_codes(frame[name]) for name in names]
+    sizes = [len(found) for _, found in columns]
+    if math.prod(sizes) >= _MOST_NUMBERED:
+        first, (at, found) = group(frame, names[:-1]), columns[-1]
+        used, codes = _renumber(first.codes * len(found) + at, len(first.keys) * len(found))
+        row, at = np.divmod(used, len(found))
+        others = first.keys.take(row).reset_index(drop=True)
+        return Groups(codes, others.assign(**{names[-1]: found.take(at)}))
+    codes = columns[0][0].astype("int64")
+    for at, found in columns[1:]:
+        codes *= len(found)
+        codes += at
+    used, codes = _renumber(codes, math.prod(sizes))
+    places = np.unravel_index(used, sizes)
+    values = [found.take(at) for (_, found), at in zip(columns, places, strict=True)]
+    keys = dict(zip(names, values, strict=True))
+    return Groups(codes, pd.DataFrame(keys, index=pd.RangeIndex(len(used))))
 
 
 def grid(frame: pd.DataFrame, names: Sequence[str], freq: str | None) -> Groups:
@@ -131,23 +136,23 @@ def _codes(values: pd.Series) -> tuple[np.ndarray, pd.Index]:
     """Give each value's place in their order, what is missing last, and the values in order."""
     if isinstance(values.dtype, pd.CategoricalDtype):
         found = pd.CategoricalIndex(values.cat.categories, dtype=values.dtype)
-        codes = values.cat.codes.to_numpy().astype("int64")
+        codes = values.cat.codes.to_numpy()
     else:
         codes, uniques = pd.factorize(values, sort=True)
         found = pd.Index(uniques)
-    missing = codes < 0
-    if missing.any():
-        codes = np.where(missing, len(found), codes)
+    if codes.min(initial=0) < 0:
+        codes = np.where(codes < 0, np.int64(len(found)), codes)
     return codes, found.append(pd.Index([None], dtype=found.dtype))
 
 
-def _renumber(codes: np.ndarray, many: int) -> tuple[int, np.ndarray]:
-    """Give how many codes are in use, and each row's number when these are numbered in order."""
+def _renumber(codes: np.ndarray, many: int) -> tuple[np.ndarray, np.ndarray]:
+    """Give the codes in use, in order, and each row's number when these are numbered from 0."""
     if many > _MOST_LISTED:
         used, numbers = np.unique(codes, return_inverse=True)
-        return len(used), numbers
+        return used, numbers
     seen = np.zeros(many, dtype=bool)
     seen[codes] = True
-    if seen.all():
-        return many, codes
-    return int(seen.sum()), (np.cumsum(seen) - 1)[codes]
+    used = np.flatnonzero(seen)
+    if len(used) == many:
+        return used, codes
+    return used, (np.cumsum(seen) - 1).take(codes)

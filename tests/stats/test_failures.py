@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -199,6 +201,42 @@ def test_names_with_characters_of_patterns():
         status_code="FAILED",
     )
     assert plain(xs.failure_reasons(tasks).index) == ["Group <log group> is gone"]
+
+
+pieces = st.sampled_from(["acme", "log", "x1y", "é", "/", "-", ".", " ", "(", "\\", "\n"])
+own_names = st.lists(pieces, min_size=1, max_size=5).map("".join)
+
+
+def without(message: str, own: dict[str, str]) -> str:
+    """Put placeholders for names of three characters and more where they stand as words."""
+    names = sorted((name for name in own if len(name) >= 3), key=len, reverse=True)
+    whole = rf"(?<!\w)(?:{'|'.join(map(re.escape, names))})(?!\w)"
+    return re.sub(whole, lambda found: own[found[0]], message) if names else message
+
+
+@quick
+@given(st.lists(st.tuples(own_names, own_names, st.lists(pieces, max_size=9)), max_size=6))
+def test_names_are_looked_for_in_each_message(rows: list[tuple[str, str, list[str]]]):
+    """Whatever the names are made of, they are found in the messages of their own tasks."""
+    failed = [
+        {
+            "destination": bucket,
+            "log_group_name": name,
+            "status_message": "".join([*text[:4], bucket, *text[4:6], name, *text[6:]]),
+        }
+        for bucket, name, text in rows
+    ]
+    tasks = table(*failed, status_code="FAILED")
+    reasons = Counter(
+        reason_of(
+            without(
+                row["status_message"],
+                {row["destination"]: "<bucket>", row["log_group_name"]: "<log group>"},
+            )
+        )
+        for row in rows_of(tasks)
+    )
+    assert cells(xs.failure_reasons(tasks), "tasks") == reasons
 
 
 S3_ERROR = (

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
+from hypothesis import assume, given, strategies as st
+from support import quick
 
 from exportstats.stats.fits import TIME_OUT, fit_all, fit_best
 
@@ -21,7 +25,9 @@ def test_fits_are_those_of_lifelines():
     """Parameters to five digits, Akaike's criterion to eight, with censored durations."""
     for fit in fit_all(ENDED, CENSORED):
         first, second, aic = LIFELINES[fit.name]
-        assert fit.parameters == pytest.approx((first, second), rel=1e-5)
+        weibull = (math.exp(fit.location), 1 / fit.scale)
+        found = weibull if fit.name == "weibull" else (fit.location, fit.scale)
+        assert found == pytest.approx((first, second), rel=1e-5)
         assert fit.aic == pytest.approx(aic, rel=1e-8)
 
 
@@ -30,7 +36,7 @@ def test_without_censoring_the_lognormal_is_the_mean_of_logarithms():
     durations = np.exp(np.random.default_rng(1).normal(12, 0.7, 300))
     (fit,) = (fit for fit in fit_all(durations, np.zeros(0)) if fit.name == "lognormal")
     logs = np.log(durations)
-    assert fit.parameters == pytest.approx((logs.mean(), logs.std()), rel=1e-7)
+    assert (fit.location, fit.scale) == pytest.approx((logs.mean(), logs.std()), rel=1e-7)
 
 
 @pytest.mark.parametrize(("name", "seed"), [("lognormal", 2), ("weibull", 3)])
@@ -44,6 +50,24 @@ def test_the_better_one_is_chosen(name: str, seed: int):
     middle = fit.quantile(0.5)
     assert fit.survival(middle) == pytest.approx(0.5)
     assert middle == pytest.approx(np.median(drawn[name]), rel=0.15)
+
+
+lengths = st.integers(1, 10 * TIME_OUT).map(float)
+
+
+@quick
+@given(st.lists(lengths, min_size=5, max_size=30), st.lists(lengths, max_size=30))
+def test_any_durations_give_a_distribution(durations: list[float], censored: list[float]):
+    """Without a warning, and with quantiles in order whose survival is their share."""
+    assume(len(set(durations)) > 1)
+    for fit in fit_all(np.array(durations), np.array(censored)):
+        shares = [0.9, 0.5, 0.1]
+        times = [fit.quantile(share) for share in shares]
+        assert times == sorted(times)
+        assert [fit.survival(time) for time in times if time < np.inf] == pytest.approx(
+            shares[: sum(time < np.inf for time in times)]
+        )
+        assert fit.quantile(0) == np.inf
 
 
 @pytest.mark.parametrize("durations", [[], [5.0] * 9, [1.0, 2.0, 3.0, 4.0], [0.0] * 9])
