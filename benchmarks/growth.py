@@ -1,16 +1,18 @@
 """How throughput grows with 1, 2, 4 and 8 targets, when nothing limits the pace.
 
 All targets together have as many tasks whatever their number, so what grows shows as less time.
-The server answers from memory, without latency, from one process of its own.
+Each number of targets has a server of its own, which answers from memory, without latency. What
+other processes take, be they a server's or an executor's, is in the time and not in the CPU.
 """
 
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
+import os
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING
-
-import boto3
+from typing import TYPE_CHECKING, NamedTuple
 
 import exportstats as xs
 from benchmarks import server
@@ -24,30 +26,45 @@ SIZE = 80_000
 BASELINE = "1 target"
 
 _MOST = 8
+_PROCESSES = 2
+
+
+class Given(NamedTuple):
+    """Where the list is for each number of targets, and processes that have begun already."""
+
+    urls: dict[int, str]
+    pool: ProcessPoolExecutor
 
 
 @contextlib.contextmanager
-def prepare(size: int) -> Iterator[dict[int, str]]:
+def prepare(size: int) -> Iterator[Given]:
     """Serve a list of the length that each number of targets needs; import what is imported."""
+    # an executor's processes have no session of ours
+    os.environ |= {"AWS_ACCESS_KEY_ID": "123456789012", "AWS_SECRET_ACCESS_KEY": "made-up"}
     with contextlib.ExitStack() as stack:
         numbers = [number for number in (1, 2, 4, _MOST) if size // number]
         urls = {number: stack.enter_context(server.serving(size // number)) for number in numbers}
-        xs.fetch_tasks(session=_session(), endpoint_url=urls[_MOST], progress=False)
-        yield urls
+        spawn = multiprocessing.get_context("spawn")
+        given = Given(urls, stack.enter_context(ProcessPoolExecutor(_PROCESSES, spawn)))
+        few = stack.enter_context(server.serving(_MOST))
+        for pool in (None, given.pool):
+            _fetch(few, _MOST, pool)
+        yield given
 
 
-def _session() -> boto3.Session:
-    return boto3.Session("123456789012", "made-up", region_name="us-east-1")
+def in_threads(given: Given, *, number: int) -> pd.DataFrame:
+    """Fetch from so many targets at once, each in a thread."""
+    return _fetch(given.urls[number], number, None)
 
 
-def fetch(urls: dict[int, str], *, number: int) -> pd.DataFrame:
-    """Fetch from so many targets at once."""
-    return xs.fetch_tasks(
-        [xs.Target("123456789012", f"eu-test-{n}") for n in range(number)],
-        session=_session(),
-        endpoint_url=urls[number],
-        progress=False,
-    )
+def in_processes(given: Given, *, number: int) -> pd.DataFrame:
+    """Fetch from so many targets on an executor of processes."""
+    return _fetch(given.urls[number], number, given.pool)
+
+
+def _fetch(url: str, number: int, executor: ProcessPoolExecutor | None) -> pd.DataFrame:
+    targets = [xs.Target("123456789012", f"eu-test-{n}") for n in range(number)]
+    return xs.fetch_tasks(targets, endpoint_url=url, executor=executor, progress=False)
 
 
 def check(frame: pd.DataFrame, size: int) -> None:
@@ -55,7 +72,9 @@ def check(frame: pd.DataFrame, size: int) -> None:
     assert len(frame) == size
 
 
-CONTESTANTS = {
-    f"{number} target{'s' if number > 1 else ''}": partial(fetch, number=number)
-    for number in (1, 2, 4, _MOST)
+_TARGETS = {1: "1 target", **{number: f"{number} targets" for number in (2, 4, _MOST)}}
+CONTESTANTS = {name: partial(in_threads, number=number) for number, name in _TARGETS.items()} | {
+    f"{name}, {_PROCESSES} processes": partial(in_processes, number=number)
+    for number, name in _TARGETS.items()
+    if number >= _PROCESSES
 }
