@@ -6,12 +6,17 @@ the remedy; the command line prints that text as one line, everything else lets 
 
 from __future__ import annotations
 
+import inspect
+import os
 import warnings
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_PACKAGE = f"{Path(__file__).parent}{os.sep}"
 
 
 class ExportStatsError(Exception):
@@ -145,6 +150,14 @@ class LoadWarning(UserWarning):
         return type(self), (str(self), self.failures)
 
 
+def warn(warning: Warning) -> None:
+    """Warn of what the caller of the package did, at their line, however deep in it this is."""
+    level, frame = 1, inspect.currentframe()
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(warning, stacklevel=level)
+
+
 def report_rows(left_out: pd.DataFrame, kept: pd.DataFrame, *, strict: bool) -> None:
     """Say once what is wrong with some rows.
 
@@ -164,9 +177,9 @@ def report_rows(left_out: pd.DataFrame, kept: pd.DataFrame, *, strict: bool) -> 
     if len(left_out) and strict:
         raise BadRowsError(left_out)
     if len(left_out):
-        warnings.warn(BadRowsWarning(left_out, "the others were kept"), stacklevel=3)
+        warn(BadRowsWarning(left_out, "the others were kept"))
     if len(kept):
-        warnings.warn(BadRowsWarning(kept, "all of them were kept"), stacklevel=3)
+        warn(BadRowsWarning(kept, "all of them were kept"))
 
 
 def _counted(rows: pd.DataFrame, examples: int = 3) -> str:

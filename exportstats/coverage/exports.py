@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
@@ -13,7 +12,7 @@ import pandas as pd
 from exportstats import coerce, schema, shards
 from exportstats.coverage.asked import Asked
 from exportstats.coverage.windows import Stretches
-from exportstats.errors import AccountUnknownWarning
+from exportstats.errors import AccountUnknownWarning, warn
 from exportstats.schema import LOG_GROUP
 from exportstats.stats import grouping
 from exportstats.stats.as_of import known_at
@@ -102,14 +101,13 @@ def _warn_of_namesakes(keys: pd.DataFrame, asked: Asked) -> None:
     names = set(keys.loc[unplaced, "log_group_name"].dropna())
     listed = asked.log_groups[asked.log_groups[list(schema.SLOT)].notna().all(axis=1)]
     if alike := sorted(names & set(listed["log_group_name"])):
-        warnings.warn(
+        warn(
             AccountUnknownWarning(
                 f"tasks of {alike[0]}"
                 + (f" and {len(alike) - 1:,} more" if len(alike) > 1 else "")
                 + " name no account or region, so they are not counted to the log groups of these "
                 "names that log_groups has; give the tasks theirs"
-            ),
-            stacklevel=3,
+            )
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
@@ -14,6 +13,7 @@ from exportstats.errors import (
     LoadError,
     LoadInterrupted,
     LoadWarning,
+    warn,
 )
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def warn_of_unknown_accounts(loads: Sequence[Load], arrived: pd.DataFrame) -> No
     """Warn, once, of rows whose `account_id` is missing."""
     unknown = [load.unknown for load in loads if load.unknown and load.arrived.pages]
     if unknown and len(arrived):
-        warnings.warn(AccountUnknownWarning(unknown[0]), stacklevel=3)
+        warn(AccountUnknownWarning(unknown[0]))
 
 
 def judge(
@@ -87,7 +87,7 @@ def judge(
     if any(load.interrupted for load in loads):
         raise LoadInterrupted(message, **carried)
     if errors == "warn":
-        warnings.warn(LoadWarning(message, found), stacklevel=3)
+        warn(LoadWarning(message, found))
         return arrived
     raise LoadError(message, **carried) from first.cause
 

@@ -231,6 +231,7 @@ def test_bad_rows_are_placed(tmp_path: Path) -> None:
         tasks = xs.read_tasks(lines, listed, saved)
     assert tasks["task_id"].to_list() == ["task-0", "task-1", "task-2", "c"]
     (warning,) = caught
+    assert warning.filename == __file__  # the line of the caller
     times = "from_time is not a time (an aware timestamp, milliseconds since 1970, or ISO 8601 "
     assert warning.message.rows.to_numpy().tolist() == [
         [f"{lines}, line 3", "not JSON: Expecting value at column 1"],
