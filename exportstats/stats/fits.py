@@ -86,7 +86,7 @@ def fit_all(durations: np.ndarray, censored: np.ndarray) -> list[Fit]:
     """Fit each of the two, with the right-censored durations counted in.
 
     The logarithms are of a family of location and scale (Lawless, Statistical Models and Methods
-    for Lifetime Data, 2003, section 5), whose likelihood is searched by Nelder and Mead's simplex.
+    for Lifetime Data, 2003, chapter 5), whose likelihood is searched by Nelder and Mead's simplex.
     """
     from scipy import optimize  # noqa: PLC0415 - slow to import
 
