@@ -1,6 +1,34 @@
-"""Let every test import what they share, with `import support`."""
+"""Let every test import what they share, with `import support`, and have AWS's look-alike."""
+
+from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.request import Request, urlopen
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 sys.path.append(str(Path(__file__).parent))
+
+
+@pytest.fixture(scope="session")
+def moto_server() -> Iterator[str]:
+    """Serve AWS's look-alike, which each file finds without what another told it; its address."""
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415 - slow to import
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def moto(moto_server: str) -> str:
+    """Let AWS's look-alike forget what it was told; gives its address."""
+    urlopen(Request(f"{moto_server}/moto-api/reset", method="POST")).close()  # noqa: S310 - ours
+    return moto_server

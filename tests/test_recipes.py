@@ -16,7 +16,6 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.request import Request, urlopen
 
 import boto3
 import pandas as pd
@@ -25,7 +24,6 @@ import yaml
 from botocore.loaders import create_loader
 from click.testing import CliRunner
 from moto.core import DEFAULT_ACCOUNT_ID
-from moto.server import ThreadedMotoServer
 from moto.ses.models import ses_backends
 
 import exportstats as xs
@@ -189,18 +187,6 @@ def test_what_redact_hides_and_what_it_cannot():
 
 
 # --- What the recipes run against ----------------------------------------------------------------
-
-
-@pytest.fixture
-def moto() -> Iterator[str]:
-    """Serve AWS's look-alike, anew for each test; gives its address."""
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
-    urlopen(Request(f"{url}/moto-api/reset", method="POST")).close()  # noqa: S310 - ours
-    yield url
-    server.stop()
 
 
 @pytest.fixture

@@ -9,14 +9,14 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import boto3
-import pytest
-from moto.server import ThreadedMotoServer
 
 import exportstats as xs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
+
+    import pytest
 
 KEYS = {"aws_access_key_id": "made-up", "aws_secret_access_key": "made-up"}
 # Retention has taken nothing of this range by the time the sample was observed.
@@ -26,16 +26,6 @@ AWS = """#!/bin/bash
 printf '%s\\0' "$@" >> "$CALLS"
 printf '\\0' >> "$CALLS"
 """
-
-
-@pytest.fixture(scope="module")
-def moto() -> Iterator[str]:
-    """Serve AWS's look-alike; gives its address."""
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
 
 
 def parse(words: list[str]) -> argparse.Namespace:

@@ -7,19 +7,17 @@ import io
 import json
 import re
 from typing import TYPE_CHECKING, Any
-from urllib.request import Request, urlopen
 
 import boto3
 import pandas as pd
 import pytest
-from moto.server import ThreadedMotoServer
 from rich.cells import cell_len
 from shown import AS_TERMINAL, SGR
 
 import exportstats as xs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 DAY, HOUR = 86_400_000, 3_600_000
@@ -214,18 +212,6 @@ def test_names_give_way_in_80_columns(command: str, run: Callable, sample_file: 
     shown = run(*words, env=AS_TERMINAL).stdout
     lines = SGR.sub("", shown).splitlines()
     assert max(map(cell_len, lines)) <= 80
-
-
-@pytest.fixture(scope="module")
-def moto() -> Iterator[str]:
-    """Serve AWS's look-alike; gives its address."""
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
-    urlopen(Request(f"{url}/moto-api/reset", method="POST")).close()  # noqa: S310 - ours
-    yield url
-    server.stop()
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import threading
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
-from urllib.request import Request, urlopen
 
 import boto3
 import pytest
@@ -33,7 +32,6 @@ from covered import (
     says,
     task,
 )
-from moto.server import ThreadedMotoServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -77,23 +75,6 @@ NAMES = {
 }
 
 
-@pytest.fixture(scope="module")
-def moto() -> Iterator[str]:
-    """Serve AWS's look-alike; gives its address."""
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture
-def fresh_moto(moto: str) -> str:
-    """Let moto forget what it was told."""
-    urlopen(Request(f"{moto}/moto-api/reset", method="POST")).close()  # noqa: S310 - it is ours
-    return moto
-
-
 class Cloud:
     """Clients of moto's server, of any account and region."""
 
@@ -134,9 +115,9 @@ class Cloud:
 
 
 @pytest.fixture
-def cloud(fresh_moto: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+def cloud(moto: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     """Put a command `aws` on PATH, whose calls boto3 makes of moto's server."""
-    made = Cloud(fresh_moto)
+    made = Cloud(moto)
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:

@@ -7,11 +7,9 @@ import io
 import json
 import re
 from typing import TYPE_CHECKING, Any
-from urllib.request import Request, urlopen
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 from rich.cells import cell_len
 from shown import SGR, is_harmless
 
@@ -20,7 +18,7 @@ from exportstats.emulator import Fault
 from exportstats.text import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     import pandas as pd
     from click.testing import Result
@@ -42,16 +40,11 @@ EVIL = [
 
 
 @pytest.fixture(scope="module")
-def moto() -> Iterator[str]:
-    """Serve S3's look-alike, with a bucket of what four tasks left; gives its address."""
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
-    urlopen(Request(f"{url}/moto-api/reset", method="POST")).close()  # noqa: S310 - it is ours
+def moto(moto_server: str) -> str:
+    """Let S3's look-alike have a bucket of what four tasks left; gives its address."""
     s3: Any = boto3.client(
         "s3",
-        endpoint_url=url,
+        endpoint_url=moto_server,
         region_name=REGION,
         aws_access_key_id="made-up",
         aws_secret_access_key="made-up",
@@ -59,8 +52,7 @@ def moto() -> Iterator[str]:
     s3.create_bucket(Bucket="acme-logs")
     for key, size in OBJECTS.items():
         s3.put_object(Bucket="acme-logs", Key=key, Body=b"x" * size)
-    yield url
-    server.stop()
+    return moto_server
 
 
 OBJECTS = {

@@ -8,7 +8,6 @@ import boto3
 import pandas as pd
 import pytest
 from botocore.stub import Stubber
-from moto.server import ThreadedMotoServer
 
 import exportstats as xs
 from exportstats import schema
@@ -17,7 +16,7 @@ from exportstats.loaders import client as client_module
 from exportstats.loaders.aws import fetch_tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     Make = Callable[..., Any]
 
@@ -131,16 +130,6 @@ def test_without_the_bodies_a_spoiled_page_is_no_end_either(
 
 
 # Moto
-
-
-@pytest.fixture(scope="module")
-def moto() -> Iterator[str]:
-    """Run moto's server."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
 
 
 def test_motos_tasks_are_accepted(session: boto3.Session, moto: str) -> None:

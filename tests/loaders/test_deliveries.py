@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-from urllib.request import Request, urlopen
+from typing import Any
 
 import boto3
 import pandas as pd
 import pytest
-from moto.server import ThreadedMotoServer
 
 import exportstats as xs
 from exportstats import side_tables
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 KEYS = {"aws_access_key_id": "made-up", "aws_secret_access_key": "made-up"}
-
-
-@pytest.fixture
-def moto() -> Iterator[str]:
-    """Serve AWS's look-alike, anew for each test; gives its address."""
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    server_url = f"http://{host}:{port}"
-    urlopen(Request(f"{server_url}/moto-api/reset", method="POST")).close()  # noqa: S310 - ours
-    yield server_url
-    server.stop()
 
 
 def client(url: str) -> Any:  # noqa: ANN401 - boto3's client

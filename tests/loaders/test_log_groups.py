@@ -8,30 +8,19 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pandas as pd
 import pytest
-from moto.server import ThreadedMotoServer
 
 import exportstats as xs
 from exportstats import side_tables
 from exportstats.emulator import Emulator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     Make = Callable[..., Any]
 
 OWN = "123456789012"  # moto's own account
 DAY = 86_400_000
-
-
-@pytest.fixture(scope="module")
-def moto() -> Iterator[str]:
-    """Serve AWS's look-alike; gives its address."""
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
 
 
 def create(url: str, region: str, names: list[str], days: int | None = None) -> None:
