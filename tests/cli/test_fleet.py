@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
-from organisation import account_of, serve_organisation
+from organisation import account_of, found_organisation
 
 import exportstats as xs
 from exportstats.emulator import Emulator, Fault
@@ -23,24 +23,23 @@ REGIONS = ["eu-west-1", "us-east-1", "us-west-2"]
 
 
 @pytest.fixture(scope="module")
-def organisation() -> Iterator[tuple[dict[str, str], list[str]]]:
+def organisation(moto_server: str) -> Iterator[tuple[dict[str, str], list[str]]]:
     """Serve an organisation of 60 accounts by moto; gives the environment and the accounts."""
     # moto knows some thirty regions; this organisation has enabled three of them
     few = [region for region in RegionsAndZonesBackend.regions if region.name in REGIONS]
-    patch = pytest.MonkeyPatch()
-    patch.setattr(RegionsAndZonesBackend, "regions", few)
-    with serve_organisation() as (moto, accounts):
-        environment = {
-            "PATH": os.environ["PATH"],
-            "AWS_ACCESS_KEY_ID": "management",
-            "AWS_SECRET_ACCESS_KEY": "made-up",
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            **{f"AWS_ENDPOINT_URL_{name}": moto for name in ("STS", "ORGANIZATIONS", "EC2")},
-        }
-        yield environment, accounts
-    patch.undo()
+    services = ("STS", "ORGANIZATIONS", "EC2")
+    environment = {
+        "PATH": os.environ["PATH"],
+        "AWS_ACCESS_KEY_ID": "management",
+        "AWS_SECRET_ACCESS_KEY": "made-up",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        **{f"AWS_ENDPOINT_URL_{name}": moto_server for name in services},
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RegionsAndZonesBackend, "regions", few)
+        yield environment, found_organisation(moto_server)
 
 
 def run(environment: dict[str, str], folder: Path, *words: str) -> subprocess.CompletedProcess[str]:

@@ -16,14 +16,14 @@ import boto3
 import pandas as pd
 import pytest
 from moto.core.responses import ActionResult
-from organisation import account_of, serve_organisation
+from organisation import account_of, found_organisation
 
 import exportstats as xs
 from exportstats.emulator import Emulator, Fault
 from exportstats.loaders.targets import Sessions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     Make = Callable[..., Any]
 
@@ -50,10 +50,9 @@ def fill(accounts: list[str], regions: list[str], count: int) -> list[dict[str, 
 
 
 @pytest.fixture(scope="module")
-def served() -> Iterator[tuple[str, list[str]]]:
+def served(moto_server: str) -> tuple[str, list[str]]:
     """Serve an organisation; gives the address and the accounts."""
-    with serve_organisation() as served:
-        yield served
+    return moto_server, found_organisation(moto_server)
 
 
 @pytest.fixture
