@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from exportstats.loaders.aws import TASKS
-from exportstats.loaders.client import make_client
-from exportstats.loaders.targets import Sessions, Target
+from exportstats.aws.client import make_client
+from exportstats.aws.targets import Sessions, Target
+from exportstats.aws.tasks import TASKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from benchmarks import made_up
-from exportstats import records
+from exportstats.io import records
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

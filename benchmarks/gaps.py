@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 import exportstats as xs
-from exportstats import coerce
+from exportstats.core import coerce
 from exportstats.coverage.windows import Stretches, find_uncovered
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 import exportstats as xs
-from exportstats import side_tables
+from exportstats.core import side_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

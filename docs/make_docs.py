@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 
 import exportstats as xs
-from exportstats import schema, side_tables
 from exportstats.cli import COMMANDS, main
+from exportstats.core import schema, side_tables
 
 DOCS = Path(__file__).parent
 _WIDTH = 88

@@ -1,3 +1,11 @@
+from .aws.deliveries import fetch_deliveries as fetch_deliveries
+from .aws.log_groups import (
+    fetch_log_groups as fetch_log_groups,
+    read_log_groups as read_log_groups,
+)
+from .aws.targets import Target as Target, find_targets as find_targets
+from .aws.tasks import fetch_tasks as fetch_tasks
+from .aws.wait import wait_for_task as wait_for_task
 from .charts import (
     plot_backfill as plot_backfill,
     plot_comparison as plot_comparison,
@@ -15,6 +23,7 @@ from .charts import (
     plot_status_breakdown as plot_status_breakdown,
     plot_task_durations as plot_task_durations,
 )
+from .core.schema import conform as conform
 from .coverage.backfill import plan_backfill as plan_backfill
 from .coverage.commands import render_commands as render_commands
 from .coverage.gaps import find_gaps as find_gaps
@@ -37,19 +46,11 @@ from .errors import (
     LoadWarning as LoadWarning,
     SchemaError as SchemaError,
 )
-from .loaders.aws import fetch_tasks as fetch_tasks
-from .loaders.deliveries import fetch_deliveries as fetch_deliveries
-from .loaders.files import read_tasks as read_tasks, write_tasks as write_tasks
-from .loaders.log_groups import (
-    fetch_log_groups as fetch_log_groups,
-    read_log_groups as read_log_groups,
-)
-from .loaders.sample import (
+from .io.files import read_tasks as read_tasks, write_tasks as write_tasks
+from .io.sample import (
     sample_log_groups as sample_log_groups,
     sample_tasks as sample_tasks,
 )
-from .loaders.targets import Target as Target, find_targets as find_targets
-from .loaders.wait import wait_for_task as wait_for_task
 from .report.html import render_html as render_html
 from .report.machine import render_json as render_json, write_csv as write_csv
 from .report.mail import render_email as render_email
@@ -58,7 +59,6 @@ from .report.weekly import (
     WeeklyReport as WeeklyReport,
     build_weekly_report as build_weekly_report,
 )
-from .schema import conform as conform
 from .stats.anomalies import find_anomalies as find_anomalies
 from .stats.completion import completion_curve as completion_curve
 from .stats.completion_times import completion_times as completion_times

@@ -12,7 +12,7 @@ import pandas as pd
 from hypothesis import HealthCheck, settings, strategies as st
 
 import exportstats as xs
-from exportstats import schema
+from exportstats.core import schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 import exportstats as xs
-from exportstats import records
 from exportstats.emulator import Emulator
+from exportstats.io import records
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

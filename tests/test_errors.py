@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import exportstats as xs
-from exportstats import schema
+from exportstats.core import schema
 
 ROWS = pd.DataFrame({"place": ["line 7"], "reason": ["no task_id"]})
 FAILURES = pd.DataFrame({"region": ["eu-west-1"], "reason": ["AccessDenied"]})

@@ -22,8 +22,8 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 import exportstats as xs
-from exportstats import records
 from exportstats.emulator import Emulator
+from exportstats.io import records
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

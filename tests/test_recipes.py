@@ -27,9 +27,9 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.ses.models import ses_backends
 
 import exportstats as xs
-from exportstats import records
 from exportstats.cli import main
 from exportstats.emulator import Emulator, Fault
+from exportstats.io import records
 from exportstats.report import (
     about_coverage,
     about_tasks,

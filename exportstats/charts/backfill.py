@@ -20,7 +20,7 @@ from exportstats.charts.lanes import (
 from exportstats.charts.scales import OUTSIDE, time_axis, to_days
 from exportstats.charts.style import GREY, MAX_ROWS, draw_nothing, get_axes, header
 from exportstats.charts.tables import require
-from exportstats.schema import SLOT
+from exportstats.core.schema import SLOT
 from exportstats.text import counted
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ from exportstats.charts.scales import OUTSIDE, time_axis, to_days
 from exportstats.charts.style import draw_nothing, get_axes, header
 from exportstats.charts.tables import require
 from exportstats.charts.words import shorten
+from exportstats.core.schema import LOG_GROUP
 from exportstats.errors import SchemaError
-from exportstats.schema import LOG_GROUP
 from exportstats.text import counted, percent, write_duration
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from exportstats.charts.lanes import name_lanes
 from exportstats.charts.scales import OUTSIDE, time_axis, to_days
 from exportstats.charts.style import draw_nothing, header
 from exportstats.charts.words import LITERAL, shorten
-from exportstats.schema import LOG_GROUP
+from exportstats.core.schema import LOG_GROUP
 from exportstats.text import counted, percent
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from exportstats.charts.style import (
 )
 from exportstats.charts.tables import require
 from exportstats.charts.words import shorten
-from exportstats.schema import LOG_GROUP
+from exportstats.core.schema import LOG_GROUP
 from exportstats.text import counted, write_duration
 
 if TYPE_CHECKING:

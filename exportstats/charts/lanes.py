@@ -12,7 +12,7 @@ from matplotlib.collections import PolyCollection
 from exportstats.charts.style import key, name_room, name_rows, note_rows
 from exportstats.charts.tables import group_rows, name_groups
 from exportstats.charts.words import shorten
-from exportstats.schema import SLOT
+from exportstats.core.schema import SLOT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -23,7 +23,7 @@ from exportstats.charts.style import (
 )
 from exportstats.charts.tables import require
 from exportstats.charts.words import shorten
-from exportstats.schema import ACTIVE_STATES, SLOT, STATES
+from exportstats.core.schema import ACTIVE_STATES, SLOT, STATES
 from exportstats.stats.grouping import group
 from exportstats.text import counted
 
@@ -85,7 +85,7 @@ def plot_slot_timeline(
 
     Examples
     --------
-    >>> from exportstats.schema import conform
+    >>> from exportstats.core.schema import conform
     >>> tasks = conform(pd.DataFrame({"task_id": ["a"], "status_code": ["COMPLETED"],
     ...     "account_id": "111122223333", "region": "eu-west-1",
     ...     "creation_time": [1437584472856], "completion_time": [1437584472986]}))

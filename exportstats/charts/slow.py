@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from exportstats import coerce
 from exportstats.charts.lanes import name_lanes
 from exportstats.charts.scales import duration_axis, to_seconds
 from exportstats.charts.style import GREY, MAX_ROWS, draw_nothing, get_axes, header, key
 from exportstats.charts.tables import require
-from exportstats.schema import LOG_GROUP
+from exportstats.core import coerce
+from exportstats.core.schema import LOG_GROUP
 from exportstats.text import counted
 
 if TYPE_CHECKING:

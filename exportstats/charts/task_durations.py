@@ -27,8 +27,8 @@ from exportstats.charts.style import (
 )
 from exportstats.charts.tables import require
 from exportstats.charts.words import shorten
+from exportstats.core.schema import ACTIVE_STATES
 from exportstats.errors import ArgumentError
-from exportstats.schema import ACTIVE_STATES
 from exportstats.text import counted
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def plot_task_durations(
     Examples
     --------
     >>> import pandas as pd
-    >>> from exportstats.schema import conform
+    >>> from exportstats.core.schema import conform
     >>> tasks = conform(pd.DataFrame({"task_id": ["a"], "status_code": ["COMPLETED"],
     ...     "creation_time": [1437584472856], "completion_time": [1437584472986]}))
     >>> plot_task_durations(tasks).get_title(loc="left")

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from exportstats import schema
     from exportstats.cli import output
     from exportstats.cli.options import Kind
     from exportstats.cli.source import Loaded
+    from exportstats.core import schema
 else:  # pandas and rich are for a command that runs, not for its --help
     output = lazy_loader.load("exportstats.cli.output", suppress_warning=True)
-    schema = lazy_loader.load("exportstats.schema", suppress_warning=True)
+    schema = lazy_loader.load("exportstats.core.schema", suppress_warning=True)
 
 _WEEK_HELP = "a week as in 2026-W47, or from/to as in 2026-11-01/2026-11-08 (UTC)"
 

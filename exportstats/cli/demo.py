@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from exportstats import records, schema
     from exportstats.cli import output
-    from exportstats.loaders import sample as sampled
+    from exportstats.core import schema
+    from exportstats.io import records, sample as sampled
 else:  # pandas and Arrow are for a command that runs, not for its --help
     output = lazy_loader.load("exportstats.cli.output", suppress_warning=True)
-    records = lazy_loader.load("exportstats.records", suppress_warning=True)
-    sampled = lazy_loader.load("exportstats.loaders.sample", suppress_warning=True)
-    schema = lazy_loader.load("exportstats.schema", suppress_warning=True)
+    records = lazy_loader.load("exportstats.io.records", suppress_warning=True)
+    sampled = lazy_loader.load("exportstats.io.sample", suppress_warning=True)
+    schema = lazy_loader.load("exportstats.core.schema", suppress_warning=True)
 
 _COMMANDS = (
     "status {tasks} --by account_id,region",

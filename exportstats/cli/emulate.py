@@ -16,9 +16,9 @@ from exportstats.emulator import DEFAULT_ACCOUNT, DEFAULT_REGION, KINDS, Emulato
 from exportstats.text import plain
 
 if TYPE_CHECKING:
-    from exportstats import records
+    from exportstats.io import records
 else:  # pandas and Arrow are for a command that runs, not for its --help
-    records = lazy_loader.load("exportstats.records", suppress_warning=True)
+    records = lazy_loader.load("exportstats.io.records", suppress_warning=True)
 
 
 class Emulate(click.Command):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from exportstats.loaders.targets import Target
+    from exportstats.aws.targets import Target
 
 FLEET_OPTIONS = (
     click.option("--all-regions", is_flag=True, help="Ask AWS in every enabled region."),

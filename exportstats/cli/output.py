@@ -18,9 +18,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from exportstats import coerce, schema
 from exportstats.cli.failing import say
-from exportstats.files import whole_file
+from exportstats.core import coerce, schema
+from exportstats.io.whole import whole_file
 from exportstats.text import escape_markdown, harmless, plain, shorten, write_duration
 
 if TYPE_CHECKING:

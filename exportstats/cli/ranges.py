@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from exportstats import schema
     from exportstats.cli.source import Loaded
+    from exportstats.core import schema
 else:  # pandas is for a command that runs, not for its --help
-    schema = lazy_loader.load("exportstats.schema", suppress_warning=True)
+    schema = lazy_loader.load("exportstats.core.schema", suppress_warning=True)
 
 # Said once wherever coverage is shown.
 UPPER_BOUND = (

@@ -15,21 +15,21 @@ from exportstats.cli.failing import FOUND, say
 from exportstats.cli.options import new_file_option
 from exportstats.cli.ranges import load_both, log_groups_option
 from exportstats.cli.source import history_options
-from exportstats.files import whole_file
+from exportstats.io.whole import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from exportstats import schema
+    from exportstats import progress
     from exportstats.cli.source import Loaded
-    from exportstats.loaders import progress
+    from exportstats.core import schema
     from exportstats.report import markdown as plain_text, redaction
     from exportstats.report.weekly import WeeklyReport
 else:  # pandas is for a command that runs, not for its --help
     plain_text = lazy_loader.load("exportstats.report.markdown", suppress_warning=True)
     redaction = lazy_loader.load("exportstats.report.redaction", suppress_warning=True)
-    progress = lazy_loader.load("exportstats.loaders.progress", suppress_warning=True)
-    schema = lazy_loader.load("exportstats.schema", suppress_warning=True)
+    progress = lazy_loader.load("exportstats.progress", suppress_warning=True)
+    schema = lazy_loader.load("exportstats.core.schema", suppress_warning=True)
 
 _FAILING = {"warning": ("critical", "warning"), "critical": ("critical",)}
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from exportstats.loaders.targets import Target
+    from exportstats.aws.targets import Target
 
 _STATES = ("PENDING", "RUNNING", "PENDING_CANCEL", "COMPLETED", "FAILED", "CANCELLED")
 _AGO = re.compile(r"(\d{1,6})([mhdw])")

@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from exportstats import coerce, schema
     from exportstats.cli import output
     from exportstats.cli.options import Kind
     from exportstats.cli.source import Loaded
+    from exportstats.core import coerce, schema
 else:  # pandas and rich are for a command that runs, not for its --help
-    coerce = lazy_loader.load("exportstats.coerce", suppress_warning=True)
+    coerce = lazy_loader.load("exportstats.core.coerce", suppress_warning=True)
     output = lazy_loader.load("exportstats.cli.output", suppress_warning=True)
-    schema = lazy_loader.load("exportstats.schema", suppress_warning=True)
+    schema = lazy_loader.load("exportstats.core.schema", suppress_warning=True)
 
 _SHARES = (0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 _ENOUGH_FOR_P99 = 100  # with fewer, less than one task lies above it

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from exportstats import schema
+    from exportstats.aws.targets import Target
     from exportstats.cli import output, screen
-    from exportstats.loaders.targets import Target
+    from exportstats.core import schema
 else:  # pandas and rich are for a command that runs, not for its --help
     output = lazy_loader.load("exportstats.cli.output", suppress_warning=True)
-    schema = lazy_loader.load("exportstats.schema", suppress_warning=True)
+    schema = lazy_loader.load("exportstats.core.schema", suppress_warning=True)
     screen = lazy_loader.load("exportstats.cli.screen", suppress_warning=True)
 
 # Three requests a look, of the 5 a second that everybody in an account and region shares.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from exportstats import coerce, schema, side_tables
+from exportstats.core import coerce, schema, side_tables
 from exportstats.errors import ArgumentError
 from exportstats.stats.as_of import instant, to_millis
 

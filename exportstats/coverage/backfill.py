@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from exportstats import coerce, schema, shards
+from exportstats.core import coerce, schema, shards
 from exportstats.coverage import pieces
 from exportstats.coverage.queues import add_times
 from exportstats.coverage.windows import Stretches

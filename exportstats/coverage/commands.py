@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
-from exportstats import coerce, schema
+from exportstats.core import coerce, schema
 from exportstats.errors import ArgumentError, SchemaError
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import numpy as np
 import pandas as pd
 
-from exportstats import coerce, schema, shards
+from exportstats.core import coerce, schema, shards
+from exportstats.core.schema import LOG_GROUP
 from exportstats.coverage.asked import Asked
 from exportstats.coverage.windows import Stretches
 from exportstats.errors import AccountUnknownWarning, warn
-from exportstats.schema import LOG_GROUP
 from exportstats.stats import grouping
 from exportstats.stats.as_of import known_at
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from exportstats import coerce
+from exportstats.core import coerce
 from exportstats.coverage import exports, windows
 from exportstats.coverage.asked import ask
 
 if TYPE_CHECKING:
-    from exportstats import shards
+    from exportstats.core import shards
     from exportstats.coverage.asked import Asked
     from exportstats.coverage.exports import Exports
     from exportstats.coverage.windows import Axis, Stretches

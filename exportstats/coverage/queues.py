@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from exportstats import coerce
+from exportstats.core import coerce
+from exportstats.core.schema import LOG_GROUP
 from exportstats.coverage.resampling import (
     BASES,
     ENOUGH,
@@ -18,7 +19,6 @@ from exportstats.coverage.resampling import (
     forecast,
     seed_of,
 )
-from exportstats.schema import LOG_GROUP
 from exportstats.stats import grouping
 
 if TYPE_CHECKING:

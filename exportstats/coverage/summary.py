@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from exportstats import coerce
+from exportstats.core import coerce
+from exportstats.core.schema import LOG_GROUP
 from exportstats.coverage import exports, gaps, premature, windows
 from exportstats.coverage.asked import ask
 from exportstats.errors import ArgumentError
-from exportstats.schema import LOG_GROUP
 from exportstats.stats import grouping
 
 if TYPE_CHECKING:
-    from exportstats import shards
+    from exportstats.core import shards
     from exportstats.coverage.asked import Asked
     from exportstats.coverage.exports import Exports
     from exportstats.stats.as_of import Instant

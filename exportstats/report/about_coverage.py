@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from exportstats import coerce
+from exportstats.core import coerce
+from exportstats.core.schema import KEY, LOG_GROUP
 from exportstats.coverage import exports
 from exportstats.coverage.premature import find_premature
 from exportstats.report import thresholds
 from exportstats.report.findings import Finding, name, place
 from exportstats.report.material import clipped
-from exportstats.schema import KEY, LOG_GROUP
 from exportstats.stats.as_of import to_millis
 from exportstats.text import counted, write_duration
 

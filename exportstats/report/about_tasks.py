@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from exportstats import schema
+from exportstats.core import schema
+from exportstats.core.schema import LOG_GROUP, SLOT
 from exportstats.report import thresholds
 from exportstats.report.findings import Finding, name, place
 from exportstats.report.material import within
-from exportstats.schema import LOG_GROUP, SLOT
 from exportstats.stats.anomalies import find_anomalies
 from exportstats.stats.failures import failure_reasons
 from exportstats.stats.forecasts import estimate_completion

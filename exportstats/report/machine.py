@@ -7,8 +7,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from exportstats import coerce
-from exportstats.files import whole_file
+from exportstats.core import coerce
+from exportstats.io.whole import whole_file
 from exportstats.text import harmless
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from exportstats import coerce, schema, shards
+from exportstats.core import coerce, schema, shards
+from exportstats.core.schema import LOG_GROUP
 from exportstats.coverage import exports
 from exportstats.coverage.gaps import find_gaps
 from exportstats.report import thresholds
-from exportstats.schema import LOG_GROUP
 from exportstats.stats import grouping
 from exportstats.stats.as_of import known_at, to_millis
 from exportstats.stats.failures import failure_reasons

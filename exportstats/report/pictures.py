@@ -6,10 +6,10 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from exportstats.core.schema import LOG_GROUP, SLOT
 from exportstats.coverage import exports
 from exportstats.coverage.timeline import coverage_timeline
 from exportstats.report.material import of_regular
-from exportstats.schema import LOG_GROUP, SLOT
 from exportstats.stats.durations import duration_trend
 from exportstats.stats.status import status_breakdown
 from exportstats.text import counted

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from exportstats import schema
+from exportstats.core import schema
 from exportstats.stats.failures import reason_of
 
 if TYPE_CHECKING:

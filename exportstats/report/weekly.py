@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from exportstats import shards
+from exportstats.core import shards
+from exportstats.core.side_tables import validate_deliveries, validate_log_groups
 from exportstats.coverage.summary import coverage_summary
-from exportstats.loaders.progress import steps
+from exportstats.progress import steps
 from exportstats.report import about_coverage, about_tasks
 from exportstats.report.figures import key_figures
 from exportstats.report.findings import ranked
 from exportstats.report.material import gather, of_regular
 from exportstats.report.pictures import Picture, choose
 from exportstats.report.weeks import span_of
-from exportstats.side_tables import validate_deliveries, validate_log_groups
 from exportstats.stats.as_of import instant
 from exportstats.stats.durations import duration_summary
 from exportstats.text import counted, write_duration

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from exportstats import schema, shards
+from exportstats.core import schema, shards
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

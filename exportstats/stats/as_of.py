@@ -7,7 +7,7 @@ from typing import TypeAlias
 import numpy as np
 import pandas as pd
 
-from exportstats import coerce, schema
+from exportstats.core import coerce, schema
 from exportstats.errors import ArgumentError
 
 Instant: TypeAlias = str | pd.Timestamp | None

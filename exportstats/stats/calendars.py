@@ -11,7 +11,7 @@ import numpy as np
 from pandas.tseries import offsets
 from pandas.tseries.frequencies import to_offset
 
-from exportstats import coerce
+from exportstats.core import coerce
 from exportstats.errors import ArgumentError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from exportstats import coerce, schema, shards
+from exportstats.core import coerce, schema, shards
 from exportstats.stats import grouping
 from exportstats.stats.as_of import instant, known_at, seen_at
 from exportstats.stats.fits import TIME_OUT, fit_best

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import pandas as pd
 
-from exportstats import coerce, schema
+from exportstats.core import coerce, schema
 from exportstats.errors import ArgumentError
 from exportstats.stats.calendars import calendar_of
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from exportstats import shards
+from exportstats.core import shards
 from exportstats.errors import ArgumentError
 from exportstats.stats import grouping
 from exportstats.stats.weighed import weigh

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from exportstats import coerce, shards
+from exportstats.core import coerce, shards
 from exportstats.stats import grouping
 from exportstats.stats.as_of import instant, known_at
 from exportstats.stats.weighed import sort_weighed, to_timedelta

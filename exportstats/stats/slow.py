@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from exportstats import coerce, shards
+from exportstats.core import coerce, shards
+from exportstats.core.schema import LOG_GROUP
 from exportstats.errors import ArgumentError
-from exportstats.schema import LOG_GROUP
 from exportstats.stats import grouping
 from exportstats.stats.as_of import instant, known_at
 

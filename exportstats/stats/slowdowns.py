@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from exportstats import coerce, shards
-from exportstats.schema import LOG_GROUP
+from exportstats.core import coerce, shards
+from exportstats.core.schema import LOG_GROUP
 from exportstats.stats import grouping
 from exportstats.stats.as_of import instant, known_at
 

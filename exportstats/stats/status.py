@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from exportstats import shards
+from exportstats.core import shards
 from exportstats.stats import grouping
 from exportstats.stats.calendars import calendar_of
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from exportstats import coerce, schema
+from exportstats.core import coerce, schema
 from exportstats.stats import grouping
 from exportstats.stats.as_of import known_at
 

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from exportstats import schema
 from exportstats.charts.landing import plot_landing_lag
+from exportstats.core import schema
 from exportstats.errors import SchemaError
 from exportstats.stats.landing import landing_lag
 

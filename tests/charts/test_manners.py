@@ -10,8 +10,8 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from exportstats import charts
+from exportstats.core.schema import STATES
 from exportstats.errors import SchemaError
-from exportstats.schema import STATES
 
 HOSTILE = [
     "$\\frac{1}{$ a_b^",

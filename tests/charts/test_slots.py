@@ -11,10 +11,10 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgba
 from matplotlib.dates import date2num
 
-from exportstats import schema
 from exportstats.charts.lanes import Bars
 from exportstats.charts.slots import _overlaps, _shares, plot_slot_timeline
 from exportstats.charts.style import STATE_LOOKS
+from exportstats.core import schema
 from exportstats.errors import SchemaError
 
 START = 1_795_413_600_000  # 2026-11-23T06:00Z

@@ -6,8 +6,8 @@ import pytest
 from matplotlib.colors import to_hex
 
 from exportstats.charts import plot_status_breakdown
+from exportstats.core.schema import STATES
 from exportstats.errors import ArgumentError
-from exportstats.schema import STATES
 
 
 def breakdown(counts: dict[object, list[int]], level: str = "log_group_name") -> pd.DataFrame:

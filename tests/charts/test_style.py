@@ -4,7 +4,7 @@ from matplotlib import pyplot as plt
 from matplotlib.lines import Line2D
 
 from exportstats.charts import style
-from exportstats.schema import STATES
+from exportstats.core.schema import STATES
 
 
 def test_each_state_has_its_own_look():

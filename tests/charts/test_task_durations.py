@@ -7,8 +7,8 @@ from matplotlib.collections import PolyCollection
 from matplotlib.dates import num2date
 
 from exportstats.charts import plot_task_durations
+from exportstats.core.schema import ACTIVE_STATES, STATES
 from exportstats.errors import ArgumentError
-from exportstats.schema import ACTIVE_STATES, STATES
 
 NOW = pd.Timestamp("2026-03-02T00:00", tz="UTC")
 

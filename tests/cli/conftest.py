@@ -20,9 +20,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 import exportstats as xs
-from exportstats import records
 from exportstats.cli import COMMANDS, main
 from exportstats.emulator import Emulator
+from exportstats.io import records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

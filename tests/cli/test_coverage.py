@@ -362,7 +362,7 @@ def test_ctrl_c_shows_what_deliveries_found(
     def interrupt(*_: Any, **__: Any) -> None:  # noqa: ANN401 - as there
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("exportstats.loaders.deliveries._watch", interrupt)
+    monkeypatch.setattr("exportstats.aws.deliveries._watch", interrupt)
     done = run("deliveries", tasks_file, "--s3-endpoint-url", moto, "--format", "csv")
     assert done.exit_code == 3
     assert len(done.stdout.splitlines()) == 4

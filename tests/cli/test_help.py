@@ -11,8 +11,8 @@ import click
 import pytest
 
 import exportstats as xs
-from exportstats import schema
 from exportstats.cli import COMMANDS, main, options, source
+from exportstats.core import schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -33,7 +33,7 @@ def emulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "111122223333")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made-up")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    monkeypatch.setattr("exportstats.loaders.wait._SOONEST_SECONDS", 0.05)
+    monkeypatch.setattr("exportstats.aws.wait._SOONEST_SECONDS", 0.05)
     with Emulator([TASK]) as served:
         yield served
 

@@ -13,7 +13,7 @@ import pandas as pd
 from hypothesis import strategies as st
 from support import MOST, START, Row, rows_of, table
 
-from exportstats import coerce, schema, side_tables
+from exportstats.core import coerce, schema, side_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

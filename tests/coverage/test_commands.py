@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pytest
 
-from exportstats import schema
+from exportstats.core import schema
 from exportstats.coverage.commands import render_commands
 from exportstats.errors import ArgumentError, SchemaError
 

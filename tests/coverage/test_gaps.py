@@ -13,7 +13,7 @@ from plainly import HOPE, KEY, SAMPLE, Case, cases, deliveries_of, log_groups_of
 from support import ms, plain, quick, table
 
 import exportstats as xs
-from exportstats import schema
+from exportstats.core import schema
 from exportstats.coverage.gaps import find_gaps
 from exportstats.errors import AccountUnknownWarning, ArgumentError, SchemaError
 

@@ -15,7 +15,7 @@ from plainly import KEY, Case, cases, rows, stamp
 from support import cut, plain, quick, rows_of, shuffled, table
 
 import exportstats as xs
-from exportstats import schema
+from exportstats.core import schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ from plainly import KEY, Case, cases, sampled, windows_around
 from support import DAY, MOST, START, Row, by_group, ms, plain, quick, rows_of, table
 
 import exportstats as xs
-from exportstats import schema
+from exportstats.core import schema
 from exportstats.coverage.overlaps import find_overlaps
 from exportstats.errors import ArgumentError
 

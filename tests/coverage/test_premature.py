@@ -10,7 +10,7 @@ from plainly import KEY, Case, cases, order, sampled
 from support import DAY, HOUR, MOST, ms, plain, quick, table
 
 import exportstats as xs
-from exportstats import schema
+from exportstats.core import schema
 from exportstats.coverage.premature import find_premature
 from exportstats.errors import ArgumentError
 

@@ -13,7 +13,7 @@ from plainly import KEY, Case, cases, log_groups_of, sampled, stamp
 from support import DAY, HOUR, START, ms, plain, quick, table
 
 import exportstats as xs
-from exportstats import schema
+from exportstats.core import schema
 from exportstats.coverage.gaps import find_gaps
 from exportstats.coverage.summary import coverage_by_day, coverage_summary
 from exportstats.errors import ArgumentError

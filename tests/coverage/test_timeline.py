@@ -10,7 +10,7 @@ from hypothesis import given
 from plainly import KEY, Case, cases, log_groups_of, stamp
 from support import DAY, plain, quick, table
 
-from exportstats import schema
+from exportstats.core import schema
 from exportstats.coverage.timeline import coverage_timeline
 
 # A case may have a namesake without an account.

@@ -11,7 +11,7 @@ import pandas as pd
 from support import DAY, HOUR, Row, ms, plain, quantile, rows_of, table
 
 import exportstats as xs
-from exportstats import coerce, schema, side_tables
+from exportstats.core import coerce, schema, side_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

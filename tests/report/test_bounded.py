@@ -14,7 +14,7 @@ from reported import ISO_WEEK, MONDAY, finding, log_groups_of, report_of
 from support import DAY, HOUR
 
 import exportstats as xs
-from exportstats import schema
+from exportstats.core import schema
 from exportstats.report import machine
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from reported import (
 from support import DAY, shuffled
 
 import exportstats as xs
-from exportstats import schema
+from exportstats.core import schema
 from exportstats.report import machine
 from exportstats.report.redaction import redact
 

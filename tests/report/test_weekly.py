@@ -32,7 +32,7 @@ from reported import (
 from support import DAY, HOUR, cut, ms, rows_of, shuffled
 
 import exportstats as xs
-from exportstats import schema
+from exportstats.core import schema
 from exportstats.errors import ArgumentError, SchemaError
 from exportstats.report.findings import KINDS, SEVERITIES, Finding, ranked
 from exportstats.report.html import render_fragment

@@ -25,7 +25,7 @@ from support import (
 )
 
 import exportstats as xs
-from exportstats import schema
+from exportstats.core import schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

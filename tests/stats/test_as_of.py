@@ -12,7 +12,7 @@ from hypothesis import given
 from pandas.testing import assert_frame_equal
 from support import DAY, MOST, START, Row, frame, ms, plain, quick, rows_of, table, tables
 
-from exportstats import schema
+from exportstats.core import schema
 from exportstats.errors import ArgumentError
 from exportstats.stats.as_of import instant, known_at
 

@@ -19,7 +19,7 @@ from support import (
     year_and_month,
 )
 
-from exportstats import coerce
+from exportstats.core import coerce
 from exportstats.errors import ArgumentError
 from exportstats.stats.calendars import calendar_of
 

@@ -30,7 +30,7 @@ from support import (
     tables,
 )
 
-from exportstats import schema
+from exportstats.core import schema
 from exportstats.errors import ArgumentError
 from exportstats.stats.completion import completion_curve
 

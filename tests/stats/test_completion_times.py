@@ -12,7 +12,7 @@ from hypothesis import given, strategies as st
 from support import EPOCH, MOST, ms, quick, rows_of, table, tables
 
 import exportstats as xs
-from exportstats import schema
+from exportstats.core import schema
 from exportstats.errors import ArgumentError
 
 if TYPE_CHECKING:

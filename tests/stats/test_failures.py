@@ -22,7 +22,7 @@ from support import (
 )
 
 import exportstats as xs
-from exportstats import schema
+from exportstats.core import schema
 from exportstats.errors import ArgumentError
 from exportstats.stats.failures import NO_MESSAGE, reason_of
 

@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 from support import cut, plain, quick, shuffled, table, tables
 
 import exportstats as xs
-from exportstats import schema
+from exportstats.core import schema
 from exportstats.stats.fits import TIME_OUT
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 from support import DAY, MOST, START, by_group, periods, plain, quick, rows_of, table, tables
 
-from exportstats import schema
+from exportstats.core import schema
 from exportstats.errors import ArgumentError
 from exportstats.stats import grouping
 

@@ -27,7 +27,7 @@ from support import (
 )
 
 import exportstats as xs
-from exportstats import schema
+from exportstats.core import schema
 from exportstats.errors import ArgumentError
 from exportstats.stats.landing import landing_lag
 

@@ -31,7 +31,7 @@ from support import (
 )
 
 import exportstats as xs
-from exportstats import schema
+from exportstats.core import schema
 from exportstats.errors import ArgumentError
 from exportstats.stats.periods import _resample, compare_periods
 from exportstats.stats.weighed import sort_weighed

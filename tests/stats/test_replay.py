@@ -10,7 +10,7 @@ from pandas.testing import assert_frame_equal
 from support import DAY, Row, ms, rows_of
 
 import exportstats as xs
-from exportstats import schema
+from exportstats.core import schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable

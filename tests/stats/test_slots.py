@@ -35,7 +35,7 @@ from support import (
 )
 
 import exportstats as xs
-from exportstats import schema
+from exportstats.core import schema
 from exportstats.errors import ArgumentError, SchemaError
 from exportstats.stats.slots import slot_usage
 

@@ -14,7 +14,7 @@ from pandas.testing import assert_frame_equal
 from support import DAY, SECOND, START, Row, cut, duration_of, plain, quick, rows_of, table
 
 import exportstats as xs
-from exportstats import schema
+from exportstats.core import schema
 from exportstats.errors import ArgumentError
 from exportstats.stats.slow import find_slow_tasks
 

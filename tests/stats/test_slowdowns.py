@@ -16,7 +16,7 @@ from scipy.stats import mannwhitneyu
 from support import DAY, HOUR, SECOND, START, cut, plain, quick, shuffled, table
 
 import exportstats as xs
-from exportstats import schema
+from exportstats.core import schema
 from exportstats.errors import ArgumentError
 from exportstats.stats.slowdowns import _changes, _split, find_slowdowns
 

@@ -1,0 +1,1 @@
+"""Live AWS: its clients, the targets to ask, and a table of what each answered."""

@@ -1,0 +1,290 @@
+"""The door to S3, where what COMPLETED promised is to lie.
+
+The service writes `destination/prefix/taskId/stream/000000.gz`, and before it begins the object
+`aws-logs-write-test`, to see whether it may write. A task that ends COMPLETED and leaves nothing
+else has delivered nothing: there were no events, or they were not exported.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import wait
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from tqdm.auto import tqdm
+
+from exportstats.aws.client import (
+    MAX_ATTEMPTS,
+    READ_TIMEOUT_SECONDS,
+    check_credentials,
+    make_session,
+    millis_of,
+)
+from exportstats.aws.faults import ASKING, explain
+from exportstats.aws.fleet import MOST_WORKERS, DaemonThreads
+from exportstats.core import schema, side_tables
+from exportstats.errors import ArgumentError, LoadError, LoadInterrupted
+from exportstats.progress import is_watched
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from concurrent.futures import Future
+
+    import boto3
+    import pandas as pd
+
+_DEFAULT_PREFIX = "exportedlogs"
+_WRITE_TEST = "aws-logs-write-test"
+_LOOK_SECONDS = 0.2
+_STOPPED = "stopped by the user before it was looked at"
+
+
+class _Place(NamedTuple):
+    """Where a task's objects are to lie."""
+
+    region: str | None
+    bucket: str | None
+    prefix: str
+    task_id: str
+
+
+class _Found(NamedTuple):
+    """What lies there; the columns of `side_tables.DELIVERIES` that S3 tells."""
+
+    objects: int | None
+    bytes: int | None
+    first_key: str | None
+    last_key: str | None
+    delivered: str
+    reason: str | None
+    observed_at: int | None
+
+
+def fetch_deliveries(
+    tasks: pd.DataFrame,
+    *,
+    session: boto3.Session | None = None,
+    profile: str | None = None,
+    endpoint_url: str | None = None,
+    max_workers: int | None = None,
+    progress: bool | None = None,
+) -> pd.DataFrame:
+    """Look into S3 for what each COMPLETED task delivered.
+
+    Needs `s3:ListBucket` on the buckets. Lists `destination/prefix/taskId/` of each task, many at
+    a time; nothing is read or written.
+
+    Parameters
+    ----------
+    tasks
+        A table of tasks; those that are not COMPLETED promised nothing and are left out.
+    session, profile, endpoint_url
+        As boto3 has them: whose credentials to ask with, and where. A bucket is asked in the
+        region of its tasks, where it has to be.
+    max_workers
+        How many at once; 64 at most by default.
+    progress
+        Whether to show a bar; by default in a terminal and in a notebook only.
+
+    Returns
+    -------
+    DataFrame
+        One row a COMPLETED task: `account_id`, `region`, `task_id`, `destination`, `prefix`
+        (where was looked), `objects` and `bytes` (without the service's write test), `first_key`,
+        `last_key`, `delivered`, `reason`, `duration` (`timedelta64[ms]`), `throughput` (bytes a
+        second of the duration, queueing included) and `observed_at` (UTC). `delivered` is "yes";
+        "empty" when there is nothing but the write test; "gone" when there is not even that: it
+        was deleted, as by a rule of the bucket; "unknown", with a `reason`, when it could not be
+        looked at.
+
+    Raises
+    ------
+    ArgumentError
+        An argument that cannot be meant.
+    SchemaError
+        It is no table of tasks.
+    LoadError
+        There are no credentials at all.
+    LoadInterrupted
+        Ctrl-C; `.arrived` has what was found by then, the rest as "unknown".
+
+    Examples
+    --------
+    With the credentials of who may list the buckets::
+
+        deliveries = xs.fetch_deliveries(tasks, profile="archive")
+        gaps = xs.find_gaps(tasks, start=start, end=end, deliveries=deliveries)
+    """
+    schema.validate(tasks)
+    if max_workers is not None and max_workers < 1:
+        raise ArgumentError(f"max_workers={max_workers!r}; give a whole number of 1 or more")
+    asked = tasks[tasks["status_code"] == "COMPLETED"].drop_duplicates(list(schema.KEY))
+    places = _places(asked)
+    try:
+        session = make_session(session, profile, None)
+        check_credentials(session)
+        if session.get_credentials() is None and places:
+            raise LoadError(
+                "there are no credentials to look into S3 with; name a profile, or set AWS_PROFILE",
+                tasks=schema.empty(),
+            )
+        s3 = _Bucketeer(session, endpoint_url, {place.region for place in places})
+    except ASKING as error:
+        raise LoadError(str(explain(error)), tasks=schema.empty()) from error
+    futures = _submit(s3, places, max_workers)
+    try:
+        _watch(futures, progress=progress)
+    except KeyboardInterrupt as wish:
+        for future in futures:
+            future.cancel()
+        arrived = _to_table(asked, places, futures)
+        raise LoadInterrupted(
+            f"stopped by the user; {(arrived['reason'] != _STOPPED).sum():,} of {len(arrived):,} "
+            "tasks were looked at",
+            tasks=schema.empty(),
+            arrived=arrived,
+        ) from wish
+    return _to_table(asked, places, futures)
+
+
+class _Bucketeer:
+    """Lists what tasks left in buckets, from any thread."""
+
+    def __init__(
+        self, session: boto3.Session, endpoint_url: str | None, regions: set[str | None]
+    ) -> None:
+        config = Config(
+            retries={"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
+            connect_timeout=READ_TIMEOUT_SECONDS,
+            read_timeout=READ_TIMEOUT_SECONDS,
+            max_pool_connections=MOST_WORKERS,
+        )
+        # a client can be used in many threads, but not be made in them
+        self._clients: Mapping[str | None, Any] = {
+            region: session.client(
+                "s3", region_name=region, endpoint_url=endpoint_url, config=config
+            )
+            for region in sorted(regions, key=str)
+        }
+        self._tests: dict[tuple[str | None, str], bool] = {}
+        self._lock = threading.Lock()
+
+    def look(self, place: _Place) -> _Found:
+        """See what a task left; what goes wrong is said in the answer."""
+        try:
+            return self._list(place)
+        except ClientError as error:
+            nothing = error.response["Error"].get("Code") == "NoSuchBucket"
+            return _unknown(explain(error).reason, delivered="gone" if nothing else "unknown")
+        except Exception as error:  # noqa: BLE001 - whatever it is, it shall not cost the others
+            return _unknown(explain(error).reason)
+
+    def _list(self, place: _Place) -> _Found:
+        if place.bucket is None:
+            return _unknown("the task has no destination")
+        client = self._clients[place.region]
+        keys: list[str] = []
+        objects = size = 0
+        tested, date = False, None
+        pages = client.get_paginator("list_objects_v2").paginate(
+            Bucket=place.bucket, Prefix=_folder(place)
+        )
+        for page in pages:
+            date = page["ResponseMetadata"]["HTTPHeaders"].get("date")
+            for found in page.get("Contents", ()):
+                if found["Key"].endswith(f"/{_WRITE_TEST}"):
+                    tested = True
+                    continue
+                objects += 1
+                size += found["Size"]
+                keys = [keys[0] if keys else found["Key"], found["Key"]]
+        if objects:
+            return _Found(objects, size, keys[0], keys[1], "yes", None, millis_of(date))
+        tested = tested or self._was_tested(client, place)
+        delivered = "empty" if tested else "gone"
+        return _Found(0, 0, None, None, delivered, None, millis_of(date))
+
+    def _was_tested(self, client: Any, place: _Place) -> bool:  # noqa: ANN401 - boto3's client
+        """See whether the write test lies beside the tasks of a prefix, asked once for each."""
+        key = place.bucket, place.prefix
+        with self._lock:
+            known = self._tests.get(key)
+        if known is None:
+            answer = client.list_objects_v2(
+                Bucket=place.bucket, Prefix=f"{place.prefix}/{_WRITE_TEST}", MaxKeys=1
+            )
+            known = bool(answer.get("KeyCount"))
+            with self._lock:
+                self._tests[key] = known
+        return known
+
+
+def _places(tasks: pd.DataFrame) -> list[_Place]:
+    columns = ["region", "destination", "destination_prefix", "task_id"]
+    plain = tasks[columns].astype(object).where(tasks[columns].notna(), None)
+    return [
+        _Place(region, bucket, (prefix or _DEFAULT_PREFIX).rstrip("/"), task_id)
+        for region, bucket, prefix, task_id in plain.itertuples(index=False)
+    ]
+
+
+def _folder(place: _Place) -> str:
+    return f"{place.prefix}/{place.task_id}/"
+
+
+def _unknown(reason: str, *, delivered: str = "unknown") -> _Found:
+    return _Found(None, None, None, None, delivered, reason, None)
+
+
+def _submit(
+    s3: _Bucketeer, places: Sequence[_Place], max_workers: int | None
+) -> list[Future[_Found]]:
+    threads = DaemonThreads(min(len(places), max_workers or MOST_WORKERS))
+    futures = [threads.submit(s3.look, place) for place in places]
+    threads.shutdown()
+    return futures
+
+
+def _watch(futures: Sequence[Future[_Found]], *, progress: bool | None) -> None:
+    """Wait for all of them, and show how far they are."""
+    shown = is_watched() if progress is None else progress
+    with tqdm(desc="deliveries", unit=" tasks", total=len(futures), disable=not shown) as bar:
+        waiting = set(futures)
+        while waiting:
+            done, waiting = wait(waiting, timeout=_LOOK_SECONDS)
+            bar.update(len(done))
+
+
+def _to_table(
+    tasks: pd.DataFrame, places: Sequence[_Place], futures: Sequence[Future[_Found]]
+) -> pd.DataFrame:
+    found = [
+        future.result() if future.done() and not future.cancelled() else _unknown(_STOPPED)
+        for future in futures
+    ]
+    known = tasks[["account_id", "region", "duration"]].astype(object)
+    rows = [
+        (
+            account_id,
+            region,
+            place.task_id,
+            place.bucket,
+            _folder(place),
+            *of[:-1],
+            duration,
+            _throughput(of.bytes, duration),
+            side_tables.time_of(of.observed_at),
+        )
+        for (account_id, region, duration), place, of in zip(
+            known.itertuples(index=False), places, found, strict=True
+        )
+    ]
+    return side_tables.make(rows, side_tables.DELIVERIES)
+
+
+def _throughput(size: int | None, duration: pd.Timedelta) -> float | None:
+    """Give bytes a second; none where either is not known, or no time passed."""
+    seconds = duration.total_seconds()
+    return size / seconds if size is not None and seconds > 0 else None

@@ -1,0 +1,224 @@
+"""Many targets at once: each in a thread of its own, or on an executor of the caller's."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from concurrent.futures import Executor, Future, wait
+from dataclasses import replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Self
+
+from tqdm.auto import tqdm
+
+from exportstats.aws.client import make_session
+from exportstats.aws.faults import ASKING, Fault, explain
+from exportstats.aws.load import Load, Question
+from exportstats.aws.targets import Sessions
+from exportstats.core import schema
+from exportstats.errors import ArgumentError, LoadError
+from exportstats.progress import is_watched
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import boto3
+
+    from exportstats.aws.targets import Target
+
+    Look = Callable[[Sequence[Load]], object]
+
+# At 5 requests a second for each target, more threads than this wait for the processor.
+MOST_WORKERS = 64
+_MOST_AT_ALL = 1024
+_LOOK_SECONDS = 0.2  # how often progress is shown, and Ctrl-C heard
+
+
+class DaemonThreads(Executor):
+    """Threads that do not keep the program from ending, as those of the standard library do.
+
+    A request that hangs cannot be called off; whoever pressed Ctrl-C shall not wait for it.
+    """
+
+    def __init__(self, max_workers: int) -> None:
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._count = max_workers
+        for _ in range(max_workers):
+            threading.Thread(target=self._work, daemon=True).start()
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:  # noqa: ANN401 - as the standard library has it
+        """Run a call in one of the threads."""
+        future: Future[Any] = Future()
+
+        def job() -> None:
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(fn(*args, **kwargs))
+                except BaseException as error:  # noqa: BLE001 - it is raised where it is asked for
+                    future.set_exception(error)
+
+        self._jobs.put(job)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - as the standard library has it
+        """Let each thread end when it has nothing left to do; nobody waits for that."""
+        for _ in range(self._count):
+            self._jobs.put(None)
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
+
+
+class Bar:
+    """The progress of loads: what came so far and its rate, and of many targets how many ended."""
+
+    def __init__(self, what: str, *, shown: bool | None, targets: int) -> None:
+        self._what = what
+        self._targets = targets
+        shown = is_watched() if shown is None else shown
+        self._bar = tqdm(desc=what, unit=f" {what.rpartition(' ')[2]}", disable=not shown)
+
+    def __enter__(self) -> Self:
+        """Show it."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave it as it is at the end."""
+        self._bar.close()
+
+    def look(self, loads: Sequence[Load]) -> None:
+        """Show how far some loads are."""
+        if self._targets > 1:
+            failed = sum(load.fault is not None for load in loads)
+            ended = sum(load.ended for load in loads)
+            self._bar.set_postfix_str(
+                f"{ended} of {self._targets} targets, {failed} failed", refresh=False
+            )
+        else:
+            where = loads[0].region or ""
+            self._bar.set_description_str(f"{self._what} {where}".strip(), refresh=False)
+        self._bar.update(sum(load.items for load in loads) - self._bar.n)
+        self._bar.refresh()
+
+
+def load_targets(
+    targets: Sequence[Target],
+    question: Question,
+    *,
+    session: boto3.Session | None,
+    profile: str | None,
+    max_workers: int | None,
+    executor: Executor | None,
+    progress: bool | None,
+) -> list[Load]:
+    """Load targets, and show how far they are.
+
+    Raises
+    ------
+    ArgumentError
+        Arguments that cannot be meant.
+    LoadError
+        There is no session, as when the profile is not known.
+    """
+    if max_workers is not None and max_workers not in range(1, _MOST_AT_ALL + 1):
+        raise ArgumentError(
+            f"max_workers={max_workers!r}; give a whole number from 1 to {_MOST_AT_ALL}"
+        )
+    if executor is not None and session is not None:
+        raise ArgumentError(
+            "a session cannot travel to an executor's workers; give profile=, or targets with "
+            "profiles, and leave out session"
+        )
+    loads = [Load(target, question) for target in targets]
+    with Bar(question.operation.what, shown=progress, targets=len(targets)) as bar:
+        if executor is not None:
+            return _load_on(executor, loads, profile, look=bar.look)
+        try:
+            sessions = Sessions(make_session(session, profile, None))
+        except ASKING as error:
+            raise LoadError(str(explain(error)), tasks=schema.empty()) from error
+        return _load_all(loads, sessions, max_workers=max_workers, look=bar.look)
+
+
+def _load_all(
+    loads: list[Load],
+    sessions: Sessions,
+    *,
+    max_workers: int | None,
+    look: Look,
+) -> list[Load]:
+    """Load targets in threads; `look` is shown, now and then, how far all of them are.
+
+    Ctrl-C ends it at once, with what had come by then.
+    """
+    stop = threading.Event()
+    threads = DaemonThreads(min(len(loads), max_workers or MOST_WORKERS))
+    futures = [threads.submit(load.run, sessions, stop) for load in loads]
+    threads.shutdown()
+    return _watch(loads, futures, look, stop)
+
+
+def _load_on(
+    executor: Executor,
+    loads: list[Load],
+    profile: str | None,
+    *,
+    look: Look,
+) -> list[Load]:
+    """Load targets on an executor, be it of other processes or of other machines.
+
+    Ctrl-C keeps the targets that had ended by then.
+    """
+    futures = [executor.submit(run_there, load, profile) for load in loads]
+    return _watch(loads, futures, look, threading.Event())
+
+
+def _watch(
+    loads: list[Load], futures: Sequence[Future[Load]], look: Look, stop: threading.Event
+) -> list[Load]:
+    """Wait for loads, and show now and then how far they are."""
+    try:
+        waiting = set(futures)
+        while waiting:
+            _, waiting = wait(waiting, timeout=_LOOK_SECONDS)
+            look(_so_far(loads, futures))
+    except KeyboardInterrupt as wish:
+        stop.set()
+        for future in futures:
+            future.cancel()
+        return [
+            _result(load, future)
+            if future.done() and not future.cancelled()
+            else load.interrupted_by(wish)
+            for load, future in zip(loads, futures, strict=True)
+        ]
+    return _so_far(loads, futures)
+
+
+def _so_far(loads: Sequence[Load], futures: Sequence[Future[Load]]) -> list[Load]:
+    """Give each load as its executor gave it back, or as it is here."""
+    return [
+        _result(load, future) if future.done() else load
+        for load, future in zip(loads, futures, strict=True)
+    ]
+
+
+def _result(load: Load, future: Future[Load]) -> Load:
+    try:
+        return future.result()
+    except Exception as error:  # noqa: BLE001 - executors have errors of their own
+        reason = " ".join(str(error).split()) or type(error).__name__
+        fault = Fault(reason, "the executor could not run it: see what its workers say")
+        return replace(load, fault=fault, ended=True)
+
+
+def run_there(load: Load, profile: str | None) -> Load:
+    """Run a load where no session can travel to: it is made there, once for each question."""
+    return load.run(_sessions(load.question, profile))
+
+
+@lru_cache(maxsize=1)
+def _sessions(question: Question, profile: str | None) -> Sessions:
+    del question  # another one has its own sessions: credentials are not kept for longer
+    return Sessions(make_session(None, profile, None))

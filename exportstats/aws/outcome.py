@@ -1,0 +1,122 @@
+"""How loading went: what to give, to raise or to warn of when some of it failed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import pandas as pd
+
+from exportstats.core import schema
+from exportstats.errors import (
+    AccountUnknownWarning,
+    ArgumentError,
+    LoadError,
+    LoadInterrupted,
+    LoadWarning,
+    warn,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from exportstats.aws.load import Load
+
+_FAILURE_DTYPES = {
+    "account_id": "str",
+    "region": "str",
+    "profile": "str",
+    "role_arn": "str",
+    "reason": "str",
+    "remedy": "str",
+    "arrived": "int64",
+    "next_token": "str",
+}
+_NAMED = 3
+
+
+def check_errors(errors: object) -> None:
+    """Refuse what cannot be done when something fails.
+
+    Raises
+    ------
+    ArgumentError
+        It is neither "raise" nor "warn".
+    """
+    if errors not in ("raise", "warn"):
+        raise ArgumentError(f'errors={errors!r}; give "raise" or "warn"')
+
+
+def warn_of_unknown_accounts(loads: Sequence[Load], arrived: pd.DataFrame) -> None:
+    """Warn, once, of rows whose `account_id` is missing."""
+    unknown = [load.unknown for load in loads if load.unknown and load.arrived.pages]
+    if unknown and len(arrived):
+        warn(AccountUnknownWarning(unknown[0]))
+
+
+def judge(
+    loads: Sequence[Load], arrived: pd.DataFrame, errors: Literal["raise", "warn"]
+) -> pd.DataFrame:
+    """Give what arrived if all went well, else raise or warn with all that is known.
+
+    Raises
+    ------
+    LoadError
+        A target failed, and `errors` is "raise".
+    LoadInterrupted
+        The user stopped it.
+    """
+    failed = [load for load in loads if load.fault is not None]
+    if not failed:
+        return arrived
+    first = failed[0]
+    operation = first.question.operation
+    came = f"({len(arrived):,} {operation.what.rpartition('export ')[2]} arrived)"
+    if len(loads) == 1:
+        message = f"{_place(first)}{first.fault} {came}"
+    else:
+        reasons = "; ".join(f"{load.target}: {_brief(load)}" for load in failed[:_NAMED])
+        more = f"; and {len(failed) - _NAMED:,} more, see .failures" if failed[_NAMED:] else ""
+        message = f"{len(failed):,} of {len(loads):,} targets failed {came}: {reasons}{more}"
+    found = _failures_of(failed)
+    carried: dict[str, Any] = {
+        "tasks": arrived if operation.member == "exportTasks" else schema.empty(),
+        "arrived": arrived,
+        "next_token": first.next_token if len(loads) == 1 else None,
+        "failures": found,
+    }
+    if any(load.interrupted for load in loads):
+        raise LoadInterrupted(message, **carried)
+    if errors == "warn":
+        warn(LoadWarning(message, found))
+        return arrived
+    raise LoadError(message, **carried) from first.cause
+
+
+def _failures_of(failed: Iterable[Load]) -> pd.DataFrame:
+    """Make the table of what failed: a row a target, with what an engineer needs to act."""
+    rows = [
+        (
+            load.account_id or load.target.account_id,
+            load.region or load.target.region,
+            load.target.profile,
+            load.target.role_arn,
+            *load.fault,
+            load.items,
+            load.next_token,
+        )
+        for load in failed
+        if load.fault is not None
+    ]
+    return pd.DataFrame(rows, columns=list(_FAILURE_DTYPES)).astype(_FAILURE_DTYPES)
+
+
+def _place(load: Load) -> str:
+    """Say where a load stopped, if it got anywhere."""
+    if load.region is None:
+        return ""
+    return f"page {load.arrived.pages + 1} of {load.account_id or 'the account'} in {load.region}: "
+
+
+def _brief(load: Load) -> str:
+    reason = load.fault.reason if load.fault else ""
+    return reason.partition(":")[0]

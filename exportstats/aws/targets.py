@@ -1,0 +1,265 @@
+"""Whose export tasks to fetch: accounts and regions, and the credentials for each."""
+
+from __future__ import annotations
+
+import re
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import boto3
+import botocore.session
+from botocore.credentials import DeferredRefreshableCredentials
+
+from exportstats.aws.client import make_session
+from exportstats.aws.faults import ASKING, explain
+from exportstats.core import schema
+from exportstats.errors import ArgumentError, LoadError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_ACCOUNT = re.compile(r"\d{12}")
+_ROLE_ARN = re.compile(r"arn:[\w-]+:iam::(\d{12}):role/\S+")
+_SESSION_NAME = "exportstats"  # what CloudTrail shows an assumed role was used by
+
+
+@dataclass(frozen=True)
+class Target:
+    """An account and a region to fetch from, and how to get in; a small value that can be pickled.
+
+    Attributes
+    ----------
+    account_id
+        The account's number; None to ask STS.
+    region
+        The region; None for that of the session or profile.
+    profile
+        The profile of the AWS configuration to go in by.
+    role_arn
+        The role to assume, from the session's own credentials.
+
+    Raises
+    ------
+    ArgumentError
+        The account is no twelve digits, or both a profile and a role are named.
+    """
+
+    account_id: str | None = None
+    region: str | None = None
+    profile: str | None = None
+    role_arn: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        if self.account_id is not None and not _is_account(self.account_id):
+            raise ArgumentError(f"account_id={self.account_id!r}; give twelve digits, as text")
+        role = None if self.role_arn is None else _ROLE_ARN.fullmatch(self.role_arn)
+        if self.role_arn is not None and role is None:
+            raise ArgumentError(
+                f"role_arn={self.role_arn!r}; give it as in arn:aws:iam::123456789012:role/audit"
+            )
+        if self.profile is not None and role is not None:
+            raise ArgumentError(
+                f"profile={self.profile!r} and role_arn={self.role_arn!r} were both given; a "
+                "profile can name its role itself, so leave one out"
+            )
+        if role is not None and self.account_id not in (None, role[1]):
+            raise ArgumentError(
+                f"role_arn={self.role_arn!r} is not of the account {self.account_id}"
+            )
+
+    def __str__(self) -> str:
+        """Name it as a person would."""
+        who = self.account_id or self.role_arn or self.profile or "the account"
+        return f"{who} in {self.region or 'its region'}"
+
+
+def _is_account(value: object) -> bool:
+    return isinstance(value, str) and _ACCOUNT.fullmatch(value) is not None
+
+
+class Sessions:
+    """The boto3 sessions of targets, which share what is slow to make.
+
+    A session takes a tenth of a second to begin with, nearly all of it for reading the service's
+    model and the rules of its endpoints; those can be shared. Making sessions and clients is not
+    safe in threads, so they are made one at a time.
+    """
+
+    def __init__(self, base: boto3.Session) -> None:
+        self.lock = threading.RLock()
+        self._base = base
+        self._made: dict[tuple[str | None, str | None], boto3.Session] = {(None, None): base}
+        self._assumer: Any = None
+
+    def of(self, target: Target) -> boto3.Session:
+        """Give the session that a target's clients are made of."""
+        key = (target.profile, target.role_arn)
+        with self.lock:
+            if key not in self._made:
+                self._made[key] = self._make(target)
+            return self._made[key]
+
+    def _make(self, target: Target) -> boto3.Session:
+        session: Any = botocore.session.Session(profile=target.profile)
+        core: Any = self._base._session  # noqa: SLF001 - boto3 has no other way to botocore's
+        session.register_component("data_loader", core.get_component("data_loader"))
+        rules = core._get_internal_component("endpoint_resolver")  # noqa: SLF001 - shared nowhere else
+        session._register_internal_component("endpoint_resolver", rules)  # noqa: SLF001
+        if target.role_arn is not None:
+            session.register_component("credential_provider", _Role(self._sts(), target.role_arn))
+        return boto3.Session(botocore_session=session)
+
+    def _sts(self) -> Any:  # noqa: ANN401 - boto3 makes its clients' classes at run time
+        """Give the client that assumes roles, with the session's own credentials."""
+        if self._assumer is None:
+            self._assumer = self._base.client("sts", region_name=_region_of(self._base))
+        return self._assumer
+
+
+class _Role:
+    """A botocore credential provider: a role's credentials, got when needed, renewed in time."""
+
+    def __init__(self, sts: Any, role_arn: str) -> None:  # noqa: ANN401 - boto3's client
+        self._sts = sts
+        self._role_arn = role_arn
+
+    def load_credentials(self) -> DeferredRefreshableCredentials:
+        """Give the credentials; nothing is asked before they are used."""
+        return DeferredRefreshableCredentials(refresh_using=self._assume, method="assume-role")
+
+    def _assume(self) -> dict[str, Any]:
+        answer = self._sts.assume_role(RoleArn=self._role_arn, RoleSessionName=_SESSION_NAME)
+        keys = answer["Credentials"]
+        return {
+            "access_key": keys["AccessKeyId"],
+            "secret_key": keys["SecretAccessKey"],
+            "token": keys["SessionToken"],
+            "expiry_time": keys["Expiration"].isoformat(),
+        }
+
+
+def check_targets(targets: Iterable[Target] | None, **of_one: object) -> list[Target]:
+    """Check the targets, each wanted once; without any it is the one of the session.
+
+    `of_one` are arguments that only loading without targets can have.
+
+    Raises
+    ------
+    ArgumentError
+        One is no target, there is none, or an argument does not go with targets.
+    """
+    if targets is None:
+        return [Target(region=cast("str | None", of_one["region"]))]
+    wanted = list(dict.fromkeys(targets))
+    for target in wanted:
+        if not isinstance(target, Target):
+            raise ArgumentError(f"{target!r} is no target; give xs.Target(account_id, region, ...)")
+    if not wanted:
+        raise ArgumentError("there are no targets; xs.find_targets finds some")
+    for name, value in of_one.items():
+        if value is not None:
+            raise ArgumentError(f"{name}={value!r} is for loading without targets; leave one out")
+    return wanted
+
+
+def find_targets(
+    session: boto3.Session | None = None,
+    *,
+    profile: str | None = None,
+    regions: Literal["all"] | Sequence[str] | None = None,
+    role_name: str | None = None,
+    accounts: Sequence[str] | None = None,
+) -> list[Target]:
+    """Find the accounts and regions of an organisation, or the regions of an account.
+
+    Needs `ec2:DescribeRegions` for `regions="all"`, `organizations:ListAccounts` (from the
+    management account or a delegated administrator) for a `role_name` without `accounts`, and
+    `sts:AssumeRole` on the role in each account.
+
+    Parameters
+    ----------
+    session, profile
+        Whose credentials to ask with; without either, what the environment says.
+    regions
+        "all" for the regions that are enabled for the session's account, or their names; the
+        session's own region if left out.
+    role_name
+        The role to assume in each account. The session's own account is gone into directly.
+    accounts
+        The accounts' numbers; with a `role_name`, all active accounts of the organisation if left
+        out.
+
+    Returns
+    -------
+    list of Target
+        By account, then region.
+
+    Raises
+    ------
+    ArgumentError
+        `accounts` without a `role_name`, or no region.
+    LoadError
+        AWS would not say; the text names the permission.
+
+    Examples
+    --------
+    With the credentials of an organisation's management account::
+
+        targets = xs.find_targets(regions="all", role_name="audit")
+        tasks = xs.fetch_tasks(targets, errors="warn")
+    """
+    if accounts is not None and role_name is None:
+        raise ArgumentError("accounts were given without a role_name; name the role to assume")
+    try:
+        session = make_session(session, profile, None)
+        here = _region_of(session)
+        identity = session.client("sts", region_name=here).get_caller_identity()
+        own, partition = str(identity["Account"]), identity["Arn"].split(":")[1]
+        found = _regions(session, regions, here)
+        numbers = _accounts(session, accounts, here) if role_name else [own]
+    except ASKING as error:
+        raise LoadError(str(explain(error)), tasks=schema.empty()) from error
+    roles = {
+        number: None if number == own else f"arn:{partition}:iam::{number}:role/{role_name}"
+        for number in numbers
+    }
+    return [
+        Target(number, region, profile if role is None else None, role)
+        for number, role in sorted(roles.items())
+        for region in found
+    ]
+
+
+def _regions(
+    session: boto3.Session, regions: Literal["all"] | Sequence[str] | None, here: str
+) -> list[str]:
+    if regions is None:
+        if session.region_name is None:
+            raise ArgumentError('there is no region; name some, or regions="all"')
+        return [session.region_name]
+    if regions == "all":
+        answer = session.client("ec2", region_name=here).describe_regions()
+        return sorted(region["RegionName"] for region in answer["Regions"])
+    if isinstance(regions, str) or not regions:
+        raise ArgumentError(f'regions={regions!r}; give a list of names, or "all"')
+    return sorted(set(regions))
+
+
+def _accounts(session: boto3.Session, accounts: Sequence[str] | None, here: str) -> list[str]:
+    if accounts is not None:
+        return list(dict.fromkeys(accounts))
+    pages = session.client("organizations", region_name=here).get_paginator("list_accounts")
+    return [
+        account["Id"]
+        for page in pages.paginate()
+        for account in page["Accounts"]
+        # a newer field says the same; accounts that are closing or suspended have nothing to give
+        if account.get("State", account.get("Status")) == "ACTIVE"
+    ]
+
+
+def _region_of(session: boto3.Session) -> str:
+    """Give a region to ask the services in that are the same in all regions."""
+    return session.region_name or "us-east-1"

@@ -1,0 +1,173 @@
+"""The door to live AWS: page through DescribeExportTasks into a table of tasks."""
+
+from __future__ import annotations
+
+import sys
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, Literal
+
+from exportstats.aws.client import Operation, check_rate
+from exportstats.aws.fleet import load_targets
+from exportstats.aws.load import Question
+from exportstats.aws.outcome import check_errors, judge, warn_of_unknown_accounts
+from exportstats.aws.targets import check_targets
+from exportstats.core import schema
+from exportstats.errors import ArgumentError
+from exportstats.io import records
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from concurrent.futures import Executor
+
+    import boto3
+    import pandas as pd
+
+    from exportstats.aws.targets import Target
+
+PAGE_SIZE = 50
+_LONGEST_TASK_ID = 512
+TASKS = Operation(
+    "DescribeExportTasks",
+    "describe_export_tasks",
+    "exportTasks",
+    "export tasks",
+    records.read_pages,
+)
+
+
+def fetch_tasks(  # noqa: PLR0913 - each is a parameter of boto3, of the API, or of how to load
+    targets: Iterable[Target] | None = None,
+    *,
+    session: boto3.Session | None = None,
+    profile: str | None = None,
+    region: str | None = None,
+    endpoint_url: str | None = None,
+    status: str | None = None,
+    task_id: str | None = None,
+    limit: int = PAGE_SIZE,
+    next_token: str | None = None,
+    requests_per_second: float | Literal["quota"] | None = "quota",
+    max_workers: int | None = None,
+    executor: Executor | None = None,
+    errors: Literal["raise", "warn"] = "raise",
+    progress: bool | None = None,
+) -> pd.DataFrame:
+    """Fetch every export task that CloudWatch Logs lists, of one account and region or of many.
+
+    Needs the permission `logs:DescribeExportTasks` on `"*"`, and asks
+    `sts:GetCallerIdentity`, which needs none, for an account's number that is not known.
+
+    Parameters
+    ----------
+    targets
+        Accounts and regions, as `find_targets` finds them; without any, those of the session.
+    session
+        A boto3 session; without it one is made of `profile`, or of what the environment says. Its
+        credentials assume the targets' roles.
+    profile, region, endpoint_url
+        As boto3 has them; `region` is for loading without `targets`.
+    status
+        Only tasks in this state, such as "FAILED".
+    task_id
+        Only this task. An identifier that the service does not know gives an empty table.
+    limit
+        Tasks a page, 1 to 50.
+    next_token
+        Where to go on, as a `LoadError` carries it. A token lives for 24 hours.
+    requests_per_second
+        The pace for each target. "quota" keeps to the service's own 5 a second for an account and
+        region, and to none where the endpoint is not AWS's; None is no limit.
+    max_workers
+        How many targets at once, each in a thread; 64 at most by default.
+    executor
+        Load on this executor instead: on processes, or on other machines.
+    errors
+        What to do when some of the `targets` fail: "raise" a `LoadError` that carries the tasks of
+        the others, or "warn" and give them.
+    progress
+        Whether to show a bar; by default in a terminal and in a notebook only.
+
+    Returns
+    -------
+    DataFrame
+        A table of tasks, target by target, newest first, each task once in its latest state.
+        `observed_at` is the service's own clock. `account_id` is missing, with an
+        `AccountUnknownWarning`, where STS would not tell it.
+
+    Raises
+    ------
+    ArgumentError
+        An argument that cannot be meant or that the service would refuse; nothing was asked.
+    LoadError
+        A list could not be read to its end. `.tasks` has all that arrived, `.failures` a row a
+        target that failed, with reason, remedy and where to go on.
+    LoadInterrupted
+        Ctrl-C; carries the same.
+
+    Examples
+    --------
+    >>> import boto3
+    >>> from exportstats.emulator import Emulator
+    >>> session = boto3.Session("123456789012", "made-up", region_name="eu-west-1")
+    >>> task = {"taskId": "a", "region": "eu-west-1", "executionInfo": {"creationTime": 0}}
+    >>> with Emulator([task]) as emulator:
+    ...     tasks = fetch_tasks(session=session, endpoint_url=emulator.url)
+    >>> tasks[["account_id", "region", "task_id"]].iloc[0].to_list()
+    ['123456789012', 'eu-west-1', 'a']
+    """
+    request = make_request(status=status, task_id=task_id, limit=limit, next_token=next_token)
+    check_rate(requests_per_second)
+    question = Question(TASKS, request, endpoint_url, requests_per_second)
+    wanted = check_targets(targets, region=region, next_token=next_token)
+    check_errors(errors)
+    loads = load_targets(
+        wanted,
+        question,
+        session=session,
+        profile=profile,
+        max_workers=max_workers,
+        executor=executor,
+        progress=progress,
+    )
+    if targets is None and loads[0].refused:
+        raise ArgumentError(str(loads[0].fault)) from loads[0].cause
+    tasks = records.to_table(
+        part.filled(account_id=load.account_id, region=load.region)
+        for load in loads
+        for part in load.arrived.parts
+    )
+    warn_of_unknown_accounts(loads, tasks)
+    return judge(loads, tasks, errors)
+
+
+def make_request(
+    *, status: str | None, task_id: str | None, limit: int, next_token: str | None
+) -> dict[str, Any]:
+    """Make the request's parameters, refusing what the service would refuse.
+
+    Raises
+    ------
+    ArgumentError
+        It names the argument, its value and what may stand there.
+    """
+    state = schema.STATE_ALIASES.get(status, status) if isinstance(status, str) else status
+    if state is not None and state not in schema.STATES:
+        raise ArgumentError(f"status={status!r}; give one of {', '.join(schema.STATES)}")
+    if task_id is not None and not _is_text(task_id, _LONGEST_TASK_ID):
+        raise ArgumentError(
+            f"task_id={task_id!r}; give a text of 1 to {_LONGEST_TASK_ID} characters"
+        )
+    if not _is_whole(limit) or limit not in range(1, PAGE_SIZE + 1):
+        raise ArgumentError(f"limit={limit!r}; give a whole number from 1 to {PAGE_SIZE}")
+    if next_token is not None and not _is_text(next_token):
+        raise ArgumentError(f"next_token={next_token!r}; give the token that a LoadError carries")
+    asked = {"limit": int(limit), "statusCode": state, "taskId": task_id, "nextToken": next_token}
+    return {name: value for name, value in asked.items() if value is not None}
+
+
+def _is_text(value: object, longest: int = sys.maxsize) -> bool:
+    return isinstance(value, str) and 1 <= len(value) <= longest
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)

@@ -1,0 +1,205 @@
+"""Waiting for one task to end: boto3 has no waiter for export tasks."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Self
+
+import pandas as pd
+from tqdm.auto import tqdm
+
+from exportstats.aws.targets import Target
+from exportstats.aws.tasks import fetch_tasks
+from exportstats.core import schema
+from exportstats.errors import ArgumentError, LoadError
+from exportstats.progress import is_watched
+from exportstats.stats.forecasts import estimate_completion
+from exportstats.text import write_duration
+
+if TYPE_CHECKING:
+    import boto3
+
+# A task takes a minute at least, mostly; the quota of 5 requests a second is everybody's.
+_SOONEST_SECONDS, _LATEST_SECONDS = 5.0, 60.0
+_TICK_SECONDS = 0.5  # how often the bar moves, and Ctrl-C is heard
+_SHARE = 0.1  # of what is left, to wait until looking again
+
+
+def wait_for_task(
+    task_id: str,
+    *,
+    history: pd.DataFrame | None = None,
+    session: boto3.Session | None = None,
+    profile: str | None = None,
+    region: str | None = None,
+    endpoint_url: str | None = None,
+    timeout: str | pd.Timedelta | None = None,
+    progress: bool | None = None,
+) -> pd.DataFrame:
+    """Wait until a task has ended, whatever its end: COMPLETED, FAILED or CANCELLED.
+
+    Asks seldom while the end is far and more often when it is near: every tenth of what is left,
+    but not more than every 5 seconds and at least once a minute.
+
+    Parameters
+    ----------
+    task_id
+        The task's identifier.
+    history
+        A table of tasks, for a forecast of when the task will end (`estimate_completion`).
+    session, profile, region, endpoint_url
+        As for `fetch_tasks`.
+    timeout
+        How long to wait at most, as in "2h"; without it, until the task has ended.
+    progress
+        Whether to show a bar; by default in a terminal and in a notebook only.
+
+    Returns
+    -------
+    DataFrame
+        A table of tasks with one row: the task as it was last seen. If the time was up before, its
+        `status_code` is still an active one.
+
+    Raises
+    ------
+    ArgumentError
+        An argument that cannot be meant.
+    LoadError
+        The service knows no such task in this account and region, or could not be asked.
+
+    Examples
+    --------
+    After creating a task with boto3::
+
+        task = xs.wait_for_task(answer["taskId"], history=tasks)
+        task["status_code"].iloc[0] == "COMPLETED"
+    """
+    left = _seconds(timeout)
+    started = time.monotonic()
+    where = Target(region=region)
+    if history is not None:
+        history = history[(history["task_id"] != task_id).to_numpy()]
+    with _Bar(shown=is_watched() if progress is None else progress) as bar:
+        while True:
+            task = fetch_tasks(
+                [where],
+                task_id=task_id,
+                session=session,
+                profile=profile,
+                endpoint_url=endpoint_url,
+                progress=False,
+            )
+            if not len(task):
+                raise LoadError(
+                    f"there is no task {task_id!r} in this account and region; check both, and "
+                    "the identifier",
+                    tasks=task,
+                )
+            account = task["account_id"].iloc[0]
+            if isinstance(account, str):  # so that STS is asked but once
+                where = Target(account, region)
+            forecast = _forecast(task, history)
+            bar.show(task, forecast)
+            if not _is_active(task):
+                return task
+            up = started + left
+            if not _sleep(_interval(forecast), up, bar):
+                return task
+
+
+def _is_active(task: pd.DataFrame) -> bool:
+    return task["status_code"].iloc[0] not in schema.TERMINAL_STATES
+
+
+def _seconds(timeout: object) -> float:
+    if timeout is None:
+        return float("inf")
+    try:
+        length = pd.to_timedelta(timeout)  # type: ignore[call-overload]
+    except (ValueError, TypeError):
+        length = None
+    if not isinstance(length, pd.Timedelta) or not length > pd.Timedelta(0):
+        raise ArgumentError(f'timeout={timeout!r}; give a length of time, as in "2h"')
+    return length.total_seconds()
+
+
+def _forecast(task: pd.DataFrame, history: pd.DataFrame | None) -> pd.DataFrame | None:
+    """Estimate what is left, from a history of other tasks; None if nothing can be said."""
+    if history is None or not _is_active(task):
+        return None
+    told = estimate_completion(schema.concat([history, task]))
+    mine = told[(told["task_id"] == task["task_id"].iloc[0]) & told["remaining"].notna()]
+    return mine if len(mine) else None
+
+
+def _interval(forecast: pd.DataFrame | None) -> float:
+    """Give how long to wait before looking again."""
+    if forecast is None:
+        return _SOONEST_SECONDS
+    rest: float = forecast["remaining"].iloc[0].total_seconds()
+    return min(max(_SHARE * rest, _SOONEST_SECONDS), _LATEST_SECONDS)
+
+
+def _sleep(seconds: float, up: float, bar: _Bar) -> bool:
+    """Sleep, while the bar moves; tell whether there is time left."""
+    until = time.monotonic() + seconds
+    while (now := time.monotonic()) < min(until, up):
+        time.sleep(min(_TICK_SECONDS, until - now, up - now))
+        bar.tick()
+    return time.monotonic() < up
+
+
+class _Bar:
+    """How far a task is, if its history tells, and what state it is in."""
+
+    def __init__(self, *, shown: bool) -> None:
+        self._bar = tqdm(
+            desc="waiting",
+            total=1,
+            disable=not shown,
+            bar_format="{desc} |{bar}| {postfix}",
+        )
+        self._elapsed = 0.0
+        self._rest: float | None = None
+        self._seen = time.monotonic()
+
+    def __enter__(self) -> Self:
+        """Show it."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave it as it is at the end."""
+        self._bar.close()
+
+    def show(self, task: pd.DataFrame, forecast: pd.DataFrame | None) -> None:
+        """Show a task as it was just seen."""
+        row = task.iloc[0]
+        self._seen = time.monotonic()
+        elapsed = (row["observed_at"] - row["creation_time"]).total_seconds()
+        self._elapsed = max(elapsed, 0.0) if elapsed == elapsed else 0.0  # noqa: PLR0124 - a NaN
+        self._bar.set_description_str(str(row["status_code"]), refresh=False)
+        if not _is_active(task):
+            self._rest = 0.0
+            self._bar.set_postfix_str(write_duration(row["duration"].total_seconds()))
+        elif forecast is None:
+            self._rest = None
+            self._bar.set_postfix_str("no history to tell how long it takes")
+        else:
+            low, rest, high = (
+                forecast[f"remaining{end}"].iloc[0].total_seconds() for end in ("_low", "", "_high")
+            )
+            self._rest = rest
+            self._bar.set_postfix_str(
+                f"about {write_duration(rest)} left ({write_duration(low)} to "
+                f"{write_duration(high)}, from {forecast['n'].iloc[0]:,} tasks)"
+            )
+        self.tick()
+
+    def tick(self) -> None:
+        """Move on by the time that has passed."""
+        passed = self._elapsed + time.monotonic() - self._seen
+        if self._rest is not None:
+            whole = self._elapsed + self._rest
+            done = 1.0 if whole <= 0 or self._rest == 0 else min(passed / whole, 0.99)
+            self._bar.n = done
+        self._bar.refresh()

@@ -1,0 +1,58 @@
+"""The synthetic sample: a year of made-up export tasks, and log groups, of two made-up accounts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from exportstats.aws.log_groups import read_log_groups
+from exportstats.io.files import read_tasks
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# The wheel has the sample inside the package; a checkout has it beside.
+_PACKAGE = Path(__file__).parents[1]
+_FOLDERS = (_PACKAGE / "sample_data", _PACKAGE.parent / "data" / "sample")
+
+
+def sample_tasks() -> pd.DataFrame:
+    """Give the synthetic sample: about 6,000 made-up tasks, all states, planted trouble.
+
+    It is of two accounts in three regions, from 2025-11-24 to 2026-11-23T06:00Z, when it was
+    "observed". What was planted in it is told in `data/README.md`.
+
+    Returns
+    -------
+    DataFrame
+        A table of tasks.
+
+    Examples
+    --------
+    >>> tasks = sample_tasks()
+    >>> tasks["account_id"].nunique(), tasks["status_code"].nunique()
+    (2, 6)
+    """
+    return read_tasks(folder() / "tasks.jsonl.gz")
+
+
+def sample_log_groups() -> pd.DataFrame:
+    """Give the log groups of the synthetic sample, those never exported too.
+
+    Returns
+    -------
+    DataFrame
+        A table of log groups, as `fetch_log_groups` gives it.
+
+    Examples
+    --------
+    >>> log_groups = sample_log_groups()
+    >>> log_groups["retention"].max()
+    Timedelta('731 days 00:00:00')
+    """
+    return read_log_groups(folder() / "log_groups.json")
+
+
+def folder() -> Path:
+    """Give the folder that has the sample's files, as AWS would give them."""
+    return next(folder for folder in _FOLDERS if folder.is_dir())

@@ -1,1 +1,0 @@
-"""The doors that tasks come in by: live AWS, files, the sample."""

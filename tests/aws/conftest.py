@@ -1,0 +1,198 @@
+"""What the loaders' tests share: no AWS configuration of this machine, made-up tasks, doubles."""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import boto3
+import botocore.session
+import pandas as pd
+import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.loaders import create_loader
+from pandas.testing import assert_frame_equal
+from urllib3 import HTTPResponse
+
+from exportstats.core import schema
+from exportstats.emulator import DEFAULT_ACCOUNT, Emulator, Request, wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from email.message import Message
+
+    from botocore.awsrequest import AWSPreparedRequest
+
+ACCOUNT = "111122223333"
+REGION = "us-east-1"
+EPOCH = 1_700_000_000_000
+_MODELS = create_loader()  # reads botocore's models once for all sessions
+
+
+@pytest.fixture(autouse=True)
+def no_own_config(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the machine's own AWS configuration, credentials and proxies out of every test."""
+    for name in os.environ:
+        if name.startswith("AWS_") or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.fixture(scope="session")
+def make_session() -> Callable[..., boto3.Session]:
+    """Make sessions whose access key is the account's number, as the emulator takes it."""
+
+    def make(access_key: str = ACCOUNT, region: str | None = REGION, **more: Any) -> boto3.Session:  # noqa: ANN401
+        core = botocore.session.Session()
+        core.register_component("data_loader", _MODELS)
+        return boto3.Session(
+            access_key, "made-up", region_name=region, botocore_session=core, **more
+        )
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def session(make_session: Callable[..., boto3.Session]) -> boto3.Session:
+    """Give a session of the account that made-up tasks are of."""
+    return make_session()
+
+
+@pytest.fixture(scope="module")
+def no_waiting() -> Iterator[list[float]]:
+    """Let botocore try again at once; gives the seconds that it would have waited."""
+    waits: list[float] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=waits.append))
+        yield waits
+
+
+@pytest.fixture(scope="session")
+def make_tasks() -> Callable[..., list[dict[str, Any]]]:
+    """Make tasks in AWS's shape, the newest first, each in one of the six states."""
+
+    def make(count: int, **fields: Any) -> list[dict[str, Any]]:  # noqa: ANN401
+        return [_make_task(number) | fields for number in reversed(range(count))]
+
+    return make
+
+
+def _make_task(number: int) -> dict[str, Any]:
+    created = EPOCH + number * 60_000
+    task: dict[str, Any] = {
+        "accountId": ACCOUNT,
+        "region": REGION,
+        "taskId": f"task-{number}",
+        "taskName": f"nächtlich {number}",
+        "logGroupName": f"/app/{number % 3}",
+        "from": created - 86_400_000,
+        "to": created - 1,
+        "destination": "bucket",
+        "destinationPrefix": f"exported/{number}",
+        "status": {"code": schema.STATES[number % 6], "message": "as made up"},
+        "executionInfo": {"creationTime": created, "completionTime": created + 30_000},
+    }
+    if task["status"]["code"] in schema.ACTIVE_STATES:
+        del task["executionInfo"]["completionTime"], task["status"]["message"]
+    return task
+
+
+@pytest.fixture(scope="session")
+def assert_tasks() -> Callable[..., None]:
+    """Compare a table, but for `observed_at`, with tasks in AWS's shape, translated here anew."""
+
+    def compare(found: pd.DataFrame, tasks: Sequence[Mapping[str, Any]]) -> None:
+        schema.validate(found)
+        rows = [_to_row(task) for task in tasks]
+        wanted = schema.conform(pd.DataFrame(rows, columns=list(schema.NAMES), dtype=object))
+        assert found["observed_at"].notna().all()
+        assert_frame_equal(found.drop(columns="observed_at"), wanted.drop(columns="observed_at"))
+
+    return compare
+
+
+def _to_row(task: Mapping[str, Any]) -> dict[str, Any]:
+    status, info = task.get("status", {}), task.get("executionInfo", {})
+    return {
+        "account_id": task["accountId"],
+        "region": task["region"],
+        "task_id": task["taskId"],
+        "task_name": task.get("taskName"),
+        "log_group_name": task.get("logGroupName"),
+        "from_time": task.get("from"),
+        "to_time": task.get("to"),
+        "destination": task.get("destination"),
+        "destination_prefix": task.get("destinationPrefix"),
+        "status_code": status.get("code"),
+        "status_message": status.get("message"),
+        "creation_time": info.get("creationTime"),
+        "completion_time": info.get("completionTime"),
+    }
+
+
+class Scripted(Emulator):
+    """Answers DescribeExportTasks with whole HTTP answers, one after another, the last for ever."""
+
+    def __init__(self, *answers: bytes) -> None:
+        super().__init__()
+        self._answers = answers
+
+    def respond(self, headers: Message, body: bytes) -> tuple[bytes, bool]:
+        """Give the next answer; who is asking is answered as ever."""
+        if "X-Amz-Target" not in headers:
+            return super().respond(headers, body)
+        self.requests.append(Request.read(headers, body))
+        number = sum(request.operation == wire.TASKS for request in self.requests)
+        assert number < 500, "whoever asks this often will ask for ever"
+        return self._answers[min(number, len(self._answers)) - 1], True
+
+
+@pytest.fixture(scope="session")
+def scripted() -> type[Scripted]:
+    """Give the class of an emulator that says what it is told to say."""
+    return Scripted
+
+
+@pytest.fixture
+def closed_port() -> str:
+    """Give the address of a port that nobody listens at."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+@pytest.fixture(scope="session")
+def in_place_of_aws() -> Callable[..., list[str]]:
+    """Answer all that a session's clients ask, so that nothing leaves this machine.
+
+    Gives a list that grows by what is asked for, and at which host. STS answers with the body
+    `sts`; if that is None, it really is asked.
+    """
+    return _answer_in_place
+
+
+_IDENTITY = wire.identity(DEFAULT_ACCOUNT).partition(b"\r\n\r\n")[2]
+
+
+def _answer_in_place(session: boto3.Session, sts: bytes | None = _IDENTITY) -> list[str]:
+    asked: list[str] = []
+    tasks = b'{"exportTasks":[{"taskId":"a"}]}'
+
+    def answer(request: AWSPreparedRequest, **_: object) -> AWSResponse | None:
+        of_tasks = "X-Amz-Target" in request.headers
+        asked.append(f"{'logs' if of_tasks else 'sts'} at {urlsplit(request.url).hostname}")
+        body = tasks if of_tasks else sts
+        if body is None:
+            return None
+        return AWSResponse(
+            request.url, 200, {}, HTTPResponse(io.BytesIO(body), preload_content=False)
+        )
+
+    session.events.register("before-send", answer)
+    return asked

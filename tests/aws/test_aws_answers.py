@@ -1,0 +1,200 @@
+"""Answers that are not what they seem: broken, cut, compressed, or a proxy's."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import exportstats as xs
+from exportstats.aws.tasks import fetch_tasks
+from exportstats.emulator import Emulator, Fault, wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import boto3
+
+    Make = Callable[..., Any]
+
+ONE = b'{"exportTasks":[{"taskId":"a"}]}'
+DEEP = b'{"exportTasks":[' + b"[" * 100_000 + b"]" * 100_000 + b"]}"
+
+
+def say(body: bytes, *headers: str, status: int = 200) -> bytes:
+    """Write an answer."""
+    return wire.http(status, wire.JSON, body, *headers)
+
+
+def asked(emulator: Emulator) -> int:
+    """Count the requests for tasks, those that were tried again included."""
+    return sum(seen.operation == wire.TASKS for seen in emulator.requests)
+
+
+# A success that is none
+
+
+@pytest.mark.parametrize("kind", ["short", "cut", "html", "invalid_json"])
+def test_a_spoiled_page_is_asked_for_again(
+    session: boto3.Session,
+    make_tasks: Make,
+    assert_tasks: Make,
+    no_waiting: list[float],
+    kind: str,
+) -> None:
+    """Four spoiled answers in a row are nobody's loss; each time one waits twice as long."""
+    tasks = make_tasks(9)
+    no_waiting.clear()
+    with Emulator(tasks, faults=[Fault(kind, at=(2, 3, 4, 5))]) as emulator:
+        assert_tasks(fetch_tasks(session=session, endpoint_url=emulator.url, limit=4), tasks)
+        assert asked(emulator) == 3 + 4
+    assert no_waiting == [0.1, 0.2, 0.4, 0.8]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b" \n",
+        b"[]",
+        b"[" + ONE + b"]",
+        b'"a text"',
+        b"5",
+        b"null",
+        b'{"message":"Rate exceeded"}',
+        b'{"__type":"ThrottlingException","message":null}',
+        b'{"exporttasks":[]}',
+        b'{"exportTasks":null}',
+        b'{"exportTasks":{}}',
+        b'{"exportTasks":"a"}',
+        b'{"exportTasks":[],"nextToken":5}',
+        b'{"exportTasks":[],"nextToken":["t"]}',
+        ONE + ONE,
+        ONE + b"x",
+        ONE[:-1],
+        ONE[:-2],
+        b"\xef\xbb\xbf" + ONE,
+        ONE.replace(b'"a"', b'"\xff"'),
+        ONE.replace(b'"a"', b"NaN"),
+        ONE.replace(b'"a"', b"01"),
+        ONE.replace(b'"a"', b'"\\q"'),
+        ONE.replace(b'"a"', b'"\n"'),
+        gzip.compress(ONE, mtime=0),
+        b"\x00\x01\x02",
+        DEEP,
+    ],
+    ids=lambda body: repr(body[:24]),
+)
+@pytest.mark.usefixtures("no_waiting")
+def test_a_body_that_is_no_page_is_never_the_end(
+    session: boto3.Session, scripted: Make, body: bytes
+) -> None:
+    """A 200 with another body is asked for five times, then an error; what came before is kept."""
+    first = b'{"exportTasks":[{"taskId":"first"}],"nextToken":"t"}'
+    with (
+        scripted(say(first), say(body)) as emulator,
+        pytest.raises(xs.LoadError, match=r"page 2 of .*was not whole, again and again") as caught,
+    ):
+        fetch_tasks(session=session, endpoint_url=emulator.url)
+    assert asked(emulator) == 1 + 5
+    assert caught.value.tasks["task_id"].to_list() == ["first"]
+    assert caught.value.next_token == "t"
+    assert len(str(caught.value)) < 800
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_page_cut_anywhere_is_never_the_end(session: boto3.Session, scripted: Make) -> None:
+    """Each beginning of a page, its length announced as that of the beginning, is noticed."""
+    page = b'{"exportTasks":[{"taskId":"\xc3\xa4","from":12}],"nextToken":"%d"}'
+    answers = [answer for end in range(len(page)) for answer in (say(page[:end]), say(page % end))]
+    with scripted(*answers, say(ONE)) as emulator:
+        found = fetch_tasks(session=session, endpoint_url=emulator.url)
+    assert asked(emulator) == 2 * len(page) + 1
+    assert found["task_id"].to_list() == ["ä", "a"]
+
+
+@pytest.mark.parametrize(
+    "body", [b"{}", b' {"exportTasks" : [ ] } \n', b'{"exportTasks":[],"x":1}']
+)
+def test_an_empty_answer_is_an_empty_list(
+    session: boto3.Session, scripted: Make, body: bytes
+) -> None:
+    """No task and no token, in AWS's own shape, is the end."""
+    with scripted(say(body)) as emulator:
+        assert fetch_tasks(session=session, endpoint_url=emulator.url).empty
+    assert asked(emulator) == 1
+
+
+@pytest.mark.parametrize("label", ["gzip", "GZIP", "x-gzip"])
+def test_gzip_is_read_though_nobody_asked(
+    session: boto3.Session, scripted: Make, label: str
+) -> None:
+    """A proxy that compresses is understood, however it writes the label."""
+    with scripted(say(gzip.compress(ONE, mtime=0), f"Content-Encoding: {label}")) as emulator:
+        found = fetch_tasks(session=session, endpoint_url=emulator.url)
+    assert found["task_id"].to_list() == ["a"]
+
+
+@pytest.mark.usefixtures("no_waiting")
+@pytest.mark.parametrize(
+    "body", [ONE, gzip.compress(ONE, mtime=0)[:-9], gzip.compress(ONE, mtime=0)[:12], b""]
+)
+def test_what_is_labelled_gzip_and_is_none_is_an_error(
+    session: boto3.Session, scripted: Make, body: bytes
+) -> None:
+    """A wrong label and a cut file are no page, and no traceback of zlib."""
+    with (
+        scripted(say(body, "Content-Encoding: gzip")) as emulator,
+        pytest.raises(xs.LoadError, match="was not whole"),
+    ):
+        fetch_tasks(session=session, endpoint_url=emulator.url)
+
+
+# An error that is not AWS's
+
+
+@pytest.mark.usefixtures("no_waiting")
+@pytest.mark.parametrize(("status", "attempts"), [(302, 1), (403, 1), (502, 10)])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b'"Bad gateway"',
+        b"null",
+        b"\xff\xfe\x00",
+        b'{"message":null}',
+        b'{"message":{"en":"no"},"__type":5}',
+        b"<html><body>Please sign in</body></html>" * 1000,
+        gzip.compress(b"no", mtime=0),
+        DEEP,
+    ],
+    ids=lambda body: repr(body[:24]),
+)
+def test_an_error_with_any_body_is_one_clear_line(
+    session: boto3.Session, scripted: Make, status: int, attempts: int, body: bytes
+) -> None:
+    """A proxy's error names at least its status, is not too long, and never breaks the reading."""
+    with (
+        scripted(say(body, status=status)) as emulator,
+        pytest.raises(xs.LoadError, match=f"page 1 of .*: {status}") as caught,
+    ):
+        fetch_tasks(session=session, endpoint_url=emulator.url)
+    assert asked(emulator) == attempts
+    assert len(str(caught.value)) < 800
+    assert "\n" not in str(caught.value)
+
+
+def test_an_error_in_aws_own_words_is_kept_whole(session: boto3.Session, scripted: Make) -> None:
+    """Code and message come through as AWS wrote them, whichever way it writes them."""
+    for body in (
+        {"__type": "com.amazonaws.logs#InvalidOperation", "message": "Not so, «Ä»."},
+        {"__type": "InvalidOperation:http://x/", "Message": "Not so, «Ä»."},
+    ):
+        with (
+            scripted(say(json.dumps(body).encode(), status=400)) as emulator,
+            pytest.raises(xs.LoadError, match="InvalidOperation: Not so, «Ä»;"),
+        ):
+            fetch_tasks(session=session, endpoint_url=emulator.url)

@@ -1,0 +1,169 @@
+"""Log groups: fetched from moto's server page by page, in many accounts, and read from files."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pandas as pd
+import pytest
+
+import exportstats as xs
+from exportstats.core import side_tables
+from exportstats.emulator import Emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Make = Callable[..., Any]
+
+OWN = "123456789012"  # moto's own account
+DAY = 86_400_000
+
+
+def create(url: str, region: str, names: list[str], days: int | None = None) -> None:
+    """Create log groups, with so many days of retention."""
+    logs: Any = boto3.client(
+        "logs",
+        region_name=region,
+        endpoint_url=url,
+        aws_access_key_id="made-up",
+        aws_secret_access_key="made-up",
+    )
+    for name in names:
+        logs.create_log_group(logGroupName=name)
+        if days:
+            logs.put_retention_policy(logGroupName=name, retentionInDays=days)
+
+
+def test_all_pages_of_all_targets_are_fetched(moto: str, make_session: Make):
+    """130 log groups of two regions arrive, each once, with its retention and its creation."""
+    create(moto, "eu-west-1", [f"/app/{n:03}" for n in range(120)], days=30)
+    create(moto, "us-east-1", [f"/app/{n:03}" for n in range(10)])
+    before = pd.Timestamp.now("UTC")
+    found = xs.fetch_log_groups(
+        [xs.Target(OWN, region) for region in ("eu-west-1", "us-east-1")],
+        session=make_session("made-up"),
+        endpoint_url=moto,
+    )
+    side_tables.validate_log_groups(found)
+    assert found.groupby("region", observed=True).size().to_dict() == {
+        "eu-west-1": 120,
+        "us-east-1": 10,
+    }
+    kept = found.groupby("region", observed=True)["retention"]
+    assert kept.first()["eu-west-1"] == pd.Timedelta(days=30)
+    assert kept.first()["us-east-1"] is pd.NaT
+    assert set(found["account_id"]) == {OWN}
+    for name in ("creation_time", "observed_at"):
+        assert ((found[name] - before).abs() < pd.Timedelta(minutes=1)).all()
+
+
+def test_a_target_that_fails_costs_the_others_nothing(moto: str, make_session: Make):
+    """What arrived of the others is in the error, and the remedy names the permission."""
+    create(moto, "us-west-2", ["/other"])
+    with Emulator() as emulator:  # it knows no log groups
+        targets = [xs.Target(OWN, "us-west-2")]
+        good = xs.fetch_log_groups(targets, session=make_session("made-up"), endpoint_url=moto)
+        with pytest.raises(xs.LoadError) as caught:
+            xs.fetch_log_groups(targets, session=make_session(OWN), endpoint_url=emulator.url)
+    assert good["log_group_name"].to_list() == ["/other"]
+    assert len(caught.value.failures) == 1
+    assert len(caught.value.arrived) == 0
+    side_tables.validate_log_groups(caught.value.arrived)
+
+
+def test_arguments_that_cannot_be_meant_are_refused():
+    """Nothing is asked; the error names the argument."""
+    with pytest.raises(xs.ArgumentError, match="errors='ignore'"):
+        xs.fetch_log_groups(errors="ignore")  # type: ignore[arg-type]
+    with pytest.raises(xs.ArgumentError, match="region='eu-west-1'"):
+        xs.fetch_log_groups([xs.Target(OWN)], region="eu-west-1")
+    with pytest.raises(xs.ArgumentError, match="requests_per_second=0"):
+        xs.fetch_log_groups(requests_per_second=0)
+
+
+GROUP: dict[str, Any] = {
+    "logGroupName": "/app",
+    "creationTime": 5 * DAY,
+    "retentionInDays": 7,
+    "arn": "arn:aws:logs:eu-west-1:111122223333:log-group:/app:*",
+    "storedBytes": 12,
+    "logGroupClass": "STANDARD",
+}
+
+
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_what_the_aws_cli_prints_is_read(tmp_path: Path, wrapped: bool):  # noqa: FBT001
+    """An object with the list, or the list; account and region are those of the ARN."""
+    file = tmp_path / "groups.json"
+    file.write_text(json.dumps({"logGroups": [GROUP]} if wrapped else [GROUP]))
+    found = xs.read_log_groups(file)
+    side_tables.validate_log_groups(found)
+    assert found.drop(columns="observed_at").iloc[0].to_list() == [
+        "111122223333",
+        "eu-west-1",
+        "/app",
+        pd.Timestamp(5, unit="D", tz="UTC"),
+        pd.Timedelta(days=7),
+        12,
+        "STANDARD",
+    ]
+
+
+def test_our_own_keys_stand_before_the_arn(tmp_path: Path):
+    """A file may say the account, the region and when it was told."""
+    more = {"accountId": "444455556666", "region": "us-east-1", "observedAt": DAY}
+    file = tmp_path / "groups.json"
+    file.write_text(json.dumps([GROUP | more, GROUP | more | {"retentionInDays": 30}]))
+    (row,) = xs.read_log_groups(file).itertuples()
+    assert (row.account_id, row.region) == ("444455556666", "us-east-1")
+    assert row.observed_at == pd.Timestamp(1, unit="D", tz="UTC")
+    assert row.retention == pd.Timedelta(days=30), "the later of two rows of one log group counts"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "not JSON"),
+        ("{", "line 1, column 2"),
+        ('{"logGroups": 5}', "no list of log groups"),
+        ("[5]", "log group 1: 5 is no log group"),
+        ('[{"logGroupName": 5}]', "log group 1"),
+        ('[{"logGroupName": "a", "retentionInDays": 0}]', "log group 1"),
+        ('[{"logGroupName": "a", "creationTime": 1e300}]', "log group 1"),
+        ('[{"logGroupName": "a", "creationTime": 9223372036854775807}]', "log group 1"),
+        ('[{"logGroupName": "a", "region": 5}]', "log group 1"),
+        ("[" * 100_000, "not JSON that can be read"),
+    ],
+)
+def test_a_broken_file_is_named_with_its_place(tmp_path: Path, text: str, said: str):
+    """The error names the file and what is wrong in it."""
+    file = tmp_path / "groups.json"
+    file.write_text(text)
+    with pytest.raises(xs.FileFormatError, match=said) as caught:
+        xs.read_log_groups(file)
+    assert "groups.json" in str(caught.value)
+
+
+def test_the_sample_has_its_log_groups():
+    """All 18, each once, with what the generator says of them."""
+    found = xs.sample_log_groups()
+    side_tables.validate_log_groups(found)
+    assert len(found) == 18
+    assert found["observed_at"].unique() == [pd.Timestamp("2026-11-23T06:00Z")]
+
+
+def test_what_is_no_table_of_log_groups_is_refused():
+    """Another frame, a column of another kind, or a log group twice."""
+    good = xs.sample_log_groups()
+    for bad, said in (
+        (good.drop(columns="retention"), "retention"),
+        (good.assign(retention=5), "int64"),
+        (pd.concat([good, good]).astype(good.dtypes), "twice"),
+        ([good], "DataFrame"),
+    ):
+        with pytest.raises(xs.SchemaError, match=said):
+            side_tables.validate_log_groups(bad)

@@ -1,0 +1,727 @@
+"""The one door: any frame becomes a table of tasks, or it is said why not."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import warnings
+from itertools import permutations
+from random import Random
+from typing import Any
+
+import duckdb
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+import support
+from hypothesis import given, strategies as st
+from pandas.testing import assert_frame_equal
+from support import MOST, START, ms, plain, quick, rows, rows_of, table, tables
+
+import exportstats as xs
+from exportstats.core import schema
+from exportstats.errors import BadRowsError, BadRowsWarning, SchemaError
+
+NAMES = [
+    "account_id",
+    "region",
+    "task_id",
+    "task_name",
+    "log_group_name",
+    "from_time",
+    "to_time",
+    "destination",
+    "destination_prefix",
+    "status_code",
+    "status_message",
+    "creation_time",
+    "completion_time",
+    "observed_at",
+    "duration",
+    "window",
+]
+SEEN = ms("2026-11-23T06:00Z")
+NO_TIME = "is not a time (an aware timestamp, milliseconds since 1970, or ISO 8601 with an offset)"
+
+
+def conform_quietly(frame: Any) -> tuple[pd.DataFrame, list[tuple[str, str]]]:  # noqa: ANN401
+    """Give the table, and the place and reason of each row that was reported."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        tasks = xs.conform(frame)
+    reported = [
+        (row.place, row.reason) for each in caught for row in each.message.rows.itertuples()
+    ]
+    return tasks, reported
+
+
+# What a table of tasks is.
+
+
+def test_columns_are_those_of_the_design():
+    """The columns are the base columns, in order, and then the two derived ones."""
+    assert list(schema.NAMES) == NAMES
+    assert list(schema.empty().columns) == NAMES
+    assert [column.name for column in schema.COLUMNS if column.derived] == ["duration", "window"]
+    assert [column.name for column in schema.COLUMNS if not column.nullable] == ["task_id"]
+
+
+def test_aws_names_are_those_of_the_api():
+    """Each field of the API page has its column, and what AWS does not have keeps its style."""
+    assert {c.aws: c.name for c in schema.COLUMNS if c.aws} == {
+        "taskId": "task_id",
+        "taskName": "task_name",
+        "logGroupName": "log_group_name",
+        "from": "from_time",
+        "to": "to_time",
+        "destination": "destination",
+        "destinationPrefix": "destination_prefix",
+        "status.code": "status_code",
+        "status.message": "status_message",
+        "executionInfo.creationTime": "creation_time",
+        "executionInfo.completionTime": "completion_time",
+    }
+    assert [c.json for c in schema.BASE_COLUMNS if not c.aws] == [
+        "accountId",
+        "region",
+        "observedAt",
+    ]
+
+
+def test_states_are_those_of_the_service():
+    """The six states are there, each either active or terminal."""
+    assert set(schema.STATES) == {*support.ACTIVE, *support.ENDED}
+    assert schema.ACTIVE_STATES == support.ACTIVE
+    assert set(schema.TERMINAL_STATES) == set(support.ENDED)
+
+
+@quick
+@given(tables())
+def test_dtypes_are_as_the_schema_says(tasks: pd.DataFrame):
+    """Whatever was given, each column has its dtype; categories are text, in order, and used."""
+    expected = {column.name: column.dtype for column in schema.COLUMNS}
+    assert {name: str(dtype) for name, dtype in tasks.dtypes.items()} == expected
+    schema.validate(tasks)
+    for name in tasks.columns[tasks.dtypes == "category"]:
+        categories = tasks[name].cat.categories
+        used = {value for value in plain(tasks[name]) if value is not None}
+        others = sorted(used - set(schema.STATES)) if name == "status_code" else sorted(used)
+        known = list(schema.STATES) if name == "status_code" else []
+        assert list(categories) == known + others
+        assert categories.dtype == "str"
+        assert not tasks[name].cat.ordered
+    assert tasks.index.equals(pd.RangeIndex(len(tasks)))
+
+
+@quick
+@given(st.lists(rows(), max_size=20))
+def test_every_field_arrives(made: list[support.Row]):
+    """Each field of each task is in the table as it was given, COMPLETE read as COMPLETED."""
+    for row in made[::2]:
+        row["status_code"] = "COMPLETE" if row["status_code"] == "COMPLETED" else row["status_code"]
+    tasks = table(*made)
+    for row in made:
+        row["status_code"] = "COMPLETED" if row["status_code"] == "COMPLETE" else row["status_code"]
+    expected = [{"task_id": f"task-{n}", **row} for n, row in enumerate(made)]
+    assert rows_of(tasks) == expected
+
+
+@quick
+@given(tables(), st.integers(0, 2**32).map(Random))
+def test_conform_of_a_table_is_the_table(tasks: pd.DataFrame, random: Random):
+    """A table goes through the door unchanged, in any order of its columns."""
+    before = tasks.copy(deep=True)
+    assert_frame_equal(xs.conform(tasks), tasks)
+    columns = random.sample(list(tasks.columns), len(tasks.columns))
+    assert_frame_equal(xs.conform(tasks[columns]), tasks)
+    assert_frame_equal(tasks, before)
+
+
+def test_empty_is_a_table():
+    """The empty table has every column with its dtype, and no row."""
+    schema.validate(schema.empty())
+    assert len(schema.empty()) == 0
+    assert_frame_equal(xs.conform(schema.empty()), schema.empty())
+
+
+# What it is made of.
+
+
+def test_missing_columns_are_filled_and_others_left_out():
+    """A frame of identifiers is enough; what is no column of ours does not come along."""
+    tasks = xs.conform(pd.DataFrame({"colour": ["red"], "task_id": ["a"], "size": [5]}))
+    assert list(tasks.columns) == NAMES
+    assert tasks.drop(columns="task_id").isna().all(axis=None)
+
+
+def test_derived_columns_are_never_trusted():
+    """`duration` and `window` are computed, whatever a frame says that they are."""
+    frame = pd.DataFrame(
+        {
+            "task_id": ["a"],
+            "creation_time": [0],
+            "completion_time": [5],
+            "duration": [pd.Timedelta("9h")],
+            "window": ["for ever"],
+        }
+    )
+    tasks = xs.conform(frame)
+    assert plain(tasks["duration"]) == [5]
+    assert plain(tasks["window"]) == [None]
+
+
+@quick
+@given(tables())
+def test_lengths_are_differences(tasks: pd.DataFrame):
+    """Duration is completion less creation, window is to less from and 1 ms; else NaT."""
+    for row, duration, window in zip(
+        rows_of(tasks), plain(tasks["duration"]), plain(tasks["window"]), strict=True
+    ):
+        assert duration == support.duration_of(row)
+        start, end = row["from_time"], row["to_time"]
+        known = start is not None and end is not None and start <= end <= start + MOST - 1
+        assert window == (end - start + 1 if known else None)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "duration", "window"),
+    [
+        (0, 0, 0, 1),
+        (5, 4, None, None),
+        (0, MOST, MOST, None),
+        (1, MOST, MOST - 1, MOST),
+        (-1, MOST, None, None),
+        (-MOST, MOST, None, None),
+        (-MOST, 0, MOST, None),
+        (MOST, -MOST, None, None),
+        (None, 5, None, None),
+        (5, None, None, None),
+    ],
+)
+def test_lengths_at_the_ends(
+    start: int | None, end: int | None, duration: int | None, window: int | None
+):
+    """A length that is negative or does not fit into 64 bits is missing, not wrapped round."""
+    task = {"creation_time": start, "completion_time": end, "from_time": start, "to_time": end}
+    tasks = table(task, {})
+    assert plain(tasks["duration"]) == [duration, None]
+    assert plain(tasks["window"]) == [window, None]
+
+
+def test_unknown_states_become_categories():
+    """A state that nobody knows is kept, as a category behind the six."""
+    tasks = table(
+        {"status_code": "active"}, {"status_code": "PAUSED"}, {"status_code": "COMPLETE"}, {}
+    )
+    assert plain(tasks["status_code"]) == ["active", "PAUSED", "COMPLETED", None]
+    assert list(tasks["status_code"].cat.categories) == [*schema.STATES, "PAUSED", "active"]
+
+
+def test_categories_that_are_ordered_or_unused():
+    """A categorical that is ordered, or has categories too many, gives the same table as text."""
+    states = pd.CategoricalDtype(["ODD", "COMPLETED", "COMPLETE", "unused"], ordered=True)
+    regions = pd.CategoricalDtype(["us-east-1", "eu-west-1", "unused"], ordered=True)
+    text = pd.DataFrame(
+        {
+            "task_id": list("abcd"),
+            "region": ["eu-west-1", "us-east-1", None, "eu-west-1"],
+            "status_code": ["COMPLETE", "ODD", None, "COMPLETED"],
+        }
+    )
+    typed = text.astype({"region": regions, "status_code": states, "task_id": "category"})
+    assert_frame_equal(xs.conform(typed), xs.conform(text))
+
+
+def test_row_labels_mean_nothing():
+    """Row labels, be they names or all the same, do not matter, and are not kept."""
+    frame = pd.DataFrame({"task_id": ["a", "b"], "creation_time": [1, 2]}, index=["x", "x"])
+    assert_frame_equal(xs.conform(frame), xs.conform(frame.reset_index(drop=True)))
+
+
+def test_the_two_frames_share_nothing():
+    """What is later done to the table does not reach the caller's frame, nor the other way."""
+    frame = pd.DataFrame(
+        {
+            "task_id": pd.Series(["a", "b"], dtype="str"),
+            "region": pd.Categorical(["x", "y"]),
+            "creation_time": pd.to_datetime([1, 2], unit="ms", utc=True).as_unit("ms"),
+        }
+    )
+    later = pd.Timestamp(9, unit="ms", tz="UTC")
+    before = frame.copy(deep=True)
+    tasks = xs.conform(frame)
+    kept = tasks.copy(deep=True)
+    tasks.loc[0, ["task_id", "region", "creation_time"]] = ["z", "y", later]
+    assert_frame_equal(frame, before)
+    tasks = xs.conform(frame)
+    frame.loc[0, ["task_id", "region", "creation_time"]] = ["z", "y", later]
+    assert_frame_equal(tasks, kept)
+
+
+# Frames of other libraries.
+
+LARGE = 2**53 + 1
+
+
+def test_polars():
+    """A Polars frame is read: its times, categories, and numbers beyond 2**53 beside nulls."""
+    frame = pl.DataFrame(
+        {
+            "task_id": ["a", "b"],
+            "region": pl.Series(["eu-west-1", None], dtype=pl.Categorical),
+            "account_id": pl.Series(
+                ["012345678901", "012345678901"], dtype=pl.Enum(["012345678901"])
+            ),
+            "from_time": [LARGE, None],
+            "to_time": pl.Series([MOST, None], dtype=pl.UInt64),
+            "creation_time": pl.Series(
+                [dt.datetime(2026, 11, 23, 6, tzinfo=dt.UTC), None],
+                dtype=pl.Datetime("us", "Europe/Berlin"),
+            ),
+            "completion_time": ["2026-11-23T07:30+01:00", None],
+            "observed_at": pl.Series([None, None], dtype=pl.Null),
+        }
+    )
+    tasks = xs.conform(frame)
+    assert plain(tasks["from_time"]) == [LARGE, None]
+    assert plain(tasks["to_time"]) == [MOST, None]
+    assert plain(tasks["region"]) == ["eu-west-1", None]
+    assert plain(tasks["account_id"]) == ["012345678901"] * 2
+    assert plain(tasks["creation_time"]) == [SEEN, None]
+    assert plain(tasks["duration"]) == [1_800_000, None]
+    schema.validate(tasks)
+
+
+def test_duckdb():
+    """A DuckDB relation is read: its TIMESTAMPTZ, and its BIGINT with nulls, to the last digit."""
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'America/St_Johns'")
+        connection.execute(
+            "CREATE TABLE t (task_id TEXT, from_time BIGINT, creation_time TIMESTAMPTZ)"
+        )
+        connection.execute(
+            "INSERT INTO t VALUES ('a', ?, '2026-11-23 06:00:00.123456+00'), ('b', NULL, NULL)",
+            [LARGE],
+        )
+        relation = connection.sql("SELECT *, creation_time::TEXT AS completion_time FROM t")
+        tasks = xs.conform(relation)
+    assert plain(tasks["from_time"]) == [LARGE, None]
+    assert plain(tasks["creation_time"]) == [SEEN + 123, None]
+    assert plain(tasks["completion_time"]) == [SEEN + 123, None]
+
+
+@quick
+@given(tables())
+def test_there_and_back_through_other_libraries(tasks: pd.DataFrame):
+    """A table lent to PyArrow or Polars and taken back is the same table."""
+    arrow = pa.Table.from_pandas(tasks)
+    assert_frame_equal(xs.conform(arrow), tasks)
+    assert_frame_equal(xs.conform(pl.from_arrow(arrow)), tasks)
+
+
+def test_arrow_backed_pandas():
+    """Columns that pandas keeps in Arrow, as `dtype_backend="pyarrow"` gives them, are read."""
+    tasks = table(
+        {"region": "eu-west-1", "from_time": LARGE, "creation_time": SEEN, "status_code": "FAILED"},
+        {"account_id": "012345678901"},
+    )
+    backed = pa.Table.from_pandas(tasks).to_pandas(types_mapper=pd.ArrowDtype)
+    assert all(isinstance(dtype, pd.ArrowDtype) for dtype in backed.dtypes)
+    assert_frame_equal(xs.conform(backed), tasks)
+    numbers = backed.astype({"from_time": pd.ArrowDtype(pa.int64())})
+    assert_frame_equal(xs.conform(numbers.set_index(pd.Index([3, 3]))), tasks)
+    with pytest.raises(SchemaError, match="region is Int64, not text"):
+        xs.conform(backed.assign(region=pd.Series([1, 2], dtype=pd.ArrowDtype(pa.int64()))))
+    with pytest.raises(SchemaError, match="have no time zone"):
+        xs.conform(
+            backed.astype({"creation_time": "datetime64[ms, UTC]"}).assign(
+                creation_time=lambda frame: (
+                    frame["creation_time"]
+                    .dt.tz_localize(None)
+                    .astype(pd.ArrowDtype(pa.timestamp("ms")))
+                )
+            )
+        )
+
+
+def test_pandas_index_in_arrow():
+    """A PyArrow table that was made of a pandas frame with an index still has its columns."""
+    frame = pd.DataFrame({"task_id": ["a"], "from_time": [5]}).set_index("task_id")
+    assert plain(xs.conform(pa.Table.from_pandas(frame))["task_id"]) == ["a"]
+
+
+# What is refused.
+
+
+def test_no_identifiers():
+    """Without `task_id` it is no table of tasks; the message shows what is there."""
+    with pytest.raises(SchemaError, match="needs the column task_id; this frame has: taskId, 5"):
+        xs.conform(pd.DataFrame({"taskId": ["a"], 5: [1]}))
+    with pytest.raises(SchemaError, match="this frame has: none"):
+        xs.conform(pd.DataFrame())
+
+
+@pytest.mark.parametrize("given_", [None, "tasks.json", [{"task_id": "a"}], {"task_id": ["a"]}])
+def test_no_frame(given_: object):
+    """What exports no Arrow stream is refused by the name of its kind, with the remedy."""
+    kind = type(given_).__name__
+    with pytest.raises(SchemaError, match=rf"a {kind} is no frame.*xs\.read_tasks"):
+        xs.conform(given_)
+
+
+def test_two_columns_of_one_name():
+    """Two columns of one name are refused, by `conform` and `validate`; others may be twice."""
+    frame = pd.DataFrame([["a", "b", 1, 2]], columns=["task_id", "task_id", "x", "x"])
+    with pytest.raises(SchemaError, match="two columns named task_id; rename or drop one"):
+        xs.conform(frame)
+    twice = pd.concat([table({}), table({})[["region"]]], axis="columns")
+    with pytest.raises(SchemaError, match="two columns named region"):
+        schema.validate(twice)
+    assert len(xs.conform(frame.iloc[:, 1:])) == 1
+
+
+def test_naive_times():
+    """Times without a zone are refused, from pandas, Polars and DuckDB alike."""
+    naive = pd.DataFrame({"task_id": ["a"], "to_time": pd.to_datetime(["2026-11-23"])})
+    with duckdb.connect() as connection:
+        relation = connection.sql("SELECT 'a' AS task_id, TIMESTAMP '2026-11-23' AS to_time")
+        for frame in (naive, pl.from_pandas(naive), relation):
+            with pytest.raises(SchemaError, match=r"to_time have no time zone.*tz_localize"):
+                xs.conform(frame)
+
+
+@pytest.mark.parametrize("column", ["account_id", "region", "task_id", "status_code"])
+def test_numbers_for_text(column: str):
+    """An account's number as a number is refused, not turned into text without its zeros."""
+    frame = pd.DataFrame({"task_id": ["a"]}).assign(**{column: [12345678901]})
+    with pytest.raises(SchemaError, match=f"the column {column} is int64, not text; read it as"):
+        xs.conform(frame)
+    with pytest.raises(SchemaError, match=f"the column {column} "):
+        xs.conform(pl.from_pandas(frame))
+    with pytest.raises(SchemaError, match=f"the column {column} has categories|{column} is int64"):
+        xs.conform(frame.astype({column: "category"}))
+
+
+def test_booleans_are_no_times():
+    """True is not one millisecond after 1970."""
+    with pytest.raises(SchemaError, match="the column from_time is bool, not times"):
+        xs.conform(pd.DataFrame({"task_id": ["a"], "from_time": [True]}))
+
+
+@pytest.mark.parametrize("column", schema.COLUMNS, ids=lambda column: column.name)
+def test_validate_names_the_column(column: schema.Column):
+    """The first column that is missing or of another dtype is named, with the remedy."""
+    tasks = table({})
+    schema.validate(tasks)
+    schema.validate(tasks.assign(more=1))
+    with pytest.raises(SchemaError) as caught:
+        schema.validate(tasks.drop(columns=column.name))
+    assert str(caught.value) == f"the column {column.name} is missing; use xs.conform(frame) first"
+    with pytest.raises(SchemaError) as caught:
+        schema.validate(tasks.assign(**{column.name: 1.5}))
+    assert str(caught.value) == (
+        f"the column {column.name} is float64, not {column.dtype}; use xs.conform(frame) first"
+    )
+
+
+def test_validate_wants_a_frame():
+    """What is no DataFrame is no table of tasks, and is named."""
+    with pytest.raises(SchemaError, match="is a DataFrame, not dict"):
+        schema.validate({})
+
+
+def test_a_time_of_another_unit_is_another_dtype():
+    """Nanoseconds, or another zone, are not the table's times."""
+    for dtype in ("datetime64[ns, UTC]", "datetime64[ms, Europe/Berlin]"):
+        tasks = table({}).astype({"from_time": dtype})
+        with pytest.raises(SchemaError, match=re.escape(f"the column from_time is {dtype}, not")):
+            schema.validate(tasks)
+
+
+# Rows that cannot be tasks.
+
+
+def odd_frame() -> pd.DataFrame:
+    """Give a frame of which rows 1 to 5 cannot be tasks."""
+    return pd.DataFrame(
+        {
+            "task_id": pd.Series(["a", None, "", 5, "e", "f", "g"], dtype=object),
+            "region": pd.Series(["x", "x", "x", "x", 7, "x", None], dtype=object),
+            "to_time": pd.Series([1, 2, 3, 4, "soon", 1.5, None], dtype=object),
+        }
+    ).set_index(pd.Index(list("tuvwxyz")))
+
+
+ODD = [
+    ("row 1", "no task_id"),
+    ("row 2", "no task_id"),
+    ("row 3", "task_id is not text"),
+    ("row 4", "region is not text"),
+    ("row 5", f"to_time {NO_TIME}"),
+]
+
+
+def test_odd_rows_are_reported_and_the_others_kept():
+    """Each row that cannot be a task is reported with its place and its first fault."""
+    tasks, reported = conform_quietly(odd_frame())
+    assert plain(tasks["task_id"]) == ["a", "g"]
+    assert reported == ODD
+
+
+def test_odd_rows_are_counted_by_reason():
+    """The warning counts each reason, with its first places."""
+    with pytest.warns(BadRowsWarning) as caught:
+        xs.conform(odd_frame())
+    assert len(caught) == 1
+    text = str(caught[0].message)
+    assert text.startswith("2 x no task_id (row 1, row 2); 1 x task_id is not text (row 3); ")
+    assert text.endswith("; the others were kept")
+    assert caught[0].filename == __file__
+
+
+def test_many_odd_rows_are_not_all_listed():
+    """Of many rows with one fault the first three are named and the rest counted."""
+    with pytest.warns(BadRowsWarning, match=r"^7 x no task_id \(row 0, row 1, row 2 and 4 more\)"):
+        xs.conform(pd.DataFrame({"task_id": [None] * 7}))
+
+
+def test_strict_refuses_all():
+    """With `strict` one odd row refuses them all; the error carries place and reason."""
+    with pytest.raises(BadRowsError, match="nothing was kept, because strict=True") as caught:
+        xs.conform(odd_frame(), strict=True)
+    assert list(caught.value.rows.itertuples(index=False, name=None)) == ODD
+    assert len(xs.conform(odd_frame().iloc[[0, 6]], strict=True)) == 2
+
+
+# A task that appears more than once.
+
+TASK = {
+    "account_id": "111122223333",
+    "region": "eu-west-1",
+    "task_id": "a",
+    "log_group_name": "/aws/vpc",
+    "from_time": 1,
+    "to_time": 2,
+    "creation_time": START,
+}
+
+
+def again(*answers: dict[str, Any]) -> list[pd.DataFrame]:
+    """Give the tables of the same answers in every order."""
+    made = [{**TASK, **answer} for answer in answers]
+    return [xs.conform(support.frame(order)) for order in permutations(made)]
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        pytest.param(
+            {"status_code": "RUNNING", "observed_at": SEEN},
+            {"status_code": "COMPLETED", "observed_at": SEEN - 5},
+            id="ended beats active, whenever that was seen",
+        ),
+        pytest.param(
+            {"status_code": "PAUSED", "observed_at": SEEN},
+            {"status_code": "COMPLETE"},
+            id="an alias of an ended state has ended",
+        ),
+        pytest.param(
+            {"status_code": "CANCELLED", "observed_at": SEEN - 1},
+            {"status_code": "COMPLETED", "observed_at": SEEN},
+            id="of two ends the one seen later",
+        ),
+        pytest.param(
+            {"status_code": "RUNNING", "observed_at": SEEN - 1},
+            {"status_code": "PENDING", "observed_at": SEEN},
+            id="of two active ones the one seen later",
+        ),
+        pytest.param(
+            {"status_code": "RUNNING"},
+            {"status_code": "PENDING", "observed_at": -1},
+            id="seen at some time beats seen who knows when",
+        ),
+        pytest.param(
+            {"status_code": "PENDING", "observed_at": SEEN},
+            {"status_code": "RUNNING", "observed_at": SEEN},
+            id="seen together, the one further on",
+        ),
+        pytest.param({"status_code": None}, {"status_code": "PENDING"}, id="any state beats none"),
+        pytest.param(
+            {"status_code": "COMPLETED"},
+            {"status_code": "COMPLETED", "completion_time": START + 5},
+            id="an end that is known beats one that is not",
+        ),
+        pytest.param(
+            {"status_code": "COMPLETED", "completion_time": START + 4},
+            {"status_code": "COMPLETED", "completion_time": START + 5},
+            id="of two ends the later",
+        ),
+        pytest.param(
+            {"status_code": "PENDING"},
+            {"status_code": "PENDING", "task_name": "nightly"},
+            id="else the one that says more",
+        ),
+        pytest.param(
+            {"status_code": "FAILED", "status_message": "a"},
+            {"status_code": "FAILED", "status_message": "b"},
+            id="else by the message, that it does not hang on the order",
+        ),
+        pytest.param(
+            {"status_code": "ODD"}, {"status_code": "PAUSED"}, id="else by an unknown state's name"
+        ),
+    ],
+)
+def test_latest_state_is_kept(earlier: dict[str, Any], later: dict[str, Any]):
+    """Of two answers about one task the later one is kept, in whatever order they come."""
+    whole = dict.fromkeys(NAMES[:-2]) | TASK | later
+    if whole["status_code"] == "COMPLETE":
+        whole["status_code"] = "COMPLETED"
+    for tasks in [
+        *again(earlier, later),
+        xs.conform(support.frame([{**TASK, **each} for each in (earlier, later, earlier)])),
+    ]:
+        assert rows_of(tasks) == [whole]
+
+
+def test_missing_field_is_no_contradiction():
+    """A field that one answer lacks and the next has does not make it another task."""
+    for tasks in again(
+        {"task_name": None, "status_code": "PENDING"},
+        {"task_name": "nightly", "creation_time": None, "status_code": "RUNNING"},
+        {"task_name": "nightly", "status_code": "COMPLETED", "completion_time": START + 1},
+    ):
+        assert plain(tasks["status_code"]) == ["COMPLETED"]
+        assert plain(tasks["duration"]) == [1]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"task_name": "other"},
+        {"log_group_name": "other"},
+        {"from_time": 0},
+        {"to_time": 3},
+        {"destination": "other"},
+        {"destination_prefix": "other"},
+        {"creation_time": START + 1},
+    ],
+    ids=lambda other: next(iter(other)),
+)
+def test_two_tasks_of_one_identifier(other: dict[str, Any]):
+    """Tasks that differ in what never changes are both kept, and reported as kept."""
+    here = {**TASK, "task_name": "x", "destination": "x", "destination_prefix": "x"}
+    frame = support.frame([{"task_id": "z"}, here, {**here, **other}, here])
+    tasks, reported = conform_quietly(frame)
+    assert len(tasks) == 3
+    # of the two that are the same, the later row stands for the task
+    assert reported == [("row 2", schema.CONTRADICTION), ("row 3", schema.CONTRADICTION)]
+    with pytest.warns(BadRowsWarning, match="all of them were kept"):
+        assert len(xs.conform(frame, strict=True)) == 3
+
+
+@pytest.mark.parametrize("column", ["account_id", "region", "task_id"])
+def test_another_key_is_another_task(column: str):
+    """The same identifier in another account or region is another task; missing is a value too."""
+    for value in ("other", None)[: 1 if column == "task_id" else 2]:
+        tasks, reported = conform_quietly(support.frame([TASK, {**TASK, column: value}]))
+        assert len(tasks) == 2
+        assert reported == []
+        assert len(xs.conform(support.frame([{**TASK, column: value}] * 3))) == 1
+
+
+def test_rows_keep_their_order():
+    """The kept rows stand in the order in which they came."""
+    made = [{"task_id": name, "observed_at": seen} for seen, name in enumerate("cabcba")]
+    tasks = xs.conform(support.frame(made))
+    assert plain(tasks["task_id"]) == ["c", "b", "a"]
+
+
+def keep_latest(made: list[support.Row]) -> list[support.Row]:
+    """Keep each task once, by the rules told in words, in plain Python."""
+    kept = []
+    for answers in support.by_group(made, schema.KEY).values():
+        fixed = (*NAMES[3:5], *NAMES[5:9], "creation_time")
+        torn = any(len({answer[name] for answer in answers} - {None}) > 1 for name in fixed)
+        tasks = support.by_group(answers, fixed).values() if torn else [answers]
+        kept += [max(task, key=lateness) for task in tasks]
+    return kept
+
+
+def lateness(row: support.Row) -> tuple[Any, ...]:
+    """Give what tells which answer is the latest, the most important first."""
+
+    def known(name: str) -> tuple[bool, Any]:
+        return (row[name] is not None, row[name] or 0 if name in support.TIMES else row[name] or "")
+
+    state = row["status_code"]
+    return (
+        state in (*support.ENDED, "COMPLETE"),
+        known("observed_at"),
+        schema.STATES.index(state) if state in schema.STATES else -1,
+        known("completion_time"),
+        known("status_code"),
+        known("status_message"),
+        *(known(name) for name in (*NAMES[3:9], "creation_time")),
+    )
+
+
+# Answers about a few tasks, most of them alike.
+ANSWERS = st.fixed_dictionaries(
+    {
+        "task_id": st.sampled_from("ab"),
+        "region": st.sampled_from(["x", None]),
+        "task_name": st.sampled_from([None, "n", "n", "m"]),
+        "creation_time": st.sampled_from([None, 5, 5, 6]),
+        "status_code": st.sampled_from([*schema.STATES, "COMPLETE", "PAUSED", "ODD", None]),
+        "status_message": st.sampled_from([None, "p", "q"]),
+        "observed_at": st.sampled_from([None, -1, 0, 1]),
+        "completion_time": st.sampled_from([None, 6, 7]),
+    }
+)
+
+
+@quick
+@given(st.lists(ANSWERS, max_size=8), st.integers(0, 2**32).map(Random))
+def test_latest_state_by_the_rules(made: list[support.Row], random: Random):
+    """Any answers, in any order, give the tasks that the rules in plain Python give."""
+    expected = keep_latest([{**dict.fromkeys(NAMES[:-2]), **row} for row in made])
+    for row in expected:
+        row["status_code"] = "COMPLETED" if row["status_code"] == "COMPLETE" else row["status_code"]
+    random.shuffle(made)
+    tasks, reported = conform_quietly(support.frame(made))
+
+    def in_order(found: list[support.Row]) -> list[str]:
+        return sorted(map(repr, found))
+
+    assert in_order(rows_of(tasks)) == in_order(
+        [{name: row[name] for name in NAMES[:-2]} for row in expected]
+    )
+    shared = support.by_group(rows_of(tasks), schema.KEY)
+    assert len(reported) == sum(len(tasks) for tasks in shared.values() if len(tasks) > 1)
+
+
+def test_concat():
+    """Tables one after another hold each task once; none of them is the empty table."""
+    first = table({**TASK, "status_code": "RUNNING", "observed_at": 1}, {"task_id": "b"})
+    second = table({**TASK, "status_code": "COMPLETED", "observed_at": 2}, {"task_id": "c"})
+    both = schema.concat([first, second])
+    assert plain(both["task_id"]) == ["b", "a", "c"]
+    assert plain(both["status_code"]) == [None, "COMPLETED", None]
+    schema.validate(both)
+    assert_frame_equal(schema.concat([]), schema.empty())
+    assert_frame_equal(schema.concat([first]), first)
+    assert_frame_equal(schema.concat([schema.empty(), first]), first)
+
+
+@quick
+@given(st.lists(tables(max_size=6), max_size=3))
+def test_concat_gives_a_table(several: list[pd.DataFrame]):
+    """Whatever tables are put together, it is the table of all their rows together."""
+    several = [tasks.assign(task_id=f"{n}-" + tasks["task_id"]) for n, tasks in enumerate(several)]
+    both = schema.concat(several)
+    schema.validate(both)
+    assert rows_of(both) == [row for tasks in several for row in rows_of(tasks)]
+    assert_frame_equal(both, xs.conform(both))
+    assert np.array_equal(both.index, range(len(both)))

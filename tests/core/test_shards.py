@@ -1,0 +1,182 @@
+"""Tasks in one frame or in many shards give the same answer; what holds for every statistic."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+import support
+from hypothesis import given, strategies as st
+from pandas.testing import assert_frame_equal
+from support import CALLS, Shards, cut, quick, rows, shuffled, tables
+
+import exportstats as xs
+from exportstats.core import schema, shards
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Call = Callable[[object], pd.DataFrame]
+
+every = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+calls = st.sampled_from(list(CALLS.values()))
+seeds = st.integers(0, 2**32).map(Random)
+
+
+@pytest.fixture(scope="module")
+def sample() -> pd.DataFrame:
+    """Read the sample once."""
+    return xs.sample_tasks()
+
+
+class Pooled:
+    """Shards whose parts run in other processes, everything pickled on the way."""
+
+    def __init__(self, frames: list[pd.DataFrame], pool: ProcessPoolExecutor) -> None:
+        self.frames = frames
+        self.pool = pool
+
+    def map(self, part: Callable[[pd.DataFrame], pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        """Run a part over each."""
+        return self.pool.map(part, self.frames)
+
+
+@quick
+@given(calls, tables(), seeds, st.booleans())
+def test_any_split_gives_the_same_table(
+    call: Call,
+    tasks: pd.DataFrame,
+    random: Random,
+    anew: bool,  # noqa: FBT001
+):
+    """However whole slots are put into shards, the table is that of one frame, to the dtype."""
+    assert_frame_equal(call(cut(tasks, random, anew=anew)), call(tasks))
+
+
+@quick
+@given(calls, tables(), seeds)
+def test_order_of_rows_does_not_matter(call: Call, tasks: pd.DataFrame, random: Random):
+    """The same tasks in another order give the same table."""
+    assert_frame_equal(call(shuffled(tasks, random)), call(tasks))
+
+
+@quick
+@given(calls, st.lists(rows(), max_size=8), seeds)
+def test_contradicting_tasks_in_any_order(call: Call, made: list[support.Row], random: Random):
+    """Different tasks that share one identifier are counted the same way whatever their order."""
+    frame = support.frame([{"task_id": "same", **row} for row in made])
+    typed, _ = schema.coerce_rows(frame)
+    tasks, _ = schema.settle(typed)
+    assert_frame_equal(call(shuffled(tasks, random)), call(tasks))
+
+
+@every
+def test_callers_frame_is_never_changed(call: Call, sample: pd.DataFrame):
+    """After each statistic the frame that was given, its index and attrs included, is as before."""
+    tasks = sample.iloc[::7].set_index(pd.Index(range(5, 5 + len(sample.iloc[::7]))))
+    tasks.attrs["mine"] = 1
+    before = tasks.copy(deep=True)
+    call(tasks)
+    assert_frame_equal(tasks, before)
+    assert tasks.attrs == {"mine": 1}
+
+
+@every
+def test_row_labels_do_not_matter(call: Call, sample: pd.DataFrame):
+    """A filtered frame, its labels in gaps or all the same, counts like one with new labels."""
+    some = sample[sample["region"] == "eu-west-1"]
+    expected = call(some.reset_index(drop=True))
+    assert_frame_equal(call(some), expected)
+    assert_frame_equal(call(some.set_index(pd.Index([0] * len(some)))), expected)
+
+
+@every
+def test_nothing_at_all(call: Call):
+    """No shard, an empty shard and an empty table give the same table, without tasks."""
+    nothing = call(schema.empty())
+    assert_frame_equal(call(Shards([])), nothing)
+    assert_frame_equal(call(Shards([schema.empty(), schema.empty()])), nothing)
+    assert nothing.get("tasks", pd.Series(dtype="int64")).sum() == 0
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_sample_in_any_split(sample: pd.DataFrame, seed: int):
+    """The sample's slots, put into shards at random, give the table of the whole sample."""
+    parts = cut(sample, Random(seed), anew=bool(seed))  # noqa: S311 - nothing secret
+    for call in CALLS.values():
+        assert_frame_equal(call(parts), call(sample))
+
+
+def test_parts_travel_to_other_processes(sample: pd.DataFrame):
+    """Every part can be pickled, run in another process, and gives what it gives here."""
+    frames = [tasks for _, tasks in sample.groupby(["account_id", "region"], observed=True)]
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(2, mp_context=context) as pool:
+        for call in CALLS.values():
+            assert_frame_equal(call(Pooled(frames, pool)), call(sample))
+
+
+def test_machines_time_zone_does_not_matter(sample: pd.DataFrame):
+    """Under TZ=Pacific/Auckland each number is what it is here."""
+    code = "import support, exportstats as xs; print(support.answers(xs.sample_tasks()))"
+    folders = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        env={**os.environ, "TZ": "Pacific/Auckland", "PYTHONPATH": os.pathsep.join(folders)},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == support.answers(sample) + "\n"
+
+
+@every
+@pytest.mark.parametrize("given_", [None, 5, "tasks.json", [], {}, pd.Series([1])])
+def test_what_is_no_table_is_refused(call: Call, given_: object):
+    """A number, a path or a Series is refused by name, with a remedy."""
+    with pytest.raises(xs.SchemaError, match=r"is no table of tasks; give what xs\.fetch_tasks"):
+        call(given_)
+
+
+@every
+def test_a_raw_frame_is_refused(call: Call):
+    """A frame that did not go through `conform` is refused before anything is counted."""
+    with pytest.raises(xs.SchemaError, match=r"use xs\.conform\(frame\) first"):
+        call(pd.DataFrame({"task_id": ["a"]}))
+
+
+def test_collect_stacks_what_the_part_gives():
+    """The part sees each shard and the empty table, and the results stand one after another."""
+    seen = []
+
+    def part(tasks: pd.DataFrame) -> pd.DataFrame:
+        seen.append(len(tasks))
+        return tasks[["task_id"]]
+
+    two = support.table({"task_id": "a"}, {"task_id": "b"})
+    one = support.table({"task_id": "c"})
+    stacked = shards.collect(Shards([two, one]), part)
+    assert seen == [0, 2, 1]
+    assert stacked["task_id"].to_list() == ["a", "b", "c"]
+    assert shards.collect(two, part)["task_id"].to_list() == ["a", "b"]
+
+
+def test_stack_keeps_categories():
+    """What is a category in each frame stays one: the states in order, all else by letters."""
+    first = support.table({"region": "us-east-1", "status_code": "PAUSED"})
+    second = support.table({"region": "eu-west-1", "status_code": "ARCHIVED"})
+    stacked = schema.stack([first, second])
+    assert list(stacked["region"].cat.categories) == ["eu-west-1", "us-east-1"]
+    states = [*schema.STATES, "ARCHIVED", "PAUSED"]
+    assert list(stacked["status_code"].cat.categories) == states
+    assert stacked["region"].to_list() == ["us-east-1", "eu-west-1"]
+    assert list(schema.stack([second, first])["status_code"].cat.categories) == states

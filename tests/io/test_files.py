@@ -1,0 +1,292 @@
+"""Tasks are read from whatever people have on disk, told by its content."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pandas.testing import assert_frame_equal
+from support import API_SAMPLE
+
+import exportstats as xs
+from exportstats.core import schema
+from exportstats.errors import ArgumentError, BadRowsError, BadRowsWarning
+from exportstats.io import records
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def task(number: int, **more: object) -> dict[str, Any]:
+    """Make a task as AWS gives it, with our three keys."""
+    return {
+        "taskId": f"task-{number}",
+        "taskName": "nightly",
+        "logGroupName": f"acme/{number % 3}",
+        "from": 1_700_000_000_000 + number,
+        "to": 1_700_000_059_999 + number,
+        "destination": "acme-logs",
+        "destinationPrefix": "exportedlogs",
+        "status": {"code": "COMPLETED", "message": "Completed successfully"},
+        "executionInfo": {"creationTime": 1_700_000_100_000, "completionTime": 1_700_000_200_000},
+        "accountId": "012345678901",
+        "region": "eu-west-1",
+        "observedAt": 1_700_000_300_000,
+    } | more
+
+
+TASKS = [task(number) for number in range(5)]
+PAGES = [{"exportTasks": TASKS[:2], "nextToken": "x"}, {"exportTasks": TASKS[2:]}]
+EXPECTED = records.to_table([records.read_decoded(TASKS, str)])
+
+
+def compact(value: object) -> str:
+    """Give JSON without a blank."""
+    return json.dumps(value, separators=(",", ":"))
+
+
+FLAVOURS: dict[str, str] = {
+    "merged object": compact({"exportTasks": TASKS}),
+    "merged object, indented": json.dumps({"exportTasks": TASKS}, indent=4),
+    "token first": json.dumps({"nextToken": "x", "exportTasks": TASKS}, indent=1),
+    "token and more last": json.dumps({"exportTasks": TASKS, "x": [{}, {"taskId": "no"}]}),
+    "pages, one a line": "\n".join(map(compact, PAGES)),
+    "pages, indented": "\n".join(json.dumps(page, indent=2) for page in PAGES),
+    "pages without anything between": "".join(map(compact, PAGES)),
+    "list of pages": json.dumps(PAGES, indent=2),
+    "empty page first": compact({"exportTasks": []}) + compact({"exportTasks": TASKS}),
+    "null page first": compact({"exportTasks": None}) + compact({"exportTasks": TASKS}),
+    "bare list": compact(TASKS),
+    "bare list, indented": json.dumps(TASKS, indent=4),
+    "lists one after another": compact(TASKS[:3]) + "\n" + compact(TASKS[3:]),
+    "JSON Lines": "".join(compact(one) + "\n" for one in TASKS),
+    "JSON Lines, blank lines, none at the end": "\n\n" + "\n\n".join(map(compact, TASKS)),
+    "JSON Lines with blanks": "".join(json.dumps(one) + "  \n" for one in TASKS),
+    "tasks, indented": "\n".join(json.dumps(one, indent=2) for one in TASKS),
+    "tasks on one line": " ".join(map(compact, TASKS)),
+    "pages and tasks": compact({"exportTasks": TASKS[:2]}) + "".join(map(compact, TASKS[2:])),
+    "one task odd": compact({"exportTasks": [*TASKS[:-1], TASKS[-1] | {"from": "1700000000004"}]}),
+    "unknown keys": compact([one | {"x": [{"a": 1}, {"b": "]},{"}]} for one in TASKS]),
+}
+
+
+@pytest.mark.parametrize("text", FLAVOURS.values(), ids=FLAVOURS)
+def test_flavours(tmp_path: Path, text: str) -> None:
+    """Every flavour of JSON gives the same table, whatever the file is called."""
+    for name in ("tasks.json", "tasks.jsonl", "tasks"):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        assert_frame_equal(xs.read_tasks(tmp_path / name), EXPECTED)
+
+
+@pytest.mark.parametrize("text", FLAVOURS.values(), ids=FLAVOURS)
+def test_marks_and_line_ends(tmp_path: Path, text: str) -> None:
+    """A byte order mark, and the line ends of Windows, change nothing."""
+    file = tmp_path / "tasks.json"
+    file.write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
+    assert_frame_equal(xs.read_tasks(file), EXPECTED)
+
+
+@pytest.mark.parametrize("count", [0, 1])
+@pytest.mark.parametrize("indent", [None, 4])
+def test_few_tasks(tmp_path: Path, count: int, indent: int | None) -> None:
+    """A page and a list may hold one task or none."""
+    for value in ({"exportTasks": TASKS[:count]}, TASKS[:count]):
+        file = tmp_path / "tasks.json"
+        file.write_text(json.dumps(value, indent=indent), encoding="utf-8")
+        tasks = xs.read_tasks(file)
+        schema.validate(tasks)
+        assert tasks["task_id"].to_list() == ["task-0"] * count
+
+
+def test_api_sample(tmp_path: Path) -> None:
+    """The API page's own sample is two COMPLETED tasks of 130 ms, reported as doubtful."""
+    file = tmp_path / "sample.json"
+    file.write_bytes(API_SAMPLE)
+    with pytest.warns(BadRowsWarning, match="2 x another task has the same task_id") as caught:
+        tasks = xs.read_tasks(file)
+    assert tasks["task_name"].to_list() == ["my-task-1", "my-task-2"]
+    assert tasks["status_code"].to_list() == ["COMPLETED"] * 2
+    assert tasks["duration"].to_list() == [pd.Timedelta(130, "ms")] * 2
+    (warning,) = caught
+    assert warning.message.rows["place"].to_list() == [f"{file}, task 1", f"{file}, task 2"]
+
+
+def zstd(data: bytes) -> bytes:
+    """Pack by the zstd command itself where there is one."""
+    try:
+        return subprocess.run(["zstd", "-c"], input=data, capture_output=True, check=True).stdout
+    except FileNotFoundError:
+        return pa.compress(data, "zstd", asbytes=True)
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstd])
+@pytest.mark.parametrize("name", ["tasks.jsonl.gz", "tasks.jsonl.zst", "tasks"])
+def test_packed(tmp_path: Path, pack: Callable[[bytes], bytes], name: str) -> None:
+    """Packed files are told by their bytes; all members and frames of one are read."""
+    lines = FLAVOURS["JSON Lines"].encode()
+    half = lines.index(b"\n", 500) - 20  # a line may go over from one member to the next
+    (tmp_path / name).write_bytes(pack(lines[:half]) + pack(lines[half:]))
+    assert_frame_equal(xs.read_tasks(tmp_path / name), EXPECTED)
+
+
+def test_many_files(tmp_path: Path) -> None:
+    """Patterns give files in order, one table holds them all, a repeated task is kept once."""
+    for number, page in enumerate(PAGES):
+        (tmp_path / f"{number}.json").write_text(json.dumps(page), encoding="utf-8")
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    again = task(2, observedAt=1_700_000_400_000, status={"code": "FAILED"})
+    (tmp_path / "deep" / "er" / "x.jsonl").write_text(compact(again), encoding="utf-8")
+    assert_frame_equal(xs.read_tasks(tmp_path / "*.json"), EXPECTED)
+    assert_frame_equal(xs.read_tasks(f"{tmp_path}/[01].json", tmp_path / "0.json"), EXPECTED)
+    tasks = xs.read_tasks(str(tmp_path / "**" / "*.json*")).set_index("task_id")
+    assert tasks["status_code"].eq("FAILED").sum() == 1
+    assert tasks.loc["task-2", "status_code"] == "FAILED"
+
+
+def test_files_in_order(tmp_path: Path) -> None:
+    """The files that a pattern means are read in the order of their names."""
+    for name in "fbdaecg":
+        (tmp_path / f"{name}.json").write_text(f'[{{"taskId": "{name}"}}]', encoding="utf-8")
+    assert "".join(xs.read_tasks(tmp_path / "*")["task_id"]) == "abcdefg"
+
+
+def test_literal_path_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path that exists is itself, even if it looks like a pattern; "~" is one's home."""
+    (tmp_path / "[a].json").write_text(FLAVOURS["bare list"], encoding="utf-8")
+    (tmp_path / "a.json").write_text("[]", encoding="utf-8")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert len(xs.read_tasks(tmp_path / "[a].json")) == 5
+    assert len(xs.read_tasks("~/[a].json")) == 5
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    """What cannot be a file is named, with the remedy."""
+    with pytest.raises(ArgumentError, match="nothing to read"):
+        xs.read_tasks()
+    with pytest.raises(ArgumentError, match=r"there is no file '.*no\.json'"):
+        xs.read_tasks(tmp_path / "no.json")
+    with pytest.raises(ArgumentError, match=r"there is no file '.*\*\.json'"):
+        xs.read_tasks(tmp_path / "*.json")
+    with pytest.raises(ArgumentError, match=r"is a folder; .*/\*\.json"):
+        xs.read_tasks(tmp_path)
+    with pytest.raises(ArgumentError, match="not list"):
+        xs.read_tasks([tmp_path])  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="there is no file"):
+        xs.read_tasks("a\0b")
+
+
+@pytest.mark.parametrize("flavour", ["merged object, indented", "JSON Lines", "CSV"])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstd])
+def test_standard_input(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    flavour: str,
+    pack: Callable[[bytes], bytes],
+) -> None:
+    """A minus sign is standard input: JSON or CSV, packed or not."""
+    xs.write_tasks(EXPECTED, tmp_path / "tasks.csv")
+    text = (tmp_path / "tasks.csv").read_bytes() if flavour == "CSV" else FLAVOURS[flavour].encode()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(pack(text))))
+    assert_frame_equal(xs.read_tasks("-"), EXPECTED)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_pipe(tmp_path: Path) -> None:
+    """A real pipe can be read, though one cannot go back in it."""
+    code = """if True:
+        import exportstats as xs, sys
+        print(len(xs.read_tasks("-")), len(xs.read_tasks(sys.argv[1])))"""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(
+        [sys.executable, "-c", code, pipe],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(FLAVOURS["JSON Lines"].encode())
+        process.stdin.close()
+        pipe.write_text(FLAVOURS["pages, indented"], encoding="utf-8")
+        assert process.stdout.read() == b"5 5\n"
+
+
+def test_bad_rows_are_placed(tmp_path: Path) -> None:
+    """A row that cannot be a task is told with file and number, and the others are kept."""
+    lines, listed, saved = tmp_path / "a.jsonl", tmp_path / "b.json", tmp_path / "c.csv"
+    lines.write_text(f"{compact(TASKS[0])}\n\nnope\n" + '{"taskId": 5}\n[]\n', encoding="utf-8")
+    listed.write_text(json.dumps([TASKS[1], {}, TASKS[2], "x", None]), encoding="utf-8")
+    saved.write_text('task_id,from_time\na,"x\ny"\n\nb\nc,5\n,1\n', encoding="utf-8")
+    with pytest.warns(BadRowsWarning, match="the others were kept") as caught:
+        tasks = xs.read_tasks(lines, listed, saved)
+    assert tasks["task_id"].to_list() == ["task-0", "task-1", "task-2", "c"]
+    (warning,) = caught
+    assert warning.filename == __file__  # the line of the caller
+    times = "from_time is not a time (an aware timestamp, milliseconds since 1970, or ISO 8601 "
+    assert warning.message.rows.to_numpy().tolist() == [
+        [f"{lines}, line 3", "not JSON: Expecting value at column 1"],
+        [f"{lines}, line 4", "task_id is not text"],
+        [f"{lines}, line 5", "the task is no object but []"],
+        [f"{listed}, task 2", "no task_id"],
+        [f"{listed}, task 4", 'the task is no object but "x"'],
+        [f"{listed}, task 5", "no task_id"],
+        [f"{saved}, row 2", times + "with an offset)"],
+        [f"{saved}, row 4", "it has 1 fields, not 2"],
+        [f"{saved}, row 6", "no task_id"],
+    ]
+    with pytest.raises(BadRowsError, match="nothing was kept"):
+        xs.read_tasks(lines, strict=True)
+
+
+def test_doubtful_rows_are_placed(tmp_path: Path) -> None:
+    """A kept row is told by its line too when lines before it were left out or blank."""
+    file = tmp_path / "tasks.jsonl"
+    twins = [{"taskId": "a", "taskName": name, "from": "0"} for name in ("x", "y")]
+    file.write_text("\n\n".join(["{}", compact(twins[0]), "?", compact(twins[1])]), "utf-8")
+    with pytest.warns(BadRowsWarning) as caught:
+        xs.read_tasks(file)
+    left_out, kept = (one.message.rows["place"].to_list() for one in caught)
+    assert left_out == [f"{file}, line 1", f"{file}, line 5"]
+    assert kept == [f"{file}, line 3", f"{file}, line 7"]
+
+
+def test_spreadsheet_csv(tmp_path: Path) -> None:
+    """A CSV that a spreadsheet saved, or a person wrote, is read: few columns, other quotes."""
+    file = tmp_path / "tasks.csv"
+    file.write_text(
+        "\ufeffnote,task_id,creation_time,log_group_name,duration\r\n"
+        'x,a,2026-11-24T01:00:00+01:00,"say ""hi"", you",1\r\n'
+        'x,b,1795478400000,,"1"\r\n',
+        encoding="utf-8",
+    )
+    tasks = xs.read_tasks(file)
+    assert tasks["creation_time"].to_list() == [pd.Timestamp("2026-11-24", tz="UTC")] * 2
+    assert tasks["log_group_name"].isna().to_list() == [False, True]
+    assert tasks["log_group_name"].iloc[0] == 'say "hi", you'
+    assert tasks["duration"].isna().all()
+
+
+def test_foreign_parquet(tmp_path: Path) -> None:
+    """Parquet of others is read: other types, other columns beside ours; bad rows are placed."""
+    file = tmp_path / "tasks.parquet"
+    times = pd.to_datetime([0, 5], unit="ms", utc=True).as_unit("ns")
+    pd.DataFrame(
+        {"task_id": ["a", None], "from_time": times, "to_time": [5, None], "other": [[1], []]},
+        index=[7, 8],
+    ).astype({"to_time": "Int64"}).to_parquet(file)
+    with pytest.warns(BadRowsWarning, match=r"1 x no task_id \(.*parquet, row 2\)"):
+        tasks = xs.read_tasks(file)
+    assert tasks["window"].to_list() == [pd.Timedelta(6, "ms")]
+    pq.write_table(pa.table({"task_id": ["b"]}), tmp_path / "no-suffix")
+    assert xs.read_tasks(tmp_path / "no-suffix")["task_id"].to_list() == ["b"]
