@@ -63,7 +63,7 @@ def compare(
     tasks, code = load()
     table = ask(tasks)
     output.show(table, _of_comparison(table), kind, title=f"{current} compared with {previous}")
-    output.draw(xs.plot_comparison, table, chart)
+    output.draw(lambda: xs.plot_comparison(table), chart)
     click.get_current_context().exit(code)
 
 
@@ -139,7 +139,7 @@ def slow(
     what = "lasting slowdown" if lasting else "slow task"
     title = f"{len(table):,} {what}{'' if len(table) == 1 else 's'}"
     output.show(table, view, kind, title=title)
-    output.draw(xs.plot_slow_tasks, table, chart)
+    output.draw(lambda: xs.plot_slow_tasks(table), chart)
     click.get_current_context().exit(code)
 
 

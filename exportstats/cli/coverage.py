@@ -47,9 +47,8 @@ def coverage(asked: Asked, kind: Kind, chart: Path | None) -> None:
     output.show(table, _of_summary(table), kind, title=_title(table, asked))
     if kind in ("table", "markdown"):
         say_upper_bound()
-    if chart is not None:
-        draw = xs.coverage_by_day if len(table) > _MANY else xs.coverage_timeline
-        output.draw(xs.plot_coverage, draw(asked.tasks, **asked.range), chart)
+    follow = xs.coverage_by_day if len(table) > _MANY else xs.coverage_timeline
+    output.draw(lambda: xs.plot_coverage(follow(asked.tasks, **asked.range)), chart)
     click.get_current_context().exit(asked.exit_code)
 
 
@@ -78,8 +77,7 @@ def gaps(asked: Asked, check: bool, kind: Kind, chart: Path | None) -> None:  # 
         short = int((table["length"] <= _SHORT).sum())
         if short > 1:
             say(f"{short:,} gaps are of a minute or less; --tolerance 1min takes them for covered")
-    if chart is not None:
-        output.draw(xs.plot_coverage, xs.coverage_timeline(asked.tasks, **asked.range), chart)
+    output.draw(lambda: xs.plot_coverage(xs.coverage_timeline(asked.tasks, **asked.range)), chart)
     found = FOUND if check and len(table) else 0
     click.get_current_context().exit(asked.exit_code or found)
 
@@ -131,7 +129,7 @@ def backfill(
     )
     click.echo(xs.render_commands(plan, form=form), nl=False)
     _say_estimate(table, plan)
-    output.draw(xs.plot_backfill, plan, chart)
+    output.draw(lambda: xs.plot_backfill(plan), chart)
     click.get_current_context().exit(asked.exit_code)
 
 

@@ -70,12 +70,12 @@ def show(table: pd.DataFrame, view: pd.DataFrame, kind: Kind, *, title: str) -> 
         _print(view, title)
 
 
-def draw(plot: Callable[[Any], Any], table: pd.DataFrame, chart: Path | None) -> None:
-    """Draw a table into a file, if one was asked for, and say where it is."""
+def draw(plot: Callable[[], Any], chart: Path | None) -> None:
+    """Draw into a file, if one was asked for, and say where it is; else import no matplotlib."""
     if chart is None:
         return
     os.environ.setdefault("MPLBACKEND", "Agg")  # a command opens no window
-    save(plot(table), chart)
+    save(plot(), chart)
     say(f"the chart is in {chart}")
 
 

@@ -65,7 +65,7 @@ def status(
     tasks, code = load()
     table = count(tasks)
     output.show(table, _wide(table), kind, title=output.title_of(tasks))
-    output.draw(xs.plot_status_breakdown, table, chart)
+    output.draw(lambda: xs.plot_status_breakdown(table), chart)
     click.get_current_context().exit(code)
 
 
@@ -93,9 +93,9 @@ def durations(
     """
     summarise: Callable[..., pd.DataFrame]
     if freq is None:
-        summarise, plot = xs.duration_summary, xs.plot_duration_summary
+        summarise = xs.duration_summary
     else:
-        summarise, plot = functools.partial(xs.duration_trend, freq=freq), xs.plot_duration_trend
+        summarise = functools.partial(xs.duration_trend, freq=freq)
     summarise(schema.empty(), by=columns(by))
     tasks, code = load()
     table = summarise(tasks, by=columns(by))
@@ -103,7 +103,10 @@ def durations(
     few = table["completed"].between(1, _ENOUGH_FOR_P99 - 1).sum()
     if kind in ("table", "markdown") and "p99" in table and few:
         say(f"~ a p99 of fewer than {_ENOUGH_FOR_P99} tasks is little more than their maximum")
-    output.draw(plot, table, chart)
+    output.draw(
+        lambda: xs.plot_duration_summary(table) if freq is None else xs.plot_duration_trend(table),
+        chart,
+    )
     click.get_current_context().exit(code)
 
 
@@ -135,7 +138,7 @@ def failures(
     if len(tasks) and not len(table):
         title += "; none FAILED"
     output.show(table, view, kind, title=title)
-    output.draw(xs.plot_failure_reasons, table, chart)
+    output.draw(lambda: xs.plot_failure_reasons(table), chart)
     click.get_current_context().exit(code)
 
 
@@ -166,7 +169,7 @@ def curve(
     tasks, code = load()
     table = follow(tasks)
     output.show(table, _of_curve(table), kind, title=output.title_of(tasks))
-    output.draw(xs.plot_completion_curve, table, chart)
+    output.draw(lambda: xs.plot_completion_curve(table), chart)
     click.get_current_context().exit(code)
 
 
@@ -220,7 +223,7 @@ def slots(load: Callable[[], Loaded], freq: str, kind: Kind, chart: Path | None)
     output.show(table, _dated(view), kind, title=output.title_of(tasks))
     if twice.any() and kind in ("table", "markdown"):
         say("more than one task was active at a time in a slot, which the service rules out")
-    output.draw(xs.plot_slot_timeline, tasks, chart)
+    output.draw(lambda: xs.plot_slot_timeline(tasks), chart)
     click.get_current_context().exit(code)
 
 

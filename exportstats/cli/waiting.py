@@ -46,7 +46,7 @@ def eta(load: Callable[[], Loaded], kind: Kind, chart: Path | None) -> None:
     table = xs.estimate_completion(tasks)
     title = f"{len(table):,} active task{'' if len(table) == 1 else 's'}"
     output.show(table, _for_people(table), kind, title=title)
-    output.draw(xs.plot_forecasts, table, chart)
+    output.draw(lambda: xs.plot_forecasts(table), chart)
     click.get_current_context().exit(code)
 
 

@@ -1,0 +1,47 @@
+"""What a command imports: what it does not use costs nobody's time."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# Runs a command, and prints as the last line what has been imported by then.
+_RUN = (
+    "import json, sys\n"
+    "from exportstats.cli import main\n"
+    "main(sys.argv[1:], standalone_mode=False)\n"
+    "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))\n"
+)
+
+
+def _imported(*words: object) -> set[str]:
+    """Return the packages that a process has imported at the end of a command."""
+    command = [sys.executable, "-c", _RUN, *map(str, words)]
+    done = subprocess.run(command, capture_output=True, check=True, encoding="utf-8", timeout=60)
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("command", ["status", "durations", "failures", "gaps", "eta"])
+def test_a_command_that_draws_nothing_loads_no_matplotlib(command: str, sample_file: Path):
+    """Nor what only asking AWS and the report need; what it does need is seen."""
+    imported = _imported(command, sample_file)
+    assert {"pandas", "pyarrow", "rich"} <= imported
+    assert imported.isdisjoint({"matplotlib", "boto3", "botocore", "jinja2", "tqdm"})
+
+
+@pytest.mark.parametrize("command", ["status", "failures", "gaps"])
+def test_counting_loads_no_scipy(command: str, sample_file: Path):
+    """Only distributions need it, and it takes as long to import as pandas."""
+    assert "scipy" not in _imported(command, sample_file)
+
+
+def test_a_command_that_draws_loads_matplotlib(sample_file: Path, tmp_path: Path):
+    """Else the tests above would see nothing."""
+    assert "matplotlib" in _imported("status", sample_file, "--plot", tmp_path / "status.png")
