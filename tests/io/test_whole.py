@@ -1,0 +1,182 @@
+"""A file is written whole or not at all, whatever ends it, and nothing else is touched."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from exportstats.errors import ArgumentError
+from exportstats.io.whole import one_at_a_time, whole_file
+
+# Writes half of the file, says so, and waits to be killed.
+_HALF = (
+    "import sys, time, pathlib\n"
+    "from exportstats.io.whole import whole_file\n"
+    "with whole_file(pathlib.Path(sys.argv[1])) as file:\n"
+    "    file.write(b'half')\n"
+    "    print(flush=True)\n"
+    "    time.sleep(60)\n"
+)
+# Adds one to the number in a file, so often.
+_COUNT = (
+    "import sys, pathlib\n"
+    "from exportstats.io.whole import one_at_a_time, whole_file\n"
+    "path = pathlib.Path(sys.argv[1])\n"
+    "for _ in range(50):\n"
+    "    with one_at_a_time(path):\n"
+    "        number = int(path.read_text()) + 1\n"
+    "        with whole_file(path) as file:\n"
+    "            file.write(b'%d' % number)\n"
+)
+
+
+def put(path: Path, content: bytes = b"new") -> None:
+    """Write a file."""
+    with whole_file(path) as file:
+        file.write(content)
+
+
+def names(folder: Path) -> set[str]:
+    """Return what is in a folder, hidden files too."""
+    return {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o666, 0o755])
+def test_an_existing_file_keeps_its_mode(mode: int, tmp_path: Path):
+    """What was private stays private, and what a group may read it may read still."""
+    path = tmp_path / "a"
+    path.write_bytes(b"old")
+    path.chmod(mode)
+    put(path)
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+    assert path.read_bytes() == b"new"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away")
+def test_an_existing_file_keeps_its_owner(tmp_path: Path):
+    """A file of another user is still theirs when root has written it."""
+    path = tmp_path / "a"
+    path.write_bytes(b"old")
+    os.chown(path, 1234, 4321)
+    put(path)
+    assert (path.stat().st_uid, path.stat().st_gid) == (1234, 4321)
+
+
+def test_links_are_followed(tmp_path: Path):
+    """A link, a link to a link and one that leads nowhere stay; their target is written."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "one").symlink_to("real/a")
+    (tmp_path / "two").symlink_to(tmp_path / "one")
+    for name, content in (("one", b"1"), ("two", b"2")):
+        put(tmp_path / name, content)
+        assert (tmp_path / name).is_symlink()
+        assert (tmp_path / "real" / "a").read_bytes() == content
+    assert names(tmp_path / "real") == {"a"}
+
+
+def test_a_name_may_be_as_long_as_any(tmp_path: Path):
+    """The temporary file's name is short, so that a name of 255 bytes can be written."""
+    put(tmp_path / ("x" * 255))
+    assert names(tmp_path) == {"x" * 255}
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, OSError, SystemExit])
+def test_an_error_leaves_what_was(stop: type[BaseException], tmp_path: Path):
+    """Whatever is raised in between, the old file is there and nothing beside it."""
+    (tmp_path / "a").write_bytes(b"old")
+
+    def fail() -> None:
+        with whole_file(tmp_path / "a") as file:
+            file.write(b"new")
+            raise stop
+
+    with pytest.raises(stop):
+        fail()
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert names(tmp_path) == {"a"}
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path):
+    """SIGKILL leaves a temporary file; the next one that writes the file removes it, and no other.
+
+    Neither what a process that lives is writing, nor what only looks like it, is touched.
+    """
+    command = [sys.executable, "-c", _HALF]
+    killed, living = (
+        subprocess.Popen([*command, str(tmp_path / "a")], stdout=subprocess.PIPE) for _ in range(2)
+    )
+    other = subprocess.Popen([*command, str(tmp_path / "b")], stdout=subprocess.PIPE)
+    for process in (killed, living, other):
+        process.stdout.readline()
+    for process in (killed, other):
+        process.kill()
+        process.communicate()
+    (tmp_path / ".exportstats-mine.part").write_bytes(b"mine")
+    (tmp_path / ".a.part").write_bytes(b"mine")
+    before = names(tmp_path)
+    put(tmp_path / "a")
+    assert len(before - names(tmp_path)) == 1
+    living.kill()
+    living.communicate()
+    put(tmp_path / "a")
+    put(tmp_path / "b")
+    assert names(tmp_path) == {"a", "b", ".a.part", ".exportstats-mine.part"}
+
+
+def test_what_cannot_be_written_is_refused(tmp_path: Path):
+    """A missing folder, a pipe, a folder, a loop of links and a NUL are said, and left as is."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "folder").mkdir()
+    before = names(tmp_path)
+    for name, error, text in (
+        ("no/a", ArgumentError, "there is no folder .*no; make it"),
+        ("pipe", ArgumentError, "pipe' is not a regular file"),
+        ("a\0b", ArgumentError, "is no path of a file"),
+        ("folder", IsADirectoryError, "folder"),
+        ("loop", OSError, "loop"),
+        ("x" * 256, OSError, "too long"),
+    ):
+        with pytest.raises(error, match=text):
+            put(tmp_path / name)
+    assert names(tmp_path) == before
+
+
+@pytest.mark.skipif(not Path("/proc/sys").is_dir(), reason="a folder that not even root writes to")
+def test_a_folder_that_is_read_only_is_named():
+    """The folder is named, and not the temporary file that nobody asked for."""
+    with pytest.raises(ArgumentError, match="nothing can be written into the folder /proc/sys: "):
+        put(Path("/proc/sys/a"))
+
+
+def test_one_at_a_time_loses_nothing(tmp_path: Path):
+    """Processes that read, change and write a file at once add up, and leave no lock behind."""
+    path = tmp_path / "a"
+    path.write_text("0")
+    processes = [subprocess.Popen([sys.executable, "-c", _COUNT, str(path)]) for _ in range(4)]
+    assert [process.wait(60) for process in processes] == [0] * 4
+    assert path.read_text() == "200"
+    assert names(tmp_path) == {"a"}
+
+
+def test_a_lock_that_was_left_is_no_obstacle(tmp_path: Path):
+    """The lock ends with its process; the file that it left is used again, and removed."""
+    command = [sys.executable, "-c", _HALF.replace("whole_file", "one_at_a_time")]
+    process = subprocess.Popen(
+        [*command[:2], command[2].replace("    file.write(b'half')\n", ""), str(tmp_path / "a")],
+        stdout=subprocess.PIPE,
+    )
+    process.stdout.readline()
+    threading.Timer(0.2, process.kill).start()
+    began = time.monotonic()
+    with one_at_a_time(tmp_path / "a"):
+        assert time.monotonic() - began > 0.1
+    process.communicate()
+    assert names(tmp_path) == set()
