@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import gzip
 import http.client
 import json
@@ -20,6 +21,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.validate import ParamValidator
 
+import exportstats as xs
 from exportstats.emulator import DEFAULT_ACCOUNT, KINDS, Emulator, Fault
 from exportstats.errors import ArgumentError
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 ACCOUNT = "111122223333"
 OTHER = "444455556666"
+TASKS, LOG_GROUPS = "DescribeExportTasks", "DescribeLogGroups"
 EPOCH = 1_700_000_000_000
 SESSION = boto3.Session()  # one, because each reads botocore's model anew
 
@@ -252,6 +255,16 @@ def test_an_answer_has_the_headers_of_the_service() -> None:
     assert json.loads(body)["__type"] == "InvalidParameterException"
 
 
+def test_the_date_is_that_of_its_own_clock() -> None:
+    """With `now`, its clock goes on from there, in errors too; what signs is not concerned."""
+    now = dt.datetime(2026, 11, 23, 6, tzinfo=dt.UTC)
+    with Emulator(now=now) as emulator:
+        for body in (b"{}", b'{"limit": 51}'):
+            answer, _ = raw(emulator, body)
+            date = parsedate_to_datetime(answer.getheader("Date", ""))
+            assert dt.timedelta(0) <= date - now < dt.timedelta(minutes=1)
+
+
 def test_a_connection_is_kept() -> None:
     """Several requests go over one connection, errors among them."""
     with Emulator() as emulator:
@@ -292,14 +305,37 @@ def test_an_unknown_state_is_served(connect: Connect) -> None:
         (b'{"taskId": ""}', "min length: 1"),
         (b'{"taskId": "%b"}' % (b"x" * 513), "length less than or equal to 512"),
         (b'{"since": 1}', 'Unknown parameter in input: "since"'),
-        (b"[]", "Invalid type for parameter input"),
-        (b"not JSON", "Invalid type for parameter input"),
     ],
 )
 def test_a_wrong_parameter_is_refused(body: bytes, message: str) -> None:
     """Parameters are checked against the model, its greatest values and its states included."""
+    check_refused(TASKS, body, message)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b'{"limit": 0}', "min value: 1"),
+        (b'{"limit": 51}', "Value '51' at 'limit' .* less than or equal to 50"),
+        (b'{"logGroupClass": "GOLD"}', r"'logGroupClass' .* enum value set: \[STANDARD"),
+        (
+            json.dumps({"accountIdentifiers": [ACCOUNT] * 21}).encode(),
+            "length less than or equal to 20",
+        ),
+        (b'{"taskId": "a"}', 'Unknown parameter in input: "taskId"'),
+        (b'{"logGroupNamePrefix": "a", "logGroupNamePattern": "b"}', "mutually exclusive"),
+        (b'{"logGroupIdentifiers": ["/a"]}', "the emulator does not answer logGroupIdentifiers"),
+    ],
+)
+def test_a_wrong_parameter_of_log_groups_is_refused(body: bytes, message: str) -> None:
+    """Theirs are checked in the same way; what is not emulated is refused, not ignored."""
+    check_refused(LOG_GROUPS, body, message)
+
+
+def check_refused(operation: str, body: bytes, message: str) -> None:
+    """See that a request is refused for its parameters, with a message."""
     with Emulator() as emulator:
-        answer, content = raw(emulator, body)
+        answer, content = raw(emulator, body, **{"X-Amz-Target": f"Logs_20140328.{operation}"})
         assert emulator.requests[0].outcome == "InvalidParameterException"
     assert answer.status == 400
     error = json.loads(content)
@@ -318,11 +354,159 @@ def test_an_unsigned_request_is_refused(connect: Connect) -> None:
 
 
 def test_another_operation_is_unknown(connect: Connect) -> None:
-    """It answers no operation but its two."""
+    """It answers no operation but its three."""
     with Emulator() as emulator:
-        error = error_of(connect(emulator).describe_log_groups)
+        error = error_of(connect(emulator).describe_queries)
     assert error["Error"]["Code"] == "UnknownOperationException"
     assert error["ResponseMetadata"]["HTTPStatusCode"] == 400
+
+
+# Log groups
+
+
+def make_group(name: str, **fields: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Make a log group."""
+    return {"accountId": ACCOUNT, "logGroupName": name, "creationTime": EPOCH} | fields
+
+
+def names(page: Mapping[str, Any]) -> list[str]:
+    """Return the names of a page's log groups."""
+    return [group["logGroupName"] for group in page["logGroups"]]
+
+
+def all_names(client: Any, **params: Any) -> list[str]:  # noqa: ANN401
+    """Return the names of all pages, as botocore's paginator finds them."""
+    pages = client.get_paginator("describe_log_groups").paginate(**params)
+    return [name for page in pages for name in names(page)]
+
+
+def test_log_groups_are_listed_by_name(connect: Connect) -> None:
+    """All arrive in ASCII order, 50 a page by default, with all their fields and none of ours."""
+    made = [
+        make_group(f"{letter}/{n:02}", retentionInDays=7, observedAt=EPOCH)
+        for letter in "bAa"
+        for n in range(20)
+    ]
+    with Emulator(log_groups=made) as emulator:
+        client = connect(emulator)
+        pages = list(client.get_paginator("describe_log_groups").paginate())
+        model = client.meta.service_model.operation_model(LOG_GROUPS)
+        _, body = raw(emulator, **{"X-Amz-Target": f"Logs_20140328.{LOG_GROUPS}"})
+        assert {request.operation for request in emulator.requests} == {LOG_GROUPS}
+    assert [len(page["logGroups"]) for page in pages] == [50, 10]
+    found = [name for page in pages for name in names(page)]
+    assert found == sorted(group["logGroupName"] for group in made)
+    page = json.loads(body)
+    assert ParamValidator().validate(page, model.output_shape).generate_report() == ""
+    assert page["logGroups"][0] == {
+        "logGroupName": "A/00",
+        "creationTime": EPOCH,
+        "retentionInDays": 7,
+    }
+
+
+def test_log_groups_are_filtered(connect: Connect) -> None:
+    """Prefix, part and class filter as AWS documents it; linked accounts are none."""
+    made = [
+        make_group("/app/web", storedBytes=1, arn="arn"),
+        make_group("/app/Web", logGroupClass="INFREQUENT_ACCESS"),
+        make_group("/web/app", logGroupClass="ESSENTIALS"),
+        make_group("/x", logGroupClass="DELIVERY"),
+    ]
+    with Emulator(log_groups=made) as emulator:
+        client = connect(emulator)
+        assert all_names(client, logGroupNamePrefix="/app") == ["/app/Web", "/app/web"]
+        assert all_names(client, logGroupNamePattern="web") == ["/app/web", "/web/app"]
+        assert all_names(client, logGroupClass="STANDARD") == ["/app/web"]
+        assert all_names(client, logGroupClass="ESSENTIALS") == ["/app/Web", "/web/app"]
+        assert all_names(client, logGroupClass="DELIVERY", logGroupNamePrefix="/app") == []
+        assert len(all_names(client, includeLinkedAccounts=True, accountIdentifiers=[OTHER])) == 4
+        by_pattern = client.describe_log_groups(logGroupNamePattern="app/web")["logGroups"]
+    # the model: then "only arn, creationTime, and logGroupName are included in the response"
+    assert by_pattern == [{"arn": "arn", "creationTime": EPOCH, "logGroupName": "/app/web"}]
+
+
+def test_a_log_group_is_of_one_slot(connect: Connect) -> None:
+    """Its account and region are the fields of that name, else those of its ARN, else defaults."""
+    arn = f"arn:aws:logs:eu-west-1:{OTHER}:log-group:/c:*"
+    made = [
+        make_group("/a"),
+        make_group("/b", region="eu-west-1"),
+        {"logGroupName": "/c", "arn": arn},
+        make_group("/d", arn=arn, region="us-west-2"),
+        {"logGroupName": "/e"},
+    ]
+    with Emulator(log_groups=made) as emulator:
+        assert all_names(connect(emulator)) == ["/a"]
+        assert all_names(connect(emulator, region="eu-west-1")) == ["/b"]
+        assert all_names(connect(emulator, OTHER, "eu-west-1")) == ["/c"]
+        assert all_names(connect(emulator, region="us-west-2")) == ["/d"]
+        assert all_names(connect(emulator, DEFAULT_ACCOUNT)) == ["/e"]
+
+
+def test_a_log_group_unlike_the_services_is_refused() -> None:
+    """One that does not fit the model is an ArgumentError that names it and the field."""
+    with pytest.raises(ArgumentError, match=r"the log group '/a'.*retentionInDays.*<class 'str'>"):
+        Emulator(log_groups=[make_group("/a", retentionInDays="7")])
+    with pytest.raises(ArgumentError, match=r"the log group '/a'.*accountId 12345"):
+        Emulator(log_groups=[make_group("/a", accountId=12345)])
+
+
+def test_both_lists_have_the_same_mechanism(connect: Connect) -> None:
+    """Each has its own tokens, quota and count of requests; faults hit both, or the one named."""
+    now = 0.0
+    groups = [make_group(f"/{n}") for n in range(3)]
+    faults = [Fault("throttle", at=(2,)), Fault("deny", at=(3,), operation=LOG_GROUPS)]
+    emulator = Emulator(make_tasks(3), log_groups=groups, requests_per_second=5, faults=faults)
+    emulator._clock = lambda: now
+    with emulator:
+        client = connect(emulator)
+        token = client.describe_log_groups(limit=1)["nextToken"]
+        assert ids(client.describe_export_tasks(limit=1)) == numbered(2)
+        for call in (client.describe_log_groups, client.describe_export_tasks):
+            assert error_of(call)["Error"]["Code"] == "ThrottlingException"
+        denied = error_of(client.describe_log_groups)["Error"]
+        assert denied["Code"] == "AccessDeniedException"
+        assert "not authorized to perform: logs:DescribeLogGroups on" in denied["Message"]
+        error = error_of(client.describe_export_tasks, nextToken=token)["Error"]
+        assert "nextToken is invalid" in error["Message"]
+        # three and four were used of each five
+        assert names(client.describe_log_groups(nextToken=token)) == ["/1", "/2"]
+        client.describe_log_groups()
+        error_of(client.describe_log_groups)
+        client.describe_export_tasks()
+        client.describe_export_tasks()
+        error_of(client.describe_export_tasks)
+        now = 86_400.0
+        assert (
+            "expired" in error_of(client.describe_log_groups, nextToken=token)["Error"]["Message"]
+        )
+
+
+def test_shift_creates_a_log_group_ahead_of_the_others(connect: Connect) -> None:
+    """The second page begins with the log group that ended the first."""
+    groups = [make_group(name) for name in ("-a", "/b", "c")]
+    with Emulator(log_groups=groups, faults=[Fault("shift", at=(2,))]) as emulator:
+        client = connect(emulator)
+        paginator = client.get_paginator("describe_log_groups")
+        pages = [names(page) for page in paginator.paginate(PaginationConfig={"PageSize": 2})]
+        assert pages == [["-a", "/b"], ["/b", "c"]]
+        assert len(all_names(client)) == 4
+
+
+def test_log_groups_are_fetched() -> None:
+    """`fetch_log_groups` gets all log groups of a slot, page by page, as they were given."""
+    groups = [make_group(f"/{n:03}", retentionInDays=7, storedBytes=n) for n in range(120)]
+    with Emulator(log_groups=groups) as emulator:
+        found = xs.fetch_log_groups(
+            session=boto3.Session(ACCOUNT, "secret", region_name="us-east-1"),
+            endpoint_url=emulator.url,
+        )
+    assert found["log_group_name"].to_list() == [group["logGroupName"] for group in groups]
+    assert found["stored_bytes"].to_list() == list(range(120))
+    assert set(found["account_id"]) == {ACCOUNT}
+    assert set(found["retention"]) == {dt.timedelta(days=7)}
+    assert set(found["creation_time"]) == {dt.datetime.fromtimestamp(EPOCH / 1000, dt.UTC)}
 
 
 # Tokens
@@ -663,6 +847,12 @@ def test_the_first_fault_listed_happens() -> None:
 def test_a_fault_can_be_typed(text: str, fault: Fault) -> None:
     """The command line's text says kind, every, seconds, account and region."""
     assert Fault.parse(text) == fault
+
+
+def test_a_fault_in_an_unknown_operation_is_refused() -> None:
+    """The error names what was given and the operations there are."""
+    with pytest.raises(ArgumentError, match=r"'CreateExportTask'.*one of .*DescribeLogGroups"):
+        Fault("drop", operation="CreateExportTask")
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
-"""A look-alike of the CloudWatch Logs endpoint for export tasks, on loopback.
+"""An emulator of the CloudWatch Logs endpoint for export tasks, on loopback.
 
 Tests, benchmarks and the demonstration load from it with the real boto3, over HTTP. It answers
-`DescribeExportTasks` as the service does, and STS `GetCallerIdentity` at the same address, so that
-a loader learns its account there too. What can go wrong between here and AWS is a `Fault`.
+`DescribeExportTasks` and `DescribeLogGroups` as the service does, and STS `GetCallerIdentity` at
+the same address, so that a loader learns its account there too. What can go wrong between here and
+AWS is a `Fault`. `rebase` moves recorded tasks to another time.
 
 Examples
 --------
@@ -22,8 +23,9 @@ Examples
 """
 
 from exportstats.emulator.faults import KINDS, Fault
+from exportstats.emulator.rebase import rebase
 from exportstats.emulator.server import Emulator
 from exportstats.emulator.slot import DEFAULT_REGION
 from exportstats.emulator.wire import DEFAULT_ACCOUNT, Request
 
-__all__ = ["DEFAULT_ACCOUNT", "DEFAULT_REGION", "KINDS", "Emulator", "Fault", "Request"]
+__all__ = ["DEFAULT_ACCOUNT", "DEFAULT_REGION", "KINDS", "Emulator", "Fault", "Request", "rebase"]

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from exportstats.emulator.listings import LISTINGS
 from exportstats.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ KINDS = {
     "invalid_json": "a whole page that is not quite JSON",
     "gzip": "the page gzip-encoded, and labelled so, though nobody asked",
     "repeated_token": "the nextToken of the answer is the one that was sent",
-    "empty_page": "a page without tasks, whose nextToken goes on where this one stood",
-    "shift": "a task is created just before the answer, so the list moves by one",
+    "empty_page": "an empty page, whose nextToken goes on where this one stood",
+    "shift": "a task (or log group) is created just before the answer, so the list moves by one",
     "slow": "the answer comes `seconds` later",
     "hang": "no answer until the emulator stops, or for ten minutes",
     "deny": "AccessDeniedException",
@@ -44,8 +45,8 @@ _TEXT = re.compile(
 class Fault:
     """Something that goes wrong, and for whom and when it does.
 
-    With neither `every` nor `at` it happens always. Requests are counted from 1, for each account
-    and region by themselves.
+    With neither `every` nor `at` it happens always. Requests are counted from 1, for each account,
+    region and operation by themselves.
 
     Parameters
     ----------
@@ -58,13 +59,16 @@ class Fault:
     account, region, access_key
         Whom it happens to; everybody, unless said. With `access_key`, credentials expire until
         they are refreshed.
+    operation
+        `DescribeExportTasks` or `DescribeLogGroups`: to which requests it happens; both, unless
+        said.
     seconds
         How much later a `slow` answer comes.
 
     Raises
     ------
     ArgumentError
-        The kind is unknown, or `every` is less than 1.
+        The kind or the operation is unknown, or `every` is less than 1.
     """
 
     kind: str
@@ -73,6 +77,7 @@ class Fault:
     account: str | None = None
     region: str | None = None
     access_key: str | None = None
+    operation: str | None = None
     seconds: float = 1.0
 
     def __post_init__(self) -> None:
@@ -81,6 +86,10 @@ class Fault:
             raise ArgumentError(f"unknown fault {self.kind!r}; it is one of {', '.join(KINDS)}")
         if self.every is not None and self.every < 1:
             raise ArgumentError(f"a fault every {self.every} requests; it is 1 or more")
+        if self.operation not in (None, *LISTINGS):
+            raise ArgumentError(
+                f"a fault in {self.operation!r}; the operation is one of {', '.join(LISTINGS)}"
+            )
 
     @classmethod
     def parse(cls, text: str) -> Fault:
@@ -95,7 +104,7 @@ class Fault:
         --------
         >>> Fault.parse("slow:10=2.5@/eu-west-1")
         Fault(kind='slow', every=10, at=(), account=None, region='eu-west-1',
-              access_key=None, seconds=2.5)
+              access_key=None, operation=None, seconds=2.5)
         """
         found = _TEXT.fullmatch(text)
         if not found:
@@ -123,8 +132,8 @@ class Fault:
             return False
         if self.kind in _NEEDS_TOKEN and "nextToken" not in request.params:
             return False
-        wanted = (self.account, self.region, self.access_key)
-        actual = (request.account, request.region, request.access_key)
+        wanted = (self.account, self.region, self.access_key, self.operation)
+        actual = (request.account, request.region, request.access_key, request.operation)
         if any(want not in (None, have) for want, have in zip(wanted, actual, strict=True)):
             return False
         if self.every is None and not self.at:

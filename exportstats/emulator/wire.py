@@ -12,22 +12,26 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 from xml.sax.saxutils import escape
 
+from exportstats.emulator.listings import LISTINGS, TASKS as _TASKS
 from exportstats.errors import ArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from email.message import Message
 
-    from botocore.model import OperationModel
+    from botocore.model import ServiceModel
+
+    from exportstats.emulator.listings import Listing
 
     AccountOf = Callable[[str], str | None]
 
 DEFAULT_ACCOUNT = "123456789012"
-TASKS = "DescribeExportTasks"
+TASKS = _TASKS.operation
 IDENTITY = "GetCallerIdentity"
 JSON = "application/x-amz-json-1.1"
 XML = "text/xml"
 
+_TARGET = "Logs_20140328."
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _SCOPE = re.compile(r"AWS4-HMAC-SHA256 Credential=([^/,]+)/\d{8}/([^/]+)/[^/]+/aws4_request")
 _STS_NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
@@ -44,9 +48,9 @@ REFUSALS = {
     "deny": (
         "AccessDeniedException",
         (
-            f"User: {_USER} is not authorized to perform: logs:DescribeExportTasks on resource: "
+            f"User: {_USER} is not authorized to perform: logs:{{operation}} on resource: "
             "arn:aws:logs:{region}:{account}:log-group::log-stream: because no identity-based "
-            "policy allows the logs:DescribeExportTasks action"
+            "policy allows the logs:{operation} action"
         ),
         400,
     ),
@@ -80,11 +84,11 @@ class Request(NamedTuple):
     Attributes
     ----------
     operation
-        `DescribeExportTasks` or `GetCallerIdentity`; empty if it was neither.
+        `DescribeExportTasks`, `DescribeLogGroups` or `GetCallerIdentity`; empty if it was none.
     account, region, access_key
         Who asked; empty if nobody signed.
     params
-        The parameters of DescribeExportTasks; None if they were not JSON.
+        The parameters of a list; None if they were not JSON that can be read.
     outcome
         `ok`, the code of the error that was sent, or the kind of fault that spoiled the answer.
     """
@@ -104,10 +108,10 @@ class Request(NamedTuple):
         access_key, region = found.groups() if found else ("", "")
         account = access_key and ((account_of or itself)(access_key) or DEFAULT_ACCOUNT)
         params: Any = {}
-        if operation == TASKS:
+        if operation in LISTINGS:
             try:
                 params = json.loads(body)
-            except ValueError:
+            except (ValueError, RecursionError):
                 params = None
         return cls(operation, account, region, access_key, params)
 
@@ -123,8 +127,9 @@ def is_account(text: str) -> bool:
 
 
 def _operation(target: str | None, body: bytes) -> str:
-    if target == f"Logs_20140328.{TASKS}":
-        return TASKS
+    operation = (target or "").removeprefix(_TARGET)
+    if operation in LISTINGS and operation != target:
+        return operation
     asks_identity = target is None and f"Action={IDENTITY}".encode() in body.split(b"&")
     return IDENTITY if asks_identity else ""
 
@@ -140,16 +145,16 @@ class ServiceError(Exception):
     def of_kind(cls, kind: str, request: Request) -> ServiceError:
         """Make the error that a fault's kind stands for."""
         code, message, status = REFUSALS[kind]
-        return cls(code, message.format(account=request.account, region=request.region), status)
+        return cls(code, message.format_map(request._asdict()), status)
 
 
 @cache
-def _model() -> OperationModel:
+def _service() -> ServiceModel:
     # Not at the top: whoever only wants `Fault` or `KINDS` need not wait for botocore.
     from botocore.loaders import Loader  # noqa: PLC0415
     from botocore.model import ServiceModel  # noqa: PLC0415
 
-    return ServiceModel(Loader().load_service_model("logs", "service-2")).operation_model(TASKS)
+    return ServiceModel(Loader().load_service_model("logs", "service-2"))
 
 
 def _misfit(value: Any, shape: Any) -> str:  # noqa: ANN401 - any JSON, and a class made at run time
@@ -158,8 +163,8 @@ def _misfit(value: Any, shape: Any) -> str:  # noqa: ANN401 - any JSON, and a cl
     return str(ParamValidator().validate(value, shape).generate_report())
 
 
-def check_task(task: dict[str, Any]) -> None:
-    """Check a task against botocore's model of the answer.
+def check_item(listing: Listing, item: dict[str, Any]) -> None:
+    """Check a task or a log group against botocore's model of the answer.
 
     The model's states are not enforced, just as botocore does not: a new one may come any day.
 
@@ -168,14 +173,15 @@ def check_task(task: dict[str, Any]) -> None:
     ArgumentError
         It does not fit; the text names the task and the fields.
     """
-    shape: Any = _model().output_shape
-    if misfit := _misfit(task, shape.members["exportTasks"].member):
+    shape: Any = _service().operation_model(listing.operation).output_shape
+    if misfit := _misfit(item, shape.members[listing.member].member):
         raise ArgumentError(
-            f"the task {task.get('taskId')!r} is not as the service sends one: {misfit}"
+            f"the {listing.noun} {item.get(listing.name)!r} is not as the service sends one: "
+            f"{misfit}"
         )
 
 
-def check_params(params: Any) -> None:  # noqa: ANN401 - any JSON
+def check_params(operation: str, params: Any) -> None:  # noqa: ANN401 - any JSON
     """Check the parameters of a request against botocore's model of it.
 
     Raises
@@ -183,8 +189,15 @@ def check_params(params: Any) -> None:  # noqa: ANN401 - any JSON
     ServiceError
         They do not fit.
     """
-    shape: Any = _model().input_shape
-    if misfit := _misfit(params, shape):
+    if not isinstance(params, dict):
+        raise ServiceError("SerializationException", "The body of the request is no JSON object.")
+    shape: Any = _service().operation_model(operation).input_shape
+    misfit = _misfit(params, shape)
+    if "logGroupIdentifiers" in params:
+        misfit = "the emulator does not answer logGroupIdentifiers"
+    if {"logGroupNamePrefix", "logGroupNamePattern"} <= params.keys():
+        misfit = "LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters."
+    if misfit:
         raise ServiceError("InvalidParameterException", misfit)
     for name, value in params.items():
         if constraint := _beyond(value, shape.members[name].metadata):
@@ -195,21 +208,22 @@ def check_params(params: Any) -> None:  # noqa: ANN401 - any JSON
             )
 
 
-def _beyond(value: str | int, limits: dict[str, Any]) -> str | None:
+def _beyond(value: Any, limits: dict[str, Any]) -> str | None:  # noqa: ANN401 - as the model has it
     """Say which limit is broken, of those that botocore's own check leaves to the service."""
     states, most = limits.get("enum"), limits.get("max")
     if states and value not in states:
         return f"satisfy enum value set: [{', '.join(states)}]"
-    if most is None or (len(value) if isinstance(value, str) else value) <= most:
+    sized = isinstance(value, (str, list))
+    if most is None or (len(value) if sized else value) <= most:
         return None
-    kind = "length" if isinstance(value, str) else "value"
+    kind = "length" if sized else "value"
     return f"have {kind} less than or equal to {most}"
 
 
-def page(tasks: list[bytes], next_token: str | None) -> bytes:
-    """Write a page of tasks."""
+def page(member: str, items: list[bytes], next_token: str | None) -> bytes:
+    """Write a page of a list."""
     token = b"" if next_token is None else b',"nextToken":"%b"' % next_token.encode()
-    return b'{"exportTasks":[%b]%b}' % (b",".join(tasks), token)
+    return b'{"%b":[%b]%b}' % (member.encode(), b",".join(items), token)
 
 
 def spoiled_page(body: bytes, kind: str | None) -> bytes:
@@ -261,13 +275,18 @@ def identity(account: str) -> bytes:
 
 
 def http(status: int, content_type: str, body: bytes, *headers: str) -> bytes:
-    """Write a whole HTTP answer, so that it leaves in one piece."""
+    """Write a whole HTTP answer without its Date, so that it leaves in one piece."""
     head = (
         f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
         f"x-amzn-RequestId: {uuid.uuid4()}",
         f"Content-Type: {content_type}",
         f"Content-Length: {len(body)}",
-        f"Date: {formatdate(usegmt=True)}",
         *headers,
     )
     return "\r\n".join((*head, "", "")).encode("latin-1") + body
+
+
+def dated(answer: bytes, at: float) -> bytes:
+    """Add a Date to an HTTP answer, in seconds since 1970."""
+    date = formatdate(at, usegmt=True).encode()
+    return answer.replace(b"\r\n", b"\r\nDate: %b\r\n" % date, 1)
