@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 # Each is a function of its name in a module of this folder.
 COMMANDS = {
-    "fetch": ("fetch", "Fetch every export task from AWS into a file."),
+    "fetch": ("fetch", "Fetch every export task from AWS into a file, or what is new."),
+    "tasks": ("listing", "List tasks, the newest first."),
     "status": ("tables", "Count tasks by state."),
     "durations": ("tables", "Summarise how long tasks took."),
     "failures": ("tables", "Count failed tasks by reason."),
@@ -35,7 +36,7 @@ COMMANDS = {
     "watch": ("watching", "Watch the active tasks of all accounts and regions."),
     "report": ("report", "Report on a week: what needs doing and by when, the worst first."),
     "demo": ("demo", "Show it all on a synthetic sample, without AWS."),
-    "emulate": ("emulate", "Serve a look-alike of AWS's endpoint on this machine."),
+    "emulate": ("emulate", "Emulate AWS's endpoint on this machine."),
 }
 
 
@@ -56,12 +57,12 @@ class Commands(click.Group):
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:  # noqa: ANN401 - click's
         """Parse the command line, and print what --help and --version ask for."""
-        with in_one_line():
+        with in_one_line({}):
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's signature
         """Run a command."""
-        with in_one_line():
+        with in_one_line(ctx.meta):
             return super().invoke(ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
@@ -73,8 +74,9 @@ class Commands(click.Group):
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 88},
-    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 only a part arrived and was used, "
-    "4 found what was looked for (gaps --check, report --fail-on), 130 stopped by Ctrl-C.",
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 only a part arrived or could be read, "
+    "and was used, 4 found what was looked for (gaps --check, report --fail-on), 130 stopped by "
+    "Ctrl-C before anything arrived (128 and its number by another signal).",
 )
 @click.version_option(__version__, message="exportstats %(version)s")
 def main() -> None:

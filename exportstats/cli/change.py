@@ -10,7 +10,8 @@ import lazy_loader
 
 import exportstats as xs
 from exportstats.cli.options import by_option, columns, format_option, plot_option
-from exportstats.cli.source import history_options
+from exportstats.cli.source import history_options, source_options
+from exportstats.cli.wanted import FILTERS
 from exportstats.errors import ArgumentError
 from exportstats.text import percent, write_duration
 
@@ -22,17 +23,18 @@ if TYPE_CHECKING:
 
     from exportstats.cli import output
     from exportstats.cli.options import Kind
-    from exportstats.cli.source import Loaded
-    from exportstats.core import schema
+    from exportstats.cli.source import Loaded, Origin
+    from exportstats.cli.wanted import Wanted
+    from exportstats.core import frames
 else:  # pandas and rich are for a command that runs, not for its --help
     output = lazy_loader.load("exportstats.cli.output", suppress_warning=True)
-    schema = lazy_loader.load("exportstats.core.schema", suppress_warning=True)
+    frames = lazy_loader.load("exportstats.core.frames", suppress_warning=True)
 
 _WEEK_HELP = "a week as in 2026-W47, or from/to as in 2026-11-01/2026-11-08 (UTC)"
 
 
 @click.command()
-@history_options
+@source_options
 @click.option("--current", metavar="PERIOD", help=f"The later period: {_WEEK_HELP}.", required=True)
 @click.option("--previous", metavar="PERIOD", help="The one to compare it with.", required=True)
 @by_option
@@ -59,7 +61,7 @@ def compare(
         previous=_period(previous),
         by=columns(by),
     )
-    ask(schema.empty())  # what cannot be compared is refused before AWS is asked
+    ask(frames.empty())  # what cannot be compared is refused before AWS is asked
     tasks, code = load()
     table = ask(tasks)
     output.show(table, _of_comparison(table), kind, title=f"{current} compared with {previous}")
@@ -100,7 +102,7 @@ def _in_unit(value: float, unit: str) -> str:
 
 
 @click.command()
-@history_options
+@functools.partial(history_options, filters=[name for name in FILTERS if name != "status"])
 @click.option("--lasting", is_flag=True, help="Log groups that are slower for good, since when.")
 @click.option(
     "--threshold",
@@ -112,7 +114,8 @@ def _in_unit(value: float, unit: str) -> str:
 @format_option
 @plot_option
 def slow(
-    load: Callable[[], Loaded],
+    origin: Origin,
+    wanted: Wanted,
     *,
     lasting: bool,
     threshold: float,
@@ -132,9 +135,9 @@ def slow(
     find = (
         xs.find_slowdowns if lasting else functools.partial(xs.find_slow_tasks, threshold=threshold)
     )
-    find(schema.empty())
-    tasks, code = load()
-    table = find(tasks)
+    find(frames.empty())
+    tasks, code = origin.tasks()
+    table = find(wanted.of(tasks)) if lasting else wanted.of(find(tasks), tasks)
     view = _of_slowdowns(table) if lasting else _of_slow_tasks(table)
     what = "lasting slowdown" if lasting else "slow task"
     title = f"{len(table):,} {what}{'' if len(table) == 1 else 's'}"

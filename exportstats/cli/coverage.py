@@ -9,7 +9,7 @@ import click
 import lazy_loader
 
 import exportstats as xs
-from exportstats.cli.failing import FOUND, say
+from exportstats.cli.failing import FAILED, FOUND, say
 from exportstats.cli.options import format_option, plot_option
 from exportstats.cli.ranges import range_options, say_upper_bound
 from exportstats.text import percent, write_duration
@@ -67,7 +67,7 @@ def gaps(asked: Asked, check: bool, kind: Kind, chart: Path | None) -> None:  # 
     exportstats gaps tasks.parquet --log-groups log-groups.json --check
     """
     table = xs.find_gaps(asked.tasks, **asked.range)
-    title = f"no gaps, {asked.days}"
+    title = f"no {'gaps' if asked.has_log_groups else 'log groups'}, {asked.days}"
     if len(table):
         plural = "s" if len(table) > 1 else ""
         title = f"{len(table):,} gap{plural}, {_sum_of(table['length'])}, {asked.days}"
@@ -78,8 +78,15 @@ def gaps(asked: Asked, check: bool, kind: Kind, chart: Path | None) -> None:  # 
         if short > 1:
             say(f"{short:,} gaps are of a minute or less; --tolerance 1min takes them for covered")
     output.draw(lambda: xs.plot_coverage(xs.coverage_timeline(asked.tasks, **asked.range)), chart)
-    found = FOUND if check and len(table) else 0
-    click.get_current_context().exit(asked.exit_code or found)
+    click.get_current_context().exit(asked.exit_code or (_checked(table, asked) if check else 0))
+
+
+def _checked(gaps: pd.DataFrame, asked: Asked) -> int:
+    """Return the exit code of a check: where nothing was looked at, nothing is fine."""
+    if not asked.has_log_groups:
+        say("nothing was checked: the tasks name no log group; name them with --log-groups")
+        return FAILED
+    return FOUND if len(gaps) else 0
 
 
 @click.command()
@@ -146,7 +153,7 @@ def _title(summary: pd.DataFrame, asked: Asked) -> str:
 
 def _of_summary(table: pd.DataFrame) -> pd.DataFrame:
     view = table.reset_index()
-    view = _without_the_obvious(view)
+    view = output.without_the_obvious(view)
     view["covered"] = view.pop("covered_fraction").map(percent)
     view["gaps"] = view.pop("gaps")
     view["missing"] = output.in_words(view.pop("missing"))
@@ -160,19 +167,13 @@ def _of_summary(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _of_gaps(table: pd.DataFrame) -> pd.DataFrame:
-    view = _without_the_obvious(table.drop(columns=["end", "last_task_id"]))
+    view = output.without_the_obvious(table.drop(columns=["end", "last_task_id"]))
     view["start"] = output.times(view["start"])
     view["length"] = output.in_words(view["length"])
     view["why"] = view.pop("reason").astype("str").str.replace("_", " ")
     if table["expires_at"].notna().any():
         view["expires"] = output.dates(view["expires_at"]).fillna("never")
     return view.drop(columns="expires_at")
-
-
-def _without_the_obvious(view: pd.DataFrame) -> pd.DataFrame:
-    """Leave out account and region where all rows have the same."""
-    names = ("account_id", "region")
-    return view.drop(columns=[name for name in names if len(view[name].unique()) <= 1])
 
 
 def _say_estimate(gaps: pd.DataFrame, plan: pd.DataFrame) -> None:

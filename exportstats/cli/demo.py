@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,8 @@ import lazy_loader
 import exportstats as xs
 from exportstats.cli import main
 from exportstats.emulator import Emulator
+from exportstats.errors import ArgumentError
+from exportstats.io.whole import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,13 +23,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from exportstats.cli import output
-    from exportstats.core import schema
-    from exportstats.io import records, sample as sampled
+    from exportstats.core import frames
+    from exportstats.io import json_text, sample as sampled
 else:  # pandas and Arrow are for a command that runs, not for its --help
     output = lazy_loader.load("exportstats.cli.output", suppress_warning=True)
-    records = lazy_loader.load("exportstats.io.records", suppress_warning=True)
+    json_text = lazy_loader.load("exportstats.io.json_text", suppress_warning=True)
     sampled = lazy_loader.load("exportstats.io.sample", suppress_warning=True)
-    schema = lazy_loader.load("exportstats.core.schema", suppress_warning=True)
+    frames = lazy_loader.load("exportstats.core.frames", suppress_warning=True)
 
 _COMMANDS = (
     "status {tasks} --by account_id,region",
@@ -63,17 +64,18 @@ def demo(folder: Path) -> None:
     A look-alike of the service is started on this machine with a year of made-up tasks; they are
     fetched from it with boto3 over HTTP, counted, drawn, and reported on.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    _claim(folder)
     sample = xs.sample_tasks()
-    with Emulator(records.to_json(sample)) as emulator:
+    with Emulator(json_text.to_json(sample)) as emulator:
         click.echo(
             f"{len(sample):,} synthetic tasks are served on {emulator.url}, "
             "which answers as CloudWatch Logs does."
         )
-        tasks = schema.concat(list(_fetch_each(sample, emulator.url)))
+        tasks = frames.concat(list(_fetch_each(sample, emulator.url)))
     where = folder / "tasks.parquet"
     xs.write_tasks(tasks, where)
-    shutil.copyfile(sampled.folder() / "log_groups.json", folder / "log-groups.json")
+    with whole_file(folder / "log-groups.json") as file:
+        file.write((sampled.folder() / "log_groups.json").read_bytes())
     for command in _COMMANDS:
         _run(command, where, folder)
     output.save(xs.plot_task_durations(tasks), folder / "tasks.png")
@@ -87,6 +89,17 @@ def demo(folder: Path) -> None:
     _run(_REPORT, where, folder)
     click.secho("\nThe report on the worst week of the synthetic tasks:", bold=True)
     click.echo(f"  {folder / 'report-2026-W24.html'}")
+
+
+def _claim(folder: Path) -> None:
+    """Make the folder, or take the one of a demo before; any other has somebody's own files."""
+    mark = folder / ".exportstats-demo"
+    if folder.exists() and not mark.exists() and any(folder.iterdir()):
+        raise ArgumentError(
+            f"{folder} has files that no demo has made; name another folder with -o"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    mark.touch()
 
 
 def _run(command: str, tasks: Path, folder: Path) -> None:

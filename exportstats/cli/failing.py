@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import io
+import signal
 import sys
+import threading
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,25 +18,46 @@ from exportstats.text import plain
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FAILED, USAGE, PARTIAL, FOUND, INTERRUPTED = 1, 2, 3, 4, 130
+FAILED, USAGE, PARTIAL, FOUND = 1, 2, 3, 4
+_SIGNALLED = 128  # and the signal's number: 130 for Ctrl-C
+_SIGNALS = ("SIGTERM", "SIGHUP")  # what ends a command as Ctrl-C does; Windows lacks the second
+_PART = "exportstats.part"
 
 
 def say(text: str) -> None:
     """Say something beside the result: on stderr, in one line, with nothing a terminal obeys."""
-    click.echo(f"exportstats: {plain(text)}", err=True)
+    with contextlib.suppress(OSError):  # the terminal may be gone, and a file yet to be written
+        click.echo(f"exportstats: {plain(text)}", err=True)
+
+
+def knows_a_part() -> bool:
+    """Tell whether a warning said that some of what was read is missing."""
+    return _PART in click.get_current_context().meta
 
 
 @contextlib.contextmanager
-def in_one_line() -> Iterator[None]:
-    """Turn this package's errors and warnings into lines, and errors into exit codes."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a character that it cannot write is no error
-            stream.reconfigure(errors="backslashreplace")
-    with warnings.catch_warnings():
+def in_one_line(meta: dict[str, Any]) -> Iterator[None]:
+    """Turn this package's errors and warnings into lines, and errors into exit codes.
+
+    A command that ends well although a warning said that something was left out ends with 3. In
+    `meta`, that of click's context, it is kept for `knows_a_part`.
+    """
+    _let_escape()
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        if getattr(message, "partial", False):
+            meta[_PART] = True
+        say(str(message))
+
+    with warnings.catch_warnings(), _as_ctrl_c() as signalled:
         warnings.simplefilter("always", UserWarning)
-        warnings.showwarning = lambda message, *_, **__: say(str(message))
+        warnings.showwarning = show
         try:
             yield
+        except click.exceptions.Exit as end:
+            if end.exit_code == 0 and _PART in meta:
+                raise click.exceptions.Exit(PARTIAL) from end
+            raise
         except BrokenPipeError:
             raise  # whoever reads has had enough; click ends without a word
         except (ExportStatsError, OSError) as error:
@@ -43,11 +66,46 @@ def in_one_line() -> Iterator[None]:
             raise click.exceptions.Exit(code) from error
         except KeyboardInterrupt as stop:
             say("stopped")
-            raise click.exceptions.Exit(INTERRUPTED) from stop
+            number = signalled[0] if signalled else signal.SIGINT
+            raise click.exceptions.Exit(_SIGNALLED + number) from stop
+        if _PART in meta:
+            raise click.exceptions.Exit(PARTIAL)
+
+
+def _let_escape() -> None:
+    """Let a character that stdout or stderr cannot write be an escape, and no error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+@contextlib.contextmanager
+def _as_ctrl_c() -> Iterator[list[int]]:
+    """Let other signals end a command as Ctrl-C does; gives those that came.
+
+    What somebody else handles or ignores, as `nohup` does, stays so.
+    """
+    came: list[int] = []
+
+    def stop(number: int, _: object) -> None:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    numbers = [getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []
+    mine = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    for number in mine:
+        signal.signal(number, stop)
+    try:
+        yield came
+    finally:
+        for number in mine:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _described(error: Exception) -> str:
-    """Give an error's text; one of the system's own that names no file is of what we write."""
+    """Return an error's text; one of the system's own that names no file is of what we write."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'the output cannot be written'}: {error.strerror}"
     return str(error)

@@ -2,65 +2,163 @@
 
 from __future__ import annotations
 
-import functools
+import glob
 import os
+import re
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
+from exportstats.errors import ArgumentError
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 Kind = Literal["table", "csv", "json", "markdown"]
 _Command = TypeVar("_Command", bound="Callable[..., Any]")
+_HEAD = 2**12  # bytes that tell the kind of a file
 
-PICTURES = (".png", ".svg", ".pdf")
+# How files begin that one of the same kind may replace.
+PICTURES = {
+    ".png": re.compile(rb"\x89PNG\r\n"),
+    ".svg": re.compile(rb"(?s)\s*<(\?xml.*<svg|svg)\b"),
+    ".pdf": re.compile(rb"%PDF-"),
+}
 # What `write_tasks` takes; it is not asked, for it would import pandas.
-TABLES = (
-    ".parquet",
-    *(
-        kind + packing
-        for kind in (".csv", ".jsonl", ".ndjson", ".json")
-        for packing in ("", ".gz", ".zst")
-    ),
+TABLES: dict[str, re.Pattern[bytes] | None] = dict.fromkeys(
+    [
+        ".parquet",
+        *(
+            kind + packing
+            for kind in (".csv", ".jsonl", ".ndjson", ".json")
+            for packing in ("", ".gz", ".zst")
+        ),
+    ]
 )
+
+
+class NewFile(click.Path):
+    """A file to write: of a kind that its ending tells, in a folder that is there.
+
+    What exists under the name is replaced only if it is of that kind, too; anything else is
+    somebody's own.
+    """
+
+    def __init__(self, kinds: Mapping[str, re.Pattern[bytes] | None]) -> None:
+        super().__init__(dir_okay=False, writable=True, path_type=Path)
+        self._kinds = kinds
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - click's signature
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Path:
+        """Refuse what cannot be written before there is anything to lose."""
+        path = Path(os.path.expanduser(value))  # noqa: PTH111 - `~nobody` is a name like any other
+        try:
+            found: Path = super().convert(path, param, ctx)
+            exists = _exists(path)
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            self.fail(f"{str(path)!r} cannot be written: {why}", param, ctx)
+        ending = next(
+            (one for one in self._kinds if path.name.lstrip(".").lower().endswith(one)), None
+        )
+        if ending is None:
+            self.fail(
+                f"the ending of {str(path)!r} says no format; give one of {', '.join(self._kinds)}",
+                param,
+                ctx,
+            )
+        folder = Path(os.path.realpath(path)).parent
+        if not os.access(folder, os.W_OK):
+            self.fail(
+                f"there is no folder {str(path.parent)!r} that one may write to; "
+                "make it, or name another place",
+                param,
+                ctx,
+            )
+        if exists and (kind := self._kinds[ending]) is not None and not _begins(path, kind):
+            self.fail(
+                f"{str(path)!r} is there, and is no {ending} that this command has written; "
+                "remove it, or name another place",
+                param,
+                ctx,
+            )
+        return found
+
+
+def _exists(path: Path) -> bool:
+    """Tell whether a file is there; what is no file is refused."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return False
+    if not stat.S_ISREG(mode):
+        raise ValueError("it is not a regular file")
+    return True
+
+
+def _begins(path: Path, kind: re.Pattern[bytes]) -> bool:
+    """Tell whether a file begins as one of a kind does, or is empty."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    return not head or kind.match(head) is not None
 
 
 def new_file_option(
     *names: str,
-    endings: tuple[str, ...],
+    kinds: Mapping[str, re.Pattern[bytes] | None],
     **more: Any,  # noqa: ANN401 - click's own
 ) -> Callable[[_Command], _Command]:
     """Make an option for a file to write, which is refused before there is anything to lose."""
-    return click.option(
-        *names,
-        type=click.Path(dir_okay=False, writable=True, path_type=Path),
-        callback=functools.partial(_writable, endings=endings),
-        **more,
-    )
+    return click.option(*names, type=NewFile(kinds), **more)
 
 
-def _writable(
-    ctx: click.Context, param: click.Parameter, path: Path | None, *, endings: tuple[str, ...]
-) -> Path | None:
-    if path is None:
-        return None
-    path = path.expanduser()
-    if not path.name.lstrip(".").lower().endswith(endings):
-        raise click.BadParameter(
-            f"the ending of {str(path)!r} says no format; give one of {', '.join(endings)}",
-            ctx,
-            param,
-        )
-    if not os.access(path.parent, os.W_OK):
-        raise click.BadParameter(
-            f"there is no folder {str(path.parent)!r} that one may write to; "
-            "make it, or name another place",
-            ctx,
-            param,
-        )
-    return path
+def refuse_inputs(ctx: click.Context) -> None:
+    """Refuse to write what is read.
+
+    Raises
+    ------
+    ArgumentError
+        A file that an option of a command is to write is one of those that others read.
+    """
+    inputs = [
+        path
+        for name in ("source", "log_groups_from", "targets_file")
+        for given in _each(ctx.params.get(name))
+        for path in _files_of(given)
+    ]
+    for param in ctx.command.params:
+        path = ctx.params.get(param.name or "")
+        if isinstance(param.type, NewFile) and path is not None and path.exists():
+            for one in inputs:
+                if one.exists() and path.samefile(one):
+                    raise ArgumentError(
+                        f"{param.opts[-1]} {path} is the file {one} that is read; "
+                        "name another place"
+                    )
+
+
+def _each(given: Any) -> Sequence[Any]:  # noqa: ANN401 - what click parsed
+    return given if isinstance(given, tuple) else () if given is None else (given,)
+
+
+def _files_of(given: str | Path) -> Iterator[Path]:
+    """Return the files that a path, a folder or a pattern means."""
+    path = Path(os.path.expanduser(given))  # noqa: PTH111 - as reading does it
+    try:
+        if path.is_dir():
+            yield from path.rglob("*")
+        elif path.exists():
+            yield path
+        else:
+            yield from map(Path, glob.iglob(str(path), recursive=True))  # noqa: PTH207 - the same
+    except (OSError, ValueError):
+        return  # whoever reads it says so
 
 
 format_option = click.option(
@@ -72,7 +170,7 @@ format_option = click.option(
     help="How to print; csv and json are for machines, durations in seconds.",
 )
 plot_option = new_file_option(
-    "--plot", "chart", endings=PICTURES, help="Draw the same table too: a .png, .svg or .pdf."
+    "--plot", "chart", kinds=PICTURES, help="Draw the same table too: a .png, .svg or .pdf."
 )
 by_option = click.option(
     "--by",

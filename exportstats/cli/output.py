@@ -30,15 +30,16 @@ if TYPE_CHECKING:
     from exportstats.cli.options import Kind
 
 # Columns of the tables for people that hold no numbers.
-_DATES = ("period", "first", "last")
-_WORDS = ("reason", "why", "example", "prefix", "delivered")
-_NAMES = {*(column.name for column in schema.BASE_COLUMNS), *_DATES, *_WORDS}
+_DATES = ("period", "first", "last", "created", "completed")
+_WORDS = ("reason", "why", "example", "prefix", "delivered", "state", "message")
+_NAMES = {*(column.name for column in schema.TASKS.base), *_DATES, *_WORDS}
 _STYLES = {"COMPLETED": "green", "FAILED": "red", "RUNNING": "blue", "PENDING": "cyan"}
 _NARROWEST = 4
 _WHERE, _SHORT = ("account_id", "region"), 8
 _WIDE = 110  # columns of a terminal that has room for
-_FOR_WIDE = ["example"]
-_PROSE = "reason"  # the column of sentences, which take up to so many lines
+_FOR_WIDE = ["example", "completed", "message"]
+_ID, _WHOLE = "task_id", 36  # what one copies is whole
+_PROSE = ("reason", "message")  # the columns of sentences, which take up to so many lines
 _LINES = 4
 
 
@@ -106,6 +107,11 @@ def minutes(times: pd.Series) -> pd.Series:
     return coerce.iso_text(times).str.replace(":[^:]*$", "", regex=True).str.replace("T", " ")
 
 
+def without_the_obvious(view: pd.DataFrame) -> pd.DataFrame:
+    """Leave out account and region where all rows have the same."""
+    return view.drop(columns=[name for name in _WHERE if len(view[name].unique()) <= 1])
+
+
 def _cells(view: pd.DataFrame) -> list[list[str]]:
     """Give the text of each cell; what is missing is unknown."""
     return [
@@ -144,8 +150,10 @@ def fitted(view: pd.DataFrame, console: Console) -> tuple[Table, int]:
         dates = [at for at in names if view.columns[at] in _DATES]
         room = console.width - gap * gaps
         where = [at for at in names if view.columns[at] in _WHERE]
+        ids = [at for at in names if view.columns[at] == _ID]
+        _shrink(widths, ids, room, least=_WHOLE)
         _shrink(widths, where, room, least=_SHORT)  # a log group's name says more than its place
-        _shrink(widths, [at for at in names if at not in dates], room)
+        _shrink(widths, [at for at in names if at not in (*dates, *ids)], room)
         _shrink(widths, dates, room)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, gap - 1, 0, 0), show_edge=False)
     for at, name in enumerate(view.columns):
@@ -153,11 +161,11 @@ def fitted(view: pd.DataFrame, console: Console) -> tuple[Table, int]:
             Text(shorten(name, widths[at])),
             justify="left" if at in names else "right",
             width=widths[at],
-            no_wrap=name != _PROSE,
+            no_wrap=name not in _PROSE,
             overflow="fold",
         )
     most = [
-        width * (_LINES if name == _PROSE else 1)
+        width * (_LINES if name in _PROSE else 1)
         for width, name in zip(widths, view.columns, strict=True)
     ]
     for row in cells:

@@ -10,8 +10,9 @@ import click
 import lazy_loader
 
 import exportstats as xs
-from exportstats.cli.failing import say
-from exportstats.cli.source import history_options, moment
+from exportstats.cli.failing import knows_a_part, say
+from exportstats.cli.source import history_options
+from exportstats.cli.wanted import PLACE, moment
 from exportstats.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -19,10 +20,12 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from exportstats.cli.source import Loaded
-    from exportstats.core import schema
+    from exportstats.cli.source import Origin
+    from exportstats.cli.wanted import Wanted
+    from exportstats.core import frames, schema
 else:  # pandas is for a command that runs, not for its --help
     schema = lazy_loader.load("exportstats.core.schema", suppress_warning=True)
+    frames = lazy_loader.load("exportstats.core.frames", suppress_warning=True)
 
 # Said once wherever coverage is shown.
 UPPER_BOUND = (
@@ -30,7 +33,6 @@ UPPER_BOUND = (
     "how much it wrote"
 )
 _DAYS = 30
-_ASK = "aws"
 
 
 class Asked(NamedTuple):
@@ -50,17 +52,30 @@ class Asked(NamedTuple):
 
     @property
     def days(self) -> str:
-        """Say the range, dates where it begins and ends at midnight."""
+        """Say the range, dates where it begins and ends at midnight, and whether tasks lack."""
         texts = [f"{self.range[name]:%Y-%m-%d %H:%M}" for name in ("start", "end")]
-        return " to ".join(text.removesuffix(" 00:00") for text in texts) + " UTC"
+        days = " to ".join(text.removesuffix(" 00:00") for text in texts) + " UTC"
+        return f"{days}, of a part of the tasks" if self.is_part else days
+
+    @property
+    def is_part(self) -> bool:
+        """Whether some of the tasks or log groups did not arrive or could not be read."""
+        return self.exit_code != 0 or knows_a_part()
+
+    @property
+    def has_log_groups(self) -> bool:
+        """Whether there is any log group to look at."""
+        tables = [self.tasks, self.range["log_groups"]]
+        return any(table["log_group_name"].notna().any() for table in tables if table is not None)
 
 
 log_groups_option = click.option(
     "--log-groups",
     "log_groups_from",
+    multiple=True,
     metavar="FILE|aws",
     help="The log groups, to find those never exported and to tell when events expire: what "
-    "`aws logs describe-log-groups` printed, or `aws` to ask for them.",
+    "`aws logs describe-log-groups` printed, or `aws` to ask for them; may be given again.",
 )
 _OPTIONS = (
     click.option(
@@ -89,21 +104,24 @@ _OPTIONS = (
 
 
 def range_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that say what to cover, and give the command an `asked` for them."""
+    """Add the options that say what to cover, and give the command an `asked` for them.
+
+    Tasks are not selected by state or time: why a range is not covered is told by those that
+    FAILED, and it may be covered by a task of any later time.
+    """
 
     @functools.wraps(command)
     def run(
-        load: Callable[..., Loaded],
-        ask_log_groups: Callable[[], Loaded],
+        origin: Origin,
+        wanted: Wanted,
         since: dt.datetime | None,
         until: dt.datetime | None,
         tolerance: str,
-        log_groups_from: str | None,
         **given: Any,  # noqa: ANN401 - what click parsed
     ) -> None:
         _refuse_early(tolerance)
         limits = functools.partial(_range_of, since=since, until=until)
-        tasks, log_groups, code = load_both(load, ask_log_groups, log_groups_from, check=limits)
+        tasks, log_groups, code = load_both(origin, wanted, check=limits)
         start, end, as_of = limits(tasks)
         common = {
             "start": start,
@@ -112,43 +130,58 @@ def range_options(command: Callable[..., None]) -> Callable[..., None]:
             "as_of": as_of,
             "log_groups": log_groups,
         }
-        command(asked=Asked(tasks, code, common), **given)
+        asked = Asked(tasks, code, common)
+        if asked.is_part:
+            say_part()
+        command(asked=asked, **given)
 
     for option in reversed(_OPTIONS):
         run = option(run)
-    return history_options(run, log_groups=True)
+    return history_options(run, PLACE)
 
 
 def load_both(
-    load: Callable[..., Loaded],
-    ask_log_groups: Callable[[], Loaded],
-    log_groups_from: str | None,
-    check: Callable[[pd.DataFrame], object],
+    origin: Origin, wanted: Wanted, check: Callable[[pd.DataFrame], object]
 ) -> tuple[pd.DataFrame, pd.DataFrame | None, int]:
-    """Get the tasks and the log groups, if any are named; the tasks are checked in between.
+    """Get the tasks and the log groups, if any are named, and keep what is wanted.
+
+    All tasks are checked before AWS is asked for log groups.
 
     Returns
     -------
     tasks, log_groups, exit_code
         How the command ends if these are not all.
+
+    Raises
+    ------
+    ArgumentError
+        Nothing is left, of which there would be neither gaps nor findings.
     """
-    asks = log_groups_from == _ASK
-    log_groups, short = None, 0
-    if log_groups_from is not None and not asks:
-        log_groups = xs.read_log_groups(log_groups_from)
-    tasks, code = load(asks_anyway=asks)
+    found = origin.read_log_groups()
+    tasks, code = origin.tasks()
     check(tasks)
-    if asks:
-        log_groups, short = ask_log_groups()
-    if log_groups is not None:
-        tasks, log_groups = _placed(tasks, log_groups), _placed(log_groups, tasks)
-    return tasks, log_groups, code or short
+    if fetched := origin.fetch_log_groups():
+        found, code = [*found, fetched.table], code or fetched.exit_code
+    if not found:
+        return _kept(wanted, tasks)[0], None, code
+    log_groups = xs.concat(found, of="log_groups")
+    placed = _placed(tasks, log_groups), _placed(log_groups, tasks)
+    return *_kept(wanted, *placed), code
+
+
+def _kept(wanted: Wanted, *tables: pd.DataFrame) -> list[pd.DataFrame]:
+    """Keep what is wanted of tasks and log groups; nothing is no answer where there was some."""
+    kept = [wanted.of_log_groups(table) for table in tables]
+    if any(map(len, tables)) and not any(map(len, kept)):
+        raise ArgumentError(wanted.nothing_of(len(tables[0]), *tables))
+    wanted.tell_unknown(*tables)
+    return kept
 
 
 def _refuse_early(tolerance: str) -> None:
     """Refuse a length that is none before AWS is asked."""
     start, end = "2026-01-01T00:00Z", "2026-01-02T00:00Z"  # any will do
-    xs.find_gaps(schema.empty(), start=start, end=end, tolerance=tolerance)
+    xs.find_gaps(frames.empty(), start=start, end=end, tolerance=tolerance)
 
 
 def _placed(table: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
@@ -183,6 +216,11 @@ def _range_of(
     if start >= end:
         raise ArgumentError(f"--since {start} is not before --until {end}; swap or change them")
     return start.astimezone(dt.UTC), end.astimezone(dt.UTC), as_of
+
+
+def say_part() -> None:
+    """Say on stderr what coverage by a part of the tasks cannot tell."""
+    say("only a part of the list is known: what looks like a gap may be covered by the rest of it")
 
 
 def say_upper_bound() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,31 +12,43 @@ import click
 import lazy_loader
 
 import exportstats as xs
-from exportstats.cli.failing import FOUND, say
+from exportstats.cli.failing import FOUND, knows_a_part, say
 from exportstats.cli.options import new_file_option
-from exportstats.cli.ranges import load_both, log_groups_option
+from exportstats.cli.ranges import load_both, log_groups_option, say_part
 from exportstats.cli.source import history_options
+from exportstats.cli.wanted import PLACE
 from exportstats.io.whole import whole_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from exportstats import progress
-    from exportstats.cli.source import Loaded
-    from exportstats.core import schema
-    from exportstats.report import markdown as plain_text, redaction
+    from exportstats.cli.source import Origin
+    from exportstats.cli.wanted import Wanted
+    from exportstats.core import frames
+    from exportstats.report import machine, markdown as plain_text, redaction
     from exportstats.report.weekly import WeeklyReport
 else:  # pandas is for a command that runs, not for its --help
+    machine = lazy_loader.load("exportstats.report.machine", suppress_warning=True)
     plain_text = lazy_loader.load("exportstats.report.markdown", suppress_warning=True)
     redaction = lazy_loader.load("exportstats.report.redaction", suppress_warning=True)
     progress = lazy_loader.load("exportstats.progress", suppress_warning=True)
-    schema = lazy_loader.load("exportstats.core.schema", suppress_warning=True)
+    frames = lazy_loader.load("exportstats.core.frames", suppress_warning=True)
 
+# How reports begin, which the next one may replace.
+_HTML = re.compile(rb"(?s)<!doctype html>.*<title>Export tasks, ")
+_MARKDOWN = re.compile(rb"# Export tasks, ")
+_KINDS = {
+    "html": {".html": _HTML, ".htm": _HTML},
+    "markdown": {".md": _MARKDOWN, ".markdown": _MARKDOWN},
+    "email": {".eml": re.compile(rb"Subject: Export tasks, ")},
+    "json": {".json": re.compile(rb'\{\s*"version": \d+,\s*"name": ')},
+}
 _FAILING = {"warning": ("critical", "warning"), "critical": ("critical",)}
 
 
 @click.command()
-@functools.partial(history_options, log_groups=True)
+@functools.partial(history_options, filters=PLACE)
 @log_groups_option
 @click.option(
     "--week",
@@ -45,10 +58,10 @@ _FAILING = {"warning": ("critical", "warning"), "critical": ("critical",)}
     help="The week, as in 2026-W47; `last` is the last whole one before the tasks were observed.",
 )
 @click.option("--tz", default="UTC", show_default=True, help="The time zone of the week.")
-@new_file_option("--html", endings=(".html", ".htm"), help="Write it as one HTML file.")
-@new_file_option("--markdown", endings=(".md", ".markdown"), help="Write it in Markdown.")
-@new_file_option("--email", endings=(".eml",), help="Write it as a mail, ready to be sent.")
-@new_file_option("--json", endings=(".json",), help="Write it for machines.")
+@new_file_option("--html", kinds=_KINDS["html"], help="Write it as one HTML file.")
+@new_file_option("--markdown", kinds=_KINDS["markdown"], help="Write it in Markdown.")
+@new_file_option("--email", kinds=_KINDS["email"], help="Write it as a mail, ready to be sent.")
+@new_file_option("--json", kinds=_KINDS["json"], help="Write it for machines.")
 @click.option(
     "--csv-dir",
     type=click.Path(file_okay=False, path_type=Path),
@@ -66,9 +79,8 @@ _FAILING = {"warning": ("critical", "warning"), "critical": ("critical",)}
     help="Give accounts, log groups, buckets and identifiers pseudonyms, to show it outside.",
 )
 def report(
-    load: Callable[..., Loaded],
-    ask_log_groups: Callable[[], Loaded],
-    log_groups_from: str | None,
+    origin: Origin,
+    wanted: Wanted,
     week: str,
     tz: str,
     fail_on: str | None,
@@ -84,8 +96,13 @@ def report(
     exportstats report tasks.parquet --log-groups groups.json --html report.html
     exportstats report tasks.parquet --week 2026-W47 --fail-on critical
     """
-    xs.build_weekly_report(schema.empty(), week=week, tz=tz)  # refused before AWS is asked
-    tasks, log_groups, code = load_both(load, ask_log_groups, log_groups_from, check=len)
+    # what is no week and what would be overwritten is refused before AWS is asked
+    nothing = xs.build_weekly_report(frames.empty(), week=week, tz=tz)
+    if (folder := files["csv_dir"]) is not None:
+        machine.refuse_foreign(nothing, folder)
+    tasks, log_groups, code = load_both(origin, wanted, check=len)
+    if code or knows_a_part():
+        say_part()
     if redact:
         tasks, log_groups, _ = redaction.redact(tasks, log_groups)
     made = xs.build_weekly_report(tasks, week=week, log_groups=log_groups, tz=tz)

@@ -1,10 +1,9 @@
-"""Where a command's tasks come from: the options that say so, and getting them."""
+"""Where a command's tasks and log groups come from: the options that say so, and getting them."""
 
 from __future__ import annotations
 
-import datetime as dt
+import dataclasses
 import functools
-import re
 import shlex
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,43 +12,21 @@ import click
 import exportstats as xs
 from exportstats.cli.failing import PARTIAL, say
 from exportstats.cli.fleet import FLEET_OPTIONS, find_targets, tell_failures
+from exportstats.cli.options import refuse_inputs
+from exportstats.cli.wanted import FILTERS, Wanted, dashed
 from exportstats.errors import ArgumentError, LoadError, LoadInterrupted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     import pandas as pd
 
     from exportstats.aws.targets import Target
 
-_STATES = ("PENDING", "RUNNING", "PENDING_CANCEL", "COMPLETED", "FAILED", "CANCELLED")
-_AGO = re.compile(r"(\d{1,6})([mhdw])")
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _WHICH = ("profiles", "region", "all_regions", "organization", "role_name", "targets_file")
-_WHOM = ("profiles", "region", "endpoint_url")
-_LIVE_ONLY = (*_WHOM, "next_token", *_WHICH[2:])
-
-
-class Loaded(NamedTuple):
-    """A command's tasks or log groups, and the exit code if they are not all."""
-
-    table: pd.DataFrame
-    exit_code: int
-
-
-def moment(ctx: click.Context, param: click.Parameter, text: str | None) -> dt.datetime | None:
-    """Read a date or a time (UTC unless it says otherwise), or how long ago, as in 7d."""
-    if text is None:
-        return None
-    try:
-        if ago := _AGO.fullmatch(text):
-            return dt.datetime.now(dt.UTC) - dt.timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        time = dt.datetime.fromisoformat(text)
-    except (ValueError, OverflowError) as error:
-        raise click.BadParameter(
-            f"{text!r} is no time; give 2026-11-01, 2026-11-01T06:00Z or 7d", ctx, param
-        ) from error
-    return time if time.tzinfo else time.replace(tzinfo=dt.UTC)
+_LIVE_ONLY = ("profiles", "endpoint_url", "next_token", *_WHICH[2:])
+ASK = "aws"  # what stands for log groups that AWS is asked for
 
 
 _LIVE = (
@@ -60,37 +37,55 @@ _LIVE = (
         metavar="NAME",
         help="Ask AWS as this profile; may be given again, to ask several.",
     ),
-    click.option("--region", metavar="NAME", help="Ask AWS in this region, such as eu-west-1."),
+    click.option(
+        "--region",
+        metavar="NAME",
+        help="Ask AWS in this region, such as eu-west-1.",
+    ),
     click.option("--endpoint-url", metavar="URL", help="Ask this address instead of AWS's own."),
 )
-_FILTERS = (
+_REGION = click.option(
+    "--region",
+    metavar="NAME",
+    help="Only this region, such as eu-west-1: AWS is asked there; files that name none are of "
+    "this one.",
+)
+_READING = (
     click.option(
-        "--status",
-        type=click.Choice(_STATES, case_sensitive=False),
-        metavar="STATE",
-        help=f"Only tasks in this state: {', '.join(_STATES)}.",
+        "--times-in",
+        metavar="UNIT|ZONE",
+        help="How to read times in files: s, ms, us or ns for numbers of these, or the zone of "
+        "times that name none, such as Europe/Berlin.  [default: ms]",
     ),
-    click.option("--task-id", metavar="ID", help="Only this task."),
-    click.option(
-        "--since",
-        callback=moment,
-        metavar="TIME",
-        help="Only tasks created then or later: 2026-11-01, 2026-11-01T06:00Z (UTC unless it says "
-        "otherwise), or as long ago as 90m, 24h, 7d or 4w.",
-    ),
-    click.option("--until", callback=moment, metavar="TIME", help="Only tasks created before."),
+    click.option("--strict", is_flag=True, help="Refuse files with a row that cannot be read."),
 )
 
 
-def live_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that say which tasks to fetch, and give the command a `load` for them."""
-    return _with_options(command, (*_LIVE, *FLEET_OPTIONS, *_FILTERS))
+class Loaded(NamedTuple):
+    """A command's tasks or log groups, and the exit code if they are not all."""
+
+    table: pd.DataFrame
+    exit_code: int
 
 
 def source_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the argument and the options that say which tasks to read or fetch, and a `load`."""
-    source = click.argument("source", nargs=-1, metavar="[SOURCE]...")
-    return _with_options(command, (source, *_LIVE, *FLEET_OPTIONS, *_FILTERS))
+    return _with_options(command, FILTERS, applied=True)
+
+
+def live_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say which tasks to fetch; gives the command `origin` and `wanted`."""
+    return _with_options(command, FILTERS, live=True)
+
+
+def history_options(
+    command: Callable[..., None], filters: Iterable[str] = tuple(FILTERS)
+) -> Callable[..., None]:
+    """Add the options of a command that needs all tasks, also those that it does not show.
+
+    The command is given `origin`, where to get them, and `wanted`, which to show.
+    """
+    return _with_options(command, filters)
 
 
 def slot_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -124,154 +119,181 @@ def target_options(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def history_options(
-    command: Callable[..., None], *, log_groups: bool = False
-) -> Callable[..., None]:
-    """Add the argument and the options that say whose tasks to read or fetch, all of them.
-
-    The command is given `load` for the tasks and, if it wants, `ask_log_groups` for log groups.
-    """
-    source = click.argument("source", nargs=-1, metavar="[SOURCE]...")
-    return _with_options(command, (source, *_LIVE, *FLEET_OPTIONS), log_groups=log_groups)
-
-
 def _with_options(
-    command: Callable[..., None], options: tuple[Any, ...], *, log_groups: bool = False
+    command: Callable[..., None],
+    filters: Iterable[str],
+    *,
+    live: bool = False,
+    applied: bool = False,
 ) -> Callable[..., None]:
-    filters = ("status", "task_id", "since", "until") if _FILTERS[0] in options else ()
-    asked = ("source", *filters, *_LIVE_ONLY)
+    """Add the options on where tasks come from and which are wanted, and read them."""
+    filters = tuple(filters)
 
     @functools.wraps(command)
     def run(**given: Any) -> None:  # noqa: ANN401 - what click parsed
-        mine = {name: given.pop(name) for name in asked if name in given}
-        # found once, also if both tasks and log groups are asked for
-        mine["find"] = functools.cache(
-            functools.partial(find_targets, **{name: mine[name] for name in _WHICH})
+        refuse_inputs(click.get_current_context())
+        mine = {
+            field.name: given.pop(field.name)
+            for field in dataclasses.fields(Origin)
+            if field.name in given
+        }
+        wanted = Wanted(
+            account=mine.get("account"),
+            region=mine["region"],
+            **{name: given.pop(name) for name in filters if name in given},
         )
-        if log_groups:
-            live = {name: mine[name] for name in (*_WHOM, "find")}
-            given["ask_log_groups"] = functools.partial(_ask_log_groups, **live)
-        command(load=functools.partial(_load, **mine), **given)
+        if wanted.since and wanted.until and wanted.since >= wanted.until:
+            raise ArgumentError(
+                f"--since {wanted.since} is not before --until {wanted.until}; swap or change them"
+            )
+        origin = Origin(**mine)
+        if applied:
+            command(load=lambda: origin.load(wanted), **given)
+        else:
+            command(origin=origin, wanted=wanted, **given)
 
-    for option in reversed(options):
+    options = [FILTERS[name] for name in filters]
+    profile, region, endpoint_url = _LIVE
+    if not live:
+        run = click.argument("source", nargs=-1, metavar="[SOURCE]...")(run)
+        options += _READING
+        region = _REGION
+    for option in reversed(
+        (*options[:2], region, *options[2:], profile, endpoint_url, *FLEET_OPTIONS)
+    ):
         run = option(run)
     return run
 
 
-def _load(
-    *,
-    source: tuple[str, ...] = (),
-    status: str | None = None,
-    task_id: str | None = None,
-    since: dt.datetime | None = None,
-    until: dt.datetime | None = None,
-    find: Callable[[], list[Target] | None],
-    asks_anyway: bool = False,
-    **live: Any,  # noqa: ANN401 - what click parsed
-) -> Loaded:
-    """Read the files, or ask AWS where none is named; `asks_anyway` is for something else."""
-    if since and until and since >= until:
-        raise ArgumentError(f"--since {since} is not before --until {until}; swap or change them")
-    named = [name for name, value in live.items() if value not in (None, (), False)]
-    if source and named and not asks_anyway:
-        option = {"profiles": "profile", "targets_file": "targets"}.get(named[0], named[0])
-        raise ArgumentError(
-            f"--{_dashed(option)} is for asking AWS; leave it out, or leave out {source[0]}"
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where tasks and log groups come from: files, or AWS; the fields are the options' own."""
+
+    source: tuple[str, ...] = ()
+    times_in: str | None = None
+    strict: bool = False
+    account: str | None = None
+    region: str | None = None
+    profiles: tuple[str, ...] = ()
+    endpoint_url: str | None = None
+    next_token: str | None = None
+    all_regions: bool = False
+    organization: bool = False
+    role_name: str | None = None
+    targets_file: Path | None = None
+    log_groups_from: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse options that are for files where there are none, or for AWS where it is not asked.
+
+        Raises
+        ------
+        ArgumentError
+            There is one; the text names it.
+        """
+        files = [name for name in (*self.source, *self.log_groups_from) if name != ASK]
+        if self.source and ASK not in self.log_groups_from:
+            self._refuse(_LIVE_ONLY, f"for asking AWS; leave it out, or leave out {self.source[0]}")
+        if not files:
+            self._refuse(("times_in", "strict"), "for files; leave it out, or name a file")
+
+    def _refuse(self, options: Iterable[str], why: str) -> None:
+        for name in options:
+            if getattr(self, name) not in (None, (), False):
+                option = {"profiles": "profile", "targets_file": "targets"}.get(name, name)
+                raise ArgumentError(f"--{dashed(option)} is {why}")
+
+    @functools.cached_property
+    def targets(self) -> list[Target] | None:
+        """The accounts and regions to ask; found once, also if tasks and log groups are asked for.
+
+        None for the one of the environment.
+        """
+        found = find_targets(
+            profiles=self.profiles,
+            region=self.region,
+            all_regions=self.all_regions,
+            organization=self.organization,
+            role_name=self.role_name,
+            targets_file=self.targets_file,
         )
-    if source:
-        loaded, code = xs.read_tasks(*source), 0
-    else:
-        loaded, code = _ask(
-            find,
-            profiles=live["profiles"],
-            region=live["region"],
-            endpoint_url=live["endpoint_url"],
-            next_token=live.get("next_token"),
-            status=status,
-            task_id=task_id,
-        )
-    tasks = loaded
-    for name, wanted in (("status_code", status), ("task_id", task_id)):
-        tasks = tasks if wanted is None else tasks[tasks[name] == wanted]
-    undated = tasks["creation_time"].isna().sum() if since or until else 0
-    if undated:
-        say(f"--since and --until leave out {undated:,} tasks without a creation time")
-    for time, keep in ((since, "ge"), (until, "lt")):
-        if time is not None:
-            tasks = tasks[getattr(tasks["creation_time"], keep)(time)]
-    if len(loaded) and not len(tasks):
-        say(f"none of {len(loaded):,} tasks fits --status, --task-id, --since and --until")
-    return Loaded(tasks.reset_index(drop=True), code)
+        if found is None:
+            return None
+        asked = [one for one in found if self.account in (None, one.account_id or self.account)]
+        if not asked:
+            raise ArgumentError(
+                f"none of {len(found):,} targets is of --account {self.account}; change it"
+            )
+        say(f"asking {len(asked):,} targets, each an account and a region")
+        return asked
 
+    @property
+    def reading(self) -> dict[str, Any]:
+        """How to read files, as `xs.read_tasks` takes it."""
+        return {
+            "strict": self.strict,
+            "account_id": self.account,
+            "region": self.region,
+            "times_in": self.times_in,
+        }
 
-def _ask(
-    find: Callable[[], list[Target] | None],
-    *,
-    profiles: tuple[str, ...],
-    region: str | None,
-    **asked: str | None,
-) -> Loaded:
-    """Ask AWS, in one account and region or in many."""
-    targets = find()
-    profile = profiles[0] if len(profiles) == 1 else None
-    if targets is None:
-        return _fetch(None, profile=profile, region=region, **asked)
-    say(f"asking {len(targets):,} targets, each an account and a region")
-    return _fetch(targets, profile=profile, **asked)
+    def load(self, wanted: Wanted) -> Loaded:
+        """Get just the tasks that are wanted."""
+        tasks, code = self.tasks(status=wanted.status, task_id=wanted.task_id)
+        return Loaded(wanted.of(tasks), code)
 
+    def tasks(self, *, status: str | None = None, task_id: str | None = None) -> Loaded:
+        """Read the files or, where none is named, ask AWS, which selects by state or identifier."""
+        if self.source:
+            return Loaded(xs.read_tasks(*self.source, **self.reading), 0)
+        what: dict[str, Any] = {"next_token": self.next_token, "status": status, "task_id": task_id}
+        try:
+            tasks = xs.fetch_tasks(self.targets, **self._asked, **what)
+        except (LoadError, LoadInterrupted) as stop:
+            return self._stopped(stop, what)
+        if not len(tasks):
+            say("AWS lists no such tasks; is it the right account and region?")
+        return Loaded(tasks, 0)
 
-def _ask_log_groups(
-    *,
-    profiles: tuple[str, ...],
-    region: str | None,
-    endpoint_url: str | None,
-    find: Callable[[], list[Target] | None],
-) -> Loaded:
-    """Ask AWS for the log groups of the same accounts and regions."""
-    targets = find()
-    profile = profiles[0] if len(profiles) == 1 else None
-    region = region if targets is None else None
-    try:
-        found = xs.fetch_log_groups(
-            targets, profile=profile, region=region, endpoint_url=endpoint_url
-        )
-    except (LoadError, LoadInterrupted) as stop:
-        if len(stop.arrived):
+    def read_log_groups(self) -> list[pd.DataFrame]:
+        """Read the log groups that files have."""
+        files = [name for name in self.log_groups_from if name != ASK]
+        return [xs.read_log_groups(*files, **self.reading)] if files else []
+
+    def fetch_log_groups(self) -> Loaded | None:
+        """Ask AWS for the log groups of the same accounts and regions, if that is wanted."""
+        if ASK not in self.log_groups_from:
+            return None
+        try:
+            return Loaded(xs.fetch_log_groups(self.targets, **self._asked), 0)
+        except (LoadError, LoadInterrupted) as stop:
+            return self._stopped(stop)
+
+    @property
+    def _asked(self) -> dict[str, Any]:
+        """Whom to ask, as `xs.fetch_tasks` takes it beside targets."""
+        return {
+            "profile": self.profiles[0] if len(self.profiles) == 1 else None,
+            "region": self.region if self.targets is None else None,
+            "endpoint_url": self.endpoint_url,
+        }
+
+    def _stopped(
+        self, stop: LoadError | LoadInterrupted, what: dict[str, Any] | None = None
+    ) -> Loaded:
+        """Go on with what arrived, if anything did, and say what did not and how to get it."""
+        count, interrupted = len(stop.arrived), isinstance(stop, LoadInterrupted)
+        if count and interrupted:
+            say(f"stopped: {count:,} {'log groups' if what is None else 'tasks'} arrived")
+        elif count:
             say(f"incomplete: {stop}")
-        _tell(targets, stop)
-        if not len(stop.arrived):
-            raise
-        return Loaded(stop.arrived, PARTIAL)
-    return Loaded(found, 0)
-
-
-def _fetch(targets: list[Target] | None, **asked: str | None) -> Loaded:
-    try:
-        tasks = xs.fetch_tasks(targets, **asked)  # type: ignore[arg-type] # all are text
-    except (LoadError, LoadInterrupted) as stop:
-        if not len(stop.tasks):
-            _tell(targets, stop)
-            raise
-        stopped = f"stopped: {len(stop.tasks):,} tasks arrived"
-        say(stopped if isinstance(stop, LoadInterrupted) else f"incomplete: {stop}")
-        _tell(targets, stop)
-        if stop.next_token:
+        if self.targets is not None and stop.failures is not None:
+            tell_failures(stop.failures)
+        if not count:
+            raise stop
+        if what is not None and stop.next_token:
             # a token holds for the same question only
-            again = {**asked, "next_token": stop.next_token}
-            options = [f"--{_dashed(name)}={value}" for name, value in again.items() if value]
+            again = {**self._asked, **what, "next_token": stop.next_token}
+            options = [f"--{dashed(name)}={value}" for name, value in again.items() if value]
             say(f"for the rest: exportstats fetch {shlex.join(options)} -o rest.parquet")
-        return Loaded(stop.tasks, PARTIAL)
-    if not len(tasks):
-        say("AWS lists no such tasks; is it the right account and region?")
-    return Loaded(tasks, 0)
-
-
-def _tell(targets: list[Target] | None, stop: LoadError | LoadInterrupted) -> None:
-    """Say which of many targets failed."""
-    if targets is not None and stop.failures is not None:
-        tell_failures(stop.failures)
-
-
-def _dashed(name: str) -> str:
-    """Give the name of an option as one types it."""
-    return name.replace("_", "-")
+        return Loaded(stop.arrived, PARTIAL)

@@ -17,7 +17,7 @@ from exportstats.cli.options import (
     freq_option,
     plot_option,
 )
-from exportstats.cli.source import history_options, source_options
+from exportstats.cli.source import source_options
 from exportstats.text import percent, write_duration
 
 if TYPE_CHECKING:
@@ -29,11 +29,12 @@ if TYPE_CHECKING:
     from exportstats.cli import output
     from exportstats.cli.options import Kind
     from exportstats.cli.source import Loaded
-    from exportstats.core import coerce, schema
+    from exportstats.core import coerce, frames, schema
 else:  # pandas and rich are for a command that runs, not for its --help
     coerce = lazy_loader.load("exportstats.core.coerce", suppress_warning=True)
     output = lazy_loader.load("exportstats.cli.output", suppress_warning=True)
     schema = lazy_loader.load("exportstats.core.schema", suppress_warning=True)
+    frames = lazy_loader.load("exportstats.core.frames", suppress_warning=True)
 
 _SHARES = (0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 _ENOUGH_FOR_P99 = 100  # with fewer, less than one task lies above it
@@ -61,7 +62,7 @@ def status(
     exportstats status --region eu-west-1 --since 7d --by log_group_name
     """
     count = functools.partial(xs.status_breakdown, by=columns(by), freq=freq)
-    count(schema.empty())  # what cannot be counted is refused before AWS is asked
+    count(frames.empty())  # what cannot be counted is refused before AWS is asked
     tasks, code = load()
     table = count(tasks)
     output.show(table, _wide(table), kind, title=output.title_of(tasks))
@@ -96,7 +97,7 @@ def durations(
         summarise = xs.duration_summary
     else:
         summarise = functools.partial(xs.duration_trend, freq=freq)
-    summarise(schema.empty(), by=columns(by))
+    summarise(frames.empty(), by=columns(by))
     tasks, code = load()
     table = summarise(tasks, by=columns(by))
     output.show(table, _in_words(table), kind, title=output.title_of(tasks))
@@ -126,7 +127,7 @@ def failures(
     exportstats failures tasks.json --since 30d
     """
     count = functools.partial(xs.failure_reasons, by=columns(by))
-    count(schema.empty())
+    count(frames.empty())
     tasks, code = load()
     table = count(tasks)
     view = table.reset_index()
@@ -143,7 +144,7 @@ def failures(
 
 
 @click.command()
-@history_options
+@source_options
 @by_option
 @click.option("--ended", is_flag=True, help="Count any end, also FAILED and CANCELLED.")
 @format_option
@@ -165,7 +166,7 @@ def curve(
     """
     event: Literal["completed", "ended"] = "ended" if ended else "completed"
     follow = functools.partial(xs.completion_curve, by=columns(by), event=event)
-    follow(schema.empty())
+    follow(frames.empty())
     tasks, code = load()
     table = follow(tasks)
     output.show(table, _of_curve(table), kind, title=output.title_of(tasks))
@@ -212,7 +213,7 @@ def slots(load: Callable[[], Loaded], freq: str, kind: Kind, chart: Path | None)
     exportstats slots tasks.parquet --freq D --plot slots.png
     """
     use = functools.partial(xs.slot_usage, freq=freq)
-    use(schema.empty())
+    use(frames.empty())
     tasks, code = load()
     table = use(tasks)
     view = table.reset_index()
@@ -247,7 +248,7 @@ def _wide(table: pd.DataFrame) -> pd.DataFrame:
 
 def _in_words(table: pd.DataFrame) -> pd.DataFrame:
     """Give the durations of a summary or a trend in words, and mark what too few tasks bear."""
-    view = _dated(table.reset_index() if table.index.names != [None] else table)
+    view = _dated(table.reset_index(drop=table.index.names == [None]))  # a frame of its own
     for name in table.columns:
         if table[name].dtype.kind == "m":
             view[name] = output.in_words(view[name])

@@ -16,14 +16,14 @@ from exportstats.errors import LoadError
 from exportstats.text import percent, write_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     import pandas as pd
 
     from exportstats.cli import output
     from exportstats.cli.options import Kind
-    from exportstats.cli.source import Loaded
+    from exportstats.cli.source import Origin
+    from exportstats.cli.wanted import Wanted
 else:  # pandas and rich are for a command that runs, not for its --help
     output = lazy_loader.load("exportstats.cli.output", suppress_warning=True)
 
@@ -32,7 +32,7 @@ else:  # pandas and rich are for a command that runs, not for its --help
 @history_options
 @format_option
 @plot_option
-def eta(load: Callable[[], Loaded], kind: Kind, chart: Path | None) -> None:
+def eta(origin: Origin, wanted: Wanted, kind: Kind, chart: Path | None) -> None:
     """Estimate when the active tasks will be done, from how long such tasks took before.
 
     SOURCE is a file or several, a pattern, or - for standard input; without it, AWS is asked.
@@ -42,8 +42,8 @@ def eta(load: Callable[[], Loaded], kind: Kind, chart: Path | None) -> None:
     exportstats eta tasks.parquet --plot eta.png
     exportstats eta --region eu-west-1
     """
-    tasks, code = load()
-    table = xs.estimate_completion(tasks)
+    tasks, code = origin.tasks()
+    table = wanted.of(xs.estimate_completion(tasks), tasks)
     title = f"{len(table):,} active task{'' if len(table) == 1 else 's'}"
     output.show(table, _for_people(table), kind, title=title)
     output.draw(lambda: xs.plot_forecasts(table), chart)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from exportstats.core import coerce
+from exportstats.errors import ArgumentError
 from exportstats.io.whole import whole_file
 from exportstats.text import harmless
 
@@ -85,6 +86,8 @@ def write_csv(report: WeeklyReport, folder: str | Path) -> None:
 
     Raises
     ------
+    ArgumentError
+        A file is there that is not such a table; nothing was written.
     OSError
         A file cannot be written; none is half written.
 
@@ -99,6 +102,7 @@ def write_csv(report: WeeklyReport, folder: str | Path) -> None:
     7
     """
     folder = Path(folder)
+    refuse_foreign(report, folder)
     folder.mkdir(parents=True, exist_ok=True)
     for name, table in _named(report):
         flat = coerce.for_machines(table)
@@ -106,6 +110,27 @@ def write_csv(report: WeeklyReport, folder: str | Path) -> None:
         flat = flat.assign(**{column: flat[column].map(harmless) for column in texts})
         with whole_file(folder / f"{name}.csv") as file:
             file.write(flat.to_csv(index=False, lineterminator="\n").encode())
+
+
+def refuse_foreign(report: WeeklyReport, folder: Path) -> None:
+    """Refuse a folder in which files have the names of tables of a report, and are none.
+
+    Raises
+    ------
+    ArgumentError
+        There is one.
+    """
+    for name, table in _named(report):
+        path = folder / f"{name}.csv"
+        head = coerce.for_machines(table.head(0)).to_csv(index=False, lineterminator="\n").encode()
+        if path.exists():
+            with path.open("rb") as file:
+                begins = file.read(len(head))
+            if begins not in (b"", head):
+                raise ArgumentError(
+                    f"{path} is there, and is no table of a report; remove it, or name another "
+                    "folder"
+                )
 
 
 def _named(report: WeeklyReport) -> Iterator[tuple[str, pd.DataFrame]]:

@@ -1,0 +1,68 @@
+"""The command `tasks`: the tasks themselves."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+import lazy_loader
+
+from exportstats.cli.failing import say
+from exportstats.cli.options import format_option
+from exportstats.cli.source import source_options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+
+    from exportstats.cli import output
+    from exportstats.cli.options import Kind
+    from exportstats.cli.source import Loaded
+else:  # pandas and rich are for a command that runs, not for its --help
+    output = lazy_loader.load("exportstats.cli.output", suppress_warning=True)
+
+_SHOWN = 40  # in a terminal
+
+
+@click.command()
+@source_options
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    metavar="NUMBER",
+    help=f"List so many at most.  [default: all; {_SHOWN} in a terminal's table]",
+)
+@format_option
+def tasks(load: Callable[[], Loaded], limit: int | None, kind: Kind) -> None:
+    """List tasks, the newest first: times, state, duration and message.
+
+    SOURCE is a file or several, a pattern, or - for standard input; without it, AWS is asked. csv
+    and json have every column of the table of tasks.
+
+    \b
+    exportstats tasks tasks.parquet --status failed --since 7d
+    exportstats tasks --status RUNNING --format json | jq -r '.[].task_id'
+    """
+    found, code = load()
+    listed = found.sort_values("creation_time", ascending=False, kind="stable", ignore_index=True)
+    if limit is None and kind == "table" and sys.stdout.isatty():
+        limit = _SHOWN
+    shown = listed.head(len(listed) if limit is None else limit)
+    output.show(shown, _for_people(shown), kind, title=output.title_of(found))
+    if len(shown) < len(listed):
+        say(f"{len(listed) - len(shown):,} older ones are not shown; --limit sets how many are")
+    click.get_current_context().exit(code)
+
+
+def _for_people(table: pd.DataFrame) -> pd.DataFrame:
+    view = output.without_the_obvious(table[["account_id", "region", "task_id", "log_group_name"]])
+    messages = table["status_message"].astype("str")
+    return view.assign(
+        created=output.minutes(table["creation_time"]),
+        completed=output.minutes(table["completion_time"]).fillna("-"),
+        state=table["status_code"],
+        took=output.in_words(table["duration"]),
+        message=messages.where(table["status_code"] != "COMPLETED").fillna(""),
+    )

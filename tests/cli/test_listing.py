@@ -1,0 +1,97 @@
+"""`tasks`: the list of tasks, for people and for machines."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from shown import SGR
+
+import exportstats as xs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+UUID = "cda45419-90ea-4db5-9833-aade86253e{:02d}"
+
+
+@pytest.fixture
+def fifty(page: Callable, made: Callable) -> Path:
+    """Write fifty tasks with identifiers as AWS makes them, one FAILED and one without times."""
+    tasks = made(50, logGroupName="/aws/containerinsights/acme-prod/application")
+    for number, task in enumerate(tasks):
+        task["taskId"] = UUID.format(number)
+    tasks[1]["status"] = {"code": "FAILED", "message": "Synthetic: access denied"}
+    tasks[2] |= {"status": {"code": "PENDING"}, "executionInfo": {}}
+    return page(*reversed(tasks))
+
+
+def test_machines_get_every_column_newest_first(run: Callable, sample_file: Path):
+    """In csv and json there are all tasks with the columns of the table, durations in seconds."""
+    expected = xs.sample_tasks().sort_values("creation_time", ascending=False, kind="stable")
+    rows = json.loads(run("tasks", sample_file, "--format", "json").stdout)
+    assert [row["creation_time"] for row in rows] == sorted(
+        (row["creation_time"] for row in rows), reverse=True
+    )
+    assert {row["task_id"] for row in rows} == set(expected["task_id"])
+    names = [f"{n}_seconds" if n in ("duration", "window") else n for n in expected.columns]
+    assert list(rows[0]) == names
+    took = {row["task_id"]: row["duration_seconds"] for row in rows}
+    for task_id, duration in zip(expected["task_id"], expected["duration"], strict=True):
+        seconds = duration.total_seconds()
+        assert took[task_id] == (None if seconds != seconds else seconds)  # noqa: PLR0124 - a NaN
+    text = run("tasks", sample_file, "--format", "csv").stdout
+    assert [row["task_id"] for row in csv.DictReader(io.StringIO(text))] == [
+        row["task_id"] for row in rows
+    ]
+
+
+@pytest.mark.parametrize(("limit", "count"), [(0, 0), (3, 3), (50, 50), (99, 50)])
+def test_limit_keeps_the_newest(limit: int, count: int, run: Callable, fifty: Path):
+    """`--limit` keeps so many of the newest in every format, and what it leaves out is said."""
+    for kind in ("json", "csv", "table", "markdown"):
+        done = run("tasks", fifty, "--limit", limit, "--format", kind)
+        assert done.exit_code == 0
+        assert sum(UUID[:30] in line for line in done.stdout.splitlines()) == count
+        said = f"exportstats: {50 - count} older ones are not shown; --limit sets how many are\n"
+        assert done.stderr == (said if count < 50 else "")
+    assert run("tasks", fifty, "--limit", -1).exit_code == 2
+
+
+def test_a_pipe_gets_all(run: Callable, fifty: Path):
+    """Without a terminal the table has all rows: one may look for something in it."""
+    done = run("tasks", fifty)
+    assert sum(UUID[:30] in line for line in done.stdout.splitlines()) == 50
+    assert not done.stderr
+
+
+def test_a_terminal_gets_whole_identifiers(terminal: Callable, fifty: Path):
+    """In 80 columns identifiers are whole, as `wait` takes them, and how many there are is said."""
+    code, shown = terminal("tasks", fifty)
+    lines = SGR.sub("", shown).splitlines()
+    assert code == 0
+    assert max(map(len, lines[:-1])) <= 80
+    assert lines[-1] == "exportstats: 10 older ones are not shown; --limit sets how many are"
+    assert sum(UUID[:34] in line for line in lines) == 40
+    assert UUID.format(0) in lines[4]
+    assert "COMPLETED" in lines[4]
+    assert "1m" in lines[4]
+
+
+def test_a_wide_terminal_shows_messages(terminal: Callable, fifty: Path):
+    """Where there is room, why a task FAILED stands beside it."""
+    _, shown = terminal("tasks", fifty, columns=160)
+    assert "Synthetic: access denied" in SGR.sub("", shown)
+
+
+def test_own_columns_are_listed(run: Callable, tmp_path: Path):
+    """What a user added to the table is in what machines get."""
+    tasks = xs.sample_tasks().head(3).assign(team=["a", "b", None])
+    xs.write_tasks(tasks, tmp_path / "tasks.csv")
+    rows = json.loads(run("tasks", tmp_path / "tasks.csv", "--format", "json").stdout)
+    teams: dict[str, Any] = {row["task_id"]: row["team"] for row in rows}
+    assert [teams[one] for one in tasks["task_id"]] == ["a", "b", None]

@@ -1,0 +1,199 @@
+"""Nothing is destroyed: an output is never an input, nor a file that is somebody's own."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from exportstats.emulator import Emulator
+
+WEEK = ["--week", "2023-W46"]
+KINDS = [
+    ("status", "--plot", "a.png"),
+    ("status", "--plot", "a.svg"),
+    ("status", "--plot", "a.pdf"),
+    ("report", "--html", "a.html"),
+    ("report", "--markdown", "a.md"),
+    ("report", "--email", "a.eml"),
+    ("report", "--json", "a.json"),
+]
+
+
+@pytest.fixture
+def tasks(page: Callable, made: Callable, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Write tasks, and go where they are."""
+    path = page(*made(3, **{"from": 0, "to": 1, "observedAt": 1_700_500_000_000}), name="tasks")
+    monkeypatch.chdir(path.parent)
+    return path
+
+
+def words(command: str) -> list[str]:
+    """Return what a command needs beside."""
+    return WEEK if command == "report" else []
+
+
+@pytest.mark.parametrize(("command", "option", "name"), KINDS)
+@pytest.mark.parametrize("link", [None, os.symlink, os.link])
+def test_an_output_is_no_source(
+    command: str, option: str, name: str, link: Callable, run: Callable, tasks: Path
+):
+    """What is read is not written over, also under another name, a link's or a pattern's."""
+    tasks.rename(name)
+    before = (tasks.parent / name).read_bytes()
+    output = name
+    if link is not None:
+        output = f"other-{name}"
+        link(name, output)
+    for source in (name, f"{name[:1]}*", f"./{name}"):
+        done = run(command, source, *words(command), option, output)
+        assert done.exit_code == 2
+        assert not done.stdout
+        assert output in done.stderr
+    assert (tasks.parent / name).read_bytes() == before
+
+
+def test_an_output_is_no_file_of_log_groups_or_targets(
+    run: Callable, tasks: Path, live: Emulator, groups_file: Callable
+):
+    """Nor is it one of the other files that are read, be they of the very kind to be written."""
+    report = tasks.with_name("report.json")
+    assert run("report", tasks, *WEEK, "--json", report).exit_code == 0
+    before = report.read_bytes()
+    done = run("report", tasks, *WEEK, "--log-groups", report, "--json", report)
+    assert done.exit_code == 2
+    assert f"--json {report} is the file {report} that is read; name another place" in done.stderr
+    targets = tasks.with_name("targets.csv")
+    targets.write_text("account_id,region\n111122223333,eu-west-1\n")
+    done = run("fetch", "--targets", targets, "-o", targets)
+    assert done.exit_code == 2
+    assert "is the file" in done.stderr
+    assert report.read_bytes() == before
+    assert not live.requests
+
+
+@pytest.mark.parametrize(("command", "option", "name"), KINDS)
+@pytest.mark.parametrize("content", ["my notes", '{"mine": 1}', "<html>mine</html>", "# Mine\n"])
+def test_somebody_elses_file_stays(
+    command: str, option: str, name: str, content: str, run: Callable, tasks: Path, live: Emulator
+):
+    """A file that is not of the kind to be written is refused before anything is read or asked."""
+    path = tasks.with_name(name)
+    path.write_text(content)
+    for source in ([], ["missing.json"]):
+        done = run(command, *source, *words(command), option, name)
+        assert done.exit_code == 2
+        assert f"'{name}' is there, and is no" in done.stderr
+        assert path.read_text() == content
+    assert not live.requests
+
+
+@pytest.mark.parametrize(("command", "option", "name"), KINDS)
+def test_the_last_one_is_replaced(command: str, option: str, name: str, run: Callable, tasks: Path):
+    """What the command wrote itself, or an empty file, it replaces; its mode stays."""
+    path = tasks.with_name(name)
+    path.touch(0o600)
+    sizes = []
+    for _ in range(2):
+        assert run(command, tasks, *words(command), option, name).exit_code == 0
+        sizes.append(path.stat().st_size)
+        assert path.stat().st_mode & 0o777 == 0o600
+    assert sizes[0] == sizes[1] > 0
+
+
+def test_a_link_is_written_through(run: Callable, tasks: Path):
+    """A link to the chart of last week stays a link, for all outputs in the same way."""
+    folder = tasks.with_name("real")
+    folder.mkdir()
+    for command, option, name in KINDS:
+        tasks.with_name(name).symlink_to(folder / name)
+        assert run(command, tasks, *words(command), option, name).exit_code == 0
+        assert tasks.with_name(name).is_symlink()
+        assert (folder / name).stat().st_size
+
+
+@pytest.mark.parametrize(("command", "option", "name"), KINDS)
+def test_what_is_no_place_for_a_file(
+    command: str, option: str, name: str, run: Callable, tasks: Path
+):
+    """A pipe, a loop of links, too long a name and a NUL are one line and 2."""
+    ending = name.partition(".")[2]
+    os.mkfifo(f"pipe.{ending}")
+    tasks.with_name(f"loop.{ending}").symlink_to(f"loop.{ending}")
+    for place in (f"pipe.{ending}", f"loop.{ending}", f"{'x' * 300}.{ending}", f"a\0.{ending}"):
+        done = run(command, tasks, *words(command), option, place)
+        assert done.exit_code == 2, place
+        assert done.stderr.splitlines()[-1].startswith("Error: Invalid value")
+
+
+def test_tables_do_not_replace_other_files(run: Callable, tasks: Path, live: Emulator):
+    """`--csv-dir` into a folder with a foreign figures.csv is refused, and nothing is written."""
+    folder = tasks.with_name("tables")
+    folder.mkdir()
+    (folder / "figures.csv").write_text("date,weight\n2026-01-01,70\n")
+    for source in ([], [tasks]):
+        done = run("report", *source, *WEEK, "--csv-dir", folder)
+        assert done.exit_code == 2
+        assert "figures.csv is there, and is no table of a report; remove it" in done.stderr
+        assert not done.stdout
+    assert [path.name for path in folder.iterdir()] == ["figures.csv"]
+    assert not live.requests
+
+
+def test_tables_replace_those_of_last_week(run: Callable, tasks: Path, groups_file: Callable):
+    """A folder of tables is written again, with log groups or without; other files in it stay."""
+    folder = tasks.with_name("tables")
+    groups = groups_file({"logGroupName": "/app", "retentionInDays": 7, "creationTime": 0})
+    assert run("report", tasks, *WEEK, "--csv-dir", folder).exit_code == 0
+    (folder / "mine.csv").write_text("mine")
+    done = run("report", tasks, *WEEK, "--csv-dir", folder, "--log-groups", groups)
+    assert done.exit_code == 0, done.stderr
+    assert run("report", tasks, *WEEK, "--csv-dir", folder).exit_code == 0
+    assert (folder / "mine.csv").read_text() == "mine"
+
+
+def test_demo_takes_no_folder_with_own_files(run: Callable, tmp_path: Path):
+    """A folder that is not empty and that no demo has made is refused, and left as it is."""
+    (tmp_path / "tasks.parquet").write_text("a year of history")
+    done = run("demo", "-o", tmp_path)
+    assert done.exit_code == 2
+    assert "has files that no demo has made; name another folder with -o" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["tasks.parquet"]
+
+
+@pytest.mark.parametrize("name", ["\0", "loop", "x" * 300, "missing/file"])
+def test_a_source_that_cannot_be_read_is_one_line(name: str, run: Callable, tasks: Path):
+    """A NUL, a loop of links or too long a name in a path of tasks, log groups or targets."""
+    tasks.with_name("loop").symlink_to("loop")
+    lines = [["status", name], ["gaps", tasks, "--log-groups", name]]
+    if name != "\0":  # which no shell can pass on
+        lines.append(["status", "--targets", name])
+    for line in lines:
+        done = run(*line)
+        assert done.exit_code in (1, 2)
+        assert done.stderr.splitlines()[-1].startswith(("exportstats: ", "Error: "))
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00+14:00", "9999-12-31T23:59-14:00", "1969-12-31"])
+@pytest.mark.parametrize("command", ["status", "gaps", "coverage", "tasks", "backfill"])
+def test_times_that_no_task_has_are_wrong_usage(
+    time: str, command: str, run: Callable, tasks: Path
+):
+    """A time that lies before 1970 or after 2999 is refused in one line."""
+    for option in ("--since", "--until"):
+        done = run(command, tasks, f"{option}={time}")
+        assert done.exit_code == 2
+        assert "is no time; give 2026-11-01" in done.stderr
+
+
+def test_json_of_a_report_is_known_again(run: Callable, tasks: Path):
+    """What tells our JSON from others is at its beginning, whatever is in it."""
+    path = tasks.with_name("report.json")
+    assert run("report", tasks, *WEEK, "--json", path).exit_code == 0
+    assert list(json.loads(path.read_text()))[:2] == ["version", "name"]
