@@ -13,7 +13,7 @@ from typing import Protocol, TypeAlias
 
 import pandas as pd
 
-from exportstats.core import schema
+from exportstats.core import frames
 from exportstats.errors import SchemaError
 
 Part: TypeAlias = Callable[[pd.DataFrame], pd.DataFrame]
@@ -38,15 +38,15 @@ def collect(tasks: Tasks, part: Part) -> pd.DataFrame:
         `tasks` is neither a table of tasks nor shards of them.
     """
     if isinstance(tasks, pd.DataFrame):
-        schema.validate(tasks)
-        return part(tasks)
+        return part(frames.check(tasks))
     if isinstance(tasks, pd.Series) or not hasattr(tasks, "map"):
         raise SchemaError(
             f"a {type(tasks).__name__} is no table of tasks; "
             "give what xs.fetch_tasks, xs.read_tasks or xs.conform gives"
         )
+    found = [*tasks.map(partial(_of_checked, part=part))]
     # without a single shard there is still an answer, and its columns are the empty table's
-    return schema.stack([part(schema.empty()), *tasks.map(part)])
+    return frames.stack(found or [part(frames.empty())])
 
 
 def select(tasks: Tasks, keep: Part) -> Tasks:
@@ -72,6 +72,10 @@ class _Selected:
     def map(self, part: Part, /) -> Iterable[pd.DataFrame]:
         """Give `part` of what is kept of each shard."""
         return self._tasks.map(partial(_of_kept, part=part, keep=self._keep))
+
+
+def _of_checked(tasks: pd.DataFrame, *, part: Part) -> pd.DataFrame:
+    return part(frames.check(tasks))
 
 
 def _of_kept(tasks: pd.DataFrame, *, part: Part, keep: Part) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""The door to files: tasks that someone saved, and tasks to save."""
+"""Files that hold tables: what someone saved, and what to save."""
 
 from __future__ import annotations
 
@@ -7,50 +7,92 @@ import errno
 import glob
 import gzip
 import os
+import re
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 
+import pandas as pd
 import pyarrow as pa
 
-from exportstats.core import schema
-from exportstats.errors import ArgumentError, ExportStatsError, FileFormatError
-from exportstats.io import json_blocks, records
-from exportstats.io.csv_table import read_csv, write_csv
-from exportstats.io.parquet_table import MAGIC, read_parquet, write_parquet
+from exportstats.core import frames
+from exportstats.core.coerce import TimesIn, millis
+from exportstats.core.schema import DELIVERIES, LOG_GROUPS, TASKS, Table
+from exportstats.errors import (
+    AccountUnknownWarning,
+    ArgumentError,
+    ExportStatsError,
+    FileFormatError,
+    MissingFileError,
+    PartialListWarning,
+    warn,
+)
+from exportstats.io.csv_text import read_csv, write_csv
+from exportstats.io.json_text import read_json, to_json
+from exportstats.io.parquet import MAGIC, read_parquet, write_parquet
+from exportstats.io.rows import Rows, to_table
 from exportstats.io.source import STDIN, open_source
 from exportstats.io.whole import whole_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Executor
 
-    import pandas as pd
-
-    from exportstats.io.records import Rows
 
 _LINES = (".jsonl", ".ndjson")
-_PACKINGS = (".gz", ".zst")
-_HEAD = 2**20  # what tells the kind of a file: two lines and more
-_PACKING_LEVEL = 6  # gzip's own; Python's, 9, takes three times as long for 1 % less
+_COMPRESSIONS = (".gz", ".zst", ".bz2", ".xz")
+_WRITTEN_COMPRESSIONS = (".gz", ".zst")
+_GZIP_LEVEL = 6  # gzip's own; Python's, 9, takes three times as long for 1 % less
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _SLICE = 50_000  # rows that are Python objects at one time
+_ACCOUNT = re.compile(r"(?<!\d)\d{12}(?!\d)")
+_REGION = re.compile(r"(?<![a-z0-9])[a-z]{2}(?:-[a-z]+){1,2}-\d(?![a-z0-9])")
+_HIVE = re.compile(r"(account|region)(?:_?id)?=([^/\\]+)", re.IGNORECASE)
 
 
-def read_tasks(*paths: str | os.PathLike[str], strict: bool = False) -> pd.DataFrame:
+class _File(NamedTuple):
+    """A file that was read."""
+
+    name: str
+    rows: list[Rows]
+    account_id: str | None
+    region: str | None
+
+    @property
+    def goes_on(self) -> bool | None:
+        """Whether its last page has a token; None if there is no page in it."""
+        return next(
+            (rows.goes_on for rows in reversed(self.rows) if rows.goes_on is not None), None
+        )
+
+
+def read_tasks(
+    *paths: Any,  # noqa: ANN401 - paths, lists of them, open files
+    account_id: str | None = None,
+    region: str | None = None,
+    times_in: str | None = None,
+    strict: bool = False,
+) -> pd.DataFrame:
     """Read export tasks from files.
 
-    What a file holds is told by its content: the JSON of `aws logs describe-export-tasks` (a page,
-    pages one after another, or one merged object), a list of tasks, tasks one after another, JSON
-    Lines, or CSV or Parquet with the columns of a table of tasks; all but Parquet also packed by
-    gzip or zstd. In JSON, `accountId`, `region` and `observedAt` (milliseconds) may stand beside
-    what AWS says of a task. Files of any size are read in little more memory than the table takes.
+    What a file holds is known by its content: JSON (what `aws logs describe-export-tasks` prints,
+    a page, pages one after another or in a list, a list of tasks, a task a line), CSV, or Parquet.
+    The keys and columns may be AWS's or ours, in any casing, nested, or flat with a dot. Text may
+    be UTF-8 or UTF-16, and compressed by gzip, zstandard, bzip2 or xz.
 
     Parameters
     ----------
     *paths
-        Files, patterns such as `"exports/**/*.json"`, or "-" for standard input.
+        Files, lists of files, patterns such as `"exports/**/*.json"`, folders, open files, or "-"
+        for standard input. `account_id=…` and `region=…` in a path say whose the tasks are, and so
+        do an account ID or a region in a name, as in `eu-west-1.json`.
+    account_id, region
+        Whose the tasks are that do not say it themselves.
+    times_in
+        The unit of times that are numbers ("s", "ms", "us", "ns"), or the zone of times without
+        one ("UTC", "Europe/Berlin"). Without it numbers are milliseconds since 1970, and times
+        need an offset.
     strict
         Refuse all of it when one row cannot be a task. Otherwise such rows are left out and
         reported by a `BadRowsWarning` with their place and reason.
@@ -64,11 +106,23 @@ def read_tasks(*paths: str | os.PathLike[str], strict: bool = False) -> pd.DataF
     Raises
     ------
     ArgumentError
-        No path was given, or nothing is there, or it is a folder.
+        No path was given, or nothing is there (a `FileNotFoundError` too), or it cannot be known
+        which tasks are of one account and region.
     FileFormatError
         A file is broken, empty, or of something else; the text names file, line and column.
     BadRowsError
-        `strict`, and a row cannot be a task.
+        No row can be a task; or `strict`, and one cannot.
+
+    Warns
+    -----
+    BadRowsWarning
+        Rows were left out, or kept with a value changed.
+    UnusedWarning
+        Keys that are not used, or times that seem to be of another unit.
+    PartialListWarning
+        A list was cut short: its last page has a token.
+    AccountUnknownWarning
+        Several files do not say whose tasks they hold.
 
     Examples
     --------
@@ -81,12 +135,82 @@ def read_tasks(*paths: str | os.PathLike[str], strict: bool = False) -> pd.DataF
     >>> tasks["window"].iloc[0]
     Timedelta('0 days 00:01:00')
     """
-    if not paths:
-        raise ArgumentError('nothing to read: give a file, a pattern, or "-" for standard input')
-    found = dict.fromkeys(chain.from_iterable(_find(path) for path in paths))
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        rows = chain.from_iterable(_read(path, pool) for path in found)
-        return records.to_table(rows, strict=strict)
+    return _read(TASKS, paths, account_id, region, times_in, strict=strict)
+
+
+def read_log_groups(
+    *paths: Any,  # noqa: ANN401 - as read_tasks
+    account_id: str | None = None,
+    region: str | None = None,
+    times_in: str | None = None,
+    strict: bool = False,
+) -> pd.DataFrame:
+    """Read log groups from files.
+
+    Parameters
+    ----------
+    *paths, account_id, region, times_in, strict
+        As for `read_tasks`; the JSON is what `aws logs describe-log-groups` prints. Without any
+        other word the account and the region are those of a log group's `arn`.
+
+    Returns
+    -------
+    DataFrame
+        As `fetch_log_groups` returns it, each log group once.
+
+    Raises
+    ------
+    ArgumentError, FileFormatError, BadRowsError
+        As `read_tasks`.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     file = Path(folder, "log-groups.json")
+    ...     _ = file.write_text('{"logGroups": [{"logGroupName": "/app", "retentionInDays": 30}]}')
+    ...     read_log_groups(file)["retention"].iloc[0]
+    Timedelta('30 days 00:00:00')
+    """
+    return _read(LOG_GROUPS, paths, account_id, region, times_in, strict=strict)
+
+
+def read_deliveries(
+    *paths: Any,  # noqa: ANN401 - as read_tasks
+    account_id: str | None = None,
+    region: str | None = None,
+    times_in: str | None = None,
+    strict: bool = False,
+) -> pd.DataFrame:
+    """Read deliveries from files, as `write_deliveries` wrote them.
+
+    Parameters
+    ----------
+    *paths, account_id, region, times_in, strict
+        As for `read_tasks`.
+
+    Returns
+    -------
+    DataFrame
+        As `fetch_deliveries` returns it, each task once.
+
+    Raises
+    ------
+    ArgumentError, FileFormatError, BadRowsError
+        As `read_tasks`.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> import exportstats as xs
+    >>> found = xs.conform(pd.DataFrame({"task_id": ["a"], "delivered": ["yes"]}), of="deliveries")
+    >>> with TemporaryDirectory() as folder:
+    ...     write_deliveries(found, f"{folder}/deliveries.parquet")
+    ...     read_deliveries(folder).equals(found)
+    True
+    """
+    return _read(DELIVERIES, paths, account_id, region, times_in, strict=strict)
 
 
 def write_tasks(tasks: pd.DataFrame, path: str | os.PathLike[str]) -> None:
@@ -125,26 +249,145 @@ def write_tasks(tasks: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     ...     read_tasks(Path(folder, "tasks.csv.gz")).equals(tasks)
     True
     """
-    schema.validate(tasks)
-    target = Path(path).expanduser()
-    kind, packing = _kind_of(target)
-    if kind not in _WRITERS or (packing and kind == ".parquet"):
-        raise ArgumentError(
-            f"how to write {str(path)!r} is told by its suffix, which is one of "
-            f"{', '.join(_WRITERS)}, each but .parquet also with {' or '.join(_PACKINGS)}"
-        )
-    slices = (tasks.iloc[at : at + _SLICE] for at in range(0, max(len(tasks), 1), _SLICE))
-    try:
-        # resolved, for a link is to stay one
-        with whole_file(target.resolve()) as file, _packed(file, packing) as stream:
-            _WRITERS[kind](slices, stream)
-    except OSError as error:
-        refusal = ExportStatsError if error.errno in _NO_ROOM else ArgumentError
-        raise refusal(f"{str(path)!r} cannot be written: {error.strerror}") from error
+    _write(TASKS, tasks, path)
 
 
-def _find(path: str | os.PathLike[str]) -> list[str]:
-    """Give the files that a path or a pattern means."""
+def write_log_groups(log_groups: pd.DataFrame, path: str | os.PathLike[str]) -> None:
+    """Write a table of log groups to a file, from which `read_log_groups` reads the same table.
+
+    Parameters
+    ----------
+    log_groups
+        A table of log groups.
+    path
+        As for `write_tasks`.
+
+    Raises
+    ------
+    SchemaError, ArgumentError, ExportStatsError
+        As `write_tasks`.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> import exportstats as xs
+    >>> log_groups = xs.sample_log_groups()
+    >>> with TemporaryDirectory() as folder:
+    ...     write_log_groups(log_groups, f"{folder}/log-groups.csv")
+    ...     read_log_groups(folder).equals(log_groups)
+    True
+    """
+    _write(LOG_GROUPS, log_groups, path)
+
+
+def write_deliveries(deliveries: pd.DataFrame, path: str | os.PathLike[str]) -> None:
+    """Write a table of deliveries to a file, from which `read_deliveries` reads the same table.
+
+    Parameters
+    ----------
+    deliveries
+        A table of deliveries.
+    path
+        As for `write_tasks`.
+
+    Raises
+    ------
+    SchemaError, ArgumentError, ExportStatsError
+        As `write_tasks`.
+
+    Examples
+    --------
+    After looking into S3::
+
+        deliveries = xs.fetch_deliveries(tasks)
+        xs.write_deliveries(deliveries, "deliveries.parquet")
+    """
+    _write(DELIVERIES, deliveries, path)
+
+
+def _read(
+    kind: Table,
+    paths: Sequence[Any],
+    account_id: str | None,
+    region: str | None,
+    times_in: str | None,
+    *,
+    strict: bool,
+) -> pd.DataFrame:
+    how = TimesIn.read(times_in)
+    found = list(_find_all(paths))
+    if not found:
+        raise ArgumentError('nothing to read: give a file, a pattern, or "-" for standard input')
+    if account_id is not None and not _ACCOUNT.fullmatch(account_id):
+        raise ArgumentError(f"account_id={account_id!r}; give twelve digits, as text")
+    files = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for path in found:
+            said = _slot_of(path)
+            whose = account_id or said.get("account"), region or said.get("region")
+            rows = [
+                rows.filled(account_id=whose[0], region=whose[1])
+                for rows in _read_file(path, kind, how, pool)
+            ]
+            files.append(_File(str(getattr(path, "name", path)), rows, *whose))
+    if kind is TASKS:
+        _refuse_mixture([file for file in files if not file.region], files)
+    _say_cut_short(files, kind)
+    return to_table(_handed_over(files), kind, strict=strict, how=how)
+
+
+def _handed_over(files: list[_File]) -> Iterator[Rows]:
+    """Yield all rows, and hold on to none of them."""
+    for file in files:
+        while file.rows:
+            yield file.rows.pop(0)
+
+
+def _read_file(path: Any, kind: Table, how: TimesIn, pool: Executor) -> Iterator[Rows]:  # noqa: ANN401
+    """Read one file as what its first bytes say it is."""
+    with open_source(path) as source:
+        head = source.head.lstrip()
+        name, _ = _kind_of(Path(source.name))
+        first = (head.splitlines() or [b""])[0]
+        if head.startswith(MAGIC):
+            yield read_parquet(source, kind, how)
+        elif not head:
+            # A command that failed leaves an empty file; but no rows are no lines.
+            if name not in _LINES:
+                raise FileFormatError(f"{source.name}: it is empty")
+        elif head[:1] in b"{[" or name in _LINES or b'{"' in head:
+            yield from read_json(source, kind, how, pool, has_lines=name in _LINES)
+        elif name == ".csv" or (len(re.findall(rb"[,;\t]", first)) and not _other(head)):
+            yield read_csv(source, kind, how)
+        else:
+            raise FileFormatError(
+                f"{source.name}, line 1, column 1: neither JSON nor CSV nor Parquet of {kind.name}"
+                f"{_other(head)}: it begins with {head[:20]!r}. "
+                "The AWS CLI prints JSON with --output json"
+            )
+
+
+def _other(head: bytes) -> str:
+    """Name the other formats that the AWS CLI prints."""
+    if head.startswith((b"EXPORTTASKS\t", b"LOGGROUPS\t")):
+        return ", but the AWS CLI's text"
+    if head.startswith((b"exportTasks:", b"logGroups:", b"- ")):
+        return ", but YAML"
+    return ", but a table for people" if head.startswith((b"---", b"|", b"+--")) else ""
+
+
+def _find_all(paths: Iterable[Any]) -> Iterator[Any]:
+    """Yield the files that paths, patterns, folders and lists of them mean, each once."""
+    seen: set[Any] = set()
+    for path in paths:
+        if isinstance(path, (list, tuple)):
+            found = list(_find_all(path))
+        else:
+            found = [path] if hasattr(path, "read") else _find(path)
+        yield from (one for one in found if not (one in seen or seen.add(one)))  # type: ignore[func-returns-value]
+
+
+def _find(path: Any) -> list[str]:  # noqa: ANN401 - what somebody gave
     try:
         name = os.fsdecode(path)
     except TypeError:
@@ -152,88 +395,184 @@ def _find(path: str | os.PathLike[str]) -> list[str]:
     if name == STDIN:
         return [name]
     name = os.path.expanduser(name)  # noqa: PTH111 - a path keeps the form it was given in
-    if Path(name).is_dir():
-        raise ArgumentError(f"{name!r} is a folder; name the files in it, as {name}/*.json does")
-    if Path(name).exists():
-        return [name]
-    found = [one for one in sorted(glob.glob(name, recursive=True)) if not Path(one).is_dir()]  # noqa: PTH207
+    try:
+        if Path(name).is_dir():
+            return _find_in(Path(name))
+        if Path(name).exists():
+            return [name]
+        found = [one for one in sorted(glob.glob(name, recursive=True)) if not Path(one).is_dir()]  # noqa: PTH207
+    except (OSError, ValueError) as error:  # a name that is too long, or has a NUL in it
+        raise ArgumentError(f"{name!r} cannot be a file: {error}") from error
     if not found:
-        raise ArgumentError(f"there is no file {name!r}")
+        raise MissingFileError(f"there is no file {name!r}")
     return found
 
 
-def _read(path: str, pool: Executor) -> Iterator[Rows]:
-    """Read one file as what its first bytes say it is."""
-    with open_source(path) as source:
-        source.fill(_HEAD)
-        head = source.data[source.at : source.at + _HEAD]
-        start = head.lstrip()[:1]
-        kind, _ = _kind_of(Path(path))
-        if head.startswith(MAGIC):
-            if not source.is_plain:
-                raise FileFormatError(f"{source.name}: Parquet is read from a plain file alone")
-            yield from read_parquet(path)
-        elif not start:
-            # A command that failed leaves an empty file; but no tasks are no lines.
-            if kind not in _LINES:
-                raise FileFormatError(f"{source.name}: it is empty")
-        elif json_blocks.is_lines(head):
-            yield from json_blocks.read_lines(source, pool)
-        elif start in b"{[":
-            yield from json_blocks.read_values(source, pool)
-        elif kind == ".csv" or b"task_id" in head.splitlines()[0]:
-            yield from read_csv(source, pool)
-        else:
-            raise source.fault(
-                f"neither JSON nor CSV nor Parquet of tasks: it begins with {head[:20]!r}. "
-                "The AWS CLI gives JSON with --output json"
+def _find_in(folder: Path) -> list[str]:
+    """Return the files of a folder that can be tables, those of its folders too."""
+    if (folder / "_delta_log").is_dir():
+        raise ArgumentError(
+            f"{str(folder)!r} is a Delta table; read it with deltalake, and its to_pyarrow_table() "
+            "with xs.conform"
+        )
+    endings = (*_WRITERS, *_LINES)
+    found = [
+        str(path)
+        for path in sorted(folder.rglob("*"))
+        if _kind_of(path)[0] in endings
+        and not any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
+        and path.is_file()
+    ]
+    if not found:
+        raise MissingFileError(
+            f"there is no file of {', '.join(_WRITERS)} in the folder {str(folder)!r}"
+        )
+    return found
+
+
+def _slot_of(path: Any) -> dict[str, str]:  # noqa: ANN401 - a path or an open file
+    """Return the account and the region that a path says."""
+    if path == STDIN or not isinstance(path, (str, os.PathLike)):
+        return {}
+    parts = Path(path).absolute().parts
+    found: dict[str, str] = {}
+    for part in parts:
+        found |= {key.lower(): value for key, value in _HIVE.findall(part)}
+    for key, pattern in (("account", _ACCOUNT), ("region", _REGION)):
+        for part in reversed(parts[-3:]):
+            if key not in found and len(said := set(pattern.findall(part))) == 1:
+                found[key] = said.pop()
+    return found
+
+
+def _refuse_mixture(unknown: list[_File], files: list[_File]) -> None:
+    """Refuse files that name no region and could be of several: one would cover another's gaps.
+
+    Files that are pages of one list, or the same list at several times, are of one.
+    """
+    columns = ["region", "log_group_name", "task_id", "creation_time"]
+    parts = [
+        (number, rows.table.select(columns).to_pandas())
+        for number, file in enumerate(unknown)
+        for rows in file.rows
+        if len(rows.table) and rows.table["region"].null_count
+    ]
+    if len({number for number, _ in parts}) < 2:  # noqa: PLR2004 - a mixture takes two
+        return
+    tasks = pd.concat([frame.assign(file=number) for number, frame in parts], ignore_index=True)
+    tasks = tasks[tasks["region"].isna()].drop_duplicates("task_id")
+    tasks["creation_time"] = millis(tasks["creation_time"])
+    spans = tasks.groupby(["log_group_name", "file"], observed=True)["creation_time"]
+    spans = spans.agg(["min", "max"]).reset_index().sort_values(["log_group_name", "min"])
+    before = spans.groupby("log_group_name", observed=True)["max"].transform(
+        lambda ends: ends.cummax().shift()
+    )
+    remedy = (
+        "read each with its own region= and account_id= (--region, --account) and put them "
+        "together with xs.concat, or keep them in folders named region=NAME"
+    )
+    shared = spans[spans.duplicated("log_group_name", keep=False)]
+    names = [unknown[number].name for number in dict.fromkeys(shared["file"])]
+    listed = ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")  # noqa: PLR2004 - shown
+    if (spans["min"] <= before).any():
+        raise ArgumentError(
+            f"{listed} name no region, share log groups and have tasks of the same time, so they "
+            f"may be of several regions, one of which would cover the gaps of another; {remedy}"
+        )
+    ended = [file.goes_on for file in files].count(False)
+    if names and ended != 1:
+        warn(
+            AccountUnknownWarning(
+                f"{listed} name no region and are taken for pages of one list; if they are not, "
+                f"{remedy}"
+            )
+        )
+
+
+def _say_cut_short(files: Iterable[_File], kind: Table) -> None:
+    """Warn of lists of which no file has the end."""
+    lists: defaultdict[tuple[str | None, str | None], list[_File]] = defaultdict(list)
+    for file in files:
+        if file.goes_on is not None:
+            lists[file.account_id, file.region].append(file)
+    for found in lists.values():
+        if all(file.goes_on for file in found):
+            warn(
+                PartialListWarning(
+                    f"{found[-1].name}: the list of {kind.name} goes on, this is a part of it: "
+                    "its last page has a next token. `aws logs describe-export-tasks` lists all "
+                    "without --max-items and --no-paginate, and so does exportstats fetch"
+                )
             )
 
 
+def _write(kind: Table, table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
+    rows = frames.check(table, kind)
+    target = Path(path).expanduser()
+    ending, compression = _kind_of(target)
+    if ending not in _WRITERS or (
+        compression and (ending == ".parquet" or compression not in _WRITTEN_COMPRESSIONS)
+    ):
+        raise ArgumentError(
+            f"how to write {str(path)!r} is told by its suffix, which is one of "
+            f"{', '.join(_WRITERS)}, each but .parquet also with "
+            f"{' or '.join(_WRITTEN_COMPRESSIONS)}"
+        )
+    slices = (rows.iloc[at : at + _SLICE] for at in range(0, max(len(rows), 1), _SLICE))
+    try:
+        with whole_file(target) as file, _compressed(file, compression) as stream:
+            _WRITERS[ending](slices, stream, kind)
+    except OSError as error:
+        refusal = ExportStatsError if error.errno in _NO_ROOM else ArgumentError
+        raise refusal(f"{str(path)!r} cannot be written: {error.strerror}") from error
+
+
 def _kind_of(path: Path) -> tuple[str, str]:
-    """Give the suffix of a file's name, and that of what packed it."""
+    """Return the suffix of a file's name, and that of what compressed it."""
     last = path.suffix.lower()
-    return (Path(path.stem).suffix.lower(), last) if last in _PACKINGS else (last, "")
+    return (Path(path.stem).suffix.lower(), last) if last in _COMPRESSIONS else (last, "")
 
 
 @contextlib.contextmanager
-def _packed(file: IO[bytes], packing: str) -> Iterator[IO[bytes]]:
-    if packing == ".gz":
+def _compressed(file: IO[bytes], compression: str) -> Iterator[IO[bytes]]:
+    if compression == ".gz":
         # neither name nor time, so that the same tasks are the same bytes
-        with gzip.GzipFile("", "wb", _PACKING_LEVEL, file, mtime=0) as stream:
+        with gzip.GzipFile("", "wb", _GZIP_LEVEL, file, mtime=0) as stream:
             yield cast("IO[bytes]", stream)
-    elif packing == ".zst":
-        with pa.CompressedOutputStream(file, "zstd") as stream:
+    elif compression == ".zst":
+        # it closes what it writes to, which the caller goes on with
+        twin = os.fdopen(os.dup(file.fileno()), "wb")
+        with twin, pa.CompressedOutputStream(twin, "zstd") as stream:
             yield stream
     else:
         yield file
 
 
-def _write_lines(tables: Iterable[pd.DataFrame], stream: IO[bytes]) -> None:
-    for lines in _encode(tables):
+def _write_lines(tables: Iterable[pd.DataFrame], stream: IO[bytes], kind: Table) -> None:
+    for lines in _encode(tables, kind):
         stream.write(b"\n".join([*lines, b""]))
 
 
-def _write_page(tables: Iterable[pd.DataFrame], stream: IO[bytes]) -> None:
-    stream.write(b'{"exportTasks": [')
+def _write_page(tables: Iterable[pd.DataFrame], stream: IO[bytes], kind: Table) -> None:
+    stream.write(b'{"%s": [' % kind.member.encode())
     between = b"\n"
-    for lines in _encode(tables):
+    for lines in _encode(tables, kind):
         if lines:
             stream.write(between + b",\n".join(lines))
             between = b",\n"
     stream.write(b"\n]}\n")
 
 
-def _encode(tables: Iterable[pd.DataFrame]) -> Iterator[list[bytes]]:
-    """Give each table's tasks as JSON without line ends."""
+def _encode(tables: Iterable[pd.DataFrame], kind: Table) -> Iterator[list[bytes]]:
+    """Yield each table's rows as JSON without line ends."""
     import msgspec  # noqa: PLC0415 - slow to import, and reading does without
 
     encode = msgspec.json.Encoder().encode
-    for tasks in tables:
-        yield [encode(task) for task in records.to_json(tasks)]
+    for rows in tables:
+        yield [encode(row) for row in to_json(rows, kind)]
 
 
-_WRITERS: dict[str, Callable[[Iterable[pd.DataFrame], IO[bytes]], None]] = {
+_WRITERS: dict[str, Callable[[Iterable[pd.DataFrame], IO[bytes], Table], None]] = {
     ".json": _write_page,
     ".jsonl": _write_lines,
     ".ndjson": _write_lines,

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from exportstats.aws.log_groups import read_log_groups
-from exportstats.io.files import read_tasks
+from exportstats.io.files import read_log_groups, read_tasks
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,7 +18,7 @@ from pandas.testing import assert_frame_equal
 from support import API_SAMPLE
 
 import exportstats as xs
-from exportstats.core import schema
+from exportstats.core import frames
 from exportstats.errors import ArgumentError, BadRowsError, BadRowsWarning
 from exportstats.io import records
 
@@ -104,7 +104,7 @@ def test_few_tasks(tmp_path: Path, count: int, indent: int | None) -> None:
         file = tmp_path / "tasks.json"
         file.write_text(json.dumps(value, indent=indent), encoding="utf-8")
         tasks = xs.read_tasks(file)
-        schema.validate(tasks)
+        frames.check(tasks)
         assert tasks["task_id"].to_list() == ["task-0"] * count
 
 

@@ -1,0 +1,441 @@
+"""Tables as pandas frames: the one entry point of every table, and what keeps them whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import union_categoricals
+
+from exportstats.core import coerce
+from exportstats.core.identity import keep_latest
+from exportstats.core.schema import (
+    DELIVERIES,
+    FIRST,
+    LAST,
+    LOG_GROUPS,
+    STATES,
+    TASKS,
+    Column,
+    Table,
+    squeeze,
+    state_of,
+)
+from exportstats.errors import SchemaError, UnusedWarning, report_rows, warn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+TABLES = {"tasks": TASKS, "log_groups": LOG_GROUPS, "deliveries": DELIVERIES}
+
+
+def empty(table: Table = TASKS) -> pd.DataFrame:
+    """Return a table without a row.
+
+    Examples
+    --------
+    >>> len(empty()), list(empty().columns) == list(TASKS.names)
+    (0, True)
+    """
+    nothing = pd.DataFrame({table.id: pd.Series([], dtype="str")})
+    return settle(coerce_rows(nothing, table)[0], table)[0]
+
+
+def conform(
+    data: Any,  # noqa: ANN401 - any Arrow stream
+    *,
+    of: Literal["tasks", "log_groups", "deliveries"] = "tasks",
+    times_in: str | None = None,
+    strict: bool = False,
+) -> pd.DataFrame:
+    """Make a table of tasks of any frame that has its columns.
+
+    Columns are known by their own names and by AWS's, in any casing, nested ones with a dot or an
+    underscore, as `json_normalize` gives them. Times may be aware timestamps, numbers (milliseconds
+    since 1970, UTC) or ISO 8601 text with an offset. A column that is not there is filled with
+    missing values, further columns are carried along, and `duration` and `window` are computed.
+    A task that appears more than once is kept once, in its latest state. Times before 1970 or after
+    2999 are changed, with a warning: the end of a window to that bound, others to missing.
+
+    Parameters
+    ----------
+    data
+        A pandas DataFrame, or any frame that exports an Arrow stream (Polars, DuckDB, PyArrow).
+    of
+        What the rows are; "log_groups" and "deliveries" make the tables beside the tasks.
+    times_in
+        The unit of times that are numbers ("s", "ms", "us", "ns"), or the zone of times without
+        one ("UTC", "Europe/Berlin").
+    strict
+        Refuse all of it when one row cannot be a task. Otherwise such rows are left out and
+        reported by a `BadRowsWarning` with their place and reason.
+
+    Returns
+    -------
+    DataFrame
+        One row a task, a new frame; the caller's is never touched. Times are
+        `datetime64[ms, UTC]`, durations `timedelta64[ms]`.
+
+    Raises
+    ------
+    SchemaError
+        The frame has no `task_id`, or a column is of a kind that cannot be read.
+    BadRowsError
+        No row can be a task; or `strict`, and one cannot.
+
+    Examples
+    --------
+    >>> tasks = conform(pd.DataFrame({"taskId": ["a"], "creation_time": [1437584472856],
+    ...                               "completion_time": [1437584472986], "team": ["web"]}))
+    >>> tasks["duration"].iloc[0], tasks["team"].iloc[0]
+    (Timedelta('0 days 00:00:00.130000'), 'web')
+    """
+    if of not in TABLES:
+        raise SchemaError(f"of={of!r}; give one of {', '.join(TABLES)}")
+    table, how = TABLES[of], coerce.TimesIn.read(times_in)
+    frame = _to_pandas(data)
+    typed, refused = coerce_rows(frame, table, how)
+    numbers = [name for name in frame if not isinstance(frame[name].dtype, pd.DatetimeTZDtype)]
+    say_units(typed, rename(numbers, table), how)
+    bounded, changed = bound(typed, table)
+    rows, doubtful = settle(bounded, table)
+    report_rows(*map(_placed, (refused, changed, doubtful)), of=len(frame), strict=strict)
+    return rows
+
+
+def rename(names: Iterable[Any], table: Table) -> dict[str, list[str]]:
+    """Return which of some columns each column of a table is made of, the best name first.
+
+    Raises
+    ------
+    SchemaError
+        Two columns have one name.
+    """
+    found: dict[str, list[str]] = {}
+    names = [name for name in names if isinstance(name, str)]
+    for name in names:
+        column = table.meanings.get(squeeze(name))
+        if column is not None:
+            found.setdefault(column.name, []).append(name)
+    for name, given in found.items():
+        if len(set(given)) < len(given):
+            raise SchemaError(f"the frame has two columns named {given[0]}; rename or drop one")
+        given.sort(key=lambda one, name=name: (one != name, names.index(one)))  # type: ignore[misc]
+    return found
+
+
+def coerce_rows(
+    frame: pd.DataFrame, table: Table = TASKS, how: coerce.TimesIn = coerce.MILLIS
+) -> tuple[pd.DataFrame, pd.Series]:
+    """Give every column its dtype, and part the rows that can be read from those that cannot.
+
+    Returns
+    -------
+    typed, refused
+        The base columns and the own ones of the rows that can be read, indexed by row number in
+        `frame`, and a reason for each other row, likewise indexed.
+
+    Raises
+    ------
+    SchemaError
+        As `conform`.
+    """
+    sources = rename(frame.columns, table)
+    if table.id not in sources:
+        have = ", ".join(map(str, frame.columns[:20])) or "none"
+        raise SchemaError(
+            f"a table of {table.name} needs the column {table.id}; this frame has: {have}. "
+            f"For AWS's own JSON use xs.read_{table.name.replace(' ', '_')}"
+        )
+    frame = frame.reset_index(drop=True)
+    values: dict[str, pd.Series] = {}
+    reasons = np.full(len(frame), "", dtype=object)
+    for column in table.base:
+        names = sources.get(column.name, [])
+        given = _given(frame, names).rename(column.name)
+        scale = 1 if column.name in names else column.scale
+        values[column.name], bad = coerce.to_column(given, column, how, scale)
+        for row in np.flatnonzero(bad & (reasons == "")):
+            reasons[row] = f"{column.name} {_why(given.iloc[row], column)}"
+    ids = values[table.id]
+    reasons[(ids.isna() | (ids == "")).to_numpy() & (reasons == "")] = f"no {table.id}"
+    own = [
+        name for name in frame if not (isinstance(name, str) and squeeze(name) in table.meanings)
+    ]
+    typed = pd.DataFrame(values | {name: frame[name] for name in own}, copy=False)
+    faulty = reasons != ""
+    if not faulty.any():
+        return typed, _NO_REASONS
+    return typed[~faulty], pd.Series(reasons, index=frame.index, dtype=object)[faulty]
+
+
+def bound(typed: pd.DataFrame, table: Table = TASKS) -> tuple[pd.DataFrame, pd.Series]:
+    """Put all times between 1970 and 2999, once and for all.
+
+    Returns
+    -------
+    typed, changed
+        The rows, and for each value that was changed the row and what was done.
+    """
+    changed, columns = [_NO_REASONS], {}
+    for name in (column.name for column in table.base if column.kind == "time"):
+        numbers = coerce.millis(typed[name])
+        early = (numbers < FIRST) & (numbers != coerce.NAT)
+        late = numbers > LAST
+        if not (early.any() or late.any()):
+            continue
+        cut = name in ("from_time", "to_time")
+        numbers = np.where(early, FIRST if cut else coerce.NAT, numbers)
+        numbers = np.where(late, LAST if cut else coerce.NAT, numbers)
+        columns[name] = pd.Series(coerce.times(numbers), index=typed.index)
+        what = "it was cut to that" if cut else "it is missing now"
+        for out, where in ((early, "before 1970"), (late, "after 2999")):
+            note = f"{name} is {where}: {what}"
+            changed.append(pd.Series(note, index=typed.index[out], dtype=object))
+    return typed.assign(**columns), pd.concat(changed)
+
+
+def say_units(typed: pd.DataFrame, names: Iterable[str], how: coerce.TimesIn) -> None:
+    """Warn of times that seem to be numbers of another unit than milliseconds."""
+    found = {
+        name: coerce.likely_unit(typed[name])
+        for name in names
+        if how.unit == "ms" and isinstance(typed[name].dtype, pd.DatetimeTZDtype)
+    }
+    if units := [unit for unit, count in found.values() if count]:
+        what = ", ".join(f"{count:,} of {name}" for name, (_, count) in found.items() if count)
+        message = (
+            f"times look like {coerce.UNITS[units[0]]}, not like milliseconds ({what}); "
+            f'times_in="{units[0]}" (--times-in {units[0]}) reads them so'
+        )
+        warn(UnusedWarning(message, partial=True))
+
+
+def settle(typed: pd.DataFrame, table: Table = TASKS) -> tuple[pd.DataFrame, pd.Series]:
+    """Make a table of typed rows: each thing once, categories in order, lengths derived.
+
+    Returns
+    -------
+    rows, doubtful
+        The table, and a reason for each kept row whose key another thing has too, indexed as in
+        `typed`.
+    """
+    kept, doubtful = keep_latest(typed, table)
+    kept = kept.reset_index(drop=True)
+    tidy = {
+        column.name: _tidy_categories(kept[column.name], column)
+        for column in table.base
+        if column.kind in ("category", "status")
+    }
+    return derive(kept.assign(**tidy), table), doubtful
+
+
+def derive(rows: pd.DataFrame, table: Table = TASKS) -> pd.DataFrame:
+    """Add the derived columns, and put own ones behind."""
+    if table is TASKS:
+        rows = rows.assign(
+            duration=_length(rows["creation_time"], rows["completion_time"], 0),
+            window=_length(rows["from_time"], rows["to_time"], 1),
+        )
+    return rows[[*table.names, *(name for name in rows if name not in table.names)]]
+
+
+def concat(tables: Sequence[pd.DataFrame], *, of: str = "tasks") -> pd.DataFrame:
+    """Put tables together and keep each task once, in its latest state.
+
+    Parameters
+    ----------
+    tables
+        Tables of tasks, as many as there are.
+    of
+        As for `conform`.
+
+    Returns
+    -------
+    DataFrame
+        One table of tasks; a column that only some have is missing in the rows of the others.
+
+    Raises
+    ------
+    SchemaError
+        One of them is no table of tasks.
+
+    Examples
+    --------
+    >>> early = conform(pd.DataFrame({"task_id": ["a"], "status": ["RUNNING"]}))
+    >>> late = conform(pd.DataFrame({"task_id": ["a"], "status": ["COMPLETED"]}))
+    >>> concat([late, early])["status_code"].to_list()
+    ['COMPLETED']
+    """
+    kind = TABLES[of]
+    rows = stack([check(table, kind) for table in tables]) if len(tables) else empty(kind)
+    settled, doubtful = settle(rows, kind)
+    report_rows(_placed(_NO_REASONS), _placed(_NO_REASONS), _placed(doubtful), of=len(rows))
+    return settled
+
+
+def stack(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Put frames one after another; what is a category in each stays one, its order kept."""
+    frames = list(frames)
+    if len(frames) == 1:
+        return frames[0]
+    stacked = pd.concat(frames, ignore_index=True)
+    for name in stacked.columns:
+        parts = [frame[name] for frame in frames if name in frame]
+        if len(parts) == len(frames) and all(map(_is_category_of_text, parts)):
+            whole = pd.Series(union_categoricals(parts, ignore_order=True))
+            stacked[name] = whole.cat.set_categories(
+                in_order(whole.cat.categories, states=name == "status_code")
+            )
+    return stacked
+
+
+def _is_category_of_text(values: pd.Series) -> bool:
+    dtype = values.dtype
+    return isinstance(dtype, pd.CategoricalDtype) and (
+        dtype.categories.dtype == "str" or not len(dtype.categories)
+    )
+
+
+def in_order(categories: Iterable[str], *, states: bool) -> pd.Index:
+    """Order categories: the known states as they follow each other, all else by its letters."""
+    first = STATES if states else ()
+    # without a category it has to be text too, or it could not be put beside one that has some
+    return pd.Index([*first, *sorted(set(categories) - set(first))], dtype="str")
+
+
+def check(frame: object, table: Table = TASKS) -> pd.DataFrame:
+    """Return a frame as a table of its kind, if it has the columns of one.
+
+    What means the same is taken as it is: text that pandas turned from a category to `str`, times
+    of another unit or zone. A frame that needs no change is returned itself.
+
+    Raises
+    ------
+    SchemaError
+        It names the first column that is missing or of another kind, or the first log group or
+        delivery that is there twice, and the remedy.
+    """
+    one = f"a table of {table.name}"
+    if not isinstance(frame, pd.DataFrame):
+        raise SchemaError(
+            f"{one} is a DataFrame, not {type(frame).__name__}; {table.makers} makes one"
+        )
+    columns: dict[str, pd.Series] = {}
+    for column in table.columns:
+        there = list(frame.columns).count(column.name)
+        if there > 1:
+            raise SchemaError(f"the frame has two columns named {column.name}; rename or drop one")
+        if not there:
+            raise SchemaError(f"{one} needs the column {column.name}; {table.makers} makes one")
+        values = frame[column.name]
+        if coerce.is_exact(values, column):
+            continue
+        made, bad = (
+            coerce.to_column(values, column)
+            if values.dtype == object or _means_the_same(values, column)
+            else (values, np.ones(1, dtype=bool))
+        )
+        if bad.any():
+            raise SchemaError(
+                f"the column {column.name} of the {table.name} is {values.dtype}, not "
+                f"{column.dtype}; {table.makers} makes it so"
+            )
+        if column.kind in ("category", "status"):
+            made = _tidy_categories(made, column)
+        columns[column.name] = made
+    again = frame.duplicated(list(table.key)) if table is not TASKS else pd.Series()
+    if again.any():
+        first = ", ".join(map(str, frame[list(table.key)].to_numpy()[again.to_numpy().argmax()]))
+        raise SchemaError(f"{first} stands there twice; keep one row of it")
+    return frame.assign(**columns) if columns else frame
+
+
+def from_arrow(data: Any) -> pd.DataFrame:  # noqa: ANN401 - any Arrow stream
+    """Make a pandas frame of an Arrow stream, whole numbers exact and nothing an index."""
+    import pyarrow as pa  # noqa: PLC0415 - slow to import, and a pandas frame does without
+
+    # pandas' own choice for whole numbers with gaps is a float, which rounds large ones
+    whole = {pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}
+    frame: pd.DataFrame = pa.table(data).to_pandas(types_mapper=whole.get, ignore_metadata=True)
+    return frame
+
+
+_NO_REASONS = pd.Series([], index=pd.Index([], dtype="int64"), dtype=object)
+
+
+def _to_pandas(data: Any) -> pd.DataFrame:  # noqa: ANN401 - any Arrow stream
+    if isinstance(data, pd.DataFrame):
+        return data
+    if not hasattr(data, "__arrow_c_stream__"):
+        raise SchemaError(
+            f"a {type(data).__name__} is no frame: it exports no Arrow stream. "
+            "Pass a pandas, Polars, DuckDB or PyArrow table; for files use xs.read_tasks"
+        )
+    return from_arrow(data)
+
+
+def _given(frame: pd.DataFrame, names: Sequence[str]) -> pd.Series:
+    """Return a column of a frame under any of its names, where one lacks a value the next."""
+    if not names:
+        return pd.Series(None, index=frame.index, dtype=object)
+    parts = [_plain(frame[name]) for name in names]
+    found = parts[0]
+    for part in parts[1:]:
+        found = found.astype(object).where(found.notna(), part.astype(object))
+    return found
+
+
+def _plain(values: pd.Series) -> pd.Series:
+    return (
+        from_arrow(values.to_frame("values"))["values"]
+        if isinstance(values.dtype, pd.ArrowDtype)
+        else values
+    )
+
+
+def _why(value: object, column: Column) -> str:
+    if column.kind == "time":
+        return coerce.why_no_time(value)
+    return "is not text" if column.kind in ("text", "category", "status") else "is not a number"
+
+
+def _tidy_categories(values: pd.Series, column: Column) -> pd.Series:
+    """Keep the categories in use, in an order that does not depend on the rows' order."""
+    codes = values.cat.codes.to_numpy()
+    names = values.cat.categories.to_list()
+    used = np.bincount(codes.astype(np.intp) + 1, minlength=len(names) + 1)[1:] > 0
+    states = column.kind == "status"
+    if states:
+        names = [state_of(name) for name in names]
+    order = in_order(
+        (name for name, is_used in zip(names, used, strict=True) if is_used), states=states
+    )
+    # what is missing has the code -1, and so takes the last of these
+    moved = np.append(order.get_indexer(pd.Index(names, dtype="str")), -1)
+    tidy = pd.Categorical.from_codes(moved[codes], order, validate=False)
+    return pd.Series(tidy, index=values.index)
+
+
+def _length(start: pd.Series, end: pd.Series, more: int) -> pd.Series:
+    """Return end - start + more milliseconds, NaT where it is negative or missing."""
+    first, last = coerce.millis(start), coerce.millis(end)
+    known = (first != coerce.NAT) & (last >= first)  # NaT is the smallest of all
+    length = np.where(known, last - first + more, coerce.NAT)
+    return pd.Series(length.view("timedelta64[ms]"), index=start.index)
+
+
+def _means_the_same(values: pd.Series, column: Column) -> bool:
+    kind = values.dtype.kind if hasattr(values.dtype, "kind") else "O"
+    if column.kind == "time":
+        return isinstance(values.dtype, pd.DatetimeTZDtype)
+    if column.kind == "length":
+        return kind == "m"
+    if column.kind in ("count", "rate"):
+        return kind in "iuf"
+    return isinstance(values.dtype, (pd.CategoricalDtype, pd.StringDtype))
+
+
+def _placed(reasons: pd.Series) -> pd.DataFrame:
+    return pd.DataFrame({"place": [f"row {row}" for row in reasons.index], "reason": [*reasons]})

@@ -1,0 +1,184 @@
+"""Tables as CSV: what is missing, and text that is empty, told apart by quotes.
+
+A column has the name that it has in a table, times are ISO 8601 in UTC, and text that a spreadsheet
+would take for a formula begins with an apostrophe, which reading takes off again.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from csv import reader
+from dataclasses import replace
+from typing import IO, TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv
+
+from exportstats.core import coerce, frames
+from exportstats.errors import FileFormatError, SchemaError
+from exportstats.io.rows import TIME, Rows, own_columns, read_columns
+from exportstats.text import guard_formula, unguard_formula
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from exportstats.core.schema import Table
+    from exportstats.io.source import Source
+
+_TEXT = pa.large_string()
+_NUMBER = r"^-?(0|[1-9]\d{0,14})(\.\d{1,15})?$"
+_ISO_LENGTH = len("2026-11-24T00:00:00.000Z")
+
+
+def write_csv(tables: Iterable[pd.DataFrame], stream: IO[bytes], kind: Table) -> None:
+    """Write the base columns and the own ones, one table below the other."""
+    header = True
+    for rows in tables:
+        columns = {}
+        for column in kind.base:
+            values = rows[column.name]
+            if column.kind == "length":
+                values = values.dt.total_seconds() * 1000 // column.scale
+                values = values.astype("Int64")
+            name = column.json if column.scale > 1 else column.name
+            columns[name] = pa.array(_guarded(values), type=_TEXT)
+        for name in own_columns(map(str, rows.columns), kind):
+            columns[name] = pa.array(_guarded(rows[name]), type=_TEXT)
+        csv.write_csv(pa.table(columns), stream, csv.WriteOptions(include_header=header))
+        header = False
+
+
+def _guarded(values: pd.Series) -> list[str | None]:
+    if isinstance(values.dtype, pd.DatetimeTZDtype):
+        values = coerce.iso_text(values)
+    plain = values.astype(object).where(values.notna(), None)
+    return [None if value is None else guard_formula(str(value)) for value in plain]
+
+
+def read_csv(source: Source, kind: Table, how: coerce.TimesIn) -> Rows:
+    """Read a table as `write_csv` writes it, or as a spreadsheet saves it again.
+
+    Its rows are numbered as a spreadsheet numbers them: the header is row 1.
+
+    Raises
+    ------
+    FileFormatError
+        There is no header with the column that a row is known by, or two columns of one name.
+    """
+    text = source.read_rest().lstrip()
+    header = text.splitlines()[0].decode("utf-8", "replace")
+    between = max(",;\t", key=header.count)
+    names = next(reader([header], delimiter=between))
+    bad: dict[int, str] = {}
+    short: dict[int, str] = {}
+    # a row may end before the columns that only the header has, if those are the user's own
+    least = len(names)
+    while least and own_columns([names[least - 1]], kind):
+        least -= 1
+
+    def refuse(row: csv.InvalidRow) -> str:
+        number, width = row.number - 2, row.actual_columns
+        if least <= width < row.expected_columns:
+            short[number] = row.text + between * (row.expected_columns - width)
+        else:
+            bad[number] = f"it has {width} fields, not {row.expected_columns}"
+        return "skip"
+
+    try:
+        _check_header(names, kind)
+        raw = _parse(text, names, between, refuse)
+        at = np.setdiff1d(np.arange(len(raw) + len(bad) + len(short)), [*bad, *short])
+        if short:
+            padded = "\n".join([between.join(names), *short.values()]).encode()
+            raw = pa.concat_tables([raw, _parse(padded, names, between)])
+            order = np.argsort(np.append(at, [*short]), kind="stable")
+            raw, at = raw.take(order), np.append(at, [*short])[order]
+        columns = {}
+        empty = np.ones(len(raw), dtype=bool)
+        for name, values in zip(names, raw.columns, strict=True):
+            columns[name], faults = _text(values, between, len(names))
+            if own_columns([name], kind):
+                columns[name] = _numbers(columns[name])
+            empty &= values.is_null().to_numpy()
+            bad |= {int(at[row]): reason for row, reason in faults.items()}
+        kept = ~empty & ~np.isin(at, list(bad))
+        rows = read_columns(pa.table(columns).filter(pa.array(kept)), kind, how)
+    except (SchemaError, pa.ArrowException) as error:
+        raise FileFormatError(f"{source.name}: {error}") from error
+    return replace(rows.among(at[kept], bad.items()), what=f"{source.name}, row", first=2)
+
+
+def _parse(
+    text: bytes,
+    names: list[str],
+    between: str,
+    refuse: Callable[[csv.InvalidRow], str] | None = None,
+) -> pa.Table:
+    """Parse all rows below the header, each field as it stands there."""
+    return csv.read_csv(
+        pa.BufferReader(text),
+        # one block for all: at a border of blocks Arrow takes "\r\n" in quotes for "\r"
+        read_options=csv.ReadOptions(
+            block_size=len(text) + 1, use_threads=False, column_names=names, skip_rows=1
+        ),
+        parse_options=csv.ParseOptions(
+            delimiter=between,
+            newlines_in_values=True,
+            ignore_empty_lines=False,
+            invalid_row_handler=refuse,
+        ),
+        convert_options=csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.large_binary()),
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        ),
+    )
+
+
+def _check_header(names: list[str], kind: Table) -> None:
+    if kind.id not in frames.rename(names, kind):
+        raise SchemaError(
+            f"a CSV of {kind.name} has a column {kind.id}, and commas between columns; "
+            f"this has: {', '.join(names[:20])[:200]}"
+        )
+
+
+def _numbers(values: pa.Array) -> pa.Array:
+    """Make numbers of text, if all of it is written as one writes numbers."""
+    if values.null_count == len(values):
+        return values
+    if not pc.all(pc.match_substring_regex(values, _NUMBER)).as_py():
+        return values
+    broken = pc.any(pc.match_substring(values, ".")).as_py()
+    return values.cast(pa.float64() if broken else pa.int64())
+
+
+def _text(raw: pa.ChunkedArray, between: str, width: int) -> tuple[pa.Array, dict[int, str]]:
+    """Make text of a column, or times where all are as we write them; name what is no text."""
+    faults: dict[int, str] = {}
+    values = raw.combine_chunks()
+    try:
+        values = values.cast(_TEXT)
+    except pa.ArrowInvalid:
+        plain = values.to_pylist()
+        for row, value in enumerate(plain):
+            try:
+                plain[row] = None if value is None else value.decode()
+            except UnicodeDecodeError:
+                plain[row], faults[row] = None, "not UTF-8; save it as UTF-8"
+        values = pa.array(plain, _TEXT)
+    for row in pc.indices_nonzero(pc.fill_null(pc.match_substring(values, "\n"), fill_value=False)):
+        lines = values[row.as_py()].as_py().split("\n")
+        if width > 1 and any(line.count(between) >= width - 1 for line in lines):
+            faults[row.as_py()] = f"its quotes do not match: {len(lines)} lines are in one field"
+    if pc.any(pc.starts_with(values, "'")).as_py():
+        plain = [value and unguard_formula(value) for value in values.to_pylist()]
+        values = pa.array(plain, _TEXT)
+    if set(pc.min_max(pc.binary_length(values)).as_py().values()) == {_ISO_LENGTH}:
+        with suppress(pa.ArrowInvalid):
+            return values.cast(TIME), faults
+    return values, faults

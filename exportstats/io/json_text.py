@@ -1,0 +1,522 @@
+"""JSON in every shape that people have, made rows of a table.
+
+A text is a sequence of values: rows, pages of the service, or lists of either. It is cut into
+blocks where two objects meet, and what encloses them is put around each block, so that a block is
+JSON of the same shape. A wrong cut shows, because neither side of it is valid; then the block is
+read together with what follows.
+
+Arrow reads what is exactly as the service writes it, without a Python object per row. Whatever it
+refuses is decoded by Python and read key by key: in any casing, nested or flat, and each row that
+cannot be one is named. Both ways give the same table.
+
+Beside AWS's own keys a row may have `accountId`, `region` and `observedAt`, and under `own` the
+user's own columns. They are what writing adds so that a file reads back as it was.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter, deque
+from contextlib import suppress
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json as pj
+
+from exportstats.core import coerce
+from exportstats.core.schema import DELIVERIES, LOG_GROUPS, TASKS, Table, squeeze
+from exportstats.errors import FileFormatError
+from exportstats.io.rows import POOL, Rows, dense, is_whole, own_columns, read_frame
+from exportstats.io.source import BLOCK, count_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from concurrent.futures import Executor, Future
+
+    from exportstats.io.source import Source
+
+PAGES_AT_ONCE = 100  # about 2 MiB: Arrow reads more at once faster, but each target keeps these
+
+_NEXT_LINE = re.compile(rb"\n")
+_NEXT_OBJECT = re.compile(rb"\}\s*(?=\{)")
+_NEXT_IN_LIST = re.compile(rb"\}\s*,\s*(?=\{)")
+_OPENING = re.compile(rb"\s*(?P<list>\[\s*)?(?P<page>\{\s*\"\w+\"\s*:\s*\[\s*)?(?=\{)")
+_SHOWN = 40
+_OWN = "own."
+_CURSORS = ("nexttoken", "marker", "resultmetadata", "responsemetadata", "$metadata")
+
+
+class Page(NamedTuple):
+    """One answer of the service: its body (or its list, decoded), and when it was given."""
+
+    body: bytes | Sequence[Any]
+    observed_at: int  # milliseconds since 1970
+
+
+def read_json(
+    source: Source, kind: Table, how: coerce.TimesIn, pool: Executor, *, has_lines: bool
+) -> Iterator[Rows]:
+    """Read a text of JSON, block by block; `has_lines` where it surely has a value a line.
+
+    Raises
+    ------
+    FileFormatError
+        It is not JSON, or JSON of something else; the text names line and column.
+    """
+    head = source.head
+    if has_lines or _has_lines(head):
+        yield from _read_lines(source, kind, how, pool)
+        return
+    opening = _OPENING.match(head)
+    before, behind, seam = b"", b"", _NEXT_OBJECT
+    if opening and opening.group().strip():
+        before, seam = opening.group(), _NEXT_IN_LIST
+        behind = (b"]}" if opening["page"] else b"") + (b"]" if opening["list"] else b"")
+    parse = _Parser(kind, how)
+    text, ahead, lines, number, tried, first = b"", b"", 0, 1, 0, True
+    blocks = source.blocks(seam, BLOCK)
+    for block, last, parsed in _ahead(blocks, pool, parse, before, behind):
+        text += block
+        if tried or (found := parsed.result()) is None:
+            # a wrong cut: with as much again each time, so that all is read twice at the most
+            tried, found = tried or len(block), None
+            if last or len(text) >= 2 * tried:
+                tried = len(text)
+                found = parse(_enclosed(text, before, behind, first=first, last=last))
+            if found is None:
+                if last:
+                    raise _fault(source.name, text, b"" if first else before, ahead, lines)
+                continue
+        yield replace(found, what=f"{source.name}, {kind.row}", first=number)
+        number += len(found)
+        lines += count_lines(text)
+        ahead = (ahead + text)[(ahead + text).rfind(b"\n") + 1 :]
+        text, tried, first = b"", 0, False
+
+
+def read_pages(pages: Sequence[Page], first: int, kind: Table) -> list[Rows]:
+    """Read answers of the service, in order; `first` is the number of the first of their rows.
+
+    A body has to be whole JSON: an object, in which the list is a list, null or missing.
+    """
+    bodies = [page.body for page in pages if isinstance(page.body, bytes)]
+    if len(bodies) == len(pages):
+        parsed = _arrow(b"\n".join(bodies), kind)
+        if parsed is not None and parsed.num_rows == len(pages):
+            column = parsed[kind.member].combine_chunks()
+            counts = pc.fill_null(pc.list_value_length(column), 0).to_numpy()
+            table = _flat(pa.Table.from_struct_array(column.flatten()), kind)
+            if is_whole(table, kind):
+                observed = np.repeat([page.observed_at for page in pages], counts)
+                rows = Rows(table, kind.row, first)
+                return [rows.filled(observed_at=observed)]
+    found = []
+    for page in pages:
+        body = page.body
+        values = _loads(body.decode()) if isinstance(body, bytes) else {kind.member: body}
+        rows = replace(_decoded(_unpack([values], kind)[0], kind), what=kind.row, first=first)
+        first += len(rows)
+        found.append(rows.filled(observed_at=page.observed_at))
+    return found
+
+
+class _Parser:
+    """Reads a text that is whole JSON values; None if it is not."""
+
+    def __init__(self, kind: Table, how: coerce.TimesIn) -> None:
+        self.kind, self.how = kind, how
+
+    def __call__(self, text: bytes) -> Rows | None:
+        kind = self.kind
+        table = None
+        if self.how == coerce.MILLIS:
+            plain = text.strip()
+            wrapped = plain[:1] == b"["
+            page = b'{"%s":%s}' % (kind.member.encode(), plain) if wrapped else plain
+            table = _arrow(page, kind)
+        if table is not None:
+            goes_on = None
+            if kind.member in table.column_names:
+                tokens = table["nextToken"]
+                goes_on = None if wrapped or not len(table) else tokens[-1].as_py() is not None
+                lists = table[kind.member].combine_chunks()
+                table = pa.Table.from_struct_array(lists.flatten())
+            flat = _flat(table, kind)
+            if is_whole(flat, kind):
+                return Rows(flat, goes_on=goes_on)
+        try:
+            values = list(_values(text.decode()))
+        except (ValueError, RecursionError):
+            return None
+        rows, goes_on = _unpack(values, kind)
+        return replace(_decoded(rows, kind, self.how), goes_on=goes_on)
+
+
+def _read_lines(source: Source, kind: Table, how: coerce.TimesIn, pool: Executor) -> Iterator[Rows]:
+    """Read a value a line; a line that is broken costs nothing but itself."""
+    parse, line = _Parser(kind, how), 1
+    for block, _, parsed in _ahead(source.blocks(_NEXT_LINE, BLOCK), pool, parse, b"", b""):
+        found, lines = parsed.result(), count_lines(block)
+        ends = lines + (not block.endswith(b"\n"))
+        if found is None or found.goes_on is not None or len(found) != ends:
+            found = _line_by_line(block, kind, how)
+        yield replace(found, what=f"{source.name}, line", first=line)
+        line += lines
+
+
+def _line_by_line(block: bytes, kind: Table, how: coerce.TimesIn) -> Rows:
+    values: list[Any] = []
+    numbers: list[int] = []
+    broken: list[tuple[int, str]] = []
+    goes_on = None
+    for number, line in enumerate(block.split(b"\n")):
+        try:
+            rows, page = _unpack(list(_values(line.decode())), kind)
+        except UnicodeDecodeError as fault:
+            broken.append((number, f"not UTF-8 at byte {fault.start + 1} of the line"))
+        except json.JSONDecodeError as fault:
+            broken.append((number, f"not JSON: {fault.msg} at column {fault.colno}"))
+        except (ValueError, RecursionError) as fault:
+            broken.append((number, f"not JSON that can be read: {fault}"))
+        else:
+            values += rows
+            numbers += [number] * len(rows)
+            goes_on = goes_on if page is None else page
+    found = _decoded(values, kind, how).among(np.array(numbers, dtype="int64"), broken)
+    return replace(found, goes_on=goes_on)
+
+
+def _has_lines(head: bytes) -> bool:
+    """Return whether a text has a value a line: half of its lines begin and end as an object."""
+    lines = [line for line in head.splitlines() if line.strip()]
+    if len(head) >= 2**20 and len(lines) > 1:  # the last one is cut off
+        lines.pop()
+    whole = [line.strip().startswith(b"{") and line.strip().endswith(b"}") for line in lines]
+    return len(lines) > 1 and 2 * sum(whole) >= len(lines)
+
+
+def _ahead(
+    blocks: Iterator[bytes], pool: Executor, parse: _Parser, before: bytes, behind: bytes
+) -> Iterator[tuple[bytes, bool, Future[Rows | None]]]:
+    """Yield each block, whether it is the last, and what it holds; the next are parsed already."""
+    waiting: deque[tuple[bytes, bool, Future[Rows | None]]] = deque()
+    last, first = False, True
+    block = next(blocks)
+    while not last:
+        following = next(blocks, b"")
+        last = not following
+        text = _enclosed(block, before, behind, first=first, last=last)
+        waiting.append((block, last, pool.submit(parse, text)))
+        if len(waiting) > 2:  # noqa: PLR2004 - one for each thread, and one more
+            yield waiting.popleft()
+        block, first = following, False
+    yield from waiting
+
+
+def _enclosed(block: bytes, before: bytes, behind: bytes, *, first: bool, last: bool) -> bytes:
+    """Put around a block what encloses it."""
+    if not last and behind:
+        block = block.rstrip().removesuffix(b",")
+    return b"".join((b"" if first else before, block, b"" if last else behind))
+
+
+def _arrow(text: bytes, kind: Table) -> pa.Table | None:
+    """Read objects that are exactly as the service, or our own writer, has them; None if not."""
+    start = text.lstrip()[:64]
+    if start[:1] != b"{":  # a null that comes first ends the process in Arrow's reader
+        return None
+    try:
+        if not text.isascii():
+            text.decode()  # Arrow's reader takes text as it comes, even if it is no UTF-8
+    except UnicodeDecodeError:
+        return None
+    is_page = re.match(rb'\{\s*"%s"' % kind.member.encode(), start) is not None
+    # To look for keys that are never there takes a tenth of the time, and an attempt without them
+    # takes none where they are, for the first one ends it.
+    for ours in (False, True):
+        with suppress(pa.ArrowException):
+            return pj.read_json(
+                pa.BufferReader(text),
+                memory_pool=POOL,
+                read_options=pj.ReadOptions(block_size=len(text), use_threads=False),
+                parse_options=pj.ParseOptions(
+                    explicit_schema=_expected(kind.name, is_page=is_page, ours=ours),
+                    newlines_in_values=True,
+                    unexpected_field_behavior="error",
+                ),
+            )
+    return None
+
+
+@cache
+def _expected(name: str, *, is_page: bool, ours: bool) -> pa.Schema:
+    """Return the schema of a row, or of a page, with our keys in a row or without them."""
+    kind = next(kind for kind in (TASKS, LOG_GROUPS, DELIVERIES) if kind.name == name)
+    fields: dict[str, Any] = {}
+    for column in kind.base:
+        if not (column.aws or ours):
+            continue
+        *outer, last = column.json.split(".")
+        place = fields
+        for key in outer:
+            place = place.setdefault(key, {})
+        place[last] = _PLAIN.get(column.kind, pa.string())
+    row = _nested(fields)
+    if is_page:
+        return pa.schema([(kind.member, pa.list_(row)), ("nextToken", pa.string())])
+    return pa.schema(list(row))
+
+
+_PLAIN = {
+    "text": pa.large_string(),
+    "time": pa.int64(),
+    "length": pa.int64(),
+    "count": pa.int64(),
+    "rate": pa.float64(),
+}
+
+
+def _nested(fields: dict[str, Any]) -> pa.StructType:
+    return pa.struct(
+        [(key, _nested(of) if isinstance(of, dict) else of) for key, of in fields.items()]
+    )
+
+
+def _flat(rows: pa.Table, kind: Table) -> pa.Table:
+    """Return the base columns of rows as AWS nests them, in one chunk; our keys may be missing."""
+    flat = rows.flatten()
+    have = {name: flat.column(at).combine_chunks() for at, name in enumerate(flat.column_names)}
+    arrays = {column.name: have.get(column.json) for column in kind.base}
+    for column in kind.base:
+        if column.kind == "length" and (array := arrays[column.name]) is not None:
+            arrays[column.name] = pc.multiply(array, column.scale)
+    return dense(arrays, len(flat), kind)
+
+
+def _loads(text: str) -> Any:  # noqa: ANN401 - what JSON can hold
+    value, end = _DECODER.raw_decode(text.lstrip())
+    if text.lstrip()[end:].strip():
+        raise ValueError("something follows the value")
+    return value
+
+
+def _whole_number(digits: str) -> float:
+    """Read a whole number; one that no column can hold as a float, however long it is."""
+    return int(digits) if len(digits) < 20 else float(digits)  # noqa: PLR2004 - digits of an int64
+
+
+_DECODER = json.JSONDecoder(parse_int=_whole_number)
+_BLANKS = re.compile(r"[ \t\n\r]*")
+
+
+def _values(text: str) -> Iterator[Any]:
+    """Decode values one after another, with blanks or commas between them."""
+    at = _BLANKS.match(text, 0).end()  # type: ignore[union-attr] # it matches anywhere
+    while at < len(text):
+        value, at = _DECODER.raw_decode(text, at)
+        yield value
+        at = _BLANKS.match(text, at).end()  # type: ignore[union-attr]
+
+
+def _unpack(
+    values: Iterable[Any], kind: Table, *, deeper: bool = True
+) -> tuple[list[Any], bool | None]:
+    """Return the rows among some values, in pages and lists among them too, and if they go on."""
+    rows: list[Any] = []
+    goes_on = None
+    for value in values:
+        if isinstance(value, list) and deeper:
+            inner, more = _unpack(value, kind, deeper=False)
+            rows += inner
+            goes_on = goes_on if more is None else more
+            continue
+        page = {squeeze(key): of for key, of in value.items()} if isinstance(value, dict) else {}
+        found = page.get(kind.member.lower(), page.get("rows") if "columns" in page else None)
+        if kind.member.lower() not in page and not isinstance(found, list):
+            rows.append(value)
+            continue
+        goes_on = any(page.get(key) for key in ("nexttoken", "marker"))
+        if isinstance(found, list):
+            rows += found
+        elif found is not None:  # PowerShell makes an object of a list of one
+            rows.append(found)
+    return rows, goes_on
+
+
+def _decoded(values: Sequence[Any], kind: Table, how: coerce.TimesIn = coerce.MILLIS) -> Rows:
+    """Read rows that are Python objects, key by key."""
+    keys = _Keys(kind)
+    found: list[dict[str, Any]] = []
+    numbers: list[int] = []
+    refused: list[tuple[int, str]] = []
+    unused: Counter[str] = Counter()
+    for number, value in enumerate(values):
+        if not isinstance(value, dict):
+            refused.append((number, f"the {kind.row} is no object but {_shorten(value)}"))
+            continue
+        row, without = keys.read(value)
+        if row.get(kind.id):
+            found.append(row)
+            numbers.append(number)
+            unused.update(without)
+        else:
+            refused.append((number, _foreign(value, kind)))
+    names = dict.fromkeys([kind.id, *(name for row in found for name in row)])
+    frame = pd.DataFrame({name: [row.get(name) for row in found] for name in names}, dtype=object)
+    own = own_columns(names, kind)
+    rows = read_frame(frame.assign(**frame[own].infer_objects()), kind, how)
+    return replace(rows.among(np.array(numbers, dtype="int64"), refused), unused=unused)
+
+
+class _Keys:
+    """Reads objects of any casing and nesting."""
+
+    def __init__(self, kind: Table) -> None:
+        self._kind = kind
+        self._meanings: dict[str, str | None] = {}
+
+    def read(self, value: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        """Return the values of the columns, own ones too, and the keys that mean nothing here."""
+        row: dict[str, Any] = {}
+        unused: list[str] = []
+        # in our own casing further columns are the user's; in AWS's there are none
+        self._walk(value, "", row, unused, own=self._kind.id in value)
+        if self._kind is LOG_GROUPS:
+            _add_place(row, value)
+        return row, unused
+
+    def _walk(
+        self,
+        value: dict[str, Any],
+        path: str,
+        row: dict[str, Any],
+        unused: list[str],
+        *,
+        own: bool,
+    ) -> None:
+        for key, inner in value.items():
+            if inner is None:
+                continue
+            where = path + key
+            name = self._meaning(where)
+            if name is not None and type(inner) is not dict:
+                if name and row.get(name) is None:
+                    row[name] = inner
+            elif where.startswith(_OWN) or (own and not path and type(inner) not in (dict, list)):
+                row[where.removeprefix(_OWN)] = inner
+            elif isinstance(inner, dict):
+                self._walk(inner, where + ".", row, unused, own=own)
+            elif name is None and inner not in ([], ""):
+                unused.append(where)
+
+    def _meaning(self, where: str) -> str | None:
+        """Return the column of a key, "" for one that is known and not used, None for others."""
+        if where not in self._meanings:
+            known = squeeze(where)
+            column = self._kind.meanings.get(known)
+            unused = "" if known in self._kind.meanings else None
+            # a length's own name stands for milliseconds, AWS's for its own unit
+            name = column and (where if column.scale > 1 else column.name)
+            self._meanings[where] = name or unused
+        return self._meanings[where]
+
+
+def _add_place(row: dict[str, Any], value: dict[str, Any]) -> None:
+    """Read the account and the region from an ARN."""
+    for key in ("arn", "logGroupArn", "Arn", "LogGroupArn"):
+        parts = str(value.get(key)).split(":")
+        if len(parts) > 5:  # noqa: PLR2004 - arn:aws:logs:region:account:log-group:name
+            row.setdefault("region", parts[3])
+            row.setdefault("account_id", parts[4])
+
+
+def _foreign(value: dict[str, Any], kind: Table) -> str:
+    """Name what another service or tool has; "" where nothing is known of it."""
+    keys = {squeeze(key) for key in value}
+    for table in (TASKS, LOG_GROUPS, DELIVERIES):
+        if table is not kind and table.member.lower() in keys:
+            return f"these are {table.name}; read them with xs.read_{table.name.replace(' ', '_')}"
+    for marks, what in _FOREIGN:
+        if marks & keys:
+            return what
+    shown = _shorten(", ".join(value))
+    return f"neither a page of {kind.name} nor a {kind.row}: no {kind.id} among its keys {shown}"
+
+
+_LISTS = "`aws logs describe-export-tasks` gives the list that is wanted"
+_FOREIGN = (
+    (
+        {"exporttaskid", "exporttos3task", "exportimagetaskid"},
+        f"an export task of EC2, not of CloudWatch Logs; {_LISTS}",
+    ),
+    ({"exporttaskidentifier"}, f"an export task of RDS, not of CloudWatch Logs; {_LISTS}"),
+    (
+        {"records", "eventsource", "cloudtrailevent", "events"},
+        f"CloudTrail's record of API calls, not a list of tasks; {_LISTS}",
+    ),
+    ({"stdout", "stdoutlines"}, "the result of an Ansible task; save what its stdout holds"),
+)
+
+
+def _shorten(value: object) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
+
+
+def _fault(name: str, text: bytes, before: bytes, ahead: bytes, lines: int) -> FileFormatError:
+    """Make the error that says where a text stops being JSON.
+
+    `before` encloses the text, `ahead` is what stands before it in its line, and `lines` come
+    before that.
+    """
+    what, at = "not JSON that can be read", 0
+    whole = before + text
+    try:
+        list(_values(whole.decode()))
+    except UnicodeDecodeError as fault:
+        what, at = "not UTF-8", fault.start
+    except json.JSONDecodeError as fault:
+        what, at = f"not JSON: {fault.msg}", len(whole.decode()[: fault.pos].encode())
+    except (ValueError, RecursionError) as fault:
+        what = f"not JSON that can be read: {fault}"
+    good = ahead + whole[len(before) : max(at, len(before))]
+    line = lines + good.count(b"\n") + 1
+    column = len(good[good.rfind(b"\n") + 1 :].decode("utf-8", "replace")) + 1
+    return FileFormatError(f"{name}, line {line}, column {column}: {what}")
+
+
+def to_json(rows: pd.DataFrame, kind: Table = TASKS) -> Iterator[dict[str, Any]]:
+    """Yield each row in AWS's own shape with our keys; what is missing is left out."""
+    paths = {column.name: column.json.split(".") for column in kind.base}
+    paths |= {name: [_OWN[:-1], name] for name in own_columns(map(str, rows.columns), kind)}
+    scales = {column.name: column.scale for column in kind.base}
+    columns = [_to_list(rows[name], scales.get(name)) for name in paths]
+    for values in zip(*columns, strict=True):
+        row: dict[str, Any] = {}
+        for (*outer, last), value in zip(paths.values(), values, strict=True):
+            if value is None:
+                continue
+            place = row
+            for key in outer:
+                place = place.setdefault(key, {})
+            place[last] = value
+        yield row
+
+
+def _to_list(values: pd.Series, scale: int | None) -> list[Any]:
+    """Return values as JSON can hold them, times of ours in milliseconds, None for missing."""
+    plain = values
+    if scale is None:
+        if isinstance(values.dtype, pd.DatetimeTZDtype):
+            plain = coerce.iso_text(values)
+    elif isinstance(values.dtype, pd.DatetimeTZDtype):
+        plain = pd.Series(coerce.millis(values), index=values.index)
+    elif values.dtype.kind == "m":
+        plain = values // pd.Timedelta(scale, unit="ms")
+    return plain.astype(object).where(values.notna(), None).tolist()

@@ -1,0 +1,65 @@
+"""Tables as Parquet."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import IO, TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from exportstats.core import frames
+from exportstats.errors import FileFormatError, SchemaError
+from exportstats.io.rows import REPEATED, Rows, arrow_schema, read_columns, to_arrow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pandas as pd
+
+    from exportstats.core.coerce import TimesIn
+    from exportstats.core.schema import Table
+    from exportstats.io.source import Source
+
+MAGIC = b"PAR1"
+
+
+def write_parquet(tables: Iterable[pd.DataFrame], stream: IO[bytes], kind: Table) -> None:
+    """Write the base columns and the own ones, one table below the other."""
+    writer = None
+    for rows in tables:
+        table = to_arrow(rows, kind)
+        if writer is None:
+            writer = pq.ParquetWriter(stream, table.schema, compression="zstd")
+        writer.write_table(table.cast(writer.schema))
+    if writer is not None:
+        writer.close()
+
+
+def read_parquet(source: Source, kind: Table, how: TimesIn) -> Rows:
+    """Read a table that has our columns, or AWS's, of whatever types.
+
+    Raises
+    ------
+    FileFormatError
+        The file is broken, lacks the column that a row is known by, or one is of a kind that
+        cannot be read.
+    """
+    plain = source.path
+    data = None if plain else pa.py_buffer(source.read_rest())
+    try:
+        schema = pq.read_schema(plain or pa.BufferReader(data))
+        names = frames.rename(schema.names, kind)
+        repeated = [field.name for field in arrow_schema(kind) if field.type == REPEATED]
+        file = pq.ParquetFile(
+            plain or pa.BufferReader(data),
+            read_dictionary=[name for column in repeated for name in names.get(column, ())],
+        )
+        with file:
+            table = file.read()
+        table.validate(full=True)  # reading does not look whether text is UTF-8
+        return replace(read_columns(table, kind, how), what=f"{source.name}, row")
+    except (pa.ArrowException, OSError) as error:
+        raise FileFormatError(f"{source.name}: broken Parquet: {error}") from error
+    except SchemaError as error:
+        raise FileFormatError(f"{source.name}: {error}") from error

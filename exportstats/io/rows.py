@@ -1,0 +1,267 @@
+"""Rows from many places, in Arrow, made one table; each knows where it came from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from exportstats.core import coerce, frames
+from exportstats.core.schema import squeeze
+from exportstats.errors import UnusedWarning, report_rows, warn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from exportstats.core.schema import Kind, Table
+
+# With the system's allocator reading takes less time and memory than with Arrow's own: see
+# json_lines in benchmarks/README.md.
+POOL = pa.system_memory_pool()
+TIME = pa.timestamp("ms", tz="UTC")
+REPEATED = pa.dictionary(pa.int32(), pa.string())
+_TYPES: dict[Kind, pa.DataType] = {
+    "text": pa.large_string(),  # as pandas has it: nothing is copied on the way
+    "category": REPEATED,
+    "status": REPEATED,
+    "time": TIME,
+    "length": pa.duration("ms"),
+    "count": pa.int64(),
+    "rate": pa.float64(),
+}
+_FITTING = {
+    pa.large_string(): (pa.string(), pa.large_string()),
+    REPEATED: (pa.string(), pa.large_string(), REPEATED),
+    TIME: tuple(pa.timestamp(unit, tz="UTC") for unit in ("s", "ms", "us", "ns")),
+}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Some rows from one place: typed, but not yet each thing once.
+
+    Attributes
+    ----------
+    table
+        The base columns, and own ones.
+    what, first
+        What to call a row, as in "tasks.json, line", and the number of the first one.
+    numbers
+        The number of each row of `table`, from 0, the refused ones counted; None where they are
+        simply counted.
+    refused
+        The number and the reason of each row that cannot be read.
+    unused
+        How many rows had each key that is not used.
+    goes_on
+        Whether the last page has a token: the service's list is longer. None without a page.
+    """
+
+    table: pa.Table
+    what: str = "row"
+    first: int = 1
+    numbers: np.ndarray | None = None
+    refused: Sequence[tuple[int, str]] = ()
+    unused: Counter[str] = field(default_factory=Counter)
+    goes_on: bool | None = None
+
+    def __len__(self) -> int:
+        """Return how many rows there were, the refused ones too."""
+        return len(self.table) + len(self.refused)
+
+    def name(self, number: int) -> str:
+        """Say where the row of a number came from."""
+        return f"{self.what} {self.first + number}"
+
+    def where(self, row: int) -> str:
+        """Say where a row of `table` came from."""
+        return self.name(row if self.numbers is None else int(self.numbers[row]))
+
+    def among(self, numbers: np.ndarray, broken: Iterable[tuple[int, str]]) -> Rows:
+        """Return the rows with the numbers that they had before the broken ones were left out."""
+        refused = [*broken, *((int(numbers[row]), reason) for row, reason in self.refused)]
+        kept = numbers if self.numbers is None else numbers[self.numbers]
+        return replace(self, numbers=kept, refused=sorted(refused))
+
+    def filled(self, *, over: bool = False, **values: Any) -> Rows:  # noqa: ANN401 - of any type
+        """Fill what is missing in columns, or `over` all that stands there.
+
+        A value is one for all rows, or an array with one a row.
+        """
+        table = self.table
+        for name, value in values.items():
+            at = table.column_names.index(name)
+            old, kind = table.column(at), table.field(name).type
+            if value is None or not (over or old.null_count):
+                continue
+            plain = pa.int64() if kind == TIME else pa.string()
+            new = (
+                pa.array(value, type=plain)
+                if isinstance(value, np.ndarray)
+                else pa.repeat(pa.scalar(value, type=plain), len(table))
+            )
+            if not over and old.null_count < len(old):
+                new = pc.coalesce(old.cast(plain), new)
+            table = table.set_column(at, name, new.cast(kind))
+        return replace(self, table=table)
+
+
+def to_table(
+    parts: Iterable[Rows],
+    kind: Table,
+    *,
+    strict: bool = False,
+    how: coerce.TimesIn = coerce.MILLIS,
+) -> pd.DataFrame:
+    """Make one table of rows from many places, and report what is wrong with any.
+
+    Raises
+    ------
+    BadRowsError
+        No row can be read; or `strict`, and one cannot.
+    """
+    known, tables = [], [arrow_schema(kind).empty_table()]
+    for part in parts:
+        tables.append(part.table)
+        # so that only one list holds on to the data
+        known.append(replace(part, table=part.table.slice(0, 0)))
+    starts = np.cumsum([len(table) for table in tables])
+    whole = pa.concat_tables(tables, promote_options="permissive", memory_pool=POOL)
+    tables.clear()
+    whole = whole.unify_dictionaries(POOL)
+    # pandas' own choice for whole numbers with gaps is a float, which rounds large ones
+    typed = whole.to_pandas(
+        split_blocks=True, self_destruct=True, types_mapper={pa.int64(): pd.Int64Dtype()}.get
+    )
+    del whole
+
+    def places(reasons: Iterable[tuple[Any, str]]) -> pd.DataFrame:
+        found = []
+        for row, reason in reasons:
+            at = int(np.searchsorted(starts, row, side="right")) - 1
+            found.append((known[at].where(row - int(starts[at])), reason))
+        return pd.DataFrame(found, columns=["place", "reason"])
+
+    times = [column.name for column in kind.base if column.kind == "time"]
+    frames.say_units(typed, times, how)
+    bounded, changed = frames.bound(typed, kind)
+    rows, doubtful = frames.settle(bounded, kind)
+    unused = sum((part.unused for part in known), Counter())
+    if unused:
+        keys = ", ".join(f"{key} ({count:,})" for key, count in unused.most_common(10))
+        more = f" and {len(unused) - 10:,} more" if len(unused) > 10 else ""  # noqa: PLR2004 - as above
+        warn(
+            UnusedWarning(
+                f"keys that are not used, with how many {kind.name} had them: {keys}{more}"
+            )
+        )
+    refused = [(part.name(number), reason) for part in known for number, reason in part.refused]
+    report_rows(
+        pd.DataFrame(refused, columns=["place", "reason"]),
+        places(changed.items()),
+        places(doubtful.items()),
+        of=len(typed) + len(refused),
+        strict=strict,
+    )
+    return rows
+
+
+def read_columns(table: pa.Table, kind: Table, how: coerce.TimesIn = coerce.MILLIS) -> Rows:
+    """Read a table that has columns of a kind, of whatever types; those it lacks are missing.
+
+    Raises
+    ------
+    SchemaError
+        It lacks the column that a row is known by, or one is of a kind that cannot be read.
+    """
+    sources = frames.rename(table.column_names, kind)
+    wanted = arrow_schema(kind)
+    plain = all(
+        len(names) == 1
+        and table.schema.field(names[0]).type in _FITTING.get(field.type, (field.type,))
+        for field in wanted
+        if (names := sources.get(field.name))
+    )
+    if plain and kind.id in sources:
+        made = dense({name: table[names[0]] for name, names in sources.items()}, len(table), kind)
+        if is_whole(made, kind):
+            for name in own_columns(table.column_names, kind):
+                made = made.append_column(name, table[name])
+            return Rows(made)
+    return read_frame(frames.from_arrow(table), kind, how)
+
+
+def read_frame(frame: pd.DataFrame, kind: Table, how: coerce.TimesIn = coerce.MILLIS) -> Rows:
+    """Read a frame of any types, row by row where it must be.
+
+    Raises
+    ------
+    SchemaError
+        As `read_columns`.
+    """
+    typed, reasons = frames.coerce_rows(frame, kind, how)
+    refused = [*zip(reasons.index.tolist(), reasons, strict=True)]
+    return Rows(to_arrow(typed, kind), numbers=typed.index.to_numpy(), refused=refused)
+
+
+def own_columns(names: Iterable[str], kind: Table) -> list[str]:
+    """Return which of some columns are the user's own."""
+    return [name for name in names if squeeze(name) not in kind.meanings]
+
+
+@cache
+def _schema_of(name: str) -> pa.Schema:
+    kind = frames.TABLES[name.replace(" ", "_")]
+    return pa.schema([(column.name, _TYPES[column.kind]) for column in kind.base])
+
+
+def arrow_schema(kind: Table) -> pa.Schema:
+    """Return the types of a table's base columns."""
+    return _schema_of(kind.name)
+
+
+def to_arrow(typed: pd.DataFrame, kind: Table) -> pa.Table:
+    """Make an Arrow table of typed rows, own columns included."""
+    table = pa.Table.from_pandas(
+        typed[[column.name for column in kind.base]],
+        schema=arrow_schema(kind),
+        preserve_index=False,
+    )
+    for name in own_columns(map(str, typed.columns), kind):
+        try:
+            values = pa.array(typed[name], from_pandas=True)
+        except (pa.ArrowInvalid, pa.ArrowTypeError):  # values of several types
+            values = pa.array(typed[name].map(str, na_action="ignore"), from_pandas=True)
+        table = table.append_column(name, values)
+    return table
+
+
+def dense(arrays: dict[str, Any], length: int, kind: Table) -> pa.Table:
+    """Give plain arrays the types of the base columns; those that are not there are missing."""
+    wanted = arrow_schema(kind)
+    made = []
+    for column in wanted:
+        array = arrays.get(column.name)
+        if array is None:
+            array = pa.nulls(length, column.type)
+        elif column.type == REPEATED and array.type != REPEATED:
+            array = array.dictionary_encode()
+        made.append(array.cast(column.type, safe=column.type != TIME))
+    return pa.table(made, schema=wanted)
+
+
+def is_whole(table: pa.Table, kind: Table) -> bool:
+    """Return whether each row has what it is known by, and times that can be one."""
+    ids = table[kind.id]
+    if ids.type == REPEATED:
+        ids = ids.cast(pa.string())
+    if ids.null_count or (len(ids) and pc.min(pc.binary_length(ids)).as_py() == 0):
+        return False
+    times = (column for column in table.columns if column.type == TIME)
+    return not any(pc.min(column.cast(pa.int64())).as_py() == coerce.NAT for column in times)
