@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from benchmarks import made_up
-from exportstats.io import records
+from exportstats.core.schema import TASKS
+from exportstats.io.json_text import Page, read_pages
+from exportstats.io.rows import to_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,8 +50,8 @@ def flattened_first(pages: list[dict[str, Any]]) -> pd.DataFrame:
 def with_exportstats(pages: list[dict[str, Any]]) -> pd.DataFrame:
     """Make a table of tasks."""
     observed = 1_800_000_000_000
-    read = records.read_pages([records.Page(page["exportTasks"], observed) for page in pages])
-    return records.to_table(read)
+    read = read_pages([Page(page["exportTasks"], observed) for page in pages], 1, TASKS)
+    return to_table(read, TASKS)
 
 
 def check(frame: pd.DataFrame, size: int) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 import exportstats as xs
-from exportstats.core import side_tables
+from exportstats.core import frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,11 +54,10 @@ def prepare(size: int) -> Iterator[dict[str, Any]]:
         )
     )
     keys = tasks[["account_id", "region", "log_group_name"]].drop_duplicates().astype("str")
-    since = side_tables.time_of(_START)
+    since = pd.Timestamp(_START, unit="ms", tz="UTC")
     month = pd.Timedelta(days=30)
-    log_groups = side_tables.make(
-        [(*key, since, month, None, "STANDARD", since) for key in keys.itertuples(index=False)],
-        side_tables.LOG_GROUPS,
+    log_groups = frames.conform(
+        keys.assign(creation_time=since, retention=month, observed_at=since), of="log_groups"
     )
     xs.build_weekly_report(xs.sample_tasks(), week="2026-W24")
     yield {"tasks": tasks, "log_groups": log_groups}

@@ -12,7 +12,7 @@ import click
 
 import exportstats as xs
 from exportstats.cli import COMMANDS, main
-from exportstats.core import schema, side_tables
+from exportstats.core import schema
 
 DOCS = Path(__file__).parent
 _WIDTH = 88
@@ -20,12 +20,12 @@ SIDE_TABLES = (
     (
         "The table of log groups",
         ["What `fetch_log_groups` and `read_log_groups` give: one row a log group."],
-        side_tables.LOG_GROUPS,
+        schema.LOG_GROUPS.columns,
     ),
     (
         "The table of deliveries",
         ["What `fetch_deliveries` gives: one row a COMPLETED task."],
-        side_tables.DELIVERIES,
+        schema.DELIVERIES.columns,
     ),
 )
 
@@ -35,7 +35,7 @@ def schema_page() -> str:
     lines = [
         "# The table of tasks",
         "",
-        "Made from `schema.py` and `side_tables.py` by `docs/make_docs.py`.",
+        "Made from `exportstats/core/schema.py` by `docs/make_docs.py`.",
         f"One row a task; its key is `({', '.join(schema.KEY)})`. A column that nobody filled is",
         "still there.",
         "",

@@ -1,8 +1,5 @@
 from .aws.deliveries import fetch_deliveries as fetch_deliveries
-from .aws.log_groups import (
-    fetch_log_groups as fetch_log_groups,
-    read_log_groups as read_log_groups,
-)
+from .aws.log_groups import fetch_log_groups as fetch_log_groups
 from .aws.targets import Target as Target, find_targets as find_targets
 from .aws.tasks import fetch_tasks as fetch_tasks
 from .aws.wait import wait_for_task as wait_for_task
@@ -23,7 +20,7 @@ from .charts import (
     plot_status_breakdown as plot_status_breakdown,
     plot_task_durations as plot_task_durations,
 )
-from .core.schema import conform as conform
+from .core.frames import concat as concat, conform as conform
 from .coverage.backfill import plan_backfill as plan_backfill
 from .coverage.commands import render_commands as render_commands
 from .coverage.gaps import find_gaps as find_gaps
@@ -44,9 +41,19 @@ from .errors import (
     LoadError as LoadError,
     LoadInterrupted as LoadInterrupted,
     LoadWarning as LoadWarning,
+    MissingFileError as MissingFileError,
+    PartialListWarning as PartialListWarning,
     SchemaError as SchemaError,
+    UnusedWarning as UnusedWarning,
 )
-from .io.files import read_tasks as read_tasks, write_tasks as write_tasks
+from .io.files import (
+    read_deliveries as read_deliveries,
+    read_log_groups as read_log_groups,
+    read_tasks as read_tasks,
+    write_deliveries as write_deliveries,
+    write_log_groups as write_log_groups,
+    write_tasks as write_tasks,
+)
 from .io.sample import (
     sample_log_groups as sample_log_groups,
     sample_tasks as sample_tasks,

@@ -27,39 +27,25 @@ class ArgumentError(ExportStatsError, ValueError):
     """An argument that cannot be meant as it stands."""
 
 
-class SchemaError(ExportStatsError):
+class MissingFileError(ArgumentError, FileNotFoundError):
+    """A path at which there is nothing."""
+
+
+class SchemaError(ExportStatsError, ValueError):
     """A frame that is not a table of tasks: a column is missing or of another kind."""
 
 
-class FileFormatError(ExportStatsError):
+class FileFormatError(ExportStatsError, ValueError):
     """A file that cannot be read as tasks; the text names file, line and column."""
 
 
-class BadRowsError(ExportStatsError):
-    """Rows that cannot be tasks, where every row had to be one.
+class BadRowsError(ExportStatsError, ValueError):
+    """Rows that cannot be read, where every row had to be read, or one at least.
 
     Attributes
     ----------
     rows
         A frame with the columns `place` and `reason`, one row a refused row.
-    """
-
-    def __init__(self, rows: pd.DataFrame) -> None:
-        super().__init__(f"{_counted(rows)}; nothing was kept, because strict=True")
-        self.rows = rows
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Let it be pickled: an executor sends it home from another process."""
-        return type(self), (self.rows,)
-
-
-class BadRowsWarning(UserWarning):
-    """Rows that cannot be tasks were left out, or rows that contradict each other were kept.
-
-    Attributes
-    ----------
-    rows
-        A frame with the columns `place` and `reason`, one row a reported row.
     """
 
     def __init__(self, rows: pd.DataFrame, outcome: str) -> None:
@@ -68,8 +54,54 @@ class BadRowsWarning(UserWarning):
         self._outcome = outcome
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Let it be pickled."""
+        """Let it be pickled: an executor sends it home from another process."""
         return type(self), (self.rows, self._outcome)
+
+
+class BadRowsWarning(UserWarning):
+    """Rows that cannot be read were left out, or doubtful ones were kept.
+
+    Attributes
+    ----------
+    rows
+        A frame with the columns `place` and `reason`, one row a reported row.
+    partial
+        Whether they were left out.
+    """
+
+    def __init__(self, rows: pd.DataFrame, outcome: str, *, partial: bool) -> None:
+        super().__init__(f"{_counted(rows)}; {outcome}")
+        self.rows = rows
+        self.partial = partial
+        self._outcome = outcome
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let it be pickled."""
+        return partial(type(self), partial=self.partial), (self.rows, self._outcome)
+
+
+class UnusedWarning(UserWarning):
+    """Something that was given is not understood: keys, columns, or the unit of times.
+
+    Attributes
+    ----------
+    partial
+        Whether answers from the table are wrong or incomplete for it.
+    """
+
+    def __init__(self, message: str, *, partial: bool = False) -> None:
+        super().__init__(message)
+        self.partial = partial
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let it be pickled."""
+        return partial(type(self), partial=self.partial), (str(self),)
+
+
+class PartialListWarning(UserWarning):
+    """A list was cut short: the service has more of it than what was read."""
+
+    partial = True
 
 
 class AccountUnknownWarning(UserWarning):
@@ -158,35 +190,55 @@ def warn(warning: Warning) -> None:
     warnings.warn(warning, stacklevel=level)
 
 
-def report_rows(left_out: pd.DataFrame, kept: pd.DataFrame, *, strict: bool) -> None:
+def report_rows(
+    left_out: pd.DataFrame,
+    changed: pd.DataFrame,
+    doubtful: pd.DataFrame,
+    *,
+    of: int,
+    strict: bool = False,
+) -> None:
     """Say once what is wrong with some rows.
 
     Parameters
     ----------
-    left_out, kept
-        Frames with `place` and `reason`: rows that were refused, and rows that were kept although
-        they contradict another row.
+    left_out, changed, doubtful
+        Frames with `place` and `reason`: rows that were refused, rows of which a value was changed,
+        and rows that contradict another row.
+    of
+        How many rows there were.
     strict
         Whether a refused row refuses them all.
 
     Raises
     ------
     BadRowsError
-        When `strict` and a row was left out.
+        Every row was refused, or `strict` and one was.
     """
+    if len(left_out) and len(left_out) >= of:
+        raise BadRowsError(left_out, "no row could be read")
     if len(left_out) and strict:
-        raise BadRowsError(left_out)
+        raise BadRowsError(left_out, "nothing was kept, because strict=True")
     if len(left_out):
-        warn(BadRowsWarning(left_out, "the others were kept"))
-    if len(kept):
-        warn(BadRowsWarning(kept, "all of them were kept"))
+        warn(BadRowsWarning(left_out, "the others were kept", partial=True))
+    for rows in (changed, doubtful):
+        if len(rows):
+            warn(BadRowsWarning(rows, "all of them were kept", partial=False))
 
 
-def _counted(rows: pd.DataFrame, examples: int = 3) -> str:
-    """Count rows by reason, each with its first few places."""
+def _counted(rows: pd.DataFrame, examples: int = 3, most: int = 10) -> str:
+    """Count rows by reason, each with its first few places; the most frequent reasons."""
+    counts = rows["reason"].value_counts(sort=False).sort_values(ascending=False, kind="stable")
     parts = []
-    for reason, places in rows.groupby("reason", sort=False)["place"]:
+    for reason in counts.index[:most]:
+        places = rows.loc[rows["reason"] == reason, "place"]
         shown = ", ".join(str(place) for place in places.iloc[:examples])
         more = f" and {len(places) - examples} more" if len(places) > examples else ""
-        parts.append(f"{len(places)} x {reason} ({shown}{more})")
+        parts.append(f"{len(places)} x {_shortened(reason)} ({shown}{more})")
+    if rest := counts.iloc[most:].sum():
+        parts.append(f"{rest} x {len(counts) - most} other reasons")
     return "; ".join(parts)
+
+
+def _shortened(text: str, longest: int = 200) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}..."

@@ -76,6 +76,17 @@ def plain(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def without_user(url: str) -> str:
+    """Leave out a URL's user and password.
+
+    Examples
+    --------
+    >>> without_user("https://user:password@host:4566/")
+    'https://host:4566/'
+    """
+    return re.sub(r"//[^/?#\s]*@", "//", url)
+
+
 def shorten(text: str, width: int) -> str:
     """Leave out the middle of what is wider than `width`; both ends tell names apart.
 

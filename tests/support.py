@@ -12,7 +12,7 @@ import pandas as pd
 from hypothesis import HealthCheck, settings, strategies as st
 
 import exportstats as xs
-from exportstats.core import schema
+from exportstats.core import frames, schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,6 +26,7 @@ HOUR = 3_600_000
 DAY = 24 * HOUR
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 START = 1_795_413_600_000  # 2026-11-23T06:00Z, a Monday
+FIRST, LAST = 0, 32_503_679_999_999  # the bounds of a time: 1970 to 2999-12-31T23:59:59.999Z
 # The sample response of the API reference, its odd spacing included.
 API_SAMPLE = b"""{
 "exportTasks": [
@@ -98,7 +99,7 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
 
 def table(*rows: Row, **same: object) -> pd.DataFrame:
     """Make a table of tasks of a few fields each, times in milliseconds."""
-    return schema.conform(frame([{**same, **row} for row in rows]))
+    return frames.conform(frame([{**same, **row} for row in rows]))
 
 
 def rows_of(tasks: pd.DataFrame) -> list[Row]:
@@ -188,7 +189,7 @@ def period_start(time: int | None, freq: str) -> int | None:
 # Tables of tasks that may hold whatever a table can hold.
 
 _USUAL = st.integers(START - 40 * DAY, START)
-_FAR = st.sampled_from([MOST, MOST - 1, -MOST, 0, -1, 2**53 + 1, ms("9999-12-31T23:59:59.999Z")])
+_FAR = st.sampled_from([FIRST, FIRST + 1, LAST - 1, LAST, ms("2999-01-01T00:00Z")])
 _LENGTH = st.one_of(
     st.integers(0, 10), st.integers(0, 2 * DAY), st.sampled_from([0, SECOND, HOUR, -1, -HOUR])
 )
@@ -224,7 +225,7 @@ def rows(draw: Callable[..., Any], *, far: bool = True) -> Row:
     }
     created = row["creation_time"]
     if created is not None and draw(st.booleans()):
-        row["completion_time"] = max(-MOST, min(MOST, created + draw(_LENGTH)))
+        row["completion_time"] = max(FIRST, min(LAST, created + draw(_LENGTH)))
     return row
 
 
@@ -249,13 +250,13 @@ def cut(tasks: pd.DataFrame, random: Random, *, anew: bool = False) -> Shards:
 
     With `anew` each shard has only the categories that it needs, as if read from a file.
     """
-    frames: list[list[int]] = [[] for _ in range(random.randint(1, 4))]
+    parts: list[list[int]] = [[] for _ in range(random.randint(1, 4))]
     shard_of: dict[Any, list[int]] = {}
     slots = zip(plain(tasks["account_id"]), plain(tasks["region"]), strict=True)
     for row, slot in enumerate(slots):
-        shard_of.setdefault(slot, random.choice(frames)).append(row)
-    shards = [tasks.iloc[taken] for taken in frames]
-    return Shards([schema.conform(shard) for shard in shards] if anew else shards)
+        shard_of.setdefault(slot, random.choice(parts)).append(row)
+    shards = [tasks.iloc[taken] for taken in parts]
+    return Shards([frames.conform(shard) for shard in shards] if anew else shards)
 
 
 def shuffled(tasks: pd.DataFrame, random: Random) -> pd.DataFrame:

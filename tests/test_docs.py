@@ -14,7 +14,7 @@ import pytest
 
 import exportstats as xs
 from exportstats.emulator import Emulator
-from exportstats.io import records
+from exportstats.io.json_text import to_json
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -54,7 +54,7 @@ def test_python_blocks_of_the_readme_run(monkeypatch: pytest.MonkeyPatch, tmp_pa
 def test_shell_blocks_of_the_readme_run(tmp_path: Path):
     """Each line of the README's shell block runs as it stands, against the emulator as AWS."""
     tasks = xs.sample_tasks().query("account_id == '111122223333' and region == 'eu-west-1'")
-    with Emulator(records.to_json(tasks)) as emulator:
+    with Emulator(to_json(tasks)) as emulator:
         environment = {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(tmp_path),

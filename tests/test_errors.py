@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import exportstats as xs
-from exportstats.core import schema
+from exportstats.core import frames
 
 ROWS = pd.DataFrame({"place": ["line 7"], "reason": ["no task_id"]})
 FAILURES = pd.DataFrame({"region": ["eu-west-1"], "reason": ["AccessDenied"]})
@@ -17,8 +17,8 @@ FAILURES = pd.DataFrame({"region": ["eu-west-1"], "reason": ["AccessDenied"]})
 @pytest.mark.parametrize(
     "error",
     [
-        xs.LoadError("cut", tasks=schema.empty(), next_token="t", failures=FAILURES),
-        xs.LoadInterrupted("stopped", tasks=schema.empty()),
+        xs.LoadError("cut", tasks=frames.empty(), next_token="t", failures=FAILURES),
+        xs.LoadInterrupted("stopped", tasks=frames.empty()),
         xs.BadRowsError(ROWS),
         xs.BadRowsWarning(ROWS, "the others were kept"),
         xs.LoadWarning("cut", FAILURES),

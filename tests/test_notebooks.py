@@ -23,7 +23,7 @@ from nbformat import NotebookNode
 
 import exportstats as xs
 from exportstats.emulator import Emulator
-from exportstats.io import records
+from exportstats.io.json_text import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -249,7 +249,7 @@ class TestInAKernel:
     def test_papermill_asks_aws(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         """With SOURCE "aws" it asks the service, here the emulator, for the region named."""
         tasks = xs.sample_tasks().query("account_id == '111122223333' and region == 'us-east-1'")
-        with Emulator(records.to_json(tasks)) as emulator:
+        with Emulator(to_json(tasks)) as emulator:
             monkeypatch.setenv("AWS_ENDPOINT_URL", emulator.url)
             monkeypatch.setenv("AWS_ACCESS_KEY_ID", "111122223333")
             monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made-up")

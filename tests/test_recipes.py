@@ -29,7 +29,7 @@ from moto.ses.models import ses_backends
 import exportstats as xs
 from exportstats.cli import main
 from exportstats.emulator import Emulator, Fault
-from exportstats.io import records
+from exportstats.io.json_text import to_json
 from exportstats.report import (
     about_coverage,
     about_tasks,
@@ -287,7 +287,7 @@ def test_the_script_fetches_reports_keeps_and_sends(
     new = slot[slot["creation_time"] >= "2026-06-08T00:00Z"]
     aws(moto, "_SESV2")
     boto3.client("sesv2", endpoint_url=moto).create_email_identity(EmailIdentity="example.com")
-    with Emulator(records.to_json(new)) as emulator:
+    with Emulator(to_json(new)) as emulator:
         aws(emulator.url)
         asked = {
             "REPORT_WEEK": WEEK,
@@ -323,7 +323,7 @@ def test_the_script_names_the_week_itself(
     slot: pd.DataFrame, aws: Callable[..., None], tmp_path: Path
 ):
     """Without a week, it reports on the last whole one, by the clock in the time zone."""
-    with Emulator(records.to_json(slot.tail(60))) as emulator:
+    with Emulator(to_json(slot.tail(60))) as emulator:
         aws(emulator.url)
         done = run(
             SCRIPT,
@@ -348,7 +348,7 @@ def test_the_script_tells_what_went_wrong(
     groups = tmp_path / "none.json"
     groups.write_text('{"logGroups": []}', encoding="utf-8")
     quiet = slot[slot["status_code"] == "COMPLETED"]
-    with Emulator(records.to_json(quiet), faults=[Fault("deny", at=(page,))]) as emulator:
+    with Emulator(to_json(quiet), faults=[Fault("deny", at=(page,))]) as emulator:
         aws(emulator.url)
         done = run(
             SCRIPT, "kept", folder=tmp_path, REPORT_LOG_GROUPS=str(groups), REPORT_WEEK="2025-W10"

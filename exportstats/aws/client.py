@@ -1,23 +1,18 @@
 """A boto3 client for one paged request of CloudWatch Logs, which keeps its pace and answers whole.
 
-botocore does what it is good at: credentials, signing, endpoints, retries, errors. Three of its
-events are listened to, for what it does not do:
-
-- `before-send`: the pace, which so holds for retries too.
-- `before-parse`: an answer's body is kept as it came, and looked at. botocore itself reads a body
-  that is not whole JSON as an answer without tasks and without a token, that is, as the end; and
-  an error whose body is no JSON object breaks it.
-- `needs-retry`: an answer whose body is not whole is asked for again.
+botocore does what it is good at: credentials, signing, endpoints, retries, errors. What it does
+not do is done by its events: the pace by `before-send`, which so holds for retries too, and the
+rest in `answers`.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import email.utils
-import gzip
+import json
+import re
 import threading
 import time
-import zlib
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from numbers import Real
@@ -27,10 +22,14 @@ from urllib.parse import urlsplit
 import boto3
 import msgspec
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError
 
 from exportstats import __version__
+from exportstats.aws import answers
+from exportstats.aws.answers import BrokenAnswerError
 from exportstats.errors import ArgumentError
-from exportstats.io.records import Page
+from exportstats.io.json_text import Page
+from exportstats.text import plain, without_user
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,12 +38,7 @@ SERVICE_RATE = 5.0  # requests a second for an account and region; not adjustabl
 MAX_ATTEMPTS = 10
 # A page takes the service a fraction of a second; botocore's own minute, ten times over, is long.
 READ_TIMEOUT_SECONDS = 20.0
-# A body that is broken five times in a row is no accident of the network.
-_WHOLE_ATTEMPTS = 5
-_FIRST_ERROR_STATUS = 301  # from here on botocore itself reads an answer as an error
-_NO_JSON = (ValueError, RecursionError, msgspec.MsgspecError)
-_GZIP = ("gzip", "x-gzip")  # the same, by RFC 9110
-_KEPT, _BROKEN = "exportstats_answer", "exportstats_broken"
+_LATEST = 32_503_680_000_000  # milliseconds: the year 3000, as in a table of tasks
 
 
 @dataclass(frozen=True)
@@ -76,10 +70,6 @@ class Answer(NamedTuple):
     page: Page
     items: int
     next_token: str | None
-
-
-class BrokenAnswerError(Exception):
-    """A success whose body was not whole, again and again."""
 
 
 class _Envelope(msgspec.Struct):
@@ -126,12 +116,63 @@ def make_session(session: Any, profile: str | None, region: str | None) -> boto3
 
 
 def check_credentials(session: boto3.Session) -> None:
-    """Refuse a credential with a line break in it: the error of sending it would show it."""
+    """Refuse credentials that cannot be any: the error of sending a line break would show it."""
     found = session.get_credentials()
-    if found is not None and {"\r", "\n"} & {*found.access_key, *(found.token or "")}:
-        raise ArgumentError(
-            "the access key or the session token has a line break in it; take it out"
+    if found is None:
+        return
+    keys = found.get_frozen_credentials()
+    for name, value in (
+        ("access key", keys.access_key),
+        ("secret key", keys.secret_key),
+        ("session token", keys.token),
+    ):
+        if value and not (value.isascii() and value.isprintable()):
+            raise ArgumentError(
+                f"the {name} has a line break or another character in it that no credential has; "
+                "take it out"
+            )
+
+
+def connect(
+    session: boto3.Session,
+    service: str,
+    *,
+    region: str | None,
+    endpoint_url: str | None = None,
+    read: Callable[[bytes], object] | None = None,
+    **config: Any,  # noqa: ANN401 - botocore's
+) -> Any:  # noqa: ANN401 - boto3 makes its clients' classes at run time
+    """Make a client of any service whose answers are looked at, as `answers.watch` has it.
+
+    Raises
+    ------
+    ArgumentError
+        The endpoint's URL is none.
+    """
+    usual = {
+        "retries": {"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
+        "connect_timeout": READ_TIMEOUT_SECONDS,
+        "read_timeout": READ_TIMEOUT_SECONDS,
+        # botocore would put this together twice a request, a tenth of a page's cost
+        "user_agent": f"{session._session.user_agent()} exportstats/{__version__}",  # noqa: SLF001 - boto3 has no other way
+    }
+    make = partial(
+        session.client, service, region_name=region, config=Config(**{**usual, **config})
+    )
+    try:
+        client: Any = make(
+            endpoint_url=None if endpoint_url is None else without_user(endpoint_url)
         )
+        # the environment can name one too
+        if "@" in client.meta.endpoint_url:
+            client = make(endpoint_url=without_user(client.meta.endpoint_url))
+    except (BotoCoreError, json.JSONDecodeError):
+        raise
+    except ValueError as error:
+        shown = plain(re.sub(r"//\S*@", "//...@", str(error)))
+        raise ArgumentError(f"{shown}; give endpoint_url as in https://host:port") from None
+    answers.watch(client, read)
+    return client
 
 
 def make_client(
@@ -143,27 +184,20 @@ def make_client(
     operation: Operation,
 ) -> Any:  # noqa: ANN401 - boto3 makes its clients' classes at run time
     """Make the client that `ask` asks with."""
-    client: Any = session.client(
+    client = connect(
+        session,
         "logs",
-        region_name=region,
+        region=region,
         endpoint_url=endpoint_url,
-        config=Config(
-            retries={"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
-            connect_timeout=READ_TIMEOUT_SECONDS,
-            read_timeout=READ_TIMEOUT_SECONDS,
-            parameter_validation=False,  # what is asked is checked once, not on every page
-            # botocore would put this together twice a request, a tenth of a page's cost
-            user_agent=f"{session._session.user_agent()} exportstats/{__version__}",  # noqa: SLF001 - boto3 has no other way
-        ),
+        read=partial(_look_at, operation.member),
+        parameter_validation=False,  # what is asked is checked once, not on every page
     )
-    events, event = client.meta.events, f"cloudwatch-logs.{operation.name}"
     if requests_per_second == "quota":
         of_aws = is_aws(session, client.meta.endpoint_url)
         requests_per_second = SERVICE_RATE if of_aws else None
     if requests_per_second is not None:
-        events.register(f"before-send.{event}", Pacer(float(requests_per_second)).wait)
-    events.register(f"before-parse.{event}", partial(_keep_body, operation.member))
-    events.register(f"needs-retry.{event}", _ask_again)
+        pace = Pacer(float(requests_per_second)).wait
+        client.meta.events.register(f"before-send.cloudwatch-logs.{operation.name}", pace)
     return client
 
 
@@ -180,10 +214,8 @@ def ask(client: Any, operation: Operation, request: Mapping[str, Any]) -> Answer
     answer = getattr(client, operation.method)(**request)
     headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     observed_at = millis_of(headers.get("date"))
-    if _BROKEN in answer:
-        raise BrokenAnswerError(answer[_BROKEN])
-    if _KEPT in answer:
-        body, envelope = answer[_KEPT]
+    if (whole := answers.kept(answer)) is not None:
+        body, envelope = whole
         count = len(getattr(envelope, operation.member) or ())
         return Answer(Page(body, observed_at), count, envelope.nextToken)
     # Somebody else's answer, as botocore's own Stubber gives it: decoded, no body to look at.
@@ -223,69 +255,26 @@ def check_rate(asked: object) -> None:
         )
 
 
-def _keep_body(
-    member: str,
-    response_dict: dict[str, Any],
-    customized_response_dict: dict[str, Any],
-    **_: Any,  # noqa: ANN401 - botocore's event
-) -> None:
-    body = response_dict["body"]
-    if response_dict["status_code"] >= _FIRST_ERROR_STATUS:
-        response_dict["body"] = _as_error(body)
-        return
-    try:
-        if response_dict["headers"].get("content-encoding", "").lower() in _GZIP:
-            body = gzip.decompress(body)
-        customized_response_dict[_KEPT] = body, _look_at(body, member)
-    except (*_NO_JSON, OSError, EOFError, zlib.error) as fault:
-        customized_response_dict[_BROKEN] = f"{fault}; it begins with {_beginning(body)!r}"
-    response_dict["body"] = b"{}"
-
-
-def _as_error(body: bytes) -> bytes:
-    """Make of an error's body what botocore can read: an object of texts, as AWS sends it.
-
-    A proxy's may be anything. Of each text only the first paragraph is kept: where a signature is
-    wrong, AWS goes on with all that was signed, the session token included.
-    """
-    if not body.strip():
-        return body
-    try:
-        said = msgspec.json.decode(body, type=dict[str, object])
-    except _NO_JSON:
-        said = {"message": _beginning(body)}
-    return msgspec.json.encode(
-        {key: text.partition("\n\n")[0] for key, text in said.items() if isinstance(text, str)}
-    )
-
-
-def _beginning(body: bytes) -> str:
-    return body[:60].decode("utf-8", "replace")
-
-
-def _look_at(body: bytes, member: str) -> _Envelope:
+def _look_at(member: str, body: bytes) -> _Envelope:
     """Find the token in a body, and see that all of it is JSON."""
     envelope = _decode(body)
     if not body.isascii():
         body.decode()
-    nothing = getattr(envelope, member) is None and envelope.nextToken is None
-    if nothing and body.strip() != b"{}":
+    token = envelope.nextToken
+    if getattr(envelope, member) is None and token is None and body.strip() != b"{}":
         raise ValueError("there is neither a list nor a token in it")
+    if token is not None and not token.isprintable():
+        raise ValueError("its token has characters that cannot be printed")
     return envelope
 
 
-def _ask_again(response: Any, attempts: int, **_: Any) -> float | None:  # noqa: ANN401 - botocore's event
-    if response is None or _BROKEN not in response[1] or attempts >= _WHOLE_ATTEMPTS:
-        return None
-    return float(0.1 * 2 ** (attempts - 1))
-
-
 def millis_of(date: str | None) -> int:
-    """Read an HTTP date; where there is none that can be read, our own clock has to do."""
+    """Read an HTTP date; where there is none that can be meant, our own clock has to do."""
     try:
-        return _millis_of_date(date or "")
-    except ValueError:
-        return int(dt.datetime.now(dt.UTC).timestamp() * 1000)
+        millis = _millis_of_date(date or "")
+    except (ValueError, OverflowError, TypeError, IndexError):
+        millis = -1
+    return millis if 0 <= millis < _LATEST else int(dt.datetime.now(dt.UTC).timestamp() * 1000)
 
 
 @lru_cache(maxsize=64)  # many answers come within a second

@@ -11,33 +11,28 @@ import threading
 from concurrent.futures import wait
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from botocore.config import Config
+import pandas as pd
 from botocore.exceptions import ClientError
 from tqdm.auto import tqdm
 
-from exportstats.aws.client import (
-    MAX_ATTEMPTS,
-    READ_TIMEOUT_SECONDS,
-    check_credentials,
-    make_session,
-    millis_of,
-)
+from exportstats.aws.answers import pages
+from exportstats.aws.client import check_credentials, connect, make_session, millis_of
 from exportstats.aws.faults import ASKING, explain
 from exportstats.aws.fleet import MOST_WORKERS, DaemonThreads
-from exportstats.core import schema, side_tables
+from exportstats.core import frames, schema
 from exportstats.errors import ArgumentError, LoadError, LoadInterrupted
 from exportstats.progress import is_watched
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from concurrent.futures import Future
 
     import boto3
-    import pandas as pd
 
 _DEFAULT_PREFIX = "exportedlogs"
 _WRITE_TEST = "aws-logs-write-test"
 _LOOK_SECONDS = 0.2
+_MOST_PAGES = 10_000  # of a task's objects: ten million, more than can be written in its 24 hours
 _STOPPED = "stopped by the user before it was looked at"
 
 
@@ -51,7 +46,7 @@ class _Place(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """What lies there; the columns of `side_tables.DELIVERIES` that S3 tells."""
+    """What lies there; the columns of `schema.DELIVERIES` that S3 tells."""
 
     objects: int | None
     bytes: int | None
@@ -117,7 +112,7 @@ def fetch_deliveries(
         deliveries = xs.fetch_deliveries(tasks, profile="archive")
         gaps = xs.find_gaps(tasks, start=start, end=end, deliveries=deliveries)
     """
-    schema.validate(tasks)
+    tasks = frames.check(tasks)
     if max_workers is not None and max_workers < 1:
         raise ArgumentError(f"max_workers={max_workers!r}; give a whole number of 1 or more")
     asked = tasks[tasks["status_code"] == "COMPLETED"].drop_duplicates(list(schema.KEY))
@@ -128,11 +123,11 @@ def fetch_deliveries(
         if session.get_credentials() is None and places:
             raise LoadError(
                 "there are no credentials to look into S3 with; name a profile, or set AWS_PROFILE",
-                tasks=schema.empty(),
+                tasks=frames.empty(),
             )
         s3 = _Bucketeer(session, endpoint_url, {place.region for place in places})
     except ASKING as error:
-        raise LoadError(str(explain(error)), tasks=schema.empty()) from error
+        raise LoadError(str(explain(error)), tasks=frames.empty()) from error
     futures = _submit(s3, places, max_workers)
     try:
         _watch(futures, progress=progress)
@@ -143,7 +138,7 @@ def fetch_deliveries(
         raise LoadInterrupted(
             f"stopped by the user; {(arrived['reason'] != _STOPPED).sum():,} of {len(arrived):,} "
             "tasks were looked at",
-            tasks=schema.empty(),
+            tasks=frames.empty(),
             arrived=arrived,
         ) from wish
     return _to_table(asked, places, futures)
@@ -155,19 +150,21 @@ class _Bucketeer:
     def __init__(
         self, session: boto3.Session, endpoint_url: str | None, regions: set[str | None]
     ) -> None:
-        config = Config(
-            retries={"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
-            connect_timeout=READ_TIMEOUT_SECONDS,
-            read_timeout=READ_TIMEOUT_SECONDS,
-            max_pool_connections=MOST_WORKERS,
-        )
         # a client can be used in many threads, but not be made in them
-        self._clients: Mapping[str | None, Any] = {
-            region: session.client(
-                "s3", region_name=region, endpoint_url=endpoint_url, config=config
-            )
-            for region in sorted(regions, key=str)
-        }
+        self._clients: dict[str | None, Any] = {}
+        for region in sorted(regions, key=str):
+            try:
+                self._clients[region] = connect(
+                    session,
+                    "s3",
+                    region=region,
+                    endpoint_url=endpoint_url,
+                    max_pool_connections=MOST_WORKERS,
+                )
+            except ArgumentError:
+                raise
+            except Exception as error:  # noqa: BLE001 - one region shall not cost the others
+                self._clients[region] = error
         self._tests: dict[tuple[str | None, str], bool] = {}
         self._lock = threading.Lock()
 
@@ -185,13 +182,19 @@ class _Bucketeer:
         if place.bucket is None:
             return _unknown("the task has no destination")
         client = self._clients[place.region]
+        if isinstance(client, Exception):
+            raise client
         keys: list[str] = []
         objects = size = 0
         tested, date = False, None
-        pages = client.get_paginator("list_objects_v2").paginate(
-            Bucket=place.bucket, Prefix=_folder(place)
-        )
-        for page in pages:
+        for page in pages(
+            client.list_objects_v2,
+            "Contents",
+            "ContinuationToken",
+            most_pages=_MOST_PAGES,
+            Bucket=place.bucket,
+            Prefix=_folder(place),
+        ):
             date = page["ResponseMetadata"]["HTTPHeaders"].get("date")
             for found in page.get("Contents", ()):
                 if found["Key"].endswith(f"/{_WRITE_TEST}"):
@@ -275,13 +278,14 @@ def _to_table(
             *of[:-1],
             duration,
             _throughput(of.bytes, duration),
-            side_tables.time_of(of.observed_at),
+            of.observed_at,
         )
         for (account_id, region, duration), place, of in zip(
             known.itertuples(index=False), places, found, strict=True
         )
     ]
-    return side_tables.make(rows, side_tables.DELIVERIES)
+    columns = [column.name for column in schema.DELIVERIES.columns]
+    return frames.conform(pd.DataFrame(rows, columns=columns, dtype=object), of="deliveries")
 
 
 def _throughput(size: int | None, duration: pd.Timedelta) -> float | None:

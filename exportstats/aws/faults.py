@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import NamedTuple
+import re
+from http.client import responses
+from typing import Any, NamedTuple
 
 from botocore import exceptions as boto
 from botocore.exceptions import BotoCoreError, ClientError
 
-from exportstats.aws.client import MAX_ATTEMPTS, BrokenAnswerError
+from exportstats.aws.answers import BrokenAnswerError, EndlessListError, RepeatedTokenError
+from exportstats.aws.client import MAX_ATTEMPTS
 from exportstats.errors import ArgumentError
+from exportstats.text import plain
 
 
 class Fault(NamedTuple):
@@ -23,16 +27,22 @@ class Fault(NamedTuple):
         return f"{self.reason}; {self.remedy}"
 
 
-class RepeatedTokenError(Exception):
-    """The service gave a token that had been used: the list would never end."""
-
-
-ASKING = (ClientError, BotoCoreError, BrokenAnswerError)  # whatever one request can end in
+# whatever asking can end in
+ASKING = (ClientError, BotoCoreError, BrokenAnswerError, RepeatedTokenError, EndlessListError)
 
 _SHOWN = 500  # of a text that somebody else wrote
+# Where a signature is wrong AWS goes on with all that was signed, the session token included; a
+# header that cannot be sent is shown by the error; and an address can have a password in it.
+_SECRETS = (
+    (re.compile(r"(?is)(\n\s*\n|the canonical string|x-amz-security-token).*"), ""),
+    (re.compile(r"(?is)(invalid header value).*"), r"\1 (not shown here)"),
+    (re.compile(r"//\S*@"), "//...@"),
+)
 _SIGN_IN = "sign in again (as with `aws sso login`) or renew the credentials"
-_GO_ON = "try again; what arrived was kept, and the next token goes on from there"
+_GOES_ON = "what arrived was kept, and the next token goes on from there"
+_GO_ON = f"try again; {_GOES_ON}"
 _UNFORESEEN = "nobody foresaw this: please report it; what arrived was kept"
+_NOT_AWS = "this is no answer of AWS's: check the endpoint's URL and the proxy"
 _NO_PERMISSION = "the account's administrator can allow it"
 # What to allow, by the request that was denied.
 _ACTIONS = {
@@ -89,20 +99,22 @@ _BY_TYPE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] 
     ),
     (boto.SSLError, "check the proxy and its certificate (AWS_CA_BUNDLE)"),
     ((boto.HTTPClientError, BrokenAnswerError), _GO_ON),
+    (RepeatedTokenError, "begin again without next_token; this is a fault of the service"),
+    (EndlessListError, f"this may be a fault of the service; {_GOES_ON}"),
     (boto.InvalidRegionError, "name a region as in 'eu-west-1'"),
     (json.JSONDecodeError, "see what the profile's credential_process writes"),
-    (ValueError, "give endpoint_url as in https://host:port"),
 )
 
 
 def explain(error: BaseException) -> Fault:
-    """Say why a request failed, in one line, and what to do."""
+    """Say why a request failed, in one line, and what to do.
+
+    What nobody shall see is taken out of the error itself and of those behind it, too: a traceback
+    shows them all.
+    """
     if isinstance(error, KeyboardInterrupt):
-        return Fault(
-            "stopped by the user", "what arrived was kept, and the next token goes on from there"
-        )
-    if isinstance(error, RepeatedTokenError):
-        return Fault(str(error), "begin again without next_token; this is a fault of the service")
+        return Fault("stopped by the user", _GOES_ON)
+    _clean(error, set())
     if isinstance(error, ClientError):
         return _explain_answer(error)
     reason = _in_a_line(str(error))
@@ -111,6 +123,8 @@ def explain(error: BaseException) -> Fault:
         return Fault(reason, remedy)
     if isinstance(error, BrokenAnswerError):
         reason = f"the answer was not whole, again and again: {reason}"
+    if "not shown here" in reason:
+        return Fault(reason, "see whether a credential has a line break in it")
     remedies = [remedy for kinds, remedy in _BY_TYPE if isinstance(error, kinds)]
     if not remedies and not isinstance(error, ASKING):
         return Fault(f"{type(error).__name__}: {reason}", _UNFORESEEN)
@@ -119,27 +133,60 @@ def explain(error: BaseException) -> Fault:
 
 def token_is_dead(error: BaseException) -> bool:
     """Tell whether going on from the same token cannot work."""
-    return (
+    return isinstance(error, RepeatedTokenError) or (
         isinstance(error, ClientError)
         and error.response["Error"].get("Code") == "InvalidParameterException"
     )
 
 
 def _explain_answer(error: ClientError) -> Fault:
-    said = error.response.get("Error", {})
-    code, message = said.get("Code", "Unknown"), _in_a_line(said.get("Message", ""))
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    tried = error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0) + 1
+    said, about = error.response["Error"], error.response["ResponseMetadata"]
+    status, tried = about.get("HTTPStatusCode", 0), about.get("RetryAttempts", 0) + 1
+    code = said["Code"] or str(status)
     often = f" after {tried} of {MAX_ATTEMPTS} attempts" if tried > 1 else ""
+    message = said["Message"] or responses.get(status, "")
     reason = f"{code}{often}" + (f": {message}" if message else "")
     remedy = _BY_CODE.get(code)
     if remedy is _NO_PERMISSION:
         remedy = _ACTIONS.get(error.operation_name, _NO_PERMISSION)
+    if remedy is None and status >= 500:  # noqa: PLR2004
+        remedy = _GO_ON
     if remedy is None:
-        remedy = _GO_ON if status >= 500 else "see the service's list of common errors"  # noqa: PLR2004
+        remedy = _NOT_AWS if code.isdigit() else "see the service's list of common errors"
     return Fault(reason, remedy)
 
 
+def _clean(error: BaseException, seen: set[int]) -> None:
+    """Take out of an error, and of all behind it, what nobody shall see."""
+    if id(error) in seen:
+        return
+    seen.add(id(error))
+    kwargs: Any = error.kwargs if isinstance(error, BotoCoreError) else {}
+    if isinstance(error, ClientError):
+        said: Any = error.response.get("Error") or {}
+        response: Any = {
+            "Error": {key: _in_a_line(str(said.get(key) or "")) for key in ("Code", "Message")},
+            "ResponseMetadata": error.response.get("ResponseMetadata") or {},
+        }
+        error.response = response
+    if isinstance(error, BotoCoreError):
+        error.kwargs = {key: _hidden(value) for key, value in kwargs.items()}
+    behind = (error.__cause__, error.__context__, *error.args, *kwargs.values())
+    error.args = tuple(map(_hidden, error.args))
+    for one in behind:
+        if isinstance(one, BaseException):
+            _clean(one, seen)
+
+
+def _hidden(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    value = value[: 2 * _SHOWN]
+    for pattern, instead in _SECRETS:
+        value = pattern.sub(instead, value)
+    return value
+
+
 def _in_a_line(text: str) -> str:
-    line = " ".join(text.split()).rstrip(".")
+    line = plain(" ".join(str(_hidden(text)).split())).rstrip(".")
     return line if len(line) <= _SHOWN else line[:_SHOWN] + "..."

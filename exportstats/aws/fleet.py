@@ -15,7 +15,7 @@ from exportstats.aws.client import make_session
 from exportstats.aws.faults import ASKING, Fault, explain
 from exportstats.aws.load import Load, Question
 from exportstats.aws.targets import Sessions
-from exportstats.core import schema
+from exportstats.core import frames
 from exportstats.errors import ArgumentError, LoadError
 from exportstats.progress import is_watched
 
@@ -137,7 +137,7 @@ def load_targets(
         try:
             sessions = Sessions(make_session(session, profile, None))
         except ASKING as error:
-            raise LoadError(str(explain(error)), tasks=schema.empty()) from error
+            raise LoadError(str(explain(error)), tasks=frames.empty()) from error
         return _load_all(loads, sessions, max_workers=max_workers, look=bar.look)
 
 

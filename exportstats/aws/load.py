@@ -6,15 +6,15 @@ import uuid
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from botocore.config import Config
-from botocore.parsers import ResponseParserError
-
-from exportstats.aws.client import ask, check_credentials, is_aws, make_client
-from exportstats.aws.faults import ASKING, RepeatedTokenError, explain, token_is_dead
-from exportstats.io.records import PAGES_AT_ONCE
+from exportstats.aws.answers import Tokens
+from exportstats.aws.client import ask, check_credentials, connect, is_aws, make_client
+from exportstats.aws.faults import explain, token_is_dead
+from exportstats.aws.targets import account_of
+from exportstats.io.json_text import PAGES_AT_ONCE
+from exportstats.text import without_user
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from threading import Event
 
     import boto3
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from exportstats.aws.client import Operation
     from exportstats.aws.faults import Fault
     from exportstats.aws.targets import Sessions, Target
-    from exportstats.io.records import Page
+    from exportstats.io.json_text import Page
+    from exportstats.io.rows import Rows
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ class Question:
     endpoint_url: str | None
     requests_per_second: float | str | None
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def __post_init__(self) -> None:
+        """Forget a password in the URL, which no request has a place for."""
+        if self.endpoint_url is not None:
+            object.__setattr__(self, "endpoint_url", without_user(self.endpoint_url))
 
 
 class Arrived(NamedTuple):
@@ -55,10 +61,24 @@ class Arrived(NamedTuple):
         """Give these and one more."""
         return self._replace(latest=(*self.latest, page))
 
-    def read(self, operation: Operation) -> Arrived:
-        """Read those that are not read yet."""
-        parts = operation.read(self.latest, self.pages_read + 1)
-        return Arrived((*self.parts, *parts), self.pages)
+    def _next_row(self, more: Iterable[Rows]) -> int:
+        """Return the number of the next row to read, those that were refused counted."""
+        return 1 + sum(map(len, (*self.parts, *more)))
+
+    def read(self, operation: Operation) -> tuple[Arrived, dict[int, Exception]]:
+        """Read those that are not read yet; the number and the error of each that cannot be."""
+        parts: list[Any] = []
+        odd: dict[int, Exception] = {}
+        first = self.pages_read + 1
+        try:
+            parts += operation.read(self.latest, self._next_row(()))
+        except Exception:  # noqa: BLE001 - whatever it is, it shall not cost the others
+            for number, page in enumerate(self.latest, first):
+                try:
+                    parts += operation.read([page], self._next_row(parts))
+                except Exception as error:  # noqa: BLE001 - as above
+                    odd[number] = error
+        return Arrived((*self.parts, *parts), self.pages), odd
 
 
 @dataclass
@@ -80,9 +100,11 @@ class Load:
     items
         How many arrived, those that came twice counted twice.
     fault, next_token
-        What ended it before the end of the list, and where to go on.
+        What ended it before the end of the list, or which answer cannot be read; where to go on.
     cause
         The error that `fault` explains, in this process.
+    odd_page
+        The number of the answer that cannot be read, if that is the fault.
     ended
         Whether nothing more will come.
     refused
@@ -104,6 +126,7 @@ class Load:
     interrupted: bool = False
     ended: bool = False
     cause: BaseException | None = None
+    odd_page: int | None = None
 
     def run(self, sessions: Sessions, stop: Event | None = None) -> Load:
         """Load all of it, or as far as it goes; what ends it before is kept in `fault`."""
@@ -116,19 +139,18 @@ class Load:
             self.fault, self.interrupted = explain(wish), True
         except Exception as error:  # noqa: BLE001 - whatever it is, it shall not cost the others
             self.fault, self.cause = explain(error), error
-            # boto3 has a plain ValueError for a URL or a region's name that is none
             self.refused = isinstance(error, ValueError) and not self.arrived.pages
             if token_is_dead(error):
                 self.next_token = None
-        self._read_rest()
+        self._read_latest()
         self.ended = True
         return self
 
-    def _read_rest(self) -> None:
-        try:
-            self.arrived = self.arrived.read(self.question.operation)
-        except Exception as error:  # noqa: BLE001 - as above
-            self.fault, self.cause = self.fault or explain(error), self.cause or error
+    def _read_latest(self) -> None:
+        self.arrived, odd = self.arrived.read(self.question.operation)
+        for number, error in odd.items():
+            if self.fault is None:
+                self.fault, self.cause, self.odd_page = explain(error), error, number
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the error behind: not every one can be pickled."""
@@ -137,7 +159,7 @@ class Load:
     def interrupted_by(self, wish: KeyboardInterrupt) -> Load:
         """Give it as it is now; what still comes in another thread is not waited for."""
         load = replace(self, fault=explain(wish), interrupted=True)
-        load._read_rest()  # noqa: SLF001 - its own
+        load._read_latest()  # noqa: SLF001 - its own
         return load
 
     def _connect(self, sessions: Sessions) -> Any:  # noqa: ANN401 - boto3's client
@@ -161,25 +183,19 @@ class Load:
         """Ask for page after page, and keep each."""
         operation, request = self.question.operation, self.question.request
         self.next_token = request.get("nextToken")
-        used = {self.next_token}
+        tokens = Tokens(self.next_token)
         while True:
             here = {} if self.next_token is None else {"nextToken": self.next_token}
             answer = ask(client, operation, {**request, **here})
             self.arrived = self.arrived.and_one(answer.page)
             self.items += answer.items
             if len(self.arrived.latest) == PAGES_AT_ONCE:
-                self.arrived = self.arrived.read(operation)  # here, where others are waited for
+                self._read_latest()  # here, where others are waited for
             yield answer.page
-            if not answer.next_token:
-                self.next_token = None
+            self.next_token = answer.next_token or None
+            if self.next_token is None:
                 return
-            if answer.next_token in used:
-                unchanged = answer.next_token == self.next_token
-                self.next_token = None
-                how = "came back unchanged" if unchanged else "was used before"
-                raise RepeatedTokenError(f"the next token {how}")
-            self.next_token = answer.next_token
-            used.add(answer.next_token)
+            tokens.follow(self.next_token, answer.items)
 
 
 def _find_account(
@@ -192,17 +208,16 @@ def _find_account(
     elsewhere = client.meta.endpoint_url
     try:
         with sessions.lock:
-            sts = session.client(
+            sts = connect(
+                session,
                 "sts",
-                region_name=client.meta.region_name,
+                region=client.meta.region_name,
                 endpoint_url=None if is_aws(session, elsewhere) else elsewhere,
                 # it is a detail: a network without a way to STS shall not hold up the tasks
-                config=Config(
-                    connect_timeout=3,
-                    read_timeout=5,
-                    retries={"mode": "standard", "max_attempts": 1},
-                ),
+                connect_timeout=3,
+                read_timeout=5,
+                retries={"mode": "standard", "max_attempts": 1},
             )
-        return str(sts.get_caller_identity()["Account"]), ""
-    except (*ASKING, KeyError, ValueError, ResponseParserError) as error:
+        return account_of(sts.get_caller_identity()), ""
+    except Exception as error:  # noqa: BLE001 - whatever it is, it shall not cost the tasks
         return None, f"account_id is missing: STS would not tell it ({explain(error).reason})"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
-from exportstats.core import schema
+from exportstats.core import frames
 from exportstats.errors import (
     AccountUnknownWarning,
     ArgumentError,
@@ -17,9 +17,10 @@ from exportstats.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from exportstats.aws.load import Load
+    from exportstats.io.rows import Rows
 
 _FAILURE_DTYPES = {
     "account_id": "str",
@@ -44,6 +45,13 @@ def check_errors(errors: object) -> None:
     """
     if errors not in ("raise", "warn"):
         raise ArgumentError(f'errors={errors!r}; give "raise" or "warn"')
+
+
+def arrived(loads: Iterable[Load]) -> Iterator[Rows]:
+    """Yield the rows of loads, each with its account and region."""
+    for load in loads:
+        for rows in load.arrived.parts:
+            yield rows.filled(over=True, account_id=load.account_id, region=load.region)
 
 
 def warn_of_unknown_accounts(loads: Sequence[Load], arrived: pd.DataFrame) -> None:
@@ -79,7 +87,7 @@ def judge(
         message = f"{len(failed):,} of {len(loads):,} targets failed {came}: {reasons}{more}"
     found = _failures_of(failed)
     carried: dict[str, Any] = {
-        "tasks": arrived if operation.member == "exportTasks" else schema.empty(),
+        "tasks": arrived if operation.member == "exportTasks" else frames.empty(),
         "arrived": arrived,
         "next_token": first.next_token if len(loads) == 1 else None,
         "failures": found,
@@ -114,7 +122,8 @@ def _place(load: Load) -> str:
     """Say where a load stopped, if it got anywhere."""
     if load.region is None:
         return ""
-    return f"page {load.arrived.pages + 1} of {load.account_id or 'the account'} in {load.region}: "
+    page = load.odd_page or load.arrived.pages + 1
+    return f"page {page} of {load.account_id or 'the account'} in {load.region}: "
 
 
 def _brief(load: Load) -> str:

@@ -11,16 +11,18 @@ import boto3
 import botocore.session
 from botocore.credentials import DeferredRefreshableCredentials
 
-from exportstats.aws.client import make_session
-from exportstats.aws.faults import ASKING, explain
-from exportstats.core import schema
+from exportstats.aws.answers import BrokenAnswerError, pages, texts_of
+from exportstats.aws.client import check_credentials, connect, make_session
+from exportstats.aws.faults import explain
+from exportstats.core import frames
 from exportstats.errors import ArgumentError, LoadError
+from exportstats.text import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-_ACCOUNT = re.compile(r"\d{12}")
-_ROLE_ARN = re.compile(r"arn:[\w-]+:iam::(\d{12}):role/\S+")
+_ACCOUNT = re.compile(r"[0-9]{12}")
+_ROLE_ARN = re.compile(r"arn:[\w-]+:iam::([0-9]{12}):role/\S+")
 _SESSION_NAME = "exportstats"  # what CloudTrail shows an assumed role was used by
 
 
@@ -53,7 +55,12 @@ class Target:
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""
         if self.account_id is not None and not _is_account(self.account_id):
-            raise ArgumentError(f"account_id={self.account_id!r}; give twelve digits, as text")
+            shown = shorten(repr(self.account_id), 80)
+            raise ArgumentError(f"account_id={shown}; give twelve digits, as text")
+        for name in ("region", "profile", "role_arn"):
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, str) and value.isprintable()):
+                raise ArgumentError(f"{name}={shorten(repr(value), 80)}; give a text in one line")
         role = None if self.role_arn is None else _ROLE_ARN.fullmatch(self.role_arn)
         if self.role_arn is not None and role is None:
             raise ArgumentError(
@@ -77,6 +84,20 @@ class Target:
 
 def _is_account(value: object) -> bool:
     return isinstance(value, str) and _ACCOUNT.fullmatch(value) is not None
+
+
+def account_of(identity: dict[str, Any]) -> str:
+    """Give the account's number in an answer of STS.
+
+    Raises
+    ------
+    BrokenAnswerError
+        There is none.
+    """
+    found = identity.get("Account")
+    if not _is_account(found):
+        raise BrokenAnswerError(f"{shorten(repr(found), 80)} is no account ID")
+    return str(found)
 
 
 class Sessions:
@@ -114,7 +135,8 @@ class Sessions:
     def _sts(self) -> Any:  # noqa: ANN401 - boto3 makes its clients' classes at run time
         """Give the client that assumes roles, with the session's own credentials."""
         if self._assumer is None:
-            self._assumer = self._base.client("sts", region_name=_region_of(self._base))
+            check_credentials(self._base)
+            self._assumer = connect(self._base, "sts", region=_region_of(self._base))
         return self._assumer
 
 
@@ -132,11 +154,15 @@ class _Role:
     def _assume(self) -> dict[str, Any]:
         answer = self._sts.assume_role(RoleArn=self._role_arn, RoleSessionName=_SESSION_NAME)
         keys = answer["Credentials"]
+        names = ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")
+        for name in names:
+            texts_of([keys], name)
+        access_key, secret_key, token, expiration = (keys[name] for name in names)
         return {
-            "access_key": keys["AccessKeyId"],
-            "secret_key": keys["SecretAccessKey"],
-            "token": keys["SessionToken"],
-            "expiry_time": keys["Expiration"].isoformat(),
+            "access_key": access_key,
+            "secret_key": secret_key,
+            "token": token,
+            "expiry_time": expiration.isoformat(),
         }
 
 
@@ -214,13 +240,18 @@ def find_targets(
         raise ArgumentError("accounts were given without a role_name; name the role to assume")
     try:
         session = make_session(session, profile, None)
+        check_credentials(session)
         here = _region_of(session)
-        identity = session.client("sts", region_name=here).get_caller_identity()
-        own, partition = str(identity["Account"]), identity["Arn"].split(":")[1]
+        identity = connect(session, "sts", region=here).get_caller_identity()
+        own, (partition, *_) = account_of(identity), str(identity.get("Arn")).split(":")[1:] or [""]
+        if not partition:
+            raise BrokenAnswerError("there is no Arn in it")  # noqa: TRY301 - as the others
         found = _regions(session, regions, here)
         numbers = _accounts(session, accounts, here) if role_name else [own]
-    except ASKING as error:
-        raise LoadError(str(explain(error)), tasks=schema.empty()) from error
+    except ArgumentError:
+        raise
+    except Exception as error:  # AWS's answers may be anything
+        raise LoadError(str(explain(error)), tasks=frames.empty()) from error
     roles = {
         number: None if number == own else f"arn:{partition}:iam::{number}:role/{role_name}"
         for number in numbers
@@ -240,8 +271,8 @@ def _regions(
             raise ArgumentError('there is no region; name some, or regions="all"')
         return [session.region_name]
     if regions == "all":
-        answer = session.client("ec2", region_name=here).describe_regions()
-        return sorted(region["RegionName"] for region in answer["Regions"])
+        answer = connect(session, "ec2", region=here).describe_regions()
+        return sorted(texts_of(answer["Regions"], "RegionName"))
     if isinstance(regions, str) or not regions:
         raise ArgumentError(f'regions={regions!r}; give a list of names, or "all"')
     return sorted(set(regions))
@@ -250,11 +281,16 @@ def _regions(
 def _accounts(session: boto3.Session, accounts: Sequence[str] | None, here: str) -> list[str]:
     if accounts is not None:
         return list(dict.fromkeys(accounts))
-    pages = session.client("organizations", region_name=here).get_paginator("list_accounts")
+    client = connect(session, "organizations", region=here)
+    found = [
+        account
+        for page in pages(client.list_accounts, "Accounts")
+        for account in page.get("Accounts") or ()
+    ]
+    texts_of(found, "Id")
     return [
         account["Id"]
-        for page in pages.paginate()
-        for account in page["Accounts"]
+        for account in found
         # a newer field says the same; accounts that are closing or suspended have nothing to give
         if account.get("State", account.get("Status")) == "ACTIVE"
     ]

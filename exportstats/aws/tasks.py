@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal
 
 from exportstats.aws.client import Operation, check_rate
 from exportstats.aws.fleet import load_targets
 from exportstats.aws.load import Question
-from exportstats.aws.outcome import check_errors, judge, warn_of_unknown_accounts
+from exportstats.aws.outcome import arrived, check_errors, judge, warn_of_unknown_accounts
 from exportstats.aws.targets import check_targets
 from exportstats.core import schema
 from exportstats.errors import ArgumentError
-from exportstats.io import records
+from exportstats.io.json_text import read_pages
+from exportstats.io.rows import to_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,7 +33,7 @@ TASKS = Operation(
     "describe_export_tasks",
     "exportTasks",
     "export tasks",
-    records.read_pages,
+    partial(read_pages, kind=schema.TASKS),
 )
 
 
@@ -131,11 +133,7 @@ def fetch_tasks(  # noqa: PLR0913 - each is a parameter of boto3, of the API, or
     )
     if targets is None and loads[0].refused:
         raise ArgumentError(str(loads[0].fault)) from loads[0].cause
-    tasks = records.to_table(
-        part.filled(account_id=load.account_id, region=load.region)
-        for load in loads
-        for part in load.arrived.parts
-    )
+    tasks = to_table(arrived(loads), schema.TASKS)
     warn_of_unknown_accounts(loads, tasks)
     return judge(loads, tasks, errors)
 
@@ -150,7 +148,7 @@ def make_request(
     ArgumentError
         It names the argument, its value and what may stand there.
     """
-    state = schema.STATE_ALIASES.get(status, status) if isinstance(status, str) else status
+    state = schema.state_of(status) if isinstance(status, str) else status
     if state is not None and state not in schema.STATES:
         raise ArgumentError(f"status={status!r}; give one of {', '.join(schema.STATES)}")
     if task_id is not None and not _is_text(task_id, _LONGEST_TASK_ID):
@@ -166,7 +164,7 @@ def make_request(
 
 
 def _is_text(value: object, longest: int = sys.maxsize) -> bool:
-    return isinstance(value, str) and 1 <= len(value) <= longest
+    return isinstance(value, str) and 1 <= len(value) <= longest and value.isprintable()
 
 
 def _is_whole(value: object) -> bool:

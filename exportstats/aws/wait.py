@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 
 from exportstats.aws.targets import Target
 from exportstats.aws.tasks import fetch_tasks
-from exportstats.core import schema
+from exportstats.core import frames, schema
 from exportstats.errors import ArgumentError, LoadError
 from exportstats.progress import is_watched
 from exportstats.stats.forecasts import estimate_completion
@@ -127,7 +127,7 @@ def _forecast(task: pd.DataFrame, history: pd.DataFrame | None) -> pd.DataFrame 
     """Estimate what is left, from a history of other tasks; None if nothing can be said."""
     if history is None or not _is_active(task):
         return None
-    told = estimate_completion(schema.concat([history, task]))
+    told = estimate_completion(frames.concat([history, task]))
     mine = told[(told["task_id"] == task["task_id"].iloc[0]) & told["remaining"].notna()]
     return mine if len(mine) else None
 

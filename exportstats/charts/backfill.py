@@ -17,7 +17,7 @@ from exportstats.charts.lanes import (
     number_groups,
     pixel_of,
 )
-from exportstats.charts.scales import OUTSIDE, time_axis, to_days
+from exportstats.charts.scales import time_axis, to_days
 from exportstats.charts.style import GREY, MAX_ROWS, draw_nothing, get_axes, header
 from exportstats.charts.tables import require
 from exportstats.core.schema import SLOT
@@ -102,7 +102,7 @@ def plot_backfill(
     if guesses := (~known).sum():
         notes.append(f"guesses: {guesses:,}, of too little history")
     if without := (~drawn).sum():
-        notes.append(f"{counted(without)} not drawn: without expected times, or {OUTSIDE}")
+        notes.append(f"{counted(without)} not drawn: without expected times")
     if not drawn.any():
         return draw_nothing(ax, _TITLE, notes[-1])
 

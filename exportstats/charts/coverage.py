@@ -19,7 +19,7 @@ from exportstats.charts.lanes import (
     number_groups,
     pixel_of,
 )
-from exportstats.charts.scales import OUTSIDE, time_axis, to_days
+from exportstats.charts.scales import time_axis, to_days
 from exportstats.charts.style import draw_nothing, get_axes, header
 from exportstats.charts.tables import require
 from exportstats.charts.words import shorten
@@ -134,7 +134,7 @@ def _draw_timeline(ax: Axes, table: pd.DataFrame, kwargs: dict[str, Any]) -> Axe
     bars = Bars(place[numbers[chosen]], to_days(rows["start"]), to_days(rows["end"]))
     drawn = ~np.isnan(bars.left + bars.right)
     if lost := (~drawn).sum():
-        notes.append(f"rows not drawn: {lost:,}, no time, or {OUTSIDE}")
+        notes.append(f"rows not drawn: {lost:,}, no time")
     if not drawn.any():
         return draw_nothing(ax, _TITLE, notes[-1])
     bars, rows = bars.only(drawn), rows[drawn]

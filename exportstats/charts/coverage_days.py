@@ -10,8 +10,8 @@ from matplotlib import ticker
 from matplotlib.colors import LinearSegmentedColormap
 
 from exportstats.charts.lanes import name_lanes
-from exportstats.charts.scales import OUTSIDE, time_axis, to_days
-from exportstats.charts.style import draw_nothing, header
+from exportstats.charts.scales import time_axis, to_days
+from exportstats.charts.style import header
 from exportstats.charts.words import LITERAL, shorten
 from exportstats.core.schema import LOG_GROUP
 from exportstats.text import counted, percent
@@ -43,25 +43,20 @@ def draw_days(
     zone = shorten(table.columns.tz or "UTC")  # type: ignore[attr-defined]
     # Days in their own zone, each as wide as the others, although two a year are not as long.
     days = to_days(table.columns.tz_localize(None).normalize())  # type: ignore[attr-defined]
-    known = ~np.isnan(days)
     notes = [
         f"n = {counted(len(table), 'log group')}, {counted(len(days), 'day')}",
         *_count(shares),
     ]
-    if lost := (~known).sum():
-        notes.append(f"{counted(lost, 'day')} not drawn: {OUTSIDE}")
-    if not known.any():
-        return draw_nothing(ax, title, notes[-1])
     missing = np.nansum(1 - shares, axis=1)
     worst = np.argsort(-missing, kind="stable")[:_MOST]
     if more := len(table) - len(worst):
         notes.append(f"the worst {len(worst)} of {len(table):,}, {more:,} more not shown")
 
-    first, end = int(days[known].min()), int(days[known].max()) + 1
+    first, end = int(days.min()), int(days.max()) + 1
     together = -(-(end - first) // _CELLS)
     edges = np.arange(first, end + together, together)
-    columns = (days[known].astype("int64") - first) // together
-    cells = pd.DataFrame(shares[worst][:, known].T).groupby(columns).min()
+    columns = (days.astype("int64") - first) // together
+    cells = pd.DataFrame(shares[worst].T).groupby(columns).min()
     cells = cells.reindex(range(len(edges) - 1)).T  # a day that the table does not have is empty
     if together > 1:
         notes.append(f"a column is the worst of {together} days")

@@ -14,13 +14,6 @@ from exportstats.text import write_duration
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Years that are drawn. The service began in 2014 and counts from 1970; a time of the year 9000
-# is an error that would leave one pixel for all other tasks, and matplotlib ends there as well.
-_FIRST = np.datetime64("1970-01-01", "ms")
-_END = np.datetime64("2200-01-01", "ms")
-LONGEST = float((_END - _FIRST) / np.timedelta64(1, "s"))
-OUTSIDE = "outside the years 1970 to 2199"
-
 LEAST = 0.001  # seconds; the clock's resolution, and what a log axis shows for 0
 _SECONDS = (1, 2, 5, 10, 20, 30)
 _DAYS = [days * 10.0**power for power in range(12) for days in (1, 2, 5)]
@@ -105,11 +98,9 @@ def time_axis(
 
 
 def to_days(times: pd.Series | pd.Index) -> np.ndarray:
-    """Give times as matplotlib's days, NaN for those that are missing or cannot be drawn."""
+    """Give times as matplotlib's days, NaN for those that are missing."""
     instants = pd.DatetimeIndex(times).to_numpy(dtype="datetime64[ms]")
-    drawn = (instants >= _FIRST) & (instants < _END)
-    days = np.full(len(instants), np.nan)
-    days[drawn] = dates.date2num(instants[drawn])  # type: ignore[no-untyped-call]
+    days: np.ndarray = dates.date2num(instants)  # type: ignore[no-untyped-call]
     return days
 
 

@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.patches import Patch
 
 from exportstats.charts.lanes import BAR, Bars, draw_bars, name_lanes, pixel_of
-from exportstats.charts.scales import OUTSIDE, time_axis, to_days
+from exportstats.charts.scales import time_axis, to_days
 from exportstats.charts.style import (
     MAX_ROWS,
     STATE_LOOKS,
@@ -135,19 +135,12 @@ def _place(tasks: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray, lis
     """Give where each task's bar begins and ends, which can be drawn, and notes on the others."""
     left, completed, seen = (to_days(tasks[name]) for name in _TIMES)
     active = tasks["status_code"].isin(ACTIVE_STATES).to_numpy()
-    end = tasks["completion_time"].where(~active, tasks["observed_at"])
     right = np.where(active, seen, completed)
-    untold = end.isna().to_numpy() | (right < left)
-    reasons = {
-        "without creation_time": tasks["creation_time"].isna().to_numpy(),
-        OUTSIDE: np.isnan(left) | (~untold & np.isnan(right)),
-    }
-    drawn = np.full(len(tasks), True)
+    untold = ~(right >= left)  # or it is missing
+    drawn = ~np.isnan(left)
     notes = []
-    for reason, rows in reasons.items():
-        if lost := (drawn & rows).sum():  # each task is counted once
-            notes.append(f"{counted(lost)} not drawn: {reason}")
-        drawn &= ~rows
+    if lost := (~drawn).sum():
+        notes.append(f"{counted(lost)} not drawn: without creation_time")
     if points := (drawn & untold).sum():
         notes.append(f"{counted(points)} without a known end, drawn as a point")
     return left, np.where(untold, left, right), drawn, notes

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib import ticker
 from matplotlib.patches import Patch
 
-from exportstats.charts.scales import OUTSIDE, period_step, time_axis, to_days
+from exportstats.charts.scales import period_step, time_axis, to_days
 from exportstats.charts.style import (
     MAX_ROWS,
     count_axis,
@@ -153,7 +153,7 @@ def _draw_periods(ax: Axes, table: pd.DataFrame, kwargs: dict[str, Any]) -> None
     known = ~np.isnan(days)
     notes = [f"n = {counted(tasks.sum())}"]
     if unknown := tasks[~known].sum():
-        notes.append(f"{counted(unknown)} not drawn: no period, or {OUTSIDE}")
+        notes.append(f"{counted(unknown)} not drawn: no period")
     if not known.any():
         draw_nothing(ax, _TITLE, notes[-1])
         return

@@ -7,15 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from exportstats.charts.scales import (
-    LEAST,
-    LONGEST,
-    OUTSIDE,
-    duration_axis,
-    time_axis,
-    to_days,
-    to_seconds,
-)
+from exportstats.charts.scales import LEAST, duration_axis, time_axis, to_days, to_seconds
 from exportstats.charts.style import (
     COUNT_COLOURS,
     colour_bar,
@@ -27,7 +19,7 @@ from exportstats.charts.style import (
 )
 from exportstats.charts.tables import require
 from exportstats.charts.words import shorten
-from exportstats.core.schema import ACTIVE_STATES
+from exportstats.core.schema import ACTIVE_STATES, TERMINAL_STATES
 from exportstats.errors import ArgumentError
 from exportstats.text import counted
 
@@ -134,15 +126,16 @@ def _place(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
     """Give each task's creation (days), duration (seconds, NaN if not drawn), and the notes."""
     days, seconds = to_days(tasks["creation_time"]), to_seconds(tasks["duration"])
-    active = tasks["status_code"].isin(ACTIVE_STATES).to_numpy()
+    states = tasks["status_code"]
+    active, ended = (states.isin(some).to_numpy() for some in (ACTIVE_STATES, TERMINAL_STATES))
     seen = to_days(tasks["observed_at"] if as_of is None else pd.DatetimeIndex([as_of]))
     age = (seen - days) * 86_400
     reasons = {
         "without creation_time": tasks["creation_time"].isna().to_numpy(),
-        OUTSIDE: np.isnan(days) | (seconds > LONGEST),
         "active but without observed_at": active & np.isnan(age),
         f"created after {'observed_at' if as_of is None else 'as_of'}": active & (age < 0),
-        "ended but without duration": ~active & np.isnan(seconds),
+        "ended but without duration": ended & np.isnan(seconds),
+        "without duration, and in no known state": ~active & np.isnan(seconds),
     }
     drawn = np.full(len(tasks), True)
     notes = []

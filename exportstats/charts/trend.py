@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exportstats.charts.scales import (
-    OUTSIDE,
     duration_axis,
     period_step,
     time_axis,
@@ -93,7 +92,7 @@ def plot_duration_trend(
     if censored := table["censored"].sum():
         notes.append(f"{counted(censored)} still active, not counted in")
     if lost := completed[np.isnan(days)].sum():
-        notes.append(f"{counted(lost)} not drawn: no period, or {OUTSIDE}")
+        notes.append(f"{counted(lost)} not drawn: no period")
     if not drawn.any():
         return draw_nothing(ax, _TITLE, notes[-1] if lost else "no completed tasks")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import datetime as dt
 import shlex
 import threading
 from typing import TYPE_CHECKING
@@ -12,13 +13,20 @@ import click
 import lazy_loader
 
 import exportstats as xs
-from exportstats.emulator import DEFAULT_ACCOUNT, DEFAULT_REGION, KINDS, Emulator, Fault
+from exportstats.cli.wanted import moment
+from exportstats.emulator import DEFAULT_ACCOUNT, DEFAULT_REGION, KINDS, Emulator, Fault, rebase
 from exportstats.text import plain
 
 if TYPE_CHECKING:
-    from exportstats.io import records
+    from typing import Any
+
+    import pandas as pd
+
+    from exportstats.core import schema
+    from exportstats.io import json
 else:  # pandas and Arrow are for a command that runs, not for its --help
-    records = lazy_loader.load("exportstats.io.records", suppress_warning=True)
+    json = lazy_loader.load("exportstats.io.json", suppress_warning=True)
+    schema = lazy_loader.load("exportstats.core.schema", suppress_warning=True)
 
 
 class Emulate(click.Command):
@@ -33,6 +41,20 @@ class Emulate(click.Command):
 @click.command(cls=Emulate)
 @click.argument("source", nargs=-1, metavar="[SOURCE]...")
 @click.option(
+    "--log-groups",
+    "log_groups_from",
+    metavar="FILE",
+    help="Serve these log groups: what `aws logs describe-log-groups` printed.",
+)
+@click.option(
+    "--now",
+    callback=moment,
+    metavar="TIME",
+    help="Move tasks and log groups to this time, as in 2026-11-26T06:00Z (UTC unless it says "
+    "otherwise), and begin the emulator's clock there.  [default: the real time for the sample; "
+    "files are not moved]",
+)
+@click.option(
     "--port",
     metavar="NUMBER",
     type=click.IntRange(0, 65_535),
@@ -45,7 +67,7 @@ class Emulate(click.Command):
     type=click.FloatRange(min=0),
     default=5.0,
     show_default=True,
-    help="Quota of each account and region; 0 for none.",
+    help="Quota of each account, region and operation; 0 for none.",
 )
 @click.option(
     "--latency",
@@ -64,43 +86,70 @@ class Emulate(click.Command):
 )
 def emulate(
     source: tuple[str, ...],
-    port: int,
-    requests_per_second: float,
-    latency_seconds: float,
+    log_groups_from: str | None,
+    now: dt.datetime | None,
     faults: tuple[str, ...],
+    requests_per_second: float,
+    **more: Any,  # noqa: ANN401 - as `Emulator` takes them
 ) -> None:
-    """Serve a look-alike of the CloudWatch Logs endpoint for export tasks, on 127.0.0.1.
+    """Emulate the CloudWatch Logs endpoint for export tasks, on 127.0.0.1.
 
-    The tasks are those of the SOURCE files, or of the synthetic sample. An access key of twelve
-    digits is the account it is for. Ctrl-C ends it, with the exit code 0.
+    Without a SOURCE, the tasks and log groups are those of the synthetic sample as of now: moved
+    by whole weeks, so that weekdays and hours stay, and only what had ended by now. Its active
+    tasks are as old as they were in the sample, 19 seconds to an hour. Nothing changes while it
+    runs.
+
+    Files are served as they are, unless --now is given: then they are moved in the same way, the
+    time when their tasks were observed taken for the end of the sample.
+
+    An access key of twelve digits is the account it is for. Ctrl-C ends it, with the exit code 0.
 
     \b
     exportstats emulate --fault throttle:10 --fault slow:3=2.5@/eu-west-1
+    exportstats emulate tasks.jsonl --now 2026-11-26T06:00Z
     """
-    tasks = xs.read_tasks(*source) if source else xs.sample_tasks()
+    tasks = _to_json(xs.read_tasks(*source) if source else xs.sample_tasks(), schema.TASKS)
+    log_groups: list[dict[str, Any]] = []
+    if log_groups_from is not None:
+        log_groups = _to_json(xs.read_log_groups(log_groups_from), schema.LOG_GROUPS)
+    elif not source:
+        log_groups = _to_json(xs.sample_log_groups(), schema.LOG_GROUPS)
+    at = now or dt.datetime.now(dt.UTC)
+    moved = rebase(tasks, log_groups, now=at)
+    if now or not source:
+        tasks = moved[0]
+    if now or log_groups_from is None:
+        log_groups = moved[1]
     emulator = Emulator(
-        records.to_json(tasks),
-        port=port,
+        tasks,
+        log_groups=log_groups,
         requests_per_second=requests_per_second or None,
-        latency_seconds=latency_seconds,
         faults=[Fault.parse(fault) for fault in faults],
+        now=at,
+        **more,
     )
     slots = collections.Counter(
-        zip(
-            tasks["account_id"].astype(object).fillna(DEFAULT_ACCOUNT),
-            tasks["region"].astype(object).fillna(DEFAULT_REGION),
-            strict=True,
-        )
+        (item.get("accountId", DEFAULT_ACCOUNT), item.get("region", DEFAULT_REGION))
+        for item in (*tasks, *log_groups)
     )
     with emulator:
-        what = "tasks" if source else "synthetic tasks"
-        click.echo(f"{len(tasks):,} {what} on {emulator.url} until Ctrl-C. In another terminal:\n")
+        what = f"{len(tasks):,} {'tasks' if source else 'synthetic tasks'}"
+        if log_groups:
+            what += f" and {len(log_groups):,} log groups"
+        if now or not source:
+            what += f" as of {at.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
+        click.echo(f"{what}\non {emulator.url} until Ctrl-C. In another terminal, with one of")
+        click.echo("the accounts and regions (of several lines, the last counts):\n")
         click.echo(f"export AWS_ENDPOINT_URL={emulator.url} AWS_SECRET_ACCESS_KEY=emulated")
-        for (account, region), count in slots.most_common():
+        # Nothing behind the commands: an interactive zsh takes a # for an argument.
+        for (account, region), _ in reversed(slots.most_common()):
             where = shlex.quote(plain(region))
-            click.echo(
-                f"export AWS_ACCESS_KEY_ID={account} AWS_DEFAULT_REGION={where}  # {count:,} tasks"
-            )
+            click.echo(f"export AWS_ACCESS_KEY_ID={account} AWS_DEFAULT_REGION={where}")
         click.echo("exportstats status")
         with contextlib.suppress(KeyboardInterrupt):
             threading.Event().wait()
+
+
+def _to_json(table: pd.DataFrame, kind: schema.Table) -> list[dict[str, Any]]:
+    """Write a table in AWS's shape, without the columns that are its owner's."""
+    return list(json.to_json(table[[column.name for column in kind.base]], kind))

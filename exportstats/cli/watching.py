@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 
     from exportstats.aws.targets import Target
     from exportstats.cli import output, screen
-    from exportstats.core import schema
+    from exportstats.core import frames, schema
 else:  # pandas and rich are for a command that runs, not for its --help
     output = lazy_loader.load("exportstats.cli.output", suppress_warning=True)
     schema = lazy_loader.load("exportstats.core.schema", suppress_warning=True)
+    frames = lazy_loader.load("exportstats.core.frames", suppress_warning=True)
     screen = lazy_loader.load("exportstats.cli.screen", suppress_warning=True)
 
 # Three requests a look, of the 5 a second that everybody in an account and region shares.
@@ -107,7 +108,7 @@ class Watched:
     def failures(self) -> pd.DataFrame | None:
         """Give what failed, a row a target."""
         rows = [failed.failures for failed in self._failed if failed.failures is not None]
-        return schema.stack(rows).drop_duplicates(_TARGET) if rows else None  # noqa: PD013 - ours, not pandas'
+        return frames.stack(rows).drop_duplicates(_TARGET) if rows else None  # noqa: PD013 - ours, not pandas'
 
     def look(self) -> pd.DataFrame:
         """Ask for the active ones; give those that ended meanwhile."""
@@ -116,7 +117,7 @@ class Watched:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # they were told of at the first look
             # in the order of a task's life: one that moves on meanwhile is seen twice, not never
-            seen = schema.concat(
+            seen = frames.concat(
                 [
                     self._fetch(self._targets, status=state, progress=False)
                     for state in schema.ACTIVE_STATES
@@ -127,10 +128,10 @@ class Watched:
                 self._fetch(self._whose(task), task_id=task["task_id"], progress=False)
                 for _, task in lost.iterrows()
             ]
-            seen = schema.concat([seen, *found])
+            seen = frames.concat([seen, *found])
             # of those that could not be asked for, what was seen last stays
             others = self.tasks[~self.tasks["task_id"].isin(seen["task_id"])]
-            self.tasks = schema.concat([others, seen])
+            self.tasks = frames.concat([others, seen])
         return seen[seen["status_code"].isin(schema.TERMINAL_STATES)]
 
     def _whose(self, task: pd.Series) -> list[Target]:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from exportstats.core.schema import DTYPES, LAST, Column
+from exportstats.core.schema import DTYPES, LAST, STATES, Column
 from exportstats.errors import ArgumentError, SchemaError
 
 NAT = np.iinfo(np.int64).min

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from exportstats.core import coerce, schema, side_tables
+from exportstats.core import coerce, frames, schema
 from exportstats.errors import ArgumentError
 from exportstats.stats.as_of import instant, to_millis
 
 if TYPE_CHECKING:
     from exportstats.stats.as_of import Instant
 
-# The years 1 to 9999, in which everything lies that can be asked for.
-_FIRST, _LAST = -62_135_596_800_000, 253_402_300_800_000
 _OF_LOG_GROUPS = ("creation_time", "retention", "observed_at")
 
 
@@ -68,17 +66,17 @@ def ask(
     SchemaError
         A side table that is none, or has the same row twice.
     """
-    first = _FIRST if start is None else to_millis(instant(start, "start"))
-    last = _LAST if end is None else to_millis(instant(end, "end"))
+    first = schema.FIRST if start is None else to_millis(instant(start, "start"))
+    last = schema.LAST + 1 if end is None else to_millis(instant(end, "end"))
     if first >= last:
         raise ArgumentError(
             f"end={end!r} is not after start={start!r}; give the range from start to before end"
         )
     if log_groups is not None:
-        side_tables.validate_log_groups(log_groups)
+        log_groups = frames.check(log_groups, schema.LOG_GROUPS)
         log_groups = _with_text(log_groups[[*schema.LOG_GROUP, *_OF_LOG_GROUPS]])
     if deliveries is not None:
-        side_tables.validate_deliveries(deliveries)
+        deliveries = frames.check(deliveries, schema.DELIVERIES)
         nothing = deliveries["delivered"].isin(["empty", "gone"])
         deliveries = _with_text(deliveries.loc[nothing, list(schema.KEY)])
     return Asked(

@@ -28,7 +28,6 @@ _GAPS = {
     "reason": "category",
     "expires_at": _TIME,
 }
-_MAX = np.iinfo(np.int64).max
 _LONGEST_NAME = 512
 _TIMES = ("deadline", "expected_start", "expected_end", "end_low", "end_high")
 _COLUMNS = [
@@ -120,7 +119,7 @@ def plan_backfill(
     ...                       "creation_time": ["2026-11-21T13:00Z"],
     ...                       "completion_time": ["2026-11-21T13:05Z"],
     ...                       "observed_at": ["2026-11-23T06:00Z"]})
-    >>> tasks = schema.conform(frame)
+    >>> tasks = frames.conform(frame)
     >>> gaps = find_gaps(tasks, start="2026-11-20T00:00Z", end="2026-11-23T00:00Z")
     >>> plan = plan_backfill(gaps, tasks)
     >>> plan[["task_name", "destination", "expected_end"]]
@@ -177,9 +176,8 @@ def _validate(gaps: pd.DataFrame) -> None:
 
 
 def _active(tasks: pd.DataFrame, *, as_of: pd.Timestamp | None) -> pd.DataFrame:
-    """Give the tasks of which nothing says that they have ended."""
     known = known_at(tasks, as_of)
-    active = known[~known["status_code"].isin(schema.TERMINAL_STATES).to_numpy()]
+    active = known[known["status_code"].isin(schema.ACTIVE_STATES).to_numpy()]
     return active[[*_KEY, "task_id", "from_time", "to_time", "window", "creation_time"]]
 
 
@@ -247,7 +245,7 @@ def _cut(gaps: pd.DataFrame, active: pd.DataFrame, step: int) -> pd.DataFrame:
     exporting = Stretches(
         busy["unit"].to_numpy(),
         coerce.millis(busy["from_time"]),
-        np.minimum(coerce.millis(busy["to_time"]), _MAX - 1) + 1,
+        coerce.millis(busy["to_time"]) + 1,
     )
     free = pieces.subtract(Stretches(unit, start, end), exporting)
     unit, start, end = pieces.cut_days(free, step)
@@ -257,8 +255,9 @@ def _cut(gaps: pd.DataFrame, active: pd.DataFrame, step: int) -> pd.DataFrame:
     plan = units.take(unit)[["group"]].assign(start=start, end=end, deadline=deadline)
     first = gaps.drop_duplicates("group").set_index("group")[[*_KEY, "slot"]]
     plan = plan.join(first, on="group")
-    order = np.where(deadline == coerce.NAT, _MAX, deadline)
-    order = np.lexsort((end, plan["group"], start, order, plan["slot"]))
+    order = np.lexsort(
+        (end, plan["group"], start, deadline, deadline == coerce.NAT, plan["slot"])
+    )
     return plan.iloc[order].reset_index(drop=True)
 
 

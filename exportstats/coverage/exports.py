@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import numpy as np
 import pandas as pd
 
-from exportstats.core import coerce, schema, shards
+from exportstats.core import coerce, frames, schema, shards
 from exportstats.core.schema import LOG_GROUP
 from exportstats.coverage.asked import Asked
 from exportstats.coverage.windows import Stretches
@@ -21,12 +21,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # What may be said of a gap, from hopeless to hopeful; what a task's window says has its number.
-REASONS = ("lost", "never_tried", "empty", "failed", "cancelled", "active")
-LOST, NEVER_TRIED, _EMPTY, _FAILED, _CANCELLED, _ACTIVE = range(len(REASONS))
+REASONS = ("lost", "never_tried", "empty", "failed", "cancelled", "unknown", "active")
+LOST, NEVER_TRIED, _EMPTY, _FAILED, _CANCELLED, _UNKNOWN, _ACTIVE = range(len(REASONS))
 _COVERS = len(REASONS)
 _NOWHERE = -1
-# What is in no state that the API has may still be going on: nothing says that it ended.
-_SAYS = {"COMPLETED": _COVERS, "FAILED": _FAILED, "CANCELLED": _CANCELLED}
+_SAYS = {
+    "COMPLETED": _COVERS,
+    "FAILED": _FAILED,
+    "CANCELLED": _CANCELLED,
+    **dict.fromkeys(schema.ACTIVE_STATES, _ACTIVE),
+}
 
 
 class Exports(NamedTuple):
@@ -85,7 +89,7 @@ def collect(tasks: shards.Tasks, answer: Answer, asked: Asked) -> pd.DataFrame:
     _warn_of_namesakes(found, asked)
     rest = _without_tasks(found, asked)
     if len(rest):
-        found = schema.stack([found, answer(_untried(rest, asked), asked)])
+        found = frames.stack([found, answer(_untried(rest, asked), asked)])
     return found[found["log_group_name"].notna()]
 
 
@@ -119,7 +123,7 @@ def _untried(keys: pd.DataFrame, asked: Asked) -> Exports:
     """Give the exports of log groups that have no task."""
     none = np.zeros(0, dtype="int64")
     low, high = beginnings(keys, asked), np.full(len(keys), asked.end)
-    return Exports(schema.empty(), keys, low, high, none, none, none, none)
+    return Exports(frames.empty(), keys, low, high, none, none, none, none)
 
 
 def read(tasks: pd.DataFrame, asked: Asked) -> Exports:
@@ -134,9 +138,8 @@ def read(tasks: pd.DataFrame, asked: Asked) -> Exports:
     start = np.clip(first, asked.start, asked.end)
     if (low > asked.start).any():
         np.maximum(start, low[groups.codes], out=start)
-    # a millisecond is added after the clipping, for the last instant of all has none after it
-    end = np.clip(last, asked.start - 1, asked.end - 1)
-    end += 1
+    end = last + 1
+    np.clip(end, asked.start, asked.end, out=end)
     says = _says(known, asked)
     says[(start >= end) | (first == coerce.NAT)] = _NOWHERE
     return Exports(known, groups.keys, low, high, groups.codes, start, end, says)
@@ -144,7 +147,7 @@ def read(tasks: pd.DataFrame, asked: Asked) -> Exports:
 
 def locate(keys: pd.DataFrame, log_groups: pd.DataFrame) -> np.ndarray:
     """Give the row of each key in a table of log groups, -1 where it is not in it."""
-    both = schema.stack([keys[list(LOG_GROUP)], log_groups[list(LOG_GROUP)]])
+    both = frames.stack([keys[list(LOG_GROUP)], log_groups[list(LOG_GROUP)]])
     groups = grouping.group(both, LOG_GROUP)
     row = np.full(len(groups.keys), -1)
     row[groups.codes[len(keys) :]] = np.arange(len(log_groups))
@@ -174,9 +177,10 @@ def beginnings(keys: pd.DataFrame, asked: Asked) -> np.ndarray:
 def in_order(frame: pd.DataFrame) -> grouping.Groups:
     """Group rows by log group, numbered as their keys sort, with the categories in use alone."""
     groups = grouping.group(frame[list(LOG_GROUP)], LOG_GROUP)
-    keys = groups.keys.assign(**{name: _tidy(groups.keys[name]) for name in LOG_GROUP})
-    codes = [keys[name].cat.codes.to_numpy() for name in reversed(LOG_GROUP)]
-    order = np.lexsort([np.where(code < 0, np.iinfo(code.dtype).max, code) for code in codes])
+    # of text, categories are those in use alone, and in order
+    keys = groups.keys.astype("str").astype("category")
+    codes = [keys[name].array.codes for name in reversed(LOG_GROUP)]
+    order = np.lexsort([np.where(code < 0, len(keys), code) for code in codes])
     rank = np.empty(len(order), dtype="int64")
     rank[order] = np.arange(len(order))
     return grouping.Groups(rank[groups.codes], keys.take(order).reset_index(drop=True))
@@ -204,17 +208,12 @@ def _without_tasks(keys: pd.DataFrame, asked: Asked) -> pd.DataFrame:
     return asked.log_groups.loc[~there[:-1], list(LOG_GROUP)]
 
 
-def _tidy(values: pd.Series) -> pd.Series:
-    used = values.cat.remove_unused_categories()
-    return used.cat.set_categories(pd.Index(sorted(used.cat.categories), dtype="str"))
-
-
 def _says(tasks: pd.DataFrame, asked: Asked) -> np.ndarray:
     """Tell what the state of each task means, whatever its window."""
-    states = tasks["status_code"].cat
-    meaning = [_SAYS.get(state, _ACTIVE) for state in states.categories]
+    states = pd.Categorical(tasks["status_code"])
+    meaning = [_SAYS.get(state, _UNKNOWN) for state in states.categories]
     # a missing state has the code -1, and so takes the last of these
-    says = np.array([*meaning, _ACTIVE], dtype="int8")[states.codes.to_numpy()]
+    says = np.array([*meaning, _UNKNOWN], dtype="int8")[states.codes]
     if asked.deliveries is not None:
         says[(says == _COVERS) & _is_among(tasks, asked.deliveries)] = _EMPTY
     return says
@@ -223,6 +222,6 @@ def _says(tasks: pd.DataFrame, asked: Asked) -> np.ndarray:
 def _is_among(tasks: pd.DataFrame, keys: pd.DataFrame) -> np.ndarray:
     among = tasks["task_id"].isin(keys["task_id"]).to_numpy(copy=True)
     some = tasks.loc[among, list(schema.KEY)]
-    codes = grouping.group(schema.stack([some, keys]), schema.KEY).codes
+    codes = grouping.group(frames.stack([some, keys]), schema.KEY).codes
     among[among] = np.isin(codes[: len(some)], codes[len(some) :])
     return among

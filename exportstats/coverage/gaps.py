@@ -60,9 +60,9 @@ def find_gaps(
         the first of its events expires (missing: never, or not known).
 
         `reason` is the most hopeful of what the tasks whose windows overlap the gap say:
-        `active` (they may still cover it), `cancelled`, `failed`, `empty` (COMPLETED, but nothing
-        lies in S3), or `never_tried`; `last_task_id` is the latest created of the tasks that say
-        so. What retention has taken by `as_of`, or else by the `observed_at` of the log group, is
+        `active` (they may still cover it), `unknown` (their state is missing, or none that the API
+        has), `cancelled`, `failed`, `empty` (COMPLETED, but nothing lies in S3), or `never_tried`;
+        `last_task_id` is the latest created of the tasks that say so. What retention has taken by `as_of`, or else by the `observed_at` of the log group, is
         `lost`; a gap that is lost in part is two rows.
 
     Raises
@@ -81,7 +81,7 @@ def find_gaps(
     ...                       "status_code": ["COMPLETED", "FAILED", "COMPLETED"],
     ...                       "from_time": [0, day, 2 * day],
     ...                       "to_time": [day - 1, 2 * day - 1, 3 * day - 1]})
-    >>> gaps = find_gaps(schema.conform(frame), start="1970-01-01T00:00Z", end="1970-01-04T00:00Z")
+    >>> gaps = find_gaps(frames.conform(frame), start="1970-01-01T00:00Z", end="1970-01-04T00:00Z")
     >>> gaps[["start", "length", "reason", "last_task_id"]]
                           start length  reason last_task_id
     0 1970-01-02 00:00:00+00:00 1 days  failed            b

@@ -36,7 +36,7 @@ def find_overlaps(
         A table of tasks, or shards of one. Those without a log group are left out.
     start, end
         The range, from `start` to before `end`: instants with their time zone. Without them, all
-        of the years 1 to 9999.
+        of the years 1970 to 2999.
     as_of
         Answer with what was known at this instant (aware). Without it, the states are taken as
         they are.
@@ -64,7 +64,7 @@ def find_overlaps(
     >>> frame = pd.DataFrame({"task_id": ["a", "b"], "log_group_name": "acme/api",
     ...                       "status_code": "COMPLETED", "from_time": [0, 6000],
     ...                       "to_time": [9999, 19_999], "creation_time": [30_000, 40_000]})
-    >>> find_overlaps(schema.conform(frame))[["length", "depth", "task_ids"]]
+    >>> find_overlaps(frames.conform(frame))[["length", "depth", "task_ids"]]
                length  depth task_ids
     0 0 days 00:00:04      2   (a, b)
     """

@@ -62,7 +62,7 @@ def cut_days(stretches: Stretches, step: int) -> Stretches:
     step = min(step, period)
     each = -(-period // step)  # pieces of a period
     group, start, end = stretches
-    many = float(np.sum((end.astype("float64") - start) / step))
+    many = float(np.sum((end - start) / step))
     if many > _MOST:
         raise ArgumentError(
             f"max_window would cut the gaps into {many:,.0f} tasks, more than {_MOST:,}; "

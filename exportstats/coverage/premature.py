@@ -10,14 +10,13 @@ import pandas as pd
 from exportstats.core import coerce
 from exportstats.coverage import exports, windows
 from exportstats.coverage.asked import ask
+from exportstats.stats import grouping
 
 if TYPE_CHECKING:
     from exportstats.core import shards
     from exportstats.coverage.asked import Asked
     from exportstats.coverage.exports import Exports
     from exportstats.stats.as_of import Instant
-
-_MOST = np.iinfo(np.int64).max
 
 
 def find_premature(
@@ -42,7 +41,7 @@ def find_premature(
         How long after the end of a window its last events may still arrive.
     start, end
         The range, from `start` to before `end`: instants with their time zone. Without them, all
-        of the years 1 to 9999.
+        of the years 1970 to 2999.
     as_of
         Answer with what was known at this instant (aware). Without it, the states are taken as
         they are.
@@ -55,8 +54,9 @@ def find_premature(
         A row a task, in the order of the log groups and of time: `account_id`, `region`,
         `log_group_name`, `task_id`; `start` and `end` of its window inside the range
         (`datetime64[ms, UTC]`, half-open); `creation_time`; `lead`, from the end of its window to
-        its creation (`timedelta64[ms]`, negative when it was created before that); and
-        `premature`, how much of its window premature tasks alone cover (`timedelta64[ms]`).
+        its creation (`timedelta64[ms]`, negative when it was created before that);
+        `premature`, how much of its window premature tasks alone cover (`timedelta64[ms]`); and
+        the columns that you joined to the tasks.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def find_premature(
     >>> frame = pd.DataFrame({"task_id": ["a"], "log_group_name": "acme/api",
     ...                       "status_code": "COMPLETED", "from_time": [0],
     ...                       "to_time": [24 * hour - 1], "creation_time": [25 * hour]})
-    >>> find_premature(schema.conform(frame))[["task_id", "lead", "premature"]]
+    >>> find_premature(frames.conform(frame))[["task_id", "lead", "premature"]]
       task_id            lead premature
     0       a 0 days 01:00:00    1 days
     """
@@ -91,29 +91,25 @@ def find(found: Exports, asked: Asked) -> np.ndarray:
 
 
 def _lead(tasks: pd.DataFrame) -> np.ndarray:
-    """Give creation less the end of the window; what no int64 holds is as far as one goes."""
-    # the end of a window is a millisecond after its last instant, unless there is none after that
+    """Give creation less the end of the window, where both are known."""
     created, last = coerce.millis(tasks["creation_time"]), coerce.millis(tasks["to_time"])
-    known = (created != coerce.NAT) & (last != coerce.NAT)
-    before = np.where(known, created, 1) - 1
-    last = np.where(known, last, 0)
-    lead = before - last
-    # a difference that overflows has the wrong sign
-    lead = np.where((before >= last) & (lead < 0), _MOST, lead)
-    return np.where((before < last) & (lead >= 0), -_MOST, lead)
+    return created - (last + 1)
 
 
 def _answer(found: Exports, asked: Asked) -> pd.DataFrame:
     soon = find(found, asked)
     made_good = found.windows(found.covering & ~soon)
-    lacking = windows.find_uncovered(made_good, found.low, found.high)
     early = found.windows(soon)
+    # only what premature tasks cover matters
+    first, last = early.start.min(initial=asked.end), early.end.max(initial=asked.start)
+    low, high = (np.clip(edge, first, last) for edge in (found.low, found.high))
+    lacking = windows.find_uncovered(made_good, low, high)
     axis = windows.axis_of(len(found.keys), *lacking[1:], *early[1:])
     before_start = windows.total_before(axis, lacking, early.group, early.start)
     premature = windows.total_before(axis, lacking, early.group, early.end) - before_start
     row, listed = np.flatnonzero(soon)[premature > 0], early.take(premature > 0)
-    some = found.tasks[["task_id", "creation_time", "to_time"]].take(row)
-    return pd.DataFrame(
+    some = found.tasks.take(row)
+    table = pd.DataFrame(
         {
             **exports.keys_of(found.keys, listed.group),
             "task_id": some["task_id"].array,
@@ -124,3 +120,4 @@ def _answer(found: Exports, asked: Asked) -> pd.DataFrame:
             "premature": premature[premature > 0].view("timedelta64[ms]"),
         }
     )
+    return grouping.with_own(table, some)

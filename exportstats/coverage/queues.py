@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from exportstats.core import coerce
+from exportstats.core import coerce, schema
 from exportstats.core.schema import LOG_GROUP
 from exportstats.coverage.resampling import (
     BASES,
@@ -24,7 +24,6 @@ from exportstats.stats import grouping
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_LONGEST_WINDOW = 1 << 61
 _TIMES = ("expected_start", "expected_end", "end_low", "end_high")
 
 
@@ -89,7 +88,7 @@ def _soonest(history: History, active: pd.DataFrame, now: int) -> tuple[np.ndarr
     """Draw when a slot's active tasks will have ended, and tell whether that could be foreseen."""
     created = coerce.millis(active["creation_time"])
     elapsed = np.where(created == coerce.NAT, 0, np.maximum(now - created, 0))
-    windows = np.clip(active["window"].to_numpy().view("int64"), 0, _LONGEST_WINDOW)
+    windows = np.maximum(active["window"].to_numpy().view("int64"), 0)  # a missing one is negative
     pools = history.pools(active["slot"].to_numpy(), active["group"].to_numpy(), windows)
     return history.draw_rest(pools, elapsed, _seeds(active, (*LOG_GROUP, "task_id")))
 
@@ -104,6 +103,7 @@ def _seeds(frame: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
 
 def _instants(offsets: np.ndarray, now: int) -> np.ndarray:
     missing = np.isnan(offsets)
-    whole = np.where(missing, 0, offsets).astype("int64")
-    instants: np.ndarray = np.where(missing, coerce.NAT, whole + now)
+    # a million durations add up to more than there is time for
+    whole = np.minimum(np.where(missing, 0, offsets) + now, schema.LAST).astype("int64")
+    instants: np.ndarray = np.where(missing, coerce.NAT, whole)
     return instants

@@ -21,8 +21,6 @@ _CHUNK = 512
 # So many durations are enough to go by.
 ENOUGH = 20
 BASES = ("log_group", "slot", "all", "none")
-# No sum of durations is let grow above this, so that it can be added to an instant.
-_LONGEST = 2.0**61
 # Steele, Lea and Flood (2014), Fast splittable pseudorandom number generators, figure 17.
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FACTORS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
@@ -139,7 +137,7 @@ def forecast(
         now = slice(first, first + _CHUNK)
         ends = history.draw(pools.take(now), seeds[now])
         ends[0] += free
-        ends = np.minimum(np.cumsum(ends, axis=0, out=ends), _LONGEST)
+        np.cumsum(ends, axis=0, out=ends)
         free = ends[-1].copy()
         risk[now] = np.mean(ends > deadlines[now, None], axis=1)
         ends.partition(_QUANTILES, axis=1)

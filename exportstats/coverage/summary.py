@@ -73,7 +73,7 @@ def coverage_summary(
     >>> frame = pd.DataFrame({"task_id": ["a"], "log_group_name": "acme/api",
     ...                       "status_code": "COMPLETED", "from_time": [0],
     ...                       "to_time": [3 * day - 1], "creation_time": [5 * day]})
-    >>> summary = coverage_summary(schema.conform(frame),
+    >>> summary = coverage_summary(frames.conform(frame),
     ...                            start="1970-01-01T00:00Z", end="1970-01-05T00:00Z")
     >>> summary[["covered_fraction", "gaps", "missing"]].reset_index(drop=True)
        covered_fraction  gaps missing
@@ -147,7 +147,7 @@ def coverage_by_day(
     >>> frame = pd.DataFrame({"task_id": ["a"], "log_group_name": "acme/api",
     ...                       "status_code": "COMPLETED", "from_time": [0],
     ...                       "to_time": [36 * hour - 1]})
-    >>> coverage_by_day(schema.conform(frame), start="1970-01-01T00:00Z",
+    >>> coverage_by_day(frames.conform(frame), start="1970-01-01T00:00Z",
     ...                 end="1970-01-03T00:00Z").to_numpy()
     array([[1. , 0.5]])
     """

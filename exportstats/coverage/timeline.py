@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from exportstats.core import coerce, schema
+from exportstats.core import coerce, frames
 from exportstats.core.schema import LOG_GROUP
 from exportstats.coverage import exports, gaps, premature, windows
 from exportstats.coverage.asked import ask
@@ -69,7 +69,7 @@ def coverage_timeline(
     >>> frame = pd.DataFrame({"task_id": ["a", "b"], "log_group_name": "acme/api",
     ...                       "status_code": "COMPLETED", "from_time": [0, day],
     ...                       "to_time": [2 * day - 1, 3 * day - 1]})
-    >>> timeline = coverage_timeline(schema.conform(frame),
+    >>> timeline = coverage_timeline(frames.conform(frame),
     ...                              start="1970-01-01T00:00Z", end="1970-01-05T00:00Z")
     >>> timeline[["length", "state", "reason"]]
       length    state       reason
@@ -103,7 +103,7 @@ def coverage_timeline(
     )
     # numbers, for a stack of categories would be put into the order of their letters
     missing = missing.assign(state=_GAP, reason=missing["reason"].cat.codes.astype("int64"))
-    rows = schema.stack([missing[list(covered)], covered])
+    rows = frames.stack([missing[list(covered)], covered])
     rows = exports.sort_rows(rows, [coerce.millis(rows["start"])])
     return rows.assign(
         state=pd.Categorical.from_codes(rows["state"].to_numpy(), dtype=STATE),
@@ -127,7 +127,7 @@ def _answer(found: Exports, asked: Asked) -> pd.DataFrame:
             "state": state,
         }
     )
-    return schema.stack([missing, covered])
+    return frames.stack([missing, covered])
 
 
 def _covered(found: Exports, bridged: Stretches, asked: Asked) -> tuple[Stretches, np.ndarray]:

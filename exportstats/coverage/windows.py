@@ -11,8 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-# Packed numbers stay below this.
-_MOST = 1 << 62
+from exportstats.errors import ArgumentError
+
+_MOST = 1 << 63  # packed numbers stay below this
+_DAY = 86_400_000
 
 
 class Stretches(NamedTuple):
@@ -45,39 +47,40 @@ class Axis(NamedTuple):
     ----------
     low, span
         The first time, and how many numbers a group has for itself.
-    times
-        All times, sorted, where they are numbered because they lie too far apart; or None.
     """
 
     low: int
     span: int
-    times: np.ndarray | None
 
     def pack(self, group: np.ndarray, time: np.ndarray) -> np.ndarray:
         """Pack; the time is one that the axis was made of."""
-        if self.times is None:
-            packed: np.ndarray = time - self.low
-        else:
-            packed = np.searchsorted(self.times, time)
+        packed: np.ndarray = time - self.low
         packed += group * self.span
         return packed
 
     def unpack(self, packed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Give group and time again."""
         group, at = np.divmod(packed, self.span)
-        return group, at + self.low if self.times is None else self.times[at]
+        return group, at + self.low
 
 
 def axis_of(groups: int, *times: np.ndarray) -> Axis:
-    """Make an axis that can pack these times."""
+    """Make an axis that can pack these times.
+
+    Raises
+    ------
+    ArgumentError
+        There are more groups, over more time, than an int64 numbers: 280,000 over 1,030 years.
+    """
     some = [array for array in times if array.size]
     low = min((int(array.min()) for array in some), default=0)
-    high = max((int(array.max()) for array in some), default=0)
-    span = high - low + 1
-    if groups * span < _MOST:
-        return Axis(low, span, None)
-    known = np.unique(np.concatenate([array.ravel() for array in some]))
-    return Axis(0, len(known), known)
+    span = max((int(array.max()) for array in some), default=0) - low + 1
+    if groups * span >= _MOST:
+        raise ArgumentError(
+            f"{groups:,} log groups over {span // _DAY:,} days are too many at once; "
+            "give a start and an end, or the tasks of some slots"
+        )
+    return Axis(low, span)
 
 
 def find_uncovered(windows: Stretches, low: np.ndarray, high: np.ndarray) -> Stretches:

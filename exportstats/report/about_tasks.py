@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from exportstats.core import schema
+from exportstats.core import frames, schema
 from exportstats.core.schema import LOG_GROUP, SLOT
 from exportstats.report import thresholds
 from exportstats.report.findings import Finding, name, place
@@ -130,7 +130,7 @@ def time_outs(material: Material) -> Finding | None:
         "critical" if longest >= thresholds.TOO_LONG_ACTIVE else "warning",
         f"{'; '.join(parts)}.",
         "Export smaller windows; a slot waits for its task, so others of it are late as well.",
-        schema.stack([rows, ended]),
+        frames.stack([rows, ended]),
     )
 
 

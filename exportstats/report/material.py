@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from exportstats.core import coerce, schema, shards
+from exportstats.core import coerce, frames, schema, shards
 from exportstats.core.schema import LOG_GROUP
 from exportstats.coverage import exports
 from exportstats.coverage.gaps import find_gaps
@@ -212,4 +212,4 @@ def within(tasks: shards.Tasks, span: Span) -> pd.DataFrame:
 
 def _within(tasks: pd.DataFrame, *, span: Span) -> pd.DataFrame:
     undated = tasks["creation_time"].isna()
-    return schema.stack([created_in(tasks, span), tasks[undated]])
+    return frames.stack([created_in(tasks, span), tasks[undated]])

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from exportstats.core import shards
-from exportstats.core.side_tables import validate_deliveries, validate_log_groups
+from exportstats.core import frames, schema, shards
 from exportstats.coverage.summary import coverage_summary
 from exportstats.progress import steps
 from exportstats.report import about_coverage, about_tasks
@@ -180,9 +179,9 @@ def build_weekly_report(
     'A quiet week: 111 tasks, none of them failed, and what was due is in S3 but for 7 min.'
     """
     if log_groups is not None:
-        validate_log_groups(log_groups)
+        log_groups = frames.check(log_groups, schema.LOG_GROUPS)
     if deliveries is not None:
-        validate_deliveries(deliveries)
+        deliveries = frames.check(deliveries, schema.DELIVERIES)
     now = None if as_of is None else instant(as_of, "as_of")
     observed = _last_observed(tasks)
     seen = now if now is not None else observed

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from exportstats.core import schema, shards
+from exportstats.core import identity, schema, shards
+from exportstats.stats import grouping
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,8 +38,10 @@ def find_anomalies(tasks: shards.Tasks) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row a task and reason: the key, `log_group_name`, `status_code`, the four times and
-        `reason`.
+        A row a task and reason: the key, `log_group_name`, `status_code`, the four times,
+        `reason`, and the columns that you joined to the tasks. The edge of a window that lay before
+        1970 or after 2999, as of one that never ends, was cut to that and is listed so; another
+        time out there is missing, and is listed as missing.
 
     Examples
     --------
@@ -46,7 +49,7 @@ def find_anomalies(tasks: shards.Tasks) -> pd.DataFrame:
     ...                       "log_group_name": "acme",
     ...                       "creation_time": ["2026-11-23T06:00Z"],
     ...                       "completion_time": ["2026-11-23T05:00Z"]})
-    >>> find_anomalies(schema.conform(frame))["reason"].to_list()
+    >>> find_anomalies(frames.conform(frame))["reason"].to_list()
     ['completion_time is before creation_time']
     """
     found = shards.collect(tasks, _find)
@@ -57,8 +60,9 @@ def find_anomalies(tasks: shards.Tasks) -> pd.DataFrame:
 def _find(tasks: pd.DataFrame) -> pd.DataFrame:
     reasons, wrong = zip(*_checks(tasks), strict=True)
     rows, at = np.nonzero(np.column_stack(wrong))
-    found = tasks[_SHOWN].iloc[rows].reset_index(drop=True)
-    return found.assign(reason=pd.Series(reasons, dtype="str").take(at).array)
+    tasks = tasks.iloc[rows].reset_index(drop=True)
+    found = tasks[_SHOWN].assign(reason=pd.Series(reasons, dtype="str").take(at).array)
+    return grouping.with_own(found, tasks)
 
 
 def _checks(tasks: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
@@ -86,4 +90,4 @@ def _checks(tasks: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
     yield "it is active and has a completion_time", known & ~ended & completed.notna()
     yield "log_group_name is missing", tasks["log_group_name"].isna()
     again = tasks.duplicated(list(schema.KEY), keep=False)
-    yield schema.CONTRADICTION, again
+    yield identity.CONTRADICTION_OF_TASKS, again

@@ -7,10 +7,12 @@ from typing import TypeAlias
 import numpy as np
 import pandas as pd
 
-from exportstats.core import coerce, schema
+from exportstats.core import coerce
 from exportstats.errors import ArgumentError
 
 Instant: TypeAlias = str | pd.Timestamp | None
+
+_OF_THE_END = ("status_message", "completion_time", "duration")
 
 
 def instant(value: object, name: str) -> pd.Timestamp:
@@ -56,10 +58,7 @@ def known_at(tasks: pd.DataFrame, as_of: pd.Timestamp | None) -> pd.DataFrame:
     later = there["completion_time"] > as_of
     if not later.any():
         return there
-    return schema.derive(
-        there.assign(
-            status_code=there["status_code"].where(~later, "RUNNING"),
-            status_message=there["status_message"].where(~later),
-            completion_time=there["completion_time"].where(~later),
-        )
+    return there.assign(
+        status_code=there["status_code"].where(~later, "RUNNING"),
+        **{name: there[name].where(~later) for name in _OF_THE_END},
     )

@@ -22,7 +22,7 @@ _SPELLINGS = {"M": "MS", "Q": "QS", "Y": "YS"}
 _ISO_WEEK = re.compile(r"(\d{4})-W(\d\d)", re.ASCII)
 _DAY_MILLIS = 86_400_000
 _THURSDAY = 3  # 1970-01-01, counted from Monday
-_LONGEST = 1 << 53  # in ms, 285,000 years; longer ones overflow
+_MOST = 100_000  # of a day or longer at once; nobody means more, and in milliseconds they fit
 _MONTHLY = (
     ((offsets.MonthBegin, offsets.MonthEnd), 1),
     ((offsets.QuarterBegin, offsets.QuarterEnd), 3),
@@ -63,21 +63,14 @@ class Calendar:
 
     def number(self, times: pd.Series) -> np.ndarray:
         """Give the number of the period of each time; a missing time gives the smallest int64."""
-        millis = coerce.millis(times)
-        known = millis != coerce.NAT
-        count = millis.view("datetime64[ms]").astype(f"datetime64[{self.unit}]").astype("int64")
-        # as (count - first) // size, which overflows in the far future
-        whole, rest = np.divmod(np.where(known, count, 0), self.size)
-        return np.where(known, whole + (rest - self.first) // self.size, coerce.NAT)
+        count = times.to_numpy(dtype="datetime64[ms]").astype(f"datetime64[{self.unit}]").view("int64")
+        return np.where(count == coerce.NAT, coerce.NAT, (count - self.first) // self.size)
 
     def start(self, numbers: np.ndarray) -> pd.api.extensions.ExtensionArray:
         """Give the first instant of each period that there is: `datetime64[ms, UTC]`."""
         known = numbers != coerce.NAT
         count = np.where(known, numbers, 0) * self.size + self.first
         millis = count.view(f"datetime64[{self.unit}]").astype("datetime64[ms]").view("int64")
-        # the very first period begins before the first instant, and wraps round
-        wrapped = (numbers < 0) & ((millis > 0) | (millis == coerce.NAT))
-        millis = np.where(wrapped, coerce.NAT + 1, millis)
         return coerce.times(np.where(known, millis, coerce.NAT))
 
 
@@ -105,7 +98,7 @@ def calendar_of(freq: str) -> Calendar:
     except (ValueError, TypeError, OverflowError):
         offset = None
     made = None if offset is None or offset.n <= 0 else _calendar(offset)
-    if made is None or made.size > _LONGEST:
+    if made is None or (offset.n > _MOST and not isinstance(offset, offsets.Tick)):
         raise ArgumentError(
             f'freq={freq!r}; give a calendar frequency of pandas: "h", "D", "W", "MS", "QS" or '
             '"YS", or several of one, as in "6h"'

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from exportstats.core import schema, shards
+from exportstats.core import frames, schema, shards
 from exportstats.errors import ArgumentError
 from exportstats.stats import grouping
 from exportstats.stats.as_of import instant, known_at
@@ -111,7 +111,7 @@ def completion_curve(
     >>> frame = pd.DataFrame({"task_id": list("abc"), "creation_time": 0, "observed_at": 7000,
     ...                       "status_code": ["COMPLETED", "RUNNING", "FAILED"],
     ...                       "completion_time": [2000, None, 9000]})
-    >>> completion_curve(schema.conform(frame))[["at_risk", "completed", "probability"]].round(3)
+    >>> completion_curve(frames.conform(frame))[["at_risk", "completed", "probability"]].round(3)
                      at_risk  completed  probability
     duration
     0 days 00:00:00        3          0        0.000
@@ -119,7 +119,7 @@ def completion_curve(
     0 days 00:00:07        2          0        0.333
     0 days 00:00:09        1          0        0.333
     """
-    names = grouping.names_of(by)
+    names = grouping.names_of(by, tasks)
     if event not in _EVENTS:
         raise ArgumentError(f"event={event!r}; give one of {', '.join(map(repr, _EVENTS))}")
     if not _is_level(confidence):
@@ -153,7 +153,7 @@ def weigh_ends(
     known = known_at(tasks, as_of)
     active = known["status_code"].isin(schema.ACTIVE_STATES)
     until = known["observed_at"] if as_of is None else as_of
-    timed = schema.derive(
+    timed = frames.derive(
         known.assign(completion_time=known["completion_time"].mask(active, until))
     )
     return count_durations(timed, names, None, timed["duration"].to_numpy().view("int64"))

@@ -80,11 +80,11 @@ def duration_summary(
     --------
     >>> frame = pd.DataFrame({"task_id": list("abc"), "status_code": "COMPLETED",
     ...                       "creation_time": 0, "completion_time": [1000, 2000, 6000]})
-    >>> duration_summary(schema.conform(frame), quantiles=[0.5])[["completed", "p50", "mean"]]
+    >>> duration_summary(frames.conform(frame), quantiles=[0.5])[["completed", "p50", "mean"]]
          completed             p50            mean
     all          3 0 days 00:00:02 0 days 00:00:03
     """
-    names = grouping.names_of(by)
+    names = grouping.names_of(by, tasks)
     labels = _labels_of(quantiles)
     when = None if as_of is None else instant(as_of, "as_of")
     weighed = shards.collect(tasks, partial(weigh_ends, names=names, as_of=when))
@@ -133,14 +133,14 @@ def duration_trend(tasks: shards.Tasks, *, freq: str = "W", by: By = None) -> pd
     >>> frame = pd.DataFrame({"task_id": list("abc"), "status_code": "COMPLETED",
     ...                       "creation_time": [0, 0, 2 * day],
     ...                       "completion_time": [1000, 3000, 2 * day + 6000]})
-    >>> duration_trend(schema.conform(frame), freq="D")["p50"]
+    >>> duration_trend(frames.conform(frame), freq="D")["p50"]
     period
     1970-01-01 00:00:00+00:00   0 days 00:00:02
     1970-01-02 00:00:00+00:00               NaT
     1970-01-03 00:00:00+00:00   0 days 00:00:06
     Name: p50, dtype: timedelta64[ms]
     """
-    names = grouping.names_of(by)
+    names = grouping.names_of(by, tasks)
     calendar_of(freq)
     weighed = shards.collect(tasks, partial(weigh, names=names, freq=freq, as_of=None))
     groups = grouping.grid(weighed, names, freq)

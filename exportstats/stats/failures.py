@@ -94,12 +94,12 @@ def failure_reasons(tasks: shards.Tasks, *, by: By = None) -> pd.DataFrame:
     >>> from exportstats import schema
     >>> frame = pd.DataFrame({"task_id": list("ab"), "status_code": "FAILED",
     ...                       "status_message": ["No answer after 30 s", "No answer after 7 s"]})
-    >>> failure_reasons(schema.conform(frame))["tasks"]
+    >>> failure_reasons(frames.conform(frame))["tasks"]
     reason
     No answer after <number> s    2
     Name: tasks, dtype: int64
     """
-    names = grouping.names_of(by)
+    names = grouping.names_of(by, tasks)
     if "status_message" in names:
         raise ArgumentError('by="status_message" is what is counted anyway; leave it out')
     found = shards.collect(tasks, partial(_reasons, names=names))
@@ -127,9 +127,10 @@ def reason_of(message: str) -> str:
 
 
 def _reasons(tasks: pd.DataFrame, *, names: Sequence[str]) -> pd.DataFrame:
-    failed = tasks[tasks["status_code"] == "FAILED"]
+    is_failed = (tasks["status_code"] == "FAILED").to_numpy()
+    failed = tasks[is_failed]
     when = failed["completion_time"].fillna(failed["creation_time"])
-    found = failed[[*names]].assign(
+    found = grouping.columns_of(tasks, names)[is_failed].assign(
         reason=_normalised(failed),
         tasks=1,
         first_time=when,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from exportstats.core import coerce, schema, shards
+from exportstats.core import coerce, frames, schema, shards
 from exportstats.stats import grouping
 from exportstats.stats.as_of import instant, known_at, seen_at
 from exportstats.stats.fits import TIME_OUT, fit_best
@@ -56,7 +56,8 @@ def estimate_completion(tasks: shards.Tasks, *, as_of: Instant = None) -> pd.Dat
         `timedelta64[ms]`); `ends_low`, `ends`, `ends_high`, the same as times (UTC);
         `timeout_probability`, of reaching the service's 24 hours; `basis`, whose history it is,
         and `n`, of how many tasks; `model`, "empirical" or what was fitted ("none" where nothing
-        could be said); `scaled`, whether by window. What cannot be known is missing.
+        could be said); `scaled`, whether by window; then the columns that you joined to the tasks.
+        What cannot be known is missing.
 
     Raises
     ------
@@ -77,19 +78,19 @@ def estimate_completion(tasks: shards.Tasks, *, as_of: Instant = None) -> pd.Dat
     ...                       "completion_time": [1_000_000 * i + 60_000 * (i % 3 + 1)
     ...                                           for i in range(30)] + [None],
     ...                       "observed_at": 30_030_000})
-    >>> estimate_completion(schema.conform(frame))[["elapsed", "remaining", "basis", "n"]]
+    >>> estimate_completion(frames.conform(frame))[["elapsed", "remaining", "basis", "n"]]
                elapsed       remaining      basis   n
     0 0 days 00:00:30 0 days 00:01:30  log_group  30
     """
     when = None if as_of is None else instant(as_of, "as_of")
     rows = shards.collect(tasks, partial(_part, as_of=when))
-    active = rows[rows["role"] == "active"]
+    active = rows[rows["_role"] == "active"]
     active = active.sort_values([*_SLOT, "creation_time", "task_id"], ignore_index=True)
     histories = {
-        "log_group": _by(rows[rows["role"] == "log_group"], _GROUP),
-        "slot": _by(rows[rows["role"] == "slot"], _SLOT),
+        "log_group": _by(rows[rows["_role"] == "log_group"], _GROUP),
+        "slot": _by(rows[rows["_role"] == "slot"], _SLOT),
     }
-    everything = _History.of(rows[rows["role"] == "slot"])
+    everything = _History.of(rows[rows["_role"] == "slot"])
     told = [
         _estimate(
             elapsed,
@@ -119,21 +120,21 @@ def _part(tasks: pd.DataFrame, *, as_of: pd.Timestamp | None) -> pd.DataFrame:
     timed_out = (known["status_code"] == "FAILED") & (known["duration"] >= _TIMED_OUT)
     completed = known["status_code"] == "COMPLETED"
     ended = ((completed | timed_out) & known["duration"].notna()).to_numpy()
-    active = ~known["status_code"].isin(schema.TERMINAL_STATES).to_numpy()
+    active = known["status_code"].isin(schema.ACTIVE_STATES).to_numpy()
     group = grouping.group(known, _GROUP).codes
     asked = np.isin(group, group[active])
 
     names = [*_GROUP, "task_id", "status_code", "creation_time", "duration", "window"]
     elapsed = np.where(placed, np.maximum(now - created, 0), coerce.NAT)
-    known = known[names].assign(elapsed=elapsed, now=now)
+    known = grouping.with_own(known[names].assign(elapsed=elapsed, _now=now), known)
     parts = {
         "active": known[active],
         "log_group": _latest(known[ended & asked], _GROUP),
         "slot": _latest(known[ended], _SLOT),
     }
-    return schema.stack(
+    return frames.stack(
         part.assign(
-            role=role,
+            _role=role,
             duration=_millis(part["duration"]),
             window=_millis(part["window"]),
         )
@@ -264,7 +265,7 @@ def _keys(rows: pd.DataFrame, names: list[str]) -> list[tuple[str, ...]]:
 def _as_table(active: pd.DataFrame, told: list[_Told]) -> pd.DataFrame:
     names = [*_GROUP, "task_id", "status_code", "creation_time"]
     table = active[names].copy()
-    elapsed, now = active["elapsed"].to_numpy("int64"), active["now"].to_numpy("int64")
+    elapsed, now = active["elapsed"].to_numpy("int64"), active["_now"].to_numpy("int64")
     rest = np.array([one.remaining for one in told], dtype="float64").reshape(-1, len(_SHARES))
     missing = np.isnan(rest)
     whole = np.where(missing, 0, np.rint(np.where(missing, 0, rest))).astype("int64")
@@ -284,7 +285,7 @@ def _as_table(active: pd.DataFrame, told: list[_Told]) -> pd.DataFrame:
         if name == "basis":
             table["n"] = np.array([one.n for one in told], dtype="int64")
     table["scaled"] = np.array([one.scaled for one in told], dtype=bool)
-    return table
+    return grouping.with_own(table, active.drop(columns=["_role", "_now"]))
 
 
 _TIMED_OUT = pd.Timedelta(TIME_OUT, unit="ms") - pd.Timedelta(minutes=5)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -16,15 +16,20 @@ from exportstats.core import coerce, schema
 from exportstats.errors import ArgumentError
 from exportstats.stats.calendars import calendar_of
 
+if TYPE_CHECKING:
+    from exportstats.core import shards
+
 By: TypeAlias = str | Sequence[str] | None
 
 PERIOD = "period"
-_GROUPABLE = tuple(
-    column.name
-    for column in schema.BASE_COLUMNS
-    if column.kind in ("category", "text") and column.name != "task_id"
+# What the statistics themselves call their levels and columns.
+_TAKEN = frozenset(
+    "status_code period duration reason measure share tasks n lag is_current "
+    "completed censored min max mean censored_p50 at_risk competing probability low high "
+    "first_time last_time example_task_id previous current unit change ratio n_previous n_current "
+    "verdict".split()
 )
-# More periods than this are not filled in: a single task of the year 9999 would ask for millions.
+# More periods than this are not filled in: a single task of the year 2999 would ask for millions.
 _MOST_PERIODS = 10_000
 # Up to so many possible groups are looked up in a list; more are sorted.
 _MOST_LISTED = 1 << 22
@@ -47,26 +52,60 @@ class Groups(NamedTuple):
     keys: pd.DataFrame
 
 
-def names_of(by: By) -> list[str]:
-    """Check the columns to group by.
+def names_of(by: By, tasks: shards.Tasks) -> list[str]:
+    """Check the columns to group by; those of shards are seen only when they are read.
 
     Raises
     ------
     ArgumentError
-        A column that is no group, or the same one twice.
+        A column that is not there, or that the answer has itself, or the same one twice.
     """
     names = [] if by is None else [by] if isinstance(by, str) else list(by)
     for name in names:
-        if name not in _GROUPABLE:
-            raise ArgumentError(f"by={name!r}; give one or several of {', '.join(_GROUPABLE)}")
+        if name in _TAKEN:
+            raise ArgumentError(
+                f"by={name!r}, which the answer has itself; leave it out, or rename the column"
+            )
     if len(set(names)) < len(names):
         raise ArgumentError(f"by={names!r} names a column twice")
+    if isinstance(tasks, pd.DataFrame):
+        _refuse_unknown(tasks, [name for name in names if name not in schema.NAMES])
     return names
+
+
+def columns_of(tasks: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Return the columns to group by; a table without a row need not have them.
+
+    Raises
+    ------
+    ArgumentError
+        A column that is not there.
+    """
+    if len(tasks):
+        _refuse_unknown(tasks, names)
+    missing = [name for name in names if name not in tasks.columns]
+    return tasks.assign(**dict.fromkeys(missing, ""))[[*names]]
+
+
+def _refuse_unknown(tasks: pd.DataFrame, names: Sequence[str]) -> None:
+    for name in names:
+        if name not in tasks.columns:
+            there = ", ".join(str(name) for name in tasks.columns if name not in _TAKEN)
+            raise ArgumentError(f"by={name!r}; give one or several of {there}")
+
+
+def with_own(answer: pd.DataFrame, tasks: pd.DataFrame) -> pd.DataFrame:
+    """Add to an answer of one row a task what a user joined to the tasks.
+
+    A column that the answer has itself is its own.
+    """
+    own = tasks.loc[:, ~tasks.columns.isin([*schema.NAMES, *answer.columns])]
+    return pd.concat([answer, own.set_axis(answer.index)], axis=1) if len(own.columns) else answer
 
 
 def group_by_state(tasks: pd.DataFrame, names: Sequence[str], freq: str | None) -> Groups:
     """Group tasks by columns, state, and with a `freq` by the `period` of their creation."""
-    keys = tasks[[*names, "status_code"]]
+    keys = columns_of(tasks, names).assign(status_code=tasks["status_code"])
     if freq is None:
         return group(keys, [*names, "status_code"])
     calendar = calendar_of(freq)
@@ -117,7 +156,7 @@ def grid(frame: pd.DataFrame, names: Sequence[str], freq: str | None) -> Groups:
 def _every(numbers: np.ndarray) -> np.ndarray:
     """Give all periods from the first to the last one, and what has none at the end."""
     known = np.unique(numbers[numbers != coerce.NAT])
-    if len(known) and int(known[-1]) - int(known[0]) < _MOST_PERIODS:
+    if len(known) and known[-1] - known[0] < _MOST_PERIODS:
         known = np.arange(known[0], known[-1] + 1)
     return np.append(known, coerce.NAT) if (numbers == coerce.NAT).any() else known
 
@@ -138,11 +177,32 @@ def _codes(values: pd.Series) -> tuple[np.ndarray, pd.Index]:
         found = pd.CategoricalIndex(values.cat.categories, dtype=values.dtype)
         codes = values.cat.codes.to_numpy()
     else:
-        codes, uniques = pd.factorize(values, sort=True)
-        found = pd.Index(uniques)
-    if codes.min(initial=0) < 0:
-        codes = np.where(codes < 0, np.int64(len(found)), codes)
+        codes, found = _factorize(values)
+    if codes.min(initial=0) >= 0:
+        return codes, found
+    codes = np.where(codes < 0, np.int64(len(found)), codes)
     return codes, found.append(pd.Index([None], dtype=found.dtype))
+
+
+def _factorize(values: pd.Series) -> tuple[np.ndarray, pd.Index]:
+    """Number the different values in their order.
+
+    Raises
+    ------
+    ArgumentError
+        They are lists or the like, of which nobody can tell fast whether two are the same.
+    """
+    try:
+        codes, found = pd.factorize(values)
+    except TypeError as error:
+        raise ArgumentError(f"by={values.name!r}, but {error}; make its values text") from error
+    try:
+        order = found.argsort()
+    except TypeError:  # of several kinds
+        order = np.array(sorted(range(len(found)), key=lambda at: (str(type(found[at])), str(found[at]))))
+    rank = np.full(len(found) + 1, -1)
+    rank[order] = np.arange(len(found))
+    return rank[codes], found.take(order)
 
 
 def _renumber(codes: np.ndarray, many: int) -> tuple[np.ndarray, np.ndarray]:

@@ -31,7 +31,6 @@ _ROUND_MILLIS = np.array(
     ],
     dtype="int64",
 )
-_LONGEST = np.iinfo(np.int64).max
 
 
 def duration_histogram(
@@ -68,11 +67,11 @@ def duration_histogram(
     >>> from exportstats import schema
     >>> frame = pd.DataFrame({"task_id": list("abc"), "status_code": "COMPLETED",
     ...                       "creation_time": 0, "completion_time": [70_000, 80_000, 400_000]})
-    >>> table = duration_histogram(schema.conform(frame), bins=["1min", "5min", "10min"])
+    >>> table = duration_histogram(frames.conform(frame), bins=["1min", "5min", "10min"])
     >>> table["tasks"].to_list()
     [2, 1]
     """
-    names = grouping.names_of(by)
+    names = grouping.names_of(by, tasks)
     asked = None if bins is None else _edges_of(bins)
     weighed = shards.collect(tasks, partial(weigh, names=names, freq=None, as_of=None))
     weighed = weighed[(weighed["status_code"] == "COMPLETED") & weighed["duration"].notna()]
@@ -113,8 +112,7 @@ def _covering(edges: np.ndarray, millis: np.ndarray) -> np.ndarray:
     if not len(millis):
         return edges
     below = [0] if millis.min() < edges[0] else []
-    longest = int(millis.max())
-    above = [min(longest, _LONGEST - 1) + 1] if longest >= edges[-1] else []
+    above = [millis.max() + 1] if millis.max() >= edges[-1] else []
     return np.concatenate([np.array(more, dtype="int64") for more in (below, edges, above)])
 
 

@@ -56,14 +56,14 @@ def landing_lag(tasks: shards.Tasks, *, by: By = None, as_of: Instant = None) ->
     >>> from exportstats import schema
     >>> frame = pd.DataFrame({"task_id": list("abc"), "status_code": "COMPLETED",
     ...                       "to_time": 0, "completion_time": [1000, 2000, 6000]})
-    >>> landing_lag(schema.conform(frame)).loc[[0.0, 0.5, 1.0]]
+    >>> landing_lag(frames.conform(frame)).loc[[0.0, 0.5, 1.0]]
                       lag  tasks
     share
     0.0   0 days 00:00:01      3
     0.5   0 days 00:00:02      3
     1.0   0 days 00:00:06      3
     """
-    names = grouping.names_of(by)
+    names = grouping.names_of(by, tasks)
     when = None if as_of is None else instant(as_of, "as_of")
     rows = shards.collect(tasks, partial(_lags, names=names, as_of=when))
     groups = grouping.grid(rows, names, None)
@@ -87,14 +87,11 @@ def _lags(tasks: pd.DataFrame, *, names: Sequence[str], as_of: pd.Timestamp | No
     Each group also has a row without a lag: one in which nothing has completed is a group too.
     """
     known = known_at(tasks, as_of)
-    groups = grouping.group(known, names)
+    groups = grouping.group(grouping.columns_of(known, names), names)
     end, completed = coerce.millis(known["to_time"]), coerce.millis(known["completion_time"])
     lag = completed - end
     done = (known["status_code"] == "COMPLETED").to_numpy()
-    dated = (end != coerce.NAT) & (completed != coerce.NAT)
-    # a difference that overflows has wrapped round; NaT itself is no length
-    fits = ((lag < 0) == (completed < end)) & (lag != coerce.NAT)
-    there = done & dated & fits
+    there = done & (end != coerce.NAT) & (completed != coerce.NAT)
     groups_without = np.arange(len(groups.keys))
     rows = groups.keys.take(np.concatenate([groups.codes[there], groups_without]))
     lags = np.concatenate([lag[there], np.full(len(groups_without), coerce.NAT)])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import numpy as np
 import pandas as pd
 
-from exportstats.core import schema, shards
+from exportstats.core import frames, schema, shards
 from exportstats.errors import ArgumentError
 from exportstats.stats import grouping
 from exportstats.stats.as_of import instant
@@ -109,7 +109,7 @@ def compare_periods(
     ...                                                      tz="UTC").as_unit("ms")})
     >>> took = pd.Series(pd.Timedelta("5min"), frame.index)
     >>> took[frame["creation_time"] >= "2026-11-16"] = pd.Timedelta("10min")
-    >>> tasks = schema.conform(frame.assign(completion_time=frame["creation_time"] + took))
+    >>> tasks = frames.conform(frame.assign(completion_time=frame["creation_time"] + took))
     >>> table = compare_periods(tasks, current="2026-W47", previous="2026-W46")
     >>> table[["previous", "current", "unit", "ratio", "verdict"]]
                   previous  current   unit     ratio          verdict
@@ -119,7 +119,7 @@ def compare_periods(
     p50              300.0    600.0      s  2.000000            worse
     p90              300.0    600.0      s  2.000000            worse
     """
-    names = grouping.names_of(by)
+    names = grouping.names_of(by, tasks)
     if not 0 < confidence < 1:
         raise ArgumentError(f"confidence={confidence!r}; give a number between 0 and 1, as 0.95")
     periods = (_period_of(previous, "previous"), _period_of(current, "current"))
@@ -204,7 +204,7 @@ def _weigh(
     created = tasks["creation_time"]
     some = [tasks[(created >= first) & (created < end)] for first, end in periods]
     counted = [weigh(part, names=names, freq=None, as_of=as_of) for part in some]
-    return schema.stack([part.assign(is_current=bool(which)) for which, part in enumerate(counted)])
+    return frames.stack([part.assign(is_current=bool(which)) for which, part in enumerate(counted)])
 
 
 class _Side(NamedTuple):

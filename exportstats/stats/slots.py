@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from exportstats.stats.as_of import Instant
     from exportstats.stats.calendars import Calendar
 
-# More periods than this are not filled in, as in grouping: a task of the year 9999 is an error.
+# More periods than this are not filled in, as in grouping: a task of the year 2999 is an error.
 _MOST_PERIODS = 10_000
-_LAST = np.iinfo("int64").max
 
 
 def slot_usage(tasks: shards.Tasks, *, freq: str = "D", as_of: Instant = None) -> pd.DataFrame:
@@ -70,7 +69,7 @@ def slot_usage(tasks: shards.Tasks, *, freq: str = "D", as_of: Instant = None) -
     ...                       "region": "eu-west-1", "status_code": "COMPLETED",
     ...                       "creation_time": [0, 18 * hour],
     ...                       "completion_time": [6 * hour, 30 * hour]})
-    >>> table = slot_usage(schema.conform(frame)).droplevel(["account_id", "region"])
+    >>> table = slot_usage(frames.conform(frame)).droplevel(["account_id", "region"])
     >>> table[["tasks", "busy_share", "longest_idle"]]
                                tasks  busy_share    longest_idle
     period
@@ -148,11 +147,10 @@ def _ends(known: pd.DataFrame, as_of: pd.Timestamp | None) -> np.ndarray:
 def _periods(activity: _Activity, slots: int, calendar: Calendar) -> _Periods:
     """Give each slot's periods, from that of its first activity to that of its last."""
     begin, last = _number(calendar, activity.start), _number(calendar, activity.last)
-    lowest, highest = np.full(slots, _LAST), np.full(slots, coerce.NAT)
+    lowest, highest = np.full(slots, begin.max(initial=0)), np.full(slots, last.min(initial=0))
     np.minimum.at(lowest, activity.slot, begin)
     np.maximum.at(highest, activity.slot, last)
-    # as floats, for the difference may be more than an int64 holds
-    filled = highest.astype("float64") - lowest < _MOST_PERIODS
+    filled = highest - lowest < _MOST_PERIODS
     many = (highest - lowest + 1)[filled]
     slot = np.repeat(np.flatnonzero(filled), many)
     number = np.arange(len(slot)) - np.repeat(np.cumsum(many) - many, many) + lowest[slot]
@@ -166,10 +164,7 @@ def _periods(activity: _Activity, slots: int, calendar: Calendar) -> _Periods:
         )
         used = used.drop_duplicates().sort_values(["slot", "number"])
         slot, number = used["slot"].to_numpy(), used["number"].to_numpy()
-    start = _millis(calendar, number)
-    end = _millis(calendar, number + 1)
-    # the very last period ends after the last instant there is, and wraps round
-    return _Periods(slot, number, start, np.where(end < start, _LAST, end))
+    return _Periods(slot, number, _millis(calendar, number), _millis(calendar, number + 1))
 
 
 def _number(calendar: Calendar, millis: np.ndarray) -> np.ndarray:

@@ -57,7 +57,8 @@ def find_slow_tasks(
         A row a slow task, the highest score first: `account_id`, `region`, `log_group_name`,
         `task_id`, `creation_time`, `duration`, `typical` (the median of the earlier, by their
         logarithms), `ratio` (duration to typical), `score`, and `n`, how many earlier tasks it is
-        compared with. A task without a known log group or duration is compared with none.
+        compared with; then the columns that you joined to the tasks. A task without a known log
+        group or duration is compared with none.
 
     Raises
     ------
@@ -78,7 +79,7 @@ def find_slow_tasks(
     ...                       "status_code": "COMPLETED",
     ...                       "creation_time": [day * night for night in range(25)]})
     >>> took = pd.Series(5 * minute, frame.index).where(frame.index < 24, 50 * minute)
-    >>> tasks = schema.conform(frame.assign(completion_time=frame["creation_time"] + took))
+    >>> tasks = frames.conform(frame.assign(completion_time=frame["creation_time"] + took))
     >>> find_slow_tasks(tasks)[["task_id", "typical", "ratio", "n"]]
       task_id         typical  ratio   n
     0      24 0 days 00:05:00   10.0  24
@@ -132,17 +133,11 @@ def _find(
 
     slow = np.flatnonzero(score >= threshold)
     typical = np.rint(np.exp(middle[slow])).astype("int64").view("timedelta64[ms]")
-    columns = [*LOG_GROUP, "task_id", "creation_time", "duration"]
-    return (
-        done[columns]
-        .take(order[slow])
-        .assign(
-            typical=typical,
-            ratio=np.exp(logs[slow] - middle[slow]),
-            score=score[slow],
-            n=n[slow],
-        )
+    rows = done.take(order[slow])
+    found = rows[[*LOG_GROUP, "task_id", "creation_time", "duration"]].assign(
+        typical=typical, ratio=np.exp(logs[slow] - middle[slow]), score=score[slow], n=n[slow]
     )
+    return grouping.with_own(found, rows)
 
 
 def _score(

@@ -85,7 +85,7 @@ def find_slowdowns(tasks: shards.Tasks, *, as_of: Instant = None) -> pd.DataFram
     ...                       "status_code": "COMPLETED",
     ...                       "creation_time": [day * night for night in range(60)]})
     >>> took = pd.Series(5 * minute, frame.index).where(frame.index < 40, 10 * minute)
-    >>> tasks = schema.conform(frame.assign(completion_time=frame["creation_time"] + took))
+    >>> tasks = frames.conform(frame.assign(completion_time=frame["creation_time"] + took))
     >>> find_slowdowns(tasks)[["since", "factor", "n_before", "n_after"]]
                           since  factor  n_before  n_after
     0 1970-02-10 00:00:00+00:00     2.0        40       20

@@ -50,13 +50,13 @@ def status_breakdown(
     >>> from exportstats import schema
     >>> states = ["COMPLETED", "COMPLETED", "FAILED"]
     >>> frame = pd.DataFrame({"task_id": list("abc"), "status_code": states})
-    >>> status_breakdown(schema.conform(frame)).query("tasks > 0")
+    >>> status_breakdown(frames.conform(frame)).query("tasks > 0")
                  tasks     share
     status_code
     COMPLETED        2  0.666667
     FAILED           1  0.333333
     """
-    names = grouping.names_of(by)
+    names = grouping.names_of(by, tasks)
     if freq is not None:
         calendar_of(freq)
     counted = shards.collect(tasks, partial(_count, names=names, freq=freq))

@@ -124,8 +124,7 @@ def sort_weighed(codes: np.ndarray, values: np.ndarray, n: np.ndarray, groups: i
 def to_timedelta(millis: np.ndarray) -> np.ndarray:
     """Make lengths of milliseconds, whole ones, missing where they are NaN."""
     missing = np.isnan(millis)
-    longest = np.nextafter(2.0**63, 0)  # as a float, the longest length rounds up to 2**63
-    whole = np.rint(np.clip(np.where(missing, 0, millis), -longest, longest)).astype("int64")
+    whole = np.rint(np.where(missing, 0, millis)).astype("int64")
     whole[missing] = coerce.NAT
     lengths: np.ndarray = whole.view("timedelta64[ms]")
     return lengths

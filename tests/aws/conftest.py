@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 import os
 import socket
+import threading
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import boto3
 import botocore.session
@@ -196,3 +199,80 @@ def _answer_in_place(session: boto3.Session, sts: bytes | None = _IDENTITY) -> l
 
     session.events.register("before-send", answer)
     return asked
+
+
+class Strange:
+    """A server on loopback that answers each operation of any service with whole HTTP answers.
+
+    They are given as `operation=[answer, ...]`, sent one after another, the last for ever. One is
+    made of bytes, or of pieces of bytes that are sent as they come, or it is a function of how
+    often was asked. `asked` has the operations in the order in which they were asked.
+    """
+
+    def __init__(self, **answers: Any) -> None:  # noqa: ANN401
+        self.answers = {name: a if isinstance(a, list) else [a] for name, a in answers.items()}
+        self.asked: list[str] = []
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._make_handler())
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def _make_handler(self) -> type[BaseHTTPRequestHandler]:
+        strange = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+                operation = (
+                    self.headers.get("X-Amz-Target", "").rpartition(".")[2]
+                    or parse_qs(body).get("Action", ["ListObjectsV2"])[0]
+                )
+                strange.asked.append(operation)
+                count = strange.asked.count(operation)
+                answers = strange.answers[operation]
+                answer = answers[min(count, len(answers)) - 1]
+                if callable(answer):
+                    answer = answer(count)
+                self.close_connection = True
+                with suppress(OSError):  # who asked may have gone
+                    for piece in [answer] if isinstance(answer, bytes) else answer:
+                        self.wfile.write(piece)
+
+            do_POST = do_GET  # noqa: N815 - as http.server has it
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        return Handler
+
+    def __enter__(self) -> Strange:
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture(scope="session")
+def strange() -> type[Strange]:
+    """Give the class of a server that says what it is told to say, for any service."""
+    return Strange
+
+
+@pytest.fixture
+def all_services(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Let the environment name an address for every service, and credentials."""
+
+    def point(url: str, key: str = ACCOUNT, secret: str = "made-up", token: str = "") -> None:
+        values = {
+            "AWS_ENDPOINT_URL": url,
+            "AWS_ACCESS_KEY_ID": key,
+            "AWS_SECRET_ACCESS_KEY": secret,
+            "AWS_DEFAULT_REGION": REGION,
+        }
+        for name, value in (values | ({"AWS_SESSION_TOKEN": token} if token else {})).items():
+            monkeypatch.setenv(name, value)
+
+    return point

@@ -10,9 +10,9 @@ import pytest
 from botocore.stub import Stubber
 
 import exportstats as xs
-from exportstats.aws import client as client_module
+from exportstats.aws import answers
 from exportstats.aws.tasks import fetch_tasks
-from exportstats.core import schema
+from exportstats.core import frames
 from exportstats.emulator import Emulator, Fault
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def test_a_stubbed_answer_without_anything_is_no_end(stubbed: StubbedSession) ->
 @pytest.fixture
 def no_bodies(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take away our look at the bodies."""
-    monkeypatch.setattr(client_module, "_keep_body", lambda *_, **__: None)
+    monkeypatch.setattr(answers, "_look", lambda *_, **__: None)
 
 
 @pytest.mark.usefixtures("no_bodies")
@@ -148,7 +148,7 @@ def test_motos_tasks_are_accepted(session: boto3.Session, moto: str) -> None:
     logs.close()
 
     found = fetch_tasks(session=session, endpoint_url=moto, limit=1)
-    schema.validate(found)
+    frames.check(found)
     assert found["task_id"].to_list() == made
     assert found["task_name"].isna().to_list() == [True, False]
     assert found["status_code"].to_list() == ["COMPLETED", "active"]

@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 
 import exportstats as xs
 from exportstats.aws.tasks import fetch_tasks
-from exportstats.core import schema
+from exportstats.core import frames
 from exportstats.emulator import Emulator, Fault, wire
 
 if TYPE_CHECKING:
@@ -264,7 +264,7 @@ def test_nothing_is_lost_and_nothing_comes_twice(
             endpoint_url=emulator.url,
             limit=min(50, max(1, -(-count // pages))),
         )
-    schema.validate(found)
+    frames.check(found)
     assert found["task_id"].is_unique
     made = found["log_group_name"] == "/emulated/shift"  # created meanwhile
     assert_tasks(xs.conform(found[~made]), tasks)

@@ -16,7 +16,7 @@ from pandas.testing import assert_frame_equal
 
 import exportstats as xs
 from exportstats.aws.tasks import fetch_tasks
-from exportstats.core import schema
+from exportstats.core import frames, schema
 from exportstats.emulator import Emulator, Fault, wire
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def test_a_failure_at_once_has_an_empty_table(session: boto3.Session) -> None:
         pytest.raises(xs.LoadError, match=r"page 1 of .*\(0 tasks arrived\)") as caught,
     ):
         fetch_tasks(session=session, endpoint_url=emulator.url)
-    assert_frame_equal(caught.value.tasks, schema.empty())
+    assert_frame_equal(caught.value.tasks, frames.empty())
     assert caught.value.next_token is None
 
 

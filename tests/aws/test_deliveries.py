@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import exportstats as xs
-from exportstats.core import side_tables
+from exportstats.core import frames, schema
 
 KEYS = {"aws_access_key_id": "made-up", "aws_secret_access_key": "made-up"}
 
@@ -70,7 +70,7 @@ def test_what_each_task_delivered_is_found(moto: str):
         h={"destination": None},
     )
     found = xs.fetch_deliveries(tasks, session=session(), endpoint_url=moto).set_index("task_id")
-    side_tables.validate_deliveries(found.reset_index())
+    frames.check(found.reset_index(), schema.DELIVERIES)
     assert found["delivered"].to_dict() == {
         "a": "yes", "b": "empty", "c": "yes", "d": "empty", "e": "gone", "f": "gone",
         "h": "unknown",
@@ -127,7 +127,7 @@ def _deny(ids: tuple[str, ...]) -> Any:  # noqa: ANN401 - a method
 def test_no_task_asks_nothing_and_no_credentials_is_an_error(monkeypatch: pytest.MonkeyPatch):
     """An empty table for no COMPLETED task; one clear error where nobody can ask."""
     none = xs.fetch_deliveries(make_tasks(a={"status_code": "FAILED"}), session=session())
-    side_tables.validate_deliveries(none)
+    frames.check(none, schema.DELIVERIES)
     assert len(none) == 0
     with pytest.raises(xs.LoadError, match="AWS_PROFILE"):
         xs.fetch_deliveries(make_tasks(a={}), session=boto3.Session(region_name="us-east-1"))
@@ -150,4 +150,4 @@ def test_ctrl_c_gives_what_was_found(moto: str, monkeypatch: pytest.MonkeyPatch)
             make_tasks(a={}, b={}, c={}), session=session(), endpoint_url=moto, max_workers=1
         )
     assert len(caught.value.arrived) == 3
-    side_tables.validate_deliveries(caught.value.arrived)
+    frames.check(caught.value.arrived, schema.DELIVERIES)

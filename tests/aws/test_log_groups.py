@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 import exportstats as xs
-from exportstats.core import side_tables
-from exportstats.emulator import Emulator
+from exportstats.core import frames, schema
+from exportstats.emulator import Emulator, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,7 @@ def test_all_pages_of_all_targets_are_fetched(moto: str, make_session: Make):
         session=make_session("made-up"),
         endpoint_url=moto,
     )
-    side_tables.validate_log_groups(found)
+    frames.check(found, schema.LOG_GROUPS)
     assert found.groupby("region", observed=True).size().to_dict() == {
         "eu-west-1": 120,
         "us-east-1": 10,
@@ -64,7 +64,7 @@ def test_all_pages_of_all_targets_are_fetched(moto: str, make_session: Make):
 def test_a_target_that_fails_costs_the_others_nothing(moto: str, make_session: Make):
     """What arrived of the others is in the error, and the remedy names the permission."""
     create(moto, "us-west-2", ["/other"])
-    with Emulator() as emulator:  # it knows no log groups
+    with Emulator(faults=[Fault("deny")]) as emulator:
         targets = [xs.Target(OWN, "us-west-2")]
         good = xs.fetch_log_groups(targets, session=make_session("made-up"), endpoint_url=moto)
         with pytest.raises(xs.LoadError) as caught:
@@ -72,7 +72,7 @@ def test_a_target_that_fails_costs_the_others_nothing(moto: str, make_session: M
     assert good["log_group_name"].to_list() == ["/other"]
     assert len(caught.value.failures) == 1
     assert len(caught.value.arrived) == 0
-    side_tables.validate_log_groups(caught.value.arrived)
+    frames.check(caught.value.arrived, schema.LOG_GROUPS)
 
 
 def test_arguments_that_cannot_be_meant_are_refused():
@@ -101,7 +101,7 @@ def test_what_the_aws_cli_prints_is_read(tmp_path: Path, wrapped: bool):  # noqa
     file = tmp_path / "groups.json"
     file.write_text(json.dumps({"logGroups": [GROUP]} if wrapped else [GROUP]))
     found = xs.read_log_groups(file)
-    side_tables.validate_log_groups(found)
+    frames.check(found, schema.LOG_GROUPS)
     assert found.drop(columns="observed_at").iloc[0].to_list() == [
         "111122223333",
         "eu-west-1",
@@ -151,7 +151,7 @@ def test_a_broken_file_is_named_with_its_place(tmp_path: Path, text: str, said: 
 def test_the_sample_has_its_log_groups():
     """All 18, each once, with what the generator says of them."""
     found = xs.sample_log_groups()
-    side_tables.validate_log_groups(found)
+    frames.check(found, schema.LOG_GROUPS)
     assert len(found) == 18
     assert found["observed_at"].unique() == [pd.Timestamp("2026-11-23T06:00Z")]
 
@@ -166,4 +166,4 @@ def test_what_is_no_table_of_log_groups_is_refused():
         ([good], "DataFrame"),
     ):
         with pytest.raises(xs.SchemaError, match=said):
-            side_tables.validate_log_groups(bad)
+            frames.check(bad, schema.LOG_GROUPS)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from exportstats.charts.landing import plot_landing_lag
-from exportstats.core import schema
+from exportstats.core import frames
 from exportstats.errors import SchemaError
 from exportstats.stats.landing import landing_lag
 
@@ -90,7 +90,7 @@ def test_a_single_task():
 @pytest.mark.parametrize("by", [None, "region"])
 def test_none(by: str | None):
     """Without a completed task the chart says so."""
-    ax = plot_landing_lag(landing_lag(schema.empty(), by=by))
+    ax = plot_landing_lag(landing_lag(frames.empty(), by=by))
     assert [text.get_text() for text in ax.texts][-1] == "no completed tasks"
     assert not ax.lines
 

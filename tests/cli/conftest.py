@@ -22,7 +22,7 @@ from click.testing import CliRunner, Result
 import exportstats as xs
 from exportstats.cli import COMMANDS, main
 from exportstats.emulator import Emulator
-from exportstats.io import records
+from exportstats.io.json_text import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -192,7 +192,7 @@ def sample_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def emulator() -> Iterator[Emulator]:
     """Serve the sample's tasks of one account and region, newest first, 1,641 of them."""
     tasks = xs.sample_tasks().query("account_id == @ACCOUNT and region == @REGION")
-    with Emulator(records.to_json(tasks)) as running:
+    with Emulator(to_json(tasks)) as running:
         yield running
 
 

@@ -33,6 +33,8 @@ from covered import (
     task,
 )
 
+from exportstats.emulator import Fault
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
@@ -315,8 +317,11 @@ def test_log_groups_of_aws_beside_tasks_of_a_file(
     assert {row["account_id"] for row in found if row["log_group_name"] == "/never"} == {own}
 
 
-def test_log_groups_that_aws_does_not_tell_are_an_error(run: Callable, live: object):
-    """Where it does not know the question the command ends with 1, and prints no table."""
+def test_log_groups_that_aws_does_not_tell_are_an_error(
+    run: Callable, serve: Callable, made: Callable
+):
+    """Where it denies that question alone the command ends with 1, and prints no table."""
+    serve(made(2), faults=[Fault("deny", operation="DescribeLogGroups")])
     done = run("gaps", *RANGE, "--log-groups", "aws")
     assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr.count("\n") == 1

@@ -1,7 +1,9 @@
-"""`emulate`: it serves what it says, to whoever copies what it prints, until Ctrl-C."""
+"""`emulate`: it serves what it says, to anyone who copies what it prints, until Ctrl-C."""
 
 from __future__ import annotations
 
+import datetime as dt
+import json
 import re
 import shlex
 import socket
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 
+import exportstats as xs
 from exportstats.emulator import KINDS
 
 if TYPE_CHECKING:
@@ -16,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import pytest
+
+
+END = "2026-11-23T06:00Z"  # of the sample
 
 
 def read_until(process: subprocess.Popen[str], last: str) -> list[str]:
@@ -37,6 +43,11 @@ def exported(lines: list[str], account: str, region: str) -> dict[str, str]:
     return dict(pair.split("=", 1) for _, *pairs in words for pair in pairs)
 
 
+def slot_lines(lines: list[str]) -> list[str]:
+    """Return the lines that choose an account and region."""
+    return [line for line in lines if "AWS_ACCESS_KEY_ID" in line]
+
+
 def test_what_it_prints_works(
     start: Callable,
     end: Callable,
@@ -45,11 +56,14 @@ def test_what_it_prints_works(
     monkeypatch: pytest.MonkeyPatch,
 ):
     """The exports that it prints lead boto3 and `exportstats` to the sample; Ctrl-C gives 0."""
-    process = start("emulate", "--requests-per-second", "0")
+    process = start("emulate", "--requests-per-second", "0", "--now", END)
     lines = read_until(process, "exportstats status")
-    assert re.match(r"6,096 synthetic tasks on http://127\.0\.0\.1:\d+ until Ctrl-C\.", lines[0])
-    assert sum("AWS_ACCESS_KEY_ID" in line for line in lines) == 5
-    assert any(line.endswith("AWS_DEFAULT_REGION=eu-west-1  # 1,641 tasks") for line in lines)
+    assert lines[0] == "6,096 synthetic tasks and 18 log groups as of 2026-11-23 06:00 UTC"
+    assert re.match(r"on http://127\.0\.0\.1:\d+ until Ctrl-C\.", lines[1])
+    assert len(slot_lines(lines)) == 5
+    assert "eu-west-1" in slot_lines(lines)[-1], "pasted all at once, the largest is chosen"
+    assert not any("#" in line for line in lines), "zsh takes a # for an argument"
+    assert max(map(len, lines)) < 80
 
     environment = exported(lines, "444455556666", "us-east-1")
     for name, value in environment.items():
@@ -60,6 +74,8 @@ def test_what_it_prints_works(
     done = run("status", "--format", "csv")
     assert done.exit_code == 0
     assert "COMPLETED,1414," in done.stdout
+    status = run("status").stdout
+    assert "observed 2026-11-23 06:0" in status
 
     assert end(process) == (0, "", "")
 
@@ -71,8 +87,8 @@ def test_it_serves_files_and_faults(
     path = page({"taskId": "a"}, {"taskId": "b"})
     process = start("emulate", path, "--fault", "deny")
     lines = read_until(process, "exportstats status")
-    assert lines[0].startswith("2 tasks on http://127.0.0.1:")
-    assert lines[3].endswith("  # 2 tasks")
+    assert lines[0] == "2 tasks"
+    assert len(slot_lines(lines)) == 1
     for name, value in exported(lines, "123456789012", "us-east-1").items():
         monkeypatch.setenv(name, value)
     done = run("status")
@@ -81,13 +97,74 @@ def test_it_serves_files_and_faults(
     assert end(process).code == 0
 
 
+def test_the_sample_is_as_of_now(start: Callable, run: Callable, monkeypatch: pytest.MonkeyPatch):
+    """By default its last tasks are of the last day, an active one of the last hour or so."""
+    process = start("emulate", "--requests-per-second", "0")
+    lines = read_until(process, "exportstats status")
+    for name, value in exported(lines, "444455556666", "eu-west-1").items():
+        monkeypatch.setenv(name, value)
+    now = dt.datetime.now(dt.UTC)
+    tasks = xs.fetch_tasks()
+    assert dt.timedelta(0) <= now - tasks["completion_time"].max() < dt.timedelta(days=2)
+    (running,) = json.loads(run("eta", "--format", "json").stdout)
+    assert running["status_code"] == "RUNNING"
+    assert 3_500 < running["elapsed_seconds"] < 3_900
+    assert running["remaining_seconds"] > 0
+    assert "1 active task" in run("watch", "--once").stdout
+    covered = json.loads(run("coverage", "--since", "14d", "--format", "json").stdout)
+    assert [row["covered_fraction"] > 0.8 for row in covered] == [True] * 3
+    gaps = json.loads(run("gaps", "--log-groups", "aws", "--format", "json").stdout)
+    assert {row["reason"] for row in gaps} >= {"never_tried"}
+    written = json.loads(run("report", "--log-groups", "aws", "--format", "json").stdout)
+    figures = {row["measure"]: row["current"] for row in written["figures"]}
+    assert figures["tasks"] > 15
+
+
+def test_it_serves_the_log_groups_of_a_file(
+    start: Callable, page: Callable, groups_file: Callable, monkeypatch: pytest.MonkeyPatch
+):
+    """They are served as they are, with the tasks of a file or without any."""
+    groups = groups_file({"logGroupName": "/app", "creationTime": 1_700_000_000_000})
+    process = start("emulate", page({"taskId": "a"}), "--log-groups", groups)
+    lines = read_until(process, "exportstats status")
+    assert lines[0] == "1 tasks and 1 log groups"
+    for name, value in exported(lines, "123456789012", "us-east-1").items():
+        monkeypatch.setenv(name, value)
+    found = xs.fetch_log_groups()
+    assert found["log_group_name"].to_list() == ["/app"]
+    assert found["creation_time"][0] == dt.datetime.fromtimestamp(1_700_000_000, dt.UTC)
+
+
+def test_files_are_moved_by_now_alone(
+    start: Callable, page: Callable, monkeypatch: pytest.MonkeyPatch
+):
+    """With --now, a file's tasks are as of that time, and so is the emulator's clock."""
+    running = {
+        "taskId": "a",
+        "status": {"code": "RUNNING"},
+        "executionInfo": {"creationTime": 1_700_000_000_000},
+        "observedAt": 1_700_000_060_000,
+    }
+    for words, created, observed in (
+        ((), 1_700_000_000, dt.datetime.now(dt.UTC).timestamp()),
+        (("--now", "2026-11-23T06:00:00Z"), 1_795_413_540, 1_795_413_600),
+    ):
+        process = start("emulate", page(running), *words)
+        lines = read_until(process, "exportstats status")
+        for name, value in exported(lines, "123456789012", "us-east-1").items():
+            monkeypatch.setenv(name, value)
+        task = xs.fetch_tasks().iloc[0]
+        assert task["creation_time"].timestamp() == created
+        assert abs(task["observed_at"].timestamp() - observed) < 30
+
+
 def test_a_region_from_a_file_is_only_text(start: Callable, run: Callable, page: Callable):
     """What is printed to be copied into a shell has nothing in it that a shell obeys."""
     evil = "$(touch harmed)\x1b[31m'; touch harmed #"
     path = page({"taskId": "a", "region": evil, "accountId": "111122223333"})
     lines = read_until(start("emulate", path), "exportstats status")
     assert all(line.isprintable() for line in lines)
-    words = shlex.split(lines[3], comments=True)
+    words = shlex.split(slot_lines(lines)[0], comments=True)
     assert words[2] == "AWS_DEFAULT_REGION=" + evil.replace("\x1b", r"\x1b")
 
 

@@ -12,7 +12,7 @@ import pytest
 
 import exportstats as xs
 from exportstats.cli import COMMANDS, main, options, source
-from exportstats.core import schema
+from exportstats.core import frames, schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,8 +83,8 @@ def test_what_help_knows_by_heart_is_still_so(tmp_path: Path):
     """The states, and the endings of files, that the command lists without asking are all."""
     assert source._STATES == schema.STATES
     for ending in options.TABLES:
-        xs.write_tasks(schema.empty(), tmp_path / f"tasks{ending}")
+        xs.write_tasks(frames.empty(), tmp_path / f"tasks{ending}")
     with pytest.raises(xs.ArgumentError) as refused:
-        xs.write_tasks(schema.empty(), tmp_path / "tasks")
+        xs.write_tasks(frames.empty(), tmp_path / "tasks")
     for ending in {ending.split(".")[1] for ending in options.TABLES}:
         assert f".{ending}" in str(refused.value)

@@ -21,7 +21,7 @@ from pandas.testing import assert_frame_equal
 from support import MOST, START, ms, plain, quick, rows, rows_of, table, tables
 
 import exportstats as xs
-from exportstats.core import schema
+from exportstats.core import frames, identity, schema
 from exportstats.errors import BadRowsError, BadRowsWarning, SchemaError
 
 NAMES = [
@@ -63,7 +63,7 @@ def conform_quietly(frame: Any) -> tuple[pd.DataFrame, list[tuple[str, str]]]:  
 def test_columns_are_those_of_the_design():
     """The columns are the base columns, in order, and then the two derived ones."""
     assert list(schema.NAMES) == NAMES
-    assert list(schema.empty().columns) == NAMES
+    assert list(frames.empty().columns) == NAMES
     assert [column.name for column in schema.COLUMNS if column.derived] == ["duration", "window"]
     assert [column.name for column in schema.COLUMNS if not column.nullable] == ["task_id"]
 
@@ -103,7 +103,7 @@ def test_dtypes_are_as_the_schema_says(tasks: pd.DataFrame):
     """Whatever was given, each column has its dtype; categories are text, in order, and used."""
     expected = {column.name: column.dtype for column in schema.COLUMNS}
     assert {name: str(dtype) for name, dtype in tasks.dtypes.items()} == expected
-    schema.validate(tasks)
+    frames.check(tasks)
     for name in tasks.columns[tasks.dtypes == "category"]:
         categories = tasks[name].cat.categories
         used = {value for value in plain(tasks[name]) if value is not None}
@@ -141,9 +141,9 @@ def test_conform_of_a_table_is_the_table(tasks: pd.DataFrame, random: Random):
 
 def test_empty_is_a_table():
     """The empty table has every column with its dtype, and no row."""
-    schema.validate(schema.empty())
-    assert len(schema.empty()) == 0
-    assert_frame_equal(xs.conform(schema.empty()), schema.empty())
+    frames.check(frames.empty())
+    assert len(frames.empty()) == 0
+    assert_frame_equal(xs.conform(frames.empty()), frames.empty())
 
 
 # What it is made of.
@@ -291,7 +291,7 @@ def test_polars():
     assert plain(tasks["account_id"]) == ["012345678901"] * 2
     assert plain(tasks["creation_time"]) == [SEEN, None]
     assert plain(tasks["duration"]) == [1_800_000, None]
-    schema.validate(tasks)
+    frames.check(tasks)
 
 
 def test_duckdb():
@@ -378,7 +378,7 @@ def test_two_columns_of_one_name():
         xs.conform(frame)
     twice = pd.concat([table({}), table({})[["region"]]], axis="columns")
     with pytest.raises(SchemaError, match="two columns named region"):
-        schema.validate(twice)
+        frames.check(twice)
     assert len(xs.conform(frame.iloc[:, 1:])) == 1
 
 
@@ -414,13 +414,13 @@ def test_booleans_are_no_times():
 def test_validate_names_the_column(column: schema.Column):
     """The first column that is missing or of another dtype is named, with the remedy."""
     tasks = table({})
-    schema.validate(tasks)
-    schema.validate(tasks.assign(more=1))
+    frames.check(tasks)
+    frames.check(tasks.assign(more=1))
     with pytest.raises(SchemaError) as caught:
-        schema.validate(tasks.drop(columns=column.name))
+        frames.check(tasks.drop(columns=column.name))
     assert str(caught.value) == f"the column {column.name} is missing; use xs.conform(frame) first"
     with pytest.raises(SchemaError) as caught:
-        schema.validate(tasks.assign(**{column.name: 1.5}))
+        frames.check(tasks.assign(**{column.name: 1.5}))
     assert str(caught.value) == (
         f"the column {column.name} is float64, not {column.dtype}; use xs.conform(frame) first"
     )
@@ -429,7 +429,7 @@ def test_validate_names_the_column(column: schema.Column):
 def test_validate_wants_a_frame():
     """What is no DataFrame is no table of tasks, and is named."""
     with pytest.raises(SchemaError, match="is a DataFrame, not dict"):
-        schema.validate({})
+        frames.check({})
 
 
 def test_a_time_of_another_unit_is_another_dtype():
@@ -437,7 +437,7 @@ def test_a_time_of_another_unit_is_another_dtype():
     for dtype in ("datetime64[ns, UTC]", "datetime64[ms, Europe/Berlin]"):
         tasks = table({}).astype({"from_time": dtype})
         with pytest.raises(SchemaError, match=re.escape(f"the column from_time is {dtype}, not")):
-            schema.validate(tasks)
+            frames.check(tasks)
 
 
 # Rows that cannot be tasks.
@@ -616,7 +616,7 @@ def test_two_tasks_of_one_identifier(other: dict[str, Any]):
     tasks, reported = conform_quietly(frame)
     assert len(tasks) == 3
     # of the two that are the same, the later row stands for the task
-    assert reported == [("row 2", schema.CONTRADICTION), ("row 3", schema.CONTRADICTION)]
+    assert reported == [("row 2", identity.CONTRADICTION_OF_TASKS), ("row 3", identity.CONTRADICTION_OF_TASKS)]
     with pytest.warns(BadRowsWarning, match="all of them were kept"):
         assert len(xs.conform(frame, strict=True)) == 3
 
@@ -706,13 +706,13 @@ def test_concat():
     """Tables one after another hold each task once; none of them is the empty table."""
     first = table({**TASK, "status_code": "RUNNING", "observed_at": 1}, {"task_id": "b"})
     second = table({**TASK, "status_code": "COMPLETED", "observed_at": 2}, {"task_id": "c"})
-    both = schema.concat([first, second])
+    both = frames.concat([first, second])
     assert plain(both["task_id"]) == ["b", "a", "c"]
     assert plain(both["status_code"]) == [None, "COMPLETED", None]
-    schema.validate(both)
-    assert_frame_equal(schema.concat([]), schema.empty())
-    assert_frame_equal(schema.concat([first]), first)
-    assert_frame_equal(schema.concat([schema.empty(), first]), first)
+    frames.check(both)
+    assert_frame_equal(frames.concat([]), frames.empty())
+    assert_frame_equal(frames.concat([first]), first)
+    assert_frame_equal(frames.concat([frames.empty(), first]), first)
 
 
 @quick
@@ -720,8 +720,8 @@ def test_concat():
 def test_concat_gives_a_table(several: list[pd.DataFrame]):
     """Whatever tables are put together, it is the table of all their rows together."""
     several = [tasks.assign(task_id=f"{n}-" + tasks["task_id"]) for n, tasks in enumerate(several)]
-    both = schema.concat(several)
-    schema.validate(both)
+    both = frames.concat(several)
+    frames.check(both)
     assert rows_of(both) == [row for tasks in several for row in rows_of(tasks)]
     assert_frame_equal(both, xs.conform(both))
     assert np.array_equal(both.index, range(len(both)))

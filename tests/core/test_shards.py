@@ -19,7 +19,7 @@ from pandas.testing import assert_frame_equal
 from support import CALLS, Shards, cut, quick, rows, shuffled, tables
 
 import exportstats as xs
-from exportstats.core import schema, shards
+from exportstats.core import frames, schema, shards
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,8 +73,8 @@ def test_order_of_rows_does_not_matter(call: Call, tasks: pd.DataFrame, random: 
 def test_contradicting_tasks_in_any_order(call: Call, made: list[support.Row], random: Random):
     """Different tasks that share one identifier are counted the same way whatever their order."""
     frame = support.frame([{"task_id": "same", **row} for row in made])
-    typed, _ = schema.coerce_rows(frame)
-    tasks, _ = schema.settle(typed)
+    typed, _ = frames.coerce_rows(frame)
+    tasks, _ = frames.settle(typed)
     assert_frame_equal(call(shuffled(tasks, random)), call(tasks))
 
 
@@ -101,9 +101,9 @@ def test_row_labels_do_not_matter(call: Call, sample: pd.DataFrame):
 @every
 def test_nothing_at_all(call: Call):
     """No shard, an empty shard and an empty table give the same table, without tasks."""
-    nothing = call(schema.empty())
+    nothing = call(frames.empty())
     assert_frame_equal(call(Shards([])), nothing)
-    assert_frame_equal(call(Shards([schema.empty(), schema.empty()])), nothing)
+    assert_frame_equal(call(Shards([frames.empty(), frames.empty()])), nothing)
     assert nothing.get("tasks", pd.Series(dtype="int64")).sum() == 0
 
 
@@ -174,9 +174,9 @@ def test_stack_keeps_categories():
     """What is a category in each frame stays one: the states in order, all else by letters."""
     first = support.table({"region": "us-east-1", "status_code": "PAUSED"})
     second = support.table({"region": "eu-west-1", "status_code": "ARCHIVED"})
-    stacked = schema.stack([first, second])
+    stacked = frames.stack([first, second])
     assert list(stacked["region"].cat.categories) == ["eu-west-1", "us-east-1"]
     states = [*schema.STATES, "ARCHIVED", "PAUSED"]
     assert list(stacked["status_code"].cat.categories) == states
     assert stacked["region"].to_list() == ["us-east-1", "eu-west-1"]
-    assert list(schema.stack([second, first])["status_code"].cat.categories) == states
+    assert list(frames.stack([second, first])["status_code"].cat.categories) == states

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
+from support import LAST
 
-from exportstats.core import schema
+from exportstats.core import frames
 from exportstats.coverage.commands import render_commands
 from exportstats.errors import ArgumentError, SchemaError
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from exportstats.coverage.commands import Form
 
-LATEST = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
 HOSTILE = [
     "two words  and more",
     """it's "quoted" \\ once""",
@@ -56,7 +56,7 @@ def plan_of(*rows: dict[str, Any]) -> pd.DataFrame:
         "task_name": "backfill acme 2026-11-20",
         "log_group_name": "acme",
         "from_time": 0,
-        "to_time": LATEST,
+        "to_time": LAST,
         "destination": "acme-logs",
         "destination_prefix": "daily",
     }
@@ -129,10 +129,10 @@ def test_a_usual_line():
     text = render_commands(plan_of({}, {"task_name": "second", "destination_prefix": None}))
     assert text == (
         "aws logs create-export-task --region=eu-west-1 --task-name='backfill acme 2026-11-20' "
-        f"--log-group-name=acme --from=0 --to={LATEST} --destination=acme-logs "
+        f"--log-group-name=acme --from=0 --to={LAST} --destination=acme-logs "
         "--destination-prefix=daily\n"
         "aws logs create-export-task --region=eu-west-1 --task-name=second "
-        f"--log-group-name=acme --from=0 --to={LATEST} --destination=acme-logs\n"
+        f"--log-group-name=acme --from=0 --to={LAST} --destination=acme-logs\n"
     )
 
 
@@ -148,7 +148,7 @@ def test_bash_hands_over_hostile_values_as_they_stand(
         "taskName": "backfill acme 2026-11-20",
         "logGroupName": "acme",
         "from": 0,
-        "to": LATEST,
+        "to": LAST,
         "destination": "acme-logs",
         "destinationPrefix": "daily",
     }
@@ -189,7 +189,7 @@ def test_json_lines_are_what_boto3_takes():
             "taskName": "backfill acme 2026-11-20",
             "logGroupName": "acme",
             "fromTime": 0,
-            "to": LATEST,
+            "to": LAST,
             "destination": "acme-logs",
         },
     }
@@ -264,4 +264,4 @@ def test_what_is_no_plan():
         with pytest.raises(SchemaError, match=f"row 1 of the plan has no {name}"):
             render_commands(plan_of({}, {name: None}))
     with pytest.raises(SchemaError, match="account_id"):
-        render_commands(schema.empty().drop(columns="account_id"))
+        render_commands(frames.empty().drop(columns="account_id"))

@@ -13,7 +13,7 @@ from plainly import HOPE, KEY, SAMPLE, Case, cases, deliveries_of, log_groups_of
 from support import ms, plain, quick, table
 
 import exportstats as xs
-from exportstats.core import schema
+from exportstats.core import frames
 from exportstats.coverage.gaps import find_gaps
 from exportstats.errors import AccountUnknownWarning, ArgumentError, SchemaError
 
@@ -184,30 +184,30 @@ def test_columns_have_their_dtypes():
         "str",
         "datetime64[ms, UTC]",
     ]
-    for tasks in (schema.empty(), table(day(1))):
+    for tasks in (frames.empty(), table(day(1))):
         gaps = find_gaps(tasks, **RANGE, log_groups=log_groups_of([ONE]))
         assert [str(dtype) for dtype in gaps.dtypes] == dtypes
         assert len(gaps) == (1 if tasks.empty else 2)
         assert gaps["reason"].cat.ordered
         assert list(gaps["reason"].cat.categories) == ["lost", *HOPE]
         assert isinstance(gaps.index, pd.RangeIndex)
-    assert len(find_gaps(schema.empty(), **RANGE)) == 0
+    assert len(find_gaps(frames.empty(), **RANGE)) == 0
 
 
 def test_arguments_are_checked():
     """A range, an instant or a side table that cannot be is refused, even without a task."""
     with pytest.raises(ArgumentError, match="is not after start="):
-        find_gaps(schema.empty(), start=stamp(1), end=stamp(1))
+        find_gaps(frames.empty(), start=stamp(1), end=stamp(1))
     with pytest.raises(ArgumentError, match="end='2026-11-23'; give an instant with its time zone"):
-        find_gaps(schema.empty(), start=stamp(1), end="2026-11-23")
+        find_gaps(frames.empty(), start=stamp(1), end="2026-11-23")
     with pytest.raises(ArgumentError, match="tolerance='-1min'; give a length of time"):
-        find_gaps(schema.empty(), **RANGE, tolerance="-1min")
+        find_gaps(frames.empty(), **RANGE, tolerance="-1min")
     with pytest.raises(SchemaError, match="acme/api stands there twice"):
-        find_gaps(schema.empty(), **RANGE, log_groups=log_groups_of([ONE, ONE]))
+        find_gaps(frames.empty(), **RANGE, log_groups=log_groups_of([ONE, ONE]))
     with pytest.raises(SchemaError):
-        find_gaps(schema.empty(), **RANGE, log_groups=pd.DataFrame())
+        find_gaps(frames.empty(), **RANGE, log_groups=pd.DataFrame())
     with pytest.raises(SchemaError):
-        find_gaps(schema.empty(), **RANGE, deliveries=pd.DataFrame())
+        find_gaps(frames.empty(), **RANGE, deliveries=pd.DataFrame())
 
 
 def planted_gaps() -> dict[tuple[Any, ...], list[tuple[int, int, str]]]:

@@ -15,7 +15,7 @@ from plainly import KEY, Case, cases, rows, stamp
 from support import cut, plain, quick, rows_of, shuffled, table
 
 import exportstats as xs
-from exportstats.core import schema
+from exportstats.core import frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -172,7 +172,7 @@ def test_a_gap_that_is_partly_lost_is_two_rows():
 def test_arguments_that_cannot_be_meant_are_refused(arguments: dict[str, Any], said: str):
     """The error names the argument and its value."""
     with pytest.raises(xs.ArgumentError, match=said):
-        xs.find_gaps(schema.empty(), **{**SAMPLE, **arguments})
+        xs.find_gaps(frames.empty(), **{**SAMPLE, **arguments})
 
 
 def test_the_callers_tables_are_not_touched():

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from plainly import KEY, Case, cases, sampled, windows_around
-from support import DAY, MOST, START, Row, by_group, ms, plain, quick, rows_of, table
+from support import DAY, FIRST, LAST, START, Row, by_group, ms, plain, quick, rows_of, table
 
 import exportstats as xs
-from exportstats.core import schema
+from exportstats.core import frames
 from exportstats.coverage.overlaps import find_overlaps
 from exportstats.errors import ArgumentError
 
@@ -86,23 +86,23 @@ def test_neither_touching_nor_empty_windows_overlap():
     assert len(find_overlaps(tasks)) == 0
 
 
-def test_far_out_windows_end_with_the_years_that_have_a_name():
-    """Without a range, windows that never begin or end are cut at the years 1 and 9999."""
+def test_windows_of_all_time_overlap_from_first_to_last():
+    """Without a range, windows that never begin or end overlap from 1970 to the end of 2999."""
     tasks = table(
-        {"from_time": -MOST, "to_time": MOST},
-        {"from_time": -MOST, "to_time": MOST},
+        {"from_time": FIRST, "to_time": LAST},
+        {"from_time": FIRST, "to_time": LAST},
         status_code="COMPLETED",
         log_group_name="acme/api",
     )
     overlaps = find_overlaps(tasks)
-    assert plain(overlaps["start"]) == [ms("0001-01-01T00:00Z")]
-    assert plain(overlaps["end"]) == [ms("9999-12-31T23:59:59.999Z") + 1]
+    assert plain(overlaps["start"]) == [FIRST]
+    assert plain(overlaps["end"]) == [LAST + 1]
     assert plain(find_overlaps(tasks, end="1970-01-02T00:00Z")["end"]) == [DAY]
 
 
 def test_no_task():
     """Without a task there is no row, and every column has its dtype."""
-    overlaps = find_overlaps(schema.empty())
+    overlaps = find_overlaps(frames.empty())
     assert len(overlaps) == 0
     assert [str(dtype) for dtype in overlaps.dtypes] == [
         *["category"] * 3,
@@ -116,7 +116,7 @@ def test_no_task():
 def test_a_range_that_does_not_end_is_refused():
     """An end that is not after the start is refused by both values."""
     with pytest.raises(ArgumentError, match="end='1970-01-01T00:00Z' is not after start='1970-"):
-        find_overlaps(schema.empty(), start="1970-01-01T00:00Z", end="1970-01-01T00:00Z")
+        find_overlaps(frames.empty(), start="1970-01-01T00:00Z", end="1970-01-01T00:00Z")
 
 
 def test_many_windows_against_steps():

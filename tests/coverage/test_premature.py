@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from plainly import KEY, Case, cases, order, sampled
-from support import DAY, HOUR, MOST, ms, plain, quick, table
+from support import DAY, HOUR, ms, plain, quick, table
 
 import exportstats as xs
-from exportstats.core import schema
+from exportstats.core import frames
 from exportstats.coverage.premature import find_premature
 from exportstats.errors import ArgumentError
 
@@ -30,7 +30,7 @@ def premature_of(case: Case) -> list[tuple[Any, ...]]:
             only = [time for time in window if all(map(case.is_premature, over[time]))]
             if case.is_premature(row) and only:
                 created, end = row["creation_time"], row["to_time"] + 1
-                lead = max(-MOST, min(MOST, created - end))
+                lead = created - end
                 stretch = (window.start, window.stop)
                 found.append((*key, row["task_id"], *stretch, created, lead, len(only)))
     return sorted(found, key=lambda row: (order(row[:3]), row[4], row[5], row[3]))
@@ -78,7 +78,7 @@ def test_a_task_without_creation_is_not_premature():
 
 def test_no_task():
     """Without a task there is no row, and every column has its dtype."""
-    table_ = find_premature(schema.empty())
+    table_ = find_premature(frames.empty())
     assert len(table_) == 0
     assert list(table_.columns) == COLUMNS
     assert [str(dtype) for dtype in table_.dtypes[4:]] == [
@@ -91,7 +91,7 @@ def test_no_task():
 def test_what_is_no_margin(margin: object):
     """A margin that is negative or no length of time is refused by its value."""
     with pytest.raises(ArgumentError, match=r"margin=.*; give a length of time"):
-        find_premature(schema.empty(), margin=margin)
+        find_premature(frames.empty(), margin=margin)
 
 
 def test_sample_has_the_planted_tasks():

@@ -13,7 +13,7 @@ from plainly import KEY, Case, cases, log_groups_of, sampled, stamp
 from support import DAY, HOUR, START, ms, plain, quick, table
 
 import exportstats as xs
-from exportstats.core import schema
+from exportstats.core import frames
 from exportstats.coverage.gaps import find_gaps
 from exportstats.coverage.summary import coverage_by_day, coverage_summary
 from exportstats.errors import ArgumentError
@@ -142,14 +142,14 @@ def test_days_in_berlin_have_their_own_lengths(day: str, hours: int):
 def test_days_without_a_midnight_or_with_two(tz: str, day: str, first: str):
     """A day begins at its first instant, be there no midnight or two of them."""
     noon = pd.Timestamp(f"{day} 12:00", tz=tz)
-    days = coverage_by_day(schema.empty(), start=noon, end=noon + pd.Timedelta("1h"), tz=tz)
+    days = coverage_by_day(frames.empty(), start=noon, end=noon + pd.Timedelta("1h"), tz=tz)
     assert list(days.columns) == [pd.Timestamp(first)]
 
 
 def test_a_day_that_a_zone_skipped():
     """Samoa had no 30 December 2011, so there is no such column."""
     days = coverage_by_day(
-        schema.empty(),
+        frames.empty(),
         start="2011-12-29T12:00-10:00",
         end="2012-01-01T00:00+14:00",
         tz="Pacific/Apia",
@@ -169,26 +169,26 @@ def test_log_groups_that_nobody_exported():
     """A log group without a task is covered by nothing; one created at the end is left out."""
     log_groups = log_groups_of([ONE, ONE | {"log_group_name": "late", "creation_time": 2 * DAY}])
     given_ = {"start": stamp(0), "end": stamp(2 * DAY), "log_groups": log_groups}
-    summary = coverage_summary(schema.empty(), **given_)
+    summary = coverage_summary(frames.empty(), **given_)
     assert keys_of(summary) == [tuple(ONE.values())]
     assert plain(summary["missing"]) == [2 * DAY]
     assert plain(summary["covered_until"]) == [0]
-    assert coverage_by_day(schema.empty(), **given_).to_numpy().tolist() == [[0, 0]]
-    assert len(find_gaps(schema.empty(), **given_)) == 1
+    assert coverage_by_day(frames.empty(), **given_).to_numpy().tolist() == [[0, 0]]
+    assert len(find_gaps(frames.empty(), **given_)) == 1
 
 
 def test_everything_bridged():
     """With a tolerance as long as the range nothing is missing, a never exported group included."""
     given_ = {"start": stamp(0), "end": stamp(DAY), "log_groups": log_groups_of([ONE])}
-    summary = coverage_summary(schema.empty(), tolerance="1D", **given_)
+    summary = coverage_summary(frames.empty(), tolerance="1D", **given_)
     assert plain(summary["covered_until"]) == [DAY]
-    assert coverage_by_day(schema.empty(), tolerance="1D", **given_).to_numpy().tolist() == [[1]]
+    assert coverage_by_day(frames.empty(), tolerance="1D", **given_).to_numpy().tolist() == [[1]]
 
 
 def test_no_task():
     """Without a task there is no row, and every column has its dtype."""
     given_ = {"start": stamp(0), "end": stamp(DAY)}
-    summary = coverage_summary(schema.empty(), **given_)
+    summary = coverage_summary(frames.empty(), **given_)
     assert summary.shape == (0, 6)
     assert [str(dtype) for dtype in summary.dtypes] == [
         "float64",
@@ -197,20 +197,20 @@ def test_no_task():
         "float64",
         "datetime64[ms, UTC]",
     ]
-    assert coverage_by_day(schema.empty(), **given_).shape == (0, 1)
+    assert coverage_by_day(frames.empty(), **given_).shape == (0, 1)
 
 
 def test_arguments_are_checked():
     """A zone, a range, or a tolerance that cannot be is refused, even without a task."""
     given_ = {"start": stamp(0), "end": stamp(DAY)}
     with pytest.raises(ArgumentError, match="tz='Mars' is no time zone"):
-        coverage_by_day(schema.empty(), **given_, tz="Mars")
+        coverage_by_day(frames.empty(), **given_, tz="Mars")
     with pytest.raises(ArgumentError, match="the range has 36,524 days, more than 10,000"):
-        coverage_by_day(schema.empty(), start="1900-01-01T00:00Z", end="2000-01-01T00:00Z")
+        coverage_by_day(frames.empty(), start="1900-01-01T00:00Z", end="2000-01-01T00:00Z")
     with pytest.raises(ArgumentError, match="tolerance='much'; give a length of time"):
-        coverage_summary(schema.empty(), **given_, tolerance="much")
+        coverage_summary(frames.empty(), **given_, tolerance="much")
     with pytest.raises(ArgumentError, match="start=0; give an instant with its time zone"):
-        coverage_summary(schema.empty(), start=0, end=stamp(DAY))
+        coverage_summary(frames.empty(), start=0, end=stamp(DAY))
 
 
 def test_sample_premature_share():

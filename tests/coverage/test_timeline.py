@@ -10,7 +10,7 @@ from hypothesis import given
 from plainly import KEY, Case, cases, log_groups_of, stamp
 from support import DAY, plain, quick, table
 
-from exportstats.core import schema
+from exportstats.core import frames
 from exportstats.coverage.timeline import coverage_timeline
 
 # A case may have a namesake without an account.
@@ -76,7 +76,7 @@ def test_stretches_touch_and_add_up(case: Case):
 def test_states_are_categories_in_order():
     """The states are ordered, all four there whatever is in use, and a table may be empty."""
     given_ = {"start": stamp(0), "end": stamp(DAY)}
-    timeline = coverage_timeline(schema.empty(), **given_)
+    timeline = coverage_timeline(frames.empty(), **given_)
     assert len(timeline) == 0
     assert list(timeline["state"].cat.categories) == ["gap", "premature", "overlap", "covered"]
     assert timeline["state"].cat.ordered

@@ -11,7 +11,7 @@ import pandas as pd
 from support import DAY, HOUR, Row, ms, plain, quantile, rows_of, table
 
 import exportstats as xs
-from exportstats.core import coerce, schema, side_tables
+from exportstats.core import coerce, schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -425,13 +425,13 @@ def side_table(rows: Iterable[Row], columns: Iterable[schema.Column]) -> pd.Data
 def log_groups_of(*rows: Row) -> pd.DataFrame:
     """Make a table of log groups of the account and region of `night`."""
     place = {"account_id": "111122223333", "region": "eu-west-1"}
-    return side_table([place | row for row in rows], side_tables.LOG_GROUPS)
+    return side_table([place | row for row in rows], schema.LOG_GROUPS.columns)
 
 
 def deliveries_of(*rows: Row) -> pd.DataFrame:
     """Make a table of deliveries of the account and region of `night`."""
     place = {"account_id": "111122223333", "region": "eu-west-1"}
-    return side_table([place | row for row in rows], side_tables.DELIVERIES)
+    return side_table([place | row for row in rows], schema.DELIVERIES.columns)
 
 
 # Text from AWS that wants to be more than text.

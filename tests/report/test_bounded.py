@@ -14,7 +14,6 @@ from reported import ISO_WEEK, MONDAY, finding, log_groups_of, report_of
 from support import DAY, HOUR
 
 import exportstats as xs
-from exportstats.core import schema
 from exportstats.report import machine
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ def nightly(groups: int, first: int = -21) -> pd.DataFrame:
                 }
             )
         )
-    return schema.conform(pd.concat(frames, ignore_index=True))
+    return frames.conform(pd.concat(frames, ignore_index=True))
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ from reported import (
 from support import DAY, shuffled
 
 import exportstats as xs
-from exportstats.core import schema
+from exportstats.core import frames, schema
 from exportstats.report import machine
 from exportstats.report.redaction import redact
 
@@ -117,7 +117,7 @@ def test_redacted_tables_are_tables():
     """They have the columns and dtypes that all tables have, and the rows in their order."""
     tasks, log_groups = sample()
     again, groups, deliveries = redact(tasks, log_groups)
-    schema.validate(again)
+    frames.check(again)
     xs.build_weekly_report(again.head(0), week=WEEK, log_groups=groups)
     assert deliveries is None
     assert len(again) == len(tasks)
@@ -141,7 +141,7 @@ def test_pseudonyms_stay_when_tasks_are_added():
     now, _, _ = redact(tasks, log_groups)
     for until in ("2026-03-01T00:00Z", "2026-10-01T12:00Z"):
         early = tasks["creation_time"] < pd.Timestamp(until)
-        then, _, _ = redact(schema.conform(tasks[early]), log_groups)
+        then, _, _ = redact(frames.conform(tasks[early]), log_groups)
         key = dict(zip(tasks.loc[early, "task_id"], now.loc[early, "task_id"], strict=True))
         assert [*then["task_id"]] == [*key.values()]
         for name in PSEUDONYM:
@@ -250,7 +250,7 @@ def test_missing_names_stay_missing():
     hidden, _, _ = redact(tasks)
     assert hidden.loc[0, ["account_id", "destination", "log_group_name"]].isna().all()
     assert hidden["account_id"].to_list()[1] == "account-1"
-    assert redact(schema.empty())[0].empty
+    assert redact(frames.empty())[0].empty
 
 
 def test_numbers_tell_the_order_of_first_use_alone():

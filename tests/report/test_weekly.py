@@ -32,7 +32,7 @@ from reported import (
 from support import DAY, HOUR, cut, ms, rows_of, shuffled
 
 import exportstats as xs
-from exportstats.core import schema
+from exportstats.core import frames
 from exportstats.errors import ArgumentError, SchemaError
 from exportstats.report.findings import KINDS, SEVERITIES, Finding, ranked
 from exportstats.report.html import render_fragment
@@ -138,25 +138,25 @@ def test_a_range_is_a_week_too():
 def test_what_is_no_week_is_refused(week: Any):  # noqa: ANN401 - anything at all
     """An error names the value as it was given, and says how a week is written."""
     with pytest.raises(ArgumentError, match=f"week={re.escape(repr(week))}"):
-        xs.build_weekly_report(schema.empty(), week=week)
+        xs.build_weekly_report(frames.empty(), week=week)
 
 
 def test_edges_without_a_time_zone_are_refused():
     """An edge of a range, and `as_of`, need a time zone; the error names the one that has none."""
     for week in (("2026-11-16", "2026-11-23T00:00Z"), ("2026-11-10T00:00Z", "2026-11-16")):
         with pytest.raises(ArgumentError, match="week='2026-11-16'; give an instant with its time"):
-            xs.build_weekly_report(schema.empty(), week=week)
+            xs.build_weekly_report(frames.empty(), week=week)
     with pytest.raises(ArgumentError, match="as_of='2026-11-16'"):
-        xs.build_weekly_report(schema.empty(), as_of="2026-11-16")
+        xs.build_weekly_report(frames.empty(), as_of="2026-11-16")
     with pytest.raises(ArgumentError, match="9999-12-27 is not in the calendar"):
-        xs.build_weekly_report(schema.empty(), week="9999-W52")
+        xs.build_weekly_report(frames.empty(), week="9999-W52")
 
 
 @pytest.mark.parametrize("tz", ["Mars/Olympus", "", "../../etc/passwd", "UTC\n", None, 3])
 def test_what_is_no_time_zone_is_refused(tz: Any):  # noqa: ANN401 - anything at all
     """An error names the value, and gives a time zone for an example."""
     with pytest.raises(ArgumentError, match=f'^tz={re.escape(repr(tz))}.*"Europe/Berlin"$'):
-        xs.build_weekly_report(schema.empty(), week=ISO_WEEK, tz=tz)
+        xs.build_weekly_report(frames.empty(), week=ISO_WEEK, tz=tz)
 
 
 def test_what_is_no_table_is_refused():
@@ -164,9 +164,9 @@ def test_what_is_no_table_is_refused():
     with pytest.raises(SchemaError):
         xs.build_weekly_report(pd.DataFrame({"task_id": ["a"]}), week=ISO_WEEK)
     with pytest.raises(SchemaError, match="read_log_groups"):
-        xs.build_weekly_report(schema.empty(), week=ISO_WEEK, log_groups=pd.DataFrame())
+        xs.build_weekly_report(frames.empty(), week=ISO_WEEK, log_groups=pd.DataFrame())
     with pytest.raises(SchemaError, match="fetch_deliveries"):
-        xs.build_weekly_report(schema.empty(), week=ISO_WEEK, deliveries=pd.DataFrame())
+        xs.build_weekly_report(frames.empty(), week=ISO_WEEK, deliveries=pd.DataFrame())
 
 
 @pytest.mark.parametrize(
@@ -342,7 +342,7 @@ def test_rendering_twice_gives_the_same_bytes():
 
 def test_no_tasks_at_all():
     """An empty table gives a report that says so, in every format, and finds nothing."""
-    report = xs.build_weekly_report(schema.empty(), week=ISO_WEEK, as_of="2026-11-23T00:00Z")
+    report = xs.build_weekly_report(frames.empty(), week=ISO_WEEK, as_of="2026-11-23T00:00Z")
     assert report.headline == "No task was created in this week."
     assert report.findings == ()
     assert report.is_quiet

@@ -17,7 +17,6 @@ from scipy import stats
 from support import (
     ACTIVE,
     ENDED,
-    MOST,
     Row,
     by_group,
     cells,
@@ -30,7 +29,7 @@ from support import (
     tables,
 )
 
-from exportstats.core import schema
+from exportstats.core import frames
 from exportstats.errors import ArgumentError
 from exportstats.stats.completion import completion_curve
 
@@ -56,7 +55,7 @@ def length_of(row: Row, as_of: int | None) -> int | None:
     if row["creation_time"] is None or until is None or row["status_code"] not in ENDED + ACTIVE:
         return None
     length = until - row["creation_time"]
-    return length if 0 <= length <= MOST else None
+    return length if length >= 0 else None
 
 
 def follow(rows: list[Row], as_of: int | None = None) -> dict[int, tuple[Any, ...]]:
@@ -233,11 +232,11 @@ def test_what_cannot_be_placed_is_left_out():
 def test_no_task():
     """Without a task there is the row at 0, by groups none, and the dtypes are the same."""
     full = completion_curve(made([(1, "C")]))
-    found = completion_curve(schema.empty())
+    found = completion_curve(frames.empty())
     assert cells(found, *COUNTS) == {0: (0, 0, 0, 0)}
     assert found.dtypes.equals(full.dtypes)
     assert found.index.dtype == full.index.dtype == "timedelta64[ms]"
-    by = completion_curve(schema.empty(), by="region")
+    by = completion_curve(frames.empty(), by="region")
     assert len(by) == 0
     assert by.index.names == ["region", "duration"]
 
@@ -251,4 +250,4 @@ def test_arguments_are_checked(wrong: dict[str, Any]):
     """An event, a level, an instant or a column that cannot be is refused by its value."""
     ((name, value),) = wrong.items()
     with pytest.raises(ArgumentError, match=f"{name}={value!r}"):
-        completion_curve(schema.empty(), **wrong)
+        completion_curve(frames.empty(), **wrong)

@@ -22,7 +22,7 @@ from support import (
 )
 
 import exportstats as xs
-from exportstats.core import schema
+from exportstats.core import frames, schema
 from exportstats.errors import ArgumentError
 from exportstats.stats.failures import NO_MESSAGE, reason_of
 
@@ -103,7 +103,7 @@ def test_sums_and_order(tasks: pd.DataFrame, names: list[str]):
 
 def test_no_failure():
     """Where nothing failed there is no row, but every column with its dtype."""
-    for tasks in (schema.empty(), table({"status_code": "COMPLETED", "status_message": "x"})):
+    for tasks in (frames.empty(), table({"status_code": "COMPLETED", "status_message": "x"})):
         for by in (None, "region", ["region", "task_name"]):
             table_ = xs.failure_reasons(tasks, by=by)
             assert len(table_) == 0
@@ -145,7 +145,7 @@ def test_a_tasks_own_names_are_taken_out():
         {"destination": "backup", "log_group_name": "fraud", "destination_prefix": "a/c"},
         status_code="FAILED",
     )
-    tasks = schema.conform(
+    tasks = frames.conform(
         tasks.assign(
             status_message=[
                 "Cannot write payments to archive under a/b",
@@ -430,6 +430,6 @@ def test_sample_has_the_reasons_that_were_planted():
 def test_arguments_are_checked():
     """The message itself and unknown columns are no groups."""
     with pytest.raises(ArgumentError, match='by="status_message" is what is counted anyway'):
-        xs.failure_reasons(schema.empty(), by=["region", "status_message"])
+        xs.failure_reasons(frames.empty(), by=["region", "status_message"])
     with pytest.raises(ArgumentError, match="by='task_id'"):
-        xs.failure_reasons(schema.empty(), by="task_id")
+        xs.failure_reasons(frames.empty(), by="task_id")

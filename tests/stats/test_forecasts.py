@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 from support import cut, plain, quick, shuffled, table, tables
 
 import exportstats as xs
-from exportstats.core import schema
+from exportstats.core import frames
 from exportstats.stats.fits import TIME_OUT
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def test_no_active_task_is_an_empty_table():
     """Its columns have their dtypes."""
     some, none = (
         xs.estimate_completion(tasks)
-        for tasks in (table(*history([60_000] * 30), active(5)), schema.empty())
+        for tasks in (table(*history([60_000] * 30), active(5)), frames.empty())
     )
     assert len(none) == 0
     assert none.dtypes.astype("str").to_dict() == some.dtypes.astype("str").to_dict()

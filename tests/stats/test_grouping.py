@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
-from support import DAY, MOST, START, by_group, periods, plain, quick, rows_of, table, tables
+from support import (
+    DAY,
+    FIRST,
+    LAST,
+    START,
+    Shards,
+    by_group,
+    periods,
+    plain,
+    quick,
+    rows_of,
+    table,
+    tables,
+)
 
-from exportstats.core import schema
+from exportstats.core import frames, schema
 from exportstats.errors import ArgumentError
 from exportstats.stats import grouping
-
-if TYPE_CHECKING:
-    import pandas as pd
+from exportstats.stats.status import status_breakdown
 
 GROUPABLE = [
     "account_id",
@@ -54,7 +64,7 @@ def test_groups_are_those_of_a_dict(tasks: pd.DataFrame, names: list[str]):
 
 def test_no_columns_are_one_group():
     """Without a column all rows are one group, be there any or none."""
-    for tasks in (table({}, {}), schema.empty()):
+    for tasks in (table({}, {}), frames.empty()):
         groups = grouping.group(tasks, [])
         assert groups.codes.tolist() == [0] * len(tasks)
         assert groups.keys.shape == (1, 0)
@@ -72,7 +82,7 @@ def test_grid_has_every_period(tasks: pd.DataFrame, names: list[str], freq: str)
     found = list(zip(*(plain(cells.keys[name]) for name in [*names, "period"]), strict=True))
     groups = in_order({tuple(row[name] for name in names) for row in rows}, names)
     expected = [
-        (*group, max(time, -MOST) if time is not None else None)
+        (*group, time)
         for group in groups or ([()] if not names else [])
         for time in periods(rows, freq)
     ]
@@ -87,10 +97,11 @@ def test_too_many_periods_are_not_filled_in():
         tasks = table({"creation_time": START}, {"creation_time": START + days * DAY})
         cells = grouping.grid(grouping.group_by_state(tasks, [], "D").keys, [], "D")
         assert len(cells.keys) == many
-    ends = table({"creation_time": MOST}, {"creation_time": -MOST})
-    for freq in ("ms", "s", "h", "D", "W", "MS", "QS", "YS", "1000YS"):
+    ends = table({"creation_time": LAST}, {"creation_time": FIRST})
+    filled = {"QS": 1030 * 4, "YS": 1030, "1000YS": 2}
+    for freq in ("ms", "s", "h", "D", "W", "MS", *filled):
         cells = grouping.grid(grouping.group_by_state(ends, [], freq).keys, [], freq)
-        assert len(cells.keys) == 2 or freq == "1000YS"
+        assert len(cells.keys) == filled.get(freq, 2)
 
 
 def test_index_of_one_and_several_keys():
@@ -105,39 +116,85 @@ def test_index_of_one_and_several_keys():
 
 
 def test_names_of():
-    """One column, several, or none; each that groups are made of is allowed."""
-    assert grouping.names_of(None) == []
-    assert grouping.names_of("region") == ["region"]
-    assert grouping.names_of(("region", "account_id")) == ["region", "account_id"]
-    assert grouping.names_of(GROUPABLE) == GROUPABLE
+    """One column, several, or none; each column of the table, own ones too, is allowed."""
+    tasks = table({}).assign(team="web")
+    assert grouping.names_of(None, tasks) == []
+    assert grouping.names_of("region", tasks) == ["region"]
+    assert grouping.names_of(("region", "team"), tasks) == ["region", "team"]
+    for some in (tasks, Shards([tasks])):
+        names = [name for name in tasks if name not in ("status_code", "duration")]
+        assert grouping.names_of(names, some) == names
 
 
-@pytest.mark.parametrize(
-    "by",
-    [
-        "task_id",
-        "status_code",
-        "creation_time",
-        "duration",
-        "colour",
-        "",
-        ["region", "colour"],
-        [None],
-        [5],
-    ],
-)
-def test_columns_that_make_no_groups(by: str | list[str]):
-    """Identifiers, times and unknown columns make no groups; the message lists those that do."""
-    with pytest.raises(ArgumentError) as caught:
-        grouping.names_of(by)
+@pytest.mark.parametrize("by", ["colour", "", ["region", "colour"], [None], [5]])
+def test_columns_that_are_not_there(by: str | list[str]):
+    """An unknown column is refused with those that there are, of a shard when it is read."""
+    tasks = table({}).assign(team="web")
     wrong = by if isinstance(by, str) else by[-1]
-    assert str(caught.value) == f"by={wrong!r}; give one or several of {', '.join(GROUPABLE)}"
+    there = ", ".join(name for name in tasks if name not in ("status_code", "duration"))
+    for some in (tasks, tasks.iloc[:0], Shards([tasks])):
+        with pytest.raises(ArgumentError) as caught:
+            status_breakdown(some, by=by)
+        assert str(caught.value) == f"by={wrong!r}; give one or several of {there}"
+
+
+@pytest.mark.parametrize("name", ["status_code", "duration", "tasks", "n", "share"])
+def test_columns_of_the_answer(name: str):
+    """A column that the answer has itself cannot be grouped by as well."""
+    with pytest.raises(ArgumentError, match=f"by='{name}', which the answer has itself; leave"):
+        status_breakdown(table({}).assign(**{name: "x"}), by=name)
+
+
+def test_values_that_cannot_be_grouped():
+    """Lists are refused by the column's name, with the remedy."""
+    tasks = table({}, {}).assign(tags=[["a"], ["b"]])
+    with pytest.raises(ArgumentError, match="by='tags', but .*list.*; make its values text"):
+        status_breakdown(tasks, by="tags")
+
+
+OWN = {
+    "text": pd.Series(["b", None, "a", "b"], dtype="str"),
+    "objects": pd.Series(["b", None, float("nan"), "b"], dtype=object),
+    "mixed": pd.Series(["b", 5, None, 2.5], dtype=object),
+    "int": pd.Series([3, 1, 2, 3]),
+    "whole": pd.Series([3, None, 1, 3], dtype="Int64"),
+    "float": pd.Series([0.5, None, -1.5, 0.5]),
+    "bool": pd.Series([True, False, True, True]),
+    "flags": pd.Series([True, None, False, True], dtype=object),
+    "boolean": pd.Series([True, None, False, True], dtype="boolean"),
+    "category": pd.Series(["b", None, "a", "b"], dtype="category"),
+    "numbered": pd.Series([7, None, 3, 7], dtype="category"),
+    "ranked": pd.Series(
+        pd.Categorical(["low", "high", None, "low"], ["low", "high"], ordered=True)
+    ),
+    "time": pd.Series(pd.to_datetime(["2026-11-23", None, "2026-11-22", "2026-11-23"])),
+    "zoned": pd.Series(pd.to_datetime(["2026-11-23", None, "2026-11-22", "2026-11-23"], utc=True)),
+    "length": pd.Series(pd.to_timedelta(["2h", None, "1h", "2h"])),
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_groups_of_any_column(name: str):
+    """Own columns of any kind make groups, in their order, what is missing last."""
+    values = OWN[name]
+    tasks = table(*[{}] * 4, status_code="COMPLETED").assign(**{name: values})
+    halves = Shards([tasks.iloc[:2], tasks.iloc[2:], frames.empty()])
+    expected = {key: len(some) for key, some in values.groupby(values, observed=True)}
+    missing = values.isna().sum()
+    for some in (tasks, halves):
+        found = status_breakdown(some, by=name).xs("COMPLETED", level="status_code")["tasks"]
+        known = found[found.index.notna()]
+        assert dict(zip(known.index.tolist(), known, strict=True)) == expected
+        assert found[found.index.isna()].tolist() == ([missing] if missing else [])
+        assert found.index.notna().tolist() == sorted(found.index.notna(), reverse=True)
+        if name not in ("mixed", "ranked"):
+            assert known.index.tolist() == sorted(known.index.tolist())
 
 
 def test_a_column_twice():
     """A column named twice is refused."""
     with pytest.raises(ArgumentError, match="names a column twice"):
-        grouping.names_of(["region", "region"])
+        grouping.names_of(["region", "region"], table({}))
 
 
 @pytest.mark.parametrize("many", [3, 3000])

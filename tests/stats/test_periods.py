@@ -31,7 +31,7 @@ from support import (
 )
 
 import exportstats as xs
-from exportstats.core import schema
+from exportstats.core import frames
 from exportstats.errors import ArgumentError
 from exportstats.stats.periods import _resample, compare_periods
 from exportstats.stats.weighed import sort_weighed
@@ -348,12 +348,12 @@ def test_the_samples_outage_and_slowdown():
 
 def test_no_task():
     """Without a task there are four rows of nothing, by groups none."""
-    found = compare_periods(schema.empty(), **WEEKS)
+    found = compare_periods(frames.empty(), **WEEKS)
     assert found.index.to_list() == ["tasks", "failure_rate", "p50", "p90"]
     assert found["n_current"].to_list() == [0] * 4
     assert found["unit"].to_list() == ["tasks", "share", "s", "s"]
     assert (found["verdict"] == "no clear change").all()
-    assert len(compare_periods(schema.empty(), by="region", **WEEKS)) == 0
+    assert len(compare_periods(frames.empty(), by="region", **WEEKS)) == 0
 
 
 @pytest.mark.parametrize(
@@ -373,15 +373,15 @@ def test_no_task():
 def test_what_is_no_period(value: object, words: str):
     """The error has the argument's name, the value, and what to give."""
     with pytest.raises(ArgumentError, match=f"current=.*{words}"):
-        compare_periods(schema.empty(), current=value, previous="2026-W30")
+        compare_periods(frames.empty(), current=value, previous="2026-W30")
 
 
 def test_arguments_are_checked():
     """Periods that overlap, a column that is no group, a confidence that is none, are refused."""
     with pytest.raises(ArgumentError, match="overlap"):
-        compare_periods(schema.empty(), current="2026-W47", previous="2026-W47")
+        compare_periods(frames.empty(), current="2026-W47", previous="2026-W47")
     with pytest.raises(ArgumentError, match="by='task_id'"):
-        compare_periods(schema.empty(), by="task_id", **WEEKS)
+        compare_periods(frames.empty(), by="task_id", **WEEKS)
     for confidence in (0, 1, 95):
         with pytest.raises(ArgumentError, match="confidence="):
-            compare_periods(schema.empty(), confidence=confidence, **WEEKS)
+            compare_periods(frames.empty(), confidence=confidence, **WEEKS)

@@ -10,7 +10,7 @@ from pandas.testing import assert_frame_equal
 from support import DAY, Row, ms, rows_of
 
 import exportstats as xs
-from exportstats.core import schema
+from exportstats.core import frames, schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +57,7 @@ def seen_then(tasks: pd.DataFrame, rows: list[Row], as_of: int) -> pd.DataFrame:
         observed_at=pd.Timestamp(as_of, unit="ms", tz="UTC"),
     )
     times = known[["completion_time", "observed_at"]].astype("datetime64[ms, UTC]")
-    return schema.derive(known.assign(**times))
+    return frames.derive(known.assign(**times))
 
 
 @pytest.fixture(scope="module")

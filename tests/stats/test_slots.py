@@ -15,8 +15,9 @@ from pandas.testing import assert_frame_equal
 from support import (
     ACTIVE,
     DAY,
+    FIRST,
     HOUR,
-    MOST,
+    LAST,
     START,
     Row,
     Shards,
@@ -35,7 +36,7 @@ from support import (
 )
 
 import exportstats as xs
-from exportstats.core import schema
+from exportstats.core import frames, schema
 from exportstats.errors import ArgumentError, SchemaError
 from exportstats.stats.slots import slot_usage
 
@@ -220,23 +221,23 @@ def test_tasks_that_touch_do_not_overlap():
 def test_far_out_times_do_not_fill_millions_of_periods():
     """Beyond 10,000 periods a slot has those in which a task begins or ends."""
     tasks = table(
-        {"creation_time": START, "completion_time": MOST},
-        {"creation_time": -MOST, "completion_time": -MOST},
-        {"creation_time": MOST, "completion_time": MOST},
+        {"creation_time": START, "completion_time": LAST},
+        {"creation_time": FIRST, "completion_time": FIRST},
+        {"creation_time": LAST, "completion_time": LAST},
         status_code="COMPLETED",
         **SLOT,
     )
     with warnings.catch_warnings(action="error"):
         found = slot_usage(tasks, freq="h")
     periods = plain(found.index.get_level_values("period"))
-    assert periods == [-MOST, START, MOST // HOUR * HOUR]
+    assert periods == [FIRST, START, LAST // HOUR * HOUR]
     assert found["tasks"].to_list() == [1, 1, 1]
-    assert found["busy_share"].to_list() == [0, 1, 1]
+    assert found["busy_share"].to_list() == [0, 1, 1 - 1 / HOUR]  # the last one ends too soon
 
 
 def test_the_shortest_periods_at_the_end_of_time():
-    """A period that time does not have room for has no share, and gives no warning."""
-    tasks = table({"creation_time": MOST, "status_code": "FAILED"}, **SLOT)
+    """The last period that there is has a share like any other, and gives no warning."""
+    tasks = table({"creation_time": LAST, "status_code": "FAILED"}, **SLOT)
     with warnings.catch_warnings(action="error"):
         found = slot_usage(tasks, freq="1ms")
     assert found["tasks"].to_list() == [1]
@@ -244,7 +245,7 @@ def test_the_shortest_periods_at_the_end_of_time():
 
 def test_no_task():
     """Without a task the table is empty, its columns and levels those of any other."""
-    for tasks in (schema.empty(), Shards([])):
+    for tasks in (frames.empty(), Shards([])):
         found = slot_usage(tasks)
         assert len(found) == 0
         assert found.index.names == ["account_id", "region", "period"]
@@ -285,8 +286,8 @@ def test_weeks_begin_on_monday_in_utc():
 def test_arguments_are_checked():
     """What is no frequency, no instant or no table is refused, even without a task."""
     with pytest.raises(ArgumentError, match="freq='fortnight'"):
-        slot_usage(schema.empty(), freq="fortnight")
+        slot_usage(frames.empty(), freq="fortnight")
     with pytest.raises(ArgumentError, match="as_of='2026-11-23'; give an instant with its time"):
-        slot_usage(schema.empty(), as_of="2026-11-23")
+        slot_usage(frames.empty(), as_of="2026-11-23")
     with pytest.raises(SchemaError, match="no table of tasks"):
         slot_usage([])  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ from pandas.testing import assert_frame_equal
 from support import DAY, SECOND, START, Row, cut, duration_of, plain, quick, rows_of, table
 
 import exportstats as xs
-from exportstats.core import schema
+from exportstats.core import frames
 from exportstats.errors import ArgumentError
 from exportstats.stats.slow import find_slow_tasks
 
@@ -172,7 +172,7 @@ def test_sample_against_one_by_one():
 
 def test_no_task():
     """Without a task there is a table without a row, its columns of their dtypes."""
-    found = find_slow_tasks(schema.empty())
+    found = find_slow_tasks(frames.empty())
     assert list(found.columns) == COLUMNS
     assert len(found) == 0
     assert found["typical"].dtype == "timedelta64[ms]"
@@ -183,9 +183,9 @@ def test_arguments_are_checked():
     """A threshold, a number or an instant that cannot be is refused by its value."""
     for threshold in (0, -1, float("nan"), "3.5"):
         with pytest.raises(ArgumentError, match="give a number above 0"):
-            find_slow_tasks(schema.empty(), threshold=threshold)
+            find_slow_tasks(frames.empty(), threshold=threshold)
     for least in (1, 101, 2.5, None):
         with pytest.raises(ArgumentError, match="whole number from 2 to 100"):
-            find_slow_tasks(schema.empty(), at_least=least)
+            find_slow_tasks(frames.empty(), at_least=least)
     with pytest.raises(ArgumentError, match="as_of='2026-11-23'"):
-        find_slow_tasks(schema.empty(), as_of="2026-11-23")
+        find_slow_tasks(frames.empty(), as_of="2026-11-23")

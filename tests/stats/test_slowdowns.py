@@ -16,7 +16,7 @@ from scipy.stats import mannwhitneyu
 from support import DAY, HOUR, SECOND, START, cut, plain, quick, shuffled, table
 
 import exportstats as xs
-from exportstats.core import schema
+from exportstats.core import frames
 from exportstats.errors import ArgumentError
 from exportstats.stats.slowdowns import _changes, _split, find_slowdowns
 
@@ -153,7 +153,7 @@ def test_a_fleet_without_a_change_has_no_slowdown():
         for seed in range(300)
     ]
     whole = pd.concat(parts).assign(task_id=[str(number) for number in range(60_000)])
-    assert len(find_slowdowns(schema.conform(whole))) == 0
+    assert len(find_slowdowns(frames.conform(whole))) == 0
 
 
 def test_weekdays_are_no_slowdown():
@@ -217,7 +217,7 @@ def test_all_equal_all_failed_none():
     """Durations that are all the same, tasks that all failed, and no tasks give no row."""
     assert len(find_slowdowns(tasks_of([60] * 50))) == 0
     assert len(find_slowdowns(tasks_of([60] * 25 + [600] * 25, status_code="FAILED"))) == 0
-    nothing = find_slowdowns(schema.empty())
+    nothing = find_slowdowns(frames.empty())
     assert list(nothing.columns) == COLUMNS
     assert nothing["since"].dtype == "datetime64[ms, UTC]"
     assert nothing["n_after"].dtype == "int64"
@@ -235,4 +235,4 @@ def test_any_split_and_any_order_give_the_same(sample: pd.DataFrame, random: Ran
 def test_an_instant_without_a_zone_is_refused():
     """The error names the value."""
     with pytest.raises(ArgumentError, match="as_of='2026-11-23'"):
-        find_slowdowns(schema.empty(), as_of="2026-11-23")
+        find_slowdowns(frames.empty(), as_of="2026-11-23")

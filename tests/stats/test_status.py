@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 from pandas.testing import assert_frame_equal
 from support import (
     DAY,
-    MOST,
+    LAST,
     START,
     Row,
     by_group,
@@ -26,7 +26,7 @@ from support import (
 )
 
 import exportstats as xs
-from exportstats.core import schema
+from exportstats.core import frames, schema
 from exportstats.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -36,21 +36,15 @@ SOME = ["region", "log_group_name", "task_name"]
 some_names = st.lists(st.sampled_from(SOME), unique=True, max_size=2)
 
 
-def start_of(row: Row, freq: str) -> int | None:
-    """Give where the period of a task begins; time itself begins at the smallest int64 and 1 ms."""
-    start = period_start(row["creation_time"], freq)
-    return None if start is None else max(start, -MOST)
-
-
 def count(rows: list[Row], names: list[str], freq: str | None) -> dict[Any, tuple[int, Any]]:
     """Count the tasks and their share in each group, period and state."""
     states = [*schema.STATES, *sorted({r["status_code"] for r in rows} - {*schema.STATES, None})]
     states += [None] if any(row["status_code"] is None for row in rows) else []
     groups = {tuple(row[name] for name in names) for row in rows} or ([()] if not names else [])
-    times = [(None if t is None else max(t, -MOST),) for t in periods(rows, freq)] if freq else [()]
+    times = [(time,) for time in periods(rows, freq)] if freq else [()]
     counted = Counter(
         (
-            tuple(row[name] for name in names) + ((start_of(row, freq),) if freq else ()),
+            tuple(row[name] for name in names) + ((period_start(row["creation_time"], freq),) if freq else ()),
             row["status_code"],
         )
         for row in rows
@@ -92,10 +86,10 @@ def test_sums(tasks: pd.DataFrame, names: list[str], freq: str | None):
 
 def test_no_task():
     """Without a task there are the six states, of no task, and no share."""
-    table_ = xs.status_breakdown(schema.empty())
+    table_ = xs.status_breakdown(frames.empty())
     assert cells(table_, "tasks", "share") == dict.fromkeys(schema.STATES, (0, None))
-    assert len(xs.status_breakdown(schema.empty(), freq="D")) == 0
-    by = xs.status_breakdown(schema.empty(), by=["region", "destination"], freq="D")
+    assert len(xs.status_breakdown(frames.empty(), freq="D")) == 0
+    by = xs.status_breakdown(frames.empty(), by=["region", "destination"], freq="D")
     assert by.index.names == ["region", "destination", "period", "status_code"]
     assert len(by) == 0
 
@@ -126,10 +120,10 @@ def test_all_group_values_missing():
 
 def test_creation_missing_or_far_out():
     """Tasks without a creation time have a period of their own, the last; far-out ones too."""
-    tasks = table({}, {"creation_time": MOST}, {"creation_time": START}, status_code="FAILED")
+    tasks = table({}, {"creation_time": LAST}, {"creation_time": START}, status_code="FAILED")
     table_ = xs.status_breakdown(tasks, freq="D")
     failed = {key[0]: n for key, n in cells(table_, "tasks").items() if key[1] == "FAILED"}
-    assert failed == {START // DAY * DAY: 1, MOST // DAY * DAY: 1, None: 1}
+    assert failed == {START // DAY * DAY: 1, LAST // DAY * DAY: 1, None: 1}
     assert list(failed)[-1] is None
 
 
@@ -176,7 +170,7 @@ def test_pipe_is_the_idiom():
 
 def test_arguments_are_checked_before_anything_is_counted():
     """A column or a frequency that cannot be is refused, even where there is no task."""
-    for tasks in (schema.empty(), table({})):
+    for tasks in (frames.empty(), table({})):
         with pytest.raises(ArgumentError, match="by='status_code'; give one or several of"):
             xs.status_breakdown(tasks, by="status_code")
         with pytest.raises(ArgumentError, match="by='colour'"):

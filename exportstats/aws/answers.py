@@ -1,0 +1,324 @@
+"""Answers of AWS, whatever the service: whole, in time, of a bearable size, and with an end.
+
+botocore reads a page of HTML, a body that was cut or a success with nothing in it as an answer
+without items and without a token, that is, as the end of a list; and an error whose body is odd
+breaks it. Three of its events are listened to, for every client alike:
+
+- `before-parse`: the body has to be whole JSON or XML; of an error's only plain texts are kept.
+- `needs-retry`: an answer that is not whole is asked for again.
+- `after-call`: if it never was whole, that is an error.
+"""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import io
+import time
+import zlib
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
+
+import msgspec
+from botocore import awsrequest, handlers
+
+from exportstats.text import plain
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterator
+
+    from _typeshed import WriteableBuffer
+
+MOST_BYTES = 64 * 2**20  # of an answer, unpacked; the largest that AWS gives have a few
+MOST_PAGES = 100_000  # of a list: five million tasks
+# In a row. A filter may leave many empty; the largest account that is publicly known has 380.
+MOST_EMPTY_PAGES = 400
+_WHOLE_ATTEMPTS = 5  # a body that is broken five times in a row is no accident of the network
+_SUCCESS, _FIRST_ERROR_STATUS = 200, 301  # from here on botocore reads an answer as an error
+_GZIP = ("gzip", "x-gzip")  # the same, by RFC 9110
+_ODD = (ValueError, RecursionError, msgspec.MsgspecError, ET.ParseError)
+_KEPT, _BROKEN = "exportstats_answer", "exportstats_broken"
+# What an answer has to have, as it is called in it. Without that it is another's, or none.
+_NEEDED = {
+    "AssumeRole": "Credentials",
+    "DescribeRegions": "regionInfo",
+    "GetCallerIdentity": "Account",
+    "ListAccounts": "Accounts",
+    "ListObjectsV2": "IsTruncated",
+}
+# Of an error in XML. S3 also has the canonical request in it, the session token included.
+_OF_ERROR = ("Code", "Message", "Region", "Endpoint", "Bucket")
+
+
+class BrokenAnswerError(Exception):
+    """A success that was not whole, again and again."""
+
+
+class RepeatedTokenError(Exception):
+    """The service gave a token that had been used: the list would never end."""
+
+
+class EndlessListError(Exception):
+    """A list goes on for longer than any list does."""
+
+
+class Tokens:
+    """The tokens of a list, which have to lead to its end."""
+
+    def __init__(self, first: str | None = None, *, most_pages: int | None = None) -> None:
+        self._most = MOST_PAGES if most_pages is None else most_pages
+        self._used = {first}
+        self._latest = first
+        self._empty = 0
+
+    def follow(self, token: str, items: int) -> None:
+        """Go on to the next page, after one with so many items.
+
+        Raises
+        ------
+        RepeatedTokenError
+            The token was used before.
+        EndlessListError
+            There were too many pages, or too many without an item in a row.
+        """
+        if token in self._used:
+            how = "came back unchanged" if token == self._latest else "was used before"
+            raise RepeatedTokenError(f"the next token {how}")
+        self._used.add(token)
+        self._latest = token
+        self._empty = 0 if items else self._empty + 1
+        if self._empty >= MOST_EMPTY_PAGES:
+            raise EndlessListError(f"{self._empty:,} pages in a row were empty, with a token each")
+        if len(self._used) > self._most:
+            raise EndlessListError(f"the list did not end within {self._most:,} pages")
+
+
+def pages(
+    ask: Callable[..., dict[str, Any]],
+    member: str,
+    token: str = "NextToken",  # noqa: S107 - the name of one
+    most_pages: int | None = None,
+    **request: str,
+) -> Iterator[dict[str, Any]]:
+    """Ask for page after page; `token` is the token's name in a request.
+
+    Raises
+    ------
+    BrokenAnswerError
+        A page is not the last one, and has no token.
+    RepeatedTokenError, EndlessListError
+        As `Tokens` has them.
+    """
+    tokens = Tokens(most_pages=most_pages)
+    got = f"Next{token.removeprefix('Next')}"
+    while True:
+        page = ask(**request)
+        yield page
+        if not page.get(got):
+            if page.get("IsTruncated"):
+                raise BrokenAnswerError("IsTruncated is true, and there is no token in it")
+            return
+        request[token] = page[got]
+        tokens.follow(page[got], len(page.get(member) or ()))
+
+
+def texts_of(items: list[dict[str, Any]], key: str) -> list[str]:
+    """Give the text that each item has to have.
+
+    Raises
+    ------
+    BrokenAnswerError
+        There are no items, or one has none.
+    """
+    texts = [item.get(key) for item in items]
+    if not texts or not all(text and isinstance(text, str) for text in texts):
+        raise BrokenAnswerError(f"there is no {key} in it")
+    return [str(text) for text in texts]
+
+
+def watch(client: Any, read: Callable[[bytes], object] | None = None) -> None:  # noqa: ANN401 - boto3's client
+    """Look at all that a client is answered.
+
+    With `read`, the body of each success is kept together with what it makes of it, and botocore
+    does not parse it; it raises a ValueError for what is not whole.
+    """
+    of_json = client.meta.service_model.metadata["protocol"] == "json"
+    service = client.meta.service_model.service_id.hyphenize()
+    events = client.meta.events
+    # botocore takes an answer of S3 that is no XML for an error 500, and asks for it ten times
+    events.unregister("before-parse.s3.*", getattr(handlers, "_handle_200_error", None))
+    events.register(f"before-parse.{service}", partial(_look, of_json, read))
+    events.register(f"needs-retry.{service}", _ask_again)
+    events.register(f"after-call.{service}", _refuse)
+    client._endpoint.http_session._pool_classes_by_scheme.update(http=_Pool, https=_SecurePool)  # noqa: SLF001 - botocore has no other way
+
+
+def kept(answer: dict[str, Any]) -> tuple[bytes, Any] | None:
+    """Give a body that was kept and what `read` made of it; None if another answered."""
+    return answer.get(_KEPT)
+
+
+def _look(
+    of_json: bool,  # noqa: FBT001 - of a partial
+    read: Callable[[bytes], object] | None,
+    response_dict: dict[str, Any],
+    customized_response_dict: dict[str, Any],
+    operation_model: Any,  # noqa: ANN401 - botocore's event
+    **_: Any,  # noqa: ANN401
+) -> None:
+    name = operation_model.name
+    if read is None and name not in _NEEDED:
+        return  # what botocore itself asks, as where a bucket is
+    body, status = response_dict["body"], response_dict["status_code"]
+    if status >= _FIRST_ERROR_STATUS:
+        response_dict["body"] = _as_error(body, status, of_json=of_json)
+        return
+    try:
+        if response_dict["headers"].get("content-encoding", "").lower() in _GZIP:
+            body = response_dict["body"] = _unpack(body)
+        if status != _SUCCESS:
+            raise ValueError(f"its status is {status}")
+        if read is not None:
+            customized_response_dict[_KEPT] = body, read(body)
+            response_dict["body"] = b"{}"
+        else:
+            _look_for(_NEEDED[name], body, of_json=of_json)
+    except (*_ODD, OSError, EOFError, zlib.error) as fault:
+        customized_response_dict[_BROKEN] = f"{fault}; it begins with {_beginning(body)!r}"
+        response_dict["body"] = b"{}" if of_json else f"<R><{name}Result/></R>".encode()
+
+
+def _ask_again(
+    response: Any,  # noqa: ANN401 - botocore's event
+    attempts: int,
+    request_dict: dict[str, Any],
+    **_: Any,  # noqa: ANN401
+) -> float | None:
+    if response is None or response[0].status_code >= _FIRST_ERROR_STATUS:
+        return None
+    _, answer = response
+    # {} is an empty list, but no page that there was a token for
+    if (
+        _KEPT in answer
+        and answer[_KEPT][0].strip() == b"{}"
+        and b'"nextToken"' in request_dict["body"]
+    ):
+        answer.setdefault(_BROKEN, "there is nothing in it, and there was a token for more")
+    if _BROKEN not in answer or attempts >= _WHOLE_ATTEMPTS:
+        return None
+    return float(0.1 * 2 ** (attempts - 1))
+
+
+def _refuse(parsed: dict[str, Any], **_: Any) -> None:  # noqa: ANN401 - botocore's event
+    if _BROKEN in parsed:
+        raise BrokenAnswerError(parsed[_BROKEN])
+
+
+def _unpack(body: bytes) -> bytes:
+    with gzip.GzipFile(fileobj=io.BytesIO(body)) as file:
+        unpacked = file.read(MOST_BYTES + 1)
+    if len(unpacked) > MOST_BYTES:
+        raise ValueError(f"it unpacks to more than {MOST_BYTES >> 20} MiB")
+    return unpacked
+
+
+def _as_error(body: bytes, status: int, *, of_json: bool) -> bytes:
+    """Make of an error's body what botocore can read: plain texts, as AWS sends them.
+
+    A proxy's may be anything.
+    """
+    if of_json and not body.strip():
+        return body
+    try:
+        said = msgspec.json.decode(body, type=dict[str, object]) if of_json else _leaves(body)
+    except _ODD:
+        said = {"message": plain(_beginning(body))}
+    texts = {key: text for key, text in said.items() if isinstance(text, str)}
+    if of_json:
+        return msgspec.json.encode(texts)
+    root = ET.Element("R")
+    error = ET.SubElement(root, "Error")
+    usual = {"Code": str(status), "Message": plain(_beginning(body))}
+    for key, text in (usual | texts).items():
+        if key in _OF_ERROR:
+            ET.SubElement(error, key).text = text
+    return ET.tostring(root)
+
+
+def _look_for(needed: str, body: bytes, *, of_json: bool) -> None:
+    if of_json:
+        found: object = msgspec.json.decode(body, type=dict[str, object]).get(needed)
+        fits = isinstance(found, list)
+    else:
+        elements = ET.fromstring(body).iter()  # noqa: S314 - Expat bounds what entities expand to
+        fits = any(
+            one.tag.rpartition("}")[2] == needed and (len(one) or (one.text or "").strip())
+            for one in elements
+        )
+    if not fits:
+        raise ValueError(f"there is no {needed} in it")
+
+
+def _leaves(body: bytes) -> dict[str, object]:
+    """Read the texts of an error in XML, of which every service has its own kind."""
+    return {
+        one.tag.rpartition("}")[2]: one.text
+        for one in ET.fromstring(body).iter()  # noqa: S314 - as above
+        if not len(one)
+    }
+
+
+def _beginning(body: bytes) -> str:
+    return body[:60].decode("utf-8", "replace")
+
+
+class _Stream(io.RawIOBase):
+    """What a connection brings, as long as it is in time and not too much.
+
+    A timeout of a socket is that of one read: a byte a second would never run into it.
+    """
+
+    def __init__(self, raw: io.RawIOBase, seconds: float | None) -> None:
+        self._raw = raw
+        self._until = float("inf") if seconds is None else time.monotonic() + seconds
+        self._left = MOST_BYTES
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int | None:
+        if time.monotonic() > self._until:
+            raise TimeoutError
+        count = self._raw.readinto(buffer)
+        self._left -= count or 0
+        if self._left < 0:
+            raise ValueError(f"the answer is larger than {MOST_BYTES >> 20} MiB")
+        return count
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Response(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *given: Any, **more: Any) -> None:  # noqa: ANN401 - as there
+        super().__init__(sock, *given, **more)
+        self.fp = io.BufferedReader(_Stream(self.fp.detach(), sock.gettimeout()))
+
+
+class _Connection(awsrequest.AWSHTTPConnection):
+    response_class = _Response  # type: ignore[assignment] # of the standard library, as there
+
+
+class _SecureConnection(awsrequest.AWSHTTPSConnection):
+    response_class = _Response  # type: ignore[assignment] # of the standard library, as there
+
+
+class _Pool(awsrequest.AWSHTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(awsrequest.AWSHTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
