@@ -104,6 +104,9 @@ def test_what_is_left_out_is_the_end(now: dt.datetime, tasks: list[dict[str, Any
     by = -(-(ms(now) - ms(END)) // WEEK) * WEEK
     missing = [task for task in tasks if task["taskId"] not in kept]
     assert len(missing) < 200
+    for slot in {(task["accountId"], task["region"]) for task in tasks}:
+        ends = [life(task)[1] or 0 for task in moved if (task["accountId"], task["region"]) == slot]
+        assert ms(now) - max(ends) < DAY
     assert min(life(task)[1] for task in missing) + by > ms(now) - 3_600_000
 
 

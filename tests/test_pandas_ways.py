@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.text import Text
 from support import CALLS, Shards, plain
 
 import exportstats as xs
-from exportstats.core import schema
-
+from exportstats.report.redaction import redact
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from matplotlib.axes import Axes
 
 AS_OF = "2026-11-23T06:00Z"
 DAYS = {"start": "2026-11-01T00:00Z", "end": "2026-11-22T00:00Z"}
@@ -77,3 +79,82 @@ def test_every_function_takes_what_pandas_makes(tasks: pd.DataFrame, way: str):
         assert flat(call(other), list(expected)) == expected, name
         assert flat(call(Shards([other])), list(expected)) == expected, name
     assert flat(xs.concat([other]), list(tasks)) == flat(tasks)
+
+
+@pytest.mark.parametrize("way", ["put together", "all text", "objects"])
+def test_charts_and_report_take_what_pandas_makes(tasks: pd.DataFrame, way: str):
+    """What takes tasks to draw, write or report them says the same of them."""
+    other = ways(tasks)[way]
+    for plot in (xs.plot_task_durations, xs.plot_slot_timeline):
+        assert words_of(plot(other)) == words_of(plot(tasks))
+    reports = [xs.build_weekly_report(some, week="2026-W46") for some in (tasks, other)]
+    assert xs.render_markdown(reports[1]) == xs.render_markdown(reports[0])
+    hidden, expected = redact(other)[0], redact(tasks)[0]
+    assert flat(hidden, list(expected)) == flat(expected)
+
+
+def words_of(ax: Axes) -> list[str]:
+    """Return what is written in a picture."""
+    return [text.get_text() for text in ax.figure.findobj(Text)]
+
+
+def by_calls() -> dict[str, Callable[..., pd.DataFrame]]:
+    """Return each function with `by=`."""
+    return {
+        "status": xs.status_breakdown,
+        "status by week": partial(xs.status_breakdown, freq="W"),
+        "reasons": xs.failure_reasons,
+        "summary": xs.duration_summary,
+        "trend": partial(xs.duration_trend, freq="MS"),
+        "histogram": partial(xs.duration_histogram, bins=["0s", "1h", "9D"]),
+        "curve": xs.completion_curve,
+        "comparison": partial(xs.compare_periods, current="2026-W46", previous="2026-W45"),
+        "lag": xs.landing_lag,
+        "summary as of": partial(xs.duration_summary, as_of="2026-11-20T00:00Z"),
+    }
+
+
+OWN = {
+    "text": ["web", "data", None],
+    "whole": [3, 1, 2],
+    "flag": [True, False, True],
+    "when": pd.to_datetime(["2026-01-01", None, "2025-01-01"], utc=True),
+    "rank": pd.Categorical([2, 1, None]),
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("call", by_calls())
+def test_by_takes_an_own_column(tasks: pd.DataFrame, call: str, name: str):
+    """By an own column each group has the answer that its tasks have alone, of shards too."""
+    values = pd.Series(OWN[name]).take(np.arange(len(tasks)) % 3).reset_index(drop=True)
+    owned = tasks.assign(**{name: values})
+    call_ = by_calls()[call]
+    whole = call_(owned, by=name)
+    shards = [owned[owned["region"] == region] for region in owned["region"].unique()]
+    assert flat(call_(Shards(shards), by=name)) == flat(whole)
+    for key, some in owned.groupby(values.astype(object).where(values.notna(), "-")):
+        rows = whole.index.get_level_values(name)
+        rows = rows.isna() if key == "-" else rows == key
+        alone = flat(call_(some, by=name))
+        assert flat(whole[rows]) == alone, key
+
+
+@pytest.mark.parametrize("call", ["anomalies", "slow", "forecasts", "premature"])
+def test_own_columns_stay(tasks: pd.DataFrame, call: str):
+    """What was joined to the tasks stands with each task that is listed, in its own dtype."""
+    odd = tasks.assign(creation_time=tasks["creation_time"].mask(tasks.index % 9 == 0))
+    odd["creation_time"] = odd["creation_time"].where(tasks.index % 9 != 1, odd["to_time"])
+    values = pd.Series(OWN["rank"]).take(np.arange(len(odd)) % 3).reset_index(drop=True)
+    owned = odd.assign(rank=values, number=range(len(odd)), score="mine", role="theirs")
+    whole = ALL[call](owned)
+    assert len(whole)
+    for found in (whole, ALL[call](Shards([owned.iloc[:300], owned.iloc[300:]]))):
+        numbers = found["number"].astype("int64")
+        assert found["number"].dtype == "int64"
+        assert found["rank"].dtype == values.dtype
+        assert plain(found["rank"]) == plain(values.take(numbers))
+        assert plain(found["task_id"]) == plain(owned["task_id"].take(numbers))
+        assert set(found["role"]) == {"theirs"}
+    assert list(whole)[: len(list(ALL[call](odd)))] == list(ALL[call](odd))
+    assert ("mine" in set(whole["score"])) == (call != "slow")

@@ -19,7 +19,7 @@ from exportstats.charts.style import (
 )
 from exportstats.charts.tables import require
 from exportstats.charts.words import shorten
-from exportstats.core.schema import ACTIVE_STATES, TERMINAL_STATES
+from exportstats.core.schema import ACTIVE_STATES, STATES, TERMINAL_STATES
 from exportstats.errors import ArgumentError
 from exportstats.text import counted
 
@@ -99,7 +99,8 @@ def plot_task_durations(
         for code, state in [(-1, "unknown"), *enumerate(status.categories)]
     ]
     # The rarest come last, on top of the others, and what still grows on top of what has ended.
-    layers.sort(key=lambda layer: (layer[0] in ACTIVE_STATES, -layer[1].sum()))
+    order = {state: place for place, state in enumerate(("unknown", *STATES))}
+    layers.sort(key=lambda layer: (layer[0] in ACTIVE_STATES, -layer[1].sum(), order.get(layer[0], 9)))
     ended = drawn & ~active
     legend = []
     if ended.sum() > _POINTS:

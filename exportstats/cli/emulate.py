@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from exportstats.core import schema
-    from exportstats.io import json
+    from exportstats.io import json_text
 else:  # pandas and Arrow are for a command that runs, not for its --help
-    json = lazy_loader.load("exportstats.io.json", suppress_warning=True)
+    json_text = lazy_loader.load("exportstats.io.json_text", suppress_warning=True)
     schema = lazy_loader.load("exportstats.core.schema", suppress_warning=True)
 
 
@@ -152,4 +152,4 @@ def emulate(
 
 def _to_json(table: pd.DataFrame, kind: schema.Table) -> list[dict[str, Any]]:
     """Write a table in AWS's shape, without the columns that are its owner's."""
-    return list(json.to_json(table[[column.name for column in kind.base]], kind))
+    return list(json_text.to_json(table[[column.name for column in kind.base]], kind))

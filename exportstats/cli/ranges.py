@@ -55,7 +55,7 @@ class Asked(NamedTuple):
         """Say the range, dates where it begins and ends at midnight, and whether tasks lack."""
         texts = [f"{self.range[name]:%Y-%m-%d %H:%M}" for name in ("start", "end")]
         days = " to ".join(text.removesuffix(" 00:00") for text in texts) + " UTC"
-        return f"{days}, of a part of the tasks" if self.is_part else days
+        return f"{days} (partial)" if self.is_part else days
 
     @property
     def is_part(self) -> bool:

@@ -2,7 +2,8 @@
 
 Each `to_` function takes a Series and returns `(values, bad)`: the values in their final dtype,
 missing where nothing can be read, and a boolean array that is true where something stood there all
-the same. What is missing stays missing and is not bad.
+the same. What is missing stays missing and is not bad. A column of a kind that cannot be meant is
+a `SchemaError`.
 """
 
 from __future__ import annotations
@@ -19,13 +20,11 @@ from exportstats.core.schema import DTYPES, LAST, STATES, Column
 from exportstats.errors import ArgumentError, SchemaError
 
 NAT = np.iinfo(np.int64).min
+UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 _MOST = np.iinfo(np.int64).max
 _NANOS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
-UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-
-# Times that people have, from 2001 to 2103, as numbers of each unit.
-_RECENT_SECONDS = (10**9, 42 * 10**8)
+_RECENT_SECONDS = (10**9, 42 * 10**8)  # times that people have, from 2001 to 2103
 
 # NumPy reads more than that ("today", "2026"); a time of ours has a date, a time and an offset.
 _ISO = re.compile(
@@ -45,13 +44,7 @@ class TimesIn(NamedTuple):
 
     @classmethod
     def read(cls, asked: str | None) -> TimesIn:
-        """Read the argument `times_in`.
-
-        Raises
-        ------
-        ArgumentError
-            It is neither a unit nor a time zone.
-        """
+        """Read the argument `times_in`, or raise an `ArgumentError`."""
         if asked is None or asked in _NANOS:
             return cls(asked or "ms")
         try:
@@ -69,36 +62,20 @@ MILLIS = TimesIn()
 def to_column(
     values: pd.Series, column: Column, how: TimesIn = MILLIS, scale: int = 1
 ) -> tuple[pd.Series, np.ndarray]:
-    """Make a column of a table.
-
-    Raises
-    ------
-    SchemaError
-        The values are of a kind that cannot be meant.
-    """
+    """Make a column of a table; a length that is a number is one of `scale` milliseconds."""
     if column.kind == "time":
         return to_times(values, how)
     if column.kind == "text":
         return to_text(values)
-    if column.kind in ("category", "status"):
-        return to_category(values)
-    return to_numbers(values, column, scale)
+    return to_category(values) if column.kind in _TEXTS else _to_numbers(values, column, scale)
 
 
 def to_text(values: pd.Series) -> tuple[pd.Series, np.ndarray]:
-    """Make text (pandas' `str`) of text, categories of text, or objects that are text.
-
-    Raises
-    ------
-    SchemaError
-        The column is of numbers: an account ID loses its leading zeros that way.
-    """
+    """Make text (pandas' `str`) of text, categories of text, or objects that are text."""
     good = np.zeros(len(values), dtype=bool)
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        if not _is_text(values.cat.categories.to_series()):
-            raise SchemaError(f"the column {values.name} has categories that are not text")
-        return values.astype("str"), good
-    if isinstance(values.dtype, pd.StringDtype):
+    if isinstance(values.dtype, pd.CategoricalDtype) and not _is_text(values.cat.categories):
+        raise SchemaError(f"the column {values.name} has categories that are not text")
+    if isinstance(values.dtype, (pd.CategoricalDtype, pd.StringDtype)):
         return values.astype("str"), good
     missing = values.isna().to_numpy()
     if missing.all():
@@ -109,21 +86,16 @@ def to_text(values: pd.Series) -> tuple[pd.Series, np.ndarray]:
             "read it as text, for a number loses its leading zeros"
         )
     bad = np.array([not isinstance(value, str) for value in values], dtype=bool) & ~missing
+    # half a surrogate pair, as JSON may hold it, is written out, for UTF-8 cannot say it
     clean = [
-        None if skip else encodable(value)
+        None if skip else value.encode("utf-8", "backslashreplace").decode()
         for value, skip in zip(values, bad | missing, strict=True)
     ]
     return pd.Series(pd.array(clean, dtype="str"), index=values.index), bad
 
 
 def to_category(values: pd.Series) -> tuple[pd.Series, np.ndarray]:
-    """Make categories that are text, as `to_text` makes text.
-
-    Raises
-    ------
-    SchemaError
-        As `to_text`.
-    """
+    """Make categories that are text, as `to_text` makes text."""
     if isinstance(values.dtype, pd.CategoricalDtype):
         names, _ = to_text(values.cat.categories.to_series(name=values.name))
         return values.cat.rename_categories(pd.Index(names)), np.zeros(len(values), dtype=bool)
@@ -132,15 +104,9 @@ def to_category(values: pd.Series) -> tuple[pd.Series, np.ndarray]:
 
 
 def to_times(values: pd.Series, how: TimesIn = MILLIS) -> tuple[pd.Series, np.ndarray]:
-    """Make `datetime64[ms, UTC]` of aware times, numbers since 1970, or ISO 8601 text.
-
-    Raises
-    ------
-    SchemaError
-        The times have no zone, or the column is of a kind that is no time.
-    """
-    dtype = values.dtype
-    if isinstance(dtype, np.dtype) and dtype.kind == "M":
+    """Make `datetime64[ms, UTC]` of aware times, numbers since 1970, or ISO 8601 text."""
+    kind = getattr(values.dtype, "kind", "O")
+    if kind == "M" and not isinstance(values.dtype, pd.DatetimeTZDtype):
         if how.zone is None:
             raise SchemaError(
                 f'the times in {values.name} have no time zone; times_in="UTC" reads them as UTC, '
@@ -148,59 +114,36 @@ def to_times(values: pd.Series, how: TimesIn = MILLIS) -> tuple[pd.Series, np.nd
             )
         earlier = np.ones(len(values), dtype=bool)  # of two times that a clock showed twice
         values = values.dt.tz_localize(how.zone, ambiguous=earlier, nonexistent="shift_forward")
+    bad = np.zeros(len(values), dtype=bool)
     if isinstance(values.dtype, pd.DatetimeTZDtype):
-        return values.dt.as_unit("ms").dt.tz_convert("UTC"), np.zeros(len(values), dtype=bool)
+        return values.dt.as_unit("ms").dt.tz_convert("UTC"), bad
     missing = values.isna().to_numpy()
-    if pd.api.types.is_bool_dtype(dtype):
-        raise SchemaError(f"the column {values.name} is {dtype}, not times")
-    if missing.all():
-        millis, bad = np.full(len(values), NAT), np.zeros(len(values), dtype=bool)
-    elif pd.api.types.is_integer_dtype(dtype) and how.unit == "ms":
-        millis = values.where(~missing, 0).to_numpy()
-        millis = np.clip(millis, -_MOST if millis.dtype.kind == "i" else 0, _MOST).astype("int64")
-        millis, bad = np.where(missing, NAT, millis), np.zeros(len(values), dtype=bool)
-    elif pd.api.types.is_numeric_dtype(dtype) or _may_be_times(dtype):
-        plain = values.astype(object).to_numpy()
-        millis, bad = _from_objects(plain, missing, how)
-    else:
-        raise SchemaError(f"the column {values.name} is {dtype}, not times")
-    return pd.Series(times(millis), index=values.index), bad
-
-
-def to_numbers(values: pd.Series, column: Column, scale: int = 1) -> tuple[pd.Series, np.ndarray]:
-    """Make lengths of time, counts or rates of numbers, or of text that says one.
-
-    A length that is a number is one of `scale` milliseconds.
-
-    Raises
-    ------
-    SchemaError
-        The column is of a kind that is no number.
-    """
-    missing = values.isna().to_numpy()
-    if column.kind == "length":
-        if values.dtype.kind == "m":
-            return values.astype("timedelta64[ms]"), np.zeros(len(values), dtype=bool)
-        numbers = pd.to_numeric(_plain(values), errors="coerce") * scale
-        text = pd.to_timedelta(_plain(values).where(numbers.isna()), errors="coerce")
-        lengths = pd.to_timedelta(numbers.where(numbers.between(0, LAST)), unit="ms").fillna(text)
-        return lengths.astype("timedelta64[ms]"), lengths.isna().to_numpy() & ~missing
-    numbers = pd.to_numeric(_plain(values), errors="coerce")
-    if column.kind == "count":
-        numbers = numbers.where((numbers % 1 == 0) & numbers.between(0, _MOST))
-        return numbers.astype("Int64"), numbers.isna().to_numpy() & ~missing
-    return numbers.astype("float64"), numbers.isna().to_numpy() & ~missing
+    if kind in "iu" and how.unit == "ms":
+        least = 0 if kind == "u" else -_MOST
+        whole = np.clip(values.where(~missing, 0).to_numpy(), least, _MOST).astype("int64")
+        return pd.Series(times(np.where(missing, NAT, whole)), index=values.index), bad
+    if kind not in "iufO" and not missing.all():
+        raise SchemaError(f"the column {values.name} is {values.dtype}, not times")
+    plain = values.astype(object).to_numpy()
+    found = None if missing.any() else _from_iso(plain)
+    if found is None:
+        read = [
+            NAT if skip else _one_time(value, how)
+            for value, skip in zip(plain, missing, strict=True)
+        ]
+        bad = np.array([value is None for value in read], dtype=bool)
+        found = np.array([NAT if value is None else value for value in read], dtype="int64")
+    return pd.Series(times(found), index=values.index), bad
 
 
 def is_exact(values: pd.Series, column: Column) -> bool:
-    """Return whether a column has its dtype, text and categories of text being one."""
-    if column.kind in ("category", "status"):
-        if not isinstance(values.dtype, pd.CategoricalDtype):
-            return False
-        names = values.dtype.categories
-        in_order = column.kind != "status" or tuple(names[: len(STATES)]) == STATES
-        return in_order and _is_text(names.to_series())
-    return str(values.dtype) == DTYPES[column.kind]
+    """Return whether a column has its dtype, and its categories are text in order."""
+    if column.kind not in _TEXTS:
+        return str(values.dtype) == DTYPES[column.kind]
+    if not isinstance(values.dtype, pd.CategoricalDtype):
+        return False
+    names = values.dtype.categories
+    return _is_text(names) and (column.kind != "status" or tuple(names[: len(STATES)]) == STATES)
 
 
 def likely_unit(values: pd.Series) -> tuple[str, int]:
@@ -219,13 +162,11 @@ def likely_unit(values: pd.Series) -> tuple[str, int]:
 
 def why_no_time(value: object) -> str:
     """Say why a value is not a time, and what to do."""
-    if isinstance(value, str):
-        if _ROUNDED.fullmatch(value.strip()):
-            return "was rounded by a spreadsheet; export it from there as text"
-        if _ISO.fullmatch(value.strip()):
-            return 'has no time zone; times_in="UTC" (--times-in UTC) reads it'
-    if isinstance(value, (dt.datetime, np.datetime64)):
-        return 'has no time zone; times_in="UTC" reads it'
+    text = value.strip() if isinstance(value, str) else ""
+    if _ROUNDED.fullmatch(text):
+        return "was rounded by a spreadsheet; export it from there as text"
+    if _ISO.fullmatch(text) or isinstance(value, (dt.datetime, np.datetime64)):
+        return 'has no time zone; times_in="UTC" (--times-in UTC) reads it'
     return "is not a time (an aware timestamp, milliseconds since 1970, or ISO 8601 with an offset)"
 
 
@@ -265,22 +206,28 @@ def for_machines(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def encodable(text: str) -> str:
-    """Write out what UTF-8 cannot say: half a surrogate pair, as JSON may hold it."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+_TEXTS = ("category", "status")
 
 
-def _from_objects(
-    plain: np.ndarray, missing: np.ndarray, how: TimesIn
-) -> tuple[np.ndarray, np.ndarray]:
-    fast = _from_iso(plain) if not missing.any() else None
-    if fast is not None:
-        return fast, np.zeros(len(plain), dtype=bool)
-    read = [
-        NAT if skip else _one_time(value, how) for value, skip in zip(plain, missing, strict=True)
-    ]
-    bad = np.array([value is None for value in read], dtype=bool)
-    return np.array([NAT if value is None else value for value in read], dtype="int64"), bad
+def _to_numbers(values: pd.Series, column: Column, scale: int) -> tuple[pd.Series, np.ndarray]:
+    """Make lengths of time, counts or rates of numbers, or of text that says one."""
+    missing = values.isna().to_numpy()
+    if values.dtype.kind == "b":
+        raise SchemaError(f"the column {values.name} is {values.dtype}, not numbers")
+    if column.kind == "length" and values.dtype.kind == "m":
+        return values.astype("timedelta64[ms]"), np.zeros(len(values), dtype=bool)
+    plain = values.map(lambda value: None if isinstance(value, bool) else value)
+    numbers = pd.to_numeric(plain, errors="coerce")
+    made: pd.Series
+    if column.kind == "length":
+        text = pd.to_timedelta(plain.where(numbers.isna()), errors="coerce")
+        numbers = numbers.where((numbers * scale).between(0, LAST)) * scale
+        made = pd.to_timedelta(numbers, unit="ms").fillna(text).astype("timedelta64[ms]")
+    elif column.kind == "count":
+        made = numbers.where((numbers % 1 == 0) & numbers.between(0, _MOST)).astype("Int64")
+    else:
+        made = numbers.astype("float64")
+    return made, made.isna().to_numpy() & ~missing
 
 
 def _from_iso(plain: np.ndarray) -> np.ndarray | None:
@@ -305,16 +252,15 @@ def _one_time(value: Any, how: TimesIn) -> int | None:  # noqa: ANN401 - whateve
         value = float(text) if "." in text or len(text) > 19 else int(text)  # noqa: PLR2004 - digits of an int64
     if isinstance(value, (bool, np.bool_)):
         return None
-    if isinstance(value, (int, float, np.integer, np.floating)):
-        whole = isinstance(value, (int, np.integer))
-        return _from_number(int(value) if whole else float(value), how.unit)
+    if isinstance(value, (int, np.integer)):
+        return _from_number(int(value), how.unit)
+    if isinstance(value, (float, np.floating)):
+        return _from_number(float(value), how.unit)
     if isinstance(value, (dt.datetime, np.datetime64)):
         stamp = pd.Timestamp(value)
-        if stamp.tzinfo is None:
-            if how.zone is None:
-                return None
+        if stamp.tzinfo is None and how.zone is not None:
             stamp = stamp.tz_localize(how.zone, ambiguous=True, nonexistent="shift_forward")
-        return _millis_of(stamp)
+        return None if stamp.tzinfo is None else _millis_of(stamp)
     return None
 
 
@@ -335,13 +281,13 @@ def _parse(text: str, how: TimesIn) -> int | None:
     match = _ISO.fullmatch(text)
     if match is None or not (match["zone"] or how.zone):
         return None
+    if len(match["year"]) > 4:  # noqa: PLR2004 - outside of all that a table holds
+        return -_MOST if text.startswith("-") else _MOST
     try:
-        if not match["zone"]:
-            local = dt.datetime.fromisoformat(text).replace(tzinfo=how.zone)
-            return (local - _EPOCH) // dt.timedelta(milliseconds=1)
-        if len(match["year"]) > 4:  # noqa: PLR2004 - outside of all that a table holds
-            return -_MOST if text.startswith("-") else _MOST
-        return _millis_of(pd.Timestamp(text))
+        if match["zone"]:
+            return _millis_of(pd.Timestamp(text))
+        local = dt.datetime.fromisoformat(text).replace(tzinfo=how.zone)
+        return (local - _EPOCH) // dt.timedelta(milliseconds=1)
     except (ValueError, OverflowError):
         return None
 
@@ -350,19 +296,5 @@ def _millis_of(stamp: pd.Timestamp) -> int:
     return int(stamp.asm8.astype("M8[ms]").view("i8"))
 
 
-def _may_be_times(dtype: Any) -> bool:  # noqa: ANN401 - any dtype
-    return pd.api.types.is_object_dtype(dtype) or isinstance(
-        dtype, (pd.StringDtype, pd.CategoricalDtype)
-    )
-
-
-def _plain(values: pd.Series) -> pd.Series:
-    if pd.api.types.is_bool_dtype(values.dtype):
-        raise SchemaError(f"the column {values.name} is {values.dtype}, not numbers")
-    if values.dtype != object:
-        return values
-    return values.map(lambda value: None if isinstance(value, bool) else value)
-
-
-def _is_text(categories: pd.Series) -> bool:
-    return len(categories) == 0 or pd.api.types.is_string_dtype(categories)
+def _is_text(names: pd.Index) -> bool:
+    return len(names) == 0 or pd.api.types.is_string_dtype(names.to_series())

@@ -59,21 +59,17 @@ def keep_latest(rows: pd.DataFrame, table: Table) -> tuple[pd.DataFrame, pd.Seri
 
 def _rank(twins: pd.DataFrame, thing: pd.Series, table: Table) -> pd.DataFrame:
     """Order rows so that of each thing the latest comes last, whatever order they came in."""
-    seen: dict[str, pd.Series | np.ndarray] = {"thing": thing}
+    ranked = pd.DataFrame({"thing": thing})
+    state = pd.Series("", index=twins.index)
     if "status_code" in twins:
         state = _plain(twins["status_code"]).map(state_of, na_action="ignore")
-        step = state.map({state: step for step, state in enumerate(STATES)}).astype("float")
-        seen |= {
-            "ended": state.isin(TERMINAL_STATES),
-            "observed_at": coerce.millis(twins["observed_at"]),
-            "step": step.fillna(-1),
-            "completion_time": coerce.millis(twins["completion_time"]),
-        }
-    else:
-        seen["observed_at"] = coerce.millis(twins["observed_at"])
-    ranked = pd.DataFrame(seen, index=twins.index)
+        ranked["ended"] = state.isin(TERMINAL_STATES)
+    ranked["observed_at"] = coerce.millis(twins["observed_at"])
+    ranked["step"] = state.map({state: step for step, state in enumerate(STATES)}).fillna(-1)
+    if "completion_time" in twins:
+        ranked["completion_time"] = coerce.millis(twins["completion_time"])
     # what is the same in all that is decided by the values, so that the rows' order never matters
-    names = [column.name for column in table.base if column.name not in seen]
+    names = [column.name for column in table.base if column.name not in ranked]
     tied = twins.loc[ranked.duplicated(keep=False), names]
     ranked = ranked.join(pd.DataFrame({name: _plain(tied[name]) for name in names}))
     return ranked.sort_values(list(ranked.columns), kind="stable", na_position="first")
@@ -88,16 +84,10 @@ def _find_alike(texts: pd.Series) -> np.ndarray:
 
     Numbers are sorted in less time and memory than a table of all the texts takes.
     """
-    if isinstance(texts.dtype, pd.CategoricalDtype):
-        hashes: np.ndarray | None = texts.cat.codes.to_numpy()
-    else:
-        hashes = _hash_even(texts)
+    is_text = isinstance(texts.dtype, pd.StringDtype)
+    hashes = _hash_even(texts) if is_text else texts.cat.codes.to_numpy()
     if hashes is None:
-        step = 50_000  # texts that are Python objects at one time
-        hashes = np.zeros(len(texts), dtype="int64")
-        for at in range(0, len(texts), step):
-            some = texts.iloc[at : at + step].tolist()
-            hashes[at : at + step] = np.fromiter(map(hash, some), dtype="int64", count=len(some))
+        return np.flatnonzero(texts.duplicated(keep=False))
     ranked = np.sort(hashes)
     return np.flatnonzero(np.isin(hashes, ranked[1:][ranked[1:] == ranked[:-1]]))
 

@@ -107,5 +107,5 @@ def _messages(tasks: pd.DataFrame, names: Mapping[str, Mapping[str, str]]) -> pd
         message = pattern.sub(lambda found: every[found[0].casefold()], message)
         return _WORD.sub(lambda found: words.get(found[0], found[0]), message)
 
-    hidden = {message: reason_of(without(message)) for message in messages.cat.categories}
+    hidden = {message: reason_of(without(message)) for message in messages.dropna().unique()}
     return messages.astype("str").map(hidden).astype("str").astype("category")

@@ -21,7 +21,7 @@ from botocore.loaders import create_loader
 from pandas.testing import assert_frame_equal
 from urllib3 import HTTPResponse
 
-from exportstats.core import schema
+from exportstats.core import frames, schema
 from exportstats.emulator import DEFAULT_ACCOUNT, Emulator, Request, wire
 
 if TYPE_CHECKING:
@@ -111,9 +111,9 @@ def assert_tasks() -> Callable[..., None]:
     """Compare a table, but for `observed_at`, with tasks in AWS's shape, translated here anew."""
 
     def compare(found: pd.DataFrame, tasks: Sequence[Mapping[str, Any]]) -> None:
-        schema.validate(found)
+        frames.check(found)
         rows = [_to_row(task) for task in tasks]
-        wanted = schema.conform(pd.DataFrame(rows, columns=list(schema.NAMES), dtype=object))
+        wanted = frames.conform(pd.DataFrame(rows, columns=list(schema.NAMES), dtype=object))
         assert found["observed_at"].notna().all()
         assert_frame_equal(found.drop(columns="observed_at"), wanted.drop(columns="observed_at"))
 

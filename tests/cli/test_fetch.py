@@ -123,13 +123,14 @@ def test_ctrl_c_before_anything_arrived(
     """Ctrl-C before the first page: no file, what was there stays, the exit code is 130."""
     emulator = serve(made(1), faults=[Fault("hang")])
     path = tmp_path / "tasks.csv"
-    path.write_text("what was there")
+    xs.write_tasks(xs.sample_tasks().head(3), path)
+    before = path.read_bytes()
     process = start("fetch", "-o", path)
     while not asked(emulator):
         time.sleep(0.01)
         assert process.poll() is None, process.stderr.read()
     assert end(process) == (130, "", "exportstats: stopped\n")
-    assert path.read_text() == "what was there"
+    assert path.read_bytes() == before
     assert [left.name for left in tmp_path.iterdir()] == ["tasks.csv"]
 
 
@@ -177,13 +178,14 @@ def test_a_failure_at_once_writes_nothing(
     """A failure before the first page exits with 1, and leaves the old file alone."""
     serve(made(3), faults=[Fault("expired")])
     path = tmp_path / "tasks.jsonl"
-    path.write_text("what was there")
+    xs.write_tasks(xs.sample_tasks().head(3), path)
+    before = path.read_bytes()
     done = run("fetch", "-o", path)
     assert done.exit_code == 1
     assert "ExpiredTokenException" in done.stderr
     assert "sign in again" in done.stderr
     assert done.stderr.count("\n") == 1
-    assert path.read_text() == "what was there"
+    assert path.read_bytes() == before
 
 
 class Talkative(Emulator):

@@ -11,7 +11,7 @@ import click
 import pytest
 
 import exportstats as xs
-from exportstats.cli import COMMANDS, main, options, source
+from exportstats.cli import COMMANDS, main, options, wanted
 from exportstats.core import frames, schema
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def test_the_module_is_the_command(shell: Callable):
 
 def test_what_help_knows_by_heart_is_still_so(tmp_path: Path):
     """The states, and the endings of files, that the command lists without asking are all."""
-    assert source._STATES == schema.STATES
+    assert wanted._STATES == schema.STATES
     for ending in options.TABLES:
         xs.write_tasks(frames.empty(), tmp_path / f"tasks{ending}")
     with pytest.raises(xs.ArgumentError) as refused:
