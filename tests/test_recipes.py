@@ -28,7 +28,7 @@ from moto.ses.models import ses_backends
 
 import exportstats as xs
 from exportstats.cli import main
-from exportstats.emulator import Emulator, Fault
+from exportstats.emulator import Emulator, Fault, rebase
 from exportstats.io.json_text import to_json
 from exportstats.report import (
     about_coverage,
@@ -191,7 +191,7 @@ def test_what_redact_hides_and_what_it_cannot():
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
-    """Leave nothing of this machine's in the environment; gives what names look-alikes as AWS."""
+    """Leave nothing of this machine's in the environment; gives what names emulators as AWS."""
     for name in os.environ:
         if name.startswith(("AWS_", "REPORT_", "MAIL_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
@@ -319,24 +319,28 @@ def test_the_script_fetches_reports_keeps_and_sends(
 
 
 @pytest.mark.slow
-def test_the_script_names_the_week_itself(
-    slot: pd.DataFrame, aws: Callable[..., None], tmp_path: Path
-):
-    """Without a week, it reports on the last whole one, by the clock in the time zone."""
-    with Emulator(to_json(slot.tail(60))) as emulator:
+def test_the_script_names_the_week_itself(aws: Callable[..., None], tmp_path: Path):
+    """Without a week, it reports on the last whole one, by the clock in the time zone.
+
+    The log groups are those of AWS, too.
+    """
+    recorded = xs.sample_tasks().query(
+        "account_id == @ACCOUNT and region == @REGION and creation_time >= '2026-08-01T00:00Z'"
+    )
+    log_groups = json.loads(SAMPLE_LOG_GROUPS.read_text(encoding="utf-8"))
+    tasks, log_groups = rebase(to_json(recorded), log_groups, now=datetime.now(UTC))
+    with Emulator(tasks, log_groups=log_groups) as emulator:
         aws(emulator.url)
-        done = run(
-            SCRIPT,
-            folder=tmp_path,
-            REPORT_LOG_GROUPS=str(SAMPLE_LOG_GROUPS),
-            REPORT_TZ="Pacific/Auckland",
-        )
+        done = run(SCRIPT, folder=tmp_path, REPORT_TZ="Pacific/Auckland")
     assert done.returncode in {0, 4}, done.stderr
     (written,) = (tmp_path / "exportstats-reports" / "reports").glob("*.json")
     told = json.loads(written.read_text(encoding="utf-8"))
     assert told["name"] == f"week {written.stem}"
     end = datetime.fromisoformat(told["end"])
     assert timedelta(0) <= datetime.now(UTC) - end < timedelta(days=7, minutes=5)
+    figures = {row["measure"]: row["current"] for row in told["figures"]}
+    assert figures["tasks"] > 15
+    assert figures["covered"] > 0.9
 
 
 @pytest.mark.slow
