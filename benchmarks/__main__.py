@@ -11,6 +11,7 @@ ALL = (
     "live",
     "json_lines",
     "one_object",
+    "parquet",
     "clients",
     "fleet",
     "quota",

@@ -5,20 +5,20 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-_DAY = 86_400_000
-_START = 1_764_000_000_000
+DAY = 86_400_000
+START = 1_764_000_000_000
 
 
 def task(number: int) -> dict[str, Any]:
     """Make one task; the higher the number, the later it was created."""
     group = number % 997
-    created = _START + number * 30_000
+    created = START + number * 30_000
     return {
         "taskId": hashlib.md5(str(number).encode(), usedforsecurity=False).hexdigest(),
         "taskName": f"nightly-{number // 12}",
         "logGroupName": f"/aws/lambda/acme-service-{group}",
-        "from": created - 2 * _DAY,
-        "to": created - _DAY - 1,
+        "from": created - 2 * DAY,
+        "to": created - DAY - 1,
         "destination": f"acme-logs-archive-{group % 7}",
         "destinationPrefix": f"nightly/service-{group}",
         "status": {"code": "COMPLETED", "message": "Completed successfully"},

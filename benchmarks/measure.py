@@ -20,15 +20,21 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+import pandas as pd
+
 _RUNS = 3
 
 
 class Cost(NamedTuple):
-    """What one run took: seconds on the wall, seconds of processor, MiB above what was there."""
+    """What one run took: seconds on the wall, seconds of processor, MiB above what was there.
+
+    `frame` is how many times the frame that came out, 0 where none did.
+    """
 
     wall: float
     cpu: float
     memory: float
+    frame: float = 0.0
 
 
 def compare(name: str, size: int | None = None, runs: int = _RUNS) -> None:
@@ -46,13 +52,14 @@ def compare(name: str, size: int | None = None, runs: int = _RUNS) -> None:
     base = medians[module.BASELINE]
     print(f"\n{name}: {module.__doc__.splitlines()[0]}")
     print(f"size {size:,}; median of {runs}; the ratio is to {module.BASELINE}\n")
-    print("| | wall s | ratio | CPU s | ratio | memory MiB | ratio |")
-    print("|---|--:|--:|--:|--:|--:|--:|")
+    print("| | wall s | ratio | CPU s | ratio | memory MiB | ratio | times the frame |")
+    print("|---|--:|--:|--:|--:|--:|--:|--:|")
     for contestant, cost in medians.items():
         cells = [
             f"{value:,.2f} | {value / whole:.3f}" if whole > 0 else f"{value:,.2f} | -"
-            for value, whole in zip(cost, base, strict=True)
+            for value, whole in zip(cost[:3], base[:3], strict=True)
         ]
+        cells.append(f"{cost.frame:.1f}" if cost.frame else "-")
         print(f"| {contestant} | {' | '.join(cells)} |")
 
 
@@ -71,6 +78,9 @@ def _measure(name: str, contestant: str, size: int) -> Cost:
         result = run(given)
         cost = Cost(time.perf_counter() - started, _cpu() - spent, _memory(peak=True) - before)
         module.check(result, size)
+        if isinstance(result, pd.DataFrame):
+            made = result.memory_usage(deep=True).sum() / 2**20
+            cost = cost._replace(frame=cost.memory / made)
     return cost
 
 

@@ -11,10 +11,6 @@ from exportstats.core.schema import STATES, TERMINAL_STATES, Table, state_of
 CONTRADICTION = "another {row} has the same {id}"
 CONTRADICTION_OF_TASKS = CONTRADICTION.format(row="task", id="task_id")
 
-_WORD = 8  # bytes
-_ODD = np.uint64(0x9E3779B97F4A7C15)  # Knuth's multiplicative hashing: 2**64 over the golden ratio
-_HALF = np.uint64(32)
-
 
 def keep_latest(rows: pd.DataFrame, table: Table) -> tuple[pd.DataFrame, pd.Series]:
     """Keep each thing once, in its latest state.
@@ -26,12 +22,8 @@ def keep_latest(rows: pd.DataFrame, table: Table) -> tuple[pd.DataFrame, pd.Seri
         thing has too.
     """
     nothing = pd.Series([], index=rows.index[:0], dtype=object)
-    suspects = _find_alike(rows[table.id])
-    if not len(suspects):
-        return rows, nothing
     key = list(table.key)
-    again = np.zeros(len(rows), dtype=bool)
-    again[suspects] = rows.iloc[suspects].duplicated(key, keep=False)
+    again = np.zeros(0) if rows[table.id].is_unique else rows.duplicated(key, keep=False).to_numpy()
     if not again.any():
         return rows, nothing
 
@@ -77,39 +69,3 @@ def _rank(twins: pd.DataFrame, thing: pd.Series, table: Table) -> pd.DataFrame:
 
 def _plain(values: pd.Series) -> pd.Series:
     return values.astype("str") if isinstance(values.dtype, pd.CategoricalDtype) else values
-
-
-def _find_alike(texts: pd.Series) -> np.ndarray:
-    """Return where texts stand that are there twice, or hardly ever only seem to be.
-
-    Numbers are sorted in less time and memory than a table of all the texts takes.
-    """
-    is_text = isinstance(texts.dtype, pd.StringDtype)
-    hashes = _hash_even(texts) if is_text else texts.cat.codes.to_numpy()
-    if hashes is None:
-        return np.flatnonzero(texts.duplicated(keep=False))
-    ranked = np.sort(hashes)
-    return np.flatnonzero(np.isin(hashes, ranked[1:][ranked[1:] == ranked[:-1]]))
-
-
-def _hash_even(texts: pd.Series) -> np.ndarray | None:
-    """Hash texts that are all equally long, as AWS's identifiers are, eight bytes at a time."""
-    import pyarrow as pa  # noqa: PLC0415 - slow to import, and pandas has imported it mostly
-
-    hashes = np.zeros(len(texts), dtype="uint64")
-    done = 0
-    for chunk in pa.chunked_array(pa.array(texts, type=pa.large_string())).chunks:
-        some = hashes[done : done + len(chunk)]
-        done += len(chunk)
-        if not len(chunk):
-            continue
-        ends = np.frombuffer(chunk.buffers()[1], "int64")[chunk.offset :][: len(chunk) + 1]
-        width = int(ends[1] - ends[0])
-        if width < _WORD or chunk.null_count or (np.diff(ends) != width).any():
-            return None
-        for start in (*range(0, width - _WORD, _WORD), width - _WORD):
-            place = int(ends[0]) + start
-            some ^= np.ndarray(len(chunk), "uint64", chunk.buffers()[2], place, strides=(width,))
-            some *= _ODD
-            some ^= some >> _HALF
-    return hashes

@@ -1,0 +1,68 @@
+"""From Parquet to a typed frame: a file of ours, and one of strings and microseconds, not ours."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+import exportstats as xs
+from benchmarks.made_up import DAY, START
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SIZE = 1_000_000
+BASELINE = "read_parquet, ours"
+
+
+@contextlib.contextmanager
+def prepare(size: int) -> Iterator[Path]:
+    """Write both files."""
+    with tempfile.TemporaryDirectory() as folder:
+        number = np.arange(size)
+        created = START + number * 30_000
+        group = pd.Series(number % 997).astype("str")
+        tasks = xs.conform(
+            pd.DataFrame(
+                {
+                    "task_id": pd.Series(pd.util.hash_array(number)).map("{:032x}".format),
+                    "task_name": "nightly-" + pd.Series(number // 12).astype("str"),
+                    "log_group_name": "/aws/lambda/acme-service-" + group,
+                    "from_time": created - 2 * DAY,
+                    "to_time": created - DAY - 1,
+                    "destination": "acme-logs-archive-" + pd.Series(number % 7).astype("str"),
+                    "destination_prefix": "nightly/service-" + group,
+                    "status_code": "COMPLETED",
+                    "status_message": "Completed successfully",
+                    "creation_time": created,
+                    "completion_time": created + 20_000 + number % 9_973,
+                }
+            )
+        )
+        xs.write_tasks(tasks, Path(folder, "ours.parquet"))
+        plain = tasks.drop(columns=["duration", "window"])
+        kinds = {
+            name: "str" if isinstance(kind, pd.CategoricalDtype) else "datetime64[us, UTC]"
+            for name, kind in plain.dtypes.items()
+            if not isinstance(kind, pd.StringDtype)
+        }
+        plain.astype(kinds).to_parquet(Path(folder, "other.parquet"))
+        yield Path(folder)
+
+
+CONTESTANTS = {
+    "read_parquet, ours": lambda folder: pd.read_parquet(folder / "ours.parquet"),
+    "exportstats, ours": lambda folder: xs.read_tasks(folder / "ours.parquet"),
+    "read_parquet, another's": lambda folder: pd.read_parquet(folder / "other.parquet"),
+    "exportstats, another's": lambda folder: xs.read_tasks(folder / "other.parquet"),
+}
+
+
+def check(frame: pd.DataFrame, size: int) -> None:
+    """See that all is there."""
+    assert len(frame) == size
