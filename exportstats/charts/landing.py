@@ -92,7 +92,7 @@ def plot_landing_lag(
         if several:
             legend.append(key(f"{name} (n={tasks[group]:,})", **line))
     drawn = known & np.isin(numbers, shown)
-    early = bool((table["lag"].to_numpy()[drawn] < np.timedelta64(0)).any())
+    early = bool((table["lag"].to_numpy()[drawn] < np.timedelta64(0, "ms")).any())
     if early:
         notes.append("lags below 0, of windows that ended after their task, are drawn at 0")
     low, high = seconds[drawn].min(), seconds[drawn].max()
