@@ -176,14 +176,22 @@ def _censored_median(
 
 def _limits(durations: Weighed, q: float) -> tuple[np.ndarray, np.ndarray]:
     """Give the confidence limits of a quantile of each group, NaN where it is too small."""
-    from scipy import stats  # noqa: PLC0415 - slow to import
-
     # how many of n lie below the quantile is binomial; ranks count from 0
-    low, high = (
-        np.asarray(stats.binom.ppf(share, durations.n, q)).astype("int64")
-        for share in (_TAIL, 1 - _TAIL)
-    )
+    low, high = (_binomial_quantile(share, durations.n, q) for share in (_TAIL, 1 - _TAIL))
     return _ranked(durations, low - 1), _ranked(durations, high)
+
+
+def _binomial_quantile(share: float, n: np.ndarray, p: float) -> np.ndarray:
+    """Return the fewest of n successes that are not exceeded with so large a probability.
+
+    It is `scipy.stats.binom.ppf`, which takes longer to import than all else together.
+    """
+    from scipy import special  # noqa: PLC0415 - slow to import
+
+    # the inverse is NaN where n or p is 0
+    most = np.nan_to_num(np.ceil(special.bdtrik(share, n, p)))
+    fewer = np.maximum(most - 1, 0)
+    return np.where(special.bdtr(fewer, n, p) >= share, fewer, most).astype("int64")
 
 
 def _ranked(durations: Weighed, rank: np.ndarray) -> np.ndarray:
