@@ -418,7 +418,7 @@ def test_log_groups_are_filtered(connect: Connect) -> None:
         assert all_names(client, logGroupNamePrefix="/app") == ["/app/Web", "/app/web"]
         assert all_names(client, logGroupNamePattern="web") == ["/app/web", "/web/app"]
         assert all_names(client, logGroupClass="STANDARD") == ["/app/web"]
-        assert all_names(client, logGroupClass="ESSENTIALS") == ["/app/Web", "/web/app"]
+        assert all_names(client, logGroupClass="ESSENTIALS") == ["/web/app"]
         assert all_names(client, logGroupClass="DELIVERY", logGroupNamePrefix="/app") == []
         assert len(all_names(client, includeLinkedAccounts=True, accountIdentifiers=[OTHER])) == 4
         by_pattern = client.describe_log_groups(logGroupNamePattern="app/web")["logGroups"]

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     Item = Mapping[str, Any]
 
-_RARE_CLASSES = {"INFREQUENT_ACCESS", "ESSENTIALS"}
-
 
 @dataclass(frozen=True)
 class Listing:
@@ -99,10 +97,7 @@ LOG_GROUPS = Listing(
     filters={
         "logGroupNamePrefix": (_name, str.startswith),
         "logGroupNamePattern": (_name, operator.contains),
-        "logGroupClass": (
-            lambda group: group.get("logGroupClass", "STANDARD"),
-            lambda has, wanted: has == wanted or {has, wanted} == _RARE_CLASSES,
-        ),
+        "logGroupClass": (lambda group: group.get("logGroupClass", "STANDARD"), operator.eq),
     },
     create=_create_log_group,
 )

@@ -1,19 +1,14 @@
-"""The server: it reads requests, finds their faults and answers, and remembers them."""
+"""The emulator: it finds the fault and the answer of each request, and remembers them."""
 
 from __future__ import annotations
 
-import re
-import socket
-import sys
 import threading
 import time
 from collections import defaultdict
-from contextlib import suppress
-from http.server import BaseHTTPRequestHandler
-from socketserver import ThreadingTCPServer
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exportstats.emulator import wire
+from exportstats.emulator.connection import Server
 from exportstats.emulator.listings import LISTINGS, LOG_GROUPS, TASKS
 from exportstats.emulator.slot import Slot, slot_of
 from exportstats.errors import ArgumentError
@@ -29,11 +24,6 @@ if TYPE_CHECKING:
     from exportstats.emulator.listings import Listing
 
 _ENDS_CONNECTION = {"cut", "drop", "hang"}
-_MAX_BODY = 2**20  # bytes
-_LENGTH = re.compile("[0-9]{1,18}")
-_LINGER_SECONDS = 1.0
-# What the service calls a request that it refuses unread; the base class has 501 for a method.
-_REFUSED = {413: "RequestEntityTooLargeException", 501: "UnknownOperationException"}
 
 
 class _Answer(NamedTuple):
@@ -128,7 +118,7 @@ class Emulator:
             The port cannot be had.
         """
         try:
-            self._server = _Server(self._port, self)
+            self._server = Server(self._port, self)
         except OSError as error:
             raise ArgumentError(
                 f"cannot listen on port {self._port}: {error.strerror}; take another, or 0"
@@ -233,88 +223,3 @@ class Emulator:
             )
         sent = wire.spoiled_page(page, kind)
         return _Answer(sent, fault.kind, fault.wait_seconds) if fault else _Answer(sent)
-
-
-class _Server(ThreadingTCPServer):
-    daemon_threads = True
-    block_on_close = False
-    allow_reuse_address = True
-    request_queue_size = 128  # a fleet connects at once
-
-    def __init__(self, port: int, emulator: Emulator) -> None:
-        self.emulator = emulator
-        self._open: set[socket.socket] = set()
-        super().__init__(("127.0.0.1", port), _Handler)
-
-    def get_request(self) -> tuple[socket.socket, Any]:
-        connection, address = super().get_request()
-        self._open.add(connection)
-        return connection, address
-
-    def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 - as the base class has it
-        self._open.discard(request)
-        super().shutdown_request(request)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the same
-        # A client that went away is its own affair; anything else is a fault of ours, and shown.
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)
-
-    def stop(self) -> None:
-        self.shutdown()
-        # Or clients would go on being answered over the connections that they keep.
-        for connection in list(self._open):
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-        self.server_close()
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    server: _Server
-
-    def handle_one_request(self) -> None:
-        # TLS and other binary protocols need not have a line end, which `readline` would wait for.
-        first: bytes = self.rfile.peek(1)[:1]  # type: ignore[attr-defined] # it is buffered
-        if first.isalpha() or first in b"\r\n":
-            super().handle_one_request()
-        else:
-            self.command = ""
-            self.send_error(400)
-
-    def do_POST(self) -> None:
-        text = self.headers.get("Content-Length", "0")
-        length = int(text) if _LENGTH.fullmatch(text) else -1
-        if "Transfer-Encoding" in self.headers:
-            self.send_error(411, "give a Content-Length, not a Transfer-Encoding")
-        elif length < 0:
-            self.send_error(400, "the Content-Length is no number of bytes")
-        elif length > _MAX_BODY:
-            self.send_error(413, f"a body is at most {_MAX_BODY:,} bytes long")
-        elif len(body := self.rfile.read(length)) < length:
-            self.send_error(400, f"the body ends after {len(body)} of {length} bytes")
-        else:
-            answer, goes_on = self.server.emulator.respond(self.headers, body)
-            self.wfile.write(answer)
-            self.close_connection |= not goes_on
-
-    def send_error(self, code: int, message: str | None = None, _: str | None = None) -> None:
-        """Refuse a request as the service does, also those that the base class refuses."""
-        name = _REFUSED.get(code, "MalformedHttpRequestException")
-        status = 404 if name == "UnknownOperationException" else code
-        answer = wire.json_error(wire.ServiceError(name, message or "this is not HTTP", status))
-        if self.command == "HEAD":
-            answer = answer[: answer.index(b"\r\n\r\n") + 4]
-        self.wfile.write(self.server.emulator.dated(answer))
-        self.close_connection = True
-        # To close with unread bytes would reset the connection, and the client lose the answer.
-        with suppress(OSError):
-            self.connection.shutdown(socket.SHUT_WR)
-            self.connection.settimeout(_LINGER_SECONDS)
-            until = time.monotonic() + _LINGER_SECONDS
-            while self.connection.recv(65_536) and time.monotonic() < until:
-                pass
-
-    def log_message(self, *_: Any) -> None:  # noqa: ANN401 - `requests` is the log
-        pass
