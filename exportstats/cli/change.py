@@ -50,7 +50,7 @@ def compare(
 ) -> None:
     """Compare two periods: tasks, failure rate, durations, each with a verdict.
 
-    SOURCE is a file or several, a pattern, or - for standard input; without it, AWS is asked.
+    SOURCE is files, folders, patterns, or - for standard input; without it, AWS is asked.
 
     \b
     exportstats compare tasks.parquet --current 2026-W47 --previous 2026-W46
@@ -124,7 +124,7 @@ def slow(
 ) -> None:
     """List tasks that took far longer than earlier ones of their log group, the worst first.
 
-    SOURCE is a file or several, a pattern, or - for standard input; without it, AWS is asked.
+    SOURCE is files, folders, patterns, or - for standard input; without it, AWS is asked.
 
     \b
     exportstats slow tasks.parquet --plot slow.png

@@ -36,7 +36,7 @@ _MANY = 50  # log groups, from which a heat map shows more than bars
 def coverage(asked: Asked, kind: Kind, chart: Path | None) -> None:
     """Show how much of a range is in S3, log group by log group, the worst first.
 
-    SOURCE is a file or several, a pattern, or - for standard input; without it, AWS is asked.
+    SOURCE is files, folders, patterns, or - for standard input; without it, AWS is asked.
 
     \b
     exportstats coverage tasks.parquet --since 2026-10-01 --until 2026-11-01
@@ -60,7 +60,7 @@ def coverage(asked: Asked, kind: Kind, chart: Path | None) -> None:
 def gaps(asked: Asked, check: bool, kind: Kind, chart: Path | None) -> None:  # noqa: FBT001 - click gives it by name
     """List what of a range no COMPLETED task covers, and why not.
 
-    SOURCE is a file or several, a pattern, or - for standard input; without it, AWS is asked.
+    SOURCE is files, folders, patterns, or - for standard input; without it, AWS is asked.
 
     \b
     exportstats gaps tasks.parquet --since 7d

@@ -37,7 +37,7 @@ def deliveries(
 ) -> None:
     """Look into S3 for what each COMPLETED task delivered.
 
-    SOURCE is a file or several, a pattern, or - for standard input; without it, AWS is asked for
+    SOURCE is files, folders, patterns, or - for standard input; without it, AWS is asked for
     the tasks. Needs s3:ListBucket on the buckets. The table for people shows what is not there;
     csv and json have a row for every task.
 

@@ -99,7 +99,7 @@ def _read(file: Path) -> pd.DataFrame | None:
 def _merged(before: pd.DataFrame, tasks: pd.DataFrame) -> pd.DataFrame:
     """Put together tasks of a file and those that were fetched; own columns stay with a task."""
     before, tasks = _placed(before, tasks), _placed(tasks, before)
-    own = [name for name in before if name not in tasks]
+    own = [str(name) for name in before if name not in tasks]
     for name in own:
         if before[name].dtype.kind in "iub":  # of those that are new it is missing
             before = before.assign(**{name: before[name].convert_dtypes()})

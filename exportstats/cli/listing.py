@@ -38,7 +38,7 @@ _SHOWN = 40  # in a terminal
 def tasks(load: Callable[[], Loaded], limit: int | None, kind: Kind) -> None:
     """List tasks, the newest first: times, state, duration and message.
 
-    SOURCE is a file or several, a pattern, or - for standard input; without it, AWS is asked. csv
+    SOURCE is files, folders, patterns, or - for standard input; without it, AWS is asked. csv
     and json have every column of the table of tasks.
 
     \b
@@ -61,7 +61,7 @@ def _for_people(table: pd.DataFrame) -> pd.DataFrame:
     messages = table["status_message"].astype("str")
     return view.assign(
         created=output.minutes(table["creation_time"]),
-        completed=output.minutes(table["completion_time"]).fillna("-"),
+        ended=output.minutes(table["completion_time"]).fillna("-"),
         state=table["status_code"],
         took=output.in_words(table["duration"]),
         message=messages.where(table["status_code"] != "COMPLETED").fillna(""),

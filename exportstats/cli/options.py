@@ -59,7 +59,7 @@ class NewFile(click.Path):
         """Refuse what cannot be written before there is anything to lose."""
         path = Path(os.path.expanduser(value))  # noqa: PTH111 - `~nobody` is a name like any other
         try:
-            found: Path = super().convert(path, param, ctx)
+            super().convert(path, param, ctx)
             exists = _exists(path)
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else error
@@ -88,7 +88,7 @@ class NewFile(click.Path):
                 param,
                 ctx,
             )
-        return found
+        return path
 
 
 def _exists(path: Path) -> bool:

@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from exportstats.cli.options import Kind
 
 # Columns of the tables for people that hold no numbers.
-_DATES = ("period", "first", "last", "created", "completed")
+_DATES = ("period", "first", "last", "created", "ended")
 _WORDS = ("reason", "why", "example", "prefix", "delivered", "state", "message")
 _NAMES = {*(column.name for column in schema.TASKS.base), *_DATES, *_WORDS}
 _STYLES = {"COMPLETED": "green", "FAILED": "red", "RUNNING": "blue", "PENDING": "cyan"}
 _NARROWEST = 4
 _WHERE, _SHORT = ("account_id", "region"), 8
 _WIDE = 110  # columns of a terminal that has room for
-_FOR_WIDE = ["example", "completed", "message"]
+_FOR_WIDE = ["example", "ended", "message"]
 _ID, _WHOLE = "task_id", 36  # what one copies is whole
 _PROSE = ("reason", "message")  # the columns of sentences, which take up to so many lines
 _LINES = 4

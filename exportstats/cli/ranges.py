@@ -166,7 +166,8 @@ def load_both(
         return _kept(wanted, tasks)[0], None, code
     log_groups = xs.concat(found, of="log_groups")
     placed = _placed(tasks, log_groups), _placed(log_groups, tasks)
-    return *_kept(wanted, *placed), code
+    tasks, log_groups = _kept(wanted, *placed)
+    return tasks, log_groups, code
 
 
 def _kept(wanted: Wanted, *tables: pd.DataFrame) -> list[pd.DataFrame]:

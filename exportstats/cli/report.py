@@ -89,7 +89,7 @@ def report(
 ) -> None:
     """Report on a week: what needs doing and by when, the worst first.
 
-    SOURCE is a file or several, a pattern, or - for standard input; without it, AWS is asked. It
+    SOURCE is files, folders, patterns, or - for standard input; without it, AWS is asked. It
     wants the history too: a week alone cannot tell what is new, slower or about to be lost.
 
     \b

@@ -55,7 +55,7 @@ def status(
 ) -> None:
     """Count tasks by state.
 
-    SOURCE is a file or several, a pattern, or - for standard input; without it, AWS is asked.
+    SOURCE is files, folders, patterns, or - for standard input; without it, AWS is asked.
 
     \b
     exportstats status tasks.json
@@ -85,7 +85,7 @@ def durations(
 ) -> None:
     """Summarise how long COMPLETED tasks took, from creation to completion.
 
-    SOURCE is a file or several, a pattern, or - for standard input; without it, AWS is asked.
+    SOURCE is files, folders, patterns, or - for standard input; without it, AWS is asked.
     "censored" counts those that are still active, whose duration is not known yet.
 
     \b
@@ -121,7 +121,7 @@ def failures(
 ) -> None:
     """Count FAILED tasks by reason, most frequent first.
 
-    SOURCE is a file or several, a pattern, or - for standard input; without it, AWS is asked.
+    SOURCE is files, folders, patterns, or - for standard input; without it, AWS is asked.
 
     \b
     exportstats failures tasks.json --since 30d
@@ -158,7 +158,7 @@ def curve(
 ) -> None:
     """Tell by when tasks are done, the active ones counted in.
 
-    SOURCE is a file or several, a pattern, or - for standard input; without it, AWS is asked. The
+    SOURCE is files, folders, patterns, or - for standard input; without it, AWS is asked. The
     table for people says by when so many of 100 tasks have completed; csv and json have every step.
 
     \b
@@ -206,7 +206,7 @@ def _of_curve(table: pd.DataFrame) -> pd.DataFrame:
 def slots(load: Callable[[], Loaded], freq: str, kind: Kind, chart: Path | None) -> None:
     """Show how busy each slot is: an account and region, which runs one task at a time.
 
-    SOURCE is a file or several, a pattern, or - for standard input; without it, AWS is asked.
+    SOURCE is files, folders, patterns, or - for standard input; without it, AWS is asked.
 
     \b
     exportstats slots tasks.parquet --since 4w

@@ -35,7 +35,7 @@ else:  # pandas and rich are for a command that runs, not for its --help
 def eta(origin: Origin, wanted: Wanted, kind: Kind, chart: Path | None) -> None:
     """Estimate when the active tasks will be done, from how long such tasks took before.
 
-    SOURCE is a file or several, a pattern, or - for standard input; without it, AWS is asked.
+    SOURCE is files, folders, patterns, or - for standard input; without it, AWS is asked.
     Eight times out of ten the end lies between "from" and "to".
 
     \b

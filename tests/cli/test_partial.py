@@ -1,0 +1,122 @@
+"""Exit code 3: what was left out or cut short is said, and no command ends as if it had all."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from exportstats.cli import failing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+RANGE = ["--since", "2023-11-14", "--until", "2023-11-15"]
+LINES = ["status", "tasks", "durations", "slots", "eta", "report --week 2023-W46"]
+COVERAGE = ["gaps", "coverage", "backfill"]
+
+
+@pytest.fixture
+def cut_short(tmp_path: Path, made: Callable) -> Path:
+    """Write one page of a list that goes on."""
+    path = tmp_path / "page.json"
+    observed = {"from": 0, "to": 1, "destination": "b", "observedAt": 1_700_500_000_000}
+    path.write_text(json.dumps({"exportTasks": made(3, **observed), "nextToken": "abc"}))
+    return path
+
+
+@pytest.mark.parametrize("line", [*LINES, *COVERAGE])
+def test_a_list_that_was_cut_short_ends_with_3(line: str, run: Callable, cut_short: Path):
+    """The answer is there, that the list goes on is said, and the exit code is 3."""
+    command, *options = line.split()
+    done = run(command, cut_short, *options, *(RANGE if line in COVERAGE else []))
+    assert done.exit_code == 3
+    assert "the list of tasks goes on" in done.stderr
+    assert done.stdout or command == "backfill"
+
+
+@pytest.mark.parametrize("line", ["gaps", "coverage", "backfill", "report --week 2023-W46"])
+def test_coverage_says_that_it_knows_a_part(line: str, run: Callable, cut_short: Path):
+    """What looks like a gap may be covered by the rest: on stderr, and in the title."""
+    command, *options = line.split()
+    done = run(command, cut_short, *options, *(RANGE if line in COVERAGE else []))
+    assert "only a part of the list is known: what looks like a gap may be covered" in done.stderr
+    if command in ("gaps", "coverage"):
+        assert done.stdout.splitlines()[0].endswith("UTC (partial)")
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_rows_that_were_left_out_end_with_3(
+    line: str, run: Callable, page: Callable, made: Callable
+):
+    """Each command ends with 3 when a row was refused, whatever its format."""
+    file = page(*made(2, observedAt=1_700_500_000_000), {"taskName": "nameless"})
+    command, *options = line.split()
+    formats = [[]] if command == "report" else [["--format", "csv"], ["--format", "json"]]
+    for more in formats:
+        done = run(command, file, *options, *more)
+        assert done.exit_code == 3, done.stderr
+        assert "the others were kept" in done.stderr
+
+
+def test_no_row_that_can_be_read_is_a_failure(run: Callable, page: Callable):
+    """Where there were rows and none is left there is no answer, and the exit code is 1."""
+    for command in (*LINES, *COVERAGE):
+        words = command.split()
+        done = run(words[0], page({"taskName": "a"}, {"taskName": "b"}), *words[1:])
+        assert done.exit_code == 1, command
+        assert not done.stdout
+
+
+def test_what_is_found_counts_more_than_what_is_missing(run: Callable, cut_short: Path):
+    """`--check` that found a gap says so by 4, also when it knew a part only."""
+    assert run("gaps", cut_short, *RANGE, "--check").exit_code == 4
+
+
+def test_a_check_of_nothing_is_no_success(run: Callable, page: Callable):
+    """Without a log group to look at there are no gaps, and `--check` fails."""
+    done = run("gaps", page(), *RANGE)
+    assert (done.exit_code, done.stdout.splitlines()[0][:13]) == (0, "no log groups")
+    done = run("gaps", page(), *RANGE, "--check")
+    assert done.exit_code == 1
+    assert "nothing was checked: the tasks name no log group" in done.stderr
+
+
+def test_what_is_only_unused_is_said_and_fine(run: Callable, page: Callable, made: Callable):
+    """A key that no column is made of is named, and the exit code is 0."""
+    done = run("status", page(*made(2, mine=1)))
+    assert done.exit_code == 0, done.stderr
+    assert "mine" in done.stderr
+
+
+def test_times_that_are_misread_end_with_3(run: Callable, page: Callable):
+    """Seconds that are taken for milliseconds make every answer wrong, which 3 says."""
+    times = {"creationTime": 1_700_000_000, "completionTime": 1_700_000_012}
+    file = page({"taskId": "a", "status": {"code": "COMPLETED"}, "executionInfo": times})
+    done = run("durations", file)
+    assert done.exit_code == 3
+    assert "--times-in s" in done.stderr
+    assert run("durations", file, "--times-in", "s").exit_code == 0
+
+
+@pytest.mark.parametrize(("code", "ends"), [(0, 3), (1, 1), (2, 2), (4, 4), (None, 3)])
+def test_only_success_becomes_3(code: int | None, ends: int):
+    """A command that failed, or found what it looked for, ends with just that."""
+    import click  # noqa: PLC0415 - for its own way to exit
+
+    class Part(UserWarning):
+        partial = True
+
+    def end() -> None:
+        meta: dict[str, Any] = {}
+        with failing.in_one_line(meta):
+            warnings.warn("a part", Part, stacklevel=1)
+            if code is not None:
+                raise click.exceptions.Exit(code)
+
+    with pytest.raises(click.exceptions.Exit) as ended:
+        end()
+    assert ended.value.exit_code == ends
