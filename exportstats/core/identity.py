@@ -23,7 +23,9 @@ def keep_latest(rows: pd.DataFrame, table: Table) -> tuple[pd.DataFrame, pd.Seri
     """
     nothing = pd.Series([], index=rows.index[:0], dtype=object)
     key = list(table.key)
-    again = np.zeros(0) if rows[table.id].is_unique else rows.duplicated(key, keep=False).to_numpy()
+    if rows[table.id].is_unique:
+        return rows, nothing
+    again = rows.duplicated(key, keep=False).to_numpy()
     if not again.any():
         return rows, nothing
 

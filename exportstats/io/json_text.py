@@ -518,5 +518,5 @@ def _to_list(values: pd.Series, scale: int | None) -> list[Any]:
     elif isinstance(values.dtype, pd.DatetimeTZDtype):
         plain = pd.Series(coerce.millis(values), index=values.index)
     elif values.dtype.kind == "m":
-        plain = values // pd.Timedelta(scale, unit="ms")
+        plain = pd.Series(values.to_numpy("m8[ms]").view("i8") // scale, index=values.index)
     return plain.astype(object).where(values.notna(), None).tolist()

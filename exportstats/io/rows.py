@@ -42,6 +42,10 @@ _FITTING = {
 }
 
 
+_MAIN = ("log_group_name", "from_time", "to_time", "status_code", "creation_time")
+_SHOWN = 10
+
+
 @dataclass(frozen=True)
 class Rows:
     """Some rows from one place: typed, but not yet each thing once.
@@ -152,15 +156,7 @@ def to_table(
     frames.say_units(typed, times, how)
     bounded, changed = frames.bound(typed, kind)
     rows, doubtful = frames.settle(bounded, kind)
-    unused = sum((part.unused for part in known), Counter())
-    if unused:
-        keys = ", ".join(f"{key} ({count:,})" for key, count in unused.most_common(10))
-        more = f" and {len(unused) - 10:,} more" if len(unused) > 10 else ""  # noqa: PLR2004 - as above
-        warn(
-            UnusedWarning(
-                f"keys that are not used, with how many {kind.name} had them: {keys}{more}"
-            )
-        )
+    _say_unused(rows, sum((part.unused for part in known), Counter()), kind)
     refused = [(part.name(number), reason) for part in known for number, reason in part.refused]
     report_rows(
         pd.DataFrame(refused, columns=["place", "reason"]),
@@ -170,6 +166,24 @@ def to_table(
         strict=strict,
     )
     return rows
+
+
+def _say_unused(rows: pd.DataFrame, unused: Counter[str], kind: Table) -> None:
+    """Warn of keys without a column, and of own columns that may be meant for one of ours."""
+    own = own_columns(rows.columns, kind)
+    empty = [name for name in _MAIN if own and name in rows and rows[name].isna().all()]
+    keys = [f"{key} ({count:,})" for key, count in unused.most_common(_SHOWN)]
+    more = f" and {len(unused) - _SHOWN:,} more" if len(unused) > _SHOWN else ""
+    if keys:
+        counted = f"with how many {kind.name} had them"
+        warn(UnusedWarning(f"keys that are not used, {counted}: {', '.join(keys)}{more}"))
+    if empty and len(rows):
+        warn(
+            UnusedWarning(
+                f"no {kind.row} has {', '.join(empty)}; if one of the columns that were kept as "
+                f"they are ({', '.join(own[:_SHOWN])}) is meant, rename it"
+            )
+        )
 
 
 def read_columns(table: pa.Table, kind: Table, how: coerce.TimesIn = coerce.MILLIS) -> Rows:
