@@ -26,36 +26,19 @@ DTYPES: dict[Kind, str] = {
 STATES = ("PENDING", "RUNNING", "PENDING_CANCEL", "COMPLETED", "FAILED", "CANCELLED")
 ACTIVE_STATES = STATES[:3]
 TERMINAL_STATES = STATES[3:]
-
-
 DELIVERED = ("yes", "empty", "gone", "unknown")
 
 # Every time in a table lies between these, in milliseconds since 1970: up to 2999.
 FIRST, LAST = 0, 32_503_679_999_999
-
-_DAY = 86_400_000
 
 
 @dataclass(frozen=True)
 class Column:
     """One column of a table.
 
-    Attributes
-    ----------
-    name, kind
-        Its name, and the kind of its values.
-    aws
-        Where the service's answer has it, as a dotted path; None for what AWS does not have.
-    meaning, unit
-        For the documentation.
-    nullable
-        Whether a row may be without it.
-    derived
-        Whether it is computed from other columns, and never read or written.
-    aliases
-        Further keys that can mean nothing else.
-    scale
-        For a length: how many milliseconds one unit of AWS's number is.
+    `aws` is where the service's answer has it, as a dotted path; `aliases` are further keys that
+    can mean nothing else. A `derived` column is computed from others, and never read or written.
+    `scale` is how many milliseconds one unit of AWS's number is, where it is a length.
     """
 
     name: str
@@ -168,25 +151,22 @@ _STATES = {squeeze(state): state for state in STATES} | {"complete": "COMPLETED"
 SLOT = ("account_id", "region")
 KEY = (*SLOT, "task_id")
 LOG_GROUP = (*SLOT, "log_group_name")  # what a log group is known by
+_INFO = "executionInfo"
 
 _ACCOUNT = Column("account_id", None, "category", "The account ID: twelve digits, as text.")
 _REGION = Column("region", None, "category", "The region, as in `eu-west-1`.")
 _TASK_ID = Column("task_id", "taskId", "text", "The task's identifier.", nullable=False)
+_UTC, _MS = "UTC", "ms"
 
 TASKS = Table(
-    name="tasks",
-    row="task",
+    "tasks",
+    "task",
     key=KEY,
     member="exportTasks",
     makers="xs.fetch_tasks, xs.read_tasks or xs.conform",
     fixed=(
-        "task_name",
-        "log_group_name",
-        "from_time",
-        "to_time",
-        "destination",
-        "destination_prefix",
-        "creation_time",
+        *("task_name", "log_group_name", "from_time", "to_time"),
+        *("destination", "destination_prefix", "creation_time"),
     ),
     columns=(
         _ACCOUNT,
@@ -194,8 +174,8 @@ TASKS = Table(
         _TASK_ID,
         Column("task_name", "taskName", "text", "The name given when it was created."),
         Column("log_group_name", "logGroupName", "category", "The log group that it exports."),
-        Column("from_time", "from", "time", "First instant of the window, inclusive.", unit="UTC"),
-        Column("to_time", "to", "time", "Last instant of the window, inclusive.", unit="UTC"),
+        Column("from_time", "from", "time", "First instant of the window, inclusive.", unit=_UTC),
+        Column("to_time", "to", "time", "Last instant of the window, inclusive.", unit=_UTC),
         Column("destination", "destination", "category", "The S3 bucket's name."),
         Column("destination_prefix", "destinationPrefix", "text", "What its keys begin with."),
         Column(
@@ -205,31 +185,29 @@ TASKS = Table(
             "Its state: " + ", ".join(STATES) + ".",
             aliases=("status",),
         ),
-        Column(
-            "status_message", "status.message", "category", "What the service says of the state."
-        ),
+        Column("status_message", "status.message", "category", "What the service says of it."),
         Column(
             "creation_time",
-            "executionInfo.creationTime",
+            f"{_INFO}.creationTime",
             "time",
             "When it was created; there is no start time.",
-            unit="UTC",
+            unit=_UTC,
         ),
         Column(
             "completion_time",
-            "executionInfo.completionTime",
+            f"{_INFO}.completionTime",
             "time",
             "When it ended, whatever its end.",
-            unit="UTC",
+            unit=_UTC,
         ),
-        Column("observed_at", None, "time", "When the service told us this state.", unit="UTC"),
+        Column("observed_at", None, "time", "When the service told us this state.", unit=_UTC),
         Column(
             "duration",
             None,
             "length",
             "completion_time - creation_time: turnaround, queueing included. "
             "Missing where either is, or where it would be negative.",
-            unit="ms",
+            unit=_MS,
             derived=True,
         ),
         Column(
@@ -238,51 +216,45 @@ TASKS = Table(
             "length",
             "to_time - from_time + 1 ms: the length of what it exports. "
             "Missing where either is, or where the window is reversed.",
-            unit="ms",
+            unit=_MS,
             derived=True,
         ),
     ),
 )
 
 LOG_GROUPS = Table(
-    name="log groups",
-    row="log group",
+    "log groups",
+    "log group",
     key=LOG_GROUP,
     member="logGroups",
     makers="xs.fetch_log_groups or xs.read_log_groups",
     ignored=(
-        "arn",
+        *("arn", "logGroupArn", "metricFilterCount", "kmsKeyId", "dataProtectionStatus"),
+        *("inheritedProperties", "retentionPolicyName", "deletionProtectionEnabled"),
         "bearerTokenAuthenticationEnabled",
-        "dataProtectionStatus",
-        "deletionProtectionEnabled",
-        "inheritedProperties",
-        "kmsKeyId",
-        "logGroupArn",
-        "metricFilterCount",
-        "retentionPolicyName",
     ),
     columns=(
         _ACCOUNT,
         _REGION,
         Column("log_group_name", "logGroupName", "category", "Its name.", nullable=False),
-        Column("creation_time", "creationTime", "time", "When it was created.", unit="UTC"),
+        Column("creation_time", "creationTime", "time", "When it was created.", unit=_UTC),
         Column(
             "retention",
             "retentionInDays",
             "length",
             "How long it keeps events; missing: for ever.",
-            unit="ms",
-            scale=_DAY,
+            unit=_MS,
+            scale=86_400_000,
         ),
         Column("stored_bytes", "storedBytes", "count", "How much it stores.", unit="bytes"),
         Column("log_group_class", "logGroupClass", "category", "Its class, as in STANDARD."),
-        Column("observed_at", None, "time", "When the service told us.", unit="UTC"),
+        Column("observed_at", None, "time", "When the service told us.", unit=_UTC),
     ),
 )
 
 DELIVERIES = Table(
-    name="deliveries",
-    row="delivery",
+    "deliveries",
+    "delivery",
     key=KEY,
     member="deliveries",
     makers="xs.fetch_deliveries or xs.read_deliveries",
@@ -304,9 +276,9 @@ DELIVERIES = Table(
             "`unknown`: it could not be looked at.",
         ),
         Column("reason", None, "text", "Why it is unknown."),
-        Column("duration", None, "length", "The task's duration.", unit="ms"),
+        Column("duration", None, "length", "The task's duration.", unit=_MS),
         Column("throughput", None, "rate", "bytes / duration.", unit="bytes a second"),
-        Column("observed_at", None, "time", "When S3 was asked.", unit="UTC"),
+        Column("observed_at", None, "time", "When S3 was asked.", unit=_UTC),
     ),
 )
 
