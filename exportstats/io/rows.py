@@ -134,9 +134,13 @@ def to_table(
     for part in parts:
         tables.append(part.table)
         # so that only one list holds on to the data
-        known.append(replace(part, table=part.table.slice(0, 0)))
+        known.append(replace(part, table=part.table.schema.empty_table()))
     starts = np.cumsum([len(table) for table in tables])
-    whole = pa.concat_tables(tables, promote_options="permissive", memory_pool=POOL)
+    try:
+        whole = pa.concat_tables(tables, promote_options="permissive", memory_pool=POOL)
+    except pa.ArrowTypeError:  # an own column has numbers in one file, and text in the next
+        tables = [_with_text(table, kind) for table in tables]
+        whole = pa.concat_tables(tables, promote_options="permissive", memory_pool=POOL)
     tables.clear()
     whole = whole.unify_dictionaries(POOL)
     # pandas' own choice for whole numbers with gaps is a float, which rounds large ones
@@ -166,6 +170,15 @@ def to_table(
         strict=strict,
     )
     return rows
+
+
+def _with_text(table: pa.Table, kind: Table) -> pa.Table:
+    for name in own_columns(table.column_names, kind):
+        values = pa.array(
+            [value if value is None else str(value) for value in table[name].to_pylist()]
+        )
+        table = table.set_column(table.column_names.index(name), name, values.cast(pa.string()))
+    return table
 
 
 def _say_unused(rows: pd.DataFrame, unused: Counter[str], kind: Table) -> None:
