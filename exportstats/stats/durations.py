@@ -177,21 +177,24 @@ def _censored_median(
 def _limits(durations: Weighed, q: float) -> tuple[np.ndarray, np.ndarray]:
     """Give the confidence limits of a quantile of each group, NaN where it is too small."""
     # how many of n lie below the quantile is binomial; ranks count from 0
-    low, high = (_binomial_quantile(share, durations.n, q) for share in (_TAIL, 1 - _TAIL))
+    sizes, size = np.unique(durations.n, return_inverse=True)
+    found = [_binomial_quantiles(int(n), q, (_TAIL, 1 - _TAIL)) for n in sizes]
+    low, high = np.array(found, dtype="int64").reshape(-1, 2)[size].T
     return _ranked(durations, low - 1), _ranked(durations, high)
 
 
-def _binomial_quantile(share: float, n: np.ndarray, p: float) -> np.ndarray:
-    """Return the fewest of n successes that are not exceeded with so large a probability.
-
-    It is `scipy.stats.binom.ppf`, which takes longer to import than all else together.
-    """
-    from scipy import special  # noqa: PLC0415 - slow to import
-
-    # the inverse is NaN where n or p is 0
-    most = np.nan_to_num(np.ceil(special.bdtrik(share, n, p)))
-    fewer = np.maximum(most - 1, 0)
-    return np.where(special.bdtr(fewer, n, p) >= share, fewer, most).astype("int64")
+def _binomial_quantiles(n: int, p: float, shares: tuple[float, ...]) -> np.ndarray:
+    """Return `scipy.stats.binom.ppf(shares, n, p)`; importing scipy takes as long as pandas."""
+    if p in (0, 1):
+        return np.full(len(shares), int(n * p))
+    reach = 12 * (1 + np.sqrt(n * p * (1 - p)))  # what lies beyond is no share to speak of
+    k = np.arange(max(0, int(n * p - reach)), min(n, int(n * p + reach)) + 1)
+    # each probability is that of one success fewer, times a ratio
+    ratios = (n - k[:-1]) / k[1:] * (p / (1 - p))
+    logs = np.concatenate([[0], np.cumsum(np.log(ratios))])
+    through = np.cumsum(np.exp(logs - logs.max()))
+    found: np.ndarray = k[np.searchsorted(through, np.array(shares) * through[-1])]
+    return found
 
 
 def _ranked(durations: Weighed, rank: np.ndarray) -> np.ndarray:

@@ -30,18 +30,10 @@ def _imported(*words: object) -> set[str]:
 
 @pytest.mark.parametrize("command", ["status", "durations", "failures", "gaps", "eta"])
 def test_a_command_that_draws_nothing_loads_no_matplotlib(command: str, sample_file: Path):
-    """Nor what only asking AWS and the report need; what it does need is seen."""
+    """Nor scipy, nor what only asking AWS and the report need; what it does need is seen."""
     imported = _imported(command, sample_file)
     assert {"pandas", "pyarrow", "rich"} <= imported
-    assert imported.isdisjoint({"matplotlib", "boto3", "botocore", "jinja2", "tqdm"})
-
-
-@pytest.mark.parametrize("command", ["status", "durations", "failures", "gaps", "eta"])
-def test_no_table_loads_the_half_of_scipy(command: str, sample_file: Path):
-    """`scipy.stats` takes twice as long to import as pandas; what counts does without scipy."""
-    imported = _imported(command, sample_file)
-    assert "scipy.stats" not in imported
-    assert ("scipy" in imported) == (command == "durations")
+    assert imported.isdisjoint({"matplotlib", "scipy", "boto3", "botocore", "jinja2", "tqdm"})
 
 
 def test_a_command_that_draws_loads_matplotlib(sample_file: Path, tmp_path: Path):

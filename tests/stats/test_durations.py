@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
 from pandas.testing import assert_frame_equal
+from scipy import stats
 from support import (
     ACTIVE,
     DAY,
@@ -36,6 +37,7 @@ from support import (
 import exportstats as xs
 from exportstats.core import frames, schema
 from exportstats.errors import ArgumentError
+from exportstats.stats.durations import _binomial_quantiles
 from exportstats.stats.weighed import sort_weighed
 
 NAMES = ["region", "log_group_name", "status_message"]
@@ -282,6 +284,14 @@ def test_limits_are_those_of_binomial_sums(lengths: list[int], q: float):
     high = [rank for rank in range(1, n + 1) if fewer(rank) >= 0.975]
     expected = (ordered[low[-1] - 1] if low else None, ordered[high[0] - 1] if high else None)
     assert cells(table_, *table_.columns[-3:-1]) == {"all": expected}
+
+
+@pytest.mark.parametrize("p", [0, 1e-5, 0.01, 0.5, 0.9, 0.999, 1])
+def test_quantiles_of_the_binomial_distribution_are_those_of_scipy(p: float):
+    """They are the same for every size, however large."""
+    shares = (0.025, 0.975)
+    for n in (*range(200), 4_999, 123_456, 30_000_000):
+        assert list(_binomial_quantiles(n, p, shares)) == list(stats.binom.ppf(shares, n, p))
 
 
 def test_limits_need_enough_tasks():
