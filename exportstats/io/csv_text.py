@@ -6,9 +6,11 @@ would take for a formula begins with an apostrophe, which reading takes off agai
 
 from __future__ import annotations
 
+import io
 from contextlib import suppress
-from csv import reader
+from csv import Error as CsvError, reader as csv_reader
 from dataclasses import replace
+from itertools import chain
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from exportstats.io.source import Source
 
 _TEXT = pa.large_string()
-_NUMBER = r"^-?(0|[1-9]\d{0,14})(\.\d{1,15})?$"
+_NUMBER = r"^-?(0|[1-9]\d{0,17})(\.\d+)?([eE][-+]\d+)?$"
 _ISO_LENGTH = len("2026-11-24T00:00:00.000Z")
 
 
@@ -46,7 +48,7 @@ def write_csv(tables: Iterable[pd.DataFrame], stream: IO[bytes], kind: Table) ->
             name = column.json if column.scale > 1 else column.name
             columns[name] = pa.array(_guarded(values), type=_TEXT)
         for name in own_columns(map(str, rows.columns), kind):
-            columns[name] = pa.array(_guarded(rows[name]), type=_TEXT)
+            columns[guard_formula(name)] = pa.array(_guarded(rows[name]), type=_TEXT)
         csv.write_csv(pa.table(columns), stream, csv.WriteOptions(include_header=header))
         header = False
 
@@ -69,18 +71,12 @@ def read_csv(source: Source, kind: Table, how: coerce.TimesIn) -> Rows:
         There is no header with the column that a row is known by, or two columns of one name.
     """
     text = source.read_rest().lstrip()
-    header = text.splitlines()[0].decode("utf-8", "replace")
-    between = max(",;\t", key=header.count)
-    names = next(reader([header], delimiter=between))
+    text += b"" if text.endswith(b"\n") else b"\n"
     bad: dict[int, str] = {}
     short: dict[int, str] = {}
-    # a row may end before the columns that only the header has, if those are the user's own
-    least = len(names)
-    while least and own_columns([names[least - 1]], kind):
-        least -= 1
 
     def refuse(row: csv.InvalidRow) -> str:
-        number, width = row.number - 2, row.actual_columns
+        number, width = row.number - above - 1, row.actual_columns
         if least <= width < row.expected_columns:
             short[number] = row.text + between * (row.expected_columns - width)
         else:
@@ -88,33 +84,36 @@ def read_csv(source: Source, kind: Table, how: coerce.TimesIn) -> Rows:
         return "skip"
 
     try:
-        _check_header(names, kind)
-        raw = _parse(text, names, between, refuse)
+        names, between, above = _read_header(text, kind)
+        # a row may end before the columns that only the header has, if those are the user's own
+        least = max(at for at, name in enumerate(names, 1) if not own_columns([name], kind))
+        raw = _parse(text, names, between, above, refuse)
         at = np.setdiff1d(np.arange(len(raw) + len(bad) + len(short)), [*bad, *short])
         if short:
-            padded = "\n".join([between.join(names), *short.values()]).encode()
-            raw = pa.concat_tables([raw, _parse(padded, names, between)])
+            padded = "\n".join(short.values()).encode()
+            raw = pa.concat_tables([raw, _parse(padded, names, between, 0)])
             order = np.argsort(np.append(at, [*short]), kind="stable")
             raw, at = raw.take(order), np.append(at, [*short])[order]
         columns = {}
         empty = np.ones(len(raw), dtype=bool)
         for name, values in zip(names, raw.columns, strict=True):
-            columns[name], faults = _text(values, between, len(names))
-            if own_columns([name], kind):
-                columns[name] = _numbers(columns[name])
+            made, faults = _text(values, between, len(names))
+            if name or values.null_count < len(values):
+                columns[name] = _numbers(made) if own_columns([name], kind) else made
             empty &= values.is_null().to_numpy()
             bad |= {int(at[row]): reason for row, reason in faults.items()}
         kept = ~empty & ~np.isin(at, list(bad))
         rows = read_columns(pa.table(columns).filter(pa.array(kept)), kind, how)
     except (SchemaError, pa.ArrowException) as error:
         raise FileFormatError(f"{source.name}: {error}") from error
-    return replace(rows.among(at[kept], bad.items()), what=f"{source.name}, row", first=2)
+    return replace(rows.among(at[kept], bad.items()), what=f"{source.name}, row", first=above + 1)
 
 
 def _parse(
     text: bytes,
     names: list[str],
     between: str,
+    above: int,
     refuse: Callable[[csv.InvalidRow], str] | None = None,
 ) -> pa.Table:
     """Parse all rows below the header, each field as it stands there."""
@@ -122,7 +121,7 @@ def _parse(
         pa.BufferReader(text),
         # one block for all: at a border of blocks Arrow takes "\r\n" in quotes for "\r"
         read_options=csv.ReadOptions(
-            block_size=len(text) + 1, use_threads=False, column_names=names, skip_rows=1
+            block_size=len(text) + 1, use_threads=False, column_names=names, skip_rows=above
         ),
         parse_options=csv.ParseOptions(
             delimiter=between,
@@ -139,21 +138,35 @@ def _parse(
     )
 
 
-def _check_header(names: list[str], kind: Table) -> None:
+def _read_header(text: bytes, kind: Table) -> tuple[list[str], str, int]:
+    """Return the names of the columns, what is between them, and how many lines they take."""
+    lines = io.TextIOWrapper(io.BytesIO(text), "utf-8", "replace")
+    above, header = 0, lines.readline()
+    if header.startswith(("sep=", "#TYPE ")):  # as Excel and PowerShell put it above
+        above, header = 1, lines.readline()
+    between = max(",;\t", key=header.count)
+    parsed = csv_reader(chain([header], lines), delimiter=between, strict=True)
+    try:
+        names = [unguard_formula(name) for name in next(parsed)]
+    except CsvError as error:
+        raise SchemaError(f"its header cannot be read: {error}") from error
     if kind.id not in frames.rename(names, kind):
         raise SchemaError(
             f"a CSV of {kind.name} has a column {kind.id}, and commas between columns; "
             f"this has: {', '.join(names[:20])[:200]}"
         )
+    if twice := [name for name in names if name and names.count(name) > 1]:
+        raise SchemaError(f"two columns are named {twice[0]!r}; rename or drop one")
+    return names, between, above + parsed.line_num
 
 
 def _numbers(values: pa.Array) -> pa.Array:
     """Make numbers of text, if all of it is written as one writes numbers."""
-    if values.null_count == len(values):
+    if values.null_count == len(values) or values.type == TIME:
         return values
     if not pc.all(pc.match_substring_regex(values, _NUMBER)).as_py():
         return values
-    broken = pc.any(pc.match_substring(values, ".")).as_py()
+    broken = pc.any(pc.match_substring_regex(values, "[.eE]")).as_py()
     return values.cast(pa.float64() if broken else pa.int64())
 
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from exportstats.core import frames
 from exportstats.core.coerce import TimesIn, millis
-from exportstats.core.schema import DELIVERIES, LOG_GROUPS, TASKS, Table
+from exportstats.core.schema import DELIVERIES, LOG_GROUPS, TASKS, Table, squeeze
 from exportstats.errors import (
     AccountUnknownWarning,
     ArgumentError,
@@ -46,9 +46,10 @@ _WRITTEN_COMPRESSIONS = (".gz", ".zst")
 _GZIP_LEVEL = 6  # gzip's own; Python's, 9, takes three times as long for 1 % less
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _SLICE = 50_000  # rows that are Python objects at one time
-_ACCOUNT = re.compile(r"(?<!\d)\d{12}(?!\d)")
+# twelve digits, but no date with hour and minute, as in tasks-202611230600.json
+_ACCOUNT = re.compile(r"(?<!\d)(?!20\d\d[01]\d[0-3]\d[0-2]\d[0-5]\d)\d{12}(?!\d)")
 _REGION = re.compile(r"(?<![a-z0-9])[a-z]{2}(?:-[a-z]+){1,2}-\d(?![a-z0-9])")
-_HIVE = re.compile(r"(account|region)(?:_?id)?=([^/\\]+)", re.IGNORECASE)
+_HIVE = re.compile(r"(account|region)(?:_?id)?=(?!__HIVE)([^/\\]+)", re.IGNORECASE)
 
 
 class _File(NamedTuple):
@@ -242,8 +243,10 @@ def _read(
     found = list(_find_all(paths))
     if not found:
         raise ArgumentError('nothing to read: give a file, a pattern, or "-" for standard input')
-    if account_id is not None and not _ACCOUNT.fullmatch(account_id):
+    if account_id is not None and not re.fullmatch(r"'[0-9]{12}'", repr(account_id)):
         raise ArgumentError(f"account_id={account_id!r}; give twelve digits, as text")
+    if region is not None and not re.fullmatch(r"'[^']+'", repr(region)):
+        raise ArgumentError(f"region={region!r}; give its name, as in eu-west-1")
     files = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for path in found:
@@ -279,20 +282,34 @@ def _read_file(path: Any, kind: Table, how: TimesIn, pool: Executor) -> Iterator
             # A command that failed leaves an empty file; but no rows are no lines.
             if name not in _LINES:
                 raise FileFormatError(f"{source.name}: it is empty")
-        elif head[:1] in b"{[" or name in _LINES or b'{"' in head:
+        elif head[:1] in b"{[" or name in _LINES:
             yield from read_json(source, kind, how, pool, has_lines=name in _LINES)
-        elif name == ".csv" or (len(re.findall(rb"[,;\t]", first)) and not _other(head)):
+        elif name == ".csv" or _is_header(first, kind):
             yield read_csv(source, kind, how)
+        elif b'{"' in head and not _other(head):  # lines of a log before the first task
+            yield from read_json(source, kind, how, pool, has_lines=False)
         else:
             raise FileFormatError(
                 f"{source.name}, line 1, column 1: neither JSON nor CSV nor Parquet of {kind.name}"
-                f"{_other(head)}: it begins with {head[:20]!r}. "
+                f"{_other(head)}: it begins with {first[:60].decode('utf-8', 'replace')!r}. "
                 "The AWS CLI prints JSON with --output json"
             )
 
 
+def _is_header(line: bytes, kind: Table) -> bool:
+    names = re.split(r"[,;\t]", line.decode("utf-8", "replace").replace('"', ""))
+    found = [kind.meanings.get(squeeze(name)) for name in names]
+    return any(column is not None and column.name == kind.id for column in found)
+
+
 def _other(head: bytes) -> str:
-    """Name the other formats that the AWS CLI prints."""
+    """Name other formats that people have."""
+    if head.startswith(b"<"):
+        return ", but HTML or XML"
+    if head.startswith(b"PK\3\4"):
+        return ", but a spreadsheet (save it as CSV) or another ZIP archive"
+    if head.rstrip() == b"null":
+        return ", but nothing at all, as --query gives what it does not find"
     if head.startswith((b"EXPORTTASKS\t", b"LOGGROUPS\t")):
         return ", but the AWS CLI's text"
     if head.startswith((b"exportTasks:", b"logGroups:", b"- ")):
@@ -374,7 +391,7 @@ def _refuse_mixture(unknown: list[_File], files: list[_File]) -> None:
 
     Files that are pages of one list, or the same list at several times, are of one.
     """
-    columns = ["region", "log_group_name", "task_id", "creation_time"]
+    columns = ["account_id", "region", "log_group_name", "task_id", "creation_time"]
     parts = [
         (number, rows.table.select(columns).to_pandas())
         for number, file in enumerate(unknown)
@@ -386,16 +403,19 @@ def _refuse_mixture(unknown: list[_File], files: list[_File]) -> None:
     tasks = pd.concat([frame.assign(file=number) for number, frame in parts], ignore_index=True)
     tasks = tasks[tasks["region"].isna()].drop_duplicates("task_id")
     tasks["creation_time"] = millis(tasks["creation_time"])
-    spans = tasks.groupby(["log_group_name", "file"], observed=True)["creation_time"]
-    spans = spans.agg(["min", "max"]).reset_index().sort_values(["log_group_name", "min"])
-    before = spans.groupby("log_group_name", observed=True)["max"].transform(
+    tasks["account_id"] = tasks["account_id"].astype(object).fillna("")
+    shard = ["account_id", "log_group_name"]
+    spans = tasks.groupby([*shard, "file"], observed=True)["creation_time"]
+    spans = spans.agg(["min", "max"]).reset_index().sort_values([*shard, "min"])
+    before = spans.groupby(shard, observed=True)["max"].transform(
         lambda ends: ends.cummax().shift()
     )
     remedy = (
         "read each with its own region= and account_id= (--region, --account) and put them "
-        "together with xs.concat, or keep them in folders named region=NAME"
+        "together with xs.concat, or keep them in folders named region=NAME; give region= once "
+        "if all are of one"
     )
-    shared = spans[spans.duplicated("log_group_name", keep=False)]
+    shared = spans[spans.duplicated(shard, keep=False)]
     names = [unknown[number].name for number in dict.fromkeys(shared["file"])]
     listed = ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")  # noqa: PLR2004 - shown
     if (spans["min"] <= before).any():
@@ -419,19 +439,20 @@ def _say_cut_short(files: Iterable[_File], kind: Table) -> None:
     for file in files:
         if file.goes_on is not None:
             lists[file.account_id, file.region].append(file)
+    command = "aws logs describe-" + re.sub("([A-Z])", r"-\1", kind.member).lower()
     for found in lists.values():
         if all(file.goes_on for file in found):
             warn(
                 PartialListWarning(
                     f"{found[-1].name}: the list of {kind.name} goes on, this is a part of it: "
-                    "its last page has a next token. `aws logs describe-export-tasks` lists all "
-                    "without --max-items and --no-paginate, and so does exportstats fetch"
+                    f"its last page has a next token. `{command}` lists all without --max-items "
+                    "and --no-paginate"
                 )
             )
 
 
 def _write(kind: Table, table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
-    rows = frames.check(table, kind)
+    rows = frames.check(table, kind).rename(columns=str)
     target = Path(path).expanduser()
     ending, compression = _kind_of(target)
     if ending not in _WRITERS or (
@@ -491,7 +512,7 @@ def _encode(tables: Iterable[pd.DataFrame], kind: Table) -> Iterator[list[bytes]
     """Yield each table's rows as JSON without line ends."""
     import msgspec  # noqa: PLC0415 - slow to import, and reading does without
 
-    encode = msgspec.json.Encoder().encode
+    encode = msgspec.json.Encoder(enc_hook=str).encode  # an own column may hold anything
     for rows in tables:
         yield [encode(row) for row in to_json(rows, kind)]
 

@@ -144,7 +144,7 @@ class _Parser:
             goes_on = None
             if kind.member in table.column_names:
                 tokens = table["nextToken"]
-                goes_on = None if wrapped or not len(table) else tokens[-1].as_py() is not None
+                goes_on = None if wrapped or not len(table) else bool(tokens[-1].as_py())
                 lists = table[kind.member].combine_chunks()
                 table = pa.Table.from_struct_array(lists.flatten())
             flat = _flat(table, kind)

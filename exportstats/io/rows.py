@@ -148,6 +148,8 @@ def to_table(
         split_blocks=True, self_destruct=True, types_mapper={pa.int64(): pd.Int64Dtype()}.get
     )
     del whole
+    plain = [name for name in own_columns(typed, kind) if typed[name].dtype == "Int64"]
+    typed = typed.astype({name: "int64" for name in plain if not typed[name].hasnans})
 
     def places(reasons: Iterable[tuple[Any, str]]) -> pd.DataFrame:
         found = []
@@ -189,7 +191,8 @@ def _say_unused(rows: pd.DataFrame, unused: Counter[str], kind: Table) -> None:
     more = f" and {len(unused) - _SHOWN:,} more" if len(unused) > _SHOWN else ""
     if keys:
         counted = f"with how many {kind.name} had them"
-        warn(UnusedWarning(f"keys that are not used, {counted}: {', '.join(keys)}{more}"))
+        message = f"keys that are not used, {counted}: {', '.join(keys)}{more}"
+        warn(UnusedWarning(message, dropped=True))
     if empty and len(rows):
         warn(
             UnusedWarning(
