@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import json
-from collections import Counter, defaultdict
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 END = dt.datetime(2026, 11, 23, 6, tzinfo=dt.UTC)
 DAY = 86_400_000
 WEEK = 7 * DAY
+STARTED = {"code": "RUNNING", "message": "Started Successfully"}
 ACTIVE = {"RUNNING", "PENDING", "PENDING_CANCEL"}
 
 
@@ -42,6 +43,16 @@ def life(task: dict[str, Any]) -> tuple[int, int | None]:
     """Return when a task was created and when it ended."""
     info = task["executionInfo"]
     return info["creationTime"], info.get("completionTime")
+
+
+def weeks(now: dt.datetime) -> int:
+    """Return by how much the sample moves."""
+    return -(-(ms(now) - ms(END)) // WEEK) * WEEK
+
+
+def slot(task: dict[str, Any]) -> tuple[str, str]:
+    """Return a task's account and region."""
+    return task["accountId"], task["region"]
 
 
 def is_active(task: dict[str, Any]) -> bool:
@@ -72,69 +83,76 @@ def test_at_its_own_end_it_is_as_it_was(
 
 
 @pytest.mark.parametrize("now", NOWS)
-def test_finished_tasks_move_by_whole_weeks(
+def test_all_moves_by_the_same_weeks(
     now: dt.datetime, tasks: list[dict[str, Any]], groups: list[dict[str, Any]]
 ) -> None:
-    """All times of those that had ended by `now` move by the same weeks, as log groups do."""
+    """What had begun by `now` is there, whole if it had ended; log groups move likewise."""
     moved, moved_groups = rebase(tasks, groups, now=now)
-    before = {task["taskId"]: task for task in tasks}
-    (by,) = {
-        life(task)[0] - life(before[task["taskId"]])[0] for task in moved if not is_active(task)
-    }
+    by = weeks(now)
     assert by % WEEK == 0
     assert 0 <= ms(END) + by - ms(now) < WEEK
-    for task in moved:
-        old = before[task["taskId"]]
-        if not is_active(task):
-            assert life(task)[1] == life(old)[1] + by <= ms(now)
+    found = {task["taskId"]: task for task in moved}
+    for old in tasks:
+        created, ended = life(old)
+        if is_active(old):
+            continue
+        task = found.pop(old["taskId"], None)
+        assert (task is None) == (created + by > ms(now))
+        if task:
             assert (task["from"], task["to"]) == (old["from"] + by, old["to"] + by)
-    assert [group["creationTime"] - by for group in moved_groups] == [
-        group["creationTime"] for group in groups
+            running = ended + by > ms(now)
+            assert life(task) == (created + by, None if running else ended + by)
+            assert task["status"] == (STARTED if running else old["status"])
+    assert all(is_active(task) for task in found.values())
+    assert moved_groups == [
+        {**group, "creationTime": group["creationTime"] + by} for group in groups
     ]
-    assert {
-        key: group[key] for group in moved_groups[:1] for key in group if "Time" not in key
-    } == {key: group[key] for group in groups[:1] for key in group if "Time" not in key}
-
-
-@pytest.mark.parametrize("now", NOWS)
-def test_what_is_left_out_is_the_end(now: dt.datetime, tasks: list[dict[str, Any]]) -> None:
-    """Only what would end after `now`, or while the slot's active task was there, is left out."""
-    moved, _ = rebase(tasks, now=now)
-    kept = {task["taskId"] for task in moved}
-    by = -(-(ms(now) - ms(END)) // WEEK) * WEEK
-    missing = [task for task in tasks if task["taskId"] not in kept]
-    assert len(missing) < 200
-    for slot in {(task["accountId"], task["region"]) for task in tasks}:
-        ends = [life(task)[1] or 0 for task in moved if (task["accountId"], task["region"]) == slot]
-        assert ms(now) - max(ends) < DAY
-    assert min(life(task)[1] for task in missing) + by > ms(now) - 3_600_000
 
 
 @pytest.mark.parametrize("now", NOWS)
 def test_active_tasks_look_active(now: dt.datetime, tasks: list[dict[str, Any]]) -> None:
-    """They are as old as they were, export a whole day that is over, and have their slot alone."""
+    """At most one to a slot, not older than the service allows, of whole days that are over."""
     moved, _ = rebase(tasks, now=now)
-    ages = {task["taskId"]: ms(END) - life(task)[0] for task in tasks if is_active(task)}
-    active = [task for task in moved if is_active(task)]
-    assert {task["taskId"]: ms(now) - life(task)[0] for task in active} == ages
-    assert Counter(task["status"]["code"] for task in active) == dict.fromkeys(ACTIVE, 1)
-    ends = defaultdict(list)
+    last: dict[tuple[str, str], int] = defaultdict(int)
     for task in moved:
         if not is_active(task):
-            ends[task["accountId"], task["region"]].append(life(task)[1])
-    for task in active:
+            last[slot(task)] = max(last[slot(task)], life(task)[1])
+    active = {slot(task): task for task in moved if is_active(task)}
+    assert len(active) == sum(map(is_active, moved))
+    assert {task["status"]["code"] for task in active.values()} >= {"RUNNING"}
+    for where, task in active.items():
+        assert last[where] <= life(task)[0] <= ms(now) < life(task)[0] + DAY
         assert task["from"] % DAY == (task["to"] + 1) % DAY == 0
-        assert task["to"] < life(task)[0]
-        assert max(ends[task["accountId"], task["region"]]) <= life(task)[0]
+        assert task["to"] < life(task)[0] - DAY / 2
+    # every slot was busy within the last day
+    assert len(last) == 5
+    assert all(ms(now) - DAY < ended <= ms(now) for ended in last.values())
 
 
-@pytest.mark.parametrize("now", NOWS)
-def test_the_last_night_is_as_every_night(now: dt.datetime, tasks: list[dict[str, Any]]) -> None:
-    """The day before the last two is exported of as many log groups as others are."""
-    moved, _ = rebase(tasks, now=now)
-    days = Counter(task["from"] // DAY for task in moved if task["status"]["code"] == "COMPLETED")
-    last = ms(now) // DAY - 3
-    assert days[last] > 0.7 * sum(days[last - n] for n in range(1, 29)) / 28
+def test_an_active_task_is_as_old_as_it_was(tasks: list[dict[str, Any]]) -> None:
+    """That is so where its slot was free so long; else it begins when the slot is free."""
+    ages = {task["taskId"]: ms(END) - life(task)[0] for task in tasks if is_active(task)}
+    quiet = dt.datetime(2026, 11, 26, 23, tzinfo=dt.UTC)
+    moved, _ = rebase(tasks, now=quiet)
+    assert {task["taskId"]: ms(quiet) - life(task)[0] for task in moved if is_active(task)} == ages
+    recording = [make(500, 1_000), make(9_000, code="RUNNING")]
+    recording[1]["observedAt"] = 10_000
+    later, _ = rebase(recording, now=dt.datetime.fromtimestamp(1.5 + WEEK / 1000, dt.UTC))
+    assert [life(task)[0] - WEEK for task in later] == [500, 1_000]
+    busy, _ = rebase(recording, now=dt.datetime.fromtimestamp(0.7 + WEEK / 1000, dt.UTC))
+    assert [(life(task)[0] - WEEK, task["status"]) for task in busy] == [(500, STARTED)]
+
+
+def test_what_is_exported_is_not_yet_to_come() -> None:
+    """A window that ends just before its task, as it moves by whole days, never ends after it."""
+    task = {**make(10 * DAY, code="RUNNING"), "from": 9 * DAY, "to": 10 * DAY - 1}
+    task["observedAt"] = 10 * DAY
+    for hour in range(0, 48, 5):
+        now = dt.datetime.fromtimestamp(10 * DAY / 1000 + 3_600 * hour, dt.UTC)
+        (moved,), _ = rebase([task], now=now)
+        assert moved["to"] < life(moved)[0] == ms(now)
+        assert life(moved)[0] - moved["to"] <= 1.5 * DAY
+        assert moved["from"] % DAY == 0
 
 
 def test_dates_in_names_move_with_the_windows(tasks: list[dict[str, Any]]) -> None:
@@ -153,7 +171,7 @@ def test_without_a_time_of_observation_the_last_event_is_the_end() -> None:
     """Then `now` is taken for a time in the week before the last creation or completion."""
     tasks = [make(500, 1_000), make(5_000, 9_000), make(6_000, code="RUNNING")]
     moved, _ = rebase(tasks, now=dt.datetime.fromtimestamp(9 + 2 * WEEK / 1000, dt.UTC))
-    assert [life(task)[0] for task in moved] == [500 + 2 * WEEK, 6_000 + 2 * WEEK]
+    assert [life(task)[0] - 2 * WEEK for task in moved] == [500, 5_000, 9_000]
     moved, _ = rebase([{"taskId": "bare"}], now=END)
     assert moved == [{"taskId": "bare"}]
     assert rebase([], now=END) == ([], [])

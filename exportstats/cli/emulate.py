@@ -95,8 +95,8 @@ def emulate(
     """Emulate the CloudWatch Logs endpoint for export tasks, on 127.0.0.1.
 
     Without a SOURCE, the tasks and log groups are those of the synthetic sample as of now: moved
-    by whole weeks, so that weekdays and hours stay, and only what had ended by now. Its active
-    tasks are as old as they were in the sample, 19 seconds to an hour. Nothing changes while it
+    by whole weeks, so that weekdays and hours stay, and only those begun by now. The sample's
+    active tasks are at most as old as they were, 19 seconds to an hour. Nothing changes while it
     runs.
 
     Files are served as they are, unless --now is given: then they are moved in the same way, the

@@ -28,10 +28,10 @@ def rebase(
     """Return recorded tasks and log groups as of `now`, with their weekdays and hours.
 
     All times are moved by whole weeks, so that the end of the recording is at `now` or less than a
-    week later; what had not ended by `now` is left out. So the last night is like every night.
-    Active tasks are as old at `now` as they were at the end of the recording, their windows moved
-    by whole days, and finished tasks of their slot that would overlap with them are left out.
-    Dates in task names move with the windows.
+    week later. What had not begun by `now` is left out, and a task that had not ended is RUNNING.
+    A slot without such a task has the active one that it had at the end of the recording, as old
+    as it was or as long as the slot is free, its window moved by whole days. Dates in task names
+    move with the windows.
 
     Parameters
     ----------
@@ -42,21 +42,29 @@ def rebase(
         An aware time.
     """
     tasks, at = list(tasks), int(now.timestamp() * 1000)
-    times = [time for task in tasks for time in _life(task)]
-    end = max([task["observedAt"] for task in tasks if task.get("observedAt")] or times or [at])
+    observed = [task["observedAt"] for task in tasks if task.get("observedAt")]
+    end = max(observed or [time for task in tasks for time in _life(task)] or [at])
     age = at - end
     by = -(-age // _WEEK) * _WEEK
-    limits: dict[tuple[str, str], int] = {}
+    free: dict[tuple[str, str], int] = {}  # since when a slot is, or will be
     for task in tasks:
-        if _is_active(task):
-            slot, created = slot_of(TASKS, task)[0], max(_life(task), default=end)
-            limits[slot] = max(limits.get(slot, 0), created + age)
+        life = [time + by for time in _life(task)]
+        if not _is_active(task) and life and life[0] <= at:
+            slot = slot_of(TASKS, task)[0]
+            free[slot] = max(free.get(slot, 0), *life)
     moved = []
     for task in tasks:
-        if _is_active(task):
-            moved.append(_move(task, age, window=age // _DAY * _DAY))
-        elif max(_life(task), default=0) + by <= limits.get(slot_of(TASKS, task)[0], at):
-            moved.append(_move(task, by, window=by))
+        created, *ended = _life(task) or [at - by]
+        if not _is_active(task):
+            if created + by <= at:
+                new = _move(task, by, window=by)
+                moved.append(_running(new) if ended and ended[0] + by > at else new)
+        elif (since := free.get(slot_of(TASKS, task)[0], 0)) <= at:
+            since = max(created + age, since)
+            window = round(age / _DAY) * _DAY
+            if task.get("to", 0) + window >= since:  # nobody exports what is yet to come
+                window -= _DAY
+            moved.append(_move(task, since - created, window=window))
     groups = [_shift(group, by, "creationTime") for group in log_groups]
     return moved, [group for group in groups if group.get("creationTime", 0) <= at]
 
@@ -68,6 +76,12 @@ def _is_active(task: Mapping[str, Any]) -> bool:
 def _life(task: Mapping[str, Any]) -> list[int]:
     info = task.get("executionInfo") or {}
     return [info[name] for name in _LIFE if info.get(name) is not None]
+
+
+def _running(task: dict[str, Any]) -> dict[str, Any]:
+    created = {"creationTime": task["executionInfo"]["creationTime"]}
+    status = {"code": "RUNNING", "message": "Started Successfully"}
+    return {**task, "status": status, "executionInfo": created}
 
 
 def _move(task: Mapping[str, Any], by: int, *, window: int) -> dict[str, Any]:
