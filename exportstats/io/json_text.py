@@ -316,7 +316,7 @@ _BLANKS = re.compile(r"[ \t\n\r]*")
 
 
 def _values(text: str) -> Iterator[Any]:
-    """Decode values one after another, with blanks or commas between them."""
+    """Decode values one after another, with blanks between them."""
     at = _BLANKS.match(text, 0).end()  # type: ignore[union-attr] # it matches anywhere
     while at < len(text):
         value, at = _DECODER.raw_decode(text, at)
@@ -445,6 +445,8 @@ def _foreign(value: dict[str, Any], kind: Table) -> str:
     for marks, what in _FOREIGN:
         if marks & keys:
             return what
+    if any(column and column.name == kind.id for column in map(kind.meanings.get, keys)):
+        return f"no {kind.id}"
     shown = _shorten(", ".join(value))
     return f"neither a page of {kind.name} nor a {kind.row}: no {kind.id} among its keys {shown}"
 
