@@ -87,15 +87,19 @@ class UnusedWarning(UserWarning):
     ----------
     partial
         Whether answers from the table are wrong or incomplete for it.
+    dropped
+        Whether values were left out that the table has no column for.
     """
 
-    def __init__(self, message: str, *, partial: bool = False) -> None:
+    def __init__(self, message: str, *, partial: bool = False, dropped: bool = False) -> None:
         super().__init__(message)
         self.partial = partial
+        self.dropped = dropped
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Let it be pickled."""
-        return partial(type(self), partial=self.partial), (str(self),)
+        make = partial(type(self), partial=self.partial, dropped=self.dropped)
+        return make, (str(self),)
 
 
 class PartialListWarning(UserWarning):

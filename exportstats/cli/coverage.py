@@ -78,7 +78,7 @@ def gaps(asked: Asked, check: bool, kind: Kind, chart: Path | None) -> None:  # 
         if short > 1:
             say(f"{short:,} gaps are of a minute or less; --tolerance 1min takes them for covered")
     output.draw(lambda: xs.plot_coverage(xs.coverage_timeline(asked.tasks, **asked.range)), chart)
-    click.get_current_context().exit((check and _checked(table, asked)) or asked.exit_code)
+    click.get_current_context().exit(asked.exit_code or (_checked(table, asked) if check else 0))
 
 
 def _checked(gaps: pd.DataFrame, asked: Asked) -> int:

@@ -39,8 +39,8 @@ def knows_a_part() -> bool:
 def in_one_line(meta: dict[str, Any]) -> Iterator[None]:
     """Turn this package's errors and warnings into lines, and errors into exit codes.
 
-    A command that ends well although a warning said that something was left out ends with 3. In
-    `meta`, that of click's context, it is kept for `knows_a_part`.
+    A command that ends well, or found something, although a warning said that something was left
+    out ends with 3. In `meta`, that of click's context, it is kept for `knows_a_part`.
     """
     _let_escape()
 
@@ -55,7 +55,7 @@ def in_one_line(meta: dict[str, Any]) -> Iterator[None]:
         try:
             yield
         except click.exceptions.Exit as end:
-            if end.exit_code == 0 and _PART in meta:
+            if end.exit_code in (0, FOUND) and _PART in meta:
                 raise click.exceptions.Exit(PARTIAL) from end
             raise
         except BrokenPipeError:

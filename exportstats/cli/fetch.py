@@ -12,12 +12,7 @@ import exportstats as xs
 from exportstats.cli.failing import say
 from exportstats.cli.options import TABLES, new_file_option
 from exportstats.cli.source import live_options
-from exportstats.errors import (
-    ArgumentError,
-    BadRowsWarning,
-    PartialListWarning,
-    UnusedWarning,
-)
+from exportstats.errors import ArgumentError, UnusedWarning
 from exportstats.io.whole import one_at_a_time
 
 if TYPE_CHECKING:
@@ -85,15 +80,18 @@ def _read(file: Path) -> pd.DataFrame | None:
     if not file.exists() or not file.stat().st_size:
         return None
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", BadRowsWarning)  # of rows that are kept
-            warnings.simplefilter("ignore", PartialListWarning)
-            warnings.simplefilter("error", UnusedWarning)
-            return xs.read_tasks(file, strict=True)
-    except (xs.ExportStatsError, UnusedWarning) as error:
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always", UnusedWarning)
+            tasks = xs.read_tasks(file, strict=True)
+        lost = [one.message for one in said if isinstance(one.message, UnusedWarning)]
+        lost = [one for one in lost if one.dropped or one.partial]
+        if lost:
+            raise ArgumentError(str(lost[0]))
+    except xs.ExportStatsError as error:
         raise ArgumentError(
             f"{file} is there, and something in it would be lost: {error}; name another file"
         ) from error
+    return tasks
 
 
 def _merged(before: pd.DataFrame, tasks: pd.DataFrame) -> pd.DataFrame:

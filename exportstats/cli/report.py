@@ -110,7 +110,7 @@ def report(
     for what, path in _write(made, **files):
         say(f"{what} is in {path}")
     worst = fail_on is not None and any(f.severity in _FAILING[fail_on] for f in made.findings)
-    click.get_current_context().exit(FOUND if worst else code)
+    click.get_current_context().exit(code or (FOUND if worst else 0))
 
 
 def _write(

@@ -15,6 +15,7 @@ from exportstats.cli.fleet import FLEET_OPTIONS, find_targets, tell_failures
 from exportstats.cli.options import refuse_inputs
 from exportstats.cli.wanted import FILTERS, Wanted, dashed
 from exportstats.errors import ArgumentError, LoadError, LoadInterrupted
+from exportstats.text import without_user
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -275,7 +276,8 @@ class Origin:
         return {
             "profile": self.profiles[0] if len(self.profiles) == 1 else None,
             "region": self.region if self.targets is None else None,
-            "endpoint_url": self.endpoint_url,
+            # what is asked is shown too, for the rest
+            "endpoint_url": self.endpoint_url and without_user(self.endpoint_url),
         }
 
     def _stopped(

@@ -180,7 +180,7 @@ def test_backfill_prints_commands_and_nothing_else(
         (["gaps", "{}", "--tolerance", "a while"], "tolerance='a while'"),
         (["gaps", "{}", "--since", "2024-10-08", "--until", "2024-10-04"], "is not before"),
         (["gaps", "{}", "--since", "yesterday"], "'yesterday' is no time"),
-        (["gaps", "{}", "--region", "eu-west-1"], "--region is for asking AWS"),
+        (["gaps", "{}", "--region", "eu-west-1"], "none of 4 tasks fits --region eu-west-1"),
         (["backfill", "{}", *RANGE, "--max-window", "0h"], "max_window="),
         (["coverage", "{}", "--plot", "x.gif"], "says no format"),
     ],
@@ -197,7 +197,7 @@ def test_a_file_of_log_groups_that_is_none_is_an_error(
 ):
     """A missing or a broken one is named."""
     done = run("gaps", tasks_file, *RANGE, "--log-groups", tmp_path / "none.json")
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "none.json" in done.stderr
     (tmp_path / "broken.json").write_text("{")
     done = run("gaps", tasks_file, *RANGE, "--log-groups", tmp_path / "broken.json")

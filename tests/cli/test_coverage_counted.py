@@ -264,10 +264,10 @@ CODES = [
     ("{command} {tasks} --tolerance=-1min", 2, "tolerance='-1min'; give a length of time"),
     ("{command} {tasks} --since 2026-11-03", 2, "is not before --until"),
     ("{command} {tasks} --since nonsense", 2, "'nonsense' is no time; give 2026-11-01"),
-    ("{command} {tasks} --region x", 2, "--region is for asking AWS"),
+    ("{command} {tasks} --region x", 2, "none of 9 tasks fits --region x"),
     ("{command} {tasks} --plot a.gif", 2, "says no format"),
-    ("{command} {tasks} --log-groups missing.json", 1, "missing.json"),
-    ("{command} {tasks} --log-groups {tasks}", 1, "no list of log groups"),
+    ("{command} {tasks} --log-groups missing.json", 2, "missing.json"),
+    ("{command} {tasks} --log-groups {tasks}", 1, "these are tasks"),
     ("{command} missing.json", 2, "there is no file 'missing.json'"),
     ("{command} {tasks} --format xml", 2, "'xml' is not one of"),
     ("backfill {tasks} --max-window 0D", 2, "max_window='0D'"),
@@ -316,7 +316,7 @@ def test_no_tasks_without_a_range_are_refused(command: str, run: Callable, page:
         done.stdout
         == {
             "coverage": "no log groups, 2026-11-01 to 2026-11-02 UTC\n",
-            "gaps": "no gaps, 2026-11-01 to 2026-11-02 UTC\n",
+            "gaps": "no log groups, 2026-11-01 to 2026-11-02 UTC\n",
             "backfill": "",
         }[command]
     )

@@ -194,7 +194,7 @@ def test_options_select_tasks(look: Callable):
     ("words", "code", "said"),
     [
         ("{tasks} --s3-profile nobody", 1, "The config profile (nobody) could not be found"),
-        ("{tasks} --region x", 2, "--region is for asking AWS"),
+        ("{tasks} --all-regions", 2, "--all-regions is for asking AWS"),
         ("{tasks} --format xml", 2, "'xml' is not one of"),
         ("{tasks} --plot a.png", 2, "No such option"),
         ("missing.json", 2, "there is no file 'missing.json'"),

@@ -74,7 +74,8 @@ def test_own_columns_stay(
     large = 10**9 + 1 if "json" in ending else 2**60 + 1  # JSON's numbers are floats
     path = written(ending, team=["web", "api", None], rank=[3, large, 1])
     serve(made(5)[:4])
-    assert run("fetch", "-o", path).exit_code == 0
+    done = run("fetch", "-o", path)
+    assert done.exit_code == 0, done.stderr
     tasks = xs.read_tasks(path).set_index("task_id")
     assert tasks.loc["task-2", "status_code"] == "COMPLETED"
     assert {
