@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime as dt
 import email.utils
 import json
-import re
 import threading
 import time
 from dataclasses import dataclass
@@ -159,18 +158,22 @@ def connect(
     make = partial(
         session.client, service, region_name=region, config=Config(**{**usual, **config})
     )
+    url, client, wrong = endpoint_url and without_user(endpoint_url), None, ""
     try:
-        client: Any = make(
-            endpoint_url=None if endpoint_url is None else without_user(endpoint_url)
-        )
-        # the environment can name one too
-        if "@" in client.meta.endpoint_url:
-            client = make(endpoint_url=without_user(client.meta.endpoint_url))
+        if "@" not in (url or ""):
+            client = make(endpoint_url=url)
+            url = without_user(client.meta.endpoint_url)  # the environment can name one too
+            if url != client.meta.endpoint_url and "@" not in url:
+                client = make(endpoint_url=url)
     except (BotoCoreError, json.JSONDecodeError):
         raise
     except ValueError as error:
-        shown = plain(re.sub(r"//\S*@", "//...@", str(error)))
-        raise ArgumentError(f"{shown}; give endpoint_url as in https://host:port") from None
+        wrong = str(error)
+    # outside of the block, so that the error behind it, which shows all of the URL, is forgotten
+    if "@" in f"{url}{wrong}":
+        wrong = "the endpoint's URL, not shown here, has an @ in it that cannot be meant"
+    if wrong or client is None:
+        raise ArgumentError(f"{plain(wrong)}; give endpoint_url as in https://host:port")
     answers.watch(client, read)
     return client
 

@@ -268,6 +268,7 @@ def _to_table(
         for future in futures
     ]
     known = tasks[["account_id", "region", "duration"]].astype(object)
+    known = known.where(known.notna(), None)
     rows = [
         (
             account_id,
@@ -288,7 +289,8 @@ def _to_table(
     return frames.conform(pd.DataFrame(rows, columns=columns, dtype=object), of="deliveries")
 
 
-def _throughput(size: int | None, duration: pd.Timedelta) -> float | None:
-    """Give bytes a second; none where either is not known, or no time passed."""
-    seconds = duration.total_seconds()
-    return size / seconds if size is not None and seconds > 0 else None
+def _throughput(size: int | None, duration: pd.Timedelta | None) -> float | None:
+    """Return bytes a second; None where either is not known, or no time passed."""
+    if size is None or duration is None or duration <= pd.Timedelta(0):
+        return None
+    return size / duration.total_seconds()

@@ -155,9 +155,9 @@ class _Role:
         answer = self._sts.assume_role(RoleArn=self._role_arn, RoleSessionName=_SESSION_NAME)
         keys = answer["Credentials"]
         names = ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")
-        for name in names:
-            texts_of([keys], name)
-        access_key, secret_key, token, expiration = (keys[name] for name in names)
+        access_key, secret_key, token, expiration = (keys.get(name) for name in names)
+        if not (access_key and secret_key and token and expiration):
+            raise BrokenAnswerError(f"there is not all of {', '.join(names)} in it")
         return {
             "access_key": access_key,
             "secret_key": secret_key,

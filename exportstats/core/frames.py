@@ -404,16 +404,15 @@ def _why(value: object, column: Column) -> str:
 def _tidy_categories(values: pd.Series, column: Column) -> pd.Series:
     """Keep the categories in use, in an order that does not depend on the rows' order."""
     codes = values.cat.codes.to_numpy()
-    names = values.cat.categories.to_list()
+    names = pd.Index(values.cat.categories, dtype="str")
     used = np.bincount(codes.astype(np.intp) + 1, minlength=len(names) + 1)[1:] > 0
-    states = column.kind == "status"
-    if states:
-        names = [state_of(name) for name in names]
-    order = in_order(
-        (name for name, is_used in zip(names, used, strict=True) if is_used), states=states
-    )
+    if column.kind == "status":
+        names = names.map(state_of).astype("str")
+        order = in_order(names[used], states=True)
+    else:
+        order = names[used].sort_values()
     # what is missing has the code -1, and so takes the last of these
-    moved = np.append(order.get_indexer(pd.Index(names, dtype="str")), -1)
+    moved = np.append(order.get_indexer(names), -1)
     tidy = pd.Categorical.from_codes(moved[codes], order, validate=False)
     return pd.Series(tidy, index=values.index)
 

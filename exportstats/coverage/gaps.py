@@ -75,7 +75,7 @@ def find_gaps(
 
     Examples
     --------
-    >>> from exportstats import schema
+    >>> from exportstats.core import frames
     >>> day = 86_400_000
     >>> frame = pd.DataFrame({"task_id": list("abc"), "log_group_name": "acme/api",
     ...                       "status_code": ["COMPLETED", "FAILED", "COMPLETED"],

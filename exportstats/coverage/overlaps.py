@@ -60,7 +60,7 @@ def find_overlaps(
 
     Examples
     --------
-    >>> from exportstats import schema
+    >>> from exportstats.core import frames
     >>> frame = pd.DataFrame({"task_id": ["a", "b"], "log_group_name": "acme/api",
     ...                       "status_code": "COMPLETED", "from_time": [0, 6000],
     ...                       "to_time": [9999, 19_999], "creation_time": [30_000, 40_000]})

@@ -68,7 +68,7 @@ def find_premature(
 
     Examples
     --------
-    >>> from exportstats import schema
+    >>> from exportstats.core import frames
     >>> hour = 3_600_000
     >>> frame = pd.DataFrame({"task_id": ["a"], "log_group_name": "acme/api",
     ...                       "status_code": "COMPLETED", "from_time": [0],

@@ -38,7 +38,7 @@ def completion_times(tasks: shards.Tasks, *, tz: str = "UTC") -> pd.DataFrame:
 
     Examples
     --------
-    >>> from exportstats import schema
+    >>> from exportstats.core import frames
     >>> frame = pd.DataFrame({"task_id": ["a"], "status_code": "COMPLETED", "completion_time": [0]})
     >>> int(completion_times(frames.conform(frame)).loc["Thursday", 0])
     1

@@ -28,6 +28,7 @@ _OWN = {
     "log_group_name": "<log group>",
 }
 _SHORTEST_NAME = 3
+_LONGEST = 300  # characters of a message that say why; a text of any length could be in it
 _WORD = re.compile(r"\w+")
 
 # The service's failure texts are not published. So nothing is made of their wording: only what
@@ -67,7 +68,7 @@ def failure_reasons(tasks: shards.Tasks, *, by: By = None) -> pd.DataFrame:
     """Count the FAILED tasks by what the service says of them.
 
     What differs from task to task in a message (identifiers, numbers, times, buckets, paths) is
-    made a placeholder, so that one reason is one row.
+    made a placeholder, so that one reason is one row. Of a message the first 300 characters count.
 
     Parameters
     ----------
@@ -91,7 +92,7 @@ def failure_reasons(tasks: shards.Tasks, *, by: By = None) -> pd.DataFrame:
 
     Examples
     --------
-    >>> from exportstats import schema
+    >>> from exportstats.core import frames
     >>> frame = pd.DataFrame({"task_id": list("ab"), "status_code": "FAILED",
     ...                       "status_message": ["No answer after 30 s", "No answer after 7 s"]})
     >>> failure_reasons(frames.conform(frame))["tasks"]
@@ -142,7 +143,7 @@ def _reasons(tasks: pd.DataFrame, *, names: Sequence[str]) -> pd.DataFrame:
 
 def _normalised(failed: pd.DataFrame) -> pd.Series:
     """Give the reason of each task; its own bucket, prefix and log group are placeholders too."""
-    messages = failed["status_message"]
+    messages = failed["status_message"].astype("str").str.slice(stop=_LONGEST)
     words = set(_WORD.findall(" ".join(messages.dropna().unique())))
     told = {name: _among(failed[name], words) for name in _OWN}  # most own names never are
     kinds = grouping.group(pd.DataFrame({"message": messages, **told}), ["message", *_OWN])

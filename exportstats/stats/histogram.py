@@ -64,7 +64,7 @@ def duration_histogram(
 
     Examples
     --------
-    >>> from exportstats import schema
+    >>> from exportstats.core import frames
     >>> frame = pd.DataFrame({"task_id": list("abc"), "status_code": "COMPLETED",
     ...                       "creation_time": 0, "completion_time": [70_000, 80_000, 400_000]})
     >>> table = duration_histogram(frames.conform(frame), bins=["1min", "5min", "10min"])

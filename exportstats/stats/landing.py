@@ -53,7 +53,7 @@ def landing_lag(tasks: shards.Tasks, *, by: By = None, as_of: Instant = None) ->
 
     Examples
     --------
-    >>> from exportstats import schema
+    >>> from exportstats.core import frames
     >>> frame = pd.DataFrame({"task_id": list("abc"), "status_code": "COMPLETED",
     ...                       "to_time": 0, "completion_time": [1000, 2000, 6000]})
     >>> landing_lag(frames.conform(frame)).loc[[0.0, 0.5, 1.0]]

@@ -73,7 +73,7 @@ def find_slow_tasks(
     Examples
     --------
     >>> import pandas as pd
-    >>> from exportstats import schema
+    >>> from exportstats.core import frames
     >>> day, minute = 86_400_000, 60_000
     >>> frame = pd.DataFrame({"task_id": map(str, range(25)), "log_group_name": "acme/api",
     ...                       "status_code": "COMPLETED",

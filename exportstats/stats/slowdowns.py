@@ -79,7 +79,7 @@ def find_slowdowns(tasks: shards.Tasks, *, as_of: Instant = None) -> pd.DataFram
     Examples
     --------
     >>> import pandas as pd
-    >>> from exportstats import schema
+    >>> from exportstats.core import frames
     >>> day, minute = 86_400_000, 60_000
     >>> frame = pd.DataFrame({"task_id": map(str, range(60)), "log_group_name": "acme/api",
     ...                       "status_code": "COMPLETED",

@@ -47,7 +47,7 @@ def status_breakdown(
 
     Examples
     --------
-    >>> from exportstats import schema
+    >>> from exportstats.core import frames
     >>> states = ["COMPLETED", "COMPLETED", "FAILED"]
     >>> frame = pd.DataFrame({"task_id": list("abc"), "status_code": states})
     >>> status_breakdown(frames.conform(frame)).query("tasks > 0")
