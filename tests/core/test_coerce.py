@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
 from pandas.testing import assert_series_equal
-from support import EPOCH, MOST, ms, plain, quick
+from support import DAY, EPOCH, FIRST, LAST, MOST, ms, plain, quick
 
-from exportstats.core import coerce
-from exportstats.errors import SchemaError
+from exportstats.core import coerce, schema
+from exportstats.errors import ArgumentError, SchemaError
 
 SMALLEST = -MOST - 1
 millis = st.integers(-MOST, MOST)
@@ -38,9 +38,9 @@ def test_whole_numbers_are_milliseconds(values: list[int | None], dtype: str):
 
 
 @quick
-@given(st.lists(millis, min_size=1))
+@given(st.lists(st.integers(FIRST, LAST), min_size=1))
 def test_text_written_is_text_read(values: list[int]):
-    """`iso_text` of any time reads back as the same time, with and without gaps around."""
+    """`iso_text` of any time of a table reads back as it was, with and without gaps around."""
     times = pd.Series(coerce.times(np.array(values)))
     text = coerce.iso_text(times)
     assert read(text, "str") == (values, [False] * len(values))
@@ -114,11 +114,6 @@ def test_ways_to_write_a_time(text: str, same: str):
         "2026-11-23T06:00:00.1234567890123456789Z",
         "23/11/2026 06:00Z",
         "2026-11-23T06:00ZZ",
-        "300000000-01-01T00:00Z",
-        "999999999-12-31T23:59:59Z",
-        "-292275055-05-16T16:47:04.192Z",
-        "9223372036854775808",
-        "-9223372036854775808",
         "1e12",
         "1437584472856.5",
         "\N{ARABIC-INDIC DIGIT TWO}026-11-23T06:00Z",
@@ -133,11 +128,21 @@ def test_text_that_is_no_time(text: str):
     assert read([text], "category") == ([None], [True])
 
 
+def whole(value: float) -> bool:
+    """Return whether a number is whole, as infinity is too."""
+    return value == value and (abs(value) == np.inf or value.is_integer())  # noqa: PLR0124
+
+
+def clipped(value: float) -> int:
+    """Return a number as an int64, or the one nearest to it."""
+    return int(min(max(value, -MOST), MOST)) if abs(value) < 2**63 else int(np.sign(value)) * MOST
+
+
 @quick
 @given(st.lists(st.floats(width=64) | st.integers(-MOST, MOST).map(float), min_size=1))
 def test_floats_are_times_if_they_are_whole(values: list[float]):
-    """A whole float is the time that it says, NaN is missing, and all else is marked."""
-    expected = [int(v) if v.is_integer() and abs(v) < 2**63 else None for v in values]
+    """A float is the time that it says if it is whole, or may be of seconds; NaN is missing."""
+    expected = [clipped(v) if whole(v) or 10**9 <= v < 4.2e9 else None for v in values]
     bad = [time is None and v == v for time, v in zip(expected, values, strict=True)]  # noqa: PLR0124
     assert read(values, "float64") == (expected, bad)
     assert read([*values, None]) == ([*expected, None], [*bad, False])
@@ -151,13 +156,114 @@ def test_every_width_of_whole_numbers(dtype: str):
 
 
 def test_numbers_outside_of_int64():
-    """What no 64-bit number of milliseconds can say, the smallest int64 too, is marked."""
-    assert read([SMALLEST, 0], "int64") == ([None, 0], [True, False])
-    assert read([SMALLEST, None], "Int64") == ([None, None], [True, False])
-    assert read([SMALLEST, MOST + 1, 10**40, -(10**40)]) == ([None] * 4, [True] * 4)
-    assert read([MOST, MOST + 1], "uint64") == ([MOST, None], [False, True])
-    assert read([MOST + 1, None], "UInt64") == ([None, None], [True, False])
-    assert read([2.0**63, -(2.0**63), np.inf, -np.inf], "float64") == ([None] * 4, [True] * 4)
+    """What no 64-bit number of milliseconds can say is as far away as one can say."""
+    assert read([SMALLEST, 0], "int64") == ([-MOST, 0], [False, False])
+    assert read([SMALLEST, None], "Int64") == ([-MOST, None], [False, False])
+    far = [SMALLEST, MOST + 1, 10**40, -(10**40), "9" * 5000, "-" + "9" * 5000]
+    assert read(far) == ([-MOST, MOST, MOST, -MOST, MOST, -MOST], [False] * 6)
+    assert read([MOST, MOST + 1], "uint64") == ([MOST, MOST], [False, False])
+    assert read([MOST + 1, None], "UInt64") == ([MOST, None], [False, False])
+    far = [2.0**63, -(2.0**63), np.inf, -np.inf]
+    assert read(far, "float64") == ([MOST, -MOST, MOST, -MOST], [False] * 4)
+
+
+@pytest.mark.parametrize(
+    ("text", "far"),
+    [
+        ("300000000-01-01T00:00Z", MOST),
+        ("999999999-12-31T23:59:59Z", MOST),
+        ("-292275055-05-16T16:47:04.192Z", -MOST),
+        ("+10000-01-01T00:00:00+14:00", MOST),
+        ("-001-01-01T00:00Z", -MOST),
+    ],
+)
+def test_years_that_no_table_holds(text: str, far: int):
+    """A year of more or less than four digits is outside of a table on the side that it says."""
+    for values in ([text], [text, "2026-11-23T06:00+00:00"]):
+        times, bad = read(values)
+        assert not any(bad)
+        assert times[0] > LAST if far > 0 else times[0] < FIRST
+
+
+@pytest.mark.parametrize(("unit", "step"), [("s", 1000), ("ms", 1), ("us", 1e-3), ("ns", 1e-6)])
+def test_numbers_of_any_unit(unit: str, step: float):
+    """`times_in` says the unit of numbers, be they numbers or text; times with a zone stay."""
+    seen = ms("2026-11-23T06:00:00.512Z") if unit != "s" else ms("2026-11-23T06:00Z")
+    number = round(seen / step)
+    how = coerce.TimesIn.read(unit)
+    for given_ in (number, float(number), str(number), f"{number}.0"):
+        times, bad = coerce.to_times(pd.Series([given_], dtype=object), how)
+        assert abs(plain(times)[0] - seen) <= (1 if isinstance(given_, float) else 0)
+        assert not bad.any()
+    times, _ = coerce.to_times(pd.Series([number, None], dtype="Int64"), how)
+    assert plain(times) == [seen, None]
+    with_zone = pd.Series(["2026-11-23T06:00Z"], dtype=object)
+    assert plain(coerce.to_times(with_zone, how)[0]) == [ms("2026-11-23T06:00Z")]
+
+
+def test_seconds_with_a_part():
+    """Seconds may have a part, which is read to the millisecond; other units are whole."""
+    values = pd.Series([1715918400.5, 1715918400.123, "1715918400.25"], dtype=object)
+    times, bad = coerce.to_times(values, coerce.TimesIn.read("s"))
+    assert plain(times) == [1715918400500, 1715918400123, 1715918400250]
+    assert not bad.any()
+    assert read([0.5, 1437584472856.5])[1] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("text", "zone", "utc"),
+    [
+        ("2026-07-01 12:00", "Europe/Berlin", "2026-07-01T10:00Z"),
+        ("2026-12-01T12:00:00.5", "Europe/Berlin", "2026-12-01T11:00:00.500Z"),
+        ("2026-10-25 02:30:00", "Europe/Berlin", "2026-10-25T00:30Z"),
+        ("2026-11-23 12:00", "UTC", "2026-11-23T12:00Z"),
+        ("2026-11-23 12:00", "Asia/Kathmandu", "2026-11-23T06:15Z"),
+        ("2026-11-23 12:00+01:00", "Asia/Kathmandu", "2026-11-23T11:00Z"),
+    ],
+)
+def test_times_without_a_zone(text: str, zone: str, utc: str):
+    """`times_in` says the zone of times without one; of two that a clock showed, the earlier."""
+    how = coerce.TimesIn.read(zone)
+    times, bad = coerce.to_times(pd.Series([text], dtype=object), how)
+    assert plain(times) == [ms(utc)]
+    assert not bad.any()
+    naive = pd.Timestamp(text.removesuffix("+01:00"))
+    if "+" not in text:
+        assert plain(coerce.to_times(pd.Series([naive]), how)[0]) == [ms(utc)]
+        assert plain(coerce.to_times(pd.Series([naive], dtype=object), how)[0]) == [ms(utc)]
+
+
+@pytest.mark.parametrize("asked", ["minutes", "", "../UTC", "a\0b", 5, "Europe"])
+def test_what_is_neither_unit_nor_zone(asked: object):
+    """`times_in` that cannot be meant is refused with the value and what can be."""
+    with pytest.raises(ArgumentError, match=r"times_in=.*s, ms, us or ns .*Europe/Berlin"):
+        coerce.TimesIn.read(asked)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("1.43758E+12", "rounded by a spreadsheet"),
+        ("1,43758E+12", "rounded by a spreadsheet"),
+        ("2015-07-22 17:00", 'times_in="UTC"'),
+        (dt.datetime(2015, 7, 22), 'times_in="UTC"'),  # noqa: DTZ001
+        ("7/22/2015", "is not a time"),
+    ],
+)
+def test_reasons_name_the_way_on(value: object, reason: str):
+    """What is no time is told with what to do, where that is known."""
+    assert read([value])[1] == [True]
+    assert reason in coerce.why_no_time(value)
+
+
+@pytest.mark.parametrize(("unit", "step"), [("s", 1000), ("us", 1e-3), ("ns", 1e-6)])
+def test_likely_unit(unit: str, step: float):
+    """Numbers of another unit show by the years that they would be; those of ours do not."""
+    seen = [ms("2001-09-10T00:00Z"), ms("2026-11-23T06:00Z"), ms("2102-12-31T00:00Z")]
+    wrong = pd.Series(coerce.times(np.array([*(round(t / step) for t in seen), SMALLEST])))
+    assert coerce.likely_unit(wrong) == (unit, 3)
+    right = pd.Series(coerce.times(np.array([FIRST, 59_999, *seen, LAST, SMALLEST])))
+    assert coerce.likely_unit(right) == ("ms", 0)
 
 
 @quick
@@ -253,9 +359,9 @@ def test_text_stays_as_it_is(values: list[str | None], dtype: str):
 
 
 def test_half_a_surrogate_pair():
-    """Half a surrogate pair, which UTF-8 cannot say, becomes a question mark."""
-    text, bad = coerce.to_text(pd.Series(["a\ud800b", "\N{FIRE}"], dtype=object))
-    assert plain(text) == ["a?b", "\N{FIRE}"]
+    """Half a surrogate pair, which UTF-8 cannot say, is written out: two names stay two."""
+    text, bad = coerce.to_text(pd.Series(["a\ud800b", "a\ud801b", "\N{FIRE}"], dtype=object))
+    assert plain(text) == ["a\\ud800b", "a\\ud801b", "\N{FIRE}"]
     assert not bad.any()
 
 
@@ -300,3 +406,45 @@ def test_milliseconds_and_times():
     assert times.isna().tolist() == [False, False, False, True]
     assert coerce.millis(times).tolist() == numbers.tolist()
     assert plain(coerce.iso_text(times))[3] is None
+
+
+COUNT = schema.Column("objects", None, "count", "")
+RATE = schema.Column("throughput", None, "rate", "")
+LENGTH = schema.Column("retention", "retentionInDays", "length", "", scale=DAY)
+
+
+def numbers(
+    values: object, column: schema.Column, scale: int = 1
+) -> tuple[list[float | None], list[bool]]:
+    """Return what numbers are read, and which were marked."""
+    given_ = pd.Series(values, dtype=object, name=column.name)
+    made, bad = coerce.to_column(given_, column, scale=scale)
+    assert str(made.dtype) == column.dtype
+    return plain(made), bad.tolist()
+
+
+def test_counts():
+    """Whole numbers that are not negative, however written, are counts; all else is marked."""
+    values = [0, 5, 5.0, "7", 2**53 - 1, None, -1, 1.5, "x", True, [1], 10**30, np.nan]
+    good = [0, 5, 5, 7, 2**53 - 1, None, None, None, None, None, None, None, None]
+    assert numbers(values, COUNT) == (good, [False] * 6 + [True] * 6 + [False])
+    with pytest.raises(SchemaError, match="objects is bool, not numbers"):
+        coerce.to_column(pd.Series([True], name="objects"), COUNT)
+
+
+def test_rates():
+    """Any number is a rate."""
+    assert numbers([0, 1.5, "2.5", None, "x"], RATE) == (
+        [0.0, 1.5, 2.5, None, None],
+        [False] * 4 + [True],
+    )
+
+
+def test_lengths():
+    """A number is a length of so many units; text may be one as pandas writes it."""
+    given_ = pd.Series(pd.to_timedelta([5, None], unit="ms"), name="retention")
+    assert plain(coerce.to_column(given_, LENGTH, scale=DAY)[0]) == [5, None]
+    values = [30, "30", 30.0, "30 days", "1 days 12:00:00", None, -1, "never", True, 10**30]
+    good = [30 * DAY] * 4 + [DAY * 3 // 2] + [None] * 5
+    assert numbers(values, LENGTH, DAY) == (good, [False] * 6 + [True] * 4)
+    assert numbers([30 * DAY], LENGTH) == ([30 * DAY], [False])
