@@ -9,7 +9,7 @@ import threading
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 import boto3
@@ -246,11 +246,13 @@ class Strange:
 
         return Handler
 
-    def __enter__(self) -> Strange:
+    def __enter__(self) -> Self:
+        """Start."""
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Stop."""
         self._server.shutdown()
         self._server.server_close()
 
@@ -265,14 +267,14 @@ def strange() -> type[Strange]:
 def all_services(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Let the environment name an address for every service, and credentials."""
 
-    def point(url: str, key: str = ACCOUNT, secret: str = "made-up", token: str = "") -> None:
+    def point(url: str, **more: str) -> None:
         values = {
             "AWS_ENDPOINT_URL": url,
-            "AWS_ACCESS_KEY_ID": key,
-            "AWS_SECRET_ACCESS_KEY": secret,
+            "AWS_ACCESS_KEY_ID": ACCOUNT,
+            "AWS_SECRET_ACCESS_KEY": "made-up",
             "AWS_DEFAULT_REGION": REGION,
         }
-        for name, value in (values | ({"AWS_SESSION_TOKEN": token} if token else {})).items():
+        for name, value in (values | more).items():
             monkeypatch.setenv(name, value)
 
     return point

@@ -62,6 +62,21 @@ def test_it_goes_from_pending_to_each_end(make_session: Make, end: str):
     assert asked.count("DescribeExportTasks") > 3
 
 
+@pytest.mark.parametrize("state", ["ARCHIVED", None])
+def test_a_state_that_nobody_knows_is_not_waited_for(make_session: Make, state: str | None):
+    """A state that is missing, or none that the API has, is returned: it need never change."""
+    with Emulator([{**TASK, "status": {"code": state}}]) as emulator:
+        task = xs.wait_for_task(
+            "the one",
+            session=make_session("111122223333"),
+            endpoint_url=emulator.url,
+            timeout="5min",
+        )
+    assert (
+        task["status_code"].astype(object).where(task["status_code"].notna(), None).item() == state
+    )
+
+
 def test_the_time_can_be_up(make_session: Make):
     """What was seen last is given, active as it is."""
     started = time.monotonic()
