@@ -113,14 +113,15 @@ def rename(names: Iterable[Any], table: Table) -> dict[str, list[str]]:
         Two columns have one name.
     """
     found: dict[str, list[str]] = {}
-    names = [name for name in names if isinstance(name, str)]
+    every = list(names)
+    if twice := [name for name in every if every.count(name) > 1]:
+        raise SchemaError(f"the frame has two columns named {twice[0]}; rename or drop one")
+    names = [name for name in every if isinstance(name, str)]
     for name in names:
         column = table.meanings.get(squeeze(name))
         if column is not None:
             found.setdefault(column.name, []).append(name)
     for name, given in found.items():
-        if len(set(given)) < len(given):
-            raise SchemaError(f"the frame has two columns named {given[0]}; rename or drop one")
         given.sort(key=lambda one, name=name: (one != name, names.index(one)))  # type: ignore[misc]
     return found
 

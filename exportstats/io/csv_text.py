@@ -150,13 +150,11 @@ def _read_header(text: bytes, kind: Table) -> tuple[list[str], str, int]:
         names = [unguard_formula(name) for name in next(parsed)]
     except CsvError as error:
         raise SchemaError(f"its header cannot be read: {error}") from error
-    if kind.id not in frames.rename(names, kind):
+    if kind.id not in frames.rename(filter(None, names), kind):
         raise SchemaError(
             f"a CSV of {kind.name} has a column {kind.id}, and commas between columns; "
             f"this has: {', '.join(names[:20])[:200]}"
         )
-    if twice := [name for name in names if name and names.count(name) > 1]:
-        raise SchemaError(f"two columns are named {twice[0]!r}; rename or drop one")
     return names, between, above + parsed.line_num
 
 
