@@ -18,6 +18,7 @@ ALL = (
     "growth",
     "gaps",
     "drawn",
+    "start_up",
     "report_of_sample",
     "report",
 )
