@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
 # Columns of the tables for people that hold no numbers.
 _DATES = ("period", "first", "last", "created", "ended")
-_WORDS = ("reason", "why", "example", "prefix", "delivered", "state", "message")
+_WORDS = ("reason", "why", "example", "prefix", "delivered", "slot", "state", "message")
 _NAMES = {*(column.name for column in schema.TASKS.base), *_DATES, *_WORDS}
 _STYLES = {"COMPLETED": "green", "FAILED": "red", "RUNNING": "blue", "PENDING": "cyan"}
 _NARROWEST = 4
 _WHERE, _SHORT = ("account_id", "region"), 8
 _WIDE = 110  # columns of a terminal that has room for
-_FOR_WIDE = ["example", "ended", "message"]
+_FOR_WIDE = ["example", "slot", "ended", "message"]
 _ID, _WHOLE = "task_id", 36  # what one copies is whole
 _PROSE = ("reason", "message")  # the columns of sentences, which take up to so many lines
 _LINES = 4
@@ -48,10 +48,10 @@ def title_of(tasks: pd.DataFrame) -> str:
     if not len(tasks):
         return "no tasks"
     title = f"{len(tasks):,} task{'s' if len(tasks) > 1 else ''}"
-    if len(created := tasks["creation_time"].dropna().sort_values()):
-        title += ", created " + " to ".join(dict.fromkeys(dates(created.iloc[[0, -1]])))
-    if len(observed := tasks["observed_at"].dropna().sort_values()):
-        title += f", observed {minutes(observed).iloc[-1]} UTC"
+    if len(created := tasks["creation_time"].dropna()):
+        title += ", created " + " to ".join(dict.fromkeys(dates(created.agg(["min", "max"]))))
+    if len(observed := tasks["observed_at"].dropna()):
+        title += f", observed {minutes(observed.agg(['max'])).iloc[0]} UTC"
     return title
 
 
@@ -153,7 +153,9 @@ def fitted(view: pd.DataFrame, console: Console) -> tuple[Table, int]:
         ids = [at for at in names if view.columns[at] == _ID]
         _shrink(widths, ids, room, least=_WHOLE)
         _shrink(widths, where, room, least=_SHORT)  # a log group's name says more than its place
-        _shrink(widths, [at for at in names if at not in (*dates, *ids)], room)
+        _shrink(
+            widths, [at for at in names if view.columns[at] not in (*_DATES, _ID, "state")], room
+        )
         _shrink(widths, dates, room)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, gap - 1, 0, 0), show_edge=False)
     for at, name in enumerate(view.columns):
