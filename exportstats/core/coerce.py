@@ -98,7 +98,7 @@ def to_category(values: pd.Series) -> tuple[pd.Series, np.ndarray]:
     """Make categories that are text, as `to_text` makes text."""
     if isinstance(values.dtype, pd.CategoricalDtype):
         names, _ = to_text(values.cat.categories.to_series(name=values.name))
-        return values.cat.rename_categories(pd.Index(names)), np.zeros(len(values), dtype=bool)
+        return values.cat.rename_categories(names.array), np.zeros(len(values), dtype=bool)
     text, bad = to_text(values)
     return text.astype("category"), bad
 
