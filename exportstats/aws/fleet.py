@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from tqdm.auto import tqdm
 
 from exportstats.aws.client import make_session
-from exportstats.aws.faults import ASKING, Fault, explain
+from exportstats.aws.faults import ASKING, explain
 from exportstats.aws.load import Load, Question
 from exportstats.aws.targets import Sessions
 from exportstats.core import frames
@@ -208,9 +208,8 @@ def _result(load: Load, future: Future[Load]) -> Load:
     try:
         return future.result()
     except Exception as error:  # noqa: BLE001 - executors have errors of their own
-        reason = " ".join(str(error).split()) or type(error).__name__
-        fault = Fault(reason, "the executor could not run it: see what its workers say")
-        return replace(load, fault=fault, ended=True)
+        remedy = "the executor could not run it: see what its workers say"
+        return replace(load, fault=explain(error)._replace(remedy=remedy), ended=True)
 
 
 def run_there(load: Load, profile: str | None) -> Load:

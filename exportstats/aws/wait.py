@@ -14,7 +14,7 @@ from exportstats.core import frames, schema
 from exportstats.errors import ArgumentError, LoadError
 from exportstats.progress import is_watched
 from exportstats.stats.forecasts import estimate_completion
-from exportstats.text import write_duration
+from exportstats.text import plain, write_duration
 
 if TYPE_CHECKING:
     import boto3
@@ -58,7 +58,8 @@ def wait_for_task(
     -------
     DataFrame
         A table of tasks with one row: the task as it was last seen. If the time was up before, its
-        `status_code` is still an active one.
+        `status_code` is still an active one. A task in a state that is missing, or none that the
+        API has, is returned at once.
 
     Raises
     ------
@@ -108,7 +109,7 @@ def wait_for_task(
 
 
 def _is_active(task: pd.DataFrame) -> bool:
-    return task["status_code"].iloc[0] not in schema.TERMINAL_STATES
+    return task["status_code"].iloc[0] in schema.ACTIVE_STATES
 
 
 def _seconds(timeout: object) -> float:
@@ -177,7 +178,7 @@ class _Bar:
         self._seen = time.monotonic()
         elapsed = (row["observed_at"] - row["creation_time"]).total_seconds()
         self._elapsed = max(elapsed, 0.0) if elapsed == elapsed else 0.0  # noqa: PLR0124 - a NaN
-        self._bar.set_description_str(str(row["status_code"]), refresh=False)
+        self._bar.set_description_str(plain(str(row["status_code"])), refresh=False)
         if not _is_active(task):
             self._rest = 0.0
             self._bar.set_postfix_str(write_duration(row["duration"].total_seconds()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,10 @@ import click
 
 import exportstats as xs
 from exportstats.errors import ArgumentError
-from exportstats.text import plain
+from exportstats.text import plain, shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pandas as pd
 
@@ -38,6 +39,8 @@ FLEET_OPTIONS = (
     ),
 )
 _SHOWN = 10  # targets of one cause
+_CAUSES = 20
+_WIDTH = 80  # of what is no target
 _FIELDS = ("account_id", "region", "profile", "role_arn")
 
 
@@ -90,8 +93,12 @@ def tell_failures(failures: pd.DataFrame) -> None:
 
 def failure_lines(failures: pd.DataFrame) -> Iterator[str]:
     """Say what failed: each cause once, with its remedy and the targets that it hit."""
-    causes = failures.assign(cause=failures["reason"].str.partition(":")[0])
-    for _, hit in causes.groupby(["cause", "remedy"], sort=False):
+    causes: dict[tuple[str, str], list[int]] = {}
+    said = zip(failures["reason"], failures["remedy"], strict=True)
+    for at, (reason, remedy) in enumerate(said):
+        causes.setdefault((reason.partition(":")[0], remedy), []).append(at)
+    for rows in list(causes.values())[:_CAUSES]:
+        hit = failures.iloc[rows]
         first = hit.iloc[0]
         yield from ("", f"  {plain(first['reason'])}", f"    {plain(first['remedy'])}")
         for row in hit.head(_SHOWN).itertuples():
@@ -103,6 +110,8 @@ def failure_lines(failures: pd.DataFrame) -> Iterator[str]:
             yield f"    - {plain(who)}: {row.arrived:,} arrived"
         if len(hit) > _SHOWN:
             yield f"    - and {len(hit) - _SHOWN:,} more"
+    if rest := sum(map(len, list(causes.values())[_CAUSES:])):
+        yield from ("", f"  and {rest:,} targets more, of other causes")
 
 
 def read_targets(path: Path) -> list[Target]:
@@ -115,29 +124,63 @@ def read_targets(path: Path) -> list[Target]:
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-        rows = json.loads(text) if text.lstrip().startswith("[") else _rows(text)
+        rows = _objects(text) if text.lstrip()[:1] in ("[", "{") else _rows(text)
+        targets = [_to_target(row, number) for number, row in enumerate(rows, 1)]
     except json.JSONDecodeError as error:
         raise ArgumentError(
             f"{path}, line {error.lineno}: {error.msg}; give a list of objects"
         ) from error
-    except (UnicodeDecodeError, RecursionError) as error:
+    except OSError as error:
+        raise ArgumentError(f"{path}: {error.strerror}; give a file that can be read") from error
+    except ArgumentError as error:
+        raise ArgumentError(f"{path}{error}") from error
+    except (ValueError, RecursionError, csv.Error) as error:
         raise ArgumentError(f"{path} is neither CSV nor JSON of targets, in UTF-8") from error
-    targets = []
-    for number, row in enumerate(rows, 1):
-        unknown = [name for name in row if name not in _FIELDS] if isinstance(row, dict) else [row]
-        if unknown:
-            raise ArgumentError(
-                f"{path}, target {number}: {unknown[0]!r} is none of {', '.join(_FIELDS)}; "
-                "take it out"
-            )
-        try:
-            targets.append(xs.Target(**{name: value or None for name, value in row.items()}))
-        except ArgumentError as error:
-            raise ArgumentError(f"{path}, target {number}: {error}") from error
     if not targets:
         raise ArgumentError(f"{path} has no target; give rows of {', '.join(_FIELDS)}")
     return targets
 
 
-def _rows(text: str) -> Iterable[Mapping[str | None, Any]]:
-    return csv.DictReader(text.splitlines())
+def _objects(text: str) -> list[Any]:
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        _check_once([name for name, _ in pairs])
+        return dict(pairs)
+
+    found = json.loads(text, object_pairs_hook=once)
+    if not isinstance(found, list):
+        raise ArgumentError(": it is one object; give a list of objects")
+    return found
+
+
+def _rows(text: str) -> Iterator[Mapping[str, Any]]:
+    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    names = next(rows, [])
+    _check_once(names)
+    for values in rows:
+        if len(values) > len(names):
+            raise ArgumentError(
+                f", line {rows.line_num}: {len(values)} values and {len(names)} columns; "
+                "give as many of both"
+            )
+        if values:
+            yield dict(zip(names, values, strict=False))
+
+
+def _check_once(names: Sequence[str]) -> None:
+    for name in names:
+        if name in _FIELDS and names.count(name) > 1:
+            raise ArgumentError(f": {name} is there {names.count(name)} times; leave one")
+
+
+def _to_target(row: object, number: int) -> Target:
+    if not isinstance(row, dict):
+        shown = shorten(repr(row), _WIDTH)
+        raise ArgumentError(f", target {number}: {shown} is no object; give {', '.join(_FIELDS)}")
+    for name in row:
+        if name not in _FIELDS:
+            shown = f"{shorten(repr(name), _WIDTH)} is none of {', '.join(_FIELDS)}"
+            raise ArgumentError(f", target {number}: {shown}; take it out")
+    try:
+        return xs.Target(**{name: None if value == "" else value for name, value in row.items()})
+    except ArgumentError as error:
+        raise ArgumentError(f", target {number}: {error}") from error
