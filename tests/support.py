@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -98,8 +99,10 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
 
 
 def table(*rows: Row, **same: object) -> pd.DataFrame:
-    """Make a table of tasks of a few fields each, times in milliseconds."""
-    return frames.conform(frame([{**same, **row} for row in rows]))
+    """Make a table of tasks of a few fields each, times in milliseconds, small ones too."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", xs.UnusedWarning)
+        return frames.conform(frame([{**same, **row} for row in rows]))
 
 
 def rows_of(tasks: pd.DataFrame) -> list[Row]:

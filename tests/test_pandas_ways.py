@@ -1,4 +1,4 @@
-"""Tables of tasks that went through pandas: put together, merged, of `str` where categories were."""
+"""Tables of tasks that went through pandas: put together, merged, text where categories were."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from support import CALLS, Shards, plain
 
 import exportstats as xs
 from exportstats.report.redaction import redact
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 

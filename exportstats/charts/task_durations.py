@@ -100,7 +100,9 @@ def plot_task_durations(
     ]
     # The rarest come last, on top of the others, and what still grows on top of what has ended.
     order = {state: place for place, state in enumerate(("unknown", *STATES))}
-    layers.sort(key=lambda layer: (layer[0] in ACTIVE_STATES, -layer[1].sum(), order.get(layer[0], 9)))
+    layers.sort(
+        key=lambda layer: (layer[0] in ACTIVE_STATES, -layer[1].sum(), order.get(layer[0], 9))
+    )
     ended = drawn & ~active
     legend = []
     if ended.sum() > _POINTS:

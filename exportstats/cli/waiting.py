@@ -91,14 +91,15 @@ def wait(
             raise
     task = xs.wait_for_task(task_id, history=history, timeout=timeout, **asked).iloc[0]
     state = task["status_code"]
-    ended = state in ("COMPLETED", "FAILED", "CANCELLED")
-    say(ending(task) if ended else f"the time is up, and the task is still {state}")
+    active = state in ("PENDING", "RUNNING", "PENDING_CANCEL")
+    say(f"the time is up, and the task is still {state}" if active else ending(task))
     click.get_current_context().exit(0 if state == "COMPLETED" else FAILED)
 
 
 def ending(task: pd.Series) -> str:
     """Say how a task ended, after how long and, if it did not COMPLETE, why."""
-    state, duration = str(task["status_code"]), task["duration"].total_seconds()
+    state, duration = task["status_code"], task["duration"].total_seconds()
+    state = state if isinstance(state, str) else "in no known state"
     took = f" after {write_duration(duration)}" if duration == duration else ""  # noqa: PLR0124 - a NaN
     message = task["status_message"]
     why = f": {message}" if isinstance(message, str) and state != "COMPLETED" else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import sys
 import time
 import warnings
@@ -12,10 +13,11 @@ import click
 import lazy_loader
 
 import exportstats as xs
-from exportstats.cli.failing import PARTIAL, say
+from exportstats.cli.failing import PARTIAL
 from exportstats.cli.fleet import failure_lines, tell_failures
-from exportstats.cli.source import target_options
+from exportstats.cli.source import live_options
 from exportstats.cli.waiting import ending
+from exportstats.cli.wanted import PLACE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
     from exportstats.aws.targets import Target
     from exportstats.cli import output, screen
+    from exportstats.cli.source import Origin
+    from exportstats.cli.wanted import Wanted
     from exportstats.core import frames, schema
 else:  # pandas and rich are for a command that runs, not for its --help
     output = lazy_loader.load("exportstats.cli.output", suppress_warning=True)
@@ -37,7 +41,7 @@ _TARGET = ["account_id", "region", "profile", "role_arn"]
 
 
 @click.command()
-@target_options
+@functools.partial(live_options, filters=PLACE)
 @click.option(
     "--interval",
     "interval_seconds",
@@ -48,7 +52,7 @@ _TARGET = ["account_id", "region", "profile", "role_arn"]
     help="How long to wait before looking again.",
 )
 @click.option("--once", is_flag=True, help="Print the table once, as where there is no terminal.")
-def watch(interval_seconds: int, *, once: bool, **asked: Any) -> None:  # noqa: ANN401 - what click parsed
+def watch(origin: Origin, wanted: Wanted, interval_seconds: int, *, once: bool) -> None:
     """Watch the active tasks: how long they have run, and when they will be done.
 
     All tasks are fetched once, for how long such tasks took before; from then on three requests
@@ -59,8 +63,9 @@ def watch(interval_seconds: int, *, once: bool, **asked: Any) -> None:  # noqa: 
     exportstats watch --region eu-west-1
     exportstats watch --organization --role-name audit --all-regions --interval 60
     """
-    watched = Watched(**asked)
-    told = xs.estimate_completion(watched.tasks)
+    watched = Watched(targets=origin.targets, **origin.asked)
+    wanted.tell_unknown(watched.tasks)
+    told = wanted.of_log_groups(xs.estimate_completion(watched.tasks))
     if once or not sys.stdout.isatty():
         output.show(told, _view(told), "table", title=_title(told))
         if watched.failures is not None:
@@ -70,9 +75,9 @@ def watch(interval_seconds: int, *, once: bool, **asked: Any) -> None:  # noqa: 
             _show(place, told, watched, interval_seconds)
             while len(told):
                 time.sleep(interval_seconds)
-                for _, task in watched.look().iterrows():
+                for _, task in wanted.of_log_groups(watched.look()).iterrows():
                     place.tell(f"{_name(task)}: {ending(task)}")
-                told = xs.estimate_completion(watched.tasks)
+                told = wanted.of_log_groups(xs.estimate_completion(watched.tasks))
                 _show(place, told, watched, interval_seconds)
     click.get_current_context().exit(0 if watched.failures is None else PARTIAL)
 
@@ -91,8 +96,6 @@ class Watched:
     def __init__(self, *, targets: list[Target] | None, region: str | None, **asked: Any) -> None:  # noqa: ANN401 - fetch_tasks' own
         self._asked = asked
         self._failed: list[xs.LoadError] = []
-        if targets is not None:
-            say(f"asking {len(targets):,} targets, each an account and a region")
         self.tasks = self._fetch(targets, region=region)
         failures = self.failures
         if failures is not None and len(failures) == len(targets or [None]):
@@ -111,9 +114,9 @@ class Watched:
         return frames.stack(rows).drop_duplicates(_TARGET) if rows else None  # noqa: PD013 - ours, not pandas'
 
     def look(self) -> pd.DataFrame:
-        """Ask for the active ones; give those that ended meanwhile."""
+        """Ask for the active ones; give those that are not active any more."""
         self._failed = []
-        before = self.tasks[~self.tasks["status_code"].isin(schema.TERMINAL_STATES)]
+        before = self.tasks[self.tasks["status_code"].isin(schema.ACTIVE_STATES)]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # they were told of at the first look
             # in the order of a task's life: one that moves on meanwhile is seen twice, not never
@@ -132,7 +135,7 @@ class Watched:
             # of those that could not be asked for, what was seen last stays
             others = self.tasks[~self.tasks["task_id"].isin(seen["task_id"])]
             self.tasks = frames.concat([others, seen])
-        return seen[seen["status_code"].isin(schema.TERMINAL_STATES)]
+        return seen[~seen["status_code"].isin(schema.ACTIVE_STATES)]
 
     def _whose(self, task: pd.Series) -> list[Target]:
         """Give the targets that a task may be of: a target need not name its account or region."""

@@ -255,9 +255,7 @@ def _cut(gaps: pd.DataFrame, active: pd.DataFrame, step: int) -> pd.DataFrame:
     plan = units.take(unit)[["group"]].assign(start=start, end=end, deadline=deadline)
     first = gaps.drop_duplicates("group").set_index("group")[[*_KEY, "slot"]]
     plan = plan.join(first, on="group")
-    order = np.lexsort(
-        (end, plan["group"], start, deadline, deadline == coerce.NAT, plan["slot"])
-    )
+    order = np.lexsort((end, plan["group"], start, deadline, deadline == coerce.NAT, plan["slot"]))
     return plan.iloc[order].reset_index(drop=True)
 
 

@@ -213,7 +213,7 @@ def _says(tasks: pd.DataFrame, asked: Asked) -> np.ndarray:
     states = pd.Categorical(tasks["status_code"])
     meaning = [_SAYS.get(state, _UNKNOWN) for state in states.categories]
     # a missing state has the code -1, and so takes the last of these
-    says = np.array([*meaning, _UNKNOWN], dtype="int8")[states.codes]
+    says: np.ndarray = np.array([*meaning, _UNKNOWN], dtype="int8")[states.codes]
     if asked.deliveries is not None:
         says[(says == _COVERS) & _is_among(tasks, asked.deliveries)] = _EMPTY
     return says

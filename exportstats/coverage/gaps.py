@@ -62,8 +62,9 @@ def find_gaps(
         `reason` is the most hopeful of what the tasks whose windows overlap the gap say:
         `active` (they may still cover it), `unknown` (their state is missing, or none that the API
         has), `cancelled`, `failed`, `empty` (COMPLETED, but nothing lies in S3), or `never_tried`;
-        `last_task_id` is the latest created of the tasks that say so. What retention has taken by `as_of`, or else by the `observed_at` of the log group, is
-        `lost`; a gap that is lost in part is two rows.
+        `last_task_id` is the latest created of the tasks that say so. What retention has taken by
+        `as_of`, or else by the `observed_at` of the log group, is `lost`; a gap that is lost in
+        part is two rows.
 
     Raises
     ------

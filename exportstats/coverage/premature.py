@@ -93,7 +93,8 @@ def find(found: Exports, asked: Asked) -> np.ndarray:
 def _lead(tasks: pd.DataFrame) -> np.ndarray:
     """Give creation less the end of the window, where both are known."""
     created, last = coerce.millis(tasks["creation_time"]), coerce.millis(tasks["to_time"])
-    return created - (last + 1)
+    lead: np.ndarray = created - (last + 1)
+    return lead
 
 
 def _answer(found: Exports, asked: Asked) -> pd.DataFrame:

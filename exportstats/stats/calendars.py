@@ -63,7 +63,9 @@ class Calendar:
 
     def number(self, times: pd.Series) -> np.ndarray:
         """Give the number of the period of each time; a missing time gives the smallest int64."""
-        count = times.to_numpy(dtype="datetime64[ms]").astype(f"datetime64[{self.unit}]").view("int64")
+        count = (
+            times.to_numpy(dtype="datetime64[ms]").astype(f"datetime64[{self.unit}]").view("int64")
+        )
         return np.where(count == coerce.NAT, coerce.NAT, (count - self.first) // self.size)
 
     def start(self, numbers: np.ndarray) -> pd.api.extensions.ExtensionArray:
@@ -98,7 +100,7 @@ def calendar_of(freq: str) -> Calendar:
     except (ValueError, TypeError, OverflowError):
         offset = None
     made = None if offset is None or offset.n <= 0 else _calendar(offset)
-    if made is None or (offset.n > _MOST and not isinstance(offset, offsets.Tick)):
+    if made is None:
         raise ArgumentError(
             f'freq={freq!r}; give a calendar frequency of pandas: "h", "D", "W", "MS", "QS" or '
             '"YS", or several of one, as in "6h"'
@@ -108,6 +110,11 @@ def calendar_of(freq: str) -> Calendar:
 
 def _calendar(offset: Any) -> Calendar | None:  # noqa: ANN401 - pandas' offsets have no common class
     """Make the calendar of an offset, if it has a fixed place."""
+    if isinstance(offset, offsets.Tick):
+        whole, rest = divmod(offset.nanos, 1_000_000)
+        return None if rest else Calendar("ms", whole, 0)
+    if offset.n > _MOST:
+        return None
     if isinstance(offset, offsets.Week):
         weekday = getattr(offset, "weekday", None)  # pandas' types do not tell of it
         weekday = 6 if weekday is None else weekday
@@ -115,8 +122,6 @@ def _calendar(offset: Any) -> Calendar | None:  # noqa: ANN401 - pandas' offsets
         return Calendar("ms", offset.n * 7 * _DAY_MILLIS, first * _DAY_MILLIS)
     if isinstance(offset, offsets.Day):
         return Calendar("ms", offset.n * _DAY_MILLIS, 0)
-    if isinstance(offset, offsets.Tick) and offset.nanos % 1_000_000 == 0:
-        return Calendar("ms", offset.nanos // 1_000_000, 0)
     for kinds, months in _MONTHLY:
         if isinstance(offset, kinds):
             first = 0 if months == 1 else _first_month(offset, months)

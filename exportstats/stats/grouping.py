@@ -24,10 +24,12 @@ By: TypeAlias = str | Sequence[str] | None
 PERIOD = "period"
 # What the statistics themselves call their levels and columns.
 _TAKEN = frozenset(
-    "status_code period duration reason measure share tasks n lag is_current "
-    "completed censored min max mean censored_p50 at_risk competing probability low high "
-    "first_time last_time example_task_id previous current unit change ratio n_previous n_current "
-    "verdict".split()
+    (
+        *("status_code", "period", "duration", "reason", "measure", "tasks", "share", "n", "lag"),
+        *("completed", "censored", "censored_p50", "min", "max", "mean", "at_risk", "competing"),
+        *("probability", "low", "high", "first_time", "last_time", "example_task_id", "previous"),
+        *("current", "is_current", "unit", "change", "ratio", "n_previous", "n_current", "verdict"),
+    )
 )
 # More periods than this are not filled in: a single task of the year 2999 would ask for millions.
 _MOST_PERIODS = 10_000
@@ -174,7 +176,7 @@ def index_of(keys: pd.DataFrame) -> pd.Index:
 def _codes(values: pd.Series) -> tuple[np.ndarray, pd.Index]:
     """Give each value's place in their order, what is missing last, and the values in order."""
     if isinstance(values.dtype, pd.CategoricalDtype):
-        found = pd.CategoricalIndex(values.cat.categories, dtype=values.dtype)
+        found: pd.Index = pd.CategoricalIndex(values.cat.categories, dtype=values.dtype)
         codes = values.cat.codes.to_numpy()
     else:
         codes, found = _factorize(values)
@@ -185,7 +187,7 @@ def _codes(values: pd.Series) -> tuple[np.ndarray, pd.Index]:
 
 
 def _factorize(values: pd.Series) -> tuple[np.ndarray, pd.Index]:
-    """Number the different values in their order.
+    """Give each different value its number, in their order.
 
     Raises
     ------
@@ -199,7 +201,9 @@ def _factorize(values: pd.Series) -> tuple[np.ndarray, pd.Index]:
     try:
         order = found.argsort()
     except TypeError:  # of several kinds
-        order = np.array(sorted(range(len(found)), key=lambda at: (str(type(found[at])), str(found[at]))))
+        order = np.array(
+            sorted(range(len(found)), key=lambda at: (str(type(found[at])), str(found[at])))
+        )
     rank = np.full(len(found) + 1, -1)
     rank[order] = np.arange(len(found))
     return rank[codes], found.take(order)

@@ -133,11 +133,11 @@ def _find(
 
     slow = np.flatnonzero(score >= threshold)
     typical = np.rint(np.exp(middle[slow])).astype("int64").view("timedelta64[ms]")
-    rows = done.take(order[slow])
-    found = rows[[*LOG_GROUP, "task_id", "creation_time", "duration"]].assign(
+    tasks = done.take(order[slow])
+    found = tasks[[*LOG_GROUP, "task_id", "creation_time", "duration"]].assign(
         typical=typical, ratio=np.exp(logs[slow] - middle[slow]), score=score[slow], n=n[slow]
     )
-    return grouping.with_own(found, rows)
+    return grouping.with_own(found, tasks)
 
 
 def _score(

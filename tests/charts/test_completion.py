@@ -20,7 +20,7 @@ def curve(n: int, *, seed: int = 1) -> pd.DataFrame:
             "task_id": [f"{number:05}" for number in range(n)],
             "creation_time": 0,
             "completion_time": took,
-            "observed_at": 10**9,
+            "observed_at": 999_999_999,
             "status_code": state,
         }
     )

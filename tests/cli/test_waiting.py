@@ -60,6 +60,16 @@ def test_waiting_ends_with_the_task(run: Callable, emulator: Emulator, end: str,
     assert done.stdout == ""
 
 
+@pytest.mark.parametrize(("state", "text"), [("ARCHIVED", "ARCHIVED"), (None, "in no known state")])
+def test_a_state_that_nobody_knows(run: Callable, emulator: Emulator, state: str | None, text: str):
+    """It is said at once, and is not the success that one waits for."""
+    emulator.update("the-one", status={"code": state})
+    done = run("wait", "the-one", "--endpoint-url", emulator.url, "--timeout", "5min")
+    assert done.exit_code == 1
+    assert text in done.stderr
+    assert "time is up" not in done.stderr
+
+
 def test_the_time_can_be_up(run: Callable, emulator: Emulator):
     """It says so, and exits with 1; an unknown task or length of time is one line too."""
     done = run("wait", "the-one", "--endpoint-url", emulator.url, "--timeout", "200ms")

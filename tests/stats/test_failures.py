@@ -431,5 +431,5 @@ def test_arguments_are_checked():
     """The message itself and unknown columns are no groups."""
     with pytest.raises(ArgumentError, match='by="status_message" is what is counted anyway'):
         xs.failure_reasons(frames.empty(), by=["region", "status_message"])
-    with pytest.raises(ArgumentError, match="by='task_id'"):
-        xs.failure_reasons(frames.empty(), by="task_id")
+    with pytest.raises(ArgumentError, match="by='colour'"):
+        xs.failure_reasons(frames.empty(), by="colour")

@@ -148,7 +148,7 @@ def test_columns_of_the_answer(name: str):
 def test_values_that_cannot_be_grouped():
     """Lists are refused by the column's name, with the remedy."""
     tasks = table({}, {}).assign(tags=[["a"], ["b"]])
-    with pytest.raises(ArgumentError, match="by='tags', but .*list.*; make its values text"):
+    with pytest.raises(ArgumentError, match=r"by='tags', but .*list.*; make its values text"):
         status_breakdown(tasks, by="tags")
 
 

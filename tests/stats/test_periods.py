@@ -380,8 +380,8 @@ def test_arguments_are_checked():
     """Periods that overlap, a column that is no group, a confidence that is none, are refused."""
     with pytest.raises(ArgumentError, match="overlap"):
         compare_periods(frames.empty(), current="2026-W47", previous="2026-W47")
-    with pytest.raises(ArgumentError, match="by='task_id'"):
-        compare_periods(frames.empty(), by="task_id", **WEEKS)
+    with pytest.raises(ArgumentError, match="by='colour'"):
+        compare_periods(frames.empty(), by="colour", **WEEKS)
     for confidence in (0, 1, 95):
         with pytest.raises(ArgumentError, match="confidence="):
             compare_periods(frames.empty(), confidence=confidence, **WEEKS)
