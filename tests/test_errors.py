@@ -19,8 +19,11 @@ FAILURES = pd.DataFrame({"region": ["eu-west-1"], "reason": ["AccessDenied"]})
     [
         xs.LoadError("cut", tasks=frames.empty(), next_token="t", failures=FAILURES),
         xs.LoadInterrupted("stopped", tasks=frames.empty()),
-        xs.BadRowsError(ROWS),
-        xs.BadRowsWarning(ROWS, "the others were kept"),
+        xs.BadRowsError(ROWS, "no row could be read"),
+        xs.BadRowsWarning(ROWS, "the others were kept", partial=True),
+        xs.UnusedWarning("times look like seconds", partial=True),
+        xs.PartialListWarning("the list goes on"),
+        xs.MissingFileError("there is no file"),
         xs.LoadWarning("cut", FAILURES),
     ],
     ids=lambda error: type(error).__name__,
@@ -37,3 +40,12 @@ def test_errors_come_back_from_a_pickle_with_all_they_carry(error: BaseException
             pd.testing.assert_frame_equal(carried, value)
         else:
             assert carried == value
+
+
+def test_errors_are_what_python_has_for_them_too():
+    """A missing file is a FileNotFoundError, and bad arguments, tables and files a ValueError."""
+    assert issubclass(xs.MissingFileError, FileNotFoundError)
+    wrong = (xs.ArgumentError, xs.SchemaError, xs.FileFormatError, xs.BadRowsError)
+    for kind in (*wrong, xs.MissingFileError):
+        assert issubclass(kind, xs.ExportStatsError)
+        assert issubclass(kind, ValueError)

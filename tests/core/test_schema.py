@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 import warnings
 from itertools import permutations
 from random import Random
 from typing import Any
 
+import botocore.session
 import duckdb
 import numpy as np
 import pandas as pd
@@ -18,11 +18,11 @@ import pytest
 import support
 from hypothesis import given, strategies as st
 from pandas.testing import assert_frame_equal
-from support import MOST, START, ms, plain, quick, rows, rows_of, table, tables
+from support import FIRST, LAST, MOST, START, ms, plain, quick, rows, rows_of, table, tables
 
 import exportstats as xs
 from exportstats.core import frames, identity, schema
-from exportstats.errors import BadRowsError, BadRowsWarning, SchemaError
+from exportstats.errors import BadRowsError, BadRowsWarning, SchemaError, UnusedWarning
 
 NAMES = [
     "account_id",
@@ -52,7 +52,10 @@ def conform_quietly(frame: Any) -> tuple[pd.DataFrame, list[tuple[str, str]]]:  
         warnings.simplefilter("always")
         tasks = xs.conform(frame)
     reported = [
-        (row.place, row.reason) for each in caught for row in each.message.rows.itertuples()
+        (row.place, row.reason)
+        for each in caught
+        if isinstance(each.message, BadRowsWarning)
+        for row in each.message.rows.itertuples()
     ]
     return tasks, reported
 
@@ -90,9 +93,43 @@ def test_aws_names_are_those_of_the_api():
     ]
 
 
+@pytest.mark.parametrize(
+    ("shape", "table"), [("ExportTask", schema.TASKS), ("LogGroup", schema.LOG_GROUPS)]
+)
+def test_every_member_of_the_services_model_is_known(shape: str, table: schema.Table):
+    """Each member of botocore's own model has a column, or is named as one that is not used."""
+    model = botocore.session.get_session().get_service_model("logs")
+
+    def paths(members: dict[str, Any], before: str = "") -> list[str]:
+        found = []
+        for name, member in members.items():
+            inner = member.members if member.type_name == "structure" else {}
+            found += paths(inner, f"{before}{name}.") if inner else [before + name]
+        return found
+
+    unknown = {
+        path
+        for path in paths(model.shape_for(shape).members)
+        if schema.squeeze(path) not in table.meanings
+    }
+    assert not unknown
+    columns = {column.aws for column in table.columns if column.aws}
+    assert not columns & set(table.ignored)
+    (answer,) = (
+        model.shape_for(name)
+        for name in model.shape_names
+        if name.startswith("Describe")
+        and name.endswith("Response")
+        and table.member in model.shape_for(name).members
+    )
+    assert set(answer.members) == {table.member, "nextToken"}
+
+
 def test_states_are_those_of_the_service():
     """The six states are there, each either active or terminal."""
     assert set(schema.STATES) == {*support.ACTIVE, *support.ENDED}
+    model = botocore.session.get_session().get_service_model("logs")
+    assert set(schema.STATES) == set(model.shape_for("ExportTaskStatusCode").enum)
     assert schema.ACTIVE_STATES == support.ACTIVE
     assert set(schema.TERMINAL_STATES) == set(support.ENDED)
 
@@ -149,11 +186,45 @@ def test_empty_is_a_table():
 # What it is made of.
 
 
-def test_missing_columns_are_filled_and_others_left_out():
-    """A frame of identifiers is enough; what is no column of ours does not come along."""
-    tasks = xs.conform(pd.DataFrame({"colour": ["red"], "task_id": ["a"], "size": [5]}))
+def test_missing_columns_are_filled_and_own_ones_stay():
+    """A frame of identifiers is enough; what is no column of ours comes along behind."""
+    frame = pd.DataFrame({"colour": ["red"], "task_id": ["a"], "size": [5], ("a", 1): [None]})
+    tasks = xs.conform(frame)
+    assert list(tasks.columns) == [*NAMES, "colour", "size", ("a", 1)]
+    assert tasks[NAMES].drop(columns="task_id").isna().all(axis=None)
+    assert_frame_equal(tasks[["colour", "size", ("a", 1)]], frame[["colour", "size", ("a", 1)]])
+    assert_frame_equal(xs.conform(tasks), tasks)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["taskId", "logGroupName", "from", "status.code", "executionInfo.creationTime"],
+        ["TaskId", "LogGroupName", "From", "Status.Code", "ExecutionInfo.CreationTime"],
+        ["TASK_ID", "LOG_GROUP_NAME", "FROM_TIME", "STATUS_CODE", "CREATION_TIME"],
+        ["task-id", "log-group-name", "from-time", "status-code", "creation-time"],
+        ["taskid", "loggroupname", "from", "status", "creationtime"],
+        ["Task ID", "Log group name", "From", "Status", "Creation time"],
+        ["taskId", "logGroupName", "from", "status_code", "executionInfo_creationTime"],
+    ],
+    ids=lambda names: names[0] + " " + names[-1],
+)
+def test_names_in_any_casing(names: list[str]):
+    """Our names and AWS's are known in any casing, nested with a dot or an underscore."""
+    frame = pd.DataFrame([["a", "/app", 1, "FAILED", 2]], columns=names)
+    expected = table(
+        {"task_id": "a", "log_group_name": "/app", "from_time": 1}
+        | {"status_code": "FAILED", "creation_time": 2}
+    )
+    assert_frame_equal(xs.conform(frame), expected)
+
+
+def test_two_names_of_one_column():
+    """Of two names of one column ours is the first; where it says nothing, the other one does."""
+    frame = pd.DataFrame({"taskId": ["a", "b"], "task_id": ["A", None], "Status": ["x", "y"]})
+    tasks = xs.conform(frame)
+    assert plain(tasks["task_id"]) == ["A", "b"]
     assert list(tasks.columns) == NAMES
-    assert tasks.drop(columns="task_id").isna().all(axis=None)
 
 
 def test_derived_columns_are_never_trusted():
@@ -181,7 +252,7 @@ def test_lengths_are_differences(tasks: pd.DataFrame):
     ):
         assert duration == support.duration_of(row)
         start, end = row["from_time"], row["to_time"]
-        known = start is not None and end is not None and start <= end <= start + MOST - 1
+        known = start is not None and end is not None and start <= end
         assert window == (end - start + 1 if known else None)
 
 
@@ -190,12 +261,9 @@ def test_lengths_are_differences(tasks: pd.DataFrame):
     [
         (0, 0, 0, 1),
         (5, 4, None, None),
-        (0, MOST, MOST, None),
-        (1, MOST, MOST - 1, MOST),
-        (-1, MOST, None, None),
-        (-MOST, MOST, None, None),
-        (-MOST, 0, MOST, None),
-        (MOST, -MOST, None, None),
+        (FIRST, LAST, LAST - FIRST, LAST - FIRST + 1),
+        (LAST, LAST, 0, 1),
+        (LAST, FIRST, None, None),
         (None, 5, None, None),
         (5, None, None, None),
     ],
@@ -203,19 +271,77 @@ def test_lengths_are_differences(tasks: pd.DataFrame):
 def test_lengths_at_the_ends(
     start: int | None, end: int | None, duration: int | None, window: int | None
 ):
-    """A length that is negative or does not fit into 64 bits is missing, not wrapped round."""
+    """A length is exact over all that a table holds, and missing where it is negative."""
     task = {"creation_time": start, "completion_time": end, "from_time": start, "to_time": end}
     tasks = table(task, {})
     assert plain(tasks["duration"]) == [duration, None]
     assert plain(tasks["window"]) == [window, None]
 
 
-def test_unknown_states_become_categories():
-    """A state that nobody knows is kept, as a category behind the six."""
-    tasks = table(
-        {"status_code": "active"}, {"status_code": "PAUSED"}, {"status_code": "COMPLETE"}, {}
+@quick
+@given(st.lists(st.one_of(st.none(), st.integers(-MOST, MOST), st.sampled_from([-1, LAST + 1]))))
+def test_times_are_bounded_once(values: list[int | None]):
+    """Outside of 1970 to 2999 a window's edge is cut, any other time missing; each is reported."""
+    frame = support.frame([dict.fromkeys(support.TIMES, value) for value in values])
+    tasks, reported = conform_quietly(frame)
+    out = [row for row, value in enumerate(values) if value is not None]
+    out = [row for row in out if not FIRST <= values[row] <= LAST]
+    for name in support.TIMES:
+        cut = name in ("from_time", "to_time")
+        expected = [
+            value
+            if value is None or FIRST <= value <= LAST
+            else (min(max(value, FIRST), LAST) if cut else None)
+            for value in values
+        ]
+        assert plain(tasks[name]) == expected
+    assert sorted({place for place, _ in reported}) == sorted(f"row {row}" for row in out)
+    assert len(reported) == len(out) * len(support.TIMES)
+
+
+def test_a_changed_time_is_a_warning():
+    """It is said what is out of bounds, where, and what was done; nothing was left out."""
+    with pytest.warns(BadRowsWarning) as caught:
+        table({"to_time": LAST + 1, "creation_time": -1}, {})
+    (warning,) = caught
+    assert not warning.message.partial
+    assert str(warning.message) == (
+        "1 x to_time is after 2999: it was cut to that (row 0); "
+        "1 x creation_time is before 1970: it is missing now (row 0); all of them were kept"
     )
-    assert plain(tasks["status_code"]) == ["active", "PAUSED", "COMPLETED", None]
+
+
+def test_times_in_another_unit_are_noticed():
+    """One warning says which times look like another unit, and what reads them."""
+    made = {"task_id": ["a", "b"], "creation_time": [1715920300, 1437652800000]}
+    frame = pd.DataFrame(made | {"completion_time": [1715920312, None]})
+    says = r'look like seconds.*1 of creation_time, 1 of completion_time.*times_in="s"'
+    with pytest.warns(UnusedWarning, match=says) as caught:
+        xs.conform(frame)
+    assert len(caught) == 1
+    assert caught[0].message.partial
+    assert plain(xs.conform(frame.iloc[:1], times_in="s")["duration"]) == [12_000]
+    naive = pd.DataFrame({"task_id": ["a"], "creation_time": pd.to_datetime(["2026-11-23 07:00"])})
+    assert plain(xs.conform(naive, times_in="Europe/Berlin")["creation_time"]) == [SEEN]
+    early = pd.to_datetime([START // 1000], unit="ms", utc=True)
+    aware = pd.DataFrame({"task_id": ["a"], "to_time": early})
+    assert plain(xs.conform(aware)["to_time"]) == [START // 1000]  # what has a zone is meant
+
+
+def test_unknown_states_become_categories():
+    """A known state is read in any casing; one that nobody knows is a category behind the six."""
+    tasks = table(
+        {"status_code": "active"},
+        {"status_code": "PAUSED"},
+        {"status_code": "COMPLETE"},
+        {},
+        {"status_code": "Pending_Cancel"},
+        {"status_code": "pendingCancel"},
+        {"status_code": "failed"},
+    )
+    assert plain(tasks["status_code"]) == [
+        *("active", "PAUSED", "COMPLETED", None, "PENDING_CANCEL", "PENDING_CANCEL", "FAILED")
+    ]
     assert list(tasks["status_code"].cat.categories) == [*schema.STATES, "PAUSED", "active"]
 
 
@@ -262,11 +388,11 @@ def test_the_two_frames_share_nothing():
 
 # Frames of other libraries.
 
-LARGE = 2**53 + 1
+LARGE = LAST - 1
 
 
 def test_polars():
-    """A Polars frame is read: its times, categories, and numbers beyond 2**53 beside nulls."""
+    """A Polars frame is read: its times, categories, and numbers beside nulls."""
     frame = pl.DataFrame(
         {
             "task_id": ["a", "b"],
@@ -275,7 +401,7 @@ def test_polars():
                 ["012345678901", "012345678901"], dtype=pl.Enum(["012345678901"])
             ),
             "from_time": [LARGE, None],
-            "to_time": pl.Series([MOST, None], dtype=pl.UInt64),
+            "to_time": pl.Series([LAST, None], dtype=pl.UInt64),
             "creation_time": pl.Series(
                 [dt.datetime(2026, 11, 23, 6, tzinfo=dt.UTC), None],
                 dtype=pl.Datetime("us", "Europe/Berlin"),
@@ -286,7 +412,7 @@ def test_polars():
     )
     tasks = xs.conform(frame)
     assert plain(tasks["from_time"]) == [LARGE, None]
-    assert plain(tasks["to_time"]) == [MOST, None]
+    assert plain(tasks["to_time"]) == [LAST, None]
     assert plain(tasks["region"]) == ["eu-west-1", None]
     assert plain(tasks["account_id"]) == ["012345678901"] * 2
     assert plain(tasks["creation_time"]) == [SEEN, None]
@@ -355,12 +481,24 @@ def test_pandas_index_in_arrow():
 # What is refused.
 
 
+def test_large_numbers_of_other_libraries():
+    """Numbers beyond 2**53 beside nulls are exact, in columns of ours and in own ones."""
+    frame = pl.DataFrame({"logGroupName": ["/a", "/b"], "storedBytes": [2**53 + 1, None]})
+    frame = frame.with_columns(pl.col("storedBytes").alias("own"))
+    groups = xs.conform(frame, of="log_groups")
+    assert plain(groups["stored_bytes"]) == plain(groups["own"]) == [2**53 + 1, None]
+
+
 def test_no_identifiers():
     """Without `task_id` it is no table of tasks; the message shows what is there."""
-    with pytest.raises(SchemaError, match="needs the column task_id; this frame has: taskId, 5"):
-        xs.conform(pd.DataFrame({"taskId": ["a"], 5: [1]}))
+    with pytest.raises(SchemaError, match="needs the column task_id; this frame has: task, 5"):
+        xs.conform(pd.DataFrame({"task": ["a"], 5: [1]}))
     with pytest.raises(SchemaError, match="this frame has: none"):
         xs.conform(pd.DataFrame())
+    with pytest.raises(SchemaError, match="of log groups needs the column log_group_name"):
+        xs.conform(pd.DataFrame({"task_id": ["a"]}), of="log_groups")
+    with pytest.raises(SchemaError, match="of='gaps'; give one of tasks, log_groups, deliveries"):
+        xs.conform(pd.DataFrame({"task_id": ["a"]}), of="gaps")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("given_", [None, "tasks.json", [{"task_id": "a"}], {"task_id": ["a"]}])
@@ -372,14 +510,15 @@ def test_no_frame(given_: object):
 
 
 def test_two_columns_of_one_name():
-    """Two columns of one name are refused, by `conform` and `validate`; others may be twice."""
+    """Two columns of one name are refused, be they ours or the user's."""
     frame = pd.DataFrame([["a", "b", 1, 2]], columns=["task_id", "task_id", "x", "x"])
     with pytest.raises(SchemaError, match="two columns named task_id; rename or drop one"):
         xs.conform(frame)
     twice = pd.concat([table({}), table({})[["region"]]], axis="columns")
     with pytest.raises(SchemaError, match="two columns named region"):
         frames.check(twice)
-    assert len(xs.conform(frame.iloc[:, 1:])) == 1
+    with pytest.raises(SchemaError, match="two columns named x; rename or drop one"):
+        xs.conform(frame.iloc[:, 1:])
 
 
 def test_naive_times():
@@ -411,33 +550,54 @@ def test_booleans_are_no_times():
 
 
 @pytest.mark.parametrize("column", schema.COLUMNS, ids=lambda column: column.name)
-def test_validate_names_the_column(column: schema.Column):
-    """The first column that is missing or of another dtype is named, with the remedy."""
+def test_check_names_the_column(column: schema.Column):
+    """The first column that is missing or of another kind is named, with the remedy."""
     tasks = table({})
-    frames.check(tasks)
-    frames.check(tasks.assign(more=1))
+    assert frames.check(tasks) is tasks
+    assert frames.check(own := tasks.assign(more=1)) is own
     with pytest.raises(SchemaError) as caught:
         frames.check(tasks.drop(columns=column.name))
-    assert str(caught.value) == f"the column {column.name} is missing; use xs.conform(frame) first"
+    makers = "xs.fetch_tasks, xs.read_tasks or xs.conform makes"
+    assert str(caught.value) == f"a table of tasks needs the column {column.name}; {makers} one"
     with pytest.raises(SchemaError) as caught:
-        frames.check(tasks.assign(**{column.name: 1.5}))
+        frames.check(tasks.assign(**{column.name: True}))
     assert str(caught.value) == (
-        f"the column {column.name} is float64, not {column.dtype}; use xs.conform(frame) first"
+        f"the column {column.name} of the tasks is bool, not {column.dtype}; {makers} it so"
     )
 
 
-def test_validate_wants_a_frame():
+def test_check_wants_a_frame():
     """What is no DataFrame is no table of tasks, and is named."""
     with pytest.raises(SchemaError, match="is a DataFrame, not dict"):
         frames.check({})
 
 
-def test_a_time_of_another_unit_is_another_dtype():
-    """Nanoseconds, or another zone, are not the table's times."""
-    for dtype in ("datetime64[ns, UTC]", "datetime64[ms, Europe/Berlin]"):
-        tasks = table({}).astype({"from_time": dtype})
-        with pytest.raises(SchemaError, match=re.escape(f"the column from_time is {dtype}, not")):
-            frames.check(tasks)
+@quick
+@given(tables(far=False, max_size=4))
+def test_what_means_the_same_is_the_same(tasks: pd.DataFrame):
+    """Text for a category, times of another unit or zone, and objects, are taken as they are."""
+    other = {
+        name: "str" if dtype == "category" else "datetime64[ns, Europe/Berlin]"
+        for name, dtype in tasks.dtypes.items()
+        if dtype == "category" or isinstance(dtype, pd.DatetimeTZDtype)
+    }
+    other |= {"duration": "timedelta64[ns]", "task_id": "category"}
+    changed = tasks.astype(other)
+    before = changed.copy(deep=True)
+    assert_frame_equal(frames.check(changed), tasks)
+    assert_frame_equal(changed, before)
+    objects = tasks.astype(dict.fromkeys(tasks.columns[:10], "object"))
+    assert_frame_equal(frames.check(objects), tasks)
+    states = pd.CategoricalDtype(["PAUSED", *schema.STATES[::-1]], ordered=True)
+    assert_frame_equal(frames.check(tasks.astype({"status_code": states})), tasks)
+
+
+def test_a_log_group_that_is_there_twice():
+    """A table of log groups or deliveries has each once, or it is said which is there twice."""
+    groups = xs.sample_log_groups()
+    frames.check(groups, schema.LOG_GROUPS)
+    with pytest.raises(SchemaError, match=f"{groups['log_group_name'].iloc[3]} stands there twice"):
+        frames.check(pd.concat([groups, groups.iloc[3:5]]), schema.LOG_GROUPS)
 
 
 # Rows that cannot be tasks.
@@ -483,8 +643,19 @@ def test_odd_rows_are_counted_by_reason():
 
 def test_many_odd_rows_are_not_all_listed():
     """Of many rows with one fault the first three are named and the rest counted."""
+    frame = pd.DataFrame({"task_id": [None] * 7 + ["a"]})
     with pytest.warns(BadRowsWarning, match=r"^7 x no task_id \(row 0, row 1, row 2 and 4 more\)"):
-        xs.conform(pd.DataFrame({"task_id": [None] * 7}))
+        xs.conform(frame)
+    with pytest.warns(BadRowsWarning, match=r"; 4 x 4 other reasons; the others were kept$"):
+        xs.conform(support.frame([*({name: [5]} for name in NAMES[:14]), {}]))
+
+
+def test_no_row_that_can_be_read_is_an_error():
+    """If rows were given and none is a task, that is an error, not a table without one."""
+    says = r"^2 x no task_id \(row 0, row 1\); no row could be read"
+    with pytest.raises(BadRowsError, match=says):
+        xs.conform(pd.DataFrame({"task_id": [None, ""]}))
+    assert len(xs.conform(pd.DataFrame({"task_id": []}, dtype="str"))) == 0
 
 
 def test_strict_refuses_all():
@@ -539,7 +710,7 @@ def again(*answers: dict[str, Any]) -> list[pd.DataFrame]:
         ),
         pytest.param(
             {"status_code": "RUNNING"},
-            {"status_code": "PENDING", "observed_at": -1},
+            {"status_code": "PENDING", "observed_at": 0},
             id="seen at some time beats seen who knows when",
         ),
         pytest.param(
@@ -616,7 +787,10 @@ def test_two_tasks_of_one_identifier(other: dict[str, Any]):
     tasks, reported = conform_quietly(frame)
     assert len(tasks) == 3
     # of the two that are the same, the later row stands for the task
-    assert reported == [("row 2", identity.CONTRADICTION_OF_TASKS), ("row 3", identity.CONTRADICTION_OF_TASKS)]
+    assert reported == [
+        ("row 2", identity.CONTRADICTION_OF_TASKS),
+        ("row 3", identity.CONTRADICTION_OF_TASKS),
+    ]
     with pytest.warns(BadRowsWarning, match="all of them were kept"):
         assert len(xs.conform(frame, strict=True)) == 3
 
@@ -676,7 +850,7 @@ ANSWERS = st.fixed_dictionaries(
         "creation_time": st.sampled_from([None, 5, 5, 6]),
         "status_code": st.sampled_from([*schema.STATES, "COMPLETE", "PAUSED", "ODD", None]),
         "status_message": st.sampled_from([None, "p", "q"]),
-        "observed_at": st.sampled_from([None, -1, 0, 1]),
+        "observed_at": st.sampled_from([None, 0, 1, 2]),
         "completion_time": st.sampled_from([None, 6, 7]),
     }
 )

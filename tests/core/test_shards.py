@@ -150,12 +150,13 @@ def test_what_is_no_table_is_refused(call: Call, given_: object):
 @every
 def test_a_raw_frame_is_refused(call: Call):
     """A frame that did not go through `conform` is refused before anything is counted."""
-    with pytest.raises(xs.SchemaError, match=r"use xs\.conform\(frame\) first"):
+    says = r"needs the column account_id; .*xs\.conform makes one"
+    with pytest.raises(xs.SchemaError, match=says):
         call(pd.DataFrame({"task_id": ["a"]}))
 
 
 def test_collect_stacks_what_the_part_gives():
-    """The part sees each shard and the empty table, and the results stand one after another."""
+    """The part sees each shard, and the results stand one after another; else the empty table."""
     seen = []
 
     def part(tasks: pd.DataFrame) -> pd.DataFrame:
@@ -165,9 +166,11 @@ def test_collect_stacks_what_the_part_gives():
     two = support.table({"task_id": "a"}, {"task_id": "b"})
     one = support.table({"task_id": "c"})
     stacked = shards.collect(Shards([two, one]), part)
-    assert seen == [0, 2, 1]
+    assert seen == [2, 1]
     assert stacked["task_id"].to_list() == ["a", "b", "c"]
     assert shards.collect(two, part)["task_id"].to_list() == ["a", "b"]
+    assert len(shards.collect(Shards([]), part)) == 0
+    assert seen == [2, 1, 2, 0]
 
 
 def test_stack_keeps_categories():

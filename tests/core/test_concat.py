@@ -1,0 +1,178 @@
+"""Tables put together: each task once in its latest state, with what the user knows of it."""
+
+from __future__ import annotations
+
+import warnings
+from itertools import permutations
+from random import Random
+from typing import Any
+
+import pandas as pd
+import pytest
+import support
+from hypothesis import given, strategies as st
+from pandas.testing import assert_frame_equal
+from support import START, plain, quick, table, tables
+
+import exportstats as xs
+from exportstats.core import frames, schema
+
+# Some looks at some tasks: a later look is further on.
+LOOKS = st.lists(
+    st.tuples(st.sampled_from("abc"), st.integers(0, 5)).map(
+        lambda at: {
+            "task_id": at[0],
+            "status_code": ["PENDING", "RUNNING", "RUNNING", "COMPLETED"][min(at[1], 3)],
+            "completion_time": START + 9 if at[1] > 2 else None,
+            "creation_time": START,
+            "observed_at": START + at[1],
+        }
+    ),
+    max_size=8,
+)
+
+
+def sorted_rows(tasks: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows in an order that does not depend on theirs."""
+    return tasks.sort_values("task_id", ignore_index=True)
+
+
+@quick
+@given(st.lists(LOOKS, max_size=4), st.integers(0, 2**32).map(Random))
+def test_each_task_once_in_its_latest_state(looks: list[list[support.Row]], random: Random):
+    """However looks are put into tables, each task is there once, as the latest look had it."""
+    latest: dict[str, support.Row] = {}
+    for look in sorted((one for part in looks for one in part), key=lambda one: one["observed_at"]):
+        latest[look["task_id"]] = look
+    several = [table(*look) for look in looks]
+    random.shuffle(several)
+    both = xs.concat(several)
+    frames.check(both)
+    expected = table(*(latest[name] for name in sorted(latest)))
+    assert_frame_equal(sorted_rows(both), expected)
+    # at once, one after another, and by pandas alone
+    one_by_one = frames.empty()
+    for part in several:
+        one_by_one = xs.concat([one_by_one, part])
+    assert_frame_equal(sorted_rows(one_by_one), expected)
+    if several:
+        assert_frame_equal(sorted_rows(xs.conform(pd.concat(several))), expected)
+        assert_frame_equal(sorted_rows(xs.concat([both, *several])), expected)
+
+
+@quick
+@given(st.lists(tables(far=False, max_size=4), max_size=3))
+def test_order_of_tables_does_not_matter(several: list[pd.DataFrame]):
+    """Tables in another order give the same rows, be some of them contradictions."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", xs.BadRowsWarning)
+        found = [xs.concat(order) for order in permutations(several)]
+    names = [column.name for column in schema.COLUMNS]
+    first, *others = (
+        tasks.astype(dict.fromkeys(tasks.columns, "str")).sort_values(names, ignore_index=True)
+        for tasks in found
+    )
+    for other in others:
+        assert_frame_equal(other, first)
+
+
+def test_contradictions_are_reported():
+    """Two different tasks under one identifier are both kept, and it is said."""
+    first, second = (table({"task_id": "a", "task_name": name}) for name in "xy")
+    with pytest.warns(xs.BadRowsWarning, match="2 x another task has the same task_id") as caught:
+        both = xs.concat([first, second])
+    assert len(both) == 2
+    assert not caught[0].message.partial
+
+
+RUNNING = {"task_id": "a", "status_code": "RUNNING", "observed_at": START}
+DONE = {"task_id": "a", "status_code": "COMPLETED", "observed_at": START + 1}
+
+
+@pytest.mark.parametrize("late_first", [False, True])
+@pytest.mark.parametrize(
+    ("early", "late", "kept"),
+    [
+        ({"team": "web"}, {}, "web"),
+        ({}, {"team": "web"}, "web"),
+        ({"team": "web"}, {"team": None}, "web"),
+        ({"team": "web"}, {"team": "data"}, "data"),
+        ({"team": None}, {"team": None}, None),
+    ],
+)
+def test_own_columns_are_kept(
+    early: dict[str, Any],
+    late: dict[str, Any],
+    kept: str | None,
+    late_first: bool,  # noqa: FBT001
+):
+    """What a user knew of an earlier state is kept, unless they know something of the later."""
+    parts = [table(RUNNING).assign(**early), table(DONE).assign(**late)]
+    both = xs.concat(parts[::-1] if late_first else parts)
+    assert plain(both["status_code"]) == ["COMPLETED"]
+    assert plain(both["team"]) == [kept]
+    assert list(both.columns) == [*schema.NAMES, "team"]
+
+
+def test_own_columns_of_some_tables():
+    """A column that only some tables have is missing in the rows of the others."""
+    first = table({"task_id": "a"}).assign(team="web", cost=1.5)
+    second = table({"task_id": "b"}).assign(owner=pd.Categorical(["x"]))
+    both = xs.concat([first, second])
+    assert plain(both["team"]) == ["web", None]
+    assert plain(both["cost"]) == [1.5, None]
+    assert plain(both["owner"]) == [None, "x"]
+
+
+def test_what_pandas_puts_together():
+    """What pd.concat, a merge and a filter give is a table still, for every statistic."""
+    tasks = xs.sample_tasks()
+    halves = [tasks.iloc[:3000], tasks.iloc[3000:]]
+    expected = xs.status_breakdown(tasks)
+    assert_frame_equal(xs.status_breakdown(pd.concat(halves)), expected)
+    owners = pd.DataFrame({"log_group_name": tasks["log_group_name"].unique().astype(str)}).assign(
+        team=lambda frame: frame["log_group_name"].str[:4]
+    )
+    merged = tasks.merge(owners, on="log_group_name", how="left")
+    assert_frame_equal(xs.status_breakdown(merged), expected)
+    assert_frame_equal(xs.conform(merged)[list(tasks.columns)], tasks)
+    by_team = xs.status_breakdown(merged, by="team")
+    assert by_team["tasks"].sum() == len(tasks)
+    failed = merged[merged["status_code"] == "FAILED"]
+    assert set(xs.failure_reasons(failed, by="team").index.get_level_values(0)) <= set(
+        owners["team"]
+    )
+
+
+def test_concat_takes_tables_alone():
+    """What is no table is named, and nothing at all is the empty table."""
+    with pytest.raises(xs.SchemaError, match="a table of tasks is a DataFrame, not list"):
+        xs.concat([[1]])  # type: ignore[list-item]
+    with pytest.raises(xs.SchemaError, match="needs the column account_id"):
+        xs.concat([pd.DataFrame({"task_id": ["a"]})])
+    assert_frame_equal(xs.concat([]), frames.empty())
+
+
+def test_the_callers_tables_are_never_changed():
+    """Neither the tables nor what is put together of them share anything that is written to."""
+    first, second = table(RUNNING).assign(team="web"), table(DONE)
+    before = [first.copy(deep=True), second.copy(deep=True)]
+    both = xs.concat([first, second])
+    both.loc[0, "team"] = "other"
+    assert_frame_equal(first, before[0])
+    assert_frame_equal(second, before[1])
+
+
+@pytest.mark.parametrize("of", ["log_groups", "deliveries"])
+def test_other_tables(of: str):
+    """Log groups and deliveries are put together as tasks are."""
+    key = "log_group_name" if of == "log_groups" else "task_id"
+    number = "stored_bytes" if of == "log_groups" else "bytes"
+    made = [
+        xs.conform(pd.DataFrame({key: ["a", "b"], number: [n, None], "observed_at": [n, n]}), of=of)
+        for n in (1, 2)
+    ]
+    both = xs.concat(made[::-1], of=of)
+    assert plain(both[key]) == ["a", "b"]
+    assert plain(both[number]) == [2, None]
+    frames.check(both, frames.TABLES[of])
