@@ -7,11 +7,14 @@ from typing import TypeAlias
 import numpy as np
 import pandas as pd
 
-from exportstats.core import coerce
+from exportstats.core import coerce, schema
 from exportstats.errors import ArgumentError
 
 Instant: TypeAlias = str | pd.Timestamp | None
 
+_FIRST, _END = (
+    pd.Timestamp(millis, unit="ms", tz="UTC") for millis in (schema.FIRST, schema.LAST + 1)
+)
 _OF_THE_END = ("status_message", "completion_time", "duration")
 
 
@@ -21,7 +24,7 @@ def instant(value: object, name: str) -> pd.Timestamp:
     Raises
     ------
     ArgumentError
-        It is no instant, or has no time zone.
+        It is no instant, has no time zone, or lies where no time of a table can.
     """
     try:
         stamp = pd.to_datetime(value)  # type: ignore[call-overload]
@@ -31,6 +34,8 @@ def instant(value: object, name: str) -> pd.Timestamp:
         raise ArgumentError(
             f'{name}={value!r}; give an instant with its time zone, as in "2026-11-23T06:00Z"'
         )
+    if not _FIRST <= stamp <= _END:
+        raise ArgumentError(f"{name}={value!r}; give an instant from 1970 to 2999")
     return stamp.tz_convert("UTC").as_unit("ms")
 
 

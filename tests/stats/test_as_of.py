@@ -77,6 +77,26 @@ def test_ways_to_give_an_instant(value: object):
 
 
 @pytest.mark.parametrize(
+    ("value", "known"),
+    [
+        ("1970-01-01T00:00Z", True),
+        ("3000-01-01T00:00Z", True),  # the end of a range, which is not in it
+        ("1970-01-01T00:00+01:00", False),
+        ("3000-01-01T00:00:00.001Z", False),
+        ("0001-01-01T00:00+14:00", False),
+        ("9999-12-31T23:59-14:00", False),
+    ],
+)
+def test_instants_lie_where_times_do(value: str, known: bool):  # noqa: FBT001
+    """An instant before 1970 or after 2999, where no time of a table is, is refused."""
+    if known:
+        assert instant(value, "start") == pd.Timestamp(value)
+        return
+    with pytest.raises(ArgumentError, match=r"start='.*'; give an instant from 1970 to 2999"):
+        instant(value, "start")
+
+
+@pytest.mark.parametrize(
     "value",
     [
         *("", "soon", "2026-11-23", "2026-11-23T06:00", "2026-13-23T06:00Z", "NaT"),
