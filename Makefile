@@ -1,10 +1,12 @@
-# `make demo` and `make test` do all the set-up: they need Python 3.11 or newer, and make.
+# `make demo` and `make test` do all the set-up: they need Python 3.11 or newer with venv, and make.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+LOWEST := $(VENV)/lowest
+LOWEST_TESTS := tests/core tests/io tests/stats tests/coverage tests/charts
 
-.PHONY: demo test sample docs notebooks benchmarks clean
+.PHONY: demo test test-lowest sample docs notebooks benchmarks clean
 
 demo: $(VENV)/demo-ready
 	$(BIN)/exportstats demo
@@ -16,19 +18,34 @@ test: $(VENV)/test-ready
 	$(BIN)/lint-imports
 	$(BIN)/pytest
 
-# What the package needs to run, and nothing else.
-$(VENV)/demo-ready: pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
-	touch $@
+# What the package needs to run, and nothing else. A stamp is set when all is there: what was
+# stopped half way is gone on with the next time.
+$(VENV)/demo-ready: pyproject.toml constraints.txt | $(BIN)/pip
+	$(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --editable .
+	@touch $@
 
 # What the checks need beside.
-$(VENV)/test-ready: pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
-	touch $@ $(VENV)/demo-ready
+$(VENV)/test-ready: pyproject.toml constraints.txt | $(BIN)/pip
+	$(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@ $(VENV)/demo-ready
 
-$(BIN)/python:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with make PYTHON=...")'
-	$(PYTHON) -m venv $(VENV)
+# pip is the last thing that venv makes; where it is missing, the rest is of a try that failed.
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with make PYTHON=...")'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo 'Python has no venv; on Debian and Ubuntu: apt-get install python3-venv' >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+
+# The lowest versions that pyproject.toml names do too, in an environment of their own; that an old
+# one uses what a new one deprecates is not looked at.
+test-lowest: $(LOWEST)/ready
+	$(LOWEST)/bin/pytest -W ignore::DeprecationWarning -n 2 --dist loadfile $(LOWEST_TESTS)
+
+$(LOWEST)/ready: pyproject.toml constraints.txt | $(BIN)/pip
+	$(BIN)/python -m venv --clear $(LOWEST)
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' | sed 's/>=/==/' >$(LOWEST)/requirements.txt
+	grep -E '^(duckdb|hypothesis|pytest|pytest-xdist|PyYAML)==' constraints.txt >>$(LOWEST)/requirements.txt
+	$(LOWEST)/bin/pip install --disable-pip-version-check --requirement $(LOWEST)/requirements.txt --editable .
+	@touch $@
 
 # Made anew from the code; the tests say so when they are stale.
 sample: $(VENV)/demo-ready
