@@ -164,7 +164,7 @@ def _read_lines(source: Source, kind: Table, how: coerce.TimesIn, pool: Executor
     for block, _, parsed in _ahead(source.blocks(_NEXT_LINE, BLOCK), pool, parse, b"", b""):
         found, lines = parsed.result(), count_lines(block)
         ends = lines + (not block.endswith(b"\n"))
-        if found is None or found.goes_on is not None or len(found) != ends:
+        if found is None or found.refused or found.goes_on is not None or len(found) != ends:
             found = _line_by_line(block, kind, how)
         yield replace(found, what=f"{source.name}, line", first=line)
         line += lines
