@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sys
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ else:  # pandas and rich are for a command that runs, not for its --help
     output = lazy_loader.load("exportstats.cli.output", suppress_warning=True)
 
 _SHOWN = 40  # in a terminal
+_YEAR, _DAY = dt.timedelta(days=300), len("2026-")
 
 
 @click.command()
@@ -57,12 +59,19 @@ def tasks(load: Callable[[], Loaded], limit: int | None, kind: Kind) -> None:
 
 
 def _for_people(table: pd.DataFrame) -> pd.DataFrame:
-    view = output.without_the_obvious(table[["account_id", "region", "task_id", "log_group_name"]])
-    messages = table["status_message"].astype("str")
+    view = table[["task_id", "log_group_name"]]
+    slots = table[["account_id", "region"]].astype("str").fillna("(unknown)")
+    if len(slots.drop_duplicates()) > 1:
+        view = view.assign(slot=slots["account_id"] + " " + slots["region"])
+    created, ended = (output.minutes(table[name]) for name in ("creation_time", "completion_time"))
+    times = table["creation_time"].dropna()
+    if len(times) and times.max() - times.min() < _YEAR:  # the title says which
+        created, ended = created.str[_DAY:], ended.str[_DAY:]
+    why = table["status_message"].astype("str").where(table["status_code"] != "COMPLETED")
     return view.assign(
-        created=output.minutes(table["creation_time"]),
-        ended=output.minutes(table["completion_time"]).fillna("-"),
+        created=created,
+        ended=ended.fillna("-"),
         state=table["status_code"],
         took=output.in_words(table["duration"]),
-        message=messages.where(table["status_code"] != "COMPLETED").fillna(""),
+        message=why.fillna(""),
     )

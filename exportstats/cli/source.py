@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
     from exportstats.aws.targets import Target
 
-_WHICH = ("profiles", "region", "all_regions", "organization", "role_name", "targets_file")
-_LIVE_ONLY = ("profiles", "endpoint_url", "next_token", *_WHICH[2:])
+_LIVE_ONLY = (
+    *("profiles", "endpoint_url", "next_token"),
+    *("all_regions", "organization", "role_name", "targets_file"),
+)
 ASK = "aws"  # what stands for log groups that AWS is asked for
 
 
@@ -74,9 +76,11 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
     return _with_options(command, FILTERS, applied=True)
 
 
-def live_options(command: Callable[..., None]) -> Callable[..., None]:
+def live_options(
+    command: Callable[..., None], filters: Iterable[str] = tuple(FILTERS)
+) -> Callable[..., None]:
     """Add the options that say which tasks to fetch; gives the command `origin` and `wanted`."""
-    return _with_options(command, FILTERS, live=True)
+    return _with_options(command, filters, live=True)
 
 
 def history_options(
@@ -95,29 +99,6 @@ def slot_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in (*reversed(_LIVE[1:]), profile):
         command = option(command)
     return command
-
-
-def target_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that say which accounts and regions to ask.
-
-    The command is given `targets`, and `profile`, `region` and `endpoint_url`, all as
-    `xs.fetch_tasks` takes them.
-    """
-
-    @functools.wraps(command)
-    def run(**given: Any) -> None:  # noqa: ANN401 - what click parsed
-        which = {name: given.pop(name) for name in _WHICH}
-        targets, profiles = find_targets(**which), which["profiles"]
-        command(
-            targets=targets,
-            profile=profiles[0] if len(profiles) == 1 else None,
-            region=which["region"] if targets is None else None,
-            **given,
-        )
-
-    for option in reversed((*_LIVE, *FLEET_OPTIONS)):
-        run = option(run)
-    return run
 
 
 def _with_options(
@@ -249,7 +230,7 @@ class Origin:
             return Loaded(xs.read_tasks(*self.source, **self.reading), 0)
         what: dict[str, Any] = {"next_token": self.next_token, "status": status, "task_id": task_id}
         try:
-            tasks = xs.fetch_tasks(self.targets, **self._asked, **what)
+            tasks = xs.fetch_tasks(self.targets, **self.asked, **what)
         except (LoadError, LoadInterrupted) as stop:
             return self._stopped(stop, what)
         if not len(tasks):
@@ -266,12 +247,12 @@ class Origin:
         if ASK not in self.log_groups_from:
             return None
         try:
-            return Loaded(xs.fetch_log_groups(self.targets, **self._asked), 0)
+            return Loaded(xs.fetch_log_groups(self.targets, **self.asked), 0)
         except (LoadError, LoadInterrupted) as stop:
             return self._stopped(stop)
 
     @property
-    def _asked(self) -> dict[str, Any]:
+    def asked(self) -> dict[str, Any]:
         """Whom to ask, as `xs.fetch_tasks` takes it beside targets."""
         return {
             "profile": self.profiles[0] if len(self.profiles) == 1 else None,
@@ -295,7 +276,7 @@ class Origin:
             raise stop
         if what is not None and stop.next_token:
             # a token holds for the same question only
-            again = {**self._asked, **what, "next_token": stop.next_token}
+            again = {**self.asked, **what, "next_token": stop.next_token}
             options = [f"--{dashed(name)}={value}" for name, value in again.items() if value]
             say(f"for the rest: exportstats fetch {shlex.join(options)} -o rest.parquet")
         return Loaded(stop.arrived, PARTIAL)

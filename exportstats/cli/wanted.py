@@ -42,6 +42,13 @@ def moment(ctx: click.Context, param: click.Parameter, text: str | None) -> dt.d
     )
 
 
+def _account(ctx: click.Context, param: click.Parameter, text: str | None) -> str | None:
+    """Refuse what is no account ID, of which no task could be."""
+    if text is not None and not re.fullmatch("[0-9]{12}", text):
+        raise click.BadParameter(f"{text!r} is no account ID; give its twelve digits", ctx, param)
+    return text
+
+
 FILTERS = {
     "log_group": click.option(
         "--log-group",
@@ -51,6 +58,7 @@ FILTERS = {
     ),
     "account": click.option(
         "--account",
+        callback=_account,
         metavar="ID",
         help="Only this account; files that name none are of this one.",
     ),

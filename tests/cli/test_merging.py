@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+WINDOW = {"from": 0, "to": 1}
 ENDINGS = [".parquet", ".csv", ".json", ".jsonl.gz"]
 
 
@@ -39,7 +40,7 @@ def written(tmp_path: Path, made: Callable) -> Callable[..., Path]:
 
     def write(ending: str, **own: Any) -> Path:  # noqa: ANN401 - columns
         page = tmp_path / "before.json"
-        tasks = made(5, observedAt=1_700_000_000_000)
+        tasks = made(5, observedAt=1_700_000_000_000, **WINDOW)
         page.write_text(json.dumps({"exportTasks": [running(tasks[2]), *tasks[3:]]}))
         path = tmp_path / f"tasks{ending}"
         xs.write_tasks(xs.read_tasks(page).assign(**own), path)
@@ -56,7 +57,7 @@ def test_each_task_is_there_once_in_its_latest_state(
     """Old tasks that AWS lists no more stay, those that changed change, and it is said."""
     path = written(ending)
     assert list(states(path).values()) == ["RUNNING", "COMPLETED", "COMPLETED"]
-    serve(made(5)[:4])  # task-0, the oldest, is forgotten
+    serve(made(5, **WINDOW)[:4])  # task-0, the oldest, is forgotten
     done = run("fetch", "-o", path)
     assert done.exit_code == 0, done.stderr
     assert states(path) == {f"task-{number}": "COMPLETED" for number in range(5)}
@@ -73,7 +74,7 @@ def test_own_columns_stay(
     """What a user added of a task stays with it, also when its state changes; numbers as such."""
     large = 10**9 + 1 if "json" in ending else 2**60 + 1  # JSON's numbers are floats
     path = written(ending, team=["web", "api", None], rank=[3, large, 1])
-    serve(made(5)[:4])
+    serve(made(5, **WINDOW)[:4])
     done = run("fetch", "-o", path)
     assert done.exit_code == 0, done.stderr
     tasks = xs.read_tasks(path).set_index("task_id")
@@ -89,7 +90,7 @@ def test_own_columns_stay(
 def test_replace_replaces(run: Callable, serve: Callable, made: Callable, written: Callable):
     """With `--replace` the file has just what AWS lists now."""
     path = written(".csv")
-    serve(made(5)[:2])
+    serve(made(5, **WINDOW)[:2])
     done = run("fetch", "-o", path, "--replace")
     assert done.exit_code == 0
     assert set(states(path)) == {"task-4", "task-3"}
@@ -177,7 +178,7 @@ def test_an_account_that_sts_hides_one_night_doubles_nothing(
 ):
     """Tasks that come without their account are known again by those of the file."""
     path = written(".parquet")
-    serve(made(4), faults=[Fault("deny_identity")])
+    serve(made(4, **WINDOW), faults=[Fault("deny_identity")])
     done = run("fetch", "-o", path)
     assert done.exit_code == 0, done.stderr
     assert len(states(path)) == 5 - 1
@@ -210,7 +211,7 @@ def test_a_mode_and_a_link_stay(run: Callable, serve: Callable, made: Callable, 
     path.chmod(0o600)
     link = path.with_name("link.csv")
     link.symlink_to(path.name)
-    serve(made(5))
+    serve(made(5, **WINDOW))
     assert run("fetch", "-o", link).exit_code == 0
     assert link.is_symlink()
     assert path.stat().st_mode & 0o777 == 0o600

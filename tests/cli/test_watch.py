@@ -232,3 +232,13 @@ def test_what_cannot_be_watched_is_one_line(run: Callable, serve: Callable, two_
     assert "2 of 2 targets failed" in done.stderr
     done = run("watch", "--profile", "nobody")
     assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
+
+
+def test_only_what_is_asked_for_is_watched(run: Callable, serve: Callable):
+    """Log groups are selected as in the other commands; one that is unknown is said."""
+    serve([active("a", logGroupName="/a"), active("b", logGroupName="/b")])
+    done = run("watch", "--once", "--log-group", "/a", "--log-group", "/aa")
+    assert done.exit_code == 0
+    assert done.stdout.startswith("1 active task\n")
+    assert "/b" not in done.stdout
+    assert done.stderr == ("exportstats: no log group fits --log-group /aa; did you mean /a?\n")
