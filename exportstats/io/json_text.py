@@ -107,7 +107,7 @@ def read_pages(pages: Sequence[Page], first: int, kind: Table) -> list[Rows]:
     """
     bodies = [page.body for page in pages if isinstance(page.body, bytes)]
     if len(bodies) == len(pages):
-        parsed = _arrow(b"\n".join(bodies), kind)
+        parsed = _arrow(b"\n".join(bodies), kind, is_page=True)
         if parsed is not None and parsed.num_rows == len(pages):
             column = parsed[kind.member].combine_chunks()
             counts = pc.fill_null(pc.list_value_length(column), 0).to_numpy()
@@ -226,7 +226,7 @@ def _enclosed(block: bytes, before: bytes, behind: bytes, *, first: bool, last: 
     return b"".join((b"" if first else before, block, b"" if last else behind))
 
 
-def _arrow(text: bytes, kind: Table) -> pa.Table | None:
+def _arrow(text: bytes, kind: Table, *, is_page: bool = False) -> pa.Table | None:
     """Read objects that are exactly as the service, or our own writer, has them; None if not."""
     start = text.lstrip()[:64]
     if start[:1] != b"{":  # a null that comes first ends the process in Arrow's reader
@@ -236,7 +236,7 @@ def _arrow(text: bytes, kind: Table) -> pa.Table | None:
             text.decode()  # Arrow's reader takes text as it comes, even if it is no UTF-8
     except UnicodeDecodeError:
         return None
-    is_page = re.match(rb'\{\s*"%s"' % kind.member.encode(), start) is not None
+    is_page = is_page or re.match(rb'\{\s*"%s"' % kind.member.encode(), start) is not None
     # To look for keys that are never there takes a tenth of the time, and an attempt without them
     # takes none where they are, for the first one ends it.
     for ours in (False, True):
