@@ -13,6 +13,7 @@ import lazy_loader
 
 import exportstats as xs
 from exportstats.cli import main
+from exportstats.cli.options import NewFolder
 from exportstats.emulator import Emulator
 from exportstats.errors import ArgumentError
 from exportstats.io.whole import whole_file
@@ -53,7 +54,7 @@ _REPORT = (
     "-o",
     "--output",
     "folder",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=NewFolder(),
     default=Path("demo-output"),
     show_default=True,
     help="Where to leave the tasks, the charts and the report.",

@@ -60,9 +60,10 @@ def in_one_line(meta: dict[str, Any]) -> Iterator[None]:
             raise
         except BrokenPipeError:
             raise  # whoever reads has had enough; click ends without a word
-        except (ExportStatsError, OSError) as error:
+        except (ExportStatsError, OSError, ValueError) as error:
             say(_described(error))
-            code = USAGE if isinstance(error, ArgumentError) else FAILED
+            failed = isinstance(error, ExportStatsError | OSError)
+            code = FAILED if failed and not isinstance(error, ArgumentError) else USAGE
             raise click.exceptions.Exit(code) from error
         except KeyboardInterrupt as stop:
             say("stopped")
@@ -105,7 +106,14 @@ def _as_ctrl_c() -> Iterator[list[int]]:
 
 
 def _described(error: Exception) -> str:
-    """Return an error's text; one of the system's own that names no file is of what we write."""
+    """Return an error's text; what is nobody's fault but ours is raised again.
+
+    One of the system's own that names no file is of what we write.
+    """
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'the output cannot be written'}: {error.strerror}"
-    return str(error)
+    if isinstance(error, ExportStatsError | OSError):
+        return str(error)
+    if isinstance(error, UnicodeEncodeError) or "null byte" in str(error):
+        return f"an option or a path is no text in UTF-8, or has a NUL: {error}; change it"
+    raise error

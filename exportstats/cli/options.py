@@ -91,6 +91,31 @@ class NewFile(click.Path):
         return path
 
 
+class NewFolder(click.Path):
+    """A folder to write into, which is made if it is not there."""
+
+    def __init__(self) -> None:
+        super().__init__(file_okay=False, path_type=Path)
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - click's signature
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Path:
+        """Refuse what can be no folder; an empty text is a variable that is not set."""
+        path = Path(os.path.expanduser(value))  # noqa: PTH111 - `~nobody` is a name like any other
+        try:
+            super().convert(path, param, ctx)
+            path.exists()
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            self.fail(f"{str(path)!r} cannot be written: {why}", param, ctx)
+        if not value:
+            self.fail("'' is no folder; give . for this one", param, ctx)
+        return path
+
+
 def _exists(path: Path) -> bool:
     """Tell whether a file is there; what is no file is refused."""
     try:

@@ -13,7 +13,7 @@ import lazy_loader
 
 import exportstats as xs
 from exportstats.cli.failing import FOUND, knows_a_part, say
-from exportstats.cli.options import new_file_option
+from exportstats.cli.options import NewFolder, new_file_option
 from exportstats.cli.ranges import load_both, log_groups_option, say_part
 from exportstats.cli.source import history_options
 from exportstats.cli.wanted import PLACE
@@ -64,7 +64,7 @@ _FAILING = {"warning": ("critical", "warning"), "critical": ("critical",)}
 @new_file_option("--json", kinds=_KINDS["json"], help="Write it for machines.")
 @click.option(
     "--csv-dir",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=NewFolder(),
     metavar="FOLDER",
     help="Write each of its tables there, whole; the HTML links to them.",
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -146,6 +148,26 @@ def test_tables_do_not_replace_other_files(run: Callable, tasks: Path, live: Emu
     assert not live.requests
 
 
+@pytest.mark.parametrize("place", ["", "\0", "x" * 300, "tasks"])
+def test_what_is_no_place_for_a_folder(place: str, run: Callable, tasks: Path):
+    """An unset variable, a NUL, too long a name and a file are refused; nothing is written."""
+    for words in (["report", tasks, *WEEK, f"--csv-dir={place}"], ["demo", f"--output={place}"]):
+        done = run(*words)
+        assert done.exit_code == 2
+        assert done.stderr.splitlines()[-1].startswith("Error: Invalid value")
+    assert [path.name for path in tasks.parent.iterdir()] == [tasks.name]
+
+
+def test_bytes_that_are_no_text_are_wrong_usage(tasks: Path):
+    """A log group's or a task's name in another encoding than UTF-8 is refused in one line."""
+    for option in (b"--task-id=\xff", b"--log-group=\xff", b"--region=\xff"):
+        command = [sys.executable, "-m", "exportstats", "status", tasks, option]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode in (0, 2)
+        assert done.stderr.count("\n") == 1
+        assert done.stderr.startswith("exportstats: ")
+
+
 def test_tables_replace_those_of_last_week(run: Callable, tasks: Path, groups_file: Callable):
     """A folder of tables is written again, with log groups or without; other files in it stay."""
     folder = tasks.with_name("tables")
@@ -171,9 +193,7 @@ def test_demo_takes_no_folder_with_own_files(run: Callable, tmp_path: Path):
 def test_a_source_that_cannot_be_read_is_one_line(name: str, run: Callable, tasks: Path):
     """A NUL, a loop of links or too long a name in a path of tasks, log groups or targets."""
     tasks.with_name("loop").symlink_to("loop")
-    lines = [["status", name], ["gaps", tasks, "--log-groups", name]]
-    if name != "\0":  # which no shell can pass on
-        lines.append(["status", "--targets", name])
+    lines = ["status", name], ["gaps", tasks, "--log-groups", name], ["status", "--targets", name]
     for line in lines:
         done = run(*line)
         assert done.exit_code in (1, 2)
