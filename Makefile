@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LOWEST := $(VENV)/lowest
-LOWEST_TESTS := tests/core tests/io tests/stats tests/coverage tests/charts
+LOWEST_TESTS := tests/core tests/io tests/stats tests/charts tests/cli/test_golden.py
 
 .PHONY: demo test test-lowest sample docs notebooks benchmarks clean
 
