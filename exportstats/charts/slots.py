@@ -85,7 +85,7 @@ def plot_slot_timeline(
 
     Examples
     --------
-    >>> from exportstats.core.schema import conform
+    >>> from exportstats import conform
     >>> tasks = conform(pd.DataFrame({"task_id": ["a"], "status_code": ["COMPLETED"],
     ...     "account_id": "111122223333", "region": "eu-west-1",
     ...     "creation_time": [1437584472856], "completion_time": [1437584472986]}))

@@ -73,7 +73,7 @@ def plot_task_durations(
     Examples
     --------
     >>> import pandas as pd
-    >>> from exportstats.core.schema import conform
+    >>> from exportstats import conform
     >>> tasks = conform(pd.DataFrame({"task_id": ["a"], "status_code": ["COMPLETED"],
     ...     "creation_time": [1437584472856], "completion_time": [1437584472986]}))
     >>> plot_task_durations(tasks).get_title(loc="left")

@@ -111,6 +111,7 @@ def plan_backfill(
 
     Examples
     --------
+    >>> from exportstats.core import frames
     >>> from exportstats.coverage.gaps import find_gaps
     >>> frame = pd.DataFrame({"task_id": ["a"], "status_code": "COMPLETED", "region": "eu-west-1",
     ...                       "log_group_name": "acme", "destination": "acme-logs",

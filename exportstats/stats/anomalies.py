@@ -45,6 +45,7 @@ def find_anomalies(tasks: shards.Tasks) -> pd.DataFrame:
 
     Examples
     --------
+    >>> from exportstats.core import frames
     >>> frame = pd.DataFrame({"task_id": ["a"], "status_code": "COMPLETED",
     ...                       "log_group_name": "acme",
     ...                       "creation_time": ["2026-11-23T06:00Z"],

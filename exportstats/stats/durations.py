@@ -78,6 +78,7 @@ def duration_summary(
 
     Examples
     --------
+    >>> from exportstats.core import frames
     >>> frame = pd.DataFrame({"task_id": list("abc"), "status_code": "COMPLETED",
     ...                       "creation_time": 0, "completion_time": [1000, 2000, 6000]})
     >>> duration_summary(frames.conform(frame), quantiles=[0.5])[["completed", "p50", "mean"]]
@@ -129,6 +130,7 @@ def duration_trend(tasks: shards.Tasks, *, freq: str = "W", by: By = None) -> pd
 
     Examples
     --------
+    >>> from exportstats.core import frames
     >>> day = 86_400_000
     >>> frame = pd.DataFrame({"task_id": list("abc"), "status_code": "COMPLETED",
     ...                       "creation_time": [0, 0, 2 * day],

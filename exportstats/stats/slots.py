@@ -64,6 +64,7 @@ def slot_usage(tasks: shards.Tasks, *, freq: str = "D", as_of: Instant = None) -
 
     Examples
     --------
+    >>> from exportstats.core import frames
     >>> hour = 3_600_000
     >>> frame = pd.DataFrame({"task_id": ["a", "b"], "account_id": "111122223333",
     ...                       "region": "eu-west-1", "status_code": "COMPLETED",

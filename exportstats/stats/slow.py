@@ -77,7 +77,7 @@ def find_slow_tasks(
     >>> day, minute = 86_400_000, 60_000
     >>> frame = pd.DataFrame({"task_id": map(str, range(25)), "log_group_name": "acme/api",
     ...                       "status_code": "COMPLETED",
-    ...                       "creation_time": [day * night for night in range(25)]})
+    ...                       "creation_time": [day * (20_000 + night) for night in range(25)]})
     >>> took = pd.Series(5 * minute, frame.index).where(frame.index < 24, 50 * minute)
     >>> tasks = frames.conform(frame.assign(completion_time=frame["creation_time"] + took))
     >>> find_slow_tasks(tasks)[["task_id", "typical", "ratio", "n"]]

@@ -83,12 +83,12 @@ def find_slowdowns(tasks: shards.Tasks, *, as_of: Instant = None) -> pd.DataFram
     >>> day, minute = 86_400_000, 60_000
     >>> frame = pd.DataFrame({"task_id": map(str, range(60)), "log_group_name": "acme/api",
     ...                       "status_code": "COMPLETED",
-    ...                       "creation_time": [day * night for night in range(60)]})
+    ...                       "creation_time": [day * (20_000 + night) for night in range(60)]})
     >>> took = pd.Series(5 * minute, frame.index).where(frame.index < 40, 10 * minute)
     >>> tasks = frames.conform(frame.assign(completion_time=frame["creation_time"] + took))
     >>> find_slowdowns(tasks)[["since", "factor", "n_before", "n_after"]]
                           since  factor  n_before  n_after
-    0 1970-02-10 00:00:00+00:00     2.0        40       20
+    0 2024-11-13 00:00:00+00:00     2.0        40       20
     """
     when = None if as_of is None else instant(as_of, "as_of")
     found = shards.collect(tasks, partial(_find, as_of=when))
