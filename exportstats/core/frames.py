@@ -126,6 +126,16 @@ def rename(names: Iterable[Any], table: Table) -> dict[str, list[str]]:
     return found
 
 
+def own_columns(names: Iterable[Any], table: Table) -> list[Any]:
+    """Return which of some columns are the user's own, and no index that pandas left in Arrow."""
+    return [
+        name
+        for name in names
+        if not isinstance(name, str)
+        or not (squeeze(name) in table.meanings or name.startswith("__index_level_"))
+    ]
+
+
 def coerce_rows(
     frame: pd.DataFrame, table: Table = TASKS, how: coerce.TimesIn = coerce.MILLIS
 ) -> tuple[pd.DataFrame, pd.Series]:
@@ -161,10 +171,8 @@ def coerce_rows(
             reasons[row] = f"{column.name} {_why(given.iloc[row], column)}"
     ids = values[table.id]
     reasons[(ids.isna() | (ids == "")).to_numpy() & (reasons == "")] = f"no {table.id}"
-    own = [
-        name for name in frame if not (isinstance(name, str) and squeeze(name) in table.meanings)
-    ]
-    typed = pd.DataFrame(values | {name: frame[name] for name in own}, copy=False)
+    own = {name: frame[name] for name in own_columns(frame, table)}
+    typed = pd.DataFrame(values | own, copy=False)
     faulty = reasons != ""
     if not faulty.any():
         return typed, _NO_REASONS

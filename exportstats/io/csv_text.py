@@ -20,8 +20,9 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from exportstats.core import coerce, frames
+from exportstats.core.frames import own_columns
 from exportstats.errors import FileFormatError, SchemaError
-from exportstats.io.rows import TIME, Rows, own_columns, read_columns
+from exportstats.io.rows import TIME, Rows, read_columns
 from exportstats.text import guard_formula, unguard_formula
 
 if TYPE_CHECKING:

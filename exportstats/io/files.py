@@ -342,6 +342,8 @@ def _find(path: Any) -> list[str]:  # noqa: ANN401 - what somebody gave
         if Path(name).exists():
             return [name]
         found = [one for one in sorted(glob.glob(name, recursive=True)) if not Path(one).is_dir()]  # noqa: PTH207
+    except ExportStatsError:
+        raise
     except (OSError, ValueError) as error:  # a name that is too long, or has a NUL in it
         raise ArgumentError(f"{name!r} cannot be a file: {error}") from error
     if not found:

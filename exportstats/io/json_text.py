@@ -30,9 +30,10 @@ import pyarrow.compute as pc
 import pyarrow.json as pj
 
 from exportstats.core import coerce
+from exportstats.core.frames import own_columns
 from exportstats.core.schema import DELIVERIES, LOG_GROUPS, TASKS, Table, squeeze
 from exportstats.errors import FileFormatError
-from exportstats.io.rows import POOL, Rows, dense, is_whole, own_columns, read_frame
+from exportstats.io.rows import POOL, Rows, dense, is_whole, read_frame
 from exportstats.io.source import BLOCK, count_lines
 
 if TYPE_CHECKING:
@@ -49,7 +50,6 @@ _NEXT_IN_LIST = re.compile(rb"\}\s*,\s*(?=\{)")
 _OPENING = re.compile(rb"\s*(?P<list>\[\s*)?(?P<page>\{\s*\"\w+\"\s*:\s*\[\s*)?(?=\{)")
 _SHOWN = 40
 _OWN = "own."
-_CURSORS = ("nexttoken", "marker", "resultmetadata", "responsemetadata", "$metadata")
 
 
 class Page(NamedTuple):
@@ -62,7 +62,7 @@ class Page(NamedTuple):
 def read_json(
     source: Source, kind: Table, how: coerce.TimesIn, pool: Executor, *, has_lines: bool
 ) -> Iterator[Rows]:
-    """Read a text of JSON, block by block; `has_lines` where it surely has a value a line.
+    """Read a text of JSON, block by block; `has_lines` where its name says so.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def read_json(
         It is not JSON, or JSON of something else; the text names line and column.
     """
     head = source.head
-    if has_lines or _has_lines(head):
+    if _has_lines(head, named=has_lines):
         yield from _read_lines(source, kind, how, pool)
         return
     opening = _OPENING.match(head)
@@ -192,13 +192,18 @@ def _line_by_line(block: bytes, kind: Table, how: coerce.TimesIn) -> Rows:
     return replace(found, goes_on=goes_on)
 
 
-def _has_lines(head: bytes) -> bool:
-    """Return whether a text has a value a line: half of its lines begin and end as an object."""
-    lines = [line for line in head.splitlines() if line.strip()]
+def _has_lines(head: bytes, *, named: bool) -> bool:
+    """Return whether a text has a value a line: half of its lines begin and end as an object.
+
+    If its name says so, no more lines may go on in the next one.
+    """
+    lines = [line.strip() for line in head.splitlines() if line.strip()]
     if len(head) >= 2**20 and len(lines) > 1:  # the last one is cut off
         lines.pop()
-    whole = [line.strip().startswith(b"{") and line.strip().endswith(b"}") for line in lines]
-    return len(lines) > 1 and 2 * sum(whole) >= len(lines)
+    whole = sum(line.startswith(b"{") and line.endswith(b"}") for line in lines)
+    if named:
+        return whole >= sum(line.endswith((b",", b"[", b"{")) for line in lines)
+    return len(lines) > 1 and 2 * whole >= len(lines)
 
 
 def _ahead(

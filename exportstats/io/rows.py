@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from exportstats.core import coerce, frames
-from exportstats.core.schema import squeeze
+from exportstats.core.frames import own_columns
 from exportstats.errors import UnusedWarning, report_rows, warn
 
 if TYPE_CHECKING:
@@ -238,11 +238,6 @@ def read_frame(frame: pd.DataFrame, kind: Table, how: coerce.TimesIn = coerce.MI
     typed, reasons = frames.coerce_rows(frame, kind, how)
     refused = [*zip(reasons.index.tolist(), reasons, strict=True)]
     return Rows(to_arrow(typed, kind), numbers=typed.index.to_numpy(), refused=refused)
-
-
-def own_columns(names: Iterable[str], kind: Table) -> list[str]:
-    """Return which of some columns are the user's own."""
-    return [name for name in names if squeeze(name) not in kind.meanings]
 
 
 @cache

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import json
+import lzma
 import os
+import re
 import subprocess
 import sys
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -18,9 +22,17 @@ from pandas.testing import assert_frame_equal
 from support import API_SAMPLE
 
 import exportstats as xs
-from exportstats.core import frames
-from exportstats.errors import ArgumentError, BadRowsError, BadRowsWarning
-from exportstats.io import records
+from exportstats.core import frames, schema
+from exportstats.errors import (
+    ArgumentError,
+    BadRowsError,
+    BadRowsWarning,
+    MissingFileError,
+    PartialListWarning,
+    UnusedWarning,
+)
+from exportstats.io.json_text import Page, read_pages
+from exportstats.io.rows import to_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +40,7 @@ if TYPE_CHECKING:
 
 
 def task(number: int, **more: object) -> dict[str, Any]:
-    """Make a task as AWS gives it, with our three keys."""
+    """Make a task as AWS has it, with our three keys."""
     return {
         "taskId": f"task-{number}",
         "taskName": "nightly",
@@ -47,11 +59,19 @@ def task(number: int, **more: object) -> dict[str, Any]:
 
 TASKS = [task(number) for number in range(5)]
 PAGES = [{"exportTasks": TASKS[:2], "nextToken": "x"}, {"exportTasks": TASKS[2:]}]
-EXPECTED = records.to_table([records.read_decoded(TASKS, str)])
+EXPECTED = to_table(read_pages([Page(TASKS, 0)], 1, schema.TASKS), schema.TASKS)
+
+
+def read(*paths: Any) -> pd.DataFrame:  # noqa: ANN401
+    """Read files that have keys of no use, or a token in their last page."""
+    with warnings.catch_warnings():
+        for kind in (PartialListWarning, UnusedWarning):
+            warnings.simplefilter("ignore", kind)
+        return xs.read_tasks(*paths)
 
 
 def compact(value: object) -> str:
-    """Give JSON without a blank."""
+    """Return JSON without a blank."""
     return json.dumps(value, separators=(",", ":"))
 
 
@@ -74,6 +94,17 @@ FLAVOURS: dict[str, str] = {
     "JSON Lines with blanks": "".join(json.dumps(one) + "  \n" for one in TASKS),
     "tasks, indented": "\n".join(json.dumps(one, indent=2) for one in TASKS),
     "tasks on one line": " ".join(map(compact, TASKS)),
+    "list of pages and tasks": json.dumps([PAGES[0], *TASKS[2:]], indent=1),
+    "in Pascal case": json.dumps(
+        [
+            {k.title() if k == "from" else k[0].upper() + k[1:]: v for k, v in one.items()}
+            for one in TASKS
+        ]
+    ),
+    "our own columns": EXPECTED.to_json(orient="records", date_format="iso"),
+    "our own columns, a line each": EXPECTED.to_json(
+        orient="records", lines=True, date_format="iso"
+    ),
     "pages and tasks": compact({"exportTasks": TASKS[:2]}) + "".join(map(compact, TASKS[2:])),
     "one task odd": compact({"exportTasks": [*TASKS[:-1], TASKS[-1] | {"from": "1700000000004"}]}),
     "unknown keys": compact([one | {"x": [{"a": 1}, {"b": "]},{"}]} for one in TASKS]),
@@ -85,15 +116,17 @@ def test_flavours(tmp_path: Path, text: str) -> None:
     """Every flavour of JSON gives the same table, whatever the file is called."""
     for name in ("tasks.json", "tasks.jsonl", "tasks"):
         (tmp_path / name).write_text(text, encoding="utf-8")
-        assert_frame_equal(xs.read_tasks(tmp_path / name), EXPECTED)
+        assert_frame_equal(read(tmp_path / name), EXPECTED)
 
 
 @pytest.mark.parametrize("text", FLAVOURS.values(), ids=FLAVOURS)
 def test_marks_and_line_ends(tmp_path: Path, text: str) -> None:
-    """A byte order mark, and the line ends of Windows, change nothing."""
+    """A byte order mark, the line ends of Windows, and UTF-16 change nothing."""
     file = tmp_path / "tasks.json"
-    file.write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
-    assert_frame_equal(xs.read_tasks(file), EXPECTED)
+    lines = text.replace("\n", "\r\n")
+    for code in ("utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"):
+        file.write_bytes(lines.encode(code))
+        assert_frame_equal(read(file), EXPECTED)
 
 
 @pytest.mark.parametrize("count", [0, 1])
@@ -104,7 +137,7 @@ def test_few_tasks(tmp_path: Path, count: int, indent: int | None) -> None:
         file = tmp_path / "tasks.json"
         file.write_text(json.dumps(value, indent=indent), encoding="utf-8")
         tasks = xs.read_tasks(file)
-        frames.check(tasks)
+        assert frames.check(tasks) is tasks
         assert tasks["task_id"].to_list() == ["task-0"] * count
 
 
@@ -122,20 +155,20 @@ def test_api_sample(tmp_path: Path) -> None:
 
 
 def zstd(data: bytes) -> bytes:
-    """Pack by the zstd command itself where there is one."""
+    """Compress by the zstd command itself where there is one."""
     try:
         return subprocess.run(["zstd", "-c"], input=data, capture_output=True, check=True).stdout
     except FileNotFoundError:
         return pa.compress(data, "zstd", asbytes=True)
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, zstd])
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress, zstd])
 @pytest.mark.parametrize("name", ["tasks.jsonl.gz", "tasks.jsonl.zst", "tasks"])
-def test_packed(tmp_path: Path, pack: Callable[[bytes], bytes], name: str) -> None:
-    """Packed files are told by their bytes; all members and frames of one are read."""
+def test_compressed(tmp_path: Path, compress: Callable[[bytes], bytes], name: str) -> None:
+    """Compressed files are known by their bytes; all members and frames of one are read."""
     lines = FLAVOURS["JSON Lines"].encode()
     half = lines.index(b"\n", 500) - 20  # a line may go over from one member to the next
-    (tmp_path / name).write_bytes(pack(lines[:half]) + pack(lines[half:]))
+    (tmp_path / name).write_bytes(compress(lines[:half]) + compress(lines[half:]))
     assert_frame_equal(xs.read_tasks(tmp_path / name), EXPECTED)
 
 
@@ -148,9 +181,28 @@ def test_many_files(tmp_path: Path) -> None:
     (tmp_path / "deep" / "er" / "x.jsonl").write_text(compact(again), encoding="utf-8")
     assert_frame_equal(xs.read_tasks(tmp_path / "*.json"), EXPECTED)
     assert_frame_equal(xs.read_tasks(f"{tmp_path}/[01].json", tmp_path / "0.json"), EXPECTED)
-    tasks = xs.read_tasks(str(tmp_path / "**" / "*.json*")).set_index("task_id")
-    assert tasks["status_code"].eq("FAILED").sum() == 1
-    assert tasks.loc["task-2", "status_code"] == "FAILED"
+    for paths in (str(tmp_path / "**" / "*.json*"), tmp_path, [[tmp_path / "deep"], tmp_path]):
+        tasks = xs.read_tasks(paths).set_index("task_id")
+        assert tasks["status_code"].eq("FAILED").sum() == 1
+        assert tasks.loc["task-2", "status_code"] == "FAILED"
+
+
+def test_folders(tmp_path: Path) -> None:
+    """Of a folder the files that can be tables are read, hidden and temporary ones are not."""
+    (tmp_path / "tasks.json.gz").write_bytes(gzip.compress(FLAVOURS["bare list"].encode()))
+    (tmp_path / "sub").mkdir()
+    xs.write_tasks(EXPECTED, tmp_path / "sub" / "tasks.parquet")
+    for name in ("README.md", ".tasks.json", "_SUCCESS", "notes.txt"):
+        (tmp_path / name).write_text("no", encoding="utf-8")
+    (tmp_path / "_temporary").mkdir()
+    (tmp_path / "_temporary" / "x.json").write_text("no", encoding="utf-8")
+    assert_frame_equal(xs.read_tasks(tmp_path), EXPECTED)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(MissingFileError, match=r"no file of \.json, .* in the folder .*empty"):
+        xs.read_tasks(tmp_path / "empty")
+    (tmp_path / "delta" / "_delta_log").mkdir(parents=True)
+    with pytest.raises(ArgumentError, match="is a Delta table; read it with deltalake"):
+        xs.read_tasks(tmp_path / "delta")
 
 
 def test_files_in_order(tmp_path: Path) -> None:
@@ -174,30 +226,46 @@ def test_nothing_there(tmp_path: Path) -> None:
     """What cannot be a file is named, with the remedy."""
     with pytest.raises(ArgumentError, match="nothing to read"):
         xs.read_tasks()
-    with pytest.raises(ArgumentError, match=r"there is no file '.*no\.json'"):
-        xs.read_tasks(tmp_path / "no.json")
-    with pytest.raises(ArgumentError, match=r"there is no file '.*\*\.json'"):
-        xs.read_tasks(tmp_path / "*.json")
-    with pytest.raises(ArgumentError, match=r"is a folder; .*/\*\.json"):
-        xs.read_tasks(tmp_path)
-    with pytest.raises(ArgumentError, match="not list"):
-        xs.read_tasks([tmp_path])  # type: ignore[arg-type]
-    with pytest.raises(ArgumentError, match="there is no file"):
-        xs.read_tasks("a\0b")
+    for name in ("no.json", "*.json"):
+        with pytest.raises(
+            FileNotFoundError, match=rf"there is no file '.*{re.escape(name)}'"
+        ) as caught:
+            xs.read_tasks(tmp_path / name)
+        assert isinstance(caught.value, ArgumentError)
+    with pytest.raises(ArgumentError, match="a path is text or a Path, not int"):
+        xs.read_tasks(5)
+    for name in ("a\0b", "a" * 5000):
+        with pytest.raises(ArgumentError, match="there is no file 'a|'a.*' cannot be a file: "):
+            xs.read_tasks(name)
+    (tmp_path / "loop.json").symlink_to(tmp_path / "loop.json")
+    with pytest.raises(xs.ExportStatsError, match=r"loop\.json: cannot be opened: "):
+        xs.read_tasks(tmp_path / "loop.json")
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_open_files(tmp_path: Path, text: bool) -> None:  # noqa: FBT001
+    """A file that is open, or text or bytes in memory, are read as a path is."""
+    file = tmp_path / "tasks.json"
+    file.write_text(FLAVOURS["bare list"], encoding="utf-8")
+    with file.open("r" if text else "rb", encoding="utf-8" if text else None) as stream:
+        assert_frame_equal(xs.read_tasks(stream), EXPECTED)
+        assert not stream.closed
+    memory = io.StringIO(FLAVOURS["bare list"]) if text else io.BytesIO(file.read_bytes())
+    assert_frame_equal(xs.read_tasks(memory), EXPECTED)
 
 
 @pytest.mark.parametrize("flavour", ["merged object, indented", "JSON Lines", "CSV"])
-@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstd])
+@pytest.mark.parametrize("compress", [bytes, gzip.compress, zstd])
 def test_standard_input(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     flavour: str,
-    pack: Callable[[bytes], bytes],
+    compress: Callable[[bytes], bytes],
 ) -> None:
-    """A minus sign is standard input: JSON or CSV, packed or not."""
+    """A minus sign is standard input: JSON or CSV, compressed or not."""
     xs.write_tasks(EXPECTED, tmp_path / "tasks.csv")
     text = (tmp_path / "tasks.csv").read_bytes() if flavour == "CSV" else FLAVOURS[flavour].encode()
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(pack(text))))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(compress(text))))
     assert_frame_equal(xs.read_tasks("-"), EXPECTED)
 
 
@@ -223,9 +291,9 @@ def test_pipe(tmp_path: Path) -> None:
 
 
 def test_bad_rows_are_placed(tmp_path: Path) -> None:
-    """A row that cannot be a task is told with file and number, and the others are kept."""
+    """A row that cannot be a task is named by file and number, and the others are kept."""
     lines, listed, saved = tmp_path / "a.jsonl", tmp_path / "b.json", tmp_path / "c.csv"
-    lines.write_text(f"{compact(TASKS[0])}\n\nnope\n" + '{"taskId": 5}\n[]\n', encoding="utf-8")
+    lines.write_text(f"{compact(TASKS[0])}\n\nnope\n" + '{"taskId": 5}\n[7]\n', encoding="utf-8")
     listed.write_text(json.dumps([TASKS[1], {}, TASKS[2], "x", None]), encoding="utf-8")
     saved.write_text('task_id,from_time\na,"x\ny"\n\nb\nc,5\n,1\n', encoding="utf-8")
     with pytest.warns(BadRowsWarning, match="the others were kept") as caught:
@@ -233,14 +301,15 @@ def test_bad_rows_are_placed(tmp_path: Path) -> None:
     assert tasks["task_id"].to_list() == ["task-0", "task-1", "task-2", "c"]
     (warning,) = caught
     assert warning.filename == __file__  # the line of the caller
+    assert warning.message.partial
     times = "from_time is not a time (an aware timestamp, milliseconds since 1970, or ISO 8601 "
-    assert warning.message.rows.to_numpy().tolist() == [
+    assert sorted(warning.message.rows.to_numpy().tolist()) == [
         [f"{lines}, line 3", "not JSON: Expecting value at column 1"],
         [f"{lines}, line 4", "task_id is not text"],
-        [f"{lines}, line 5", "the task is no object but []"],
-        [f"{listed}, task 2", "no task_id"],
+        [f"{lines}, line 5", "the task is no object but 7"],
+        [f"{listed}, task 2", 'neither a page of tasks nor a task: no task_id among its keys ""'],
         [f"{listed}, task 4", 'the task is no object but "x"'],
-        [f"{listed}, task 5", "no task_id"],
+        [f"{listed}, task 5", "the task is no object but null"],
         [f"{saved}, row 2", times + "with an offset)"],
         [f"{saved}, row 4", "it has 1 fields, not 2"],
         [f"{saved}, row 6", "no task_id"],
@@ -249,8 +318,25 @@ def test_bad_rows_are_placed(tmp_path: Path) -> None:
         xs.read_tasks(lines, strict=True)
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.jsonl", "nope\n{}\n"),
+        ("a.json", '[{"taskId": null}]'),
+        ("a.csv", "task_id,from_time\n,5\n"),
+        ("a.csv", "task_id,from_time\na,tomorrow\n"),
+    ],
+)
+def test_no_row_that_can_be_read_is_an_error(tmp_path: Path, name: str, text: str) -> None:
+    """If there are rows and none is a task, that is an error, and not a table without one."""
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    with pytest.raises(BadRowsError, match=rf"{name}, .*; no row could be read$") as caught:
+        xs.read_tasks(tmp_path / name)
+    assert len(caught.value.rows)
+
+
 def test_doubtful_rows_are_placed(tmp_path: Path) -> None:
-    """A kept row is told by its line too when lines before it were left out or blank."""
+    """A kept row is named by its line too when lines before it were left out or blank."""
     file = tmp_path / "tasks.jsonl"
     twins = [{"taskId": "a", "taskName": name, "from": "0"} for name in ("x", "y")]
     file.write_text("\n\n".join(["{}", compact(twins[0]), "?", compact(twins[1])]), "utf-8")
@@ -270,23 +356,33 @@ def test_spreadsheet_csv(tmp_path: Path) -> None:
         'x,b,1795478400000,,"1"\r\n',
         encoding="utf-8",
     )
-    tasks = xs.read_tasks(file)
+    with pytest.warns(UnusedWarning, match="no task has from_time, to_time, status_code; .*note"):
+        tasks = xs.read_tasks(file)
     assert tasks["creation_time"].to_list() == [pd.Timestamp("2026-11-24", tz="UTC")] * 2
     assert tasks["log_group_name"].isna().to_list() == [False, True]
     assert tasks["log_group_name"].iloc[0] == 'say "hi", you'
     assert tasks["duration"].isna().all()
+    assert tasks["note"].to_list() == ["x", "x"]
 
 
 def test_foreign_parquet(tmp_path: Path) -> None:
-    """Parquet of others is read: other types, other columns beside ours; bad rows are placed."""
+    """Parquet of others is read: other types, their columns beside ours; bad rows are placed."""
     file = tmp_path / "tasks.parquet"
     times = pd.to_datetime([0, 5], unit="ms", utc=True).as_unit("ns")
     pd.DataFrame(
         {"task_id": ["a", None], "from_time": times, "to_time": [5, None], "other": [[1], []]},
         index=[7, 8],
     ).astype({"to_time": "Int64"}).to_parquet(file)
-    with pytest.warns(BadRowsWarning, match=r"1 x no task_id \(.*parquet, row 2\)"):
+    with (
+        pytest.warns(UnusedWarning, match=r"no task has .*\(other\) is meant"),
+        pytest.warns(BadRowsWarning, match=r"1 x no task_id \(.*parquet, row 2\)"),
+    ):
         tasks = xs.read_tasks(file)
     assert tasks["window"].to_list() == [pd.Timedelta(6, "ms")]
-    pq.write_table(pa.table({"task_id": ["b"]}), tmp_path / "no-suffix")
-    assert xs.read_tasks(tmp_path / "no-suffix")["task_id"].to_list() == ["b"]
+    assert tasks["other"].iloc[0].tolist() == [1]
+    pq.write_table(pa.table({"taskId": ["b"], "from": [5]}), tmp_path / "no-suffix")
+    for compress in (bytes, gzip.compress):
+        (tmp_path / "tasks").write_bytes(compress((tmp_path / "no-suffix").read_bytes()))
+        tasks = xs.read_tasks(tmp_path / "tasks")
+        assert tasks["task_id"].to_list() == ["b"]
+        assert tasks["from_time"].to_list() == [pd.Timestamp(5, unit="ms", tz="UTC")]
