@@ -221,7 +221,8 @@ def _to_numbers(values: pd.Series, column: Column, scale: int) -> tuple[pd.Serie
     made: pd.Series
     if column.kind == "length":
         text = pd.to_timedelta(plain.where(numbers.isna()), errors="coerce")
-        numbers = numbers.where((numbers * scale).between(0, LAST)) * scale
+        # AWS's own number, in days, is never 0; a length in milliseconds may be
+        numbers = numbers.where((numbers * scale).between(min(scale - 1, 1), LAST)) * scale
         made = pd.to_timedelta(numbers, unit="ms").fillna(text).astype("timedelta64[ms]")
     elif column.kind == "count":
         made = numbers.where((numbers % 1 == 0) & numbers.between(0, _MOST)).astype("Int64")

@@ -120,9 +120,10 @@ def read_pages(pages: Sequence[Page], first: int, kind: Table) -> list[Rows]:
     for page in pages:
         body = page.body
         values = _loads(body.decode()) if isinstance(body, bytes) else {kind.member: body}
-        rows = replace(_decoded(_unpack([values], kind)[0], kind), what=kind.row, first=first)
+        rows = _decoded(_unpack([values], kind)[0], kind).filled(observed_at=page.observed_at)
+        # the service may say more any day, and nobody who asks it can do anything about that
+        found.append(replace(rows, what=kind.row, first=first, unused=Counter()))
         first += len(rows)
-        found.append(rows.filled(observed_at=page.observed_at))
     return found
 
 

@@ -282,11 +282,16 @@ def dense(arrays: dict[str, Any], length: int, kind: Table) -> pa.Table:
 
 
 def is_whole(table: pa.Table, kind: Table) -> bool:
-    """Return whether each row has what it is known by, and times that can be one."""
+    """Return whether each row has what it is known by, and no number that cannot be one."""
     ids = table[kind.id]
     if ids.type == REPEATED:
         ids = ids.cast(pa.string())
     if ids.null_count or (len(ids) and pc.min(pc.binary_length(ids)).as_py() == 0):
         return False
-    times = (column for column in table.columns if column.type == TIME)
-    return not any(pc.min(column.cast(pa.int64())).as_py() == coerce.NAT for column in times)
+    for column in kind.base:
+        least = {"time": coerce.NAT + 1, "count": 0, "length": min(column.scale - 1, 1)}
+        if column.kind in least and len(table):
+            lowest = pc.min(table[column.name].cast(pa.int64())).as_py()
+            if lowest is not None and lowest < least[column.kind]:
+                return False
+    return True
