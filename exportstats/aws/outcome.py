@@ -10,17 +10,20 @@ from exportstats.core import frames
 from exportstats.errors import (
     AccountUnknownWarning,
     ArgumentError,
+    BadRowsError,
+    BadRowsWarning,
     LoadError,
     LoadInterrupted,
     LoadWarning,
     warn,
 )
+from exportstats.io.rows import to_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from exportstats.aws.load import Load
-    from exportstats.io.rows import Rows
+    from exportstats.core.schema import Table
 
 _FAILURE_DTYPES = {
     "account_id": "str",
@@ -47,11 +50,26 @@ def check_errors(errors: object) -> None:
         raise ArgumentError(f'errors={errors!r}; give "raise" or "warn"')
 
 
-def arrived(loads: Iterable[Load]) -> Iterator[Rows]:
-    """Yield the rows of loads, each with its account and region."""
-    for load in loads:
-        for rows in load.arrived.parts:
-            yield rows.filled(over=True, account_id=load.account_id, region=load.region)
+def table_of(loads: Sequence[Load], kind: Table) -> pd.DataFrame:
+    """Make a table of what arrived, each row with its account and region.
+
+    Raises
+    ------
+    BadRowsError
+        No row of all that came can be read, and no target failed, which would be told instead.
+    """
+    parts = (
+        rows.filled(over=True, account_id=load.account_id, region=load.region)
+        for load in loads
+        for rows in load.arrived.parts
+    )
+    try:
+        return to_table(parts, kind)
+    except BadRowsError as error:
+        if not any(load.fault for load in loads):
+            raise
+        warn(BadRowsWarning(error.rows, "no row could be read", partial=True))
+        return frames.empty(kind)
 
 
 def warn_of_unknown_accounts(loads: Sequence[Load], arrived: pd.DataFrame) -> None:

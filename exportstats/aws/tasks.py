@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from exportstats.aws.client import Operation, check_rate
 from exportstats.aws.fleet import load_targets
 from exportstats.aws.load import Question
-from exportstats.aws.outcome import arrived, check_errors, judge, warn_of_unknown_accounts
+from exportstats.aws.outcome import check_errors, judge, table_of, warn_of_unknown_accounts
 from exportstats.aws.targets import check_targets
 from exportstats.core import schema
 from exportstats.errors import ArgumentError
 from exportstats.io.json_text import read_pages
-from exportstats.io.rows import to_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -133,7 +132,7 @@ def fetch_tasks(  # noqa: PLR0913 - each is a parameter of boto3, of the API, or
     )
     if targets is None and loads[0].refused:
         raise ArgumentError(str(loads[0].fault)) from loads[0].cause
-    tasks = to_table(arrived(loads), schema.TASKS)
+    tasks = table_of(loads, schema.TASKS)
     warn_of_unknown_accounts(loads, tasks)
     return judge(loads, tasks, errors)
 
