@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 import re
@@ -101,11 +102,13 @@ def report(
     if (folder := files["csv_dir"]) is not None:
         machine.refuse_foreign(nothing, folder)
     tasks, log_groups, code = load_both(origin, wanted, check=len)
-    if code or knows_a_part():
+    is_partial = code != 0 or knows_a_part()
+    if is_partial:
         say_part()
     if redact:
         tasks, log_groups, _ = redaction.redact(tasks, log_groups)
     made = xs.build_weekly_report(tasks, week=week, log_groups=log_groups, tz=tz)
+    made = dataclasses.replace(made, is_partial=is_partial)
     click.echo(plain_text.render_text(made), nl=False)
     for what, path in _write(made, **files):
         say(f"{what} is in {path}")

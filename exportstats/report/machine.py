@@ -55,6 +55,7 @@ def render_json(report: WeeklyReport) -> str:
         **{name: f"{getattr(report, name).tz_convert('UTC'):%Y-%m-%dT%H:%M:%SZ}" for name in times},
         "tz": report.tz,
         "headline": report.headline,
+        "partial": report.is_partial,
         "findings": [
             {
                 "kind": finding.kind,

@@ -40,6 +40,9 @@ LIMITS = (
 )
 
 
+_PART = "Only a part of the list is known: what looks like a gap may be covered by the rest of it."
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class WeeklyReport:
     """What one week was like. It shows itself in a notebook; `render_` functions write it.
@@ -62,6 +65,8 @@ class WeeklyReport:
         `durations`.
     pictures
         What is drawn.
+    is_partial
+        Whether some of the tasks or log groups are known to lack, as where a list was cut short.
     """
 
     name: str
@@ -74,6 +79,7 @@ class WeeklyReport:
     figures: pd.DataFrame
     tables: Mapping[str, pd.DataFrame]
     pictures: tuple[Picture, ...]
+    is_partial: bool = False
 
     @property
     def tz(self) -> str:
@@ -106,12 +112,13 @@ class WeeklyReport:
 
     @property
     def period(self) -> str:
-        """Say in one sentence what it is of."""
+        """Say in one sentence what it is of, and in another one if that is not all."""
         start, end, as_of = (f"{t:%Y-%m-%d %H:%M}" for t in (self.start, self.end, self.as_of))
-        return (
+        said = (
             f"Tasks created from {start} to {end}, events of {self.due_start:%Y-%m-%d} to "
             f"{self.due_end:%Y-%m-%d}, as known at {as_of} ({self.tz})."
         )
+        return f"{said} {_PART}" if self.is_partial else said
 
     def __repr__(self) -> str:
         """Name it; its tables would fill pages."""

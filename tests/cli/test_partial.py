@@ -48,6 +48,22 @@ def test_coverage_says_that_it_knows_a_part(line: str, run: Callable, cut_short:
         assert done.stdout.splitlines()[0].endswith("UTC (partial)")
 
 
+def test_a_report_says_that_it_knows_a_part(run: Callable, cut_short: Path):
+    """It stands in the text, on the page, in Markdown and in the mail; JSON has it as a value."""
+    files = [cut_short.with_name(f"r{ending}") for ending in (".html", ".md", ".eml", ".json")]
+    options = zip(("--html", "--markdown", "--email", "--json"), files, strict=True)
+    words = [word for option in options for word in option]
+    for part, code in ((True, 3), (False, 0)):
+        if not part:
+            page = json.loads(cut_short.read_text())
+            cut_short.write_text(json.dumps({"exportTasks": page["exportTasks"]}))
+        done = run("report", cut_short, "--week", "2023-W46", *words)
+        assert done.exit_code == code
+        for text in (done.stdout, *(file.read_text() for file in files[:3])):
+            assert ("Only a part of the list is known" in " ".join(text.split())) == part
+        assert json.loads(files[3].read_text())["partial"] is part
+
+
 @pytest.mark.parametrize("line", LINES)
 def test_rows_that_were_left_out_end_with_3(
     line: str, run: Callable, page: Callable, made: Callable
