@@ -47,7 +47,7 @@ PAGES_AT_ONCE = 100  # about 2 MiB: Arrow reads more at once faster, but each ta
 _NEXT_LINE = re.compile(rb"\n")
 _NEXT_OBJECT = re.compile(rb"\}\s*(?=\{)")
 _NEXT_IN_LIST = re.compile(rb"\}\s*,\s*(?=\{)")
-_OPENING = re.compile(rb"\s*(?P<list>\[\s*)?(?P<page>\{\s*\"\w+\"\s*:\s*\[\s*)?(?=\{)")
+_OPENING = re.compile(rb"\s*(?P<list>\[\s*)?(?P<page>\{\s*\"(\w+)\"\s*:\s*\[\s*)?(?=\{)")
 _SHOWN = 40
 _OWN = "own."
 
@@ -75,7 +75,7 @@ def read_json(
         return
     opening = _OPENING.match(head)
     before, behind, seam = b"", b"", _NEXT_OBJECT
-    if opening and opening.group().strip():
+    if opening and opening.group().strip() and _is_member(opening[3], kind):
         before, seam = opening.group(), _NEXT_IN_LIST
         behind = (b"]}" if opening["page"] else b"") + (b"]" if opening["list"] else b"")
     parse = _Parser(kind, how)
@@ -88,7 +88,8 @@ def read_json(
             tried, found = tried or len(block), None
             if last or len(text) >= 2 * tried:
                 tried = len(text)
-                found = parse(_enclosed(text, before, behind, first=first, last=last))
+                whole = _enclosed(text, before, behind, first=first, last=last)
+                found = parse(whole, inside=not last and b"}" in behind)
             if found is None:
                 if last:
                     raise _fault(source.name, text, b"" if first else before, ahead, lines)
@@ -127,13 +128,20 @@ def read_pages(pages: Sequence[Page], first: int, kind: Table) -> list[Rows]:
     return found
 
 
+def _is_member(key: bytes | None, kind: Table) -> bool:
+    return key is None or squeeze(key.decode()) == kind.member.lower()
+
+
 class _Parser:
-    """Reads a text that is whole JSON values; None if it is not."""
+    """Reads a text that is whole JSON values; None if it is not.
+
+    `inside` a file a page ends within the list of its rows, for it was closed there to be read.
+    """
 
     def __init__(self, kind: Table, how: coerce.TimesIn) -> None:
         self.kind, self.how = kind, how
 
-    def __call__(self, text: bytes) -> Rows | None:
+    def __call__(self, text: bytes, *, inside: bool = False) -> Rows | None:
         kind = self.kind
         table = None
         if self.how == coerce.MILLIS:
@@ -154,6 +162,10 @@ class _Parser:
         try:
             values = list(_values(text.decode()))
         except (ValueError, RecursionError):
+            return None
+        end = values[-1] if values else None
+        end = end[-1] if isinstance(end, list) and end else end
+        if inside and isinstance(end, dict) and kind.member.lower() in map(squeeze, list(end)[:-1]):
             return None
         rows, goes_on = _unpack(values, kind)
         return replace(_decoded(rows, kind, self.how), goes_on=goes_on)
@@ -218,7 +230,8 @@ def _ahead(
         following = next(blocks, b"")
         last = not following
         text = _enclosed(block, before, behind, first=first, last=last)
-        waiting.append((block, last, pool.submit(parse, text)))
+        inside = not last and b"}" in behind
+        waiting.append((block, last, pool.submit(parse, text, inside=inside)))
         if len(waiting) > 2:  # noqa: PLR2004 - one for each thread, and one more
             yield waiting.popleft()
         block, first = following, False
