@@ -14,7 +14,7 @@ import click
 from exportstats.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
 Kind = Literal["table", "csv", "json", "markdown"]
 _Command = TypeVar("_Command", bound="Callable[..., Any]")
@@ -113,6 +113,9 @@ class NewFolder(click.Path):
             self.fail(f"{str(path)!r} cannot be written: {why}", param, ctx)
         if not value:
             self.fail("'' is no folder; give . for this one", param, ctx)
+        there = next(one for one in (path.absolute(), *path.absolute().parents) if one.exists())
+        if not os.access(there, os.W_OK):
+            self.fail(f"nothing can be written into {str(there)!r}; name another", param, ctx)
         return path
 
 
@@ -151,25 +154,25 @@ def refuse_inputs(ctx: click.Context) -> None:
     ArgumentError
         A file that an option of a command is to write is one of those that others read.
     """
-    inputs = [
-        path
-        for name in ("source", "log_groups_from", "targets_file")
-        for given in _each(ctx.params.get(name))
-        for path in _files_of(given)
-    ]
-    for param in ctx.command.params:
-        path = ctx.params.get(param.name or "")
-        if isinstance(param.type, NewFile) and path is not None and path.exists():
-            for one in inputs:
-                if one.exists() and path.samefile(one):
-                    raise ArgumentError(
-                        f"{param.opts[-1]} {path} is the file {one} that is read; "
-                        "name another place"
-                    )
+    outputs = {
+        param.opts[-1]: path
+        for param in ctx.command.params
+        if isinstance(param.type, NewFile) and (path := ctx.params.get(param.name or ""))
+    }
+    for option, path in outputs.items():
+        for one in _inputs(ctx) if path.exists() else ():
+            if one.exists() and path.samefile(one):
+                raise ArgumentError(
+                    f"{option} {path} is the file {one} that is read; name another place"
+                )
 
 
-def _each(given: Any) -> Sequence[Any]:  # noqa: ANN401 - what click parsed
-    return given if isinstance(given, tuple) else () if given is None else (given,)
+def _inputs(ctx: click.Context) -> Iterator[Path]:
+    """Return the files that a command is to read."""
+    for name in ("source", "log_groups_from", "targets_file"):
+        given = ctx.params.get(name) or ()
+        for one in given if isinstance(given, tuple) else (given,):
+            yield from _files_of(one)
 
 
 def _files_of(given: str | Path) -> Iterator[Path]:
