@@ -14,11 +14,14 @@ from __future__ import annotations
 import gzip
 import http.client
 import io
+import math
+import socket
 import time
 import zlib
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
+from xml.sax.saxutils import escape
 
 import msgspec
 from botocore import awsrequest, handlers
@@ -26,7 +29,6 @@ from botocore import awsrequest, handlers
 from exportstats.text import plain
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable, Iterator
 
     from _typeshed import WriteableBuffer
@@ -152,7 +154,7 @@ def watch(client: Any, read: Callable[[bytes], object] | None = None) -> None:  
     events.register(f"before-parse.{service}", partial(_look, of_json, read))
     events.register(f"needs-retry.{service}", _ask_again)
     events.register(f"after-call.{service}", _refuse)
-    client._endpoint.http_session._pool_classes_by_scheme.update(http=_Pool, https=_SecurePool)  # noqa: SLF001 - botocore has no other way
+    client._endpoint.http_session._pool_classes_by_scheme.update(_POOLS)  # noqa: SLF001 - botocore has no other way
 
 
 def kept(answer: dict[str, Any]) -> tuple[bytes, Any] | None:
@@ -232,93 +234,73 @@ def _as_error(body: bytes, status: int, *, of_json: bool) -> bytes:
     if of_json and not body.strip():
         return body
     try:
-        said = msgspec.json.decode(body, type=dict[str, object]) if of_json else _leaves(body)
+        if of_json:
+            said = msgspec.json.decode(body, type=dict[str, object])
+        else:  # every service nests it in its own way
+            root = ET.fromstring(body)  # noqa: S314 - as above
+            said = {one.tag.rpartition("}")[2]: one.text for one in root.iter() if not len(one)}
     except _ODD:
         said = {"message": plain(_beginning(body))}
     texts = {key: text for key, text in said.items() if isinstance(text, str)}
     if of_json:
         return msgspec.json.encode(texts)
-    root = ET.Element("R")
-    error = ET.SubElement(root, "Error")
     usual = {"Code": str(status), "Message": plain(_beginning(body))}
-    for key, text in (usual | texts).items():
-        if key in _OF_ERROR:
-            ET.SubElement(error, key).text = text
-    return ET.tostring(root)
+    error = "".join(
+        f"<{key}>{escape(text)}</{key}>"
+        for key, text in (usual | texts).items()
+        if key in _OF_ERROR
+    )
+    return f"<R><Error>{error}</Error></R>".encode()
 
 
 def _look_for(needed: str, body: bytes, *, of_json: bool) -> None:
     if of_json:
-        found: object = msgspec.json.decode(body, type=dict[str, object]).get(needed)
-        fits = isinstance(found, list)
+        fits = isinstance(msgspec.json.decode(body, type=dict[str, object]).get(needed), list)
     else:
-        elements = ET.fromstring(body).iter()  # noqa: S314 - Expat bounds what entities expand to
-        fits = any(
-            one.tag.rpartition("}")[2] == needed and (len(one) or (one.text or "").strip())
-            for one in elements
-        )
+        found = ET.fromstring(body).find(f".//{{*}}{needed}")  # noqa: S314 - Expat bounds entities
+        fits = found is not None and bool(len(found) or (found.text or "").strip())
     if not fits:
         raise ValueError(f"there is no {needed} in it")
-
-
-def _leaves(body: bytes) -> dict[str, object]:
-    """Read the texts of an error in XML, of which every service has its own kind."""
-    return {
-        one.tag.rpartition("}")[2]: one.text
-        for one in ET.fromstring(body).iter()  # noqa: S314 - as above
-        if not len(one)
-    }
 
 
 def _beginning(body: bytes) -> str:
     return body[:60].decode("utf-8", "replace")
 
 
-class _Stream(io.RawIOBase):
+class _Stream(socket.SocketIO):
     """What a connection brings, as long as it is in time and not too much.
 
     A timeout of a socket is that of one read: a byte a second would never run into it.
     """
 
-    def __init__(self, raw: io.RawIOBase, seconds: float | None) -> None:
-        self._raw = raw
-        self._until = float("inf") if seconds is None else time.monotonic() + seconds
-        self._left = MOST_BYTES
-
-    def readable(self) -> bool:
-        return True
+    until: float
+    left: int
 
     def readinto(self, buffer: WriteableBuffer, /) -> int | None:
-        if time.monotonic() > self._until:
+        if time.monotonic() > self.until:
             raise TimeoutError
-        count = self._raw.readinto(buffer)
-        self._left -= count or 0
-        if self._left < 0:
+        count = super().readinto(buffer)
+        self.left -= count or 0
+        if self.left < 0:
             raise ValueError(f"the answer is larger than {MOST_BYTES >> 20} MiB")
         return count
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
 
 
 class _Response(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *given: Any, **more: Any) -> None:  # noqa: ANN401 - as there
         super().__init__(sock, *given, **more)
-        self.fp = io.BufferedReader(_Stream(self.fp.detach(), sock.gettimeout()))
+        stream: Any = self.fp.raw
+        stream.__class__ = _Stream  # to put one in between would take a twentieth of a page's cost
+        stream.until = time.monotonic() + (sock.gettimeout() or math.inf)
+        stream.left = MOST_BYTES
 
 
-class _Connection(awsrequest.AWSHTTPConnection):
-    response_class = _Response  # type: ignore[assignment] # of the standard library, as there
+def _with_bounds(pool: Any) -> Any:  # noqa: ANN401 - urllib3's classes of pools
+    connection = type("Connection", (pool.ConnectionCls,), {"response_class": _Response})
+    return type("Pool", (pool,), {"ConnectionCls": connection})
 
 
-class _SecureConnection(awsrequest.AWSHTTPSConnection):
-    response_class = _Response  # type: ignore[assignment] # of the standard library, as there
-
-
-class _Pool(awsrequest.AWSHTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _SecurePool(awsrequest.AWSHTTPSConnectionPool):
-    ConnectionCls = _SecureConnection
+_POOLS = {
+    "http": _with_bounds(awsrequest.AWSHTTPConnectionPool),
+    "https": _with_bounds(awsrequest.AWSHTTPSConnectionPool),
+}

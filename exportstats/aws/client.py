@@ -220,6 +220,8 @@ def ask(client: Any, operation: Operation, request: Mapping[str, Any]) -> Answer
     if (whole := answers.kept(answer)) is not None:
         body, envelope = whole
         count = len(getattr(envelope, operation.member) or ())
+        if not count:  # {}, or a token alone
+            body = f'{{"{operation.member}":[]}}'.encode()
         return Answer(Page(body, observed_at), count, envelope.nextToken)
     # Somebody else's answer, as botocore's own Stubber gives it: decoded, no body to look at.
     items, token = answer.get(operation.member), answer.get("nextToken")

@@ -92,7 +92,7 @@ def fetch_deliveries(
         second of the duration, queueing included) and `observed_at` (UTC). `delivered` is "yes";
         "empty" when there is nothing but the write test; "gone" when there is not even that: it
         was deleted, as by a rule of the bucket; "unknown", with a `reason`, when it could not be
-        looked at.
+        looked at to the end, which has to come within ten million objects.
 
     Raises
     ------

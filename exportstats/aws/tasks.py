@@ -102,6 +102,7 @@ def fetch_tasks(  # noqa: PLR0913 - each is a parameter of boto3, of the API, or
     LoadError
         A list could not be read to its end. `.tasks` has all that arrived, `.failures` a row a
         target that failed, with reason, remedy and where to go on.
+        A list ends at 100,000 pages or at 400 empty ones in a row, an answer at 20 s or 64 MiB.
     LoadInterrupted
         Ctrl-C; carries the same.
 
