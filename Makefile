@@ -43,7 +43,7 @@ test-lowest: $(LOWEST)/ready
 $(LOWEST)/ready: pyproject.toml constraints.txt | $(BIN)/pip
 	$(BIN)/python -m venv --clear $(LOWEST)
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' | sed 's/>=/==/' >$(LOWEST)/requirements.txt
-	grep -E '^(duckdb|hypothesis|pytest|pytest-xdist|PyYAML)==' constraints.txt >>$(LOWEST)/requirements.txt
+	grep -E '^(duckdb|hypothesis|polars|pytest|pytest-xdist|PyYAML)==' constraints.txt >>$(LOWEST)/requirements.txt
 	$(LOWEST)/bin/pip install --disable-pip-version-check --requirement $(LOWEST)/requirements.txt --editable .
 	@touch $@
 
