@@ -106,7 +106,7 @@ def test_fields_that_are_missing_are_missing_values(session: boto3.Session, scri
 def test_what_cannot_be_a_task_is_reported_with_its_place(
     session: boto3.Session, scripted: Make
 ) -> None:
-    """One odd entry in a page costs its neighbours nothing, and is named by its number in the list."""
+    """One odd entry in a page costs its neighbours nothing, and is named by its number."""
     pages = [say([{"taskId": "a"}], "t"), say([{"taskId": "b"}, {"from": 1}, {"taskId": "c"}])]
     with (
         scripted(*pages) as emulator,
