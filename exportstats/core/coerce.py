@@ -216,19 +216,38 @@ def _to_numbers(values: pd.Series, column: Column, scale: int) -> tuple[pd.Serie
         raise SchemaError(f"the column {values.name} is {values.dtype}, not numbers")
     if column.kind == "length" and values.dtype.kind == "m":
         return values.astype("timedelta64[ms]"), np.zeros(len(values), dtype=bool)
-    plain = values.map(lambda value: None if isinstance(value, bool) else value)
-    numbers = pd.to_numeric(plain, errors="coerce")
     made: pd.Series
     if column.kind == "length":
-        text = pd.to_timedelta(plain.where(numbers.isna()), errors="coerce")
-        # AWS's own number, in days, is never 0; a length in milliseconds may be
-        numbers = numbers.where((numbers * scale).between(min(scale - 1, 1), LAST)) * scale
-        made = pd.to_timedelta(numbers, unit="ms").fillna(text).astype("timedelta64[ms]")
-    elif column.kind == "count":
-        made = numbers.where((numbers % 1 == 0) & numbers.between(0, _MOST)).astype("Int64")
+        read = [
+            None if skip else _one_length(value, scale)
+            for value, skip in zip(values, missing, strict=True)
+        ]
+        made = pd.Series(pd.array(read, dtype="Int64"), index=values.index)
+        made = pd.to_timedelta(made, unit="ms").astype("timedelta64[ms]")
     else:
-        made = numbers.astype("float64")
+        plain = values.map(lambda value: None if isinstance(value, bool) else value)
+        made = pd.to_numeric(plain, errors="coerce")
+        if column.kind == "count":
+            made = made.where((made % 1 == 0) & made.between(0, _MOST)).astype("Int64")
+        else:
+            made = made.astype("float64")
     return made, made.isna().to_numpy() & ~missing
+
+
+def _one_length(value: Any, scale: int) -> int | None:  # noqa: ANN401 - whatever stands in a column
+    """Read one length as milliseconds; None if it is bad."""
+    try:
+        if isinstance(value, str) and not _NUMBER.fullmatch(value.strip()):
+            value = pd.Timedelta(value)
+        if isinstance(value, (dt.timedelta, np.timedelta64)):
+            return int(pd.Timedelta(value) // pd.Timedelta(1, unit="ms"))
+        if isinstance(value, (bool, np.bool_)):
+            return None
+        whole = round(float(value) * scale)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    # AWS's own number, in days, is never 0; a length in milliseconds may be
+    return whole if min(scale - 1, 1) <= whole <= LAST else None
 
 
 def _from_iso(plain: np.ndarray) -> np.ndarray | None:
