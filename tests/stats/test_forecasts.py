@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 GROUP = {"account_id": "111122223333", "region": "eu-west-1", "log_group_name": "acme/api"}
 HOUR, DAY = 3_600_000, 86_400_000
-NOW = 400 * DAY
+NOW = 20_000 * DAY
 
 
 def history(durations: Sequence[int], **fields: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - a task's
