@@ -212,11 +212,15 @@ _TEXTS = ("category", "status")
 def _to_numbers(values: pd.Series, column: Column, scale: int) -> tuple[pd.Series, np.ndarray]:
     """Make lengths of time, counts or rates of numbers, or of text that says one."""
     missing = values.isna().to_numpy()
+    made: pd.Series
     if values.dtype.kind == "b":
         raise SchemaError(f"the column {values.name} is {values.dtype}, not numbers")
     if column.kind == "length" and values.dtype.kind == "m":
-        return values.astype("timedelta64[ms]"), np.zeros(len(values), dtype=bool)
-    made: pd.Series
+        made = values.astype("timedelta64[ms]")
+        made = made.where(
+            made.between(pd.Timedelta(0), pd.Timedelta(LAST, unit="ms").as_unit("ms"))
+        )
+        return made, made.isna().to_numpy() & ~missing
     if column.kind == "length":
         read = [
             None if skip else _one_length(value, scale)
