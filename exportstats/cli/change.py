@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from exportstats.cli import output
     from exportstats.cli.options import Kind
-    from exportstats.cli.source import Loaded, Origin
+    from exportstats.cli.source import Origin
     from exportstats.cli.wanted import Wanted
     from exportstats.core import frames
 else:  # pandas and rich are for a command that runs, not for its --help
@@ -41,7 +41,7 @@ _WEEK_HELP = "a week as in 2026-W47, or from/to as in 2026-11-01/2026-11-08 (UTC
 @format_option
 @plot_option
 def compare(
-    load: Callable[[], Loaded],
+    load: Callable[[], pd.DataFrame],
     current: str,
     previous: str,
     by: tuple[str, ...],
@@ -62,11 +62,10 @@ def compare(
         by=columns(by),
     )
     ask(frames.empty())  # what cannot be compared is refused before AWS is asked
-    tasks, code = load()
+    tasks = load()
     table = ask(tasks)
     output.show(table, _of_comparison(table), kind, title=f"{current} compared with {previous}")
     output.draw(lambda: xs.plot_comparison(table), chart)
-    click.get_current_context().exit(code)
 
 
 def _period(text: str) -> Any:  # noqa: ANN401 - what compare_periods takes
@@ -136,14 +135,13 @@ def slow(
         xs.find_slowdowns if lasting else functools.partial(xs.find_slow_tasks, threshold=threshold)
     )
     find(frames.empty())
-    tasks, code = origin.tasks()
+    tasks = origin.tasks()
     table = find(wanted.of(tasks)) if lasting else wanted.of(find(tasks), tasks)
     view = _of_slowdowns(table) if lasting else _of_slow_tasks(table)
     what = "lasting slowdown" if lasting else "slow task"
     title = f"{len(table):,} {what}{'' if len(table) == 1 else 's'}"
     output.show(table, view, kind, title=title)
     output.draw(lambda: xs.plot_slow_tasks(table), chart)
-    click.get_current_context().exit(code)
 
 
 def _of_slow_tasks(table: pd.DataFrame) -> pd.DataFrame:

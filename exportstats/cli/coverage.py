@@ -49,7 +49,6 @@ def coverage(asked: Asked, kind: Kind, chart: Path | None) -> None:
         say_upper_bound()
     follow = xs.coverage_by_day if len(table) > _MANY else xs.coverage_timeline
     output.draw(lambda: xs.plot_coverage(follow(asked.tasks, **asked.range)), chart)
-    click.get_current_context().exit(asked.exit_code)
 
 
 @click.command()
@@ -78,7 +77,7 @@ def gaps(asked: Asked, check: bool, kind: Kind, chart: Path | None) -> None:  # 
         if short > 1:
             say(f"{short:,} gaps are of a minute or less; --tolerance 1min takes them for covered")
     output.draw(lambda: xs.plot_coverage(xs.coverage_timeline(asked.tasks, **asked.range)), chart)
-    click.get_current_context().exit(asked.exit_code or (_checked(table, asked) if check else 0))
+    click.get_current_context().exit(_checked(table, asked) if check else 0)
 
 
 def _checked(gaps: pd.DataFrame, asked: Asked) -> int:
@@ -137,7 +136,6 @@ def backfill(
     click.echo(xs.render_commands(plan, form=form), nl=False)
     _say_estimate(table, plan)
     output.draw(lambda: xs.plot_backfill(plan), chart)
-    click.get_current_context().exit(asked.exit_code)
 
 
 def _sum_of(lengths: pd.Series) -> str:

@@ -8,7 +8,7 @@ import click
 import lazy_loader
 
 import exportstats as xs
-from exportstats.cli.failing import PARTIAL, say
+from exportstats.cli.failing import mark_part, say
 from exportstats.cli.options import format_option
 from exportstats.cli.source import source_options
 from exportstats.errors import LoadInterrupted
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from exportstats.cli import output
     from exportstats.cli.options import Kind
-    from exportstats.cli.source import Loaded
 else:
     output = lazy_loader.load("exportstats.cli.output", suppress_warning=True)
 
@@ -33,7 +32,10 @@ _SHOWN = 40
 @click.option("--s3-endpoint-url", metavar="URL", help="Look there instead of into AWS's own S3.")
 @format_option
 def deliveries(
-    load: Callable[[], Loaded], s3_profile: str | None, s3_endpoint_url: str | None, kind: Kind
+    load: Callable[[], pd.DataFrame],
+    s3_profile: str | None,
+    s3_endpoint_url: str | None,
+    kind: Kind,
 ) -> None:
     """Look into S3 for what each COMPLETED task delivered.
 
@@ -44,12 +46,13 @@ def deliveries(
     \b
     exportstats deliveries tasks.parquet --since 7d
     """
-    tasks, code = load()
+    tasks = load()
     try:
         table = xs.fetch_deliveries(tasks, profile=s3_profile, endpoint_url=s3_endpoint_url)
     except LoadInterrupted as stop:
         say(str(stop))
-        table, code = stop.arrived, PARTIAL
+        mark_part()
+        table = stop.arrived
     counts = table["delivered"].value_counts()
     plural = "" if len(table) == 1 else "s"
     title = f"{len(table):,} COMPLETED task{plural} looked up in S3" + "".join(
@@ -62,7 +65,6 @@ def deliveries(
     output.show(table, _for_people(shown), kind, title=title.replace("yes", "delivered"))
     if len(bad) > len(shown):
         say(f"{len(bad) - len(shown):,} more are not shown; --format csv has all")
-    click.get_current_context().exit(code)
 
 
 def _for_people(table: pd.DataFrame) -> pd.DataFrame:

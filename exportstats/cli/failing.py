@@ -30,8 +30,13 @@ def say(text: str) -> None:
         click.echo(f"exportstats: {plain(text)}", err=True)
 
 
+def mark_part() -> None:
+    """Remember that something did not arrive: a command that is done ends with 3 then."""
+    click.get_current_context().meta[_PART] = True
+
+
 def knows_a_part() -> bool:
-    """Tell whether a warning said that some of what was read is missing."""
+    """Tell whether something did not arrive, or a warning said that something was left out."""
     return _PART in click.get_current_context().meta
 
 

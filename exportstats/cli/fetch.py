@@ -9,7 +9,7 @@ import click
 import lazy_loader
 
 import exportstats as xs
-from exportstats.cli.failing import say
+from exportstats.cli.failing import knows_a_part, say
 from exportstats.cli.options import TABLES, new_file_option
 from exportstats.cli.source import live_options
 from exportstats.errors import ArgumentError, UnusedWarning
@@ -54,19 +54,18 @@ def fetch(origin: Origin, wanted: Wanted, file: Path, *, replace: bool) -> None:
     exportstats fetch --region eu-west-1 -o tasks.parquet
     """
     _read(file)  # what is there and is no table of tasks is refused before AWS is asked
-    tasks, code = origin.load(wanted)
+    tasks = origin.load(wanted)
     with one_at_a_time(file):
         before = _read(file)  # another fetch may have written it meanwhile
-        if replace and code:
+        if replace and knows_a_part():
             say(f"{file} is not replaced, since not all tasks arrived: they are added to it")
-        if before is None or (replace and not code):
+        if before is None or (replace and not knows_a_part()):
             written, what = tasks, ""
         else:
             written = _merged(before, tasks)
             what = f"; {_compared(_placed(before, tasks), written)}"
         xs.write_tasks(written, file)
     say(f"{file}: {output.title_of(written)}{what}")
-    click.get_current_context().exit(code)
 
 
 def _read(file: Path) -> pd.DataFrame | None:

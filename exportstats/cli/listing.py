@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from exportstats.cli import output
     from exportstats.cli.options import Kind
-    from exportstats.cli.source import Loaded
 else:  # pandas and rich are for a command that runs, not for its --help
     output = lazy_loader.load("exportstats.cli.output", suppress_warning=True)
 
@@ -37,7 +36,7 @@ _YEAR, _DAY = dt.timedelta(days=300), len("2026-")
     help=f"List so many at most.  [default: all; {_SHOWN} in a terminal's table]",
 )
 @format_option
-def tasks(load: Callable[[], Loaded], limit: int | None, kind: Kind) -> None:
+def tasks(load: Callable[[], pd.DataFrame], limit: int | None, kind: Kind) -> None:
     """List tasks, the newest first: times, state, duration and message.
 
     SOURCE is files, folders, patterns, or - for standard input; without it, AWS is asked. csv
@@ -47,7 +46,7 @@ def tasks(load: Callable[[], Loaded], limit: int | None, kind: Kind) -> None:
     exportstats tasks tasks.parquet --status failed --since 7d
     exportstats tasks --status RUNNING --format json | jq -r '.[].task_id'
     """
-    found, code = load()
+    found = load()
     listed = found.sort_values("creation_time", ascending=False, kind="stable", ignore_index=True)
     if limit is None and kind == "table" and sys.stdout.isatty():
         limit = _SHOWN
@@ -55,7 +54,6 @@ def tasks(load: Callable[[], Loaded], limit: int | None, kind: Kind) -> None:
     output.show(shown, _for_people(shown), kind, title=output.title_of(found))
     if len(shown) < len(listed):
         say(f"{len(listed) - len(shown):,} older ones are not shown; --limit sets how many are")
-    click.get_current_context().exit(code)
 
 
 def _for_people(table: pd.DataFrame) -> pd.DataFrame:

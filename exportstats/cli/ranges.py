@@ -40,14 +40,13 @@ class Asked(NamedTuple):
 
     Attributes
     ----------
-    tasks, exit_code
-        The tasks, and how the command ends if they are not all.
+    tasks
+        The tasks.
     range
         The arguments that all functions on coverage share.
     """
 
     tasks: pd.DataFrame
-    exit_code: int
     range: dict[str, Any]
 
     @property
@@ -55,12 +54,7 @@ class Asked(NamedTuple):
         """Say the range, dates where it begins and ends at midnight, and whether tasks lack."""
         texts = [f"{self.range[name]:%Y-%m-%d %H:%M}" for name in ("start", "end")]
         days = " to ".join(text.removesuffix(" 00:00") for text in texts) + " UTC"
-        return f"{days} (partial)" if self.is_part else days
-
-    @property
-    def is_part(self) -> bool:
-        """Whether some of the tasks or log groups did not arrive or could not be read."""
-        return self.exit_code != 0 or knows_a_part()
+        return f"{days} (partial)" if knows_a_part() else days
 
     @property
     def has_log_groups(self) -> bool:
@@ -121,7 +115,7 @@ def range_options(command: Callable[..., None]) -> Callable[..., None]:
     ) -> None:
         _refuse_early(tolerance)
         limits = functools.partial(_range_of, since=since, until=until)
-        tasks, log_groups, code = load_both(origin, wanted, check=limits)
+        tasks, log_groups = load_both(origin, wanted, check=limits)
         start, end, as_of = limits(tasks)
         common = {
             "start": start,
@@ -130,10 +124,7 @@ def range_options(command: Callable[..., None]) -> Callable[..., None]:
             "as_of": as_of,
             "log_groups": log_groups,
         }
-        asked = Asked(tasks, code, common)
-        if asked.is_part:
-            say_part()
-        command(asked=asked, **given)
+        command(asked=Asked(tasks, common), **given)
 
     for option in reversed(_OPTIONS):
         run = option(run)
@@ -142,15 +133,10 @@ def range_options(command: Callable[..., None]) -> Callable[..., None]:
 
 def load_both(
     origin: Origin, wanted: Wanted, check: Callable[[pd.DataFrame], object]
-) -> tuple[pd.DataFrame, pd.DataFrame | None, int]:
+) -> tuple[pd.DataFrame, pd.DataFrame | None]:
     """Get the tasks and the log groups, if any are named, and keep what is wanted.
 
-    All tasks are checked before AWS is asked for log groups.
-
-    Returns
-    -------
-    tasks, log_groups, exit_code
-        How the command ends if these are not all.
+    All tasks are checked before AWS is asked for log groups. Where they are not all, that is said.
 
     Raises
     ------
@@ -158,16 +144,17 @@ def load_both(
         Nothing is left, of which there would be neither gaps nor findings.
     """
     found = origin.read_log_groups()
-    tasks, code = origin.tasks()
+    tasks = origin.tasks()
     check(tasks)
-    if fetched := origin.fetch_log_groups():
-        found, code = [*found, fetched.table], code or fetched.exit_code
+    found += origin.fetch_log_groups()
+    if knows_a_part():
+        say("only a part of the list is known: what looks like a gap may be covered by the rest")
     if not found:
-        return _kept(wanted, tasks)[0], None, code
+        return _kept(wanted, tasks)[0], None
     log_groups = xs.concat(found, of="log_groups")
     placed = _placed(tasks, log_groups), _placed(log_groups, tasks)
     tasks, log_groups = _kept(wanted, *placed)
-    return tasks, log_groups, code
+    return tasks, log_groups
 
 
 def _kept(wanted: Wanted, *tables: pd.DataFrame) -> list[pd.DataFrame]:
@@ -217,11 +204,6 @@ def _range_of(
     if start >= end:
         raise ArgumentError(f"--since {start} is not before --until {end}; swap or change them")
     return start.astimezone(dt.UTC), end.astimezone(dt.UTC), as_of
-
-
-def say_part() -> None:
-    """Say on stderr what coverage by a part of the tasks cannot tell."""
-    say("only a part of the list is known: what looks like a gap may be covered by the rest of it")
 
 
 def say_upper_bound() -> None:

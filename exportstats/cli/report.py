@@ -15,7 +15,7 @@ import lazy_loader
 import exportstats as xs
 from exportstats.cli.failing import FOUND, knows_a_part, say
 from exportstats.cli.options import NewFolder, new_file_option
-from exportstats.cli.ranges import load_both, log_groups_option, say_part
+from exportstats.cli.ranges import load_both, log_groups_option
 from exportstats.cli.source import history_options
 from exportstats.cli.wanted import PLACE
 from exportstats.io.whole import whole_file
@@ -101,19 +101,16 @@ def report(
     nothing = xs.build_weekly_report(frames.empty(), week=week, tz=tz)
     if (folder := files["csv_dir"]) is not None:
         machine.refuse_foreign(nothing, folder)
-    tasks, log_groups, code = load_both(origin, wanted, check=len)
-    is_partial = code != 0 or knows_a_part()
-    if is_partial:
-        say_part()
+    tasks, log_groups = load_both(origin, wanted, check=len)
     if redact:
         tasks, log_groups, _ = redaction.redact(tasks, log_groups)
     made = xs.build_weekly_report(tasks, week=week, log_groups=log_groups, tz=tz)
-    made = dataclasses.replace(made, is_partial=is_partial)
+    made = dataclasses.replace(made, is_partial=knows_a_part())
     click.echo(plain_text.render_text(made), nl=False)
     for what, path in _write(made, **files):
         say(f"{what} is in {path}")
     worst = fail_on is not None and any(f.severity in _FAILING[fail_on] for f in made.findings)
-    click.get_current_context().exit(code or (FOUND if worst else 0))
+    click.get_current_context().exit(FOUND if worst else 0)
 
 
 def _write(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import functools
 import shlex
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
 import exportstats as xs
-from exportstats.cli.failing import PARTIAL, say
+from exportstats.cli.failing import mark_part, say
 from exportstats.cli.fleet import FLEET_OPTIONS, find_targets, tell_failures
 from exportstats.cli.options import refuse_inputs
 from exportstats.cli.wanted import FILTERS, Wanted, dashed
@@ -62,13 +62,6 @@ _READING = (
     ),
     click.option("--strict", is_flag=True, help="Refuse files with a row that cannot be read."),
 )
-
-
-class Loaded(NamedTuple):
-    """A command's tasks or log groups, and the exit code if they are not all."""
-
-    table: pd.DataFrame
-    exit_code: int
 
 
 def source_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -219,15 +212,14 @@ class Origin:
             "times_in": self.times_in,
         }
 
-    def load(self, wanted: Wanted) -> Loaded:
+    def load(self, wanted: Wanted) -> pd.DataFrame:
         """Get just the tasks that are wanted."""
-        tasks, code = self.tasks(status=wanted.status, task_id=wanted.task_id)
-        return Loaded(wanted.of(tasks), code)
+        return wanted.of(self.tasks(status=wanted.status, task_id=wanted.task_id))
 
-    def tasks(self, *, status: str | None = None, task_id: str | None = None) -> Loaded:
+    def tasks(self, *, status: str | None = None, task_id: str | None = None) -> pd.DataFrame:
         """Read the files or, where none is named, ask AWS, which selects by state or identifier."""
         if self.source:
-            return Loaded(xs.read_tasks(*self.source, **self.reading), 0)
+            return xs.read_tasks(*self.source, **self.reading)
         what: dict[str, Any] = {"next_token": self.next_token, "status": status, "task_id": task_id}
         try:
             tasks = xs.fetch_tasks(self.targets, **self.asked, **what)
@@ -235,21 +227,21 @@ class Origin:
             return self._stopped(stop, what)
         if not len(tasks):
             say("AWS lists no such tasks; is it the right account and region?")
-        return Loaded(tasks, 0)
+        return tasks
 
     def read_log_groups(self) -> list[pd.DataFrame]:
         """Read the log groups that files have."""
         files = [name for name in self.log_groups_from if name != ASK]
         return [xs.read_log_groups(*files, **self.reading)] if files else []
 
-    def fetch_log_groups(self) -> Loaded | None:
+    def fetch_log_groups(self) -> list[pd.DataFrame]:
         """Ask AWS for the log groups of the same accounts and regions, if that is wanted."""
         if ASK not in self.log_groups_from:
-            return None
+            return []
         try:
-            return Loaded(xs.fetch_log_groups(self.targets, **self.asked), 0)
+            return [xs.fetch_log_groups(self.targets, **self.asked)]
         except (LoadError, LoadInterrupted) as stop:
-            return self._stopped(stop)
+            return [self._stopped(stop)]
 
     @property
     def asked(self) -> dict[str, Any]:
@@ -263,7 +255,7 @@ class Origin:
 
     def _stopped(
         self, stop: LoadError | LoadInterrupted, what: dict[str, Any] | None = None
-    ) -> Loaded:
+    ) -> pd.DataFrame:
         """Go on with what arrived, if anything did, and say what did not and how to get it."""
         count, interrupted = len(stop.arrived), isinstance(stop, LoadInterrupted)
         if count and interrupted:
@@ -279,4 +271,5 @@ class Origin:
             again = {**self.asked, **what, "next_token": stop.next_token}
             options = [f"--{dashed(name)}={value}" for name, value in again.items() if value]
             say(f"for the rest: exportstats fetch {shlex.join(options)} -o rest.parquet")
-        return Loaded(stop.arrived, PARTIAL)
+        mark_part()
+        return stop.arrived

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from exportstats.cli import output
     from exportstats.cli.options import Kind
-    from exportstats.cli.source import Loaded
     from exportstats.core import coerce, frames, schema
 else:  # pandas and rich are for a command that runs, not for its --help
     coerce = lazy_loader.load("exportstats.core.coerce", suppress_warning=True)
@@ -47,7 +46,7 @@ _ENOUGH_FOR_P99 = 100  # with fewer, less than one task lies above it
 @format_option
 @plot_option
 def status(
-    load: Callable[[], Loaded],
+    load: Callable[[], pd.DataFrame],
     by: tuple[str, ...],
     freq: str | None,
     kind: Kind,
@@ -63,11 +62,10 @@ def status(
     """
     count = functools.partial(xs.status_breakdown, by=columns(by), freq=freq)
     count(frames.empty())  # what cannot be counted is refused before AWS is asked
-    tasks, code = load()
+    tasks = load()
     table = count(tasks)
     output.show(table, _wide(table), kind, title=output.title_of(tasks))
     output.draw(lambda: xs.plot_status_breakdown(table), chart)
-    click.get_current_context().exit(code)
 
 
 @click.command()
@@ -77,7 +75,7 @@ def status(
 @format_option
 @plot_option
 def durations(
-    load: Callable[[], Loaded],
+    load: Callable[[], pd.DataFrame],
     by: tuple[str, ...],
     freq: str | None,
     kind: Kind,
@@ -98,7 +96,7 @@ def durations(
     else:
         summarise = functools.partial(xs.duration_trend, freq=freq)
     summarise(frames.empty(), by=columns(by))
-    tasks, code = load()
+    tasks = load()
     table = summarise(tasks, by=columns(by))
     output.show(table, _in_words(table), kind, title=output.title_of(tasks))
     few = table["completed"].between(1, _ENOUGH_FOR_P99 - 1).sum()
@@ -108,7 +106,6 @@ def durations(
         lambda: xs.plot_duration_summary(table) if freq is None else xs.plot_duration_trend(table),
         chart,
     )
-    click.get_current_context().exit(code)
 
 
 @click.command()
@@ -117,7 +114,7 @@ def durations(
 @format_option
 @plot_option
 def failures(
-    load: Callable[[], Loaded], by: tuple[str, ...], kind: Kind, chart: Path | None
+    load: Callable[[], pd.DataFrame], by: tuple[str, ...], kind: Kind, chart: Path | None
 ) -> None:
     """Count FAILED tasks by reason, most frequent first.
 
@@ -128,7 +125,7 @@ def failures(
     """
     count = functools.partial(xs.failure_reasons, by=columns(by))
     count(frames.empty())
-    tasks, code = load()
+    tasks = load()
     table = count(tasks)
     view = table.reset_index()
     view["share"] = view["share"].map(percent)
@@ -140,7 +137,6 @@ def failures(
         title += "; none FAILED"
     output.show(table, view, kind, title=title)
     output.draw(lambda: xs.plot_failure_reasons(table), chart)
-    click.get_current_context().exit(code)
 
 
 @click.command()
@@ -150,7 +146,7 @@ def failures(
 @format_option
 @plot_option
 def curve(
-    load: Callable[[], Loaded],
+    load: Callable[[], pd.DataFrame],
     by: tuple[str, ...],
     ended: bool,  # noqa: FBT001 - click gives it by name
     kind: Kind,
@@ -167,11 +163,10 @@ def curve(
     event: Literal["completed", "ended"] = "ended" if ended else "completed"
     follow = functools.partial(xs.completion_curve, by=columns(by), event=event)
     follow(frames.empty())
-    tasks, code = load()
+    tasks = load()
     table = follow(tasks)
     output.show(table, _of_curve(table), kind, title=output.title_of(tasks))
     output.draw(lambda: xs.plot_completion_curve(table), chart)
-    click.get_current_context().exit(code)
 
 
 def _of_curve(table: pd.DataFrame) -> pd.DataFrame:
@@ -203,7 +198,7 @@ def _of_curve(table: pd.DataFrame) -> pd.DataFrame:
 )
 @format_option
 @plot_option
-def slots(load: Callable[[], Loaded], freq: str, kind: Kind, chart: Path | None) -> None:
+def slots(load: Callable[[], pd.DataFrame], freq: str, kind: Kind, chart: Path | None) -> None:
     """Show how busy each slot is: an account and region, which runs one task at a time.
 
     SOURCE is files, folders, patterns, or - for standard input; without it, AWS is asked.
@@ -214,7 +209,7 @@ def slots(load: Callable[[], Loaded], freq: str, kind: Kind, chart: Path | None)
     """
     use = functools.partial(xs.slot_usage, freq=freq)
     use(frames.empty())
-    tasks, code = load()
+    tasks = load()
     table = use(tasks)
     view = table.reset_index()
     view["busy"] = output.in_words(view["busy"])
@@ -225,7 +220,6 @@ def slots(load: Callable[[], Loaded], freq: str, kind: Kind, chart: Path | None)
     if twice.any() and kind in ("table", "markdown"):
         say("more than one task was active at a time in a slot, which the service rules out")
     output.draw(lambda: xs.plot_slot_timeline(tasks), chart)
-    click.get_current_context().exit(code)
 
 
 def _wide(table: pd.DataFrame) -> pd.DataFrame:

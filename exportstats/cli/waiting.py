@@ -42,12 +42,11 @@ def eta(origin: Origin, wanted: Wanted, kind: Kind, chart: Path | None) -> None:
     exportstats eta tasks.parquet --plot eta.png
     exportstats eta --region eu-west-1
     """
-    tasks, code = origin.tasks()
+    tasks = origin.tasks()
     table = wanted.of(xs.estimate_completion(tasks), tasks)
     title = f"{len(table):,} active task{'' if len(table) == 1 else 's'}"
     output.show(table, _for_people(table), kind, title=title)
     output.draw(lambda: xs.plot_forecasts(table), chart)
-    click.get_current_context().exit(code)
 
 
 def _for_people(table: pd.DataFrame) -> pd.DataFrame:
