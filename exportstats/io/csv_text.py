@@ -7,11 +7,13 @@ would take for a formula begins with an apostrophe, which reading takes off agai
 from __future__ import annotations
 
 import io
+import re
+from collections import deque
 from contextlib import suppress
 from csv import Error as CsvError, reader as csv_reader
 from dataclasses import replace
 from itertools import chain
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from exportstats.io.source import Source
 
 _TEXT = pa.large_string()
+_MARK = "\U0010ffff"  # no character, and so in no text
 _NUMBER = r"^-?(0|[1-9]\d{0,17})(\.\d+)?([eE][-+]\d+)?$"
 _ISO_LENGTH = len("2026-11-24T00:00:00.000Z")
 
@@ -71,24 +74,25 @@ def read_csv(source: Source, kind: Table, how: coerce.TimesIn) -> Rows:
     FileFormatError
         There is no header with the column that a row is known by, or two columns of one name.
     """
-    text = source.read_rest().lstrip()
-    text += b"" if text.endswith(b"\n") else b"\n"
+    text = _marked(source.read_rest().lstrip())
     bad: dict[int, str] = {}
     short: dict[int, str] = {}
 
     def refuse(row: csv.InvalidRow) -> str:
-        number, width = row.number - above - 1, row.actual_columns
+        number, width = row.number - above - lines - 1, row.actual_columns
         if least <= width < row.expected_columns:
             short[number] = row.text + between * (row.expected_columns - width)
         else:
-            bad[number] = f"it has {width} fields, not {row.expected_columns}"
+            swallowed = row.text.count("\n")
+            quotes = f" in {swallowed + 1} lines: its quotes do not match" if swallowed else ""
+            bad[number] = f"it has {width} fields, not {row.expected_columns}{quotes}"
         return "skip"
 
     try:
-        names, between, above = _read_header(text, kind)
+        names, between, above, lines = _read_header(text, kind)
         # a row may end before the columns that only the header has, if those are the user's own
         least = max(at for at, name in enumerate(names, 1) if not own_columns([name], kind))
-        raw = _parse(text, names, between, above, refuse)
+        raw = _parse(text, names, between, above + lines, refuse)
         at = np.setdiff1d(np.arange(len(raw) + len(bad) + len(short)), [*bad, *short])
         if short:
             padded = "\n".join(short.values()).encode()
@@ -97,17 +101,25 @@ def read_csv(source: Source, kind: Table, how: coerce.TimesIn) -> Rows:
             raw, at = raw.take(order), np.append(at, [*short])[order]
         columns = {}
         empty = np.ones(len(raw), dtype=bool)
+        strict = None
         for name, values in zip(names, raw.columns, strict=True):
-            made, faults = _text(values, between, len(names))
             if name or values.null_count < len(values):
+                made = _text(values)
                 columns[name] = _numbers(made) if own_columns([name], kind) else made
             empty &= values.is_null().to_numpy()
-            bad |= {int(at[row]): reason for row, reason in faults.items()}
+            for row in _with(values, _MARK):
+                bad[int(at[row])] = "not UTF-8; save it as UTF-8"
+            for row in _with(values, "\n"):
+                strict = _is_strict(text, between) if strict is None else strict
+                value = values[row].as_py()
+                if not strict and between in value:  # the end of a row, and the start of another
+                    lined = value.count("\n") + 1
+                    bad[int(at[row])] = f"its quotes do not match: {lined} lines are in one field"
         kept = ~empty & ~np.isin(at, list(bad))
         rows = read_columns(pa.table(columns).filter(pa.array(kept)), kind, how)
     except (SchemaError, pa.ArrowException) as error:
         raise FileFormatError(f"{source.name}: {error}") from error
-    return replace(rows.among(at[kept], bad.items()), what=f"{source.name}, row", first=above + 1)
+    return replace(rows.among(at[kept], bad.items()), what=f"{source.name}, row", first=above + 2)
 
 
 def _parse(
@@ -131,7 +143,7 @@ def _parse(
             invalid_row_handler=refuse,
         ),
         convert_options=csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.large_binary()),
+            column_types=dict.fromkeys(names, _TEXT),
             null_values=[""],
             strings_can_be_null=True,
             quoted_strings_can_be_null=False,
@@ -139,8 +151,34 @@ def _parse(
     )
 
 
-def _read_header(text: bytes, kind: Table) -> tuple[list[str], str, int]:
-    """Return the names of the columns, what is between them, and how many lines they take."""
+def _marked(text: bytes) -> bytes:
+    """End a text with a line end, and put a mark in place of what is not UTF-8."""
+    text += b"" if text.endswith(b"\n") else b"\n"
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return re.sub("[\udc80-\udcff]", _MARK, text.decode("utf-8", "surrogateescape")).encode()
+    return text
+
+
+def _with(values: pa.ChunkedArray, part: str) -> list[int]:
+    """Return which values have a text in them."""
+    found = pc.fill_null(pc.match_substring(values, part), fill_value=False)
+    return cast("list[int]", pc.indices_nonzero(found).to_pylist())
+
+
+def _is_strict(text: bytes, between: str) -> bool:
+    """Return whether each quote begins or ends a field, or is one of a pair within it."""
+    lines = io.TextIOWrapper(io.BytesIO(text), "utf-8", newline="")
+    try:
+        deque(csv_reader(lines, delimiter=between, strict=True), 0)
+    except CsvError:
+        return False
+    return True
+
+
+def _read_header(text: bytes, kind: Table) -> tuple[list[str], str, int, int]:
+    """Return the names of the columns, what is between them, and the lines above and in it."""
     lines = io.TextIOWrapper(io.BytesIO(text), "utf-8", "replace")
     above, header = 0, lines.readline()
     if header.startswith(("sep=", "#TYPE ")):  # as Excel and PowerShell put it above
@@ -156,7 +194,7 @@ def _read_header(text: bytes, kind: Table) -> tuple[list[str], str, int]:
             f"a CSV of {kind.name} has a column {kind.id}, and commas between columns; "
             f"this has: {', '.join(names[:20])[:200]}"
         )
-    return names, between, above + parsed.line_num
+    return names, between, above, parsed.line_num
 
 
 def _numbers(values: pa.Array) -> pa.Array:
@@ -169,28 +207,13 @@ def _numbers(values: pa.Array) -> pa.Array:
     return values.cast(pa.float64() if broken else pa.int64())
 
 
-def _text(raw: pa.ChunkedArray, between: str, width: int) -> tuple[pa.Array, dict[int, str]]:
-    """Make text of a column, or times where all are as we write them; name what is no text."""
-    faults: dict[int, str] = {}
+def _text(raw: pa.ChunkedArray) -> pa.Array:
+    """Make text of a column as it was before it was guarded, or times where all are as ours."""
     values = raw.combine_chunks()
-    try:
-        values = values.cast(_TEXT)
-    except pa.ArrowInvalid:
-        plain = values.to_pylist()
-        for row, value in enumerate(plain):
-            try:
-                plain[row] = None if value is None else value.decode()
-            except UnicodeDecodeError:
-                plain[row], faults[row] = None, "not UTF-8; save it as UTF-8"
-        values = pa.array(plain, _TEXT)
-    for row in pc.indices_nonzero(pc.fill_null(pc.match_substring(values, "\n"), fill_value=False)):
-        lines = values[row.as_py()].as_py().split("\n")
-        if width > 1 and any(line.count(between) >= width - 1 for line in lines):
-            faults[row.as_py()] = f"its quotes do not match: {len(lines)} lines are in one field"
     if pc.any(pc.starts_with(values, "'")).as_py():
         plain = [value and unguard_formula(value) for value in values.to_pylist()]
         values = pa.array(plain, _TEXT)
     if set(pc.min_max(pc.binary_length(values)).as_py().values()) == {_ISO_LENGTH}:
         with suppress(pa.ArrowInvalid):
-            return values.cast(TIME), faults
-    return values, faults
+            return values.cast(TIME)
+    return values
