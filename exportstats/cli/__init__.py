@@ -23,7 +23,7 @@ COMMANDS = {
     "status": ("tables", "Count tasks by state."),
     "durations": ("tables", "Summarise how long tasks took."),
     "failures": ("tables", "Count failed tasks by reason."),
-    "curve": ("tables", "Tell by when tasks are done, the active ones counted in."),
+    "curve": ("tables", "Show by when tasks are done, the active ones counted in."),
     "compare": ("change", "Compare two periods."),
     "slow": ("change", "List tasks that took far longer, or log groups that do for good."),
     "slots": ("tables", "Show how busy each account and region is."),

@@ -38,7 +38,7 @@ _COMMANDS = (
     "durations {tasks} --by log_group_name --plot {folder}/durations.png",
     "durations {tasks} --freq MS --plot {folder}/trend.png",
     "failures {tasks} --plot {folder}/failures.png",
-    # the sample ends there, and the look-alike's clock is today's
+    # the sample ends there, and the emulator's clock is today's
     "coverage {tasks} --since 2026-09-01 --until 2026-11-22 --plot {folder}/coverage.png",
     "gaps {tasks} --since 2026-10-23 --until 2026-11-22 --tolerance 1min",
 )
@@ -62,7 +62,7 @@ _REPORT = (
 def demo(folder: Path) -> None:
     """Show it all on a synthetic sample, without AWS.
 
-    A look-alike of the service is started on this machine with a year of made-up tasks; they are
+    An emulator of the service is started on this machine with a year of made-up tasks; they are
     fetched from it with boto3 over HTTP, counted, drawn, and reported on.
     """
     _claim(folder)

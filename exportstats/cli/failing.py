@@ -36,7 +36,7 @@ def mark_part() -> None:
 
 
 def knows_a_part() -> bool:
-    """Tell whether something did not arrive, or a warning said that something was left out."""
+    """Return whether something did not arrive, or a warning said that something was left out."""
     return _PART in click.get_current_context().meta
 
 

@@ -120,7 +120,7 @@ class NewFolder(click.Path):
 
 
 def _exists(path: Path) -> bool:
-    """Tell whether a file is there; what is no file is refused."""
+    """Return whether a file is there; what is no file is refused."""
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
@@ -131,7 +131,7 @@ def _exists(path: Path) -> bool:
 
 
 def _begins(path: Path, kind: re.Pattern[bytes]) -> bool:
-    """Tell whether a file begins as one of a kind does, or is empty."""
+    """Return whether a file begins as one of a kind does, or is empty."""
     with path.open("rb") as file:
         head = file.read(_HEAD)
     return not head or kind.match(head) is not None
@@ -215,5 +215,5 @@ freq_option = click.option(
 
 
 def columns(by: tuple[str, ...]) -> list[str] | None:
-    """Give the columns that --by named, be it once for each or with commas."""
+    """Return the columns that --by named, be it once for each or with commas."""
     return [name for text in by for name in text.split(",")] or None

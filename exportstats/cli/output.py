@@ -113,7 +113,7 @@ def without_the_obvious(view: pd.DataFrame) -> pd.DataFrame:
 
 
 def _cells(view: pd.DataFrame) -> list[list[str]]:
-    """Give the text of each cell; what is missing is unknown."""
+    """Return the text of each cell; what is missing is unknown."""
     return [
         ["(unknown)" if pd.isna(value) else plain(str(value)) for value in row]
         for row in view.itertuples(index=False)

@@ -167,7 +167,7 @@ def _kept(wanted: Wanted, *tables: pd.DataFrame) -> list[pd.DataFrame]:
 
 
 def _refuse_early(tolerance: str) -> None:
-    """Refuse a length that is none before AWS is asked."""
+    """Refuse a text that is not a length before AWS is asked."""
     start, end = "2026-01-01T00:00Z", "2026-01-02T00:00Z"  # any will do
     xs.find_gaps(frames.empty(), start=start, end=end, tolerance=tolerance)
 
@@ -192,7 +192,7 @@ def _placed(table: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
 def _range_of(
     tasks: pd.DataFrame, since: dt.datetime | None, until: dt.datetime | None
 ) -> tuple[dt.datetime, dt.datetime, dt.datetime | None]:
-    """Give the range, and when the tasks were observed."""
+    """Return the range, and when the tasks were observed."""
     observed = tasks["observed_at"].dropna()
     as_of = observed.max() if len(observed) else None
     end = until

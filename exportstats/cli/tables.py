@@ -152,7 +152,7 @@ def curve(
     kind: Kind,
     chart: Path | None,
 ) -> None:
-    """Tell by when tasks are done, the active ones counted in.
+    """Show by when tasks are done, the active ones counted in.
 
     SOURCE is files, folders, patterns, or - for standard input; without it, AWS is asked. The
     table for people says by when so many of 100 tasks have completed; csv and json have every step.
@@ -170,7 +170,7 @@ def curve(
 
 
 def _of_curve(table: pd.DataFrame) -> pd.DataFrame:
-    """Give, for each group, by when some shares have ended; "never" where the curve ends below."""
+    """Return, for each group, by when some shares have ended; "never" where the curve ends below."""
     flat = table.reset_index()
     names = [name for name in table.index.names if name != "duration"]
     keys = flat[names].drop_duplicates()
@@ -223,7 +223,7 @@ def slots(load: Callable[[], pd.DataFrame], freq: str, kind: Kind, chart: Path |
 
 
 def _wide(table: pd.DataFrame) -> pd.DataFrame:
-    """Give a row a state; with groups a row a group, and a column a state."""
+    """Return a row a state; with groups a row a group and a column a state."""
     if table.index.nlevels == 1:
         view = table.reset_index()
         return view.assign(share=view["share"].map(percent))
@@ -241,7 +241,7 @@ def _wide(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _in_words(table: pd.DataFrame) -> pd.DataFrame:
-    """Give the durations of a summary or a trend in words, and mark what too few tasks bear."""
+    """Return the durations of a summary or a trend in words, and mark what too few tasks bear."""
     view = _dated(table.reset_index(drop=table.index.names == [None]))  # a frame of its own
     for name in table.columns:
         if table[name].dtype.kind == "m":

@@ -109,7 +109,7 @@ class Watched:
 
     @property
     def failures(self) -> pd.DataFrame | None:
-        """Give what failed, a row a target."""
+        """Return what failed, a row a target."""
         rows = [failed.failures for failed in self._failed if failed.failures is not None]
         return frames.stack(rows).drop_duplicates(_TARGET) if rows else None  # noqa: PD013 - ours, not pandas'
 
@@ -138,7 +138,7 @@ class Watched:
         return seen[~seen["status_code"].isin(schema.ACTIVE_STATES)]
 
     def _whose(self, task: pd.Series) -> list[Target]:
-        """Give the targets that a task may be of: a target need not name its account or region."""
+        """Return the targets that a task may be of: a target need not name its account or region."""
         return [
             target
             for target in self._targets
@@ -171,7 +171,7 @@ def _title(told: pd.DataFrame) -> str:
 
 
 def _view(told: pd.DataFrame) -> pd.DataFrame:
-    """Give the forecasts for people, what ends first first."""
+    """Return the forecasts for people, what ends first first."""
     told = told.sort_values("ends", kind="stable")
     view = told[["account_id", "region", "log_group_name", "status_code"]].copy()
     for name, column in (("elapsed", "elapsed"), ("left", "remaining")):
