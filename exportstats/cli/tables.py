@@ -170,7 +170,7 @@ def curve(
 
 
 def _of_curve(table: pd.DataFrame) -> pd.DataFrame:
-    """Return, for each group, by when some shares have ended; "never" where the curve ends below."""
+    """Return by when some shares of each group have ended; "never" if the curve ends below."""
     flat = table.reset_index()
     names = [name for name in table.index.names if name != "duration"]
     keys = flat[names].drop_duplicates()

@@ -138,7 +138,7 @@ class Watched:
         return seen[~seen["status_code"].isin(schema.ACTIVE_STATES)]
 
     def _whose(self, task: pd.Series) -> list[Target]:
-        """Return the targets that a task may be of: a target need not name its account or region."""
+        """Return the targets that a task may be of: one need not name its account or region."""
         return [
             target
             for target in self._targets

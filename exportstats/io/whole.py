@@ -127,7 +127,7 @@ def _remove_left_over(target: Path) -> None:
 
 
 def _give_mode(path: Path, before: os.stat_result | None) -> None:
-    """Set on a temporary file the mode and owner of the file before it, or those of any new file."""
+    """Set the mode and owner of the file that was there, or the mode of any new file."""
     if before is None:
         mask = os.umask(0)
         os.umask(mask)
