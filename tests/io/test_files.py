@@ -235,7 +235,7 @@ def test_nothing_there(tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="a path is text or a Path, not int"):
         xs.read_tasks(5)
     for name in ("a\0b", "a" * 5000):
-        with pytest.raises(ArgumentError, match="there is no file 'a|'a.*' cannot be a file: "):
+        with pytest.raises(ArgumentError, match=r"there is no file 'a|'a.*' cannot be a file: "):
             xs.read_tasks(name)
     (tmp_path / "loop.json").symlink_to(tmp_path / "loop.json")
     with pytest.raises(xs.ExportStatsError, match=r"loop\.json: cannot be opened: "):
