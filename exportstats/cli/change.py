@@ -10,7 +10,7 @@ import lazy_loader
 
 import exportstats as xs
 from exportstats.cli.options import by_option, columns, format_option, plot_option
-from exportstats.cli.source import history_options, source_options
+from exportstats.cli.source import check_early, history_options, source_options
 from exportstats.cli.wanted import FILTERS
 from exportstats.errors import ArgumentError
 from exportstats.text import percent, write_duration
@@ -25,10 +25,8 @@ if TYPE_CHECKING:
     from exportstats.cli.options import Kind
     from exportstats.cli.source import Origin
     from exportstats.cli.wanted import Wanted
-    from exportstats.core import frames
 else:  # pandas and rich are for a command that runs, not for its --help
     output = lazy_loader.load("exportstats.cli.output", suppress_warning=True)
-    frames = lazy_loader.load("exportstats.core.frames", suppress_warning=True)
 
 _WEEK_HELP = "a week as in 2026-W47, or from/to as in 2026-11-01/2026-11-08 (UTC)"
 
@@ -61,7 +59,7 @@ def compare(
         previous=_period(previous),
         by=columns(by),
     )
-    ask(frames.empty())  # what cannot be compared is refused before AWS is asked
+    check_early(ask)
     tasks = load()
     table = ask(tasks)
     output.show(table, _of_comparison(table), kind, title=f"{current} compared with {previous}")
@@ -134,7 +132,7 @@ def slow(
     find = (
         xs.find_slowdowns if lasting else functools.partial(xs.find_slow_tasks, threshold=threshold)
     )
-    find(frames.empty())
+    check_early(find)
     tasks = origin.tasks()
     table = find(wanted.of(tasks)) if lasting else wanted.of(find(tasks), tasks)
     view = _of_slowdowns(table) if lasting else _of_slow_tasks(table)

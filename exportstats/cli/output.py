@@ -35,6 +35,8 @@ _WORDS = ("reason", "why", "example", "prefix", "delivered", "slot", "state", "m
 _NAMES = {*(column.name for column in schema.TASKS.base), *_DATES, *_WORDS}
 _STYLES = {"COMPLETED": "green", "FAILED": "red", "RUNNING": "blue", "PENDING": "cyan"}
 _NARROWEST = 4
+_WIDEST = 512  # no name of AWS's is longer, but a file may hold anything
+_MOST = 10_000  # rows that somebody may read
 _WHERE, _SHORT = ("account_id", "region"), 8
 _WIDE = 110  # columns of a terminal that has room for
 _FOR_WIDE = ["example", "slot", "ended", "message"]
@@ -66,9 +68,11 @@ def show(table: pd.DataFrame, view: pd.DataFrame, kind: Kind, *, title: str) -> 
     elif view.empty:
         click.echo(title)
     elif kind == "markdown":
-        click.echo(_to_markdown(view, title))
+        click.echo(_to_markdown(view[:_MOST], title))
     else:
-        _print(view, title)
+        _print(view[:_MOST], title)
+    if kind in ("table", "markdown") and len(view) > _MOST:
+        say(f"{len(view) - _MOST:,} more rows are not shown; --format csv or json has them all")
 
 
 def draw(plot: Callable[[], Any], chart: Path | None) -> None:
@@ -142,7 +146,10 @@ def fitted(view: pd.DataFrame, console: Console) -> tuple[Table, int]:
     if console.is_terminal and console.width < _WIDE:
         view = view.drop(columns=_FOR_WIDE, errors="ignore")
     cells = _cells(view)
-    widths = [max(map(cell_len, column)) for column in zip(view.columns, *cells, strict=True)]
+    widths = [
+        min(max(map(cell_len, column)), _WIDEST)
+        for column in zip(view.columns, *cells, strict=True)
+    ]
     names = [at for at, name in enumerate(view.columns) if name in _NAMES]
     gap, gaps = 2, len(widths) - 1
     if console.is_terminal:

@@ -64,6 +64,14 @@ _READING = (
 )
 
 
+def check_early(ask: Callable[[pd.DataFrame], object]) -> None:
+    """Refuse what cannot be asked before AWS is; only a file may have further columns."""
+    if not click.get_current_context().params.get("source"):
+        from exportstats.core.frames import empty  # noqa: PLC0415 - pandas, not for --help
+
+        ask(empty())
+
+
 def source_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the argument and the options that say which tasks to read or fetch, and a `load`."""
     return _with_options(command, FILTERS, applied=True)

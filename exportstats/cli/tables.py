@@ -17,7 +17,7 @@ from exportstats.cli.options import (
     freq_option,
     plot_option,
 )
-from exportstats.cli.source import source_options
+from exportstats.cli.source import check_early, source_options
 from exportstats.text import percent, write_duration
 
 if TYPE_CHECKING:
@@ -28,12 +28,11 @@ if TYPE_CHECKING:
 
     from exportstats.cli import output
     from exportstats.cli.options import Kind
-    from exportstats.core import coerce, frames, schema
+    from exportstats.core import coerce, schema
 else:  # pandas and rich are for a command that runs, not for its --help
     coerce = lazy_loader.load("exportstats.core.coerce", suppress_warning=True)
     output = lazy_loader.load("exportstats.cli.output", suppress_warning=True)
     schema = lazy_loader.load("exportstats.core.schema", suppress_warning=True)
-    frames = lazy_loader.load("exportstats.core.frames", suppress_warning=True)
 
 _SHARES = (0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 _ENOUGH_FOR_P99 = 100  # with fewer, less than one task lies above it
@@ -61,7 +60,7 @@ def status(
     exportstats status --region eu-west-1 --since 7d --by log_group_name
     """
     count = functools.partial(xs.status_breakdown, by=columns(by), freq=freq)
-    count(frames.empty())  # what cannot be counted is refused before AWS is asked
+    check_early(count)
     tasks = load()
     table = count(tasks)
     output.show(table, _wide(table), kind, title=output.title_of(tasks))
@@ -95,7 +94,7 @@ def durations(
         summarise = xs.duration_summary
     else:
         summarise = functools.partial(xs.duration_trend, freq=freq)
-    summarise(frames.empty(), by=columns(by))
+    check_early(lambda nothing: summarise(nothing, by=columns(by)))
     tasks = load()
     table = summarise(tasks, by=columns(by))
     output.show(table, _in_words(table), kind, title=output.title_of(tasks))
@@ -124,7 +123,7 @@ def failures(
     exportstats failures tasks.json --since 30d
     """
     count = functools.partial(xs.failure_reasons, by=columns(by))
-    count(frames.empty())
+    check_early(count)
     tasks = load()
     table = count(tasks)
     view = table.reset_index()
@@ -162,7 +161,7 @@ def curve(
     """
     event: Literal["completed", "ended"] = "ended" if ended else "completed"
     follow = functools.partial(xs.completion_curve, by=columns(by), event=event)
-    follow(frames.empty())
+    check_early(follow)
     tasks = load()
     table = follow(tasks)
     output.show(table, _of_curve(table), kind, title=output.title_of(tasks))
@@ -208,7 +207,7 @@ def slots(load: Callable[[], pd.DataFrame], freq: str, kind: Kind, chart: Path |
     exportstats slots tasks.parquet --freq D --plot slots.png
     """
     use = functools.partial(xs.slot_usage, freq=freq)
-    use(frames.empty())
+    check_early(use)
     tasks = load()
     table = use(tasks)
     view = table.reset_index()

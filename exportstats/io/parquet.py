@@ -27,13 +27,18 @@ MAGIC = b"PAR1"
 def write_parquet(tables: Iterable[pd.DataFrame], stream: IO[bytes], kind: Table) -> None:
     """Write the base columns and the own ones, one table below the other."""
     writer = None
-    for rows in tables:
-        table = to_arrow(rows, kind)
-        if writer is None:
-            writer = pq.ParquetWriter(stream, table.schema, compression="zstd")
-        writer.write_table(table.cast(writer.schema))
-    if writer is not None:
-        writer.close()
+    try:
+        for rows in tables:
+            table = to_arrow(rows, kind)
+            if writer is None:
+                writer = pq.ParquetWriter(stream, table.schema, compression="zstd")
+            writer.write_table(table.cast(writer.schema))
+        if writer is not None:
+            writer.close()
+    except BaseException:
+        if writer is not None:
+            writer.is_open = False  # or it would write to a file that is closed by then
+        raise
 
 
 def read_parquet(source: Source, kind: Table, how: TimesIn) -> Rows:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from pandas.testing import assert_frame_equal
-from support import MOST, quick, rows, rows_of, table
+from support import FIRST, LAST, START, plain, quick, rows, rows_of, table
 
 import exportstats as xs
 from exportstats.core import schema
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-PACKABLE = (".json", ".jsonl", ".ndjson", ".csv")
-SUFFIXES = (*PACKABLE, *(kind + more for kind in PACKABLE for more in (".gz", ".zst")), ".parquet")
+COMPRESSIBLE = (".json", ".jsonl", ".ndjson", ".csv")
+SUFFIXES = (*COMPRESSIBLE, *(kind + more for kind in COMPRESSIBLE for more in (".gz", ".zst")), ".parquet")
 
 in_folder = settings(quick, suppress_health_check=[*HealthCheck])
 
@@ -59,17 +59,17 @@ def tables(draw: Any) -> pd.DataFrame:  # noqa: ANN401
 
 
 EVERYTHING = table(
-    {"task_name": "", "from_time": -MOST, "to_time": MOST, "status_code": "PAUSED"},
-    {"task_name": None, "completion_time": 0, "observed_at": -1, "status_message": 'a "b",\r\n\0c'},
+    {"task_name": "", "from_time": FIRST, "to_time": LAST, "status_code": "PAUSED"},
+    {"task_name": None, "completion_time": 0, "observed_at": 1, "status_message": 'a "b",\r\n\0c'},
     {"task_name": "'=1", "log_group_name": "\uff1d1", "destination": "\U0001f64b"},
-    {"creation_time": MOST, "completion_time": MOST, "account_id": "012345678901"},
+    {"creation_time": LAST, "completion_time": LAST, "account_id": "012345678901"},
 )
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("tasks", [EVERYTHING, EVERYTHING.iloc[:0], EVERYTHING.iloc[:1]])
 def test_suffixes(tmp_path: Path, suffix: str, tasks: pd.DataFrame) -> None:
-    """Every format, packed or not, gives the same table back, be it of no task."""
+    """Every format, compressed or not, gives the same table back, be it of no task."""
     file = tmp_path / f"tasks{suffix}"
     xs.write_tasks(tasks, file)
     assert_frame_equal(xs.read_tasks(file), xs.conform(tasks))
@@ -134,7 +134,7 @@ def test_same_bytes_again(tmp_path: Path, suffix: str) -> None:
     one, other = ((tmp_path / f"{name}{suffix}").read_bytes() for name in ("one", "other"))
     assert one == other
     if suffix.endswith(".gz"):
-        assert one[4:8] == bytes(4)  # when it was packed
+        assert one[4:8] == bytes(4)  # when it was compressed
         assert gzip.decompress(one)
 
 
@@ -144,7 +144,7 @@ def test_refused(tmp_path: Path) -> None:
     for name in ("tasks", "tasks.xlsx", "tasks.gz", "tasks.parquet.gz", "tasks.json.bz2", ".json"):
         with pytest.raises(ArgumentError, match=r"one of \.json, \.jsonl, .*\.gz or \.zst"):
             xs.write_tasks(tasks, tmp_path / name)
-    with pytest.raises(SchemaError, match=r"use xs\.conform"):
+    with pytest.raises(SchemaError, match=r"needs the column account_id; .*xs\.conform makes one"):
         xs.write_tasks(pd.DataFrame({"task_id": ["a"]}), tmp_path / "tasks.json")
     with pytest.raises(ArgumentError, match=r"there is no folder .*no; make it"):
         xs.write_tasks(tasks, tmp_path / "no" / "tasks.json")
@@ -203,3 +203,113 @@ def test_the_caller_keeps_the_table(tmp_path: Path) -> None:
         assert_frame_equal(xs.read_tasks(tmp_path / f"tasks{suffix}"), EVERYTHING)
     assert_frame_equal(tasks.reset_index(drop=True), EVERYTHING)
     assert rows_of(tasks) == rows_of(EVERYTHING)
+
+
+OWN = EVERYTHING.assign(
+    team=["web", None, "", "=1+1"],
+    cost=[0.1 + 0.2, None, -1.5, 1e-07],
+    tickets=[2**53 + 1, 2, -3, 0],
+    code=["007", "1e5", None, "true"],
+    note=["a,b\nc", "'x", "\N{FIRE}", None],
+    seen=pd.to_datetime([START, START + 1, None, -1], unit="ms", utc=True).as_unit("ms"),
+    empty=[None] * 4,
+)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_own_columns_read_back(tmp_path: Path, suffix: str) -> None:
+    """What a user joined to the table is written too, and comes back under its name."""
+    file = tmp_path / f"tasks{suffix}"
+    xs.write_tasks(OWN, file)
+    again = xs.read_tasks(file)
+    ours = list(EVERYTHING.columns)
+    assert_frame_equal(again[ours], EVERYTHING)
+    in_json = suffix.split(".")[1] in ("json", "jsonl", "ndjson")
+    assert ("empty" in again) != in_json  # JSON leaves out what is missing
+    again["seen"] = pd.to_datetime(again["seen"], format="ISO8601")  # and has no times
+    for name in OWN.columns[len(ours) : -1]:
+        assert plain(again[name]) == plain(OWN[name]), name
+    assert str(again["tickets"].dtype) == "int64"
+    assert str(again["cost"].dtype) == "float64"
+
+
+@pytest.mark.parametrize("suffix", [".json", ".csv", ".parquet"])
+@pytest.mark.parametrize(
+    "name", ["Team 1", "own", "own.x", "a\nb", "=cmd", "a,b", 'say "x"', "é", "next_token"]
+)
+def test_own_columns_of_any_name(tmp_path: Path, suffix: str, name: str) -> None:
+    """A user's column may have any name, and is harmless to a spreadsheet all the same."""
+    tasks = EVERYTHING.assign(**{name: list("wxyz")})
+    file = tmp_path / f"tasks{suffix}"
+    xs.write_tasks(tasks, file)
+    assert_frame_equal(xs.read_tasks(file), tasks)
+    if suffix == ".csv":
+        header = next(csv.reader(io.StringIO(file.read_text("utf-8"), newline="")))
+        assert not any(cell.startswith("=") for cell in header)
+
+
+@pytest.mark.parametrize("suffix", [".json", ".jsonl", ".csv", ".parquet"])
+def test_own_values_of_any_kind(tmp_path: Path, suffix: str) -> None:
+    """Values of any kind are written as their text, where a format has no more for them."""
+    values = [{1}, b"x", pd.Timedelta("1h"), 5]
+    naive = pd.to_datetime(["2026-11-23", None, None, None])
+    tasks = EVERYTHING.assign(mixed=values, naive=naive, part=pd.Categorical(list("abca")))
+    tasks[5] = [True, None, False, True]
+    xs.write_tasks(tasks, tmp_path / f"tasks{suffix}")
+    again = xs.read_tasks(tmp_path / f"tasks{suffix}")
+    assert_frame_equal(again[list(EVERYTHING.columns)], EVERYTHING)
+    assert plain(again["part"]) == list("abca")
+    assert str(again["naive"].iloc[0])[:10] == "2026-11-23"
+    assert len(again["mixed"].dropna()) == 4
+    assert [str(value) for value in again["5"].dropna()] == ["True", "False", "True"]
+
+
+GROUPS = xs.conform(
+    pd.DataFrame(
+        {
+            "account_id": ["012345678901", None, None],
+            "log_group_name": ["/a", "=1", "€"],
+            "creation_time": [FIRST, LAST, None],
+            "retention": pd.to_timedelta([1, None, 731], unit="D"),
+            "stored_bytes": pd.array([0, 2**62, None], dtype="Int64"),
+            "log_group_class": ["STANDARD", None, ""],
+            "team": ["web", None, "data"],
+        }
+    ),
+    of="log_groups",
+)
+FOUND = xs.conform(
+    pd.DataFrame(
+        {
+            "task_id": ["a", "b", "c"],
+            "destination": ["bucket", None, ""],
+            "objects": [5, None, 0],
+            "bytes": pd.array([2**62, None, 0], dtype="Int64"),
+            "delivered": ["yes", "unknown", "empty"],
+            "reason": [None, "AccessDenied", ""],
+            "first_key": ["exportedlogs/a/=x/000000.gz", None, None],
+            "duration": pd.to_timedelta([1, None, 0], unit="ms"),
+            "throughput": [0.1 + 0.2, None, 0.0],
+            "observed_at": pd.to_datetime([START, START + 1, None], unit="ms", utc=True),
+        }
+    ),
+    of="deliveries",
+)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("of", ["log_groups", "deliveries"])
+def test_other_tables(tmp_path: Path, suffix: str, of: str) -> None:
+    """Log groups and deliveries are written and read as tasks are, to the same table and bytes."""
+    whole = GROUPS if of == "log_groups" else FOUND
+    write, read = getattr(xs, f"write_{of}"), getattr(xs, f"read_{of}")
+    file = tmp_path / f"table{suffix}"
+    for table_ in (whole, whole.iloc[:1], whole.drop(columns="team", errors="ignore").iloc[:0]):
+        write(table_, file)
+        before = file.read_bytes()
+        again = read(file)
+        assert_frame_equal(again, xs.conform(table_, of=of))
+        write(again, file)
+        assert file.read_bytes() == before
+    with pytest.raises(SchemaError, match="needs the column"):
+        write(EVERYTHING.drop(columns="destination"), file)
