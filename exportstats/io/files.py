@@ -456,10 +456,8 @@ def _say_cut_short(files: Iterable[_File], kind: Table) -> None:
 def _write(kind: Table, table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     rows = frames.check(table, kind).rename(columns=str)
     # what other rows had is nothing to write
-    categories = rows.select_dtypes("category")
-    rows = rows.assign(
-        **{name: categories[name].cat.remove_unused_categories() for name in categories}
-    )
+    texts = rows.select_dtypes("category")
+    rows = rows.assign(**{str(name): texts[name].cat.remove_unused_categories() for name in texts})
     target = Path(path).expanduser()
     ending, compression = _kind_of(target)
     if ending not in _WRITERS or (

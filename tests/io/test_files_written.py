@@ -28,7 +28,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COMPRESSIBLE = (".json", ".jsonl", ".ndjson", ".csv")
-SUFFIXES = (*COMPRESSIBLE, *(kind + more for kind in COMPRESSIBLE for more in (".gz", ".zst")), ".parquet")
+SUFFIXES = (
+    *COMPRESSIBLE,
+    *(kind + more for kind in COMPRESSIBLE for more in (".gz", ".zst")),
+    ".parquet",
+)
 
 in_folder = settings(quick, suppress_health_check=[*HealthCheck])
 
