@@ -16,7 +16,7 @@ test: $(VENV)/test-ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+	$(BIN)/pytest -n logical --dist loadfile
 
 # What the package needs to run, and nothing else. A stamp is set when all is there: what was
 # stopped half way is gone on with the next time.
@@ -38,7 +38,7 @@ $(BIN)/pip:
 # The lowest versions that pyproject.toml names do too, in an environment of their own; that an old
 # one uses what a new one deprecates is not looked at.
 test-lowest: $(LOWEST)/ready
-	$(LOWEST)/bin/pytest -W ignore::DeprecationWarning -n 2 --dist loadfile $(LOWEST_TESTS)
+	$(LOWEST)/bin/pytest -W ignore::DeprecationWarning -n logical --dist loadfile $(LOWEST_TESTS)
 
 $(LOWEST)/ready: pyproject.toml constraints.txt | $(BIN)/pip
 	$(BIN)/python -m venv --clear $(LOWEST)
