@@ -415,13 +415,17 @@ def _tidy_categories(values: pd.Series, column: Column) -> pd.Series:
     codes = values.cat.codes.to_numpy()
     names = pd.Index(values.cat.categories, dtype="str")
     used = np.bincount(codes.astype(np.intp) + 1, minlength=len(names) + 1)[1:] > 0
+    # what is missing has the code -1, and so takes the last of these
+    moved = np.full(len(names) + 1, -1)
     if column.kind == "status":
         names = names.map(state_of).astype("str")
         order = in_order(names[used], states=True)
+        moved[:-1] = order.get_indexer(names)
     else:
-        order = names[used].sort_values()
-    # what is missing has the code -1, and so takes the last of these
-    moved = np.append(order.get_indexer(names), -1)
+        kept = np.flatnonzero(used)
+        kept = kept[names[kept].argsort()]
+        order = names[kept]
+        moved[kept] = np.arange(len(kept))
     tidy = pd.Categorical.from_codes(moved[codes], order, validate=False)
     return pd.Series(tidy, index=values.index)
 
