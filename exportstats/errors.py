@@ -1,7 +1,6 @@
-"""What can go wrong, said so that one knows what to do next.
+"""The errors and warnings of this package.
 
-Every error of this package is an `ExportStatsError`. Its text names what was wrong, the value and
-the remedy; the command line prints that text as one line, everything else lets it rise.
+Every error is an `ExportStatsError`. Its text names what was wrong, the value and the remedy.
 """
 
 from __future__ import annotations
@@ -24,28 +23,28 @@ class ExportStatsError(Exception):
 
 
 class ArgumentError(ExportStatsError, ValueError):
-    """An argument that cannot be meant as it stands."""
+    """An argument is not valid."""
 
 
 class MissingFileError(ArgumentError, FileNotFoundError):
-    """A path at which there is nothing."""
+    """A path does not exist."""
 
 
 class SchemaError(ExportStatsError, ValueError):
-    """A frame that is not a table of tasks: a column is missing or of another kind."""
+    """A DataFrame is not the table it should be: a column is missing or has another type."""
 
 
 class FileFormatError(ExportStatsError, ValueError):
-    """A file that cannot be read as tasks; the text names file, line and column."""
+    """A file cannot be read; the text names the file, the line and the column."""
 
 
 class BadRowsError(ExportStatsError, ValueError):
-    """Rows that cannot be read, where every row had to be read, or one at least.
+    """No row can be read, or, if `strict`, one row cannot be read.
 
     Attributes
     ----------
     rows
-        A frame with the columns `place` and `reason`, one row a refused row.
+        A DataFrame with the columns `place` and `reason`, one row for each refused row.
     """
 
     def __init__(self, rows: pd.DataFrame, outcome: str) -> None:
@@ -54,19 +53,19 @@ class BadRowsError(ExportStatsError, ValueError):
         self._outcome = outcome
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Let it be pickled: an executor sends it home from another process."""
+        """Support pickling: an executor returns errors from another process."""
         return type(self), (self.rows, self._outcome)
 
 
 class BadRowsWarning(UserWarning):
-    """Rows that cannot be read were left out, or doubtful ones were kept.
+    """Rows that cannot be read were left out, or doubtful rows were kept.
 
     Attributes
     ----------
     rows
-        A frame with the columns `place` and `reason`, one row a reported row.
+        A DataFrame with the columns `place` and `reason`, one row for each reported row.
     partial
-        Whether they were left out.
+        Whether the rows were left out.
     """
 
     def __init__(self, rows: pd.DataFrame, outcome: str, *, partial: bool) -> None:
@@ -76,19 +75,19 @@ class BadRowsWarning(UserWarning):
         self._outcome = outcome
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Let it be pickled."""
+        """Support pickling."""
         return partial(type(self), partial=self.partial), (self.rows, self._outcome)
 
 
 class UnusedWarning(UserWarning):
-    """Something that was given is not understood: keys, columns, or the unit of times.
+    """Keys, columns or the unit of times are not understood.
 
     Attributes
     ----------
     partial
-        Whether answers from the table are wrong or incomplete for it.
+        Whether answers from the table are wrong or incomplete because of it.
     dropped
-        Whether values were left out that the table has no column for.
+        Whether values were left out because the table has no column for them.
     """
 
     def __init__(self, message: str, *, partial: bool = False, dropped: bool = False) -> None:
@@ -97,37 +96,37 @@ class UnusedWarning(UserWarning):
         self.dropped = dropped
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Let it be pickled."""
+        """Support pickling."""
         make = partial(type(self), partial=self.partial, dropped=self.dropped)
         return make, (str(self),)
 
 
 class PartialListWarning(UserWarning):
-    """A list was cut short: the service has more of it than what was read."""
+    """A list was cut short: the service has more entries than were read."""
 
     partial = True
 
 
 class AccountUnknownWarning(UserWarning):
-    """The account's number, or the region, is missing, and that makes a difference."""
+    """The account ID or the region is missing, and an answer may depend on it."""
 
 
 class _Partial(BaseException):
-    """What a load that did not reach its end carries.
+    """The data that arrived before loading ended early.
 
     Attributes
     ----------
     tasks
-        All that arrived, as a table of tasks; empty when nothing did.
+        The table of tasks that arrived; empty if none did.
     arrived
-        The same where tasks were loaded, else all that arrived of log groups or deliveries.
+        The same if tasks were loaded, otherwise the log groups or deliveries that arrived.
     next_token
-        The token to go on from, or None to begin again. Of several targets each has its own, in
-        `failures`.
+        The token to continue from, or None to start again. With several targets, the tokens are
+        in `failures`.
     failures
-        A frame with a row a target that failed: `account_id`, `region`, `profile`, `role_arn`,
-        `reason`, `remedy`, `arrived` (how many rows) and `next_token`. None where it was not even
-        known whom to ask.
+        A DataFrame with one row for each failed target: `account_id`, `region`, `profile`,
+        `role_arn`, `reason`, `remedy`, `arrived` (number of rows) and `next_token`. None if
+        loading failed before any target was asked.
     """
 
     def __init__(
@@ -146,7 +145,7 @@ class _Partial(BaseException):
         self.failures = failures
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Let it be pickled: an executor sends it home from another process."""
+        """Support pickling: an executor returns errors from another process."""
         make = partial(
             type(self),
             tasks=self.tasks,
@@ -158,18 +157,18 @@ class _Partial(BaseException):
 
 
 class LoadError(_Partial, ExportStatsError):
-    """Loading ended before the end of the list; it carries what arrived."""
+    """Loading ended before the end of the list. The error carries what arrived."""
 
 
 class LoadInterrupted(_Partial, KeyboardInterrupt):
-    """Loading was stopped by Ctrl-C; it carries what arrived, as a `LoadError` does.
+    """Loading was stopped by Ctrl-C. The exception carries what arrived, as `LoadError` does.
 
-    It is a `KeyboardInterrupt`, so that no `except Exception` swallows it.
+    It is a `KeyboardInterrupt`, so `except Exception` does not catch it.
     """
 
 
 class LoadWarning(UserWarning):
-    """Some targets failed; the tasks of the others were given.
+    """Some targets failed; the tasks of the others were returned.
 
     Attributes
     ----------
@@ -182,12 +181,12 @@ class LoadWarning(UserWarning):
         self.failures = failures
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Let it be pickled."""
+        """Support pickling."""
         return type(self), (str(self), self.failures)
 
 
 def warn(warning: Warning) -> None:
-    """Warn of what the caller of the package did, at their line, however deep in it this is."""
+    """Issue a warning at the line that called the package, however deep the call is."""
     level, frame = 1, inspect.currentframe()
     while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         level, frame = level + 1, frame.f_back
@@ -202,22 +201,22 @@ def report_rows(
     of: int,
     strict: bool = False,
 ) -> None:
-    """Say once what is wrong with some rows.
+    """Report the bad rows of a table.
 
     Parameters
     ----------
     left_out, changed, doubtful
-        Frames with `place` and `reason`: rows that were refused, rows of which a value was changed,
-        and rows that contradict another row.
+        Frames with `place` and `reason`: rows that were refused, rows with a changed value, and
+        rows that contradict another row.
     of
-        How many rows there were.
+        The number of all rows.
     strict
-        Whether a refused row refuses them all.
+        Whether one refused row is an error.
 
     Raises
     ------
     BadRowsError
-        Every row was refused, or `strict` and one was.
+        Every row was refused; or `strict`, and one was.
     """
     if len(left_out) and len(left_out) >= of:
         raise BadRowsError(left_out, "no row could be read")
@@ -231,7 +230,7 @@ def report_rows(
 
 
 def _counted(rows: pd.DataFrame, examples: int = 3, most: int = 10) -> str:
-    """Count rows by reason, each with its first few places; the most frequent reasons."""
+    """Count rows by reason, the most frequent first, each with its first places."""
     counts = rows["reason"].value_counts(sort=False).sort_values(ascending=False, kind="stable")
     parts = []
     for reason in counts.index[:most]:
