@@ -1,4 +1,4 @@
-"""Tables as pandas frames: the one entry point of every table, and what keeps them whole."""
+"""Make, check and concatenate tables. Every table passes through this module."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TABLES = {"tasks": TASKS, "log_groups": LOG_GROUPS, "deliveries": DELIVERIES}
 
 
 def empty(table: Table = TASKS) -> pd.DataFrame:
-    """Return a table without a row.
+    """Return a table without rows.
 
     Examples
     --------
@@ -49,40 +49,40 @@ def conform(
     times_in: str | None = None,
     strict: bool = False,
 ) -> pd.DataFrame:
-    """Make a table of tasks of any frame that has its columns.
+    """Convert a DataFrame to a table of tasks.
 
-    Columns are known by their own names and by AWS's, in any casing, nested ones with a dot or an
-    underscore, as `json_normalize` gives them. Times may be aware timestamps, numbers (milliseconds
-    since 1970, UTC) or ISO 8601 text with an offset. A column that is not there is filled with
-    missing values, further columns are carried along, and `duration` and `window` are computed.
-    A task that appears more than once is kept once, in its latest state. Times before 1970 or after
-    2999 are changed, with a warning: the end of a window to that bound, others to missing.
+    Columns may have the names of the table or of AWS, in any casing. Nested names have a dot or an
+    underscore, as from `json_normalize`. Times may be aware timestamps, numbers (milliseconds since
+    1970, UTC) or ISO 8601 text with an offset. Missing columns are filled with missing values,
+    other columns are kept, and `duration` and `window` are computed. A task that appears more than
+    once is kept once, in its latest state. Times before 1970 or after 2999 are changed with a
+    warning: the start and end of a window are set to that bound, other times to missing.
 
     Parameters
     ----------
     data
         A pandas DataFrame, or any frame that exports an Arrow stream (Polars, DuckDB, PyArrow).
     of
-        What the rows are; "log_groups" and "deliveries" make the tables beside the tasks.
+        What the rows are: "tasks", "log_groups" or "deliveries".
     times_in
-        The unit of times that are numbers ("s", "ms", "us", "ns"), or the zone of times without
-        one ("UTC", "Europe/Berlin").
+        The unit of times that are numbers ("s", "ms", "us", "ns"), or the time zone of times
+        without one ("UTC", "Europe/Berlin").
     strict
-        Refuse all of it when one row cannot be a task. Otherwise such rows are left out and
-        reported by a `BadRowsWarning` with their place and reason.
+        Raise an error if a row cannot be read. Otherwise such rows are left out and reported in a
+        `BadRowsWarning` with their place and reason.
 
     Returns
     -------
     DataFrame
-        One row a task, a new frame; the caller's is never touched. Times are
-        `datetime64[ms, UTC]`, durations `timedelta64[ms]`.
+        A new table with one row per task. Times are `datetime64[ms, UTC]`, durations
+        `timedelta64[ms]`.
 
     Raises
     ------
     SchemaError
-        The frame has no `task_id`, or a column is of a kind that cannot be read.
+        The frame has no `task_id`, or a column has a dtype that cannot be converted.
     BadRowsError
-        No row can be a task; or `strict`, and one cannot.
+        No row can be read; or `strict`, and one cannot.
 
     Examples
     --------
@@ -96,8 +96,11 @@ def conform(
     table, how = TABLES[of], coerce.TimesIn.read(times_in)
     frame = _to_pandas(data)
     typed, refused = coerce_rows(frame, table, how)
-    numbers = [name for name in frame if not isinstance(frame[name].dtype, pd.DatetimeTZDtype)]
-    say_units(typed, rename(numbers, table), how)
+    zoned = rename(
+        frame.columns[[isinstance(one, pd.DatetimeTZDtype) for one in frame.dtypes]], table
+    )
+    times = (column.name for column in table.base if column.kind == "time")
+    say_units(typed, (name for name in times if name not in zoned), how)
     bounded, changed = bound(typed, table)
     rows, doubtful = settle(bounded, table)
     report_rows(*map(_placed, (refused, changed, doubtful)), of=len(frame), strict=strict)
@@ -105,13 +108,7 @@ def conform(
 
 
 def rename(names: Iterable[Any], table: Table) -> dict[str, list[str]]:
-    """Return which of some columns each column of a table is made of, the best name first.
-
-    Raises
-    ------
-    SchemaError
-        Two columns have one name.
-    """
+    """Return the source columns of each column of a table, the exact name first."""
     found: dict[str, list[str]] = {}
     every = list(names)
     if twice := [name for name in every if every.count(name) > 1]:
@@ -127,7 +124,7 @@ def rename(names: Iterable[Any], table: Table) -> dict[str, list[str]]:
 
 
 def own_columns(names: Iterable[Any], table: Table) -> list[Any]:
-    """Return which of some columns are the user's own, and no index that pandas left in Arrow."""
+    """Return the columns that the table does not define, without indexes left by pandas."""
     return [
         name
         for name in names
@@ -139,19 +136,12 @@ def own_columns(names: Iterable[Any], table: Table) -> list[Any]:
 def coerce_rows(
     frame: pd.DataFrame, table: Table = TASKS, how: coerce.TimesIn = coerce.MILLIS
 ) -> tuple[pd.DataFrame, pd.Series]:
-    """Give every column its dtype, and part the rows that can be read from those that cannot.
+    """Return the rows that can be read, in their final dtypes, and a reason for each other row.
 
-    Returns
-    -------
-    typed, refused
-        The base columns and the own ones of the rows that can be read, indexed by row number in
-        `frame`, and a reason for each other row, likewise indexed.
-
-    Raises
-    ------
-    SchemaError
-        As `conform`.
+    Both are indexed by the row number in `frame`.
     """
+    rename(frame.columns, table)
+    frame = _unnested(frame.reset_index(drop=True), table)
     sources = rename(frame.columns, table)
     if table.id not in sources:
         have = ", ".join(map(str, frame.columns[:20])) or "none"
@@ -159,7 +149,6 @@ def coerce_rows(
             f"a table of {table.name} needs the column {table.id}; this frame has: {have}. "
             f"For AWS's own JSON use xs.read_{table.name.replace(' ', '_')}"
         )
-    frame = frame.reset_index(drop=True)
     values: dict[str, pd.Series] = {}
     reasons = np.full(len(frame), "", dtype=object)
     for column in table.base:
@@ -180,13 +169,7 @@ def coerce_rows(
 
 
 def bound(typed: pd.DataFrame, table: Table = TASKS) -> tuple[pd.DataFrame, pd.Series]:
-    """Put all times between 1970 and 2999, once and for all.
-
-    Returns
-    -------
-    typed, changed
-        The rows, and for each value that was changed the row and what was done.
-    """
+    """Limit all times to 1970 to 2999. Return the rows, and a note for each changed value."""
     changed, columns = [_NO_REASONS], {}
     for name in (column.name for column in table.base if column.kind == "time"):
         numbers = coerce.millis(typed[name])
@@ -198,7 +181,7 @@ def bound(typed: pd.DataFrame, table: Table = TASKS) -> tuple[pd.DataFrame, pd.S
         numbers = np.where(early, FIRST if cut else coerce.NAT, numbers)
         numbers = np.where(late, LAST if cut else coerce.NAT, numbers)
         columns[name] = pd.Series(coerce.times(numbers), index=typed.index)
-        what = "it was cut to that" if cut else "it is missing now"
+        what = "set to that bound" if cut else "set to missing"
         for out, where in ((early, "before 1970"), (late, "after 2999")):
             note = f"{name} is {where}: {what}"
             changed.append(pd.Series(note, index=typed.index[out], dtype=object))
@@ -206,7 +189,7 @@ def bound(typed: pd.DataFrame, table: Table = TASKS) -> tuple[pd.DataFrame, pd.S
 
 
 def say_units(typed: pd.DataFrame, names: Iterable[str], how: coerce.TimesIn) -> None:
-    """Warn of times that seem to be numbers of another unit than milliseconds."""
+    """Warn of times that look like numbers in another unit than milliseconds."""
     found = {
         name: coerce.likely_unit(typed[name])
         for name in names
@@ -222,13 +205,9 @@ def say_units(typed: pd.DataFrame, names: Iterable[str], how: coerce.TimesIn) ->
 
 
 def settle(typed: pd.DataFrame, table: Table = TASKS) -> tuple[pd.DataFrame, pd.Series]:
-    """Make a table of typed rows: each thing once, categories in order, lengths derived.
+    """Remove duplicates, order the categories and add the derived columns.
 
-    Returns
-    -------
-    rows, doubtful
-        The table, and a reason for each kept row whose key another thing has too, indexed as in
-        `typed`.
+    Return the table, and a reason for each row that contradicts another, indexed as `typed` is.
     """
     kept, doubtful = keep_latest(typed, table)
     kept = kept.reset_index(drop=True)
@@ -241,7 +220,7 @@ def settle(typed: pd.DataFrame, table: Table = TASKS) -> tuple[pd.DataFrame, pd.
 
 
 def derive(rows: pd.DataFrame, table: Table = TASKS) -> pd.DataFrame:
-    """Add the derived columns, and put own ones behind."""
+    """Add the derived columns, and put the user's own columns last."""
     if table is TASKS:
         rows = rows.assign(
             duration=_length(rows["creation_time"], rows["completion_time"], 0),
@@ -251,24 +230,24 @@ def derive(rows: pd.DataFrame, table: Table = TASKS) -> pd.DataFrame:
 
 
 def concat(tables: Sequence[pd.DataFrame], *, of: str = "tasks") -> pd.DataFrame:
-    """Put tables together and keep each task once, in its latest state.
+    """Concatenate tables and keep each task once, in its latest state.
 
     Parameters
     ----------
     tables
-        Tables of tasks, as many as there are.
+        Tables of tasks.
     of
         As for `conform`.
 
     Returns
     -------
     DataFrame
-        One table of tasks; a column that only some have is missing in the rows of the others.
+        One table of tasks. A column that only some tables have is missing in the other rows.
 
     Raises
     ------
     SchemaError
-        One of them is no table of tasks.
+        One of them is not a table of tasks.
 
     Examples
     --------
@@ -285,7 +264,7 @@ def concat(tables: Sequence[pd.DataFrame], *, of: str = "tasks") -> pd.DataFrame
 
 
 def stack(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """Put frames one after another; what is a category in each stays one, its order kept."""
+    """Concatenate frames; a column that is a category in all of them stays one."""
     frames = list(frames)
     if len(frames) == 1:
         return frames[0]
@@ -308,23 +287,17 @@ def _is_category_of_text(values: pd.Series) -> bool:
 
 
 def in_order(categories: Iterable[str], *, states: bool) -> pd.Index:
-    """Order categories: the known states as they follow each other, all else by its letters."""
+    """Sort categories: the known states in the order of a task's life, then alphabetically."""
     first = STATES if states else ()
-    # without a category it has to be text too, or it could not be put beside one that has some
+    # an empty index must be text too, or it could not be concatenated with others
     return pd.Index([*first, *sorted(set(categories) - set(first))], dtype="str")
 
 
 def check(frame: object, table: Table = TASKS) -> pd.DataFrame:
-    """Return a frame as a table of its kind, if it has the columns of one.
+    """Return a frame as a table, or raise a `SchemaError` that names the first wrong column.
 
-    What means the same is taken as it is: text that pandas turned from a category to `str`, times
-    of another unit or zone. A frame that needs no change is returned itself.
-
-    Raises
-    ------
-    SchemaError
-        It names the first column that is missing or of another kind, or the first log group or
-        delivery that is there twice, and the remedy.
+    Equivalent dtypes are converted: text that pandas turned from a category to `str`, times in
+    another unit or zone. A frame that needs no conversion is returned itself.
     """
     one = f"a table of {table.name}"
     if not isinstance(frame, pd.DataFrame):
@@ -349,7 +322,7 @@ def check(frame: object, table: Table = TASKS) -> pd.DataFrame:
         if bad.any():
             raise SchemaError(
                 f"the column {column.name} of the {table.name} is {values.dtype}, not "
-                f"{column.dtype}; {table.makers} makes it so"
+                f"{column.dtype}; {table.makers} converts it"
             )
         if column.kind in ("category", "status"):
             made = _tidy_categories(made, column)
@@ -357,15 +330,15 @@ def check(frame: object, table: Table = TASKS) -> pd.DataFrame:
     again = frame.duplicated(list(table.key)) if table is not TASKS else pd.Series()
     if again.any():
         first = ", ".join(map(str, frame[list(table.key)].to_numpy()[again.to_numpy().argmax()]))
-        raise SchemaError(f"{first} stands there twice; keep one row of it")
+        raise SchemaError(f"{first} is in the table twice; keep one of the rows")
     return frame.assign(**columns) if columns else frame
 
 
 def from_arrow(data: Any) -> pd.DataFrame:  # noqa: ANN401 - any Arrow stream
-    """Make a pandas frame of an Arrow stream, whole numbers exact and nothing an index."""
-    import pyarrow as pa  # noqa: PLC0415 - slow to import, and a pandas frame does without
+    """Convert an Arrow stream to a DataFrame, without an index and with exact integers."""
+    import pyarrow as pa  # noqa: PLC0415 - slow to import, and not needed for pandas frames
 
-    # pandas' own choice for whole numbers with gaps is a float, which rounds large ones
+    # by default pandas makes floats of integers with missing values, which rounds large ones
     whole = {pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}
     frame: pd.DataFrame = pa.table(data).to_pandas(types_mapper=whole.get, ignore_metadata=True)
     return frame
@@ -379,14 +352,29 @@ def _to_pandas(data: Any) -> pd.DataFrame:  # noqa: ANN401 - any Arrow stream
         return data
     if not hasattr(data, "__arrow_c_stream__"):
         raise SchemaError(
-            f"a {type(data).__name__} is no frame: it exports no Arrow stream. "
+            f"a {type(data).__name__} is not a table, because it exports no Arrow stream. "
             "Pass a pandas, Polars, DuckDB or PyArrow table; for files use xs.read_tasks"
         )
     return from_arrow(data)
 
 
+def _unnested(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
+    """Take objects apart, which pandas makes a column of where the service has them in rows."""
+    for name in frame.columns[[dtype.kind == "O" for dtype in frame.dtypes]]:
+        values = (value for value in frame[name] if not isinstance(value, (float, type(None))))
+        if not isinstance(next(values, None), dict) or not isinstance(name, str):
+            continue
+        objects = frame[name].map(lambda value: isinstance(value, dict))
+        inner = pd.DataFrame([*frame[name].where(objects, {})], dtype=object).add_prefix(f"{name}.")
+        if any(squeeze(str(path)) in table.meanings for path in inner):
+            rest = frame[name].mask(objects)
+            frame = frame.drop(columns=name).join(inner)
+            frame = frame.assign(**{name: rest}) if rest.notna().any() else frame
+    return frame
+
+
 def _given(frame: pd.DataFrame, names: Sequence[str]) -> pd.Series:
-    """Return a column of a frame under any of its names, where one lacks a value the next."""
+    """Return a column of a frame; where the first name lacks a value, the next fills it."""
     if not names:
         return pd.Series(None, index=frame.index, dtype=object)
     parts = [_plain(frame[name]) for name in names]
@@ -411,11 +399,11 @@ def _why(value: object, column: Column) -> str:
 
 
 def _tidy_categories(values: pd.Series, column: Column) -> pd.Series:
-    """Keep the categories in use, in an order that does not depend on the rows' order."""
+    """Drop unused categories, and sort them so that the order of the rows does not matter."""
     codes = values.cat.codes.to_numpy()
     names = pd.Index(values.cat.categories, dtype="str")
     used = np.bincount(codes.astype(np.intp) + 1, minlength=len(names) + 1)[1:] > 0
-    # what is missing has the code -1, and so takes the last of these
+    # a missing value has the code -1, which selects the last element
     moved = np.full(len(names) + 1, -1)
     if column.kind == "status":
         names = names.map(state_of).astype("str")

@@ -56,9 +56,12 @@ def read_parquet(source: Source, kind: Table, how: TimesIn) -> Rows:
         schema = pq.read_schema(plain or pa.BufferReader(data))
         names = frames.rename(schema.names, kind)
         repeated = [field.name for field in arrow_schema(kind) if field.type == REPEATED]
+        texts = {field.name for field in schema if field.type in (pa.string(), pa.large_string())}
         file = pq.ParquetFile(
             plain or pa.BufferReader(data),
-            read_dictionary=[name for column in repeated for name in names.get(column, ())],
+            read_dictionary=[
+                name for column in repeated for name in names.get(column, ()) if name in texts
+            ],
         )
         with file:
             table = file.read()

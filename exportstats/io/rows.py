@@ -212,7 +212,7 @@ def read_columns(table: pa.Table, kind: Table, how: coerce.TimesIn = coerce.MILL
     """
     sources = frames.rename(table.column_names, kind)
     wanted = arrow_schema(kind)
-    plain = all(
+    plain = not any(map(pa.types.is_struct, table.schema.types)) and all(
         len(names) == 1
         and table.schema.field(names[0]).type in _FITTING.get(field.type, (field.type,))
         for field in wanted
