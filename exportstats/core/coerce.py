@@ -1,9 +1,9 @@
-"""One column of any kind, made text, times, lengths or numbers, with its impossible values marked.
+"""Convert a column of any dtype to text, times, lengths or numbers.
 
 Each `to_` function takes a Series and returns `(values, bad)`: the values in their final dtype,
-missing where nothing can be read, and a boolean array that is true where something stood there all
-the same. What is missing stays missing and is not bad. A column of a kind that cannot be meant is
-a `SchemaError`.
+and a boolean array that marks the values that cannot be read, which are missing in `values`.
+Values that were missing before are not bad. A column whose dtype makes no sense is a
+`SchemaError`.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nano
 _MOST = np.iinfo(np.int64).max
 _NANOS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_RECENT_SECONDS = (10**9, 42 * 10**8)  # times that people have, from 2001 to 2103
+_RECENT_SECONDS = (10**9, 42 * 10**8)  # plausible times: 2001 to 2103
 
-# NumPy reads more than that ("today", "2026"); a time of ours has a date, a time and an offset.
+# NumPy accepts more ("today", "2026"); a value here needs a date, a time and an offset.
 _ISO = re.compile(
     r"(?P<year>\d{4,9}|[+-]\d{3,9})-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?"
     r"(?P<zone>Z|[+-]\d\d(?::?\d\d)?|)",
@@ -37,22 +37,22 @@ _ROUNDED = re.compile(r"[+-]?\d(?:[.,]\d+)?[eE]\+?\d+", re.ASCII)
 
 
 class TimesIn(NamedTuple):
-    """How to read times: the unit of numbers, and the zone of what has none."""
+    """How to read times: the unit of numbers, and the time zone of times without one."""
 
     unit: str = "ms"
     zone: dt.tzinfo | None = None
 
     @classmethod
     def read(cls, asked: str | None) -> TimesIn:
-        """Read the argument `times_in`, or raise an `ArgumentError`."""
+        """Parse the argument `times_in`."""
         if asked is None or asked in _NANOS:
             return cls(asked or "ms")
         try:
             return cls(zone=zoneinfo.ZoneInfo(asked))
         except (ValueError, TypeError, OSError, zoneinfo.ZoneInfoNotFoundError):
             raise ArgumentError(
-                f"times_in={asked!r}; give s, ms, us or ns as the unit of numbers, or the zone of "
-                "times without one, such as UTC or Europe/Berlin"
+                f"times_in={asked!r}; give s, ms, us or ns as the unit of numbers, or the time "
+                "zone of times without one, such as UTC or Europe/Berlin"
             ) from None
 
 
@@ -62,7 +62,7 @@ MILLIS = TimesIn()
 def to_column(
     values: pd.Series, column: Column, how: TimesIn = MILLIS, scale: int = 1
 ) -> tuple[pd.Series, np.ndarray]:
-    """Make a column of a table; a length that is a number is one of `scale` milliseconds."""
+    """Convert a column of a table; lengths given as numbers are in units of `scale` ms."""
     if column.kind == "time":
         return to_times(values, how)
     if column.kind == "text":
@@ -71,7 +71,7 @@ def to_column(
 
 
 def to_text(values: pd.Series) -> tuple[pd.Series, np.ndarray]:
-    """Make text (pandas' `str`) of text, categories of text, or objects that are text."""
+    """Convert text, categories of text or objects to pandas' `str`."""
     good = np.zeros(len(values), dtype=bool)
     if isinstance(values.dtype, pd.CategoricalDtype) and not _is_text(values.cat.categories):
         raise SchemaError(f"the column {values.name} has categories that are not text")
@@ -83,10 +83,10 @@ def to_text(values: pd.Series) -> tuple[pd.Series, np.ndarray]:
     if values.dtype != object:
         raise SchemaError(
             f"the column {values.name} is {values.dtype}, not text; "
-            "read it as text, for a number loses its leading zeros"
+            "read it as text, because a number loses its leading zeros"
         )
     bad = np.array([not isinstance(value, str) for value in values], dtype=bool) & ~missing
-    # half a surrogate pair, as JSON may hold it, is written out, for UTF-8 cannot say it
+    # JSON may hold half a surrogate pair, which UTF-8 cannot encode: escape it
     clean = [
         None if skip else value.encode("utf-8", "backslashreplace").decode()
         for value, skip in zip(values, bad | missing, strict=True)
@@ -95,7 +95,7 @@ def to_text(values: pd.Series) -> tuple[pd.Series, np.ndarray]:
 
 
 def to_category(values: pd.Series) -> tuple[pd.Series, np.ndarray]:
-    """Make categories that are text, as `to_text` makes text."""
+    """Convert a column to categories of text; `to_text` says what is accepted."""
     if isinstance(values.dtype, pd.CategoricalDtype):
         names, _ = to_text(values.cat.categories.to_series(name=values.name))
         return values.cat.rename_categories(names.array), np.zeros(len(values), dtype=bool)
@@ -104,7 +104,7 @@ def to_category(values: pd.Series) -> tuple[pd.Series, np.ndarray]:
 
 
 def to_times(values: pd.Series, how: TimesIn = MILLIS) -> tuple[pd.Series, np.ndarray]:
-    """Make `datetime64[ms, UTC]` of aware times, numbers since 1970, or ISO 8601 text."""
+    """Convert aware times, numbers since 1970 or ISO 8601 text to `datetime64[ms, UTC]`."""
     kind = getattr(values.dtype, "kind", "O")
     if kind == "M" and not isinstance(values.dtype, pd.DatetimeTZDtype):
         if how.zone is None:
@@ -112,7 +112,7 @@ def to_times(values: pd.Series, how: TimesIn = MILLIS) -> tuple[pd.Series, np.nd
                 f'the times in {values.name} have no time zone; times_in="UTC" reads them as UTC, '
                 f'and so does frame["{values.name}"].dt.tz_localize("UTC")'
             )
-        earlier = np.ones(len(values), dtype=bool)  # of two times that a clock showed twice
+        earlier = np.ones(len(values), dtype=bool)  # of the two, where clocks were set back
         values = values.dt.tz_localize(how.zone, ambiguous=earlier, nonexistent="shift_forward")
     bad = np.zeros(len(values), dtype=bool)
     if isinstance(values.dtype, pd.DatetimeTZDtype):
@@ -137,7 +137,7 @@ def to_times(values: pd.Series, how: TimesIn = MILLIS) -> tuple[pd.Series, np.nd
 
 
 def is_exact(values: pd.Series, column: Column) -> bool:
-    """Return whether a column has its dtype, and its categories are text in order."""
+    """Return whether a column needs no conversion."""
     if column.kind not in _TEXTS:
         return str(values.dtype) == DTYPES[column.kind]
     if not isinstance(values.dtype, pd.CategoricalDtype):
@@ -147,10 +147,10 @@ def is_exact(values: pd.Series, column: Column) -> bool:
 
 
 def likely_unit(values: pd.Series) -> tuple[str, int]:
-    """Return the unit that numbers read as milliseconds seem to have, and how many seem so.
+    """Return the likely unit of numbers that were read as milliseconds, and how many fit it.
 
-    From 1970-01-12 to 1970-02-18 nobody exported logs; but as seconds those numbers are the
-    years 2001 to 2103.
+    Numbers of seconds from 2001 to 2103 are, as milliseconds, January and February 1970, when
+    nobody exported logs.
     """
     numbers = millis(values)
     for unit, factor in (("s", 1), ("us", 10**6), ("ns", 10**9)):
@@ -161,7 +161,7 @@ def likely_unit(values: pd.Series) -> tuple[str, int]:
 
 
 def why_no_time(value: object) -> str:
-    """Say why a value is not a time, and what to do."""
+    """Return why a value is not a time, with the remedy."""
     text = value.strip() if isinstance(value, str) else ""
     if _ROUNDED.fullmatch(text):
         return "was rounded by a spreadsheet; export it from there as text"
@@ -171,28 +171,28 @@ def why_no_time(value: object) -> str:
 
 
 def times(millis: np.ndarray) -> pd.api.extensions.ExtensionArray:
-    """Aware UTC times of milliseconds since 1970, the smallest int64 being NaT."""
+    """Return aware UTC times from milliseconds since 1970; the smallest int64 is NaT."""
     return pd.array(millis.view("datetime64[ms]"), dtype="datetime64[ms]").tz_localize("UTC")
 
 
 def millis(times: pd.Series) -> np.ndarray:
-    """Milliseconds since 1970 of aware times, NaT as the smallest int64."""
+    """Return milliseconds since 1970 from aware times; NaT is the smallest int64."""
     return times.to_numpy(dtype="datetime64[ms]").view("int64")
 
 
 def iso_text(times: pd.Series) -> pd.Series:
-    """ISO 8601 text of aware times, in UTC, to the millisecond, whatever the year."""
+    """Return aware times of any year as ISO 8601 text, in UTC with milliseconds."""
     text = np.char.add(np.datetime_as_string(times.to_numpy(dtype="datetime64[ms]")), "Z")
     return pd.Series(text, index=times.index, dtype="str").where(times.notna())
 
 
 def date_text(times: pd.Series) -> pd.Series:
-    """Return the dates of aware times, in UTC, as text, whatever the year."""
+    """Return the dates of aware times of any year as text, in UTC."""
     return iso_text(times).str.replace("T.*", "", regex=True)
 
 
 def for_machines(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the index as columns, lengths as `_seconds`, times as ISO 8601 text."""
+    """Return a table with its index as columns, lengths in seconds and times as ISO 8601 text."""
     flat = table.reset_index() if table.index.names != [None] else table.reset_index(drop=True)
     columns: dict[str, pd.Series] = {}
     for name in flat.columns:
@@ -210,18 +210,15 @@ _TEXTS = ("category", "status")
 
 
 def _to_numbers(values: pd.Series, column: Column, scale: int) -> tuple[pd.Series, np.ndarray]:
-    """Make lengths of time, counts or rates of numbers, or of text that says one."""
+    """Convert numbers, or text with numbers, to lengths, counts or rates."""
     missing = values.isna().to_numpy()
     made: pd.Series
     if values.dtype.kind == "b":
         raise SchemaError(f"the column {values.name} is {values.dtype}, not numbers")
     if column.kind == "length" and values.dtype.kind == "m":
         made = values.astype("timedelta64[ms]")
-        made = made.where(
-            made.between(pd.Timedelta(0), pd.Timedelta(LAST, unit="ms").as_unit("ms"))
-        )
-        return made, made.isna().to_numpy() & ~missing
-    if column.kind == "length":
+        made = made.where(made.between(pd.Timedelta(0), pd.Timedelta(LAST, unit="ms")))
+    elif column.kind == "length":
         read = [
             None if skip else _one_length(value, scale)
             for value, skip in zip(values, missing, strict=True)
@@ -239,7 +236,7 @@ def _to_numbers(values: pd.Series, column: Column, scale: int) -> tuple[pd.Serie
 
 
 def _one_length(value: Any, scale: int) -> int | None:  # noqa: ANN401 - whatever stands in a column
-    """Read one length as milliseconds; None if it is bad."""
+    """Return a length in milliseconds, or None if it is bad."""
     try:
         if isinstance(value, str) and not _NUMBER.fullmatch(value.strip()):
             value = pd.Timedelta(value)
@@ -250,12 +247,12 @@ def _one_length(value: Any, scale: int) -> int | None:  # noqa: ANN401 - whateve
         whole = round(float(value) * scale)
     except (ValueError, TypeError, OverflowError):
         return None
-    # AWS's own number, in days, is never 0; a length in milliseconds may be
+    # AWS's own numbers, which are days, are never 0; lengths in milliseconds may be
     return whole if min(scale - 1, 1) <= whole <= LAST else None
 
 
 def _from_iso(plain: np.ndarray) -> np.ndarray | None:
-    """Read a column that is ISO text in UTC throughout, as we write it; None if it is not."""
+    """Read a column of ISO 8601 text as we write it; return None if a value is anything else."""
     if not all(
         isinstance(value, str) and value[-1:] == "Z" and value[4:5] == "-" and _ISO.fullmatch(value)
         for value in plain
@@ -263,12 +260,12 @@ def _from_iso(plain: np.ndarray) -> np.ndarray | None:
         return None
     try:
         return np.array([value[:-1] for value in plain], dtype="datetime64[ms]").view("int64")
-    except ValueError:  # the thirtieth of February
+    except ValueError:  # such as 30 February
         return None
 
 
 def _one_time(value: Any, how: TimesIn) -> int | None:  # noqa: ANN401 - whatever stands in a column
-    """Read one time as milliseconds, not further away than an int64 can say; None if it is bad."""
+    """Return a time in milliseconds, clipped to int64, or None if it is bad."""
     if isinstance(value, str):
         text = value.strip()
         if not _NUMBER.fullmatch(text):
@@ -294,7 +291,7 @@ def _from_number(value: float, unit: str) -> int | None:
     if abs(value) >= _MOST:
         return _MOST if value > 0 else -_MOST
     if unit == "ms":
-        # a part of a millisecond is no time of ours, but a part of a second may be one of theirs
+        # fractions of a millisecond are refused, unless the number may be one of seconds
         low, high = _RECENT_SECONDS
         return int(value) if value == int(value) or low <= value < high else None
     nanos = value * _NANOS[unit]
@@ -305,7 +302,7 @@ def _parse(text: str, how: TimesIn) -> int | None:
     match = _ISO.fullmatch(text)
     if match is None or not (match["zone"] or how.zone):
         return None
-    if len(match["year"]) > 4:  # noqa: PLR2004 - outside of all that a table holds
+    if len(match["year"]) > 4:  # noqa: PLR2004 - outside the bounds of a table
         return -_MOST if text.startswith("-") else _MOST
     try:
         if match["zone"]:

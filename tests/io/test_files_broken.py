@@ -132,7 +132,7 @@ def test_a_number_of_5000_digits(tmp_path: Path) -> None:
     listed = f'[{{"taskId": "a", "from": {digits}}}, {{"taskId": "b"}}]'
     for text in (listed, f"task_id,from_time\na,{digits}\nb,\n"):
         file.write_text(text, encoding="utf-8")
-        with pytest.warns(BadRowsWarning, match="1 x from_time is after 2999: it was cut to that"):
+        with pytest.warns(BadRowsWarning, match="1 x from_time is after 2999: set to that bound"):
             assert xs.read_tasks(file)["task_id"].to_list() == ["a", "b"]
 
 
