@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import warnings
 from itertools import permutations
 from random import Random
@@ -67,13 +68,16 @@ def test_columns_are_those_of_the_design():
     """The columns are the base columns, in order, and then the two derived ones."""
     assert list(schema.NAMES) == NAMES
     assert list(frames.empty().columns) == NAMES
-    assert [column.name for column in schema.COLUMNS if column.derived] == ["duration", "window"]
-    assert [column.name for column in schema.COLUMNS if not column.nullable] == ["task_id"]
+    assert [column.name for column in schema.TASKS.columns if column.derived] == [
+        "duration",
+        "window",
+    ]
+    assert [column.name for column in schema.TASKS.columns if not column.nullable] == ["task_id"]
 
 
 def test_aws_names_are_those_of_the_api():
     """Each field of the API page has its column, and what AWS does not have keeps its style."""
-    assert {c.aws: c.name for c in schema.COLUMNS if c.aws} == {
+    assert {c.aws: c.name for c in schema.TASKS.columns if c.aws} == {
         "taskId": "task_id",
         "taskName": "task_name",
         "logGroupName": "log_group_name",
@@ -86,7 +90,7 @@ def test_aws_names_are_those_of_the_api():
         "executionInfo.creationTime": "creation_time",
         "executionInfo.completionTime": "completion_time",
     }
-    assert [c.json for c in schema.BASE_COLUMNS if not c.aws] == [
+    assert [c.json for c in schema.TASKS.base if not c.aws] == [
         "accountId",
         "region",
         "observedAt",
@@ -138,7 +142,7 @@ def test_states_are_those_of_the_service():
 @given(tables())
 def test_dtypes_are_as_the_schema_says(tasks: pd.DataFrame):
     """Whatever was given, each column has its dtype; categories are text, in order, and used."""
-    expected = {column.name: column.dtype for column in schema.COLUMNS}
+    expected = {column.name: column.dtype for column in schema.TASKS.columns}
     assert {name: str(dtype) for name, dtype in tasks.dtypes.items()} == expected
     frames.check(tasks)
     for name in tasks.columns[tasks.dtypes == "category"]:
@@ -549,7 +553,7 @@ def test_booleans_are_no_times():
         xs.conform(pd.DataFrame({"task_id": ["a"], "from_time": [True]}))
 
 
-@pytest.mark.parametrize("column", schema.COLUMNS, ids=lambda column: column.name)
+@pytest.mark.parametrize("column", schema.TASKS.columns, ids=lambda column: column.name)
 def test_check_names_the_column(column: schema.Column):
     """The first column that is missing or of another kind is named, with the remedy."""
     tasks = table({})

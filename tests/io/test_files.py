@@ -386,3 +386,28 @@ def test_foreign_parquet(tmp_path: Path) -> None:
         tasks = xs.read_tasks(tmp_path / "tasks")
         assert tasks["task_id"].to_list() == ["b"]
         assert tasks["from_time"].to_list() == [pd.Timestamp(5, unit="ms", tz="UTC")]
+
+
+def test_parquet_of_any_types(tmp_path: Path) -> None:
+    """Objects in columns of a Parquet file are read, and types that cannot be meant are named."""
+    file = tmp_path / "tasks.parquet"
+    pd.DataFrame([{key: one[key] for key in one if key != "x"} for one in TASKS]).to_parquet(file)
+    assert_frame_equal(xs.read_tasks(file), EXPECTED)
+    ids = pa.array(["a", "b"])
+    for name, values in {
+        "region": pa.array([[1], None]),
+        "destination": pa.array([b"x", None]),
+        "status_code": pa.array([1, None]),
+        "from_time": pa.array([True, None]),
+        "to_time": pa.array([1, 2], pa.duration("s")),
+        "completion_time": pa.array([1, None], pa.timestamp("us")),
+    }.items():
+        pq.write_table(pa.table({"task_id": ids, name: values}), file)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                assert xs.read_tasks(file)["task_id"].to_list() == ["b"]
+                said = "; ".join(str(one.message) for one in caught)
+            except xs.FileFormatError as error:
+                said = str(error)
+        assert re.search(rf"1 x {name} is not |tasks\.parquet: the (column|times in) {name} ", said)

@@ -46,7 +46,7 @@ TEXT = st.one_of(
 )
 TEXTS = tuple(
     column.name
-    for column in schema.BASE_COLUMNS
+    for column in schema.TASKS.base
     if column.kind != "time" and column.name != "task_id"
 )
 
@@ -98,7 +98,7 @@ def test_what_a_person_sees(tmp_path: Path) -> None:
     tasks = table({"from_time": 0, "task_name": "nightly", "region": "eu-west-1"})
     xs.write_tasks(tasks, tmp_path / "tasks.csv")
     header, row = csv.reader(io.StringIO((tmp_path / "tasks.csv").read_text("utf-8")))
-    assert header == [column.name for column in schema.BASE_COLUMNS]
+    assert header == [column.name for column in schema.TASKS.base]
     assert row[header.index("from_time")] == "1970-01-01T00:00:00.000Z"
     xs.write_tasks(tasks, tmp_path / "tasks.json")
     assert (tmp_path / "tasks.json").read_text("utf-8") == (

@@ -28,7 +28,7 @@ from exportstats.io.source import open_source
 if TYPE_CHECKING:
     import pandas as pd
 
-PATHS = {column.name: column.json.split(".") for column in schema.BASE_COLUMNS}
+PATHS = {column.name: column.json.split(".") for column in schema.TASKS.base}
 NO_TIME = "is not a time (an aware timestamp, milliseconds since 1970, or ISO 8601 with an offset)"
 SEEN = ms("2026-11-23T06:00Z")
 
