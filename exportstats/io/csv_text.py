@@ -13,7 +13,7 @@ from contextlib import suppress
 from csv import Error as CsvError, reader as csv_reader
 from dataclasses import replace
 from itertools import chain
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -165,7 +165,7 @@ def _with(values: pa.ChunkedArray, part: str) -> list[int]:
     """Return which values have a text in them."""
     found = pc.fill_null(pc.match_substring(values, part), fill_value=False)
     # Arrow's own search for them crashes on a column without a chunk in older releases
-    return cast("list[int]", np.flatnonzero(found.to_numpy()).tolist())
+    return np.flatnonzero(found.to_numpy()).tolist()
 
 
 def _is_strict(text: bytes, between: str) -> bool:
