@@ -19,12 +19,12 @@ _WIDTH = 88
 SIDE_TABLES = (
     (
         "The table of log groups",
-        ["What `fetch_log_groups` and `read_log_groups` give: one row a log group."],
+        ["The result of `fetch_log_groups` and `read_log_groups`: one row per log group."],
         schema.LOG_GROUPS.columns,
     ),
     (
         "The table of deliveries",
-        ["What `fetch_deliveries` gives: one row a COMPLETED task."],
+        ["The result of `fetch_deliveries` and `read_deliveries`: one row per COMPLETED task."],
         schema.DELIVERIES.columns,
     ),
 )
@@ -35,9 +35,9 @@ def schema_page() -> str:
     lines = [
         "# The table of tasks",
         "",
-        "Made from `exportstats/core/schema.py` by `docs/make_docs.py`.",
-        f"One row a task; its key is `({', '.join(schema.KEY)})`. A column that nobody filled is",
-        "still there.",
+        "Generated from `exportstats/core/schema.py` by `docs/make_docs.py`.",
+        f"One row per task; its key is `({', '.join(schema.KEY)})`. Every column is there, even if",
+        "all its values are missing.",
         "",
         "| column | AWS field | key in JSON | dtype | unit | may be missing | meaning |",
         "|---|---|---|---|---|---|---|",
@@ -46,7 +46,7 @@ def schema_page() -> str:
         f"| `{column.name}` | {f'`{column.aws}`' if column.aws else '–'} "
         f"| {'derived' if column.derived else f'`{column.json}`'} | `{column.dtype}` "
         f"| {column.unit or '–'} | {'yes' if column.nullable else 'no'} | {column.meaning} |"
-        for column in schema.COLUMNS
+        for column in schema.TASKS.columns
     ]
     for title, text, columns in SIDE_TABLES:
         lines += ["", f"# {title}", "", *text, ""]
@@ -61,7 +61,7 @@ def schema_page() -> str:
 
 def commands_page() -> str:
     """Write the page of the command's reference."""
-    lines = ["# The command", "", "Made from the command's own `--help` by `docs/make_docs.py`."]
+    lines = ["# The command", "", "Generated from the command's own `--help` by `docs/make_docs.py`."]
     names = main.context_settings["help_option_names"]
     with click.Context(
         main, info_name="exportstats", max_content_width=_WIDTH, help_option_names=names

@@ -74,7 +74,7 @@ API_SAMPLE = b"""{
 
 ENDED = ("COMPLETED", "FAILED", "CANCELLED")
 ACTIVE = ("PENDING", "RUNNING", "PENDING_CANCEL")
-TIMES = tuple(column.name for column in schema.BASE_COLUMNS if column.kind == "time")
+TIMES = tuple(column.name for column in schema.TASKS.base if column.kind == "time")
 
 quick = settings(
     max_examples=12,
@@ -93,7 +93,7 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
     named = [{"task_id": f"task-{number}", **row} for number, row in enumerate(rows)]
     columns = {
         column.name: pd.Series([row.get(column.name) for row in named], dtype=object)
-        for column in schema.BASE_COLUMNS
+        for column in schema.TASKS.base
     }
     return pd.DataFrame(columns)
 
@@ -107,7 +107,7 @@ def table(*rows: Row, **same: object) -> pd.DataFrame:
 
 def rows_of(tasks: pd.DataFrame) -> list[Row]:
     """Give each task as plain Python: texts, milliseconds, None for what is missing."""
-    columns = {column.name: plain(tasks[column.name]) for column in schema.BASE_COLUMNS}
+    columns = {column.name: plain(tasks[column.name]) for column in schema.TASKS.base}
     return [
         dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
     ]

@@ -1,4 +1,4 @@
-"""Which rows are one thing, seen more than once, and which of them is its latest state."""
+"""Find rows that are the same thing, and the latest state of each."""
 
 from __future__ import annotations
 
@@ -15,11 +15,7 @@ CONTRADICTION_OF_TASKS = CONTRADICTION.format(row="task", id="task_id")
 def keep_latest(rows: pd.DataFrame, table: Table) -> tuple[pd.DataFrame, pd.Series]:
     """Keep each thing once, in its latest state.
 
-    Returns
-    -------
-    kept, doubtful
-        The rows that are kept, in their order, and a reason for each of them whose key another
-        thing has too.
+    Return the kept rows, in order, and a reason for each of them that contradicts another.
     """
     nothing = pd.Series([], index=rows.index[:0], dtype=object)
     key = list(table.key)
@@ -33,7 +29,7 @@ def keep_latest(rows: pd.DataFrame, table: Table) -> tuple[pd.DataFrame, pd.Seri
     thing = twins.groupby(key, dropna=False, observed=True).ngroup()
     torn = pd.Series(data=False, index=twins.index)
     if table.fixed:
-        # a field may be missing in one answer and there in the next: that is no contradiction
+        # a field may be missing in one answer and present in the next: no contradiction
         differing = twins[list(table.fixed)].groupby(thing).nunique().gt(1).any(axis=1)
         torn = thing.map(differing)
         apart = [_plain(twins[name]).where(torn) for name in table.fixed]
@@ -41,7 +37,7 @@ def keep_latest(rows: pd.DataFrame, table: Table) -> tuple[pd.DataFrame, pd.Seri
     ranked = _rank(twins, thing, table)
     latest = ranked.drop_duplicates("thing", keep="last").index
     if own := [name for name in rows if name not in table.names]:
-        # what a user knew of an earlier state is not forgotten for a later one
+        # a later state inherits the user's own values from earlier ones
         known = twins.loc[ranked.index, own].groupby(ranked["thing"]).last()
         rows = rows.copy()
         rows.loc[latest, own] = known.loc[thing[latest]].set_axis(latest)
@@ -52,7 +48,7 @@ def keep_latest(rows: pd.DataFrame, table: Table) -> tuple[pd.DataFrame, pd.Seri
 
 
 def _rank(twins: pd.DataFrame, thing: pd.Series, table: Table) -> pd.DataFrame:
-    """Order rows so that of each thing the latest comes last, whatever order they came in."""
+    """Sort rows so that the latest state of each thing comes last."""
     ranked = pd.DataFrame({"thing": thing})
     state = pd.Series("", index=twins.index)
     if "status_code" in twins:
@@ -62,7 +58,7 @@ def _rank(twins: pd.DataFrame, thing: pd.Series, table: Table) -> pd.DataFrame:
     ranked["step"] = state.map({state: step for step, state in enumerate(STATES)}).fillna(-1)
     if "completion_time" in twins:
         ranked["completion_time"] = coerce.millis(twins["completion_time"])
-    # what is the same in all that is decided by the values, so that the rows' order never matters
+    # ties are broken by the other values, so that the order of the rows does not matter
     names = [column.name for column in table.base if column.name not in ranked]
     tied = twins.loc[ranked.duplicated(keep=False), names]
     ranked = ranked.join(pd.DataFrame({name: _plain(tied[name]) for name in names}))

@@ -1,7 +1,7 @@
 """The columns of every table, each described once.
 
-A table is a plain pandas DataFrame. Its `Table` here is the single source of its shape: `conform`,
-the readers, the writers, the checks and the documentation are made from it.
+A table is a plain pandas DataFrame. Its `Table` is the single source of its shape: `conform`, the
+readers, the writers, the checks and the documentation use it.
 """
 
 from __future__ import annotations
@@ -26,9 +26,8 @@ DTYPES: dict[Kind, str] = {
 STATES = ("PENDING", "RUNNING", "PENDING_CANCEL", "COMPLETED", "FAILED", "CANCELLED")
 ACTIVE_STATES = STATES[:3]
 TERMINAL_STATES = STATES[3:]
-DELIVERED = ("yes", "empty", "gone", "unknown")
 
-# Every time in a table lies between these, in milliseconds since 1970: up to 2999.
+# The first and the last time in a table, in milliseconds since 1970; the last is the end of 2999.
 FIRST, LAST = 0, 32_503_679_999_999
 
 
@@ -36,9 +35,9 @@ FIRST, LAST = 0, 32_503_679_999_999
 class Column:
     """One column of a table.
 
-    `aws` is where the service's answer has it, as a dotted path; `aliases` are further keys that
-    can mean nothing else. A `derived` column is computed from others, and never read or written.
-    `scale` is how many milliseconds one unit of AWS's number is, where it is a length.
+    `aws` is its dotted path in the service's answer; `aliases` are other keys with the same
+    meaning. A `derived` column is computed from others, and never read or written. `scale` is the
+    number of milliseconds in the unit that AWS uses for a length.
     """
 
     name: str
@@ -53,7 +52,7 @@ class Column:
 
     @property
     def json(self) -> str:
-        """The path of its key in JSON: AWS's own, and what AWS does not have in the same style."""
+        """The path of its key in JSON: AWS's own, or our name in AWS's style."""
         first, *others = self.name.split("_")
         return self.aws or first + "".join(word.title() for word in others)
 
@@ -70,19 +69,19 @@ class Table:
     Attributes
     ----------
     name, row
-        What its rows are called, and one of them.
+        What its rows are called, in plural and singular.
     columns
         Its columns, in order.
     key
-        The columns that a row is known by; the last one is never missing.
+        The columns that identify a row; the last one is never missing.
     fixed
-        What never changes: two rows of one key that differ here are two things.
+        Columns that never change: two rows with the same key that differ here are two things.
     member
         The key of the list in the service's answer.
     makers
         The functions that make such a table, for messages.
     ignored
-        Keys of the service's answer that the table has no column for.
+        Keys of the service's answer that have no column.
     """
 
     name: str
@@ -96,7 +95,7 @@ class Table:
 
     @property
     def base(self) -> tuple[Column, ...]:
-        """The columns that are read and written; the others are derived from them."""
+        """The columns that are not derived."""
         return tuple(column for column in self.columns if not column.derived)
 
     @property
@@ -106,12 +105,12 @@ class Table:
 
     @property
     def id(self) -> str:
-        """The column without which there is no row."""
+        """The column that every row needs."""
         return self.key[-1]
 
     @cached_property
     def meanings(self) -> dict[str, Column | None]:
-        """What each key means, as `squeeze` writes it; None for what is known and not used."""
+        """Map squeezed keys to columns; a key that is known but not used maps to None."""
         found: dict[str, Column | None] = {squeeze(key): None for key in self.ignored}
         found |= {squeeze(column.name): None for column in self.columns if column.derived}
         for column in self.base:
@@ -121,7 +120,7 @@ class Table:
 
 
 def squeeze(key: str) -> str:
-    """Return a key without what only its casing and nesting put there.
+    """Return a key in lower case, without separators.
 
     Examples
     --------
@@ -135,7 +134,7 @@ _BETWEEN = re.compile(r"[._\- ]")
 
 
 def state_of(text: str) -> str:
-    """Return a state as AWS writes it, whatever its casing; one that nobody knows as it is.
+    """Return a state as AWS writes it; return an unknown state unchanged.
 
     Examples
     --------
@@ -150,11 +149,11 @@ _STATES = {squeeze(state): state for state in STATES} | {"complete": "COMPLETED"
 
 SLOT = ("account_id", "region")
 KEY = (*SLOT, "task_id")
-LOG_GROUP = (*SLOT, "log_group_name")  # what a log group is known by
+LOG_GROUP = (*SLOT, "log_group_name")  # the key of a log group
 _INFO = "executionInfo"
 
 _ACCOUNT = Column("account_id", None, "category", "The account ID: twelve digits, as text.")
-_REGION = Column("region", None, "category", "The region, as in `eu-west-1`.")
+_REGION = Column("region", None, "category", "The region, such as `eu-west-1`.")
 _TASK_ID = Column("task_id", "taskId", "text", "The task's identifier.", nullable=False)
 _UTC, _MS = "UTC", "ms"
 
@@ -172,12 +171,12 @@ TASKS = Table(
         _ACCOUNT,
         _REGION,
         _TASK_ID,
-        Column("task_name", "taskName", "text", "The name given when it was created."),
+        Column("task_name", "taskName", "text", "The task's name."),
         Column("log_group_name", "logGroupName", "category", "The log group that it exports."),
         Column("from_time", "from", "time", "First instant of the window, inclusive.", unit=_UTC),
         Column("to_time", "to", "time", "Last instant of the window, inclusive.", unit=_UTC),
         Column("destination", "destination", "category", "The S3 bucket's name."),
-        Column("destination_prefix", "destinationPrefix", "text", "What its keys begin with."),
+        Column("destination_prefix", "destinationPrefix", "text", "The prefix of its keys in S3."),
         Column(
             "status_code",
             "status.code",
@@ -185,7 +184,9 @@ TASKS = Table(
             "Its state: " + ", ".join(STATES) + ".",
             aliases=("status",),
         ),
-        Column("status_message", "status.message", "category", "What the service says of it."),
+        Column(
+            "status_message", "status.message", "category", "The service's message on the state."
+        ),
         Column(
             "creation_time",
             f"{_INFO}.creationTime",
@@ -197,10 +198,10 @@ TASKS = Table(
             "completion_time",
             f"{_INFO}.completionTime",
             "time",
-            "When it ended, whatever its end.",
+            "When it ended, in whatever state.",
             unit=_UTC,
         ),
-        Column("observed_at", None, "time", "When the service told us this state.", unit=_UTC),
+        Column("observed_at", None, "time", "When the service reported this state.", unit=_UTC),
         Column(
             "duration",
             None,
@@ -214,7 +215,7 @@ TASKS = Table(
             "window",
             None,
             "length",
-            "to_time - from_time + 1 ms: the length of what it exports. "
+            "to_time - from_time + 1 ms: the length of the exported range. "
             "Missing where either is, or where the window is reversed.",
             unit=_MS,
             derived=True,
@@ -242,13 +243,13 @@ LOG_GROUPS = Table(
             "retention",
             "retentionInDays",
             "length",
-            "How long it keeps events; missing: for ever.",
+            "How long events are kept; missing if they never expire.",
             unit=_MS,
             scale=86_400_000,
         ),
-        Column("stored_bytes", "storedBytes", "count", "How much it stores.", unit="bytes"),
-        Column("log_group_class", "logGroupClass", "category", "Its class, as in STANDARD."),
-        Column("observed_at", None, "time", "When the service told us.", unit=_UTC),
+        Column("stored_bytes", "storedBytes", "count", "The size of its events.", unit="bytes"),
+        Column("log_group_class", "logGroupClass", "category", "Its class, such as STANDARD."),
+        Column("observed_at", None, "time", "When the service reported this.", unit=_UTC),
     ),
 )
 
@@ -262,26 +263,24 @@ DELIVERIES = Table(
         _ACCOUNT,
         _REGION,
         _TASK_ID,
-        Column("destination", None, "category", "The S3 bucket that was looked into."),
-        Column("prefix", None, "text", "What the keys begin with that were looked for."),
-        Column("objects", None, "count", "How many objects with log events there are."),
-        Column("bytes", None, "count", "Their compressed size together.", unit="bytes"),
-        Column("first_key", None, "text", "The first of their keys, in S3's order."),
-        Column("last_key", None, "text", "The last of their keys."),
+        Column("destination", None, "category", "The S3 bucket that was searched."),
+        Column("prefix", None, "text", "The prefix that was searched for."),
+        Column("objects", None, "count", "Number of objects with log events."),
+        Column("bytes", None, "count", "Their total compressed size.", unit="bytes"),
+        Column("first_key", None, "text", "Their first key, in S3's order."),
+        Column("last_key", None, "text", "Their last key."),
         Column(
             "delivered",
             None,
             "category",
             "`yes`; `empty`: nothing but the service's write test; `gone`: nothing at all; "
-            "`unknown`: it could not be looked at.",
+            "`unknown`: it could not be determined.",
         ),
-        Column("reason", None, "text", "Why it is unknown."),
+        Column("reason", None, "text", "Why `delivered` is unknown."),
         Column("duration", None, "length", "The task's duration.", unit=_MS),
         Column("throughput", None, "rate", "bytes / duration.", unit="bytes a second"),
         Column("observed_at", None, "time", "When S3 was asked.", unit=_UTC),
     ),
 )
 
-COLUMNS = TASKS.columns
-BASE_COLUMNS = TASKS.base
 NAMES = TASKS.names

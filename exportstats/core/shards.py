@@ -1,8 +1,9 @@
-"""Tasks in one piece or in many: run a part over each, and bring the results together.
+"""Apply a function to tasks in one table or in many shards, and combine the results.
 
-A slot runs one task at a time and no statistic looks across slots before its finish. So tasks may
-lie in any number of shards, each the whole history of some slots. A statistic is a *part*, which
-turns one shard into a table that adds up, and a *finish*, which turns the sum into the answer.
+A slot runs one task at a time, and no statistic looks across slots before its finish. So tasks may
+be split into any number of shards, each with the whole history of some slots. A statistic has a
+*part*, which turns one shard into a table that adds up, and a *finish*, which turns the sum into
+the answer.
 """
 
 from __future__ import annotations
@@ -20,17 +21,17 @@ Part: TypeAlias = Callable[[pd.DataFrame], pd.DataFrame]
 
 
 class Shards(Protocol):
-    """Tables of tasks, each the whole history of some slots, wherever they lie."""
+    """Tables of tasks, each with the whole history of some slots."""
 
     def map(self, part: Part, /) -> Iterable[pd.DataFrame]:
-        """Give `part` of each shard, in any order; a part can be pickled."""
+        """Apply `part` to each shard, in any order; a part can be pickled."""
 
 
 Tasks: TypeAlias = pd.DataFrame | Shards
 
 
 def collect(tasks: Tasks, part: Part) -> pd.DataFrame:
-    """Run a part over one table of tasks or over each shard, and stack what it gives.
+    """Apply a part to one table of tasks or to each shard, and concatenate the results.
 
     Raises
     ------
@@ -41,36 +42,30 @@ def collect(tasks: Tasks, part: Part) -> pd.DataFrame:
         return part(frames.check(tasks))
     if isinstance(tasks, pd.Series) or not hasattr(tasks, "map"):
         raise SchemaError(
-            f"a {type(tasks).__name__} is no table of tasks; "
-            "give what xs.fetch_tasks, xs.read_tasks or xs.conform gives"
+            f"a {type(tasks).__name__} is not a table of tasks; "
+            "pass the result of xs.fetch_tasks, xs.read_tasks or xs.conform"
         )
     found = [*tasks.map(partial(_of_checked, part=part))]
-    # without a single shard there is still an answer, and its columns are the empty table's
+    # without any shard, the answer is that of an empty table
     return frames.stack(found or [part(frames.empty())])
 
 
 def select(tasks: Tasks, keep: Part) -> Tasks:
-    """Give what `keep` leaves of each shard, as tasks again; `keep` can be pickled.
-
-    Raises
-    ------
-    SchemaError
-        `tasks` is neither a table of tasks nor shards of them.
-    """
+    """Return the tasks that `keep` leaves of each shard; `keep` can be pickled."""
     if isinstance(tasks, pd.DataFrame) or not hasattr(tasks, "map"):
         return collect(tasks, keep)
     return _Selected(tasks, keep)
 
 
 class _Selected:
-    """Shards of which only a part is kept."""
+    """Shards with some of their tasks."""
 
     def __init__(self, tasks: Shards, keep: Part) -> None:
         self._tasks = tasks
         self._keep = keep
 
     def map(self, part: Part, /) -> Iterable[pd.DataFrame]:
-        """Give `part` of what is kept of each shard."""
+        """Apply `part` to the kept tasks of each shard."""
         return self._tasks.map(partial(_of_kept, part=part, keep=self._keep))
 
 

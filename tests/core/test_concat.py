@@ -67,7 +67,7 @@ def test_order_of_tables_does_not_matter(several: list[pd.DataFrame]):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", xs.BadRowsWarning)
         found = [xs.concat(order) for order in permutations(several)]
-    names = [column.name for column in schema.COLUMNS]
+    names = [column.name for column in schema.TASKS.columns]
     first, *others = (
         tasks.astype(dict.fromkeys(tasks.columns, "str")).sort_values(names, ignore_index=True)
         for tasks in found

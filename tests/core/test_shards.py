@@ -143,7 +143,9 @@ def test_machines_time_zone_does_not_matter(sample: pd.DataFrame):
 @pytest.mark.parametrize("given_", [None, 5, "tasks.json", [], {}, pd.Series([1])])
 def test_what_is_no_table_is_refused(call: Call, given_: object):
     """A number, a path or a Series is refused by name, with a remedy."""
-    with pytest.raises(xs.SchemaError, match=r"is no table of tasks; give what xs\.fetch_tasks"):
+    with pytest.raises(
+        xs.SchemaError, match=r"is not a table of tasks; pass the result of xs\.fetch_tasks"
+    ):
         call(given_)
 
 

@@ -289,5 +289,5 @@ def test_arguments_are_checked():
         slot_usage(frames.empty(), freq="fortnight")
     with pytest.raises(ArgumentError, match="as_of='2026-11-23'; give an instant with its time"):
         slot_usage(frames.empty(), as_of="2026-11-23")
-    with pytest.raises(SchemaError, match="no table of tasks"):
+    with pytest.raises(SchemaError, match="not a table of tasks"):
         slot_usage([])  # type: ignore[arg-type]
