@@ -1,0 +1,191 @@
+"""What real people have: CSV of spreadsheets, and files of something else, each named."""
+
+from __future__ import annotations
+
+import base64
+import bz2
+import gzip
+import io
+import json
+import lzma
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from inputs import (
+    FROM,
+    LISTS,
+    TO,
+    page,
+    task,
+)
+from support import ms, plain
+
+import exportstats as xs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Task = dict[str, Any]
+
+
+@pytest.mark.parametrize("between", [",", ";", "\t"])
+@pytest.mark.parametrize("code", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("above", ["", "sep={}\r\n", "#TYPE Amazon.ExportTask\r\n"])
+def test_delimiters(save: Callable[..., Path], between: str, code: str, above: str) -> None:
+    """Columns are parted by commas, semicolons or tabs, in UTF-8 or UTF-16, as Excel saves them."""
+    rows = [
+        ["task_id", "log_group_name", "creation_time", "status_message"],
+        ["a", "/büro", "2015-07-22T17:01:12Z", "1,5; x" if between == "\t" else "x"],
+        ["", "/b", "", ""],
+    ]
+    text = above.format(between) + "".join(between.join(row) + "\r\n" for row in rows)
+    with pytest.warns(xs.BadRowsWarning) as caught:
+        tasks = xs.read_tasks(save(text.encode(code), "tasks.csv"))
+    row = 4 if above else 3
+    assert caught[0].message.rows["place"].iloc[0].endswith(f"tasks.csv, row {row}")
+    assert plain(tasks["log_group_name"]) == ["/büro"]
+    assert plain(tasks["creation_time"]) == [ms("2015-07-22T17:01:12Z")]
+    assert plain(tasks["status_message"]) == [rows[1][3]]
+
+
+def test_own_columns_of_a_csv(save: Callable[..., Path]) -> None:
+    """A column that a user added is kept, and grouped by."""
+    text = (
+        "task_id,log_group_name,status_code,from_time,to_time,creation_time,team\n"
+        "a,/app,COMPLETED,0,1,5,web\nb,/app,FAILED,0,1,5\n"
+    )
+    tasks = xs.read_tasks(save(text, "tasks.csv"))
+    assert plain(tasks["team"]) == ["web", None]
+    assert xs.status_breakdown(tasks, by="team")["tasks"].sum() == 2
+
+
+JSONS: dict[str, tuple[Any, str]] = {
+    "EC2": (
+        {
+            "ExportTasks": [
+                {"ExportTaskId": "export-i-06d", "ExportToS3Task": {}, "State": "active"}
+            ]
+        },
+        f"an export task of EC2, not of CloudWatch Logs; {LISTS}",
+    ),
+    "RDS": (
+        {"ExportTasks": [{"ExportTaskIdentifier": "x", "Status": "COMPLETE"}]},
+        f"an export task of RDS, not of CloudWatch Logs; {LISTS}",
+    ),
+    "a trail's file": ({"Records": [{"eventName": "CreateExportTask"}]}, "CloudTrail's record of"),
+    "LookupEvents": (
+        {"Events": [{"EventId": "x", "CloudTrailEvent": "{}"}]},
+        "CloudTrail's record",
+    ),
+    "one event": ({"eventSource": "logs.amazonaws.com", "eventID": "x"}, "CloudTrail's record of"),
+    "Ansible": ({"changed": True, "stdout": "{}", "rc": 0}, "the result of an Ansible task; save"),
+    "log groups": (
+        {"logGroups": [{"logGroupName": "/a"}]},
+        r"log groups; read them with xs\.read_lo",
+    ),
+    "an error": ({"__type": "AccessDenied"}, 'no task_id among its keys "__type"'),
+    "renamed": ([{"id": "a", "state": "FAILED"}], 'no task_id among its keys "id, state"'),
+    "names": (["a", "b"], 'the task is no object but "a"'),
+    "lists": ([["a", "FAILED"]], 'the task is no object but \\["a", "FAILED"\\]'),
+    "an empty object": ({}, 'no task_id among its keys ""'),
+    "a list of null": ([None], "the task is no object but null"),
+    "no identifier": ([{"taskId": None, "from": 5}], "1 x no task_id"),
+}
+
+
+@pytest.mark.parametrize(("content", "reason"), JSONS.values(), ids=JSONS)
+def test_json_of_something_else(save: Callable[..., Path], content: Any, reason: str) -> None:  # noqa: ANN401
+    """JSON of another tool or service is an error that names it, and never no tasks at all."""
+    for text, name in ((json.dumps(content, indent=2), "x.json"), (json.dumps(content), "x.jsonl")):
+        with pytest.raises(xs.BadRowsError, match=f"{reason}.*no row could be read") as caught:
+            xs.read_tasks(save(text, name))
+        assert "x.json" in caught.value.rows["place"].iloc[0]
+
+
+def zipped() -> bytes:
+    """Return an archive, as a spreadsheet is one."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("xl/workbook.xml", "<x/>")
+    return file.getvalue()
+
+
+TEXTS: dict[str, tuple[str | bytes, str]] = {
+    "the CLI's text": ("EXPORTTASKS\tb\tp\t1\t/app\ta\nSTATUS\tCOMPLETED\n", "the AWS CLI's text"),
+    "YAML": ("exportTasks:\n- taskId: a\n", "but YAML"),
+    "YAML, a page each": ("- exportTasks:\n  - taskId: a\n", "but YAML"),
+    "the CLI's table": ("-------\n|  DescribeExportTasks  |\n+---+\n", "a table for people"),
+    "HTML": ("<!DOCTYPE html>\n<title>502, Bad Gateway; nginx</title>", "HTML or XML"),
+    "HTML with JSON in it": ('<script>{"taskId": "a"}</script>', "HTML or XML"),
+    "XML": ('<?xml version="1.0"?><Error/>', "HTML or XML"),
+    "a spreadsheet": (zipped(), r"a spreadsheet \(save it as CSV\)"),
+    "null": ("null\n", "--query gives what it does not find"),
+    "an error of the CLI": (
+        "\nAn error occurred (AccessDeniedException) when calling the operation: no\n",
+        "begins with 'An error occurred .AccessDeniedException.",
+    ),
+    "base64": (
+        base64.b64encode(b'{"exportTasks": []}'),
+        "begins with 'eyJleHBvcnRUYXNrcyI6IFtdfQ=='",
+    ),
+    "a PDF": (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "begins with '%PDF-1.7'"),
+    "a picture": (b"\x89PNG\r\n\x1a\n", "begins with '.PNG'"),
+    "a number": ("5", "begins with '5'"),
+    "text": ("hello", "begins with 'hello'"),
+    "nothing but zeros": (b"\0" * 50, "begins with '.x00"),
+    "columns without a header": ("a\tCOMPLETED\nb\tFAILED\n", "neither JSON nor CSV"),
+}
+
+
+@pytest.mark.parametrize(("content", "reason"), TEXTS.values(), ids=TEXTS)
+@pytest.mark.parametrize("name", ["x.json", "x.txt", "x"])
+def test_text_of_something_else(
+    save: Callable[..., Path], content: str | bytes, reason: str, name: str
+) -> None:
+    """What is no JSON, CSV or Parquet is an error that names file and kind, with the way on."""
+    says = rf"{name}, line 1, column 1: .*{reason}"
+    with pytest.raises(xs.FileFormatError, match=says) as caught:
+        xs.read_tasks(save(content, name))
+    assert "The AWS CLI prints JSON with --output json" in str(caught.value)
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
+def test_compressions(save: Callable[..., Path], compress: Callable[[bytes], bytes]) -> None:
+    """Compressed files are read, whatever they are called; cut off they are an error."""
+    whole = compress(json.dumps(page(task(), task("b"))).encode())
+    assert plain(xs.read_tasks(save(whole, "base.json.xz"))["duration"]) == [216820] * 2
+    with pytest.raises(xs.FileFormatError, match="cannot be read to its end"):
+        xs.read_tasks(save(whole[:-3]))
+
+
+def test_steampipe(save: Callable[..., Path]) -> None:
+    """What Steampipe prints is read: its rows have our names."""
+    rows = [
+        {"task_id": "a", "log_group_name": "/app", "status_code": "COMPLETED"}
+        | {"creation_time": "2015-07-22T17:01:12Z", "from": FROM, "to": TO, "region": "eu-west-1"}
+    ]
+    columns = [{"name": "task_id", "data_type": "text"}]
+    for content in ({"columns": columns, "rows": rows}, rows):
+        tasks = xs.read_tasks(save(content))
+        assert plain(tasks["creation_time"]) == [ms("2015-07-22T17:01:12Z")]
+        assert plain(tasks["region"]) == ["eu-west-1"]
+
+
+def test_results_of_a_query(save: Callable[..., Path]) -> None:
+    """What `--query` leaves of a page is read: a list, a task, or nothing."""
+    assert len(xs.read_tasks(save([task(), task("b")]))) == 2
+    assert len(xs.read_tasks(save(task()))) == 1
+    assert len(xs.read_tasks(save([]))) == 0
+    assert len(xs.read_tasks(save(page()))) == 0
+
+
+def test_lines_of_a_log_before_the_first_task(save: Callable[..., Path]) -> None:
+    """What another program printed above the JSON is named, and the tasks are read."""
+    text = "INFO fetching\n" + json.dumps(page(task()))
+    with pytest.warns(xs.BadRowsWarning, match=r"line 1\); the others were kept"):
+        assert len(xs.read_tasks(save(text))) == 1
+    below = json.dumps(page(task()), indent=1) + "\nWARNING: x\n"
+    with pytest.raises(xs.FileFormatError, match=r"line 22, column 1: not JSON"):
+        xs.read_tasks(save(below))

@@ -1,0 +1,110 @@
+"""What real people have: log groups in every shape that tasks come in."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from inputs import (
+    page,
+    pascal,
+    renamed,
+    snake,
+    task,
+)
+from support import DAY, plain
+
+import exportstats as xs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Task = dict[str, Any]
+
+ARN = "arn:aws:logs:eu-west-1:012345678901:log-group:/a:*"
+GROUP = {
+    "logGroupName": "/a",
+    "creationTime": 1400000000000,
+    "retentionInDays": 30,
+    "metricFilterCount": 0,
+    "arn": ARN,
+    "storedBytes": 5,
+    "logGroupClass": "STANDARD",
+    "logGroupArn": ARN[:-2],
+    "kmsKeyId": "x",
+    "inheritedProperties": ["x"],
+    "dataProtectionStatus": "ACTIVATED",
+    "deletionProtectionEnabled": False,
+}
+GROUPS: dict[str, Any] = {
+    "a page": {"logGroups": [GROUP]},
+    "Go": renamed({"logGroups": [GROUP]}, pascal) | {"NextToken": None},
+    "PowerShell": renamed(GROUP, pascal),
+    ".NET": [renamed(GROUP, pascal) | {"LogGroupClass": {"Value": "STANDARD"}}],
+    "Ruby": renamed({"logGroups": [GROUP]}, snake),
+    "a list": [GROUP],
+    "a list of pages": [{"logGroups": [GROUP], "nextToken": "x"}, {"logGroups": [GROUP]}],
+    "days as text": [{**GROUP, "retentionInDays": "30"}],
+    "days as a float": [{**GROUP, "retentionInDays": 30.0, "storedBytes": 5.0}],
+}
+
+
+@pytest.mark.parametrize("content", GROUPS.values(), ids=GROUPS)
+def test_log_groups(save: Callable[..., Path], content: Any) -> None:  # noqa: ANN401
+    """Log groups are read in every shape that tasks are, each once, whose they are from the ARN."""
+    for indent in (None, 2):
+        groups = xs.read_log_groups(save(json.dumps(content, indent=indent)))
+        assert plain(groups["log_group_name"]) == ["/a"]
+        assert plain(groups["retention"]) == [30 * DAY]
+        assert plain(groups["stored_bytes"]) == [5]
+        assert plain(groups["log_group_class"]) == ["STANDARD"]
+        assert plain(groups["region"]) == ["eu-west-1"]
+        assert plain(groups["account_id"]) == ["012345678901"]
+
+
+def test_log_groups_of_several_files(save: Callable[..., Path]) -> None:
+    """All files of log groups are read, and pages one after another in one."""
+    other = {**GROUP, "logGroupName": "/b", "arn": ARN.replace("/a", "/b")}
+    paths = [save({"logGroups": [one]}, f"{n}.json") for n, one in enumerate((GROUP, other))]
+    assert plain(xs.read_log_groups(*paths)["log_group_name"]) == ["/a", "/b"]
+    both = "\n".join(json.dumps({"logGroups": [one]}) for one in (GROUP, other, GROUP))
+    assert sorted(xs.read_log_groups(save(both))["log_group_name"]) == ["/a", "/b"]
+    regions = ["eu-west-1", "us-east-1"]
+    named = [save({"logGroups": [{"logGroupName": "/a"}]}, f"{region}.json") for region in regions]
+    assert plain(xs.read_log_groups(*named)["region"]) == regions
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "days"),
+    [
+        ("retention", 30 * DAY, 30),
+        ("retention", "30 days", 30),
+        ("retentionInDays", 30, 30),
+        ("retention_in_days", "30", 30),
+        ("Retention in days", 30, 30),
+        ("RetentionInDays", None, None),
+    ],
+)
+def test_retention(save: Callable[..., Path], key: str, value: Any, days: int | None) -> None:  # noqa: ANN401
+    """AWS's retention is of days, our own of milliseconds, in JSON and CSV; none is for ever."""
+    listed = save([{"log_group_name": "/a", key: value}])
+    table = save(f"log_group_name,{key}\n/a,{'' if value is None else value}\n", "groups.csv")
+    for path in (listed, table):
+        expected = None if days is None else days * DAY
+        assert plain(xs.read_log_groups(path)["retention"]) == [expected]
+
+
+def test_log_groups_that_cannot_be_read(save: Callable[..., Path]) -> None:
+    """Log groups with a number that cannot be meant are named; tasks are no log groups."""
+    days = {"a": -1, "b": "never", "c": True, "d": 5}
+    odd = [{"logGroupName": name, "retentionInDays": value} for name, value in days.items()]
+    with pytest.warns(xs.BadRowsWarning, match="3 x retention is not a number"):
+        assert plain(xs.read_log_groups(save(odd))["log_group_name"]) == ["d"]
+    with pytest.raises(xs.BadRowsError, match=r"these are tasks; read them with xs\.read_tasks"):
+        xs.read_log_groups(save(page(task())))
+    with pytest.raises(xs.BadRowsError, match="no log_group_name among its keys"):
+        xs.read_log_groups(save([{"name": "/a"}]))
+    with pytest.warns(xs.UnusedWarning, match=r"how many log groups had them: taskId \(1\)"):
+        xs.read_log_groups(save([task()]))

@@ -1,0 +1,184 @@
+"""What real people have: lists that were cut short, and several files."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from inputs import (
+    CREATED,
+    page,
+    pascal,
+    renamed,
+    snake,
+    task,
+    warned,
+)
+from support import plain
+
+import exportstats as xs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Task = dict[str, Any]
+
+CUT = (
+    r"tasks\.json: the list of tasks goes on.*describe-export-tasks` lists all without --max-items"
+)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        page(task(), nextToken="AAAA"),
+        page(task(), NextToken="AAAA"),
+        renamed(page(task()), pascal) | {"NextToken": "AAAA"},
+        {"nextToken": "AAAA"} | page(task()),
+        [page(task(), nextToken="x"), page(task("b"), nextToken="y")],
+        renamed(page(task(), next_token="x"), snake),
+    ],
+)
+def test_a_list_that_was_cut_short(save: Callable[..., Path], content: Any) -> None:  # noqa: ANN401
+    """A token in the last page says that the list goes on: it is read, and that is said once."""
+    for text in (json.dumps(content), json.dumps(content, indent=2)):
+        with warned() as messages:
+            assert len(xs.read_tasks(save(text))) >= 1
+        (message,) = messages
+        assert isinstance(message, xs.PartialListWarning)
+        assert re.search(CUT, str(message))
+
+
+def test_pages_up_to_the_last(save: Callable[..., Path]) -> None:
+    """Pages of which the last has no token are a whole list, in one file and in several."""
+    first, last = page(task(), nextToken="x"), page(task("b", executionInfo={"creationTime": 1}))
+    for token in (None, ""):
+        ended = last | {"nextToken": token}
+        assert len(xs.read_tasks(save([first, ended]))) == 2
+        assert len(xs.read_tasks(save(f"{json.dumps(first)}\n{json.dumps(ended)}\n"))) == 2
+        pages = save(first, "1.json"), save(ended, "2.json")
+        for paths in (pages, pages[::-1]):
+            assert len(xs.read_tasks(*paths)) == 2
+
+
+def test_log_groups_that_were_cut_short(save: Callable[..., Path]) -> None:
+    """Of log groups the command is the one that lists them."""
+    groups = {"logGroups": [{"logGroupName": "/a"}], "nextToken": "x"}
+    says = "of log groups .*`aws logs describe-log-groups`"
+    with pytest.warns(xs.PartialListWarning, match=says):
+        xs.read_log_groups(save(groups))
+
+
+def at(created: int, name: str, **more: Any) -> Task:  # noqa: ANN401
+    """Return a task that was created so many hours after the others."""
+    when = CREATED + created * 3_600_000
+    return task(name, executionInfo={"creationTime": when, "completionTime": when + 1}, **more)
+
+
+SEVERAL = r"1\.json.*2\.json.* name no region, share log groups and have tasks of the same time"
+
+
+def test_regions_that_may_be_mixed_up(save: Callable[..., Path]) -> None:
+    """Files that name no region and may be of two are refused: one would cover another's gaps."""
+    europe, america = page(at(0, "a"), at(2, "b")), page(at(1, "c"))
+    with pytest.raises(xs.ArgumentError, match=SEVERAL + r".*region= .*--region.*xs\.concat"):
+        xs.read_tasks(save(europe, "1.json"), save(america, "2.json"))
+    tasks = xs.read_tasks(save(europe, "1.json"), save(america, "2.json"), region="eu-west-1")
+    assert set(tasks["region"]) == {"eu-west-1"}
+    apart = [
+        xs.read_tasks(save(content), region=region, account_id="012345678901")
+        for content, region in ((europe, "eu-west-1"), (america, "us-east-1"))
+    ]
+    assert xs.concat(apart)["region"].value_counts().to_dict() == {"eu-west-1": 2, "us-east-1": 1}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("eu-west-1.json", "us-east-1.json"),
+        ("2026_eu-west-1_tasks.json", "tasks.us-east-1.json"),
+        ("eu-west-1/tasks.json", "us-east-1/tasks.json"),
+        ("region=eu-west-1/tasks.json", "region=us-east-1/tasks.json"),
+        ("account_id=1/region=eu-west-1/a/b.json", "account_id=1/region=us-east-1/a/b.json"),
+        ("us-gov-west-1.json", "ap-southeast-4.json"),
+    ],
+)
+def test_regions_in_names(save: Callable[..., Path], tmp_path: Path, names: list[str]) -> None:
+    """A region in the name of a file or of its folders says whose the tasks are."""
+    paths = [save(page(at(0, name)), name) for name in names]
+    expected = [re.search(r"[a-z]{2}-(?:[a-z]+-)+\d", name)[0] for name in names]  # type: ignore[index]
+    for given_ in (paths, [paths], [tmp_path], [f"{tmp_path}/**/*.json"]):
+        tasks = xs.read_tasks(*given_).set_index("task_id")
+        assert [tasks.loc[name, "region"] for name in names] == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "account", "region"),
+    [
+        ("account_id=012345678901/region=eu-west-1/x.json", "012345678901", "eu-west-1"),
+        ("account=012345678901/Region=eu-west-1/x.json", "012345678901", "eu-west-1"),
+        ("accountId=012345678901/x.json", "012345678901", None),
+        ("012345678901/eu-west-1/x.json", "012345678901", "eu-west-1"),
+        ("012345678901_eu-west-1.json", "012345678901", "eu-west-1"),
+        ("eu-west-1-us-east-1.json", None, None),
+        ("region=__HIVE_DEFAULT_PARTITION__/x.json", None, None),
+        ("tasks-202611230600.json", None, None),
+        ("tasks-20261123060000.json", None, None),
+        ("x.json", None, None),
+    ],
+)
+def test_whose_tasks(
+    save: Callable[..., Path], name: str, account: str | None, region: str | None
+) -> None:
+    """An account and a region are read from a path, and no date is taken for an account."""
+    tasks = xs.read_tasks(save(page(task()), name))
+    assert plain(tasks["account_id"]) == [account]
+    assert plain(tasks["region"]) == [region]
+    said = xs.read_tasks(save(page(task()), name), account_id="999988887777", region="eu-north-1")
+    assert plain(said["account_id"]) == ["999988887777"]
+    assert plain(said["region"]) == ["eu-north-1"]
+    own = page(task(accountId="111122223333", region="sa-east-1"))
+    tasks = xs.read_tasks(save(own, name), account_id="999988887777", region="eu-north-1")
+    assert plain(tasks["account_id"]) == ["111122223333"]  # what a task says itself holds
+    assert plain(tasks["region"]) == ["sa-east-1"]
+
+
+def test_accounts_in_names_are_enough(save: Callable[..., Path]) -> None:
+    """Files of two accounts are not mixed up, be their region unknown."""
+    paths = [save(page(at(0, n)), f"{n * 12}.json") for n in "12"]
+    assert len(xs.read_tasks(*paths)) == 2
+
+
+def test_pages_in_several_files(save: Callable[..., Path]) -> None:
+    """Files without tokens that follow each other are taken for one list, and it is said."""
+    for contents in ((page(at(2, "a")), page(at(1, "b"))), ([at(2, "a")], [at(1, "b")])):
+        paths = [save(content, f"{n}.json") for n, content in enumerate(contents, 1)]
+        for given_ in (paths, paths[::-1]):
+            with pytest.warns(xs.AccountUnknownWarning, match="are taken for pages of one list"):
+                assert len(xs.read_tasks(*given_)) == 2
+            assert len(xs.read_tasks(*given_, region="eu-west-1")) == 2
+
+
+def test_one_list_on_two_days(save: Callable[..., Path]) -> None:
+    """The same list saved again later is not mixed up with itself, in whatever order it is read."""
+    monday = page(at(1, "b", status={"code": "RUNNING"}), at(0, "a"))
+    tuesday = page(at(2, "c"), at(1, "b"))
+    paths = [save(monday, "monday.json"), save(tuesday, "tuesday.json")]
+    for given_ in (paths, paths[::-1]):
+        with warned():
+            tasks = xs.read_tasks(*given_).set_index("task_id")["status_code"]
+        assert tasks.to_dict() == dict.fromkeys("abc", "COMPLETED")
+
+
+def test_wrong_arguments() -> None:
+    """An account ID or a region that cannot be meant is refused with its value."""
+    for account in (12345678901, "12", "12345678901a", ""):
+        with pytest.raises(xs.ArgumentError, match=r"account_id=.*; give twelve digits, as text"):
+            xs.read_tasks(io.StringIO("[]"), account_id=account)
+    for region in ("", 5):
+        with pytest.raises(xs.ArgumentError, match=r"region=.*; give its name"):
+            xs.read_tasks(io.StringIO("[]"), region=region)
