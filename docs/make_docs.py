@@ -61,7 +61,7 @@ def schema_page() -> str:
 
 def commands_page() -> str:
     """Write the page of the command's reference."""
-    lines = ["# The command", "", "Generated from the command's own `--help` by `docs/make_docs.py`."]
+    lines = ["# The command", "", "Generated from `--help` by `docs/make_docs.py`."]
     names = main.context_settings["help_option_names"]
     with click.Context(
         main, info_name="exportstats", max_content_width=_WIDTH, help_option_names=names
