@@ -14,6 +14,7 @@ from reported import ISO_WEEK, MONDAY, finding, log_groups_of, report_of
 from support import DAY, HOUR
 
 import exportstats as xs
+from exportstats.core import frames
 from exportstats.report import machine
 
 if TYPE_CHECKING:
@@ -24,10 +25,10 @@ GROUPS = 300
 
 def nightly(groups: int, first: int = -21) -> pd.DataFrame:
     """Make the nights of many log groups, of which each failed once in the week."""
-    frames = []
+    parts = []
     for number in range(first, 6):
         start = MONDAY + number * DAY
-        frames.append(
+        parts.append(
             pd.DataFrame(
                 {
                     "task_id": [f"{group}@{number}" for group in range(groups)],
@@ -50,7 +51,7 @@ def nightly(groups: int, first: int = -21) -> pd.DataFrame:
                 }
             )
         )
-    return frames.conform(pd.concat(frames, ignore_index=True))
+    return frames.conform(pd.concat(parts, ignore_index=True))
 
 
 @pytest.fixture(scope="module")
