@@ -257,8 +257,9 @@ def _read(
                 for rows in _read_file(path, kind, how, pool)
             ]
             files.append(_File(str(getattr(path, "name", path)), rows, *whose))
-    if kind is TASKS:
-        _refuse_mixture([file for file in files if not file.region], files)
+    if kind is TASKS and region is None:
+        _refuse_mixture(files, "region")
+        _refuse_mixture(files, "account_id")
     _say_cut_short(files, kind)
     return to_table(_handed_over(files), kind, strict=strict, how=how)
 
@@ -388,25 +389,31 @@ def _slot_of(path: Any) -> dict[str, str]:  # noqa: ANN401 - a path or an open f
     return found
 
 
-def _refuse_mixture(unknown: list[_File], files: list[_File]) -> None:
-    """Refuse files that name no region and could be of several: one would cover another's gaps.
+def _refuse_mixture(files: list[_File], lacking: str) -> None:
+    """Refuse files that name no region, or no account, and could be of several.
 
-    Files that are pages of one list, or the same list at several times, are of one.
+    A task of one of these would cover the gaps of another. Files that are pages of one list, or the
+    same list at several times, are of one.
     """
-    columns = ["account_id", "region", "log_group_name", "task_id", "creation_time"]
     parts = [
-        (number, rows.table.select(columns).to_pandas())
-        for number, file in enumerate(unknown)
+        (number, rows.table)
+        for number, file in enumerate(files)
         for rows in file.rows
-        if len(rows.table) and rows.table["region"].null_count
+        if len(rows.table) and rows.table[lacking].null_count
     ]
     if len({number for number, _ in parts}) < 2:  # noqa: PLR2004 - a mixture takes two
         return
-    tasks = pd.concat([frame.assign(file=number) for number, frame in parts], ignore_index=True)
-    tasks = tasks[tasks["region"].isna()].drop_duplicates("task_id")
+    other = "account_id" if lacking == "region" else "region"
+    columns = [lacking, other, "log_group_name", "task_id", "creation_time"]
+    tasks = pd.concat(
+        [table.select(columns).to_pandas().assign(file=number) for number, table in parts],
+        ignore_index=True,
+    )
+    tasks = tasks[tasks[lacking].isna() & (tasks["region"].notna() | (lacking == "region"))]
+    tasks = tasks.drop_duplicates("task_id")
     tasks["creation_time"] = millis(tasks["creation_time"])
-    tasks["account_id"] = tasks["account_id"].astype(object).fillna("")
-    shard = ["account_id", "log_group_name"]
+    tasks[other] = tasks[other].astype(object).fillna("")
+    shard = [other, "log_group_name"]
     spans = tasks.groupby([*shard, "file"], observed=True)["creation_time"]
     spans = spans.agg(["min", "max"]).reset_index().sort_values([*shard, "min"])
     before = spans.groupby(shard, observed=True)["max"].transform(
@@ -414,19 +421,20 @@ def _refuse_mixture(unknown: list[_File], files: list[_File]) -> None:
     )
     remedy = (
         "read each with its own region= and account_id= (--region, --account) and put them "
-        "together with xs.concat, or keep them in folders named region=NAME; give region= once "
-        "if all are of one"
+        f"together with xs.concat, or keep them in folders named {lacking}=NAME; give {lacking}= "
+        "once if all are of one"
     )
     shared = spans[spans.duplicated(shard, keep=False)]
-    names = [unknown[number].name for number in dict.fromkeys(shared["file"])]
+    names = [files[number].name for number in dict.fromkeys(shared["file"])]
     listed = ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")  # noqa: PLR2004 - shown
+    what = lacking.removesuffix("_id")
     if (spans["min"] <= before).any():
         raise ArgumentError(
-            f"{listed} name no region, share log groups and have tasks of the same time, so they "
-            f"may be of several regions, one of which would cover the gaps of another; {remedy}"
+            f"{listed} name no {what}, share log groups and have tasks of the same time, so they "
+            f"may be of several {what}s, one of which would cover the gaps of another; {remedy}"
         )
     ended = [file.goes_on for file in files].count(False)
-    if names and ended != 1:
+    if lacking == "region" and names and ended != 1:
         warn(
             AccountUnknownWarning(
                 f"{listed} name no region and are taken for pages of one list; if they are not, "

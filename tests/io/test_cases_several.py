@@ -182,3 +182,14 @@ def test_wrong_arguments() -> None:
     for region in ("", 5):
         with pytest.raises(xs.ArgumentError, match=r"region=.*; give its name"):
             xs.read_tasks(io.StringIO("[]"), region=region)
+
+
+def test_accounts_that_may_be_mixed_up(save: Callable[..., Path]) -> None:
+    """Files of one region that name no account are refused where they may be of two accounts."""
+    paths = [save(page(at(0, n)), f"{n}/eu-west-1.json") for n in ("prod", "dev")]
+    says = r"name no account, .* may be of several accounts.*give account_id= once"
+    with pytest.raises(xs.ArgumentError, match=says):
+        xs.read_tasks(*paths)
+    assert len(xs.read_tasks(*paths, account_id="012345678901")) == 2
+    with warned():  # they follow each other, as the lists of one region on two days do
+        assert len(xs.read_tasks(paths[0], save(page(at(1, "c")), "c/eu-west-1.json"))) == 2
