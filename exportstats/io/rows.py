@@ -1,4 +1,4 @@
-"""Rows from many places, in Arrow, made one table; each knows where it came from."""
+"""Combine rows from many files or answers into one table, and report the bad ones."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
     from exportstats.core.schema import Kind, Table
 
-# With the system's allocator reading takes less time and memory than with Arrow's own: see
+# Reading takes less time and memory with the system's allocator than with Arrow's own: see
 # json_lines in benchmarks/README.md.
 POOL = pa.system_memory_pool()
 TIME = pa.timestamp("ms", tz="UTC")
 REPEATED = pa.dictionary(pa.int32(), pa.string())
 _TYPES: dict[Kind, pa.DataType] = {
-    "text": pa.large_string(),  # as pandas has it: nothing is copied on the way
+    "text": pa.large_string(),  # as in pandas, so that nothing is copied
     "category": REPEATED,
     "status": REPEATED,
     "time": TIME,
@@ -40,31 +40,29 @@ _FITTING = {
     REPEATED: (pa.string(), pa.large_string(), REPEATED),
     TIME: tuple(pa.timestamp(unit, tz="UTC") for unit in ("s", "ms", "us", "ns")),
 }
-
-
 _MAIN = ("log_group_name", "from_time", "to_time", "status_code", "creation_time")
 _SHOWN = 10
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Some rows from one place: typed, but not yet each thing once.
+    """Typed rows from one place, duplicates included.
 
     Attributes
     ----------
     table
-        The base columns, and own ones.
+        The base columns and the user's own columns.
     what, first
-        What to call a row, as in "tasks.json, line", and the number of the first one.
+        What a row is called, such as "tasks.json, line", and the number of the first row.
     numbers
-        The number of each row of `table`, from 0, the refused ones counted; None where they are
-        simply counted.
+        The number of each row of `table`, counted from 0 with the refused rows; None for 0, 1, 2,
+        and so on.
     refused
         The number and the reason of each row that cannot be read.
     unused
-        How many rows had each key that is not used.
+        The number of rows with each key that is not used.
     goes_on
-        Whether the last page has a token: the service's list is longer. None without a page.
+        Whether the last page has a token, so that the list is longer. None without a page.
     """
 
     table: pa.Table
@@ -76,27 +74,27 @@ class Rows:
     goes_on: bool | None = None
 
     def __len__(self) -> int:
-        """Return how many rows there were, the refused ones too."""
+        """Return the number of rows, including refused ones."""
         return len(self.table) + len(self.refused)
 
     def name(self, number: int) -> str:
-        """Say where the row of a number came from."""
+        """Return the place of the row with this number."""
         return f"{self.what} {self.first + number}"
 
     def where(self, row: int) -> str:
-        """Say where a row of `table` came from."""
+        """Return the place of a row of `table`."""
         return self.name(row if self.numbers is None else int(self.numbers[row]))
 
     def among(self, numbers: np.ndarray, broken: Iterable[tuple[int, str]]) -> Rows:
-        """Return the rows with the numbers that they had before the broken ones were left out."""
+        """Return the rows renumbered, with further rows that were refused before them."""
         refused = [*broken, *((int(numbers[row]), reason) for row, reason in self.refused)]
         kept = numbers if self.numbers is None else numbers[self.numbers]
         return replace(self, numbers=kept, refused=sorted(refused))
 
     def filled(self, *, over: bool = False, **values: Any) -> Rows:  # noqa: ANN401 - of any type
-        """Fill what is missing in columns, or `over` all that stands there.
+        """Fill the missing values of columns, or, with `over`, replace all values.
 
-        A value is one for all rows, or an array with one a row.
+        A value is one for all rows, or an array with one value per row.
         """
         table = self.table
         for name, value in values.items():
@@ -123,27 +121,21 @@ def to_table(
     strict: bool = False,
     how: coerce.TimesIn = coerce.MILLIS,
 ) -> pd.DataFrame:
-    """Make one table of rows from many places, and report what is wrong with any.
-
-    Raises
-    ------
-    BadRowsError
-        No row can be read; or `strict`, and one cannot.
-    """
+    """Combine rows from many places into one table, and report the bad ones."""
     known, tables = [], [arrow_schema(kind).empty_table()]
     for part in parts:
         tables.append(part.table)
-        # so that only one list holds on to the data
+        # only `tables` keeps the data, so that it can be freed
         known.append(replace(part, table=part.table.schema.empty_table()))
     starts = np.cumsum([len(table) for table in tables])
     try:
         whole = pa.concat_tables(tables, promote_options="permissive", memory_pool=POOL)
-    except pa.ArrowTypeError:  # an own column has numbers in one file, and text in the next
+    except pa.ArrowTypeError:  # one of the user's columns has numbers in one file, text in another
         tables = [_with_text(table, kind) for table in tables]
         whole = pa.concat_tables(tables, promote_options="permissive", memory_pool=POOL)
     tables.clear()
     whole = whole.unify_dictionaries(POOL)
-    # pandas' own choice for whole numbers with gaps is a float, which rounds large ones
+    # by default pandas makes floats of integers with missing values, which rounds large ones
     typed = whole.to_pandas(
         split_blocks=True, self_destruct=True, types_mapper={pa.int64(): pd.Int64Dtype()}.get
     )
@@ -184,32 +176,25 @@ def _with_text(table: pa.Table, kind: Table) -> pa.Table:
 
 
 def _say_unused(rows: pd.DataFrame, unused: Counter[str], kind: Table) -> None:
-    """Warn of keys without a column, and of own columns that may be meant for one of ours."""
+    """Warn of keys without a column, and of own columns that may be a misspelt column."""
     own = own_columns(rows.columns, kind)
     empty = [name for name in _MAIN if own and name in rows and rows[name].isna().all()]
     keys = [f"{key} ({count:,})" for key, count in unused.most_common(_SHOWN)]
     more = f" and {len(unused) - _SHOWN:,} more" if len(unused) > _SHOWN else ""
     if keys:
-        counted = f"with how many {kind.name} had them"
-        message = f"keys that are not used, {counted}: {', '.join(keys)}{more}"
-        warn(UnusedWarning(message, dropped=True))
+        message = f"unused keys, with the number of {kind.name} that have them: "
+        warn(UnusedWarning(f"{message}{', '.join(keys)}{more}", dropped=True))
     if empty and len(rows):
         warn(
             UnusedWarning(
-                f"no {kind.row} has {', '.join(empty)}; if one of the columns that were kept as "
-                f"they are ({', '.join(own[:_SHOWN])}) is meant, rename it"
+                f"no {kind.row} has {', '.join(empty)}; if one of the other columns "
+                f"({', '.join(own[:_SHOWN])}) has these values, rename it"
             )
         )
 
 
 def read_columns(table: pa.Table, kind: Table, how: coerce.TimesIn = coerce.MILLIS) -> Rows:
-    """Read a table that has columns of a kind, of whatever types; those it lacks are missing.
-
-    Raises
-    ------
-    SchemaError
-        It lacks the column that a row is known by, or one is of a kind that cannot be read.
-    """
+    """Convert an Arrow table with columns of any types; columns that it lacks are missing."""
     sources = frames.rename(table.column_names, kind)
     wanted = arrow_schema(kind)
     plain = not any(map(pa.types.is_struct, table.schema.types)) and all(
@@ -228,31 +213,20 @@ def read_columns(table: pa.Table, kind: Table, how: coerce.TimesIn = coerce.MILL
 
 
 def read_frame(frame: pd.DataFrame, kind: Table, how: coerce.TimesIn = coerce.MILLIS) -> Rows:
-    """Read a frame of any types, row by row where it must be.
-
-    Raises
-    ------
-    SchemaError
-        As `read_columns`.
-    """
+    """Convert a DataFrame with columns of any types."""
     typed, reasons = frames.coerce_rows(frame, kind, how)
     refused = [*zip(reasons.index.tolist(), reasons, strict=True)]
     return Rows(to_arrow(typed, kind), numbers=typed.index.to_numpy(), refused=refused)
 
 
 @cache
-def _schema_of(name: str) -> pa.Schema:
-    kind = frames.TABLES[name.replace(" ", "_")]
+def arrow_schema(kind: Table) -> pa.Schema:
+    """Return the Arrow types of a table's base columns."""
     return pa.schema([(column.name, _TYPES[column.kind]) for column in kind.base])
 
 
-def arrow_schema(kind: Table) -> pa.Schema:
-    """Return the types of a table's base columns."""
-    return _schema_of(kind.name)
-
-
 def to_arrow(typed: pd.DataFrame, kind: Table) -> pa.Table:
-    """Make an Arrow table of typed rows, own columns included."""
+    """Convert typed rows to an Arrow table, the user's own columns included."""
     table = pa.Table.from_pandas(
         typed[[column.name for column in kind.base]],
         schema=arrow_schema(kind),
@@ -268,7 +242,7 @@ def to_arrow(typed: pd.DataFrame, kind: Table) -> pa.Table:
 
 
 def dense(arrays: dict[str, Any], length: int, kind: Table) -> pa.Table:
-    """Give plain arrays the types of the base columns; those that are not there are missing."""
+    """Cast arrays to the types of the base columns; columns without an array are missing."""
     wanted = arrow_schema(kind)
     made = []
     for column in wanted:
@@ -282,7 +256,7 @@ def dense(arrays: dict[str, Any], length: int, kind: Table) -> pa.Table:
 
 
 def is_whole(table: pa.Table, kind: Table) -> bool:
-    """Return whether each row has what it is known by, and no number that cannot be one."""
+    """Return whether every row has an identifier and no value out of range."""
     ids = table[kind.id]
     if ids.type == REPEATED:
         ids = ids.cast(pa.string())

@@ -1,4 +1,4 @@
-"""The text of a file or of standard input: decompressed, in UTF-8, a block at a time."""
+"""Read a file or standard input as UTF-8: decompressed, decoded, block by block."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 STDIN = "-"
-BLOCK = 2**22  # what is parsed at once: of 1 MiB it takes a tenth more, of more than this no less
+BLOCK = 2**22  # parsed at once; 1 MiB takes a tenth longer, more than this is no faster
 
-_PIECE = 2**16  # small enough for the system not to give new memory for each, which takes longer
-_NEAR = 2**13  # how far from the end of a block a place to cut it is nearly always found
+_PIECE = 2**16  # small enough to reuse memory, which is faster than new memory for each
+_NEAR = 2**13  # the last place to cut a block is nearly always this near to its end
 _LINE_END = ord("\n")
 _BROKEN = (EOFError, zlib.error, lzma.LZMAError, OSError, UnicodeError, pa.ArrowException)
 
 
 class Source:
-    """A text that is read from the front.
+    """A text that is read from start to end.
 
     Attributes
     ----------
     name
-        What to call it in messages.
+        Its name in messages.
     stream
-        Its bytes, decompressed and in UTF-8.
+        Its bytes, decompressed, as UTF-8.
     head
-        What it begins with, not taken yet.
+        Its first bytes, not taken yet.
     path
-        Where its bytes lie as they are, if they do.
+        The path of the file; None unless the file holds these bytes as they are.
     """
 
     def __init__(self, stream: io.BufferedReader, name: str, path: str | None) -> None:
@@ -55,16 +55,16 @@ class Source:
         self.head = self._read(2**20)
 
     def read_rest(self) -> bytes:
-        """Take all that is left."""
+        """Take all remaining bytes."""
         return b"".join(iter(lambda: self.take(BLOCK), b""))
 
     def take(self, size: int) -> bytes:
-        """Take so many bytes, fewer only at the end."""
+        """Take `size` bytes, or fewer at the end."""
         taken, self.head = self.head[:size], self.head[size:]
         return taken if len(taken) == size else taken + self._read(size - len(taken))
 
     def blocks(self, seam: re.Pattern[bytes], size: int) -> Iterator[bytes]:
-        """Take all of it in blocks, each of which but the last ends where a seam ends."""
+        """Take the text in blocks; every block but the last ends with a match of `seam`."""
         rest = b""
         while len(more := self.take(size)) == size:
             block = rest + more
@@ -91,8 +91,8 @@ class Source:
 
 
 def count_lines(text: bytes) -> int:
-    """Count line ends; five times as fast as bytes.count where lines are short."""
-    if not text:  # which NumPy takes for a mistake
+    """Count line ends, five times as fast as bytes.count if lines are short."""
+    if not text:  # NumPy refuses an empty buffer
         return 0
     plain = np.frombuffer(text, np.uint8)
     pieces = (plain[at : at + _PIECE] for at in range(0, len(plain), _PIECE))
@@ -101,13 +101,7 @@ def count_lines(text: bytes) -> int:
 
 @contextlib.contextmanager
 def open_source(path: Any) -> Iterator[Source]:  # noqa: ANN401 - a path or a file that is open
-    """Open a file, or standard input for "-", and decompress and decode what is in it.
-
-    Raises
-    ------
-    FileFormatError
-        It cannot be opened, or what is compressed in it is broken or cut off.
-    """
+    """Open a file, or standard input for "-", to read its text."""
     name = "standard input" if path == STDIN else str(getattr(path, "name", path))
     with contextlib.ExitStack() as stack:
         try:
@@ -122,19 +116,19 @@ def open_source(path: Any) -> Iterator[Source]:  # noqa: ANN401 - a path or a fi
                 raw = io.BytesIO(raw.read().encode()) if isinstance(raw, io.TextIOBase) else raw
             else:
                 raw = stack.enter_context(Path(path).open("rb"))
-            # standard input may be a bare stream, which cannot be looked at beforehand
+            # standard input may be a raw stream, which has no `peek`
             plain = raw if hasattr(raw, "peek") else io.BufferedReader(raw)
             stream = _decompressed(plain, plain.peek(6))
         except OSError as error:
             raise FileFormatError(f"{name}: cannot be opened: {error.strerror}") from error
         is_file = isinstance(path, (str, os.PathLike)) and path != STDIN and stream is plain
         buffered = io.BufferedReader(stream, _PIECE)
-        stack.callback(buffered.detach)  # or it would be closed, be it standard input
+        stack.callback(buffered.detach)  # otherwise it would close standard input
         yield Source(buffered, name, os.fspath(path) if is_file else None)
 
 
 def _last(seam: re.Pattern[bytes], block: bytes) -> int:
-    """Return where the last seam of a block ends, 0 if there is none."""
+    """Return the end of the last match of `seam` in a block, or 0."""
     for begin in (max(0, len(block) - _NEAR), 0):
         ends = [found.end() for found in seam.finditer(block, begin)]
         if ends:
@@ -143,7 +137,7 @@ def _last(seam: re.Pattern[bytes], block: bytes) -> int:
 
 
 def _decompressed(raw: Any, start: bytes) -> Any:  # noqa: ANN401 - streams of several libraries
-    """Decompress by what the bytes say, for a suffix may be wrong."""
+    """Decompress a stream by its first bytes, because a suffix may be wrong."""
     if start.startswith(b"\x1f\x8b"):
         return gzip.GzipFile(fileobj=raw)
     if start.startswith(b"BZh"):
@@ -156,7 +150,7 @@ def _decompressed(raw: Any, start: bytes) -> Any:  # noqa: ANN401 - streams of s
 
 
 def _decoded(stream: io.BufferedReader) -> IO[bytes]:
-    """Leave out a mark of UTF-8, and make UTF-8 of UTF-16, as PowerShell's > writes it."""
+    """Skip a UTF-8 byte order mark, and convert UTF-16, which PowerShell's > writes, to UTF-8."""
     head = stream.peek(4)[:4]
     if head.startswith(codecs.BOM_UTF8):
         stream.read(len(codecs.BOM_UTF8))

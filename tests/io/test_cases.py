@@ -134,7 +134,7 @@ def test_unused_keys_are_named(save: Callable[..., Path], content: list[Task], u
             assert len(xs.read_tasks(save(text, name))) == len(content)
         (message,) = messages
         assert isinstance(message, xs.UnusedWarning)
-        assert str(message).startswith("keys that are not used, with how many tasks had them: ")
+        assert str(message).startswith("unused keys, with the number of tasks that have them: ")
         assert str(message).endswith(unused)
 
 

@@ -106,5 +106,5 @@ def test_log_groups_that_cannot_be_read(save: Callable[..., Path]) -> None:
         xs.read_log_groups(save(page(task())))
     with pytest.raises(xs.BadRowsError, match="no log_group_name among its keys"):
         xs.read_log_groups(save([{"name": "/a"}]))
-    with pytest.warns(xs.UnusedWarning, match=r"how many log groups had them: taskId \(1\)"):
+    with pytest.warns(xs.UnusedWarning, match=r"number of log groups that have them: taskId \(1\)"):
         xs.read_log_groups(save([task()]))

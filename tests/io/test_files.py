@@ -374,7 +374,7 @@ def test_foreign_parquet(tmp_path: Path) -> None:
         index=[7, 8],
     ).astype({"to_time": "Int64"}).to_parquet(file)
     with (
-        pytest.warns(UnusedWarning, match=r"no task has .*\(other\) is meant"),
+        pytest.warns(UnusedWarning, match=r"no task has .*\(other\) has these values"),
         pytest.warns(BadRowsWarning, match=r"1 x no task_id \(.*parquet, row 2\)"),
     ):
         tasks = xs.read_tasks(file)
