@@ -21,6 +21,7 @@ from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -94,6 +95,11 @@ def read_json(
                 if last:
                     raise _fault(source.name, text, b"" if first else before, ahead, lines)
                 continue
+        if before and parse.placed and not (first and last):
+            raise FileFormatError(
+                f"{source.name}: an account or a region stands behind a list of {kind.name} that "
+                "is too long to be read at once; put it before the list"
+            )
         yield replace(found, what=f"{source.name}, {kind.row}", first=number)
         number += len(found)
         lines += count_lines(text)
@@ -140,6 +146,7 @@ class _Parser:
 
     def __init__(self, kind: Table, how: coerce.TimesIn) -> None:
         self.kind, self.how = kind, how
+        self.placed = False  # whether a page said whose its rows are
 
     def __call__(self, text: bytes, *, inside: bool = False) -> Rows | None:
         kind = self.kind
@@ -168,6 +175,8 @@ class _Parser:
         if inside and isinstance(end, dict) and kind.member.lower() in map(squeeze, list(end)[:-1]):
             return None
         rows, goes_on = _unpack(values, kind)
+        pages = chain.from_iterable(one if isinstance(one, list) else [one] for one in values)
+        self.placed |= any(map(_place_of, pages))
         return replace(_decoded(rows, kind, self.how), goes_on=goes_on)
 
 
@@ -362,10 +371,36 @@ def _unpack(
             continue
         goes_on = any(page.get(key) for key in ("nexttoken", "marker"))
         if isinstance(found, list):
-            rows += found
+            rows += _placed(found, _place_of(value))
         elif found is not None:  # PowerShell makes an object of a list of one
             rows.append(found)
     return rows, goes_on
+
+
+def _place_of(page: object) -> dict[str, Any]:
+    """Return the account and the region that a page names beside its list."""
+    if not isinstance(page, dict):
+        return {}
+    return {
+        name: value
+        for key, value in page.items()
+        if (name := _PLACES.get(squeeze(key))) and value not in (None, "")
+    }
+
+
+def _placed(rows: list[Any], place: dict[str, Any]) -> list[Any]:
+    """Add an account and a region to rows; what a row names itself comes first and holds."""
+    if not place:
+        return rows
+    return [
+        row | {name: value for name, value in place.items() if row.get(name) is None}
+        if isinstance(row, dict)
+        else row
+        for row in rows
+    ]
+
+
+_PLACES = {"account": "account_id", "accountid": "account_id", "region": "region"}
 
 
 def _decoded(values: Sequence[Any], kind: Table, how: coerce.TimesIn = coerce.MILLIS) -> Rows:

@@ -193,3 +193,43 @@ def test_accounts_that_may_be_mixed_up(save: Callable[..., Path]) -> None:
     assert len(xs.read_tasks(*paths, account_id="012345678901")) == 2
     with warned():  # they follow each other, as the lists of one region on two days do
         assert len(xs.read_tasks(paths[0], save(page(at(1, "c")), "c/eu-west-1.json"))) == 2
+
+
+@pytest.mark.parametrize("keys", [("accountId", "region"), ("Account", "Region")])
+def test_pages_that_say_whose_they_are(save: Callable[..., Path], keys: tuple[str, str]) -> None:
+    """An account and a region beside a list are those of its tasks, unless a task says others."""
+    places = ("111122223333", "eu-west-1"), ("111122223333", "us-east-1")
+    own = task("c", accountId="444455556666", region="sa-east-1")
+    for before in (True, False):
+        pages = []
+        for name, place in zip("ab", places, strict=True):
+            beside = dict(zip(keys, place, strict=True))
+            inside = page(task(name), own)
+            pages.append(beside | inside if before else inside | beside)
+        for content in (pages, "\n".join(map(json.dumps, pages))):
+            tasks = xs.read_tasks(save(content)).set_index("task_id")
+            assert tasks["region"].to_dict() == {
+                "a": "eu-west-1",
+                "b": "us-east-1",
+                "c": "sa-east-1",
+            }
+            assert tasks["account_id"].to_dict() == {
+                "a": "111122223333",
+                "b": "111122223333",
+                "c": "444455556666",
+            }
+
+
+def test_a_region_behind_a_long_list(
+    save: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A region that comes when tasks were read already is refused, before the list it is read."""
+    monkeypatch.setattr("exportstats.io.json_text.BLOCK", 500)
+    monkeypatch.setattr("exportstats.io.source.BLOCK", 500)
+    tasks = page(*(task(str(n)) for n in range(9)))
+    says = "an account or a region stands behind a list of tasks .*put it before the list"
+    for content in (tasks | {"region": "eu-west-1"}, [tasks | {"region": "eu-west-1"}, tasks]):
+        with pytest.raises(xs.FileFormatError, match=says):
+            xs.read_tasks(save(content))
+    found = xs.read_tasks(save({"region": "eu-west-1"} | tasks))
+    assert plain(found["region"]) == ["eu-west-1"] * 9
