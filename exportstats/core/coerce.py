@@ -146,18 +146,18 @@ def is_exact(values: pd.Series, column: Column) -> bool:
     return _is_text(names) and (column.kind != "status" or tuple(names[: len(STATES)]) == STATES)
 
 
-def likely_unit(values: pd.Series) -> tuple[str, int]:
-    """Return the likely unit of numbers that were read as milliseconds, and how many fit it.
+def likely_unit(values: pd.Series, unit: str = "ms") -> tuple[str, int]:
+    """Return the likely unit of numbers that were read as of `unit`, and how many fit it.
 
     Numbers of seconds from 2001 to 2103 are, as milliseconds, January and February 1970, when
     nobody exported logs.
     """
     numbers = millis(values)
-    for unit, factor in (("s", 1), ("us", 10**6), ("ns", 10**9)):
-        low, high = (edge * factor for edge in _RECENT_SECONDS)
+    for other in (one for one in UNITS if one != unit):
+        low, high = (edge * 1000 * _NANOS[unit] // _NANOS[other] for edge in _RECENT_SECONDS)
         if count := int(np.count_nonzero((numbers >= low) & (numbers < high))):
-            return unit, count
-    return "ms", 0
+            return other, count
+    return unit, 0
 
 
 def why_no_time(value: object) -> str:

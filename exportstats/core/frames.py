@@ -189,16 +189,16 @@ def bound(typed: pd.DataFrame, table: Table = TASKS) -> tuple[pd.DataFrame, pd.S
 
 
 def say_units(typed: pd.DataFrame, names: Iterable[str], how: coerce.TimesIn) -> None:
-    """Warn of times that look like numbers in another unit than milliseconds."""
+    """Warn of times that look like numbers in another unit than they were read in."""
     found = {
-        name: coerce.likely_unit(typed[name])
+        name: coerce.likely_unit(typed[name], how.unit)
         for name in names
-        if how.unit == "ms" and isinstance(typed[name].dtype, pd.DatetimeTZDtype)
+        if isinstance(typed[name].dtype, pd.DatetimeTZDtype)
     }
     if units := [unit for unit, count in found.values() if count]:
         what = ", ".join(f"{count:,} of {name}" for name, (_, count) in found.items() if count)
         message = (
-            f"times look like {coerce.UNITS[units[0]]}, not like milliseconds ({what}); "
+            f"times look like {coerce.UNITS[units[0]]}, not like {coerce.UNITS[how.unit]} ({what}); "
             f'times_in="{units[0]}" (--times-in {units[0]}) reads them so'
         )
         warn(UnusedWarning(message, partial=True))

@@ -110,3 +110,24 @@ def test_times_without_a_zone(
         with pytest.raises(ExportStatsError, match=r'no time zone; times_in="UTC"'):
             xs.read_tasks(path)
         assert plain(xs.read_tasks(path, times_in=zone)["creation_time"]) == [ms(utc)]
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("wrong", ["s", "us", "ns"])
+def test_a_unit_that_is_not_theirs(save: Callable[..., Path], unit: str, wrong: str) -> None:
+    """Numbers that are not of the unit that was asked for are noticed too, with what reads them."""
+    factor = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
+    made = in_unit(lambda seconds: seconds * factor)
+    for read in (lambda: xs.read_tasks(save(made), times_in=wrong), lambda: conformed(made, wrong)):
+        with warned() as messages:
+            read()
+        said = [one for one in messages if isinstance(one, xs.UnusedWarning) and one.partial]
+        if unit == wrong:
+            assert not messages
+        elif (unit, wrong) != ("ns", "s"):  # those are after 2999 however they are read
+            assert f'times_in="{unit}" (--times-in {unit})' in str(said[0])
+
+
+def conformed(tasks: list[Task], times_in: str) -> pd.DataFrame:
+    """Return a table of tasks as `json_normalize` flattens them."""
+    return xs.conform(pd.json_normalize(tasks), times_in=times_in)
