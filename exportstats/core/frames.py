@@ -198,8 +198,8 @@ def say_units(typed: pd.DataFrame, names: Iterable[str], how: coerce.TimesIn) ->
     if units := [unit for unit, count in found.values() if count]:
         what = ", ".join(f"{count:,} of {name}" for name, (_, count) in found.items() if count)
         message = (
-            f"times look like {coerce.UNITS[units[0]]}, not like {coerce.UNITS[how.unit]} ({what}); "
-            f'times_in="{units[0]}" (--times-in {units[0]}) reads them so'
+            f"times look like {coerce.UNITS[units[0]]}, not like {coerce.UNITS[how.unit]} "
+            f'({what}); times_in="{units[0]}" (--times-in {units[0]}) reads them so'
         )
         warn(UnusedWarning(message, partial=True))
 
