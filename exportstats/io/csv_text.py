@@ -1,7 +1,8 @@
-"""Tables as CSV: what is missing, and text that is empty, told apart by quotes.
+"""Read and write tables as CSV.
 
-A column has the name that it has in a table, times are ISO 8601 in UTC, and text that a spreadsheet
-would take for a formula begins with an apostrophe, which reading takes off again.
+Columns have their names in the table, and times are ISO 8601 in UTC. Empty text is quoted, missing
+values are not. Text that a spreadsheet would take for a formula gets an apostrophe in front, which
+reading removes.
 """
 
 from __future__ import annotations
@@ -34,13 +35,13 @@ if TYPE_CHECKING:
     from exportstats.io.source import Source
 
 _TEXT = pa.large_string()
-_MARK = "\U0010ffff"  # no character, and so in no text
+_MARK = "\U0010ffff"  # not a character, so no text contains it
 _NUMBER = r"^-?(0|[1-9]\d{0,17})(\.\d+)?([eE][-+]\d+)?$"
 _ISO_LENGTH = len("2026-11-24T00:00:00.000Z")
 
 
 def write_csv(tables: Iterable[pd.DataFrame], stream: IO[bytes], kind: Table) -> None:
-    """Write the base columns and the own ones, one table below the other."""
+    """Write tables one below the other, the user's own columns included."""
     header = True
     for rows in tables:
         columns = {}
@@ -65,14 +66,9 @@ def _guarded(values: pd.Series) -> list[str | None]:
 
 
 def read_csv(source: Source, kind: Table, how: coerce.TimesIn) -> Rows:
-    """Read a table as `write_csv` writes it, or as a spreadsheet saves it again.
+    """Read a table that `write_csv` or a spreadsheet wrote.
 
-    Its rows are numbered as a spreadsheet numbers them: the header is row 1.
-
-    Raises
-    ------
-    FileFormatError
-        There is no header with the column that a row is known by, or two columns of one name.
+    Rows are numbered as in a spreadsheet: the header is row 1.
     """
     text = _marked(source.read_rest().lstrip())
     bad: dict[int, str] = {}
@@ -90,7 +86,7 @@ def read_csv(source: Source, kind: Table, how: coerce.TimesIn) -> Rows:
 
     try:
         names, between, above, lines = _read_header(text, kind)
-        # a row may end before the columns that only the header has, if those are the user's own
+        # a row may lack its last fields, if those columns are the user's own
         least = max(at for at, name in enumerate(names, 1) if not own_columns([name], kind))
         raw = _parse(text, names, between, above + lines, refuse)
         at = np.setdiff1d(np.arange(len(raw) + len(bad) + len(short)), [*bad, *short])
@@ -112,7 +108,7 @@ def read_csv(source: Source, kind: Table, how: coerce.TimesIn) -> Rows:
             for row in _with(values, "\n"):
                 strict = _is_strict(text, between) if strict is None else strict
                 value = values[row].as_py()
-                if not strict and between in value:  # the end of a row, and the start of another
+                if not strict and between in value:  # part of another row
                     lined = value.count("\n") + 1
                     bad[int(at[row])] = f"its quotes do not match: {lined} lines are in one field"
         kept = ~empty & ~np.isin(at, list(bad))
@@ -129,10 +125,10 @@ def _parse(
     above: int,
     refuse: Callable[[csv.InvalidRow], str] | None = None,
 ) -> pa.Table:
-    """Parse all rows below the header, each field as it stands there."""
+    """Parse all rows below the header; each field stays text."""
     return csv.read_csv(
         pa.BufferReader(text),
-        # one block for all: at a border of blocks Arrow takes "\r\n" in quotes for "\r"
+        # one block, because Arrow reads a quoted "\r\n" between two blocks as "\r"
         read_options=csv.ReadOptions(
             block_size=len(text) + 1, use_threads=False, column_names=names, skip_rows=above
         ),
@@ -152,7 +148,7 @@ def _parse(
 
 
 def _marked(text: bytes) -> bytes:
-    """End a text with a line end, and put a mark in place of what is not UTF-8."""
+    """Add a final line end if it is missing, and replace bytes that are not UTF-8 by a mark."""
     text += b"" if text.endswith(b"\n") else b"\n"
     try:
         text.decode()
@@ -162,14 +158,14 @@ def _marked(text: bytes) -> bytes:
 
 
 def _with(values: pa.ChunkedArray, part: str) -> list[int]:
-    """Return which values have a text in them."""
+    """Return the positions of values that contain a text."""
     found = pc.fill_null(pc.match_substring(values, part), fill_value=False)
     # Arrow's own search for them crashes on a column without a chunk in older releases
     return np.flatnonzero(found.to_numpy()).tolist()
 
 
 def _is_strict(text: bytes, between: str) -> bool:
-    """Return whether each quote begins or ends a field, or is one of a pair within it."""
+    """Return whether every quote begins or ends a field, or is doubled."""
     lines = io.TextIOWrapper(io.BytesIO(text), "utf-8", newline="")
     try:
         deque(csv_reader(lines, delimiter=between, strict=True), 0)
@@ -179,10 +175,10 @@ def _is_strict(text: bytes, between: str) -> bool:
 
 
 def _read_header(text: bytes, kind: Table) -> tuple[list[str], str, int, int]:
-    """Return the names of the columns, what is between them, and the lines above and in it."""
+    """Return the column names, the delimiter, and how many lines are above and in the header."""
     lines = io.TextIOWrapper(io.BytesIO(text), "utf-8", "replace")
     above, header = 0, lines.readline()
-    if header.startswith(("sep=", "#TYPE ")):  # as Excel and PowerShell put it above
+    if header.startswith(("sep=", "#TYPE ")):  # added by Excel and PowerShell
         above, header = 1, lines.readline()
     between = max(",;\t", key=header.count)
     parsed = csv_reader(chain([header], lines), delimiter=between, strict=True)
@@ -192,14 +188,14 @@ def _read_header(text: bytes, kind: Table) -> tuple[list[str], str, int, int]:
         raise SchemaError(f"its header cannot be read: {error}") from error
     if kind.id not in frames.rename(filter(None, names), kind):
         raise SchemaError(
-            f"a CSV of {kind.name} has a column {kind.id}, and commas between columns; "
-            f"this has: {', '.join(names[:20])[:200]}"
+            f"a CSV of {kind.name} needs a column {kind.id}, and commas between columns; "
+            f"this one has: {', '.join(names[:20])[:200]}"
         )
     return names, between, above, parsed.line_num
 
 
 def _numbers(values: pa.Array) -> pa.Array:
-    """Make numbers of text, if all of it is written as one writes numbers."""
+    """Convert text to numbers if all of it is numbers."""
     if values.null_count == len(values) or values.type == TIME:
         return values
     if not pc.all(pc.match_substring_regex(values, _NUMBER)).as_py():
@@ -209,7 +205,7 @@ def _numbers(values: pa.Array) -> pa.Array:
 
 
 def _text(raw: pa.ChunkedArray) -> pa.Array:
-    """Make text of a column as it was before it was guarded, or times where all are as ours."""
+    """Remove the apostrophes of `guard_formula`, and convert times that `write_csv` wrote."""
     values = raw.combine_chunks()
     if pc.any(pc.starts_with(values, "'")).as_py():
         plain = [value and unguard_formula(value) for value in values.to_pylist()]

@@ -1,4 +1,4 @@
-"""Tables as Parquet."""
+"""Read and write tables as Parquet."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MAGIC = b"PAR1"
 
 
 def write_parquet(tables: Iterable[pd.DataFrame], stream: IO[bytes], kind: Table) -> None:
-    """Write the base columns and the own ones, one table below the other."""
+    """Write tables one below the other, the user's own columns included."""
     writer = None
     try:
         for rows in tables:
@@ -37,19 +37,12 @@ def write_parquet(tables: Iterable[pd.DataFrame], stream: IO[bytes], kind: Table
             writer.close()
     except BaseException:
         if writer is not None:
-            writer.is_open = False  # or it would write to a file that is closed by then
+            writer.is_open = False  # otherwise it would write to a closed file
         raise
 
 
 def read_parquet(source: Source, kind: Table, how: TimesIn) -> Rows:
-    """Read a table that has our columns, or AWS's, of whatever types.
-
-    Raises
-    ------
-    FileFormatError
-        The file is broken, lacks the column that a row is known by, or one is of a kind that
-        cannot be read.
-    """
+    """Read a table with our columns or AWS's, of any types."""
     plain = source.path
     data = None if plain else pa.py_buffer(source.read_rest())
     try:
@@ -65,7 +58,7 @@ def read_parquet(source: Source, kind: Table, how: TimesIn) -> Rows:
         )
         with file:
             table = file.read()
-        table.validate(full=True)  # reading does not look whether text is UTF-8
+        table.validate(full=True)  # reading does not check that text is UTF-8
         return replace(read_columns(table, kind, how), what=f"{source.name}, row")
     except (pa.ArrowException, OSError) as error:
         raise FileFormatError(f"{source.name}: broken Parquet: {error}") from error

@@ -1,4 +1,4 @@
-"""The synthetic sample: a year of made-up export tasks, and log groups, of two made-up accounts."""
+"""The synthetic sample: a year of export tasks and the log groups of two made-up accounts."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from exportstats.io.files import read_log_groups, read_tasks
 if TYPE_CHECKING:
     import pandas as pd
 
-# The wheel has the sample inside the package; a checkout has it beside.
+# The wheel has the sample inside the package, a checkout beside it.
 _PACKAGE = Path(__file__).parents[1]
 _FOLDERS = (_PACKAGE / "sample_data", _PACKAGE.parent / "data" / "sample")
 
 
 def sample_tasks() -> pd.DataFrame:
-    """Give the synthetic sample: about 6,000 made-up tasks, all states, planted trouble.
+    """Return the synthetic sample: about 6,000 made-up tasks in all states, with planted problems.
 
-    It is of two accounts in three regions, from 2025-11-24 to 2026-11-23T06:00Z, when it was
-    "observed". What was planted in it is told in `data/README.md`.
+    The tasks are from two accounts in three regions, from 2025-11-24 to 2026-11-23T06:00Z, when
+    they were "observed". `data/README.md` describes the planted problems.
 
     Returns
     -------
@@ -36,12 +36,12 @@ def sample_tasks() -> pd.DataFrame:
 
 
 def sample_log_groups() -> pd.DataFrame:
-    """Give the log groups of the synthetic sample, those never exported too.
+    """Return the log groups of the synthetic sample, including those that were never exported.
 
     Returns
     -------
     DataFrame
-        A table of log groups, as `fetch_log_groups` gives it.
+        A table of log groups, like that of `fetch_log_groups`.
 
     Examples
     --------
@@ -53,5 +53,5 @@ def sample_log_groups() -> pd.DataFrame:
 
 
 def folder() -> Path:
-    """Give the folder that has the sample's files, as AWS would give them."""
+    """Return the folder with the sample's files, in AWS's format."""
     return next(folder for folder in _FOLDERS if folder.is_dir())

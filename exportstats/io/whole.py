@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and by one at a time."""
+"""Write a file completely or not at all, and only one process at a time."""
 
 from __future__ import annotations
 
@@ -26,17 +26,10 @@ _LEFT_OVER = re.compile(r"\.exportstats-[0-9a-f]{8}-[a-z0-9_]+\.part")
 
 @contextlib.contextmanager
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file to write that takes its place when all of it is written.
+    """Open a temporary file that replaces `path` when all of it is written.
 
-    A link stays a link: the file that it leads to is written. A file that is there keeps its mode
-    and, where that is permitted, its owner. What a killed process left of the same file is removed.
-
-    Raises
-    ------
-    ArgumentError
-        The folder does not exist or may not be written to, or something else than a file is there.
-    OSError
-        The file cannot be written.
+    A link stays a link: its target is replaced. An existing file keeps its mode and, if permitted,
+    its owner. Temporary files that a killed process left behind are removed.
     """
     target, before = _resolved(path)
     if not target.parent.is_dir():
@@ -57,9 +50,9 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
 
 @contextlib.contextmanager
 def one_at_a_time(path: Path) -> Iterator[None]:
-    """Wait until no other process is in here for the same file.
+    """Hold a lock on a file, so that no other process changes it meanwhile.
 
-    A file beside it says so meanwhile; the lock on that ends with the process, however it ends.
+    The lock is on a file beside it, and ends with the process in any case.
     """
     target, _ = _resolved(path)
     name = target.with_name(f"{_hidden(target)}lock")
@@ -67,7 +60,7 @@ def one_at_a_time(path: Path) -> Iterator[None]:
         handle = os.open(name, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             _lock(handle, wait=True)
-            # whoever had it has removed it, and the next one makes another
+            # the last holder may have removed the file that was opened here
             if _is_at(handle, name):
                 try:
                     yield
@@ -79,13 +72,13 @@ def one_at_a_time(path: Path) -> Iterator[None]:
 
 
 def _resolved(path: Path) -> tuple[Path, os.stat_result | None]:
-    """Follow links, and look at the file that is there, if one is."""
+    """Follow links, and return the path with the status of the file, None if there is none."""
     try:
         found = path.stat()
     except FileNotFoundError:
         return Path(os.path.realpath(path)), None
     except ValueError as error:
-        raise ArgumentError(f"{str(path)!r} is no path of a file: {error}") from error
+        raise ArgumentError(f"{str(path)!r} is not a valid path: {error}") from error
     target = Path(os.path.realpath(path))
     if stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
@@ -97,19 +90,18 @@ def _resolved(path: Path) -> tuple[Path, os.stat_result | None]:
 
 
 def _hidden(target: Path) -> str:
-    """Return how the names begin of what stands beside a file for a while, however long its own."""
+    """Return the prefix of temporary names beside a file; it is short even if the name is long."""
     return f".exportstats-{zlib.crc32(os.fsencode(target.name)):08x}-"
 
 
 def _make_part(target: Path) -> tuple[int, Path]:
-    """Make a temporary file beside another one, locked so that it is not taken for left over."""
+    """Create a temporary file beside `target`, locked so that no other process removes it."""
     while True:
         try:
             handle, text = tempfile.mkstemp(".part", _hidden(target), target.parent)
         except OSError as error:
             raise ArgumentError(
-                f"nothing can be written into the folder {target.parent}: {error.strerror}; "
-                "name another place"
+                f"the folder {target.parent} cannot be written to: {error.strerror}; name another"
             ) from error
         _lock(handle, wait=True)
         if _is_at(handle, name := Path(text)):
@@ -118,16 +110,16 @@ def _make_part(target: Path) -> tuple[int, Path]:
 
 
 def _remove_left_over(target: Path) -> None:
-    """Remove what processes that were killed left of a file."""
+    """Remove temporary files that killed processes left behind."""
     for path in target.parent.glob(f"{_hidden(target)}*.part"):
         if _LEFT_OVER.fullmatch(path.name) and not path.is_symlink():
             with contextlib.suppress(OSError), path.open("rb") as file:
-                if _lock(file.fileno(), wait=False):  # whoever writes it has the lock
+                if _lock(file.fileno(), wait=False):  # otherwise it is still being written
                     path.unlink()
 
 
 def _give_mode(path: Path, before: os.stat_result | None) -> None:
-    """Set the mode and owner of the file that was there, or the mode of any new file."""
+    """Set the mode and owner of the previous file, or the mode of a new file."""
     if before is None:
         mask = os.umask(0)
         os.umask(mask)
@@ -140,7 +132,7 @@ def _give_mode(path: Path, before: os.stat_result | None) -> None:
 
 
 def _lock(handle: int, *, wait: bool) -> bool:
-    """Lock an open file, until it is closed; False if that cannot be had."""
+    """Lock an open file until it is closed; return False if that is not possible."""
     if sys.platform == "win32":
         return False
     try:

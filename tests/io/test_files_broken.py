@@ -140,7 +140,7 @@ def test_csv_without_our_columns(tmp_path: Path) -> None:
     """A file that is called CSV is taken for one, and it is said what its header lacks."""
     file = tmp_path / "tasks.csv"
     file.write_text("name,state\na,b\n", encoding="utf-8")
-    with pytest.raises(FileFormatError, match=r"has a column task_id, .*: name, state"):
+    with pytest.raises(FileFormatError, match=r"needs a column task_id, .*: name, state"):
         xs.read_tasks(file)
 
 

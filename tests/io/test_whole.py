@@ -139,7 +139,7 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path):
     for name, error, text in (
         ("no/a", ArgumentError, "there is no folder .*no; make it"),
         ("pipe", ArgumentError, "pipe' is not a regular file"),
-        ("a\0b", ArgumentError, "is no path of a file"),
+        ("a\0b", ArgumentError, "is not a valid path"),
         ("folder", IsADirectoryError, "folder"),
         ("loop", OSError, "loop"),
         ("x" * 256, OSError, "too long"),
@@ -152,7 +152,7 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path):
 @pytest.mark.skipif(not Path("/proc/sys").is_dir(), reason="a folder that not even root writes to")
 def test_a_folder_that_is_read_only_is_named():
     """The folder is named, and not the temporary file that nobody asked for."""
-    with pytest.raises(ArgumentError, match="nothing can be written into the folder /proc/sys: "):
+    with pytest.raises(ArgumentError, match="the folder /proc/sys cannot be written to: "):
         put(Path("/proc/sys/a"))
 
 
