@@ -60,7 +60,7 @@ def read_parquet(source: Source, kind: Table, how: TimesIn) -> Rows:
             table = file.read()
         table.validate(full=True)  # reading does not check that text is UTF-8
         return replace(read_columns(table, kind, how), what=f"{source.name}, row")
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeError) as error:
         raise FileFormatError(f"{source.name}: broken Parquet: {error}") from error
     except SchemaError as error:
         raise FileFormatError(f"{source.name}: {error}") from error

@@ -104,13 +104,13 @@ def test_broken(tmp_path: Path, content: str | bytes, message: str) -> None:
 
 
 REFUSED: dict[str, tuple[str, str]] = {
-    "no list": ('{"exportTasks": 0}', "the task is no object but 0"),
+    "no list": ('{"exportTasks": 0}', "the task is not an object but 0"),
     "something else": (
         '{"logGroups": []}',
         "these are log groups; read them with xs.read_log_groups",
     ),
     "nothing known": ('{"a": 1, "b": 2}', 'no task_id among its keys "a, b"'),
-    "no object": ('["a"]', 'the task is no object but "a"'),
+    "no object": ('["a"]', 'the task is not an object but "a"'),
 }
 
 
@@ -210,6 +210,15 @@ def test_parquet_that_is_not_utf8(tmp_path: Path) -> None:
     file = tmp_path / "tasks.parquet"
     pq.write_table(pa.table({"task_id": ids}), file)
     with pytest.raises(FileFormatError, match=r"broken Parquet: .*UTF8"):
+        xs.read_tasks(file)
+
+
+def test_parquet_whose_names_are_not_utf8(tmp_path: Path) -> None:
+    """A name of a column that is no text makes the file a broken one."""
+    file = tmp_path / "tasks.parquet"
+    xs.write_tasks(TABLE, file)
+    file.write_bytes(file.read_bytes().replace(b"task_name", b"task\xffname"))
+    with pytest.raises(FileFormatError, match="broken Parquet: .*utf-8"):
         xs.read_tasks(file)
 
 
