@@ -218,7 +218,7 @@ def test_parquet_whose_names_are_not_utf8(tmp_path: Path) -> None:
     file = tmp_path / "tasks.parquet"
     xs.write_tasks(TABLE, file)
     file.write_bytes(file.read_bytes().replace(b"task_name", b"task\xffname"))
-    with pytest.raises(FileFormatError, match="broken Parquet: .*utf-8"):
+    with pytest.raises(FileFormatError, match=r"broken Parquet: .*utf-8"):
         xs.read_tasks(file)
 
 
