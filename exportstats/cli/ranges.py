@@ -10,7 +10,7 @@ import click
 import lazy_loader
 
 import exportstats as xs
-from exportstats.cli.failing import knows_a_part, say
+from exportstats.cli.failing import knows_a_part, mark_part, say
 from exportstats.cli.source import history_options
 from exportstats.cli.wanted import PLACE, moment
 from exportstats.errors import ArgumentError
@@ -115,7 +115,14 @@ def range_options(command: Callable[..., None]) -> Callable[..., None]:
     ) -> None:
         _refuse_early(tolerance)
         limits = functools.partial(_range_of, since=since, until=until)
-        tasks, log_groups = load_both(origin, wanted, check=limits)
+        every: list[pd.DataFrame] = []  # before some are selected, by a log group that is unknown
+
+        def check(tasks: pd.DataFrame) -> None:
+            limits(tasks)
+            every.append(tasks)
+
+        tasks, log_groups = load_both(origin, wanted, check=check)
+        _say_what_covers_unknown(*every)
         start, end, as_of = limits(tasks)
         common = {
             "start": start,
@@ -129,6 +136,18 @@ def range_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(_OPTIONS):
         run = option(run)
     return history_options(run, PLACE)
+
+
+def _say_what_covers_unknown(tasks: pd.DataFrame) -> None:
+    """Say how many tasks may cover something, and nobody knows what: not all is known then."""
+    window = tasks[["from_time", "to_time"]].notna().all(axis="columns")
+    unknown = tasks["log_group_name"].isna() | ((tasks["status_code"] == "COMPLETED") & ~window)
+    if count := int(unknown.sum()):
+        say(
+            f"what {count:,} of {len(tasks):,} tasks cover is unknown: no log group or no window; "
+            "what looks like a gap may be covered by these"
+        )
+        mark_part()
 
 
 def load_both(

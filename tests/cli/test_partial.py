@@ -34,7 +34,7 @@ def test_a_list_that_was_cut_short_ends_with_3(line: str, run: Callable, cut_sho
     command, *options = line.split()
     done = run(command, cut_short, *options, *(RANGE if line in COVERAGE else []))
     assert done.exit_code == 3
-    assert "the list of tasks goes on" in done.stderr
+    assert "the list of tasks is not complete" in done.stderr
     assert done.stdout or command == "backfill"
 
 
@@ -136,3 +136,18 @@ def test_what_failed_does_not_become_3(code: int | None, ends: int):
     with pytest.raises(click.exceptions.Exit) as ended:
         end()
     assert ended.value.exit_code == ends
+
+
+@pytest.mark.parametrize("command", ["gaps", "coverage", "backfill"])
+@pytest.mark.parametrize("lacking", [{"logGroupName": None}, {"from": None}, {"to": None}])
+def test_tasks_that_cover_nobody_knows_what(
+    command: str, lacking: dict[str, None], run: Callable, page: Callable, made: Callable
+):
+    """Without a log group or a window a task may cover what looks like a gap: that is 3."""
+    window = {"from": 1_700_000_000_000, "to": 1_700_000_060_000}
+    whole, other = made(2, destination="acme", **window)
+    done = run(command, page(whole, other | lacking), *RANGE)
+    assert done.exit_code == 3, done.stderr
+    assert "what 1 of 2 tasks cover is unknown: no log group or no window" in done.stderr
+    renamed = {"taskId": "a", "LogGroup": "/app", "status": "COMPLETED"}
+    assert run(command, page(renamed), *RANGE).exit_code == 3
