@@ -1,4 +1,4 @@
-"""Files that hold tables: what someone saved, and what to save."""
+"""Read and write files of tables."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ if TYPE_CHECKING:
 _LINES = (".jsonl", ".ndjson")
 _COMPRESSIONS = (".gz", ".zst", ".bz2", ".xz")
 _WRITTEN_COMPRESSIONS = (".gz", ".zst")
-_GZIP_LEVEL = 6  # gzip's own; Python's, 9, takes three times as long for 1 % less
+_GZIP_LEVEL = 6  # the default of gzip; that of Python, 9, takes three times as long for 1 % less
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_SLICE = 50_000  # rows that are Python objects at one time
-# twelve digits, but no date with hour and minute, as in tasks-202611230600.json
+_SLICE = 50_000  # rows that are Python objects at the same time
+# twelve digits that are not a date with hour and minute, as in tasks-202611230600.json
 _ACCOUNT = re.compile(r"(?<!\d)(?!20\d\d[01]\d[0-3]\d[0-2]\d[0-5]\d)\d{12}(?!\d)")
 _REGION = re.compile(r"(?<![a-z0-9])[a-z]{2}(?:-[a-z]+){1,2}-\d(?![a-z0-9])")
 _HIVE = re.compile(r"(account|region)(?:_?id)?=(?!__HIVE)([^/\\]+)", re.IGNORECASE)
@@ -77,53 +77,53 @@ def read_tasks(
 ) -> pd.DataFrame:
     """Read export tasks from files.
 
-    What a file holds is known by its content: JSON (what `aws logs describe-export-tasks` prints,
-    a page, pages one after another or in a list, a list of tasks, a task a line), CSV, or Parquet.
-    The keys and columns may be AWS's or ours, in any casing, nested, or flat with a dot. Text may
-    be UTF-8 or UTF-16, and compressed by gzip, zstandard, bzip2 or xz.
+    The format is detected from the content: JSON (the output of `aws logs describe-export-tasks`,
+    one or more pages, a list of tasks, or one task per line), CSV, or Parquet. Keys and columns may
+    have AWS's names or ours, in any casing, nested, or flat with a dot. Text may be UTF-8 or
+    UTF-16, and compressed with gzip, zstandard, bzip2 or xz.
 
     Parameters
     ----------
     *paths
         Files, lists of files, patterns such as `"exports/**/*.json"`, folders, open files, or "-"
-        for standard input. `account_id=…` and `region=…` in a path say whose the tasks are, and so
-        do an account ID or a region in a name, as in `eu-west-1.json`.
+        for standard input. The account and the region are read from folders named `account_id=…`
+        and `region=…`, and from names such as `eu-west-1.json`.
     account_id, region
-        Whose the tasks are that do not say it themselves.
+        The account and the region of tasks that do not name their own.
     times_in
-        The unit of times that are numbers ("s", "ms", "us", "ns"), or the zone of times without
-        one ("UTC", "Europe/Berlin"). Without it numbers are milliseconds since 1970, and times
-        need an offset.
+        The unit of times that are numbers ("s", "ms", "us", "ns"), or the time zone of times
+        without one ("UTC", "Europe/Berlin"). By default numbers are milliseconds since 1970, and
+        times need an offset.
     strict
-        Refuse all of it when one row cannot be a task. Otherwise such rows are left out and
-        reported by a `BadRowsWarning` with their place and reason.
+        Raise an error if a row cannot be read. Otherwise such rows are left out and reported in a
+        `BadRowsWarning` with their place and reason.
 
     Returns
     -------
     DataFrame
-        One table of tasks of all files, each task once in its latest state. Times are
+        One table with the tasks of all files, each task once in its latest state. Times are
         `datetime64[ms, UTC]`, durations `timedelta64[ms]`.
 
     Raises
     ------
     ArgumentError
-        No path was given, or nothing is there (a `FileNotFoundError` too), or it cannot be known
-        which tasks are of one account and region.
+        No path was given; or a file does not exist, which is a `FileNotFoundError` too; or files
+        may be from different regions or accounts.
     FileFormatError
-        A file is broken, empty, or of something else; the text names file, line and column.
+        A file is broken, empty, or has other contents; the text names the file, line and column.
     BadRowsError
-        No row can be a task; or `strict`, and one cannot.
+        No row can be read; or `strict`, and one cannot.
 
     Warns
     -----
     BadRowsWarning
-        Rows were left out, or kept with a value changed.
+        Rows were left out, or kept with a changed value.
     UnusedWarning
-        Keys that are not used, or times that seem to be of another unit.
+        Keys are not used, or times look like another unit.
     PartialListWarning
         A list was cut short: its last page has a token.
     AccountUnknownWarning
-        Several files do not say whose tasks they hold.
+        Several files do not name their region or account.
 
     Examples
     --------
@@ -146,10 +146,10 @@ def read_log_groups(
     times_in: str | None = None,
     strict: bool = False,
 ) -> pd.DataFrame:
-    """Read log groups from files, such as `aws logs describe-log-groups` prints.
+    """Read log groups from files, such as the output of `aws logs describe-log-groups`.
 
     Parameters, errors and warnings are those of `read_tasks`. The account and the region of a log
-    group are those of its `arn`, unless it says others. Each log group is there once.
+    group come from its `arn`, unless it names others. Each log group is kept once.
 
     Examples
     --------
@@ -168,9 +168,9 @@ def read_deliveries(
     times_in: str | None = None,
     strict: bool = False,
 ) -> pd.DataFrame:
-    """Read deliveries from files, as `write_deliveries` wrote them.
+    """Read deliveries from files that `write_deliveries` wrote.
 
-    Parameters, errors and warnings are those of `read_tasks`. Each task is there once.
+    Parameters, errors and warnings are those of `read_tasks`. Each task is kept once.
 
     Examples
     --------
@@ -184,26 +184,26 @@ def read_deliveries(
 def write_tasks(tasks: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     """Write a table of tasks to a file, from which `read_tasks` reads the same table.
 
-    The suffix says how: `.json` is one object in AWS's own shape, `.jsonl` and `.ndjson` are JSON
-    Lines, `.csv` is for spreadsheets and cannot do anything in them, `.parquet` is smallest and
-    fastest. Each but the last also with `.gz` or `.zst`. The derived columns are left out, for
-    reading computes them. The file takes its place when all of it is written.
+    The suffix selects the format: `.json` is one object in AWS's shape, `.jsonl` and `.ndjson` are
+    JSON Lines, `.csv` is for spreadsheets and contains no formulas, and `.parquet` is the smallest
+    and fastest. All but `.parquet` can also have `.gz` or `.zst`. Derived columns are not written,
+    because reading computes them. An existing file is replaced only when everything is written.
 
     Parameters
     ----------
     tasks
         A table of tasks.
     path
-        The file; one that is there is replaced.
+        The file, which is replaced if it exists.
 
     Raises
     ------
     SchemaError
-        It is no table of tasks.
+        `tasks` is not a table of tasks.
     ArgumentError
-        The suffix is none of these, or the file cannot be written there.
+        The suffix is another one, or the file cannot be written.
     ExportStatsError
-        There is no room for it.
+        There is no space left.
 
     Examples
     --------
@@ -221,12 +221,12 @@ def write_tasks(tasks: pd.DataFrame, path: str | os.PathLike[str]) -> None:
 
 
 def write_log_groups(log_groups: pd.DataFrame, path: str | os.PathLike[str]) -> None:
-    """Write a table of log groups to a file, as `write_tasks` does, for `read_log_groups`."""
+    """Write a table of log groups to a file, as `write_tasks` writes tasks."""
     _write(LOG_GROUPS, log_groups, path)
 
 
 def write_deliveries(deliveries: pd.DataFrame, path: str | os.PathLike[str]) -> None:
-    """Write a table of deliveries to a file, as `write_tasks` does, for `read_deliveries`."""
+    """Write a table of deliveries to a file, as `write_tasks` writes tasks."""
     _write(DELIVERIES, deliveries, path)
 
 
@@ -265,14 +265,14 @@ def _read(
 
 
 def _handed_over(files: list[_File]) -> Iterator[Rows]:
-    """Yield all rows, and hold on to none of them."""
+    """Yield all rows without keeping them, so that they can be freed."""
     for file in files:
         while file.rows:
             yield file.rows.pop(0)
 
 
 def _read_file(path: Any, kind: Table, how: TimesIn, pool: Executor) -> Iterator[Rows]:  # noqa: ANN401
-    """Read one file as what its first bytes say it is."""
+    """Read one file in the format that its first bytes show."""
     with open_source(path) as source:
         head = source.head.lstrip()
         name, _ = _kind_of(Path(source.name))
@@ -280,7 +280,7 @@ def _read_file(path: Any, kind: Table, how: TimesIn, pool: Executor) -> Iterator
         if head.startswith(MAGIC):
             yield read_parquet(source, kind, how)
         elif not head:
-            # A command that failed leaves an empty file; but no rows are no lines.
+            # A failed command leaves an empty file, but an empty file of JSON Lines has no rows.
             if name not in _LINES:
                 raise FileFormatError(f"{source.name}: it is empty")
         elif head[:1] in b"{[" or name in _LINES:
@@ -304,22 +304,22 @@ def _is_header(line: bytes, kind: Table) -> bool:
 
 
 def _other(head: bytes) -> str:
-    """Name other formats that people have."""
+    """Return what other format a file has."""
     if head.startswith(b"<"):
         return ", but HTML or XML"
     if head.startswith(b"PK\3\4"):
         return ", but a spreadsheet (save it as CSV) or another ZIP archive"
     if head.rstrip() == b"null":
-        return ", but nothing at all, as --query gives what it does not find"
+        return ", but null, which --query prints if it finds nothing"
     if head.startswith((b"EXPORTTASKS\t", b"LOGGROUPS\t")):
-        return ", but the AWS CLI's text"
+        return ", but the AWS CLI's text output"
     if head.startswith((b"exportTasks:", b"logGroups:", b"- ")):
         return ", but YAML"
     return ", but a table for people" if head.startswith((b"---", b"|", b"+--")) else ""
 
 
 def _find_all(paths: Iterable[Any]) -> Iterator[Any]:
-    """Yield the files that paths, patterns, folders and lists of them mean, each once."""
+    """Yield the files of paths, patterns, folders and lists of them, each once."""
     seen: set[Any] = set()
     for path in paths:
         if isinstance(path, (list, tuple)):
@@ -329,7 +329,7 @@ def _find_all(paths: Iterable[Any]) -> Iterator[Any]:
         yield from (one for one in found if not (one in seen or seen.add(one)))  # type: ignore[func-returns-value]
 
 
-def _find(path: Any) -> list[str]:  # noqa: ANN401 - what somebody gave
+def _find(path: Any) -> list[str]:  # noqa: ANN401 - anything a caller may pass
     try:
         name = os.fsdecode(path)
     except TypeError:
@@ -353,17 +353,16 @@ def _find(path: Any) -> list[str]:  # noqa: ANN401 - what somebody gave
 
 
 def _find_in(folder: Path) -> list[str]:
-    """Return the files of a folder that can be tables, those of its folders too."""
+    """Return the files of a folder and its subfolders that may be tables."""
     if (folder / "_delta_log").is_dir():
         raise ArgumentError(
             f"{str(folder)!r} is a Delta table; read it with deltalake, and its to_pyarrow_table() "
             "with xs.conform"
         )
-    endings = (*_WRITERS, *_LINES)
     found = [
         str(path)
         for path in sorted(folder.rglob("*"))
-        if _kind_of(path)[0] in endings
+        if _kind_of(path)[0] in _WRITERS
         and not any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
         and path.is_file()
     ]
@@ -375,7 +374,7 @@ def _find_in(folder: Path) -> list[str]:
 
 
 def _slot_of(path: Any) -> dict[str, str]:  # noqa: ANN401 - a path or an open file
-    """Return the account and the region that a path says."""
+    """Return the account and the region that a path contains."""
     if path == STDIN or not isinstance(path, (str, os.PathLike)):
         return {}
     parts = Path(path).absolute().parts
@@ -390,10 +389,10 @@ def _slot_of(path: Any) -> dict[str, str]:  # noqa: ANN401 - a path or an open f
 
 
 def _refuse_mixture(files: list[_File], lacking: str) -> None:
-    """Refuse files that name no region, or no account, and could be of several.
+    """Refuse files that name no region, or no account, and may be from several.
 
-    A task of one of these would cover the gaps of another. Files that are pages of one list, or the
-    same list at several times, are of one.
+    A task in one of them would hide a gap in another. Pages of one list, and the same list fetched
+    several times, are from one.
     """
     parts = [
         (number, rows.table)
@@ -420,9 +419,9 @@ def _refuse_mixture(files: list[_File], lacking: str) -> None:
         lambda ends: ends.cummax().shift()
     )
     remedy = (
-        "read each with its own region= and account_id= (--region, --account) and put them "
-        f"together with xs.concat, or keep them in folders named {lacking}=NAME; give {lacking}= "
-        "once if all are of one"
+        "read each with its own region= and account_id= (--region, --account) and combine them "
+        f"with xs.concat, or keep them in folders named {lacking}=NAME; give {lacking}= once if "
+        "all are from the same one"
     )
     shared = spans[spans.duplicated(shard, keep=False)]
     names = [files[number].name for number in dict.fromkeys(shared["file"])]
@@ -430,21 +429,21 @@ def _refuse_mixture(files: list[_File], lacking: str) -> None:
     what = lacking.removesuffix("_id")
     if (spans["min"] <= before).any():
         raise ArgumentError(
-            f"{listed} name no {what}, share log groups and have tasks of the same time, so they "
-            f"may be of several {what}s, one of which would cover the gaps of another; {remedy}"
+            f"{listed} name no {what}, share log groups and have tasks from the same time, so they "
+            f"may be from several {what}s, and a task in one would hide a gap in another; {remedy}"
         )
     ended = [file.goes_on for file in files].count(False)
     if lacking == "region" and names and ended != 1:
         warn(
             AccountUnknownWarning(
-                f"{listed} name no region and are taken for pages of one list; if they are not, "
+                f"{listed} name no region and are read as pages of one list; if they are not, "
                 f"{remedy}"
             )
         )
 
 
 def _say_cut_short(files: Iterable[_File], kind: Table) -> None:
-    """Warn of lists of which no file has the end."""
+    """Warn of lists whose last page is in none of the files."""
     lists: defaultdict[tuple[str | None, str | None], list[_File]] = defaultdict(list)
     for file in files:
         if file.goes_on is not None:
@@ -454,16 +453,16 @@ def _say_cut_short(files: Iterable[_File], kind: Table) -> None:
         if all(file.goes_on for file in found):
             warn(
                 PartialListWarning(
-                    f"{found[-1].name}: the list of {kind.name} goes on, this is a part of it: "
-                    f"its last page has a next token. `{command}` lists all without --max-items "
-                    "and --no-paginate"
+                    f"{found[-1].name}: the list of {kind.name} is not complete, because its last "
+                    f"page has a next token. `{command}` lists all without --max-items and "
+                    "--no-paginate"
                 )
             )
 
 
 def _write(kind: Table, table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     rows = frames.check(table, kind).rename(columns=str)
-    # what other rows had is nothing to write
+    # categories that other rows had are not written
     texts = rows.select_dtypes("category")
     rows = rows.assign(**{str(name): texts[name].cat.remove_unused_categories() for name in texts})
     target = Path(path).expanduser()
@@ -472,9 +471,8 @@ def _write(kind: Table, table: pd.DataFrame, path: str | os.PathLike[str]) -> No
         compression and (ending == ".parquet" or compression not in _WRITTEN_COMPRESSIONS)
     ):
         raise ArgumentError(
-            f"how to write {str(path)!r} is told by its suffix, which is one of "
-            f"{', '.join(_WRITERS)}, each but .parquet also with "
-            f"{' or '.join(_WRITTEN_COMPRESSIONS)}"
+            f"the suffix of {str(path)!r} selects no format; give one of {', '.join(_WRITERS)}, "
+            f"all but .parquet also with {' or '.join(_WRITTEN_COMPRESSIONS)}"
         )
     slices = (rows.iloc[at : at + _SLICE] for at in range(0, max(len(rows), 1), _SLICE))
     try:
@@ -486,7 +484,7 @@ def _write(kind: Table, table: pd.DataFrame, path: str | os.PathLike[str]) -> No
 
 
 def _kind_of(path: Path) -> tuple[str, str]:
-    """Return the suffix of a file's name, and that of what compressed it."""
+    """Return the suffixes of the format and of the compression."""
     last = path.suffix.lower()
     return (Path(path.stem).suffix.lower(), last) if last in _COMPRESSIONS else (last, "")
 
@@ -494,11 +492,11 @@ def _kind_of(path: Path) -> tuple[str, str]:
 @contextlib.contextmanager
 def _compressed(file: IO[bytes], compression: str) -> Iterator[IO[bytes]]:
     if compression == ".gz":
-        # neither name nor time, so that the same tasks are the same bytes
+        # without name and time, so that the same tasks give the same bytes
         with gzip.GzipFile("", "wb", _GZIP_LEVEL, file, mtime=0) as stream:
             yield cast("IO[bytes]", stream)
     elif compression == ".zst":
-        # it closes what it writes to, which the caller goes on with
+        # the stream closes its file, but the caller still needs it
         twin = os.fdopen(os.dup(file.fileno()), "wb")
         with twin, pa.CompressedOutputStream(twin, "zstd") as stream:
             yield stream
@@ -523,7 +521,7 @@ def _write_page(tables: Iterable[pd.DataFrame], stream: IO[bytes], kind: Table) 
 
 def _encode(tables: Iterable[pd.DataFrame], kind: Table) -> Iterator[list[bytes]]:
     """Yield each table's rows as JSON without line ends."""
-    import msgspec  # noqa: PLC0415 - slow to import, and reading does without
+    import msgspec  # noqa: PLC0415 - slow to import, and not needed to read
 
     encode = msgspec.json.Encoder(enc_hook=str).encode  # an own column may hold anything
     for rows in tables:

@@ -1,16 +1,16 @@
-"""JSON in every shape that people have, made rows of a table.
+"""Read and write JSON, in every shape that AWS's tools produce.
 
 A text is a sequence of values: rows, pages of the service, or lists of either. It is cut into
-blocks where two objects meet, and what encloses them is put around each block, so that a block is
-JSON of the same shape. A wrong cut shows, because neither side of it is valid; then the block is
-read together with what follows.
+blocks between two objects, and each block is put into the brackets that enclose the whole, so that
+a block is JSON of the same shape. A wrong cut is noticed, because the block is not valid; it is
+then read together with the next one.
 
-Arrow reads what is exactly as the service writes it, without a Python object per row. Whatever it
-refuses is decoded by Python and read key by key: in any casing, nested or flat, and each row that
-cannot be one is named. Both ways give the same table.
+Arrow reads what is exactly as the service writes it, without a Python object per row. What Arrow
+refuses is decoded by Python and read key by key: in any casing, nested or flat. Rows that cannot
+be read are reported. Both ways give the same table.
 
-Beside AWS's own keys a row may have `accountId`, `region` and `observedAt`, and under `own` the
-user's own columns. They are what writing adds so that a file reads back as it was.
+Writing adds keys to AWS's own, so that a file reads back as the same table: `accountId`, `region`,
+`observedAt`, and `own` for the user's own columns.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from exportstats.io.source import Source
 
-PAGES_AT_ONCE = 100  # about 2 MiB: Arrow reads more at once faster, but each target keeps these
+PAGES_AT_ONCE = 100  # about 2 MiB: more would be faster to read, but every target holds so many
 
 _NEXT_LINE = re.compile(rb"\n")
 _NEXT_OBJECT = re.compile(rb"\}\s*(?=\{)")
@@ -54,7 +54,7 @@ _OWN = "own."
 
 
 class Page(NamedTuple):
-    """One answer of the service: its body (or its list, decoded), and when it was given."""
+    """One answer of the service: its body (or its decoded list), and its time."""
 
     body: bytes | Sequence[Any]
     observed_at: int  # milliseconds since 1970
@@ -63,20 +63,19 @@ class Page(NamedTuple):
 def read_json(
     source: Source, kind: Table, how: coerce.TimesIn, pool: Executor, *, has_lines: bool
 ) -> Iterator[Rows]:
-    """Read a text of JSON, block by block; `has_lines` where its name says so.
-
-    Raises
-    ------
-    FileFormatError
-        It is not JSON, or JSON of something else; the text names line and column.
-    """
+    """Read JSON block by block; `has_lines` says that the file is named as JSON Lines."""
     head = source.head
     if _has_lines(head, named=has_lines):
         yield from _read_lines(source, kind, how, pool)
         return
     opening = _OPENING.match(head)
     before, behind, seam = b"", b"", _NEXT_OBJECT
-    if opening and opening.group().strip() and _is_member(opening[3], kind):
+    member = kind.member.lower()
+    if (
+        opening
+        and opening.group().strip()
+        and (opening[3] is None or squeeze(opening[3].decode()) == member)
+    ):
         before, seam = opening.group(), _NEXT_IN_LIST
         behind = (b"]}" if opening["page"] else b"") + (b"]" if opening["list"] else b"")
     parse = _Parser(kind, how)
@@ -85,7 +84,7 @@ def read_json(
     for block, last, parsed in _ahead(blocks, pool, parse, before, behind):
         text += block
         if tried or (found := parsed.result()) is None:
-            # a wrong cut: with as much again each time, so that all is read twice at the most
+            # a wrong cut: double the text each time, so that everything is read at most twice
             tried, found = tried or len(block), None
             if last or len(text) >= 2 * tried:
                 tried = len(text)
@@ -108,9 +107,9 @@ def read_json(
 
 
 def read_pages(pages: Sequence[Page], first: int, kind: Table) -> list[Rows]:
-    """Read answers of the service, in order; `first` is the number of the first of their rows.
+    """Read answers of the service in order; `first` is the number of their first row.
 
-    A body has to be whole JSON: an object, in which the list is a list, null or missing.
+    A body must be a JSON object in which the list is a list, null or missing.
     """
     bodies = [page.body for page in pages if isinstance(page.body, bytes)]
     if len(bodies) == len(pages):
@@ -126,22 +125,18 @@ def read_pages(pages: Sequence[Page], first: int, kind: Table) -> list[Rows]:
     found = []
     for page in pages:
         body = page.body
-        values = _loads(body.decode()) if isinstance(body, bytes) else {kind.member: body}
-        rows = _decoded(_unpack([values], kind)[0], kind).filled(observed_at=page.observed_at)
-        # the service may say more any day, and nobody who asks it can do anything about that
+        values = _values(body.decode()) if isinstance(body, bytes) else [{kind.member: body}]
+        rows = _decoded(_unpack(values, kind)[0], kind).filled(observed_at=page.observed_at)
+        # the service may add keys at any time, and a warning would not help its users
         found.append(replace(rows, what=kind.row, first=first, unused=Counter()))
         first += len(rows)
     return found
 
 
-def _is_member(key: bytes | None, kind: Table) -> bool:
-    return key is None or squeeze(key.decode()) == kind.member.lower()
-
-
 class _Parser:
-    """Reads a text that is whole JSON values; None if it is not.
+    """Read a text of complete JSON values; return None if it is anything else.
 
-    `inside` a file a page ends within the list of its rows, for it was closed there to be read.
+    `inside` says that the block ends within the list of a page, which was closed to read it.
     """
 
     def __init__(self, kind: Table, how: coerce.TimesIn) -> None:
@@ -181,7 +176,7 @@ class _Parser:
 
 
 def _read_lines(source: Source, kind: Table, how: coerce.TimesIn, pool: Executor) -> Iterator[Rows]:
-    """Read a value a line; a line that is broken costs nothing but itself."""
+    """Read one value per line; a broken line does not affect the others."""
     parse, line = _Parser(kind, how), 1
     for block, _, parsed in _ahead(source.blocks(_NEXT_LINE, BLOCK), pool, parse, b"", b""):
         found, lines = parsed.result(), count_lines(block)
@@ -215,9 +210,10 @@ def _line_by_line(block: bytes, kind: Table, how: coerce.TimesIn) -> Rows:
 
 
 def _has_lines(head: bytes, *, named: bool) -> bool:
-    """Return whether a text has a value a line: half of its lines begin and end as an object.
+    """Return whether a text has one value per line: half of its lines look like whole objects.
 
-    If its name says so, no more lines may go on in the next one.
+    If the file is named as JSON Lines, they only need to outnumber the lines that do not end a
+    value.
     """
     lines = [line.strip() for line in head.splitlines() if line.strip()]
     if len(head) >= 2**20 and len(lines) > 1:  # the last one is cut off
@@ -231,7 +227,7 @@ def _has_lines(head: bytes, *, named: bool) -> bool:
 def _ahead(
     blocks: Iterator[bytes], pool: Executor, parse: _Parser, before: bytes, behind: bytes
 ) -> Iterator[tuple[bytes, bool, Future[Rows | None]]]:
-    """Yield each block, whether it is the last, and what it holds; the next are parsed already."""
+    """Yield each block, whether it is the last, and its rows, while the next ones are parsed."""
     waiting: deque[tuple[bytes, bool, Future[Rows | None]]] = deque()
     last, first = False, True
     block = next(blocks)
@@ -248,25 +244,25 @@ def _ahead(
 
 
 def _enclosed(block: bytes, before: bytes, behind: bytes, *, first: bool, last: bool) -> bytes:
-    """Put around a block what encloses it."""
+    """Enclose a block in the brackets that enclose the whole text."""
     if not last and behind:
         block = block.rstrip().removesuffix(b",")
     return b"".join((b"" if first else before, block, b"" if last else behind))
 
 
 def _arrow(text: bytes, kind: Table, *, is_page: bool = False) -> pa.Table | None:
-    """Read objects that are exactly as the service, or our own writer, has them; None if not."""
+    """Read objects exactly as the service or our writer writes them; return None for others."""
     start = text.lstrip()[:64]
-    if start[:1] != b"{":  # a null that comes first ends the process in Arrow's reader
+    if start[:1] != b"{":  # Arrow's reader crashes on a leading null
         return None
     try:
         if not text.isascii():
-            text.decode()  # Arrow's reader takes text as it comes, even if it is no UTF-8
+            text.decode()  # Arrow's reader does not check that text is UTF-8
     except UnicodeDecodeError:
         return None
     is_page = is_page or re.match(rb'\{\s*"%s"' % kind.member.encode(), start) is not None
-    # To look for keys that are never there takes a tenth of the time, and an attempt without them
-    # takes none where they are, for the first one ends it.
+    # Looking for our keys takes a tenth of the time. An attempt without them costs nothing if they
+    # are there, because the first one ends it.
     for ours in (False, True):
         with suppress(pa.ArrowException):
             return pj.read_json(
@@ -274,7 +270,7 @@ def _arrow(text: bytes, kind: Table, *, is_page: bool = False) -> pa.Table | Non
                 memory_pool=POOL,
                 read_options=pj.ReadOptions(block_size=len(text), use_threads=False),
                 parse_options=pj.ParseOptions(
-                    explicit_schema=_expected(kind.name, is_page=is_page, ours=ours),
+                    explicit_schema=_expected(kind, is_page=is_page, ours=ours),
                     newlines_in_values=True,
                     unexpected_field_behavior="error",
                 ),
@@ -283,9 +279,8 @@ def _arrow(text: bytes, kind: Table, *, is_page: bool = False) -> pa.Table | Non
 
 
 @cache
-def _expected(name: str, *, is_page: bool, ours: bool) -> pa.Schema:
-    """Return the schema of a row, or of a page, with our keys in a row or without them."""
-    kind = next(kind for kind in (TASKS, LOG_GROUPS, DELIVERIES) if kind.name == name)
+def _expected(kind: Table, *, is_page: bool, ours: bool) -> pa.Schema:
+    """Return the schema of a row, or of a page, with our keys or without them."""
     fields: dict[str, Any] = {}
     for column in kind.base:
         if not (column.aws or ours):
@@ -317,7 +312,7 @@ def _nested(fields: dict[str, Any]) -> pa.StructType:
 
 
 def _flat(rows: pa.Table, kind: Table) -> pa.Table:
-    """Return the base columns of rows as AWS nests them, in one chunk; our keys may be missing."""
+    """Return the base columns of rows that are nested as AWS nests them, in one chunk."""
     flat = rows.flatten()
     have = {name: flat.column(at).combine_chunks() for at, name in enumerate(flat.column_names)}
     arrays = {column.name: have.get(column.json) for column in kind.base}
@@ -327,15 +322,8 @@ def _flat(rows: pa.Table, kind: Table) -> pa.Table:
     return dense(arrays, len(flat), kind)
 
 
-def _loads(text: str) -> Any:  # noqa: ANN401 - what JSON can hold
-    value, end = _DECODER.raw_decode(text.lstrip())
-    if text.lstrip()[end:].strip():
-        raise ValueError("something follows the value")
-    return value
-
-
 def _whole_number(digits: str) -> float:
-    """Read a whole number; one that no column can hold as a float, however long it is."""
+    """Read a whole number, as a float if it has too many digits for a column."""
     return int(digits) if len(digits) < 20 else float(digits)  # noqa: PLR2004 - digits of an int64
 
 
@@ -344,7 +332,7 @@ _BLANKS = re.compile(r"[ \t\n\r]*")
 
 
 def _values(text: str) -> Iterator[Any]:
-    """Decode values one after another, with blanks between them."""
+    """Decode values that are separated by blanks."""
     at = _BLANKS.match(text, 0).end()  # type: ignore[union-attr] # it matches anywhere
     while at < len(text):
         value, at = _DECODER.raw_decode(text, at)
@@ -355,7 +343,7 @@ def _values(text: str) -> Iterator[Any]:
 def _unpack(
     values: Iterable[Any], kind: Table, *, deeper: bool = True
 ) -> tuple[list[Any], bool | None]:
-    """Return the rows among some values, in pages and lists among them too, and if they go on."""
+    """Return the rows in values, pages and lists, and whether the last page has a token."""
     rows: list[Any] = []
     goes_on = None
     for value in values:
@@ -412,7 +400,7 @@ def _decoded(values: Sequence[Any], kind: Table, how: coerce.TimesIn = coerce.MI
     unused: Counter[str] = Counter()
     for number, value in enumerate(values):
         if not isinstance(value, dict):
-            refused.append((number, f"the {kind.row} is no object but {_shorten(value)}"))
+            refused.append((number, f"the {kind.row} is not an object but {_shorten(value)}"))
             continue
         row, without = keys.read(value)
         if row.get(kind.id):
@@ -429,17 +417,17 @@ def _decoded(values: Sequence[Any], kind: Table, how: coerce.TimesIn = coerce.MI
 
 
 class _Keys:
-    """Reads objects of any casing and nesting."""
+    """Read objects whose keys have any casing and nesting."""
 
     def __init__(self, kind: Table) -> None:
         self._kind = kind
         self._meanings: dict[str, str | None] = {}
 
     def read(self, value: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-        """Return the values of the columns, own ones too, and the keys that mean nothing here."""
+        """Return the values of the columns, the user's own included, and the unused keys."""
         row: dict[str, Any] = {}
         unused: list[str] = []
-        # in our own casing further columns are the user's; in AWS's there are none
+        # beside our own column names, other keys are the user's own columns
         self._walk(value, "", row, unused, own=self._kind.id in value)
         if self._kind is LOG_GROUPS:
             _add_place(row, value)
@@ -470,19 +458,19 @@ class _Keys:
                 unused.append(where)
 
     def _meaning(self, where: str) -> str | None:
-        """Return the column of a key, "" for one that is known and not used, None for others."""
+        """Return the column of a key, "" for a known key that is not used, None for others."""
         if where not in self._meanings:
             known = squeeze(where)
             column = self._kind.meanings.get(known)
             unused = "" if known in self._kind.meanings else None
-            # a length's own name stands for milliseconds, AWS's for its own unit
+            # our name of a length is in milliseconds, AWS's in its own unit
             name = column and (where if column.scale > 1 else column.name)
             self._meanings[where] = name or unused
         return self._meanings[where]
 
 
 def _add_place(row: dict[str, Any], value: dict[str, Any]) -> None:
-    """Read the account and the region from an ARN."""
+    """Add the account and the region of an ARN."""
     for key in ("arn", "logGroupArn", "Arn", "LogGroupArn"):
         parts = str(value.get(key)).split(":")
         if len(parts) > 5:  # noqa: PLR2004 - arn:aws:logs:region:account:log-group:name
@@ -491,7 +479,7 @@ def _add_place(row: dict[str, Any], value: dict[str, Any]) -> None:
 
 
 def _foreign(value: dict[str, Any], kind: Table) -> str:
-    """Name what another service or tool has; "" where nothing is known of it."""
+    """Return why an object is not a row: another service's or tool's, or without an identifier."""
     keys = {squeeze(key) for key in value}
     for table in (TASKS, LOG_GROUPS, DELIVERIES):
         if table is not kind and table.member.lower() in keys:
@@ -526,10 +514,9 @@ def _shorten(value: object) -> str:
 
 
 def _fault(name: str, text: bytes, before: bytes, ahead: bytes, lines: int) -> FileFormatError:
-    """Make the error that says where a text stops being JSON.
+    """Return the error that names the place where a text stops being JSON.
 
-    `before` encloses the text, `ahead` is what stands before it in its line, and `lines` come
-    before that.
+    `before` encloses the text, `ahead` precedes it in its line, and `lines` precede that line.
     """
     what, at = "not JSON that can be read", 0
     whole = before + text
@@ -548,7 +535,7 @@ def _fault(name: str, text: bytes, before: bytes, ahead: bytes, lines: int) -> F
 
 
 def to_json(rows: pd.DataFrame, kind: Table = TASKS) -> Iterator[dict[str, Any]]:
-    """Yield each row in AWS's own shape with our keys; what is missing is left out."""
+    """Yield each row in AWS's shape with our keys, without missing values."""
     paths = {column.name: column.json.split(".") for column in kind.base}
     paths |= {name: [_OWN[:-1], name] for name in own_columns(map(str, rows.columns), kind)}
     scales = {column.name: column.scale for column in kind.base}
@@ -566,7 +553,7 @@ def to_json(rows: pd.DataFrame, kind: Table = TASKS) -> Iterator[dict[str, Any]]
 
 
 def _to_list(values: pd.Series, scale: int | None) -> list[Any]:
-    """Return values as JSON can hold them, times of ours in milliseconds, None for missing."""
+    """Return values for JSON: times of the table in milliseconds, None for missing values."""
     plain = values
     if scale is None:
         if isinstance(values.dtype, pd.DatetimeTZDtype):

@@ -130,7 +130,7 @@ def test_our_own_keys_stand_before_the_arn(tmp_path: Path):
         ("", "it is empty"),
         ("{", "line 1, column 2"),
         ('{"logGroups": 5}', "log group 1"),
-        ("[5]", "no object but 5"),
+        ("[5]", "not an object but 5"),
         ('[{"logGroupName": 5}]', "log_group_name is not text"),
         ('[{"logGroupName": "a", "retentionInDays": 0}]', "retention is not a number"),
         ('[{"logGroupName": "a", "region": 5}]', "region is not text"),

@@ -87,10 +87,10 @@ JSONS: dict[str, tuple[Any, str]] = {
     ),
     "an error": ({"__type": "AccessDenied"}, 'no task_id among its keys "__type"'),
     "renamed": ([{"id": "a", "state": "FAILED"}], 'no task_id among its keys "id, state"'),
-    "names": (["a", "b"], 'the task is no object but "a"'),
-    "lists": ([["a", "FAILED"]], 'the task is no object but \\["a", "FAILED"\\]'),
+    "names": (["a", "b"], 'the task is not an object but "a"'),
+    "lists": ([["a", "FAILED"]], 'the task is not an object but \\["a", "FAILED"\\]'),
     "an empty object": ({}, 'no task_id among its keys ""'),
-    "a list of null": ([None], "the task is no object but null"),
+    "a list of null": ([None], "the task is not an object but null"),
     "no identifier": ([{"taskId": None, "from": 5}], "1 x no task_id"),
 }
 

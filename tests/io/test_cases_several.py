@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 
     Task = dict[str, Any]
 
-CUT = (
-    r"tasks\.json: the list of tasks goes on.*describe-export-tasks` lists all without --max-items"
-)
+CUT = r"tasks\.json: the list of tasks is not complete.*export-tasks` lists all without --max-items"
 
 
 @pytest.mark.parametrize(
@@ -79,7 +77,7 @@ def at(created: int, name: str, **more: Any) -> Task:  # noqa: ANN401
     return task(name, executionInfo={"creationTime": when, "completionTime": when + 1}, **more)
 
 
-SEVERAL = r"1\.json.*2\.json.* name no region, share log groups and have tasks of the same time"
+SEVERAL = r"1\.json.*2\.json.* name no region, share log groups and have tasks from the same time"
 
 
 def test_regions_that_may_be_mixed_up(save: Callable[..., Path]) -> None:
@@ -158,7 +156,7 @@ def test_pages_in_several_files(save: Callable[..., Path]) -> None:
     for contents in ((page(at(2, "a")), page(at(1, "b"))), ([at(2, "a")], [at(1, "b")])):
         paths = [save(content, f"{n}.json") for n, content in enumerate(contents, 1)]
         for given_ in (paths, paths[::-1]):
-            with pytest.warns(xs.AccountUnknownWarning, match="are taken for pages of one list"):
+            with pytest.warns(xs.AccountUnknownWarning, match="are read as pages of one list"):
                 assert len(xs.read_tasks(*given_)) == 2
             assert len(xs.read_tasks(*given_, region="eu-west-1")) == 2
 
@@ -187,7 +185,7 @@ def test_wrong_arguments() -> None:
 def test_accounts_that_may_be_mixed_up(save: Callable[..., Path]) -> None:
     """Files of one region that name no account are refused where they may be of two accounts."""
     paths = [save(page(at(0, n)), f"{n}/eu-west-1.json") for n in ("prod", "dev")]
-    says = r"name no account, .* may be of several accounts.*give account_id= once"
+    says = r"name no account, .* may be from several accounts.*give account_id= once"
     with pytest.raises(xs.ArgumentError, match=says):
         xs.read_tasks(*paths)
     assert len(xs.read_tasks(*paths, account_id="012345678901")) == 2

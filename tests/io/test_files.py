@@ -306,10 +306,10 @@ def test_bad_rows_are_placed(tmp_path: Path) -> None:
     assert sorted(warning.message.rows.to_numpy().tolist()) == [
         [f"{lines}, line 3", "not JSON: Expecting value at column 1"],
         [f"{lines}, line 4", "task_id is not text"],
-        [f"{lines}, line 5", "the task is no object but 7"],
+        [f"{lines}, line 5", "the task is not an object but 7"],
         [f"{listed}, task 2", 'neither a page of tasks nor a task: no task_id among its keys ""'],
-        [f"{listed}, task 4", 'the task is no object but "x"'],
-        [f"{listed}, task 5", "the task is no object but null"],
+        [f"{listed}, task 4", 'the task is not an object but "x"'],
+        [f"{listed}, task 5", "the task is not an object but null"],
         [f"{saved}, row 2", times + "with an offset)"],
         [f"{saved}, row 4", "it has 1 fields, not 2"],
         [f"{saved}, row 6", "no task_id"],

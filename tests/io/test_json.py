@@ -91,7 +91,7 @@ def expect(value: Any) -> tuple[support.Row, list[str]]:  # noqa: ANN401
         It cannot be one; the text is the reason.
     """
     if not isinstance(value, dict):
-        raise OddError(f"the task is no object but {shown(value)}")
+        raise OddError(f"the task is not an object but {shown(value)}")
     leaves = dict(walk(value))
     given_ = {name: leaves.pop(".".join(path), None) for name, path in PATHS.items()}
     if given_["status_code"] is None:
@@ -397,9 +397,9 @@ def test_null_that_comes_first(block: bytes):
     """A null where the first task should be is refused like any other (it can crash a parser)."""
     good, refused, _ = found(read_lines(block + b'\n{"taskId":"a"}'))
     assert [row["task_id"] for _, row in good] == ["a"]
-    assert "the task is no object but null" in {reason for _, reason in refused}
+    assert "the task is not an object but null" in {reason for _, reason in refused}
     refused = found(read_pages([Page([None], 0)], 1, TASKS))[1]
-    assert refused == [("task 1", "the task is no object but null")]
+    assert refused == [("task 1", "the task is not an object but null")]
 
 
 def test_places_and_reasons_of_lines():
@@ -429,9 +429,9 @@ def test_places_and_reasons_of_lines():
     assert reasons.pop("f.jsonl, line 3").startswith("not JSON: ")
     assert reasons == {
         "f.jsonl, line 4": "not UTF-8 at byte 12 of the line",
-        "f.jsonl, line 5": "the task is no object but 7",
-        "f.jsonl, line 6": 'the task is no object but "text"',
-        "f.jsonl, line 7": "the task is no object but 1.2345678901234567e+49",
+        "f.jsonl, line 5": "the task is not an object but 7",
+        "f.jsonl, line 6": 'the task is not an object but "text"',
+        "f.jsonl, line 7": "the task is not an object but 1.2345678901234567e+49",
         "f.jsonl, line 8": "no task_id",
         "f.jsonl, line 9": "status_code is not text",
         "f.jsonl, line 10": f"creation_time {NO_TIME}",
