@@ -29,7 +29,7 @@ _RECENT_SECONDS = (10**9, 42 * 10**8)  # plausible times: 2001 to 2103
 # NumPy accepts more ("today", "2026"); a value here needs a date, a time and an offset.
 _ISO = re.compile(
     r"(?P<year>\d{4,9}|[+-]\d{3,9})-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?"
-    r"(?P<zone>Z|[+-]\d\d(?::?\d\d)?|)",
+    r"(?P<zone>Z| UTC|[+-]\d\d(?::?\d\d)?|)",  # " UTC" as Athena and BigQuery write it
     re.ASCII,
 )
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?", re.ASCII)
@@ -109,8 +109,8 @@ def to_times(values: pd.Series, how: TimesIn = MILLIS) -> tuple[pd.Series, np.nd
     if kind == "M" and not isinstance(values.dtype, pd.DatetimeTZDtype):
         if how.zone is None:
             raise SchemaError(
-                f'the times in {values.name} have no time zone; times_in="UTC" reads them as UTC, '
-                f'and so does frame["{values.name}"].dt.tz_localize("UTC")'
+                f'the times in {values.name} have no time zone; times_in="UTC" (--times-in UTC) '
+                f'reads them as UTC, and so does frame["{values.name}"].dt.tz_localize("UTC")'
             )
         earlier = np.ones(len(values), dtype=bool)  # of the two, where clocks were set back
         values = values.dt.tz_localize(how.zone, ambiguous=earlier, nonexistent="shift_forward")

@@ -131,3 +131,10 @@ def test_a_unit_that_is_not_theirs(save: Callable[..., Path], unit: str, wrong: 
 def conformed(tasks: list[Task], times_in: str) -> pd.DataFrame:
     """Return a table of tasks as `json_normalize` flattens them."""
     return xs.conform(pd.json_normalize(tasks), times_in=times_in)
+
+
+def test_utc_as_a_word(save: Callable[..., Path]) -> None:
+    """UTC may be a word, as Athena and BigQuery write it."""
+    text = "task_id,creation_time\na,2015-07-22 17:01:12.382 UTC\n"
+    tasks = xs.read_tasks(save(text, "tasks.csv"))
+    assert plain(tasks["creation_time"]) == [ms("2015-07-22T17:01:12.382Z")]
