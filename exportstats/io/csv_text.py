@@ -24,12 +24,13 @@ from pyarrow import csv
 
 from exportstats.core import coerce, frames
 from exportstats.core.frames import own_columns
+from exportstats.core.schema import squeeze
 from exportstats.errors import FileFormatError, SchemaError
 from exportstats.io.rows import TIME, Rows, read_columns
 from exportstats.text import guard_formula, unguard_formula
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from exportstats.core.schema import Table
     from exportstats.io.source import Source
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 _TEXT = pa.large_string()
 _MARK = "\U0010ffff"  # not a character, so no text contains it
 _NUMBER = r"^-?(0|[1-9]\d{0,17})(\.\d+)?([eE][-+]\d+)?$"
+_ROUNDED = r"^\d([.,]\d+)?[eE]\+?\d+$"
 _ISO_LENGTH = len("2026-11-24T00:00:00.000Z")
 
 
@@ -103,8 +105,7 @@ def read_csv(source: Source, kind: Table, how: coerce.TimesIn) -> Rows:
                 made = _text(values)
                 columns[name] = _numbers(made) if own_columns([name], kind) else made
             empty &= values.is_null().to_numpy()
-            for row in _with(values, _MARK):
-                bad[int(at[row])] = "not UTF-8; save it as UTF-8"
+            bad |= {int(at[row]): reason for row, reason in _spoiled(name, values)}
             for row in _with(values, "\n"):
                 strict = _is_strict(text, between) if strict is None else strict
                 value = values[row].as_py()
@@ -162,6 +163,16 @@ def _with(values: pa.ChunkedArray, part: str) -> list[int]:
     found = pc.fill_null(pc.match_substring(values, part), fill_value=False)
     # Arrow's own search for them crashes on a column without a chunk in older releases
     return np.flatnonzero(found.to_numpy()).tolist()
+
+
+def _spoiled(name: str, values: pa.ChunkedArray) -> Iterator[tuple[int, str]]:
+    """Yield the positions of the values that no longer say what they did, each with the reason."""
+    for row in _with(values, _MARK):
+        yield row, "not UTF-8; save it as UTF-8"
+    if squeeze(name) == "accountid":  # two accounts may have become one
+        rounded = pc.fill_null(pc.match_substring_regex(values, _ROUNDED), fill_value=False)
+        for row in np.flatnonzero(rounded.to_numpy()).tolist():
+            yield row, "account_id was rounded by a spreadsheet; export it from there as text"
 
 
 def _is_strict(text: bytes, between: str) -> bool:

@@ -305,17 +305,22 @@ def _is_header(line: bytes, kind: Table) -> bool:
 
 def _other(head: bytes) -> str:
     """Return what other format a file has."""
-    if head.startswith(b"<"):
-        return ", but HTML or XML"
-    if head.startswith(b"PK\3\4"):
-        return ", but a spreadsheet (save it as CSV) or another ZIP archive"
     if head.rstrip() == b"null":
         return ", but null, which --query prints if it finds nothing"
-    if head.startswith((b"EXPORTTASKS\t", b"LOGGROUPS\t")):
-        return ", but the AWS CLI's text output"
-    if head.startswith((b"exportTasks:", b"logGroups:", b"- ")):
-        return ", but YAML"
-    return ", but a table for people" if head.startswith((b"---", b"|", b"+--")) else ""
+    return next((f", but {what}" for marks, what in _OTHERS if head.startswith(marks)), "")
+
+
+_OTHERS = (
+    ((b"<",), "HTML or XML"),
+    ((b"PK\3\4",), "a spreadsheet (save it as CSV) or another ZIP archive"),
+    (
+        (b"ARROW1", b"\x80\x04\x95", b"\x80\x05\x95"),
+        "Feather or a pickle (read it with pandas, and the table with xs.conform)",
+    ),
+    ((b"EXPORTTASKS\t", b"LOGGROUPS\t"), "the AWS CLI's text output"),
+    ((b"exportTasks:", b"logGroups:", b"- "), "YAML"),
+    ((b"---", b"|", b"+--"), "a table for people"),
+)
 
 
 def _find_all(paths: Iterable[Any]) -> Iterator[Any]:

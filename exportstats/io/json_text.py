@@ -328,7 +328,7 @@ def _whole_number(digits: str) -> float:
 
 
 _DECODER = json.JSONDecoder(parse_int=_whole_number)
-_BLANKS = re.compile(r"[ \t\n\r]*")
+_BLANKS = re.compile(r"[ \t\n\r\ufeff]*")  # files put together have a mark where one begins
 
 
 def _values(text: str) -> Iterator[Any]:
@@ -487,6 +487,16 @@ def _foreign(value: dict[str, Any], kind: Table) -> str:
     for marks, what in _FOREIGN:
         if marks & keys:
             return what
+    if (
+        {"columns", "index", "data"} <= keys
+        or {"schema", "data"} <= keys
+        or isinstance(value.get(kind.id), dict)
+        or (value and all(isinstance(row, dict) and row.get(kind.id) for row in value.values()))
+    ):
+        return (
+            "what DataFrame.to_json writes, but not as records; write it with "
+            f'orient="records" or with xs.write_{kind.name.replace(" ", "_")}'
+        )
     if any(column and column.name == kind.id for column in map(kind.meanings.get, keys)):
         return f"no {kind.id}"
     shown = _shorten(", ".join(value))

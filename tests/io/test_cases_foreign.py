@@ -8,9 +8,11 @@ import gzip
 import io
 import json
 import lzma
+import pickle
 import zipfile
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import pytest
 from inputs import (
     FROM,
@@ -92,6 +94,13 @@ JSONS: dict[str, tuple[Any, str]] = {
     "an empty object": ({}, 'no task_id among its keys ""'),
     "a list of null": ([None], "the task is not an object but null"),
     "no identifier": ([{"taskId": None, "from": 5}], "1 x no task_id"),
+    **{
+        f"pandas' {orient}": (
+            json.loads(pd.DataFrame({"task_id": ["a"], "task_name": ["b"]}).to_json(orient=orient)),
+            r'DataFrame.to_json writes, but not as records; .*orient="records" or',
+        )
+        for orient in ("columns", "index", "split", "table")
+    },
 }
 
 
@@ -121,7 +130,7 @@ TEXTS: dict[str, tuple[str | bytes, str]] = {
     "HTML with JSON in it": ('<script>{"taskId": "a"}</script>', "HTML or XML"),
     "XML": ('<?xml version="1.0"?><Error/>', "HTML or XML"),
     "a spreadsheet": (zipped(), r"a spreadsheet \(save it as CSV\)"),
-    "null": ("null\n", "--query gives what it does not find"),
+    "null": ("null\n", "--query prints if it finds nothing"),
     "an error of the CLI": (
         "\nAn error occurred (AccessDeniedException) when calling the operation: no\n",
         "begins with 'An error occurred .AccessDeniedException.",
@@ -130,6 +139,8 @@ TEXTS: dict[str, tuple[str | bytes, str]] = {
         base64.b64encode(b'{"exportTasks": []}'),
         "begins with 'eyJleHBvcnRUYXNrcyI6IFtdfQ=='",
     ),
+    "Feather": (b'ARROW1\0\0\xff{"', "Feather or a pickle"),
+    "a pickle": (pickle.dumps(pd.DataFrame({"task_id": ["a"]})), "Feather or a pickle"),
     "a PDF": (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "begins with '%PDF-1.7'"),
     "a picture": (b"\x89PNG\r\n\x1a\n", "begins with '.PNG'"),
     "a number": ("5", "begins with '5'"),
@@ -189,3 +200,19 @@ def test_lines_of_a_log_before_the_first_task(save: Callable[..., Path]) -> None
     below = json.dumps(page(task()), indent=1) + "\nWARNING: x\n"
     with pytest.raises(xs.FileFormatError, match=r"line 22, column 1: not JSON"):
         xs.read_tasks(save(below))
+
+
+def test_accounts_that_a_spreadsheet_rounded(save: Callable[..., Path]) -> None:
+    """Account IDs that became 1.11122E+11 are refused: two of them would be one account."""
+    text = "account_id{0}task_id\n1{1}11122E+11{0}a\n111122223333{0}b\n"
+    for marks in (",.", ";,", "\t."):
+        with pytest.warns(xs.BadRowsWarning, match="1 x account_id was rounded by a spreadsheet"):
+            tasks = xs.read_tasks(save(text.format(*marks), "tasks.csv"))
+        assert plain(tasks["account_id"]) == ["111122223333"]
+
+
+def test_files_put_together(save: Callable[..., Path]) -> None:
+    """A mark at the beginning of each of several files that became one costs no task."""
+    for kind in ("x.json", "x.jsonl"):
+        made = [f"\ufeff{json.dumps(page(task(name)))}\n" for name in "ab"]
+        assert plain(xs.read_tasks(save("".join(made), kind))["task_id"]) == ["a", "b"]
