@@ -1,9 +1,9 @@
 """An emulator of the CloudWatch Logs endpoint for export tasks, on loopback.
 
-Tests, benchmarks and the demonstration load from it with the real boto3, over HTTP. It answers
-`DescribeExportTasks` and `DescribeLogGroups` as the service does, and STS `GetCallerIdentity` at
-the same address, so that a loader learns its account there too. What can go wrong between here and
-AWS is a `Fault`. `rebase` moves recorded tasks to another time.
+Tests, benchmarks and the demo use it with boto3 over HTTP. It answers `DescribeExportTasks` and
+`DescribeLogGroups` like the service, and STS `GetCallerIdentity` at the same address. A `Fault`
+makes a request fail in one of the ways in which AWS and networks fail. `rebase` moves recorded
+tasks to another time.
 
 Examples
 --------

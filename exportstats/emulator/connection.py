@@ -1,4 +1,4 @@
-"""The HTTP server: it reads requests, and refuses what is none."""
+"""The HTTP server: read requests, and refuse those that are not valid."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _MAX_BODY = 2**20  # bytes
 _LENGTH = re.compile("[0-9]{1,18}")
 _LINGER_SECONDS = 1.0
-# What the service calls a request that it refuses unread; the base class has 501 for a method.
+# The service's error codes for requests that it refuses; the base class uses 501 for methods.
 _REFUSED = {413: "RequestEntityTooLargeException", 501: "UnknownOperationException"}
 
 
@@ -48,14 +48,14 @@ class Server(ThreadingTCPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the same
-        """Show what is a fault of ours; a client that went away is its own affair."""
+        """Show errors of the emulator, but not of clients that closed the connection."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
     def stop(self) -> None:
-        """End every connection, and listen no more."""
+        """Close every connection, and stop listening."""
         self.shutdown()
-        # Or clients would go on being answered over the connections that they keep.
+        # Otherwise clients would still be answered over open connections.
         for connection in list(self._open):
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
@@ -68,7 +68,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: Server
 
     def handle_one_request(self) -> None:
-        # TLS and other binary protocols need not have a line end, which `readline` would wait for.
+        # TLS and other binary protocols may have no line end, for which `readline` would wait.
         first: bytes = self.rfile.peek(1)[:1]  # type: ignore[attr-defined] # it is buffered
         if first.isalpha() or first in b"\r\n":
             super().handle_one_request()
@@ -82,7 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
         if "Transfer-Encoding" in self.headers:
             self.send_error(411, "give a Content-Length, not a Transfer-Encoding")
         elif length < 0:
-            self.send_error(400, "the Content-Length is no number of bytes")
+            self.send_error(400, "the Content-Length is not a number of bytes")
         elif length > _MAX_BODY:
             self.send_error(413, f"a body is at most {_MAX_BODY:,} bytes long")
         elif len(body := self.rfile.read(length)) < length:
@@ -93,7 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection |= not goes_on
 
     def send_error(self, code: int, message: str | None = None, _: str | None = None) -> None:
-        """Refuse a request as the service does, also those that the base class refuses."""
+        """Refuse a request as the service does, for the base class too."""
         name = _REFUSED.get(code, "MalformedHttpRequestException")
         status = 404 if name == "UnknownOperationException" else code
         answer = wire.json_error(wire.ServiceError(name, message or "this is not HTTP", status))
@@ -101,7 +101,7 @@ class _Handler(BaseHTTPRequestHandler):
             answer = answer[: answer.index(b"\r\n\r\n") + 4]
         self.wfile.write(self.server.emulator.dated(answer))
         self.close_connection = True
-        # To close with unread bytes would reset the connection, and the client lose the answer.
+        # Closing with unread bytes would reset the connection, and lose the answer.
         with suppress(OSError):
             self.connection.shutdown(socket.SHUT_WR)
             self.connection.settimeout(_LINGER_SECONDS)

@@ -1,4 +1,4 @@
-"""What can go wrong between a caller and the service, and when it does."""
+"""The faults that the emulator can produce, and when."""
 
 from __future__ import annotations
 
@@ -43,25 +43,25 @@ _TEXT = re.compile(
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that goes wrong, and for whom and when it does.
+    """A fault, and the requests that it affects.
 
-    With neither `every` nor `at` it happens always. Requests are counted from 1, for each account,
-    region and operation by themselves.
+    Without `every` and `at` it affects every request. Requests are counted from 1, separately for
+    each account, region and operation.
 
     Parameters
     ----------
     kind
-        One of `KINDS`, which says what each does.
+        One of `KINDS`, which describes each.
     every
-        10 means each tenth request.
+        10 means every tenth request.
     at
         (3,) means the third request.
     account, region, access_key
-        Whom it happens to; everybody, unless said. With `access_key`, credentials expire until
+        The callers that it affects; by default all. With `access_key`, credentials expire until
         they are refreshed.
     operation
-        `DescribeExportTasks` or `DescribeLogGroups`: to which requests it happens; both, unless
-        said.
+        The requests that it affects: `DescribeExportTasks` or `DescribeLogGroups`; by default
+        both.
     seconds
         How much later a `slow` answer comes.
 
@@ -81,24 +81,22 @@ class Fault:
     seconds: float = 1.0
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be meant."""
+        """Refuse values that are not valid."""
         if self.kind not in KINDS:
-            raise ArgumentError(f"unknown fault {self.kind!r}; it is one of {', '.join(KINDS)}")
+            raise ArgumentError(f"unknown fault {self.kind!r}; give one of {', '.join(KINDS)}")
         if self.every is not None and self.every < 1:
-            raise ArgumentError(f"a fault every {self.every} requests; it is 1 or more")
+            raise ArgumentError(f"a fault every {self.every} requests; give 1 or more")
         if self.operation not in (None, *LISTINGS):
-            raise ArgumentError(
-                f"a fault in {self.operation!r}; the operation is one of {', '.join(LISTINGS)}"
-            )
+            raise ArgumentError(f"a fault in {self.operation!r}; give one of {', '.join(LISTINGS)}")
 
     @classmethod
     def parse(cls, text: str) -> Fault:
-        """Read a fault as one types it: `kind[:every][=seconds][@account[/region]]`.
+        """Parse a fault from text: `kind[:every][=seconds][@account[/region]]`.
 
         Raises
         ------
         ArgumentError
-            The text does not have that form, or names an unknown kind.
+            The text does not have this form, or names an unknown kind.
 
         Examples
         --------
@@ -110,7 +108,7 @@ class Fault:
         if not found:
             raise ArgumentError(
                 f"cannot read the fault {text!r}; write kind[:every][=seconds][@account[/region]], "
-                f"the kind being one of {', '.join(KINDS)}"
+                f"where kind is one of {', '.join(KINDS)}"
             )
         every, seconds = found["every"], found["seconds"]
         return cls(
@@ -123,11 +121,11 @@ class Fault:
 
     @property
     def wait_seconds(self) -> float:
-        """How much later than usual the answer comes."""
+        """How long the answer is delayed."""
         return {"slow": self.seconds, "hang": 600.0}.get(self.kind, 0.0)
 
     def hits(self, request: Request, number: int) -> bool:
-        """Whether it happens to this request, the `number`-th of its account and region."""
+        """Return whether it affects this request, the `number`-th of its account and region."""
         if (self.kind == "deny_identity") != (request.operation == "GetCallerIdentity"):
             return False
         if self.kind in _NEEDS_TOKEN and "nextToken" not in request.params:

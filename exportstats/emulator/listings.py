@@ -1,4 +1,4 @@
-"""What the service lists in pages: export tasks and log groups."""
+"""The lists that the service returns in pages: export tasks and log groups."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Listing:
-    """One kind of list.
+    """A kind of list.
 
     Attributes
     ----------
     operation, member
-        The operation that lists, and where the items are in its answer.
+        The operation that returns it, and the key of the items in the answer.
     noun, name
-        What an item is called, and the field that names it.
+        What an item is called, and the field with its name.
     order, ascending
-        The key that items are sorted by, and in which direction.
+        The sort key of items, and the direction.
     filters
-        For each filtering parameter: the value of an item that it looks at, and whether that value
-        fits the parameter's.
+        For each filter parameter: the value of an item that it looks at, and whether that value
+        matches the parameter's.
     create
-        Make a valid item that comes first in a list whose first key is the one given, or None.
+        Make a valid item that sorts before the given first key, which is None in an empty list.
     """
 
     operation: str
@@ -44,7 +44,7 @@ class Listing:
 
 
 def _create_task(newest: int | None) -> dict[str, Any]:
-    """Create a task that is done already: a slot runs one at a time."""
+    """Create a task that has ended, because a slot runs one at a time."""
     newest = int(time.time() * 1000) if newest is None else newest
     created = newest + 120_000
     return {
@@ -61,7 +61,7 @@ def _create_task(newest: int | None) -> dict[str, Any]:
 
 
 def _create_log_group(_first: str | None) -> dict[str, Any]:
-    """Create a log group; no character that a name may have sorts before a #."""
+    """Create a log group; of all characters in names, # sorts first."""
     return {
         "logGroupName": f"#emulated/{uuid.uuid4()}",
         "creationTime": int(time.time() * 1000),

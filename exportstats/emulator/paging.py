@@ -1,4 +1,4 @@
-"""One list of an account and region, answered page by page."""
+"""A list of an account and region, returned page by page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from exportstats.emulator.listings import Listing
 
 _PAGE_SIZE = 50
-# The only fields in the answer to a search by a part of the name.
+# The only fields in the answer to a search by logGroupNamePattern.
 _PATTERN_FIELDS = ("arn", "creationTime", "logGroupName")
 
 
@@ -21,7 +21,7 @@ class _Entry(NamedTuple):
     order: Any
     name: str | None
     values: tuple[str | None, ...]  # one for each filter
-    body: bytes  # written once; a page only joins
+    body: bytes  # serialised once; pages only join them
 
     @classmethod
     def of(cls, listing: Listing, item: Mapping[str, Any]) -> _Entry:
@@ -48,12 +48,12 @@ class PagedList:
         self._tokens: dict[str, _Place] = {}
 
     def add(self, item: Mapping[str, Any]) -> None:
-        """List an item."""
+        """Add an item to the list."""
         self._entries.append(_Entry.of(self._listing, item))
         self._changed()
 
     def update(self, name: str, changes: Mapping[str, Any]) -> bool:
-        """Change the items of that name; return False if there is none."""
+        """Change the items with a name; return False if there is none."""
         found = [i for i, entry in enumerate(self._entries) if entry.name == name]
         for i in found:
             item = _merged(json.loads(self._entries[i].body), changes)
@@ -68,12 +68,12 @@ class PagedList:
     def page(
         self, params: Mapping[str, Any], kind: str | None, *, now: float, lifetime: float
     ) -> bytes:
-        """Answer one request, with the fault that is the list's own, if it is one.
+        """Answer one request, with a fault of kind `kind` if it concerns the list.
 
         Raises
         ------
         ServiceError
-            The token is not one of this list and these filters, or is too old.
+            The token is not for this list and these filters, or has expired.
         """
         if kind == "shift":
             first = self._matching({})[-1:]
@@ -83,7 +83,7 @@ class PagedList:
         start = 0 if sent is None else self._start(sent, query, now)
         limit = 0 if kind == "empty_page" else params.get("limit", _PAGE_SIZE)
         entries = self._matching(params)
-        # Counted from the first: an item created ahead of it shifts what follows by one.
+        # Counted from the first item, so that a new one before it shifts the pages by one.
         stop = len(entries) - start
         end = max(stop - limit, 0)
         bodies = [entry.body for entry in reversed(entries[end : max(stop, 0)])]

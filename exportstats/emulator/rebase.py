@@ -1,4 +1,4 @@
-"""Recorded tasks and log groups, as they would be at another time."""
+"""Move recorded tasks and log groups to another time."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def rebase(
     *,
     now: dt.datetime,
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return recorded tasks and log groups as of `now`, with their weekdays and hours.
+    """Return recorded tasks and log groups as of `now`; weekdays and hours do not change.
 
-    All times are moved by whole weeks, so that the end of the recording is at `now` or less than a
-    week later. What had not begun by `now` is left out, and a task that had not ended is RUNNING.
-    A slot without such a task has the active one that it had at the end of the recording, as old
-    as it was or as long as the slot is free, its window moved by whole days. Dates in task names
-    move with the windows.
+    All times are moved by whole weeks, so that the recording ends at `now` or less than a week
+    later. Tasks created after `now` are left out, and tasks that end after `now` are RUNNING. A
+    slot without such a task keeps the active task that it had at the end of the recording. That
+    task is as old as it was then, or younger if the slot was busy until later, and its window is
+    moved by whole days. Dates in task names move with the windows.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def rebase(
         elif (since := free.get(slot_of(TASKS, task)[0], 0)) <= at:
             since = max(created + age, since)
             window = round(age / _DAY) * _DAY
-            if task.get("to", 0) + window >= since:  # nobody exports what is yet to come
+            if task.get("to", 0) + window >= since:  # a window ends before its task is created
                 window -= _DAY
             moved.append(_move(task, since - created, window=window))
     groups = [_shift(group, by, "creationTime") for group in log_groups]
@@ -94,7 +94,7 @@ def _move(task: Mapping[str, Any], by: int, *, window: int) -> dict[str, Any]:
 
 
 def _shift(item: Mapping[str, Any], by: int, *names: str) -> dict[str, Any]:
-    # 0 stands for "ever since"
+    # 0 means "from the beginning"
     return {
         key: max(value + by, 0) if key in names and value else value for key, value in item.items()
     }

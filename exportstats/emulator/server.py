@@ -1,4 +1,4 @@
-"""The emulator: it finds the fault and the answer of each request, and remembers them."""
+"""The emulator: find the fault and the answer of each request, and record them."""
 
 from __future__ import annotations
 
@@ -35,34 +35,33 @@ class _Answer(NamedTuple):
 class Emulator:
     """A CloudWatch Logs emulator for export tasks and log groups, on 127.0.0.1.
 
-    It runs between `start` and `stop`, or inside a `with` block. Whoever signs a request is
-    believed: the region is that of the signature's credential scope, and the account is what
-    `account_of` makes of the access key id, else `DEFAULT_ACCOUNT`.
+    It runs between `start` and `stop`, or inside a `with` block. Signatures are not verified: the
+    region is that of the signature's credential scope, and the account is what `account_of` returns
+    for the access key ID, or `DEFAULT_ACCOUNT`.
 
     Parameters
     ----------
     tasks
-        Tasks in the JSON shape of the service, with two optional fields, `accountId` and
-        `region`, that say whose they are and are never sent. `observedAt` is ignored, and what is
-        None is left out.
+        Tasks in the JSON shape of the service, with two optional fields that are never sent:
+        `accountId` and `region`. `observedAt` is ignored, and fields that are None are left out.
     log_groups
-        Log groups, with the same two fields; without them the `arn` says whose they are.
+        Log groups, with the same two fields; by default the account and region of the `arn`.
     port
-        0 takes a free one.
+        The port; 0 is a free one.
     requests_per_second
-        The quota of each account, region and operation, 5 at AWS; requests beyond it are
-        throttled. None: no quota.
+        The quota of each account, region and operation, which is 5 at AWS; further requests are
+        throttled. None is no quota.
     latency_seconds
         How long every answer takes.
     token_lifetime_seconds
-        How long a `nextToken` is good for: 24 hours, as at AWS.
+        How long a `nextToken` is valid: 24 hours, as at AWS.
     account_of
-        Whose an access key id is. Without it one of twelve digits is the account itself, which is
-        the convention of moto and localstack.
+        Return the account of an access key ID. By default twelve digits are the account itself, as
+        in moto and localstack.
     faults
-        What goes wrong. Of several that meet at one request, the first happens.
+        The faults to produce. If several affect a request, the first one happens.
     now
-        What its clock shows when it is made, which the Date of each answer tells. None: the real
+        The emulator's time at the start, which the Date of every answer shows; by default the real
         time.
 
     Attributes
@@ -75,7 +74,7 @@ class Emulator:
     Raises
     ------
     ArgumentError
-        A task or a log group is not as the service sends one.
+        A task or a log group is not valid.
     """
 
     url: str
@@ -110,26 +109,26 @@ class Emulator:
                 self._add(listing, item)
 
     def start(self) -> None:
-        """Begin to answer.
+        """Start to answer requests.
 
         Raises
         ------
         ArgumentError
-            The port cannot be had.
+            The port is not available.
         """
         try:
             self._server = Server(self._port, self)
         except OSError as error:
             raise ArgumentError(
-                f"cannot listen on port {self._port}: {error.strerror}; take another, or 0"
+                f"cannot listen on port {self._port}: {error.strerror}; give another, or 0"
             ) from error
         self._stopping.clear()
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        # The short poll is what makes stopping quick.
+        # A short poll interval makes stopping quick.
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop(self) -> None:
-        """End every connection and every wait, and listen no more."""
+        """Close every connection, end every delay, and stop listening."""
         self._stopping.set()
         self._server.stop()
 
@@ -148,12 +147,12 @@ class Emulator:
         self.stop()
 
     def add(self, task: Mapping[str, Any]) -> None:
-        """Create a task, as it happens while somebody pages.
+        """Create a task, even while a client is paging.
 
         Raises
         ------
         ArgumentError
-            It is not as the service sends one.
+            The task is not valid.
         """
         self._add(TASKS, task)
 
@@ -163,15 +162,15 @@ class Emulator:
             self._slots[key].lists[listing.operation].add(rest)
 
     def update(self, task_id: str, **changes: Any) -> None:  # noqa: ANN401 - any field of a task
-        """Change fields of a task, as when it goes from PENDING to RUNNING.
+        """Change fields of a task, for example its state.
 
-        A mapping (`status`, `executionInfo`) is merged into the one that is there; None takes a
-        field away.
+        Mappings (`status`, `executionInfo`) are merged into the existing ones; None removes a
+        field.
 
         Raises
         ------
         ArgumentError
-            There is no such task, or it is then not as the service sends one.
+            There is no such task, or it would not be valid.
         """
         with self._lock:
             lists = [slot.lists[TASKS.operation] for slot in self._slots.values()]
@@ -180,14 +179,14 @@ class Emulator:
             raise ArgumentError(f"there is no task {task_id!r} to update; add it first")
 
     def respond(self, headers: Message, body: bytes) -> tuple[bytes, bool]:
-        """Answer a request: what to send, and whether the connection goes on."""
+        """Return the answer to a request, and whether the connection stays open."""
         request = wire.Request.read(headers, body, self._account_of)
         try:
             answer = self._answer(request)
         except wire.ServiceError as error:
             write = wire.xml_error if request.operation == wire.IDENTITY else wire.json_error
             answer = _Answer(write(error), error.code)
-        # Before the answer leaves, so that whoever has it finds it here.
+        # Before the answer is sent, so that its receiver finds the request here.
         self.requests.append(request._replace(outcome=answer.outcome))
         wait = self._latency + answer.wait_seconds
         if wait and self._stopping.wait(wait):

@@ -1,4 +1,4 @@
-"""One account and region: its lists and its quota."""
+"""An account and region: its lists and its quota."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DEFAULT_REGION = "us-east-1"
 
 
 class Slot:
-    """What the service knows of one account and region. The caller holds the lock."""
+    """The lists and the quota of one account and region. The caller holds the lock."""
 
     def __init__(self) -> None:
         self.lists = {name: PagedList(listing) for name, listing in LISTINGS.items()}
@@ -28,13 +28,13 @@ class Slot:
         self._buckets: dict[str, tuple[float, float]] = {}
 
     def next_fault(self, request: wire.Request, faults: Iterable[Fault]) -> Fault | None:
-        """Count a request, and return the first fault that happens to it."""
+        """Count a request, and return the first fault that affects it."""
         self._asked[request.operation] += 1
         number = self._asked[request.operation]
         return next((fault for fault in faults if fault.hits(request, number)), None)
 
     def admits(self, operation: str, now: float, requests_per_second: float | None) -> bool:
-        """Take a request from the operation's quota, if there is one; False when it is used up."""
+        """Take a request from the operation's quota; return False if the quota is used up."""
         if requests_per_second is None:
             return True
         capacity = max(requests_per_second, 1.0)
@@ -45,12 +45,12 @@ class Slot:
 
 
 def slot_of(listing: Listing, item: Mapping[str, Any]) -> tuple[tuple[str, str], dict[str, Any]]:
-    """Part an item from the account and region that it belongs to, which are never sent.
+    """Return the account and region of an item, and the item without them.
 
     Raises
     ------
     ArgumentError
-        The account is not twelve digits as text, so that nobody could ask for it.
+        The account ID is not text of twelve digits.
     """
     rest = dict(item)
     rest.pop("observedAt", None)

@@ -1,4 +1,4 @@
-"""What goes over the wire: who asks, what is a valid question, and how an answer is written."""
+"""The protocol: read and check requests, and write answers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _SCOPE = re.compile(r"AWS4-HMAC-SHA256 Credential=([^/,]+)/\d{8}/([^/]+)/[^/]+/a
 _STS_NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
 _USER = "arn:aws:iam::{account}:user/emulated"
 
-# What a fault's kind says instead of a page: code, message, status.
+# The error of a fault's kind: code, message, status.
 REFUSALS = {
     "throttle": ("ThrottlingException", "Rate exceeded", 400),
     "unavailable": (
@@ -79,18 +79,18 @@ _HTML = b"<!DOCTYPE html>\n<html><body><h1>Please sign in to the network</h1></b
 
 
 class Request(NamedTuple):
-    """A request, and what became of it.
+    """A request and its outcome.
 
     Attributes
     ----------
     operation
-        `DescribeExportTasks`, `DescribeLogGroups` or `GetCallerIdentity`; empty if it was none.
+        `DescribeExportTasks`, `DescribeLogGroups` or `GetCallerIdentity`; empty for any other.
     account, region, access_key
-        Who asked; empty if nobody signed.
+        The caller; empty if the request was not signed.
     params
-        The parameters of a list; None if they were not JSON that can be read.
+        The parameters of a list; None if they were not valid JSON.
     outcome
-        `ok`, the code of the error that was sent, or the kind of fault that spoiled the answer.
+        `ok`, the code of the error that was sent, or the kind of fault that affected the answer.
     """
 
     operation: str
@@ -102,7 +102,7 @@ class Request(NamedTuple):
 
     @classmethod
     def read(cls, headers: Message, body: bytes, account_of: AccountOf | None = None) -> Request:
-        """Read what is asked, and by whom."""
+        """Read a request from its headers and body."""
         operation = _operation(headers.get("X-Amz-Target"), body)
         found = _SCOPE.match(headers.get("Authorization", ""))
         access_key, region = found.groups() if found else ("", "")
@@ -117,12 +117,12 @@ class Request(NamedTuple):
 
 
 def itself(access_key: str) -> str | None:
-    """Take an access key of twelve digits for the account's number, as moto and localstack do."""
+    """Return an access key of twelve digits as the account ID, as moto and localstack do."""
     return access_key if is_account(access_key) else None
 
 
 def is_account(text: str) -> bool:
-    """Whether a text is an account's number."""
+    """Return whether a text is an account ID."""
     return _ACCOUNT.fullmatch(text) is not None
 
 
@@ -135,7 +135,7 @@ def _operation(target: str | None, body: bytes) -> str:
 
 
 class ServiceError(Exception):
-    """An answer that is an error."""
+    """An error that is sent as the answer."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
         super().__init__(message)
@@ -143,14 +143,14 @@ class ServiceError(Exception):
 
     @classmethod
     def of_kind(cls, kind: str, request: Request) -> ServiceError:
-        """Make the error that a fault's kind stands for."""
+        """Return the error of a fault's kind."""
         code, message, status = REFUSALS[kind]
         return cls(code, message.format_map(request._asdict()), status)
 
 
 @cache
 def _service() -> ServiceModel:
-    # Not at the top: whoever only wants `Fault` or `KINDS` need not wait for botocore.
+    # Not at the top, because `Fault` and `KINDS` do not need botocore.
     from botocore.loaders import Loader  # noqa: PLC0415
     from botocore.model import ServiceModel  # noqa: PLC0415
 
@@ -166,12 +166,12 @@ def _misfit(value: Any, shape: Any) -> str:  # noqa: ANN401 - any JSON, and a cl
 def check_item(listing: Listing, item: dict[str, Any]) -> None:
     """Check a task or a log group against botocore's model of the answer.
 
-    The model's states are not enforced, just as botocore does not: a new one may come any day.
+    Like botocore, it accepts states that the model does not have.
 
     Raises
     ------
     ArgumentError
-        It does not fit; the text names the task and the fields.
+        The item does not match; the text names it and the fields.
     """
     shape: Any = _service().operation_model(listing.operation).output_shape
     if misfit := _misfit(item, shape.members[listing.member].member):
@@ -182,15 +182,15 @@ def check_item(listing: Listing, item: dict[str, Any]) -> None:
 
 
 def check_params(operation: str, params: Any) -> None:  # noqa: ANN401 - any JSON
-    """Check the parameters of a request against botocore's model of it.
+    """Check the parameters of a request against botocore's model.
 
     Raises
     ------
     ServiceError
-        They do not fit.
+        They do not match.
     """
     if not isinstance(params, dict):
-        raise ServiceError("SerializationException", "The body of the request is no JSON object.")
+        raise ServiceError("SerializationException", "The body of the request is not a JSON object")
     shape: Any = _service().operation_model(operation).input_shape
     misfit = _misfit(params, shape)
     if "logGroupIdentifiers" in params:
@@ -209,7 +209,7 @@ def check_params(operation: str, params: Any) -> None:  # noqa: ANN401 - any JSO
 
 
 def _beyond(value: Any, limits: dict[str, Any]) -> str | None:  # noqa: ANN401 - as the model has it
-    """Say which limit is broken, of those that botocore's own check leaves to the service."""
+    """Return the limit that is exceeded, of those that botocore does not check."""
     states, most = limits.get("enum"), limits.get("max")
     if states and value not in states:
         return f"satisfy enum value set: [{', '.join(states)}]"
@@ -227,7 +227,7 @@ def page(member: str, items: list[bytes], next_token: str | None) -> bytes:
 
 
 def spoiled_page(body: bytes, kind: str | None) -> bytes:
-    """Write the answer that holds a page, spoiled in the way of a fault's kind."""
+    """Write the answer with a page, changed by a fault."""
     half = len(body) // 2
     content_type = JSON
     headers: tuple[str, ...] = ()
@@ -248,13 +248,13 @@ def spoiled_page(body: bytes, kind: str | None) -> bytes:
 
 
 def json_error(error: ServiceError) -> bytes:
-    """Write an error as CloudWatch Logs does."""
+    """Write an error in the format of CloudWatch Logs."""
     body = json.dumps({"__type": error.code, "message": error.message}).encode()
     return http(error.status, JSON, body, f"x-amzn-ErrorType: {error.code}")
 
 
 def xml_error(error: ServiceError) -> bytes:
-    """Write an error as STS does."""
+    """Write an error in the format of STS."""
     body = (
         f'<ErrorResponse xmlns="{_STS_NAMESPACE}"><Error><Type>Sender</Type>'
         f"<Code>{error.code}</Code><Message>{escape(error.message)}</Message></Error>"
@@ -275,7 +275,7 @@ def identity(account: str) -> bytes:
 
 
 def http(status: int, content_type: str, body: bytes, *headers: str) -> bytes:
-    """Write a whole HTTP answer without its Date, so that it leaves in one piece."""
+    """Write a complete HTTP answer without its Date, to send it in one piece."""
     head = (
         f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
         f"x-amzn-RequestId: {uuid.uuid4()}",

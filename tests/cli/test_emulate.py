@@ -180,7 +180,7 @@ def test_a_port_that_is_taken_is_said(run: Callable):
         done = run("emulate", "--port", port)
     assert done.exit_code == 2
     assert done.stderr == (
-        f"exportstats: cannot listen on port {port}: Address already in use; take another, or 0\n"
+        f"exportstats: cannot listen on port {port}: Address already in use; give another, or 0\n"
     )
 
 
