@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 PATHS = {column.name: column.json.split(".") for column in schema.TASKS.base}
 NO_TIME = "is not a time (an aware timestamp, milliseconds since 1970, or ISO 8601 with an offset)"
 SEEN = ms("2026-11-23T06:00Z")
+BLANKS = " \t\r\ufeff"  # files that were put together have a mark where one begins
 
 
 def read_lines(block: bytes, name: str = "f") -> list[Rows]:
@@ -236,11 +237,11 @@ def expect_lines(block: bytes) -> Any:  # noqa: ANN401
         values = []
         try:
             text = raw.decode()
-            at = len(text) - len(text.lstrip(" \t\r"))
+            at = len(text) - len(text.lstrip(BLANKS))
             while at < len(text):
                 value, at = decoder.raw_decode(text, at)
                 values += value if isinstance(value, list) else [value]
-                at += len(text[at:]) - len(text[at:].lstrip(" \t\r"))
+                at += len(text[at:]) - len(text[at:].lstrip(BLANKS))
         except UnicodeDecodeError as fault:
             refused.append((place, f"not UTF-8 at byte {fault.start + 1} of the line"))
             continue
