@@ -165,6 +165,19 @@ def refuse_inputs(ctx: click.Context) -> None:
                 raise ArgumentError(
                     f"{option} {path} is the file {one} that is read; name another place"
                 )
+    for param in ctx.command.params:
+        if isinstance(param.type, NewFolder) and (folder := ctx.params.get(param.name or "")):
+            _refuse_inside(ctx, param.opts[-1], folder)
+
+
+def _refuse_inside(ctx: click.Context, option: str, folder: Path) -> None:
+    """Refuse to write into an input folder, which would be read with the output next time."""
+    for given in ctx.params.get("source") or ():
+        there = os.path.realpath(os.path.expanduser(given))  # noqa: PTH111 - as reading does it
+        if os.path.isdir(there) and Path(os.path.realpath(folder)).is_relative_to(there):  # noqa: PTH112 - no error of a NUL
+            raise ArgumentError(
+                f"{option} {folder} is in the input folder {given}; name another folder"
+            )
 
 
 def _inputs(ctx: click.Context) -> Iterator[Path]:

@@ -70,12 +70,12 @@ def test_an_output_is_no_file_of_log_groups_or_targets(
     before = report.read_bytes()
     done = run("report", tasks, *WEEK, "--log-groups", report, "--json", report)
     assert done.exit_code == 2
-    assert f"--json {report} is the file {report} that is read; name another place" in done.stderr
+    assert f"--json {report} is the input file {report}; name another file" in done.stderr
     targets = tasks.with_name("targets.csv")
     targets.write_text("account_id,region\n111122223333,eu-west-1\n")
     done = run("fetch", "--targets", targets, "-o", targets)
     assert done.exit_code == 2
-    assert "is the file" in done.stderr
+    assert "is the input file" in done.stderr
     assert report.read_bytes() == before
     assert not live.requests
 
@@ -91,7 +91,7 @@ def test_somebody_elses_file_stays(
     for source in ([], ["missing.json"]):
         done = run(command, *source, *words(command), option, name)
         assert done.exit_code == 2
-        assert f"'{name}' is there, and is no" in done.stderr
+        assert f"'{name}' exists, and is not a" in done.stderr
         assert path.read_text() == content
     assert not live.requests
 
@@ -209,7 +209,7 @@ def test_times_that_no_task_has_are_wrong_usage(
     for option in ("--since", "--until"):
         done = run(command, tasks, f"{option}={time}")
         assert done.exit_code == 2
-        assert "is no time; give 2026-11-01" in done.stderr
+        assert "is not a time; give 2026-11-01" in done.stderr
 
 
 def test_json_of_a_report_is_known_again(run: Callable, tasks: Path):
@@ -217,3 +217,17 @@ def test_json_of_a_report_is_known_again(run: Callable, tasks: Path):
     path = tasks.with_name("report.json")
     assert run("report", tasks, *WEEK, "--json", path).exit_code == 0
     assert list(json.loads(path.read_text()))[:2] == ["version", "name"]
+
+
+def test_tables_in_a_folder_that_is_read(run: Callable, tasks: Path, tmp_path: Path):
+    """`--csv-dir` in a source is refused: with the tables in it the folder could not be read."""
+    folder = tmp_path / "read"
+    folder.mkdir()
+    tasks.rename(folder / "tasks.json")
+    (tmp_path / "link").symlink_to(folder)
+    for place in (folder, folder / "tables", tmp_path / "link" / "new"):
+        done = run("report", folder, *WEEK, "--csv-dir", place)
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert f"--csv-dir {place} is in the input folder {folder}" in done.stderr
+    assert [path.name for path in folder.iterdir()] == ["tasks.json"]
+    assert run("report", folder, *WEEK, "--csv-dir", tmp_path / "tables").exit_code == 0

@@ -231,3 +231,9 @@ def test_a_region_behind_a_long_list(
             xs.read_tasks(save(content))
     found = xs.read_tasks(save({"region": "eu-west-1"} | tasks))
     assert plain(found["region"]) == ["eu-west-1"] * 9
+
+
+def test_a_path_that_is_empty() -> None:
+    """An empty path, as of a variable that is not set, is refused, and not this folder."""
+    with pytest.raises(xs.ArgumentError, match=r"'' is no path; give \. for this folder"):
+        xs.read_tasks("")
