@@ -245,7 +245,7 @@ def _ahead(
 
 def _enclosed(block: bytes, before: bytes, behind: bytes, *, first: bool, last: bool) -> bytes:
     """Enclose a block in the brackets that enclose the whole text."""
-    if not last and behind:
+    if behind:
         block = block.rstrip().removesuffix(b",")
     return b"".join((b"" if first else before, block, b"" if last else behind))
 
@@ -312,9 +312,9 @@ def _nested(fields: dict[str, Any]) -> pa.StructType:
 
 
 def _flat(rows: pa.Table, kind: Table) -> pa.Table:
-    """Return the base columns of rows that are nested as AWS nests them, in one chunk."""
+    """Return the base columns of rows that are nested as AWS nests them."""
     flat = rows.flatten()
-    have = {name: flat.column(at).combine_chunks() for at, name in enumerate(flat.column_names)}
+    have = dict(zip(flat.column_names, flat.columns, strict=True))
     arrays = {column.name: have.get(column.json) for column in kind.base}
     for column in kind.base:
         if column.kind == "length" and (array := arrays[column.name]) is not None:
@@ -536,7 +536,7 @@ def _fault(name: str, text: bytes, before: bytes, ahead: bytes, lines: int) -> F
         what, at = "not UTF-8", fault.start
     except json.JSONDecodeError as fault:
         what, at = f"not JSON: {fault.msg}", len(whole.decode()[: fault.pos].encode())
-    except (ValueError, RecursionError) as fault:
+    except RecursionError as fault:
         what = f"not JSON that can be read: {fault}"
     good = ahead + whole[len(before) : max(at, len(before))]
     line = lines + good.count(b"\n") + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 from typing import IO, TYPE_CHECKING
 
 import pyarrow as pa
@@ -26,18 +27,15 @@ MAGIC = b"PAR1"
 
 def write_parquet(tables: Iterable[pd.DataFrame], stream: IO[bytes], kind: Table) -> None:
     """Write tables one below the other, the user's own columns included."""
-    writer = None
+    slices = (to_arrow(rows, kind) for rows in tables)
+    first = next(slices)
+    writer = pq.ParquetWriter(stream, first.schema, compression="zstd")
     try:
-        for rows in tables:
-            table = to_arrow(rows, kind)
-            if writer is None:
-                writer = pq.ParquetWriter(stream, table.schema, compression="zstd")
+        for table in chain([first], slices):
             writer.write_table(table.cast(writer.schema))
-        if writer is not None:
-            writer.close()
+        writer.close()
     except BaseException:
-        if writer is not None:
-            writer.is_open = False  # otherwise it would write to a closed file
+        writer.is_open = False  # otherwise it would write to a closed file
         raise
 
 

@@ -234,9 +234,9 @@ def to_arrow(typed: pd.DataFrame, kind: Table) -> pa.Table:
     )
     for name in own_columns(map(str, typed.columns), kind):
         try:
-            values = pa.array(typed[name], from_pandas=True)
+            values = pa.array(typed[name])
         except (pa.ArrowInvalid, pa.ArrowTypeError):  # values of several types
-            values = pa.array(typed[name].map(str, na_action="ignore"), from_pandas=True)
+            values = pa.array(typed[name].map(str, na_action="ignore"))
         table = table.append_column(name, values)
     return table
 
