@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
 from pandas.testing import assert_series_equal
-from support import DAY, EPOCH, FIRST, LAST, MOST, ms, plain, quick
+from support import DAY, EPOCH, FIRST, LAST, MOST, START, ms, plain, quick
 
 from exportstats.core import coerce, schema
 from exportstats.errors import ArgumentError, SchemaError
@@ -444,7 +444,20 @@ def test_lengths():
     """A number is a length of so many units; text may be one as pandas writes it."""
     given_ = pd.Series(pd.to_timedelta([5, None], unit="ms"), name="retention")
     assert plain(coerce.to_column(given_, LENGTH, scale=DAY)[0]) == [5, None]
-    values = [30, "30", 30.0, "30 days", "1 days 12:00:00", None, -1, "never", True, 10**30]
-    good = [30 * DAY] * 4 + [DAY * 3 // 2] + [None] * 5
-    assert numbers(values, LENGTH, DAY) == (good, [False] * 6 + [True] * 4)
+    values = [30, "30", 30.0, "30 days", "1 days 12:00:00", None, -1, "never", True, 10**30, []]
+    good = [30 * DAY] * 4 + [DAY * 3 // 2] + [None] * 6
+    assert numbers(values, LENGTH, DAY) == (good, [False] * 6 + [True] * 5)
     assert numbers([30 * DAY], LENGTH) == ([30 * DAY], [False])
+
+
+def test_columns_for_machines():
+    """Lengths are in seconds, times and dates ISO 8601, and an index with a name is a column."""
+    times = pd.Series(coerce.times(np.array([START, coerce.NAT])), name="day")
+    assert plain(coerce.date_text(times)) == ["2026-11-23", None]
+    lengths = pd.Series(pd.to_timedelta([1500, None], unit="ms"), index=["a", "b"])
+    table = pd.DataFrame({"spent": lengths, "created": times.array, "number": [1, 2]})
+    flat = coerce.for_machines(table.rename_axis("name"))
+    assert list(flat) == ["name", "spent_seconds", "created", "number"]
+    assert flat["spent_seconds"].iloc[0] == 1.5
+    assert plain(flat["created"]) == ["2026-11-23T06:00:00.000Z", None]
+    assert list(coerce.for_machines(table)) == ["spent_seconds", "created", "number"]

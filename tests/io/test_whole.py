@@ -180,3 +180,15 @@ def test_a_lock_that_was_left_is_no_obstacle(tmp_path: Path):
         assert time.monotonic() - began > 0.1
     process.communicate()
     assert names(tmp_path) == set()
+
+
+def test_what_was_opened_is_closed(tmp_path: Path):
+    """Neither a lock nor a file that was written stays open."""
+    free = os.dup(0)
+    os.close(free)
+    for _ in range(2):
+        with one_at_a_time(tmp_path / "a"):
+            put(tmp_path / "a")
+    opened = os.dup(0)
+    os.close(opened)
+    assert opened == free
