@@ -42,7 +42,7 @@ def warned() -> Iterator[list[Warning]]:
     """Collect the warnings, in place of failing by the first."""
     found: list[Warning] = []
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+        warnings.simplefilter("always", UserWarning)
         yield found
     found += [one.message for one in caught]
 

@@ -50,7 +50,7 @@ NO_TIME = "is not a time (an aware timestamp, milliseconds since 1970, or ISO 86
 def conform_quietly(frame: Any) -> tuple[pd.DataFrame, list[tuple[str, str]]]:  # noqa: ANN401
     """Give the table, and the place and reason of each row that was reported."""
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+        warnings.simplefilter("always", UserWarning)
         tasks = xs.conform(frame)
     reported = [
         (row.place, row.reason)

@@ -199,7 +199,7 @@ def test_a_token_in_a_later_block(token: str, last: str | None) -> None:
         pages.append(page if token == "last" else dict(reversed(page.items())))
     for text in (json.dumps(pages), "".join(map(json.dumps, pages)), json.dumps(pages, indent=1)):
         with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
+            warnings.simplefilter("always", UserWarning)
             assert len(xs.read_tasks(io.StringIO(text))) == 20
         assert [type(one.message) for one in caught] == [PartialListWarning] * (last is not None)
 

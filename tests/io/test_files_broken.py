@@ -50,7 +50,7 @@ in_folder = settings(quick, suppress_health_check=[*HealthCheck])
 def read(file: Path) -> tuple[pd.DataFrame, list[str]]:
     """Read a file; return the places that were reported too."""
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+        warnings.simplefilter("always", UserWarning)
         tasks = xs.read_tasks(file)
     messages = [one.message for one in caught]
     assert all(isinstance(one, (BadRowsWarning, UnusedWarning)) for one in messages)
@@ -284,7 +284,7 @@ def test_other_csv_rows_are_never_lost(tmp_path: Path, data: st.DataObject) -> N
     file.write_bytes(b"\n".join([header, *lines[:at], damaged, *lines[at + 1 :], b""]))
     others = [name for number, name in enumerate(IDS) if number != at]
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+        warnings.simplefilter("always", UserWarning)
         try:
             tasks = xs.read_tasks(file)
         except ExportStatsError:
@@ -303,7 +303,7 @@ def test_a_quote_that_is_lost(tmp_path: Path, number: int) -> None:
     name = IDS[number]
     file.write_text(text.replace(f'"{name}","a,b"', f'"{name}","a,b'), encoding="utf-8")
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+        warnings.simplefilter("always", UserWarning)
         found = set(xs.read_tasks(file)["task_id"])
     lost = IDS[number : number + 2]
     assert found >= set(IDS) - set(lost)
