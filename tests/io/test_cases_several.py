@@ -237,3 +237,14 @@ def test_a_path_that_is_empty() -> None:
     """An empty path, as of a variable that is not set, is refused, and not this folder."""
     with pytest.raises(xs.ArgumentError, match=r"'' is no path; give \. for this folder"):
         xs.read_tasks("")
+
+
+def test_files_in_folders(save: Callable[..., Path], tmp_path: Path) -> None:
+    """A row of a file in a folder is named by its path; given with its folder it is read once."""
+    path = save([task(), {"taskId": ""}], "folder/tasks.json")
+    with pytest.warns(xs.BadRowsWarning) as caught:
+        assert len(xs.read_tasks(tmp_path / "folder", path)) == 1
+    assert plain(caught[0].message.rows["place"]) == [f"{path}, task 2"]
+    with pytest.warns(xs.BadRowsWarning, match="1 x no task_id"):
+        deliveries = xs.read_deliveries(save([{"task_id": "a"}, {"task_id": ""}]))
+    assert plain(deliveries["task_id"]) == ["a"]
