@@ -32,6 +32,7 @@ _ISO = re.compile(
     r"(?P<zone>Z| UTC|[+-]\d\d(?::?\d\d)?|)",  # " UTC" as Athena and BigQuery write it
     re.ASCII,
 )
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?", re.ASCII)
 _ROUNDED = re.compile(r"[+-]?\d(?:[.,]\d+)?[eE]\+?\d+", re.ASCII)
 
@@ -106,6 +107,9 @@ def to_category(values: pd.Series) -> tuple[pd.Series, np.ndarray]:
 def to_times(values: pd.Series, how: TimesIn = MILLIS) -> tuple[pd.Series, np.ndarray]:
     """Convert aware times, numbers since 1970 or ISO 8601 text to `datetime64[ms, UTC]`."""
     kind = getattr(values.dtype, "kind", "O")
+    missing = values.isna().to_numpy()
+    if missing.all():
+        return pd.Series(times(np.full(len(values), NAT)), index=values.index), ~missing
     if kind == "M" and not isinstance(values.dtype, pd.DatetimeTZDtype):
         if how.zone is None:
             raise SchemaError(
@@ -117,12 +121,11 @@ def to_times(values: pd.Series, how: TimesIn = MILLIS) -> tuple[pd.Series, np.nd
     bad = np.zeros(len(values), dtype=bool)
     if isinstance(values.dtype, pd.DatetimeTZDtype):
         return values.dt.as_unit("ms").dt.tz_convert("UTC"), bad
-    missing = values.isna().to_numpy()
     if kind in "iu" and how.unit == "ms":
         least = 0 if kind == "u" else -_MOST
         whole = np.clip(values.where(~missing, 0).to_numpy(), least, _MOST).astype("int64")
         return pd.Series(times(np.where(missing, NAT, whole)), index=values.index), bad
-    if kind not in "iufO" and not missing.all():
+    if kind not in "iufO":
         raise SchemaError(f"the column {values.name} is {values.dtype}, not times")
     plain = values.astype(object).to_numpy()
     found = None if missing.any() else _from_iso(plain)
@@ -131,7 +134,7 @@ def to_times(values: pd.Series, how: TimesIn = MILLIS) -> tuple[pd.Series, np.nd
             NAT if skip else _one_time(value, how)
             for value, skip in zip(plain, missing, strict=True)
         ]
-        bad = np.array([value is None for value in read], dtype=bool)
+        bad = np.array([value is None for value in read])
         found = np.array([NAT if value is None else value for value in read], dtype="int64")
     return pd.Series(times(found), index=values.index), bad
 
@@ -165,7 +168,11 @@ def why_no_time(value: object) -> str:
     text = value.strip() if isinstance(value, str) else ""
     if _ROUNDED.fullmatch(text):
         return "was rounded by a spreadsheet; export it from there as text"
-    if _ISO.fullmatch(text) or isinstance(value, (dt.datetime, np.datetime64)):
+    if (
+        _ISO.fullmatch(text)
+        or _DATE.fullmatch(text)
+        or isinstance(value, (dt.datetime, np.datetime64))
+    ):
         return 'has no time zone; times_in="UTC" (--times-in UTC) reads it'
     return "is not a time (an aware timestamp, milliseconds since 1970, or ISO 8601 with an offset)"
 
@@ -299,6 +306,8 @@ def _from_number(value: float, unit: str) -> int | None:
 
 
 def _parse(text: str, how: TimesIn) -> int | None:
+    if how.zone and _DATE.fullmatch(text):
+        text += " 00:00"
     match = _ISO.fullmatch(text)
     if match is None or not (match["zone"] or how.zone):
         return None

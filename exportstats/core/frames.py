@@ -304,6 +304,8 @@ def check(frame: object, table: Table = TASKS) -> pd.DataFrame:
         raise SchemaError(
             f"{one} is a DataFrame, not {type(frame).__name__}; {table.makers} makes one"
         )
+    if set(frame.index.names).intersection(frame.columns):  # pandas groups by neither of the two
+        frame = frame.rename_axis([None] * frame.index.nlevels)
     columns: dict[str, pd.Series] = {}
     for column in table.columns:
         there = list(frame.columns).count(column.name)
@@ -316,7 +318,9 @@ def check(frame: object, table: Table = TASKS) -> pd.DataFrame:
             continue
         made, bad = (
             coerce.to_column(values, column)
-            if values.dtype == object or _means_the_same(values, column)
+            if values.dtype == object
+            or _means_the_same(values, column)
+            or values.isna().all()  # such as pd.NaT, which has no zone
             else (values, np.ones(1, dtype=bool))
         )
         if bad.any():

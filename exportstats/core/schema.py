@@ -112,7 +112,8 @@ class Table:
     def meanings(self) -> dict[str, Column | None]:
         """Map squeezed keys to columns; a key that is known but not used maps to None."""
         found: dict[str, Column | None] = {squeeze(key): None for key in self.ignored}
-        found |= {squeeze(column.name): None for column in self.columns if column.derived}
+        for name in (column.name for column in self.columns if column.derived):
+            found |= {squeeze(name): None, squeeze(f"{name}_seconds"): None}  # as tables print it
         for column in self.base:
             for key in (column.name, column.json, *column.aliases):
                 found[squeeze(key)] = column

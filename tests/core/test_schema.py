@@ -569,6 +569,35 @@ def test_check_names_the_column(column: schema.Column):
     assert re.match(named + r"xs\.conform ", str(caught.value))
 
 
+@pytest.mark.parametrize("nothing", [pd.NaT, None, float("nan"), np.datetime64("NaT")])
+def test_a_column_of_nothing(nothing: object):
+    """A column that is missing throughout is one of any kind, as pandas makes it of `pd.NaT`."""
+    tasks = xs.conform(support.frame([TASK, {**TASK, "task_id": "other"}]))
+    for name in (column.name for column in schema.TASKS.base if column.nullable):
+        emptied = tasks.assign(**{name: nothing})
+        expected = xs.conform(tasks.drop(columns=name))
+        for made in (xs.conform(emptied), frames.check(emptied)):
+            assert_frame_equal(made[[name]], expected[[name]])
+
+
+@pytest.mark.parametrize("names", [["task_id"], ["account_id", "region"], ["creation_time"]])
+def test_an_index_of_columns(names: list[str]):
+    """An index that is named as a column changes no answer, and the caller's frame stays."""
+    tasks = xs.sample_tasks().head(50)
+    indexed = tasks.set_index(names, drop=False)
+    expected = xs.find_slow_tasks(tasks)
+    assert_frame_equal(xs.find_slow_tasks(indexed), expected)
+    assert_frame_equal(xs.estimate_completion(indexed), xs.estimate_completion(tasks))
+    assert list(indexed.index.names) == names
+
+
+def test_what_our_own_tables_print():
+    """Lengths as `tasks --format csv` prints them are no own columns: they are computed anew."""
+    tasks = xs.conform(support.frame([TASK]))
+    printed = tasks.assign(duration_seconds=5.0, window_seconds=6.0, team="web")
+    assert_frame_equal(xs.conform(printed), tasks.assign(team="web"))
+
+
 def test_check_wants_a_frame():
     """What is no DataFrame is no table of tasks, and is named."""
     with pytest.raises(SchemaError, match="is a DataFrame, not dict"):
@@ -834,13 +863,13 @@ def lateness(row: support.Row) -> tuple[Any, ...]:
     def known(name: str) -> tuple[bool, Any]:
         return (row[name] is not None, row[name] or 0 if name in support.TIMES else row[name] or "")
 
-    state = row["status_code"]
+    state = "COMPLETED" if row["status_code"] == "COMPLETE" else row["status_code"]
     return (
-        state in (*support.ENDED, "COMPLETE"),
+        state in support.ENDED,
         known("observed_at"),
         schema.STATES.index(state) if state in schema.STATES else -1,
         known("completion_time"),
-        known("status_code"),
+        (state is not None, state or ""),
         known("status_message"),
         *(known(name) for name in (*NAMES[3:9], "creation_time")),
     )
