@@ -216,8 +216,6 @@ def _has_lines(head: bytes, *, named: bool) -> bool:
     value.
     """
     lines = [line.strip() for line in head.splitlines() if line.strip()]
-    if len(head) >= 2**20 and len(lines) > 1:  # the last one is cut off
-        lines.pop()
     whole = sum(line.startswith(b"{") and line.endswith(b"}") for line in lines)
     if named:
         return whole >= sum(line.endswith((b",", b"[", b"{")) for line in lines)

@@ -165,7 +165,7 @@ def test_the_callers_tables_are_never_changed():
 
 @pytest.mark.parametrize("of", ["log_groups", "deliveries"])
 def test_other_tables(of: str):
-    """Log groups and deliveries are put together as tasks are."""
+    """Log groups and deliveries are put together as tasks are, and have the schema's dtypes."""
     key = "log_group_name" if of == "log_groups" else "task_id"
     number = "stored_bytes" if of == "log_groups" else "bytes"
     made = [
@@ -175,4 +175,6 @@ def test_other_tables(of: str):
     both = xs.concat(made[::-1], of=of)
     assert plain(both[key]) == ["a", "b"]
     assert plain(both[number]) == [2, None]
-    frames.check(both, frames.TABLES[of])
+    assert frames.check(both, frames.TABLES[of]) is both
+    dtypes = {column.name: column.dtype for column in frames.TABLES[of].columns}
+    assert both.dtypes.map(str).to_dict() == dtypes

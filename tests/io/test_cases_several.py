@@ -245,6 +245,6 @@ def test_files_in_folders(save: Callable[..., Path], tmp_path: Path) -> None:
     with pytest.warns(xs.BadRowsWarning) as caught:
         assert len(xs.read_tasks(tmp_path / "folder", path)) == 1
     assert plain(caught[0].message.rows["place"]) == [f"{path}, task 2"]
-    with pytest.warns(xs.BadRowsWarning, match="1 x no task_id"):
+    with pytest.warns(xs.BadRowsWarning, match=r"1 x no task_id .*, delivery 2\)"):
         deliveries = xs.read_deliveries(save([{"task_id": "a"}, {"task_id": ""}]))
     assert plain(deliveries["task_id"]) == ["a"]
