@@ -1,12 +1,12 @@
-"""Answers of AWS, whatever the service: whole, in time, of a bearable size, and with an end.
+"""Check the answers of every AWS service: complete, in time, not too large, and not endless.
 
-botocore reads a page of HTML, a body that was cut or a success with nothing in it as an answer
-without items and without a token, that is, as the end of a list; and an error whose body is odd
-breaks it. Three of its events are listened to, for every client alike:
+botocore reads an HTML page, a truncated body or an empty success as an answer without items and
+without a token, that is, as the end of a list. A malformed body of an error makes it fail. This
+module handles three of botocore's events, for every client:
 
-- `before-parse`: the body has to be whole JSON or XML; of an error's only plain texts are kept.
-- `needs-retry`: an answer that is not whole is asked for again.
-- `after-call`: if it never was whole, that is an error.
+- `before-parse`: the body must be complete JSON or XML; from an error only plain texts are kept.
+- `needs-retry`: an incomplete answer is requested again.
+- `after-call`: an answer that stays incomplete is an error.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ if TYPE_CHECKING:
 
     from _typeshed import WriteableBuffer
 
-MOST_BYTES = 64 * 2**20  # of an answer, unpacked; the largest that AWS gives have a few
+MOST_BYTES = 64 * 2**20  # of a decompressed answer; AWS's largest have a few MiB
 MOST_PAGES = 100_000  # of a list: five million tasks
-# In a row. A filter may leave many empty; the largest account that is publicly known has 380.
+# In a row. A filter may leave many pages empty; the largest account publicly known has 380.
 MOST_EMPTY_PAGES = 400
-_WHOLE_ATTEMPTS = 5  # a body that is broken five times in a row is no accident of the network
+_WHOLE_ATTEMPTS = 5  # five broken bodies in a row are not an accident of the network
 _SUCCESS, _FIRST_ERROR_STATUS = 200, 301  # from here on botocore reads an answer as an error
 _GZIP = ("gzip", "x-gzip")  # the same, by RFC 9110
 _ODD = (ValueError, RecursionError, msgspec.MsgspecError, ET.ParseError)
 _KEPT, _BROKEN = "exportstats_answer", "exportstats_broken"
-# What an answer has to have, as it is called in it. Without that it is another's, or none.
+# The element that an answer must contain, or it is not AWS's.
 _NEEDED = {
     "AssumeRole": "Credentials",
     "DescribeRegions": "regionInfo",
@@ -50,24 +50,24 @@ _NEEDED = {
     "ListAccounts": "Accounts",
     "ListObjectsV2": "IsTruncated",
 }
-# Of an error in XML. S3 also has the canonical request in it, the session token included.
+# Elements that are kept of an XML error. S3's also contain the request with its session token.
 _OF_ERROR = ("Code", "Message", "Region", "Endpoint", "Bucket")
 
 
 class BrokenAnswerError(Exception):
-    """A success that was not whole, again and again."""
+    """A successful answer was incomplete in every attempt."""
 
 
 class RepeatedTokenError(Exception):
-    """The service gave a token that had been used: the list would never end."""
+    """The service returned a token that was used before, so the list would never end."""
 
 
 class EndlessListError(Exception):
-    """A list goes on for longer than any list does."""
+    """A list is longer than any real one."""
 
 
 class Tokens:
-    """The tokens of a list, which have to lead to its end."""
+    """Follow the tokens of a list, and check that it ends."""
 
     def __init__(self, first: str | None = None, *, most_pages: int | None = None) -> None:
         self._most = MOST_PAGES if most_pages is None else most_pages
@@ -76,14 +76,14 @@ class Tokens:
         self._empty = 0
 
     def follow(self, token: str, items: int) -> None:
-        """Go on to the next page, after one with so many items.
+        """Check the token of a page with so many items, and remember it.
 
         Raises
         ------
         RepeatedTokenError
             The token was used before.
         EndlessListError
-            There were too many pages, or too many without an item in a row.
+            There were too many pages, or too many empty ones in a row.
         """
         if token in self._used:
             how = "came back unchanged" if token == self._latest else "was used before"
@@ -92,7 +92,7 @@ class Tokens:
         self._latest = token
         self._empty = 0 if items else self._empty + 1
         if self._empty >= MOST_EMPTY_PAGES:
-            raise EndlessListError(f"{self._empty:,} pages in a row were empty, with a token each")
+            raise EndlessListError(f"{self._empty:,} pages in a row were empty but had a token")
         if len(self._used) > self._most:
             raise EndlessListError(f"the list did not end within {self._most:,} pages")
 
@@ -104,14 +104,14 @@ def pages(
     most_pages: int | None = None,
     **request: str,
 ) -> Iterator[dict[str, Any]]:
-    """Ask for page after page; `token` is the token's name in a request.
+    """Request page after page; `token` is the token's name in a request.
 
     Raises
     ------
     BrokenAnswerError
-        A page is not the last one, and has no token.
+        A page that is not the last one has no token.
     RepeatedTokenError, EndlessListError
-        As `Tokens` has them.
+        As in `Tokens`.
     """
     tokens = Tokens(most_pages=most_pages)
     got = f"Next{token.removeprefix('Next')}"
@@ -127,12 +127,12 @@ def pages(
 
 
 def texts_of(items: list[dict[str, Any]], key: str) -> list[str]:
-    """Give the text that each item has to have.
+    """Return the text that every item must have under a key.
 
     Raises
     ------
     BrokenAnswerError
-        There are no items, or one has none.
+        There are no items, or one lacks it.
     """
     texts = [item.get(key) for item in items]
     if not texts or not all(text and isinstance(text, str) for text in texts):
@@ -141,15 +141,15 @@ def texts_of(items: list[dict[str, Any]], key: str) -> list[str]:
 
 
 def watch(client: Any, read: Callable[[bytes], object] | None = None) -> None:  # noqa: ANN401 - boto3's client
-    """Look at all that a client is answered.
+    """Check every answer that a client receives.
 
-    With `read`, the body of each success is kept together with what it makes of it, and botocore
-    does not parse it; it raises a ValueError for what is not whole.
+    With `read`, the body of every success is kept together with the result of `read`, and botocore
+    does not parse it. `read` raises a ValueError if a body is incomplete.
     """
     of_json = client.meta.service_model.metadata["protocol"] == "json"
     service = client.meta.service_model.service_id.hyphenize()
     events = client.meta.events
-    # botocore takes an answer of S3 that is no XML for an error 500, and asks for it ten times
+    # botocore reads an answer of S3 that is not XML as an error 500, and retries ten times
     events.unregister("before-parse.s3.*", getattr(handlers, "_handle_200_error", None))
     events.register(f"before-parse.{service}", partial(_look, of_json, read))
     events.register(f"needs-retry.{service}", _ask_again)
@@ -158,7 +158,7 @@ def watch(client: Any, read: Callable[[bytes], object] | None = None) -> None:  
 
 
 def kept(answer: dict[str, Any]) -> tuple[bytes, Any] | None:
-    """Give a body that was kept and what `read` made of it; None if another answered."""
+    """Return the body that was kept and the result of `read`; None if `watch` did not see it."""
     return answer.get(_KEPT)
 
 
@@ -172,7 +172,7 @@ def _look(
 ) -> None:
     name = operation_model.name
     if read is None and name not in _NEEDED:
-        return  # what botocore itself asks, as where a bucket is
+        return  # botocore's own requests, such as for the region of a bucket
     body, status = response_dict["body"], response_dict["status_code"]
     if status >= _FIRST_ERROR_STATUS:
         response_dict["body"] = _as_error(body, status, of_json=of_json)
@@ -201,13 +201,13 @@ def _ask_again(
     if response is None or response[0].status_code >= _FIRST_ERROR_STATUS:
         return None
     _, answer = response
-    # {} is an empty list, but no page that there was a token for
+    # {} is an empty list, but not a page for which there was a token
     if (
         _KEPT in answer
         and answer[_KEPT][0].strip() == b"{}"
         and b'"nextToken"' in request_dict["body"]
     ):
-        answer.setdefault(_BROKEN, "there is nothing in it, and there was a token for more")
+        answer.setdefault(_BROKEN, "it is empty, although there was a token for more")
     if _BROKEN not in answer or attempts >= _WHOLE_ATTEMPTS:
         return None
     return float(0.1 * 2 ** (attempts - 1))
@@ -227,10 +227,7 @@ def _unpack(body: bytes) -> bytes:
 
 
 def _as_error(body: bytes, status: int, *, of_json: bool) -> bytes:
-    """Make of an error's body what botocore can read: plain texts, as AWS sends them.
-
-    A proxy's may be anything.
-    """
+    """Reduce the body of an error, which may be a proxy's, to texts that botocore can read."""
     if of_json and not body.strip():
         return body
     try:
@@ -268,9 +265,9 @@ def _beginning(body: bytes) -> str:
 
 
 class _Stream(socket.SocketIO):
-    """What a connection brings, as long as it is in time and not too much.
+    """Limit the time and the size of an answer.
 
-    A timeout of a socket is that of one read: a byte a second would never run into it.
+    A socket's timeout is for one read, so an answer of one byte per second would never reach it.
     """
 
     until: float
@@ -290,7 +287,7 @@ class _Response(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *given: Any, **more: Any) -> None:  # noqa: ANN401 - as there
         super().__init__(sock, *given, **more)
         stream: Any = self.fp.raw
-        stream.__class__ = _Stream  # to put one in between would take a twentieth of a page's cost
+        stream.__class__ = _Stream  # a wrapper would add a twentieth to the cost of a page
         stream.until = time.monotonic() + (sock.gettimeout() or math.inf)
         stream.left = MOST_BYTES
 

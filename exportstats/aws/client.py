@@ -1,8 +1,7 @@
-"""A boto3 client for one paged request of CloudWatch Logs, which keeps its pace and answers whole.
+"""A boto3 client for one paged request of CloudWatch Logs, with a rate limit and checked answers.
 
-botocore does what it is good at: credentials, signing, endpoints, retries, errors. What it does
-not do is done by its events: the pace by `before-send`, which so holds for retries too, and the
-rest in `answers`.
+botocore handles credentials, signing, endpoints, retries and errors. The rest is done in its
+events: the rate limit in `before-send`, so that it includes retries, and the checks in `answers`.
 """
 
 from __future__ import annotations
@@ -33,9 +32,9 @@ from exportstats.text import plain, without_user
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-SERVICE_RATE = 5.0  # requests a second for an account and region; not adjustable
+SERVICE_RATE = 5.0  # requests per second for an account and region; not adjustable
 MAX_ATTEMPTS = 10
-# A page takes the service a fraction of a second; botocore's own minute, ten times over, is long.
+# A page takes a fraction of a second; botocore's default of a minute, times ten, is too long.
 READ_TIMEOUT_SECONDS = 20.0
 _LATEST = 32_503_680_000_000  # milliseconds: the year 3000, as in a table of tasks
 
@@ -47,13 +46,13 @@ class Operation:
     Attributes
     ----------
     name, method
-        What the service and what boto3 call it.
+        Its names in the service and in boto3.
     member
-        Where its answer has the list.
+        The key of the list in its answer.
     what
-        What the list is of.
+        The plural of what it lists.
     read
-        Makes something smaller of answers; the number of the first one is given too.
+        Parses answers, given the number of their first row.
     """
 
     name: str
@@ -64,7 +63,7 @@ class Operation:
 
 
 class Answer(NamedTuple):
-    """What one request brought."""
+    """The answer to one request."""
 
     page: Page
     items: int
@@ -80,8 +79,8 @@ class _Envelope(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Envelope).decode
 
 
-class Pacer:
-    """Lets one request pass every so often, whoever asks."""
+class RateLimit:
+    """Limit the rate of requests across all threads."""
 
     def __init__(self, requests_per_second: float) -> None:
         self._interval_seconds = 1 / requests_per_second
@@ -99,7 +98,7 @@ class Pacer:
 
 
 def make_session(session: Any, profile: str | None, region: str | None) -> boto3.Session:  # noqa: ANN401 - boto3's
-    """Give the session that was given, or one of the profile."""
+    """Return the session, or one of the profile."""
     if session is None:
         return boto3.Session(profile_name=profile, region_name=region)
     if profile is not None:
@@ -115,7 +114,7 @@ def make_session(session: Any, profile: str | None, region: str | None) -> boto3
 
 
 def check_credentials(session: boto3.Session) -> None:
-    """Refuse credentials that cannot be any: the error of sending a line break would show it."""
+    """Refuse credentials with characters that cannot be sent; botocore's error would show them."""
     found = session.get_credentials()
     if found is None:
         return
@@ -127,8 +126,7 @@ def check_credentials(session: boto3.Session) -> None:
     ):
         if value and not (value.isascii() and value.isprintable()):
             raise ArgumentError(
-                f"the {name} has a line break or another character in it that no credential has; "
-                "take it out"
+                f"the {name} has a line break or another invalid character in it; remove it"
             )
 
 
@@ -141,18 +139,18 @@ def connect(
     read: Callable[[bytes], object] | None = None,
     **config: Any,  # noqa: ANN401 - botocore's
 ) -> Any:  # noqa: ANN401 - boto3 makes its clients' classes at run time
-    """Make a client of any service whose answers are looked at, as `answers.watch` has it.
+    """Return a client of a service whose answers are checked by `answers.watch`.
 
     Raises
     ------
     ArgumentError
-        The endpoint's URL is none.
+        The endpoint URL is not valid.
     """
     usual = {
         "retries": {"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
         "connect_timeout": READ_TIMEOUT_SECONDS,
         "read_timeout": READ_TIMEOUT_SECONDS,
-        # botocore would put this together twice a request, a tenth of a page's cost
+        # botocore would compose this twice per request, a tenth of the cost of a page
         "user_agent": f"{session._session.user_agent()} exportstats/{__version__}",  # noqa: SLF001 - boto3 has no other way
     }
     make = partial(
@@ -169,9 +167,9 @@ def connect(
         raise
     except ValueError as error:
         wrong = str(error)
-    # outside of the block, so that the error behind it, which shows all of the URL, is forgotten
+    # outside of the block, so that the original error, which shows the URL, is not its context
     if "@" in f"{url}{wrong}":
-        wrong = "the endpoint's URL, not shown here, has an @ in it that cannot be meant"
+        wrong = "the endpoint URL, not shown here, has an @ in the wrong place"
     if wrong or client is None:
         raise ArgumentError(f"{plain(wrong)}; give endpoint_url as in https://host:port")
     answers.watch(client, read)
@@ -186,33 +184,33 @@ def make_client(
     requests_per_second: float | str | None,
     operation: Operation,
 ) -> Any:  # noqa: ANN401 - boto3 makes its clients' classes at run time
-    """Make the client that `ask` asks with."""
+    """Return a client for `ask`."""
     client = connect(
         session,
         "logs",
         region=region,
         endpoint_url=endpoint_url,
         read=partial(_look_at, operation.member),
-        parameter_validation=False,  # what is asked is checked once, not on every page
+        parameter_validation=False,  # requests are checked once, not on every page
     )
     if requests_per_second == "quota":
         of_aws = is_aws(session, client.meta.endpoint_url)
         requests_per_second = SERVICE_RATE if of_aws else None
     if requests_per_second is not None:
-        pace = Pacer(float(requests_per_second)).wait
-        client.meta.events.register(f"before-send.cloudwatch-logs.{operation.name}", pace)
+        limit = RateLimit(float(requests_per_second)).wait
+        client.meta.events.register(f"before-send.cloudwatch-logs.{operation.name}", limit)
     return client
 
 
 def ask(client: Any, operation: Operation, request: Mapping[str, Any]) -> Answer:  # noqa: ANN401 - boto3's client
-    """Ask for one page.
+    """Request one page.
 
     Raises
     ------
     BrokenAnswerError
-        The body was not whole, as often as it was asked for.
+        The body was incomplete in every attempt.
     botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError
-        As boto3 raises them.
+        From boto3.
     """
     answer = getattr(client, operation.method)(**request)
     headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
@@ -223,7 +221,7 @@ def ask(client: Any, operation: Operation, request: Mapping[str, Any]) -> Answer
         if not count:  # {}, or a token alone
             body = f'{{"{operation.member}":[]}}'.encode()
         return Answer(Page(body, observed_at), count, envelope.nextToken)
-    # Somebody else's answer, as botocore's own Stubber gives it: decoded, no body to look at.
+    # An answer that did not come over HTTP, as from botocore's Stubber, has no body.
     items, token = answer.get(operation.member), answer.get("nextToken")
     if items is None and token is None:
         raise BrokenAnswerError("there is neither a list nor a token in it")
@@ -231,7 +229,7 @@ def ask(client: Any, operation: Operation, request: Mapping[str, Any]) -> Answer
 
 
 def is_aws(session: boto3.Session, endpoint_url: str) -> bool:
-    """Tell whether a URL is one of AWS's own, VPC endpoints included."""
+    """Return whether a URL belongs to AWS, VPC endpoints included."""
     host = urlsplit(endpoint_url).hostname or ""
     loader = session._session.get_component("data_loader")  # noqa: SLF001 - boto3 has no other way
     partitions = loader.load_data("partitions")["partitions"]
@@ -244,12 +242,12 @@ def is_aws(session: boto3.Session, endpoint_url: str) -> bool:
 
 
 def check_rate(asked: object) -> None:
-    """Refuse a pace that is none.
+    """Refuse a rate limit that is not valid.
 
     Raises
     ------
     ArgumentError
-        It is no number above 0.
+        It is not a number above 0.
     """
     if asked == "quota" or asked is None:
         return
@@ -261,7 +259,7 @@ def check_rate(asked: object) -> None:
 
 
 def _look_at(member: str, body: bytes) -> _Envelope:
-    """Find the token in a body, and see that all of it is JSON."""
+    """Return the list and the token of a body, and check that all of it is JSON."""
     envelope = _decode(body)
     if not body.isascii():
         body.decode()
@@ -274,7 +272,7 @@ def _look_at(member: str, body: bytes) -> _Envelope:
 
 
 def millis_of(date: str | None) -> int:
-    """Read an HTTP date; where there is none that can be meant, our own clock has to do."""
+    """Return an HTTP date in milliseconds, or the time of our own clock if it is not valid."""
     try:
         millis = _millis_of_date(date or "")
     except (ValueError, OverflowError, TypeError, IndexError):

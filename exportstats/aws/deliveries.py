@@ -1,8 +1,8 @@
-"""The door to S3, where what COMPLETED promised is to lie.
+"""Look into S3 for what COMPLETED tasks delivered.
 
-The service writes `destination/prefix/taskId/stream/000000.gz`, and before it begins the object
-`aws-logs-write-test`, to see whether it may write. A task that ends COMPLETED and leaves nothing
-else has delivered nothing: there were no events, or they were not exported.
+The service writes `destination/prefix/taskId/stream/000000.gz`. Before that it writes the object
+`aws-logs-write-test`, to check that it can write. A COMPLETED task that left nothing else
+delivered nothing: there were no events, or they were not exported.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 _DEFAULT_PREFIX = "exportedlogs"
 _WRITE_TEST = "aws-logs-write-test"
 _LOOK_SECONDS = 0.2
-_MOST_PAGES = 10_000  # of a task's objects: ten million, more than can be written in its 24 hours
-_STOPPED = "stopped by the user before it was looked at"
+_MOST_PAGES = 10_000  # of a task's objects: ten million, more than it can write in its 24 hours
+_STOPPED = "stopped by the user before it was checked"
 
 
 class _Place(NamedTuple):
-    """Where a task's objects are to lie."""
+    """Where a task's objects should be."""
 
     region: str | None
     bucket: str | None
@@ -46,7 +46,7 @@ class _Place(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """What lies there; the columns of `schema.DELIVERIES` that S3 tells."""
+    """What is there: the columns of `schema.DELIVERIES` that come from S3."""
 
     objects: int | None
     bytes: int | None
@@ -69,45 +69,45 @@ def fetch_deliveries(
     """Look into S3 for what each COMPLETED task delivered.
 
     Needs `s3:ListBucket` on the buckets. Lists `destination/prefix/taskId/` of each task, many at
-    a time; nothing is read or written.
+    once; no object is read or written.
 
     Parameters
     ----------
     tasks
-        A table of tasks; those that are not COMPLETED promised nothing and are left out.
+        A table of tasks; those that are not COMPLETED are left out.
     session, profile, endpoint_url
-        As boto3 has them: whose credentials to ask with, and where. A bucket is asked in the
-        region of its tasks, where it has to be.
+        As in boto3. A bucket is listed in the region of its tasks, where it has to be.
     max_workers
-        How many at once; 64 at most by default.
+        How many tasks to check at once; by default at most 64.
     progress
-        Whether to show a bar; by default in a terminal and in a notebook only.
+        Whether to show a progress bar; by default only in a terminal or a notebook.
 
     Returns
     -------
     DataFrame
-        One row a COMPLETED task: `account_id`, `region`, `task_id`, `destination`, `prefix`
-        (where was looked), `objects` and `bytes` (without the service's write test), `first_key`,
-        `last_key`, `delivered`, `reason`, `duration` (`timedelta64[ms]`), `throughput` (bytes a
-        second of the duration, queueing included) and `observed_at` (UTC). `delivered` is "yes";
-        "empty" when there is nothing but the write test; "gone" when there is not even that: it
-        was deleted, as by a rule of the bucket; "unknown", with a `reason`, when it could not be
-        looked at to the end, which has to come within ten million objects.
+        One row per COMPLETED task: `account_id`, `region`, `task_id`, `destination`, `prefix`
+        (which was searched), `objects` and `bytes` (without the service's write test), `first_key`,
+        `last_key`, `delivered`, `reason`, `duration` (`timedelta64[ms]`), `throughput` (bytes per
+        second of the duration, queueing included) and `observed_at` (UTC).
+
+        `delivered` is "yes"; "empty" if there is only the write test; "gone" if even that is
+        missing, because it was deleted, for example by a lifecycle rule; or "unknown", with a
+        `reason`, if the list could not be read to its end, or is longer than ten million objects.
 
     Raises
     ------
     ArgumentError
-        An argument that cannot be meant.
+        An argument is not valid.
     SchemaError
-        It is no table of tasks.
+        `tasks` is not a table of tasks.
     LoadError
-        There are no credentials at all.
+        There are no credentials.
     LoadInterrupted
-        Ctrl-C; `.arrived` has what was found by then, the rest as "unknown".
+        Ctrl-C; `.arrived` has what was found so far, and the rest as "unknown".
 
     Examples
     --------
-    With the credentials of who may list the buckets::
+    With credentials that can list the buckets::
 
         deliveries = xs.fetch_deliveries(tasks, profile="archive")
         gaps = xs.find_gaps(tasks, start=start, end=end, deliveries=deliveries)
@@ -137,7 +137,7 @@ def fetch_deliveries(
         arrived = _to_table(asked, places, futures)
         raise LoadInterrupted(
             f"stopped by the user; {(arrived['reason'] != _STOPPED).sum():,} of {len(arrived):,} "
-            "tasks were looked at",
+            "tasks were checked",
             tasks=frames.empty(),
             arrived=arrived,
         ) from wish
@@ -145,12 +145,12 @@ def fetch_deliveries(
 
 
 class _Bucketeer:
-    """Lists what tasks left in buckets, from any thread."""
+    """List the objects of tasks, from any thread."""
 
     def __init__(
         self, session: boto3.Session, endpoint_url: str | None, regions: set[str | None]
     ) -> None:
-        # a client can be used in many threads, but not be made in them
+        # clients can be used in many threads, but must not be created in them
         self._clients: dict[str | None, Any] = {}
         for region in sorted(regions, key=str):
             try:
@@ -163,19 +163,19 @@ class _Bucketeer:
                 )
             except ArgumentError:
                 raise
-            except Exception as error:  # noqa: BLE001 - one region shall not cost the others
+            except Exception as error:  # noqa: BLE001 - one region must not affect the others
                 self._clients[region] = error
         self._tests: dict[tuple[str | None, str], bool] = {}
         self._lock = threading.Lock()
 
     def look(self, place: _Place) -> _Found:
-        """See what a task left; what goes wrong is said in the answer."""
+        """Return what a task delivered; an error becomes the reason."""
         try:
             return self._list(place)
         except ClientError as error:
             nothing = error.response["Error"].get("Code") == "NoSuchBucket"
             return _unknown(explain(error).reason, delivered="gone" if nothing else "unknown")
-        except Exception as error:  # noqa: BLE001 - whatever it is, it shall not cost the others
+        except Exception as error:  # noqa: BLE001 - one task must not affect the others
             return _unknown(explain(error).reason)
 
     def _list(self, place: _Place) -> _Found:
@@ -210,7 +210,7 @@ class _Bucketeer:
         return _Found(0, 0, None, None, delivered, None, millis_of(date))
 
     def _was_tested(self, client: Any, place: _Place) -> bool:  # noqa: ANN401 - boto3's client
-        """See whether the write test lies beside the tasks of a prefix, asked once for each."""
+        """Return whether the prefix has a write test; every prefix is checked once."""
         key = place.bucket, place.prefix
         with self._lock:
             known = self._tests.get(key)
@@ -251,7 +251,7 @@ def _submit(
 
 
 def _watch(futures: Sequence[Future[_Found]], *, progress: bool | None) -> None:
-    """Wait for all of them, and show how far they are."""
+    """Wait for all, and show the progress."""
     shown = is_watched() if progress is None else progress
     with tqdm(desc="deliveries", unit=" tasks", total=len(futures), disable=not shown) as bar:
         waiting = set(futures)
@@ -290,7 +290,7 @@ def _to_table(
 
 
 def _throughput(size: int | None, duration: pd.Timedelta | None) -> float | None:
-    """Return bytes a second; None where either is not known, or no time passed."""
+    """Return bytes per second; None if a value is missing or no time passed."""
     if size is None or duration is None or duration <= pd.Timedelta(0):
         return None
     return size / duration.total_seconds()

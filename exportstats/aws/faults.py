@@ -1,4 +1,4 @@
-"""What went wrong between us and AWS: the reason, and what to do about it."""
+"""Explain why a request to AWS failed: the reason and the remedy."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ class Fault(NamedTuple):
     remedy: str
 
     def __str__(self) -> str:
-        """Say both in one line."""
+        """Return both in one line."""
         return f"{self.reason}; {self.remedy}"
 
 
-# whatever asking can end in
+# the errors that a request may raise
 ASKING = (ClientError, BotoCoreError, BrokenAnswerError, RepeatedTokenError, EndlessListError)
 
-_SHOWN = 500  # of a text that somebody else wrote
-# Where a signature is wrong AWS goes on with all that was signed, the session token included; a
-# header that cannot be sent is shown by the error; and an address can have a password in it.
+_SHOWN = 500  # characters of a foreign text
+# If a signature is wrong, AWS's message contains all that was signed, the session token included.
+# An error for an invalid header shows the header, and a URL may contain a password.
 _SECRETS = (
     (re.compile(r"(?is)(\n\s*\n|the canonical string|x-amz-security-token).*"), ""),
     (re.compile(r"(?is)(invalid header value).*"), r"\1 (not shown here)"),
     (re.compile(r"//\S*@"), "//...@"),
 )
 _SIGN_IN = "sign in again (as with `aws sso login`) or renew the credentials"
-_GOES_ON = "what arrived was kept, and the next token goes on from there"
+_GOES_ON = "what arrived was kept, and the next token continues from there"
 _GO_ON = f"try again; {_GOES_ON}"
-_UNFORESEEN = "nobody foresaw this: please report it; what arrived was kept"
-_NOT_AWS = "this is no answer of AWS's: check the endpoint's URL and the proxy"
+_UNFORESEEN = "this error is not expected: please report it; what arrived was kept"
+_NOT_AWS = "this answer is not from AWS: check the endpoint URL and the proxy"
 _NO_PERMISSION = "the account's administrator can allow it"
-# What to allow, by the request that was denied.
+# The remedy, by the request that was denied.
 _ACTIONS = {
     "DescribeExportTasks": 'allow the action logs:DescribeExportTasks on the resource "*"',
     "DescribeLogGroups": 'allow the action logs:DescribeLogGroups on the resource "*"',
@@ -75,11 +75,11 @@ _BY_CODE = {
     ),
     **dict.fromkeys(
         ("ThrottlingException", "Throttling", "TooManyRequestsException", "LimitExceededException"),
-        "something else uses up the account's 5 requests a second: try again later, or with a "
-        "lower pace; what arrived was kept",
+        "other programs use up the account's 5 requests per second: try again later, or with "
+        "a lower rate limit; what arrived was kept",
     ),
-    "InvalidParameterException": "a token expires after 24 hours and holds for the same question "
-    "only: begin again without next_token",
+    "InvalidParameterException": "a token expires after 24 hours and is valid for the same request "
+    "only: start again without next_token",
 }
 
 _BY_TYPE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
@@ -87,7 +87,7 @@ _BY_TYPE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] 
         (boto.NoCredentialsError, boto.PartialCredentialsError),
         "name a profile, or set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     ),
-    (boto.NoRegionError, "name a region, as in region='eu-west-1', or set AWS_DEFAULT_REGION"),
+    (boto.NoRegionError, "name a region, such as region='eu-west-1', or set AWS_DEFAULT_REGION"),
     (boto.ProfileNotFound, "`aws configure list-profiles` lists the profiles there are"),
     (
         (boto.SSOError, boto.TokenRetrievalError, boto.CredentialRetrievalError),
@@ -95,22 +95,22 @@ _BY_TYPE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] 
     ),
     (
         (boto.EndpointConnectionError, boto.ConnectTimeoutError, boto.ProxyConnectionError),
-        "check the network, the region's name and the endpoint's URL",
+        "check the network, the region's name and the endpoint URL",
     ),
     (boto.SSLError, "check the proxy and its certificate (AWS_CA_BUNDLE)"),
     ((boto.HTTPClientError, BrokenAnswerError), _GO_ON),
-    (RepeatedTokenError, "begin again without next_token; this is a fault of the service"),
+    (RepeatedTokenError, "start again without next_token; this is a fault of the service"),
     (EndlessListError, f"this may be a fault of the service; {_GOES_ON}"),
-    (boto.InvalidRegionError, "name a region as in 'eu-west-1'"),
-    (json.JSONDecodeError, "see what the profile's credential_process writes"),
+    (boto.InvalidRegionError, "name a region such as 'eu-west-1'"),
+    (json.JSONDecodeError, "check the output of the profile's credential_process"),
 )
 
 
 def explain(error: BaseException) -> Fault:
-    """Say why a request failed, in one line, and what to do.
+    """Return why a request failed, in one line, and the remedy.
 
-    What nobody shall see is taken out of the error itself and of those behind it, too: a traceback
-    shows them all.
+    Secrets are removed from the error and from those that caused it, because a traceback shows
+    them all.
     """
     if isinstance(error, KeyboardInterrupt):
         return Fault("stopped by the user", _GOES_ON)
@@ -122,9 +122,9 @@ def explain(error: BaseException) -> Fault:
         reason, _, remedy = reason.rpartition("; ")
         return Fault(reason, remedy)
     if isinstance(error, BrokenAnswerError):
-        reason = f"the answer was not whole, again and again: {reason}"
+        reason = f"the answer was incomplete in every attempt: {reason}"
     if "not shown here" in reason:
-        return Fault(reason, "see whether a credential has a line break in it")
+        return Fault(reason, "check whether a credential contains a line break")
     remedies = [remedy for kinds, remedy in _BY_TYPE if isinstance(error, kinds)]
     if not remedies and not isinstance(error, ASKING):
         return Fault(f"{type(error).__name__}: {reason}", _UNFORESEEN)
@@ -132,7 +132,7 @@ def explain(error: BaseException) -> Fault:
 
 
 def token_is_dead(error: BaseException) -> bool:
-    """Tell whether going on from the same token cannot work."""
+    """Return whether the same token cannot be used again."""
     return isinstance(error, RepeatedTokenError) or (
         isinstance(error, ClientError)
         and error.response["Error"].get("Code") == "InvalidParameterException"
@@ -157,7 +157,7 @@ def _explain_answer(error: ClientError) -> Fault:
 
 
 def _clean(error: BaseException, seen: set[int]) -> None:
-    """Take out of an error, and of all behind it, what nobody shall see."""
+    """Remove secrets from an error and from all that caused it."""
     if id(error) in seen:
         return
     seen.add(id(error))

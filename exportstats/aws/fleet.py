@@ -1,4 +1,4 @@
-"""Many targets at once: each in a thread of its own, or on an executor of the caller's."""
+"""Load many targets at once: in threads, or on the caller's executor."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 
     Look = Callable[[Sequence[Load]], object]
 
-# At 5 requests a second for each target, more threads than this wait for the processor.
+# At 5 requests per second and target, more threads than this would wait for the processor.
 MOST_WORKERS = 64
 _MOST_AT_ALL = 1024
-_LOOK_SECONDS = 0.2  # how often progress is shown, and Ctrl-C heard
+_LOOK_SECONDS = 0.2  # how often progress is shown and Ctrl-C is noticed
 
 
 class DaemonThreads(Executor):
-    """Threads that do not keep the program from ending, as those of the standard library do.
+    """An executor whose threads do not keep the program alive, unlike the standard library's.
 
-    A request that hangs cannot be called off; whoever pressed Ctrl-C shall not wait for it.
+    A request that hangs cannot be cancelled, but Ctrl-C must not wait for it.
     """
 
     def __init__(self, max_workers: int) -> None:
@@ -54,14 +54,14 @@ class DaemonThreads(Executor):
             if future.set_running_or_notify_cancel():
                 try:
                     future.set_result(fn(*args, **kwargs))
-                except BaseException as error:  # noqa: BLE001 - it is raised where it is asked for
+                except BaseException as error:  # noqa: BLE001 - raised by future.result()
                     future.set_exception(error)
 
         self._jobs.put(job)
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - as the standard library has it
-        """Let each thread end when it has nothing left to do; nobody waits for that."""
+        """Let every thread end after its last job, without waiting for it."""
         for _ in range(self._count):
             self._jobs.put(None)
 
@@ -71,7 +71,7 @@ class DaemonThreads(Executor):
 
 
 class Bar:
-    """The progress of loads: what came so far and its rate, and of many targets how many ended."""
+    """The progress of loads: the items and their rate, and how many targets have ended."""
 
     def __init__(self, what: str, *, shown: bool | None, targets: int) -> None:
         self._what = what
@@ -80,15 +80,15 @@ class Bar:
         self._bar = tqdm(desc=what, unit=f" {what.rpartition(' ')[2]}", disable=not shown)
 
     def __enter__(self) -> Self:
-        """Show it."""
+        """Show the bar."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave it as it is at the end."""
+        """Leave the bar as it is."""
         self._bar.close()
 
     def look(self, loads: Sequence[Load]) -> None:
-        """Show how far some loads are."""
+        """Show the progress of the loads."""
         if self._targets > 1:
             failed = sum(load.fault is not None for load in loads)
             ended = sum(load.ended for load in loads)
@@ -112,14 +112,14 @@ def load_targets(
     executor: Executor | None,
     progress: bool | None,
 ) -> list[Load]:
-    """Load targets, and show how far they are.
+    """Load targets, and show the progress.
 
     Raises
     ------
     ArgumentError
-        Arguments that cannot be meant.
+        An argument is not valid.
     LoadError
-        There is no session, as when the profile is not known.
+        There is no session, for example because the profile does not exist.
     """
     if max_workers is not None and max_workers not in range(1, _MOST_AT_ALL + 1):
         raise ArgumentError(
@@ -127,7 +127,7 @@ def load_targets(
         )
     if executor is not None and session is not None:
         raise ArgumentError(
-            "a session cannot travel to an executor's workers; give profile=, or targets with "
+            "a session cannot be sent to an executor's workers; give profile=, or targets with "
             "profiles, and leave out session"
         )
     loads = [Load(target, question) for target in targets]
@@ -148,10 +148,7 @@ def _load_all(
     max_workers: int | None,
     look: Look,
 ) -> list[Load]:
-    """Load targets in threads; `look` is shown, now and then, how far all of them are.
-
-    Ctrl-C ends it at once, with what had come by then.
-    """
+    """Load targets in threads. Ctrl-C ends them at once, and keeps what has arrived."""
     stop = threading.Event()
     threads = DaemonThreads(min(len(loads), max_workers or MOST_WORKERS))
     futures = [threads.submit(load.run, sessions, stop) for load in loads]
@@ -166,10 +163,7 @@ def _load_on(
     *,
     look: Look,
 ) -> list[Load]:
-    """Load targets on an executor, be it of other processes or of other machines.
-
-    Ctrl-C keeps the targets that had ended by then.
-    """
+    """Load targets on an executor. Ctrl-C keeps the targets that have ended."""
     futures = [executor.submit(run_there, load, profile) for load in loads]
     return _watch(loads, futures, look, threading.Event())
 
@@ -177,7 +171,7 @@ def _load_on(
 def _watch(
     loads: list[Load], futures: Sequence[Future[Load]], look: Look, stop: threading.Event
 ) -> list[Load]:
-    """Wait for loads, and show now and then how far they are."""
+    """Wait for loads, and show their progress."""
     try:
         waiting = set(futures)
         while waiting:
@@ -197,7 +191,7 @@ def _watch(
 
 
 def _so_far(loads: Sequence[Load], futures: Sequence[Future[Load]]) -> list[Load]:
-    """Give each load as its executor gave it back, or as it is here."""
+    """Return each load as its executor returned it, or as it is in this process."""
     return [
         _result(load, future) if future.done() else load
         for load, future in zip(loads, futures, strict=True)
@@ -208,16 +202,16 @@ def _result(load: Load, future: Future[Load]) -> Load:
     try:
         return future.result()
     except Exception as error:  # noqa: BLE001 - executors have errors of their own
-        remedy = "the executor could not run it: see what its workers say"
+        remedy = "the executor could not run it: check the output of its workers"
         return replace(load, fault=explain(error)._replace(remedy=remedy), ended=True)
 
 
 def run_there(load: Load, profile: str | None) -> Load:
-    """Run a load where no session can travel to: it is made there, once for each question."""
+    """Run a load in a worker, which makes its own session, once for each question."""
     return load.run(_sessions(load.question, profile))
 
 
 @lru_cache(maxsize=1)
 def _sessions(question: Question, profile: str | None) -> Sessions:
-    del question  # another one has its own sessions: credentials are not kept for longer
+    del question  # the key of the cache, so that credentials are not kept for longer
     return Sessions(make_session(None, profile, None))

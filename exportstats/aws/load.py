@@ -1,4 +1,4 @@
-"""One target's load: every page from its account and region, or as far as it goes."""
+"""Load every page from one account and region, or as many as possible."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Question:
-    """What every target is asked, and how; `key` tells one time of asking from another."""
+    """The request to every target; `key` identifies one run."""
 
     operation: Operation
     request: Mapping[str, Any] = field(compare=False)
@@ -37,15 +37,15 @@ class Question:
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def __post_init__(self) -> None:
-        """Forget a password in the URL, which no request has a place for."""
+        """Remove a password from the URL, because no request uses it."""
         if self.endpoint_url is not None:
             object.__setattr__(self, "endpoint_url", without_user(self.endpoint_url))
 
 
 class Arrived(NamedTuple):
-    """The answers that came: what was read of them already, and the latest ones as they came.
+    """The answers that arrived: the parsed ones, and the latest, which are not parsed yet.
 
-    A value, and not two lists: somebody in another thread may look while a page comes.
+    It is immutable, because other threads look at it while pages arrive.
     """
 
     parts: tuple[Any, ...] = ()
@@ -54,25 +54,25 @@ class Arrived(NamedTuple):
 
     @property
     def pages(self) -> int:
-        """How many answers there are."""
+        """The number of answers."""
         return self.pages_read + len(self.latest)
 
     def and_one(self, page: Page) -> Arrived:
-        """Give these and one more."""
+        """Return these answers and one more."""
         return self._replace(latest=(*self.latest, page))
 
     def _next_row(self, more: Iterable[Rows]) -> int:
-        """Return the number of the next row to read, those that were refused counted."""
+        """Return the number of the next row, counted with the refused rows."""
         return 1 + sum(map(len, (*self.parts, *more)))
 
     def read(self, operation: Operation) -> tuple[Arrived, dict[int, Exception]]:
-        """Read those that are not read yet; the number and the error of each that cannot be."""
+        """Parse the latest answers; also return the number and the error of each broken one."""
         parts: list[Any] = []
         odd: dict[int, Exception] = {}
         first = self.pages_read + 1
         try:
             parts += operation.read(self.latest, self._next_row(()))
-        except Exception:  # noqa: BLE001 - whatever it is, it shall not cost the others
+        except Exception:  # noqa: BLE001 - one answer must not affect the others
             for number, page in enumerate(self.latest, first):
                 try:
                     parts += operation.read([page], self._next_row(parts))
@@ -83,34 +83,34 @@ class Arrived(NamedTuple):
 
 @dataclass
 class Load:
-    """What has come from a target so far; only plain values, so that it can be pickled.
+    """What arrived from a target so far; it can be pickled.
 
     Attributes
     ----------
     target
-        Whose list.
+        The account and region.
     question
-        What it is asked.
+        The request.
     arrived
-        The answers that came.
+        The answers.
     account_id, region
-        As the credentials and the client have them.
+        The account of the credentials, and the region of the client.
     unknown
-        Why there is no `account_id`.
+        Why `account_id` is missing.
     items
-        How many arrived, those that came twice counted twice.
+        The number of items that arrived, duplicates included.
     fault, next_token
-        What ended it before the end of the list, or which answer cannot be read; where to go on.
+        Why loading ended early or an answer cannot be read, and the token to continue from.
     cause
-        The error that `fault` explains, in this process.
+        The error that `fault` explains, in this process only.
     odd_page
-        The number of the answer that cannot be read, if that is the fault.
+        The number of the answer that cannot be read, if there is one.
     ended
-        Whether nothing more will come.
+        Whether loading has ended.
     refused
-        Whether it was not asked at all, because the question is none.
+        Whether nothing was requested, because the request is not valid.
     interrupted
-        Whether it was Ctrl-C that ended it.
+        Whether Ctrl-C ended loading.
     """
 
     target: Target
@@ -129,15 +129,15 @@ class Load:
     odd_page: int | None = None
 
     def run(self, sessions: Sessions, stop: Event | None = None) -> Load:
-        """Load all of it, or as far as it goes; what ends it before is kept in `fault`."""
+        """Load the list; an error that ends it early is kept in `fault`."""
         try:
             client = self._connect(sessions)
             for _ in self._page_through(client):
                 if stop is not None and stop.is_set():
-                    raise KeyboardInterrupt  # noqa: TRY301 - somebody wished it in another thread
+                    raise KeyboardInterrupt  # noqa: TRY301 - Ctrl-C in the main thread
         except KeyboardInterrupt as wish:
             self.fault, self.interrupted = explain(wish), True
-        except Exception as error:  # noqa: BLE001 - whatever it is, it shall not cost the others
+        except Exception as error:  # noqa: BLE001 - one target must not affect the others
             self.fault, self.cause = explain(error), error
             self.refused = isinstance(error, ValueError) and not self.arrived.pages
             if token_is_dead(error):
@@ -153,11 +153,11 @@ class Load:
                 self.fault, self.cause, self.odd_page = explain(error), error, number
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the error behind: not every one can be pickled."""
+        """Leave out the error, because not every error can be pickled."""
         return {**self.__dict__, "cause": None}
 
     def interrupted_by(self, wish: KeyboardInterrupt) -> Load:
-        """Give it as it is now; what still comes in another thread is not waited for."""
+        """Return the load as it is now, without waiting for its thread."""
         load = replace(self, fault=explain(wish), interrupted=True)
         load._read_latest()  # noqa: SLF001 - its own
         return load
@@ -180,7 +180,7 @@ class Load:
         return client
 
     def _page_through(self, client: Any) -> Iterator[Page]:  # noqa: ANN401 - boto3's client
-        """Ask for page after page, and keep each."""
+        """Request page after page, and keep each."""
         operation, request = self.question.operation, self.question.request
         self.next_token = request.get("nextToken")
         tokens = Tokens(self.next_token)
@@ -190,7 +190,7 @@ class Load:
             self.arrived = self.arrived.and_one(answer.page)
             self.items += answer.items
             if len(self.arrived.latest) == PAGES_AT_ONCE:
-                self._read_latest()  # here, where others are waited for
+                self._read_latest()  # while other targets wait for the network
             yield answer.page
             self.next_token = answer.next_token or None
             if self.next_token is None:
@@ -203,8 +203,8 @@ def _find_account(
     session: boto3.Session,
     client: Any,  # noqa: ANN401 - boto3's client
 ) -> tuple[str | None, str]:
-    """Ask STS whose credentials these are; give the number, or why it could not be had."""
-    # A look-alike is asked for the account too: its credentials are no business of AWS's.
+    """Ask STS for the account of the credentials; return its ID, or why it is missing."""
+    # An emulator is asked for the account too: its credentials must not be sent to AWS.
     elsewhere = client.meta.endpoint_url
     try:
         with sessions.lock:
@@ -213,11 +213,11 @@ def _find_account(
                 "sts",
                 region=client.meta.region_name,
                 endpoint_url=None if is_aws(session, elsewhere) else elsewhere,
-                # it is a detail: a network without a way to STS shall not hold up the tasks
+                # a network without access to STS must not delay the tasks
                 connect_timeout=3,
                 read_timeout=5,
                 retries={"mode": "standard", "max_attempts": 1},
             )
         return account_of(sts.get_caller_identity()), ""
-    except Exception as error:  # noqa: BLE001 - whatever it is, it shall not cost the tasks
-        return None, f"account_id is missing: STS would not tell it ({explain(error).reason})"
+    except Exception as error:  # noqa: BLE001 - this must not stop the load
+        return None, f"account_id is missing: STS did not return it ({explain(error).reason})"

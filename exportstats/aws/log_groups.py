@@ -1,4 +1,4 @@
-"""The door to log groups: what there is to export, since when, and how long it is kept."""
+"""Fetch log groups from AWS: what can be exported, and how long it is kept."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def fetch_log_groups(  # noqa: PLR0913 - as fetch_tasks has them
     errors: Literal["raise", "warn"] = "raise",
     progress: bool | None = None,
 ) -> pd.DataFrame:
-    """Fetch the log groups of one account and region or of many, with their retention.
+    """Fetch the log groups of one or many accounts and regions, with their retention.
 
-    Needs the permission `logs:DescribeLogGroups`. Loads as `fetch_tasks` does: the same targets,
-    pace, retries and care.
+    Needs the permission `logs:DescribeLogGroups`. Targets, rate limit and retries are those of
+    `fetch_tasks`.
 
     Parameters
     ----------
@@ -61,17 +61,17 @@ def fetch_log_groups(  # noqa: PLR0913 - as fetch_tasks has them
     Returns
     -------
     DataFrame
-        One row a log group: `account_id`, `region`, `log_group_name`, `creation_time` (UTC),
-        `retention` (`timedelta64[ms]`, missing where events are kept for ever), `stored_bytes`,
+        One row per log group: `account_id`, `region`, `log_group_name`, `creation_time` (UTC),
+        `retention` (`timedelta64[ms]`, missing if events never expire), `stored_bytes`,
         `log_group_class`, `observed_at` (UTC).
 
     Raises
     ------
     ArgumentError
-        An argument that cannot be meant; nothing was asked.
+        An argument is not valid; nothing was requested.
     LoadError
-        A list could not be read to its end; `.arrived` has all that came, `.failures` a row
-        a target that failed.
+        A list could not be read to its end; `.arrived` has all that arrived, `.failures` one row
+        per failed target.
     LoadInterrupted
         Ctrl-C; carries the same.
 

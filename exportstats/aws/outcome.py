@@ -1,4 +1,4 @@
-"""How loading went: what to give, to raise or to warn of when some of it failed."""
+"""Return what arrived, and raise or warn if a target failed."""
 
 from __future__ import annotations
 
@@ -39,24 +39,18 @@ _NAMED = 3
 
 
 def check_errors(errors: object) -> None:
-    """Refuse what cannot be done when something fails.
-
-    Raises
-    ------
-    ArgumentError
-        It is neither "raise" nor "warn".
-    """
+    """Refuse a value of `errors` other than "raise" and "warn"."""
     if errors not in ("raise", "warn"):
         raise ArgumentError(f'errors={errors!r}; give "raise" or "warn"')
 
 
 def table_of(loads: Sequence[Load], kind: Table) -> pd.DataFrame:
-    """Make a table of what arrived, each row with its account and region.
+    """Return a table of what arrived, each row with its account and region.
 
     Raises
     ------
     BadRowsError
-        No row of all that came can be read, and no target failed, which would be told instead.
+        No row can be read, and no target failed, which would be reported instead.
     """
     parts = (
         rows.filled(over=True, account_id=load.account_id, region=load.region)
@@ -73,7 +67,7 @@ def table_of(loads: Sequence[Load], kind: Table) -> pd.DataFrame:
 
 
 def warn_of_unknown_accounts(loads: Sequence[Load], arrived: pd.DataFrame) -> None:
-    """Warn, once, of rows whose `account_id` is missing."""
+    """Warn once if rows lack their `account_id`."""
     unknown = [load.unknown for load in loads if load.unknown and load.arrived.pages]
     if unknown and len(arrived):
         warn(AccountUnknownWarning(unknown[0]))
@@ -82,14 +76,14 @@ def warn_of_unknown_accounts(loads: Sequence[Load], arrived: pd.DataFrame) -> No
 def judge(
     loads: Sequence[Load], arrived: pd.DataFrame, errors: Literal["raise", "warn"]
 ) -> pd.DataFrame:
-    """Give what arrived if all went well, else raise or warn with all that is known.
+    """Return what arrived; raise or warn if a target failed.
 
     Raises
     ------
     LoadError
         A target failed, and `errors` is "raise".
     LoadInterrupted
-        The user stopped it.
+        The user stopped loading.
     """
     failed = [load for load in loads if load.fault is not None]
     if not failed:
@@ -119,7 +113,7 @@ def judge(
 
 
 def _failures_of(failed: Iterable[Load]) -> pd.DataFrame:
-    """Make the table of what failed: a row a target, with what an engineer needs to act."""
+    """Return the table of failures, one row per target."""
     rows = [
         (
             load.account_id or load.target.account_id,
@@ -137,7 +131,7 @@ def _failures_of(failed: Iterable[Load]) -> pd.DataFrame:
 
 
 def _place(load: Load) -> str:
-    """Say where a load stopped, if it got anywhere."""
+    """Return where a load stopped, if it had a region."""
     if load.region is None:
         return ""
     page = load.odd_page or load.arrived.pages + 1

@@ -1,4 +1,4 @@
-"""Whose export tasks to fetch: accounts and regions, and the credentials for each."""
+"""The accounts and regions to fetch from, and the credentials for each."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ _SESSION_NAME = "exportstats"  # what CloudTrail shows an assumed role was used 
 
 @dataclass(frozen=True)
 class Target:
-    """An account and a region to fetch from, and how to get in; a small value that can be pickled.
+    """An account and a region to fetch from, and the credentials to use. It can be pickled.
 
     Attributes
     ----------
     account_id
-        The account's number; None to ask STS.
+        The account ID; None to ask STS.
     region
         The region; None for that of the session or profile.
     profile
-        The profile of the AWS configuration to go in by.
+        The profile of the AWS configuration whose credentials to use.
     role_arn
-        The role to assume, from the session's own credentials.
+        The role to assume with the session's own credentials.
 
     Raises
     ------
     ArgumentError
-        The account is no twelve digits, or both a profile and a role are named.
+        The account ID does not have twelve digits, or both a profile and a role are given.
     """
 
     account_id: str | None = None
@@ -53,31 +53,31 @@ class Target:
     role_arn: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be meant."""
+        """Refuse values that are not valid."""
         if self.account_id is not None and not _is_account(self.account_id):
             shown = shorten(repr(self.account_id), 80)
             raise ArgumentError(f"account_id={shown}; give twelve digits, as text")
         for name in ("region", "profile", "role_arn"):
             value = getattr(self, name)
             if value is not None and not (isinstance(value, str) and value.isprintable()):
-                raise ArgumentError(f"{name}={shorten(repr(value), 80)}; give a text in one line")
+                raise ArgumentError(f"{name}={shorten(repr(value), 80)}; give text in one line")
         role = None if self.role_arn is None else _ROLE_ARN.fullmatch(self.role_arn)
         if self.role_arn is not None and role is None:
             raise ArgumentError(
-                f"role_arn={self.role_arn!r}; give it as in arn:aws:iam::123456789012:role/audit"
+                f"role_arn={self.role_arn!r}; give it like arn:aws:iam::123456789012:role/audit"
             )
         if self.profile is not None and role is not None:
             raise ArgumentError(
                 f"profile={self.profile!r} and role_arn={self.role_arn!r} were both given; a "
-                "profile can name its role itself, so leave one out"
+                "profile can name a role itself, so leave one out"
             )
         if role is not None and self.account_id not in (None, role[1]):
             raise ArgumentError(
-                f"role_arn={self.role_arn!r} is not of the account {self.account_id}"
+                f"role_arn={self.role_arn!r} is not in the account {self.account_id}; change one"
             )
 
     def __str__(self) -> str:
-        """Name it as a person would."""
+        """Return a name for messages."""
         who = self.account_id or self.role_arn or self.profile or "the account"
         return f"{who} in {self.region or 'its region'}"
 
@@ -87,7 +87,7 @@ def _is_account(value: object) -> bool:
 
 
 def account_of(identity: dict[str, Any]) -> str:
-    """Give the account's number in an answer of STS.
+    """Return the account ID in an answer of STS.
 
     Raises
     ------
@@ -96,16 +96,16 @@ def account_of(identity: dict[str, Any]) -> str:
     """
     found = identity.get("Account")
     if not _is_account(found):
-        raise BrokenAnswerError(f"{shorten(repr(found), 80)} is no account ID")
+        raise BrokenAnswerError(f"{shorten(repr(found), 80)} is not an account ID")
     return str(found)
 
 
 class Sessions:
-    """The boto3 sessions of targets, which share what is slow to make.
+    """The boto3 sessions of targets, which share what is slow to load.
 
-    A session takes a tenth of a second to begin with, nearly all of it for reading the service's
-    model and the rules of its endpoints; those can be shared. Making sessions and clients is not
-    safe in threads, so they are made one at a time.
+    A session takes a tenth of a second, nearly all of it to load the service's model and the rules
+    of its endpoints, which can be shared. Making sessions and clients is not thread-safe, so they
+    are made one at a time.
     """
 
     def __init__(self, base: boto3.Session) -> None:
@@ -115,7 +115,7 @@ class Sessions:
         self._assumer: Any = None
 
     def of(self, target: Target) -> boto3.Session:
-        """Give the session that a target's clients are made of."""
+        """Return the session for a target's clients."""
         key = (target.profile, target.role_arn)
         with self.lock:
             if key not in self._made:
@@ -133,7 +133,7 @@ class Sessions:
         return boto3.Session(botocore_session=session)
 
     def _sts(self) -> Any:  # noqa: ANN401 - boto3 makes its clients' classes at run time
-        """Give the client that assumes roles, with the session's own credentials."""
+        """Return the client that assumes roles, with the session's own credentials."""
         if self._assumer is None:
             check_credentials(self._base)
             self._assumer = connect(self._base, "sts", region=_region_of(self._base))
@@ -141,14 +141,14 @@ class Sessions:
 
 
 class _Role:
-    """A botocore credential provider: a role's credentials, got when needed, renewed in time."""
+    """A botocore credential provider for a role, which renews its credentials in time."""
 
     def __init__(self, sts: Any, role_arn: str) -> None:  # noqa: ANN401 - boto3's client
         self._sts = sts
         self._role_arn = role_arn
 
     def load_credentials(self) -> DeferredRefreshableCredentials:
-        """Give the credentials; nothing is asked before they are used."""
+        """Return the credentials; the role is assumed when they are first used."""
         return DeferredRefreshableCredentials(refresh_using=self._assume, method="assume-role")
 
     def _assume(self) -> dict[str, Any]:
@@ -157,7 +157,7 @@ class _Role:
         names = ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")
         access_key, secret_key, token, expiration = (keys.get(name) for name in names)
         if not (access_key and secret_key and token and expiration):
-            raise BrokenAnswerError(f"there is not all of {', '.join(names)} in it")
+            raise BrokenAnswerError(f"it does not contain all of {', '.join(names)}")
         return {
             "access_key": access_key,
             "secret_key": secret_key,
@@ -167,21 +167,21 @@ class _Role:
 
 
 def check_targets(targets: Iterable[Target] | None, **of_one: object) -> list[Target]:
-    """Check the targets, each wanted once; without any it is the one of the session.
+    """Return the targets without duplicates; the default is the session's account and region.
 
-    `of_one` are arguments that only loading without targets can have.
+    `of_one` are arguments that are allowed only without targets.
 
     Raises
     ------
     ArgumentError
-        One is no target, there is none, or an argument does not go with targets.
+        A value is not a target, there is none, or an argument cannot be used with targets.
     """
     if targets is None:
         return [Target(region=cast("str | None", of_one["region"]))]
     wanted = list(dict.fromkeys(targets))
     for target in wanted:
         if not isinstance(target, Target):
-            raise ArgumentError(f"{target!r} is no target; give xs.Target(account_id, region, ...)")
+            raise ArgumentError(f"{target!r} is not a target; give xs.Target(account_id, region)")
     if not wanted:
         raise ArgumentError("there are no targets; xs.find_targets finds some")
     for name, value in of_one.items():
@@ -198,7 +198,7 @@ def find_targets(
     role_name: str | None = None,
     accounts: Sequence[str] | None = None,
 ) -> list[Target]:
-    """Find the accounts and regions of an organisation, or the regions of an account.
+    """Find the accounts and regions of an organisation, or the regions of one account.
 
     Needs `ec2:DescribeRegions` for `regions="all"`, `organizations:ListAccounts` (from the
     management account or a delegated administrator) for a `role_name` without `accounts`, and
@@ -207,27 +207,26 @@ def find_targets(
     Parameters
     ----------
     session, profile
-        Whose credentials to ask with; without either, what the environment says.
+        The credentials to use; by default those of the environment.
     regions
-        "all" for the regions that are enabled for the session's account, or their names; the
-        session's own region if left out.
+        "all" for the regions that are enabled for the session's account, or a list of names; by
+        default the session's region.
     role_name
-        The role to assume in each account. The session's own account is gone into directly.
+        The role to assume in each account. For the session's own account no role is assumed.
     accounts
-        The accounts' numbers; with a `role_name`, all active accounts of the organisation if left
-        out.
+        The account IDs; by default, with a `role_name`, all active accounts of the organisation.
 
     Returns
     -------
     list of Target
-        By account, then region.
+        Sorted by account, then by region.
 
     Raises
     ------
     ArgumentError
         `accounts` without a `role_name`, or no region.
     LoadError
-        AWS would not say; the text names the permission.
+        AWS refused the request; the text names the permission.
 
     Examples
     --------
@@ -245,7 +244,7 @@ def find_targets(
         identity = connect(session, "sts", region=here).get_caller_identity()
         own, (partition, *_) = account_of(identity), str(identity.get("Arn")).split(":")[1:] or [""]
         if not partition:
-            raise BrokenAnswerError("there is no Arn in it")  # noqa: TRY301 - as the others
+            raise BrokenAnswerError("there is no Arn in it")  # noqa: TRY301 - like other errors
         found = _regions(session, regions, here)
         numbers = _accounts(session, accounts, here) if role_name else [own]
     except ArgumentError:
@@ -291,11 +290,11 @@ def _accounts(session: boto3.Session, accounts: Sequence[str] | None, here: str)
     return [
         account["Id"]
         for account in found
-        # a newer field says the same; accounts that are closing or suspended have nothing to give
+        # State is newer than Status; accounts that are closing or suspended cannot be asked
         if account.get("State", account.get("Status")) == "ACTIVE"
     ]
 
 
 def _region_of(session: boto3.Session) -> str:
-    """Give a region to ask the services in that are the same in all regions."""
+    """Return a region for services that are the same in all regions."""
     return session.region_name or "us-east-1"

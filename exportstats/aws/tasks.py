@@ -1,4 +1,4 @@
-"""The door to live AWS: page through DescribeExportTasks into a table of tasks."""
+"""Fetch export tasks from AWS: page through DescribeExportTasks into a table of tasks."""
 
 from __future__ import annotations
 
@@ -53,56 +53,57 @@ def fetch_tasks(  # noqa: PLR0913 - each is a parameter of boto3, of the API, or
     errors: Literal["raise", "warn"] = "raise",
     progress: bool | None = None,
 ) -> pd.DataFrame:
-    """Fetch every export task that CloudWatch Logs lists, of one account and region or of many.
+    """Fetch every export task that CloudWatch Logs lists, from one or many accounts and regions.
 
-    Needs the permission `logs:DescribeExportTasks` on `"*"`, and asks
-    `sts:GetCallerIdentity`, which needs none, for an account's number that is not known.
+    Needs the permission `logs:DescribeExportTasks` on `"*"`. An account ID that is not known is
+    requested with `sts:GetCallerIdentity`, which needs no permission.
 
     Parameters
     ----------
     targets
-        Accounts and regions, as `find_targets` finds them; without any, those of the session.
+        Accounts and regions, for example from `find_targets`; by default those of the session.
     session
-        A boto3 session; without it one is made of `profile`, or of what the environment says. Its
-        credentials assume the targets' roles.
+        A boto3 session; by default one for `profile`, or for the environment. Its credentials
+        assume the targets' roles.
     profile, region, endpoint_url
-        As boto3 has them; `region` is for loading without `targets`.
+        As in boto3; `region` cannot be used with `targets`.
     status
         Only tasks in this state, such as "FAILED".
     task_id
-        Only this task. An identifier that the service does not know gives an empty table.
+        Only this task. An unknown identifier gives an empty table.
     limit
-        Tasks a page, 1 to 50.
+        Tasks per page, 1 to 50.
     next_token
-        Where to go on, as a `LoadError` carries it. A token lives for 24 hours.
+        The token to continue from, from a `LoadError`. A token is valid for 24 hours.
     requests_per_second
-        The pace for each target. "quota" keeps to the service's own 5 a second for an account and
-        region, and to none where the endpoint is not AWS's; None is no limit.
+        The rate limit for each target. "quota" is the service's own limit, 5 per second for an
+        account and region, or no limit if the endpoint is not AWS's; None is no limit.
     max_workers
-        How many targets at once, each in a thread; 64 at most by default.
+        How many targets to load at once, each in a thread; by default at most 64.
     executor
-        Load on this executor instead: on processes, or on other machines.
+        An executor to load on instead of threads: other processes or machines.
     errors
-        What to do when some of the `targets` fail: "raise" a `LoadError` that carries the tasks of
-        the others, or "warn" and give them.
+        What to do if some of the `targets` fail: "raise" a `LoadError` that carries the tasks of
+        the others, or "warn" and return them.
     progress
-        Whether to show a bar; by default in a terminal and in a notebook only.
+        Whether to show a progress bar; by default only in a terminal or a notebook.
 
     Returns
     -------
     DataFrame
         A table of tasks, target by target, newest first, each task once in its latest state.
-        `observed_at` is the service's own clock. `account_id` is missing, with an
-        `AccountUnknownWarning`, where STS would not tell it.
+        `observed_at` is the time of the service's clock. `account_id` is missing, with an
+        `AccountUnknownWarning`, if STS did not return it.
 
     Raises
     ------
     ArgumentError
-        An argument that cannot be meant or that the service would refuse; nothing was asked.
+        An argument is not valid, or the service would refuse it; nothing was requested.
     LoadError
-        A list could not be read to its end. `.tasks` has all that arrived, `.failures` a row a
-        target that failed, with reason, remedy and where to go on.
-        A list ends at 100,000 pages or at 400 empty ones in a row, an answer at 20 s or 64 MiB.
+        A list could not be read to its end. `.tasks` has all that arrived, `.failures` one row
+        per failed target with the reason, the remedy and the token to continue from.
+        Limits are 100,000 pages or 400 empty pages in a row for a list, and 20 s or 64 MiB for
+        an answer.
     LoadInterrupted
         Ctrl-C; carries the same.
 
@@ -141,24 +142,16 @@ def fetch_tasks(  # noqa: PLR0913 - each is a parameter of boto3, of the API, or
 def make_request(
     *, status: str | None, task_id: str | None, limit: int, next_token: str | None
 ) -> dict[str, Any]:
-    """Make the request's parameters, refusing what the service would refuse.
-
-    Raises
-    ------
-    ArgumentError
-        It names the argument, its value and what may stand there.
-    """
+    """Return the request's parameters, or refuse what the service would refuse."""
     state = schema.state_of(status) if isinstance(status, str) else status
     if state is not None and state not in schema.STATES:
         raise ArgumentError(f"status={status!r}; give one of {', '.join(schema.STATES)}")
     if task_id is not None and not _is_text(task_id, _LONGEST_TASK_ID):
-        raise ArgumentError(
-            f"task_id={task_id!r}; give a text of 1 to {_LONGEST_TASK_ID} characters"
-        )
+        raise ArgumentError(f"task_id={task_id!r}; give text of 1 to {_LONGEST_TASK_ID} characters")
     if not _is_whole(limit) or limit not in range(1, PAGE_SIZE + 1):
         raise ArgumentError(f"limit={limit!r}; give a whole number from 1 to {PAGE_SIZE}")
     if next_token is not None and not _is_text(next_token):
-        raise ArgumentError(f"next_token={next_token!r}; give the token that a LoadError carries")
+        raise ArgumentError(f"next_token={next_token!r}; give the next_token of a LoadError")
     asked = {"limit": int(limit), "statusCode": state, "taskId": task_id, "nextToken": next_token}
     return {name: value for name, value in asked.items() if value is not None}
 

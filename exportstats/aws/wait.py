@@ -1,4 +1,4 @@
-"""Waiting for one task to end: boto3 has no waiter for export tasks."""
+"""Wait for one task to end, because boto3 has no waiter for export tasks."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from exportstats.text import plain, write_duration
 if TYPE_CHECKING:
     import boto3
 
-# A task takes a minute at least, mostly; the quota of 5 requests a second is everybody's.
+# Most tasks take at least a minute, and all share the quota of 5 requests per second.
 _SOONEST_SECONDS, _LATEST_SECONDS = 5.0, 60.0
-_TICK_SECONDS = 0.5  # how often the bar moves, and Ctrl-C is heard
-_SHARE = 0.1  # of what is left, to wait until looking again
+_TICK_SECONDS = 0.5  # how often the bar moves and Ctrl-C is noticed
+_SHARE = 0.1  # of the remaining time, to wait before the next request
 
 
 def wait_for_task(
@@ -36,37 +36,36 @@ def wait_for_task(
     timeout: str | pd.Timedelta | None = None,
     progress: bool | None = None,
 ) -> pd.DataFrame:
-    """Wait until a task has ended, whatever its end: COMPLETED, FAILED or CANCELLED.
+    """Wait until a task is COMPLETED, FAILED or CANCELLED.
 
-    Asks seldom while the end is far and more often when it is near: every tenth of what is left,
-    but not more than every 5 seconds and at least once a minute.
+    The interval between requests is a tenth of the estimated remaining time, but at least 5 seconds
+    and at most a minute.
 
     Parameters
     ----------
     task_id
         The task's identifier.
     history
-        A table of tasks, for a forecast of when the task will end (`estimate_completion`).
+        A table of tasks, to forecast when the task will end (`estimate_completion`).
     session, profile, region, endpoint_url
         As for `fetch_tasks`.
     timeout
-        How long to wait at most, as in "2h"; without it, until the task has ended.
+        How long to wait at most, such as "2h"; by default until the task has ended.
     progress
-        Whether to show a bar; by default in a terminal and in a notebook only.
+        Whether to show a progress bar; by default only in a terminal or a notebook.
 
     Returns
     -------
     DataFrame
-        A table of tasks with one row: the task as it was last seen. If the time was up before, its
-        `status_code` is still an active one. A task in a state that is missing, or none that the
-        API has, is returned at once.
+        A table of tasks with one row: the task as last seen. After a timeout its `status_code` is
+        still an active state. A task in a missing or unknown state is returned at once.
 
     Raises
     ------
     ArgumentError
-        An argument that cannot be meant.
+        An argument is not valid.
     LoadError
-        The service knows no such task in this account and region, or could not be asked.
+        There is no such task in this account and region, or the request failed.
 
     Examples
     --------
@@ -97,7 +96,7 @@ def wait_for_task(
                     tasks=task,
                 )
             account = task["account_id"].iloc[0]
-            if isinstance(account, str):  # so that STS is asked but once
+            if isinstance(account, str):  # so that STS is asked only once
                 where = Target(account, region)
             forecast = _forecast(task, history)
             bar.show(task, forecast)
@@ -120,12 +119,12 @@ def _seconds(timeout: object) -> float:
     except (ValueError, TypeError):
         length = None
     if not isinstance(length, pd.Timedelta) or not length > pd.Timedelta(0):
-        raise ArgumentError(f'timeout={timeout!r}; give a length of time, as in "2h"')
+        raise ArgumentError(f'timeout={timeout!r}; give a length of time, such as "2h"')
     return length.total_seconds()
 
 
 def _forecast(task: pd.DataFrame, history: pd.DataFrame | None) -> pd.DataFrame | None:
-    """Estimate what is left, from a history of other tasks; None if nothing can be said."""
+    """Estimate the remaining time from other tasks; return None if that is not possible."""
     if history is None or not _is_active(task):
         return None
     told = estimate_completion(frames.concat([history, task]))
@@ -134,7 +133,7 @@ def _forecast(task: pd.DataFrame, history: pd.DataFrame | None) -> pd.DataFrame 
 
 
 def _interval(forecast: pd.DataFrame | None) -> float:
-    """Give how long to wait before looking again."""
+    """Return how long to wait before the next request."""
     if forecast is None:
         return _SOONEST_SECONDS
     rest: float = forecast["remaining"].iloc[0].total_seconds()
@@ -142,7 +141,7 @@ def _interval(forecast: pd.DataFrame | None) -> float:
 
 
 def _sleep(seconds: float, up: float, bar: _Bar) -> bool:
-    """Sleep, while the bar moves; tell whether there is time left."""
+    """Sleep while the bar moves, and return whether there is time left."""
     until = time.monotonic() + seconds
     while (now := time.monotonic()) < min(until, up):
         time.sleep(min(_TICK_SECONDS, until - now, up - now))
@@ -151,7 +150,7 @@ def _sleep(seconds: float, up: float, bar: _Bar) -> bool:
 
 
 class _Bar:
-    """How far a task is, if its history tells, and what state it is in."""
+    """A progress bar with the state of a task and, if it can be estimated, its progress."""
 
     def __init__(self, *, shown: bool) -> None:
         self._bar = tqdm(
@@ -165,11 +164,11 @@ class _Bar:
         self._seen = time.monotonic()
 
     def __enter__(self) -> Self:
-        """Show it."""
+        """Show the bar."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave it as it is at the end."""
+        """Leave the bar as it is."""
         self._bar.close()
 
     def show(self, task: pd.DataFrame, forecast: pd.DataFrame | None) -> None:
@@ -184,7 +183,7 @@ class _Bar:
             self._bar.set_postfix_str(write_duration(row["duration"].total_seconds()))
         elif forecast is None:
             self._rest = None
-            self._bar.set_postfix_str("no history to tell how long it takes")
+            self._bar.set_postfix_str("no history to estimate its duration")
         else:
             low, rest, high = (
                 forecast[f"remaining{end}"].iloc[0].total_seconds() for end in ("_low", "", "_high")

@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 
 # Each is a function of its name in a module of this folder.
 COMMANDS = {
-    "fetch": ("fetch", "Fetch every export task from AWS into a file, or what is new."),
+    "fetch": ("fetch", "Fetch every export task from AWS, and add them to a file."),
     "tasks": ("listing", "List tasks, the newest first."),
     "status": ("tables", "Count tasks by state."),
     "durations": ("tables", "Summarise how long tasks took."),
     "failures": ("tables", "Count failed tasks by reason."),
-    "curve": ("tables", "Show by when tasks are done, the active ones counted in."),
+    "curve": ("tables", "Show by when tasks are done, counting active ones."),
     "compare": ("change", "Compare two periods."),
-    "slow": ("change", "List tasks that took far longer, or log groups that do for good."),
+    "slow": ("change", "List tasks that took much longer, or log groups that became slower."),
     "slots": ("tables", "Show how busy each account and region is."),
     "coverage": ("coverage", "Show how much of a range is in S3."),
-    "gaps": ("coverage", "List what of a range is not in S3."),
+    "gaps": ("coverage", "List the parts of a range that are not in S3."),
     "backfill": ("coverage", "Print the commands that would close the gaps."),
-    "deliveries": ("deliveries", "Look into S3 for what tasks delivered."),
+    "deliveries": ("deliveries", "List what tasks delivered to S3."),
     "eta": ("waiting", "Estimate when the active tasks will be done."),
     "wait": ("waiting", "Wait until a task has ended."),
     "watch": ("watching", "Watch the active tasks of all accounts and regions."),
     "report": ("report", "Report on a week: what needs doing and by when, the worst first."),
-    "demo": ("demo", "Show it all on a synthetic sample, without AWS."),
+    "demo": ("demo", "Run everything on a synthetic sample, without AWS."),
     "emulate": ("emulate", "Emulate AWS's endpoint on this machine."),
 }
 
@@ -44,7 +44,7 @@ class Commands(click.Group):
     """A group that knows its commands' names and purposes without importing them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Name the commands, in the order in which one meets them."""
+        """Return the names of the commands, in the order of the list."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
@@ -74,14 +74,14 @@ class Commands(click.Group):
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 88},
-    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 only a part arrived or could be read, "
-    "and was used, 4 found what was looked for (gaps --check, report --fail-on), 130 stopped by "
-    "Ctrl-C before anything arrived (128 and its number by another signal).",
+    epilog="Exit codes: 0 success, 1 failure, 2 wrong usage, 3 partial result (some data did not "
+    "arrive or could not be read), 4 something was found (gaps --check, report --fail-on), 130 "
+    "stopped by Ctrl-C before anything arrived (128 plus the number of any other signal).",
 )
 @click.version_option(__version__, message="exportstats %(version)s")
 def main() -> None:
-    """Answer what CloudWatch Logs export tasks did.
+    """Analyse CloudWatch Logs export tasks.
 
-    All but `demo` and `emulate` read the tasks from files (as `fetch` writes them, or
-    as `aws logs describe-export-tasks` prints them) or, without a file, ask AWS.
+    All commands but `demo` and `emulate` read tasks from files (written by `fetch`, or the
+    output of `aws logs describe-export-tasks`) or, without a file, fetch them from AWS.
     """

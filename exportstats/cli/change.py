@@ -48,7 +48,7 @@ def compare(
 ) -> None:
     """Compare two periods: tasks, failure rate, durations, each with a verdict.
 
-    SOURCE is files, folders, patterns, or - for standard input; without it, AWS is asked.
+    SOURCE is files, folders, patterns, or - for standard input; without it, tasks come from AWS.
 
     \b
     exportstats compare tasks.parquet --current 2026-W47 --previous 2026-W46
@@ -100,13 +100,13 @@ def _in_unit(value: float, unit: str) -> str:
 
 @click.command()
 @functools.partial(history_options, filters=[name for name in FILTERS if name != "status"])
-@click.option("--lasting", is_flag=True, help="Log groups that are slower for good, since when.")
+@click.option("--lasting", is_flag=True, help="List log groups that became slower, and since when.")
 @click.option(
     "--threshold",
     type=float,
     default=3.5,
     show_default=True,
-    help="How many robust standard deviations a slow task is away from its log group's.",
+    help="How many robust standard deviations a slow task is above its log group.",
 )
 @format_option
 @plot_option
@@ -119,9 +119,9 @@ def slow(
     kind: Kind,
     chart: Path | None,
 ) -> None:
-    """List tasks that took far longer than earlier ones of their log group, the worst first.
+    """List tasks that took much longer than earlier ones of their log group, the worst first.
 
-    SOURCE is files, folders, patterns, or - for standard input; without it, AWS is asked.
+    SOURCE is files, folders, patterns, or - for standard input; without it, tasks come from AWS.
 
     \b
     exportstats slow tasks.parquet --plot slow.png

@@ -36,7 +36,7 @@ _MANY = 50  # log groups, from which a heat map shows more than bars
 def coverage(asked: Asked, kind: Kind, chart: Path | None) -> None:
     """Show how much of a range is in S3, log group by log group, the worst first.
 
-    SOURCE is files, folders, patterns, or - for standard input; without it, AWS is asked.
+    SOURCE is files, folders, patterns, or - for standard input; without it, tasks come from AWS.
 
     \b
     exportstats coverage tasks.parquet --since 2026-10-01 --until 2026-11-01
@@ -53,13 +53,13 @@ def coverage(asked: Asked, kind: Kind, chart: Path | None) -> None:
 
 @click.command()
 @range_options
-@click.option("--check", is_flag=True, help="Exit with 4 when there is a gap.")
+@click.option("--check", is_flag=True, help="Exit with 4 if there is a gap.")
 @format_option
 @plot_option
 def gaps(asked: Asked, check: bool, kind: Kind, chart: Path | None) -> None:  # noqa: FBT001 - click gives it by name
-    """List what of a range no COMPLETED task covers, and why not.
+    """List the parts of a range that no COMPLETED task covers, and why.
 
-    SOURCE is files, folders, patterns, or - for standard input; without it, AWS is asked.
+    SOURCE is files, folders, patterns, or - for standard input; without it, tasks come from AWS.
 
     \b
     exportstats gaps tasks.parquet --since 7d
@@ -95,17 +95,19 @@ def _checked(gaps: pd.DataFrame, asked: Asked) -> int:
     default="1D",
     show_default=True,
     metavar="LENGTH",
-    help="The most that one task exports, as in 6h or 7D.",
+    help="The longest window of one task, such as 6h or 7D.",
 )
-@click.option("--destination", metavar="BUCKET", help="Where to, if not where the last one went.")
-@click.option("--prefix", help="What the keys begin with, if not with what they did.")
+@click.option(
+    "--destination", metavar="BUCKET", help="The S3 bucket; by default that of the last task."
+)
+@click.option("--prefix", help="The prefix of the keys; by default that of the last task.")
 @click.option(
     "--format",
     "form",
     type=click.Choice(["shell", "json"]),
     default="shell",
     show_default=True,
-    help="Commands of the AWS CLI, or a line of JSON for each call of boto3.",
+    help="Print commands of the AWS CLI, or one line of JSON for each call of boto3.",
 )
 @plot_option
 def backfill(
@@ -118,8 +120,8 @@ def backfill(
 ) -> None:
     """Print the commands that would close the gaps; nothing is created.
 
-    The commands are on standard output, an estimate of how long they take on standard error. A
-    slot (an account and region) runs one task at a time: wait for the end of each.
+    The commands are printed on standard output, an estimate of how long they take on standard
+    error. A slot (an account and region) runs one task at a time: wait for the end of each.
 
     \b
     exportstats backfill tasks.parquet --log-groups log-groups.json > commands.sh

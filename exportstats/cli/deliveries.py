@@ -37,11 +37,11 @@ def deliveries(
     s3_endpoint_url: str | None,
     kind: Kind,
 ) -> None:
-    """Look into S3 for what each COMPLETED task delivered.
+    """List what each COMPLETED task delivered to S3.
 
-    SOURCE is files, folders, patterns, or - for standard input; without it, AWS is asked for
-    the tasks. Needs s3:ListBucket on the buckets. The table for people shows what is not there;
-    csv and json have a row for every task.
+    SOURCE is files, folders, patterns, or - for standard input; without it, tasks come from AWS.
+    Needs s3:ListBucket on the buckets. The table shows only what is missing in S3; csv and json
+    have a row for every task.
 
     \b
     exportstats deliveries tasks.parquet --since 7d
@@ -63,6 +63,10 @@ def deliveries(
     bad = table[table["delivered"] != "yes"]
     shown = bad.head(_SHOWN) if kind == "table" else bad
     output.show(table, _for_people(shown), kind, title=title.replace("yes", "delivered"))
+    unknown = int((table["delivered"] == "unknown").sum())
+    if unknown:
+        say(f"{unknown:,} of {len(table):,} could not be looked up; see the reason of each")
+        mark_part()
     if len(bad) > len(shown):
         say(f"{len(bad) - len(shown):,} more are not shown; --format csv has all")
 

@@ -57,13 +57,13 @@ _REPORT = (
     type=NewFolder(),
     default=Path("demo-output"),
     show_default=True,
-    help="Where to leave the tasks, the charts and the report.",
+    help="The folder for the tasks, the charts and the report.",
 )
 def demo(folder: Path) -> None:
-    """Show it all on a synthetic sample, without AWS.
+    """Run everything on a synthetic sample, without AWS.
 
-    An emulator of the service is started on this machine with a year of made-up tasks; they are
-    fetched from it with boto3 over HTTP, counted, drawn, and reported on.
+    An emulator of the service is started on this machine with a year of made-up tasks. They are
+    fetched from it with boto3 over HTTP, counted, drawn and reported.
     """
     _claim(folder)
     sample = xs.sample_tasks()

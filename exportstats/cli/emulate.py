@@ -30,7 +30,7 @@ else:  # pandas and Arrow are for a command that runs, not for its --help
 
 
 class Emulate(click.Command):
-    """A command whose help lists the faults."""
+    """A command with the faults in its help."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the list of faults."""
@@ -44,22 +44,22 @@ class Emulate(click.Command):
     "--log-groups",
     "log_groups_from",
     metavar="FILE",
-    help="Serve these log groups: what `aws logs describe-log-groups` printed.",
+    help="Serve these log groups: the output of `aws logs describe-log-groups`.",
 )
 @click.option(
     "--now",
     callback=moment,
     metavar="TIME",
-    help="Move tasks and log groups to this time, as in 2026-11-26T06:00Z (UTC unless it says "
-    "otherwise), and begin the emulator's clock there.  [default: the real time for the sample; "
-    "files are not moved]",
+    help="Move tasks and log groups to this time (UTC by default), such as 2026-11-26T06:00Z, and "
+    "start the emulator's clock there.  [default: the real time for the sample; files are not "
+    "moved]",
 )
 @click.option(
     "--port",
     metavar="NUMBER",
     type=click.IntRange(0, 65_535),
     default=0,
-    help="A free one if left out.",
+    help="The port; by default a free one.",
 )
 @click.option(
     "--requests-per-second",
@@ -82,7 +82,7 @@ class Emulate(click.Command):
     "faults",
     multiple=True,
     metavar="KIND[:EVERY][=SECONDS][@ACCOUNT[/REGION]]",
-    help="Go wrong like this, always or in each EVERY-th request; may be given again.",
+    help="Produce this fault, always or in every EVERY-th request. Repeat it for several.",
 )
 def emulate(
     source: tuple[str, ...],
@@ -94,15 +94,15 @@ def emulate(
 ) -> None:
     """Emulate the CloudWatch Logs endpoint for export tasks, on 127.0.0.1.
 
-    Without a SOURCE, the tasks and log groups are those of the synthetic sample as of now: moved
-    by whole weeks, so that weekdays and hours stay, and only those begun by now. The sample's
-    active tasks are at most as old as they were, 19 seconds to an hour. Nothing changes while it
-    runs.
+    Without a SOURCE, the synthetic sample is served as of now: its times are moved by whole weeks,
+    so that weekdays and hours do not change, and later tasks and log groups are left out. Active
+    tasks are at most as old as in the sample (19 seconds to an hour). Nothing changes while the
+    emulator runs.
 
-    Files are served as they are, unless --now is given: then they are moved in the same way, the
-    time when their tasks were observed taken for the end of the sample.
+    Files are served unchanged. With --now they are moved like the sample; their latest time of
+    observation is moved to --now or less than a week later.
 
-    An access key of twelve digits is the account it is for. Ctrl-C ends it, with the exit code 0.
+    An access key of twelve digits is the account ID. Ctrl-C ends the emulator with exit code 0.
 
     \b
     exportstats emulate --fault throttle:10 --fault slow:3=2.5@/eu-west-1
@@ -138,10 +138,10 @@ def emulate(
             what += f" and {len(log_groups):,} log groups"
         if now or not source:
             what += f" as of {at.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
-        click.echo(f"{what}\non {emulator.url} until Ctrl-C. In another terminal, with one of")
-        click.echo("the accounts and regions (of several lines, the last counts):\n")
+        click.echo(f"{what}\non {emulator.url} until Ctrl-C. In another terminal, set one of")
+        click.echo("the accounts and regions (of several lines, the last one counts):\n")
         click.echo(f"export AWS_ENDPOINT_URL={emulator.url} AWS_SECRET_ACCESS_KEY=emulated")
-        # Nothing behind the commands: an interactive zsh takes a # for an argument.
+        # No comments after the commands: an interactive zsh reads # as an argument.
         for (account, region), _ in reversed(slots.most_common()):
             where = shlex.quote(plain(region))
             click.echo(f"export AWS_ACCESS_KEY_ID={account} AWS_DEFAULT_REGION={where}")
@@ -151,5 +151,5 @@ def emulate(
 
 
 def _to_json(table: pd.DataFrame, kind: schema.Table) -> list[dict[str, Any]]:
-    """Write a table in AWS's shape, without the columns that are its owner's."""
+    """Return a table in AWS's shape, without the user's own columns."""
     return list(json_text.to_json(table[[column.name for column in kind.base]], kind))

@@ -1,4 +1,4 @@
-"""How a command ends when it does not end well: one line on stderr, and an exit code."""
+"""How a command ends if something fails: one line on stderr, and an exit code."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FAILED, USAGE, PARTIAL, FOUND = 1, 2, 3, 4
-_SIGNALLED = 128  # and the signal's number: 130 for Ctrl-C
-_SIGNALS = ("SIGTERM", "SIGHUP")  # what ends a command as Ctrl-C does; Windows lacks the second
+_SIGNALLED = 128  # plus the number of the signal: 130 for Ctrl-C
+_SIGNALS = ("SIGTERM", "SIGHUP")  # handled like Ctrl-C; Windows lacks the second
 _PART = "exportstats.part"
 
 
 def say(text: str) -> None:
-    """Say something beside the result: on stderr, in one line, with nothing a terminal obeys."""
-    with contextlib.suppress(OSError):  # the terminal may be gone, and a file yet to be written
+    """Print a message on stderr, in one line, without control characters."""
+    with contextlib.suppress(OSError):  # the terminal may be closed while a file is still written
         click.echo(f"exportstats: {plain(text)}", err=True)
 
 
 def mark_part() -> None:
-    """Remember that something did not arrive: a command that is done ends with 3 then."""
+    """Remember that the result is incomplete, so that the command ends with 3."""
     click.get_current_context().meta[_PART] = True
 
 
 def knows_a_part() -> bool:
-    """Return whether something did not arrive, or a warning said that something was left out."""
+    """Return whether the result is incomplete, for example because of a warning."""
     return _PART in click.get_current_context().meta
 
 
 @contextlib.contextmanager
 def in_one_line(meta: dict[str, Any]) -> Iterator[None]:
-    """Turn this package's errors and warnings into lines, and errors into exit codes.
+    """Print errors and warnings as lines, and turn errors into exit codes.
 
-    A command that ends well, or found something, although a warning said that something was left
-    out ends with 3. In `meta`, that of click's context, it is kept for `knows_a_part`.
+    A command with an incomplete result ends with 3 instead of 0 or 4. `meta` is that of click's
+    context and remembers it for `knows_a_part`.
     """
     _let_escape()
 
@@ -64,7 +64,7 @@ def in_one_line(meta: dict[str, Any]) -> Iterator[None]:
                 raise click.exceptions.Exit(PARTIAL) from end
             raise
         except BrokenPipeError:
-            raise  # whoever reads has had enough; click ends without a word
+            raise  # the reader has closed the pipe; click ends without a message
         except (ExportStatsError, OSError, ValueError) as error:
             say(_described(error))
             failed = isinstance(error, ExportStatsError | OSError)
@@ -79,7 +79,7 @@ def in_one_line(meta: dict[str, Any]) -> Iterator[None]:
 
 
 def _let_escape() -> None:
-    """Let a character that stdout or stderr cannot write be an escape, and no error."""
+    """Escape characters that stdout or stderr cannot write, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -87,9 +87,9 @@ def _let_escape() -> None:
 
 @contextlib.contextmanager
 def _as_ctrl_c() -> Iterator[list[int]]:
-    """Let other signals end a command as Ctrl-C does; gives those that came.
+    """Handle other signals like Ctrl-C, and yield the list of those that arrive.
 
-    What somebody else handles or ignores, as `nohup` does, stays so.
+    Signals that are already handled or ignored, for example by `nohup`, are not changed.
     """
     came: list[int] = []
 
@@ -111,14 +111,14 @@ def _as_ctrl_c() -> Iterator[list[int]]:
 
 
 def _described(error: Exception) -> str:
-    """Return an error's text; what is nobody's fault but ours is raised again.
+    """Return the text of an error; raise it again if it is a bug.
 
-    One of the system's own that names no file is of what we write.
+    An OSError without a file name comes from writing the output.
     """
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'the output cannot be written'}: {error.strerror}"
     if isinstance(error, ExportStatsError | OSError):
         return str(error)
     if isinstance(error, UnicodeEncodeError) or "null byte" in str(error):
-        return f"an option or a path is no text in UTF-8, or has a NUL: {error}; change it"
+        return f"an option or a path is not valid UTF-8, or contains a NUL: {error}; change it"
     raise error

@@ -37,28 +37,29 @@ else:  # pandas and rich are for a command that runs, not for its --help
     "file",
     kinds=TABLES,
     required=True,
-    help="Where to: .parquet, .csv, .jsonl or .json; text also .gz or .zst.",
+    help="The file to write: .parquet, .csv, .jsonl or .json; all but .parquet also .gz or .zst.",
 )
-@click.option("--replace", is_flag=True, help="Replace a file that is there by what was fetched.")
-@click.option("--next-token", metavar="TOKEN", help="Go on from where an earlier fetch stopped.")
+@click.option("--replace", is_flag=True, help="Replace an existing file instead of adding to it.")
+@click.option("--next-token", metavar="TOKEN", help="Continue where an earlier fetch stopped.")
 def fetch(origin: Origin, wanted: Wanted, file: Path, *, replace: bool) -> None:
-    """Fetch every export task of an account and region into a file, or what is new.
+    """Fetch every export task of an account and region, and add them to a file.
 
-    Tasks that the file has already stay in it, each task once in its latest state: AWS forgets old
-    tasks. Needs the permission logs:DescribeExportTasks on "*". What arrived before a failure or
-    Ctrl-C is written too, and the exit code is 3 then; it never replaces a file, only adds to it.
-    All tasks are asked for, since AWS can select by state or identifier alone; the other options
-    are looked at afterwards.
+    Tasks that are already in the file stay there, because AWS forgets old tasks; each task is kept
+    once, in its latest state. After a failure or Ctrl-C, what arrived is added too, and the exit
+    code is 3. Needs the permission logs:DescribeExportTasks on "*".
+
+    AWS can select tasks by state or identifier only, so with other filters all tasks are fetched,
+    and the filters are applied afterwards.
 
     \b
     exportstats fetch --region eu-west-1 -o tasks.parquet
     """
-    _read(file)  # what is there and is no table of tasks is refused before AWS is asked
+    _read(file)  # refuse a file that is not a table of tasks before AWS is asked
     tasks = origin.load(wanted)
     with one_at_a_time(file):
         before = _read(file)  # another fetch may have written it meanwhile
         if replace and knows_a_part():
-            say(f"{file} is not replaced, since not all tasks arrived: they are added to it")
+            say(f"{file} is not replaced, because not all tasks arrived; they are added to it")
         if before is None or (replace and not knows_a_part()):
             written, what = tasks, ""
         else:
@@ -69,13 +70,7 @@ def fetch(origin: Origin, wanted: Wanted, file: Path, *, replace: bool) -> None:
 
 
 def _read(file: Path) -> pd.DataFrame | None:
-    """Read the tasks that are in a file already, all of them with all that is known of them.
-
-    Raises
-    ------
-    ArgumentError
-        Something in it would be lost when it is written again.
-    """
+    """Read the tasks of an existing file, or refuse it if writing it again would lose something."""
     if not file.exists() or not file.stat().st_size:
         return None
     try:
@@ -88,17 +83,17 @@ def _read(file: Path) -> pd.DataFrame | None:
             raise ArgumentError(str(lost[0]))
     except xs.ExportStatsError as error:
         raise ArgumentError(
-            f"{file} is there, and something in it would be lost: {error}; name another file"
+            f"{file} exists, and something in it would be lost: {error}; name another file"
         ) from error
     return tasks
 
 
 def _merged(before: pd.DataFrame, tasks: pd.DataFrame) -> pd.DataFrame:
-    """Put together tasks of a file and those that were fetched; own columns stay with a task."""
+    """Combine the tasks of a file with those that were fetched; own columns stay with a task."""
     before, tasks = _placed(before, tasks), _placed(tasks, before)
     own = [str(name) for name in before if name not in tasks]
     for name in own:
-        if before[name].dtype.kind in "iub":  # of those that are new it is missing
+        if before[name].dtype.kind in "iub":  # new tasks have missing values
             before = before.assign(**{name: before[name].convert_dtypes()})
     key = list(schema.KEY)
     added = before.drop_duplicates(key)[[*key, *own]]
@@ -106,7 +101,7 @@ def _merged(before: pd.DataFrame, tasks: pd.DataFrame) -> pd.DataFrame:
 
 
 def _placed(table: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
-    """Fill in an account or region that only another table knows of the same task."""
+    """Fill in missing accounts and regions from the same tasks in another table."""
     known = other.drop_duplicates("task_id", keep=False).set_index("task_id")
     for name in schema.SLOT:
         if table[name].isna().any():
@@ -116,10 +111,10 @@ def _placed(table: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
 
 
 def _compared(before: pd.DataFrame, after: pd.DataFrame) -> str:
-    """Say how many tasks are new, changed, and as they were."""
+    """Return how many tasks are new, changed and unchanged."""
     key = list(schema.KEY)
     fields = [column.name for column in schema.TASKS.base if column.name != "observed_at"]
     same = len(after[fields].merge(before[fields].drop_duplicates(), on=fields))
     keys = after[key].merge(before[key].drop_duplicates(), how="left", indicator=True)
     new = int((keys["_merge"] == "left_only").sum())
-    return f"{new:,} new, {len(after) - new - same:,} changed, {same:,} as before"
+    return f"{new:,} new, {len(after) - new - same:,} changed, {same:,} unchanged"

@@ -1,4 +1,4 @@
-"""Many accounts and regions on the command line: the options that say which, and what failed."""
+"""Many accounts and regions on the command line: the options, and the report of failures."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from exportstats.aws.targets import Target
 
 FLEET_OPTIONS = (
-    click.option("--all-regions", is_flag=True, help="Ask AWS in every enabled region."),
+    click.option("--all-regions", is_flag=True, help="Fetch from every enabled region."),
     click.option(
         "--organization",
         is_flag=True,
-        help="Ask every active account of the organisation, by --role-name.",
+        help="Fetch from every active account of the organisation, with --role-name.",
     ),
     click.option("--role-name", metavar="NAME", help="The role to assume in each account."),
     click.option(
@@ -34,13 +34,13 @@ FLEET_OPTIONS = (
         "targets_file",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
         metavar="FILE",
-        help="Ask the accounts and regions in this CSV or JSON file: account_id, region, and "
-        "profile or role_arn.",
+        help="Fetch from the accounts and regions in this CSV or JSON file, with account_id, "
+        "region, and profile or role_arn.",
     ),
 )
-_SHOWN = 10  # targets of one cause
+_SHOWN = 10  # targets for each cause
 _CAUSES = 20
-_WIDTH = 80  # of what is no target
+_WIDTH = 80  # of an invalid value
 _FIELDS = ("account_id", "region", "profile", "role_arn")
 
 
@@ -53,17 +53,9 @@ def find_targets(
     role_name: str | None,
     targets_file: Path | None,
 ) -> list[Target] | None:
-    """Find the accounts and regions that the options name; None for the one of the environment.
-
-    Raises
-    ------
-    ArgumentError
-        Options that contradict each other, or a file that is no list of targets.
-    LoadError
-        AWS would not say.
-    """
+    """Return the accounts and regions of the options; None for those of the environment."""
     if organization != (role_name is not None):
-        raise ArgumentError("--organization and --role-name need each other; give both or none")
+        raise ArgumentError("--organization and --role-name need each other; give both or neither")
     if all_regions and region is not None:
         raise ArgumentError(
             f"--all-regions and --region {region} exclude each other; leave one out"
@@ -71,7 +63,7 @@ def find_targets(
     if targets_file is not None:
         if profiles or region or all_regions or organization:
             raise ArgumentError(
-                f"--targets {targets_file} names all there is to ask; leave the other options out"
+                f"--targets {targets_file} names all accounts and regions; leave out other options"
             )
         return read_targets(targets_file)
     if organization or all_regions:
@@ -87,12 +79,12 @@ def find_targets(
 
 
 def tell_failures(failures: pd.DataFrame) -> None:
-    """Say on stderr what failed."""
+    """Print the failures on stderr."""
     click.echo("\n".join(failure_lines(failures)) + "\n", err=True)
 
 
 def failure_lines(failures: pd.DataFrame) -> Iterator[str]:
-    """Say what failed: each cause once, with its remedy and the targets that it hit."""
+    """Yield the failures: each cause once, with its remedy and its targets."""
     causes: dict[tuple[str, str], list[int]] = {}
     said = zip(failures["reason"], failures["remedy"], strict=True)
     for at, (reason, remedy) in enumerate(said):
@@ -111,17 +103,11 @@ def failure_lines(failures: pd.DataFrame) -> Iterator[str]:
         if len(hit) > _SHOWN:
             yield f"    - and {len(hit) - _SHOWN:,} more"
     if rest := sum(map(len, list(causes.values())[_CAUSES:])):
-        yield from ("", f"  and {rest:,} targets more, of other causes")
+        yield from ("", f"  and {rest:,} more targets with other causes")
 
 
 def read_targets(path: Path) -> list[Target]:
-    """Read targets from a CSV file with a header, or from JSON: a list of objects.
-
-    Raises
-    ------
-    ArgumentError
-        It names file and row of what is no target.
-    """
+    """Read targets from CSV with a header, or from a JSON list of objects."""
     try:
         text = path.read_text(encoding="utf-8-sig")
         rows = _objects(text) if text.lstrip()[:1] in ("[", "{") else _rows(text)
@@ -131,13 +117,13 @@ def read_targets(path: Path) -> list[Target]:
             f"{path}, line {error.lineno}: {error.msg}; give a list of objects"
         ) from error
     except OSError as error:
-        raise ArgumentError(f"{path}: {error.strerror}; give a file that can be read") from error
+        raise ArgumentError(f"{path}: {error.strerror}; give a readable file") from error
     except ArgumentError as error:
         raise ArgumentError(f"{path}{error}") from error
     except (ValueError, RecursionError, csv.Error) as error:
-        raise ArgumentError(f"{path} is neither CSV nor JSON of targets, in UTF-8") from error
+        raise ArgumentError(f"{path} is neither CSV nor JSON of targets in UTF-8") from error
     if not targets:
-        raise ArgumentError(f"{path} has no target; give rows of {', '.join(_FIELDS)}")
+        raise ArgumentError(f"{path} has no targets; give rows of {', '.join(_FIELDS)}")
     return targets
 
 
@@ -169,17 +155,19 @@ def _rows(text: str) -> Iterator[Mapping[str, Any]]:
 def _check_once(names: Sequence[str]) -> None:
     for name in names:
         if name in _FIELDS and names.count(name) > 1:
-            raise ArgumentError(f": {name} is there {names.count(name)} times; leave one")
+            raise ArgumentError(f": {name} appears {names.count(name)} times; keep one")
 
 
 def _to_target(row: object, number: int) -> Target:
     if not isinstance(row, dict):
         shown = shorten(repr(row), _WIDTH)
-        raise ArgumentError(f", target {number}: {shown} is no object; give {', '.join(_FIELDS)}")
+        raise ArgumentError(
+            f", target {number}: {shown} is not an object; give {', '.join(_FIELDS)}"
+        )
     for name in row:
         if name not in _FIELDS:
-            shown = f"{shorten(repr(name), _WIDTH)} is none of {', '.join(_FIELDS)}"
-            raise ArgumentError(f", target {number}: {shown}; take it out")
+            shown = f"{shorten(repr(name), _WIDTH)} is not one of {', '.join(_FIELDS)}"
+            raise ArgumentError(f", target {number}: {shown}; remove it")
     try:
         return xs.Target(**{name: None if value == "" else value for name, value in row.items()})
     except ArgumentError as error:

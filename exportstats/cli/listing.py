@@ -1,4 +1,4 @@
-"""The command `tasks`: the tasks themselves."""
+"""The command `tasks`."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ _YEAR, _DAY = dt.timedelta(days=300), len("2026-")
     "--limit",
     type=click.IntRange(min=0),
     metavar="NUMBER",
-    help=f"List so many at most.  [default: all; {_SHOWN} in a terminal's table]",
+    help=f"List at most this many tasks.  [default: all; {_SHOWN} in a terminal's table]",
 )
 @format_option
 def tasks(load: Callable[[], pd.DataFrame], limit: int | None, kind: Kind) -> None:
     """List tasks, the newest first: times, state, duration and message.
 
-    SOURCE is files, folders, patterns, or - for standard input; without it, AWS is asked. csv
-    and json have every column of the table of tasks.
+    SOURCE is files, folders, patterns, or - for standard input; without it, tasks come from
+    AWS. csv and json have every column of the table of tasks.
 
     \b
     exportstats tasks tasks.parquet --status failed --since 7d
@@ -53,7 +53,7 @@ def tasks(load: Callable[[], pd.DataFrame], limit: int | None, kind: Kind) -> No
     shown = listed.head(len(listed) if limit is None else limit)
     output.show(shown, _for_people(shown), kind, title=output.title_of(found))
     if len(shown) < len(listed):
-        say(f"{len(listed) - len(shown):,} older ones are not shown; --limit sets how many are")
+        say(f"{len(listed) - len(shown):,} older tasks are not shown; --limit shows more")
 
 
 def _for_people(table: pd.DataFrame) -> pd.DataFrame:
@@ -63,7 +63,7 @@ def _for_people(table: pd.DataFrame) -> pd.DataFrame:
         view = view.assign(slot=slots["account_id"] + " " + slots["region"])
     created, ended = (output.minutes(table[name]) for name in ("creation_time", "completion_time"))
     times = table["creation_time"].dropna()
-    if len(times) and times.max() - times.min() < _YEAR:  # the title says which
+    if len(times) and times.max() - times.min() < _YEAR:  # the title names the year
         created, ended = created.str[_DAY:], ended.str[_DAY:]
     why = table["status_message"].astype("str").where(table["status_code"] != "COMPLETED")
     return view.assign(

@@ -1,4 +1,4 @@
-"""The options that several commands have."""
+"""Options of several commands."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 Kind = Literal["table", "csv", "json", "markdown"]
 _Command = TypeVar("_Command", bound="Callable[..., Any]")
-_HEAD = 2**12  # bytes that tell the kind of a file
+_HEAD = 2**12  # bytes that identify the format of a file
 
-# How files begin that one of the same kind may replace.
+# The first bytes of formats; a file is only replaced by one of the same format.
 PICTURES = {
     ".png": re.compile(rb"\x89PNG\r\n"),
     ".svg": re.compile(rb"(?s)\s*<(\?xml.*<svg|svg)\b"),
     ".pdf": re.compile(rb"%PDF-"),
 }
-# What `write_tasks` takes; it is not asked, for it would import pandas.
+# The suffixes of `write_tasks`, written out here because importing them would import pandas.
 TABLES: dict[str, re.Pattern[bytes] | None] = dict.fromkeys(
     [
         ".parquet",
@@ -40,10 +40,9 @@ TABLES: dict[str, re.Pattern[bytes] | None] = dict.fromkeys(
 
 
 class NewFile(click.Path):
-    """A file to write: of a kind that its ending tells, in a folder that is there.
+    """A file to write: its suffix is that of a format, and its folder exists.
 
-    What exists under the name is replaced only if it is of that kind, too; anything else is
-    somebody's own.
+    An existing file is replaced only if it has the same format.
     """
 
     def __init__(self, kinds: Mapping[str, re.Pattern[bytes] | None]) -> None:
@@ -56,7 +55,7 @@ class NewFile(click.Path):
         param: click.Parameter | None,
         ctx: click.Context | None,
     ) -> Path:
-        """Refuse what cannot be written before there is anything to lose."""
+        """Refuse a file that cannot be written before any work is done."""
         path = Path(os.path.expanduser(value))  # noqa: PTH111 - `~nobody` is a name like any other
         try:
             super().convert(path, param, ctx)
@@ -69,21 +68,21 @@ class NewFile(click.Path):
         )
         if ending is None:
             self.fail(
-                f"the ending of {str(path)!r} says no format; give one of {', '.join(self._kinds)}",
+                f"the suffix of {str(path)!r} is no format; give one of {', '.join(self._kinds)}",
                 param,
                 ctx,
             )
         folder = Path(os.path.realpath(path)).parent
         if not os.access(folder, os.W_OK):
             self.fail(
-                f"there is no folder {str(path.parent)!r} that one may write to; "
+                f"there is no folder {str(path.parent)!r} that can be written to; "
                 "make it, or name another place",
                 param,
                 ctx,
             )
         if exists and (kind := self._kinds[ending]) is not None and not _begins(path, kind):
             self.fail(
-                f"{str(path)!r} is there, and is no {ending} that this command has written; "
+                f"{str(path)!r} exists, and is not a {ending} file that this command wrote; "
                 "remove it, or name another place",
                 param,
                 ctx,
@@ -92,7 +91,7 @@ class NewFile(click.Path):
 
 
 class NewFolder(click.Path):
-    """A folder to write into, which is made if it is not there."""
+    """A folder to write into, which is created if it does not exist."""
 
     def __init__(self) -> None:
         super().__init__(file_okay=False, path_type=Path)
@@ -103,7 +102,7 @@ class NewFolder(click.Path):
         param: click.Parameter | None,
         ctx: click.Context | None,
     ) -> Path:
-        """Refuse what can be no folder; an empty text is a variable that is not set."""
+        """Refuse a path that cannot be a folder, such as the empty text of an unset variable."""
         path = Path(os.path.expanduser(value))  # noqa: PTH111 - `~nobody` is a name like any other
         try:
             super().convert(path, param, ctx)
@@ -112,15 +111,15 @@ class NewFolder(click.Path):
             why = error.strerror if isinstance(error, OSError) else error
             self.fail(f"{str(path)!r} cannot be written: {why}", param, ctx)
         if not value:
-            self.fail("'' is no folder; give . for this one", param, ctx)
+            self.fail("'' is not a folder; give . for the current one", param, ctx)
         there = next(one for one in (path.absolute(), *path.absolute().parents) if one.exists())
         if not os.access(there, os.W_OK):
-            self.fail(f"nothing can be written into {str(there)!r}; name another", param, ctx)
+            self.fail(f"the folder {str(there)!r} cannot be written to; name another", param, ctx)
         return path
 
 
 def _exists(path: Path) -> bool:
-    """Return whether a file is there; what is no file is refused."""
+    """Return whether a file exists; raise a ValueError if it is not a regular file."""
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
@@ -131,7 +130,7 @@ def _exists(path: Path) -> bool:
 
 
 def _begins(path: Path, kind: re.Pattern[bytes]) -> bool:
-    """Return whether a file begins as one of a kind does, or is empty."""
+    """Return whether a file has a format or is empty."""
     with path.open("rb") as file:
         head = file.read(_HEAD)
     return not head or kind.match(head) is not None
@@ -142,18 +141,12 @@ def new_file_option(
     kinds: Mapping[str, re.Pattern[bytes] | None],
     **more: Any,  # noqa: ANN401 - click's own
 ) -> Callable[[_Command], _Command]:
-    """Make an option for a file to write, which is refused before there is anything to lose."""
+    """Return an option for a file to write, which is checked before any work is done."""
     return click.option(*names, type=NewFile(kinds), **more)
 
 
 def refuse_inputs(ctx: click.Context) -> None:
-    """Refuse to write what is read.
-
-    Raises
-    ------
-    ArgumentError
-        A file that an option of a command is to write is one of those that others read.
-    """
+    """Refuse to write to a file that the command reads."""
     outputs = {
         param.opts[-1]: path
         for param in ctx.command.params
@@ -162,9 +155,7 @@ def refuse_inputs(ctx: click.Context) -> None:
     for option, path in outputs.items():
         for one in _inputs(ctx) if path.exists() else ():
             if one.exists() and path.samefile(one):
-                raise ArgumentError(
-                    f"{option} {path} is the file {one} that is read; name another place"
-                )
+                raise ArgumentError(f"{option} {path} is the input file {one}; name another file")
     for param in ctx.command.params:
         if isinstance(param.type, NewFolder) and (folder := ctx.params.get(param.name or "")):
             _refuse_inside(ctx, param.opts[-1], folder)
@@ -181,7 +172,7 @@ def _refuse_inside(ctx: click.Context, option: str, folder: Path) -> None:
 
 
 def _inputs(ctx: click.Context) -> Iterator[Path]:
-    """Return the files that a command is to read."""
+    """Yield the files that a command reads."""
     for name in ("source", "log_groups_from", "targets_file"):
         given = ctx.params.get(name) or ()
         for one in given if isinstance(given, tuple) else (given,):
@@ -189,7 +180,7 @@ def _inputs(ctx: click.Context) -> Iterator[Path]:
 
 
 def _files_of(given: str | Path) -> Iterator[Path]:
-    """Return the files that a path, a folder or a pattern means."""
+    """Yield the files of a path, a folder or a pattern."""
     path = Path(os.path.expanduser(given))  # noqa: PTH111 - as reading does it
     try:
         if path.is_dir():
@@ -199,7 +190,7 @@ def _files_of(given: str | Path) -> Iterator[Path]:
         else:
             yield from map(Path, glob.iglob(str(path), recursive=True))  # noqa: PTH207 - the same
     except (OSError, ValueError):
-        return  # whoever reads it says so
+        return  # reading it gives the error
 
 
 format_option = click.option(
@@ -208,25 +199,24 @@ format_option = click.option(
     type=click.Choice(["table", "csv", "json", "markdown"]),
     default="table",
     show_default=True,
-    help="How to print; csv and json are for machines, durations in seconds.",
+    help="The output format; csv and json have durations in seconds.",
 )
 plot_option = new_file_option(
-    "--plot", "chart", kinds=PICTURES, help="Draw the same table too: a .png, .svg or .pdf."
+    "--plot", "chart", kinds=PICTURES, help="Also draw the table as .png, .svg or .pdf."
 )
 by_option = click.option(
     "--by",
     multiple=True,
     metavar="COLUMN",
-    help="Group by this column, such as log_group_name or account_id,region; may be given again.",
+    help="Group by these columns, such as log_group_name or account_id,region.",
 )
 freq_option = click.option(
     "--freq",
     metavar="FREQ",
-    help="Group by when tasks were created, in UTC: h, D, W, MS (months), QS or YS, or several "
-    "as in 6h.",
+    help="Group by creation time, in UTC: h, D, W, MS (months), QS or YS, or multiples such as 6h.",
 )
 
 
 def columns(by: tuple[str, ...]) -> list[str] | None:
-    """Return the columns that --by named, be it once for each or with commas."""
+    """Return the columns of --by, which may be repeated or contain commas."""
     return [name for text in by for name in text.split(",")] or None

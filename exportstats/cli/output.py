@@ -1,7 +1,7 @@
-"""How a command shows a table: for people in the terminal or Markdown, for machines as CSV or JSON.
+"""Print a table: for people in the terminal or as Markdown, for machines as CSV or JSON.
 
-For people, durations are in words and names fit the width; for machines, durations are seconds,
-times are ISO 8601 in UTC, and nothing is shortened.
+For people, durations are in words and names are shortened to the width. For machines, durations
+are in seconds, times are ISO 8601 in UTC, and nothing is shortened.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ if TYPE_CHECKING:
 
     from exportstats.cli.options import Kind
 
-# Columns of the tables for people that hold no numbers.
+# Columns of the tables for people that are not numbers.
 _DATES = ("period", "first", "last", "created", "ended")
 _WORDS = ("reason", "why", "example", "prefix", "delivered", "slot", "state", "message")
 _NAMES = {*(column.name for column in schema.TASKS.base), *_DATES, *_WORDS}
 _STYLES = {"COMPLETED": "green", "FAILED": "red", "RUNNING": "blue", "PENDING": "cyan"}
 _NARROWEST = 4
-_WIDEST = 512  # no name of AWS's is longer, but a file may hold anything
-_MOST = 10_000  # rows that somebody may read
+_WIDEST = 512  # the longest name at AWS, but a file may contain anything
+_MOST = 10_000  # rows for people
 _WHERE, _SHORT = ("account_id", "region"), 8
-_WIDE = 110  # columns of a terminal that has room for
+_WIDE = 110  # the width of a terminal that has space for these columns
 _FOR_WIDE = ["example", "slot", "ended", "message"]
-_ID, _WHOLE = "task_id", 36  # what one copies is whole
-_PROSE = ("reason", "message")  # the columns of sentences, which take up to so many lines
+_ID, _WHOLE = "task_id", 36  # never shortened, so that it can be copied
+_PROSE = ("reason", "message")  # columns of sentences, which take up to so many lines
 _LINES = 4
 
 
 def title_of(tasks: pd.DataFrame) -> str:
-    """Say how many tasks there are, of when, and when that was so."""
+    """Return the number of tasks, when they were created, and when they were observed."""
     if not len(tasks):
         return "no tasks"
     title = f"{len(tasks):,} task{'s' if len(tasks) > 1 else ''}"
@@ -63,7 +63,7 @@ def show(table: pd.DataFrame, view: pd.DataFrame, kind: Kind, *, title: str) -> 
         click.echo(coerce.for_machines(table).map(harmless).to_csv(index=False), nl=False)
     elif kind == "json":
         flat = coerce.for_machines(table).astype(object)
-        # in ASCII, so that a terminal has nothing to obey
+        # in ASCII, so that it contains no control characters
         click.echo(json.dumps(flat.where(flat.notna(), None).to_dict("records"), indent=2))
     elif view.empty:
         click.echo(title)
@@ -76,7 +76,7 @@ def show(table: pd.DataFrame, view: pd.DataFrame, kind: Kind, *, title: str) -> 
 
 
 def draw(plot: Callable[[], Any], chart: Path | None) -> None:
-    """Draw into a file, if one was asked for, and say where it is; else import no matplotlib."""
+    """Draw a chart to a file, if one was asked for; otherwise do not import matplotlib."""
     if chart is None:
         return
     os.environ.setdefault("MPLBACKEND", "Agg")  # a command opens no window
@@ -85,39 +85,39 @@ def draw(plot: Callable[[], Any], chart: Path | None) -> None:
 
 
 def save(axes: Any, path: Path) -> None:  # noqa: ANN401 - matplotlib is not imported here
-    """Save a chart, whole or not at all."""
+    """Save a chart completely or not at all."""
     with whole_file(path) as file:
         axes.figure.savefig(file, format=path.suffix[1:].lower(), dpi=150)
 
 
 def in_words(lengths: pd.Series) -> pd.Series:
-    """Write durations for people."""
+    """Return durations in words."""
     seconds = lengths.dt.total_seconds()
     return pd.Series([write_duration(s, compact=True) for s in seconds], index=lengths.index)
 
 
 def dates(times: pd.Series) -> pd.Series:
-    """Write times as dates; whatever the year, which pandas' own formats cannot."""
+    """Return times as dates of any year, which pandas' own formats cannot do."""
     return coerce.date_text(times)
 
 
 def times(values: pd.Series) -> pd.Series:
-    """Write times to the minute, those at midnight as dates."""
+    """Return times to the minute, and times at midnight as dates."""
     return minutes(values).str.removesuffix(" 00:00")
 
 
 def minutes(times: pd.Series) -> pd.Series:
-    """Write times to the minute."""
+    """Return times to the minute."""
     return coerce.iso_text(times).str.replace(":[^:]*$", "", regex=True).str.replace("T", " ")
 
 
 def without_the_obvious(view: pd.DataFrame) -> pd.DataFrame:
-    """Leave out account and region where all rows have the same."""
+    """Drop the account and the region if they are the same in all rows."""
     return view.drop(columns=[name for name in _WHERE if len(view[name].unique()) <= 1])
 
 
 def _cells(view: pd.DataFrame) -> list[list[str]]:
-    """Return the text of each cell; what is missing is unknown."""
+    """Return the text of each cell; a missing value is "(unknown)"."""
     return [
         ["(unknown)" if pd.isna(value) else plain(str(value)) for value in row]
         for row in view.itertuples(index=False)
@@ -134,22 +134,37 @@ def _to_markdown(view: pd.DataFrame, title: str) -> str:
 
 def _print(view: pd.DataFrame, title: str) -> None:
     console = Console(highlight=False)
+    console.print(Text(plain(title), style="bold"), soft_wrap=True)
+    console.print()
+    rows = [[str(name) for name in view.columns], *_cells(view)]
+    if not console.is_terminal and any(len(cell) > _WIDEST for row in rows for cell in row):
+        _print_unaligned(rows)
+        return
     table, width = fitted(view, console)
     console.width = max(console.width, width)
-    console.print(Text(plain(title), style="bold"))
-    console.print()
     console.print(table)
 
 
+def _print_unaligned(rows: list[list[str]]) -> None:
+    """Print rows whole; a cell that is far too wide moves its own row only, or all would grow."""
+    widths = [
+        max(cell_len(cell) for cell in column if len(cell) <= _WIDEST)
+        for column in zip(*rows, strict=True)
+    ]
+    for row in rows:
+        cells = zip(row, widths, strict=True)
+        padded = [cell + " " * (width - cell_len(cell)) for cell, width in cells]
+        click.echo("  ".join(padded).rstrip())
+
+
 def fitted(view: pd.DataFrame, console: Console) -> tuple[Table, int]:
-    """Make a table that fits the terminal, and tell its width; names give way, numbers do not."""
+    """Return a table that fits the terminal, and its width; names are shortened, numbers not."""
     if console.is_terminal and console.width < _WIDE:
         view = view.drop(columns=_FOR_WIDE, errors="ignore")
     cells = _cells(view)
-    widths = [
-        min(max(map(cell_len, column)), _WIDEST)
-        for column in zip(view.columns, *cells, strict=True)
-    ]
+    widths = [max(map(cell_len, column)) for column in zip(view.columns, *cells, strict=True)]
+    if console.is_terminal:
+        widths = [min(width, console.width) for width in widths]
     names = [at for at, name in enumerate(view.columns) if name in _NAMES]
     gap, gaps = 2, len(widths) - 1
     if console.is_terminal:
@@ -159,7 +174,7 @@ def fitted(view: pd.DataFrame, console: Console) -> tuple[Table, int]:
         where = [at for at in names if view.columns[at] in _WHERE]
         ids = [at for at in names if view.columns[at] == _ID]
         _shrink(widths, ids, room, least=_WHOLE)
-        _shrink(widths, where, room, least=_SHORT)  # a log group's name says more than its place
+        _shrink(widths, where, room, least=_SHORT)  # before the names of log groups
         _shrink(
             widths, [at for at in names if view.columns[at] not in (*_DATES, _ID, "state")], room
         )
@@ -185,7 +200,7 @@ def fitted(view: pd.DataFrame, console: Console) -> tuple[Table, int]:
 
 
 def _shrink(widths: list[int], names: list[int], room: int, least: int = _NARROWEST) -> None:
-    """Narrow the widest of the names until all columns fit, or all are as narrow as they may."""
+    """Narrow the widest of the named columns until all columns fit, or none can be narrower."""
     while names and sum(widths) > room:
         widest = max(names, key=widths.__getitem__)
         if widths[widest] <= least:

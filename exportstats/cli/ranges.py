@@ -68,30 +68,30 @@ log_groups_option = click.option(
     "log_groups_from",
     multiple=True,
     metavar="FILE|aws",
-    help="The log groups, to find those never exported and to tell when events expire: what "
-    "`aws logs describe-log-groups` printed, or `aws` to ask for them; may be given again.",
+    help="The log groups, to find those never exported and when events expire: the output of "
+    "`aws logs describe-log-groups`, or `aws` to fetch them. Repeat it for several files.",
 )
 _OPTIONS = (
     click.option(
         "--since",
         callback=moment,
         metavar="TIME",
-        help="Where the range begins: 2026-11-01, 2026-11-01T06:00Z (UTC unless it says "
-        f"otherwise), or as long ago as 24h, 7d or 4w.  [default: {_DAYS} days before its end]",
+        help="The start of the range (UTC by default), such as 2026-11-01 or 2026-11-01T06:00Z, "
+        f"or an age: 24h, 7d or 4w.  [default: {_DAYS} days before its end]",
     ),
     click.option(
         "--until",
         callback=moment,
         metavar="TIME",
-        help="Where it ends.  [default: the last midnight that is at least a day before the tasks "
-        "were observed]",
+        help="The end of the range.  [default: the last midnight that is at least a day before "
+        "the tasks were observed]",
     ),
     click.option(
         "--tolerance",
         default="0ms",
         show_default=True,
         metavar="LENGTH",
-        help="Take gaps that are not longer than this for covered, as in 1min.",
+        help="Count gaps up to this length as covered, such as 1min.",
     ),
     log_groups_option,
 )

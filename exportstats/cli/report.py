@@ -13,7 +13,7 @@ import click
 import lazy_loader
 
 import exportstats as xs
-from exportstats.cli.failing import FOUND, knows_a_part, say
+from exportstats.cli.failing import FAILED, FOUND, knows_a_part, say
 from exportstats.cli.options import NewFolder, new_file_option
 from exportstats.cli.ranges import load_both, log_groups_option
 from exportstats.cli.source import history_options
@@ -56,28 +56,30 @@ _FAILING = {"warning": ("critical", "warning"), "critical": ("critical",)}
     default="last",
     show_default=True,
     metavar="WEEK",
-    help="The week, as in 2026-W47; `last` is the last whole one before the tasks were observed.",
+    help="The week, such as 2026-W47; `last` is the last full one before the tasks were observed.",
 )
 @click.option("--tz", default="UTC", show_default=True, help="The time zone of the week.")
-@new_file_option("--html", kinds=_KINDS["html"], help="Write it as one HTML file.")
-@new_file_option("--markdown", kinds=_KINDS["markdown"], help="Write it in Markdown.")
-@new_file_option("--email", kinds=_KINDS["email"], help="Write it as a mail, ready to be sent.")
-@new_file_option("--json", kinds=_KINDS["json"], help="Write it for machines.")
+@new_file_option("--html", kinds=_KINDS["html"], help="Write the report as one HTML file.")
+@new_file_option("--markdown", kinds=_KINDS["markdown"], help="Write the report as Markdown.")
+@new_file_option(
+    "--email", kinds=_KINDS["email"], help="Write the report as a mail, ready to be sent."
+)
+@new_file_option("--json", kinds=_KINDS["json"], help="Write the report as JSON.")
 @click.option(
     "--csv-dir",
     type=NewFolder(),
     metavar="FOLDER",
-    help="Write each of its tables there, whole; the HTML links to them.",
+    help="Write the complete tables to this folder; the HTML links to them.",
 )
 @click.option(
     "--fail-on",
     type=click.Choice(["warning", "critical"]),
-    help="Exit with 4 when there is such a finding, or a worse one.",
+    help="Exit with 4 if there is a finding of this severity or worse.",
 )
 @click.option(
     "--redact",
     is_flag=True,
-    help="Give accounts, log groups, buckets and identifiers pseudonyms, to show it outside.",
+    help="Replace accounts, log groups, buckets and identifiers by pseudonyms.",
 )
 def report(
     origin: Origin,
@@ -90,8 +92,8 @@ def report(
 ) -> None:
     """Report on a week: what needs doing and by when, the worst first.
 
-    SOURCE is files, folders, patterns, or - for standard input; without it, AWS is asked. It
-    wants the history too: a week alone cannot tell what is new, slower or about to be lost.
+    SOURCE is files, folders, patterns, or - for standard input; without it, tasks come from AWS. It
+    needs earlier tasks too, to know what is new, slower or about to be lost.
 
     \b
     exportstats report tasks.parquet --log-groups groups.json --html report.html
@@ -109,6 +111,9 @@ def report(
     click.echo(plain_text.render_text(made), nl=False)
     for what, path in _write(made, **files):
         say(f"{what} is in {path}")
+    if fail_on is not None and not len(tasks):
+        say("there are no tasks, so nothing was checked")
+        click.get_current_context().exit(FAILED)
     worst = fail_on is not None and any(f.severity in _FAILING[fail_on] for f in made.findings)
     click.get_current_context().exit(FOUND if worst else 0)
 

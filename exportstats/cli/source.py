@@ -1,4 +1,4 @@
-"""Where a command's tasks and log groups come from: the options that say so, and getting them."""
+"""The sources of tasks and log groups: the options that name them, and loading from them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LIVE_ONLY = (
     *("profiles", "endpoint_url", "next_token"),
     *("all_regions", "organization", "role_name", "targets_file"),
 )
-ASK = "aws"  # what stands for log groups that AWS is asked for
+ASK = "aws"  # the value of --log-groups that fetches them from AWS
 
 
 _LIVE = (
@@ -38,34 +38,34 @@ _LIVE = (
         "profiles",
         multiple=True,
         metavar="NAME",
-        help="Ask AWS as this profile; may be given again, to ask several.",
+        help="The profile for AWS; repeat it for several.",
     ),
     click.option(
         "--region",
         metavar="NAME",
-        help="Ask AWS in this region, such as eu-west-1.",
+        help="The region to fetch from, such as eu-west-1.",
     ),
-    click.option("--endpoint-url", metavar="URL", help="Ask this address instead of AWS's own."),
+    click.option("--endpoint-url", metavar="URL", help="The endpoint to use instead of AWS's own."),
 )
 _REGION = click.option(
     "--region",
     metavar="NAME",
-    help="Only this region, such as eu-west-1: AWS is asked there; files that name none are of "
-    "this one.",
+    help="Only this region, such as eu-west-1; also the region to fetch from, and the region of "
+    "files that name none.",
 )
 _READING = (
     click.option(
         "--times-in",
         metavar="UNIT|ZONE",
-        help="How to read times in files: s, ms, us or ns for numbers of these, or the zone of "
-        "times that name none, such as Europe/Berlin.  [default: ms]",
+        help="How to read times in files: the unit of numbers (s, ms, us or ns), or the time zone "
+        "of times without one, such as Europe/Berlin.  [default: ms]",
     ),
-    click.option("--strict", is_flag=True, help="Refuse files with a row that cannot be read."),
+    click.option("--strict", is_flag=True, help="Fail if a row of a file cannot be read."),
 )
 
 
 def check_early(ask: Callable[[pd.DataFrame], object]) -> None:
-    """Refuse what cannot be asked before AWS is; only a file may have further columns."""
+    """Refuse arguments before AWS is asked; with files they are checked against all columns."""
     if not click.get_current_context().params.get("source"):
         from exportstats.core.frames import empty  # noqa: PLC0415 - pandas, not for --help
 
@@ -73,30 +73,30 @@ def check_early(ask: Callable[[pd.DataFrame], object]) -> None:
 
 
 def source_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the argument and the options that say which tasks to read or fetch, and a `load`."""
+    """Add the options that select tasks, and pass the command a function `load`."""
     return _with_options(command, FILTERS, applied=True)
 
 
 def live_options(
     command: Callable[..., None], filters: Iterable[str] = tuple(FILTERS)
 ) -> Callable[..., None]:
-    """Add the options that say which tasks to fetch; gives the command `origin` and `wanted`."""
+    """Add the options that select tasks to fetch, and pass the command `origin` and `wanted`."""
     return _with_options(command, filters, live=True)
 
 
 def history_options(
     command: Callable[..., None], filters: Iterable[str] = tuple(FILTERS)
 ) -> Callable[..., None]:
-    """Add the options of a command that needs all tasks, also those that it does not show.
+    """Add the options of a command that needs all tasks, including those that it does not show.
 
-    The command is given `origin`, where to get them, and `wanted`, which to show.
+    The command gets `origin`, to load the tasks from, and `wanted`, to select those to show.
     """
     return _with_options(command, filters)
 
 
 def slot_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that say which account and region to ask, one of each."""
-    profile = click.option("--profile", metavar="NAME", help="Ask AWS as this profile.")
+    """Add the options for one account and region."""
+    profile = click.option("--profile", metavar="NAME", help="The profile for AWS.")
     for option in (*reversed(_LIVE[1:]), profile):
         command = option(command)
     return command
@@ -109,7 +109,7 @@ def _with_options(
     live: bool = False,
     applied: bool = False,
 ) -> Callable[..., None]:
-    """Add the options on where tasks come from and which are wanted, and read them."""
+    """Add the options for the source and the selection of tasks, and parse them."""
     filters = tuple(filters)
 
     @functools.wraps(command)
@@ -150,7 +150,7 @@ def _with_options(
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Origin:
-    """Where tasks and log groups come from: files, or AWS; the fields are the options' own."""
+    """The source of tasks and log groups: files or AWS. The fields are the options."""
 
     source: tuple[str, ...] = ()
     times_in: str | None = None
@@ -167,16 +167,10 @@ class Origin:
     log_groups_from: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse options that are for files where there are none, or for AWS where it is not asked.
-
-        Raises
-        ------
-        ArgumentError
-            There is one; the text names it.
-        """
+        """Refuse options for files if there are none, and options for AWS if it is not used."""
         files = [name for name in (*self.source, *self.log_groups_from) if name != ASK]
         if self.source and ASK not in self.log_groups_from:
-            self._refuse(_LIVE_ONLY, f"for asking AWS; leave it out, or leave out {self.source[0]}")
+            self._refuse(_LIVE_ONLY, f"for AWS; leave it out, or leave out {self.source[0]}")
         if not files:
             self._refuse(("times_in", "strict"), "for files; leave it out, or name a file")
 
@@ -188,10 +182,7 @@ class Origin:
 
     @functools.cached_property
     def targets(self) -> list[Target] | None:
-        """The accounts and regions to ask; found once, also if tasks and log groups are asked for.
-
-        None for the one of the environment.
-        """
+        """The accounts and regions to fetch from; None for those of the environment."""
         found = find_targets(
             profiles=self.profiles,
             region=self.region,
@@ -205,14 +196,14 @@ class Origin:
         asked = [one for one in found if self.account in (None, one.account_id or self.account)]
         if not asked:
             raise ArgumentError(
-                f"none of {len(found):,} targets is of --account {self.account}; change it"
+                f"none of {len(found):,} targets has the account {self.account}; change --account"
             )
         say(f"asking {len(asked):,} targets, each an account and a region")
         return asked
 
     @property
     def reading(self) -> dict[str, Any]:
-        """How to read files, as `xs.read_tasks` takes it."""
+        """The arguments of `xs.read_tasks`."""
         return {
             "strict": self.strict,
             "account_id": self.account,
@@ -221,11 +212,11 @@ class Origin:
         }
 
     def load(self, wanted: Wanted) -> pd.DataFrame:
-        """Get just the tasks that are wanted."""
+        """Load the selected tasks."""
         return wanted.of(self.tasks(status=wanted.status, task_id=wanted.task_id))
 
     def tasks(self, *, status: str | None = None, task_id: str | None = None) -> pd.DataFrame:
-        """Read the files or, where none is named, ask AWS, which selects by state or identifier."""
+        """Read the files, or fetch from AWS, which can select by state or identifier."""
         if self.source:
             return xs.read_tasks(*self.source, **self.reading)
         what: dict[str, Any] = {"next_token": self.next_token, "status": status, "task_id": task_id}
@@ -234,16 +225,16 @@ class Origin:
         except (LoadError, LoadInterrupted) as stop:
             return self._stopped(stop, what)
         if not len(tasks):
-            say("AWS lists no such tasks; is it the right account and region?")
+            say("AWS lists no such tasks; check the account and the region")
         return tasks
 
     def read_log_groups(self) -> list[pd.DataFrame]:
-        """Read the log groups that files have."""
+        """Read log groups from files."""
         files = [name for name in self.log_groups_from if name != ASK]
         return [xs.read_log_groups(*files, **self.reading)] if files else []
 
     def fetch_log_groups(self) -> list[pd.DataFrame]:
-        """Ask AWS for the log groups of the same accounts and regions, if that is wanted."""
+        """Fetch the log groups of the same accounts and regions, if asked for."""
         if ASK not in self.log_groups_from:
             return []
         try:
@@ -253,18 +244,18 @@ class Origin:
 
     @property
     def asked(self) -> dict[str, Any]:
-        """Whom to ask, as `xs.fetch_tasks` takes it beside targets."""
+        """The arguments of `xs.fetch_tasks` besides targets."""
         return {
             "profile": self.profiles[0] if len(self.profiles) == 1 else None,
             "region": self.region if self.targets is None else None,
-            # what is asked is shown too, for the rest
+            # `_stopped` prints it
             "endpoint_url": self.endpoint_url and without_user(self.endpoint_url),
         }
 
     def _stopped(
         self, stop: LoadError | LoadInterrupted, what: dict[str, Any] | None = None
     ) -> pd.DataFrame:
-        """Go on with what arrived, if anything did, and say what did not and how to get it."""
+        """Return what arrived, if anything did, and print how to get the rest."""
         count, interrupted = len(stop.arrived), isinstance(stop, LoadInterrupted)
         if count and interrupted:
             say(f"stopped: {count:,} {'log groups' if what is None else 'tasks'} arrived")
@@ -275,7 +266,7 @@ class Origin:
         if not count:
             raise stop
         if what is not None and stop.next_token:
-            # a token holds for the same question only
+            # a token is valid for the same request only
             again = {**self.asked, **what, "next_token": stop.next_token}
             options = [f"--{dashed(name)}={value}" for name, value in again.items() if value]
             say(f"for the rest: exportstats fetch {shlex.join(options)} -o rest.parquet")

@@ -53,7 +53,7 @@ def status(
 ) -> None:
     """Count tasks by state.
 
-    SOURCE is files, folders, patterns, or - for standard input; without it, AWS is asked.
+    SOURCE is files, folders, patterns, or - for standard input; without it, tasks come from AWS.
 
     \b
     exportstats status tasks.json
@@ -82,8 +82,8 @@ def durations(
 ) -> None:
     """Summarise how long COMPLETED tasks took, from creation to completion.
 
-    SOURCE is files, folders, patterns, or - for standard input; without it, AWS is asked.
-    "censored" counts those that are still active, whose duration is not known yet.
+    SOURCE is files, folders, patterns, or - for standard input; without it, tasks come from AWS.
+    "censored" counts tasks that are still active, whose duration is not known yet.
 
     \b
     exportstats durations tasks.json --by log_group_name
@@ -117,7 +117,7 @@ def failures(
 ) -> None:
     """Count FAILED tasks by reason, most frequent first.
 
-    SOURCE is files, folders, patterns, or - for standard input; without it, AWS is asked.
+    SOURCE is files, folders, patterns, or - for standard input; without it, tasks come from AWS.
 
     \b
     exportstats failures tasks.json --since 30d
@@ -141,7 +141,7 @@ def failures(
 @click.command()
 @source_options
 @by_option
-@click.option("--ended", is_flag=True, help="Count any end, also FAILED and CANCELLED.")
+@click.option("--ended", is_flag=True, help="Also count FAILED and CANCELLED tasks as done.")
 @format_option
 @plot_option
 def curve(
@@ -151,10 +151,11 @@ def curve(
     kind: Kind,
     chart: Path | None,
 ) -> None:
-    """Show by when tasks are done, the active ones counted in.
+    """Show by when tasks are done, counting active ones.
 
-    SOURCE is files, folders, patterns, or - for standard input; without it, AWS is asked. The
-    table for people says by when so many of 100 tasks have completed; csv and json have every step.
+    SOURCE is files, folders, patterns, or - for standard input; without it, tasks come from AWS.
+    The table shows how long it takes until so many of 100 tasks have completed; csv and json have
+    every step.
 
     \b
     exportstats curve tasks.parquet --by log_group_name --plot curve.png
@@ -193,14 +194,14 @@ def _of_curve(table: pd.DataFrame) -> pd.DataFrame:
     metavar="FREQ",
     default="W",
     show_default=True,
-    help="The periods, in UTC: h, D, W, MS (months), QS or YS, or several as in 6h.",
+    help="The periods, in UTC: h, D, W, MS (months), QS or YS, or multiples such as 6h.",
 )
 @format_option
 @plot_option
 def slots(load: Callable[[], pd.DataFrame], freq: str, kind: Kind, chart: Path | None) -> None:
     """Show how busy each slot is: an account and region, which runs one task at a time.
 
-    SOURCE is files, folders, patterns, or - for standard input; without it, AWS is asked.
+    SOURCE is files, folders, patterns, or - for standard input; without it, tasks come from AWS.
 
     \b
     exportstats slots tasks.parquet --since 4w

@@ -33,10 +33,10 @@ else:  # pandas and rich are for a command that runs, not for its --help
 @format_option
 @plot_option
 def eta(origin: Origin, wanted: Wanted, kind: Kind, chart: Path | None) -> None:
-    """Estimate when the active tasks will be done, from how long such tasks took before.
+    """Estimate when the active tasks will be done, from the durations of earlier tasks.
 
-    SOURCE is files, folders, patterns, or - for standard input; without it, AWS is asked.
-    Eight times out of ten the end lies between "from" and "to".
+    SOURCE is files, folders, patterns, or - for standard input; without it, tasks come from AWS.
+    In eight of ten cases a task ends between "from" and "to".
 
     \b
     exportstats eta tasks.parquet --plot eta.png
@@ -45,6 +45,11 @@ def eta(origin: Origin, wanted: Wanted, kind: Kind, chart: Path | None) -> None:
     tasks = origin.tasks()
     table = wanted.of(xs.estimate_completion(tasks), tasks)
     title = f"{len(table):,} active task{'' if len(table) == 1 else 's'}"
+    if len(table) and tasks["observed_at"].isna().all():
+        say(
+            "no task says when it was observed, so nothing can be estimated; "
+            "`exportstats fetch` writes it, the AWS CLI does not"
+        )
     output.show(table, _for_people(table), kind, title=title)
     output.draw(lambda: xs.plot_forecasts(table), chart)
 
@@ -74,7 +79,7 @@ def wait(
 ) -> None:
     """Wait until a task has ended; exit with 0 only if it COMPLETED.
 
-    The earlier tasks of the account and region tell how long it will take.
+    The remaining time is estimated from earlier tasks of the account and region.
 
     \b
     exportstats wait cda45419-90ea-4db5-9833-aade86253e66 --timeout 2h

@@ -1,4 +1,4 @@
-"""Which tasks a command is asked for: the options that say so, and keeping just these."""
+"""The options that select tasks, and the selection."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _STATES = ("PENDING", "RUNNING", "PENDING_CANCEL", "COMPLETED", "FAILED", "CANCE
 _AGO = re.compile(r"(\d{1,6})([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _FIRST, _LAST = (dt.datetime(year, 1, 1, tzinfo=dt.UTC) for year in (1970, 3000))
-_NEAR = 3  # names that are suggested
+_NEAR = 3  # names to suggest
 
 
 def moment(ctx: click.Context, param: click.Parameter, text: str | None) -> dt.datetime | None:
-    """Read a date or a time (UTC unless it says otherwise), or how long ago, as in 7d."""
+    """Parse a date or a time, in UTC by default, or an age such as 7d."""
     if text is None:
         return None
     try:
@@ -38,14 +38,14 @@ def moment(ctx: click.Context, param: click.Parameter, text: str | None) -> dt.d
     except (ValueError, OverflowError):
         pass
     raise click.BadParameter(
-        f"{text!r} is no time; give 2026-11-01, 2026-11-01T06:00Z or 7d", ctx, param
+        f"{text!r} is not a time; give 2026-11-01, 2026-11-01T06:00Z or 7d", ctx, param
     )
 
 
 def _account(ctx: click.Context, param: click.Parameter, text: str | None) -> str | None:
-    """Refuse what is no account ID, of which no task could be."""
+    """Refuse text that is not an account ID."""
     if text is not None and not re.fullmatch("[0-9]{12}", text):
-        raise click.BadParameter(f"{text!r} is no account ID; give its twelve digits", ctx, param)
+        raise click.BadParameter(f"{text!r} is not an account ID; give twelve digits", ctx, param)
     return text
 
 
@@ -54,13 +54,13 @@ FILTERS = {
         "--log-group",
         multiple=True,
         metavar="NAME",
-        help="Only this log group; * stands for any text; may be given again.",
+        help="Only this log group; * matches any text. Repeat it for several.",
     ),
     "account": click.option(
         "--account",
         callback=_account,
         metavar="ID",
-        help="Only this account; files that name none are of this one.",
+        help="Only this account; also the account of files that name none.",
     ),
     "status": click.option(
         "--status",
@@ -73,18 +73,18 @@ FILTERS = {
         "--since",
         callback=moment,
         metavar="TIME",
-        help="Only tasks created then or later: 2026-11-01, 2026-11-01T06:00Z (UTC unless it says "
-        "otherwise), or as long ago as 90m, 24h, 7d or 4w.",
+        help="Only tasks created at or after this time (UTC by default), such as 2026-11-01 or "
+        "2026-11-01T06:00Z, or an age: 90m, 24h, 7d or 4w.",
     ),
     "until": click.option(
-        "--until", callback=moment, metavar="TIME", help="Only tasks created before."
+        "--until", callback=moment, metavar="TIME", help="Only tasks created before this time."
     ),
 }
-PLACE = ("log_group", "account")  # those that a log group has too
+PLACE = ("log_group", "account")  # filters that apply to log groups too
 
 
 class Wanted(NamedTuple):
-    """Which tasks a command is asked for; what is None or empty is no limit."""
+    """A selection of tasks; a field that is None or empty selects all."""
 
     log_group: tuple[str, ...] = ()
     account: str | None = None
@@ -95,9 +95,9 @@ class Wanted(NamedTuple):
     until: dt.datetime | None = None
 
     def of(self, table: pd.DataFrame, known: pd.DataFrame | None = None) -> pd.DataFrame:
-        """Return the rows that are wanted of tasks, or of what tells of each task, and say if none.
+        """Return the selected rows of a table with one row per task, and say if there are none.
 
-        `known` has all the tasks where `table` tells of some, for what log groups there are.
+        `known` has all tasks if `table` has only some of them, to know the log groups.
         """
         kept = self.of_log_groups(table)
         for name, wanted in (("status_code", self.status), ("task_id", self.task_id)):
@@ -116,7 +116,7 @@ class Wanted(NamedTuple):
         return kept.reset_index(drop=True)
 
     def of_log_groups(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Return the rows of any table that are of these log groups, this account and region."""
+        """Return the rows of a table with the selected log groups, account and region."""
         for name, wanted in (("account_id", self.account), ("region", self.region)):
             table = table if wanted is None else table[table[name] == wanted]
         if not self.log_group:
@@ -126,7 +126,7 @@ class Wanted(NamedTuple):
         return table[names.isin([name for name in names.dropna().unique() if fits(name)])]
 
     def nothing_of(self, count: int, *tables: pd.DataFrame) -> str:
-        """Say that none of so many tasks fits, and which log groups have nearly such a name."""
+        """Return the message that no task matches, with log groups of similar names."""
         given = [
             f"--{dashed(name)} {f'{one:%Y-%m-%dT%H:%MZ}' if isinstance(one, dt.datetime) else one}"
             for name, value in self._asdict().items()
@@ -134,16 +134,16 @@ class Wanted(NamedTuple):
             if one is not None
         ]
         near = "".join(near for _, near in self._unknown(tables))
-        return f"none of {count:,} tasks fits {' '.join(given)}{near}"
+        return f"none of {count:,} tasks matches {' '.join(given)}{near}"
 
     def tell_unknown(self, *tables: pd.DataFrame) -> None:
-        """Say which log groups are in none of the tables, where there is anything in them."""
+        """Say which selected log groups are in none of the tables."""
         if any(map(len, tables)):
             for name, near in self._unknown(tables):
-                say(f"no log group fits --log-group {name}{near}")
+                say(f"no log group matches --log-group {name}{near}")
 
     def _unknown(self, tables: Iterable[pd.DataFrame]) -> Iterator[tuple[str, str]]:
-        """Return the log groups that are in no table, each with what may be meant instead."""
+        """Yield the selected log groups that are in no table, each with a suggestion."""
         if not self.log_group:
             return
         names = sorted(
@@ -159,10 +159,10 @@ class Wanted(NamedTuple):
 
 
 def dashed(name: str) -> str:
-    """Return the name of an option as one types it."""
+    """Return the name of an option on the command line."""
     return name.replace("_", "-")
 
 
 def _as_pattern(text: str) -> str:
-    """Return the regular expression of a name in which * stands for any text."""
+    """Return the regular expression for a name in which * matches any text."""
     return ".*".join(map(re.escape, text.split("*")))

@@ -49,15 +49,15 @@ _TARGET = ["account_id", "region", "profile", "role_arn"]
     type=click.IntRange(min=_SHORTEST_SECONDS),
     default=30,
     show_default=True,
-    help="How long to wait before looking again.",
+    help="How long to wait between requests.",
 )
-@click.option("--once", is_flag=True, help="Print the table once, as where there is no terminal.")
+@click.option("--once", is_flag=True, help="Print the table once; the default without a terminal.")
 def watch(origin: Origin, wanted: Wanted, interval_seconds: int, *, once: bool) -> None:
     """Watch the active tasks: how long they have run, and when they will be done.
 
-    All tasks are fetched once, for how long such tasks took before; from then on three requests
-    for each account and region find the active ones. Eight times out of ten the end lies between
-    "from" and "to". It ends when no task is active any more.
+    All tasks are fetched once, to learn how long they take; after that, three requests for each
+    account and region find the active ones. In eight of ten cases a task ends between "from" and
+    "to". The command ends when no task is active.
 
     \b
     exportstats watch --region eu-west-1

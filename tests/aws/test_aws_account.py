@@ -36,7 +36,7 @@ def test_without_sts_the_account_is_missing_and_said_once(
     """Who may not ask STS gets all tasks, `account_id` missing, and one warning at his own line."""
     with (
         Emulator(make_tasks(120), faults=[Fault("deny_identity")]) as emulator,
-        pytest.warns(xs.AccountUnknownWarning, match="STS would not tell it .AccessDenied") as seen,
+        pytest.warns(xs.AccountUnknownWarning, match="STS did not return it .AccessDenied") as seen,
     ):
         found = fetch_tasks(session=session, endpoint_url=emulator.url)
     assert len(found) == 120

@@ -95,7 +95,7 @@ def test_a_body_that_is_no_page_is_never_the_end(
     first = b'{"exportTasks":[{"taskId":"first"}],"nextToken":"t"}'
     with (
         scripted(say(first), say(body)) as emulator,
-        pytest.raises(xs.LoadError, match=r"page 2 of .*was not whole, again and again") as caught,
+        pytest.raises(xs.LoadError, match=r"page 2 of .*was incomplete in every attempt") as caught,
     ):
         fetch_tasks(session=session, endpoint_url=emulator.url)
     assert asked(emulator) == 1 + 5
@@ -147,7 +147,7 @@ def test_what_is_labelled_gzip_and_is_none_is_an_error(
     """A wrong label and a cut file are no page, and no traceback of zlib."""
     with (
         scripted(say(body, "Content-Encoding: gzip")) as emulator,
-        pytest.raises(xs.LoadError, match="was not whole"),
+        pytest.raises(xs.LoadError, match="was incomplete"),
     ):
         fetch_tasks(session=session, endpoint_url=emulator.url)
 

@@ -131,7 +131,7 @@ def test_what_is_no_region_is_refused(make_session: Make, region: str) -> None:
     """The error names it and shows what one looks like; it does not speak of endpoints."""
     with pytest.raises(xs.ArgumentError, match=re.escape(region)) as caught:
         fetch_tasks(session=make_session(), region=region)
-    assert str(caught.value).endswith("name a region as in 'eu-west-1'")
+    assert str(caught.value).endswith("name a region such as 'eu-west-1'")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The live loader's pace, and what it shows meanwhile."""
+"""The live loader's rate limit, and what it shows meanwhile."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from exportstats.aws import client as client_module
-from exportstats.aws.client import SERVICE_RATE, Pacer
+from exportstats.aws.client import SERVICE_RATE, RateLimit
 from exportstats.aws.tasks import TASKS, fetch_tasks
 from exportstats.emulator import Emulator, Fault
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Make = Callable[..., Any]
 
 
-# The pace
+# The rate limit
 
 
 class Clock(SimpleNamespace):
@@ -44,7 +44,7 @@ class Clock(SimpleNamespace):
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Put a clock of our own in the pacer's place."""
+    """Put a clock of our own in the limit's place."""
     made = Clock()
     monkeypatch.setattr(client_module, "time", made)
     return made
@@ -52,23 +52,23 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def test_the_pace_is_one_request_an_interval(clock: Clock) -> None:
     """The first goes at once, each other an interval after the one before; no burst is saved up."""
-    pacer = Pacer(4)
+    limit = RateLimit(4)
     for _ in range(4):
-        pacer.wait()
+        limit.wait()
     assert clock.slept == [0.25, 0.25, 0.25]
     clock.now += 10
     for _ in range(3):
-        pacer.wait()
+        limit.wait()
     assert clock.slept == [0.25] * 5
 
 
 def test_the_pace_holds_for_many_threads_together() -> None:
     """N requests take at least (n - 1) intervals, whoever makes them."""
-    pacer, passed = Pacer(100), []
+    limit, passed = RateLimit(100), []
 
     def ask() -> None:
         for _ in range(5):
-            pacer.wait()
+            limit.wait()
             passed.append(time.monotonic())
 
     threads = [threading.Thread(target=ask) for _ in range(4)]

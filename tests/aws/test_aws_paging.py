@@ -196,7 +196,7 @@ def test_a_token_that_comes_back_unchanged_ends_in_an_error(
     tasks = make_tasks(10)
     with (
         Emulator(tasks, faults=[Fault("deny", at=(50,)), Fault("repeated_token")]) as emulator,
-        pytest.raises(xs.LoadError, match=r"next token came back unchanged; begin again") as caught,
+        pytest.raises(xs.LoadError, match=r"next token came back unchanged; start again") as caught,
     ):
         fetch_tasks(session=session, endpoint_url=emulator.url, limit=3)
     assert len(questions(emulator)) == 2

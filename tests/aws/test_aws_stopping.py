@@ -46,10 +46,10 @@ FAILURES = {
     "throttle": (10, "ThrottlingException after 10 of 10 attempts: Rate exceeded", "try again"),
     "unavailable": (10, "ServiceUnavailableException after 10 of 10 attempts", "try again"),
     "drop": (10, "Connection was closed before we received a valid response", "try again"),
-    "cut": (5, "answer was not whole, again and again", "try again"),
-    "short": (5, "answer was not whole, again and again", "try again"),
-    "invalid_json": (5, "answer was not whole, again and again", "try again"),
-    "html": (5, "answer was not whole, again and again: .*<!DOCTYPE html>", "try again"),
+    "cut": (5, "answer was incomplete in every attempt", "try again"),
+    "short": (5, "answer was incomplete in every attempt", "try again"),
+    "invalid_json": (5, "answer was incomplete in every attempt", "try again"),
+    "html": (5, "answer was incomplete in every attempt: .*<!DOCTYPE html>", "try again"),
     "expired": (1, "ExpiredTokenException: The security token .* is expired", "sign in again"),
     "unrecognized": (1, "UnrecognizedClientException: The security token", "check .* credentials"),
     "deny": (1, "AccessDeniedException: User: .* is not authorized", "allow the action"),
@@ -164,7 +164,7 @@ def test_a_token_that_is_too_old_is_not_offered_again(
     tasks = make_tasks(9)
     with (
         Emulator(tasks, faults=[Fault("expired_token")]) as emulator,
-        pytest.raises(xs.LoadError, match=r"nextToken is expired; .* begin again") as caught,
+        pytest.raises(xs.LoadError, match=r"nextToken is expired; .* start again") as caught,
     ):
         fetch_tasks(session=session, endpoint_url=emulator.url, limit=4)
     assert_tasks(caught.value.tasks, tasks[:4])

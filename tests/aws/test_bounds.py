@@ -80,7 +80,7 @@ def test_ever_new_tokens_with_empty_pages_are_an_end(
     assert len(server.asked) == 401
     assert caught.value.tasks["task_id"].to_list() == ["a"]
     assert caught.value.failures["next_token"].to_list() == ["401"]
-    assert "goes on from there" in str(caught.value)
+    assert "continues from there" in str(caught.value)
 
 
 def test_a_few_empty_pages_are_no_end(

@@ -145,7 +145,7 @@ def test_ctrl_c_gives_what_was_found(moto: str, monkeypatch: pytest.MonkeyPatch)
 
     fill(moto, "bucket", {})
     monkeypatch.setattr("exportstats.aws.deliveries._watch", interrupt)
-    with pytest.raises(xs.LoadInterrupted, match="of 3 tasks were looked at") as caught:
+    with pytest.raises(xs.LoadInterrupted, match="of 3 tasks were checked") as caught:
         xs.fetch_deliveries(
             make_tasks(a={}, b={}, c={}), session=session(), endpoint_url=moto, max_workers=1
         )

@@ -113,7 +113,7 @@ def test_a_made_up_organisation_is_loaded_and_what_failed_is_told(organisation: 
     assert list(failures["arrived"]) == [0, 50, 0]
     assert failures.loc[(denied, "eu-west-1"), "remedy"].startswith("allow the action logs:Desc")
     assert "sign in again" in failures.loc[(expired, "us-east-1"), "remedy"]
-    assert "not whole" in failures.loc[(broken, "us-west-2"), "reason"]
+    assert "incomplete" in failures.loc[(broken, "us-west-2"), "reason"]
     assert "3 of 180 targets failed" in str(error)
     assert len(warned) == 1
     pd.testing.assert_frame_equal(
@@ -242,7 +242,7 @@ def test_a_target_that_cannot_be_meant_is_refused(fields: dict[str, Any], named:
         ({"targets": ["eu-west-1"]}, "'eu-west-1'"),
         ({"targets": [xs.Target()], "region": "eu-west-1"}, "region="),
         ({"targets": [xs.Target()], "next_token": "t"}, "next_token="),
-        ({"executor": object(), "session": boto3.Session()}, "session cannot travel"),
+        ({"executor": object(), "session": boto3.Session()}, "session cannot be sent"),
         ({"errors": "ignore"}, "errors='ignore'"),
         ({"max_workers": 0}, "max_workers=0"),
     ],

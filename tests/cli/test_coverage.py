@@ -179,10 +179,10 @@ def test_backfill_prints_commands_and_nothing_else(
     [
         (["gaps", "{}", "--tolerance", "a while"], "tolerance='a while'"),
         (["gaps", "{}", "--since", "2024-10-08", "--until", "2024-10-04"], "is not before"),
-        (["gaps", "{}", "--since", "yesterday"], "'yesterday' is no time"),
-        (["gaps", "{}", "--region", "eu-west-1"], "none of 4 tasks fits --region eu-west-1"),
+        (["gaps", "{}", "--since", "yesterday"], "'yesterday' is not a time"),
+        (["gaps", "{}", "--region", "eu-west-1"], "none of 4 tasks matches --region eu-west-1"),
         (["backfill", "{}", *RANGE, "--max-window", "0h"], "max_window="),
-        (["coverage", "{}", "--plot", "x.gif"], "says no format"),
+        (["coverage", "{}", "--plot", "x.gif"], "is no format"),
     ],
 )
 def test_wrong_usage_is_one_line(words: list[str], said: str, run: Callable, tasks_file: Path):

@@ -60,11 +60,11 @@ def test_no_tasks_are_an_empty_file(run: Callable, live: Emulator, tmp_path: Pat
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("tasks", "'tasks' says no format; give one of .parquet, .csv, .csv.gz"),
-        ("tasks.xlsx", ".xlsx' says no format; give one of"),
-        (".csv", "says no format"),
-        ("tasks.parquet.gz", "says no format"),
-        ("missing/tasks.csv", "there is no folder 'missing' that one may write to; make it"),
+        ("tasks", "'tasks' is no format; give one of .parquet, .csv, .csv.gz"),
+        ("tasks.xlsx", ".xlsx' is no format; give one of"),
+        (".csv", "is no format"),
+        ("tasks.parquet.gz", "is no format"),
+        ("missing/tasks.csv", "there is no folder 'missing' that can be written to; make it"),
         ("folder.csv", "'folder.csv' is a directory"),
         ("", "'.' is a directory"),
     ],
@@ -226,5 +226,5 @@ def test_an_account_that_sts_hides_is_said(run: Callable, serve: Callable, made:
     serve(made(2), faults=[Fault("deny_identity")])
     done = run("status", "--format", "json")
     assert done.exit_code == 0
-    assert done.stderr.startswith("exportstats: account_id is missing: STS would not tell it")
+    assert done.stderr.startswith("exportstats: account_id is missing: STS did not return it")
     assert done.stderr.count("\n") == 1

@@ -143,19 +143,22 @@ def test_only_the_account_is_asked(run: Callable, live: Emulator, tmp_path: Path
     assert "asking 1 targets" in done.stderr
     done = run("status", "--targets", file, "--account", "999999999999")
     assert done.exit_code == 2
-    assert "none of 2 targets is of --account 999999999999" in done.stderr
+    assert "none of 2 targets has the account 999999999999" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--log-group", "/acme/apo"], "none of 17 tasks fits --log-group /acme/apo; did you mean"),
+        (
+            ["--log-group", "/acme/apo"],
+            "tasks matches --log-group /acme/apo; did you mean",
+        ),
         (["--log-group", "web"], "--log-group web; did you mean /acme/web?"),
-        (["--log-group", "zzz"], "none of 17 tasks fits --log-group zzz\n"),
-        (["--status", "CANCELLED"], "none of 17 tasks fits --status CANCELLED\n"),
+        (["--log-group", "zzz"], "none of 17 tasks matches --log-group zzz\n"),
+        (["--status", "CANCELLED"], "none of 17 tasks matches --status CANCELLED\n"),
         (
             ["--log-group", "/acme/web", "--since", "2030-01-01"],
-            "none of 17 tasks fits --log-group /acme/web --since 2030-01-01T00:00Z\n",
+            "none of 17 tasks matches --log-group /acme/web --since 2030-01-01T00:00Z\n",
         ),
     ],
 )
@@ -172,7 +175,7 @@ def test_a_filter_that_leaves_nothing_says_so(
 def test_one_of_several_log_groups_that_is_unknown_is_said(run: Callable, tasks: Path):
     """What fits no task is not lost among those that do."""
     done = run("status", tasks, "--log-group", "/acme/web", "--log-group", "/acme/wep")
-    assert "no log group fits --log-group /acme/wep; did you mean /acme/web" in done.stderr
+    assert "no log group matches --log-group /acme/wep; did you mean /acme/web" in done.stderr
     assert done.stdout.startswith("4 tasks")
 
 
@@ -182,7 +185,7 @@ def test_coverage_of_nothing_is_wrong_usage(command: str, run: Callable, tasks: 
     options = ["--week", "2024-W41"] if command == "report" else RANGE
     done = run(command, tasks, *options, "--log-group", "/acme/apo")
     assert done.exit_code == 2
-    assert "none of 17 tasks fits --log-group /acme/apo; did you mean /acme/api" in done.stderr
+    assert "none of 17 tasks matches --log-group /acme/apo; did you mean /acme/api" in done.stderr
     assert not done.stdout
 
 
@@ -263,7 +266,7 @@ def test_options_of_the_other_way_in_are_refused(run: Callable, tasks: Path, liv
         assert f"{words[0]} is for files; leave it out, or name a file" in done.stderr
     done = run("status", tasks, "--all-regions")
     assert done.exit_code == 2
-    assert "--all-regions is for asking AWS" in done.stderr
+    assert "--all-regions is for AWS" in done.stderr
     assert not live.requests
 
 

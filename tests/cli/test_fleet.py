@@ -150,7 +150,7 @@ def test_several_profiles_are_asked(tmp_path: Path):
         ("--targets broken.json", "broken.json, line 2"),
         ("--targets none.csv", "has no target"),
         ("--targets missing.csv", "missing.csv"),
-        ("t.csv --all-regions", "--all-regions is for asking AWS"),
+        ("t.csv --all-regions", "--all-regions is for AWS"),
     ],
 )
 def test_what_contradicts_or_is_no_target_is_refused(words: str, said: str, tmp_path: Path):

@@ -61,9 +61,9 @@ def test_each_task_is_there_once_in_its_latest_state(
     done = run("fetch", "-o", path)
     assert done.exit_code == 0, done.stderr
     assert states(path) == {f"task-{number}": "COMPLETED" for number in range(5)}
-    assert done.stderr.endswith("; 2 new, 1 changed, 2 as before\n")
+    assert done.stderr.endswith("; 2 new, 1 changed, 2 unchanged\n")
     done = run("fetch", "-o", path)
-    assert done.stderr.endswith("; 0 new, 0 changed, 5 as before\n")
+    assert done.stderr.endswith("; 0 new, 0 changed, 5 unchanged\n")
     assert [left.name for left in path.parent.iterdir()] == [path.name]
 
 
@@ -94,7 +94,7 @@ def test_replace_replaces(run: Callable, serve: Callable, made: Callable, writte
     done = run("fetch", "-o", path, "--replace")
     assert done.exit_code == 0
     assert set(states(path)) == {"task-4", "task-3"}
-    assert "as before" not in done.stderr
+    assert "unchanged" not in done.stderr
 
 
 def test_a_part_never_replaces(run: Callable, serve: Callable, made: Callable, written: Callable):
@@ -108,7 +108,7 @@ def test_a_part_never_replaces(run: Callable, serve: Callable, made: Callable, w
             *(f"task-{number}" for number in (0, 1, 2)),
             *(f"task-{number}" for number in range(20, 120)),
         }
-        assert bool(words) == (f"{path} is not replaced, since not all tasks" in done.stderr)
+        assert bool(words) == (f"{path} is not replaced, because not all tasks" in done.stderr)
 
 
 def test_nothing_arrived_changes_nothing(
@@ -147,7 +147,7 @@ def test_what_is_no_table_of_tasks_is_refused_first(
     path.write_text(content)
     done = run("fetch", "-o", path, *words)
     assert done.exit_code == 2
-    assert f"{path} is there, and something in it would be lost: " in done.stderr
+    assert f"{path} exists, and something in it would be lost: " in done.stderr
     assert done.stderr.count("\n") == 1
     assert path.read_text() == content
     assert not emulator.requests
@@ -182,7 +182,7 @@ def test_an_account_that_sts_hides_one_night_doubles_nothing(
     done = run("fetch", "-o", path)
     assert done.exit_code == 0, done.stderr
     assert len(states(path)) == 5 - 1
-    assert "1 new, 1 changed, 2 as before" in done.stderr
+    assert "1 new, 1 changed, 2 unchanged" in done.stderr
 
 
 def test_two_fetches_at_once_lose_nothing(
@@ -230,4 +230,4 @@ def test_a_million_hours_are_merged_in_seconds(tmp_path: Path):
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True
     )
-    assert done.stdout == "1,000 new, 0 changed, 99,000 as before\n"
+    assert done.stdout == "1,000 new, 0 changed, 99,000 unchanged\n"

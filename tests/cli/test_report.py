@@ -200,10 +200,10 @@ def test_what_is_no_week_is_refused_first(words: list[str], says: str, run: Call
     ("option", "name", "says"),
     [
         ("--html", "no/such/report.html", "there is no folder"),
-        ("--html", "report.txt", "the ending of"),
-        ("--markdown", "report.html", "the ending of"),
+        ("--html", "report.txt", "the suffix of"),
+        ("--markdown", "report.html", "the suffix of"),
         ("--email", "no/such/report.eml", "there is no folder"),
-        ("--json", "report", "the ending of"),
+        ("--json", "report", "the suffix of"),
     ],
 )
 def test_files_that_cannot_be_are_refused_first(

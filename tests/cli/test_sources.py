@@ -141,7 +141,7 @@ def test_filters_that_leave_nothing_say_so(run: Callable, sample_file: Path):
     done = run("status", sample_file, "--until", "2000-01-01")
     assert done.exit_code == 0
     assert done.stdout.startswith("no tasks")
-    assert done.stderr == ("exportstats: none of 6,096 tasks fits --until 2000-01-01T00:00Z\n")
+    assert done.stderr == ("exportstats: none of 6,096 tasks matches --until 2000-01-01T00:00Z\n")
 
 
 def test_rows_that_are_no_tasks_are_reported(run: Callable, page: Callable, made: Callable):
@@ -184,7 +184,7 @@ def test_aws_without_such_tasks_is_no_fault(run: Callable, live: Emulator):
     assert done.exit_code == 0
     assert done.stdout.startswith("no tasks")
     assert done.stderr == (
-        "exportstats: AWS lists no such tasks; is it the right account and region?\n"
+        "exportstats: AWS lists no such tasks; check the account and the region\n"
     )
 
 

@@ -22,7 +22,7 @@ GOOD = "account_id,region\n111122223333,eu-west-1\n"
 BAD = {
     "binary": (bytes(range(256)) * 40, "in UTF-8"),
     "utf-16": (GOOD.encode("utf-16"), "in UTF-8"),
-    "utf-16 without a mark": (GOOD.encode("utf-16-le"), "is none of account_id"),
+    "utf-16 without a mark": (GOOD.encode("utf-16-le"), "is not one of account_id"),
     "empty": (b"", "has no target"),
     "deep": (b"[" * 100_000, "in UTF-8"),
     "deep and whole": (b"[" * 100_000 + b"]" * 100_000, "in UTF-8"),
@@ -32,7 +32,7 @@ BAD = {
     "nulls": (b"[null]", "target 1: None is no object"),
     "NUL in a name": (b'[{"profile": "a\\u0000b"}]', "target 1: profile="),
     "NUL in a row": (b"profile\na\x00b\n", "target 1: profile="),
-    "NUL in a column": (b"pro\x00file\nx\n", "is none of account_id"),
+    "NUL in a column": (b"pro\x00file\nx\n", "is not one of account_id"),
     "escapes": (b'[{"profile": "a\\u001b[31mb"}]', "profile='a\\x1b[31mb'"),
     "a surrogate": (b'[{"profile": "\\ud800"}]', "target 1: profile="),
     "account as a number": (b'[{"account_id": 111122223333}]', "give twelve digits, as text"),
@@ -42,7 +42,7 @@ BAD = {
     "a column twice": (b"region,region\na,b\n", "region is there 2 times"),
     "a key twice": (b'[{"region": "a", "region": "b"}]', "region is there 2 times"),
     "too many values": (b"region\na,b\n", "line 2: 2 values and 1 columns"),
-    "garbage": (b"\xc3\xa4b,\x01x\n" * 10**6, "is none of account_id"),
+    "garbage": (b"\xc3\xa4b,\x01x\n" * 10**6, "is not one of account_id"),
     "one line of garbage": (b"x" * 10**7, "in UTF-8"),
     "an open quote": (b'region\n"a\n' + b"b\n" * 10**6, "in UTF-8"),
     "a long value": (b"account_id\n" + b"1" * 10**5 + b"\n", "give twelve digits"),
@@ -93,7 +93,7 @@ def test_no_traceback_of_a_file_that_cannot_be_read(tmp_path: Path):
         assert done.returncode == 2, done.stderr
         assert "Traceback" not in done.stderr
         assert name in done.stderr
-    with pytest.raises(xs.ArgumentError, match="give a file that can be read"):
+    with pytest.raises(xs.ArgumentError, match="give a readable file"):
         read_targets(tmp_path)
 
 
@@ -115,4 +115,4 @@ def test_a_flood_of_failures_is_a_few_lines():
     lines = list(failure_lines(failures))
     assert time.monotonic() - started < 5
     assert len(lines) < 150
-    assert lines[-1] == f"  and {count - 40:,} targets more, of other causes"
+    assert lines[-1] == f"  and {count - 40:,} more targets with other causes"

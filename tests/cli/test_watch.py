@@ -241,4 +241,4 @@ def test_only_what_is_asked_for_is_watched(run: Callable, serve: Callable):
     assert done.exit_code == 0
     assert done.stdout.startswith("1 active task\n")
     assert "/b" not in done.stdout
-    assert done.stderr == ("exportstats: no log group fits --log-group /aa; did you mean /a?\n")
+    assert done.stderr == ("exportstats: no log group matches --log-group /aa; did you mean /a?\n")
