@@ -248,3 +248,11 @@ def test_files_in_folders(save: Callable[..., Path], tmp_path: Path) -> None:
     with pytest.warns(xs.BadRowsWarning, match=r"1 x no task_id .*, delivery 2\)"):
         deliveries = xs.read_deliveries(save([{"task_id": "a"}, {"task_id": ""}]))
     assert plain(deliveries["task_id"]) == ["a"]
+
+
+def test_a_column_of_ones_own_that_changes_its_kind(save: Callable[..., Path]) -> None:
+    """A column of numbers in one file and of text in the next is text; a gap stays a gap."""
+    texts = ("task_id,team\na,1\nb,\n", "task_id,team\nc,web\n")
+    with warned():
+        tasks = xs.read_tasks(*(save(text, f"{n}.csv") for n, text in enumerate(texts)))
+    assert plain(tasks["team"]) == ["1", None, "web"]
