@@ -61,9 +61,7 @@ _FAILING = {"warning": ("critical", "warning"), "critical": ("critical",)}
 @click.option("--tz", default="UTC", show_default=True, help="The time zone of the week.")
 @new_file_option("--html", kinds=_KINDS["html"], help="Write the report as one HTML file.")
 @new_file_option("--markdown", kinds=_KINDS["markdown"], help="Write the report as Markdown.")
-@new_file_option(
-    "--email", kinds=_KINDS["email"], help="Write the report as a mail, ready to be sent."
-)
+@new_file_option("--email", kinds=_KINDS["email"], help="Write the report as an email to send.")
 @new_file_option("--json", kinds=_KINDS["json"], help="Write the report as JSON.")
 @click.option(
     "--csv-dir",

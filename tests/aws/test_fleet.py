@@ -226,7 +226,7 @@ def test_a_target_is_a_small_value_that_travels():
         ({"account_id": 123456789012}, "123456789012"),
         ({"role_arn": "audit"}, "audit"),
         ({"profile": "p", "role_arn": "arn:aws:iam::111122223333:role/x"}, "profile='p'"),
-        ({"account_id": "444455556666", "role_arn": "arn:aws:iam::111122223333:role/x"}, "not of"),
+        ({"account_id": "444455556666", "role_arn": "arn:aws:iam::111122223333:role/x"}, "not in"),
     ],
 )
 def test_a_target_that_cannot_be_meant_is_refused(fields: dict[str, Any], named: str):

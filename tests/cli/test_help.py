@@ -60,7 +60,7 @@ def test_the_group_lists_each_command(name: str, run: Callable):
     text = run("--help").stdout
     assert f"  {name} " in text
     assert COMMANDS[name][1] in text
-    for code in ("0 done", "1 failed", "2 wrong usage", "3 only a part", "130 stopped"):
+    for code in ("0 success", "1 failure", "2 wrong usage", "3 partial result", "130 stopped"):
         assert code in " ".join(text.split())
 
 
