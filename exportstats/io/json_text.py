@@ -322,7 +322,7 @@ def _flat(rows: pa.Table, kind: Table) -> pa.Table:
 
 def _whole_number(digits: str) -> float:
     """Read a whole number, as a float if it has too many digits for a column."""
-    return int(digits) if len(digits) < 20 else float(digits)  # noqa: PLR2004 - digits of an int64
+    return int(digits) if len(digits.lstrip("-")) < 20 else float(digits)  # noqa: PLR2004 - digits of an int64
 
 
 _DECODER = json.JSONDecoder(parse_int=_whole_number)
@@ -409,8 +409,7 @@ def _decoded(values: Sequence[Any], kind: Table, how: coerce.TimesIn = coerce.MI
             refused.append((number, _foreign(value, kind)))
     names = dict.fromkeys([kind.id, *(name for row in found for name in row)])
     frame = pd.DataFrame({name: [row.get(name) for row in found] for name in names}, dtype=object)
-    own = own_columns(names, kind)
-    rows = read_frame(frame.assign(**frame[own].infer_objects()), kind, how)
+    rows = read_frame(frame, kind, how)
     return replace(rows.among(np.array(numbers, dtype="int64"), refused), unused=unused)
 
 

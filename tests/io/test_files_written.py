@@ -9,6 +9,7 @@ import json
 import os
 import re
 import stat
+import warnings
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -317,3 +318,14 @@ def test_other_tables(tmp_path: Path, suffix: str, of: str) -> None:
         assert file.read_bytes() == before
     with pytest.raises(SchemaError, match="needs the column"):
         write(EVERYTHING.drop(columns="destination"), file)
+
+
+@pytest.mark.parametrize("suffix", [".json", ".jsonl", ".csv", ".parquet"])
+def test_own_numbers_that_are_missing_in_some_rows(tmp_path: Path, suffix: str) -> None:
+    """A long number of a user's own is not rounded where another row has none."""
+    tickets = pd.array([2**53 + 1, None], dtype="Int64")
+    tasks = xs.conform(pd.DataFrame({"task_id": ["a", "b"]})).assign(ticket=tickets)
+    path = tmp_path / f"tasks{suffix}"
+    xs.write_tasks(tasks, path)
+    with warnings.catch_warnings(action="ignore"):  # that no task has a log group
+        assert_frame_equal(xs.read_tasks(path), tasks)
