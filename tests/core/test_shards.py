@@ -185,3 +185,18 @@ def test_stack_keeps_categories():
     assert list(stacked["status_code"].cat.categories) == states
     assert stacked["region"].to_list() == ["us-east-1", "eu-west-1"]
     assert list(frames.stack([second, first])["status_code"].cat.categories) == states
+
+
+def test_a_selection_is_tasks_again(sample: pd.DataFrame):
+    """What is kept of one table, or of each shard, is counted as if the rest had never been."""
+    ended = sample[sample["status_code"] == "COMPLETED"]
+    expected = xs.status_breakdown(ended)
+    slots = [rows for _, rows in sample.groupby(list(schema.SLOT), observed=True)]
+    for tasks in (sample, Shards(slots)):
+        assert_frame_equal(xs.status_breakdown(shards.select(tasks, _completed)), expected)
+    with pytest.raises(xs.SchemaError, match="a list is not a table of tasks"):
+        shards.select([sample], _completed)
+
+
+def _completed(tasks: pd.DataFrame) -> pd.DataFrame:
+    return tasks[tasks["status_code"] == "COMPLETED"]

@@ -256,3 +256,13 @@ def test_a_column_of_ones_own_that_changes_its_kind(save: Callable[..., Path]) -
     with warned():
         tasks = xs.read_tasks(*(save(text, f"{n}.csv") for n, text in enumerate(texts)))
     assert plain(tasks["team"]) == ["1", None, "web"]
+
+
+@pytest.mark.parametrize(("number", "named"), [(3, r"3\.json"), (5, r"3\.json and 2 more")])
+def test_many_files_that_may_be_mixed_up(
+    save: Callable[..., Path], number: int, named: str
+) -> None:
+    """Three of the files are named, and how many more there are."""
+    paths = [save(page(at(0, f"{n}"), at(2, f"{n}b")), f"{n}.json") for n in range(1, number + 1)]
+    with pytest.raises(xs.ArgumentError, match=rf"1\.json, \S*2\.json, \S*{named} name no region"):
+        xs.read_tasks(*paths)
