@@ -412,8 +412,7 @@ def _refuse_mixture(files: list[_File], lacking: str) -> None:
     other = "account_id" if lacking == "region" else "region"
     columns = [lacking, other, "log_group_name", "task_id", "creation_time"]
     tasks = pd.concat(
-        [table.select(columns).to_pandas().assign(file=number) for number, table in parts],
-        ignore_index=True,
+        table.select(columns).to_pandas().assign(file=number) for number, table in parts
     )
     tasks = tasks[tasks[lacking].isna() & (tasks["region"].notna() | (lacking == "region"))]
     tasks = tasks.drop_duplicates("task_id")
