@@ -25,7 +25,7 @@ COMMANDS = {
     "failures": ("tables", "Count failed tasks by reason."),
     "curve": ("tables", "Show by when tasks are done, counting active ones."),
     "compare": ("change", "Compare two periods."),
-    "slow": ("change", "List tasks that took much longer, or log groups that became slower."),
+    "slow": ("change", "List unusually slow tasks, or log groups that became slower."),
     "slots": ("tables", "Show how busy each account and region is."),
     "coverage": ("coverage", "Show how much of a range is in S3."),
     "gaps": ("coverage", "List the parts of a range that are not in S3."),

@@ -379,21 +379,13 @@ def _unnested(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
 
 def _given(frame: pd.DataFrame, names: Sequence[str]) -> pd.Series:
     """Return a column of a frame; where the first name lacks a value, the next fills it."""
-    if not names:
-        return pd.Series(None, index=frame.index, dtype=object)
-    parts = [_plain(frame[name]) for name in names]
-    found = parts[0]
-    for part in parts[1:]:
-        found = found.astype(object).where(found.notna(), part.astype(object))
+    found = pd.Series(None, index=frame.index, dtype=object)
+    for at, name in enumerate(names):
+        part = frame[name]
+        if isinstance(part.dtype, pd.ArrowDtype):
+            part = from_arrow(part.to_frame("values"))["values"]
+        found = part if at == 0 else found.astype(object).where(found.notna(), part.astype(object))
     return found
-
-
-def _plain(values: pd.Series) -> pd.Series:
-    return (
-        from_arrow(values.to_frame("values"))["values"]
-        if isinstance(values.dtype, pd.ArrowDtype)
-        else values
-    )
 
 
 def _why(value: object, column: Column) -> str:

@@ -9,6 +9,7 @@ the answer.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeAlias
 
@@ -31,13 +32,7 @@ Tasks: TypeAlias = pd.DataFrame | Shards
 
 
 def collect(tasks: Tasks, part: Part) -> pd.DataFrame:
-    """Apply a part to one table of tasks or to each shard, and concatenate the results.
-
-    Raises
-    ------
-    SchemaError
-        `tasks` is neither a table of tasks nor shards of them.
-    """
+    """Apply a part to one table of tasks or to each shard, and concatenate the results."""
     if isinstance(tasks, pd.DataFrame):
         return part(frames.check(tasks))
     if isinstance(tasks, pd.Series) or not hasattr(tasks, "map"):
@@ -57,16 +52,16 @@ def select(tasks: Tasks, keep: Part) -> Tasks:
     return _Selected(tasks, keep)
 
 
+@dataclass(frozen=True)
 class _Selected:
     """Shards with some of their tasks."""
 
-    def __init__(self, tasks: Shards, keep: Part) -> None:
-        self._tasks = tasks
-        self._keep = keep
+    tasks: Shards
+    keep: Part
 
     def map(self, part: Part, /) -> Iterable[pd.DataFrame]:
         """Apply `part` to the kept tasks of each shard."""
-        return self._tasks.map(partial(_of_kept, part=part, keep=self._keep))
+        return self.tasks.map(partial(_of_kept, part=part, keep=self.keep))
 
 
 def _of_checked(tasks: pd.DataFrame, *, part: Part) -> pd.DataFrame:
