@@ -1,4 +1,4 @@
-"""The bars that show how far something long is."""
+"""Progress bars."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _Item = TypeVar("_Item")
 
 
 def steps(items: Iterable[_Item], what: str) -> Iterable[_Item]:
-    """Go through the steps of something long, with a bar while somebody looks."""
+    """Iterate over the steps of a long computation, with a progress bar."""
     return tqdm(items, desc=what, leave=False, delay=1, disable=not is_watched())
 
 
 def is_watched() -> bool:
-    """Tell whether somebody looks at what is written: in a terminal or in a notebook."""
+    """Return whether the output is a terminal or a notebook."""
     return sys.stderr.isatty() or "ipykernel.kernelapp" in sys.modules

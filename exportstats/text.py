@@ -1,4 +1,4 @@
-"""Text for people: durations in words, and text from AWS that cannot do anything but be read."""
+"""Text for people: durations in words, and escaping of text from AWS."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from itertools import pairwise
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
-# A spreadsheet takes a cell that begins with one of these for a formula. Blanks before it do not
-# help, and full-width signs are taken like the plain ones in some languages.
+# A spreadsheet reads a cell that begins with one of these as a formula, even after blanks. Some
+# languages also use the full-width signs.
 _FORMULA = re.compile(r"'*\s*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20]|'*[\t\r\n]")
 
 _LINK = re.compile(r"\b(?:https?|ftp)(?=://)|\bwww(?=\.)", re.IGNORECASE)
@@ -64,7 +64,7 @@ def percent(share: float) -> str:
 
 
 def plain(text: str) -> str:
-    r"""Make visible what a terminal would obey or hide: escapes, line ends, direction marks.
+    r"""Escape characters that control or confuse a terminal: escapes, line ends, direction marks.
 
     Examples
     --------
@@ -77,7 +77,7 @@ def plain(text: str) -> str:
 
 
 def without_user(url: str) -> str:
-    """Leave out a URL's user and password.
+    """Return a URL without user and password.
 
     Examples
     --------
@@ -88,9 +88,9 @@ def without_user(url: str) -> str:
 
 
 def shorten(text: str, width: int) -> str:
-    """Leave out the middle of what is wider than `width`; both ends tell names apart.
+    """Replace the middle of text that is wider than `width`; both ends often distinguish names.
 
-    Widths are a terminal's columns, of which a Chinese character or an emoji takes two.
+    The width is in columns of a terminal, where a Chinese character or an emoji takes two.
 
     Examples
     --------
@@ -114,7 +114,7 @@ def shorten(text: str, width: int) -> str:
 
 
 def guard_formula(text: str) -> str:
-    """Put an apostrophe before what a spreadsheet would take for a formula.
+    """Put an apostrophe before text that a spreadsheet would read as a formula.
 
     Examples
     --------
@@ -125,12 +125,12 @@ def guard_formula(text: str) -> str:
 
 
 def harmless(cell: object) -> object:
-    """Make text in a cell of a spreadsheet nothing but text; what is no text stays as it is."""
+    """Escape the text of a spreadsheet's cell; return other values unchanged."""
     return guard_formula(plain(cell)) if isinstance(cell, str) else cell
 
 
 def unguard_formula(text: str) -> str:
-    """Take off the apostrophe that `guard_formula` put there.
+    """Remove the apostrophe that `guard_formula` added.
 
     Examples
     --------
@@ -141,7 +141,7 @@ def unguard_formula(text: str) -> str:
 
 
 def escape_markdown(text: str) -> str:
-    r"""Make text of what Markdown would take for markup, in a cell of a table too.
+    r"""Escape text that Markdown would read as markup, also in a cell of a table.
 
     Examples
     --------

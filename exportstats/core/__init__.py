@@ -1,1 +1,1 @@
-"""What every question stands on: the columns of each table, one way to read them, and shards."""
+"""The basis of all other modules: the columns of each table, one way to read them, and shards."""

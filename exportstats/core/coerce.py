@@ -242,7 +242,7 @@ def _to_numbers(values: pd.Series, column: Column, scale: int) -> tuple[pd.Serie
     return made, made.isna().to_numpy() & ~missing
 
 
-def _one_length(value: Any, scale: int) -> int | None:  # noqa: ANN401 - whatever stands in a column
+def _one_length(value: Any, scale: int) -> int | None:  # noqa: ANN401 - any value of a column
     """Return a length in milliseconds, or None if it is bad."""
     try:
         if isinstance(value, str) and not _NUMBER.fullmatch(value.strip()):
@@ -271,7 +271,7 @@ def _from_iso(plain: np.ndarray) -> np.ndarray | None:
         return None
 
 
-def _one_time(value: Any, how: TimesIn) -> int | None:  # noqa: ANN401 - whatever stands in a column
+def _one_time(value: Any, how: TimesIn) -> int | None:  # noqa: ANN401 - any value of a column
     """Return a time in milliseconds, clipped to int64, or None if it is bad."""
     if isinstance(value, str):
         text = value.strip()

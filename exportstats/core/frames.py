@@ -363,7 +363,7 @@ def _to_pandas(data: Any) -> pd.DataFrame:  # noqa: ANN401 - any Arrow stream
 
 
 def _unnested(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
-    """Take objects apart, which pandas makes a column of where the service has them in rows."""
+    """Expand columns of objects, such as `status`, into columns with dotted names."""
     for name in frame.columns[[dtype.kind == "O" for dtype in frame.dtypes]]:
         values = (value for value in frame[name] if not isinstance(value, (float, type(None))))
         if not isinstance(next(values, None), dict) or not isinstance(name, str):

@@ -342,7 +342,7 @@ def _find(path: Any) -> list[str]:  # noqa: ANN401 - anything a caller may pass
     if name == STDIN:
         return [name]
     if not name:
-        raise ArgumentError("'' is no path; give . for this folder")
+        raise ArgumentError("'' is not a path; give . for this folder")
     name = os.path.expanduser(name)  # noqa: PTH111 - a path keeps the form it was given in
     try:
         if Path(name).is_dir():

@@ -96,8 +96,8 @@ def read_json(
                 continue
         if before and parse.placed and not (first and last):
             raise FileFormatError(
-                f"{source.name}: an account or a region stands behind a list of {kind.name} that "
-                "is too long to be read at once; put it before the list"
+                f"{source.name}: an account or a region comes after a list of {kind.name} that is "
+                "too long to read at once; put it before the list"
             )
         yield replace(found, what=f"{source.name}, {kind.row}", first=number)
         number += len(found)
@@ -141,7 +141,7 @@ class _Parser:
 
     def __init__(self, kind: Table, how: coerce.TimesIn) -> None:
         self.kind, self.how = kind, how
-        self.placed = False  # whether a page said whose its rows are
+        self.placed = False  # whether a page named an account or a region
 
     def __call__(self, text: bytes, *, inside: bool = False) -> Rows | None:
         kind = self.kind

@@ -225,7 +225,7 @@ def test_a_region_behind_a_long_list(
     monkeypatch.setattr("exportstats.io.json_text.BLOCK", 500)
     monkeypatch.setattr("exportstats.io.source.BLOCK", 500)
     tasks = page(*(task(str(n)) for n in range(9)))
-    says = "an account or a region stands behind a list of tasks .*put it before the list"
+    says = "an account or a region comes after a list of tasks .*put it before the list"
     for content in (tasks | {"region": "eu-west-1"}, [tasks | {"region": "eu-west-1"}, tasks]):
         with pytest.raises(xs.FileFormatError, match=says):
             xs.read_tasks(save(content))
@@ -235,7 +235,7 @@ def test_a_region_behind_a_long_list(
 
 def test_a_path_that_is_empty() -> None:
     """An empty path, as of a variable that is not set, is refused, and not this folder."""
-    with pytest.raises(xs.ArgumentError, match=r"'' is no path; give \. for this folder"):
+    with pytest.raises(xs.ArgumentError, match=r"'' is not a path; give \. for this folder"):
         xs.read_tasks("")
 
 
