@@ -356,10 +356,8 @@ def _unpack(
             rows.append(value)
             continue
         goes_on = any(page.get(key) for key in ("nexttoken", "marker"))
-        if isinstance(found, list):
-            rows += _placed(found, _place_of(value))
-        elif found is not None:  # PowerShell makes an object of a list of one
-            rows.append(found)
+        if found is not None:  # PowerShell makes an object of a list of one
+            rows += _placed(found if isinstance(found, list) else [found], _place_of(value))
     return rows, goes_on
 
 
@@ -375,7 +373,7 @@ def _place_of(page: object) -> dict[str, Any]:
 
 
 def _placed(rows: list[Any], place: dict[str, Any]) -> list[Any]:
-    """Add an account and a region to rows; what a row names itself comes first and holds."""
+    """Add an account and a region to rows that do not name their own."""
     if not place:
         return rows
     return [

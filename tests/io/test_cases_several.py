@@ -218,6 +218,15 @@ def test_pages_that_say_whose_they_are(save: Callable[..., Path], keys: tuple[st
             }
 
 
+def test_a_page_of_a_single_task_says_whose_it_is(save: Callable[..., Path]) -> None:
+    """The account and the region of a page hold for its list and for an object in its place."""
+    for tasks in (task("a"), [task("a")]):
+        place = {"accountId": "111122223333", "region": "eu-west-1"}
+        found = xs.read_tasks(save(place | {"exportTasks": tasks}))
+        assert plain(found["account_id"]) == ["111122223333"]
+        assert plain(found["region"]) == ["eu-west-1"]
+
+
 def test_a_region_behind_a_long_list(
     save: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
