@@ -190,11 +190,7 @@ def bound(typed: pd.DataFrame, table: Table = TASKS) -> tuple[pd.DataFrame, pd.S
 
 def say_units(typed: pd.DataFrame, names: Iterable[str], how: coerce.TimesIn) -> None:
     """Warn of times that look like numbers in another unit than they were read in."""
-    found = {
-        name: coerce.likely_unit(typed[name], how.unit)
-        for name in names
-        if isinstance(typed[name].dtype, pd.DatetimeTZDtype)
-    }
+    found = {name: coerce.likely_unit(typed[name], how.unit) for name in names}
     if units := [unit for unit, count in found.values() if count]:
         what = ", ".join(f"{count:,} of {name}" for name, (_, count) in found.items() if count)
         message = (

@@ -206,7 +206,8 @@ def test_folders(tmp_path: Path) -> None:
 
 
 def test_files_in_order(tmp_path: Path) -> None:
-    """The files that a pattern means are read in the order of their names."""
+    """The files that a pattern means are read in the order of their names, folders are not."""
+    (tmp_path / "folder").mkdir()
     for name in "fbdaecg":
         (tmp_path / f"{name}.json").write_text(f'[{{"taskId": "{name}"}}]', encoding="utf-8")
     assert "".join(xs.read_tasks(tmp_path / "*")["task_id"]) == "abcdefg"
