@@ -122,8 +122,7 @@ def to_times(values: pd.Series, how: TimesIn = MILLIS) -> tuple[pd.Series, np.nd
     if isinstance(values.dtype, pd.DatetimeTZDtype):
         return values.dt.as_unit("ms").dt.tz_convert("UTC"), bad
     if kind in "iu" and how.unit == "ms":
-        least = 0 if kind == "u" else -_MOST
-        whole = np.clip(values.where(~missing, 0).to_numpy(), least, _MOST).astype("int64")
+        whole = np.clip(values.where(~missing, 0).to_numpy(), -_MOST, _MOST).astype("int64")
         return pd.Series(times(np.where(missing, NAT, whole)), index=values.index), bad
     if kind not in "iufO":
         raise SchemaError(f"the column {values.name} is {values.dtype}, not times")

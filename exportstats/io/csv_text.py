@@ -53,9 +53,9 @@ def write_csv(tables: Iterable[pd.DataFrame], stream: IO[bytes], kind: Table) ->
                 values = values.dt.total_seconds() * 1000 // column.scale
                 values = values.astype("Int64")
             name = column.json if column.scale > 1 else column.name
-            columns[name] = pa.array(_guarded(values), type=_TEXT)
+            columns[name] = pa.array(_guarded(values))
         for name in own_columns(map(str, rows.columns), kind):
-            columns[guard_formula(name)] = pa.array(_guarded(rows[name]), type=_TEXT)
+            columns[guard_formula(name)] = pa.array(_guarded(rows[name]))
         csv.write_csv(pa.table(columns), stream, csv.WriteOptions(include_header=header))
         header = False
 
