@@ -10,6 +10,7 @@ from exportstats.aws.answers import Tokens
 from exportstats.aws.client import ask, check_credentials, connect, is_aws, make_client
 from exportstats.aws.faults import explain, token_is_dead
 from exportstats.aws.targets import account_of
+from exportstats.errors import ArgumentError
 from exportstats.io.json_text import PAGES_AT_ONCE
 from exportstats.text import without_user
 
@@ -175,8 +176,17 @@ class Load:
             )
         check_credentials(session)
         self.account_id, self.region = self.target.account_id, client.meta.region_name
-        if self.account_id is None:
-            self.account_id, self.unknown = _find_account(sessions, session, client)
+        if self.account_id is None or not (self.target.role_arn or self.target.is_verified):
+            found, why = sessions.account(
+                self.target, lambda: _find_account(sessions, session, client)
+            )
+            if self.account_id is None:
+                self.account_id, self.unknown = found, why
+            elif found not in (None, self.account_id):
+                raise ArgumentError(
+                    f"the credentials are those of the account {found}, not {self.account_id}; "
+                    "name its profile or a role_arn"
+                )
         return client
 
     def _page_through(self, client: Any) -> Iterator[Page]:  # noqa: ANN401 - boto3's client

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
 import boto3
 import botocore.session
@@ -19,7 +19,7 @@ from exportstats.errors import ArgumentError, LoadError
 from exportstats.text import shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _ROLE_ARN = re.compile(r"arn:[\w-]+:iam::([0-9]{12}):role/\S+")
@@ -51,6 +51,14 @@ class Target:
     region: str | None = None
     profile: str | None = None
     role_arn: str | None = None
+
+    # whether STS said that the credentials are those of the account; not a field of a target
+    is_verified: ClassVar[bool] = False
+
+    def verified(self) -> Self:
+        """Return it as one whose account need not be checked with STS any more."""
+        object.__setattr__(self, "is_verified", True)
+        return self
 
     def __post_init__(self) -> None:
         """Refuse values that are not valid."""
@@ -113,6 +121,17 @@ class Sessions:
         self._base = base
         self._made: dict[tuple[str | None, str | None], boto3.Session] = {(None, None): base}
         self._assumer: Any = None
+        self._accounts: dict[str | None, tuple[str | None, str]] = {}
+        self._asking = threading.Lock()
+
+    def account(
+        self, target: Target, find: Callable[[], tuple[str | None, str]]
+    ) -> tuple[str | None, str]:
+        """Return the account of a target's own credentials, or why it is missing; asked once."""
+        with self._asking:
+            if target.profile not in self._accounts:
+                self._accounts[target.profile] = find()
+            return self._accounts[target.profile]
 
     def of(self, target: Target) -> boto3.Session:
         """Return the session for a target's clients."""
@@ -256,7 +275,7 @@ def find_targets(
         for number in numbers
     }
     return [
-        Target(number, region, profile if role is None else None, role)
+        Target(number, region, profile if role is None else None, role).verified()
         for number, role in sorted(roles.items())
         for region in found
     ]

@@ -97,7 +97,7 @@ def wait_for_task(
                 )
             account = task["account_id"].iloc[0]
             if isinstance(account, str):  # so that STS is asked only once
-                where = Target(account, region)
+                where = Target(account, region).verified()
             forecast = _forecast(task, history)
             bar.show(task, forecast)
             if not _is_active(task):

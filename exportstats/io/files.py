@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -63,9 +64,8 @@ class _File(NamedTuple):
     @property
     def goes_on(self) -> bool | None:
         """Whether its last page has a token; None if there is no page in it."""
-        return next(
-            (rows.goes_on for rows in reversed(self.rows) if rows.goes_on is not None), None
-        )
+        tokens = [token for rows in self.rows for _, token in rows.pages]
+        return tokens[-1] if tokens else None
 
 
 def read_tasks(
@@ -401,13 +401,19 @@ def _refuse_mixture(files: list[_File], lacking: str) -> None:
     A task in one of them would hide a gap in another. Pages of one list, and the same list fetched
     several times, are from one.
     """
-    parts = [
-        (number, rows.table)
-        for number, file in enumerate(files)
-        for rows in file.rows
-        if len(rows.table) and rows.table[lacking].null_count
-    ]
-    if len({number for number, _ in parts}) < 2:  # noqa: PLR2004 - a mixture takes two
+    parts = []
+    names: list[str] = []  # of each list; a file may hold several, one after another
+    for file in files:
+        here = len(names)
+        names.append(file.name)
+        for rows in file.rows:
+            if len(rows.table) and rows.table[lacking].null_count:
+                lists = 0 if rows.lists is None else rows.lists
+                parts.append((here + lists, rows.table))
+            ended = [token for _, token in rows.pages].count(False)
+            names += [file.name] * ended
+            here += ended
+    if len({number for at, _ in parts for number in np.unique(at)}) < 2:  # noqa: PLR2004 - a mixture takes two
         return
     other = "account_id" if lacking == "region" else "region"
     columns = [lacking, other, "log_group_name", "task_id", "creation_time"]
@@ -430,7 +436,7 @@ def _refuse_mixture(files: list[_File], lacking: str) -> None:
         "all are from the same one"
     )
     shared = spans[spans.duplicated(shard, keep=False)]
-    names = [files[number].name for number in dict.fromkeys(shared["file"])]
+    names = list(dict.fromkeys(names[number] for number in dict.fromkeys(shared["file"])))
     listed = ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")  # noqa: PLR2004 - shown
     what = lacking.removesuffix("_id")
     if (spans["min"] <= before).any():
@@ -439,7 +445,7 @@ def _refuse_mixture(files: list[_File], lacking: str) -> None:
             f"may be from several {what}s, and a task in one would hide a gap in another; {remedy}"
         )
     ended = [file.goes_on for file in files].count(False)
-    if lacking == "region" and names and ended != 1:
+    if lacking == "region" and len(names) > 1 and ended != 1:
         warn(
             AccountUnknownWarning(
                 f"{listed} name no region and are read as pages of one list; if they are not, "

@@ -99,6 +99,8 @@ def read_json(
                 f"{source.name}: an account or a region comes after a list of {kind.name} that is "
                 "too long to read at once; put it before the list"
             )
+        if b"}" in behind and not last and found.pages:  # the page goes on in the next block
+            found = replace(found, pages=(*found.pages[:-1], (found.pages[-1][0], True)))
         yield replace(found, what=f"{source.name}, {kind.row}", first=number)
         number += len(found)
         lines += count_lines(text)
@@ -152,15 +154,18 @@ class _Parser:
             page = b'{"%s":%s}' % (kind.member.encode(), plain) if wrapped else plain
             table = _arrow(page, kind)
         if table is not None:
-            goes_on = None
+            pages: tuple[tuple[int, bool], ...] = ()
             if kind.member in table.column_names:
-                tokens = table["nextToken"]
-                goes_on = None if wrapped or not len(table) else bool(tokens[-1].as_py())
                 lists = table[kind.member].combine_chunks()
+                if not wrapped:
+                    sizes = pc.fill_null(pc.list_value_length(lists), 0).to_pylist()
+                    pages = tuple(
+                        zip(sizes, map(bool, table["nextToken"].to_pylist()), strict=True)
+                    )
                 table = pa.Table.from_struct_array(lists.flatten())
             flat = _flat(table, kind)
             if is_whole(flat, kind):
-                return Rows(flat, goes_on=goes_on)
+                return Rows(flat).paged(pages)
         try:
             values = list(_values(text.decode()))
         except (ValueError, RecursionError):
@@ -169,10 +174,10 @@ class _Parser:
         end = end[-1] if isinstance(end, list) and end else end
         if inside and isinstance(end, dict) and kind.member.lower() in map(squeeze, list(end)[:-1]):
             return None
-        rows, goes_on = _unpack(values, kind)
-        pages = chain.from_iterable(one if isinstance(one, list) else [one] for one in values)
-        self.placed |= any(map(_place_of, pages))
-        return replace(_decoded(rows, kind, self.how), goes_on=goes_on)
+        rows, pages = _unpack(values, kind)
+        every = chain.from_iterable(one if isinstance(one, list) else [one] for one in values)
+        self.placed |= any(map(_place_of, every))
+        return _decoded(rows, kind, self.how).paged(pages)
 
 
 def _read_lines(source: Source, kind: Table, how: coerce.TimesIn, pool: Executor) -> Iterator[Rows]:
@@ -181,7 +186,7 @@ def _read_lines(source: Source, kind: Table, how: coerce.TimesIn, pool: Executor
     for block, _, parsed in _ahead(source.blocks(_NEXT_LINE, BLOCK), pool, parse, b"", b""):
         found, lines = parsed.result(), count_lines(block)
         ends = lines + (not block.endswith(b"\n"))
-        if found is None or found.refused or found.goes_on is not None or len(found) != ends:
+        if found is None or found.refused or found.pages or len(found) != ends:
             found = _line_by_line(block, kind, how)
         yield replace(found, what=f"{source.name}, line", first=line)
         line += lines
@@ -191,10 +196,10 @@ def _line_by_line(block: bytes, kind: Table, how: coerce.TimesIn) -> Rows:
     values: list[Any] = []
     numbers: list[int] = []
     broken: list[tuple[int, str]] = []
-    goes_on = None
+    pages: tuple[tuple[int, bool], ...] = ()
     for number, line in enumerate(block.split(b"\n")):
         try:
-            rows, page = _unpack(list(_values(line.decode())), kind)
+            rows, more = _unpack(list(_values(line.decode())), kind)
         except UnicodeDecodeError as fault:
             broken.append((number, f"not UTF-8 at byte {fault.start + 1} of the line"))
         except json.JSONDecodeError as fault:
@@ -204,9 +209,9 @@ def _line_by_line(block: bytes, kind: Table, how: coerce.TimesIn) -> Rows:
         else:
             values += rows
             numbers += [number] * len(rows)
-            goes_on = goes_on if page is None else page
-    found = _decoded(values, kind, how).among(np.array(numbers, dtype="int64"), broken)
-    return replace(found, goes_on=goes_on)
+            pages += more
+    found = _decoded(values, kind, how).paged(pages)
+    return found.among(np.array(numbers, dtype="int64"), broken)
 
 
 def _has_lines(head: bytes, *, named: bool) -> bool:
@@ -340,25 +345,26 @@ def _values(text: str) -> Iterator[Any]:
 
 def _unpack(
     values: Iterable[Any], kind: Table, *, deeper: bool = True
-) -> tuple[list[Any], bool | None]:
-    """Return the rows in values, pages and lists, and whether the last page has a token."""
+) -> tuple[list[Any], tuple[tuple[int, bool], ...]]:
+    """Return the rows in values, pages and lists, and the `pages` of `Rows`."""
     rows: list[Any] = []
-    goes_on = None
+    pages: tuple[tuple[int, bool], ...] = ()
     for value in values:
         if isinstance(value, list) and deeper:
             inner, more = _unpack(value, kind, deeper=False)
             rows += inner
-            goes_on = goes_on if more is None else more
+            pages += more
             continue
         page = {squeeze(key): of for key, of in value.items()} if isinstance(value, dict) else {}
         found = page.get(kind.member.lower(), page.get("rows") if "columns" in page else None)
         if kind.member.lower() not in page and not isinstance(found, list):
             rows.append(value)
             continue
-        goes_on = any(page.get(key) for key in ("nexttoken", "marker"))
+        before = len(rows)
         if found is not None:  # PowerShell makes an object of a list of one
             rows += _placed(found if isinstance(found, list) else [found], _place_of(value))
-    return rows, goes_on
+        pages += ((len(rows) - before, any(page.get(key) for key in ("nexttoken", "marker"))),)
+    return rows, pages
 
 
 def _place_of(page: object) -> dict[str, Any]:

@@ -61,8 +61,10 @@ class Rows:
         The number and the reason of each row that cannot be read.
     unused
         The number of rows with each key that is not used.
-    goes_on
-        Whether the last page has a token, so that the list is longer. None without a page.
+    pages
+        How many rows each page has, and whether it has a token, so that the list goes on.
+    lists
+        Which list each row of `table` is from, where there are pages.
     """
 
     table: pa.Table
@@ -71,7 +73,8 @@ class Rows:
     numbers: np.ndarray | None = None
     refused: Sequence[tuple[int, str]] = ()
     unused: Counter[str] = field(default_factory=Counter)
-    goes_on: bool | None = None
+    pages: tuple[tuple[int, bool], ...] = ()
+    lists: np.ndarray | None = None
 
     def __len__(self) -> int:
         """Return the number of rows, including refused ones."""
@@ -84,6 +87,15 @@ class Rows:
     def where(self, row: int) -> str:
         """Return the place of a row of `table`."""
         return self.name(row if self.numbers is None else int(self.numbers[row]))
+
+    def paged(self, pages: tuple[tuple[int, bool], ...]) -> Rows:
+        """Return the rows with their pages; a list ends with a page without a token."""
+        sizes, tokens = zip(*pages, strict=True) if pages else ((), (True,))
+        lists = np.repeat(np.cumsum([0, *(not token for token in tokens[:-1])]), sizes or 0)
+        if len(lists) != len(self):  # rows stand beside the pages
+            return replace(self, pages=pages)
+        kept = lists if self.numbers is None else lists[self.numbers]
+        return replace(self, pages=pages, lists=kept)
 
     def among(self, numbers: np.ndarray, broken: Iterable[tuple[int, str]]) -> Rows:
         """Return the rows renumbered, with further rows that were refused before them."""

@@ -156,7 +156,7 @@ def _decoded(stream: io.BufferedReader) -> IO[bytes]:
         stream.read(len(codecs.BOM_UTF8))
     elif head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return io.BytesIO(stream.read().decode("utf-16").encode())
-    elif b"\0\0" in (head[::2], head[1::2]):
+    elif (head[::2] == b"\0\0") != (head[1::2] == b"\0\0"):
         little = head[1::2] == b"\0\0"
         return io.BytesIO(stream.read().decode("utf-16-le" if little else "utf-16-be").encode())
     return stream

@@ -94,6 +94,18 @@ def test_regions_that_may_be_mixed_up(save: Callable[..., Path]) -> None:
     assert xs.concat(apart)["region"].value_counts().to_dict() == {"eu-west-1": 2, "us-east-1": 1}
 
 
+@pytest.mark.parametrize("shape", ["{0}{1}", "[{0},{1}]", "{0}\n{1}\n"])
+def test_whole_lists_in_one_file(save: Callable[..., Path], shape: str) -> None:
+    """Two lists that ended, one after another, are two: their tasks of one time are refused."""
+    lists = [page(at(0, "a"), at(2, "b")), page(at(1, "c"))]
+    text = shape.format(*map(json.dumps, lists))
+    with pytest.raises(xs.ArgumentError, match="may be from several regions"):
+        xs.read_tasks(save(text))
+    assert len(xs.read_tasks(save(text), region="eu-west-1")) == 3
+    lists[0]["nextToken"] = "more"
+    assert len(xs.read_tasks(save(shape.format(*map(json.dumps, lists))))) == 3, "pages of one"
+
+
 @pytest.mark.parametrize(
     "names",
     [
