@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from exportstats.io.source import Source
 
 _TEXT = pa.large_string()
-_MARK = "\U0010ffff"  # not a character, so no text contains it
 _NUMBER = r"^-?(0|[1-9]\d{0,17})(\.\d+)?([eE][-+]\d+)?$"
 _ROUNDED = r"^\d([.,]\d+)?[eE]\+?\d+$"
 _ISO_LENGTH = len("2026-11-24T00:00:00.000Z")
@@ -72,7 +71,7 @@ def read_csv(source: Source, kind: Table, how: coerce.TimesIn) -> Rows:
 
     Rows are numbered as in a spreadsheet: the header is row 1.
     """
-    text = _marked(source.read_rest().lstrip())
+    text, mark = _marked(source.read_rest().lstrip())
     bad: dict[int, str] = {}
     short: dict[int, str] = {}
 
@@ -105,7 +104,7 @@ def read_csv(source: Source, kind: Table, how: coerce.TimesIn) -> Rows:
                 made = _text(values)
                 columns[name] = _numbers(made) if own_columns([name], kind) else made
             empty &= values.is_null().to_numpy()
-            bad |= {int(at[row]): reason for row, reason in _spoiled(name, values)}
+            bad |= {int(at[row]): reason for row, reason in _spoiled(name, values, mark)}
             for row in _with(values, "\n"):
                 strict = _is_strict(text, between) if strict is None else strict
                 value = values[row].as_py()
@@ -148,14 +147,19 @@ def _parse(
     )
 
 
-def _marked(text: bytes) -> bytes:
-    """Add a final line end if it is missing, and replace bytes that are not UTF-8 by a mark."""
+def _marked(text: bytes) -> tuple[bytes, str]:
+    """Add a final line end if it is missing, and replace bytes that are not UTF-8 by a mark.
+
+    The mark is a character that the text does not have; it is empty if all of it is UTF-8.
+    """
     text += b"" if text.endswith(b"\n") else b"\n"
     try:
         text.decode()
     except UnicodeDecodeError:
-        return re.sub("[\udc80-\udcff]", _MARK, text.decode("utf-8", "surrogateescape")).encode()
-    return text
+        mark = next(c for c in map(chr, range(0x10FFFF, 0, -1)) if c.encode() not in text)
+        broken = text.decode("utf-8", "surrogateescape")
+        return re.sub("[\udc80-\udcff]", mark, broken).encode(), mark
+    return text, ""
 
 
 def _with(values: pa.ChunkedArray, part: str) -> list[int]:
@@ -165,9 +169,9 @@ def _with(values: pa.ChunkedArray, part: str) -> list[int]:
     return np.flatnonzero(found.to_numpy()).tolist()
 
 
-def _spoiled(name: str, values: pa.ChunkedArray) -> Iterator[tuple[int, str]]:
+def _spoiled(name: str, values: pa.ChunkedArray, mark: str) -> Iterator[tuple[int, str]]:
     """Yield the positions of the values that no longer say what they did, each with the reason."""
-    for row in _with(values, _MARK):
+    for row in _with(values, mark) if mark else ():
         yield row, "not UTF-8; save it as UTF-8"
     if squeeze(name) == "accountid":  # two accounts may have become one
         rounded = pc.fill_null(pc.match_substring_regex(values, _ROUNDED), fill_value=False)

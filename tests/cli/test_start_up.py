@@ -28,7 +28,7 @@ def _imported(*words: object) -> set[str]:
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
-@pytest.mark.parametrize("command", ["status", "durations", "failures", "gaps", "eta"])
+@pytest.mark.parametrize("command", ["status", "durations", "failures", "gaps", "eta", "tasks"])
 def test_a_command_that_draws_nothing_loads_no_matplotlib(command: str, sample_file: Path):
     """Nor scipy, nor what only asking AWS and the report need; what it does need is seen."""
     imported = _imported(command, sample_file)

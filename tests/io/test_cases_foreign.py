@@ -211,6 +211,15 @@ def test_accounts_that_a_spreadsheet_rounded(save: Callable[..., Path]) -> None:
         assert plain(tasks["account_id"]) == ["111122223333"]
 
 
+def test_a_last_character_of_unicode(save: Callable[..., Path]) -> None:
+    """U+10FFFF in a CSV is text, also beside a row that is not UTF-8, which is refused alone."""
+    text = "task_id,task_name\na,\U0010ffff\nb,x\n"
+    assert plain(xs.read_tasks(save(text, "x.csv"))["task_name"]) == ["\U0010ffff", "x"]
+    with pytest.warns(xs.BadRowsWarning, match=r"not UTF-8.*row 4"):
+        tasks = xs.read_tasks(save(text.encode() + b"c,\xff\n", "y.csv"))
+    assert plain(tasks["task_name"]) == ["\U0010ffff", "x"]
+
+
 def test_files_put_together(save: Callable[..., Path]) -> None:
     """A mark at the beginning of each of several files that became one costs no task."""
     for kind in ("x.json", "x.jsonl"):
