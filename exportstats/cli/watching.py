@@ -105,7 +105,7 @@ class Watched:
         # the account is known now, and STS not asked again
         account = self.tasks["account_id"].iloc[0] if len(self.tasks) else None
         known = account if isinstance(account, str) else None
-        self._targets = targets or [xs.Target(known, region)]
+        self._targets = targets or [xs.Target(known, region).verified()]
 
     @property
     def failures(self) -> pd.DataFrame | None:
