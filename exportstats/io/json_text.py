@@ -50,6 +50,7 @@ _NEXT_OBJECT = re.compile(rb"\}\s*(?=\{)")
 _NEXT_IN_LIST = re.compile(rb"\}\s*,\s*(?=\{)")
 _OPENING = re.compile(rb"\s*(?P<list>\[\s*)?(?P<page>\{\s*\"(\w+)\"\s*:\s*\[\s*)?(?=\{)")
 _SHOWN = 40
+_TAIL = 2**12  # no more blanks than this come after a comma, or Arrow does not read the block
 _OWN = "own."
 
 
@@ -149,9 +150,8 @@ class _Parser:
         kind = self.kind
         table = None
         if self.how == coerce.MILLIS:
-            plain = text.strip()
-            wrapped = plain[:1] == b"["
-            page = b'{"%s":%s}' % (kind.member.encode(), plain) if wrapped else plain
+            wrapped = text[:64].lstrip()[:1] == b"["
+            page = b'{"%s":%s}' % (kind.member.encode(), text) if wrapped else text
             table = _arrow(page, kind)
         if table is not None:
             pages: tuple[tuple[int, bool], ...] = ()
@@ -248,9 +248,12 @@ def _ahead(
 
 def _enclosed(block: bytes, before: bytes, behind: bytes, *, first: bool, last: bool) -> bytes:
     """Enclose a block in the brackets that enclose the whole text."""
-    if behind:
-        block = block.rstrip().removesuffix(b",")
-    return b"".join((b"" if first else before, block, b"" if last else behind))
+    if not behind:
+        return block
+    tail = block[-_TAIL:]  # so that the block is copied once
+    end = len(block) - len(tail) + len(tail.rstrip().removesuffix(b","))
+    with memoryview(block) as whole:
+        return b"".join((b"" if first else before, whole[:end], b"" if last else behind))
 
 
 def _arrow(text: bytes, kind: Table, *, is_page: bool = False) -> pa.Table | None:

@@ -67,11 +67,12 @@ class Source:
         """Take the text in blocks; every block but the last ends with a match of `seam`."""
         rest = b""
         while len(more := self.take(size)) == size:
-            block = rest + more
-            cut = _last(seam, block)
+            cut = _last(seam, more)
             if cut:
-                yield block[:cut]
-            rest = block[cut:]
+                with memoryview(more) as whole:
+                    yield b"".join((rest, whole[:cut]))
+                rest = b""
+            rest += more[cut:]
         yield rest + more
 
     def _read(self, size: int) -> bytes:
