@@ -81,9 +81,11 @@ def _is_surely_unique(texts: pd.Series) -> bool:
         return False
     numbers, done = np.zeros(len(texts), dtype="uint64"), 0
     for chunk in pa.chunked_array(pa.array(texts, type=pa.large_string())).chunks:
+        if not len(chunk):
+            continue
         some = numbers[done : (done := done + len(chunk))]
         ends = np.frombuffer(chunk.buffers()[1], "int64")[chunk.offset :][: len(chunk) + 1]
-        width = int(ends[-1] - ends[0]) // max(len(chunk), 1)
+        width = int(ends[1] - ends[0])
         if width < _WORD or chunk.null_count or (np.diff(ends) != width).any():
             return False
         for start in (*range(0, width - _WORD, _WORD), width - _WORD):

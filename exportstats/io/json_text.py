@@ -105,7 +105,8 @@ def read_json(
         yield replace(found, what=f"{source.name}, {kind.row}", first=number)
         number += len(found)
         lines += count_lines(text)
-        ahead = (ahead + text)[(ahead + text).rfind(b"\n") + 1 :]
+        start = text.rfind(b"\n") + 1
+        ahead = text[start:] if start else ahead + text
         text, tried, first = b"", 0, False
 
 
@@ -240,7 +241,7 @@ def _ahead(
         text = _enclosed(block, before, behind, first=first, last=last)
         inside = not last and b"}" in behind
         waiting.append((block, last, pool.submit(parse, text, inside=inside)))
-        if len(waiting) > 2:  # noqa: PLR2004 - one for each thread, and one more
+        if len(waiting) > 1:  # one is parsed while the next is read
             yield waiting.popleft()
         block, first = following, False
     yield from waiting

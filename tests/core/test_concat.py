@@ -15,7 +15,7 @@ from pandas.testing import assert_frame_equal
 from support import START, plain, quick, table, tables
 
 import exportstats as xs
-from exportstats.core import frames, schema
+from exportstats.core import frames, identity, schema
 
 # Some looks at some tasks: a later look is further on.
 LOOKS = st.lists(
@@ -178,3 +178,14 @@ def test_other_tables(of: str):
     assert frames.check(both, frames.TABLES[of]) is both
     dtypes = {column.name: column.dtype for column in frames.TABLES[of].columns}
     assert both.dtypes.map(str).to_dict() == dtypes
+
+
+@quick
+@given(st.lists(st.text("ab", min_size=9, max_size=10), max_size=6), st.integers(0, 6))
+def test_identifiers_of_one_length_are_compared_as_numbers(texts: list[str], cut: int) -> None:
+    """They are said to differ only where they do, in chunks, empty ones too, or in one piece."""
+    parts = [pd.Series(some, dtype="str") for some in (texts[:cut], [], texts[cut:])]
+    whole = pd.concat(parts, ignore_index=True)
+    assert not identity._is_surely_unique(whole) or len(set(texts)) == len(texts)
+    even = pd.Series(sorted({text[:9] for text in texts}), dtype="str")
+    assert identity._is_surely_unique(even)
