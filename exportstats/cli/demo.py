@@ -93,7 +93,7 @@ def demo(folder: Path) -> None:
 
 
 def _claim(folder: Path) -> None:
-    """Make the folder, or take the one of a demo before; any other has somebody's own files."""
+    """Make the folder, or reuse that of an earlier demo; refuse one with foreign files."""
     mark = folder / ".exportstats-demo"
     if folder.exists() and not mark.exists() and any(folder.iterdir()):
         raise ArgumentError(

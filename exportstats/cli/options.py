@@ -68,7 +68,8 @@ class NewFile(click.Path):
         )
         if ending is None:
             self.fail(
-                f"the suffix of {str(path)!r} is no format; give one of {', '.join(self._kinds)}",
+                f"the suffix of {str(path)!r} is not a format that can be written; "
+                f"give one of {', '.join(self._kinds)}",
                 param,
                 ctx,
             )

@@ -167,7 +167,7 @@ def load_both(
     check(tasks)
     found += origin.fetch_log_groups()
     if knows_a_part():
-        say("only a part of the list is known: what looks like a gap may be covered by the rest")
+        say("not all of the list is known or understood: what looks like a gap may be covered")
     if not found:
         return _kept(wanted, tasks)[0], None
     log_groups = xs.concat(found, of="log_groups")

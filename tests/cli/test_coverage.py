@@ -182,7 +182,7 @@ def test_backfill_prints_commands_and_nothing_else(
         (["gaps", "{}", "--since", "yesterday"], "'yesterday' is not a time"),
         (["gaps", "{}", "--region", "eu-west-1"], "none of 4 tasks matches --region eu-west-1"),
         (["backfill", "{}", *RANGE, "--max-window", "0h"], "max_window="),
-        (["coverage", "{}", "--plot", "x.gif"], "is no format"),
+        (["coverage", "{}", "--plot", "x.gif"], "is not a format"),
     ],
 )
 def test_wrong_usage_is_one_line(words: list[str], said: str, run: Callable, tasks_file: Path):

@@ -265,7 +265,7 @@ CODES = [
     ("{command} {tasks} --since 2026-11-03", 2, "is not before --until"),
     ("{command} {tasks} --since nonsense", 2, "'nonsense' is not a time; give 2026-11-01"),
     ("{command} {tasks} --region x", 2, "none of 9 tasks matches --region x"),
-    ("{command} {tasks} --plot a.gif", 2, "is no format"),
+    ("{command} {tasks} --plot a.gif", 2, "is not a format"),
     ("{command} {tasks} --log-groups missing.json", 2, "missing.json"),
     ("{command} {tasks} --log-groups {tasks}", 1, "these are tasks"),
     ("{command} missing.json", 2, "there is no file 'missing.json'"),

@@ -37,8 +37,11 @@ USAGE = [
     ),
     ("status {tasks} --status DONE", "'DONE' is not one of 'pending', 'running'"),
     ("status {tasks} --format xml", "'xml' is not one of 'table', 'csv', 'json', 'markdown'"),
-    ("status {tasks} --plot chart.gif", "'chart.gif' is no format; give one of .png, .svg, .pdf"),
-    ("status {tasks} --plot chart", "'chart' is no format"),
+    (
+        "status {tasks} --plot chart.gif",
+        "'chart.gif' is not a format that can be written; give one of .png, .svg, .pdf",
+    ),
+    ("status {tasks} --plot chart", "'chart' is not a format"),
     ("status {tasks} --plot missing/a.png", "there is no folder 'missing'"),
     ("status {tasks} --plot .", "'.' is a directory"),
     ("status {tasks} --profile audit", "--profile is for AWS; leave it out, or leave out"),

@@ -60,10 +60,13 @@ def test_no_tasks_are_an_empty_file(run: Callable, live: Emulator, tmp_path: Pat
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("tasks", "'tasks' is no format; give one of .parquet, .csv, .csv.gz"),
-        ("tasks.xlsx", ".xlsx' is no format; give one of"),
-        (".csv", "is no format"),
-        ("tasks.parquet.gz", "is no format"),
+        (
+            "tasks",
+            "'tasks' is not a format that can be written; give one of .parquet, .csv, .csv.gz",
+        ),
+        ("tasks.xlsx", ".xlsx' is not a format that can be written; give one of"),
+        (".csv", "is not a format"),
+        ("tasks.parquet.gz", "is not a format"),
         ("missing/tasks.csv", "there is no folder 'missing' that can be written to; make it"),
         ("folder.csv", "'folder.csv' is a directory"),
         ("", "'.' is a directory"),

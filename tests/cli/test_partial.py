@@ -43,7 +43,10 @@ def test_coverage_says_that_it_knows_a_part(line: str, run: Callable, cut_short:
     """What looks like a gap may be covered by the rest: on stderr, and in the title."""
     command, *options = line.split()
     done = run(command, cut_short, *options, *(RANGE if line in COVERAGE else []))
-    assert "only a part of the list is known: what looks like a gap may be covered" in done.stderr
+    assert (
+        "not all of the list is known or understood: what looks like a gap may be covered"
+        in done.stderr
+    )
     if command in ("gaps", "coverage"):
         assert done.stdout.splitlines()[0].endswith("UTC (partial)")
 
