@@ -62,7 +62,7 @@ def emulator(capfd: pytest.CaptureFixture[str]) -> Iterator[Emulator]:
         (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", 404, UNKNOWN),
         (b"PUT / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc", 404, UNKNOWN),
         (b"BREW / HTTP/1.1\r\n\r\n", 404, UNKNOWN),
-        # a length that is none
+        # not a length
         (_SENT + b"\r\n", 400, SERIALIZATION),
         (_SENT + b"Content-Length: ten\r\n\r\n", 400, MALFORMED),
         (_SENT + b"Content-Length: -1\r\n\r\n", 400, MALFORMED),

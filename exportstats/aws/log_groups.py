@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Literal
 from exportstats.aws.client import Operation, check_rate
 from exportstats.aws.fleet import load_targets
 from exportstats.aws.load import Question
-from exportstats.aws.outcome import check_errors, judge, table_of, warn_of_unknown_accounts
+from exportstats.aws.outcome import check_errors, raise_refused, result_of
 from exportstats.aws.targets import check_targets
 from exportstats.core import schema
-from exportstats.errors import ArgumentError
 from exportstats.io.json_text import read_pages
 
 if TYPE_CHECKING:
@@ -95,8 +94,6 @@ def fetch_log_groups(  # noqa: PLR0913 - as fetch_tasks has them
         executor=executor,
         progress=progress,
     )
-    if targets is None and loads[0].refused:
-        raise ArgumentError(str(loads[0].fault)) from loads[0].cause
-    log_groups = table_of(loads, schema.LOG_GROUPS)
-    warn_of_unknown_accounts(loads, log_groups)
-    return judge(loads, log_groups, errors)
+    if targets is None:
+        raise_refused(loads[0])
+    return result_of(loads, schema.LOG_GROUPS, errors)

@@ -44,14 +44,31 @@ def check_errors(errors: object) -> None:
         raise ArgumentError(f'errors={errors!r}; give "raise" or "warn"')
 
 
-def table_of(loads: Sequence[Load], kind: Table) -> pd.DataFrame:
-    """Return a table of what arrived, each row with its account and region.
+def raise_refused(load: Load) -> None:
+    """Raise an `ArgumentError` if wrong arguments kept a target from being asked."""
+    if load.refused:
+        raise ArgumentError(str(load.fault)) from load.cause
+
+
+def result_of(loads: Sequence[Load], kind: Table, errors: Literal["raise", "warn"]) -> pd.DataFrame:
+    """Return a table of what arrived; raise or warn if a target failed or its account is unknown.
 
     Raises
     ------
     BadRowsError
         No row can be read, and no target failed, which would be reported instead.
+    LoadError
+        A target failed, and `errors` is "raise".
+    LoadInterrupted
+        The user stopped loading.
     """
+    arrived = _table_of(loads, kind)
+    _warn_of_unknown_accounts(loads, arrived)
+    return _judge(loads, arrived, errors)
+
+
+def _table_of(loads: Sequence[Load], kind: Table) -> pd.DataFrame:
+    """Return a table of what arrived, each row with its account and region."""
     parts = (
         rows.filled(over=True, account_id=load.account_id, region=load.region)
         for load in loads
@@ -66,25 +83,17 @@ def table_of(loads: Sequence[Load], kind: Table) -> pd.DataFrame:
         return frames.empty(kind)
 
 
-def warn_of_unknown_accounts(loads: Sequence[Load], arrived: pd.DataFrame) -> None:
+def _warn_of_unknown_accounts(loads: Sequence[Load], arrived: pd.DataFrame) -> None:
     """Warn once if rows lack their `account_id`."""
     unknown = [load.unknown for load in loads if load.unknown and load.arrived.pages]
     if unknown and len(arrived):
         warn(AccountUnknownWarning(unknown[0]))
 
 
-def judge(
+def _judge(
     loads: Sequence[Load], arrived: pd.DataFrame, errors: Literal["raise", "warn"]
 ) -> pd.DataFrame:
-    """Return what arrived; raise or warn if a target failed.
-
-    Raises
-    ------
-    LoadError
-        A target failed, and `errors` is "raise".
-    LoadInterrupted
-        The user stopped loading.
-    """
+    """Return what arrived; raise or warn if a target failed."""
     failed = [load for load in loads if load.fault is not None]
     if not failed:
         return arrived

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from exportstats.aws.client import Operation, check_rate
 from exportstats.aws.fleet import load_targets
 from exportstats.aws.load import Question
-from exportstats.aws.outcome import check_errors, judge, table_of, warn_of_unknown_accounts
+from exportstats.aws.outcome import check_errors, raise_refused, result_of
 from exportstats.aws.targets import check_targets
 from exportstats.core import schema
 from exportstats.errors import ArgumentError
@@ -132,11 +132,9 @@ def fetch_tasks(  # noqa: PLR0913 - each is a parameter of boto3, of the API, or
         executor=executor,
         progress=progress,
     )
-    if targets is None and loads[0].refused:
-        raise ArgumentError(str(loads[0].fault)) from loads[0].cause
-    tasks = table_of(loads, schema.TASKS)
-    warn_of_unknown_accounts(loads, tasks)
-    return judge(loads, tasks, errors)
+    if targets is None:
+        raise_refused(loads[0])
+    return result_of(loads, schema.TASKS, errors)
 
 
 def make_request(

@@ -98,7 +98,7 @@ def time_axis(
 
 
 def to_days(times: pd.Series | pd.Index) -> np.ndarray:
-    """Give times as matplotlib's days, NaN for those that are missing."""
+    """Return times as matplotlib's days, NaN for those that are missing."""
     instants = pd.DatetimeIndex(times).to_numpy(dtype="datetime64[ms]")
     days: np.ndarray = dates.date2num(instants)  # type: ignore[no-untyped-call]
     return days

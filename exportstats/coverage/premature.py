@@ -91,7 +91,7 @@ def find(found: Exports, asked: Asked) -> np.ndarray:
 
 
 def _lead(tasks: pd.DataFrame) -> np.ndarray:
-    """Give creation less the end of the window, where both are known."""
+    """Return creation less the end of the window, where both are known."""
     created, last = coerce.millis(tasks["creation_time"]), coerce.millis(tasks["to_time"])
     lead: np.ndarray = created - (last + 1)
     return lead

@@ -187,7 +187,7 @@ def _codes(values: pd.Series) -> tuple[np.ndarray, pd.Index]:
 
 
 def _factorize(values: pd.Series) -> tuple[np.ndarray, pd.Index]:
-    """Give each different value its number, in their order.
+    """Return a number for each different value, in their order.
 
     Raises
     ------

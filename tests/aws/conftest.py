@@ -259,7 +259,7 @@ class Strange:
 
 @pytest.fixture(scope="session")
 def strange() -> type[Strange]:
-    """Give the class of a server that says what it is told to say, for any service."""
+    """Return the class of a server that says what it is told to say, for any service."""
     return Strange
 
 

@@ -59,7 +59,7 @@ def deliveries(session: Any, url: str) -> pd.DataFrame:  # noqa: ANN401 - boto3'
 
 @pytest.fixture
 def target() -> list[xs.Target]:
-    """Give a target whose account need not be asked for."""
+    """Return a target whose account is known."""
     return [xs.Target(OWN, "us-east-1")]
 
 

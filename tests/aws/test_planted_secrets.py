@@ -90,7 +90,7 @@ def answers(*refused: str) -> dict[str, bytes]:
 
 
 def words_of(error: BaseException) -> Iterator[str]:
-    """Give all that an error, and what it carries and what is behind it, can be printed as."""
+    """Return everything that an error, its attributes and its causes can be printed as."""
     yield "".join(traceback.format_exception(error))
     one: BaseException | None = error
     while one is not None:
@@ -129,7 +129,7 @@ def assert_harmless(text: str, *secrets: str) -> None:
 
 
 def ways(url: str | None = None, **given: Any) -> list[Callable[[], Any]]:  # noqa: ANN401
-    """Give every way to ask AWS."""
+    """Return every way to ask AWS."""
     there = {"endpoint_url": url, **given}
     roles = [xs.Target(each, role_arn=f"arn:aws:iam::{each}:role/x") for each in (OWN, OTHER)]
     row = {"task_id": ["a"], "region": "us-east-1", "destination": "b", "status_code": "COMPLETED"}

@@ -271,7 +271,7 @@ def test_options_of_the_other_way_in_are_refused(run: Callable, tasks: Path, liv
 
 
 def test_times_in_another_unit_are_read(run: Callable, page: Callable):
-    """`--times-in s` reads seconds as such, and a unit that is none is refused."""
+    """`--times-in s` reads seconds as such, and an unknown unit is refused."""
     times = {"creationTime": 1_700_000_000, "completionTime": 1_700_000_012}
     file = page({"taskId": "a", "status": {"code": "COMPLETED"}, "executionInfo": times})
     rows = json.loads(run("tasks", file, "--times-in", "s", "--format", "json").stdout)

@@ -91,7 +91,7 @@ def refuse(constant: str) -> None:
 
 
 def is_value(value: Any) -> bool:  # noqa: ANN401 - what JSON can hold
-    """Tell whether a value is a number, a time, yes or no, or missing."""
+    """Return whether a value is a number, a time, a boolean or missing."""
     if isinstance(value, str):
         return bool(TIME.fullmatch(value)) and dt.datetime.fromisoformat(value).tzinfo == dt.UTC
     return value is None or isinstance(value, bool | int | float)

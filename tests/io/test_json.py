@@ -129,7 +129,7 @@ def walk(value: dict[str, Any], before: str = "") -> list[tuple[str, Any]]:
 
 
 def is_missing(field: Any) -> bool:  # noqa: ANN401
-    """Tell null, and Python's NaN."""
+    """Return whether a value is null or NaN."""
     return field is None or (isinstance(field, float) and math.isnan(field))
 
 
