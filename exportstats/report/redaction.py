@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import re
+from collections import Counter, defaultdict
+from string import ascii_uppercase
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from exportstats.core import schema
-from exportstats.stats.failures import reason_of
+from exportstats.core import frames, schema
+from exportstats.stats.failures import reasons_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import numpy as np
 
-# What each column's pseudonyms begin with. Regions are public, and no name of anybody.
+_Names = dict[str, dict[str, str]]  # of each column, the pseudonym of each text
+
+_NUMBERS = ("time", "length", "count", "rate")
+# Texts that are AWS's own.
+_PUBLIC = {
+    "region": r"(af|ap|ca|cn|eu|eusc|il|me|mx|sa|us)(-(de|gov|iso[a-z]?))?"
+    r"-((north|south)?(east|west)|north|south|central)-[1-9]",
+    "status_code": "|".join(schema.STATES),
+    "log_group_class": "STANDARD|INFREQUENT_ACCESS|DELIVERY",
+    "delivered": "yes|empty|gone|unknown",
+}
+# What the pseudonyms of a column begin with, if not with its own name.
 _KINDS = {
     "account_id": "account",
     "log_group_name": "log-group",
@@ -21,8 +34,37 @@ _KINDS = {
     "destination_prefix": "prefix",
     "task_id": "task",
 }
-_SHORTEST = 3  # of a name that is looked for in messages
-_WORD = re.compile(r"[\w./#-]*\w")  # what an identifier or a name of a task looks like
+_LEFT_OUT = ("task_name", "prefix", "first_key", "last_key", "reason")
+
+# All that may be left of a message: words of these, with little around them.
+_ORDINARY = """
+a able about access account active address after again all allowed already an and another any
+are arn as assume at attempt attempts authorized aws backend be because been before being
+between bucket by bytes call canceled cancelled cannot capacity changed client closed completed
+condition connect connection could create created credentials data day days decrypt delete
+deleted deliver delivery denied deny destination did different disabled do does done down due
+during empty encrypt encryption ended endpoint error errors events exceed exceeded exceeds
+exception exist exists expired export failed failing fails failure fault file files for
+forbidden found from get group had has have hour hours http iam id if in incorrect insufficient
+interface internal interrupted into invalid is it its job key kms later least limit limited lock
+locked log logs long longer made many maximum may message minimum minute minutes mismatch
+missing more most must name network no none not nothing null number object objects of on one
+only operation or other out over owner parameter partially path pending perform permission
+permissions permitted please policy prefix principal problem processing put quota range rate
+reach reached read reason received reference refused region rejected request requests required
+resource response result retries retry role running s s3 second seconds server service set
+should since size slow some started still stopped storage stream streams success successful
+successfully support supported synthetic system task tasks temporarily than that the there these
+they this throttled throttling time timed timeout to token too transient try type unable
+unauthorized unavailable unexpected unknown unreachable unsupported until up upload use used
+user valid validation value version waiting was were what when where which while will window
+with within without write writing written wrong yet your
+"""
+_WORDS = frozenset(_ORDINARY.split())
+_WORD = re.compile(r"[<(]?([A-Za-z0-9]+)[>)]*[.,:;]?")
+_HIDDEN = "<hidden>"
+_AGAIN = re.compile(r"(?<=<hidden>)( <hidden>)+")
+_MOST = 250  # characters of a message, of which the report reads the first 300
 
 
 def redact(
@@ -30,82 +72,103 @@ def redact(
     log_groups: pd.DataFrame | None = None,
     deliveries: pd.DataFrame | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame | None, pd.DataFrame | None]:
-    """Replace accounts, log groups, buckets, prefixes and identifiers by pseudonyms.
+    """Replace every text that could tell whose tasks these are.
 
-    They are numbered in the order in which they were first used: `account-1`, `log-group-7`. So
-    what comes later changes none of them, and nothing of a name is in its pseudonym, as it would be
-    in a hash of the few names there are. Names of tasks are left out; in messages, the names above
-    are replaced, and all else that differs from task to task.
+    Nothing is searched for: only what is known to be public stays. Accounts, log groups, buckets,
+    prefixes, identifiers and the values of own columns become pseudonyms, numbered in the order in
+    which they were first used: `account-1`, `log-group-7`. So what comes later changes none of
+    them, and nothing of a name is in its pseudonym, as it would be in a hash of the few names there
+    are. Names of tasks and keys of objects are left out. A message keeps ordinary words of
+    failures, unless they are the name of something; all others are `<hidden>`. Numbers, times, and
+    the regions, states and classes of AWS stay.
 
     Parameters
     ----------
     tasks, log_groups, deliveries
-        The tables of a report; deliveries without their keys and reasons.
+        The tables of a report.
 
     Returns
     -------
     tuple
         The same tables, in the same order.
     """
-    order = tasks.sort_values(["creation_time", *schema.KEY], na_position="last")
-    names = {column: _numbered(kind, order[column], log_groups) for column, kind in _KINDS.items()}
-    hidden = _hidden(tasks, names).assign(
-        task_name=pd.Series(pd.NA, index=tasks.index).astype(tasks["task_name"].dtype),
-        status_message=_messages(tasks, names),
+    kinds = [
+        (tasks, schema.TASKS),
+        (log_groups, schema.LOG_GROUPS),
+        (deliveries, schema.DELIVERIES),
+    ]
+    texts: defaultdict[str, list[pd.Series]] = defaultdict(list)
+    for table, kind in kinds:
+        if table is not None:
+            for name in _text_columns(table, kind):
+                texts[name].append(table.iloc[_order(table, kind)][name].astype("str"))
+    names = {name: _numbered(name, pd.concat(values)) for name, values in texts.items()}
+    return (
+        _hidden(tasks, schema.TASKS, names).assign(status_message=_messages(tasks, names)),
+        None if log_groups is None else _hidden(log_groups, schema.LOG_GROUPS, names),
+        None if deliveries is None else _hidden(deliveries, schema.DELIVERIES, names),
     )
-    if log_groups is not None:
-        log_groups = _hidden(log_groups, names)
-    if deliveries is not None:
-        rest = {
-            "prefix": pd.NA,
-            "first_key": pd.NA,
-            "last_key": pd.NA,
-            "reason": pd.NA,
-        }
-        deliveries = _hidden(deliveries, names).assign(
-            **{
-                column: pd.Series(value, index=deliveries.index).astype(deliveries[column].dtype)
-                for column, value in rest.items()
-            }
-        )
-    return hidden, log_groups, deliveries
 
 
-def _numbered(kind: str, values: pd.Series, log_groups: pd.DataFrame | None) -> dict[str, str]:
-    """Give each name of a column its number, those that only log groups have at the end."""
-    found = [*dict.fromkeys(values.dropna().astype("str"))]
-    if log_groups is not None and values.name in log_groups.columns:
-        listed = log_groups.sort_values(["creation_time", *schema.LOG_GROUP])[values.name]
-        found = [*dict.fromkeys([*found, *listed.dropna().astype("str")])]
-    return {value: f"{kind}-{number}" for number, value in enumerate(found, start=1)}
+def _text_columns(table: pd.DataFrame, kind: schema.Table) -> list[str]:
+    """Return the columns that may hold a name: all own ones, whatever their dtype."""
+    numbers = {column.name for column in kind.columns if column.kind in _NUMBERS}
+    return [name for name in table.columns if name not in numbers]
 
 
-def _hidden(table: pd.DataFrame, names: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
-    columns = {}
-    for column, pseudonyms in names.items():
-        if column in table.columns:
-            values = table[column]
-            hidden = values.astype("str").map(pseudonyms)
-            columns[column] = hidden.astype("str").astype(values.dtype.name)  # type: ignore[call-overload]
-    return table.assign(**columns)
+def _order(table: pd.DataFrame, kind: schema.Table) -> np.ndarray:
+    """Return the positions of the rows in the order of their creation."""
+    by = [name for name in ("creation_time", *kind.key) if name in table]
+    return table[by].reset_index(drop=True).sort_values(by).index.to_numpy()
 
 
-def _messages(tasks: pd.DataFrame, names: Mapping[str, Mapping[str, str]]) -> pd.Series:
-    """Replace names in the messages; each different one once."""
-    every = {
-        name.casefold(): pseudonym
-        for column in ("destination", "log_group_name", "account_id", "destination_prefix")
-        for name, pseudonym in names[column].items()
-        if len(name) >= _SHORTEST
+def _numbered(name: str, values: pd.Series) -> dict[str, str]:
+    """Map each text of a column to its pseudonym, or to itself if it is AWS's own."""
+    is_public = re.compile(_PUBLIC.get(name, r"(?!)")).fullmatch
+    return {
+        text: text if is_public(text) else f"{_KINDS.get(name, name)}-{number}"
+        for number, text in enumerate(values.dropna().unique(), start=1)
     }
-    longest = sorted(every, key=len, reverse=True)
-    pattern = re.compile("|".join(map(re.escape, longest)) or r"(?!)", re.IGNORECASE)
-    words = {**names["task_id"], **dict.fromkeys(tasks["task_name"].dropna(), "a task")}
-    messages = tasks["status_message"]
 
-    def without(message: str) -> str:
-        message = pattern.sub(lambda found: every[found[0].casefold()], message)
-        return _WORD.sub(lambda found: words.get(found[0], found[0]), message)
 
-    hidden = {message: reason_of(without(message)) for message in messages.dropna().unique()}
-    return messages.astype("str").map(hidden).astype("str").astype("category")
+def _hidden(table: pd.DataFrame, kind: schema.Table, names: _Names) -> pd.DataFrame:
+    """Replace the texts of a table."""
+    dtypes = {column.name: column.dtype for column in kind.columns}
+    columns = {}
+    for name in _text_columns(table, kind):
+        pseudonyms = {} if name in _LEFT_OUT else names[name]
+        hidden = table[name].astype("str").map(pseudonyms).astype("str")
+        columns[name] = hidden.astype(dtypes.get(name, "category"))  # type: ignore[call-overload]
+    return frames.check(table.assign(**columns), kind)
+
+
+def _messages(tasks: pd.DataFrame, names: _Names) -> pd.Series:
+    """Return the reason in each message, as far as its words are ordinary and no name.
+
+    Reasons that differ only in what is hidden are told apart by a letter, so that the figures stay.
+    """
+    known = (
+        text
+        for name in names.keys() - {"status_message", "reason"}
+        for text, pseudonym in names[name].items()
+        if text != pseudonym
+    )
+    ordinary = _WORDS.difference(*(words for words in map(_words, known) if words <= _WORDS))
+    has_message = tasks["status_message"].notna().to_numpy()
+    reasons = reasons_of(tasks).where(has_message)
+    hidden: dict[str, str] = {}
+    seen: Counter[str] = Counter()
+    for reason in reasons.iloc[_order(tasks, schema.TASKS)].dropna().unique():
+        words = (word if _words(word) <= ordinary else _HIDDEN for word in reason.split())
+        text = _AGAIN.sub("", " ".join(words))[:_MOST]
+        # in letters, which are never taken for what differs from task to task
+        letter = "".join(ascii_uppercase[int(digit)] for digit in str(seen[text]))
+        hidden[reason] = f"{text} ({letter})" if seen[text] else text
+        seen[text] += 1
+    return reasons.map(hidden).astype("str").astype("category")
+
+
+def _words(text: str) -> set[str]:
+    """Return the words of a text, without what may stand around them; what is no word, whole."""
+    found = ((_WORD.fullmatch(part), part) for part in text.split())
+    return {match[1].lower() if match else part for match, part in found}

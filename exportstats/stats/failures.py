@@ -132,7 +132,7 @@ def _reasons(tasks: pd.DataFrame, *, names: Sequence[str]) -> pd.DataFrame:
     failed = tasks[is_failed]
     when = failed["completion_time"].fillna(failed["creation_time"])
     found = grouping.columns_of(tasks, names)[is_failed].assign(
-        reason=_normalised(failed),
+        reason=reasons_of(failed),
         tasks=1,
         first_time=when,
         last_time=when,
@@ -141,7 +141,7 @@ def _reasons(tasks: pd.DataFrame, *, names: Sequence[str]) -> pd.DataFrame:
     return _merge(found, [*names, "reason"])
 
 
-def _normalised(failed: pd.DataFrame) -> pd.Series:
+def reasons_of(failed: pd.DataFrame) -> pd.Series:
     """Give the reason of each task; its own bucket, prefix and log group are placeholders too."""
     messages = failed["status_message"].astype("str").str.slice(stop=_LONGEST)
     words = set(_WORD.findall(" ".join(messages.dropna().unique())))

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from email import message_from_bytes, policy
+from functools import partial
 from random import Random
+from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any
+from unicodedata import normalize
 
 import pandas as pd
 import pytest
+from hypothesis import given, strategies as st
 from pandas.testing import assert_frame_equal
 from reported import (
     ISO_WEEK,
@@ -23,7 +27,7 @@ from reported import (
     sample,
     tasks_of,
 )
-from support import DAY, shuffled
+from support import DAY, quick, shuffled
 
 import exportstats as xs
 from exportstats.core import frames, schema
@@ -54,11 +58,12 @@ def texts_of(report: xs.WeeklyReport, folder: Path) -> dict[str, str]:
     """Give what each format says, a mail's parts decoded."""
     machine.write_csv(report, folder)
     mail = message_from_bytes(xs.render_email(report), policy=policy.default)
-    parts = [mail.get_body((kind,)).get_content() for kind in ("plain", "html")]
+    parts = [part.get_content() for part in mail.walk() if part.get_content_maintype() == "text"]
+    heads = [str(part.items()) for part in mail.walk()]  # what encodes a picture may be any letters
     return {
         "html": xs.render_html(report),
         "markdown": xs.render_markdown(report).replace("\\", ""),
-        "email": "\n".join([mail.as_string(), *parts]),
+        "email": "\n".join([*heads, *parts]),
         "json": xs.render_json(report),
         **{file.name: file.read_text(encoding="utf-8") for file in folder.iterdir()},
     }
@@ -264,3 +269,100 @@ def test_numbers_tell_the_order_of_first_use_alone():
     assert hidden["log_group_name"].to_list() == ["log-group-1", "log-group-3", "log-group-2"]
     assert hidden["destination"].to_list() == ["bucket-1", "bucket-3", "bucket-2"]
     assert MONDAY % DAY == 0
+
+
+def message_of(message: str, **fields: str) -> str:
+    """Redact one FAILED task, and return its message."""
+    row = night("acme", 0, status_code="FAILED", status_message=message, **fields)
+    return str(redact(tasks_of(row))[0]["status_message"].iloc[0])
+
+
+@pytest.mark.parametrize(
+    ("message", "fields", "expected"),
+    [
+        ("nightly payroll failed", {"task_name": "nightly payroll"}, "<hidden> failed"),
+        ("no STRASSE for it", {"destination_prefix": "straße"}, "no <hidden> for it"),
+        ("payroll is locked", {"log_group_name": "/aws/lambda/payroll"}, "<hidden> is locked"),
+        ("cannot write to cafe\u0301", {"destination": "caf\xe9"}, "cannot write to <hidden>"),
+        ("access denied", {"log_group_name": "Access"}, "<hidden> denied"),
+        ("access denied (x)", {"task_name": "not allowed"}, "access denied <hidden>"),
+    ],
+)
+def test_a_message_keeps_ordinary_words_alone(message: str, fields: dict[str, str], expected: str):
+    """A name is hidden in every form, and so is an ordinary word that is a name."""
+    assert message_of(message, **fields) == expected
+
+
+def test_names_that_differ_in_case_only():
+    """A name with a dotless i beside the same one with an i is no error, and is hidden too."""
+    rows = [
+        night("kap\u0131", 0, status_message="kap\u0131 KAPI kapi failed"),
+        night("kapi", 1),
+        night("KAPI", 2, destination="KAP\u0130"),
+    ]
+    hidden, _, _ = redact(tasks_of(*rows))
+    assert [*hidden["log_group_name"]] == ["log-group-1", "log-group-2", "log-group-3"]
+    assert hidden["status_message"].iloc[0] == "<log group> <hidden> failed"
+
+
+def test_what_is_not_public_is_hidden_in_every_column():
+    """An own column, a state and a region that AWS does not have, and classes tell nothing."""
+    tasks = tasks_of(
+        night("a", 0, status_code="acme state", region="acme-payroll-1"),
+        night("b", 1, region="us-gov-east-1"),
+        night("c", 2, region="ap-southeast-4"),
+    ).assign(owner=["acme", None, "acme"], cost_center=[987654, 1, 2])
+    groups = log_groups_of(
+        {"log_group_name": "a", "creation_time": 0, "log_group_class": "acme class"},
+        {"log_group_name": "b", "creation_time": 0, "log_group_class": "INFREQUENT_ACCESS"},
+    ).assign(owner=["acme", "other"])
+    hidden, groups, _ = redact(tasks, groups)
+    assert [*hidden["region"]] == ["region-1", "us-gov-east-1", "ap-southeast-4"]
+    assert hidden["status_code"].iloc[0] == "status_code-1"
+    assert hidden["owner"].astype(object).to_list()[::2] == ["owner-1", "owner-1"]
+    assert hidden["owner"].isna().to_list() == [False, True, False]
+    assert [*groups["owner"]] == ["owner-1", "owner-2"]
+    assert [*groups["log_group_class"]] == ["log_group_class-1", "INFREQUENT_ACCESS"]
+    for table in (hidden, groups):
+        assert not re.search("acme|987654", table.to_csv())
+
+
+TEMPLATES = (
+    "Cannot write to {} in this region",
+    "{0}: access denied (request 7F3A9C21), {0}",
+    "The log group '{}' does not exist.",
+    "timed out after 24 hours {}",
+    "internal failure{}",
+)
+# What may be in a redacted message: words of the templates, placeholders, and a letter.
+SAID = {
+    *re.findall("[a-z]+", " ".join(TEMPLATES).lower()),
+    *("hidden", "id", "bucket", "prefix", "path", "number", "account", "arn", "s3", "address"),
+    *ascii_lowercase,
+}
+FORMS = (str.upper, str.casefold, partial(normalize, "NFD"), partial(normalize, "NFKC"))
+NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12).filter(
+    lambda name: not re.search(r"(?<!\S)[<(]*[A-Za-z0-9]+[>)]*[.,:;]?(?!\S)", name)
+)
+
+
+@quick
+@given(data=st.data())
+def test_names_of_every_script(data: st.DataObject):
+    """No part of any name is in the tables: messages have the words that they had without it."""
+    rows = []
+    for number in range(data.draw(st.integers(1, 6))):
+        names = {name: data.draw(NAMES) for name in secrets() if name != "task_id"}
+        parts = [*names.values(), names["log_group_name"].rpartition("/")[2]]
+        told = data.draw(st.sampled_from(parts + [f(one) for one in parts for f in FORMS]))
+        message = data.draw(st.sampled_from(TEMPLATES)).format(told)
+        rows.append(night("", number, status_code="FAILED", status_message=message) | names)
+    tasks = tasks_of(*rows)
+    hidden, _, _ = redact(tasks)
+    for message in hidden["status_message"]:
+        words = re.findall(r"[^\s.,:;()<>]+", message)
+        assert SAID.issuperset(word.lower() for word in words), message
+    for name, pattern in PSEUDONYM.items():
+        assert hidden[name].dropna().astype("str").str.fullmatch(pattern).all()
+    before, after = (xs.failure_reasons(some) for some in (tasks, hidden))
+    assert [*before["tasks"]] == [*after["tasks"]]
