@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import email
 import email.policy
 import importlib.util
-import inspect
 import json
 import os
 import re
@@ -15,7 +13,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pandas as pd
@@ -30,22 +28,12 @@ import exportstats as xs
 from exportstats.cli import main
 from exportstats.emulator import Emulator, Fault, rebase
 from exportstats.io.json_text import to_json
-from exportstats.report import (
-    about_coverage,
-    about_tasks,
-    html,
-    machine,
-    mail,
-    markdown,
-    redaction,
-    thresholds,
-)
-from exportstats.report.findings import KINDS, SEVERITIES
+from exportstats.report import html, machine, mail, markdown, material, redaction
+from exportstats.report.rules import RULES
 from exportstats.text import write_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from types import ModuleType
+    from collections.abc import Callable
 
 ROOT = Path(__file__).parents[1]
 RECIPES = ROOT / "docs" / "recipes"
@@ -59,13 +47,6 @@ WEEK = "2026-W24"  # in which an outage was planted in that account and region
 # --- The page ------------------------------------------------------------------------------------
 
 
-class Made(NamedTuple):
-    """What the code that makes a finding says of it."""
-
-    severities: tuple[str, ...]
-    remedy: str
-
-
 def table(heading: str) -> list[list[str]]:
     """Give the rows of the page's first table beneath a heading."""
     section = PAGE.split(f"\n## {heading}\n")[1].split("\n## ")[0]
@@ -75,45 +56,13 @@ def table(heading: str) -> list[list[str]]:
     return rows
 
 
-def constant(node: ast.expr, module: ModuleType) -> str:
-    """Give the text of a literal, with what the module's own names stand for."""
-    if isinstance(node, ast.JoinedStr):
-        return "".join(constant(part, module) for part in node.values)  # noqa: PD011 - no table's
-    if isinstance(node, ast.FormattedValue):
-        assert isinstance(node.value, ast.Name)
-        return getattr(module, node.value.id)
-    assert isinstance(node, ast.Constant)
-    return node.value
-
-
-def findings_in(module: ModuleType) -> Iterator[tuple[str, Made]]:
-    """Find each `Finding(...)` in the source of a module."""
-    for call in ast.walk(ast.parse(inspect.getsource(module))):
-        if isinstance(call, ast.Call) and getattr(call.func, "id", None) == "Finding":
-            kind, severity, _, remedy, _ = call.args
-            both = (severity.body, severity.orelse) if isinstance(severity, ast.IfExp) else ()
-            severities = tuple(constant(one, module) for one in both or (severity,))
-            yield constant(kind, module), Made(severities, constant(remedy, module))
-
-
-@pytest.fixture(scope="module")
-def made() -> dict[str, Made]:
-    """Give what the code says of each kind of finding."""
-    return {
-        kind: told for module in (about_coverage, about_tasks) for kind, told in findings_in(module)
-    }
-
-
-def test_the_page_has_each_kind_of_finding(made: dict[str, Made]):
-    """Its table has all kinds in their order, each with its severities and its remedy."""
+def test_the_page_has_each_kind_of_finding():
+    """Its table has all rules in their order, each with its severities and its remedy."""
     rows = table("The findings")
-    assert [row[0] for row in rows] == [f"`{kind}`" for kind in KINDS]
-    assert made.keys() == set(KINDS)
-    for kind, (_, severities, _, remedy) in zip(KINDS, rows, strict=True):
-        told = made[kind]
-        assert set(told.severities) <= set(SEVERITIES)
-        assert severities == " or ".join(told.severities), kind
-        assert remedy == re.sub(r"exportstats backfill", "`exportstats backfill`", told.remedy)
+    assert [row[0] for row in rows] == [f"`{one.kind}`" for one in RULES]
+    for one, (_, severities, _, remedy) in zip(RULES, rows, strict=True):
+        assert severities == " or ".join(one.severities), one.kind
+        assert remedy == re.sub(r"exportstats backfill", "`exportstats backfill`", one.remedy)
 
 
 def in_words(value: object) -> str:
@@ -127,7 +76,13 @@ def in_words(value: object) -> str:
 
 def test_the_page_has_each_threshold():
     """It names each threshold, and beside each its value, as in `SHORT_GAP` (1 min)."""
-    known = {name: value for name, value in vars(thresholds).items() if name.isupper()}
+    modules = [material, *(sys.modules[one.look.__module__] for one in RULES)]
+    known = {
+        name: value
+        for module in modules
+        for name, value in vars(module).items()
+        if name.isupper() and name[0] != "_" and type(value) in (int, float, timedelta)
+    }
     told = re.findall(r"`([A-Z]+(?:_[A-Z]+)*)` \(([^)]*)\)", PAGE)
     assert {name for name, _ in told} == known.keys()
     for name, value in told:
@@ -155,7 +110,7 @@ def test_the_page_has_the_files_that_are_written(report: xs.WeeklyReport, tmp_pa
         name = path.stem
         if name.startswith("picture-"):
             name = "picture-*"
-        assert name in KINDS or f"`{name}.csv`" in PAGE, path.name
+        assert name in {one.kind for one in RULES} or f"`{name}.csv`" in PAGE, path.name
 
 
 def test_what_the_page_says_of_the_html(report: xs.WeeklyReport):

@@ -11,28 +11,13 @@ import pandas as pd
 from exportstats.text import percent, plain, shorten, write_duration
 
 if TYPE_CHECKING:
-    from exportstats.report.weekly import WeeklyReport
+    from exportstats.report.data import ReportData
 
 _LONGEST = 120  # characters of a cell
 _SHARES = ("share", "fraction", "probability", "covered", "failure_rate")
 
-# What the tables of a report are called, for people.
+# What the tables that stand in every report are called, for people.
 TITLES = {
-    "expiring": "Events that will be lost",
-    "not_made_good": "Failed tasks whose windows nobody exported since",
-    "more_failures": "Why tasks failed, by account and region",
-    "new_reasons": "Reasons of failures that no task had before",
-    "gaps": "Gaps",
-    "slowdowns": "Log groups slower for good",
-    "time_outs": "Tasks at the time-out of 24 h",
-    "busy_slots": "Busy slots",
-    "premature": "Premature tasks",
-    "empty_deliveries": "Tasks that left nothing in S3",
-    "stopped": "Log groups no longer exported",
-    "lost": "Events that were lost",
-    "bad_data": "Tasks that cannot be as they stand",
-    "short_gaps": "Gaps of a minute or less",
-    "irregular": "Log groups not exported regularly",
     "coverage": "Coverage of the days that were due, by log group",
     "failures": "Why tasks failed",
     "durations": "Durations of COMPLETED tasks, by log group",
@@ -70,7 +55,7 @@ class View:
     cut: int
 
 
-def view(table: pd.DataFrame, report: WeeklyReport, most: int) -> View:
+def view(table: pd.DataFrame, report: ReportData, most: int) -> View:
     """Give the first rows of a table as text."""
     flat = table.reset_index() if table.index.names != [None] else table
     shown = flat.head(most)
@@ -83,7 +68,7 @@ def view(table: pd.DataFrame, report: WeeklyReport, most: int) -> View:
     )
 
 
-def figures(report: WeeklyReport) -> View:
+def figures(report: ReportData) -> View:
     """Give the key figures as text, each in its own unit."""
     table = report.figures
     rows = []

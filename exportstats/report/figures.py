@@ -6,10 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from exportstats.report import thresholds
-from exportstats.report.about_coverage import regular_share
-from exportstats.report.about_tasks import edges
-from exportstats.report.material import created_in
+from exportstats.report.material import WEEKS_BEFORE, created_in
 from exportstats.stats.durations import duration_summary
 from exportstats.stats.periods import compare_periods
 from exportstats.stats.status import status_breakdown
@@ -53,11 +50,11 @@ def key_figures(material: Material) -> pd.DataFrame:
         for name, one, weeks in (
             ("current", span, 1),
             ("previous", last, 1),
-            ("before", material.before, thresholds.WEEKS_BEFORE),
+            ("before", material.before, WEEKS_BEFORE),
         )
     }
     table = pd.DataFrame(columns, index=pd.Index(MEASURES, name="measure"), dtype="float64")
-    verdicts = compare_periods(material.recent, current=edges(span), previous=edges(last))
+    verdicts = compare_periods(material.recent, current=span.edges, previous=last.edges)
     told = verdicts["verdict"].astype("str").drop("tasks", errors="ignore")
     table.insert(0, "unit", pd.Series(MEASURES, dtype="str"))
     return table.assign(verdict=told.reindex(table.index))
@@ -84,5 +81,5 @@ def _of_tasks(tasks: pd.DataFrame, weeks: int) -> list[float]:
 
 def _of_coverage(material: Material, span: Span, weeks: int) -> tuple[float, float]:
     """Give the last two measures."""
-    covered, missing = regular_share(material, span)
+    covered, missing = material.regular_share(span)
     return covered, missing / weeks

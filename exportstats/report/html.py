@@ -10,12 +10,12 @@ from urllib.parse import quote
 import jinja2
 
 from exportstats.report import cells
-from exportstats.report.pictures import draw
-from exportstats.report.weekly import LIMITS
+from exportstats.report.data import LIMITS
+from exportstats.report.drawing import draw
 
 if TYPE_CHECKING:
     from exportstats.report.cells import View
-    from exportstats.report.weekly import WeeklyReport
+    from exportstats.report.data import ReportData
 
 # Rows of a table that are shown; the CSV beside has them all.
 _ROWS = 50
@@ -32,7 +32,7 @@ _DPI = 120
 _TABLES = ("coverage", "failures", "durations")
 
 
-def render_html(report: WeeklyReport, *, csv: str | None = None) -> str:
+def render_html(report: ReportData, *, csv: str | None = None) -> str:
     """Write a report as one HTML file: no script, nothing loaded from anywhere.
 
     Parameters
@@ -59,7 +59,7 @@ def render_html(report: WeeklyReport, *, csv: str | None = None) -> str:
     return _template("page.html").render(policy=_POLICY, **_shown(report, csv))
 
 
-def render_fragment(report: WeeklyReport) -> str:
+def render_fragment(report: ReportData) -> str:
     """Write a report as a part of a page, with its own styles: what a notebook shows."""
     return _template("fragment.html").render(**_shown(report, None))
 
@@ -81,7 +81,7 @@ def _template(name: str) -> jinja2.Template:
     return environment().get_template(name)
 
 
-def _shown(report: WeeklyReport, csv: str | None) -> dict[str, object]:
+def _shown(report: ReportData, csv: str | None) -> dict[str, object]:
     def link(name: str) -> str | None:
         return None if csv is None else f"{quote(csv)}/{name}.csv"
 

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from exportstats.report.weekly import WeeklyReport
+    from exportstats.report.data import ReportData
 
 # Of what `render_json` writes; a new one when a name or a meaning changes.
 VERSION = 1
 
 
-def render_json(report: WeeklyReport) -> str:
+def render_json(report: ReportData) -> str:
     """Write a report as JSON: `version`, what it is of, `findings`, `figures` and `tables`.
 
     Times are ISO 8601 in UTC, lengths seconds in columns that end with `_seconds`; what is missing
@@ -72,7 +72,7 @@ def render_json(report: WeeklyReport) -> str:
     return json.dumps(written, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
 
 
-def write_csv(report: WeeklyReport, folder: str | Path) -> None:
+def write_csv(report: ReportData, folder: str | Path) -> None:
     """Write every table of a report into a folder as CSV, those of its pictures too.
 
     Columns are as in `render_json`. What a spreadsheet would take for a formula has an apostrophe
@@ -113,7 +113,7 @@ def write_csv(report: WeeklyReport, folder: str | Path) -> None:
             file.write(flat.to_csv(index=False, lineterminator="\n").encode())
 
 
-def refuse_foreign(report: WeeklyReport, folder: Path) -> None:
+def refuse_foreign(report: ReportData, folder: Path) -> None:
     """Refuse a folder in which files have the names of tables of a report, and are none.
 
     Raises
@@ -134,7 +134,7 @@ def refuse_foreign(report: WeeklyReport, folder: Path) -> None:
                 )
 
 
-def _named(report: WeeklyReport) -> Iterator[tuple[str, pd.DataFrame]]:
+def _named(report: ReportData) -> Iterator[tuple[str, pd.DataFrame]]:
     yield "figures", report.figures
     yield from report.tables.items()
     for picture in report.pictures:

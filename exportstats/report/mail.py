@@ -7,16 +7,16 @@ from email.message import EmailMessage
 from typing import TYPE_CHECKING, cast
 
 from exportstats.report import cells
+from exportstats.report.data import LIMITS
+from exportstats.report.drawing import draw
 from exportstats.report.html import environment
 from exportstats.report.markdown import render_text
-from exportstats.report.pictures import draw
-from exportstats.report.weekly import LIMITS
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from exportstats.report.cells import View
-    from exportstats.report.weekly import WeeklyReport
+    from exportstats.report.data import ReportData
 
 _ROWS = 5  # a mail is no place for tables
 # Columns that it has no room for.
@@ -36,7 +36,7 @@ _DPI = 90
 _MOST = 100_000  # bytes of HTML, from which mail programs cut it off
 
 
-def render_email(report: WeeklyReport) -> bytes:
+def render_email(report: ReportData) -> bytes:
     """Write a report as a mail, an `.eml` without sender, receivers and date.
 
     Parameters
@@ -74,7 +74,7 @@ def render_email(report: WeeklyReport) -> bytes:
     return mail.as_bytes()
 
 
-def _html(report: WeeklyReport) -> str:
+def _html(report: ReportData) -> str:
     """Write the HTML, with fewer rows where it would be too long."""
     for most in (_ROWS, 1, 0):
         text = _written(report, most)
@@ -83,7 +83,7 @@ def _html(report: WeeklyReport) -> str:
     return text
 
 
-def _written(report: WeeklyReport, most: int) -> str:
+def _written(report: ReportData, most: int) -> str:
     def shown(table: pd.DataFrame) -> View:
         return cells.view(table.drop(columns=_DETAILS, errors="ignore"), report, most)
 

@@ -6,12 +6,12 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from exportstats.report import cells
-from exportstats.report.weekly import LIMITS
+from exportstats.report.data import LIMITS
 from exportstats.text import escape_markdown
 
 if TYPE_CHECKING:
     from exportstats.report.cells import View
-    from exportstats.report.weekly import WeeklyReport
+    from exportstats.report.data import ReportData
 
 _ROWS = 10
 _WIDTH = 78  # columns of plain text
@@ -19,7 +19,7 @@ _WIDTH = 78  # columns of plain text
 _WITH_ROWS = ("critical", "warning")
 
 
-def render_markdown(report: WeeklyReport) -> str:
+def render_markdown(report: ReportData) -> str:
     """Write a report in GitHub's Markdown: the findings with their first rows, and the figures.
 
     Parameters
@@ -67,7 +67,7 @@ def _table(view: View, indent: str = "") -> list[str]:
     return [f"{indent}| {' | '.join(row)} |" for row in (head, rule, *rows)]
 
 
-def render_text(report: WeeklyReport) -> str:
+def render_text(report: ReportData) -> str:
     """Write a report as plain text, for the part of a mail that every program shows."""
     lines = [f"Export tasks, {report.name}", "", *_filled(report.headline, "")]
     lines += [*_filled(report.period, ""), ""]

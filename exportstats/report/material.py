@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,6 @@ from exportstats.core import coerce, frames, schema, shards
 from exportstats.core.schema import LOG_GROUP
 from exportstats.coverage import exports
 from exportstats.coverage.gaps import find_gaps
-from exportstats.report import thresholds
 from exportstats.stats import grouping
 from exportstats.stats.as_of import known_at, to_millis
 from exportstats.stats.failures import failure_reasons
@@ -21,6 +21,21 @@ from exportstats.stats.failures import failure_reasons
 if TYPE_CHECKING:
     from exportstats.report.weeks import Span
 
+# A day's events are due in S3 so long after the day: log data can take 12 h to become exportable,
+# exporters wait for that, tasks queue for their slot, a failed night is run again the day after.
+DUE_AFTER = timedelta(days=2)
+# Its predecessors that a week is compared with, beside the last one.
+WEEKS_BEFORE = 4
+# A log group is exported regularly if of its weeks, at most the eight up to the report's and at
+# least two, more than half were covered to this share. Gaps of all others (exported by hand, or
+# never) are somebody's intention.
+REGULAR_WEEKS = 8
+REGULAR_LEAST = 2
+REGULAR_SHARE = 0.9
+# Shorter gaps, as an exporter leaves that ends its days at 23:59:00, are one line for all.
+SHORT_GAP = timedelta(minutes=1)
+
+GAP = [*LOG_GROUP, "start", "end", "length", "reason", "last_task_id", "expires_at"]
 _NEVER = pd.Timestamp("2262-01-01", tz="UTC")
 
 
@@ -84,7 +99,38 @@ class Material:
     @property
     def before(self) -> Span:
         """Give the spans that the one before this is compared with as well, as one."""
-        return self.span.before(2, of=thresholds.WEEKS_BEFORE)
+        return self.span.before(2, of=WEEKS_BEFORE)
+
+    @property
+    def has_a_past(self) -> bool:
+        """Return whether a task was created before the span."""
+        return bool((self.groups["last_created"] < self.span.start).any()) or bool(
+            (self.recent["creation_time"] < self.span.start).any()
+        )
+
+    @cached_property
+    def until_due(self) -> pd.DataFrame:
+        """Return the gaps of regular log groups up to the end of what was due."""
+        return self.missing(self.gaps["start"].min(), self.due.end)
+
+    @cached_property
+    def due_gaps(self) -> pd.DataFrame:
+        """Return the gaps of regular log groups in what became due in the span."""
+        return self.missing(*self.due.edges)
+
+    def missing(self, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
+        """Return the gaps of regular log groups, as far as they lie in a range."""
+        return clipped(self.gaps[self.gaps["regular"]], start, end)
+
+    def regular_share(self, span: Span) -> tuple[float, float]:
+        """Return how much of what was due in a span is covered, and how many seconds are not."""
+        due = span.shifted(-DUE_AFTER)
+        groups = self.groups[self.groups["regular"]]
+        start, end = (to_millis(edge) for edge in due.edges)
+        begins = np.maximum(coerce.millis(groups["first_window"]), start)
+        asked = np.clip(end - begins, 0, None).sum()
+        missing = float(self.missing(*due.edges)["length"].dt.total_seconds().sum())
+        return (1 - missing * 1000 / asked if asked else float("nan")), missing
 
 
 def gather(
@@ -96,8 +142,8 @@ def gather(
 ) -> Material:
     """Compute what the findings share."""
     tasks = shards.select(tasks, partial(_then, as_of=as_of))
-    due = span.shifted(-thresholds.DUE_AFTER)
-    oldest = span.before(0, of=thresholds.WEEKS_BEFORE + 2)
+    due = span.shifted(-DUE_AFTER)
+    oldest = span.before(0, of=WEEKS_BEFORE + 2)
     recent = shards.collect(tasks, partial(created_in, span=oldest))
     groups = _merged(shards.collect(tasks, _exported))
     end = max(min(span.end, as_of), due.end)
@@ -163,6 +209,11 @@ def clipped(gaps: pd.DataFrame, start: pd.Timestamp, end: pd.Timestamp) -> pd.Da
     )
 
 
+def is_long(gaps: pd.DataFrame) -> pd.Series:
+    """Return which gaps are worth a line of their own."""
+    return gaps["length"] > SHORT_GAP
+
+
 def of_regular(material: Material, frame: pd.DataFrame) -> pd.DataFrame:
     """Give the rows of log groups that are exported regularly."""
     row = exports.locate(frame, material.groups)
@@ -194,15 +245,15 @@ def _is_regular(groups: pd.DataFrame, gaps: pd.DataFrame, row: np.ndarray, due: 
     first = coerce.millis(groups["first_window"].fillna(_NEVER))
     starts, ends = coerce.millis(gaps["start"]), coerce.millis(gaps["end"])
     weeks, times = np.zeros((2, len(groups)), dtype="int64")
-    for many in range(thresholds.REGULAR_WEEKS):
+    for many in range(REGULAR_WEEKS):
         week = due.before(many)
         low, high = (to_millis(edge) for edge in (week.start, week.end))
         inside = np.maximum(np.minimum(ends, high) - np.maximum(starts, low), 0)
         missing = np.bincount(row, weights=inside, minlength=len(groups))
-        allowed = (1 - thresholds.REGULAR_SHARE) * (high - low)
+        allowed = (1 - REGULAR_SHARE) * (high - low)
         weeks += first <= low
         times += (first <= low) & (missing <= allowed)
-    return (weeks >= thresholds.REGULAR_LEAST) & (2 * times > weeks)
+    return (weeks >= REGULAR_LEAST) & (2 * times > weeks)
 
 
 def within(tasks: shards.Tasks, span: Span) -> pd.DataFrame:

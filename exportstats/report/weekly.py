@@ -1,134 +1,88 @@
-"""The report on one week, as a value: findings, figures, tables and pictures."""
+"""Build the report on one week, and write it."""
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, overload
 
 import pandas as pd
 
 from exportstats.core import frames, schema, shards
 from exportstats.coverage.summary import coverage_summary
+from exportstats.io.whole import whole_file
 from exportstats.progress import steps
-from exportstats.report import about_coverage, about_tasks
+from exportstats.report import html, machine, mail, markdown, pictures, rules
+from exportstats.report.data import Finding, Picture, ReportData
 from exportstats.report.figures import key_figures
-from exportstats.report.findings import ranked
 from exportstats.report.material import gather, of_regular
-from exportstats.report.pictures import Picture, choose
 from exportstats.report.weeks import span_of
 from exportstats.stats.as_of import instant
 from exportstats.stats.durations import duration_summary
-from exportstats.text import counted, write_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from exportstats.report.findings import Finding
     from exportstats.report.material import Material
     from exportstats.report.weeks import Week
     from exportstats.stats.as_of import Instant
 
-# What nobody can know, said in every report.
-LIMITS = (
-    (
-        "Coverage is an upper bound: the service tells neither a task's prefix of stream names nor "
-        "how much it wrote."
-    ),
-    "A duration is creation to completion, waiting included: the service tells no start.",
-)
+_Text = TypeVar("_Text", bound="str | bytes")
 
 
-_PART = "Only a part of the list is known: what looks like a gap may be covered by the rest of it."
+class WeeklyReport(ReportData):
+    """What one week was like; it shows itself in a notebook and writes itself.
 
-
-@dataclass(frozen=True, eq=False, repr=False)
-class WeeklyReport:
-    """What one week was like. It shows itself in a notebook; `render_` functions write it.
-
-    Attributes
-    ----------
-    name
-        What the week is called.
-    start, end
-        Its edges (aware, in its time zone); `due_start` and `due_end`, of which time the events
-        were due in S3 in it: two days earlier.
-    as_of
-        Everything is as it was known at this instant.
-    findings
-        The worst first.
-    figures
-        The key figures of this week, of the last one and of the four before it.
-    tables
-        Tables by name: the rows of each finding under its kind, and `coverage`, `failures` and
-        `durations`.
-    pictures
-        What is drawn.
-    is_partial
-        Whether some of the tasks or log groups are known to lack, as where a list was cut short.
+    `to_html`, `to_markdown`, `to_json` and `to_email` return the report, or write it to `path` and
+    return nothing, as pandas has it.
     """
 
-    name: str
-    start: pd.Timestamp
-    end: pd.Timestamp
-    due_start: pd.Timestamp
-    due_end: pd.Timestamp
-    as_of: pd.Timestamp
-    findings: tuple[Finding, ...]
-    figures: pd.DataFrame
-    tables: Mapping[str, pd.DataFrame]
-    pictures: tuple[Picture, ...]
-    is_partial: bool = False
+    @overload
+    def to_html(self, path: None = None, *, csv: str | None = None) -> str: ...
+    @overload
+    def to_html(self, path: str | Path, *, csv: str | None = None) -> None: ...
+    def to_html(self, path: str | Path | None = None, *, csv: str | None = None) -> str | None:
+        """Return the report as one HTML file, or write it; `csv` is where its tables lie."""
+        return _written(html.render_html(self, csv=csv), path)
 
-    @property
-    def tz(self) -> str:
-        """Name the time zone of the week."""
-        return str(self.start.tz)
+    @overload
+    def to_markdown(self, path: None = None) -> str: ...
+    @overload
+    def to_markdown(self, path: str | Path) -> None: ...
+    def to_markdown(self, path: str | Path | None = None) -> str | None:
+        """Return the report in GitHub's Markdown, or write it."""
+        return _written(markdown.render_markdown(self), path)
 
-    @property
-    def is_quiet(self) -> bool:
-        """Tell that nothing needs doing."""
-        return all(finding.severity == "note" for finding in self.findings)
+    @overload
+    def to_json(self, path: None = None) -> str: ...
+    @overload
+    def to_json(self, path: str | Path) -> None: ...
+    def to_json(self, path: str | Path | None = None) -> str | None:
+        """Return the report as JSON, or write it."""
+        return _written(machine.render_json(self), path)
 
-    @property
-    def headline(self) -> str:
-        """Say in one sentence how the week was."""
-        if not self.is_quiet:
-            many = Counter(finding.severity for finding in self.findings)
-            said = {"critical finding": many["critical"], "warning": many["warning"]}
-            return " and ".join(counted(number, noun) for noun, number in said.items() if number)
-        current = self.figures["current"].to_dict()
-        tasks, failed, covered = (current[name] for name in ("tasks", "failed", "covered"))
-        if not tasks:
-            return "No task was created in this week."
-        told = f"A quiet week: {counted(int(tasks), 'task')}, "
-        told += "none of them failed" if not failed else f"{int(failed):,} failed, all made good"
-        if covered == covered:  # noqa: PLR0124 - not known without a regular log group
-            told += ", and what was due is in S3"
-            missing = current["missing"]
-            told += f" but for {write_duration(missing)}" if missing else ""
-        return told + "."
+    @overload
+    def to_email(self, path: None = None) -> bytes: ...
+    @overload
+    def to_email(self, path: str | Path) -> None: ...
+    def to_email(self, path: str | Path | None = None) -> bytes | None:
+        """Return the report as a mail without sender, receivers and date, or write it."""
+        return _written(mail.render_email(self), path)
 
-    @property
-    def period(self) -> str:
-        """Say in one sentence what it is of, and in another one if that is not all."""
-        start, end, as_of = (f"{t:%Y-%m-%d %H:%M}" for t in (self.start, self.end, self.as_of))
-        said = (
-            f"Tasks created from {start} to {end}, events of {self.due_start:%Y-%m-%d} to "
-            f"{self.due_end:%Y-%m-%d}, as known at {as_of} ({self.tz})."
-        )
-        return f"{said} {_PART}" if self.is_partial else said
-
-    def __repr__(self) -> str:
-        """Name it; its tables would fill pages."""
-        return f"<WeeklyReport of {self.name}: {self.headline}>"
+    def to_csv(self, folder: str | Path) -> None:
+        """Write every table of the report to a folder as CSV."""
+        machine.write_csv(self, folder)
 
     def _repr_html_(self) -> str:
         """Show itself in a notebook."""
-        from exportstats.report.html import render_fragment  # noqa: PLC0415 - it needs matplotlib
+        return html.render_fragment(self)
 
-        return render_fragment(self)
+
+def _written(text: _Text, path: str | Path | None) -> _Text | None:
+    """Return what was rendered, or write it: whole or not at all."""
+    if path is None:
+        return text
+    with whole_file(Path(path)) as file:
+        file.write(text if isinstance(text, bytes) else text.encode())
+    return None
 
 
 def build_weekly_report(
@@ -144,8 +98,8 @@ def build_weekly_report(
 
     The week is that of the tasks' creation. Of coverage it answers for the seven days that became
     due in it: a day's events are due in S3 two days after the day. Gaps are those of log groups
-    that are exported regularly, since their first export. All thresholds stand in one place,
-    `exportstats/report/thresholds.py`.
+    that are exported regularly, since their first export. Each kind of finding
+    is a rule of its own, with its threshold, in `exportstats/report/rules/`.
 
     Parameters
     ----------
@@ -198,7 +152,7 @@ def build_weekly_report(
     span = span_of(week, tz, seen)
     known = now if now is not None else min(seen, span.end.tz_convert("UTC"))
     material = gather(tasks, span, known, log_groups, deliveries)
-    findings = _find(material)
+    findings, drawn = _look(material)
     tables = {finding.kind: finding.rows for finding in findings} | _tables(material)
     return WeeklyReport(
         name=span.name,
@@ -210,33 +164,18 @@ def build_weekly_report(
         findings=findings,
         figures=key_figures(material),
         tables=MappingProxyType(tables),
-        pictures=choose(material, findings),
+        pictures=drawn,
     )
 
 
-# Each looks for one kind of finding.
-_FINDERS = (
-    about_coverage.expiring,
-    about_coverage.lost,
-    about_coverage.gaps,
-    about_coverage.short_gaps,
-    about_coverage.premature,
-    about_coverage.stopped,
-    about_coverage.irregular,
-    about_coverage.not_made_good,
-    about_coverage.empty_deliveries,
-    about_tasks.more_failures,
-    about_tasks.new_reasons,
-    about_tasks.slowdowns,
-    about_tasks.time_outs,
-    about_tasks.busy_slots,
-    about_tasks.bad_data,
-)
-
-
-def _find(material: Material) -> tuple[Finding, ...]:
-    """Look for all kinds of findings; of a million tasks that takes a while."""
-    return ranked(find(material) for find in steps(_FINDERS, "findings"))
+def _look(material: Material) -> tuple[tuple[Finding, ...], tuple[Picture, ...]]:
+    """Apply all rules, the worst finding first; of a million tasks that takes a while."""
+    found = [(one, one.find(material)) for one in steps(rules.RULES, "findings")]
+    there = [(one, finding) for one, finding in found if finding is not None]
+    there.sort(key=lambda both: both[0].order(both[1]))
+    drawn = {one.picture: finding for one, finding in reversed(there) if one.picture is not None}
+    drawings = [draw(material, drawn[draw]) for draw in reversed(drawn)]
+    return tuple(finding for _, finding in there), (pictures.states(material), *drawings)
 
 
 def _tables(material: Material) -> dict[str, pd.DataFrame]:

@@ -47,6 +47,11 @@ class Span:
                 f"{_LAST_YEAR}"
             )
 
+    @property
+    def edges(self) -> tuple[pd.Timestamp, pd.Timestamp]:
+        """Return start and end."""
+        return self.start, self.end
+
     def shifted(self, by: dt.timedelta) -> Span:
         """Give the span so many days later, at the same time of the day."""
         return Span(self.name, _later(self.start, by), _later(self.end, by))

@@ -16,7 +16,7 @@ from exportstats.core import coerce, schema
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from exportstats.report.findings import Finding
+    from exportstats.report.data import Finding
 
 Key = tuple[Any, ...]
 Stretch = tuple[int, int]

@@ -23,7 +23,8 @@ from reported import (
 )
 from support import DAY, by_group, ms, quantile
 
-from exportstats.report.findings import KINDS, SEVERITIES
+from exportstats.report.data import SEVERITIES
+from exportstats.report.rules import RULES
 
 # The worst and the quietest, those in which something was planted, and some between them.
 WEEKS = (
@@ -245,8 +246,8 @@ def test_the_picture_of_states_has_all_tasks(week: str):
 @each_week
 def test_findings_are_ranked(week: str):
     """The most severe first, among those of one severity in one order; each has its table."""
-    report = report_of(week)
-    order = [(SEVERITIES.index(one.severity), KINDS.index(one.kind)) for one in report.findings]
+    report, ranks = report_of(week), {one.kind: one.rank for one in RULES}
+    order = [(SEVERITIES.index(one.severity), ranks[one.kind]) for one in report.findings]
     assert order == sorted(order)
     assert len(set(kinds(report))) == len(report.findings)
     for one in report.findings:

@@ -34,11 +34,17 @@ from support import DAY, HOUR, cut, ms, rows_of, shuffled
 import exportstats as xs
 from exportstats.core import frames
 from exportstats.errors import ArgumentError, SchemaError
-from exportstats.report.findings import KINDS, SEVERITIES, Finding, ranked
+from exportstats.report import rules
+from exportstats.report.data import SEVERITIES
 from exportstats.report.html import render_fragment
+from exportstats.report.rule import Found, Rule, rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
+
+    from exportstats.report.data import Severity
+    from exportstats.report.material import Material
 
 RENDERERS: dict[str, Callable[[xs.WeeklyReport], str | bytes]] = {
     "html": xs.render_html,
@@ -578,16 +584,60 @@ def test_each_reason_of_a_gap_is_counted():
 # --- The value -----------------------------------------------------------------------------------
 
 
-def test_the_most_severe_stands_first():
-    """Whatever the order in which findings were made, they are ranked, and none is left out."""
-    table = pd.DataFrame()
-    made: list[Finding | None] = [
-        Finding(kind, severity, "", "", table) for kind in KINDS for severity in SEVERITIES
+def test_a_rule_is_one_unit(monkeypatch: pytest.MonkeyPatch):
+    """A new kind of finding is one function: it is ranked, and it stands in every format."""
+
+    @rule(title="Tasks of a busy week", rank=1, severities=("note",), remedy="Have a rest.")
+    def busy(material: Material) -> Found | None:
+        return Found("note", f"{len(material.week)} tasks.", material.week[["task_id"]])
+
+    monkeypatch.setattr(rules, "RULES", (*rules.RULES, busy))
+    report = built(*nights("acme/api"), night("acme/hand", 0))
+    assert kinds(report) == ["busy", "irregular"]
+    assert len(report.tables["busy"]) == 8
+    for text in (report.to_html(), report.to_markdown(), report.to_json()):
+        assert "8 tasks." in text
+        assert "Have a rest." in text
+    assert "Tasks of a busy week: 8 rows" in report.to_html()
+
+
+def test_the_most_severe_stands_first(monkeypatch: pytest.MonkeyPatch):
+    """Findings stand by severity, and those of one severity by the rank of their rule."""
+
+    def made(kind: str, rank: int, severity: Severity) -> Rule:
+        found = Found(severity, "Found.", pd.DataFrame({"x": [1]}))
+        return Rule(kind, kind, rank, SEVERITIES, "Do.", lambda _: found)
+
+    every = [
+        made(f"{severity}-{rank}", rank, severity) for severity in SEVERITIES for rank in range(4)
     ]
-    Random(3).shuffle(made)  # noqa: S311 - an order, no secret
-    order = [(one.severity, one.kind) for one in ranked([None, *made, None])]
-    assert order == [(severity, kind) for severity in SEVERITIES for kind in KINDS]
-    assert ranked([None]) == ()
+    mixed = [*every]
+    Random(3).shuffle(mixed)  # noqa: S311 - an order, no secret
+    monkeypatch.setattr(rules, "RULES", tuple(mixed))
+    assert kinds(built(*nights("acme/api"))) == [one.kind for one in every]
+
+
+def test_all_rules_are_found():
+    """Each rule has a kind, a rank and a title of its own, and says what to do."""
+    for field in ("kind", "rank", "title"):
+        assert len({getattr(one, field) for one in rules.RULES}) == len(rules.RULES) >= 15
+    for one in rules.RULES:
+        assert one.remedy.endswith(".")
+        assert set(one.severities) <= set(SEVERITIES)
+
+
+def test_a_report_writes_itself(tmp_path: Path):
+    """Each `to_` returns what is rendered, or writes it to a path as pandas does."""
+    report = built(*others("acme/api", 2))
+    for name, render in RENDERERS.items():
+        write = getattr(report, f"to_{name}")
+        assert write() == render(report)
+        path = tmp_path / name
+        assert write(path) is None
+        text = path.read_bytes()
+        assert (text if name == "email" else text.decode()) == render(report)
+    report.to_csv(tmp_path / "tables")
+    assert (tmp_path / "tables" / "gaps.csv").exists()
 
 
 def test_a_report_is_frozen():

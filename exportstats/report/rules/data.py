@@ -1,0 +1,34 @@
+"""Tasks that cannot be as they stand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from exportstats.core.schema import KEY
+from exportstats.report.material import within
+from exportstats.report.rule import Found, rule
+from exportstats.stats.anomalies import find_anomalies
+from exportstats.text import counted
+
+if TYPE_CHECKING:
+    from exportstats.report.material import Material
+
+
+@rule(
+    title="Tasks that cannot be as they stand",
+    rank=130,
+    remedy="See where these rows come from; what cannot be is left out of the figures.",
+)
+def bad_data(material: Material) -> Found | None:
+    """Look for tasks of the week with impossible values."""
+    rows = find_anomalies(within(material.tasks, material.span))
+    if not len(rows):
+        return None
+    most = rows["reason"].value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    tasks = len(rows[list(KEY)].drop_duplicates())
+    return Found(
+        "warning",
+        f"{counted(tasks, 'task')} that cannot be as they stand; most often ({most.iloc[0]:,}): "
+        f"{most.index[0]}.",
+        rows,
+    )

@@ -1,0 +1,129 @@
+"""Tasks that take long: slower log groups, time-outs, busy slots."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from exportstats.core import frames
+from exportstats.core.schema import LOG_GROUP, SLOT
+from exportstats.report import pictures
+from exportstats.report.rule import Found, rule
+from exportstats.report.words import name, place
+from exportstats.stats.forecasts import estimate_completion
+from exportstats.stats.slots import slot_usage
+from exportstats.stats.slowdowns import find_slowdowns
+from exportstats.text import counted, percent, write_duration
+
+if TYPE_CHECKING:
+    from exportstats.report.material import Material
+
+# A slowdown is news for so long after it began.
+SLOWDOWN_IS_NEWS = timedelta(days=35)
+# The service ends a task after 24 h.
+TIME_OUT = timedelta(hours=24)
+LONG_ACTIVE = timedelta(hours=12)
+TOO_LONG_ACTIVE = timedelta(hours=20)
+LIKELY_TIME_OUT = 0.1
+# Busier than this, a slot has no room for a night that has to be run again.
+BUSY_SLOT = 0.8
+_DAY = pd.Timedelta("1D")
+
+
+@rule(
+    title="Log groups slower for good",
+    rank=60,
+    remedy="More events, larger windows or a slower destination; see whether its nights still fit "
+    "into the slot.",
+    picture=pictures.durations,
+)
+def slowdowns(material: Material) -> Found | None:
+    """Look for log groups that have become slower for good, of late."""
+    rows = find_slowdowns(material.tasks, as_of=material.as_of)
+    since = material.span.end - SLOWDOWN_IS_NEWS
+    rows = rows[(rows["since"] >= since) & (rows["since"] < material.span.end)]
+    if not len(rows):
+        return None
+    rows = rows.sort_values(["factor", *LOG_GROUP], ascending=[False, *[True] * 3])
+    worst = rows.iloc[0]
+    when = worst["since"].tz_convert(material.span.start.tz)
+    return Found(
+        "warning",
+        f"{counted(len(rows), 'log group')} slower for good: {place(rows.head(1))} takes "
+        f"{worst['factor']:.1f} times as long since {when:%Y-%m-%d} (95 % of {worst['low']:.1f} to "
+        f"{worst['high']:.1f}, {counted(int(worst['n_after']), 'task')} since).",
+        rows.reset_index(drop=True),
+    )
+
+
+@rule(
+    title="Tasks at the time-out of 24 h",
+    rank=70,
+    severities=("critical", "warning"),
+    remedy="Export smaller windows; a slot waits for its task, so others of it are late as well.",
+    picture=pictures.slots,
+)
+def time_outs(material: Material) -> Found | None:
+    """Look for tasks that the service ended after 24 h, or soon will."""
+    active = estimate_completion(material.recent, as_of=material.as_of)
+    near = (active["elapsed"] >= LONG_ACTIVE) | (active["timeout_probability"] >= LIKELY_TIME_OUT)
+    names = [*LOG_GROUP, "task_id", "status_code", "creation_time"]
+    rows = active.loc[near, [*names, "elapsed", "ends", "timeout_probability"]]
+    week = material.week
+    over = (week["status_code"] == "FAILED") & (week["duration"] >= TIME_OUT - timedelta(minutes=5))
+    ended = week.loc[over, [*names, "duration", "completion_time"]]
+    ended = ended.set_axis([*names, "elapsed", "ends"], axis=1).assign(timeout_probability=1.0)
+    if not len(rows) and not len(ended):
+        return None
+    longest = rows["elapsed"].max()
+    parts = []
+    if len(rows):
+        parts.append(
+            f"{counted(len(rows), 'active task')} near the time-out of 24 h, the longest for "
+            f"{write_duration(longest.total_seconds())}: {place(rows)}"
+        )
+    if len(ended):
+        parts.append(f"{counted(len(ended), 'task')} failed after 24 h: {place(ended)}")
+    return Found(
+        "critical" if longest >= TOO_LONG_ACTIVE else "warning",
+        f"{'; '.join(parts)}.",
+        frames.stack([rows, ended]),
+    )
+
+
+@rule(
+    title="Busy slots",
+    rank=80,
+    remedy="A slot runs one task at a time. Export fewer or larger windows, or from another "
+    "account.",
+    picture=pictures.slots,
+)
+def busy_slots(material: Material) -> Found | None:
+    """Look for slots that have no room left, by days in UTC."""
+    start, end = (edge.tz_convert("UTC").floor("D") for edge in material.span.edges)
+    end = min(end, material.as_of.ceil("D"))
+    recent = material.recent
+    near = recent[recent["creation_time"] >= start - 2 * _DAY]
+    used = slot_usage(near, as_of=material.as_of).reset_index()
+    used = used[(used["period"] >= start) & (used["period"] < end)]
+    if not len(used):
+        return None
+    days = max((end - start) // _DAY, 1)
+    rows = used.groupby(list(SLOT), dropna=False, observed=True, as_index=False).agg(
+        tasks=("tasks", "sum"), busy=("busy", "sum"), longest_idle=("longest_idle", "max")
+    )
+    rows["busy_share"] = rows["busy"].dt.total_seconds() / (days * _DAY).total_seconds()
+    rows = rows[rows["busy_share"] >= BUSY_SLOT]
+    if not len(rows):
+        return None
+    rows = rows.sort_values(["busy_share", *SLOT], ascending=[False, True, True], ignore_index=True)
+    worst = rows.iloc[0]
+    return Found(
+        "warning",
+        f"{counted(len(rows), 'slot')} (account and region) nearly always busy: "
+        f"{name(worst['account_id'])} {name(worst['region'])} {percent(worst['busy_share'])} of "
+        f"the time, with {counted(int(worst['tasks']), 'task')}.",
+        rows,
+    )

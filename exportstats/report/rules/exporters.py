@@ -1,0 +1,132 @@
+"""What the exporter did not do: log groups it stopped exporting, exports too soon or empty."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from exportstats.core.schema import KEY, LOG_GROUP
+from exportstats.coverage import exports
+from exportstats.coverage.premature import find_premature
+from exportstats.report.pictures import coverage
+from exportstats.report.rule import Found, rule
+from exportstats.report.words import groups_of, name, on, place, total
+from exportstats.text import counted
+
+if TYPE_CHECKING:
+    from exportstats.report.material import Material
+
+
+@rule(
+    title="Premature tasks",
+    rank=90,
+    remedy="Export these windows once more, and start the exporter 12 h after the end of its "
+    "window or later.",
+    picture=coverage,
+)
+def premature(material: Material) -> Found | None:
+    """Look for what was exported too soon for all late events to be in."""
+    rows = find_premature(
+        material.tasks,
+        start=material.due.start,
+        end=material.due.end,
+        as_of=material.as_of,
+        deliveries=material.deliveries,
+    )
+    if not len(rows):
+        return None
+    return Found(
+        "warning",
+        f"{total(rows['premature'])} of events of {groups_of(rows)} were exported less than 12 h "
+        f"after the window's end by {counted(len(rows), 'task')}, so late ones may be missing: "
+        f"{place(rows)}.",
+        rows,
+    )
+
+
+@rule(
+    title="Tasks that left nothing in S3",
+    rank=100,
+    remedy="Look into the bucket. A window without events is empty too; else export it once more.",
+)
+def empty_deliveries(material: Material) -> Found | None:
+    """Look for tasks of the week that are COMPLETED and left nothing in S3."""
+    if material.deliveries is None:
+        return None
+    missing = material.deliveries[material.deliveries["delivered"].isin(["empty", "gone"])]
+    week = material.week
+    done = week.loc[week["status_code"] == "COMPLETED", [*LOG_GROUP, "task_id", "creation_time"]]
+    keys = [*KEY]
+    found = missing[[*keys, "destination", "prefix", "delivered"]].astype(
+        dict.fromkeys(keys, "str")
+    )
+    rows = done.astype(dict.fromkeys(keys, "str")).merge(found, on=keys)
+    if not len(rows):
+        return None
+    rows = rows.sort_values(["creation_time", "task_id"], ignore_index=True)
+    return Found(
+        "warning",
+        f"{counted(len(rows), 'task')} of {groups_of(rows)} COMPLETED and left no log events in "
+        f"S3: {place(rows)}.",
+        rows,
+    )
+
+
+@rule(
+    title="Log groups no longer exported",
+    rank=110,
+    remedy="See whether the exporter still knows it; if that is meant, it leaves this report by "
+    "itself after some weeks.",
+)
+def stopped(material: Material) -> Found | None:
+    """Look for log groups that were exported regularly until this week."""
+    groups = material.groups
+    rows = groups[groups["regular"] & (groups["last_created"] < material.span.start)]
+    if not len(rows):
+        return None
+    rows = rows.sort_values(["last_created", *LOG_GROUP], ignore_index=True)
+    when = on(rows["last_created"].iloc[0], material)
+    return Found(
+        "warning",
+        f"{groups_of(rows)} got no task in this week, after regular exports: "
+        f"{place(rows.head(1))} since {when}.",
+        rows[[*LOG_GROUP, "last_created"]],
+    )
+
+
+@rule(
+    title="Log groups not exported regularly",
+    rank=150,
+    severities=("note",),
+    remedy="If that is intended, nothing needs doing.",
+)
+def irregular(material: Material) -> Found | None:
+    """Name what no gap is told of, so that nobody takes it for complete."""
+    by_hand = material.groups.loc[~material.groups["regular"], list(LOG_GROUP)]
+    never = by_hand.iloc[:0]
+    if material.log_groups is not None:
+        there = exports.locate(material.log_groups, material.groups) >= 0
+        created = material.log_groups["creation_time"]
+        exists = ~(created >= material.span.end).to_numpy()
+        never = material.log_groups.loc[~there & exists, list(LOG_GROUP)]
+    rows = pd.concat(
+        [
+            by_hand.astype("str").assign(exported="now and then"),
+            never.astype("str").assign(exported="never"),
+        ],
+        ignore_index=True,
+    )
+    if not len(rows):
+        return None
+    parts = [
+        f"{len(some):,} {what}"
+        for some, what in ((by_hand, "exported now and then"), (never, "never exported"))
+        if len(some)
+    ]
+    return Found(
+        "note",
+        f"{counted(len(rows), 'log group')} not exported regularly ({', '.join(parts)}), such as "
+        f"{name(rows['log_group_name'].iloc[0])}; gaps of these are not listed.",
+        rows,
+    )

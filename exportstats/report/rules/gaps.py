@@ -1,0 +1,57 @@
+"""What is missing of the days that became due in the week."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from exportstats.core.schema import LOG_GROUP
+from exportstats.report.material import GAP, is_long
+from exportstats.report.pictures import coverage
+from exportstats.report.rule import Found, rule
+from exportstats.report.words import BACKFILL, groups_of, on, place, total
+from exportstats.text import counted
+
+if TYPE_CHECKING:
+    from exportstats.report.material import Material
+
+
+@rule(title="Gaps", rank=50, remedy=f"Export them; {BACKFILL}.", picture=coverage)
+def gaps(material: Material) -> Found | None:
+    """Look for gaps in the days that became due in this week."""
+    week = material.due_gaps
+    rows = week[is_long(week) & (week["reason"] != "lost")]
+    if not len(rows):
+        return None
+    rows = rows.sort_values(["length", *LOG_GROUP, "start"], ascending=[False, *[True] * 4])
+    why = rows["reason"].astype("str").str.replace("_", " ").value_counts()
+    reasons = ", ".join(f"{number:,} {reason}" for reason, number in sorted(why.items()))
+    regular = int(material.groups["regular"].sum())
+    return Found(
+        "warning",
+        f"{counted(len(rows), 'gap')} in {groups_of(rows)} of {regular:,} that are exported "
+        f"regularly, together {total(rows['length'])} ({reasons}). The longest: "
+        f"{place(rows.head(1))}, {total(rows['length'].head(1))} from "
+        f"{on(rows['start'].iloc[0], material)}.",
+        rows[GAP].reset_index(drop=True),
+    )
+
+
+@rule(
+    title="Gaps of a minute or less",
+    rank=140,
+    severities=("note",),
+    remedy="A window that ends at 23:59:00 leaves a minute out every night; end it at "
+    "23:59:59.999.",
+)
+def short_gaps(material: Material) -> Found | None:
+    """Look for what an exporter leaves that ends its windows a little too early."""
+    week = material.due_gaps
+    rows = week[~is_long(week) & (week["reason"] != "lost")]
+    if not len(rows):
+        return None
+    return Found(
+        "note",
+        f"{counted(len(rows), 'gap')} of a minute or less in {groups_of(rows)}, together "
+        f"{total(rows['length'])}: {place(rows)}.",
+        rows[GAP].reset_index(drop=True),
+    )
