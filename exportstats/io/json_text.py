@@ -1,13 +1,9 @@
 """Read and write JSON, in every shape that AWS's tools produce.
 
-A text is a sequence of values: rows, pages of the service, or lists of either. It is cut into
-blocks between two objects, and each block is put into the brackets that enclose the whole, so that
-a block is JSON of the same shape. A wrong cut is noticed, because the block is not valid; it is
-then read together with the next one.
-
-Arrow reads what is exactly as the service writes it, without a Python object per row. What Arrow
-refuses is decoded by Python and read key by key: in any casing, nested or flat. Rows that cannot
-be read are reported. Both ways give the same table.
+A text is a sequence of values: rows, pages of the service, or lists of either. JSON Lines are read
+in blocks, all else as a whole. Arrow reads what is exactly as the service or `to_json` writes it,
+without a Python object per row. What Arrow refuses is decoded by Python and read key by key. Both
+ways return the same rows.
 
 Writing adds keys to AWS's own, so that a file reads back as the same table: `accountId`, `region`,
 `observedAt`, and `own` for the user's own columns.
@@ -20,8 +16,7 @@ import re
 from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import replace
-from functools import cache
-from itertools import chain
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -32,25 +27,19 @@ import pyarrow.json as pj
 
 from exportstats.core import coerce
 from exportstats.core.frames import own_columns
-from exportstats.core.schema import TASKS, Table, squeeze
+from exportstats.core.schema import TASKS, Table
 from exportstats.errors import FileFormatError
-from exportstats.io.json_values import OWN, decode_each, place_of, read_values, unpack
-from exportstats.io.rows import POOL, Rows, dense, is_whole
-from exportstats.io.source import BLOCK, count_lines
+from exportstats.io.json_values import OWN, decode_each, read_values, unpack
+from exportstats.io.rows import POOL, Rows, fitted
+from exportstats.io.source import count_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from concurrent.futures import Executor, Future
+    from concurrent.futures import Executor
 
     from exportstats.io.source import Source
 
 PAGES_AT_ONCE = 100  # about 2 MiB: more would be faster to read, but every target holds so many
-
-_NEXT_LINE = re.compile(rb"\n")
-_NEXT_OBJECT = re.compile(rb"\}\s*(?=\{)")
-_NEXT_IN_LIST = re.compile(rb"\}\s*,\s*(?=\{)")
-_OPENING = re.compile(rb"\s*(?P<list>\[\s*)?(?P<page>\{\s*\"(\w+)\"\s*:\s*\[\s*)?(?=\{)")
-_TAIL = 2**12  # no more blanks than this come after a comma, or Arrow does not read the block
 
 
 class Page(NamedTuple):
@@ -63,50 +52,28 @@ class Page(NamedTuple):
 def read_json(
     source: Source, kind: Table, how: coerce.TimesIn, pool: Executor, *, has_lines: bool
 ) -> Iterator[Rows]:
-    """Read JSON block by block; `has_lines` says that the file is named as JSON Lines."""
-    head = source.head
-    if _has_lines(head, named=has_lines):
-        yield from _read_lines(source, kind, how, pool)
+    """Read JSON; `has_lines` says that the file is named as JSON Lines."""
+    if not _has_lines(source.head, named=has_lines):
+        text = source.read_rest()
+        found = _read_exact(text, kind, how)
+        if found is None:
+            rows, pages = unpack(_decode(text, source.name), kind)
+            found = read_values(rows, kind, how).paged(pages)
+        yield replace(found, what=f"{source.name}, {kind.row}")
         return
-    opening = _OPENING.match(head)
-    before, behind, seam = b"", b"", _NEXT_OBJECT
-    member = kind.member.lower()
-    if (
-        opening
-        and opening.group().strip()
-        and (opening[3] is None or squeeze(opening[3].decode()) == member)
-    ):
-        before, seam = opening.group(), _NEXT_IN_LIST
-        behind = (b"]}" if opening["page"] else b"") + (b"]" if opening["list"] else b"")
-    parse = _Parser(kind, how)
-    text, ahead, lines, number, tried, first = b"", b"", 0, 1, 0, True
-    blocks = source.blocks(seam, BLOCK)
-    for block, last, parsed in _ahead(blocks, pool, parse, before, behind):
-        text += block
-        if tried or (found := parsed.result()) is None:
-            # a wrong cut: double the text each time, so that everything is read at most twice
-            tried, found = tried or len(block), None
-            if last or len(text) >= 2 * tried:
-                tried = len(text)
-                whole = _enclosed(text, before, behind, first=first, last=last)
-                found = parse(whole, inside=not last and b"}" in behind)
-            if found is None:
-                if last:
-                    raise _fault(source.name, text, b"" if first else before, ahead, lines)
-                continue
-        if before and parse.placed and not (first and last):
-            raise FileFormatError(
-                f"{source.name}: an account or a region comes after a list of {kind.name} that is "
-                "too long to read at once; put it before the list"
-            )
-        if b"}" in behind and not last and found.pages:  # the page goes on in the next block
-            found = replace(found, pages=(*found.pages[:-1], (found.pages[-1][0], True)))
-        yield replace(found, what=f"{source.name}, {kind.row}", first=number)
-        number += len(found)
-        lines += count_lines(text)
-        start = text.rfind(b"\n") + 1
-        ahead = text[start:] if start else ahead + text
-        text, tried, first = b"", 0, False
+    line, waiting = 1, deque[Any]()
+    parse = partial(_read_lines, kind=kind, how=how)
+    blocks = source.blocks()
+    while True:
+        for block in blocks:  # the next ones are read while one is parsed
+            waiting.append((block, pool.submit(parse, block)))
+            if len(waiting) > 2:  # noqa: PLR2004 - more take memory, and are no faster
+                break
+        if not waiting:
+            return
+        block, parsed = waiting.popleft()
+        yield replace(parsed.result(), what=f"{source.name}, line", first=line)
+        line += count_lines(block)
 
 
 def read_pages(pages: Sequence[Page], first: int, kind: Table) -> list[Rows]:
@@ -115,16 +82,10 @@ def read_pages(pages: Sequence[Page], first: int, kind: Table) -> list[Rows]:
     A body must be a JSON object in which the list is a list, null or missing.
     """
     bodies = [page.body for page in pages if isinstance(page.body, bytes)]
-    if len(bodies) == len(pages):
-        parsed = _arrow(b"\n".join(bodies), kind, is_page=True)
-        if parsed is not None and parsed.num_rows == len(pages):
-            column = parsed[kind.member].combine_chunks()
-            counts = pc.fill_null(pc.list_value_length(column), 0).to_numpy()
-            table = _flat(pa.Table.from_struct_array(column.flatten()), kind)
-            if is_whole(table, kind):
-                observed = np.repeat([page.observed_at for page in pages], counts)
-                rows = Rows(table, kind.row, first)
-                return [rows.filled(observed_at=observed)]
+    rows = _read_exact(b"\n".join(bodies), kind, is_page=True)
+    if rows is not None and len(rows.pages) == len(pages):
+        observed = np.repeat([page.observed_at for page in pages], [size for size, _ in rows.pages])
+        return [replace(rows, what=kind.row, first=first, pages=()).filled(observed_at=observed)]
     found = []
     for page in pages:
         body = page.body
@@ -136,65 +97,16 @@ def read_pages(pages: Sequence[Page], first: int, kind: Table) -> list[Rows]:
     return found
 
 
-class _Parser:
-    """Read a text of complete JSON values; return None if it is anything else.
-
-    `inside` says that the block ends within the list of a page, which was closed to read it.
-    """
-
-    def __init__(self, kind: Table, how: coerce.TimesIn) -> None:
-        self.kind, self.how = kind, how
-        self.placed = False  # whether a page named an account or a region
-
-    def __call__(self, text: bytes, *, inside: bool = False) -> Rows | None:
-        kind = self.kind
-        table = None
-        if self.how == coerce.MILLIS:
-            wrapped = text[:64].lstrip()[:1] == b"["
-            page = b'{"%s":%s}' % (kind.member.encode(), text) if wrapped else text
-            table = _arrow(page, kind)
-        if table is not None:
-            pages: tuple[tuple[int, bool], ...] = ()
-            if kind.member in table.column_names:
-                lists = table[kind.member].combine_chunks()
-                if not wrapped:
-                    sizes = pc.fill_null(pc.list_value_length(lists), 0).to_pylist()
-                    pages = tuple(
-                        zip(sizes, map(bool, table["nextToken"].to_pylist()), strict=True)
-                    )
-                table = pa.Table.from_struct_array(lists.flatten())
-            flat = _flat(table, kind)
-            if is_whole(flat, kind):
-                return Rows(flat).paged(pages)
-        try:
-            values = list(decode_each(text.decode()))
-        except (ValueError, RecursionError):
-            return None
-        end = values[-1] if values else None
-        end = end[-1] if isinstance(end, list) and end else end
-        if inside and isinstance(end, dict) and kind.member.lower() in map(squeeze, list(end)[:-1]):
-            return None
-        rows, pages = unpack(values, kind)
-        every = chain.from_iterable(one if isinstance(one, list) else [one] for one in values)
-        self.placed |= any(map(place_of, every))
-        return read_values(rows, kind, self.how).paged(pages)
-
-
-def _read_lines(source: Source, kind: Table, how: coerce.TimesIn, pool: Executor) -> Iterator[Rows]:
+def _read_lines(block: bytes, kind: Table, how: coerce.TimesIn) -> Rows:
     """Read one value per line; a broken line does not affect the others."""
-    parse, line = _Parser(kind, how), 1
-    for block, _, parsed in _ahead(source.blocks(_NEXT_LINE, BLOCK), pool, parse, b"", b""):
-        found, lines = parsed.result(), count_lines(block)
-        ends = lines + (not block.endswith(b"\n"))
-        if found is None or found.refused or found.pages or len(found) != ends:
-            found = _line_by_line(block, kind, how)
-        yield replace(found, what=f"{source.name}, line", first=line)
-        line += lines
-
-
-def _line_by_line(block: bytes, kind: Table, how: coerce.TimesIn) -> Rows:
+    found = _read_exact(block, kind, how)
+    lines = count_lines(block) + (not block.endswith(b"\n"))
+    if found is not None and len(found.pages or found.table) == lines:
+        sizes = [size for size, _ in found.pages]
+        numbers = np.repeat(np.arange(lines), sizes) if sizes else None
+        return replace(found, numbers=numbers)
     values: list[Any] = []
-    numbers: list[int] = []
+    numbers_of: list[int] = []
     broken: list[tuple[int, str]] = []
     pages: tuple[tuple[int, bool], ...] = ()
     for number, line in enumerate(block.split(b"\n")):
@@ -208,10 +120,9 @@ def _line_by_line(block: bytes, kind: Table, how: coerce.TimesIn) -> Rows:
             broken.append((number, f"not JSON that can be read: {fault}"))
         else:
             values += rows
-            numbers += [number] * len(rows)
+            numbers_of += [number] * len(rows)
             pages += more
-    found = read_values(values, kind, how).paged(pages)
-    return found.among(np.array(numbers, dtype="int64"), broken)
+    return read_values(values, kind, how).paged(pages).among(np.array(numbers_of, int), broken)
 
 
 def _has_lines(head: bytes, *, named: bool) -> bool:
@@ -227,51 +138,38 @@ def _has_lines(head: bytes, *, named: bool) -> bool:
     return len(lines) > 1 and 2 * whole >= len(lines)
 
 
-def _ahead(
-    blocks: Iterator[bytes], pool: Executor, parse: _Parser, before: bytes, behind: bytes
-) -> Iterator[tuple[bytes, bool, Future[Rows | None]]]:
-    """Yield each block, whether it is the last, and its rows, while the next ones are parsed."""
-    waiting: deque[tuple[bytes, bool, Future[Rows | None]]] = deque()
-    last, first = False, True
-    block = next(blocks)
-    while not last:
-        following = next(blocks, b"")
-        last = not following
-        text = _enclosed(block, before, behind, first=first, last=last)
-        inside = not last and b"}" in behind
-        waiting.append((block, last, pool.submit(parse, text, inside=inside)))
-        if len(waiting) > 1:  # one is parsed while the next is read
-            yield waiting.popleft()
-        block, first = following, False
-    yield from waiting
-
-
-def _enclosed(block: bytes, before: bytes, behind: bytes, *, first: bool, last: bool) -> bytes:
-    """Enclose a block in the brackets that enclose the whole text."""
-    if not behind:
-        return block
-    tail = block[-_TAIL:]  # so that the block is copied once
-    end = len(block) - len(tail) + len(tail.rstrip().removesuffix(b","))
-    with memoryview(block) as whole:
-        return b"".join((b"" if first else before, whole[:end], b"" if last else behind))
-
-
-def _arrow(text: bytes, kind: Table, *, is_page: bool = False) -> pa.Table | None:
-    """Read objects exactly as the service or our writer writes them; return None for others."""
-    start = text.lstrip()[:64]
-    if start[:1] != b"{":  # Arrow's reader crashes on a leading null
-        return None
+def _decode(text: bytes, name: str) -> list[Any]:
+    """Decode all values of a text, or raise an error that names the place that is not JSON."""
+    what, at = "not JSON that can be read", 0
     try:
-        if not text.isascii():
-            text.decode()  # Arrow's reader does not check that text is UTF-8
-    except UnicodeDecodeError:
+        return list(decode_each(text.decode()))
+    except UnicodeDecodeError as fault:
+        what, at = "not UTF-8", fault.start
+    except json.JSONDecodeError as fault:
+        what, at = f"not JSON: {fault.msg}", len(text.decode()[: fault.pos].encode())
+    except (ValueError, RecursionError) as fault:
+        what += f": {fault}"
+    above, _, ahead = (b"\n" + text[:at]).rpartition(b"\n")
+    line, column = above.count(b"\n") + 1, len(ahead.decode("utf-8", "replace")) + 1
+    raise FileFormatError(f"{name}, line {line}, column {column}: {what}")
+
+
+def _read_exact(
+    text: bytes, kind: Table, how: coerce.TimesIn = coerce.MILLIS, *, is_page: bool = False
+) -> Rows | None:
+    """Read rows exactly as the service or `to_json` writes them; return None for others."""
+    start = text[:64].lstrip()
+    if is_list := start[:1] == b"[":
+        text, is_page = b'{"%s":%s}' % (kind.member.encode(), text), True
+    # Arrow's reader crashes on a leading null, and does not check that text is UTF-8
+    if how != coerce.MILLIS or start[:1] not in (b"{", b"[") or not _is_utf8(text):
         return None
     is_page = is_page or re.match(rb'\{\s*"%s"' % kind.member.encode(), start) is not None
     # Looking for our keys takes a tenth of the time. An attempt without them costs nothing if they
     # are there, because the first one ends it.
     for ours in (False, True):
-        with suppress(pa.ArrowException):
-            return pj.read_json(
+        with suppress(pa.ArrowException, OverflowError):  # of a text of more than 2 GiB
+            table = pj.read_json(
                 pa.BufferReader(text),
                 memory_pool=POOL,
                 read_options=pj.ReadOptions(block_size=len(text), use_threads=False),
@@ -281,7 +179,31 @@ def _arrow(text: bytes, kind: Table, *, is_page: bool = False) -> pa.Table | Non
                     unexpected_field_behavior="error",
                 ),
             )
-    return None
+            break
+    else:
+        return None
+    pages: tuple[tuple[int, bool], ...] = ()
+    if is_page:
+        lists = table[kind.member].combine_chunks()
+        if not is_list:
+            sizes = pc.fill_null(pc.list_value_length(lists), 0).to_pylist()
+            pages = tuple(zip(sizes, map(bool, table["nextToken"].to_pylist()), strict=True))
+        table = pa.Table.from_struct_array(lists.flatten())
+    flat = table.flatten()
+    have = dict(zip(flat.column_names, flat.columns, strict=True))
+    arrays = {column.name: have.get(column.json) for column in kind.base}
+    for column in kind.base:
+        if column.scale > 1 and (days := arrays[column.name]) is not None:
+            arrays[column.name] = pc.multiply(days, column.scale)
+    made = fitted(arrays, len(flat), kind)
+    return None if made is None else Rows(made).paged(pages)
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        return text.isascii() or bool(text.decode())
+    except UnicodeDecodeError:
+        return False
 
 
 @cache
@@ -304,9 +226,7 @@ def _expected(kind: Table, *, is_page: bool, ours: bool) -> pa.Schema:
 
 _PLAIN = {
     "text": pa.large_string(),
-    "time": pa.int64(),
-    "length": pa.int64(),
-    "count": pa.int64(),
+    **dict.fromkeys(("time", "length", "count"), pa.int64()),
     "rate": pa.float64(),
 }
 
@@ -315,38 +235,6 @@ def _nested(fields: dict[str, Any]) -> pa.StructType:
     return pa.struct(
         [(key, _nested(of) if isinstance(of, dict) else of) for key, of in fields.items()]
     )
-
-
-def _flat(rows: pa.Table, kind: Table) -> pa.Table:
-    """Return the base columns of rows that are nested as AWS nests them."""
-    flat = rows.flatten()
-    have = dict(zip(flat.column_names, flat.columns, strict=True))
-    arrays = {column.name: have.get(column.json) for column in kind.base}
-    for column in kind.base:
-        if column.kind == "length" and (array := arrays[column.name]) is not None:
-            arrays[column.name] = pc.multiply(array, column.scale)
-    return dense(arrays, len(flat), kind)
-
-
-def _fault(name: str, text: bytes, before: bytes, ahead: bytes, lines: int) -> FileFormatError:
-    """Return the error that names the place where a text stops being JSON.
-
-    `before` encloses the text, `ahead` precedes it in its line, and `lines` precede that line.
-    """
-    what, at = "not JSON that can be read", 0
-    whole = before + text
-    try:
-        list(decode_each(whole.decode()))
-    except UnicodeDecodeError as fault:
-        what, at = "not UTF-8", fault.start
-    except json.JSONDecodeError as fault:
-        what, at = f"not JSON: {fault.msg}", len(whole.decode()[: fault.pos].encode())
-    except RecursionError as fault:
-        what = f"not JSON that can be read: {fault}"
-    good = ahead + whole[len(before) : max(at, len(before))]
-    line = lines + good.count(b"\n") + 1
-    column = len(good[good.rfind(b"\n") + 1 :].decode("utf-8", "replace")) + 1
-    return FileFormatError(f"{name}, line {line}, column {column}: {what}")
 
 
 def to_json(rows: pd.DataFrame, kind: Table = TASKS) -> Iterator[dict[str, Any]]:
@@ -370,11 +258,8 @@ def to_json(rows: pd.DataFrame, kind: Table = TASKS) -> Iterator[dict[str, Any]]
 def _to_list(values: pd.Series, scale: int | None) -> list[Any]:
     """Return values for JSON: times of the table in milliseconds, None for missing values."""
     plain = values
-    if scale is None:
-        if isinstance(values.dtype, pd.DatetimeTZDtype):
-            plain = coerce.iso_text(values)
-    elif isinstance(values.dtype, pd.DatetimeTZDtype):
-        plain = pd.Series(coerce.millis(values), index=values.index)
-    elif values.dtype.kind == "m":
+    if isinstance(values.dtype, pd.DatetimeTZDtype):
+        plain = pd.Series(coerce.millis(values), values.index) if scale else coerce.iso_text(values)
+    elif scale and values.dtype.kind == "m":
         plain = pd.Series(values.to_numpy("m8[ms]").view("i8") // scale, index=values.index)
     return plain.astype(object).where(values.notna(), None).tolist()

@@ -61,133 +61,103 @@ def unpack(
         if kind.member.lower() not in page and not isinstance(found, list):
             rows.append(value)
             continue
-        before = len(rows)
-        if found is not None:  # PowerShell makes an object of a list of one
-            rows += _placed(found if isinstance(found, list) else [found], place_of(value))
-        pages += ((len(rows) - before, any(page.get(key) for key in ("nexttoken", "marker"))),)
+        # PowerShell makes an object of a list of one
+        inner = found if isinstance(found, list) else [found] * (found is not None)
+        place = {"account_id": page.get("accountid") or page.get("account")}
+        place |= {"region": page.get("region")}
+        rows += [_placed(row, place) for row in inner] if any(place.values()) else inner
+        pages += ((len(inner), any(page.get(key) for key in ("nexttoken", "marker"))),)
     return rows, pages
 
 
-def place_of(page: object) -> dict[str, Any]:
-    """Return the account and the region that a page names beside its list."""
-    if not isinstance(page, dict):
-        return {}
-    return {
-        name: value
-        for key, value in page.items()
-        if (name := _PLACES.get(squeeze(key))) and value not in (None, "")
-    }
-
-
-def _placed(rows: list[Any], place: dict[str, Any]) -> list[Any]:
-    """Add an account and a region to rows that do not name their own."""
-    if not place:
-        return rows
-    return [
-        row | {name: value for name, value in place.items() if row.get(name) is None}
-        if isinstance(row, dict)
-        else row
-        for row in rows
-    ]
-
-
-_PLACES = {"account": "account_id", "accountid": "account_id", "region": "region"}
+def _placed(row: Any, place: dict[str, Any]) -> Any:  # noqa: ANN401 - a value of JSON
+    """Add the account and the region of a page to a row that does not name its own."""
+    if not isinstance(row, dict):
+        return row
+    has = {squeeze(key) for key, value in row.items() if value is not None}
+    return row | {name: said for name, said in place.items() if said and squeeze(name) not in has}
 
 
 def read_values(values: Sequence[Any], kind: Table, how: coerce.TimesIn = coerce.MILLIS) -> Rows:
     """Read rows that are Python objects, key by key."""
-    keys = _Keys(kind)
-    found: list[dict[str, Any]] = []
-    numbers: list[int] = []
-    refused: list[tuple[int, str]] = []
-    unused: Counter[str] = Counter()
+    cells: dict[str, dict[int, Any]] = {kind.id: {}}
     for number, value in enumerate(values):
-        if not isinstance(value, dict):
-            refused.append((number, f"the {kind.row} is not an object but {_shorten(value)}"))
-            continue
-        row, without = keys.read(value)
-        if row.get(kind.id):
-            found.append(row)
-            numbers.append(number)
-            unused.update(without)
-        else:
-            refused.append((number, _foreign(value, kind)))
-    names = dict.fromkeys([kind.id, *(name for row in found for name in row)])
-    frame = pd.DataFrame({name: [row.get(name) for row in found] for name in names}, dtype=object)
-    rows = read_frame(frame, kind, how)
-    return replace(rows.among(np.array(numbers, dtype="int64"), refused), unused=unused)
+        if isinstance(value, dict):
+            own = kind.id in value  # beside our own column names, other keys are own columns
+            _collect(cells, number, value, kind, own=own)
+    if kind is LOG_GROUPS:
+        _add_places(cells)
+    named = {
+        number
+        for key, found in cells.items()
+        if (column := kind.meanings.get(squeeze(key))) and column.name == kind.id
+        for number, value in found.items()
+        if value
+    }
+    numbers = np.array(sorted(named), dtype="int64")
+    refused = [
+        (number, _foreign(value, kind))
+        for number, value in enumerate(values)
+        if number not in named
+    ]
+    used = {
+        key.removeprefix(OWN): found
+        for key, found in cells.items()
+        if key.startswith(OWN) or kind.meanings.get(squeeze(key))
+    }
+    unused = {
+        key: sum(number in named and value not in ("", []) for number, value in found.items())
+        for key, found in cells.items()
+        if not key.startswith(OWN) and squeeze(key) not in kind.meanings
+    }
+    frame = pd.DataFrame(
+        {key: [found.get(number) for number in numbers.tolist()] for key, found in used.items()},
+        dtype=object,
+    )
+    rows = read_frame(frame, kind, how).among(numbers, refused)
+    return replace(rows, unused=+Counter(unused))
 
 
-class _Keys:
-    """Read objects whose keys have any casing and nesting."""
-
-    def __init__(self, kind: Table) -> None:
-        self._kind = kind
-        self._meanings: dict[str, str | None] = {}
-
-    def read(self, value: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-        """Return the values of the columns, the user's own included, and the unused keys."""
-        row: dict[str, Any] = {}
-        unused: list[str] = []
-        # beside our own column names, other keys are the user's own columns
-        self._walk(value, "", row, unused, own=self._kind.id in value)
-        if self._kind is LOG_GROUPS:
-            _add_place(row, value)
-        return row, unused
-
-    def _walk(
-        self,
-        value: dict[str, Any],
-        path: str,
-        row: dict[str, Any],
-        unused: list[str],
-        *,
-        own: bool,
-    ) -> None:
-        for key, inner in value.items():
-            if inner is None:
-                continue
+def _collect(
+    cells: dict[str, dict[int, Any]],
+    number: int,
+    value: dict[str, Any],
+    kind: Table,
+    *,
+    own: bool = False,
+    path: str = "",
+) -> None:
+    """Add the cells of an object; a nested key has a dot."""
+    for key, inner in value.items():
+        if isinstance(inner, dict):
+            _collect(cells, number, inner, kind, path=f"{path}{key}.")
+        elif inner is not None:
             where = path + key
-            name = self._meaning(where)
-            if name is not None and type(inner) is not dict:
-                if name and row.get(name) is None:
-                    row[name] = inner
-            elif where.startswith(OWN) or (own and not path and type(inner) not in (dict, list)):
-                row[where.removeprefix(OWN)] = inner
-            elif isinstance(inner, dict):
-                self._walk(inner, where + ".", row, unused, own=own)
-            elif name is None and inner not in ([], ""):
-                unused.append(where)
-
-    def _meaning(self, where: str) -> str | None:
-        """Return the column of a key, "" for a known key that is not used, None for others."""
-        if where not in self._meanings:
-            known = squeeze(where)
-            column = self._kind.meanings.get(known)
-            unused = "" if known in self._kind.meanings else None
-            # our name of a length is in milliseconds, AWS's in its own unit
-            name = column and (where if column.scale > 1 else column.name)
-            self._meanings[where] = name or unused
-        return self._meanings[where]
+            if own and not isinstance(inner, list) and squeeze(where) not in kind.meanings:
+                where = OWN + where
+            cells.setdefault(where, {})[number] = inner
 
 
-def _add_place(row: dict[str, Any], value: dict[str, Any]) -> None:
-    """Add the account and the region of an ARN."""
-    for key in ("arn", "logGroupArn", "Arn", "LogGroupArn"):
-        parts = str(value.get(key)).split(":")
-        if len(parts) > 5:  # noqa: PLR2004 - arn:aws:logs:region:account:log-group:name
-            row.setdefault("region", parts[3])
-            row.setdefault("account_id", parts[4])
+def _add_places(cells: dict[str, dict[int, Any]]) -> None:
+    """Add the account and the region of ARNs to rows that do not name them."""
+    for key in [key for key in cells if squeeze(key) in ("arn", "loggrouparn")]:
+        for number, arn in cells[key].items():
+            parts = str(arn).split(":")
+            if len(parts) > 5:  # noqa: PLR2004 - arn:aws:logs:region:account:log-group:name
+                cells.setdefault("region", {}).setdefault(number, parts[3])
+                cells.setdefault("account_id", {}).setdefault(number, parts[4])
 
 
-def _foreign(value: dict[str, Any], kind: Table) -> str:
-    """Return why an object is not a row: another service's or tool's, or without an identifier."""
+def _foreign(value: object, kind: Table) -> str:
+    """Return why a value is not a row: another service's or tool's, or without an identifier."""
+    if not isinstance(value, dict):
+        return f"the {kind.row} is not an object but {_shorten(value)}"
     keys = {squeeze(key) for key in value}
     for table in (TASKS, LOG_GROUPS, DELIVERIES):
         if table is not kind and table.member.lower() in keys:
             return f"these are {table.name}; read them with xs.read_{table.name.replace(' ', '_')}"
-    for marks, what in _FOREIGN:
-        if marks & keys:
+    for marks, what in _FOREIGN.items():
+        if keys.intersection(marks):
             return what
     if (
         {"columns", "index", "data"} <= keys
@@ -206,18 +176,16 @@ def _foreign(value: dict[str, Any], kind: Table) -> str:
 
 
 _LISTS = "`aws logs describe-export-tasks` gives the list that is wanted"
-_FOREIGN = (
-    (
-        {"exporttaskid", "exporttos3task", "exportimagetaskid"},
-        f"an export task of EC2, not of CloudWatch Logs; {_LISTS}",
+_FOREIGN = {
+    ("exporttaskid", "exporttos3task", "exportimagetaskid"): (
+        f"an export task of EC2, not of CloudWatch Logs; {_LISTS}"
     ),
-    ({"exporttaskidentifier"}, f"an export task of RDS, not of CloudWatch Logs; {_LISTS}"),
-    (
-        {"records", "eventsource", "cloudtrailevent", "events"},
-        f"CloudTrail's record of API calls, not a list of tasks; {_LISTS}",
+    ("exporttaskidentifier",): f"an export task of RDS, not of CloudWatch Logs; {_LISTS}",
+    ("records", "eventsource", "cloudtrailevent", "events"): (
+        f"CloudTrail's record of API calls, not a list of tasks; {_LISTS}"
     ),
-    ({"stdout", "stdoutlines"}, "the result of an Ansible task; save what its stdout holds"),
-)
+    ("stdout", "stdoutlines"): "the result of an Ansible task; save what its stdout holds",
+}
 
 
 def _shorten(value: object) -> str:

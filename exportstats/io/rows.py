@@ -208,16 +208,14 @@ def _say_unused(rows: pd.DataFrame, unused: Counter[str], kind: Table) -> None:
 def read_columns(table: pa.Table, kind: Table, how: coerce.TimesIn = coerce.MILLIS) -> Rows:
     """Convert an Arrow table with columns of any types; columns that it lacks are missing."""
     sources = frames.rename(table.column_names, kind)
-    wanted = arrow_schema(kind)
-    plain = not any(map(pa.types.is_struct, table.schema.types)) and all(
-        len(names) == 1
-        and table.schema.field(names[0]).type in _FITTING.get(field.type, (field.type,))
-        for field in wanted
-        if (names := sources.get(field.name))
-    )
-    if plain and kind.id in sources:
-        made = dense({name: table[names[0]] for name, names in sources.items()}, len(table), kind)
-        if is_whole(made, kind):
+    plain = kind.id in sources and not any(map(pa.types.is_struct, table.schema.types))
+    types = {field.name: _FITTING.get(field.type, (field.type,)) for field in arrow_schema(kind)}
+    if plain and all(
+        [table.schema.field(one).type in types[name] for one in names] == [True]
+        for name, names in sources.items()
+    ):
+        made = fitted({name: table[one] for name, (one,) in sources.items()}, len(table), kind)
+        if made is not None:
             for name in own_columns(table.column_names, kind):
                 made = made.append_column(name, table[name])
             return Rows(made)
@@ -253,31 +251,28 @@ def to_arrow(typed: pd.DataFrame, kind: Table) -> pa.Table:
     return table
 
 
-def dense(arrays: dict[str, Any], length: int, kind: Table) -> pa.Table:
-    """Cast arrays to the types of the base columns; columns without an array are missing."""
-    wanted = arrow_schema(kind)
+def fitted(arrays: dict[str, Any], length: int, kind: Table) -> pa.Table | None:
+    """Cast arrays to the base columns; return None if an identifier or a value cannot be right.
+
+    Columns without an array are missing.
+    """
     made = []
-    for column in wanted:
-        array = arrays.get(column.name)
-        if array is None:
-            array = pa.nulls(length, column.type)
-        elif column.type == REPEATED and array.type != REPEATED:
-            array = array.dictionary_encode()
-        made.append(array.cast(column.type, safe=column.type != TIME))
-    return pa.table(made, schema=wanted)
-
-
-def is_whole(table: pa.Table, kind: Table) -> bool:
-    """Return whether every row has an identifier and no value out of range."""
-    ids = table[kind.id]
-    if ids.type == REPEATED:
-        ids = ids.cast(pa.string())
-    if ids.null_count or (len(ids) and pc.min(pc.binary_length(ids)).as_py() == 0):
-        return False
     for column in kind.base:
+        array, dtype = arrays.get(column.name), _TYPES[column.kind]
+        if array is None:
+            array = pa.nulls(length, dtype)
+        elif dtype == REPEATED and array.type != REPEATED:
+            array = array.dictionary_encode()
+        made.append(array := array.cast(dtype, safe=dtype != TIME))
+        if column.name == kind.id:
+            lengths = pc.binary_length(array.cast(pa.large_string()))
+            if array.null_count or pc.any(pc.equal(lengths, 0)).as_py():
+                return None
         least = {"time": coerce.NAT + 1, "count": 0, "length": min(column.scale - 1, 1)}
-        if column.kind in least and len(table):
-            lowest = pc.min(table[column.name].cast(pa.int64())).as_py()
-            if lowest is not None and lowest < least[column.kind]:
-                return False
-    return True
+        if (
+            column.kind in least
+            and array.null_count < length
+            and pc.min(array.cast(pa.int64())).as_py() < least[column.kind]
+        ):
+            return None
+    return pa.table(made, schema=arrow_schema(kind))

@@ -20,14 +20,12 @@ import pyarrow as pa
 from exportstats.errors import FileFormatError
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Iterator
 
 STDIN = "-"
 BLOCK = 2**22  # parsed at once; 1 MiB takes a tenth longer, more than this is no faster
 
 _PIECE = 2**16  # small enough to reuse memory, which is faster than new memory for each
-_NEAR = 2**13  # the last place to cut a block is nearly always this near to its end
 _LINE_END = ord("\n")
 _BROKEN = (EOFError, zlib.error, lzma.LZMAError, OSError, UnicodeError, pa.ArrowException)
 
@@ -63,11 +61,11 @@ class Source:
         taken, self.head = self.head[:size], self.head[size:]
         return taken if len(taken) == size else taken + self._read(size - len(taken))
 
-    def blocks(self, seam: re.Pattern[bytes], size: int) -> Iterator[bytes]:
-        """Take the text in blocks; every block but the last ends with a match of `seam`."""
+    def blocks(self) -> Iterator[bytes]:
+        """Take the text in blocks; every block but the last ends with a line end."""
         rest = b""
-        while len(more := self.take(size)) == size:
-            cut = _last(seam, more)
+        while len(more := self.take(BLOCK)) == BLOCK:
+            cut = more.rfind(b"\n") + 1
             if cut:
                 with memoryview(more) as whole:
                     yield b"".join((rest, whole[:cut]))
@@ -126,15 +124,6 @@ def open_source(path: Any) -> Iterator[Source]:  # noqa: ANN401 - a path or a fi
         buffered = io.BufferedReader(stream, _PIECE)
         stack.callback(buffered.detach)  # otherwise it would close standard input
         yield Source(buffered, name, os.fspath(path) if is_file else None)
-
-
-def _last(seam: re.Pattern[bytes], block: bytes) -> int:
-    """Return the end of the last match of `seam` in a block, or 0."""
-    for begin in (max(0, len(block) - _NEAR), 0):
-        ends = [found.end() for found in seam.finditer(block, begin)]
-        if ends:
-            return ends[-1]
-    return 0
 
 
 def _decompressed(raw: Any, start: bytes) -> Any:  # noqa: ANN401 - streams of several libraries

@@ -68,9 +68,8 @@ def values(draw: Callable[..., Any], tasks: list[Task]) -> list[Any]:
 def small_blocks() -> Iterator[None]:
     """Make blocks so small that a few tasks fill many."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_text, "BLOCK", 150)
+        patch.setattr(json_text, "count_lines", json_text.count_lines)
         patch.setattr("exportstats.io.source.BLOCK", 150)
-        patch.setattr("exportstats.io.source._NEAR", 40)
         yield
 
 
