@@ -516,34 +516,35 @@ def _compressed(file: IO[bytes], compression: str) -> Iterator[IO[bytes]]:
         yield file
 
 
-def _write_lines(tables: Iterable[pd.DataFrame], stream: IO[bytes], kind: Table) -> None:
-    for lines in _encode(tables, kind):
-        stream.write(b"\n".join([*lines, b""]))
-
-
-def _write_page(tables: Iterable[pd.DataFrame], stream: IO[bytes], kind: Table) -> None:
-    stream.write(b'{"%s": [' % kind.member.encode())
-    between = b"\n"
-    for lines in _encode(tables, kind):
-        if lines:
-            stream.write(between + b",\n".join(lines))
-            between = b",\n"
-    stream.write(b"\n]}\n")
-
-
-def _encode(tables: Iterable[pd.DataFrame], kind: Table) -> Iterator[list[bytes]]:
-    """Yield each table's rows as JSON without line ends."""
+def _write_json(
+    tables: Iterable[pd.DataFrame],
+    stream: IO[bytes],
+    kind: Table,
+    around: tuple[bytes, bytes, bytes] = (b"", b"\n", b"\n"),
+) -> None:
+    """Write rows as JSON with something before, between and after them."""
     import msgspec  # noqa: PLC0415 - slow to import, and not needed to read
 
     encode = msgspec.json.Encoder(enc_hook=str).encode  # an own column may hold anything
+    before, between, after = around
+    stream.write(before)
+    separator = b""
     for rows in tables:
-        yield [encode(row) for row in to_json(rows, kind)]
+        for row in to_json(rows, kind):
+            stream.write(separator + encode(row))
+            separator = between
+    stream.write(after if separator or before else b"")
+
+
+def _write_page(tables: Iterable[pd.DataFrame], stream: IO[bytes], kind: Table) -> None:
+    opening = b'{"%s": [\n' % kind.member.encode()
+    _write_json(tables, stream, kind, (opening, b",\n", b"\n]}\n"))
 
 
 _WRITERS: dict[str, Callable[[Iterable[pd.DataFrame], IO[bytes], Table], None]] = {
     ".json": _write_page,
-    ".jsonl": _write_lines,
-    ".ndjson": _write_lines,
+    ".jsonl": _write_json,
+    ".ndjson": _write_json,
     ".csv": write_csv,
     ".parquet": write_parquet,
 }
