@@ -10,6 +10,7 @@ import json
 import re
 from collections import Counter
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 OWN = "own."  # before the user's own columns in our JSON
 _SHOWN = 40
+_squeezed = lru_cache(maxsize=1000)(squeeze)
 
 
 def _whole_number(digits: str) -> float:
@@ -56,7 +58,7 @@ def unpack(
             rows += inner
             pages += more
             continue
-        page = {squeeze(key): of for key, of in value.items()} if isinstance(value, dict) else {}
+        page = {_squeezed(key): of for key, of in value.items()} if isinstance(value, dict) else {}
         found = page.get(kind.member.lower(), page.get("rows") if "columns" in page else None)
         if kind.member.lower() not in page and not isinstance(found, list):
             rows.append(value)
@@ -133,19 +135,20 @@ def _collect(
             _collect(cells, number, inner, kind, path=f"{path}{key}.")
         elif inner is not None:
             where = path + key
-            if own and not isinstance(inner, list) and squeeze(where) not in kind.meanings:
+            if own and not isinstance(inner, list) and _squeezed(where) not in kind.meanings:
                 where = OWN + where
             cells.setdefault(where, {})[number] = inner
 
 
 def _add_places(cells: dict[str, dict[int, Any]]) -> None:
     """Add the account and the region of ARNs to rows that do not name them."""
-    for key in [key for key in cells if squeeze(key) in ("arn", "loggrouparn")]:
-        for number, arn in cells[key].items():
-            parts = str(arn).split(":")
-            if len(parts) > 5:  # noqa: PLR2004 - arn:aws:logs:region:account:log-group:name
-                cells.setdefault("region", {}).setdefault(number, parts[3])
-                cells.setdefault("account_id", {}).setdefault(number, parts[4])
+    arns = [cells[key] for key in cells if squeeze(key) in ("arn", "loggrouparn")]
+    for name, at in (("region", 3), ("account_id", 4)):
+        said = {row for key in cells if squeeze(key) == squeeze(name) for row in cells[key]}
+        for number, arn in (pair for found in arns for pair in found.items()):
+            parts = str(arn).split(":")  # arn:aws:logs:region:account:log-group:name
+            if len(parts) > at + 1 and number not in said:
+                cells.setdefault(name, {})[number] = parts[at]
 
 
 def _foreign(value: object, kind: Table) -> str:
