@@ -29,7 +29,7 @@ COMMANDS = {
     "slots": ("tables", "Show how busy each account and region is."),
     "coverage": ("coverage", "Show how much of a range is in S3."),
     "gaps": ("coverage", "List the parts of a range that are not in S3."),
-    "backfill": ("coverage", "Print the commands that would close the gaps."),
+    "backfill": ("backfill", "Print the commands that would close the gaps."),
     "deliveries": ("deliveries", "List what tasks delivered to S3."),
     "eta": ("waiting", "Estimate when the active tasks will be done."),
     "wait": ("waiting", "Wait until a task has ended."),

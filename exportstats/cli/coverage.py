@@ -1,9 +1,9 @@
-"""The commands on what is not in S3: coverage, gaps, backfill."""
+"""The commands on what is not in S3: coverage and gaps."""
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 import lazy_loader
@@ -12,7 +12,7 @@ import exportstats as xs
 from exportstats.cli.failing import FAILED, FOUND, say
 from exportstats.cli.options import format_option, plot_option
 from exportstats.cli.ranges import range_options, say_upper_bound
-from exportstats.text import percent, write_duration
+from exportstats.text import percent
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,7 +69,7 @@ def gaps(asked: Asked, check: bool, kind: Kind, chart: Path | None) -> None:  # 
     title = f"no {'gaps' if asked.has_log_groups else 'log groups'}, {asked.days}"
     if len(table):
         plural = "s" if len(table) > 1 else ""
-        title = f"{len(table):,} gap{plural}, {_sum_of(table['length'])}, {asked.days}"
+        title = f"{len(table):,} gap{plural}, {output.sum_of(table['length'])}, {asked.days}"
     output.show(table, _of_gaps(table), kind, title=title)
     if kind in ("table", "markdown"):
         say_upper_bound()
@@ -86,62 +86,6 @@ def _checked(gaps: pd.DataFrame, asked: Asked) -> int:
         say("nothing was checked: the tasks name no log group; name them with --log-groups")
         return FAILED
     return FOUND if len(gaps) else 0
-
-
-@click.command()
-@range_options
-@click.option(
-    "--max-window",
-    default="1D",
-    show_default=True,
-    metavar="LENGTH",
-    help="The longest window of one task, such as 6h or 7D.",
-)
-@click.option(
-    "--destination", metavar="BUCKET", help="The S3 bucket; by default that of the last task."
-)
-@click.option("--prefix", help="The prefix of the keys; by default that of the last task.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["shell", "json"]),
-    default="shell",
-    show_default=True,
-    help="Print commands of the AWS CLI, or one line of JSON for each call of boto3.",
-)
-@plot_option
-def backfill(
-    asked: Asked,
-    max_window: str,
-    destination: str | None,
-    prefix: str | None,
-    form: Literal["shell", "json"],
-    chart: Path | None,
-) -> None:
-    """Print the commands that would close the gaps; nothing is created.
-
-    The commands are printed on standard output, an estimate of how long they take on standard
-    error. A slot (an account and region) runs one task at a time: wait for the end of each.
-
-    \b
-    exportstats backfill tasks.parquet --log-groups log-groups.json > commands.sh
-    """
-    table = xs.find_gaps(asked.tasks, **asked.range)
-    plan = xs.plan_backfill(
-        table,
-        asked.tasks,
-        max_window=max_window,
-        destination=destination,
-        prefix=prefix,
-        as_of=asked.range["as_of"] or dt.datetime.now(dt.UTC).isoformat(),
-    )
-    click.echo(xs.render_commands(plan, form=form), nl=False)
-    _say_estimate(table, plan)
-    output.draw(lambda: xs.plot_backfill(plan), chart)
-
-
-def _sum_of(lengths: pd.Series) -> str:
-    return write_duration(lengths.dt.total_seconds().sum())
 
 
 def _title(summary: pd.DataFrame, asked: Asked) -> str:
@@ -174,24 +118,3 @@ def _of_gaps(table: pd.DataFrame) -> pd.DataFrame:
     if table["expires_at"].notna().any():
         view["expires"] = output.dates(view["expires_at"]).fillna("never")
     return view.drop(columns="expires_at")
-
-
-def _say_estimate(gaps: pd.DataFrame, plan: pd.DataFrame) -> None:
-    """Say how long a plan takes, what of it comes too late, and what it leaves out."""
-    lost = gaps.loc[gaps["reason"] == "lost", "length"]
-    if len(lost):
-        say(f"left out: {_sum_of(lost)} of events that retention has taken")
-    if not len(plan):
-        say("nothing to export")
-        return
-    slots = len(plan[["account_id", "region"]].drop_duplicates())
-    say(f"{len(plan):,} tasks, one at a time in each of {slots:,} slots (account and region)")
-    if plan["end_high"].notna().any():
-        middle, high = output.minutes(plan[["expected_end", "end_high"]].max())
-        say(f"done by about {middle} UTC, and nine times out of ten by {high} UTC")
-    if guesses := int((~plan["enough_history"]).sum()):
-        say(
-            f"{guesses:,} of them are guesses: fewer than 20 durations of their log group are known"
-        )
-    if late := int(plan["late"].sum()):
-        say(f"{late:,} of them will probably come too late: retention is faster")

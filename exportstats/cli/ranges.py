@@ -218,11 +218,17 @@ def _range_of(
     if end is None:
         if as_of is None:
             raise ArgumentError("no task says when it was observed; give --since and --until")
-        end = (as_of - dt.timedelta(days=1)).floor("D")
+        end = last_due(as_of)
     start = since or end - dt.timedelta(days=_DAYS)
     if start >= end:
         raise ArgumentError(f"--since {start} is not before --until {end}; swap or change them")
     return start.astimezone(dt.UTC), end.astimezone(dt.UTC), as_of
+
+
+def last_due(as_of: dt.datetime) -> dt.datetime:
+    """Return the last midnight that is at least a day before an instant, in UTC."""
+    day = (as_of - dt.timedelta(days=1)).astimezone(dt.UTC)
+    return day.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=dt.UTC)
 
 
 def say_upper_bound() -> None:

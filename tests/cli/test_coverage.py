@@ -160,8 +160,8 @@ def test_backfill_prints_commands_and_nothing_else(
     for word in (f"--from={FIRST + DAY}", f"--to={FIRST + 2 * DAY - 1}", "--destination=bucket"):
         assert word in first.split()
     assert f"--from={FIRST + 4 * DAY - 60_000}" in second
-    assert "2 tasks, one at a time in each of 1 slots" in done.stderr
-    assert "2 of them are guesses" in done.stderr
+    assert "2 tasks, one at a time in each of 1 slot (account and region)" in done.stderr
+    assert "2 are guesses" in done.stderr
     lines = run("backfill", tasks_file, *RANGE, "--format", "json", "--prefix", "again").stdout
     assert [json.loads(line)["request"]["destinationPrefix"] for line in lines.splitlines()] == [
         "again",

@@ -1,0 +1,155 @@
+"""The command `backfill`: what would close the gaps."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Literal
+
+import click
+import lazy_loader
+
+import exportstats as xs
+from exportstats.cli.failing import say
+from exportstats.cli.options import plot_option
+from exportstats.cli.ranges import last_due, range_options
+from exportstats.text import counted, write_duration
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from exportstats.cli import output
+    from exportstats.cli.ranges import Asked
+    from exportstats.core import schema
+else:  # pandas and rich are for a command that runs, not for its --help
+    output = lazy_loader.load("exportstats.cli.output", suppress_warning=True)
+    schema = lazy_loader.load("exportstats.core.schema", suppress_warning=True)
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_LATEST = dt.timedelta(hours=12)  # until an event can be exported
+_TOMORROW = dt.timedelta(days=2)  # until what is due tomorrow has been exported
+
+
+@click.command()
+@range_options
+@click.option(
+    "--max-window",
+    default="1D",
+    show_default=True,
+    metavar="LENGTH",
+    help="The longest window of one task, such as 6h or 7D.",
+)
+@click.option(
+    "--destination", metavar="BUCKET", help="The S3 bucket; by default that of the last task."
+)
+@click.option("--prefix", help="The prefix of the keys; by default that of the last task.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["shell", "json"]),
+    default="shell",
+    show_default=True,
+    help="Print commands of the AWS CLI, or one line of JSON for each call of boto3.",
+)
+@plot_option
+def backfill(
+    asked: Asked,
+    max_window: str,
+    destination: str | None,
+    prefix: str | None,
+    form: Literal["shell", "json"],
+    chart: Path | None,
+) -> None:
+    """Print the commands that would close the gaps; nothing is created.
+
+    The commands are printed on standard output; how long they take, and which gaps are left out,
+    on standard error. A slot (an account and region) runs one task at a time: wait for the
+    end of each.
+
+    \b
+    exportstats backfill tasks.parquet --log-groups log-groups.json > commands.sh
+    """
+    table = xs.find_gaps(asked.tasks, **asked.range)
+    plan = xs.plan_backfill(
+        table,
+        asked.tasks,
+        max_window=max_window,
+        destination=destination,
+        prefix=prefix,
+        as_of=asked.range["as_of"] or dt.datetime.now(dt.UTC).isoformat(),
+    )
+    click.echo(xs.render_commands(plan, form=form), nl=False)
+    _say_estimate(table, plan, asked)
+    output.draw(lambda: xs.plot_backfill(plan), chart)
+
+
+def _say_estimate(gaps: pd.DataFrame, plan: pd.DataFrame, asked: Asked) -> None:
+    """Say how long a plan takes, what of it comes too late, and what it leaves out."""
+    is_lost = gaps["reason"] == "lost"
+    if is_lost.any():
+        lost = output.sum_of(gaps.loc[is_lost, "length"])
+        say(f"left out: {lost} of events that retention has taken")
+    planned: pd.Series = plan["to_time"] - plan["from_time"] + dt.timedelta(milliseconds=1)
+    rest = gaps["length"].dt.total_seconds()[~is_lost].sum() - planned.dt.total_seconds().sum()
+    if round(rest, 3) > 0:
+        say(f"left out: {write_duration(rest)} that active tasks export")
+    _say_outside(asked)
+    if not len(plan):
+        say(f"nothing to export, {asked.days}")
+        return
+    say(f"to export: {output.sum_of(planned)}, {asked.days}")
+    slots = counted(len(plan[["account_id", "region"]].drop_duplicates()), "slot")
+    say(f"{counted(len(plan))}, one at a time in each of {slots} (account and region)")
+    if plan["end_high"].notna().any():
+        middle, high = output.minutes(plan[["expected_end", "end_high"]].max())
+        say(f"done about {middle}; 9 times in 10 by {high} UTC")
+    if guesses := int((~plan["enough_history"]).sum()):
+        say(f"{guesses:,} are guesses: fewer than 20 durations of their log group known")
+    if late := int(plan["late"].sum()):
+        say(f"{late:,} will probably come too late: retention is faster")
+
+
+def _say_outside(asked: Asked) -> None:
+    """Say which gaps lie before and after the range, and how to take them in.
+
+    After the last day that is due, that is only what expires before it could be exported tomorrow.
+    """
+    as_of, start, end = (asked.range[name] for name in ("as_of", "start", "end"))
+    now = as_of or dt.datetime.now(dt.UTC)
+    before = _known_gaps(asked, _EPOCH, start)
+    if len(before):
+        _say_left_out(before, f"before {_moment(start)}", f"--since {before['start'].min():%F}")
+    is_due = end < last_due(now)
+    limit = last_due(now) if is_due else now - _LATEST
+    if end >= limit:
+        return
+    after = _known_gaps(asked, end, limit)
+    if not is_due:
+        after = after[after["expires_at"] < now + _TOMORROW]
+    if len(after):
+        last = _moment(after["end"].max().ceil("min")).replace(" ", "T")
+        _say_left_out(after, f"after {_moment(end)}", f"--until {last}")
+
+
+def _say_left_out(gaps: pd.DataFrame, where: str, option: str) -> None:
+    expires = gaps["expires_at"].dropna()
+    first = f"; first expiry {_moment(expires.min())}" if len(expires) else ""
+    many = f"{counted(len(gaps), 'gap')} of {output.sum_of(gaps['length'])}"
+    say(f"left out: {many} {where} UTC")
+    say(f"{option} adds them{first}")
+
+
+def _known_gaps(asked: Asked, start: dt.datetime, end: dt.datetime) -> pd.DataFrame:
+    """Find the gaps in another range: not those before a log group's first export, nor lost."""
+    gaps = xs.find_gaps(asked.tasks, **{**asked.range, "start": start, "end": end})
+    key = list(schema.LOG_GROUP)
+    done = asked.tasks[(asked.tasks["status_code"] == "COMPLETED").to_numpy()]
+    first = done.groupby(key, observed=True, dropna=False)["from_time"].min().rename("first")
+    since = gaps.merge(first, how="left", left_on=key, right_index=True)["first"]
+    return gaps[((gaps["reason"] != "lost") & (gaps["start"] >= since)).to_numpy()]
+
+
+def _moment(time: dt.datetime) -> str:
+    """Write a time, a midnight as a date."""
+    return f"{time:%Y-%m-%d %H:%M}".removesuffix(" 00:00")

@@ -1,0 +1,104 @@
+"""`backfill` says what it leaves out of the gaps there are, and how to take it in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support import DAY, HOUR, ms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TODAY = ms("2026-11-23T06:00Z")
+FIRST = ms("2026-09-01T00:00Z")
+DAYS = (ms("2026-11-22T00:00Z") - FIRST) // DAY  # that are due
+PLACE = {"accountId": "111122223333", "region": "eu-west-1", "logGroupName": "/app"}
+
+
+def nights(*without: str, **fields: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - a task's
+    """Make a task for each day since the first of September, but for some."""
+    left_out = {ms(f"{day}T00:00Z") for day in without}
+    return [
+        PLACE
+        | {
+            "taskId": f"t{start}",
+            "from": start,
+            "to": start + DAY - 1,
+            "destination": "bucket",
+            "status": {"code": "COMPLETED"},
+            "executionInfo": {
+                "creationTime": start + DAY + 13 * HOUR,
+                "completionTime": start + DAY + 14 * HOUR,
+            },
+            "observedAt": TODAY,
+        }
+        | fields
+        for start in range(FIRST, FIRST + DAYS * DAY, DAY)
+        if start not in left_out
+    ]
+
+
+@pytest.fixture
+def said(run: Callable, page: Callable, groups_file: Callable) -> Callable[..., tuple[int, str]]:
+    """Give how many tasks a backfill has, and what it says; events are kept for some days."""
+
+    def ask(tasks: list[dict[str, Any]], *words: str, kept: int | None = 90) -> tuple[int, str]:
+        group = PLACE | {"creationTime": 0} | ({} if kept is None else {"retentionInDays": kept})
+        done = run("backfill", page(*tasks), "--log-groups", groups_file(group), *words)
+        assert done.exit_code == 0, done.output
+        assert all(len(line) <= 80 for line in done.stderr.splitlines()), done.stderr
+        return len(done.stdout.splitlines()), done.stderr
+
+    return ask
+
+
+def test_what_lies_before_the_range_is_told_and_can_be_had(said: Callable):
+    """A gap 60 days old that expires soon is not in the 30 days; the option told takes it in."""
+    tasks = nights("2026-09-10", "2026-09-12", "2026-11-10")
+    count, text = said(tasks)
+    assert count == 1
+    assert "left out: 2 gaps of 2 d before 2026-10-23 UTC\n" in text
+    assert "exportstats: --since 2026-09-10 adds them; first expiry 2026-12-09\n" in text
+    assert "to export: 1 d, 2026-10-23 to 2026-11-22 UTC\n" in text
+    count, text = said(tasks, "--since", "2026-09-10")
+    assert count == 3
+    assert "left out" not in text
+    assert "to export: 3 d, 2026-09-10 to 2026-11-22 UTC\n" in text
+
+
+def test_what_can_be_lost_no_more_is_not_told(said: Callable):
+    """What is lost, and what comes before the first export, is not to be had by any option."""
+    assert "left out" not in said(nights("2026-09-10"), kept=60)[1]
+    _, text = said(nights("2026-09-10"), kept=None)
+    assert "exportstats: --since 2026-09-10 adds them\n" in text
+
+
+def test_what_lies_after_the_range_is_told(said: Callable):
+    """With an end of one's own, what is due after it is left out; days that are not due are not."""
+    tasks = nights("2026-11-10", "2026-11-20")
+    count, text = said(tasks, "--until", "2026-11-15")
+    assert count == 1
+    assert "left out: 1 gap of 1 d after 2026-11-15 UTC\n" in text
+    assert "exportstats: --until 2026-11-21 adds them; first expiry 2027-02-18\n" in text
+    count, text = said(tasks, "--until", "2026-11-21")
+    assert (count, "left out" in text) == (2, False)
+
+
+def test_what_expires_before_tomorrow_cannot_wait(said: Callable):
+    """With a retention of a day or two, what is not in the range by default is lost tomorrow."""
+    count, text = said(nights(), kept=2)
+    assert (count, "nothing to export" in text) == (0, True)
+    assert "left out: 1 gap of 18 h after 2026-11-22 UTC\n" in text
+    assert "exportstats: --until 2026-11-22T18:00 adds them; first expiry 2026-11-24\n" in text
+    assert said(nights(), "--until", "2026-11-22T18:00", kept=2)[0] == 1
+    assert "left out" not in said(nights(), kept=7)[1]
+
+
+def test_what_active_tasks_export_is_told(said: Callable):
+    """It is not exported twice, and the sum of what is left out says so."""
+    running = nights(status={"code": "RUNNING"})[-5] | {"taskId": "running"}
+    day = "2026-11-17"
+    tasks = [*nights(day), running | {"executionInfo": {"creationTime": TODAY - HOUR}}]
+    count, text = said(tasks)
+    assert (count, "left out: 1 d that active tasks export\n" in text) == (0, True)
