@@ -105,7 +105,7 @@ def read_values(values: Sequence[Any], kind: Table, how: coerce.TimesIn = coerce
     used = {
         key.removeprefix(OWN): found
         for key, found in cells.items()
-        if key.startswith(OWN) or kind.meanings.get(squeeze(key))
+        if kind.meanings.get(squeeze(key)) or (key.startswith(OWN) and not named.isdisjoint(found))
     }
     unused = {
         key: sum(number in named and value not in ("", []) for number, value in found.items())
