@@ -211,6 +211,46 @@ def test_accounts_that_a_spreadsheet_rounded(save: Callable[..., Path]) -> None:
         assert plain(tasks["account_id"]) == ["111122223333"]
 
 
+@pytest.mark.parametrize("number", ["45987.5", "45987,5", "45987"])
+def test_times_that_a_spreadsheet_counts_in_days(save: Callable[..., Path], number: str) -> None:
+    """A number of a day is refused with the remedy, and not read as a time of 1970."""
+    text = f"task_id;creation_time\na;{number}\nb;2026-11-24T00:00:00Z\n"
+    with pytest.warns(xs.BadRowsWarning, match="number of a day; export it from there as text"):
+        tasks = xs.read_tasks(save(text, "tasks.csv"))
+    assert plain(tasks["task_id"]) == ["b"]
+
+
+def test_blanks_around_cells(save: Callable[..., Path]) -> None:
+    """Blanks around a cell, or before its quotes, are no part of it; those within quotes stay."""
+    text = (
+        "task_id, log_group_name, status_code , creation_time, task_name\n"
+        'a, "/app" , x,,\n'
+        'b, "/app, one", COMPLETED , 2026-11-24T00:00:00Z ,\t\n'
+        'c, /app\t,\xa0FAILED, 1795478400000, "a\n"\n'
+    )
+    with pytest.warns(xs.BadRowsWarning, match=r"quotes do not match: .*row 2\)"):
+        tasks = xs.read_tasks(save(text, "tasks.csv"))
+    assert plain(tasks["log_group_name"]) == ["/app, one", "/app"]
+    assert plain(tasks["status_code"]) == ["COMPLETED", "FAILED"]
+    assert plain(tasks["creation_time"]) == [ms("2026-11-24T00:00:00Z")] * 2
+    assert plain(tasks["task_name"]) == [None, "a\n"]
+
+
+@pytest.mark.filterwarnings("ignore::exportstats.errors.UnusedWarning")  # of the own column
+@pytest.mark.parametrize("word", ["NULL", "null", "None", "NaN", "nan", "N/A", " NULL "])
+def test_words_for_missing_values(save: Callable[..., Path], word: str) -> None:
+    """A database's word for no value is none, but may be an identifier and a user's own value."""
+    text = f"task_id,region,task_name,completion_time,team\n{word},{word},{word},{word},{word}\n"
+    tasks = xs.read_tasks(save(text, "tasks.csv"))
+    assert plain(tasks["task_id"]) == plain(tasks["team"]) == [word.strip()]
+    assert tasks[["region", "task_name", "completion_time"]].isna().all(axis=None)
+    named = tasks.assign(task_name=word, team=word)
+    path = save("", "again.csv")
+    xs.write_tasks(named, path)
+    again = xs.read_tasks(path)
+    assert plain(again["task_name"]) == plain(again["team"]) == [word]
+
+
 def test_a_last_character_of_unicode(save: Callable[..., Path]) -> None:
     """U+10FFFF in a CSV is text, also beside a row that is not UTF-8, which is refused alone."""
     text = "task_id,task_name\na,\U0010ffff\nb,x\n"
