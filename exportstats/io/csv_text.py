@@ -26,7 +26,6 @@ from exportstats.core import coerce, frames
 from exportstats.core.schema import squeeze
 from exportstats.errors import FileFormatError, SchemaError
 from exportstats.io.rows import REPEATED, TIME, Rows, read_columns
-from exportstats.io.source import BLOCK
 from exportstats.text import guard_formula
 
 if TYPE_CHECKING:
@@ -95,7 +94,7 @@ def read_csv(source: Source, kind: Table, how: coerce.TimesIn) -> Rows:
     """
     lines = chain.from_iterable(
         io.StringIO(block.decode("utf-8", "surrogateescape"), newline="")
-        for block in source.blocks(re.compile(rb"\n"), BLOCK)
+        for block in source.blocks()
     )
     numbers: list[int] = []
     refused: list[tuple[int, str]] = []

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
-import re
 import stat
 import sys
-import tempfile
 import zlib
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -21,54 +18,33 @@ if sys.platform != "win32":
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_LEFT_OVER = re.compile(r"\.exportstats-[0-9a-f]{8}-[a-z0-9_]+\.part")
-
 
 @contextlib.contextmanager
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
     """Open a temporary file that replaces `path` when all of it is written.
 
     A link stays a link: its target is replaced. An existing file keeps its mode and, if permitted,
-    its owner. Temporary files that a killed process left behind are removed.
+    its owner. What a killed process left behind is written over by the next one.
     """
     target, before = _resolved(path)
-    if not target.parent.is_dir():
-        raise ArgumentError(f"there is no folder {target.parent}; make it, or name another place")
-    _remove_left_over(target)
-    handle, name = _make_part(target)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            _give_mode(name, before)
-            os.fsync(handle)
-            name.replace(target)
-    except BaseException:
-        name.unlink(missing_ok=True)
-        raise
+    with _locked(target, "part") as (file, part):
+        file.truncate()
+        if before:
+            with contextlib.suppress(PermissionError, AttributeError):  # Windows has no owners
+                os.chown(part, before.st_uid, before.st_gid)
+            part.chmod(stat.S_IMODE(before.st_mode))
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+        part.replace(target)
 
 
 @contextlib.contextmanager
 def one_at_a_time(path: Path) -> Iterator[None]:
-    """Hold a lock on a file, so that no other process changes it meanwhile.
-
-    The lock is on a file beside it, and ends with the process in any case.
-    """
+    """Hold a lock for a file, so that no other process that does so changes it meanwhile."""
     target, _ = _resolved(path)
-    name = target.with_name(f"{_hidden(target)}lock")
-    while True:
-        handle = os.open(name, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            _lock(handle, wait=True)
-            # the last holder may have removed the file that was opened here
-            if _is_at(handle, name):
-                try:
-                    yield
-                finally:
-                    name.unlink()
-                return
-        finally:
-            os.close(handle)
+    with _locked(target, "lock"):
+        yield
 
 
 def _resolved(path: Path) -> tuple[Path, os.stat_result | None]:
@@ -79,71 +55,46 @@ def _resolved(path: Path) -> tuple[Path, os.stat_result | None]:
         return Path(os.path.realpath(path)), None
     except ValueError as error:
         raise ArgumentError(f"{str(path)!r} is not a valid path: {error}") from error
-    target = Path(os.path.realpath(path))
-    if stat.S_ISDIR(found.st_mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not stat.S_ISREG(found.st_mode):
         raise ArgumentError(f"{str(path)!r} is not a regular file; name another place")
-    if not os.access(target, os.W_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-    return target, found
+    if not os.access(path, os.W_OK):
+        raise ArgumentError(f"{str(path)!r} is write-protected; name another place")
+    return Path(os.path.realpath(path)), found
 
 
-def _hidden(target: Path) -> str:
-    """Return the prefix of temporary names beside a file; it is short even if the name is long."""
-    return f".exportstats-{zlib.crc32(os.fsencode(target.name)):08x}-"
-
-
-def _make_part(target: Path) -> tuple[int, Path]:
-    """Create a temporary file beside `target`, locked so that no other process removes it."""
+@contextlib.contextmanager
+def _locked(target: Path, ending: str) -> Iterator[tuple[IO[bytes], Path]]:
+    """Create a file beside `target`, locked until this or its process ends, and remove it then."""
+    # short even if the name of the target is long
+    name = target.with_name(f".exportstats-{zlib.crc32(os.fsencode(target.name)):08x}.{ending}")
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     while True:
         try:
-            handle, text = tempfile.mkstemp(".part", _hidden(target), target.parent)
+            handle = os.open(name, flags, 0o666)
         except OSError as error:
+            folder = target.parent
+            if not folder.is_dir():
+                raise ArgumentError(
+                    f"there is no folder {folder}; make it, or name another place"
+                ) from None
             raise ArgumentError(
-                f"the folder {target.parent} cannot be written to: {error.strerror}; name another"
+                f"the folder {folder} cannot be written to: {error.strerror}; name another"
             ) from error
-        _lock(handle, wait=True)
-        if _is_at(handle, name := Path(text)):
-            return handle, name
-        os.close(handle)
+        with os.fdopen(handle, "wb") as file:
+            if sys.platform != "win32":
+                with contextlib.suppress(OSError):  # some file systems have no locks
+                    fcntl.flock(file, fcntl.LOCK_EX)
+            if _is_at(file, name):  # otherwise the process that was waited for replaced it
+                try:
+                    yield file, name
+                finally:
+                    if _is_at(file, name):
+                        name.unlink()
+                return
 
 
-def _remove_left_over(target: Path) -> None:
-    """Remove temporary files that killed processes left behind."""
-    for path in target.parent.glob(f"{_hidden(target)}*.part"):
-        if _LEFT_OVER.fullmatch(path.name) and not path.is_symlink():
-            with contextlib.suppress(OSError), path.open("rb") as file:
-                if _lock(file.fileno(), wait=False):  # otherwise it is still being written
-                    path.unlink()
-
-
-def _give_mode(path: Path, before: os.stat_result | None) -> None:
-    """Set the mode and owner of the previous file, or the mode of a new file."""
-    if before is None:
-        mask = os.umask(0)
-        os.umask(mask)
-        path.chmod(0o666 & ~mask)
-        return
-    if hasattr(os, "chown"):
-        with contextlib.suppress(PermissionError):
-            os.chown(path, before.st_uid, before.st_gid)
-    path.chmod(stat.S_IMODE(before.st_mode))
-
-
-def _lock(handle: int, *, wait: bool) -> bool:
-    """Lock an open file until it is closed; return False if that is not possible."""
-    if sys.platform == "win32":
-        return False
+def _is_at(file: IO[bytes], name: Path) -> bool:
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except OSError:
-        return False
-    return True
-
-
-def _is_at(handle: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(handle), path.stat())
+        return os.path.samestat(os.fstat(file.fileno()), name.stat())
     except FileNotFoundError:
         return False

@@ -154,7 +154,7 @@ def test_refused(tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match=r"there is no folder .*no; make it"):
         xs.write_tasks(tasks, tmp_path / "no" / "tasks.json")
     (tmp_path / "folder.json").mkdir()
-    with pytest.raises(ArgumentError, match=r"folder\.json' cannot be written: Is a directory"):
+    with pytest.raises(ArgumentError, match=r"folder\.json' is not a regular file"):
         xs.write_tasks(tasks, tmp_path / "folder.json")
     assert [path.name for path in tmp_path.iterdir()] == ["folder.json"]
 

@@ -103,31 +103,65 @@ def test_an_error_leaves_what_was(stop: type[BaseException], tmp_path: Path):
     assert names(tmp_path) == {"a"}
 
 
-def test_what_a_killed_process_left_is_removed(tmp_path: Path):
-    """SIGKILL leaves a temporary file; the next one that writes the file removes it, and no other.
+def half_written(path: Path) -> subprocess.Popen[bytes]:
+    """Start a process that has written half of a file."""
+    command = [sys.executable, "-c", _HALF, str(path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    process.stdout.readline()
+    return process
 
-    Neither what a process that lives is writing, nor what only looks like it, is touched.
-    """
-    command = [sys.executable, "-c", _HALF]
-    killed, living = (
-        subprocess.Popen([*command, str(tmp_path / "a")], stdout=subprocess.PIPE) for _ in range(2)
-    )
-    other = subprocess.Popen([*command, str(tmp_path / "b")], stdout=subprocess.PIPE)
-    for process in (killed, living, other):
-        process.stdout.readline()
-    for process in (killed, other):
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path):
+    """What SIGKILL left is removed by the next one that writes that file, and nothing else is."""
+    for process in [half_written(tmp_path / name) for name in "ab"]:
         process.kill()
         process.communicate()
     (tmp_path / ".exportstats-mine.part").write_bytes(b"mine")
     (tmp_path / ".a.part").write_bytes(b"mine")
     before = names(tmp_path)
-    put(tmp_path / "a")
+    put(tmp_path / "a", b"a")
     assert len(before - names(tmp_path)) == 1
-    living.kill()
-    living.communicate()
-    put(tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == b"a"
     put(tmp_path / "b")
     assert names(tmp_path) == {"a", "b", ".a.part", ".exportstats-mine.part"}
+
+
+def test_what_another_process_writes_is_waited_for(tmp_path: Path):
+    """A file that another process is writing is written after it, and neither is mixed up."""
+    process = half_written(tmp_path / "a")
+    threading.Timer(0.2, process.kill).start()
+    began = time.monotonic()
+    put(tmp_path / "a")
+    assert time.monotonic() - began > 0.1
+    process.communicate()
+    assert (tmp_path / "a").read_bytes() == b"new"
+    assert names(tmp_path) == {"a"}
+
+
+def test_many_processes_write_one_file(tmp_path: Path):
+    """Of many that write a file at the same time each writes it whole."""
+    script = _COUNT.replace("    with one_at_a_time(path):\n", "    if True:\n")
+    script = script.replace("int(path.read_text()) + 1", "1111111111")
+    command = [sys.executable, "-c", script, str(tmp_path / "a")]
+    processes = [subprocess.Popen(command) for _ in range(4)]
+    while any(process.poll() is None for process in processes):
+        assert not (tmp_path / "a").exists() or (tmp_path / "a").read_bytes() == b"1" * 10
+    assert [process.wait() for process in processes] == [0] * 4
+    assert names(tmp_path) == {"a"}
+
+
+def test_a_link_in_the_place_of_the_temporary_file(tmp_path: Path):
+    """Where somebody put a link there, what it leads to is not written to."""
+    process = half_written(tmp_path / "a")
+    process.kill()
+    process.communicate()
+    (left,) = tmp_path.iterdir()
+    left.unlink()
+    (tmp_path / "mine").write_bytes(b"mine")
+    left.symlink_to("mine")
+    with pytest.raises(ArgumentError, match="cannot be written to"):
+        put(tmp_path / "a")
+    assert (tmp_path / "mine").read_bytes() == b"mine"
 
 
 def test_what_cannot_be_written_is_refused(tmp_path: Path):
@@ -140,7 +174,7 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path):
         ("no/a", ArgumentError, "there is no folder .*no; make it"),
         ("pipe", ArgumentError, "pipe' is not a regular file"),
         ("a\0b", ArgumentError, "is not a valid path"),
-        ("folder", IsADirectoryError, "folder"),
+        ("folder", ArgumentError, "folder' is not a regular file"),
         ("loop", OSError, "loop"),
         ("x" * 256, OSError, "too long"),
     ):
