@@ -240,7 +240,7 @@ def _read(
     strict: bool,
 ) -> pd.DataFrame:
     how = TimesIn.read(times_in)
-    found = list(_find_all(paths))
+    found = list(dict.fromkeys(_find(list(paths))))
     if not found:
         raise ArgumentError('nothing to read: give a file, a pattern, or "-" for standard input')
     if account_id is not None and not re.fullmatch(r"'[0-9]{12}'", repr(account_id)):
@@ -323,61 +323,48 @@ _OTHERS = (
 )
 
 
-def _find_all(paths: Iterable[Any]) -> Iterator[Any]:
-    """Yield the files of paths, patterns, folders and lists of them, each once."""
-    seen: set[Any] = set()
-    for path in paths:
-        if isinstance(path, (list, tuple)):
-            found = list(_find_all(path))
-        else:
-            found = [path] if hasattr(path, "read") else _find(path)
-        yield from (one for one in found if not (one in seen or seen.add(one)))  # type: ignore[func-returns-value]
-
-
-def _find(path: Any) -> list[str]:  # noqa: ANN401 - anything a caller may pass
-    try:
-        name = os.fsdecode(path)
-    except TypeError:
-        raise ArgumentError(f"a path is text or a Path, not {type(path).__name__}") from None
-    if name == STDIN:
-        return [name]
+def _find(path: Any) -> Iterator[Any]:  # noqa: ANN401 - anything a caller may pass
+    """Yield the files of a path, a pattern, a folder, or a list of them."""
+    if isinstance(path, (list, tuple)):
+        for one in path:
+            yield from _find(one)
+        return
+    if hasattr(path, "read") or path == STDIN:
+        yield path
+        return
+    if not isinstance(path, (str, bytes, os.PathLike)):
+        raise ArgumentError(f"a path is text or a Path, not {type(path).__name__}")
+    name = os.path.expanduser(os.fsdecode(path))  # noqa: PTH111 - keeps the form it was given in
     if not name:
         raise ArgumentError("'' is not a path; give . for this folder")
-    name = os.path.expanduser(name)  # noqa: PTH111 - a path keeps the form it was given in
+    what, found = f"file {name!r}", [name]
     try:
         if Path(name).is_dir():
-            return _find_in(Path(name))
-        if Path(name).exists():
-            return [name]
-        found = [one for one in sorted(glob.glob(name, recursive=True)) if not Path(one).is_dir()]  # noqa: PTH207
-    except ExportStatsError:
-        raise
+            what = f"file of {', '.join(_WRITERS)} in the folder {name!r}"
+            found = _files_in(Path(name))
+        elif not Path(name).exists():
+            found = glob.glob(name, recursive=True)  # noqa: PTH207 - of any folder
     except (OSError, ValueError) as error:  # a name that is too long, or has a NUL in it
         raise ArgumentError(f"{name!r} cannot be a file: {error}") from error
-    if not found:
-        raise MissingFileError(f"there is no file {name!r}")
-    return found
-
-
-def _find_in(folder: Path) -> list[str]:
-    """Return the files of a folder and its subfolders that may be tables."""
-    if (folder / "_delta_log").is_dir():
+    if Path(name, "_delta_log").is_dir():
         raise ArgumentError(
-            f"{str(folder)!r} is a Delta table; read it with deltalake, and its to_pyarrow_table() "
+            f"{name!r} is a Delta table; read it with deltalake, and its to_pyarrow_table() "
             "with xs.conform"
         )
-    found = [
-        str(path)
-        for path in sorted(folder.rglob("*"))
-        if _kind_of(path)[0] in _WRITERS
-        and not any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
-        and path.is_file()
-    ]
+    found = sorted(one for one in found if not Path(one).is_dir())
     if not found:
-        raise MissingFileError(
-            f"there is no file of {', '.join(_WRITERS)} in the folder {str(folder)!r}"
-        )
-    return found
+        raise MissingFileError(f"there is no {what}")
+    yield from found
+
+
+def _files_in(folder: Path) -> list[str]:
+    """Return the files of a folder and its subfolders that may be tables."""
+    return [
+        str(folder / one)
+        for one in glob.glob("**", root_dir=folder, recursive=True)  # noqa: PTH207 - none that is hidden
+        if _kind_of(Path(one))[0] in _WRITERS
+        and not any(part.startswith("_") for part in Path(one).parts)
+    ]
 
 
 def _slot_of(path: Any) -> dict[str, str]:  # noqa: ANN401 - a path or an open file
@@ -396,47 +383,38 @@ def _slot_of(path: Any) -> dict[str, str]:  # noqa: ANN401 - a path or an open f
 
 
 def _refuse_mixture(files: list[_File], lacking: str) -> None:
-    """Refuse files that name no region, or no account, and may be from several.
+    """Refuse lists that name no region, or no account, and may be from several.
 
     A task in one of them would hide a gap in another. Pages of one list, and the same list fetched
     several times, are from one.
     """
-    parts = []
+    other = "account_id" if lacking == "region" else "region"
+    columns = [lacking, other, "log_group_name", "task_id", "creation_time"]
     names: list[str] = []  # of each list; a file may hold several, one after another
+    parts = []
     for file in files:
-        here = len(names)
         names.append(file.name)
         for rows in file.rows:
             if len(rows.table) and rows.table[lacking].null_count:
-                lists = 0 if rows.lists is None else rows.lists
-                parts.append((here + lists, rows.table))
-            ended = [token for _, token in rows.pages].count(False)
-            names += [file.name] * ended
-            here += ended
+                parts.append((len(names) - 1 + rows.lists, rows.table))
+            names += [file.name] * [goes_on for _, goes_on in rows.pages].count(False)
     if len({number for at, _ in parts for number in np.unique(at)}) < 2:  # noqa: PLR2004 - a mixture takes two
         return
-    other = "account_id" if lacking == "region" else "region"
-    columns = [lacking, other, "log_group_name", "task_id", "creation_time"]
-    tasks = pd.concat(
-        table.select(columns).to_pandas().assign(file=number) for number, table in parts
-    )
+    tasks = pd.concat(table.select(columns).to_pandas().assign(list=at) for at, table in parts)
     tasks = tasks[tasks[lacking].isna() & (tasks["region"].notna() | (lacking == "region"))]
-    tasks = tasks.drop_duplicates("task_id")
+    tasks = tasks.drop_duplicates("task_id").astype({"log_group_name": object, other: object})
     tasks["creation_time"] = millis(tasks["creation_time"])
-    tasks[other] = tasks[other].astype(object).fillna("")
     shard = [other, "log_group_name"]
-    spans = tasks.groupby([*shard, "file"], observed=True)["creation_time"]
+    spans = tasks.fillna({other: ""}).groupby([*shard, "list"])["creation_time"]
     spans = spans.agg(["min", "max"]).reset_index().sort_values([*shard, "min"])
-    before = spans.groupby(shard, observed=True)["max"].transform(
-        lambda ends: ends.cummax().shift()
-    )
+    before = spans.groupby(shard)["max"].transform(lambda ends: ends.cummax().shift())
     remedy = (
         "read each with its own region= and account_id= (--region, --account) and combine them "
         f"with xs.concat, or keep them in folders named {lacking}=NAME; give {lacking}= once if "
         "all are from the same one"
     )
-    shared = spans[spans.duplicated(shard, keep=False)]
-    names = list(dict.fromkeys(names[number] for number in dict.fromkeys(shared["file"])))
+    shared = spans.loc[spans.duplicated(shard, keep=False), "list"]
+    names = list(dict.fromkeys(names[number] for number in shared))
     listed = ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")  # noqa: PLR2004 - shown
     what = lacking.removesuffix("_id")
     if (spans["min"] <= before).any():
@@ -444,8 +422,11 @@ def _refuse_mixture(files: list[_File], lacking: str) -> None:
             f"{listed} name no {what}, share log groups and have tasks from the same time, so they "
             f"may be from several {what}s, and a task in one would hide a gap in another; {remedy}"
         )
-    ended = [file.goes_on for file in files].count(False)
-    if lacking == "region" and len(names) > 1 and ended != 1:
+    if (
+        lacking == "region"
+        and len(names) > 1
+        and [file.goes_on for file in files].count(False) != 1
+    ):
         warn(
             AccountUnknownWarning(
                 f"{listed} name no region and are read as pages of one list; if they are not, "

@@ -64,7 +64,7 @@ class Rows:
     pages
         How many rows each page has, and whether it has a token, so that the list goes on.
     lists
-        Which list each row of `table` is from, where there are pages.
+        Which of the lists each row of `table` is from; pages may be of several.
     """
 
     table: pa.Table
@@ -74,7 +74,7 @@ class Rows:
     refused: Sequence[tuple[int, str]] = ()
     unused: Counter[str] = field(default_factory=Counter)
     pages: tuple[tuple[int, bool], ...] = ()
-    lists: np.ndarray | None = None
+    lists: np.ndarray | int = 0
 
     def __len__(self) -> int:
         """Return the number of rows, including refused ones."""
@@ -90,8 +90,8 @@ class Rows:
 
     def paged(self, pages: tuple[tuple[int, bool], ...]) -> Rows:
         """Return the rows with their pages; a list ends with a page without a token."""
-        sizes, tokens = zip(*pages, strict=True) if pages else ((), (True,))
-        lists = np.repeat(np.cumsum([0, *(not token for token in tokens[:-1])]), sizes or 0)
+        ends = [0, *(not goes_on for _, goes_on in pages[:-1])]
+        lists = np.repeat(np.cumsum(ends[: len(pages)]), [size for size, _ in pages])
         if len(lists) != len(self):  # rows stand beside the pages
             return replace(self, pages=pages)
         kept = lists if self.numbers is None else lists[self.numbers]
@@ -155,12 +155,12 @@ def to_table(
     plain = [name for name in own_columns(typed, kind) if typed[name].dtype == "Int64"]
     typed = typed.astype({name: "int64" for name in plain if not typed[name].hasnans})
 
-    def places(reasons: Iterable[tuple[Any, str]]) -> pd.DataFrame:
-        found = []
-        for row, reason in reasons:
-            at = int(np.searchsorted(starts, row, side="right")) - 1
-            found.append((known[at].where(row - int(starts[at])), reason))
-        return pd.DataFrame(found, columns=["place", "reason"])
+    def places(reasons: pd.Series) -> pd.DataFrame:
+        at = np.searchsorted(starts, reasons.index, side="right") - 1
+        rows = zip(at, reasons.index - starts[at], strict=True)
+        return pd.DataFrame(
+            {"place": [known[of].where(row) for of, row in rows], "reason": [*reasons]}
+        )
 
     times = [column.name for column in kind.base if column.kind == "time"]
     frames.say_units(typed, times, how)
@@ -170,8 +170,8 @@ def to_table(
     refused = [(part.name(number), reason) for part in known for number, reason in part.refused]
     report_rows(
         pd.DataFrame(refused, columns=["place", "reason"]),
-        places(changed.items()),
-        places(doubtful.items()),
+        places(changed),
+        places(doubtful),
         of=len(typed) + len(refused),
         strict=strict,
     )
@@ -180,10 +180,9 @@ def to_table(
 
 def _with_text(table: pa.Table, kind: Table) -> pa.Table:
     for name in own_columns(table.column_names, kind):
-        values = pa.array(
-            [value if value is None else str(value) for value in table[name].to_pylist()]
-        )
-        table = table.set_column(table.column_names.index(name), name, values.cast(pa.string()))
+        texts = [value if value is None else str(value) for value in table[name].to_pylist()]
+        at = table.column_names.index(name)
+        table = table.set_column(at, name, pa.array(texts, type=pa.string()))
     return table
 
 
