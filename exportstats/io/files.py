@@ -240,7 +240,7 @@ def _read(
     strict: bool,
 ) -> pd.DataFrame:
     how = TimesIn.read(times_in)
-    found = list(dict.fromkeys(_find(list(paths))))
+    found = list(dict.fromkeys(_find_all(paths)))
     if not found:
         raise ArgumentError('nothing to read: give a file, a pattern, or "-" for standard input')
     if account_id is not None and not re.fullmatch(r"'[0-9]{12}'", repr(account_id)):
@@ -323,15 +323,18 @@ _OTHERS = (
 )
 
 
-def _find(path: Any) -> Iterator[Any]:  # noqa: ANN401 - anything a caller may pass
-    """Yield the files of a path, a pattern, a folder, or a list of them."""
-    if isinstance(path, (list, tuple)):
-        for one in path:
-            yield from _find(one)
-        return
-    if hasattr(path, "read") or path == STDIN:
-        yield path
-        return
+def _find_all(paths: Iterable[Any]) -> Iterator[Any]:
+    """Yield the files of paths, patterns, folders and lists of them."""
+    for path in paths:
+        if isinstance(path, (list, tuple)):
+            yield from _find_all(path)
+        elif hasattr(path, "read") or path == STDIN:
+            yield path
+        else:
+            yield from _find(path)
+
+
+def _find(path: Any) -> list[str]:  # noqa: ANN401 - anything a caller may pass
     if not isinstance(path, (str, bytes, os.PathLike)):
         raise ArgumentError(f"a path is text or a Path, not {type(path).__name__}")
     name = os.path.expanduser(os.fsdecode(path))  # noqa: PTH111 - keeps the form it was given in
@@ -354,7 +357,7 @@ def _find(path: Any) -> Iterator[Any]:  # noqa: ANN401 - anything a caller may p
     found = sorted(one for one in found if not Path(one).is_dir())
     if not found:
         raise MissingFileError(f"there is no {what}")
-    yield from found
+    return found
 
 
 def _files_in(folder: Path) -> list[str]:
