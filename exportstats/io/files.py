@@ -257,9 +257,9 @@ def _read(
                 for rows in _read_file(path, kind, how, pool)
             ]
             files.append(_File(str(getattr(path, "name", path)), rows, *whose))
-    if kind is TASKS and region is None:
-        _refuse_mixture(files, "region")
-        _refuse_mixture(files, "account_id")
+    if kind is not DELIVERIES and region is None:
+        _refuse_mixture(files, kind, "region")
+        _refuse_mixture(files, kind, "account_id")
     _say_cut_short(files, kind)
     return to_table(_handed_over(files), kind, strict=strict, how=how)
 
@@ -385,14 +385,14 @@ def _slot_of(path: Any) -> dict[str, str]:  # noqa: ANN401 - a path or an open f
     return found
 
 
-def _refuse_mixture(files: list[_File], lacking: str) -> None:
+def _refuse_mixture(files: list[_File], kind: Table, lacking: str) -> None:
     """Refuse lists that name no region, or no account, and may be from several.
 
-    A task in one of them would hide a gap in another. Pages of one list, and the same list fetched
-    several times, are from one.
+    A task in one of them would hide a gap in another, and a log group the retention of another.
+    Pages of one list, and the same list fetched several times, are from one.
     """
     other = "account_id" if lacking == "region" else "region"
-    columns = [lacking, other, "log_group_name", "task_id", "creation_time"]
+    columns = list(dict.fromkeys([lacking, other, "log_group_name", kind.id, "creation_time"]))
     names: list[str] = []  # of each list; a file may hold several, one after another
     parts = []
     for file in files:
@@ -405,7 +405,9 @@ def _refuse_mixture(files: list[_File], lacking: str) -> None:
         return
     tasks = pd.concat(table.select(columns).to_pandas().assign(list=at) for at, table in parts)
     tasks = tasks[tasks[lacking].isna() & (tasks["region"].notna() | (lacking == "region"))]
-    tasks = tasks.drop_duplicates("task_id").astype({"log_group_name": object, other: object})
+    # a task is the same in all its states; a log group that was created at another time is another
+    tasks = tasks.drop_duplicates(kind.id if kind is TASKS else [kind.id, "creation_time"])
+    tasks = tasks.astype({"log_group_name": object, other: object})
     tasks["creation_time"] = millis(tasks["creation_time"])
     shard = [other, "log_group_name"]
     spans = tasks.fillna({other: ""}).groupby([*shard, "list"])["creation_time"]
@@ -420,6 +422,11 @@ def _refuse_mixture(files: list[_File], lacking: str) -> None:
     names = list(dict.fromkeys(names[number] for number in shared))
     listed = ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")  # noqa: PLR2004 - shown
     what = lacking.removesuffix("_id")
+    if kind is LOG_GROUPS and names:
+        raise ArgumentError(
+            f"{listed} name no {what} and have log groups of one name that were created at "
+            f"different times, so they may be from several {what}s; {remedy}"
+        )
     if (spans["min"] <= before).any():
         raise ArgumentError(
             f"{listed} name no {what}, share log groups and have tasks from the same time, so they "

@@ -108,3 +108,17 @@ def test_log_groups_that_cannot_be_read(save: Callable[..., Path]) -> None:
         xs.read_log_groups(save([{"name": "/a"}]))
     with pytest.warns(xs.UnusedWarning, match=r"number of log groups that have them: taskId \(1\)"):
         xs.read_log_groups(save([task()]))
+
+
+def test_log_groups_that_may_be_mixed_up(save: Callable[..., Path]) -> None:
+    """Files that name no region and have a log group twice are refused, unless it is the same."""
+    groups = [
+        {"logGroupName": "/app", "creationTime": created, "retentionInDays": days}
+        for created, days in ((5, 7), (5, 30), (6, 90))
+    ]
+    first, again, other = (save([group], f"{n}.json") for n, group in enumerate(groups))
+    assert len(xs.read_log_groups(first, again)) == 1
+    says = "0.json, .*2.json name no region and have log groups of one name .* at different times"
+    with pytest.raises(xs.ArgumentError, match=says):
+        xs.read_log_groups(first, other)
+    assert len(xs.read_log_groups(first, other, region="eu-west-1")) == 1
