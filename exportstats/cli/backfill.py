@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Literal
+import re
+import shlex
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 import lazy_loader
 
 import exportstats as xs
 from exportstats.cli.failing import say
-from exportstats.cli.options import plot_option
+from exportstats.cli.options import NewFile, NewFolder, plot_option
 from exportstats.cli.ranges import last_due, range_options
+from exportstats.errors import ArgumentError
+from exportstats.io.whole import whole_file
 from exportstats.text import counted, write_duration
 
 if TYPE_CHECKING:
@@ -22,13 +26,32 @@ if TYPE_CHECKING:
     from exportstats.cli import output
     from exportstats.cli.ranges import Asked
     from exportstats.core import schema
+    from exportstats.coverage import scripts
+    from exportstats.stats.as_of import Instant
 else:  # pandas and rich are for a command that runs, not for its --help
     output = lazy_loader.load("exportstats.cli.output", suppress_warning=True)
+    scripts = lazy_loader.load("exportstats.coverage.scripts", suppress_warning=True)
     schema = lazy_loader.load("exportstats.core.schema", suppress_warning=True)
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _LATEST = dt.timedelta(hours=12)  # until an event can be exported
 _TOMORROW = dt.timedelta(days=2)  # until what is due tomorrow has been exported
+_KINDS = {".sh": re.compile(b"#!/bin/sh\n# Backfill made by exportstats")}
+
+
+class _Scripts(NewFolder):
+    """A folder to write scripts into, or one script."""
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - click's signature
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Path:
+        """Refuse what cannot be written before any work is done."""
+        if str(value).endswith(".sh"):
+            return NewFile(_KINDS).convert(value, param, ctx)
+        return super().convert(value, param, ctx)
 
 
 @click.command()
@@ -52,6 +75,13 @@ _TOMORROW = dt.timedelta(days=2)  # until what is due tomorrow has been exported
     show_default=True,
     help="Print commands of the AWS CLI, or one line of JSON for each call of boto3.",
 )
+@click.option(
+    "--script",
+    type=_Scripts(),
+    metavar="FOLDER|FILE.sh",
+    help="Instead, write a shell script for each slot, which creates the tasks one after another "
+    "and can be run again: into a folder, or into one file for one slot.",
+)
 @plot_option
 def backfill(
     asked: Asked,
@@ -59,6 +89,7 @@ def backfill(
     destination: str | None,
     prefix: str | None,
     form: Literal["shell", "json"],
+    script: Path | None,
     chart: Path | None,
 ) -> None:
     """Print the commands that would close the gaps; nothing is created.
@@ -69,19 +100,49 @@ def backfill(
 
     \b
     exportstats backfill tasks.parquet --log-groups log-groups.json > commands.sh
+    exportstats backfill tasks.parquet --since 2026-10-01 --script backfill
     """
+    if script is not None and form == "json":
+        raise ArgumentError("--script writes for the shell; leave out --format json")
     table = xs.find_gaps(asked.tasks, **asked.range)
+    when = asked.range["as_of"] or dt.datetime.now(dt.UTC).isoformat()
     plan = xs.plan_backfill(
         table,
         asked.tasks,
         max_window=max_window,
         destination=destination,
         prefix=prefix,
-        as_of=asked.range["as_of"] or dt.datetime.now(dt.UTC).isoformat(),
+        as_of=when,
     )
-    click.echo(xs.render_commands(plan, form=form), nl=False)
+    if script is None:
+        click.echo(xs.render_commands(plan, form=form), nl=False)
+    elif len(plan):
+        _write_scripts(plan, script, when)
     _say_estimate(table, plan, asked)
     output.draw(lambda: xs.plot_backfill(plan), chart)
+
+
+def _write_scripts(plan: pd.DataFrame, place: Path, as_of: Instant) -> None:
+    """Write a script for each slot, unless it would replace a file that is none."""
+    texts = scripts.render_scripts(plan, as_of)
+    if place.suffix == ".sh":
+        if len(texts) > 1:
+            raise ArgumentError(
+                f"--script {place} is one file, and the plan has {len(texts):,} slots, each with a "
+                "script of its own; name a folder"
+            )
+        files = dict(zip([place], texts.values(), strict=True))
+    else:
+        place.mkdir(parents=True, exist_ok=True)
+        files = {place / f"backfill-{'-'.join(slot)}.sh": text for slot, text in texts.items()}
+    for path in files:
+        NewFile(_KINDS).convert(path, None, None)
+    for path, text in files.items():
+        with whole_file(path) as file:
+            file.write(text.encode())
+    click.echo("\n".join(scripts.table_of(scripts.summarize_slots(plan))))
+    for path in files:
+        say(f"to run it: sh {shlex.quote(str(path))}")
 
 
 def _say_estimate(gaps: pd.DataFrame, plan: pd.DataFrame, asked: Asked) -> None:

@@ -91,12 +91,12 @@ def render_commands(plan: pd.DataFrame, *, form: Form = "shell") -> str:
     """
     if form not in ("shell", "json"):
         raise ArgumentError(f'form={form!r}; give "shell" or "json"')
-    _validate(plan)
+    check_plan(plan)
     write = _shell if form == "shell" else _json
-    return "".join(f"{write(*task)}\n" for task in _tasks(plan))
+    return "".join(f"{write(*task)}\n" for task in requests_of(plan))
 
 
-def _validate(plan: pd.DataFrame) -> None:
+def check_plan(plan: pd.DataFrame) -> None:
     """Check that a frame is a backfill plan.
 
     Raises
@@ -122,7 +122,7 @@ def _validate(plan: pd.DataFrame) -> None:
             raise SchemaError(f"row {missing.argmax()} of the plan has no {name}; {remedy}")
 
 
-def _tasks(plan: pd.DataFrame) -> Iterator[tuple[str | None, str | None, dict[str, Any]]]:
+def requests_of(plan: pd.DataFrame) -> Iterator[tuple[str | None, str | None, dict[str, Any]]]:
     """Give account, region and request of each task; what is missing is not in the request."""
     columns: dict[str, list[Any]] = {}
     for name, key in _TEXTS.items():
@@ -153,14 +153,17 @@ def _shell(_account_id: str | None, region: str | None, request: dict[str, Any])
         if not _REGION.fullmatch(region):
             raise ArgumentError(f"region={region!r} is none; correct it in the plan")
         words.append(f"--region={region}")
+    return " ".join([*words, *options_of(request)])
+
+
+def options_of(request: dict[str, Any]) -> list[str]:
+    """Write a request as options of the AWS CLI, quoted for the shell."""
     if all(_is_plain(value) for value in request.values()):
-        words += [f"--{_OPTIONS[key]}={shlex.quote(str(v))}" for key, v in request.items()]
-    else:
-        # here the API's own name is asked for, where boto3 has another one
-        whole = {"from" if key == "fromTime" else key: value for key, value in request.items()}
-        # a word of its own: the AWS CLI looks for the bare option to tell that it needs no others
-        words += ["--cli-input-json", shlex.quote(json.dumps(whole))]
-    return " ".join(words)
+        return [f"--{_OPTIONS[key]}={shlex.quote(str(v))}" for key, v in request.items()]
+    # here the API's own name is asked for, where boto3 has another one
+    whole = {"from" if key == "fromTime" else key: value for key, value in request.items()}
+    # a word of its own: the AWS CLI looks for the bare option to tell that it needs no others
+    return ["--cli-input-json", shlex.quote(json.dumps(whole))]
 
 
 def _is_plain(value: str | int) -> bool:

@@ -1,0 +1,246 @@
+"""A backfill plan as shell scripts, one a slot, that can be run, stopped and run again."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from exportstats.core import coerce, schema
+from exportstats.coverage.commands import check_plan, options_of, requests_of
+from exportstats.errors import ArgumentError
+from exportstats.stats.as_of import instant
+from exportstats.text import counted
+
+if TYPE_CHECKING:
+    from exportstats.stats.as_of import Instant
+
+# What AWS calls by what names; they are written into comments too.
+_NAMES = (
+    ("account_id", r"[0-9]{12}", "give it with --account"),
+    ("region", r"[A-Za-z0-9][A-Za-z0-9-]*", "give it with --region"),
+    ("log_group_name", r"[A-Za-z0-9_./#-]+", "leave it out with --log-group"),
+)
+_MOST = 20  # slots in the summary at the top
+
+_HEAD = """\
+#!/bin/sh
+# Backfill made by exportstats: {count} in account {account}, {region},
+# as of {as_of} UTC.
+#
+# It creates one task after another, each when the slot is free, and waits for its
+# end. It stops when AWS refuses a task, and when one does not complete. To go on,
+# run it again, though not twice at a time: what has been exported meanwhile is left
+# out. It needs the AWS CLI, exportstats, and credentials of this account.
+#
+# The whole plan. Each slot (account and region) has a script of its own, and they
+# can run side by side.
+#
+{summary}
+
+set -eu
+account={account}
+region={region}
+
+"""
+
+_FUNCTIONS = r"""
+export AWS_PAGER='' AWS_RETRY_MODE="${AWS_RETRY_MODE:-standard}"
+export AWS_MAX_ATTEMPTS="${AWS_MAX_ATTEMPTS:-10}"
+
+say() { printf 'backfill: %s\n' "$1" >&2; }
+stop() {
+    say "$1"
+    exit 1
+}
+say_how_to_go_on() {
+    if [ "$?" -ne 0 ]; then
+        say "stopped; to go on: sh $0"
+    fi
+}
+trap say_how_to_go_on EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# The tasks of the slot, the newest first: identifier, state, from, to, log group.
+list_tasks() {
+    aws logs describe-export-tasks --region="$region" --output=text "$@" \
+        --query='exportTasks[].[taskId, status.code, from, to, logGroupName]'
+}
+
+# Whether a COMPLETED task holds a window. A task may be listed twice: its newest
+# state comes first.
+is_exported() {
+    printf '%s\n%s\n' "$newest" "$known" | GROUP=$1 FROM=$2 TO=$3 awk -F '\t' '
+        !seen[$1]++ && $2 == "COMPLETED" && ($5 "") == (ENVIRON["GROUP"] "") &&
+            $3 + 0 <= ENVIRON["FROM"] + 0 && $4 + 0 >= ENVIRON["TO"] + 0 { found = 1 }
+        END { exit !found }'
+}
+
+wait_for_task() { exportstats wait --region="$region" -- "$1"; }
+
+wait_for_slot() {
+    last=
+    while :; do
+        # the newest page alone: it holds the active task, and those since the start
+        newest=$(list_tasks --no-paginate) || stop 'the tasks cannot be listed'
+        active=$(printf '%s\n' "$newest" | awk -F '\t' '
+            $2 ~ /^(PENDING|RUNNING|PENDING_CANCEL)$/ && !found++ { print $1 }')
+        [ -n "$active" ] || return 0
+        [ "$active" != "$last" ] || stop "task $active still holds the slot"
+        say "task $active holds the slot; waiting for its end"
+        wait_for_task "$active" || : # however it ended
+        last=$active
+    done
+}
+
+# What to say, the log group, from, to, and the options of the task to create.
+export_window() {
+    what=$1 group=$2 from=$3 to=$4
+    shift 4
+    is_exported "$group" "$from" "$to" || wait_for_slot
+    if is_exported "$group" "$from" "$to"; then
+        say "$what: exported already"
+        return
+    fi
+    say "$what"
+    task=$(aws logs create-export-task --region="$region" --output=text --query=taskId "$@") ||
+        stop 'AWS refused this task: mend what it says above'
+    wait_for_task "$task" || stop "task $task has not completed"
+}
+
+for command in aws exportstats awk; do
+    command -v "$command" >/dev/null || stop "there is no command $command; install it"
+done
+caller=$(aws sts get-caller-identity --region="$region" --output=text --query=Account) ||
+    stop 'AWS does not tell whose credentials these are'
+if [ "$caller" != "$account" ]; then
+    stop "the credentials are of account $caller, not of $account; set AWS_PROFILE"
+fi
+newest=
+known=$(list_tasks) || stop 'the tasks cannot be listed'
+"""
+
+
+def render_scripts(plan: pd.DataFrame, as_of: Instant) -> dict[tuple[str, str], str]:
+    """Write the tasks of a backfill plan as scripts for a POSIX shell, one for each slot.
+
+    Nothing is created by this. A script checks that its caller is in the account, waits for the
+    slot before each task and for the task after it, stops at the first refusal, and leaves out the
+    windows that a COMPLETED task holds.
+
+    Parameters
+    ----------
+    plan
+        What `plan_backfill` gives, or some rows of it.
+    as_of
+        The instant that it was planned for.
+
+    Returns
+    -------
+    dict
+        The text of the script of each account and region, the first to expire first.
+
+    Raises
+    ------
+    SchemaError
+        `plan` is no backfill plan, or a task has no log group, window or destination.
+    ArgumentError
+        An account, a region or a log group is missing, or cannot be one at AWS.
+    """
+    check_plan(plan)
+    _refuse_unknown(plan)
+    slots = summarize_slots(plan)
+    plans = dict(iter(plan.groupby([*schema.SLOT], observed=True)))
+    made = _minutes(pd.Series([instant(as_of, "as_of")]))[0]
+    return {slot: _script(plans[slot], slots, at, made) for at, slot in enumerate(slots.index)}
+
+
+def _script(plan: pd.DataFrame, slots: pd.DataFrame, at: int, made: str) -> str:
+    """Write the script of one slot, which is at a place in the summary of all."""
+    account, region = slots.index[at]
+    count = counted(len(plan))
+    head = _HEAD.format(
+        count=count,
+        account=account,
+        region=region,
+        as_of=made,
+        summary=_summary(slots, at),
+    )
+    start, deadline = _minutes(plan["from_time"]), _minutes(plan["deadline"])
+    end = _minutes(plan["to_time"] + pd.Timedelta("1ms"))
+    calls = []
+    for at_task, (_, _, request) in enumerate(requests_of(plan)):
+        group = request["logGroupName"]
+        what = f"{at_task + 1:,} of {len(plan):,}: {group}, {start[at_task]} to {end[at_task]} UTC"
+        what += f", expires {deadline[at_task]}" if deadline[at_task] else ""
+        window = f"{shlex.quote(group)} {request['fromTime']} {request['to']}"
+        parts = (f"export_window {shlex.quote(what)}", window, " ".join(options_of(request)))
+        calls.append(" \\\n    ".join(parts))
+    done = f"say 'done: the windows of {count} are exported'"
+    return "\n".join([head + _FUNCTIONS.strip(), "", *calls, done, ""])
+
+
+def summarize_slots(plan: pd.DataFrame) -> pd.DataFrame:
+    """Return for each slot of a plan its tasks, deadlines and end, the first to expire first."""
+    slots = plan.astype(dict.fromkeys(schema.SLOT, "str")).groupby([*schema.SLOT], dropna=False)
+    table = slots.agg(
+        tasks=("task_name", "size"),
+        first_deadline=("deadline", "min"),
+        done=("expected_end", "max"),
+        late=("late", "sum"),
+    )
+    return table.sort_values(["first_deadline", "done", *schema.SLOT])
+
+
+def table_of(slots: pd.DataFrame) -> list[str]:
+    """Write the summary of slots as a table in plain text, below its head."""
+    columns = [
+        ["account", *slots.index.get_level_values("account_id")],
+        ["region", *slots.index.get_level_values("region")],
+        ["tasks", *(f"{number:,}" for number in slots["tasks"])],
+        ["first expiry", *_minutes(slots["first_deadline"])],
+        ["done about", *_minutes(slots["done"])],
+        ["late", *(f"{number:,}" for number in slots["late"])],
+    ]
+    widths = [max(map(len, column)) for column in columns]
+    to_the_right = (2, 5)
+    return [
+        "  ".join(
+            cell.rjust(width) if at in to_the_right else cell.ljust(width)
+            for at, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        )
+        for cells in zip(*columns, strict=True)
+    ]
+
+
+def _summary(slots: pd.DataFrame, at: int) -> str:
+    """Write the summary as comments; one slot is marked, and there however many there are."""
+    head, *lines = table_of(slots)
+    lines[at] += "  <- this"
+    shown = [*lines[:_MOST], *([lines[at]] if at >= _MOST else [])]
+    rest = [f"and {len(lines) - len(shown):,} more"] if len(lines) > len(shown) else []
+    return "\n".join(f"#   {line}".rstrip() for line in [head, *shown, *rest])
+
+
+def _refuse_unknown(plan: pd.DataFrame) -> None:
+    """Refuse what could not be named in a script, or is not what AWS has.
+
+    Raises
+    ------
+    ArgumentError
+        It names the first one, and the remedy.
+    """
+    for name, pattern, remedy in _NAMES:
+        bad = ~plan[name].astype("str").str.fullmatch(pattern).fillna(value=False).to_numpy(bool)
+        if bad.any():
+            value = plan[name].iloc[bad.argmax()]
+            told = "there is none" if pd.isna(value) else f"{value!r} is none"
+            raise ArgumentError(f"a script names its {name}, and {told}; {remedy}")
+
+
+def _minutes(times: pd.Series) -> list[str]:
+    """Write times to the minute, midnights as dates; "" for none."""
+    text = coerce.iso_text(times).str[:16].str.replace("T", " ").str.removesuffix(" 00:00")
+    return text.fillna("").to_list()

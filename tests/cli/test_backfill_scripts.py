@@ -1,0 +1,287 @@
+"""The scripts of a backfill are run: each window is exported once, whatever comes in between.
+
+moto stands for AWS; that a slot runs one task at a time, and that tasks end, is made up here. The
+commands are made of boto3 and are fast; one test takes the true ones.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from moto.core import DEFAULT_ACCOUNT_ID as ACCOUNT
+from moto.logs.exceptions import LimitExceededException
+from moto.logs.models import LogsBackend
+from support import DAY, ms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+REGION = "eu-west-1"
+FIRST = ms("2026-11-16T00:00Z")
+RANGE = ["--since", "2026-11-16", "--until", "2026-11-20"]
+KEYS = {"aws_access_key_id": "made-up", "aws_secret_access_key": "made-up"}
+STUB = f"""#!{sys.executable}
+import json, sys
+import boto3, jmespath
+from botocore.exceptions import ClientError
+service, operation, *words = sys.argv[1:]
+options = dict(word[2:].split("=", 1) for word in words if word != "--no-paginate")
+client = boto3.client(service, region_name=options.pop("region"))
+query = options.pop("query")
+assert options.pop("output") == "text"
+names = {{"from": "fromTime", "task-name": "taskName", "log-group-name": "logGroupName",
+          "destination-prefix": "destinationPrefix", "task-id": "taskId"}}
+given = {{names.get(name, name): int(value) if name in ("from", "to") else value
+          for name, value in options.items()}}
+try:
+    answer = getattr(client, operation.replace("-", "_"))(**given)
+except ClientError as error:
+    sys.exit(f"aws: {{error}}")
+found = jmespath.search(query, answer)
+for row in found if isinstance(found, list) else [[found]]:
+    print(*("None" if cell is None else cell for cell in row), sep="\\t")
+"""
+
+WAIT = """#!/bin/sh
+[ "$1 $3" = "wait --" ] || exit 2
+state=$(aws logs describe-export-tasks "$2" --output=text --task-id="$4" \\
+    --query='exportTasks[].[status.code]')
+[ "$state" = COMPLETED ]
+"""
+
+
+class Slot:
+    """A slot that runs one task at a time; a task ends when its own state is asked for."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.failing: set[int] = set()  # the starts of the windows of tasks to fail
+        self.refused = 0
+        lock, create, describe = (
+            Lock(),
+            LogsBackend.create_export_task,
+            LogsBackend.describe_export_tasks,
+        )
+
+        def create_one(backend: LogsBackend, **given: Any) -> str:  # noqa: ANN401 - moto's own
+            with lock:
+                if any(t.status["code"] == "RUNNING" for t in backend.export_tasks.values()):
+                    self.refused += 1
+                    raise LimitExceededException
+                name = create(backend, **given)
+                backend.export_tasks[name].status["code"] = "RUNNING"
+                return name
+
+        def describe_and_end(backend: LogsBackend, task_id: str) -> list[Any]:
+            found = describe(backend, task_id)
+            for task in found if task_id else ():
+                if task.status["code"] == "RUNNING":
+                    failed = task.from_time in self.failing
+                    task.status["code"] = "FAILED" if failed else "COMPLETED"
+            return found
+
+        monkeypatch.setattr(LogsBackend, "create_export_task", create_one)
+        monkeypatch.setattr(LogsBackend, "describe_export_tasks", describe_and_end)
+
+
+@pytest.fixture
+def slot(moto: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Slot]:
+    """Let the environment name moto as AWS, with the log group and the bucket of the tasks."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", moto)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "made-up")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made-up")
+    logs().create_log_group(logGroupName="/app")
+    make_bucket("bucket")
+    return Slot(monkeypatch)
+
+
+def logs() -> Any:  # noqa: ANN401 - a client of boto3
+    """Give a client of the slot."""
+    return boto3.client("logs", region_name=REGION)
+
+
+def make_bucket(name: str) -> None:
+    """Make a bucket where the log group is."""
+    s3: Any = boto3.client("s3", region_name=REGION)
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+
+
+def windows(state: str | None = None) -> Counter[int]:
+    """Count by days since the first how often a window was exported, or ended in a state."""
+    tasks = logs().describe_export_tasks()["exportTasks"]
+    return Counter(
+        (task["from"] - FIRST) // DAY for task in tasks if state in (None, task["status"]["code"])
+    )
+
+
+@pytest.fixture
+def source(page: Callable) -> Path:
+    """Write two nights of four: the second and the third are missing."""
+    return page(
+        *(
+            {
+                "taskId": f"t{number}",
+                "accountId": ACCOUNT,
+                "region": REGION,
+                "logGroupName": "/app",
+                "from": FIRST + number * DAY,
+                "to": FIRST + (number + 1) * DAY - 1,
+                "destination": "bucket",
+                "status": {"code": "COMPLETED"},
+                "observedAt": FIRST + 7 * DAY,
+                "executionInfo": {
+                    "creationTime": FIRST + (number + 2) * DAY,
+                    "completionTime": FIRST + (number + 2) * DAY + 60_000,
+                },
+            }
+            for number in (0, 3)
+        )
+    )
+
+
+@pytest.fixture
+def script(run: Callable, source: Path, tmp_path: Path, slot: Slot) -> Path:
+    """Write the script of the plan, which creates nothing."""
+    path = tmp_path / "backfill.sh"
+    done = run("backfill", source, *RANGE, "--script", path)
+    assert done.exit_code == 0, done.output
+    assert f"to run it: sh {path}" in done.stderr
+    assert not windows()
+    assert not slot.refused
+    return path
+
+
+@pytest.fixture
+def sh(script: Path, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the script, with commands in place of the AWS CLI and of exportstats."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name, text in {"aws": STUB, "exportstats": WAIT}.items():
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+
+    def call(*first: str) -> subprocess.CompletedProcess[str]:
+        path = os.pathsep.join([*first, str(folder), "/usr/bin", "/bin"])
+        return subprocess.run(
+            ["sh", script],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PATH": path},
+            timeout=300,
+        )
+
+    return call
+
+
+def test_each_window_is_exported_once(sh: Callable, slot: Slot, tmp_path: Path):
+    """With the true commands; run twice, it exports each once, for it waits for the slot."""
+    true = tmp_path / "true"
+    true.mkdir()
+    (true / "exportstats").symlink_to(Path(sys.executable).parent / "exportstats")
+    if command := shutil.which("aws"):
+        (true / "aws").symlink_to(command)
+    done = sh(str(true))
+    assert done.returncode == 0, done.stderr
+    assert windows("COMPLETED") == {1: 1, 2: 1}
+    assert "backfill: 1 of 2: /app, 2026-11-17 to 2026-11-18 UTC\n" in done.stderr
+    assert "backfill: done: the windows of 2 tasks are exported\n" in done.stderr
+    again = sh()
+    assert again.returncode == 0, again.stderr
+    assert windows() == {1: 1, 2: 1}
+    assert again.stderr.count(": exported already\n") == 2
+    assert slot.refused == 0
+
+
+def test_a_task_of_someone_else_is_waited_for(sh: Callable, slot: Slot):
+    """It holds the slot; if it exports one of the windows, that is left out."""
+    wide = {"fromTime": FIRST, "to": FIRST + 2 * DAY - 1}
+    held = logs().create_export_task(logGroupName="/app", destination="bucket", **wide)["taskId"]
+    done = sh()
+    assert done.returncode == 0, done.stderr
+    assert f"backfill: task {held} holds the slot; waiting for its end\n" in done.stderr
+    assert windows() == {0: 1, 2: 1}
+    assert slot.refused == 0
+
+
+def test_a_failed_task_stops_it_and_is_tried_again(sh: Callable, slot: Slot):
+    """What comes after it is not begun; the next run goes on there."""
+    slot.failing = {FIRST + DAY}
+    done = sh()
+    assert done.returncode == 1
+    assert "has not completed\nbackfill: stopped; to go on: sh " in done.stderr
+    assert windows() == {1: 1}
+    slot.failing = set()
+    done = sh()
+    assert done.returncode == 0, done.stderr
+    assert windows() == {1: 2, 2: 1}
+    assert windows("COMPLETED") == {1: 1, 2: 1}
+
+
+def test_the_first_refusal_stops_it(run: Callable, source: Path, sh: Callable, script: Path):
+    """What AWS says of it is shown, and how to go on; nothing else was tried."""
+    words = ("backfill", source, *RANGE, "--destination", "later", "--script", script)
+    assert run(*words).exit_code == 0
+    done = sh()
+    assert done.returncode == 1
+    assert "bucket does not exist" in done.stderr
+    assert "backfill: AWS refused this task: mend what it says above\n" in done.stderr
+    assert done.stderr.endswith(f"backfill: stopped; to go on: sh {script}\n")
+    assert not windows()
+    make_bucket("later")
+    assert sh().returncode == 0
+    assert windows("COMPLETED") == {1: 1, 2: 1}
+
+
+def test_another_account_is_no_place_for_it(script: Path, sh: Callable):
+    """With credentials of another account, nothing is created."""
+    script.write_text(script.read_text().replace(ACCOUNT, "444455556666"))
+    done = sh()
+    assert done.returncode == 1
+    assert f"the credentials are of account {ACCOUNT}, not of 444455556666" in done.stderr
+    assert not windows()
+
+
+def test_a_slot_has_a_file_of_its_own(run: Callable, source: Path, page: Callable, tmp_path: Path):
+    """Several go into a folder; a file that is none of these scripts is not replaced."""
+    text = source.read_text()
+    other = tmp_path / "other.json"
+    other.write_text(text.replace(REGION, "us-east-1"))
+    words = ("backfill", source, other, *RANGE, "--script")
+    done = run(*words, tmp_path / "one.sh")
+    assert done.exit_code == 2
+    assert "the plan has 2 slots, each with a script of its own; name a folder" in done.stderr
+    folder = tmp_path / "scripts"
+    done = run(*words, folder)
+    assert done.exit_code == 0, done.stderr
+    names = [f"backfill-{ACCOUNT}-{region}.sh" for region in (REGION, "us-east-1")]
+    assert sorted(path.name for path in folder.iterdir()) == names
+    assert [line.split()[:3] for line in done.stdout.splitlines()] == [
+        ["account", "region", "tasks"],
+        [ACCOUNT, REGION, "2"],
+        [ACCOUNT, "us-east-1", "2"],
+    ]
+    assert run(*words, folder).exit_code == 0
+    (folder / names[1]).write_text("mine")
+    (folder / names[0]).unlink()
+    done = run(*words, folder)
+    assert (done.exit_code, "is not a .sh file that this command wrote" in done.stderr) == (2, True)
+    assert [path.read_text() for path in folder.iterdir()] == ["mine"]
+    done = run("backfill", source, *RANGE, "--script", "x.sh", "--format", "json")
+    assert (done.exit_code, "leave out --format json" in done.stderr) == (2, True)
+
+
+def test_nothing_to_export_is_no_script(run: Callable, source: Path, tmp_path: Path):
+    """Then no file is written."""
+    day = ("--since", "2026-11-19", "--until", "2026-11-20")
+    done = run("backfill", source, *day, "--script", tmp_path / "none.sh")
+    assert done.exit_code == 0
+    assert "nothing to export" in done.stderr
+    assert not (tmp_path / "none.sh").exists()
