@@ -26,7 +26,7 @@ from exportstats.core import coerce, frames
 from exportstats.core.schema import squeeze
 from exportstats.errors import FileFormatError, SchemaError
 from exportstats.io.rows import REPEATED, TIME, Rows, read_columns
-from exportstats.text import guard_formula
+from exportstats.text import counted, guard_formula
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -155,10 +155,12 @@ def _read_rows(
         except StopIteration:
             return
         except csv.Error as error:
-            cells, fault = [], f"its quotes do not match: {error}"
+            cells, fault = [], str(error)
+        lines = reader.line_num - above
+        if fault and (lines > 1 or not cells):
+            fault = f"its quotes do not match: {fault}, in {counted(lines, 'line')}"
         if fault:
-            lines = reader.line_num - above
-            refused.append((number, f"{fault}, in {lines} lines" if lines > 1 else fault))
+            refused.append((number, fault))
         elif any(cells):
             yield number, *cells, *[""] * (len(columns) - len(cells))
 
@@ -171,11 +173,11 @@ def _fault(cells: list[str], columns: Sequence[Column | None]) -> str:
     if _NOT_UTF8.search("".join(cells)):
         return "not UTF-8; save it as UTF-8"
     for cell, column in zip(cells, columns, strict=False):
-        if cell[1:] and column and (column.kind == "time" or column.name == "account_id"):
+        if cell and column and (column.kind == "time" or column.name == "account_id"):
             if _ROUNDED.fullmatch(cell):  # two accounts may have become one
                 return f"{column.name} was rounded by a spreadsheet; {_REMEDY}"
             if column.kind == "time" and _DAYS.fullmatch(cell):
-                return f"{column.name} is a spreadsheet's number of a day; {_REMEDY}, with a zone"
+                return f"{column.name} is a spreadsheet's number of a day; {_REMEDY} with a zone"
     return ""
 
 

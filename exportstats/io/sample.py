@@ -10,9 +10,7 @@ from exportstats.io.files import read_log_groups, read_tasks
 if TYPE_CHECKING:
     import pandas as pd
 
-# The wheel has the sample inside the package, a checkout beside it.
 _PACKAGE = Path(__file__).parents[1]
-_FOLDERS = (_PACKAGE / "sample_data", _PACKAGE.parent / "data" / "sample")
 
 
 def sample_tasks() -> pd.DataFrame:
@@ -20,11 +18,6 @@ def sample_tasks() -> pd.DataFrame:
 
     The tasks are from two accounts in three regions, from 2025-11-24 to 2026-11-23T06:00Z, when
     they were "observed". `data/README.md` describes the planted problems.
-
-    Returns
-    -------
-    DataFrame
-        A table of tasks.
 
     Examples
     --------
@@ -38,20 +31,15 @@ def sample_tasks() -> pd.DataFrame:
 def sample_log_groups() -> pd.DataFrame:
     """Return the log groups of the synthetic sample, including those that were never exported.
 
-    Returns
-    -------
-    DataFrame
-        A table of log groups, like that of `fetch_log_groups`.
-
     Examples
     --------
-    >>> log_groups = sample_log_groups()
-    >>> log_groups["retention"].max()
+    >>> sample_log_groups()["retention"].max()
     Timedelta('731 days 00:00:00')
     """
     return read_log_groups(folder() / "log_groups.json")
 
 
 def folder() -> Path:
-    """Return the folder with the sample's files, in AWS's format."""
-    return next(folder for folder in _FOLDERS if folder.is_dir())
+    """Return the folder with the sample's files: in a wheel inside the package, else beside it."""
+    inside = _PACKAGE / "sample_data"
+    return inside if inside.is_dir() else _PACKAGE.parent / "data" / "sample"

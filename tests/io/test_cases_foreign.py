@@ -220,6 +220,16 @@ def test_times_that_a_spreadsheet_counts_in_days(save: Callable[..., Path], numb
     assert plain(tasks["task_id"]) == ["b"]
 
 
+def test_rows_of_several_lines_that_lost_a_quote(save: Callable[..., Path]) -> None:
+    """Where lines became one row of another width it is said so, with how many there are."""
+    text = 'task_id,task_name\na,x\nd,"1\n2",3\ne,\n'
+    with pytest.warns(xs.BadRowsWarning) as caught:
+        tasks = xs.read_tasks(save(text, "tasks.csv"))
+    assert plain(tasks["task_id"]) == ["a", "e"]
+    (reason,) = caught[0].message.rows["reason"]
+    assert reason == "its quotes do not match: it has 3 fields, not 2, in 2 lines"
+
+
 def test_blanks_around_cells(save: Callable[..., Path]) -> None:
     """Blanks around a cell, or before its quotes, are no part of it; those within quotes stay."""
     text = (
