@@ -20,12 +20,12 @@ SIDE_TABLES = (
     (
         "The table of log groups",
         ["The result of `fetch_log_groups` and `read_log_groups`: one row per log group."],
-        schema.LOG_GROUPS.columns,
+        schema.LOG_GROUPS,
     ),
     (
         "The table of deliveries",
         ["The result of `fetch_deliveries` and `read_deliveries`: one row per COMPLETED task."],
-        schema.DELIVERIES.columns,
+        schema.DELIVERIES,
     ),
 )
 
@@ -44,19 +44,24 @@ def schema_page() -> str:
     ]
     lines += [
         f"| `{column.name}` | {f'`{column.aws}`' if column.aws else '–'} "
-        f"| {'derived' if column.derived else f'`{column.json}`'} | `{column.dtype}` "
-        f"| {column.unit or '–'} | {'yes' if column.nullable else 'no'} | {column.meaning} |"
+        f"| {'derived' if column in schema.TASKS.derived else f'`{column.json}`'} "
+        f"| `{column.dtype}` | {_unit(column)} "
+        f"| {'no' if column.name == schema.TASKS.id else 'yes'} | {column.meaning} |"
         for column in schema.TASKS.columns
     ]
-    for title, text, columns in SIDE_TABLES:
+    for title, text, table in SIDE_TABLES:
         lines += ["", f"# {title}", "", *text, ""]
         lines += ["| column | AWS field | dtype | unit | meaning |", "|---|---|---|---|---|"]
         lines += [
             f"| `{column.name}` | {f'`{column.aws}`' if column.aws else '–'} | `{column.dtype}` "
-            f"| {column.unit or '–'} | {column.meaning} |"
-            for column in columns
+            f"| {_unit(column)} | {column.meaning} |"
+            for column in table.columns
         ]
     return "\n".join(lines) + "\n"
+
+
+def _unit(column: schema.Column) -> str:
+    return column.unit or {"time": "UTC", "length": "ms"}.get(column.kind, "–")
 
 
 def commands_page() -> str:

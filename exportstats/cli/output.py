@@ -21,6 +21,7 @@ from rich.text import Text
 from exportstats.cli.failing import say
 from exportstats.core import coerce, schema
 from exportstats.io.whole import whole_file
+from exportstats.report.machine import for_machines
 from exportstats.text import escape_markdown, harmless, plain, shorten, write_duration
 
 if TYPE_CHECKING:
@@ -60,9 +61,9 @@ def title_of(tasks: pd.DataFrame) -> str:
 def show(table: pd.DataFrame, view: pd.DataFrame, kind: Kind, *, title: str) -> None:
     """Print a table: `table` itself for machines, `view` for people."""
     if kind == "csv":
-        click.echo(coerce.for_machines(table).map(harmless).to_csv(index=False), nl=False)
+        click.echo(for_machines(table).map(harmless).to_csv(index=False), nl=False)
     elif kind == "json":
-        flat = coerce.for_machines(table).astype(object)
+        flat = for_machines(table).astype(object)
         # in ASCII, so that it contains no control characters
         click.echo(json.dumps(flat.where(flat.notna(), None).to_dict("records"), indent=2))
     elif view.empty:
@@ -103,7 +104,7 @@ def sum_of(lengths: pd.Series) -> str:
 
 def dates(times: pd.Series) -> pd.Series:
     """Return times as dates of any year, which pandas' own formats cannot do."""
-    return coerce.date_text(times)
+    return coerce.iso_text(times).str.split("T").str[0]
 
 
 def times(values: pd.Series) -> pd.Series:

@@ -8,38 +8,20 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import union_categoricals
 
-from exportstats.core import coerce
+from exportstats.core import coerce, schema
 from exportstats.core.identity import keep_latest
-from exportstats.core.schema import (
-    DELIVERIES,
-    FIRST,
-    LAST,
-    LOG_GROUPS,
-    STATES,
-    TASKS,
-    Column,
-    Table,
-    squeeze,
-    state_of,
-)
-from exportstats.errors import SchemaError, UnusedWarning, report_rows, warn
+from exportstats.core.schema import FIRST, LAST, STATES, TASKS, Column, Table, squeeze, state_of
+from exportstats.errors import AccountUnknownWarning, SchemaError, UnusedWarning, report_rows, warn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-TABLES = {"tasks": TASKS, "log_groups": LOG_GROUPS, "deliveries": DELIVERIES}
+TABLES = {"tasks": TASKS, "log_groups": schema.LOG_GROUPS, "deliveries": schema.DELIVERIES}
 
 
 def empty(table: Table = TASKS) -> pd.DataFrame:
-    """Return a table without rows.
-
-    Examples
-    --------
-    >>> len(empty()), list(empty().columns) == list(TASKS.names)
-    (0, True)
-    """
-    nothing = pd.DataFrame({table.id: pd.Series([], dtype="str")})
-    return settle(coerce_rows(nothing, table)[0], table)[0]
+    """Return a table without rows."""
+    return settle(coerce_rows(pd.DataFrame({table.id: []}), table)[0], table)[0]
 
 
 def conform(
@@ -74,8 +56,7 @@ def conform(
     Returns
     -------
     DataFrame
-        A new table with one row per task. Times are `datetime64[ms, UTC]`, durations
-        `timedelta64[ms]`.
+        One row per task. Times are `datetime64[ms, UTC]`, durations `timedelta64[ms]`.
 
     Raises
     ------
@@ -94,156 +75,38 @@ def conform(
     if of not in TABLES:
         raise SchemaError(f"of={of!r}; give one of {', '.join(TABLES)}")
     table, how = TABLES[of], coerce.TimesIn.read(times_in)
-    frame = _to_pandas(data)
+    frame = data if isinstance(data, pd.DataFrame) else from_arrow(data)
     typed, refused = coerce_rows(frame, table, how)
-    zoned = rename(
-        frame.columns[[isinstance(one, pd.DatetimeTZDtype) for one in frame.dtypes]], table
-    )
-    times = (column.name for column in table.base if column.kind == "time")
-    say_units(typed, (name for name in times if name not in zoned), how)
+    aware = [name for name in frame if isinstance(frame[name].dtype, pd.DatetimeTZDtype)]
+    said = rename(aware, table)
+    say_units(typed, (name for name in table.times if name not in said), how)
     bounded, changed = bound(typed, table)
     rows, doubtful = settle(bounded, table)
     report_rows(*map(_placed, (refused, changed, doubtful)), of=len(frame), strict=strict)
     return rows
 
 
-def rename(names: Iterable[Any], table: Table) -> dict[str, list[str]]:
-    """Return the source columns of each column of a table, the exact name first."""
-    found: dict[str, list[str]] = {}
-    every = list(names)
-    if twice := [name for name in every if every.count(name) > 1]:
-        raise SchemaError(f"the frame has two columns named {twice[0]}; rename or drop one")
-    names = [name for name in every if isinstance(name, str)]
-    for name in names:
-        column = table.meanings.get(squeeze(name))
-        if column is not None:
-            found.setdefault(column.name, []).append(name)
-    for name, given in found.items():
-        given.sort(key=lambda one, name=name: (one != name, names.index(one)))  # type: ignore[misc]
-    return found
-
-
-def own_columns(names: Iterable[Any], table: Table) -> list[Any]:
-    """Return the columns that the table does not define, without indexes left by pandas."""
-    return [
-        name
-        for name in names
-        if not isinstance(name, str)
-        or not (squeeze(name) in table.meanings or name.startswith("__index_level_"))
-    ]
-
-
-def coerce_rows(
-    frame: pd.DataFrame, table: Table = TASKS, how: coerce.TimesIn = coerce.MILLIS
-) -> tuple[pd.DataFrame, pd.Series]:
-    """Return the rows that can be read, in their final dtypes, and a reason for each other row.
-
-    Both are indexed by the row number in `frame`.
-    """
-    rename(frame.columns, table)
-    frame = _unnested(frame.reset_index(drop=True), table)
-    sources = rename(frame.columns, table)
-    if table.id not in sources:
-        have = ", ".join(map(str, frame.columns[:20])) or "none"
-        raise SchemaError(
-            f"a table of {table.name} needs the column {table.id}; this frame has: {have}. "
-            f"For AWS's own JSON use xs.read_{table.name.replace(' ', '_')}"
-        )
-    values: dict[str, pd.Series] = {}
-    reasons = np.full(len(frame), "", dtype=object)
-    for column in table.base:
-        names = sources.get(column.name, [])
-        given = _given(frame, names).rename(column.name)
-        scale = 1 if column.name in names else column.scale
-        values[column.name], bad = coerce.to_column(given, column, how, scale)
-        for row in np.flatnonzero(bad & (reasons == "")):
-            reasons[row] = f"{column.name} {_why(given.iloc[row], column)}"
-    ids = values[table.id]
-    reasons[(ids.isna() | (ids == "")).to_numpy() & (reasons == "")] = f"no {table.id}"
-    own = {name: frame[name] for name in own_columns(frame, table)}
-    typed = pd.DataFrame(values | own, copy=False)
-    faulty = reasons != ""
-    if not faulty.any():
-        return typed, _NO_REASONS
-    return typed[~faulty], pd.Series(reasons, index=frame.index, dtype=object)[faulty]
-
-
-def bound(typed: pd.DataFrame, table: Table = TASKS) -> tuple[pd.DataFrame, pd.Series]:
-    """Limit all times to 1970 to 2999. Return the rows, and a note for each changed value."""
-    changed, columns = [_NO_REASONS], {}
-    for name in (column.name for column in table.base if column.kind == "time"):
-        numbers = coerce.millis(typed[name])
-        early = (numbers < FIRST) & (numbers != coerce.NAT)
-        late = numbers > LAST
-        if not (early.any() or late.any()):
-            continue
-        cut = name in ("from_time", "to_time")
-        numbers = np.where(early, FIRST if cut else coerce.NAT, numbers)
-        numbers = np.where(late, LAST if cut else coerce.NAT, numbers)
-        columns[name] = pd.Series(coerce.times(numbers), index=typed.index)
-        what = "set to that bound" if cut else "set to missing"
-        for out, where in ((early, "before 1970"), (late, "after 2999")):
-            note = f"{name} is {where}: {what}"
-            changed.append(pd.Series(note, index=typed.index[out], dtype=object))
-    return typed.assign(**columns), pd.concat(changed)
-
-
-def say_units(typed: pd.DataFrame, names: Iterable[str], how: coerce.TimesIn) -> None:
-    """Warn of times that look like numbers in another unit than they were read in."""
-    found = {name: coerce.likely_unit(typed[name], how.unit) for name in names}
-    if units := [unit for unit, count in found.values() if count]:
-        what = ", ".join(f"{count:,} of {name}" for name, (_, count) in found.items() if count)
-        message = (
-            f"times look like {coerce.UNITS[units[0]]}, not like {coerce.UNITS[how.unit]} "
-            f'({what}); times_in="{units[0]}" (--times-in {units[0]}) reads them so'
-        )
-        warn(UnusedWarning(message, partial=True))
-
-
-def settle(typed: pd.DataFrame, table: Table = TASKS) -> tuple[pd.DataFrame, pd.Series]:
-    """Remove duplicates, order the categories and add the derived columns.
-
-    Return the table, and a reason for each row that contradicts another, indexed as `typed` is.
-    """
-    kept, doubtful = keep_latest(typed, table)
-    kept = kept.reset_index(drop=True)
-    tidy = {
-        column.name: _tidy_categories(kept[column.name], column)
-        for column in table.base
-        if column.kind in ("category", "status")
-    }
-    return derive(kept.assign(**tidy), table), doubtful
-
-
-def derive(rows: pd.DataFrame, table: Table = TASKS) -> pd.DataFrame:
-    """Add the derived columns, and put the user's own columns last."""
-    if table is TASKS:
-        rows = rows.assign(
-            duration=_length(rows["creation_time"], rows["completion_time"], 0),
-            window=_length(rows["from_time"], rows["to_time"], 1),
-        )
-    return rows[[*table.names, *(name for name in rows if name not in table.names)]]
-
-
 def concat(tables: Sequence[pd.DataFrame], *, of: str = "tasks") -> pd.DataFrame:
     """Concatenate tables and keep each task once, in its latest state.
+
+    A column that only some tables have is missing in the other rows.
 
     Parameters
     ----------
     tables
-        Tables of tasks.
+        Tables of tasks, or of what `of` names.
     of
         As for `conform`.
-
-    Returns
-    -------
-    DataFrame
-        One table of tasks. A column that only some tables have is missing in the other rows.
 
     Raises
     ------
     SchemaError
-        One of them is not a table of tasks.
+        One of them is not such a table.
+
+    Warns
+    -----
+    AccountUnknownWarning
+        The tables name no region, and may be from several.
 
     Examples
     --------
@@ -253,33 +116,45 @@ def concat(tables: Sequence[pd.DataFrame], *, of: str = "tasks") -> pd.DataFrame
     ['COMPLETED']
     """
     kind = TABLES[of]
-    rows = stack([check(table, kind) for table in tables]) if len(tables) else empty(kind)
+    if not len(tables):
+        return empty(kind)
+    rows = stack([check(table, kind) for table in tables])
+    if kind is TASKS:
+        _warn_of_unknown_regions(rows, np.repeat(np.arange(len(tables)), list(map(len, tables))))
     settled, doubtful = settle(rows, kind)
-    report_rows(_placed(_NO_REASONS), _placed(_NO_REASONS), _placed(doubtful), of=len(rows))
+    none = _placed(doubtful[:0])
+    report_rows(none, none, _placed(doubtful), of=len(rows))
     return settled
 
 
+def _warn_of_unknown_regions(rows: pd.DataFrame, part: np.ndarray) -> None:
+    """Warn of tables that may be from several regions: they share log groups but no task."""
+    unknown = pd.DataFrame({"part": part, "created": coerce.millis(rows["creation_time"])})
+    unknown["group"] = rows["log_group_name"].astype("str").array
+    unknown = unknown[(rows["region"].isna() & rows["creation_time"].notna()).to_numpy()]
+    spans = unknown.groupby(["group", "part"])["created"].agg(["min", "max"]).sort_values("min")
+    before = spans.groupby("group")["max"].transform(lambda ends: ends.cummax().shift())
+    if (spans["min"].to_numpy() <= before.to_numpy()).any() and not rows.duplicated(
+        list(TASKS.key)
+    ).any():
+        message = "name no region, share log groups and have tasks from the same time; if they are"
+        remedy = "from several regions, give each its own: tasks.assign(region=...)"
+        warn(AccountUnknownWarning(f"the tables {message} {remedy}"))
+
+
 def stack(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """Concatenate frames; a column that is a category in all of them stays one."""
+    """Concatenate frames; a column that is a category of text in all of them stays one."""
     frames = list(frames)
     if len(frames) == 1:
         return frames[0]
     stacked = pd.concat(frames, ignore_index=True)
     for name in stacked.columns:
         parts = [frame[name] for frame in frames if name in frame]
-        if len(parts) == len(frames) and all(map(_is_category_of_text, parts)):
+        if len(parts) == len(frames) and all(map(coerce.is_category, parts)):
             whole = pd.Series(union_categoricals(parts, ignore_order=True))
-            stacked[name] = whole.cat.set_categories(
-                in_order(whole.cat.categories, states=name == "status_code")
-            )
+            order = in_order(whole.cat.categories, states=name == "status_code")
+            stacked[name] = whole.cat.set_categories(order)
     return stacked
-
-
-def _is_category_of_text(values: pd.Series) -> bool:
-    dtype = values.dtype
-    return isinstance(dtype, pd.CategoricalDtype) and (
-        dtype.categories.dtype == "str" or not len(dtype.categories)
-    )
 
 
 def in_order(categories: Iterable[str], *, states: bool) -> pd.Index:
@@ -304,58 +179,198 @@ def check(frame: object, table: Table = TASKS) -> pd.DataFrame:
         frame = frame.rename_axis([None] * frame.index.nlevels)
     columns: dict[str, pd.Series] = {}
     for column in table.columns:
-        there = list(frame.columns).count(column.name)
-        if there > 1:
-            raise SchemaError(f"the frame has two columns named {column.name}; rename or drop one")
-        if not there:
+        if column.name not in frame:
             raise SchemaError(f"{one} needs the column {column.name}; {table.makers} makes one")
         values = frame[column.name]
+        if values.ndim > 1:
+            raise SchemaError(f"the frame has two columns named {column.name}; rename or drop one")
         if coerce.is_exact(values, column):
             continue
-        made, bad = (
-            coerce.to_column(values, column)
-            if values.dtype == object
-            or _means_the_same(values, column)
-            or values.isna().all()  # such as pd.NaT, which has no zone
-            else (values, np.ones(1, dtype=bool))
-        )
+        means_the_same = values.dtype.kind in _KINDS.get(column.kind, "O") or values.isna().all()
+        made, bad = coerce.to_column(values, column) if means_the_same else (values, np.True_)
         if bad.any():
             raise SchemaError(
                 f"the column {column.name} of the {table.name} is {values.dtype}, not "
                 f"{column.dtype}; {table.makers} converts it"
             )
-        if column.kind in ("category", "status"):
-            made = _tidy_categories(made, column)
-        columns[column.name] = made
-    again = frame.duplicated(list(table.key)) if table is not TASKS else pd.Series()
-    if again.any():
-        first = ", ".join(map(str, frame[list(table.key)].to_numpy()[again.to_numpy().argmax()]))
+        is_category = column.kind in ("category", "status")
+        columns[column.name] = _tidy(made, column) if is_category else made
+    if table is not TASKS and (again := frame.duplicated(list(table.key))).any():
+        first = ", ".join(map(str, frame.loc[again.to_numpy(), list(table.key)].iloc[0]))
         raise SchemaError(f"{first} is in the table twice; keep one of the rows")
     return frame.assign(**columns) if columns else frame
+
+
+# What a column may be for `check`, as the kinds of NumPy; objects and text are "O".
+_KINDS = {"time": "MO", "length": "mO", "count": "iufO", "rate": "iufO"}
+
+
+def rename(names: Iterable[Any], table: Table) -> dict[str, list[str]]:
+    """Return the source columns of each column of a table, the exact name first."""
+    every = list(names)
+    if twice := [name for name in every if every.count(name) > 1]:
+        raise SchemaError(f"the frame has two columns named {twice[0]}; rename or drop one")
+    found: dict[str, list[str]] = {}
+    for name in every:
+        if column := isinstance(name, str) and table.meanings.get(squeeze(name)):
+            found.setdefault(column.name, []).append(name)
+    return {name: sorted(given, key=name.__ne__) for name, given in found.items()}
+
+
+def own_columns(names: Iterable[Any], table: Table) -> list[Any]:
+    """Return the columns that the table does not define, without indexes left by pandas."""
+    return [
+        name
+        for name in names
+        if not isinstance(name, str)
+        or not (squeeze(name) in table.meanings or name.startswith("__index_level_"))
+    ]
 
 
 def from_arrow(data: Any) -> pd.DataFrame:  # noqa: ANN401 - any Arrow stream
     """Convert an Arrow stream to a DataFrame, without an index and with exact integers."""
     import pyarrow as pa  # noqa: PLC0415 - slow to import, and not needed for pandas frames
 
+    if not hasattr(data, "__arrow_c_stream__"):
+        raise SchemaError(
+            f"a {type(data).__name__} is not a table, because it exports no Arrow stream. "
+            "Pass a pandas, Polars, DuckDB or PyArrow table; for files use xs.read_tasks"
+        )
     # by default pandas makes floats of integers with missing values, which rounds large ones
     whole = {pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}
     frame: pd.DataFrame = pa.table(data).to_pandas(types_mapper=whole.get, ignore_metadata=True)
     return frame
 
 
-_NO_REASONS = pd.Series([], index=pd.Index([], dtype="int64"), dtype=object)
+def coerce_rows(
+    frame: pd.DataFrame, table: Table = TASKS, how: coerce.TimesIn = coerce.MILLIS
+) -> tuple[pd.DataFrame, pd.Series]:
+    """Return the rows that can be read, in their final dtypes, and a reason for each other row.
 
-
-def _to_pandas(data: Any) -> pd.DataFrame:  # noqa: ANN401 - any Arrow stream
-    if isinstance(data, pd.DataFrame):
-        return data
-    if not hasattr(data, "__arrow_c_stream__"):
+    Both are indexed by the row number in `frame`.
+    """
+    rename(frame.columns, table)
+    frame = _unnested(frame.reset_index(drop=True), table)
+    sources = rename(frame.columns, table)
+    if table.id not in sources:
+        have = ", ".join(map(str, frame.columns[:20])) or "none"
         raise SchemaError(
-            f"a {type(data).__name__} is not a table, because it exports no Arrow stream. "
-            "Pass a pandas, Polars, DuckDB or PyArrow table; for files use xs.read_tasks"
+            f"a table of {table.name} needs the column {table.id}; this frame has: {have}. "
+            f"For AWS's own JSON use xs.read_{table.name.replace(' ', '_')}"
         )
-    return from_arrow(data)
+    nothing = pd.Series(index=frame.index, dtype=object)
+    values: dict[str, pd.Series] = {}
+    reasons: dict[int, str] = {}
+    for column in table.base:
+        names = sources.get(column.name, [])
+        made, _ = coerce.to_column(nothing, column)
+        for name in names:
+            given = frame[name].rename(column.name)
+            if isinstance(given.dtype, pd.ArrowDtype):
+                given = from_arrow(given.to_frame())[column.name]
+            scale = 1 if name == column.name else column.scale
+            part, bad = coerce.to_column(given, column, how, scale)
+            for row in np.flatnonzero(bad).tolist():
+                reasons.setdefault(row, f"{column.name} {coerce.why_bad(given.iloc[row], column)}")
+            made, torn = (part, []) if name == names[0] else _fill(made, part, column)
+            for row in torn:
+                reasons.setdefault(row, f"{names[0]} and {name} differ")
+        values[column.name] = made
+    ids = values[table.id]
+    for row in np.flatnonzero(ids.isna() | (ids == "")).tolist():
+        reasons.setdefault(row, f"no {table.id}")
+    own = {name: frame[name] for name in own_columns(frame, table)}
+    typed = pd.DataFrame(values | own, copy=False)
+    typed = typed.drop(index=list(reasons)) if reasons else typed
+    return typed, pd.Series(reasons, dtype=object).sort_index()
+
+
+def bound(typed: pd.DataFrame, table: Table = TASKS) -> tuple[pd.DataFrame, pd.Series]:
+    """Limit all times to 1970 to 2999. Return the rows, and a note on each doubtful value."""
+    notes, columns = [pd.Series(dtype=object)], {}
+
+    def note(rows: np.ndarray, text: str) -> None:
+        notes.append(pd.Series(text, index=typed.index[rows], dtype=object))
+
+    for name in table.times:
+        numbers = coerce.millis(typed[name])
+        is_window = name in ("from_time", "to_time")
+        early, late = (numbers < FIRST) & (numbers != coerce.NAT), numbers > LAST
+        for out, edge, where in ((early, FIRST, "before 1970"), (late, LAST, "after 2999")):
+            if out.any():
+                numbers = np.where(out, edge if is_window else coerce.NAT, numbers)
+                columns[name] = pd.Series(coerce.times(numbers), index=typed.index)
+                what = "set to that bound" if is_window else "set to missing"
+                note(out, f"{name} is {where}: {what}")
+    accounts = typed["account_id"].cat.categories
+    if len(short := accounts[accounts.str.fullmatch(r"\d{11}")]):
+        lost = typed["account_id"].isin(short).to_numpy()
+        note(lost, "account_id has 11 digits, not 12: it lost a leading zero, so read it as text")
+    return typed.assign(**columns), pd.concat(notes)
+
+
+def say_units(typed: pd.DataFrame, names: Iterable[str], how: coerce.TimesIn) -> None:
+    """Warn of times that look like numbers in another unit than they were read in.
+
+    Seconds of 2001 to 2103 are, as milliseconds, in early 1970, when nobody exported logs.
+    """
+    numbers = {name: coerce.millis(typed[name]) for name in names}
+    words = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+    for unit in (unit for unit in words if unit != how.unit):
+        low, high = (
+            edge * 1000 * coerce.PER_SECOND[unit] // coerce.PER_SECOND[how.unit]
+            for edge in coerce.RECENT
+        )
+        counts = {name: np.sum((some >= low) & (some < high)) for name, some in numbers.items()}
+        if any(counts.values()):
+            what = ", ".join(f"{count:,} of {name}" for name, count in counts.items() if count)
+            message = f"times look like {words[unit]}, not like {words[how.unit]} ({what}); "
+            remedy = f'times_in="{unit}" (--times-in {unit}) reads them so'
+            warn(UnusedWarning(message + remedy, partial=True))
+            return
+
+
+def settle(typed: pd.DataFrame, table: Table = TASKS) -> tuple[pd.DataFrame, pd.Series]:
+    """Remove duplicates, order the categories and add the derived columns.
+
+    Return the table, and a reason for each row that contradicts another, indexed as `typed` is.
+    """
+    kept, doubtful = keep_latest(typed, table)
+    kept = kept.reset_index(drop=True)
+    texts = (column for column in table.base if column.kind in ("category", "status"))
+    tidy = {column.name: _tidy(kept[column.name], column) for column in texts}
+    return derive(kept.assign(**tidy), table), doubtful
+
+
+def derive(rows: pd.DataFrame, table: Table = TASKS) -> pd.DataFrame:
+    """Add the derived columns, and put the user's own columns last."""
+    if table is TASKS:
+        rows = rows.assign(
+            duration=_length(rows["creation_time"], rows["completion_time"], 0),
+            window=_length(rows["from_time"], rows["to_time"], 1),
+        )
+    return rows[[*table.names, *(name for name in rows if name not in table.names)]]
+
+
+def _length(start: pd.Series, end: pd.Series, more: int) -> pd.Series:
+    """Return end - start + more milliseconds, NaT where it is negative or missing."""
+    first, last = coerce.millis(start), coerce.millis(end)
+    known = (first != coerce.NAT) & (last >= first)  # NaT is the smallest of all
+    length = np.where(known, last - first + more, coerce.NAT)
+    return pd.Series(length.view("timedelta64[ms]"), index=start.index)
+
+
+def _tidy(values: pd.Series, column: Column) -> pd.Series:
+    """Drop unused categories, and sort them so that the order of the rows does not matter."""
+    codes, names = values.cat.codes.to_numpy(), values.cat.categories
+    used = np.zeros(len(names) + 1, dtype=bool)
+    used[codes] = True  # a missing value has the code -1, which selects the last element
+    if column.kind == "status":
+        names = names.map(state_of)
+    order = in_order(names[used[:-1]], states=column.kind == "status")
+    moved = np.append(order.get_indexer(names), -1)
+    tidy = pd.Categorical.from_codes(moved[codes], order, validate=False)
+    return pd.Series(tidy, index=values.index)
 
 
 def _unnested(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
@@ -373,60 +388,14 @@ def _unnested(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
     return frame
 
 
-def _given(frame: pd.DataFrame, names: Sequence[str]) -> pd.Series:
-    """Return a column of a frame; where the first name lacks a value, the next fills it."""
-    found = pd.Series(None, index=frame.index, dtype=object)
-    for at, name in enumerate(names):
-        part = frame[name]
-        if isinstance(part.dtype, pd.ArrowDtype):
-            part = from_arrow(part.to_frame("values"))["values"]
-        found = part if at == 0 else found.astype(object).where(found.notna(), part.astype(object))
-    return found
-
-
-def _why(value: object, column: Column) -> str:
-    if column.kind == "time":
-        return coerce.why_no_time(value)
-    return "is not text" if column.kind in ("text", "category", "status") else "is not a number"
-
-
-def _tidy_categories(values: pd.Series, column: Column) -> pd.Series:
-    """Drop unused categories, and sort them so that the order of the rows does not matter."""
-    codes = values.cat.codes.to_numpy()
-    names = pd.Index(values.cat.categories, dtype="str")
-    used = np.bincount(codes.astype(np.intp) + 1, minlength=len(names) + 1)[1:] > 0
-    # a missing value has the code -1, which selects the last element
-    moved = np.full(len(names) + 1, -1)
+def _fill(made: pd.Series, other: pd.Series, column: Column) -> tuple[pd.Series, list[int]]:
+    """Fill missing values from a second source; also return the rows where both differ."""
+    one, two = made.astype(object), other.astype(object)
     if column.kind == "status":
-        names = names.map(state_of).astype("str")
-        order = in_order(names[used], states=True)
-        moved[:-1] = order.get_indexer(names)
-    else:
-        kept = np.flatnonzero(used)
-        kept = kept[names[kept].argsort()]
-        order = names[kept]
-        moved[kept] = np.arange(len(kept))
-    tidy = pd.Categorical.from_codes(moved[codes], order, validate=False)
-    return pd.Series(tidy, index=values.index)
-
-
-def _length(start: pd.Series, end: pd.Series, more: int) -> pd.Series:
-    """Return end - start + more milliseconds, NaT where it is negative or missing."""
-    first, last = coerce.millis(start), coerce.millis(end)
-    known = (first != coerce.NAT) & (last >= first)  # NaT is the smallest of all
-    length = np.where(known, last - first + more, coerce.NAT)
-    return pd.Series(length.view("timedelta64[ms]"), index=start.index)
-
-
-def _means_the_same(values: pd.Series, column: Column) -> bool:
-    kind = values.dtype.kind if hasattr(values.dtype, "kind") else "O"
-    if column.kind == "time":
-        return isinstance(values.dtype, pd.DatetimeTZDtype)
-    if column.kind == "length":
-        return kind == "m"
-    if column.kind in ("count", "rate"):
-        return kind in "iuf"
-    return isinstance(values.dtype, (pd.CategoricalDtype, pd.StringDtype))
+        one, two = (part.map(state_of, na_action="ignore") for part in (one, two))
+    both = np.flatnonzero(one.notna() & two.notna())
+    differ = both[one.to_numpy()[both] != two.to_numpy()[both]]
+    return coerce.to_column(one.fillna(two), column)[0], differ.tolist()
 
 
 def _placed(reasons: pd.Series) -> pd.DataFrame:

@@ -72,7 +72,7 @@ def _plain(values: pd.Series) -> pd.Series:
 def _is_surely_unique(texts: pd.Series) -> bool:
     """Return True only if all texts differ, which equally long ones show without a table of them.
 
-    AWS's identifiers are equally long. Eight bytes at a time become one number, and numbers are
+    AWS's identifiers are equally long. Eight bytes at a time go into one number, and numbers are
     sorted in a fifth of the time and memory that pandas' `is_unique` takes.
     """
     import pyarrow as pa  # noqa: PLC0415 - slow to import
@@ -80,22 +80,20 @@ def _is_surely_unique(texts: pd.Series) -> bool:
     if not isinstance(texts.dtype, pd.StringDtype):
         return False
     numbers, done = np.zeros(len(texts), dtype="uint64"), 0
-    for chunk in pa.chunked_array(pa.array(texts, type=pa.large_string())).chunks:
-        if not len(chunk):
-            continue
-        some = numbers[done : (done := done + len(chunk))]
+    chunks = pa.chunked_array(pa.array(texts, type=pa.large_string())).chunks
+    for chunk in filter(len, chunks):
         ends = np.frombuffer(chunk.buffers()[1], "int64")[chunk.offset :][: len(chunk) + 1]
         width = int(ends[1] - ends[0])
         if width < _WORD or chunk.null_count or (np.diff(ends) != width).any():
             return False
+        some = numbers[done : (done := done + len(chunk))]
         for start in (*range(0, width - _WORD, _WORD), width - _WORD):
             place = int(ends[0]) + start
-            some ^= np.ndarray(len(chunk), "uint64", chunk.buffers()[2], place, strides=(width,))
             some *= _ODD
-            some ^= some >> np.uint64(32)
+            some += np.ndarray(len(chunk), "uint64", chunk.buffers()[2], place, strides=(width,))
     numbers.sort()
     return not (numbers[1:] == numbers[:-1]).any()
 
 
 _WORD = 8  # bytes
-_ODD = np.uint64(0x9E3779B97F4A7C15)  # Knuth's multiplicative hashing: 2**64 over the golden ratio
+_ODD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio: products of it seldom meet

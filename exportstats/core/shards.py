@@ -34,13 +34,13 @@ Tasks: TypeAlias = pd.DataFrame | Shards
 def collect(tasks: Tasks, part: Part) -> pd.DataFrame:
     """Apply a part to one table of tasks or to each shard, and concatenate the results."""
     if isinstance(tasks, pd.DataFrame):
-        return part(frames.check(tasks))
+        return _through(tasks, steps=(frames.check, part))
     if isinstance(tasks, pd.Series) or not hasattr(tasks, "map"):
         raise SchemaError(
             f"a {type(tasks).__name__} is not a table of tasks; "
             "pass the result of xs.fetch_tasks, xs.read_tasks or xs.conform"
         )
-    found = [*tasks.map(partial(_of_checked, part=part))]
+    found = [*tasks.map(partial(_through, steps=(frames.check, part)))]
     # without any shard, the answer is that of an empty table
     return frames.stack(found or [part(frames.empty())])
 
@@ -61,12 +61,10 @@ class _Selected:
 
     def map(self, part: Part, /) -> Iterable[pd.DataFrame]:
         """Apply `part` to the kept tasks of each shard."""
-        return self.tasks.map(partial(_of_kept, part=part, keep=self.keep))
+        return self.tasks.map(partial(_through, steps=(self.keep, part)))
 
 
-def _of_checked(tasks: pd.DataFrame, *, part: Part) -> pd.DataFrame:
-    return part(frames.check(tasks))
-
-
-def _of_kept(tasks: pd.DataFrame, *, part: Part, keep: Part) -> pd.DataFrame:
-    return part(keep(tasks))
+def _through(tasks: pd.DataFrame, *, steps: tuple[Part, ...]) -> pd.DataFrame:
+    for step in steps:
+        tasks = step(tasks)
+    return tasks

@@ -7,6 +7,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from exportstats.core import coerce
 from exportstats.errors import ArgumentError
 from exportstats.io.whole import whole_file
@@ -14,8 +16,6 @@ from exportstats.text import harmless
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import pandas as pd
 
     from exportstats.report.data import ReportData
 
@@ -106,11 +106,26 @@ def write_csv(report: ReportData, folder: str | Path) -> None:
     refuse_foreign(report, folder)
     folder.mkdir(parents=True, exist_ok=True)
     for name, table in _named(report):
-        flat = coerce.for_machines(table)
+        flat = for_machines(table)
         texts = [column for column in flat.columns if flat[column].dtype.kind not in "iuf"]
         flat = flat.assign(**{column: flat[column].map(harmless) for column in texts})
         with whole_file(folder / f"{name}.csv") as file:
             file.write(flat.to_csv(index=False, lineterminator="\n").encode())
+
+
+def for_machines(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with its index as columns, lengths in seconds and times as ISO 8601 text."""
+    flat = table.reset_index() if table.index.names != [None] else table.reset_index(drop=True)
+    columns: dict[str, pd.Series] = {}
+    for name in flat.columns:
+        values = flat[name]
+        if isinstance(values.dtype, pd.DatetimeTZDtype):
+            columns[name] = coerce.iso_text(values)
+        elif values.dtype.kind == "m":
+            columns[f"{name}_seconds"] = values.dt.total_seconds()
+        else:
+            columns[name] = values
+    return pd.DataFrame(columns)
 
 
 def refuse_foreign(report: ReportData, folder: Path) -> None:
@@ -123,7 +138,7 @@ def refuse_foreign(report: ReportData, folder: Path) -> None:
     """
     for name, table in _named(report):
         path = folder / f"{name}.csv"
-        head = coerce.for_machines(table.head(0)).to_csv(index=False, lineterminator="\n").encode()
+        head = for_machines(table.head(0)).to_csv(index=False, lineterminator="\n").encode()
         if path.exists():
             with path.open("rb") as file:
                 begins = file.read(len(head))
@@ -142,7 +157,7 @@ def _named(report: ReportData) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    flat = coerce.for_machines(table).astype(object)
+    flat = for_machines(table).astype(object)
     return [
         {str(name): _value(value) for name, value in row.items()}
         for row in flat.where(flat.notna(), None).to_dict("records")

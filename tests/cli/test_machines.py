@@ -10,10 +10,15 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import click
+import numpy as np
+import pandas as pd
 import pytest
 from covered import LOG_GROUPS
+from support import START, plain
 
-from exportstats.cli import COMMANDS, main
+from exportstats.cli import COMMANDS, main, output
+from exportstats.core import coerce
+from exportstats.report.machine import for_machines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,3 +143,16 @@ def test_backfill_prints_numbers(run: Callable, sample_file: Path):
             int,
             str,
         }
+
+
+def test_columns_for_machines():
+    """Lengths are in seconds, times and dates ISO 8601, and an index with a name is a column."""
+    times = pd.Series(coerce.times(np.array([START, coerce.NAT])), name="day")
+    assert plain(output.dates(times)) == ["2026-11-23", None]
+    lengths = pd.Series(pd.to_timedelta([1500, None], unit="ms"), index=["a", "b"])
+    table = pd.DataFrame({"spent": lengths, "created": times.array, "number": [1, 2]})
+    flat = for_machines(table.rename_axis("name"))
+    assert list(flat) == ["name", "spent_seconds", "created", "number"]
+    assert flat["spent_seconds"].iloc[0] == 1.5
+    assert plain(flat["created"]) == ["2026-11-23T06:00:00.000Z", None]
+    assert list(for_machines(table)) == ["spent_seconds", "created", "number"]

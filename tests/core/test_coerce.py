@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
 from pandas.testing import assert_series_equal
-from support import DAY, EPOCH, FIRST, LAST, MOST, START, ms, plain, quick
+from support import DAY, EPOCH, FIRST, LAST, MOST, ms, plain, quick
 
-from exportstats.core import coerce, schema
-from exportstats.errors import ArgumentError, SchemaError
+from exportstats.core import coerce, frames, schema
+from exportstats.errors import ArgumentError, SchemaError, UnusedWarning
 
 SMALLEST = -MOST - 1
 millis = st.integers(-MOST, MOST)
@@ -253,7 +253,7 @@ def test_what_is_neither_unit_nor_zone(asked: object):
 def test_reasons_name_the_way_on(value: object, reason: str):
     """What is no time is told with what to do, where that is known."""
     assert read([value])[1] == [True]
-    assert reason in coerce.why_no_time(value)
+    assert reason in coerce.why_bad(value, schema.Column("to_time", None, "time", ""))
 
 
 @pytest.mark.parametrize(("unit", "step"), [("s", 1000), ("us", 1e-3), ("ns", 1e-6)])
@@ -261,9 +261,10 @@ def test_likely_unit(unit: str, step: float):
     """Numbers of another unit show by the years that they would be; those of ours do not."""
     seen = [ms("2001-09-10T00:00Z"), ms("2026-11-23T06:00Z"), ms("2102-12-31T00:00Z")]
     wrong = pd.Series(coerce.times(np.array([*(round(t / step) for t in seen), SMALLEST])))
-    assert coerce.likely_unit(wrong) == (unit, 3)
+    with pytest.warns(UnusedWarning, match=rf'milliseconds \(3 of t\); times_in="{unit}"'):
+        frames.say_units(wrong.to_frame("t"), ["t"], coerce.MILLIS)
     right = pd.Series(coerce.times(np.array([FIRST, 59_999, *seen, LAST, SMALLEST])))
-    assert coerce.likely_unit(right) == ("ms", 0)
+    frames.say_units(right.to_frame("t"), ["t"], coerce.MILLIS)
 
 
 @quick
@@ -448,16 +449,3 @@ def test_lengths():
     good = [30 * DAY] * 4 + [DAY * 3 // 2] + [None] * 6
     assert numbers(values, LENGTH, DAY) == (good, [False] * 6 + [True] * 5)
     assert numbers([30 * DAY], LENGTH) == ([30 * DAY], [False])
-
-
-def test_columns_for_machines():
-    """Lengths are in seconds, times and dates ISO 8601, and an index with a name is a column."""
-    times = pd.Series(coerce.times(np.array([START, coerce.NAT])), name="day")
-    assert plain(coerce.date_text(times)) == ["2026-11-23", None]
-    lengths = pd.Series(pd.to_timedelta([1500, None], unit="ms"), index=["a", "b"])
-    table = pd.DataFrame({"spent": lengths, "created": times.array, "number": [1, 2]})
-    flat = coerce.for_machines(table.rename_axis("name"))
-    assert list(flat) == ["name", "spent_seconds", "created", "number"]
-    assert flat["spent_seconds"].iloc[0] == 1.5
-    assert plain(flat["created"]) == ["2026-11-23T06:00:00.000Z", None]
-    assert list(coerce.for_machines(table)) == ["spent_seconds", "created", "number"]

@@ -124,6 +124,17 @@ def test_own_columns_of_some_tables():
     assert plain(both["owner"]) == [None, "x"]
 
 
+def test_tables_that_may_be_from_several_regions():
+    """Without regions, tasks of one log group and time may hide each other's gaps: it is said."""
+    first = table({"task_id": "a", "log_group_name": "x", "creation_time": START}, {})
+    other = {"task_id": "b", "log_group_name": "x", "creation_time": START}
+    with pytest.warns(xs.AccountUnknownWarning, match=r"tasks\.assign\(region=\.\.\.\)"):
+        assert len(xs.concat([first, table(other)])) == 3
+    for fine in ({"region": "r"}, {"log_group_name": "y"}, {"creation_time": START + 1}):
+        assert len(xs.concat([first, table(other | fine)])) == 3
+    assert len(xs.concat([first, table(other, {"task_id": "a", "status_code": "FAILED"})])) == 3
+
+
 def test_what_pandas_puts_together():
     """What pd.concat, a merge and a filter give is a table still, for every statistic."""
     tasks = xs.sample_tasks()

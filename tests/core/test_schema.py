@@ -68,11 +68,8 @@ def test_columns_are_those_of_the_design():
     """The columns are the base columns, in order, and then the two derived ones."""
     assert list(schema.NAMES) == NAMES
     assert list(frames.empty().columns) == NAMES
-    assert [column.name for column in schema.TASKS.columns if column.derived] == [
-        "duration",
-        "window",
-    ]
-    assert [column.name for column in schema.TASKS.columns if not column.nullable] == ["task_id"]
+    assert [column.name for column in schema.TASKS.derived] == ["duration", "window"]
+    assert schema.TASKS.id == "task_id"
 
 
 def test_aws_names_are_those_of_the_api():
@@ -224,11 +221,19 @@ def test_names_in_any_casing(names: list[str]):
 
 
 def test_two_names_of_one_column():
-    """Of two names of one column ours is the first; where it says nothing, the other one does."""
-    frame = pd.DataFrame({"taskId": ["a", "b"], "task_id": ["A", None], "Status": ["x", "y"]})
-    tasks = xs.conform(frame)
-    assert plain(tasks["task_id"]) == ["A", "b"]
+    """Of two names of one column one fills what the other lacks; rows that differ are refused."""
+    made = {"taskId": ["a", "b", "c"], "task_id": ["a", None, "c"], "to": [5, 6, 7]}
+    made |= {"status_code": ["COMPLETED", None, "FAILED"], "Status": ["complete", "x", "RUNNING"]}
+    frame = pd.DataFrame(made | {"to_time": ["1970-01-01T00:00:00.005Z", None, None]})
+    tasks, reported = conform_quietly(frame)
+    assert plain(tasks["task_id"]) == ["a", "b"]
+    assert plain(tasks["status_code"]) == ["COMPLETED", "x"]
+    assert plain(tasks["to_time"]) == [5, 6]
     assert list(tasks.columns) == NAMES
+    assert reported == [("row 2", "status_code and Status differ")]
+    groups = pd.DataFrame({"log_group_name": ["a", "b"], "retention": [86_400_000, None]})
+    groups = xs.conform(groups.assign(retentionInDays=[1, 2]), of="log_groups")
+    assert plain(groups["retention"]) == [86_400_000, 2 * 86_400_000]
 
 
 def test_derived_columns_are_never_trusted():
@@ -547,6 +552,14 @@ def test_numbers_for_text(column: str):
         xs.conform(frame.astype({column: "category"}))
 
 
+def test_an_account_that_lost_its_zero():
+    """An account ID of 11 digits is no account: it is said, with the remedy."""
+    accounts = ["12345678901", "012345678901", None]
+    frame = pd.DataFrame({"task_id": ["a", "b", "c"], "account_id": accounts})
+    with pytest.warns(BadRowsWarning, match=r"lost a leading zero, so read it as text \(row 0\)"):
+        assert plain(xs.conform(frame)["account_id"]) == accounts
+
+
 def test_booleans_are_no_times():
     """True is not one millisecond after 1970."""
     with pytest.raises(SchemaError, match="the column from_time is bool, not times"):
@@ -573,7 +586,7 @@ def test_check_names_the_column(column: schema.Column):
 def test_a_column_of_nothing(nothing: object):
     """A column that is missing throughout is one of any kind, as pandas makes it of `pd.NaT`."""
     tasks = xs.conform(support.frame([TASK, {**TASK, "task_id": "other"}]))
-    for name in (column.name for column in schema.TASKS.base if column.nullable):
+    for name in (column.name for column in schema.TASKS.base if column.name != "task_id"):
         emptied = tasks.assign(**{name: nothing})
         expected = xs.conform(tasks.drop(columns=name))
         for made in (xs.conform(emptied), frames.check(emptied)):
