@@ -46,7 +46,7 @@ def schema_page() -> str:
         f"| `{column.name}` | {f'`{column.aws}`' if column.aws else '–'} "
         f"| {'derived' if column in schema.TASKS.derived else f'`{column.json}`'} "
         f"| `{column.dtype}` | {_unit(column)} "
-        f"| {'no' if column.name == schema.TASKS.id else 'yes'} | {column.meaning} |"
+        f"| {'yes' if column.nullable else 'no'} | {column.meaning} |"
         for column in schema.TASKS.columns
     ]
     for title, text, table in SIDE_TABLES:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from exportstats.core import coerce
 from exportstats.core.schema import STATES, TERMINAL_STATES, Table, state_of
 
 CONTRADICTION = "another {row} has the same {id}"
@@ -17,28 +16,25 @@ def keep_latest(rows: pd.DataFrame, table: Table) -> tuple[pd.DataFrame, pd.Seri
 
     Return the kept rows, in order, and a reason for each of them that contradicts another.
     """
-    nothing = pd.Series([], index=rows.index[:0], dtype=object)
-    key = list(table.key)
-    if _is_surely_unique(rows[table.id]) or rows[table.id].is_unique:
+    ids, nothing = rows[table.id], pd.Series([], index=rows.index[:0], dtype=object)
+    if _is_surely_unique(ids) or ids.is_unique:
         return rows, nothing
-    again = rows.duplicated(key, keep=False).to_numpy()
+    again = rows.duplicated(list(table.key), keep=False).to_numpy()
     if not again.any():
         return rows, nothing
 
-    twins = rows[again]
-    thing = twins.groupby(key, dropna=False, observed=True).ngroup()
-    torn = pd.Series(data=False, index=twins.index)
-    if table.fixed:
-        # a field may be missing in one answer and present in the next: no contradiction
-        differing = twins[list(table.fixed)].groupby(thing).nunique().gt(1).any(axis=1)
-        torn = thing.map(differing)
-        apart = [_plain(twins[name]).where(torn) for name in table.fixed]
-        thing = twins.groupby([thing, *apart], dropna=False).ngroup()
-    ranked = _rank(twins, thing, table)
+    base = rows.loc[again, [column.name for column in table.base]]
+    twins = base.astype(dict.fromkeys(base.columns[base.dtypes == "category"], "str"))
+    thing = twins.groupby(list(table.key), dropna=False).ngroup()
+    fixed = twins[list(table.fixed)]
+    # a field may be missing in one answer and present in the next: no contradiction
+    torn = fixed.groupby(thing).transform("nunique").gt(1).any(axis=1)
+    thing = fixed.where(torn).groupby([thing, *table.fixed], dropna=False).ngroup()
+    ranked = _rank(twins, thing)
     latest = ranked.drop_duplicates("thing", keep="last").index
     if own := [name for name in rows if name not in table.names]:
         # a later state inherits the user's own values from earlier ones
-        known = twins.loc[ranked.index, own].groupby(ranked["thing"]).last()
+        known = rows.loc[ranked.index, own].groupby(ranked["thing"]).last()
         rows = rows.copy()
         rows.loc[latest, own] = known.loc[thing[latest]].set_axis(latest)
     kept = np.asarray(~again | rows.index.isin(latest))
@@ -47,26 +43,19 @@ def keep_latest(rows: pd.DataFrame, table: Table) -> tuple[pd.DataFrame, pd.Seri
     return rows[kept], pd.Series(reason, index=doubtful, dtype=object)
 
 
-def _rank(twins: pd.DataFrame, thing: pd.Series, table: Table) -> pd.DataFrame:
+def _rank(twins: pd.DataFrame, thing: pd.Series) -> pd.DataFrame:
     """Sort rows so that the latest state of each thing comes last."""
-    ranked = pd.DataFrame({"thing": thing})
-    state = pd.Series("", index=twins.index)
+    order = {"observed_at": twins["observed_at"]}
     if "status_code" in twins:
-        state = _plain(twins["status_code"]).map(state_of, na_action="ignore")
-        ranked["ended"] = state.isin(TERMINAL_STATES)
-    ranked["observed_at"] = coerce.millis(twins["observed_at"])
-    ranked["step"] = state.map({state: step for step, state in enumerate(STATES)}).fillna(-1)
-    if "completion_time" in twins:
-        ranked["completion_time"] = coerce.millis(twins["completion_time"])
+        state = twins["status_code"].map(state_of, na_action="ignore")
+        step = state.map({state: step for step, state in enumerate(STATES)}).fillna(-1)
+        order = {"ended": state.isin(TERMINAL_STATES), **order, "step": step}
+        order["completion_time"] = twins["completion_time"]
+    ranked = pd.DataFrame({"thing": thing, **order})
     # ties are broken by the other values, so that the order of the rows does not matter
-    names = [column.name for column in table.base if column.name not in ranked]
-    tied = twins.loc[ranked.duplicated(keep=False), names]
-    ranked = ranked.join(pd.DataFrame({name: _plain(tied[name]) for name in names}))
+    others = twins.columns.difference(ranked.columns, sort=False)
+    ranked = ranked.join(twins.loc[ranked.duplicated(keep=False), others])
     return ranked.sort_values(list(ranked.columns), kind="stable", na_position="first")
-
-
-def _plain(values: pd.Series) -> pd.Series:
-    return values.astype("str") if isinstance(values.dtype, pd.CategoricalDtype) else values
 
 
 def _is_surely_unique(texts: pd.Series) -> bool:

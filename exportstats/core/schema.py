@@ -60,6 +60,7 @@ class Column:
     unit: str = ""  # of numbers; times are in UTC and lengths in milliseconds
     aliases: tuple[str, ...] = ()  # other keys with the same meaning
     scale: int = 1  # of a length: the milliseconds in the unit that AWS uses
+    nullable: bool = True
 
     @property
     def json(self) -> str:
@@ -120,7 +121,7 @@ class Table:
 
 _ACCOUNT = Column("account_id", None, "category", "The account ID: twelve digits, as text.")
 _REGION = Column("region", None, "category", "The region, such as `eu-west-1`.")
-_TASK_ID = Column("task_id", "taskId", "text", "The task's identifier.")
+_TASK_ID = Column("task_id", "taskId", "text", "The task's identifier.", nullable=False)
 _STATE = f"Its state: {', '.join(STATES)}."
 _DURATION = (
     "completion_time - creation_time: turnaround, queueing included. "
@@ -177,7 +178,7 @@ LOG_GROUPS = Table(
     base=(
         _ACCOUNT,
         _REGION,
-        Column("log_group_name", "logGroupName", "category", "Its name."),
+        Column("log_group_name", "logGroupName", "category", "Its name.", nullable=False),
         Column("creation_time", "creationTime", "time", "When it was created."),
         Column("retention", "retentionInDays", "length", _RETENTION, scale=DAY),
         Column("stored_bytes", "storedBytes", "count", "The size of its events.", "bytes"),

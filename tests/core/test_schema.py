@@ -69,7 +69,7 @@ def test_columns_are_those_of_the_design():
     assert list(schema.NAMES) == NAMES
     assert list(frames.empty().columns) == NAMES
     assert [column.name for column in schema.TASKS.derived] == ["duration", "window"]
-    assert schema.TASKS.id == "task_id"
+    assert [column.name for column in schema.TASKS.columns if not column.nullable] == ["task_id"]
 
 
 def test_aws_names_are_those_of_the_api():
@@ -586,7 +586,7 @@ def test_check_names_the_column(column: schema.Column):
 def test_a_column_of_nothing(nothing: object):
     """A column that is missing throughout is one of any kind, as pandas makes it of `pd.NaT`."""
     tasks = xs.conform(support.frame([TASK, {**TASK, "task_id": "other"}]))
-    for name in (column.name for column in schema.TASKS.base if column.name != "task_id"):
+    for name in (column.name for column in schema.TASKS.base if column.nullable):
         emptied = tasks.assign(**{name: nothing})
         expected = xs.conform(tasks.drop(columns=name))
         for made in (xs.conform(emptied), frames.check(emptied)):
