@@ -38,8 +38,8 @@ _LEFT_OUT = ("task_name", "prefix", "first_key", "last_key", "reason")
 
 # All that may be left of a message: words of these, with little around them.
 _ORDINARY = """
-a able about access account active address after again all allowed already an and another any
-are arn as assume at attempt attempts authorized aws backend be because been before being
+a able about access account active address after again all allowed already an and another answer
+any are arn as assume at attempt attempts authorized aws backend be because been before being
 between bucket by bytes call canceled cancelled cannot capacity changed client closed completed
 condition connect connection could create created credentials data day days decrypt delete
 deleted deliver delivery denied deny destination did different disabled do does done down due
@@ -100,8 +100,9 @@ def redact(
     texts: defaultdict[str, list[pd.Series]] = defaultdict(list)
     for table, kind in kinds:
         if table is not None:
+            order = _order(table, kind)
             for name in _text_columns(table, kind):
-                texts[name].append(table.iloc[_order(table, kind)][name].astype("str"))
+                texts[name].append(table[name].iloc[order].astype("str"))
     names = {name: _numbered(name, pd.concat(values)) for name, values in texts.items()}
     return (
         _hidden(tasks, schema.TASKS, names).assign(status_message=_messages(tasks, names)),

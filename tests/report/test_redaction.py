@@ -271,6 +271,14 @@ def test_numbers_tell_the_order_of_first_use_alone():
     assert MONDAY % DAY == 0
 
 
+def test_the_words_of_the_samples_messages_stay():
+    """No reason of the sample has a name in it, so a redacted one reads as before."""
+    tasks, log_groups = sample()
+    hidden = redact(tasks, log_groups)[0]
+    before, after = (xs.failure_reasons(some)["tasks"] for some in (tasks, hidden))
+    assert before.to_dict() == after.to_dict()
+
+
 def message_of(message: str, **fields: str) -> str:
     """Redact one FAILED task, and return its message."""
     row = night("acme", 0, status_code="FAILED", status_message=message, **fields)
