@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -45,8 +45,7 @@ region={region}
 
 """
 
-_FUNCTIONS = r"""
-export AWS_PAGER='' AWS_RETRY_MODE="${AWS_RETRY_MODE:-standard}"
+_FUNCTIONS = r"""export AWS_PAGER='' AWS_RETRY_MODE="${AWS_RETRY_MODE:-standard}"
 export AWS_MAX_ATTEMPTS="${AWS_MAX_ATTEMPTS:-10}"
 
 say() { printf 'backfill: %s\n' "$1" >&2; }
@@ -152,34 +151,38 @@ def render_scripts(plan: pd.DataFrame, as_of: Instant) -> dict[tuple[str, str], 
     check_plan(plan)
     _refuse_unknown(plan)
     slots = summarize_slots(plan)
-    plans = dict(iter(plan.groupby([*schema.SLOT], observed=True)))
+    totals = dict(zip(slots.index.to_list(), slots["tasks"], strict=True))
+    calls: dict[tuple[str, str], list[str]] = {slot: [] for slot in totals}
+    ends = _minutes(plan["to_time"] + pd.Timedelta("1ms"))
+    times = zip(_minutes(plan["from_time"]), ends, _minutes(plan["deadline"]), strict=True)
+    for (account, region, request), time in zip(requests_of(plan), times, strict=True):
+        slot = str(account), str(region)
+        number = f"{len(calls[slot]) + 1:,} of {totals[slot]:,}"
+        calls[slot].append(_call(number, request, *time))
     made = _minutes(pd.Series([instant(as_of, "as_of")]))[0]
-    return {slot: _script(plans[slot], slots, at, made) for at, slot in enumerate(slots.index)}
+    table = table_of(slots)
+    return {
+        slot: _HEAD.format(
+            count=counted(len(mine)),
+            account=slot[0],
+            region=slot[1],
+            as_of=made,
+            summary=_summary(table, at),
+        )
+        + "\n".join(
+            [_FUNCTIONS, *mine, f"say 'done: the windows of {counted(len(mine))} are exported'", ""]
+        )
+        for at, (slot, mine) in enumerate(calls.items(), start=1)
+    }
 
 
-def _script(plan: pd.DataFrame, slots: pd.DataFrame, at: int, made: str) -> str:
-    """Write the script of one slot, which is at a place in the summary of all."""
-    account, region = slots.index[at]
-    count = counted(len(plan))
-    head = _HEAD.format(
-        count=count,
-        account=account,
-        region=region,
-        as_of=made,
-        summary=_summary(slots, at),
-    )
-    start, deadline = _minutes(plan["from_time"]), _minutes(plan["deadline"])
-    end = _minutes(plan["to_time"] + pd.Timedelta("1ms"))
-    calls = []
-    for at_task, (_, _, request) in enumerate(requests_of(plan)):
-        group = request["logGroupName"]
-        what = f"{at_task + 1:,} of {len(plan):,}: {group}, {start[at_task]} to {end[at_task]} UTC"
-        what += f", expires {deadline[at_task]}" if deadline[at_task] else ""
-        window = f"{shlex.quote(group)} {request['fromTime']} {request['to']}"
-        parts = (f"export_window {shlex.quote(what)}", window, " ".join(options_of(request)))
-        calls.append(" \\\n    ".join(parts))
-    done = f"say 'done: the windows of {count} are exported'"
-    return "\n".join([head + _FUNCTIONS.strip(), "", *calls, done, ""])
+def _call(number: str, request: dict[str, Any], start: str, end: str, deadline: str) -> str:
+    """Write the lines of one task."""
+    group = request["logGroupName"]
+    expires = f", expires {deadline}" if deadline else ""
+    what = shlex.quote(f"{number}: {group}, {start} to {end} UTC{expires}")
+    window = f"{shlex.quote(group)} {request['fromTime']} {request['to']}"
+    return " \\\n    ".join([f"export_window {what}", window, " ".join(options_of(request))])
 
 
 def summarize_slots(plan: pd.DataFrame) -> pd.DataFrame:
@@ -215,13 +218,15 @@ def table_of(slots: pd.DataFrame) -> list[str]:
     ]
 
 
-def _summary(slots: pd.DataFrame, at: int) -> str:
-    """Write the summary as comments; one slot is marked, and there however many there are."""
-    head, *lines = table_of(slots)
-    lines[at] += "  <- this"
-    shown = [*lines[:_MOST], *([lines[at]] if at >= _MOST else [])]
-    rest = [f"and {len(lines) - len(shown):,} more"] if len(lines) > len(shown) else []
-    return "\n".join(f"#   {line}".rstrip() for line in [head, *shown, *rest])
+def _summary(table: list[str], at: int) -> str:
+    """Write the summary as comments; one line is marked, and there however many there are."""
+    marked = [f"{table[at]}  <- this"]
+    shown = [*table[:at], *marked, *table[at + 1 : _MOST + 1]]
+    if at > _MOST:
+        shown = [*table[: _MOST + 1], *marked]
+    rest = len(table) - len(shown)
+    more = [f"and {rest:,} more"] if rest else []
+    return "\n".join(f"#   {line}".rstrip() for line in (*shown, *more))
 
 
 def _refuse_unknown(plan: pd.DataFrame) -> None:
