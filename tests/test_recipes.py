@@ -28,7 +28,7 @@ import exportstats as xs
 from exportstats.cli import main
 from exportstats.emulator import Emulator, Fault, rebase
 from exportstats.io.json_text import to_json
-from exportstats.report import html, machine, mail, markdown, material, redaction
+from exportstats.report import html, machine, mail, markdown, material, redaction, rhythm
 from exportstats.report.rules import RULES
 from exportstats.text import write_duration
 
@@ -76,7 +76,7 @@ def in_words(value: object) -> str:
 
 def test_the_page_has_each_threshold():
     """It names each threshold, and beside each its value, as in `SHORT_GAP` (1 min)."""
-    modules = [material, *(sys.modules[one.look.__module__] for one in RULES)]
+    modules = [material, rhythm, *(sys.modules[one.look.__module__] for one in RULES)]
     known = {
         name: value
         for module in modules
@@ -258,7 +258,13 @@ def test_the_script_fetches_reports_keeps_and_sends(
     (message,) = sent()
 
     expected = xs.build_weekly_report(
-        slot, week=WEEK, log_groups=xs.read_log_groups(str(SAMPLE_LOG_GROUPS))
+        slot,
+        week=WEEK,
+        log_groups=xs.read_log_groups(str(SAMPLE_LOG_GROUPS)),
+        source=[
+            *sorted(f"kept/tasks/{path.name}" for path in kept.iterdir()),
+            f"--log-groups={SAMPLE_LOG_GROUPS}",
+        ],
     )
     assert [f.kind for f in expected.findings if f.severity == "critical"]
     assert written[reports / f"{WEEK}.json"].decode() == xs.render_json(expected)

@@ -13,7 +13,7 @@ import exportstats as xs
 from exportstats.cli.failing import knows_a_part, mark_part, say
 from exportstats.cli.source import history_options
 from exportstats.cli.wanted import PLACE, moment
-from exportstats.errors import ArgumentError
+from exportstats.errors import ArgumentError, LoadError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -151,11 +151,16 @@ def _say_what_covers_unknown(tasks: pd.DataFrame) -> None:
 
 
 def load_both(
-    origin: Origin, wanted: Wanted, check: Callable[[pd.DataFrame], object]
+    origin: Origin,
+    wanted: Wanted,
+    check: Callable[[pd.DataFrame], object],
+    *,
+    can_spare: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
     """Get the tasks and the log groups, if any are named, and keep what is wanted.
 
     All tasks are checked before AWS is asked for log groups. Where they are not all, that is said.
+    Who can spare the log groups that AWS does not tell has the tasks all the same.
 
     Raises
     ------
@@ -165,7 +170,13 @@ def load_both(
     found = origin.read_log_groups()
     tasks = origin.tasks()
     check(tasks)
-    found += origin.fetch_log_groups()
+    try:
+        found += origin.fetch_log_groups()
+    except LoadError as error:
+        if not can_spare:
+            raise
+        say(f"not looked at, so nothing of AWS's is known of expiry: {error}")
+        mark_part()
     if knows_a_part():
         say("not all of the list is known or understood: what looks like a gap may be covered")
     if not found:

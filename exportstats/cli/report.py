@@ -101,10 +101,12 @@ def report(
     nothing = xs.build_weekly_report(frames.empty(), week=week, tz=tz)
     if (folder := files["csv_dir"]) is not None:
         machine.refuse_foreign(nothing, folder)
-    tasks, log_groups = load_both(origin, wanted, check=len)
+    tasks, log_groups = load_both(origin, wanted, check=len, can_spare=True)
     if redact:
         tasks, log_groups, _ = redaction.redact(tasks, log_groups)
-    made = xs.build_weekly_report(tasks, week=week, log_groups=log_groups, tz=tz)
+    made = xs.build_weekly_report(
+        tasks, week=week, log_groups=log_groups, tz=tz, source=origin.words
+    )
     made = dataclasses.replace(made, is_partial=knows_a_part())
     click.echo(plain_text.render_text(made), nl=False)
     for what, path in _write(made, **files):

@@ -211,6 +211,19 @@ class Origin:
             "times_in": self.times_in,
         }
 
+    @property
+    def words(self) -> list[str]:
+        """The words that name the same source again, without the account and the region."""
+        named = {"times-in": self.times_in, "role-name": self.role_name}
+        named |= {"endpoint-url": self.endpoint_url and without_user(self.endpoint_url)}
+        words = [*self.source]
+        words += [f"--log-groups={name}" for name in self.log_groups_from]
+        words += [f"--profile={name}" for name in self.profiles]
+        words += [f"--{option}={value}" for option, value in named.items() if value]
+        words += [f"--targets={self.targets_file}"] if self.targets_file else []
+        flags = {"all-regions": self.all_regions, "organization": self.organization}
+        return words + [f"--{option}" for option, given in flags.items() if given]
+
     def load(self, wanted: Wanted) -> pd.DataFrame:
         """Load the selected tasks."""
         return wanted.of(self.tasks(status=wanted.status, task_id=wanted.task_id))

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from exportstats.text import percent, plain, shorten, write_duration
+from exportstats.text import counted, percent, plain, shorten, write_duration
 
 if TYPE_CHECKING:
-    from exportstats.report.data import ReportData
+    from exportstats.report.data import Finding, ReportData
 
+_COMMANDS, _LONGEST_COMMAND = 3, 1_000  # of a finding; the JSON has them all
 _LONGEST = 120  # characters of a cell
 _SHARES = ("share", "fraction", "probability", "covered", "failure_rate")
 
@@ -68,6 +69,13 @@ def view(table: pd.DataFrame, report: ReportData, most: int) -> View:
     )
 
 
+def commands(finding: Finding) -> tuple[list[str], str]:
+    """Return the commands of a finding that fit, and a sentence on the others."""
+    shown = [one for one in finding.commands if len(one) <= _LONGEST_COMMAND][:_COMMANDS]
+    more = len(finding.commands) - len(shown)
+    return shown, f"{counted(more, 'more command')} in the JSON." if more else ""
+
+
 def figures(report: ReportData) -> View:
     """Give the key figures as text, each in its own unit."""
     table = report.figures
@@ -76,7 +84,7 @@ def figures(report: ReportData) -> View:
         values = [_in_unit(row[name], row["unit"]) for name in ("current", "previous", "before")]
         verdict = row["verdict"] if isinstance(row["verdict"], str) else ""
         rows.append([MEASURES[str(measure)], *values, verdict])
-    head = ["", "this week", "last week", "four before", "change"]
+    head = ["", "this week", "last week", "4 weeks before", "change"]
     return View(head, rows, [False, True, True, True, False], 0)
 
 

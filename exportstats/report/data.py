@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 from exportstats.text import counted, write_duration
@@ -17,13 +18,19 @@ Severity = Literal["critical", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "note")
 
 # What nobody can know, said in every report.
-LIMITS = (
+_LIMITS = (
     (
         "Coverage is an upper bound: the service tells neither a task's prefix of stream names nor "
         "how much it wrote."
     ),
     "A duration is creation to completion, waiting included: the service tells no start.",
 )
+# What was not looked at.
+_NO_EXPIRY = (
+    "What will be lost, and by when, was not looked at: give log groups, which tell how long "
+    "events are kept, with --log-groups (or log_groups=xs.fetch_log_groups() in Python)."
+)
+_MOMENT = timedelta(milliseconds=1)
 _PART = "Only a part of the list is known: what looks like a gap may be covered by the rest of it."
 
 
@@ -46,6 +53,8 @@ class Finding:
         What to do.
     rows
         The rows behind it, the most urgent first, all of them.
+    commands
+        What to paste into a shell to act on it, the most urgent first: just that is exported.
     """
 
     kind: str
@@ -54,6 +63,7 @@ class Finding:
     sentence: str
     remedy: str
     rows: pd.DataFrame
+    commands: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,12 +105,14 @@ class ReportData:
     findings
         The worst first.
     figures
-        The key figures of this week, of the last one and of the four before it.
+        The key figures of this week, of the last one and of the four weeks before this one.
     tables
         Tables by name: the rows of each finding under its kind, and `coverage`, `failures` and
         `durations`.
     pictures
         What is drawn.
+    has_log_groups
+        Whether log groups were given, without which nothing is known of expiry.
     is_partial
         Whether some of the tasks or log groups are known to lack, as where a list was cut short.
     """
@@ -115,12 +127,18 @@ class ReportData:
     figures: pd.DataFrame
     tables: Mapping[str, pd.DataFrame]
     pictures: tuple[Picture, ...]
+    has_log_groups: bool
     is_partial: bool = False
 
     @property
     def tz(self) -> str:
         """Return the name of the week's time zone."""
         return str(self.start.tz)
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """Say what the report cannot know, and what it did not look at."""
+        return _LIMITS if self.has_log_groups else (_NO_EXPIRY, *_LIMITS)
 
     @property
     def is_quiet(self) -> bool:
@@ -138,8 +156,10 @@ class ReportData:
         tasks, failed, covered = (current[name] for name in ("tasks", "failed", "covered"))
         if not tasks:
             return "No task was created in this week."
-        told = f"A quiet week: {counted(int(tasks), 'task')}, "
-        told += "none of them failed" if not failed else f"{int(failed):,} failed, all made good"
+        quiet = "A quiet week" if self.as_of >= self.end else "A quiet week so far"
+        told = f"{quiet}: {counted(int(tasks), 'task')}, "
+        told += f"{int(failed):,} failed" if failed else "none of them failed"
+        told += ", all made good" if failed and "not_made_good" not in self.tables else ""
         if covered == covered:  # noqa: PLR0124 - not known without a regular log group
             told += ", and what was due is in S3"
             missing = current["missing"]
@@ -150,10 +170,15 @@ class ReportData:
     def period(self) -> str:
         """Say in one sentence what it is of, and in another one if that is not all."""
         start, end, as_of = (f"{t:%Y-%m-%d %H:%M}" for t in (self.start, self.end, self.as_of))
-        said = (
-            f"Tasks created from {start} to {end}, events of {self.due_start:%Y-%m-%d} to "
-            f"{self.due_end:%Y-%m-%d}, as known at {as_of} ({self.tz})."
-        )
+        events = "no events due yet"
+        if self.due_start < self.due_end:
+            edges = self.due_start, self.due_end
+            if all(edge == edge.normalize() for edge in edges):
+                days = f"{self.due_start:%Y-%m-%d}", f"{self.due_end - _MOMENT:%Y-%m-%d}"
+                events = f"events of the days {days[0]} to {days[1]}"
+            else:
+                events = "events from {:%Y-%m-%d %H:%M} to {:%Y-%m-%d %H:%M}".format(*edges)
+        said = f"Tasks created from {start} to {end}, {events}, as known at {as_of} ({self.tz})."
         return f"{said} {_PART}" if self.is_partial else said
 
     def __repr__(self) -> str:

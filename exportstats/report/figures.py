@@ -31,15 +31,15 @@ _STATES = ("COMPLETED", "FAILED", "CANCELLED")
 
 
 def key_figures(material: Material) -> pd.DataFrame:
-    """Put the figures of a week beside those of the last one and of the four before it.
+    """Put the figures of a week beside those of the last one and of the four weeks before it.
 
     Returns
     -------
     DataFrame
         Index: `measure`. Columns: `unit`; `current`, `previous` and `before` (the four weeks before
-        the previous one in one: counts and missing time a week, rates and quantiles of all their
-        tasks); and `verdict` on the change from `previous`, as `compare_periods` has it, missing
-        where it has none.
+        this one in one: counts and missing time a week, rates and quantiles of all their tasks);
+        and `verdict` on the change from `previous`, as `compare_periods` has it, missing where it
+        has none.
     """
     span, last = material.span, material.span.before(1)
     columns = {

@@ -10,7 +10,6 @@ from urllib.parse import quote
 import jinja2
 
 from exportstats.report import cells
-from exportstats.report.data import LIMITS
 from exportstats.report.drawing import draw
 
 if TYPE_CHECKING:
@@ -90,12 +89,13 @@ def _shown(report: ReportData, csv: str | None) -> dict[str, object]:
 
     return {
         "report": report,
-        "limits": LIMITS,
+        "limits": report.limits,
         "figures": cells.figures(report),
         "titles": cells.TITLES,
         "tables": [name for name in _TABLES if len(report.tables[name])],
         "view": shown,
         "link": link,
+        "commands": cells.commands,
         "image": _image,
     }
 

@@ -55,6 +55,7 @@ def render_json(report: ReportData) -> str:
         **{name: f"{getattr(report, name).tz_convert('UTC'):%Y-%m-%dT%H:%M:%SZ}" for name in times},
         "tz": report.tz,
         "headline": report.headline,
+        "limits": list(report.limits),
         "partial": report.is_partial,
         "findings": [
             {
@@ -62,6 +63,7 @@ def render_json(report: ReportData) -> str:
                 "severity": finding.severity,
                 "sentence": finding.sentence,
                 "remedy": finding.remedy,
+                "commands": list(finding.commands),
                 "rows": len(finding.rows),
             }
             for finding in report.findings

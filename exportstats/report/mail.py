@@ -7,7 +7,6 @@ from email.message import EmailMessage
 from typing import TYPE_CHECKING, cast
 
 from exportstats.report import cells
-from exportstats.report.data import LIMITS
 from exportstats.report.drawing import draw
 from exportstats.report.html import environment
 from exportstats.report.markdown import render_text
@@ -93,8 +92,9 @@ def _written(report: ReportData, most: int) -> str:
         .render(
             report=report,
             figures=cells.figures(report),
-            limits=LIMITS,
+            limits=report.limits,
             pictures=report.pictures[:_PICTURES],
             view=shown,
+            commands=cells.commands,
         )
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from typing import TYPE_CHECKING
 
 from exportstats.report import cells
-from exportstats.report.data import LIMITS
 from exportstats.text import escape_markdown
 
 if TYPE_CHECKING:
@@ -51,12 +51,16 @@ def render_markdown(report: ReportData) -> str:
     for finding in report.findings:
         label = "" if finding.severity == "note" else f"**{finding.severity}:** "
         lines += [f"- {label}{escape_markdown(finding.sentence)} {escape_markdown(finding.remedy)}"]
+        commands, more = cells.commands(finding)
+        for command in commands:
+            lines += ["", "  ```sh", f"  {command}", "  ```"]
+        lines += ["", f"  {more}"] if more else []
         if finding.severity in _WITH_ROWS:
             shown = cells.view(finding.rows, report, _ROWS)
-            more = [f"{shown.cut:,} more rows are not shown."] if shown.cut else []
-            lines += ["", *_table(shown, "  "), *(["", f"  {more[0]}"] if more else []), ""]
+            cut = ["", f"  {shown.cut:,} more rows are not shown."] if shown.cut else []
+            lines += ["", *_table(shown, "  "), *cut, ""]
     lines += ["", "## Key figures", "", *_table(cells.figures(report)), ""]
-    lines += [escape_markdown(limit) for limit in LIMITS]
+    lines += [escape_markdown(limit) for limit in report.limits]
     return "\n".join(lines) + "\n"
 
 
@@ -73,7 +77,14 @@ def render_text(report: ReportData) -> str:
     lines += [*_filled(report.period, ""), ""]
     for finding in report.findings:
         label = "" if finding.severity == "note" else f"{finding.severity.upper()}: "
-        lines += [*_filled(f"{label}{finding.sentence}", "* "), *_filled(finding.remedy, "  "), ""]
+        lines += [*_filled(f"{label}{finding.sentence}", "* "), *_filled(finding.remedy, "  ")]
+        commands, more = cells.commands(finding)
+        for command in commands:
+            # continued, so that it can be pasted as it is
+            words = [shlex.quote(word) for word in shlex.split(command)]
+            lines += [f"{line} \\" for line in _broken(words)]
+            lines[-1] = lines[-1].removesuffix(" \\")
+        lines += [f"  {more}", ""] if more else [""]
     figures = cells.figures(report)
     widths = [max(map(len, column)) for column in zip(figures.head, *figures.rows, strict=True)]
     for row in (figures.head, *figures.rows):
@@ -82,8 +93,19 @@ def render_text(report: ReportData) -> str:
             for cell, width, numeric in zip(row, widths, figures.numeric, strict=True)
         ]
         lines.append("  ".join(padded).rstrip())
-    limits = [line for limit in LIMITS for line in _filled(limit, "")]
+    limits = [line for limit in report.limits for line in _filled(limit, "")]
     return "\n".join([*lines, "", *limits]) + "\n"
+
+
+def _broken(words: list[str]) -> list[str]:
+    """Break the words of a command into lines that leave room for a backslash."""
+    lines = [f"    {words[0]}"]
+    for word in words[1:]:
+        if len(lines[-1]) + 1 + len(word) <= _WIDTH - 2:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(f"      {word}")
+    return lines
 
 
 def _filled(text: str, first: str) -> list[str]:

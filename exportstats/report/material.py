@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -14,17 +14,16 @@ from exportstats.core import coerce, frames, schema, shards
 from exportstats.core.schema import LOG_GROUP
 from exportstats.coverage import exports
 from exportstats.coverage.gaps import find_gaps
-from exportstats.stats import grouping
+from exportstats.report import rhythm
+from exportstats.report.rhythm import DUE_AFTER
+from exportstats.report.weeks import Span
 from exportstats.stats.as_of import known_at, to_millis
 from exportstats.stats.failures import failure_reasons
 
 if TYPE_CHECKING:
-    from exportstats.report.weeks import Span
+    from collections.abc import Callable
 
-# A day's events are due in S3 so long after the day: log data can take 12 h to become exportable,
-# exporters wait for that, tasks queue for their slot, a failed night is run again the day after.
-DUE_AFTER = timedelta(days=2)
-# Its predecessors that a week is compared with, beside the last one.
+# Its predecessors that a week is compared with.
 WEEKS_BEFORE = 4
 # A log group is exported regularly if of its weeks, at most the eight up to the report's and at
 # least two, more than half were covered to this share. Gaps of all others (exported by hand, or
@@ -37,6 +36,8 @@ SHORT_GAP = timedelta(minutes=1)
 
 GAP = [*LOG_GROUP, "start", "end", "length", "reason", "last_task_id", "expires_at"]
 _NEVER = pd.Timestamp("2262-01-01", tz="UTC")
+_WEEK = 7 * 86_400_000
+_MOMENT = pd.Timedelta("1ms")
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,18 +51,21 @@ class Material:
     recent
         Those created in the report's span or one of those it is compared with.
     span, due
-        What the report is of, and of which time the events were due in S3 in it.
+        What the report is of, and of which time the events were due in S3 in it. A log group that
+        is not exported daily has its own: see `due_of`.
     as_of
         When it was known.
     log_groups, deliveries
         Tables that stand beside the tasks, if given.
+    source
+        The words that tell a command where the tasks come from.
     groups
-        A row a log group with a task: `LOG_GROUP`, `first_window` (where its first COMPLETED task
-        begins), `last_created`, and `regular`, whether it is exported regularly.
+        A row a log group with a task, as `rhythm.learn` gives it, and `regular`, whether it is
+        exported regularly, and `retention` (milliseconds, NaT's number where there is none).
     uncovered
         What `find_gaps` gives, of all log groups.
     gaps
-        The same since the first export of each log group, and `regular` beside.
+        The same since the first export of each log group, and `group`, its row in `groups`.
     """
 
     tasks: shards.Tasks
@@ -71,20 +75,15 @@ class Material:
     as_of: pd.Timestamp
     log_groups: pd.DataFrame | None
     deliveries: pd.DataFrame | None
+    source: tuple[str, ...]
     groups: pd.DataFrame
     uncovered: pd.DataFrame
     gaps: pd.DataFrame
 
     @property
-    def asked(self) -> dict[str, Any]:
-        """Give what a function on coverage is asked of the days that were due."""
-        return {
-            "start": self.due.start,
-            "end": self.due.end,
-            "log_groups": self.log_groups,
-            "as_of": self.as_of,
-            "deliveries": self.deliveries,
-        }
+    def until(self) -> pd.Timestamp:
+        """Return the end of the span, or when it was known if it was not over."""
+        return min(self.span.end.tz_convert("UTC"), self.as_of)
 
     @cached_property
     def reasons(self) -> pd.DataFrame:
@@ -93,13 +92,13 @@ class Material:
 
     @cached_property
     def week(self) -> pd.DataFrame:
-        """Give the tasks created in the span."""
+        """Return the tasks created in the span."""
         return created_in(self.recent, self.span)
 
     @property
     def before(self) -> Span:
-        """Give the spans that the one before this is compared with as well, as one."""
-        return self.span.before(2, of=WEEKS_BEFORE)
+        """Return the spans that this one is compared with, as one."""
+        return self.span.before(1, of=WEEKS_BEFORE)
 
     @property
     def has_a_past(self) -> bool:
@@ -109,28 +108,57 @@ class Material:
         )
 
     @cached_property
-    def until_due(self) -> pd.DataFrame:
-        """Return the gaps of regular log groups up to the end of what was due."""
-        return self.missing(self.gaps["start"].min(), self.due.end)
-
-    @cached_property
     def due_gaps(self) -> pd.DataFrame:
         """Return the gaps of regular log groups in what became due in the span."""
-        return self.missing(*self.due.edges)
+        return self.missing(*self.due_of(self.span))
 
-    def missing(self, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
-        """Return the gaps of regular log groups, as far as they lie in a range."""
-        return clipped(self.gaps[self.gaps["regular"]], start, end)
+    def due_of(self, span: Span) -> tuple[np.ndarray, np.ndarray]:
+        """Return from where to where each log group became due in a span (milliseconds)."""
+        return _due_of(self.groups, span, self.as_of)
+
+    def missing(self, start: np.ndarray, end: np.ndarray) -> pd.DataFrame:
+        """Return the gaps of regular log groups, as far as they lie in a range of each."""
+        group = self.gaps["group"].to_numpy()
+        inside = clipped(self.gaps, start[group], end[group])
+        return inside[self.groups["regular"].to_numpy()[inside["group"]]]
 
     def regular_share(self, span: Span) -> tuple[float, float]:
         """Return how much of what was due in a span is covered, and how many seconds are not."""
-        due = span.shifted(-DUE_AFTER)
-        groups = self.groups[self.groups["regular"]]
-        start, end = (to_millis(edge) for edge in due.edges)
-        begins = np.maximum(coerce.millis(groups["first_window"]), start)
-        asked = np.clip(end - begins, 0, None).sum()
-        missing = float(self.missing(*due.edges)["length"].dt.total_seconds().sum())
+        start, end = self.due_of(span)
+        begins = np.maximum(coerce.millis(self.groups["first_window"].fillna(_NEVER)), start)
+        asked = np.clip(end - begins, 0, None)[self.groups["regular"]].sum()
+        missing = float(self.missing(start, end)["length"].dt.total_seconds().sum())
         return (1 - missing * 1000 / asked if asked else float("nan")), missing
+
+    def ask_due(self, question: Callable[..., pd.DataFrame]) -> pd.DataFrame:
+        """Ask about the coverage of what was due, of regular log groups, each in its own range."""
+        start, end = self.due_of(self.span)
+        some = self.groups["regular"].to_numpy() & (start < end)
+        ranges = np.unique(np.stack([start[some], end[some]]), axis=1).T
+        known = {
+            "log_groups": self.log_groups,
+            "as_of": self.as_of,
+            "deliveries": self.deliveries,
+        }
+        if not len(ranges):
+            low, high = self.span.edges
+            return question(frames.empty(), start=low, end=high)
+        answers = []
+        for low, high in ranges:
+            mine = self.groups[some & (start == low) & (end == high)]
+            tasks = self.tasks
+            if len(ranges) > 1:
+                tasks = shards.select(tasks, partial(of_groups, groups=mine[list(LOG_GROUP)]))
+            times = coerce.times(np.array([low, high]))
+            answer = question(tasks, start=times[0], end=times[1], **known)
+            answers.append(of_groups(answer, groups=mine))
+        ordered = {
+            name: values.dtype
+            for name, values in answers[0].items()
+            if isinstance(values.dtype, pd.CategoricalDtype) and values.dtype.ordered
+        }
+        whole: pd.DataFrame = frames.stack(answers).astype(ordered)
+        return whole
 
 
 def gather(
@@ -139,44 +167,57 @@ def gather(
     as_of: pd.Timestamp,
     log_groups: pd.DataFrame | None,
     deliveries: pd.DataFrame | None,
+    source: tuple[str, ...],
 ) -> Material:
     """Compute what the findings share."""
     tasks = shards.select(tasks, partial(_then, as_of=as_of))
-    due = span.shifted(-DUE_AFTER)
-    oldest = span.before(0, of=WEEKS_BEFORE + 2)
-    recent = shards.collect(tasks, partial(created_in, span=oldest))
-    groups = _merged(shards.collect(tasks, _exported))
-    end = max(min(span.end, as_of), due.end)
+    recent = shards.collect(tasks, partial(created_in, span=span.before(0, of=WEEKS_BEFORE + 2)))
+    groups = shards.collect(tasks, rhythm.learn).reset_index(drop=True)
+    groups["retention"] = coerce.NAT
+    if log_groups is not None:
+        kept = log_groups["retention"].to_numpy().astype("timedelta64[ms]").view("int64")
+        row = exports.locate(groups, log_groups)
+        groups["retention"] = np.append(kept, coerce.NAT)[row]
     week = created_in(recent, span)
     failed = week.loc[week["status_code"] == "FAILED", "from_time"]
+    start = min([as_of - _MOMENT, *groups["first_window"].dropna(), *failed.dropna()])
     uncovered = find_gaps(
-        tasks,
-        start=min(
-            [due.start.tz_convert("UTC"), *groups["first_window"].dropna(), *failed.dropna()]
-        ),
-        end=end,
-        log_groups=log_groups,
-        as_of=as_of,
-        deliveries=deliveries,
+        tasks, start=start, end=as_of, log_groups=log_groups, as_of=as_of, deliveries=deliveries
     )
     row = exports.locate(uncovered, groups)
     first = groups["first_window"].reindex(row).fillna(_NEVER).to_numpy()
     since = (uncovered["start"].to_numpy() >= first) & (row >= 0)
-    gaps, row = uncovered[since].reset_index(drop=True), row[since]
-    groups["regular"] = _is_regular(groups, gaps, row, due)
-    gaps["regular"] = groups["regular"].to_numpy()[row]
+    gaps = uncovered[since].reset_index(drop=True).assign(group=row[since])
+    groups["regular"] = _is_regular(groups, gaps, span, as_of)
     return Material(
         tasks=tasks,
         recent=recent,
         span=span,
-        due=due,
+        due=_due(span, as_of),
         as_of=as_of,
         log_groups=log_groups,
         deliveries=deliveries,
+        source=source,
         groups=groups,
         uncovered=uncovered,
         gaps=gaps,
     )
+
+
+def _due(span: Span, as_of: pd.Timestamp) -> Span:
+    """Return the days that became due in a span, and not after `as_of`."""
+    due = span.shifted(-DUE_AFTER)
+    if as_of >= span.end:
+        return due
+    last = (as_of.tz_convert(span.start.tz) - DUE_AFTER).normalize().as_unit("ms")
+    return Span(due.name, due.start, min(max(last, due.start), due.end))
+
+
+def _due_of(groups: pd.DataFrame, span: Span, as_of: pd.Timestamp) -> tuple[np.ndarray, np.ndarray]:
+    daily = _due(span, as_of)
+    start = rhythm.due_by(groups, to_millis(span.start), to_millis(daily.start))
+    until = to_millis(min(span.end.tz_convert("UTC"), as_of))
+    return start, np.maximum(start, rhythm.due_by(groups, until, to_millis(daily.end)))
 
 
 def _then(tasks: pd.DataFrame, *, as_of: pd.Timestamp) -> pd.DataFrame:
@@ -195,18 +236,19 @@ def created_in(tasks: pd.DataFrame, span: Span) -> pd.DataFrame:
     return tasks[(created >= span.start) & (created < span.end)]
 
 
-def clipped(gaps: pd.DataFrame, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
-    """Give what of some gaps lies in a range; what expires first is then what begins first."""
-    inside = gaps[(gaps["end"] > start) & (gaps["start"] < end)]
-    starts = inside["start"].where(inside["start"] > start, start.tz_convert("UTC"))
-    ends = inside["end"].where(inside["end"] < end, end.tz_convert("UTC"))
-    later = starts - inside["start"]
-    return inside.assign(
-        start=starts,
-        end=ends,
-        length=(ends - starts).astype("timedelta64[ms]"),
-        expires_at=inside["expires_at"] + later,
+def clipped(gaps: pd.DataFrame, start: np.ndarray, end: np.ndarray) -> pd.DataFrame:
+    """Return what of each gap lies in its range; what expires first is then what begins first."""
+    first, last = coerce.millis(gaps["start"]), coerce.millis(gaps["end"])
+    low, high = np.maximum(first, start), np.minimum(last, end)
+    later = pd.Series((low - first).view("timedelta64[ms]"), gaps.index)
+    inside = gaps.assign(
+        start=coerce.times(low),
+        end=coerce.times(high),
+        length=(high - low).view("timedelta64[ms]"),
+        expires_at=gaps["expires_at"] + later,
     )
+    some: pd.DataFrame = inside[low < high]
+    return some
 
 
 def is_long(gaps: pd.DataFrame) -> pd.Series:
@@ -214,46 +256,38 @@ def is_long(gaps: pd.DataFrame) -> pd.Series:
     return gaps["length"] > SHORT_GAP
 
 
-def of_regular(material: Material, frame: pd.DataFrame) -> pd.DataFrame:
-    """Give the rows of log groups that are exported regularly."""
-    row = exports.locate(frame, material.groups)
-    regular: np.ndarray = np.append(material.groups["regular"].to_numpy(dtype=bool), False)
-    kept: pd.DataFrame = frame[regular[row]]
+def of_groups(frame: pd.DataFrame, *, groups: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of some log groups; this is a part."""
+    kept: pd.DataFrame = frame[exports.locate(frame, groups) >= 0]
     return kept
 
 
-def _exported(tasks: pd.DataFrame) -> pd.DataFrame:
-    """Give a row for each log group; this is the part."""
-    named = tasks[tasks["log_group_name"].notna().to_numpy()]
-    begins = named["from_time"].where(named["status_code"] == "COMPLETED")
-    return _merged(
-        named[list(LOG_GROUP)].assign(first_window=begins, last_created=named["creation_time"])
-    )
+def _is_regular(
+    groups: pd.DataFrame, gaps: pd.DataFrame, span: Span, as_of: pd.Timestamp
+) -> np.ndarray:
+    """Tell which log groups were covered, all but a little, in most of their latest weeks.
 
-
-def _merged(rows: pd.DataFrame) -> pd.DataFrame:
-    groups = grouping.group(rows, LOG_GROUP)
-    grouped = rows.groupby(groups.codes, sort=True)
-    return groups.keys.assign(
-        first_window=grouped["first_window"].min().array,
-        last_created=grouped["last_created"].max().array,
-    )
-
-
-def _is_regular(groups: pd.DataFrame, gaps: pd.DataFrame, row: np.ndarray, due: Span) -> np.ndarray:
-    """Tell which log groups were covered, all but a little, in most of their latest weeks."""
+    Of a log group that is not exported daily they end where it is due, and are as long as its
+    windows if these are longer than a week.
+    """
     first = coerce.millis(groups["first_window"].fillna(_NEVER))
     starts, ends = coerce.millis(gaps["start"]), coerce.millis(gaps["end"])
-    weeks, times = np.zeros((2, len(groups)), dtype="int64")
+    row = gaps["group"].to_numpy()
+    daily, long = rhythm.is_daily(groups), np.maximum(groups["period"].to_numpy(), _WEEK)
+    last = _due_of(groups, span, as_of)[1]
+    weeks = span.shifted(-DUE_AFTER)
+    over = 0 if as_of >= span.end else 1  # a week that is not over is none of them
+    of_weeks, times = np.zeros((2, len(groups)), dtype="int64")
     for many in range(REGULAR_WEEKS):
-        week = due.before(many)
-        low, high = (to_millis(edge) for edge in (week.start, week.end))
-        inside = np.maximum(np.minimum(ends, high) - np.maximum(starts, low), 0)
+        week = weeks.before(many + over)
+        low = np.where(daily, to_millis(week.start), last - (many + 1) * long)
+        high = np.where(daily, to_millis(week.end), last - many * long)
+        inside = np.maximum(np.minimum(ends, high[row]) - np.maximum(starts, low[row]), 0)
         missing = np.bincount(row, weights=inside, minlength=len(groups))
         allowed = (1 - REGULAR_SHARE) * (high - low)
-        weeks += first <= low
+        of_weeks += first <= low
         times += (first <= low) & (missing <= allowed)
-    return (weeks >= REGULAR_LEAST) & (2 * times > weeks)
+    return (of_weeks >= REGULAR_LEAST) & (2 * times > of_weeks)
 
 
 def within(tasks: shards.Tasks, span: Span) -> pd.DataFrame:

@@ -8,7 +8,6 @@ from exportstats.core.schema import LOG_GROUP, SLOT
 from exportstats.coverage import exports
 from exportstats.coverage.timeline import coverage_timeline
 from exportstats.report.data import Picture
-from exportstats.report.material import of_regular
 from exportstats.stats.durations import duration_trend
 from exportstats.stats.status import status_breakdown
 from exportstats.text import counted
@@ -34,7 +33,7 @@ def states(material: Material) -> Picture:
 
 def coverage(material: Material, _: Finding) -> Picture:
     """Draw what is in S3 of the days that were due."""
-    timeline = of_regular(material, coverage_timeline(material.tasks, **material.asked))
+    timeline = material.ask_due(coverage_timeline)
     many = len(timeline[list(LOG_GROUP)].drop_duplicates())
     return Picture(
         "coverage",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from exportstats.report.commands import backfill_commands
 from exportstats.report.data import SEVERITIES, Finding, Picture, Severity
 
 if TYPE_CHECKING:
@@ -18,13 +19,15 @@ if TYPE_CHECKING:
 class Found(NamedTuple):
     """What a rule found: how bad it is, a sentence with its figures, and the rows behind it.
 
-    A `remedy` of its own takes the place of the rule's.
+    A `remedy` of its own takes the place of the rule's. `export` has the ranges of log groups whose
+    export would resolve it.
     """
 
     severity: Severity
     sentence: str
     rows: pd.DataFrame
     remedy: str | None = None
+    export: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,18 @@ class Rule:
         found = self.look(material)
         if found is None:
             return None
-        remedy = self.remedy if found.remedy is None else found.remedy
-        return Finding(self.kind, self.title, found.severity, found.sentence, remedy, found.rows)
+        commands: tuple[str, ...] = ()
+        if found.export is not None:
+            commands = backfill_commands(found.export, material.source)
+        return Finding(
+            self.kind,
+            self.title,
+            found.severity,
+            found.sentence,
+            self.remedy if found.remedy is None else found.remedy,
+            found.rows,
+            commands,
+        )
 
     def order(self, finding: Finding) -> tuple[int, int, str]:
         """Return where a finding of this rule stands among all."""

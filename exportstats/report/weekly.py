@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import pandas as pd
 
@@ -15,12 +16,14 @@ from exportstats.progress import steps
 from exportstats.report import html, machine, mail, markdown, pictures, rules
 from exportstats.report.data import Finding, Picture, ReportData
 from exportstats.report.figures import key_figures
-from exportstats.report.material import gather, of_regular
+from exportstats.report.material import gather
 from exportstats.report.weeks import span_of
 from exportstats.stats.as_of import instant
 from exportstats.stats.durations import duration_summary
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from exportstats.report.material import Material
     from exportstats.report.weeks import Week
     from exportstats.stats.as_of import Instant
@@ -93,6 +96,7 @@ def build_weekly_report(
     deliveries: pd.DataFrame | None = None,
     as_of: Instant = None,
     tz: str = "UTC",
+    source: Sequence[str] = (),
 ) -> WeeklyReport:
     """Report on one week: what needs doing and by when, the worst first.
 
@@ -119,6 +123,10 @@ def build_weekly_report(
         same report.
     tz
         The time zone whose Mondays begin a week, and in which times are shown.
+    source
+        What `exportstats` has to be told to read these tasks and log groups, as in
+        ["tasks.parquet", "--log-groups=groups.json"]. The commands below findings have it; without
+        it they ask AWS.
 
     Returns
     -------
@@ -139,6 +147,34 @@ def build_weekly_report(
     >>> report.headline
     'A quiet week: 111 tasks, none of them failed, and what was due is in S3 but for 7 min.'
     """
+    material = material_of(tasks, week, log_groups, deliveries, as_of, tz, source)
+    findings, drawn = _look(material)
+    tables = {finding.kind: finding.rows for finding in findings} | _tables(material)
+    return WeeklyReport(
+        name=material.span.name,
+        start=material.span.start,
+        end=material.span.end,
+        due_start=material.due.start,
+        due_end=material.due.end,
+        as_of=material.as_of.tz_convert(material.span.start.tz),
+        findings=findings,
+        figures=key_figures(material),
+        tables=MappingProxyType(tables),
+        pictures=drawn,
+        has_log_groups=log_groups is not None,
+    )
+
+
+def material_of(
+    tasks: shards.Tasks,
+    week: Week,
+    log_groups: pd.DataFrame | None,
+    deliveries: pd.DataFrame | None,
+    as_of: Instant,
+    tz: str,
+    source: Sequence[str],
+) -> Material:
+    """Check what a report is asked, and compute what its rules look at."""
     if log_groups is not None:
         log_groups = frames.check(log_groups, schema.LOG_GROUPS)
     if deliveries is not None:
@@ -151,21 +187,7 @@ def build_weekly_report(
         seen = pd.Timestamp.now("UTC").as_unit("ms")
     span = span_of(week, tz, seen)
     known = now if now is not None else min(seen, span.end.tz_convert("UTC"))
-    material = gather(tasks, span, known, log_groups, deliveries)
-    findings, drawn = _look(material)
-    tables = {finding.kind: finding.rows for finding in findings} | _tables(material)
-    return WeeklyReport(
-        name=span.name,
-        start=span.start,
-        end=span.end,
-        due_start=material.due.start,
-        due_end=material.due.end,
-        as_of=known.tz_convert(span.start.tz),
-        findings=findings,
-        figures=key_figures(material),
-        tables=MappingProxyType(tables),
-        pictures=drawn,
-    )
+    return gather(tasks, span, known, log_groups, deliveries, tuple(source))
 
 
 def _look(material: Material) -> tuple[tuple[Finding, ...], tuple[Picture, ...]]:
@@ -173,15 +195,21 @@ def _look(material: Material) -> tuple[tuple[Finding, ...], tuple[Picture, ...]]
     found = [(one, one.find(material)) for one in steps(rules.RULES, "findings")]
     there = [(one, finding) for one, finding in found if finding is not None]
     there.sort(key=lambda both: both[0].order(both[1]))
+    told: set[str] = set()
+    findings = []
+    for _, finding in there:
+        # what a worse finding has exported already would be exported twice
+        new = tuple(command for command in finding.commands if command not in told)
+        told.update(new)
+        findings.append(replace(finding, commands=new))
     drawn = {one.picture: finding for one, finding in reversed(there) if one.picture is not None}
     drawings = [draw(material, drawn[draw]) for draw in reversed(drawn)]
-    return tuple(finding for _, finding in there), (pictures.states(material), *drawings)
+    return tuple(findings), (pictures.states(material), *drawings)
 
 
 def _tables(material: Material) -> dict[str, pd.DataFrame]:
     """Give the tables that stand in every report, the worst first."""
-    coverage = coverage_summary(material.tasks, **material.asked).reset_index()
-    coverage = of_regular(material, coverage)
+    coverage = material.ask_due(_coverage)
     durations = duration_summary(
         material.week, by=["account_id", "region", "log_group_name"], quantiles=(0.5, 0.9)
     ).reset_index()
@@ -192,6 +220,10 @@ def _tables(material: Material) -> dict[str, pd.DataFrame]:
             "p50", ascending=False, kind="stable", ignore_index=True
         ),
     }
+
+
+def _coverage(tasks: shards.Tasks, **asked: Any) -> pd.DataFrame:  # noqa: ANN401 - its own
+    return coverage_summary(tasks, **asked).reset_index()
 
 
 def _last_observed(tasks: shards.Tasks) -> pd.Timestamp | None:

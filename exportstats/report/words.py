@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from exportstats.report.material import Material
 
-BACKFILL = "exportstats backfill prints the commands that export them"
+LOST = "Nothing brings back what retention has taken; a longer one gives more time to export."
 
 
 def name(value: object, width: int = 60) -> str:
@@ -21,12 +21,19 @@ def name(value: object, width: int = 60) -> str:
 
 
 def place(rows: pd.DataFrame) -> str:
-    """Name the log group of the first row, and say how many more there are."""
-    first = name(rows["log_group_name"].iloc[0])
+    """Name the log group of the first row and its slot, and say how many more there are."""
+    region, account = (rows[column].iloc[0] for column in ("region", "account_id"))
+    where = f" in {name(region)}" if isinstance(region, str) else ""
+    where += f" ({name(account)})" if isinstance(account, str) else ""
     more = len(rows[list(LOG_GROUP)].drop_duplicates()) - 1
-    region = rows["region"].iloc[0]
-    where = f" in {name(region)}" if region == region else ""  # noqa: PLR0124 - a missing one
-    return f"{first}{where}" + (f" and {counted(more, 'more log group')}" if more else "")
+    others = f" and {counted(more, 'more log group')}" if more else ""
+    return f"{name(rows['log_group_name'].iloc[0])}{where}{others}"
+
+
+def slot(row: pd.Series) -> str:
+    """Name the account and the region of a row, as far as they are known."""
+    known = [row[column] for column in ("account_id", "region") if isinstance(row[column], str)]
+    return " ".join(map(name, known))
 
 
 def total(lengths: pd.Series) -> str:
@@ -35,8 +42,10 @@ def total(lengths: pd.Series) -> str:
 
 
 def groups_of(rows: pd.DataFrame) -> str:
-    """Count the log groups of some rows."""
-    return counted(len(rows[list(LOG_GROUP)].drop_duplicates()), "log group")
+    """Count the log groups of some rows, and their accounts if there are several."""
+    groups = counted(len(rows[list(LOG_GROUP)].drop_duplicates()), "log group")
+    accounts = rows["account_id"].nunique()
+    return f"{groups} of {accounts:,} accounts" if accounts > 1 else groups
 
 
 def on(time: pd.Timestamp, material: Material) -> str:

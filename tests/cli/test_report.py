@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+from datetime import datetime
 from email import message_from_bytes, policy
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,7 @@ from covered import LOG_GROUPS
 from shown import is_harmless
 
 import exportstats as xs
+from exportstats.emulator import Fault
 from exportstats.report.markdown import render_text
 
 if TYPE_CHECKING:
@@ -74,7 +77,10 @@ def test_it_writes_all_that_is_asked_for(
     )
     assert done.exit_code == 0
     report = xs.build_weekly_report(
-        xs.sample_tasks(), week=WORST, log_groups=xs.read_log_groups(log_groups)
+        xs.sample_tasks(),
+        week=WORST,
+        log_groups=xs.read_log_groups(log_groups),
+        source=[str(sample_file), f"--log-groups={log_groups}"],
     )
     assert done.stdout == render_text(report)
     html = xs.render_html(report, csv="tables")
@@ -269,3 +275,48 @@ def test_hostile_names_do_nothing_to_a_terminal(run: Callable, small: Callable):
     assert is_harmless(done.stderr)
     assert "\\x1b[31mred" in done.stdout
     assert max(map(len, done.stdout.splitlines())) < 160
+
+
+def test_the_commands_export_what_was_found(
+    run: Callable, sample_file: Path, log_groups: Path, tmp_path: Path
+):
+    """Pasted as they stand, the commands below a finding plan its rows and nothing else."""
+    path = tmp_path / "r.json"
+    week = ("--week", "2026-W47", "--json", path)
+    run("report", sample_file, "--log-groups", log_groups, *week)
+    made = json.loads(path.read_text(encoding="utf-8"))
+    planned: dict[tuple[str, ...], int] = {}
+    for command in (command for found in made["findings"] for command in found["commands"]):
+        program, *words = shlex.split(command)
+        assert program == "exportstats"
+        done = run(*words, "--format", "json")
+        assert done.exit_code == 0
+        for line in done.stdout.splitlines():
+            one = json.loads(line)
+            request = one["request"]
+            key = (one["accountId"], one["region"], request["logGroupName"])
+            long = request["to"] + 1 - request["fromTime"]
+            planned[key] = planned.get(key, 0) + long
+    failed = {row["log_group_name"] for row in made["tables"]["not_made_good"]}
+    expected: dict[tuple[str, ...], set[tuple[str, str]]] = {}
+    for row in [*made["tables"]["expiring"], *made["tables"]["gaps"]]:
+        key = (row["account_id"], row["region"], row["log_group_name"])
+        expected.setdefault(key, set()).add((row["start"], row["end"]))
+    assert expected.keys() <= planned.keys()
+    assert {key[2] for key in planned.keys() - expected.keys()} <= failed
+    for key, rows in expected.items():
+        edges = [[datetime.fromisoformat(edge).timestamp() for edge in row] for row in rows]
+        days = {day for start, end in edges for day in range(int(start), int(end), 3600)}
+        assert key[2] in failed or planned[key] == len(days) * 3_600_000
+
+
+def test_a_failed_look_up_of_log_groups_costs_no_report(
+    run: Callable, serve: Callable, made: Callable
+):
+    """Where AWS tells tasks and no log groups, there is a report, and it says what it lacks."""
+    serve(made(2), faults=[Fault("deny", operation="DescribeLogGroups")])
+    done = run("report", "--log-groups", "aws", "--region", "eu-west-1")
+    assert done.exit_code == 3
+    assert done.stdout.startswith("Export tasks, week ")
+    assert "was not looked at" in " ".join(done.stdout.split())
+    assert "nothing of AWS's is known of expiry" in done.stderr

@@ -12,11 +12,13 @@ from support import DAY, HOUR, Row, ms, plain, quantile, rows_of, table
 
 import exportstats as xs
 from exportstats.core import coerce, schema
+from exportstats.report.weekly import material_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from exportstats.report.data import Finding
+    from exportstats.report.rule import Rule
 
 Key = tuple[Any, ...]
 Stretch = tuple[int, int]
@@ -432,6 +434,34 @@ def deliveries_of(*rows: Row) -> pd.DataFrame:
     """Make a table of deliveries of the account and region of `night`."""
     place = {"account_id": "111122223333", "region": "eu-west-1"}
     return side_table([place | row for row in rows], schema.DELIVERIES.columns)
+
+
+def others(name: str, *numbers: int) -> list[Row]:
+    """Make the tasks of all nights of a log group but some."""
+    return [row for row in nights(name) if row["task_id"] not in {f"{name}@{n}" for n in numbers}]
+
+
+def built(*rows: Row, week: Any = ISO_WEEK, **more: Any) -> xs.WeeklyReport:  # noqa: ANN401
+    """Build a report of a few tasks."""
+    return xs.build_weekly_report(tasks_of(*rows), week=week, **more)
+
+
+def look(rule: Rule, *rows: Row, week: Any = ISO_WEEK, **more: Any) -> Finding | None:  # noqa: ANN401
+    """Apply one rule to a few tasks, which takes a fraction of a whole report."""
+    known = {
+        "log_groups": None,
+        "deliveries": None,
+        "as_of": None,
+        "tz": "UTC",
+        "source": (),
+    } | more
+    return rule.find(material_of(tasks_of(*rows), week, **known))
+
+
+def rows_of_rule(rule: Rule, *rows: Row, **more: Any) -> list[Row]:  # noqa: ANN401
+    """Return the rows that a rule finds, as plain Python."""
+    found = look(rule, *rows, **more)
+    return [] if found is None else plain_rows(found.rows)
 
 
 # Text from AWS that wants to be more than text.

@@ -56,6 +56,8 @@ ALLOWED = {
     "tr": set(),
     "th": {"scope", "class", "style"},
     "td": {"class", "style"},
+    "pre": {"style"},
+    "code": set(),
     "figure": set(),
     "figcaption": set(),
     "img": {"src", "alt", "width", "style"},

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
-from exportstats.core import frames
+from exportstats.core import frames, shards
 from exportstats.core.schema import LOG_GROUP, SLOT
 from exportstats.report import pictures
+from exportstats.report.material import of_groups
 from exportstats.report.rule import Found, rule
-from exportstats.report.words import name, place
+from exportstats.report.words import place, slot
 from exportstats.stats.forecasts import estimate_completion
 from exportstats.stats.slots import slot_usage
 from exportstats.stats.slowdowns import find_slowdowns
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
 
 # A slowdown is news for so long after it began.
 SLOWDOWN_IS_NEWS = timedelta(days=35)
+# It is over when so many days in a row were fast again, after so many slow ones at least.
+FAST_DAYS = 3
+SLOW_DAYS = 10
 # The service ends a task after 24 h.
 TIME_OUT = timedelta(hours=24)
 LONG_ACTIVE = timedelta(hours=12)
@@ -44,6 +50,7 @@ def slowdowns(material: Material) -> Found | None:
     rows = find_slowdowns(material.tasks, as_of=material.as_of)
     since = material.span.end - SLOWDOWN_IS_NEWS
     rows = rows[(rows["since"] >= since) & (rows["since"] < material.span.end)]
+    rows = rows[[not over for over in _are_over(rows, material)]]
     if not len(rows):
         return None
     rows = rows.sort_values(["factor", *LOG_GROUP], ascending=[False, *[True] * 3])
@@ -56,6 +63,23 @@ def slowdowns(material: Material) -> Found | None:
         f"{worst['high']:.1f}, {counted(int(worst['n_after']), 'task')} since).",
         rows.reset_index(drop=True),
     )
+
+
+def _are_over(slow: pd.DataFrame, material: Material) -> list[bool]:
+    """Tell of each slowdown whether the latest days were as fast again as those before it."""
+    tasks = shards.collect(material.tasks, partial(of_groups, groups=slow))
+    done = tasks[(tasks["status_code"] == "COMPLETED") & (tasks["duration"] > pd.Timedelta(0))]
+    over = []
+    for row in range(len(slow)):
+        one = slow.iloc[[row]]
+        mine = of_groups(done, groups=one)
+        mine = mine[mine["creation_time"] >= one["since"].iloc[0]]
+        logs = np.log(mine["duration"].dt.total_seconds())
+        days = logs.groupby(mine["creation_time"].dt.floor("D")).median().to_numpy()
+        # half way, on a logarithmic scale, between the durations before and after the change
+        level = np.median(days[:SLOW_DAYS]) - np.log(one["factor"].iloc[0]) / 2
+        over.append(len(days) > SLOW_DAYS and bool((days[-FAST_DAYS:] < level).all()))
+    return over
 
 
 @rule(
@@ -122,8 +146,7 @@ def busy_slots(material: Material) -> Found | None:
     worst = rows.iloc[0]
     return Found(
         "warning",
-        f"{counted(len(rows), 'slot')} (account and region) nearly always busy: "
-        f"{name(worst['account_id'])} {name(worst['region'])} {percent(worst['busy_share'])} of "
-        f"the time, with {counted(int(worst['tasks']), 'task')}.",
+        f"{counted(len(rows), 'slot')} (account and region) nearly always busy: {slot(worst)} "
+        f"{percent(worst['busy_share'])} of the time, with {counted(int(worst['tasks']), 'task')}.",
         rows,
     )

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from exportstats.core import coerce, shards
 from exportstats.core.schema import KEY, LOG_GROUP
 from exportstats.coverage import exports
 from exportstats.coverage.premature import find_premature
+from exportstats.coverage.timeline import coverage_timeline
+from exportstats.report.material import of_groups
 from exportstats.report.pictures import coverage
+from exportstats.report.rhythm import expected_by
 from exportstats.report.rule import Found, rule
 from exportstats.report.words import groups_of, name, on, place, total
+from exportstats.stats.as_of import to_millis
 from exportstats.text import counted
 
 if TYPE_CHECKING:
@@ -27,18 +33,20 @@ if TYPE_CHECKING:
 )
 def premature(material: Material) -> Found | None:
     """Look for what was exported too soon for all late events to be in."""
-    rows = find_premature(
-        material.tasks,
-        start=material.due.start,
-        end=material.due.end,
-        as_of=material.as_of,
-        deliveries=material.deliveries,
-    )
+    start, end = material.due.edges
+    if start >= end:
+        return None
+    known: dict[str, Any] = {"as_of": material.as_of, "deliveries": material.deliveries}
+    rows = find_premature(material.tasks, start=start, end=end, **known)
     if not len(rows):
         return None
+    # the windows of several tasks may overlap: what they cover is counted once
+    some = shards.select(material.tasks, partial(of_groups, groups=rows))
+    covered = coverage_timeline(some, start=start, end=end, **known)
+    alone = covered.loc[covered["state"] == "premature", "length"]
     return Found(
         "warning",
-        f"{total(rows['premature'])} of events of {groups_of(rows)} were exported less than 12 h "
+        f"{total(alone)} of events of {groups_of(rows)} were exported less than 12 h "
         f"after the window's end by {counted(len(rows), 'task')}, so late ones may be missing: "
         f"{place(rows)}.",
         rows,
@@ -82,7 +90,8 @@ def empty_deliveries(material: Material) -> Found | None:
 def stopped(material: Material) -> Found | None:
     """Look for log groups that were exported regularly until this week."""
     groups = material.groups
-    rows = groups[groups["regular"] & (groups["last_created"] < material.span.start)]
+    late = coerce.millis(groups["last_window"]) < expected_by(groups, to_millis(material.until))
+    rows = groups[groups["regular"] & late & (groups["last_created"] < material.span.start)]
     if not len(rows):
         return None
     rows = rows.sort_values(["last_created", *LOG_GROUP], ignore_index=True)
@@ -108,7 +117,7 @@ def irregular(material: Material) -> Found | None:
     if material.log_groups is not None:
         there = exports.locate(material.log_groups, material.groups) >= 0
         created = material.log_groups["creation_time"]
-        exists = ~(created >= material.span.end).to_numpy()
+        exists = ~(created >= material.until).to_numpy()
         never = material.log_groups.loc[~there & exists, list(LOG_GROUP)]
     rows = pd.concat(
         [

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from exportstats.core import coerce
+from exportstats.core import coerce, schema, shards
 from exportstats.core.schema import LOG_GROUP, SLOT
+from exportstats.coverage.gaps import find_gaps
 from exportstats.report import pictures
-from exportstats.report.material import WEEKS_BEFORE
+from exportstats.report.material import WEEKS_BEFORE, of_groups
 from exportstats.report.rule import Found, rule
-from exportstats.report.words import BACKFILL, groups_of, name, place
+from exportstats.report.words import LOST, groups_of, name, place, slot, total
+from exportstats.stats.as_of import to_millis
 from exportstats.stats.failures import failure_reasons
 from exportstats.stats.periods import compare_periods
 from exportstats.text import counted, percent
@@ -25,31 +28,82 @@ MANY_FAILURES = 10
 
 
 @rule(
-    title="Failed tasks whose windows nobody exported since",
+    title="Windows of failed tasks that are not in S3 since",
     rank=20,
-    severities=("critical", "warning"),
-    remedy=f"Mend the cause, then export them once more; {BACKFILL}.",
+    severities=("critical", "warning", "note"),
+    remedy="Mend the cause, then export them once more.",
     picture=pictures.failures,
 )
 def not_made_good(material: Material) -> Found | None:
-    """Look for tasks that failed in this week, and whose windows nobody exported since."""
+    """Look for windows of tasks that failed in this week, and that nothing has exported since."""
+    names, window = list(LOG_GROUP), [*LOG_GROUP, "from_time", "to_time"]
     week = material.week
-    names = list(LOG_GROUP)
-    shown = [*names, "task_id", "creation_time", "from_time", "to_time"]
-    failed = week.loc[week["status_code"] == "FAILED", [*shown, "status_message"]].copy()
-    failed["missing"] = _missing_of(failed, material.uncovered)
-    # of a task without a window nobody can tell
-    there = failed["missing"].isna() | (failed["missing"] > pd.Timedelta(0))
-    if not there.any():
+    failed = week[week["status_code"] == "FAILED"].sort_values(["creation_time", "task_id"])
+    if not len(failed):
         return None
-    rows = failed.loc[there, [*shown, "missing", "status_message"]]
-    rows = rows.sort_values(["creation_time", *names, "task_id"], ignore_index=True)
-    return Found(
-        "critical" if len(rows) >= MANY_FAILURES else "warning",
-        f"{len(rows):,} of {counted(len(failed), 'failed task')} not made good: nothing has "
-        f"exported their windows since, in {groups_of(rows)} such as {place(rows.head(1))}.",
-        rows,
+    tries = failed.groupby(window, observed=True, dropna=False)["task_id"].transform("size")
+    # several tries of one window are one row, of the last of them
+    failed = failed.assign(tries=tries).drop_duplicates(window, keep="last")
+    rows = failed.assign(
+        missing=_missing_of(failed, material.uncovered),
+        under_way=_missing_of(failed, material.uncovered)
+        - _missing_of(failed, _uncovered_then(material, failed)),
+        lost=_missing_of(failed, material.uncovered[material.uncovered["reason"] == "lost"]),
     )
+    # of a task without a window nobody can tell
+    rows = rows[rows["missing"].isna() | (rows["missing"] > pd.Timedelta(0))]
+    if not len(rows):
+        return None
+    rows = rows.sort_values(["creation_time", *names, "task_id"], ignore_index=True)
+    shown = ["task_id", "creation_time", "from_time", "to_time", "tries"]
+    shown += ["missing", "under_way", "lost", "status_message"]
+    open_ = rows[rows["missing"].isna() | (rows["missing"] > rows["under_way"])]
+    some = open_ if len(open_) else rows
+    sentence = (
+        f"{len(rows):,} of {counted(len(failed), 'window')} of failed tasks, in {groups_of(rows)}, "
+        f"{'is' if len(rows) == 1 else 'are'} not in S3 as a whole: "
+        f"{total(rows['missing'])} of events are missing, such as of "
+        f"{place(some.head(1))}."
+    )
+    if (rows["under_way"] > pd.Timedelta(0)).any():
+        sentence += f" {total(rows['under_way'])} of that is being exported now."
+    if (rows["lost"] > pd.Timedelta(0)).any():
+        sentence += f" Retention has taken {total(rows['lost'])} of that."
+    if not len(open_):
+        return Found(
+            "note", sentence, rows[[*names, *shown]], "Wait for the tasks that are active."
+        )
+    hopeful = open_["missing"].isna() | (open_["missing"] > open_["lost"])
+    return Found(
+        "critical" if hopeful.sum() >= MANY_FAILURES else "warning",
+        sentence,
+        rows[[*names, *shown]],
+        None if hopeful.any() else f"Mend the cause. {LOST}",
+        open_[hopeful & open_["missing"].notna()].assign(
+            start=open_["from_time"], end=open_["to_time"] + pd.Timedelta("1ms")
+        ),
+    )
+
+
+def _uncovered_then(material: Material, failed: pd.DataFrame) -> pd.DataFrame:
+    """Return what of some windows is not covered once all active tasks have completed."""
+    start, end = failed["from_time"].min(), material.as_of
+    if not start < end:
+        return material.uncovered
+    return find_gaps(
+        shards.select(material.tasks, partial(_as_if_done, groups=failed)),
+        start=start,
+        end=end,
+        log_groups=material.log_groups,
+        deliveries=material.deliveries,
+    )
+
+
+def _as_if_done(tasks: pd.DataFrame, *, groups: pd.DataFrame) -> pd.DataFrame:
+    """Return the tasks of some log groups as if those that are active had completed."""
+    tasks = of_groups(tasks, groups=groups)
+    state = tasks["status_code"]
+    return tasks.assign(status_code=state.where(~state.isin(schema.ACTIVE_STATES), "COMPLETED"))
 
 
 def _missing_of(tasks: pd.DataFrame, uncovered: pd.DataFrame) -> np.ndarray:
@@ -90,11 +144,12 @@ def more_failures(material: Material) -> Found | None:
     rows = failure_reasons(material.week, by=list(SLOT)).reset_index()
     rows = rows.sort_values(["tasks", "reason"], ascending=[False, True], ignore_index=True)
     most = rows.iloc[0]
-    where = f" in {name(most['region'])}" if isinstance(most["region"], str) else ""
+    where = f" in {slot(most)}" if slot(most) else ""
     return Found(
         "warning",
-        f"{percent(rate['current'])} of {counted(int(rate['n_current']), 'task')} that ended "
-        f"FAILED, after {percent(rate['previous'])} in the {WEEKS_BEFORE} weeks before. "
+        f"{percent(rate['current'])} of the tasks that ended in this week have FAILED "
+        f"({rows['tasks'].sum():,} of {int(rate['n_current']):,}), after "
+        f"{percent(rate['previous'])} in the {WEEKS_BEFORE} weeks before. "
         f"Most often{where} ({most['tasks']:,}): {name(most['reason'], 120)}.",
         rows,
     )
@@ -108,13 +163,29 @@ def more_failures(material: Material) -> Found | None:
 )
 def new_reasons(material: Material) -> Found | None:
     """Look for reasons of failures that no task had before this week."""
-    reasons = failure_reasons(material.tasks)
+    until = to_millis(material.until)
+    tasks = shards.select(material.tasks, partial(_ended_before, until=until))
+    reasons = failure_reasons(tasks)
     rows = reasons[reasons["first_time"] >= material.span.start].reset_index()
     if not len(rows) or not material.has_a_past:
         return None
+    by_slot = failure_reasons(tasks, by=list(SLOT)).reset_index()
+    of_first = by_slot[by_slot["reason"] == rows["reason"].iloc[0]]
+    more = len(of_first) - 1
+    where = slot(of_first.sort_values("tasks", ascending=False, kind="stable").iloc[0])
+    where = f" in {where}" if where else ""
+    where += f" and {counted(more, 'more slot')}" if more else ""
     return Found(
         "warning",
         f"{counted(len(rows), 'reason')} of failures that no task had before, of "
-        f"{counted(int(rows['tasks'].sum()), 'task')}: {name(rows['reason'].iloc[0], 120)}.",
+        f"{counted(int(rows['tasks'].sum()), 'task')}. The first{where}: "
+        f"{name(rows['reason'].iloc[0], 120)}.",
         rows,
     )
+
+
+def _ended_before(tasks: pd.DataFrame, *, until: int) -> pd.DataFrame:
+    """Return the tasks that had ended before an instant; this is a part."""
+    ended = coerce.millis(tasks["completion_time"])
+    before: pd.DataFrame = tasks[(ended < until) & (ended != coerce.NAT)]
+    return before

@@ -8,14 +8,14 @@ from exportstats.core.schema import LOG_GROUP
 from exportstats.report.material import GAP, is_long
 from exportstats.report.pictures import coverage
 from exportstats.report.rule import Found, rule
-from exportstats.report.words import BACKFILL, groups_of, on, place, total
+from exportstats.report.words import groups_of, on, place, total
 from exportstats.text import counted
 
 if TYPE_CHECKING:
     from exportstats.report.material import Material
 
 
-@rule(title="Gaps", rank=50, remedy=f"Export them; {BACKFILL}.", picture=coverage)
+@rule(title="Gaps", rank=50, remedy="Export them.", picture=coverage)
 def gaps(material: Material) -> Found | None:
     """Look for gaps in the days that became due in this week."""
     week = material.due_gaps
@@ -26,13 +26,17 @@ def gaps(material: Material) -> Found | None:
     why = rows["reason"].astype("str").str.replace("_", " ").value_counts()
     reasons = ", ".join(f"{number:,} {reason}" for reason, number in sorted(why.items()))
     regular = int(material.groups["regular"].sum())
+    groups = len(rows[list(LOG_GROUP)].drop_duplicates())
+    accounts = rows["account_id"].nunique()
+    where = f" in {accounts:,} accounts" if accounts > 1 else ""
     return Found(
         "warning",
-        f"{counted(len(rows), 'gap')} in {groups_of(rows)} of {regular:,} that are exported "
-        f"regularly, together {total(rows['length'])} ({reasons}). The longest: "
+        f"{counted(len(rows), 'gap')} in {groups:,} of {regular:,} log groups that are exported "
+        f"regularly{where}, together {total(rows['length'])} ({reasons}). The longest: "
         f"{place(rows.head(1))}, {total(rows['length'].head(1))} from "
         f"{on(rows['start'].iloc[0], material)}.",
         rows[GAP].reset_index(drop=True),
+        export=rows[rows["reason"] != "active"],
     )
 
 

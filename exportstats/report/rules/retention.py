@@ -5,31 +5,47 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from exportstats.core import coerce
 from exportstats.core.schema import LOG_GROUP
 from exportstats.report.material import GAP, is_long
+from exportstats.report.rhythm import expected_by
 from exportstats.report.rule import Found, rule
-from exportstats.report.words import BACKFILL, groups_of, on, place, total
+from exportstats.report.words import LOST, groups_of, on, place, total
+from exportstats.stats.as_of import to_millis
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from exportstats.report.material import Material
 
 # Events that expire within this are listed as soon as that long before.
 EXPIRES_SOON = timedelta(days=35)
 # A week to the next report, and three days to act on it.
 EXPIRES_NOW = timedelta(days=10)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 @rule(
     title="Events that will be lost",
     rank=10,
     severities=("critical", "warning"),
-    remedy=f"Export them before then; {BACKFILL}, the first to expire first.",
+    remedy="Export them before then, the first to expire first.",
 )
 def expiring(material: Material) -> Found | None:
     """Look for events that retention will take before anybody exports them."""
-    missing = material.until_due
-    soon = missing["expires_at"] < material.as_of + EXPIRES_SOON
-    rows = missing[soon & (missing["reason"] != "lost") & is_long(missing)]
+    groups, due = material.groups, material.due_of(material.span)[1]
+    as_of = to_millis(material.as_of)
+    now, soon = (as_of + within // _MILLISECOND for within in (EXPIRES_NOW, EXPIRES_SOON))
+    # what is late already is told before it is due where retention does not wait for that
+    late = np.maximum(due, expected_by(groups, as_of))
+    kept = groups["retention"].to_numpy()
+    end = np.where((kept != coerce.NAT) & (kept < now - due), late, due)
+    missing = material.missing(np.zeros_like(end), end)
+    expires = coerce.millis(missing["expires_at"])
+    there = (missing["reason"] != "lost") & is_long(missing)
+    rows = missing[there & (expires != coerce.NAT) & (expires < soon)]
     if not len(rows):
         return None
     rows = rows.sort_values(["expires_at", *LOG_GROUP], ignore_index=True)
@@ -45,30 +61,38 @@ def expiring(material: Material) -> Found | None:
         f"{total(rows['length'])} of events of {groups_of(rows)} will be lost unless they are "
         f"exported: {place(rows.head(1))} {begins}.",
         rows[GAP],
+        export=rows[rows["reason"] != "active"],
     )
 
 
 @rule(
     title="Events that were lost",
     rank=120,
-    remedy="Nothing brings them back. A longer retention gives more time to export the next ones.",
+    remedy=LOST,
 )
 def lost(material: Material) -> Found | None:
     """Look for events that retention took in this week."""
-    missing = material.until_due
-    lost = missing[missing["reason"] == "lost"]
-    kept = lost["expires_at"] - lost["start"]
-    since = material.span.start.tz_convert("UTC") - kept
-    start = lost["start"].where(lost["start"] > since, since)
-    rows = lost.assign(start=start, length=lost["end"] - start)
-    rows = rows[(rows["start"] < rows["end"]) & is_long(rows)]
+    ends = material.span.start, material.until
+    low, high = (_lost_by(material.groups, to_millis(end)) for end in ends)
+    rows = material.missing(low, np.maximum(low, high))
+    rows = rows[is_long(rows)]
     if not len(rows):
         return None
-    rows = rows.assign(expires_at=rows["start"] + kept)
     rows = rows.sort_values(["length", *LOG_GROUP], ascending=[False, *[True] * 3])
     return Found(
         "warning",
         f"{total(rows['length'])} of events of {groups_of(rows)} were lost: retention took them in "
-        f"this week, and they are not in S3. First {place(rows)}.",
+        f"this week, and they are not in S3. The most of {place(rows)}.",
         rows[GAP].reset_index(drop=True),
     )
+
+
+def _lost_by(groups: pd.DataFrame, when: int) -> np.ndarray:
+    """Return up to where retention has taken what was not exported in time, at an instant.
+
+    What is not late by the log group's own rhythm may still be exported, and is not lost yet. So
+    each event is lost at one instant, and told in one report.
+    """
+    kept = groups["retention"].to_numpy()
+    gone = np.where(kept == coerce.NAT, 0, when - np.maximum(kept, 0))
+    return np.minimum(gone, expected_by(groups, when))

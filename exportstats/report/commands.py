@@ -1,0 +1,71 @@
+"""The exact command that acts on a finding, ready to paste into a shell."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from exportstats.core.schema import LOG_GROUP, SLOT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+# What AWS allows; a name that is none (or a pseudonym) is no part of a command.
+_ALLOWED = {
+    "account_id": re.compile(r"[0-9]{12}", re.ASCII),
+    "region": re.compile(r"[a-z0-9-]+", re.ASCII),
+    "log_group_name": re.compile(r"[A-Za-z0-9_/.#-]+", re.ASCII),
+}
+_OPTIONS = {"account_id": "--account", "region": "--region"}
+
+
+def backfill_commands(ranges: pd.DataFrame, source: Sequence[str]) -> tuple[str, ...]:
+    """Write the `exportstats backfill` of some ranges of log groups, and of nothing else.
+
+    Parameters
+    ----------
+    ranges
+        The columns `account_id`, `region`, `log_group_name`, `start` and `end`, the most urgent
+        first. What has the same slot, start and end is one command.
+    source
+        The words that tell where the tasks come from.
+    """
+    commands: dict[tuple[str, ...], list[str]] = {}
+    for row in _joined(ranges.to_dict("records")):
+        known = {name: row[name] for name in _ALLOWED if isinstance(row[name], str)}
+        if "log_group_name" not in known:
+            continue
+        if not all(_ALLOWED[name].fullmatch(value) for name, value in known.items()):
+            continue
+        slot = [f"{_OPTIONS[name]}={known[name]}" for name in SLOT if name in known]
+        edges = f"--since={_written(row['start'])}", f"--until={_written(row['end'])}"
+        names = commands.setdefault((*slot, *edges), [])
+        option = f"--log-group={known['log_group_name']}"
+        if option not in names:
+            names.append(option)
+    begin = ["exportstats", "backfill", *source]
+    return tuple(shlex.join([*begin, *words, *names]) for words, names in commands.items())
+
+
+def _joined(ranges: list[dict[Any, Any]]) -> list[dict[Any, Any]]:
+    """Join what touches or overlaps of a log group, in the place of the first of it."""
+    joined: dict[tuple[str, ...], list[dict[Any, Any]]] = {}
+    for place, row in sorted(enumerate(ranges), key=lambda both: both[1]["start"]):
+        mine = joined.setdefault(tuple(str(row[name]) for name in LOG_GROUP), [])
+        if mine and row["start"] <= mine[-1]["end"]:
+            mine[-1]["end"] = max(mine[-1]["end"], row["end"])
+            mine[-1]["place"] = min(mine[-1]["place"], place)
+        else:
+            mine.append({**row, "place": place})
+    every = [row for rows in joined.values() for row in rows]
+    return sorted(every, key=lambda row: row["place"])
+
+
+def _written(time: pd.Timestamp) -> str:
+    """Write a time in UTC, no more exact than it is."""
+    text = time.tz_convert("UTC").strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
+    text = text.removesuffix(".000").removesuffix(":00")
+    return text.removesuffix("T00:00") if text.endswith("T00:00") else f"{text}Z"

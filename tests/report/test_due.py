@@ -1,0 +1,253 @@
+"""Nothing is missing before it is due, what is about to be lost is told in time, and once."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings, strategies as st
+from reported import (
+    MINUTE,
+    MONDAY,
+    WEEK,
+    built,
+    cut,
+    finding,
+    joined,
+    kinds,
+    length,
+    log_groups_of,
+    look,
+    night,
+    nights,
+    others,
+    rows_behind,
+    rows_of_rule,
+    without,
+)
+from support import DAY, HOUR, Row, ms
+
+from exportstats.report.rules import gaps, retention
+
+
+def at(millis: int) -> pd.Timestamp:
+    """Make an aware time."""
+    return pd.Timestamp(millis, unit="ms", tz="UTC")
+
+
+def seen(rows: list[Row], when: int) -> list[Row]:
+    """Make what would have been observed at an instant."""
+    found = []
+    for row in rows:
+        if row["creation_time"] <= when:
+            ended = row["completion_time"] is not None and row["completion_time"] <= when
+            gone = {} if ended else {"status_code": "RUNNING", "completion_time": None}
+            found.append(row | gone | {"observed_at": when})
+    return found
+
+
+def exported(name: str, edges: list[int], late: int, **more: Any) -> list[Row]:  # noqa: ANN401
+    """Make the tasks of a log group whose windows lie between these edges."""
+    return [
+        night(name, 0)
+        | {
+            "task_id": f"{name}@{start}",
+            "from_time": start,
+            "to_time": end - 1,
+            "creation_time": end + late,
+            "completion_time": end + late + MINUTE,
+        }
+        | more
+        for start, end in pairwise(edges)
+    ]
+
+
+def weekly(name: str, *, first: int = -10, last: int = 1, late: int = DAY) -> list[Row]:
+    """Make weeks from Monday to Monday, exported a day later."""
+    return exported(name, [MONDAY + number * WEEK for number in range(first, last + 1)], late)
+
+
+def monthly(name: str) -> list[Row]:
+    """Make the months of a year, exported two days later."""
+    edges = [ms(f"2025-{m:02}-01T00:00Z") for m in range(11, 13)]
+    edges += [ms(f"2026-{m:02}-01T00:00Z") for m in range(1, 13)]
+    return exported(name, edges, 2 * DAY)
+
+
+# --- A week that is not over ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hours", range(0, 7 * 24 + 1, 21))
+@pytest.mark.parametrize("tz", ["UTC", "Asia/Tokyo", "America/Los_Angeles"])
+def test_a_week_so_far_misses_nothing_that_is_not_due(hours: int, tz: str):
+    """However far a week is, a log group exported every night has no finding in it."""
+    rows = seen(nights("acme/api"), MONDAY + hours * HOUR)
+    log_groups = log_groups_of({"log_group_name": "acme/api", "retention": 3 * DAY})
+    report = built(*rows, tz=tz, log_groups=log_groups)
+    assert report.findings == ()
+    if report.due_start < report.due_end:
+        assert report.due_end <= at(MONDAY + hours * HOUR) - pd.Timedelta("2D")
+
+
+def test_a_week_so_far_tells_what_is_due():
+    """On a Thursday a missing Monday is a gap, a missing Wednesday is none yet."""
+    when = MONDAY + 3 * DAY + 20 * HOUR
+    report = built(*seen(others("acme/api", 0, 2), when))
+    assert [row["start"] for row in rows_behind(report, "gaps")] == [MONDAY]
+    assert "events of the days 2026-11-14 to 2026-11-16" in report.period
+    quiet = built(*seen(nights("acme/api"), when))
+    assert quiet.headline.startswith("A quiet week so far: ")
+
+
+def test_a_week_that_has_just_begun():
+    """Where no day is due yet, there is a report that says so."""
+    report = built(*seen(nights("acme/api"), MONDAY + HOUR), week="2026-W48")
+    assert report.findings == ()
+    assert "no events due yet" in report.period
+    assert report.to_html()
+
+
+# --- The rhythm of a log group -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", [weekly, monthly])
+@pytest.mark.parametrize("week", [f"2026-W{number}" for number in range(42, 48)])
+def test_a_rhythm_of_its_own_has_no_gaps(make: Any, week: str):  # noqa: ANN401 - a function
+    """A log group exported once a week or a month is whole as long as no export is late."""
+    end = ms("2026-10-19T00:00Z") + (int(week[-2:]) - 42) * WEEK
+    report = built(*seen(make("acme/slow"), end + 6 * HOUR), week=week)
+    assert report.findings == ()
+    assert report.tables["coverage"]["covered_fraction"].to_list() in ([], [1.0])
+
+
+def test_a_missing_week_is_told_once_and_whole():
+    """The missing window of a weekly export is one gap, in the one report in which it was due."""
+    rows = [row for row in weekly("acme/slow", last=4) if row["from_time"] != MONDAY - WEEK]
+    told = []
+    for number in range(46, 51):
+        end = MONDAY + (number - 46) * WEEK
+        found = rows_of_rule(gaps.gaps, *seen(rows, end + HOUR), week=f"2026-W{number}")
+        told += [(number, row["start"], row["end"]) for row in found]
+    assert told == [(47, MONDAY - WEEK, MONDAY)]
+
+
+def test_what_is_always_late_is_no_gap():
+    """A log group that takes four days each time is due after these."""
+    edges = [MONDAY + number * DAY for number in range(-28, 7)]
+    rows = exported("acme/late", edges, 4 * DAY)
+    assert built(*seen(rows, MONDAY + WEEK)).findings == ()
+
+
+def test_an_outage_is_no_rhythm():
+    """Five nights that were exported late do not make their log group a late one."""
+    rows = nights("acme/api")
+    for row in rows[-20:-15]:
+        row["creation_time"] = row["completion_time"] = rows[-15]["creation_time"]
+    report = built(*[row for row in rows if row["task_id"] != "acme/api@2"])
+    assert [row["start"] for row in rows_behind(report, "gaps")] == [MONDAY + 2 * DAY]
+
+
+# --- Retention -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("days", [1, 3, 5, 7])
+@pytest.mark.parametrize("number", range(-1, 6))
+def test_what_is_lost_before_the_next_report_is_critical(days: int, number: int):
+    """A missing night that the next report would find lost is critical in this one, or lost."""
+    log_groups = log_groups_of({"log_group_name": "acme/api", "retention": days * DAY})
+    rows = others("acme/api", number)
+    start, end, now = MONDAY + number * DAY, MONDAY + (number + 1) * DAY, MONDAY + WEEK
+    lost, expiring = (
+        [(row["start"], row["end"]) for row in rows_of_rule(rule, *rows, log_groups=log_groups)]
+        for rule in (retention.lost, retention.expiring)
+    )
+    gone = min(max(now - days * DAY, start), end)
+    # what the report of the week before has told
+    before = min(max(MONDAY - days * DAY, start), end)
+    assert lost == ([(before, gone)] if before < gone else [])
+    assert expiring == ([(gone, end)] if gone < end else [])
+    if expiring:
+        assert look(retention.expiring, *rows, log_groups=log_groups).severity == "critical"
+
+
+@settings(max_examples=8, deadline=None, derandomize=True)
+@given(
+    days=st.sampled_from([1, 2, 3, 5, 7, 8, 14]),
+    missing=st.sets(st.integers(-10, 20), max_size=6),
+    late=st.sampled_from([13 * HOUR, 20 * HOUR]),
+    tz=st.sampled_from(["UTC", "Europe/Berlin", "Pacific/Auckland"]),
+)
+def test_each_lost_event_is_told_once(days: int, missing: set[int], late: int, tz: str):
+    """Over five weeks, the reports together tell each event that was lost, and none twice."""
+    edges = [MONDAY + number * DAY for number in range(-40, 24)]
+    rows = exported("acme/api", edges, late)
+    rows = [row for row in rows if (row["from_time"] - MONDAY) // DAY not in missing]
+    log_groups = log_groups_of({"log_group_name": "acme/api", "retention": days * DAY})
+    told: list[tuple[int, int]] = []
+    for number in range(45, 50):
+        monday = pd.Timestamp("2026-11-02", tz=tz) + pd.DateOffset(weeks=number - 45)
+        end = (monday + pd.DateOffset(weeks=1)).tz_convert("UTC")
+        known = seen(rows, int(end.timestamp() * 1000))
+        found = rows_of_rule(
+            retention.lost, *known, week=f"2026-W{number}", tz=tz, log_groups=log_groups
+        )
+        told += [(row["start"], row["end"]) for row in found]
+    assert length(joined(told)) == length(told)
+    first = int(pd.Timestamp("2026-11-02", tz=tz).timestamp() * 1000)
+    last = int(end.timestamp() * 1000)
+    expected = []
+    for night_ in missing:
+        start = MONDAY + night_ * DAY
+        # it is lost when retention takes it, or when it was not exported if that is later
+        if start + DAY + late + HOUR <= last - DAY:
+            expected += cut((start, start + DAY), (first - days * DAY, last - days * DAY))
+    for stretch in expected:
+        early = stretch[0] + days * DAY <= first + 2 * DAY  # told before these weeks, or not
+        assert not without(stretch, told) or early
+    everything = [(MONDAY + n * DAY, MONDAY + (n + 1) * DAY) for n in missing]
+    assert all(not without(stretch, everything) for stretch in told)
+
+
+def test_later_losses_are_not_of_this_week():
+    """With an `as_of` after the week, what retention took since is not said to be of it."""
+    log_groups = log_groups_of({"log_group_name": "acme/api", "retention": 7 * DAY})
+    rows = others("acme/api", 2)
+    at_its_end = built(*rows, log_groups=log_groups)
+    later = built(*rows, log_groups=log_groups, as_of="2026-11-29T00:00Z")
+    assert "lost" not in kinds(at_its_end)
+    assert "lost" not in kinds(later)
+    # it was lost in the week after
+    [row] = rows_behind(
+        built(*rows, log_groups=log_groups, week="2026-W48", as_of=at(MONDAY + 2 * WEEK)), "lost"
+    )
+    assert (row["start"], row["end"]) == (MONDAY + 2 * DAY, MONDAY + 3 * DAY)
+
+
+def test_later_reasons_are_not_of_this_week():
+    """A reason of failures that was new in the week after is not new in this one."""
+    rows = [
+        *nights("acme/api"),
+        night("acme/api", 1, task_id="x", status_code="FAILED", status_message="Denied"),
+        night("acme/api", 8, task_id="y", status_code="FAILED", status_message="No bucket"),
+    ]
+    for as_of in ("2026-11-23T00:00Z", "2026-12-01T00:00Z"):
+        report = built(*rows, as_of=as_of)
+        [row] = rows_behind(report, "new_reasons")
+        assert (row["reason"], row["tasks"]) == ("Denied", 1)
+        assert "eu-west-1: Denied" in finding(report, "new_reasons").sentence
+
+
+# --- Without log groups --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("render", ["html", "markdown", "json"])
+def test_it_says_that_expiry_was_not_looked_at(render: str):
+    """Without log groups each format says so, and how to have it; with them it does not."""
+    log_groups = log_groups_of({"log_group_name": "acme/api", "retention": 90 * DAY})
+    for given_, told in ((None, True), (log_groups, False)):
+        text = getattr(built(*nights("acme/api"), log_groups=given_), f"to_{render}")()
+        plain = text.replace("\\", "")
+        assert ("was not looked at" in plain) == told
+        assert ("--log-groups" in plain) == told
