@@ -31,8 +31,9 @@ _HEAD = """\
 #
 # It creates one task after another, each when the slot is free, and waits for its
 # end. It stops when AWS refuses a task, and when one does not complete. To go on,
-# run it again, though not twice at a time: what has been exported meanwhile is left
-# out. It needs the AWS CLI, exportstats, and credentials of this account.
+# run it again: what has been exported meanwhile is left out. A lock in its folder
+# keeps a second run for this account and region from starting. It needs the AWS CLI,
+# exportstats, and credentials of this account.
 #
 # The whole plan. Each slot (account and region) has a script of its own, and they
 # can run side by side.
@@ -53,13 +54,25 @@ stop() {
     say "$1"
     exit 1
 }
-say_how_to_go_on() {
-    if [ "$?" -ne 0 ]; then
-        say "stopped; to go on: sh $0"
-    fi
+lock=$(dirname -- "$0")/backfill-$account-$region.lock
+has_lock=
+finish() {
+    status=$?
+    [ -z "$has_lock" ] || rmdir -- "$lock" || : # first: the terminal may be closed
+    [ "$status" -eq 0 ] || say "stopped; to go on: sh $0"
 }
-trap say_how_to_go_on EXIT
+trap finish EXIT
+trap '' HUP INT PIPE TERM # a lock that was just made is not left behind
+if mkdir -- "$lock" 2>/dev/null; then
+    has_lock=yes
+elif [ -d "$lock" ]; then
+    stop "another run holds the lock; if none is under way, remove it: rmdir '$lock'"
+else
+    stop "$lock cannot be made: move the script to a folder that can be written to"
+fi
+trap 'exit 129' HUP
 trap 'exit 130' INT
+trap 'exit 141' PIPE
 trap 'exit 143' TERM
 
 # The tasks of the slot, the newest first: identifier, state, from, to, log group.

@@ -6,13 +6,17 @@ commands are made of boto3 and are fast; one test takes the true ones.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Lock
+from threading import Barrier, BrokenBarrierError, Lock
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -65,6 +69,7 @@ class Slot:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.failing: set[int] = set()  # the starts of the windows of tasks to fail
         self.refused = 0
+        self.meeting: Barrier | None = None  # where those who found the slot free wait
         lock, create, describe = (
             Lock(),
             LogsBackend.create_export_task,
@@ -72,6 +77,8 @@ class Slot:
         )
 
         def create_one(backend: LogsBackend, **given: Any) -> str:  # noqa: ANN401 - moto's own
+            if self.meeting and not self.meeting.broken:
+                self.meet(backend)
             with lock:
                 if any(t.status["code"] == "RUNNING" for t in backend.export_tasks.values()):
                     self.refused += 1
@@ -90,6 +97,16 @@ class Slot:
 
         monkeypatch.setattr(LogsBackend, "create_export_task", create_one)
         monkeypatch.setattr(LogsBackend, "describe_export_tasks", describe_and_end)
+
+    def meet(self, backend: LogsBackend) -> None:
+        """Let all but one create a task only after that one's task has ended."""
+        assert self.meeting
+        with contextlib.suppress(BrokenBarrierError):
+            if self.meeting.wait(10):
+                while not any(
+                    t.status["code"] == "COMPLETED" for t in backend.export_tasks.values()
+                ):
+                    time.sleep(0.1)
 
 
 @pytest.fixture
@@ -181,6 +198,34 @@ def sh(script: Path, tmp_path: Path) -> Callable[..., subprocess.CompletedProces
     return call
 
 
+@pytest.fixture
+def start(script: Path, tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
+    """Start the script in a process group of its own, with an AWS CLI that runs a shell command."""
+    folder = tmp_path / "stuck"
+    folder.mkdir()
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(command: str) -> subprocess.Popen[str]:
+        for name in ("aws", "exportstats"):
+            (folder / name).write_text(f"#!/bin/sh\n{command}\n")
+            (folder / name).chmod(0o755)
+        process = subprocess.Popen(
+            ["sh", script],
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PATH": f"{folder}:/usr/bin:/bin"},
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
 def test_each_window_is_exported_once(sh: Callable, slot: Slot, tmp_path: Path):
     """With the true commands; run twice, it exports each once, for it waits for the slot."""
     true = tmp_path / "true"
@@ -247,6 +292,39 @@ def test_another_account_is_no_place_for_it(script: Path, sh: Callable):
     assert done.returncode == 1
     assert f"the credentials are of account {ACCOUNT}, not of 444455556666" in done.stderr
     assert not windows()
+
+
+def test_two_runs_at_once_export_once(sh: Callable, slot: Slot, script: Path):
+    """The second one stops before it asks for tasks, and says which lock to remove if it is old."""
+    slot.meeting = Barrier(2)
+    with ThreadPoolExecutor(2) as pool:
+        done = [*pool.map(lambda _: sh(), range(2))]
+    assert windows() == {1: 1, 2: 1}
+    first, second = sorted(done, key=lambda run: run.returncode)
+    assert (first.returncode, second.returncode) == (0, 1), first.stderr + second.stderr
+    lock = script.parent / f"backfill-{ACCOUNT}-{REGION}.lock"
+    remedy = (
+        f"backfill: another run holds the lock; if none is under way, remove it: rmdir '{lock}'"
+    )
+    assert remedy in second.stderr.splitlines()
+    assert not lock.exists()
+
+
+@pytest.mark.parametrize("name", ["SIGHUP", "SIGINT", "SIGPIPE", "SIGTERM"])
+def test_a_run_that_is_stopped_leaves_no_lock(name: str, start: Callable, script: Path):
+    """Nor does one that finds a lock remove it: it is not its own."""
+    number = signal.Signals[name]
+    lock = script.parent / f"backfill-{ACCOUNT}-{REGION}.lock"
+    process = start("sleep 30")
+    while not lock.exists():
+        time.sleep(0.05)
+    assert start("exit 1").wait(30) == 1
+    assert lock.exists()
+    os.killpg(process.pid, number)
+    _, told = process.communicate(timeout=30)
+    assert process.returncode == 128 + number
+    assert told.endswith(f"backfill: stopped; to go on: sh {script}\n")
+    assert not lock.exists()
 
 
 def test_a_slot_has_a_file_of_its_own(run: Callable, source: Path, page: Callable, tmp_path: Path):
