@@ -162,8 +162,7 @@ def to_table(
             {"place": [known[of].where(row) for of, row in rows], "reason": [*reasons]}
         )
 
-    times = [column.name for column in kind.base if column.kind == "time"]
-    frames.say_units(typed, times, how)
+    frames.say_units(typed, kind.times, how)
     bounded, changed = frames.bound(typed, kind)
     rows, doubtful = frames.settle(bounded, kind)
     _say_unused(rows, sum((part.unused for part in known), Counter()), kind)
