@@ -28,6 +28,14 @@ _UNTOUCHED = " /:;=,()?@!$*+'"
 # A picture with more names and marks than this is made of dots instead.
 _LARGEST = 150_000
 _DPI = 120
+# Matplotlib writes each colour into a style of its own, and none for black text.
+_ON_DARK = {"#000000": "#e8eaed", "#ffffff": "#14181d", "#666666": "#b0b7c0"}
+_RULES = (
+    f"[style*='{use}: {light}'] {{{use}: {dark} !important}}"
+    for light, dark in _ON_DARK.items()
+    for use in ("fill", "stroke")
+)
+_DARK = f"@media (prefers-color-scheme: dark) {{svg {{fill: #e8eaed}}{''.join(_RULES)}}}"
 _TABLES = ("coverage", "failures", "durations")
 
 
@@ -102,6 +110,7 @@ def _shown(report: ReportData, csv: str | None) -> dict[str, object]:
 
 def _image(picture: object) -> str:
     svg = draw(picture, "svg").decode()  # type: ignore[arg-type] # a template gives it
+    svg = svg.replace("</style>", f"{_DARK}</style>", 1)
     written = "data:image/svg+xml," + quote(" ".join(svg.split()), safe=_UNTOUCHED)
     if len(written) <= _LARGEST:
         return written

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from matplotlib import pyplot as plt
 from playwright.sync_api import Error, sync_playwright
 from reported import hostile_report, report_of
 
@@ -265,3 +267,28 @@ def test_links_lead_to_tables(name: str, opened: Callable, files: Callable):
         assert (files(name).parent / link).is_file()
     if name != "quietest":
         assert links
+
+
+@pytest.mark.parametrize(("scheme", "paper"), [("light", (255, 255, 255)), ("dark", (20, 24, 29))])
+def test_charts_are_dark_on_dark(scheme: str, paper: tuple[int, int, int], opened: Callable):
+    """The paper of a chart is that of the page, and white where it is printed."""
+    page = opened("worst", 1280, scheme).page
+    assert corner(page) == paper
+    page.emulate_media(media="print", color_scheme=scheme)
+    assert corner(page) == (255, 255, 255)
+
+
+def corner(page: Page) -> tuple[int, ...]:
+    """Return the colour at the corner of the first chart."""
+    pixels = plt.imread(io.BytesIO(page.locator("img").first.screenshot()))
+    return tuple((pixels[2, 2, :3] * 255).round())
+
+
+def test_print_opens_the_folds(opened: Callable):
+    """On paper nothing can be clicked, so that all tables are shown."""
+    page = opened("worst").page
+    hidden = """[...document.querySelectorAll('details table')]
+        .filter(e => !e.checkVisibility({contentVisibilityAuto: true})).length"""
+    assert page.evaluate(hidden) > 0
+    page.emulate_media(media="print")
+    assert page.evaluate(hidden) == 0
