@@ -116,6 +116,11 @@ class Material:
         """Return from where to where each log group became due in a span (milliseconds)."""
         return _due_of(self.groups, span, self.as_of)
 
+    def cut(self, gaps: pd.DataFrame, start: np.ndarray, end: np.ndarray) -> pd.DataFrame:
+        """Return what of some gaps lies in a range of each log group."""
+        group = exports.locate(gaps, self.groups)
+        return clipped(gaps, start[group], end[group])
+
     def missing(self, start: np.ndarray, end: np.ndarray) -> pd.DataFrame:
         """Return the gaps of regular log groups, as far as they lie in a range of each."""
         group = self.gaps["group"].to_numpy()
@@ -288,6 +293,26 @@ def _is_regular(
         of_weeks += first <= low
         times += (first <= low) & (missing <= allowed)
     return (of_weeks >= REGULAR_LEAST) & (2 * times > of_weeks)
+
+
+def missing_of(tasks: pd.DataFrame, uncovered: pd.DataFrame) -> np.ndarray:
+    """Return how much of the window of each task is not covered, missing where it has none."""
+    log_groups, windows = dict.fromkeys(LOG_GROUP, "str"), [*LOG_GROUP, "from_time", "to_time"]
+    both = (
+        tasks[windows]
+        .assign(row=np.arange(len(tasks)))
+        .astype(log_groups)
+        .merge(uncovered[[*LOG_GROUP, "start", "end"]].astype(log_groups), on=list(LOG_GROUP))
+    )
+    first, last, start, end = (
+        coerce.millis(both[side]) for side in ("from_time", "to_time", "start", "end")
+    )
+    # a millisecond is added after the minimum, for the last instant of all has none after it
+    inside = np.maximum(np.minimum(last, end - 1) + 1 - np.maximum(first, start), 0)
+    missing = np.zeros(len(tasks), dtype="int64")
+    np.add.at(missing, both["row"], inside)
+    missing[tasks[["from_time", "to_time"]].isna().any(axis=1)] = coerce.NAT
+    return missing.view("timedelta64[ms]")
 
 
 def within(tasks: shards.Tasks, span: Span) -> pd.DataFrame:

@@ -29,7 +29,7 @@ from reported import (
 )
 from support import DAY, HOUR, Row, ms
 
-from exportstats.report.rules import gaps, retention
+from exportstats.report.rules import gaps, resolved, retention
 
 
 def at(millis: int) -> pd.Timestamp:
@@ -251,3 +251,22 @@ def test_it_says_that_expiry_was_not_looked_at(render: str):
         plain = text.replace("\\", "")
         assert ("was not looked at" in plain) == told
         assert ("--log-groups" in plain) == told
+
+
+# --- What is well now ----------------------------------------------------------------------------
+
+
+def test_what_was_resolved_is_told_in_the_next_report():
+    """A gap of the week before that was closed in this one is told, once; an open one is not."""
+    rows = [*others("acme/api", -4, -6), *others("acme/other", -4)]
+    again = night("acme/api", -4, task_id="again", creation_time=MONDAY + DAY)
+    rows.append(again | {"completion_time": MONDAY + DAY + HOUR})
+    [row] = rows_of_rule(resolved.resolved, *rows)
+    assert (row["log_group_name"], row["start"], row["closed"]) == (
+        "acme/api",
+        MONDAY - 4 * DAY,
+        DAY,
+    )
+    for week in ("2026-W46", "2026-W48"):
+        as_of = at(MONDAY + (0 if week == "2026-W46" else 2 * WEEK))
+        assert rows_of_rule(resolved.resolved, *rows, week=week, as_of=as_of) == []

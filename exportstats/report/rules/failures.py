@@ -5,14 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from exportstats.core import coerce, schema, shards
 from exportstats.core.schema import LOG_GROUP, SLOT
 from exportstats.coverage.gaps import find_gaps
 from exportstats.report import pictures
-from exportstats.report.material import WEEKS_BEFORE, of_groups
+from exportstats.report.material import WEEKS_BEFORE, missing_of, of_groups
 from exportstats.report.rule import Found, rule
 from exportstats.report.words import LOST, groups_of, name, place, slot, total
 from exportstats.stats.as_of import to_millis
@@ -45,10 +44,10 @@ def not_made_good(material: Material) -> Found | None:
     # several tries of one window are one row, of the last of them
     failed = failed.assign(tries=tries).drop_duplicates(window, keep="last")
     rows = failed.assign(
-        missing=_missing_of(failed, material.uncovered),
-        under_way=_missing_of(failed, material.uncovered)
-        - _missing_of(failed, _uncovered_then(material, failed)),
-        lost=_missing_of(failed, material.uncovered[material.uncovered["reason"] == "lost"]),
+        missing=missing_of(failed, material.uncovered),
+        under_way=missing_of(failed, material.uncovered)
+        - missing_of(failed, _uncovered_then(material, failed)),
+        lost=missing_of(failed, material.uncovered[material.uncovered["reason"] == "lost"]),
     )
     # of a task without a window nobody can tell
     rows = rows[rows["missing"].isna() | (rows["missing"] > pd.Timedelta(0))]
@@ -104,26 +103,6 @@ def _as_if_done(tasks: pd.DataFrame, *, groups: pd.DataFrame) -> pd.DataFrame:
     tasks = of_groups(tasks, groups=groups)
     state = tasks["status_code"]
     return tasks.assign(status_code=state.where(~state.isin(schema.ACTIVE_STATES), "COMPLETED"))
-
-
-def _missing_of(tasks: pd.DataFrame, uncovered: pd.DataFrame) -> np.ndarray:
-    """Return how much of the window of each task is not covered, missing where it has none."""
-    log_groups, windows = dict.fromkeys(LOG_GROUP, "str"), [*LOG_GROUP, "from_time", "to_time"]
-    both = (
-        tasks[windows]
-        .assign(row=np.arange(len(tasks)))
-        .astype(log_groups)
-        .merge(uncovered[[*LOG_GROUP, "start", "end"]].astype(log_groups), on=list(LOG_GROUP))
-    )
-    first, last, start, end = (
-        coerce.millis(both[side]) for side in ("from_time", "to_time", "start", "end")
-    )
-    # a millisecond is added after the minimum, for the last instant of all has none after it
-    inside = np.maximum(np.minimum(last, end - 1) + 1 - np.maximum(first, start), 0)
-    missing = np.zeros(len(tasks), dtype="int64")
-    np.add.at(missing, both["row"], inside)
-    missing[tasks[["from_time", "to_time"]].isna().any(axis=1)] = coerce.NAT
-    return missing.view("timedelta64[ms]")
 
 
 @rule(

@@ -1,0 +1,58 @@
+"""What was missing a week ago and is in S3 now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from exportstats.core.schema import LOG_GROUP
+from exportstats.coverage.gaps import find_gaps
+from exportstats.report.material import is_long, missing_of, of_groups
+from exportstats.report.rule import Found, rule
+from exportstats.report.words import groups_of, place, total
+from exportstats.text import counted
+
+if TYPE_CHECKING:
+    from exportstats.report.material import Material
+
+
+@rule(
+    title="Resolved since last week",
+    rank=135,
+    severities=("note",),
+    remedy="Nothing needs doing.",
+)
+def resolved(material: Material) -> Found | None:
+    """Look for gaps that were due a week ago and have been closed since."""
+    groups = material.groups[material.groups["regular"]]
+    first, then = groups["first_window"].min(), material.span.start
+    if not first < then:
+        return None
+    before = find_gaps(
+        material.tasks,
+        start=first,
+        end=then,
+        log_groups=material.log_groups,
+        as_of=then,
+        deliveries=material.deliveries,
+    )
+    due = material.due_of(material.span)[0]
+    before = of_groups(before, groups=groups)
+    before = material.cut(before, np.zeros_like(due), due)
+    before = before[is_long(before) & (before["reason"] != "lost")]
+    windows = before.rename(columns={"start": "from_time"}).assign(
+        to_time=before["end"] - pd.Timedelta("1ms")
+    )
+    closed = before["length"] - missing_of(windows, material.uncovered)
+    rows = before.assign(closed=closed)[closed > pd.Timedelta(0)]
+    if not len(rows):
+        return None
+    rows = rows.sort_values(["closed", *LOG_GROUP, "start"], ascending=[False, *[True] * 4])
+    return Found(
+        "note",
+        f"{counted(len(rows), 'gap')} of last week closed since, {total(rows['closed'])} of events "
+        f"of {groups_of(rows)}: {place(rows)}.",
+        rows[[*LOG_GROUP, "start", "end", "length", "closed"]].reset_index(drop=True),
+    )
