@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from exportstats.cli.wanted import Wanted
     from exportstats.core import frames
     from exportstats.report import machine, markdown as plain_text, redaction
-    from exportstats.report.weekly import WeeklyReport
+    from exportstats.report.data import ReportData
 else:  # pandas is for a command that runs, not for its --help
     machine = lazy_loader.load("exportstats.report.machine", suppress_warning=True)
     plain_text = lazy_loader.load("exportstats.report.markdown", suppress_warning=True)
@@ -70,6 +70,11 @@ _FAILING = {"warning": ("critical", "warning"), "critical": ("critical",)}
     help="Write the complete tables to this folder; the HTML links to them.",
 )
 @click.option(
+    "--split-by",
+    metavar="COLUMN",
+    help="Write a report for each value of this column too, such as account_id or your own owner.",
+)
+@click.option(
     "--fail-on",
     type=click.Choice(["warning", "critical"]),
     help="Exit with 4 if there is a finding of this severity or worse.",
@@ -84,6 +89,7 @@ def report(
     wanted: Wanted,
     week: str,
     tz: str,
+    split_by: str | None,
     fail_on: str | None,
     redact: bool,  # noqa: FBT001 - click gives it by name
     **files: Path | None,
@@ -105,12 +111,16 @@ def report(
     if redact:
         tasks, log_groups, _ = redaction.redact(tasks, log_groups)
     made = xs.build_weekly_report(
-        tasks, week=week, log_groups=log_groups, tz=tz, source=origin.words
+        tasks, week=week, log_groups=log_groups, tz=tz, source=origin.words, by=split_by
     )
     made = dataclasses.replace(made, is_partial=knows_a_part())
     click.echo(plain_text.render_text(made), nl=False)
     for what, path in _write(made, **files):
         say(f"{what} is in {path}")
+    for value, part in made.parts.items():
+        own = {name: path and _beside(path, value) for name, path in files.items()}
+        for what, path in _write(dataclasses.replace(part, is_partial=knows_a_part()), **own):
+            say(f"{what} of {value} is in {path}")
     if fail_on is not None and not len(tasks):
         say("there are no tasks, so nothing was checked")
         click.get_current_context().exit(FAILED)
@@ -118,8 +128,14 @@ def report(
     click.get_current_context().exit(FOUND if worst else 0)
 
 
+def _beside(path: Path, value: str) -> Path:
+    """Name the file of a part beside that of the whole."""
+    plain = re.sub(r"[^\w.-]+", "-", value).strip("-.") or "none"
+    return path.with_name(f"{path.stem}-{plain}{path.suffix}")
+
+
 def _write(
-    made: WeeklyReport,
+    made: ReportData,
     *,
     html: Path | None,
     markdown: Path | None,

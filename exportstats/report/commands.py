@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shlex
 from typing import TYPE_CHECKING, Any
@@ -64,6 +65,7 @@ def _joined(ranges: list[dict[Any, Any]]) -> list[dict[Any, Any]]:
     return sorted(every, key=lambda row: row["place"])
 
 
+@functools.lru_cache
 def _written(time: pd.Timestamp) -> str:
     """Write a time in UTC, no more exact than it is."""
     text = time.tz_convert("UTC").strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
@@ -113,6 +113,8 @@ class ReportData:
         What is drawn.
     has_log_groups
         Whether log groups were given, without which nothing is known of expiry.
+    parts
+        The reports of the tasks with one value of a column each, if they were asked for.
     is_partial
         Whether some of the tasks or log groups are known to lack, as where a list was cut short.
     """
@@ -128,6 +130,7 @@ class ReportData:
     tables: Mapping[str, pd.DataFrame]
     pictures: tuple[Picture, ...]
     has_log_groups: bool
+    parts: Mapping[str, ReportData] = field(default_factory=dict)
     is_partial: bool = False
 
     @property

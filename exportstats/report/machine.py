@@ -48,8 +48,13 @@ def render_json(report: ReportData) -> str:
     >>> json.loads(xs.render_json(report))["version"]
     1
     """
+    written = _written(report)
+    return json.dumps(written, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+
+
+def _written(report: ReportData) -> dict[str, Any]:
     times = ("start", "end", "due_start", "due_end", "as_of")
-    written = {
+    return {
         "version": VERSION,
         "name": report.name,
         **{name: f"{getattr(report, name).tz_convert('UTC'):%Y-%m-%dT%H:%M:%SZ}" for name in times},
@@ -70,8 +75,8 @@ def render_json(report: ReportData) -> str:
         ],
         "figures": _records(report.figures),
         "tables": {name: _records(table) for name, table in report.tables.items()},
+        "parts": {value: _written(part) for value, part in report.parts.items()},
     }
-    return json.dumps(written, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
 
 
 def write_csv(report: ReportData, folder: str | Path) -> None:

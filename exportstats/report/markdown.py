@@ -48,6 +48,17 @@ def render_markdown(report: ReportData) -> str:
         escape_markdown(report.period),
         "",
     ]
+    lines += _findings(report)
+    for part in report.parts.values():
+        lines += ["", f"## {escape_markdown(part.name)}", ""]
+        lines += [f"**{escape_markdown(part.headline)}**", "", *_findings(part)]
+    lines += ["", "## Key figures", "", *_table(cells.figures(report)), ""]
+    lines += [escape_markdown(limit) for limit in report.limits]
+    return "\n".join(lines) + "\n"
+
+
+def _findings(report: ReportData) -> list[str]:
+    lines = []
     for finding in report.findings:
         label = "" if finding.severity == "note" else f"**{finding.severity}:** "
         lines += [f"- {label}{escape_markdown(finding.sentence)} {escape_markdown(finding.remedy)}"]
@@ -59,9 +70,7 @@ def render_markdown(report: ReportData) -> str:
             shown = cells.view(finding.rows, report, _ROWS)
             cut = ["", f"  {shown.cut:,} more rows are not shown."] if shown.cut else []
             lines += ["", *_table(shown, "  "), *cut, ""]
-    lines += ["", "## Key figures", "", *_table(cells.figures(report)), ""]
-    lines += [escape_markdown(limit) for limit in report.limits]
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _table(view: View, indent: str = "") -> list[str]:
@@ -85,6 +94,9 @@ def render_text(report: ReportData) -> str:
             lines += [f"{line} \\" for line in _broken(words)]
             lines[-1] = lines[-1].removesuffix(" \\")
         lines += [f"  {more}", ""] if more else [""]
+    for part in report.parts.values():
+        lines += _filled(f"{part.name}: {part.headline}", "")
+    lines += [""] if report.parts else []
     figures = cells.figures(report)
     widths = [max(map(len, column)) for column in zip(figures.head, *figures.rows, strict=True)]
     for row in (figures.head, *figures.rows):

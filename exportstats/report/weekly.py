@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 import pandas as pd
 
 from exportstats.core import frames, schema, shards
+from exportstats.coverage import exports
 from exportstats.coverage.summary import coverage_summary
 from exportstats.io.whole import whole_file
 from exportstats.progress import steps
@@ -20,6 +22,7 @@ from exportstats.report.material import gather
 from exportstats.report.weeks import span_of
 from exportstats.stats.as_of import instant
 from exportstats.stats.durations import duration_summary
+from exportstats.stats.grouping import columns_of, names_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from exportstats.report.weeks import Week
     from exportstats.stats.as_of import Instant
 
+_BAD = ("critical", "warning")
 _Text = TypeVar("_Text", bound="str | bytes")
 
 
@@ -97,6 +101,7 @@ def build_weekly_report(
     as_of: Instant = None,
     tz: str = "UTC",
     source: Sequence[str] = (),
+    by: str | None = None,
 ) -> WeeklyReport:
     """Report on one week: what needs doing and by when, the worst first.
 
@@ -128,6 +133,10 @@ def build_weekly_report(
         ["tasks.parquet", "--log-groups=groups.json"]. The commands below findings have it; without
         it they ask AWS.
 
+    by
+        A column of the tasks, such as `account_id` or your own `owner`: `parts` has a report for
+        each of its values, in the order of their severity, and renderers a section.
+
     Returns
     -------
     WeeklyReport
@@ -136,7 +145,7 @@ def build_weekly_report(
     Raises
     ------
     ArgumentError
-        There is no such week or time zone, or an instant has none.
+        There is no such week, time zone or column, or an instant has no time zone.
     SchemaError
         A table that is none.
 
@@ -148,10 +157,15 @@ def build_weekly_report(
     'A quiet week: 111 tasks, none of them failed, and what was due is in S3 but for 7 min.'
     """
     material = material_of(tasks, week, log_groups, deliveries, as_of, tz, source)
+    report = _report(material, material.span.name)
+    return report if by is None else replace(report, parts=MappingProxyType(_parts(material, by)))
+
+
+def _report(material: Material, name: str) -> WeeklyReport:
     findings, drawn = _look(material)
     tables = {finding.kind: finding.rows for finding in findings} | _tables(material)
     return WeeklyReport(
-        name=material.span.name,
+        name=name,
         start=material.span.start,
         end=material.span.end,
         due_start=material.due.start,
@@ -161,8 +175,44 @@ def build_weekly_report(
         figures=key_figures(material),
         tables=MappingProxyType(tables),
         pictures=drawn,
-        has_log_groups=log_groups is not None,
+        has_log_groups=material.log_groups is not None,
     )
+
+
+def _parts(whole: Material, by: str) -> dict[str, WeeklyReport]:
+    """Report on the tasks with each value of a column, those with the worst findings first."""
+    [column] = names_of(by, whole.tasks)
+    values = shards.collect(whole.tasks, partial(_values_of, column=column))[column]
+    parts = {}
+    for value in sorted({str(value) for value in values.dropna()}):
+        tasks = shards.select(whole.tasks, partial(_with_value, column=column, value=value))
+        log_groups = whole.log_groups
+        if log_groups is not None:
+            there = shards.collect(tasks, _log_groups_of)
+            mine = exports.locate(log_groups, there) >= 0
+            if column in log_groups.columns:
+                mine |= (log_groups[column].astype("str") == value).to_numpy()
+            log_groups = log_groups[mine]
+        part = gather(tasks, whole.span, whole.as_of, log_groups, whole.deliveries, whole.source)
+        parts[value] = _report(part, f"{whole.span.name}, {column} {value}")
+
+    def worst(report: WeeklyReport) -> list[int]:
+        return [-sum(one.severity == severity for one in report.findings) for severity in _BAD]
+
+    return dict(sorted(parts.items(), key=lambda part: worst(part[1])))
+
+
+def _values_of(tasks: pd.DataFrame, *, column: str) -> pd.DataFrame:
+    return columns_of(tasks, [column]).drop_duplicates()
+
+
+def _with_value(tasks: pd.DataFrame, *, column: str, value: str) -> pd.DataFrame:
+    kept: pd.DataFrame = tasks[(tasks[column].astype("str") == value).to_numpy()]
+    return kept
+
+
+def _log_groups_of(tasks: pd.DataFrame) -> pd.DataFrame:
+    return tasks[list(schema.LOG_GROUP)].drop_duplicates()
 
 
 def material_of(

@@ -320,3 +320,14 @@ def test_a_failed_look_up_of_log_groups_costs_no_report(
     assert done.stdout.startswith("Export tasks, week ")
     assert "was not looked at" in " ".join(done.stdout.split())
     assert "nothing of AWS's is known of expiry" in done.stderr
+
+
+def test_a_report_for_each_account(run: Callable, small: Callable, tmp_path: Path):
+    """Beside the report is one for each value of the column, that says whose it is."""
+    path = tmp_path / "r.html"
+    done = run("report", small("split"), "--split-by", "account_id", "--html", path)
+    assert done.exit_code == 0
+    part = tmp_path / "r-111122223333.html"
+    assert f"the report of 111122223333 is in {part}" in done.stderr
+    assert "account_id 111122223333</title>" in part.read_text(encoding="utf-8")
+    assert run("report", small("split"), "--split-by", "nothing").exit_code == 2

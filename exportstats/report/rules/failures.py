@@ -43,16 +43,15 @@ def not_made_good(material: Material) -> Found | None:
     tries = failed.groupby(window, observed=True, dropna=False)["task_id"].transform("size")
     # several tries of one window are one row, of the last of them
     failed = failed.assign(tries=tries).drop_duplicates(window, keep="last")
-    rows = failed.assign(
-        missing=missing_of(failed, material.uncovered),
-        under_way=missing_of(failed, material.uncovered)
-        - missing_of(failed, _uncovered_then(material, failed)),
-        lost=missing_of(failed, material.uncovered[material.uncovered["reason"] == "lost"]),
-    )
+    rows = failed.assign(missing=missing_of(failed, material.uncovered))
     # of a task without a window nobody can tell
     rows = rows[rows["missing"].isna() | (rows["missing"] > pd.Timedelta(0))]
     if not len(rows):
         return None
+    rows = rows.assign(
+        under_way=rows["missing"] - missing_of(rows, _uncovered_then(material, rows)),
+        lost=missing_of(rows, material.uncovered[material.uncovered["reason"] == "lost"]),
+    )
     rows = rows.sort_values(["creation_time", *names, "task_id"], ignore_index=True)
     shown = ["task_id", "creation_time", "from_time", "to_time", "tries"]
     shown += ["missing", "under_way", "lost", "status_message"]
@@ -87,7 +86,8 @@ def not_made_good(material: Material) -> Found | None:
 def _uncovered_then(material: Material, failed: pd.DataFrame) -> pd.DataFrame:
     """Return what of some windows is not covered once all active tasks have completed."""
     start, end = failed["from_time"].min(), material.as_of
-    if not start < end:
+    active = material.recent["status_code"].isin(schema.ACTIVE_STATES).any()
+    if not active or not start < end:
         return material.uncovered
     return find_gaps(
         shards.select(material.tasks, partial(_as_if_done, groups=failed)),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from exportstats.core import coerce, shards
 from exportstats.core.schema import LOG_GROUP
+from exportstats.coverage import exports
 from exportstats.coverage.gaps import find_gaps
 from exportstats.report.material import is_long, missing_of, of_groups
 from exportstats.report.rule import Found, rule
@@ -26,19 +29,25 @@ if TYPE_CHECKING:
 )
 def resolved(material: Material) -> Found | None:
     """Look for gaps that were due a week ago and have been closed since."""
-    groups = material.groups[material.groups["regular"]]
-    first, then = groups["first_window"].min(), material.span.start
+    due, then = material.due_of(material.span)[0], material.span.start
+    recent = material.recent
+    done = recent[(recent["completion_time"] >= then) & (recent["status_code"] == "COMPLETED")]
+    group = exports.locate(done, material.groups)
+    # most of a week's tasks export what was not due before it
+    group = group[(group >= 0) & (coerce.millis(done["from_time"]) < due[group])]
+    groups = material.groups.iloc[np.unique(group)]
+    groups = groups[groups["regular"]]
+    first = groups["first_window"].min()
     if not first < then:
         return None
     before = find_gaps(
-        material.tasks,
+        shards.select(material.tasks, partial(of_groups, groups=groups)),
         start=first,
         end=then,
         log_groups=material.log_groups,
         as_of=then,
         deliveries=material.deliveries,
     )
-    due = material.due_of(material.span)[0]
     before = of_groups(before, groups=groups)
     before = material.cut(before, np.zeros_like(due), due)
     before = before[is_long(before) & (before["reason"] != "lost")]
