@@ -1,34 +1,188 @@
-"""How good the forecasts are: a backtest on the synthetic sample.
+"""How good the forecasts are: on made-up histories with known truth, and on the synthetic sample.
 
-`python -m benchmarks.forecasts [TASKS]` takes COMPLETED tasks of the last eight months at random,
-each at a random instant of its life, forgets all that came later, and compares what
-`estimate_completion` says with what came: how often the middle 80 % hold it, and the median error,
-beside that of a plain average of all earlier durations of the log group.
+`python -m benchmarks.forecasts [REPEATS]` makes histories of n tasks of several shapes, asks for
+the forecast of the next task, or for a plan, and compares what is said with what then comes. An
+80 % interval should hold 80 % of the ends, and a risk of 30 % should come true in 30 of 100 cases.
+
+- `next`: a task that has just begun, the only log group there is.
+- `seen`: one that is looked at while it is active, at a random instant of all active time.
+- `beside others`: the next one of 400 log groups, each with n tasks, of which each learns.
+- `plan`: 24 tasks of an hour's window in one slot, or in each of five, when all are done; and how
+  often a task ends after its deadline, beside the mean of `deadline_risk`.
+- `sample`: tasks of the last eight months of the sample, each halfway, beside a plain average.
 """
 
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 import exportstats as xs
 
-SIZE = 400
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Random = np.random.Generator
+
+REPEATS = 400
 
 _SEED = 20261124
-_SINCE = pd.Timestamp("2026-03-23", tz="UTC")  # a third of the sample is history before it
+_SIZES = (1, 2, 3, 5, 10, 20, 100)
+_NOW = 1_795_478_400_000  # 2026-11-24
+_HOUR, _DAY = 3_600_000, 86_400_000
+_TIME_OUT = _DAY
+_TYPICAL = 600_000.0  # ten minutes
+_PIECES = 24
+_SLOT = {"account_id": "111122223333", "region": "eu-west-1"}
 
 
-def backtest(size: int) -> pd.DataFrame:
-    """Give a row a task: what was estimated, what an average says, and what came."""
-    tasks = xs.sample_tasks()
+def _lognormal(random: Random, n: int) -> np.ndarray:
+    return _TYPICAL * random.lognormal(0, 0.5, n)
+
+
+def _wide(random: Random, n: int) -> np.ndarray:
+    return _TYPICAL * random.lognormal(0, 1, n)
+
+
+def _gamma(random: Random, n: int) -> np.ndarray:
+    return _TYPICAL * random.gamma(2, 0.5, n)
+
+
+def _mixture(random: Random, n: int) -> np.ndarray:
+    """Make one in four take five times as long."""
+    return _TYPICAL * random.lognormal(0, 0.3, n) * np.where(random.random(n) < 0.25, 5, 1)
+
+
+def _drift(random: Random, n: int) -> np.ndarray:
+    """Make each task take 0.7 % longer than the one before."""
+    return _lognormal(random, n) * np.exp(0.007 * np.arange(n))
+
+
+def _stuck(random: Random, n: int) -> np.ndarray:
+    """Make one in a hundred run into the time-out."""
+    return np.where(random.random(n) < 0.01, _TIME_OUT, _lognormal(random, n))
+
+
+SHAPES: dict[str, Callable[[Random, int], np.ndarray]] = {
+    "lognormal, 0.5": _lognormal,
+    "lognormal, 1": _wide,
+    "gamma, 2": _gamma,
+    "mixture": _mixture,
+    "drift": _drift,
+    "1 % stuck": _stuck,
+}
+
+
+def tasks_of(histories: list[tuple[np.ndarray, float | None]], *, slots: int = 1) -> pd.DataFrame:
+    """Make a table of histories, one a day each, and of an active task for each that has one."""
+    columns = []
+    for number, (durations, elapsed) in enumerate(histories):
+        took = np.minimum(durations, _TIME_OUT).astype("int64")
+        created = _NOW - _DAY * np.arange(len(took) + 2, 2, -1)
+        lasting = [] if elapsed is None else [_NOW - int(elapsed)]
+        states = np.where(took < _TIME_OUT, "COMPLETED", "FAILED").tolist()
+        one = pd.DataFrame(
+            {
+                "creation_time": [*created, *lasting],
+                "completion_time": pd.array([*(created + took), *[None] * len(lasting)], "Int64"),
+                "status_code": states + ["RUNNING"] * len(lasting),
+            }
+        )
+        group = {"log_group_name": f"/{number:04}", "region": f"eu-west-{1 + number % slots}"}
+        columns.append(one.assign(**group))
+    frame = pd.concat(columns, ignore_index=True).assign(
+        account_id=_SLOT["account_id"], from_time=0, to_time=_HOUR - 1, observed_at=_NOW
+    )
+    frame["task_id"] = [f"{number:08}" for number in range(len(frame))]
+    return xs.conform(frame.assign(destination="acme-logs"))
+
+
+def _held(told: pd.DataFrame, rests: np.ndarray) -> np.ndarray:
+    """Tell which ends lie in the middle 80 %; a task that has timed out ends at 24 hours."""
+    low, high = (told[name].to_numpy().view("int64") for name in ("remaining_low", "remaining_high"))
+    # to the millisecond
+    held: np.ndarray = (rests >= low - 1) & (rests <= high + 1)
+    return held
+
+
+def next_held(shape: str, n: int, repeats: int, *, seen: bool) -> float:
+    """Give how often the interval holds the end of the only log group's next task."""
     random = np.random.default_rng(_SEED)
-    done = tasks[(tasks["status_code"] == "COMPLETED") & (tasks["creation_time"] >= _SINCE)]
+    held = []
+    for _ in range(repeats):
+        durations = SHAPES[shape](random, n + 1)
+        took, elapsed = min(durations[n], _TIME_OUT), 0.0
+        if seen:  # a long task is active for longer, and so it is seen more often
+            others = [SHAPES[shape](random, n + 1)[n] for _ in range(50)]
+            others = np.minimum(others, _TIME_OUT)
+            took = random.choice(others, p=others / others.sum())
+            elapsed = float(int(random.random() * took))
+        told = xs.estimate_completion(tasks_of([(durations[:n], elapsed)]))
+        held.append(_held(told, np.array([took - elapsed])))
+    return float(np.mean(held))
+
+
+def beside_held(shape: str, n: int, repeats: int) -> float:
+    """Give how often the intervals hold the ends of the next tasks of many log groups."""
+    random = np.random.default_rng(_SEED)
+    held = []
+    for _ in range(max(repeats // 100, 1)):
+        drawn = [SHAPES[shape](random, n + 1) for _ in range(400)]
+        told = xs.estimate_completion(tasks_of([(one[:n], 0.0) for one in drawn]))
+        order = told["log_group_name"].astype("str").str.slice(1).astype(int)
+        ends = np.array([min(one[n], _TIME_OUT) for one in drawn])
+        held.append(_held(told, ends[order]))
+    return float(np.mean(held))
+
+
+def plans(shape: str, n: int, repeats: int, *, slots: int) -> pd.DataFrame:
+    """Give a row a plan: whether all is done in the middle 80 %, the risk told, and what came."""
+    random = np.random.default_rng(_SEED)
     rows = []
-    for task in done.sample(size, random_state=_SEED).itertuples():
-        as_of = (task.creation_time + random.random() * task.duration).floor("ms")
+    for _ in range(repeats):
+        drawn = [SHAPES[shape](random, n + _PIECES) for _ in range(slots)]
+        tasks = tasks_of([(one[:n], None) for one in drawn], slots=slots)
+        gap = {
+            "start": _NOW - 3 * _DAY,
+            "end": _NOW - 2 * _DAY,
+            "reason": "failed",
+            # a deadline falls an hour after the one before; a task takes about ten minutes
+            "expires_at": _NOW + int(_TYPICAL * _PIECES * random.uniform(0, 2)) - 18 * _HOUR,
+        }
+        groups = tasks.drop_duplicates("log_group_name")[
+            ["account_id", "region", "log_group_name"]
+        ].reset_index(drop=True)
+        gaps = groups.assign(**gap).astype({"reason": "category"})
+        for name in ("start", "end", "expires_at"):
+            gaps[name] = pd.to_datetime(gaps[name], unit="ms", utc=True).astype(
+                "datetime64[ms, UTC]"
+            )
+        plan = xs.plan_backfill(gaps, tasks, max_window="1h")
+        ends = np.array([np.minimum(one[n:], _TIME_OUT).cumsum() for one in drawn]).ravel() + _NOW
+        last = pd.Timestamp(int(ends.max()), unit="ms", tz="UTC")
+        late = ends > plan["deadline"].astype("int64").to_numpy()
+        said = plan.attrs
+        rows.append(
+            (
+                said["end_low"] <= last <= said["end_high"],
+                plan["deadline_risk"].mean(),
+                late.mean(),
+            )
+        )
+    return pd.DataFrame(rows, columns=["held", "risk", "late"])
+
+
+def backtest(repeats: int) -> pd.DataFrame:
+    """Give a row a task of the sample: what was estimated, what an average says, and what came."""
+    tasks = xs.sample_tasks()
+    since = pd.Timestamp("2026-03-23", tz="UTC")  # a third of the sample is history before it
+    done = tasks[(tasks["status_code"] == "COMPLETED") & (tasks["creation_time"] >= since)]
+    rows = []
+    for task in done.sample(repeats, random_state=_SEED).itertuples():
+        as_of = (task.creation_time + task.duration / 2).floor("ms")
         told = xs.estimate_completion(tasks, as_of=as_of)
         told = told[told["task_id"] == task.task_id].iloc[0]
         before = tasks[
@@ -45,14 +199,37 @@ def backtest(size: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["low", "middle", "high", "average", "rest"])
 
 
+def _print_row(name: str, values: list[float]) -> None:
+    print(f"| {name} | " + " | ".join(f"{value:.0%}" for value in values) + " |", flush=True)
+
+
+def _print_head(*names: object) -> None:
+    print("| " + " | ".join(map(str, names)) + " |")
+    print("|---" + "|--:" * (len(names) - 1) + "|")
+
+
 if __name__ == "__main__":
-    found = backtest(int(sys.argv[1]) if len(sys.argv) > 1 else SIZE)
+    repeats = int(sys.argv[1]) if len(sys.argv) > 1 else REPEATS
+    _print_head("held by the 80 %", *(f"n = {n}" for n in _SIZES))
+    for shape in SHAPES:
+        for name, held in (
+            ("next", lambda *what: next_held(*what, seen=False)),
+            ("seen", lambda *what: next_held(*what, seen=True)),
+            ("beside others", beside_held),
+        ):
+            _print_row(f"{shape}: {name}", [held(shape, n, repeats) for n in _SIZES])
+    print()
+    sizes = (5, 20, 100)
+    _print_head("plan", *(f"{what}, n = {n}" for n in sizes for what in ("held", "risk", "late")))
+    for shape in SHAPES:
+        for slots in (1, 5):
+            found = [plans(shape, n, repeats // 2, slots=slots).mean() for n in sizes]
+            _print_row(f"{shape}: {slots} slots", [value for one in found for value in one])
+    print()
+    found = backtest(repeats)
     within = (found["rest"] >= found["low"]) & (found["rest"] <= found["high"])
     error, plain = ((found["rest"] - found[name]).abs() for name in ("middle", "average"))
-    print(f"{len(found):,} tasks of the synthetic sample")
+    print(f"{len(found):,} tasks of the synthetic sample, each halfway")
     print(f"the middle 80 % hold {within.mean():.1%}")
-    below, above = found["rest"] < found["low"], found["rest"] > found["high"]
-    print(f"below {below.mean():.1%}, above {above.mean():.1%}")
     print(f"median error {error.median().total_seconds():.0f} s")
     print(f"median error of a plain average {plain.median().total_seconds():.0f} s")
-    print(f"ratio {error.median() / plain.median():.2f}")

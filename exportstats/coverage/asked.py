@@ -82,22 +82,29 @@ def ask(
     return Asked(
         first,
         last,
-        tolerance=_length(tolerance, "tolerance"),
-        margin=_length(margin, "margin"),
+        tolerance=length(tolerance, "tolerance"),
+        margin=length(margin, "margin"),
         as_of=None if as_of is None else instant(as_of, "as_of"),
         log_groups=log_groups,
         deliveries=deliveries,
     )
 
 
-def _length(value: object, name: str) -> int:
+def length(value: object, name: str) -> int:
+    """Read a length of time, in milliseconds.
+
+    Raises
+    ------
+    ArgumentError
+        It is none, or negative.
+    """
     try:
-        length = pd.to_timedelta(value)  # type: ignore[call-overload]
+        found = pd.to_timedelta(value)  # type: ignore[call-overload]
     except (ValueError, TypeError):
-        length = None
-    if not isinstance(length, pd.Timedelta) or length < pd.Timedelta(0):
+        found = None
+    if not isinstance(found, pd.Timedelta) or found < pd.Timedelta(0):
         raise ArgumentError(f'{name}={value!r}; give a length of time, as in "1min"')
-    return int(length.to_timedelta64().astype("timedelta64[ms]").view("int64"))
+    return int(found.to_timedelta64().astype("timedelta64[ms]").view("int64"))
 
 
 def _with_text(frame: pd.DataFrame) -> pd.DataFrame:

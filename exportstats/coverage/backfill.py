@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from exportstats.core import coerce, schema, shards
+from exportstats.core import coerce, frames, schema, shards
 from exportstats.coverage import pieces
+from exportstats.coverage.asked import length
 from exportstats.coverage.queues import add_times
 from exportstats.coverage.windows import Stretches
 from exportstats.errors import ArgumentError, SchemaError
-from exportstats.stats import grouping
+from exportstats.stats import grouping, histories
 from exportstats.stats.as_of import instant, known_at, to_millis
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ _GAPS = {
     "expires_at": _TIME,
 }
 _LONGEST_NAME = 512
+_ROLES = ("active", "latest", "tried")
 _TIMES = ("deadline", "expected_start", "expected_end", "end_low", "end_high")
 _COLUMNS = [
     *_KEY,
@@ -53,13 +55,17 @@ def plan_backfill(
     max_window: str | pd.Timedelta = "1D",
     destination: str | None = None,
     prefix: str | None = None,
+    margin: str | pd.Timedelta = "12h",
+    tolerance: str | pd.Timedelta = "1min",
+    never_exported: bool = False,
     as_of: Instant = None,
 ) -> pd.DataFrame:
-    """Plan the tasks that close gaps, and foresee when they will be done.
+    """Plan the tasks that close gaps, and forecast when they will be done.
 
-    What is lost is left out, and so is what an active task exports already. What remains is cut at
-    midnights (UTC); what expires first comes first. A slot runs one task at a time, and the slots
-    run side by side.
+    What is lost is left out, and so is what an active task exports already, what is too recent for
+    all late events to be in, gaps of a minute, and log groups that nobody exports. What remains is
+    cut at midnights (UTC); what expires first comes first. A slot runs one task at a time, and the
+    slots run side by side.
 
     Parameters
     ----------
@@ -76,6 +82,13 @@ def plan_backfill(
         slot's latest.
     prefix
         What the object keys begin with; "" for none. Without it, that of the same task.
+    margin
+        How long after the end of a window its last events may still arrive: what is later than
+        `as_of` less this is not planned.
+    tolerance
+        Gaps that are not longer than this are not planned; "0ms" plans them all.
+    never_exported
+        Whether to plan for log groups that no task was ever created for.
     as_of
         The instant (aware) to begin at, and what was known then. Without it, the latest
         `observed_at`, and the states as they are.
@@ -87,13 +100,15 @@ def plan_backfill(
         `region`, `log_group_name`; `task_name`; `from_time` and `to_time`, both included, as AWS
         has them; `destination`, `destination_prefix`; `deadline`, when the first of it expires,
         NaT if it never does or that is not known; `expected_start` and `expected_end`, the medians
-        of 401 resampled runs; `end_low` and `end_high`, their 10 % and 90 %; `deadline_risk`, the
-        share of runs that end after the deadline, NaN without one; `late`, whether the expected
-        end is after it; `n`, how many durations it was resampled from; `basis`, whose they are:
-        log_group (with windows from half to twice as long, if there are 20 of them), slot, all, or
-        none, and then no time is expected; `enough_history`, whether they are 20 or more of the
-        log group. It is false in a whole slot whose active task runs longer than any before: its
-        end is then not foreseen but at least now.
+        of 1,001 runs; `end_low` and `end_high`, their 10 % and 90 %; `deadline_risk`, the share of
+        runs that end after the deadline, NaN without one; `late`, whether the expected end is after
+        it; `n`, how many durations they were drawn from; `basis`, whose they are: log_group, slot,
+        all, or none, and then no time is expected; `enough_history`, whether they are 20 or more of
+        the log group, and of windows from half to twice as long or scaled to the window. It is
+        false in a whole slot whose active task runs longer than any before.
+
+        `attrs` has when the last task of all slots ends, `expected_end`, `end_low` and `end_high`,
+        and `tasks`, how many tasks that is: the times are not those of some of the rows.
 
     Raises
     ------
@@ -105,9 +120,12 @@ def plan_backfill(
 
     Notes
     -----
-    The runs are drawn with numbers that are made of the names and the window alone: the same
-    question has the same answer, whatever else is asked. Durations are turnaround, queueing
-    included, so a slot whose tasks used to wait is foreseen as slower than it will be.
+    Durations are drawn from the distribution that `estimate_completion` has, of a task that begins.
+    A run draws as many as the history is worth, and each task takes one of these: so what a short
+    history does not tell is the same for all tasks of a run. The numbers are made of the names and
+    the window alone: the same question has the same answer, whatever else is asked. Durations are
+    turnaround, queueing included, so a slot whose tasks used to wait is forecast as slower than it
+    will be. How often the last end lay from `end_low` to `end_high` is in benchmarks/README.md.
 
     Examples
     --------
@@ -119,14 +137,14 @@ def plan_backfill(
     ...                       "to_time": ["2026-11-20T23:59:59.999Z"],
     ...                       "creation_time": ["2026-11-21T13:00Z"],
     ...                       "completion_time": ["2026-11-21T13:05Z"],
-    ...                       "observed_at": ["2026-11-23T06:00Z"]})
+    ...                       "observed_at": ["2026-11-23T12:00Z"]})
     >>> tasks = frames.conform(frame)
     >>> gaps = find_gaps(tasks, start="2026-11-20T00:00Z", end="2026-11-23T00:00Z")
     >>> plan = plan_backfill(gaps, tasks)
-    >>> plan[["task_name", "destination", "expected_end"]]
-                      task_name destination              expected_end
-    0  backfill acme 2026-11-21   acme-logs 2026-11-23 06:05:00+00:00
-    1  backfill acme 2026-11-22   acme-logs 2026-11-23 06:10:00+00:00
+    >>> plan[["task_name", "destination", "n"]]
+                      task_name destination  n
+    0  backfill acme 2026-11-21   acme-logs  1
+    1  backfill acme 2026-11-22   acme-logs  1
     """
     _validate(gaps)
     step = pieces.step_of(max_window)
@@ -134,19 +152,24 @@ def plan_backfill(
         raise ArgumentError("destination=''; give the name of an S3 bucket")
     when = None if as_of is None else instant(as_of, "as_of")
 
+    late, shortest = length(margin, "margin"), length(tolerance, "tolerance")
     gaps = gaps[(gaps["reason"] != "lost").to_numpy()].reset_index(drop=True)
-    active = shards.collect(tasks, partial(_active, as_of=when))
-    latest = shards.collect(tasks, partial(_latest, as_of=when))
-    taken = shards.collect(tasks, partial(_durations, as_of=when))
+    found = shards.collect(tasks, partial(_part, as_of=when))
+    active, latest, tried = (found[found["_role"] == role] for role in _ROLES)
     if when is None and len(gaps):
         when = _latest_observed(tasks)
     now = 0 if when is None else to_millis(when)
-    active, latest, taken, gaps = _number(active, latest, taken, gaps)
+    active, latest, tried, gaps = _number(active, latest, tried, gaps)
+    if not never_exported:
+        gaps = gaps[gaps["group"].isin(tried["group"])]
 
-    plan = _cut(gaps, active, step)
+    plan = _cut(gaps, active, step, now - late, shortest)
     plan = _add_destinations(plan, latest, destination, prefix)
-    plan = add_times(plan, active, taken, now)
-    return _as_table(plan)
+    plan, ends = add_times(plan, active, histories.Histories(found), now)
+    table = _as_table(plan)
+    low, middle, high = coerce.times(ends)
+    table.attrs = {"expected_end": middle, "end_low": low, "end_high": high, "tasks": len(table)}
+    return table
 
 
 def _validate(gaps: pd.DataFrame) -> None:
@@ -176,28 +199,26 @@ def _validate(gaps: pd.DataFrame) -> None:
         )
 
 
-def _active(tasks: pd.DataFrame, *, as_of: pd.Timestamp | None) -> pd.DataFrame:
+def _part(tasks: pd.DataFrame, *, as_of: pd.Timestamp | None) -> pd.DataFrame:
+    """Return active tasks, latest destinations, all log groups, and how long tasks took."""
     known = known_at(tasks, as_of)
     active = known[known["status_code"].isin(schema.ACTIVE_STATES).to_numpy()]
-    return active[[*_KEY, "task_id", "from_time", "to_time", "window", "creation_time"]]
+    active = active[[*_KEY, "task_id", "from_time", "to_time", "creation_time"]].assign(
+        window=histories.millis(active["window"])
+    )
+    tried = grouping.group(known[_KEY], _KEY).keys
+    rows = zip(_ROLES, (active, _latest(known), tried), strict=True)
+    return frames.stack(
+        [*(some.assign(_role=role) for role, some in rows), histories.part(known)]
+    )
 
 
-def _latest(tasks: pd.DataFrame, *, as_of: pd.Timestamp | None) -> pd.DataFrame:
-    """Give each log group's latest COMPLETED task whose destination is known."""
-    known = known_at(tasks, as_of)
+def _latest(known: pd.DataFrame) -> pd.DataFrame:
+    """Return each log group's latest COMPLETED task whose destination is known."""
     done = known[((known["status_code"] == "COMPLETED") & known["destination"].notna()).to_numpy()]
     order = ["creation_time", "task_id", "destination", "destination_prefix"]
     done = done.assign(destination=done["destination"].astype("str"))[[*_KEY, *order]]
     return done.sort_values(order, na_position="first").drop_duplicates(_KEY, keep="last")
-
-
-def _durations(tasks: pd.DataFrame, *, as_of: pd.Timestamp | None) -> pd.DataFrame:
-    """Count the COMPLETED tasks of each log group by the lengths of window and duration."""
-    known = known_at(tasks, as_of)
-    names = [*_KEY, "window", "duration"]
-    done = (known["status_code"] == "COMPLETED") & known["duration"].notna()
-    groups = grouping.group(known.loc[done.to_numpy(), names], names)
-    return groups.keys.assign(n=np.bincount(groups.codes, minlength=len(groups.keys)))
 
 
 def _observed(tasks: pd.DataFrame) -> pd.DataFrame:
@@ -233,22 +254,26 @@ def _number(*frames: pd.DataFrame) -> list[pd.DataFrame]:
     return [frame.assign(slot=slot, group=group) for frame, slot, group in numbers]
 
 
-def _cut(gaps: pd.DataFrame, active: pd.DataFrame, step: int) -> pd.DataFrame:
-    """Give the windows to export, in the order to export them, each with its deadline."""
-    start, end = coerce.millis(gaps["start"]), coerce.millis(gaps["end"])
+def _cut(
+    gaps: pd.DataFrame, active: pd.DataFrame, step: int, until: int, shortest: int
+) -> pd.DataFrame:
+    """Return the windows to export, in the order to export them, each with its deadline."""
+    gaps = gaps[(coerce.millis(gaps["start"]) < until)]
+    start, end = coerce.millis(gaps["start"]), np.minimum(coerce.millis(gaps["end"]), until)
     kept = gaps["expires_at"].notna().to_numpy()
     retention = np.where(kept, coerce.millis(gaps["expires_at"]) - start, coerce.NAT)
     # a log group has one retention; if gaps say otherwise, those of each are for themselves
     each = pd.DataFrame({"group": gaps["group"], "retention": retention})
     unit = each.groupby(["group", "retention"]).ngroup().to_numpy()
     units = each.assign(unit=unit).drop_duplicates().sort_values("unit", ignore_index=True)
-    busy = active[(active["window"] > pd.Timedelta(0)).to_numpy()].merge(units, on="group")
+    busy = active[(active["window"] > 0).to_numpy()].merge(units, on="group")
     exporting = Stretches(
         busy["unit"].to_numpy(),
         coerce.millis(busy["from_time"]),
         coerce.millis(busy["to_time"]) + 1,
     )
     free = pieces.subtract(Stretches(unit, start, end), exporting)
+    free = free.take(free.length > shortest)
     unit, start, end = pieces.cut_days(free, step)
 
     retention = units["retention"].to_numpy()[unit]

@@ -6,15 +6,16 @@ import os
 import pickle
 import subprocess
 import sys
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from support import DAY, FIRST, HOUR, LAST, START, Shards, cut, plain, shuffled, table
+from support import DAY, FIRST, HOUR, LAST, START as MORNING, Shards, cut, plain, shuffled, table
 
-from exportstats.coverage.backfill import plan_backfill
+import exportstats as xs
 from exportstats.coverage.commands import render_commands
 from exportstats.errors import ArgumentError, SchemaError
 
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MINUTE = 60_000
-MIDNIGHT = START // DAY * DAY  # the day's first instant
+MIDNIGHT = MORNING // DAY * DAY  # the day's first instant
+START = MIDNIGHT + 18 * HOUR  # when all events of the day before are in
+plan_backfill = partial(xs.plan_backfill, never_exported=True, tolerance="0ms")
 SLOT = {"account_id": "111122223333", "region": "eu-west-1"}
 GROUP = {**SLOT, "log_group_name": "acme"}
 TIMES = ("expected_start", "expected_end", "end_low", "end_high")
@@ -421,7 +424,7 @@ def test_the_parts_are_small_and_travel():
 
 _ELSEWHERE = """
 import sys, pickle
-from exportstats.coverage.backfill import plan_backfill
+import exportstats as xs
 gaps, tasks = pickle.load(sys.stdin.buffer)
 print(plan_backfill(gaps, tasks).to_csv())
 """

@@ -14,7 +14,7 @@ from support import cut, plain, quick, shuffled, table, tables
 
 import exportstats as xs
 from exportstats.core import frames
-from exportstats.stats.fits import TIME_OUT
+from exportstats.stats.predictive import TIME_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

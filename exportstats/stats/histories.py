@@ -1,0 +1,243 @@
+"""How long earlier tasks lasted: whose history says most of a task, and what the others add."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from exportstats.core import coerce, frames, schema
+from exportstats.stats import grouping
+from exportstats.stats.predictive import STUCK, TIME_OUT, Learned, recency
+from exportstats.stats.weighed import sort_weighed
+
+BASES = ("log_group", "slot", "all", "none")
+ENOUGH = 20  # tasks that make a history
+_GROUP, _SLOT = list(schema.LOG_GROUP), list(schema.SLOT)
+_LATEST = 100  # tasks of a history: fresh enough to follow a slowdown, enough for a tenth
+_TIMED_OUT = pd.Timedelta(TIME_OUT, unit="ms") - pd.Timedelta(minutes=5)
+_SURE = 3.0  # standard errors that a slope has to be away from none
+_STEEPEST = 1.5
+_FEWEST_STEPS = 5  # between tasks of other log groups, to learn a spread
+_MEAN_STEP = 2 / np.sqrt(np.pi)  # of two normal values, in standard deviations
+COUNTS = ("_n", "_stuck", "_timed_out", "_completed")
+# Before any is seen, one task in ten thousand is taken to be stuck, and half of these time out.
+_PRIOR_STUCK, _PRIOR_TASKS = 0.005, 50
+
+
+def part(known: pd.DataFrame, asked: np.ndarray | None = None) -> pd.DataFrame:
+    """Return the latest durations of log groups and of each slot, and how many tasks were stuck.
+
+    Parameters
+    ----------
+    known
+        Tasks as they were known.
+    asked
+        Which tasks name a log group whose history is asked for; None for all of them.
+    """
+    groups = grouping.group(known, _GROUP)
+    duration = millis(known["duration"])
+    done = (known["status_code"] == "COMPLETED").to_numpy() & ~np.isnan(duration)
+    timed_out = (known["status_code"] == "FAILED").to_numpy() & (
+        known["duration"] >= _TIMED_OUT
+    ).to_numpy()
+    stuck = timed_out | (
+        known["status_code"].isin(schema.TERMINAL_STATES).to_numpy()
+        & (duration > STUCK * _usual(groups, duration, done))
+    )
+    ended = done | timed_out
+    history = known[[*_GROUP, "task_id", "creation_time"]].assign(
+        duration=np.where(timed_out, np.inf, duration),
+        window=millis(known["window"]),
+        _stuck=stuck.astype("float64"),
+        _timed_out=timed_out.astype("float64"),
+        _completed=(stuck & done).astype("float64"),
+    )
+    of_asked = np.isin(groups.codes, groups.codes[asked]) if asked is not None else True
+    counts = history[[*COUNTS[1:]]].sum().to_frame().T.assign(_n=float((ended | stuck).sum()))
+    return frames.stack(
+        rows.assign(_role=role)
+        for role, rows in (
+            ("log_group", _latest(history[ended & of_asked], _GROUP)),
+            ("slot", _latest(history[ended], _SLOT)),
+            ("counts", counts),
+        )
+    )
+
+
+def millis(lengths: pd.Series) -> np.ndarray:
+    """Return milliseconds of lengths, NaN for what is missing."""
+    found: np.ndarray = lengths.to_numpy().view("int64").astype("float64")
+    found[lengths.isna().to_numpy()] = np.nan
+    return found
+
+
+def _usual(groups: grouping.Groups, duration: np.ndarray, done: np.ndarray) -> np.ndarray:
+    """Return the geometric mean of the durations of each task's log group, NaN without any."""
+    codes, many = groups.codes[done], len(groups.keys)
+    n = np.bincount(codes, minlength=many)
+    logs = np.log(np.maximum(duration[done], 1))
+    total = np.bincount(codes, weights=logs, minlength=many)
+    usual = np.full(many, np.nan)
+    np.divide(total, n, out=usual, where=n > 0)
+    each: np.ndarray = np.exp(usual)[groups.codes]
+    return each
+
+
+def _latest(ended: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """Return the latest tasks of each group; of those created at once, the last by identifier."""
+    groups, created = grouping.group(ended, names), coerce.millis(ended["creation_time"])
+    each = np.ones(len(ended), dtype="int64")
+    _, ordered, _, ends = sort_weighed(groups.codes, created, each, len(groups.keys))
+    first = ordered[ends - np.minimum(np.diff(ends, prepend=0), _LATEST)]
+    recent = ended[created >= first[groups.codes]].sort_values(["creation_time", "task_id"])
+    latest: pd.DataFrame = recent.groupby(names, observed=True, dropna=False).tail(_LATEST)
+    return latest
+
+
+class History(NamedTuple):
+    """Tasks that ended, in the order of their creation; lengths in milliseconds.
+
+    Attributes
+    ----------
+    basis, key
+        Whose they are.
+    durations, windows
+        How long they lasted, infinity for those that timed out; and what they exported, NaN where
+        that is not known.
+    counts
+        How many there are, and how many of them were stuck, timed out, and were stuck and
+        COMPLETED.
+    """
+
+    basis: str
+    key: tuple[str, ...]
+    durations: np.ndarray
+    windows: np.ndarray
+    counts: np.ndarray
+
+    def weigh(self, durations: np.ndarray) -> np.ndarray:
+        """Return what each counts: of a log group's own tasks the latest ones count most."""
+        own = self.basis == BASES[0]
+        return recency(len(durations)) if own else np.ones(len(durations))
+
+    def scaled_to(self, window: float) -> tuple[np.ndarray, bool, bool]:
+        """Return the durations that windows of this length would have taken.
+
+        Those with windows from half to twice as long stand for it, if they are enough; else all
+        do. They are scaled where they show that the length of the window matters.
+
+        Returns
+        -------
+        tuple
+            The durations, whether they are scaled, and whether they say enough of such windows.
+        """
+        windows, durations = self.windows, self.durations
+        with np.errstate(invalid="ignore"):
+            alike = (windows >= window / 2) & (windows <= window * 2)
+        enough = int(alike.sum()) >= ENOUGH
+        if enough:
+            windows, durations = windows[alike], durations[alike]
+        slope = _slope(windows, durations) if window > 0 else 0.0
+        if not slope:
+            return durations, False, enough
+        known = windows > 0
+        factors = np.where(known, (window / np.where(known, windows, 1)) ** slope, 1.0)
+        return durations * factors, True, True
+
+
+def _slope(windows: np.ndarray, durations: np.ndarray) -> float:
+    """Return the power of the window's length that durations grow with, 0 unless that is sure."""
+    known = (windows > 0) & (durations > 0) & np.isfinite(durations)
+    n = int(known.sum())
+    if n < ENOUGH:
+        return 0.0
+    x, y = np.log(windows[known]), np.log(durations[known])
+    spread = x - x.mean()
+    squares = float(spread @ spread)
+    if squares < n * 1e-3:  # all windows are about equally long
+        return 0.0
+    slope = float(spread @ y) / squares
+    rest = y - y.mean() - slope * spread
+    error = np.sqrt(float(rest @ rest) / (n - 2) / squares)
+    return min(slope, _STEEPEST) if slope >= _SURE * error else 0.0
+
+
+class Histories:
+    """The histories of all log groups and slots, of what `part` returned of each shard."""
+
+    def __init__(self, rows: pd.DataFrame) -> None:
+        role = rows["_role"]
+        self._slots = rows[role == "slot"]
+        self._of = {
+            "log_group": _split(rows[role == "log_group"], _GROUP, "log_group"),
+            "slot": _split(self._slots, _SLOT, "slot"),
+            "all": _split(self._slots, [], "all"),
+        }
+        self._counts = rows.loc[role == "counts", list(COUNTS)].sum().to_numpy("int64")
+
+    def of(self, key: tuple[str, ...]) -> History | None:
+        """Return the history of a log group, else of its slot, else of all slots."""
+        for basis, part_of_key in (("log_group", key), ("slot", key[:2]), ("all", ())):
+            if found := self._of[basis].get(part_of_key):
+                return found
+        return None
+
+    def learned(self, key: tuple[str, ...], history: History) -> Learned:
+        """Return what all tasks say of one; stuck ones of its own history count there."""
+        _, stuck, timed_out, completed = np.maximum(self._counts - history.counts, 0)
+        return Learned(
+            self._spread_beside(key),
+            (stuck + _PRIOR_STUCK) / (self._counts[0] + _PRIOR_TASKS),
+            (timed_out + 0.5) / (timed_out + completed + 1),
+        )
+
+    def _spread_beside(self, key: tuple[str, ...]) -> float:
+        """Return the spread of the logarithms within other log groups, NaN if that is unknown."""
+        every, mine = self._steps[None], self._steps.get(key, (0, 0.0))
+        steps = every[0] - mine[0]
+        if steps < _FEWEST_STEPS:
+            return np.nan
+        return float((every[1] - mine[1]) / steps / 1e6 / _MEAN_STEP)
+
+    @cached_property
+    def _steps(self) -> dict[tuple[str, ...] | None, tuple[int, int]]:
+        """The steps from one task of a log group to its next: how many, and their sum.
+
+        They are of the latest tasks of each slot, in millionths of the logarithm, so that sums do
+        not depend on the order. A trend or a slowdown hardly moves them.
+        """
+        found: dict[tuple[str, ...] | None, tuple[int, int]] = {}
+        for key, history in _split(self._slots[~(self._slots["_stuck"] > 0)], _GROUP).items():
+            sizes = np.abs(np.diff(np.log(np.maximum(history.durations, 1))))
+            found[key] = (len(sizes), int(np.rint(sizes * 1e6).sum()))
+        found[None] = tuple(map(sum, zip(*found.values(), strict=True))) if found else (0, 0)
+        return found
+
+
+def _split(
+    rows: pd.DataFrame, names: list[str], basis: str = ""
+) -> dict[tuple[str, ...], History]:
+    """Return the history of each group of rows, which keep their order."""
+    if not len(rows):
+        return {}
+    groups = grouping.group(rows, names)
+    order = np.argsort(groups.codes, kind="stable")
+    ends = np.cumsum(np.bincount(groups.codes, minlength=len(groups.keys)))
+    durations, windows = (rows[name].to_numpy("float64")[order] for name in ("duration", "window"))
+    counts = np.column_stack([np.ones(len(rows)), *(rows[name] for name in COUNTS[1:])])[order]
+    keys = keys_of(groups.keys, names)
+    found = {}
+    for key, end, start in zip(keys, ends, np.append(0, ends), strict=False):
+        some = slice(start, end)
+        of = counts[some].sum(axis=0).astype("int64")
+        found[key] = History(basis, key, durations[some], windows[some], of)
+    return found
+
+
+def keys_of(rows: pd.DataFrame, names: list[str] = _GROUP) -> list[tuple[str, ...]]:
+    """Return the key of each row as texts, "" for what is missing."""
+    columns = [rows[name].astype("str").fillna("").tolist() for name in names]
+    return list(zip(*columns, strict=True)) if names else [()] * len(rows)
