@@ -102,7 +102,9 @@ def tasks_of(histories: list[tuple[np.ndarray, float | None]], *, slots: int = 1
 
 def _held(told: pd.DataFrame, rests: np.ndarray) -> np.ndarray:
     """Tell which ends lie in the middle 80 %; a task that has timed out ends at 24 hours."""
-    low, high = (told[name].to_numpy().view("int64") for name in ("remaining_low", "remaining_high"))
+    low, high = (
+        told[name].to_numpy().view("int64") for name in ("remaining_low", "remaining_high")
+    )
     # to the millisecond
     held: np.ndarray = (rests >= low - 1) & (rests <= high + 1)
     return held

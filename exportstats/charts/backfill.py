@@ -60,7 +60,8 @@ def plot_backfill(
     A bar goes from a task's expected start to its expected end; the paler strip below it goes on
     to the end that 90 % of the runs do not exceed. Late tasks are red, those that are guesses for
     want of history hatched; ticks are deadlines. Bars thinner than a pixel merge into bands. Of
-    more than 25 slots, those with most late tasks and then the latest end are drawn.
+    more than 25 slots, those with most late tasks and then the latest end are drawn. When all tasks
+    of the plan are done is said as the plan's `attrs` have it: later than the end of each slot.
 
     Parameters
     ----------
@@ -112,7 +113,7 @@ def plot_backfill(
     late_tasks = np.bincount(numbers, weights=late)
     np.maximum.at(latest, numbers, bars.right)
     worst = np.lexsort((-latest, -late_tasks))[:MAX_ROWS]
-    notes += _write_end(plan[drawn])
+    notes.append(_write_end(plan[drawn]))
     if more := len(groups) - len(worst):
         notes.append(f"the worst {len(worst)} of {len(groups):,} slots, {more:,} more not shown")
     place = np.full(len(groups), -1)
@@ -138,12 +139,13 @@ def plot_backfill(
     return ax
 
 
-def _write_end(plan: pd.DataFrame) -> list[str]:
-    """Tell when the last task is expected to end, and when at the latest in 90 % of the runs."""
-    notes = [f"last end {plan['expected_end'].max():%Y-%m-%d %H:%M}"]
-    if plan["end_high"].notna().any():
-        notes[0] += f" (90 %: by {plan['end_high'].max():%Y-%m-%d %H:%M})"
-    return notes
+def _write_end(plan: pd.DataFrame) -> str:
+    """Say when the last task ends, in half and in 90 % of the runs, or of some rows only when."""
+    whole = plan.attrs if plan.attrs.get("tasks") == len(plan) else {}
+    if not {"expected_end", "end_high"} <= whole.keys():
+        return f"last end {plan['expected_end'].max():%Y-%m-%d %H:%M}"
+    middle, high = (whole[name] for name in ("expected_end", "end_high"))
+    return f"all done {middle:%Y-%m-%d %H:%M} (90 %: by {high:%Y-%m-%d %H:%M})"
 
 
 def _legend(looks: np.ndarray, high: np.ndarray, deadline: np.ndarray) -> list[tuple[Artist, str]]:

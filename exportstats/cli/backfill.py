@@ -33,6 +33,7 @@ else:  # pandas and rich are for a command that runs, not for its --help
     scripts = lazy_loader.load("exportstats.coverage.scripts", suppress_warning=True)
     schema = lazy_loader.load("exportstats.core.schema", suppress_warning=True)
 
+_SHORT = dt.timedelta(minutes=1)
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _LATEST = dt.timedelta(hours=12)  # until an event can be exported
 _TOMORROW = dt.timedelta(days=2)  # until what is due tomorrow has been exported
@@ -82,14 +83,20 @@ class _Scripts(NewFolder):
     help="Instead, write a shell script for each slot, which creates the tasks one after another "
     "and can be run again: into a folder, or into one file for one slot.",
 )
+@click.option("--short-gaps", is_flag=True, help="Also export gaps of a minute or less.")
+@click.option(
+    "--never-exported", is_flag=True, help="Also export log groups that no task ever exported."
+)
 @plot_option
-def backfill(
+def backfill(  # noqa: PLR0913, PLR0917 - click gives them by name
     asked: Asked,
     max_window: str,
     destination: str | None,
     prefix: str | None,
     form: Literal["shell", "json"],
     script: Path | None,
+    short_gaps: bool,  # noqa: FBT001
+    never_exported: bool,  # noqa: FBT001
     chart: Path | None,
 ) -> None:
     """Print the commands that would close the gaps; nothing is created.
@@ -112,13 +119,16 @@ def backfill(
         max_window=max_window,
         destination=destination,
         prefix=prefix,
+        tolerance="0ms" if short_gaps else "1min",
+        never_exported=never_exported,
         as_of=when,
     )
     if script is None:
         click.echo(xs.render_commands(plan, form=form), nl=False)
     elif len(plan):
         _write_scripts(plan, script, when)
-    _say_estimate(table, plan, asked)
+    rest = _say_not_planned(table, asked, short=short_gaps, never=never_exported)
+    _say_estimate(rest, plan, asked)
     output.draw(lambda: xs.plot_backfill(plan), chart)
 
 
@@ -145,14 +155,39 @@ def _write_scripts(plan: pd.DataFrame, place: Path, as_of: Instant) -> None:
         say(f"to run it: sh {shlex.quote(str(path))}")
 
 
-def _say_estimate(gaps: pd.DataFrame, plan: pd.DataFrame, asked: Asked) -> None:
-    """Say how long a plan takes, what of it comes too late, and what it leaves out."""
-    is_lost = gaps["reason"] == "lost"
+def _say_not_planned(gaps: pd.DataFrame, asked: Asked, *, short: bool, never: bool) -> pd.DataFrame:
+    """Say what is not planned of the gaps and how to plan it; return the others."""
+    is_lost = (gaps["reason"] == "lost").to_numpy()
     if is_lost.any():
         lost = output.sum_of(gaps.loc[is_lost, "length"])
         say(f"left out: {lost} of events that retention has taken")
+    gaps = gaps[~is_lost]
+    key = list(schema.LOG_GROUP)
+    tried = asked.tasks[key].drop_duplicates().assign(tried=True)
+    is_tried = gaps[key].merge(tried, how="left", on=key)["tried"].notna().to_numpy()
+    if not never and not is_tried.all():
+        many = counted(len(gaps.loc[~is_tried, key].drop_duplicates()), "log group")
+        say(f"left out: {many} never exported; --never-exported adds them")
+        gaps = gaps[is_tried]
+    is_short = (gaps["length"] <= _SHORT).to_numpy()
+    if not short and is_short.any():
+        many = counted(int(is_short.sum()), "gap")
+        say(f"left out: {many} of a minute or less; --short-gaps adds them")
+        gaps = gaps[~is_short]
+    now = asked.range["as_of"]
+    limit = gaps["end"].max() if now is None else now - _LATEST
+    none = dt.timedelta(0)
+    early = gaps["end"] - gaps["start"].where(gaps["start"] > limit, limit)
+    early = early.where(early > none, none)
+    if (early > none).any():
+        say(f"left out: {output.sum_of(early)} of the last 12 h, whose events may still arrive")
+    return gaps.assign(length=gaps["length"] - early)
+
+
+def _say_estimate(gaps: pd.DataFrame, plan: pd.DataFrame, asked: Asked) -> None:
+    """Say how long a plan takes, what of it comes too late, and what is exported already."""
     planned: pd.Series = plan["to_time"] - plan["from_time"] + dt.timedelta(milliseconds=1)
-    rest = gaps["length"].dt.total_seconds()[~is_lost].sum() - planned.dt.total_seconds().sum()
+    rest = gaps["length"].dt.total_seconds().sum() - planned.dt.total_seconds().sum()
     if round(rest, 3) > 0:
         say(f"left out: {write_duration(rest)} that active tasks export")
     _say_outside(asked)
@@ -163,7 +198,7 @@ def _say_estimate(gaps: pd.DataFrame, plan: pd.DataFrame, asked: Asked) -> None:
     slots = counted(len(plan[["account_id", "region"]].drop_duplicates()), "slot")
     say(f"{counted(len(plan))}, one at a time in each of {slots} (account and region)")
     if plan["end_high"].notna().any():
-        middle, high = output.minutes(plan[["expected_end", "end_high"]].max())
+        middle, high = (_moment(plan.attrs[name]) for name in ("expected_end", "end_high"))
         say(f"done about {middle}; 9 times in 10 by {high} UTC")
     if guesses := int((~plan["enough_history"]).sum()):
         say(f"{guesses:,} are guesses: fewer than 20 durations of their log group known")

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 else:  # pandas and rich are for a command that runs, not for its --help
     output = lazy_loader.load("exportstats.cli.output", suppress_warning=True)
 
+_RISKY = 0.01  # the probability of a time-out that is worth a column
+
 
 @click.command()
 @history_options
@@ -62,8 +64,10 @@ def _for_people(table: pd.DataFrame) -> pd.DataFrame:
         output.minutes(table[name]).str[-5:] for name in ("ends_low", "ends_high")
     )
     view["n"] = table["n"]
-    risky = table["timeout_probability"].map(percent, na_action="ignore")
-    return view.assign(**{"time-out": risky}) if (table["timeout_probability"] > 0).any() else view
+    risky = table["timeout_probability"]
+    if (risky >= _RISKY).any():
+        view["time-out"] = risky.map(percent, na_action="ignore")
+    return view
 
 
 @click.command()

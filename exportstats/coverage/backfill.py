@@ -48,7 +48,7 @@ _COLUMNS = [
 ]
 
 
-def plan_backfill(
+def plan_backfill(  # noqa: PLR0913 - options of one plan
     gaps: pd.DataFrame,
     tasks: shards.Tasks,
     *,
@@ -208,9 +208,7 @@ def _part(tasks: pd.DataFrame, *, as_of: pd.Timestamp | None) -> pd.DataFrame:
     )
     tried = grouping.group(known[_KEY], _KEY).keys
     rows = zip(_ROLES, (active, _latest(known), tried), strict=True)
-    return frames.stack(
-        [*(some.assign(_role=role) for role, some in rows), histories.part(known)]
-    )
+    return frames.stack([*(some.assign(_role=role) for role, some in rows), histories.part(known)])
 
 
 def _latest(known: pd.DataFrame) -> pd.DataFrame:

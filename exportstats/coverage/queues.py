@@ -20,8 +20,8 @@ from exportstats.coverage.resampling import (
     uniform,
 )
 from exportstats.stats import grouping
-from exportstats.stats.histories import BASES, ENOUGH, History, keys_of
-from exportstats.stats.predictive import TIME_OUT, Learned, Prediction, predict
+from exportstats.stats.histories import BASES, ENOUGH, keys_of
+from exportstats.stats.predictive import TIME_OUT, predict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,7 +118,8 @@ def _know(
         worth = round(weights.sum() ** 2 / (weights @ weights)) + 1
         own = history.basis == BASES[0]
         predicted = predict(durations, weights, learned)
-        source = Source(predicted, seed_of(history.basis, *history.key), worth)
+        seeds = seed_of(history.basis, *history.key), seed_of(key[-1] if own else history.basis)
+        source = Source(predicted, seeds, worth)
         n = len(durations)
         known[same] = _Known(source, n, history.basis, own and enough and n >= ENOUGH)
     return known[same]

@@ -37,21 +37,23 @@ class Source(NamedTuple):
     ----------
     prediction
         The distribution of a duration.
-    seed
-        Of the history: tasks with the same one share what is not known of it.
+    seeds
+        Of the history, and of all of its name: what is not known of a history is the same for all
+        of its tasks, and in part for log groups of one name in several slots.
     worth
         How many durations of each run there are to take from.
     """
 
     prediction: Prediction
-    seed: int
+    seeds: tuple[int, int]
     worth: int
 
     def draw(self, seeds: np.ndarray) -> np.ndarray:
         """Draw a duration for each task (row), by its own seed, and run (column)."""
         which = (uniform(seeds) * self.worth).astype("uint64")
-        runs = _mix(_mix(np.array([self.seed], dtype="uint64"))[:, None] + _STEPS)
-        return self.prediction.quantile(_to_unit(_mix(runs + which * _GOLDEN)))
+        # half of them are those of all histories of the name, the other half its own
+        of = np.where(which % 2, *(np.array([[seed]], dtype="uint64") for seed in self.seeds))
+        return self.prediction.quantile(_to_unit(_mix(_mix(_mix(of) + _STEPS) + which * _GOLDEN)))
 
 
 class Forecast(NamedTuple):

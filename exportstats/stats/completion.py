@@ -213,8 +213,7 @@ def median_of(curve: Curve, groups: int) -> np.ndarray:
     """
     first = np.searchsorted(curve.codes, np.arange(groups))
     last = np.searchsorted(curve.codes, np.arange(groups), side="right") - 1
-    half = _divide(curve.probability[last], 2 * (1 - curve.remaining[last]))
-    half = np.where(half > 0, half, np.nan)  # nothing has completed
+    half = _half_of(curve, last)
     goal = half[curve.codes]
     reached = first + np.bincount(
         curve.codes, weights=curve.probability < goal - _NEAR, minlength=groups
@@ -229,6 +228,35 @@ def median_of(curve: Curve, groups: int) -> np.ndarray:
     middle = median + (millis[np.minimum(above, last)] - median) / 2
     median = np.where(level & (above <= last), middle, median)
     return np.where(np.isnan(half) | (reached > last), np.nan, median)
+
+
+def median_limits_of(
+    curve: Curve, groups: int, confidence: float = 0.95
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the confidence limits of each group's `median_of`, in ms; NaN where there is none.
+
+    Those of Brookmeyer and Crowley (A confidence interval for the median survival time, Biometrics
+    38, 1982): all times at which the band of the curve holds what is to be reached. The band is
+    that of `completion_curve`, symmetric in the log-log of the survival function.
+    """
+    last = np.searchsorted(curve.codes, np.arange(groups), side="right") - 1
+    goal = _half_of(curve, last)[curve.codes]
+    low, high = _band(curve, confidence)
+    return _first_at(curve, high >= goal, groups), _first_at(curve, low >= goal, groups)
+
+
+def _first_at(curve: Curve, reached: np.ndarray, groups: int) -> np.ndarray:
+    """Return the first time of each group at which something is reached, NaN if it never is."""
+    codes, first = np.unique(curve.codes[reached], return_index=True)
+    found = np.full(groups, np.nan)
+    found[codes] = curve.millis[reached][first]
+    return found
+
+
+def _half_of(curve: Curve, last: np.ndarray) -> np.ndarray:
+    """Return the probability that half of what completes has, NaN where nothing has completed."""
+    half = _divide(curve.probability[last], 2 * (1 - curve.remaining[last]))
+    return np.where(half > 0, half, np.nan)
 
 
 def _band(curve: Curve, confidence: float) -> tuple[np.ndarray, np.ndarray]:

@@ -18,7 +18,7 @@ from exportstats.errors import ArgumentError
 from exportstats.stats import grouping
 from exportstats.stats.as_of import instant
 from exportstats.stats.calendars import calendar_of
-from exportstats.stats.completion import curve_of, median_of, weigh_ends
+from exportstats.stats.completion import curve_of, median_limits_of, median_of, weigh_ends
 from exportstats.stats.grouping import Groups
 from exportstats.stats.weighed import sort_weighed, to_timedelta, weigh
 
@@ -64,12 +64,16 @@ def duration_summary(
         neighbours, as pandas' default (type 7 of Hyndman and Fan, 1996). Behind them, for each
         quantile, `p50_low` and `p50_high`: between these two of the durations the quantile of all
         such tasks lies with 95 % confidence or more, whatever the distribution, 2.5 % beyond each
-        (exact, by the binomial distribution: Conover, Practical Nonparametric Statistics, 3rd
-        ed., 3.2); missing where `completed` is too small to tell. Last `censored_p50`, the median
-        with the active tasks counted in: the time by which half of the tasks that complete have
-        completed, as `completion_curve` estimates it, `p50` itself where nothing is censored;
-        missing where so many are still active that it cannot be told. An active task counts to
-        `as_of`, without it to its own `observed_at`.
+        (by the binomial distribution: Conover, Practical Nonparametric Statistics, 3rd ed., 3.2);
+        missing where `completed` is too small to tell. They are exact where nothing is censored:
+        where tasks are active, those that take long are not among the COMPLETED ones yet, and all
+        of these come out too short. `censored_p50` is the median with the active tasks counted in:
+        the time by which half of the tasks that complete have completed, as `completion_curve`
+        estimates it, `p50` itself where nothing is censored; missing where so many are still active
+        that it cannot be told. Last `censored_p50_low` and `censored_p50_high`, its limits of 95 %,
+        approximate, from the log-log band of that curve (Brookmeyer and Crowley, 1982), where
+        nothing is censored those of `p50`; missing where the band does not get there. An active
+        task counts to `as_of`, without it to its own `observed_at`.
 
     Raises
     ------
@@ -99,7 +103,7 @@ def duration_summary(
     }
     for label, q in labels.items():
         lengths[f"{label}_low"], lengths[f"{label}_high"] = _limits(durations, q)
-    lengths["censored_p50"] = _censored_median(weighed, groups, counts["censored"] > 0, durations)
+    lengths |= _censored_median(weighed, groups, counts["censored"] > 0, durations)
     return _as_table(groups, counts, lengths)
 
 
@@ -166,14 +170,19 @@ def _completed(weighed: pd.DataFrame, groups: Groups) -> tuple[dict[str, np.ndar
 
 def _censored_median(
     weighed: pd.DataFrame, groups: Groups, censored: np.ndarray, durations: Weighed
-) -> np.ndarray:
-    """Give each group's median with the active tasks counted in; where none is, the plain one."""
-    median = durations.quantile(0.5)
-    if not censored.any():
-        return median
-    there = censored[groups.codes]
-    curve = curve_of(weighed[there], Groups(groups.codes[there], groups.keys))
-    return np.where(censored, median_of(curve, len(groups.keys)), median)
+) -> dict[str, np.ndarray]:
+    """Return each group's median with the active tasks counted in, and its confidence limits.
+
+    Where nothing is active, they are the plain ones.
+    """
+    found = [durations.quantile(0.5), *_limits(durations, 0.5)]
+    if censored.any():
+        there, many = censored[groups.codes], len(groups.keys)
+        curve = curve_of(weighed[there], Groups(groups.codes[there], groups.keys))
+        of_curve = (median_of(curve, many), *median_limits_of(curve, many))
+        found = [np.where(censored, *both) for both in zip(of_curve, found, strict=True)]
+    names = ("censored_p50", "censored_p50_low", "censored_p50_high")
+    return dict(zip(names, found, strict=True))
 
 
 def _limits(durations: Weighed, q: float) -> tuple[np.ndarray, np.ndarray]:

@@ -213,13 +213,12 @@ class Histories:
         for key, history in _split(self._slots[~(self._slots["_stuck"] > 0)], _GROUP).items():
             sizes = np.abs(np.diff(np.log(np.maximum(history.durations, 1))))
             found[key] = (len(sizes), int(np.rint(sizes * 1e6).sum()))
-        found[None] = tuple(map(sum, zip(*found.values(), strict=True))) if found else (0, 0)
+        steps, total = (sum(one[at] for one in found.values()) for at in (0, 1))
+        found[None] = (steps, total)
         return found
 
 
-def _split(
-    rows: pd.DataFrame, names: list[str], basis: str = ""
-) -> dict[tuple[str, ...], History]:
+def _split(rows: pd.DataFrame, names: list[str], basis: str = "") -> dict[tuple[str, ...], History]:
     """Return the history of each group of rows, which keep their order."""
     if not len(rows):
         return {}

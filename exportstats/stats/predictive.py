@@ -23,7 +23,7 @@ _HALF_LIFE = 20  # tasks after which an earlier one counts half, to follow a slo
 _SPREAD_TASKS = 4  # that what was learned of the spread counts as
 _FEW = 5  # tasks, below which they alone say too little of the spread
 _LEAST_SPREAD = 0.02  # of the logarithms: durations are never quite equal
-_NORMAL = 8  # degrees of freedom, from which Student's distribution is taken for a normal one
+_TWO, _NORMAL = 2, 8  # degrees of freedom; of so many Student's distribution is nearly normal
 _HALVES = 0.5 ** np.arange(31)
 
 
@@ -111,11 +111,13 @@ def predict(
     if not len(at):
         lasting *= tail.beyond(now) / tail.beyond(logs[-1])
     top = at[-1] if len(at) else now
-    beyond = tail.quantile_beyond(tail.beyond(top) * _HALVES[1:])
+    # where the tail has no numbers left, all of it is where it begins
+    beyond = np.maximum(tail.quantile_beyond(tail.beyond(top) * _HALVES[1:]), top)
     first, shares = np.array([now]), np.zeros(1)
     if len(at) == len(logs):
         below, left = tail.below(at[0]), tail.below(now)
         first = tail.quantile_below(left + (below - left) * _HALVES[:0:-1])
+        first = np.clip(first, now, at[0])
         shares = masses[0] * _HALVES[:0:-1]
     edges = np.cumsum(masses[:-1]) if len(at) else np.zeros(0)
     above = masses.sum() - masses[-1] * _HALVES[1:]
@@ -168,7 +170,8 @@ def _with_stuck(
 class _Student(NamedTuple):
     """Student's distribution, with 1, 2 or 4 degrees of freedom, or the normal one for 8 and more.
 
-    These have closed forms: Shaw, Sampling Student's T distribution, Journal of Computational Finance 9 (2006), section 2.
+    These have closed forms: Shaw, Sampling Student's T distribution, Journal of Computational
+    Finance 9 (2006), section 2.
     """
 
     location: float
@@ -214,20 +217,24 @@ class _Student(NamedTuple):
             return math.erfc(min(z / math.sqrt(2), 26)) / 2  # beyond that there is no number left
         if self.degrees == 1:
             return float(np.arctan2(1, z) / np.pi)
-        if self.degrees == 2:
+        if self.degrees == _TWO:
             root = np.sqrt(2 + z * z)
             return float((root - z) / (2 * root)) if z < 0 else float(1 / (root * (root + z)))
         u = z / np.sqrt(4 + z * z)
         return float(0.5 - 0.75 * u + 0.25 * u**3)
 
     def _inverse(self, shares: np.ndarray) -> np.ndarray:
+        z: np.ndarray
         if self.degrees == _NORMAL:
             return -np.array([NormalDist().inv_cdf(share) for share in shares.tolist()])
         if self.degrees == 1:
-            return 1 / np.tan(np.pi * shares)
+            z = 1 / np.tan(np.pi * shares)
+            return z
         both = 4 * shares * (1 - shares)
-        if self.degrees == 2:
-            return (1 - 2 * shares) * np.sqrt(2 / both)
+        if self.degrees == _TWO:
+            z = (1 - 2 * shares) * np.sqrt(2 / both)
+            return z
         root = np.sqrt(both)
         inside = np.maximum(np.cos(np.arccos(np.minimum(root, 1)) / 3) / root - 1, 0)
-        return np.sign(0.5 - shares) * 2 * np.sqrt(inside)
+        z = np.sign(0.5 - shares) * 2 * np.sqrt(inside)
+        return z

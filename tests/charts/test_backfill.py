@@ -54,7 +54,17 @@ def test_a_task_is_a_bar_with_its_latest_end():
     assert boxes(ax, IN_TIME) == [pytest.approx([0, 2, 0]), pytest.approx([2, 1, 0])]
     assert boxes(ax, HIGH) == [pytest.approx([2, 1, 0]), pytest.approx([3, 1.5, 0])]
     assert "n = 2 tasks · late: 0" in note(ax)
-    assert "last end 2026-11-24 09:00 (90 %: by 2026-11-24 10:30)" in note(ax)
+    assert "last end 2026-11-24 09:00" in note(ax)
+
+
+def test_all_done_is_what_the_plan_says_of_all_slots():
+    """It is later than the latest time of a slot; of some of the rows it is not claimed."""
+    table = plan([2, 1], slots=3)
+    middle, high = NOW + pd.Timedelta("4h"), NOW + pd.Timedelta("6h")
+    table.attrs = {"expected_end": middle, "end_high": high, "tasks": len(table)}
+    done = "all done 2026-11-24 10:00 (90 %: by 2026-11-24 12:00)"
+    assert done in note(plot_backfill(table))
+    assert "all done" not in note(plot_backfill(table.iloc[:2]))
 
 
 def test_late_tasks_are_red_and_guesses_hatched():

@@ -102,3 +102,30 @@ def test_what_active_tasks_export_is_told(said: Callable):
     tasks = [*nights(day), running | {"executionInfo": {"creationTime": TODAY - HOUR}}]
     count, text = said(tasks)
     assert (count, "left out: 1 d that active tasks export\n" in text) == (0, True)
+
+
+def test_short_gaps_and_never_exported_log_groups_must_be_asked_for(
+    run: Callable, page: Callable, groups_file: Callable
+):
+    """Each is left out, counted, and added by the option that is told."""
+    tasks = nights("2026-11-10")
+    tasks[-1]["to"] -= 60_000
+    groups = groups_file(
+        *(PLACE | {"creationTime": 0, "logGroupName": name} for name in ["/app", "/new"])
+    )
+
+    def ask(*words: str) -> tuple[int, str]:
+        done = run("backfill", page(*tasks), "--log-groups", groups, "--max-window", "60D", *words)
+        assert done.exit_code == 0, done.output
+        return len(done.stdout.splitlines()), done.stderr
+
+    count, text = ask()
+    assert count == 1
+    assert "left out: 1 log group never exported; --never-exported adds them\n" in text
+    assert "left out: 1 gap of a minute or less; --short-gaps adds them\n" in text
+    assert "that active tasks export" not in text
+    assert ask("--never-exported")[0] == 2
+    assert ask("--short-gaps")[0] == 2
+    count, text = ask("--short-gaps", "--until", "2026-11-23")
+    assert "left out: 6 h of the last 12 h, whose events may still arrive" in text
+    assert "that active tasks export" not in text

@@ -154,7 +154,7 @@ def test_backfill_prints_commands_and_nothing_else(
     run: Callable, tasks_file: Path, groups_file: Path
 ):
     """A line a task on stdout, the estimate on stderr; windows are inclusive, as AWS has them."""
-    done = run("backfill", tasks_file, *RANGE)
+    done = run("backfill", tasks_file, "--short-gaps", *RANGE)
     assert done.exit_code == 0
     first, second = done.stdout.splitlines()
     for word in (f"--from={FIRST + DAY}", f"--to={FIRST + 2 * DAY - 1}", "--destination=bucket"):
@@ -162,15 +162,17 @@ def test_backfill_prints_commands_and_nothing_else(
     assert f"--from={FIRST + 4 * DAY - 60_000}" in second
     assert "2 tasks, one at a time in each of 1 slot (account and region)" in done.stderr
     assert "2 are guesses" in done.stderr
-    lines = run("backfill", tasks_file, *RANGE, "--format", "json", "--prefix", "again").stdout
+    lines = run(
+        "backfill", tasks_file, "--short-gaps", *RANGE, "--format", "json", "--prefix", "again"
+    ).stdout
     assert [json.loads(line)["request"]["destinationPrefix"] for line in lines.splitlines()] == [
         "again",
         "again",
     ]
-    none = run("backfill", tasks_file, *RANGE[:2], "--until", "2024-10-05")
+    none = run("backfill", tasks_file, "--short-gaps", *RANGE[:2], "--until", "2024-10-05")
     assert none.stdout == ""
     assert "nothing to export" in none.stderr
-    halves = run("backfill", tasks_file, *RANGE, "--max-window", "12h", "--tolerance", "1min")
+    halves = run("backfill", tasks_file, *RANGE, "--max-window", "12h")
     assert len(halves.stdout.splitlines()) == 2
 
 

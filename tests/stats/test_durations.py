@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from statistics import fmean
 from typing import Any
 
@@ -41,6 +42,7 @@ from exportstats.stats.durations import _binomial_quantiles
 from exportstats.stats.weighed import sort_weighed
 
 NAMES = ["region", "log_group_name", "status_message"]
+CENSORED = ["censored_p50", "censored_p50_low", "censored_p50_high"]
 some_names = st.lists(st.sampled_from(NAMES), unique=True, max_size=2)
 some_quantiles = st.lists(st.floats(0, 1).map(lambda q: round(q, 4)), max_size=4, unique=True)
 
@@ -82,7 +84,7 @@ def test_summary_is_that_of_sorted_lists(
     labels = [f"p{100 * q:.10g}" for q in quantiles]
     columns = ["completed", "censored", "min", *labels, "max", "mean"]
     limits = [f"{label}_{side}" for label in labels for side in ("low", "high")]
-    assert list(table_.columns) == [*columns, *limits, "censored_p50"]
+    assert list(table_.columns) == [*columns, *limits, *CENSORED]
     groups = by_group(rows_of(tasks), names) if names else {"all": rows_of(tasks)}
     same(cells(table_, *columns), {key: summarise(r, quantiles) for key, r in groups.items()})
     assert (table_.dtypes.iloc[2:] == "timedelta64[ms]").all()
@@ -153,7 +155,7 @@ def test_as_of_is_a_table_filtered_by_hand(tasks: pd.DataFrame, names: list[str]
                 continue
             if row["completion_time"] is not None and row["completion_time"] > as_of:
                 row |= {"status_code": "RUNNING", "completion_time": None, "status_message": None}
-            known.append(row)
+            known.append(row | {"observed_at": as_of})
         stamp = pd.Timestamp(as_of, unit="ms", tz="Asia/Kathmandu")
         found = xs.duration_summary(tasks, by=names, as_of=stamp)
         expected = xs.duration_summary(frames.conform(frame(known)), by=names)
@@ -192,7 +194,7 @@ def test_only_completed_tasks_are_summarised(state: str | None):
 def test_no_task():
     """Without a task the summary has its one row of nothing, by groups none, and so the trend."""
     table_ = xs.duration_summary(frames.empty())
-    assert cells(table_, *table_.columns) == {"all": (0, 0, *[None] * 13)}
+    assert cells(table_, *table_.columns) == {"all": (0, 0, *[None] * 15)}
     assert (table_.dtypes.iloc[2:] == "timedelta64[ms]").all()
     assert len(xs.duration_summary(frames.empty(), by="region")) == 0
     trend = xs.duration_trend(frames.empty(), by=["region", "destination"])
@@ -283,7 +285,7 @@ def test_limits_are_those_of_binomial_sums(lengths: list[int], q: float):
     low = [rank for rank in range(1, n + 1) if fewer(rank) <= 0.025]
     high = [rank for rank in range(1, n + 1) if fewer(rank) >= 0.975]
     expected = (ordered[low[-1] - 1] if low else None, ordered[high[0] - 1] if high else None)
-    assert cells(table_, *table_.columns[-3:-1]) == {"all": expected}
+    assert cells(table_, *table_.columns[-5:-3]) == {"all": expected}
 
 
 @pytest.mark.parametrize("p", [0, 1e-5, 0.01, 0.5, 0.9, 0.999, 1])
@@ -313,6 +315,59 @@ def test_censored_median_is_the_median_if_nothing_is_active(tasks: pd.DataFrame,
         plain(table_["censored_p50"]), plain(table_["p50"]), strict=True
     ):
         assert found == (plain_median and pytest.approx(plain_median, rel=1e-12, abs=1))
+
+
+def test_limits_of_the_censored_median_are_those_of_scipy():
+    """They are where SciPy's log-log band of Kaplan and Meier's curve crosses one half."""
+    random = np.random.default_rng(4)
+    for n, look in ((12, 9), (40, 9), (200, 5), (40, 2)):
+        took = np.ceil(random.lognormal(2, 0.7, n))
+        seen = random.uniform(0, 2 * look, n).round(3)  # how long before the look it was created
+        done = took <= seen
+        lasted = np.where(done, took, seen)
+        rows = [
+            {
+                "creation_time": START - int(1000 * before),
+                "completion_time": START - int(1000 * (before - after)) if ended else None,
+                "status_code": "COMPLETED" if ended else "RUNNING",
+                "observed_at": START,
+            }
+            for before, after, ended in zip(seen, took, done, strict=True)
+        ]
+        curve = stats.ecdf(stats.CensoredData.right_censored(lasted, ~done)).sf
+        with warnings.catch_warnings():  # of what is undefined where the curve is 0
+            warnings.simplefilter("ignore", RuntimeWarning)
+            band = curve.confidence_interval(0.95, method="log-log")
+        times = band.low.quantiles
+        limits = [times[edge.probabilities <= 0.5] for edge in (band.low, band.high)]
+        expected = [1000 * found[0] if len(found) else None for found in limits]
+        table_ = xs.duration_summary(table(*rows))
+        for name, value in zip(CENSORED[1:], expected, strict=True):
+            assert plain(table_[name])[0] == (value and pytest.approx(value, abs=1))
+
+
+def test_limits_hold_where_many_tasks_are_active():
+    """Where a third is active the censored limits hold the median; the plain ones do not."""
+    random = np.random.default_rng(11)
+    hits = {"p50": 0, "censored_p50": 0}
+    for _ in range(200):
+        took = random.lognormal(np.log(600_000), 0.6, 60).astype("int64")
+        created = START - random.integers(0, 2_000_000, 60)
+        made = [
+            {
+                "creation_time": begin,
+                "completion_time": begin + length if begin + length <= START else None,
+                "status_code": "COMPLETED" if begin + length <= START else "RUNNING",
+                "observed_at": START,
+            }
+            for begin, length in zip(created.tolist(), took.tolist(), strict=True)
+        ]
+        table_ = xs.duration_summary(table(*made), quantiles=[0.5])
+        for name in hits:
+            low, high = (plain(table_[f"{name}_{side}"])[0] for side in ("low", "high"))
+            hits[name] += low <= 600_000 <= (high or LAST)
+    assert hits["censored_p50"] >= 0.9 * 200
+    assert hits["p50"] < 0.8 * 200
 
 
 def test_active_tasks_move_the_median():
