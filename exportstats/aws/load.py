@@ -29,12 +29,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Question:
-    """The request to every target; `key` identifies one run."""
+    """The request to every target, for so many pages or all; `key` identifies one run."""
 
     operation: Operation
     request: Mapping[str, Any] = field(compare=False)
     endpoint_url: str | None
     requests_per_second: float | str | None
+    max_pages: int | None = None
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def __post_init__(self) -> None:
@@ -203,7 +204,7 @@ class Load:
                 self._read_latest()  # while other targets wait for the network
             yield answer.page
             self.next_token = answer.next_token or None
-            if self.next_token is None:
+            if self.next_token is None or self.arrived.pages == self.question.max_pages:
                 return
             tokens.follow(self.next_token, answer.items)
 

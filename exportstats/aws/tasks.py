@@ -47,13 +47,14 @@ def fetch_tasks(  # noqa: PLR0913 - each is a parameter of boto3, of the API, or
     task_id: str | None = None,
     limit: int = PAGE_SIZE,
     next_token: str | None = None,
+    max_pages: int | None = None,
     requests_per_second: float | Literal["quota"] | None = "quota",
     max_workers: int | None = None,
     executor: Executor | None = None,
     errors: Literal["raise", "warn"] = "raise",
     progress: bool | None = None,
 ) -> pd.DataFrame:
-    """Fetch every export task that CloudWatch Logs lists, from one or many accounts and regions.
+    """Fetch the export tasks that CloudWatch Logs lists, from one or many accounts and regions.
 
     Needs the permission `logs:DescribeExportTasks` on `"*"`. An account ID that is not known is
     requested with `sts:GetCallerIdentity`, which needs no permission.
@@ -75,6 +76,8 @@ def fetch_tasks(  # noqa: PLR0913 - each is a parameter of boto3, of the API, or
         Tasks per page, 1 to 50.
     next_token
         The token to continue from, from a `LoadError`. A token is valid for 24 hours.
+    max_pages
+        Pages per target; by default all. The first pages have the newest tasks.
     requests_per_second
         The rate limit for each target. "quota" is the service's own limit, 5 per second for an
         account and region, or no limit if the endpoint is not AWS's; None is no limit.
@@ -120,7 +123,9 @@ def fetch_tasks(  # noqa: PLR0913 - each is a parameter of boto3, of the API, or
     """
     request = make_request(status=status, task_id=task_id, limit=limit, next_token=next_token)
     check_rate(requests_per_second)
-    question = Question(TASKS, request, endpoint_url, requests_per_second)
+    if max_pages is not None and not (_is_whole(max_pages) and max_pages >= 1):
+        raise ArgumentError(f"max_pages={max_pages!r}; give a whole number of at least 1")
+    question = Question(TASKS, request, endpoint_url, requests_per_second, max_pages)
     wanted = check_targets(targets, region=region, next_token=next_token)
     check_errors(errors)
     loads = load_targets(

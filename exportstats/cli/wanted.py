@@ -136,11 +136,11 @@ class Wanted(NamedTuple):
         near = "".join(near for _, near in self._unknown(tables))
         return f"none of {count:,} tasks matches {' '.join(given)}{near}"
 
-    def tell_unknown(self, *tables: pd.DataFrame) -> None:
+    def tell_unknown(self, *tables: pd.DataFrame, where: str = "") -> None:
         """Say which selected log groups are in none of the tables."""
         if any(map(len, tables)):
             for name, near in self._unknown(tables):
-                say(f"no log group matches --log-group {name}{near}")
+                say(f"no log group{where} matches --log-group {name}{near}")
 
     def _unknown(self, tables: Iterable[pd.DataFrame]) -> Iterator[tuple[str, str]]:
         """Yield the selected log groups that are in no table, each with a suggestion."""

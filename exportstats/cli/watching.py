@@ -16,7 +16,7 @@ import exportstats as xs
 from exportstats.cli.failing import PARTIAL
 from exportstats.cli.fleet import failure_lines, tell_failures
 from exportstats.cli.source import live_options
-from exportstats.cli.waiting import ending
+from exportstats.cli.waiting import HISTORY_PAGES, ending
 from exportstats.cli.wanted import PLACE
 
 if TYPE_CHECKING:
@@ -55,16 +55,16 @@ _TARGET = ["account_id", "region", "profile", "role_arn"]
 def watch(origin: Origin, wanted: Wanted, interval_seconds: int, *, once: bool) -> None:
     """Watch the active tasks: how long they have run, and when they will be done.
 
-    All tasks are fetched once, to learn how long they take; after that, three requests for each
-    account and region find the active ones. In eight of ten cases a task ends between "from" and
-    "to". The command ends when no task is active.
+    The newest 500 tasks of each account and region are fetched first, to learn how long they take;
+    after that, three requests for each find the active ones. In eight of ten cases a task ends
+    between "from" and "to". The command ends when no task is active.
 
     \b
     exportstats watch --region eu-west-1
     exportstats watch --organization --role-name audit --all-regions --interval 60
     """
     watched = Watched(targets=origin.targets, **origin.asked)
-    wanted.tell_unknown(watched.tasks)
+    wanted.tell_unknown(watched.tasks, where=" among the newest tasks")
     told = wanted.of_log_groups(xs.estimate_completion(watched.tasks))
     if once or not sys.stdout.isatty():
         output.show(told, _view(told), "table", title=_title(told))
@@ -88,7 +88,8 @@ class Watched:
     Attributes
     ----------
     tasks
-        All of them, those that ended for what they tell of the others.
+        The newest of them, those that ended for what they tell of the others. A slot runs one task
+        at a time, so the active ones are among them.
     failures
         What failed when they were last asked for, as a `LoadError` has it; None if nothing did.
     """
@@ -96,7 +97,7 @@ class Watched:
     def __init__(self, *, targets: list[Target] | None, region: str | None, **asked: Any) -> None:  # noqa: ANN401 - fetch_tasks' own
         self._asked = asked
         self._failed: list[xs.LoadError] = []
-        self.tasks = self._fetch(targets, region=region)
+        self.tasks = self._fetch(targets, region=region, max_pages=HISTORY_PAGES)
         failures = self.failures
         if failures is not None and len(failures) == len(targets or [None]):
             if targets is not None:

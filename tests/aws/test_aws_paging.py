@@ -50,6 +50,18 @@ def test_the_list_is_read_to_its_end_fifty_a_page(
     assert len(set(tokens)) == 3
 
 
+@pytest.mark.parametrize("most", [1, 2, 3, 4])
+def test_the_newest_pages_are_enough_if_asked_for(
+    session: boto3.Session, make_tasks: Make, assert_tasks: Make, most: int
+) -> None:
+    """So many pages are requested and no more; what they hold is no failed list."""
+    tasks = make_tasks(120)
+    with Emulator(tasks) as emulator:
+        found = fetch_tasks(session=session, endpoint_url=emulator.url, max_pages=most)
+    assert_tasks(found, tasks[: 50 * most])
+    assert len(questions(emulator)) == min(most, 3)
+
+
 @pytest.mark.parametrize("count", [0, 1, 49, 50, 51, 100])
 def test_a_list_of_any_length_ends(
     session: boto3.Session, make_tasks: Make, assert_tasks: Make, count: int

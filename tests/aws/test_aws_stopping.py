@@ -263,6 +263,7 @@ def test_an_interrupt_at_any_page_loses_nothing(
         *(("status", value) for value in ("", "DONE", 5, ["FAILED"])),
         *(("task_id", value) for value in ("", "x" * 513, 5, b"a")),
         *(("limit", value) for value in (0, 51, -1, None, "5", 5.0, 2.5, True, np.nan)),
+        *(("max_pages", value) for value in (0, -1, "5", 5.0, True)),
         *(("next_token", value) for value in ("", 5, b"a")),
         *(
             ("requests_per_second", value)
@@ -289,6 +290,7 @@ def test_what_the_service_would_refuse_is_refused_before(
         *(("status", value) for value in (None, *schema.STATES, "COMPLETE")),
         *(("task_id", value) for value in (None, "x", "x" * 512, "ünïcode")),
         *(("limit", value) for value in (1, 50, np.int64(7))),
+        *(("max_pages", value) for value in (None, 1, 10**9, np.int64(7))),
         *(
             ("requests_per_second", value)
             for value in (None, "quota", 1e9, np.int64(10**6), np.float64(1e6), float("inf"))

@@ -43,12 +43,14 @@ def test_it_goes_from_pending_to_each_end(make_session: Make, end: str):
 
         def live() -> None:
             for state in ("RUNNING", *(["PENDING_CANCEL"] if end == "CANCELLED" else []), end):
-                time.sleep(0.2)
+                seen_twice = len(emulator.requests) + 2
+                while len(emulator.requests) < seen_twice:
+                    time.sleep(0.01)
                 over = {"completionTime": NOW + 60_000} if state == end else {}
                 emulator.update("the one", status={"code": state}, executionInfo=over)
                 seen.append(state)
 
-        thread = threading.Thread(target=live)
+        thread = threading.Thread(target=live, daemon=True)
         thread.start()
         task = xs.wait_for_task(
             "the one", session=make_session("111122223333"), endpoint_url=emulator.url

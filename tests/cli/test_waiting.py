@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import exportstats as xs
-from exportstats.emulator import Emulator
+from exportstats.emulator import Emulator, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,6 +58,28 @@ def test_waiting_ends_with_the_task(run: Callable, emulator: Emulator, end: str,
     assert f"{end} after 1 min 30 s" in done.stderr
     assert ("so it is" in done.stderr) == (end != "COMPLETED")
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize(("end", "code"), [("COMPLETED", 0), ("FAILED", 1)])
+def test_old_tasks_are_not_waited_for(
+    run: Callable, serve: Callable, made: Callable, end: str, code: int
+):
+    """Of 19,000 it asks for the newest 500, to estimate from, and then for its own task."""
+    emulator = serve([{**TASK, "status": {"code": end}}, *made(19_000)])
+    assert run("wait", "the-one").exit_code == code
+    asked = [one.params for one in emulator.requests if one.operation == "DescribeExportTasks"]
+    assert [one.get("taskId") for one in asked] == [None] * 10 + ["the-one"]
+
+
+@pytest.mark.parametrize("page", [1, 2, 11])
+def test_a_page_that_fails_is_no_success(run: Callable, serve: Callable, made: Callable, page: int):
+    """Without a later page of the history it waits all the same, and the end is the task's own."""
+    serve(
+        [{**TASK, "status": {"code": "COMPLETED"}}, *made(600)],
+        faults=[Fault("deny", at=(page,))],
+    )
+    done = run("wait", "the-one")
+    assert done.exit_code == (0 if page == 2 else 1), done.stderr
 
 
 @pytest.mark.parametrize(("state", "text"), [("ARCHIVED", "ARCHIVED"), (None, "in no known state")])

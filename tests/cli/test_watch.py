@@ -103,9 +103,9 @@ def test_a_task_is_followed_to_each_of_its_ends(serve: Callable, made: Callable,
 
 def test_a_look_is_three_requests(serve: Callable, made: Callable):
     """One for each active state, and one more for each task that ended; STS is asked but once."""
-    emulator = serve([active("the-one"), *made(120)])
+    emulator = serve([active("the-one"), *made(19_000)])
     seen = watched(emulator.url)
-    assert len(emulator.requests) == 3 + 1, "three pages, and the account"
+    assert len(emulator.requests) == 10 + 1, "the newest pages, and the account"
     emulator.requests.clear()
     seen.look()
     asked = [request.params.get("statusCode") for request in emulator.requests]
@@ -241,4 +241,5 @@ def test_only_what_is_asked_for_is_watched(run: Callable, serve: Callable):
     assert done.exit_code == 0
     assert done.stdout.startswith("1 active task\n")
     assert "/b" not in done.stdout
-    assert done.stderr == ("exportstats: no log group matches --log-group /aa; did you mean /a?\n")
+    told = "exportstats: no log group among the newest tasks matches --log-group /aa"
+    assert done.stderr == f"{told}; did you mean /a?\n"
