@@ -39,8 +39,8 @@ def add_times(
     Parameters
     ----------
     plan
-        The tasks, slot after slot, each in the order to create them: key, `slot`, and `start`,
-        `end` and `deadline` in milliseconds.
+        The tasks, slot after slot, each in the order to create them: key, `slot`, `group`, and
+        `start`, `end` and `deadline` in milliseconds.
     active
         The active tasks: key, `slot`, `task_id`, `creation_time` and `window` (milliseconds).
     past
@@ -56,10 +56,9 @@ def add_times(
     slot, start, deadline = (plan[name].to_numpy() for name in ("slot", "start", "deadline"))
     windows = (plan["end"] - plan["start"]).to_numpy("float64")
     known_of: dict[object, _Known] = {}
-    known = [
-        _know(past, key, window, known_of)
-        for key, window in zip(keys_of(plan), windows, strict=True)
-    ]
+    # which log group of its slot it is
+    ranks = plan.groupby("slot")["group"].rank("dense").astype("int64")
+    known = [_know(past, *one, known_of) for one in zip(keys_of(plan), windows, ranks, strict=True)]
     deadlines = np.where(deadline == coerce.NAT, np.nan, deadline.astype("float64") - now)
     seeds = _seeds(plan, LOG_GROUP) ^ start.astype("uint64")
     enough = np.array([one.enough for one in known], dtype=bool)
@@ -104,7 +103,11 @@ class _Known(NamedTuple):
 
 
 def _know(
-    past: Histories, key: tuple[str, ...], window: float, known: dict[object, _Known]
+    past: Histories,
+    key: tuple[str, ...],
+    window: float,
+    rank: int,
+    known: dict[object, _Known],
 ) -> _Known:
     """Return what is known of a task; for the same history and window it is the same object."""
     history = past.of(key)
@@ -118,7 +121,7 @@ def _know(
         worth = round(weights.sum() ** 2 / (weights @ weights)) + 1
         own = history.basis == BASES[0]
         predicted = predict(durations, weights, learned)
-        seeds = seed_of(history.basis, *history.key), seed_of(key[-1] if own else history.basis)
+        seeds = seed_of(history.basis, *history.key), seed_of(str(rank))
         source = Source(predicted, seeds, worth)
         n = len(durations)
         known[same] = _Known(source, n, history.basis, own and enough and n >= ENOUGH)

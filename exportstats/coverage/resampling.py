@@ -38,8 +38,8 @@ class Source(NamedTuple):
     prediction
         The distribution of a duration.
     seeds
-        Of the history, and of all of its name: what is not known of a history is the same for all
-        of its tasks, and in part for log groups of one name in several slots.
+        Of the history, and of one history in each slot: what is not known of a history is the same
+        for all of its tasks, and in part for those of other slots.
     worth
         How many durations of each run there are to take from.
     """
@@ -51,7 +51,7 @@ class Source(NamedTuple):
     def draw(self, seeds: np.ndarray) -> np.ndarray:
         """Draw a duration for each task (row), by its own seed, and run (column)."""
         which = (uniform(seeds) * self.worth).astype("uint64")
-        # half of them are those of all histories of the name, the other half its own
+        # half of them are shared across slots, for errors of all slots do not all lengthen the end
         of = np.where(which % 2, *(np.array([[seed]], dtype="uint64") for seed in self.seeds))
         return self.prediction.quantile(_to_unit(_mix(_mix(_mix(of) + _STEPS) + which * _GOLDEN)))
 
