@@ -70,6 +70,12 @@ _FAILING = {"warning": ("critical", "warning"), "critical": ("critical",)}
     help="Write the complete tables to this folder; the HTML links to them.",
 )
 @click.option(
+    "--waivers",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="A TOML file of gaps that are meant, which are notes and no warnings.",
+)
+@click.option(
     "--split-by",
     metavar="COLUMN",
     help="Write a report for each value of this column too, such as account_id or your own owner.",
@@ -89,6 +95,7 @@ def report(
     wanted: Wanted,
     week: str,
     tz: str,
+    waivers: str | None,
     split_by: str | None,
     fail_on: str | None,
     redact: bool,  # noqa: FBT001 - click gives it by name
@@ -111,7 +118,13 @@ def report(
     if redact:
         tasks, log_groups, _ = redaction.redact(tasks, log_groups)
     made = xs.build_weekly_report(
-        tasks, week=week, log_groups=log_groups, tz=tz, source=origin.words, by=split_by
+        tasks,
+        week=week,
+        log_groups=log_groups,
+        tz=tz,
+        source=origin.words,
+        by=split_by,
+        waivers=waivers,
     )
     made = dataclasses.replace(made, is_partial=knows_a_part())
     click.echo(plain_text.render_text(made), nl=False)

@@ -16,6 +16,7 @@ from exportstats.coverage import exports
 from exportstats.coverage.gaps import find_gaps
 from exportstats.report import rhythm
 from exportstats.report.rhythm import DUE_AFTER
+from exportstats.report.waivers import Waiver, waive
 from exportstats.report.weeks import Span
 from exportstats.stats.as_of import known_at, to_millis
 from exportstats.stats.failures import failure_reasons
@@ -65,7 +66,12 @@ class Material:
     uncovered
         What `find_gaps` gives, of all log groups.
     gaps
-        The same since the first export of each log group, and `group`, its row in `groups`.
+        The same since the first export of each log group, and `group`, its row in `groups`;
+        without what is waived.
+    waived
+        What is waived of them, and `because` of what.
+    waivers
+        The waivers, those too that hold no longer.
     """
 
     tasks: shards.Tasks
@@ -79,6 +85,13 @@ class Material:
     groups: pd.DataFrame
     uncovered: pd.DataFrame
     gaps: pd.DataFrame
+    waived: pd.DataFrame
+    waivers: tuple[Waiver, ...]
+
+    @property
+    def now(self) -> pd.Timestamp:
+        """Return `as_of` in the time zone of the span."""
+        return self.as_of.tz_convert(self.span.start.tz)
 
     @property
     def until(self) -> pd.Timestamp:
@@ -173,6 +186,7 @@ def gather(
     log_groups: pd.DataFrame | None,
     deliveries: pd.DataFrame | None,
     source: tuple[str, ...],
+    waivers: tuple[Waiver, ...],
 ) -> Material:
     """Compute what the findings share."""
     tasks = shards.select(tasks, partial(_then, as_of=as_of))
@@ -193,6 +207,11 @@ def gather(
     first = groups["first_window"].reindex(row).fillna(_NEVER).to_numpy()
     since = (uncovered["start"].to_numpy() >= first) & (row >= 0)
     gaps = uncovered[since].reset_index(drop=True).assign(group=row[since])
+    waived = gaps.iloc[:0].assign(because=pd.Series(dtype="str"))
+    if waivers:
+        left, gone = waive(gaps, waivers, as_of.tz_convert(span.start.tz))
+        waived = _parts_of(gaps, gone).assign(because=gone["because"].array)
+        gaps = _parts_of(gaps, left)
     groups["regular"] = _is_regular(groups, gaps, span, as_of)
     return Material(
         tasks=tasks,
@@ -206,7 +225,16 @@ def gather(
         groups=groups,
         uncovered=uncovered,
         gaps=gaps,
+        waived=waived,
+        waivers=waivers,
     )
+
+
+def _parts_of(gaps: pd.DataFrame, parts: pd.DataFrame) -> pd.DataFrame:
+    """Return parts of gaps, each with the gap's own columns."""
+    edges = (pd.to_datetime(parts[name], utc=True).dt.as_unit("ms") for name in ("start", "end"))
+    whole = gaps.take(parts["row"].to_numpy(dtype="int64")).reset_index(drop=True)
+    return clipped(whole, *(coerce.millis(edge) for edge in edges)).reset_index(drop=True)
 
 
 def _due(span: Span, as_of: pd.Timestamp) -> Span:

@@ -19,6 +19,7 @@ from exportstats.report import html, machine, mail, markdown, pictures, rules
 from exportstats.report.data import Finding, Picture, ReportData
 from exportstats.report.figures import key_figures
 from exportstats.report.material import gather
+from exportstats.report.waivers import read_waivers
 from exportstats.report.weeks import span_of
 from exportstats.stats.as_of import instant
 from exportstats.stats.durations import duration_summary
@@ -92,7 +93,7 @@ def _written(text: _Text, path: str | Path | None) -> _Text | None:
     return None
 
 
-def build_weekly_report(
+def build_weekly_report(  # noqa: PLR0913 - all of them are asked for by name
     tasks: shards.Tasks,
     *,
     week: Week = "last",
@@ -102,6 +103,7 @@ def build_weekly_report(
     tz: str = "UTC",
     source: Sequence[str] = (),
     by: str | None = None,
+    waivers: str | Path | None = None,
 ) -> WeeklyReport:
     """Report on one week: what needs doing and by when, the worst first.
 
@@ -137,6 +139,9 @@ def build_weekly_report(
         A column of the tasks, such as `account_id` or your own `owner`: `parts` has a report for
         each of its values, in the order of their severity, and renderers a section.
 
+    waivers
+        A TOML file of gaps that are meant: these are a note. See docs/weekly_report.md.
+
     Returns
     -------
     WeeklyReport
@@ -156,7 +161,7 @@ def build_weekly_report(
     >>> report.headline
     'A quiet week: 111 tasks, none of them failed, and what was due is in S3 but for 7 min.'
     """
-    material = material_of(tasks, week, log_groups, deliveries, as_of, tz, source)
+    material = material_of(tasks, week, log_groups, deliveries, as_of, tz, source, waivers)
     report = _report(material, material.span.name)
     return report if by is None else replace(report, parts=MappingProxyType(_parts(material, by)))
 
@@ -193,7 +198,8 @@ def _parts(whole: Material, by: str) -> dict[str, WeeklyReport]:
             if column in log_groups.columns:
                 mine |= (log_groups[column].astype("str") == value).to_numpy()
             log_groups = log_groups[mine]
-        part = gather(tasks, whole.span, whole.as_of, log_groups, whole.deliveries, whole.source)
+        known = log_groups, whole.deliveries, whole.source, whole.waivers
+        part = gather(tasks, whole.span, whole.as_of, *known)
         parts[value] = _report(part, f"{whole.span.name}, {column} {value}")
 
     def worst(report: WeeklyReport) -> list[int]:
@@ -223,6 +229,7 @@ def material_of(
     as_of: Instant,
     tz: str,
     source: Sequence[str],
+    waivers: str | Path | None,
 ) -> Material:
     """Check what a report is asked, and compute what its rules look at."""
     if log_groups is not None:
@@ -236,8 +243,9 @@ def material_of(
         # the report may ask the clock: nothing else tells what week it is
         seen = pd.Timestamp.now("UTC").as_unit("ms")
     span = span_of(week, tz, seen)
+    known_waivers = () if waivers is None else read_waivers(waivers)
     known = now if now is not None else min(seen, span.end.tz_convert("UTC"))
-    return gather(tasks, span, known, log_groups, deliveries, tuple(source))
+    return gather(tasks, span, known, log_groups, deliveries, tuple(source), known_waivers)
 
 
 def _look(material: Material) -> tuple[tuple[Finding, ...], tuple[Picture, ...]]:

@@ -448,13 +448,8 @@ def built(*rows: Row, week: Any = ISO_WEEK, **more: Any) -> xs.WeeklyReport:  # 
 
 def look(rule: Rule, *rows: Row, week: Any = ISO_WEEK, **more: Any) -> Finding | None:  # noqa: ANN401
     """Apply one rule to a few tasks, which takes a fraction of a whole report."""
-    known = {
-        "log_groups": None,
-        "deliveries": None,
-        "as_of": None,
-        "tz": "UTC",
-        "source": (),
-    } | more
+    nothing = dict.fromkeys(("log_groups", "deliveries", "as_of", "waivers"))
+    known = nothing | {"tz": "UTC", "source": ()} | more
     return rule.find(material_of(tasks_of(*rows), week, **known))
 
 

@@ -1,0 +1,60 @@
+"""Gaps that are waived, and waivers that hold no longer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from exportstats.core.schema import LOG_GROUP
+from exportstats.report.rule import Found, rule
+from exportstats.report.words import groups_of, name, place, total
+from exportstats.text import counted
+
+if TYPE_CHECKING:
+    from exportstats.report.material import Material
+
+
+@rule(
+    title="Gaps that are waived",
+    rank=160,
+    severities=("note",),
+    remedy="Nothing needs doing.",
+)
+def waived(material: Material) -> Found | None:
+    """Name the gaps of the week that a waiver covers."""
+    start, end = material.due_of(material.span)
+    rows = material.cut(material.waived, start, end)
+    if not len(rows):
+        return None
+    return Found(
+        "note",
+        f"{total(rows['length'])} missing of {groups_of(rows)} by intention: {place(rows)} "
+        f"({name(rows['because'].iloc[0], 120)}).",
+        rows[[*LOG_GROUP, "start", "end", "length", "because"]].reset_index(drop=True),
+    )
+
+
+@rule(
+    title="Waivers that hold no longer",
+    rank=125,
+    remedy="Remove them from the file, or give them another `until`.",
+)
+def expired_waivers(material: Material) -> Found | None:
+    """Name the waivers whose last day is over."""
+    over = [one for one in material.waivers if one.has_expired(material.now)]
+    if not over:
+        return None
+    rows = pd.DataFrame(
+        {
+            "log_group_name": [one.log_group for one in over],
+            "until": [str(one.until) for one in over],
+            "because": [one.reason for one in over],
+        }
+    )
+    return Found(
+        "warning",
+        f"{counted(len(over), 'waiver')} held until {rows['until'].iloc[0]} or earlier, the first "
+        f"of {name(rows['log_group_name'].iloc[0])}: its gaps are told again.",
+        rows,
+    )

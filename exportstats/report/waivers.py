@@ -1,0 +1,138 @@
+"""Gaps that are known and meant: what is waived is a note and no warning."""
+
+from __future__ import annotations
+
+import datetime as dt
+import fnmatch
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from exportstats.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_KEYS = ("log_group", "reason", "from", "to", "weekdays", "until")
+
+
+@dataclass(frozen=True)
+class Waiver:
+    """Why some log groups have nothing to export in some time.
+
+    Attributes
+    ----------
+    log_group
+        A name; `*` matches any text.
+    reason
+        Why.
+    start, end
+        From the first day to before the last one; None is without end.
+    weekdays
+        The days of the week that are meant, Monday 0; all if there are none.
+    until
+        The last day on which the waiver holds.
+    """
+
+    log_group: str
+    reason: str
+    start: dt.date | None = None
+    end: dt.date | None = None
+    weekdays: tuple[int, ...] = ()
+    until: dt.date | None = None
+
+    def has_expired(self, now: pd.Timestamp) -> bool:
+        """Return whether the waiver holds no longer."""
+        return self.until is not None and now.date() > self.until
+
+    def stretches(
+        self, start: pd.Timestamp, end: pd.Timestamp
+    ) -> Iterator[tuple[pd.Timestamp, pd.Timestamp]]:
+        """Yield what is waived of a stretch of time, day by day in its time zone."""
+        for day in pd.date_range(start.normalize(), end, freq="D"):
+            inside = (self.start is None or day.date() >= self.start) and (
+                self.end is None or day.date() < self.end
+            )
+            if inside and (not self.weekdays or day.weekday() in self.weekdays):
+                low, high = max(day, start), min(day + pd.DateOffset(days=1), end)
+                if low < high:
+                    yield low, high
+
+
+def read_waivers(path: str | Path) -> tuple[Waiver, ...]:
+    """Read a file of waivers.
+
+    Raises
+    ------
+    ArgumentError
+        It is no TOML, or an entry has a key or a value that is not understood.
+    OSError
+        It cannot be read.
+    """
+    try:
+        found = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ArgumentError(f"{path} is no TOML: {error}") from error
+    entries = found.get("waiver")
+    if set(found) != {"waiver"} or not isinstance(entries, list):
+        raise ArgumentError(f"{path}: give each waiver as a table [[waiver]], and nothing else")
+    return tuple(_waiver(entry, f"{path}, waiver {n}") for n, entry in enumerate(entries, start=1))
+
+
+def _waiver(entry: dict[str, Any], place: str) -> Waiver:
+    if unknown := sorted(set(entry) - set(_KEYS)):
+        raise ArgumentError(f"{place}: {unknown[0]!r} is not known; give {', '.join(_KEYS)}")
+    for key in ("log_group", "reason"):
+        if not isinstance(entry.get(key), str):
+            raise ArgumentError(f"{place}: {key} is missing, or no text")
+    for key in ("from", "to", "until"):
+        value = entry.get(key)
+        if value is not None and (not isinstance(value, dt.date) or isinstance(value, dt.datetime)):
+            raise ArgumentError(f"{place}: {key} = {value!r} is no date; give 2026-11-16")
+    weekdays = entry.get("weekdays", [])
+    if not isinstance(weekdays, list) or not set(map(str, weekdays)) <= set(_DAYS):
+        raise ArgumentError(f'{place}: weekdays = {weekdays!r}; give days such as ["Sunday"]')
+    return Waiver(
+        entry["log_group"],
+        entry["reason"],
+        entry.get("from"),
+        entry.get("to"),
+        tuple(map(_DAYS.index, weekdays)),
+        entry.get("until"),
+    )
+
+
+def waive(
+    gaps: pd.DataFrame, waivers: tuple[Waiver, ...], now: pd.Timestamp
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Part gaps into those that are not waived and those that are.
+
+    Returns
+    -------
+    tuple
+        Two tables with the columns `row` (of a gap), `start` and `end`; the second has the
+        `because` of its waiver.
+    """
+    left: list[tuple[int, pd.Timestamp, pd.Timestamp]] = []
+    gone: list[tuple[int, pd.Timestamp, pd.Timestamp, str]] = []
+    holding = [waiver for waiver in waivers if not waiver.has_expired(now)]
+    names, starts, ends = (list(gaps[name]) for name in ("log_group_name", "start", "end"))
+    for row, (name, start, end) in enumerate(zip(names, starts, ends, strict=True)):
+        mine = [one for one in holding if fnmatch.fnmatchcase(name, one.log_group)]
+        edges = (start.tz_convert(now.tz), end.tz_convert(now.tz))
+        parts = sorted((*part, one.reason) for one in mine for part in one.stretches(*edges))
+        at = edges[0]
+        for low, high, because in parts:
+            if low > at:
+                left.append((row, at, low))
+            if high > at:
+                gone.append((row, max(low, at), high, because))
+                at = high
+        if at < edges[1]:
+            left.append((row, at, edges[1]))
+    columns = ["row", "start", "end"]
+    return pd.DataFrame(left, columns=columns), pd.DataFrame(gone, columns=[*columns, "because"])

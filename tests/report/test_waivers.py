@@ -1,0 +1,76 @@
+"""A gap that is waived is a note, and a waiver that holds no longer is told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from reported import MONDAY, built, kinds, log_groups_of, nights, others, rows_behind
+from support import DAY
+
+from exportstats.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WAIVER = '[[waiver]]\nlog_group = "acme/*"\nreason = "a holiday"\n'
+
+
+@pytest.fixture
+def waivers(tmp_path: Path) -> Path:
+    """Name a file of waivers."""
+    return tmp_path / "waivers.toml"
+
+
+@pytest.mark.parametrize("tz", ["UTC", "Asia/Tokyo"])
+def test_a_waived_gap_is_a_note(waivers: Path, tz: str):
+    """Within its range a gap is a note; outside of it, it is a gap still."""
+    waivers.write_text(f"{WAIVER}from = 2026-11-17\nto = 2026-11-20\n", encoding="utf-8")
+    log_groups = log_groups_of({"log_group_name": "acme/api", "retention": 20 * DAY})
+    rows = others("acme/api", 2)
+    asked = {"tz": tz, "log_groups": log_groups}
+    assert kinds(built(*rows, **asked)) == ["expiring", "gaps"]
+    report = built(*rows, **asked, waivers=waivers)
+    assert kinds(report) == ["waived"]
+    told = rows_behind(report, "waived")
+    assert sum(row["length"] for row in told) == DAY
+    assert {row["because"] for row in told} == {"a holiday"}
+    other = built(*others("acme/api", -1), **asked, waivers=waivers)
+    assert kinds(other) == ["expiring", "gaps"]
+
+
+def test_weekends_without_anything_to_export(waivers: Path):
+    """A log group exported on weekdays alone is regular, and its weekends are waived."""
+    waivers.write_text(f'{WAIVER}weekdays = ["Saturday", "Sunday"]\n', encoding="utf-8")
+    rows = [row for row in nights("acme/api") if (row["from_time"] - MONDAY) // DAY % 7 < 5]
+    assert kinds(built(*rows)) == ["irregular"]
+    report = built(*rows, waivers=waivers)
+    assert kinds(report) == ["waived"]
+    lacking = [row for row in rows if row["from_time"] != MONDAY + DAY]
+    [gap] = rows_behind(built(*lacking, waivers=waivers), "gaps")
+    assert (gap["start"], gap["end"]) == (MONDAY + DAY, MONDAY + 2 * DAY)
+
+
+def test_a_waiver_ends(waivers: Path):
+    """After its last day a waiver covers nothing, and that is told."""
+    waivers.write_text(f"{WAIVER}until = 2026-11-20\n", encoding="utf-8")
+    report = built(*others("acme/api", 2), waivers=waivers)
+    assert kinds(report) == ["gaps", "expired_waivers"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[[", "is no TOML"),
+        ("[waiver]", "give each waiver as a table"),
+        (WAIVER + "day = 1", "'day' is not known"),
+        ('[[waiver]]\nreason = "x"', "log_group is missing"),
+        (WAIVER + 'from = "soon"', "from = 'soon' is no date"),
+        (WAIVER + 'weekdays = ["Sonntag"]', "Sonntag"),
+    ],
+)
+def test_what_is_no_waiver_is_refused(text: str, says: str, waivers: Path):
+    """An error names what was wrong."""
+    waivers.write_text(text, encoding="utf-8")
+    with pytest.raises(ArgumentError, match=says):
+        built(waivers=waivers)
