@@ -89,14 +89,17 @@ def conform(
 def concat(tables: Sequence[pd.DataFrame], *, of: str = "tasks") -> pd.DataFrame:
     """Concatenate tables and keep each task once, in its latest state.
 
-    A column that only some tables have is missing in the other rows.
-
     Parameters
     ----------
     tables
         Tables of tasks, or of what `of` names.
     of
         As for `conform`.
+
+    Returns
+    -------
+    DataFrame
+        One table. A column that only some tables have is missing in the other rows.
 
     Raises
     ------

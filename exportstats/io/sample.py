@@ -19,6 +19,11 @@ def sample_tasks() -> pd.DataFrame:
     The tasks are from two accounts in three regions, from 2025-11-24 to 2026-11-23T06:00Z, when
     they were "observed". `data/README.md` describes the planted problems.
 
+    Returns
+    -------
+    DataFrame
+        A table of tasks.
+
     Examples
     --------
     >>> tasks = sample_tasks()
@@ -30,6 +35,11 @@ def sample_tasks() -> pd.DataFrame:
 
 def sample_log_groups() -> pd.DataFrame:
     """Return the log groups of the synthetic sample, including those that were never exported.
+
+    Returns
+    -------
+    DataFrame
+        A table of log groups.
 
     Examples
     --------

@@ -109,7 +109,12 @@ def _part(tasks: pd.DataFrame, *, as_of: pd.Timestamp | None) -> pd.DataFrame:
         window=histories.millis(some["window"]),
         _role="active",
     )
-    return frames.stack([grouping.with_own(found, some), histories.part(known, active)])
+    past = histories.part(known, active)
+    if not len(known):
+        return frames.stack([grouping.with_own(found, some), past[:0]])
+    # any values of the user's columns: without them, whole numbers would become floats
+    filler = known.iloc[np.zeros(len(past), dtype="int64")]
+    return frames.stack([grouping.with_own(found, some), grouping.with_own(past, filler)])
 
 
 class _Told(NamedTuple):
