@@ -71,7 +71,7 @@ def plot_slow_tasks(
     more = len(table) - len(rows)
     took, usual = to_seconds(rows["duration"]), to_seconds(rows["typical"])
     duration_axis(ax, "x", np.concatenate([took, usual]), "duration")
-    days = coerce.iso_text(rows["creation_time"]).str.split("T").str[0]
+    days = coerce.iso_text(rows["creation_time"]).str[:10]
     far = [f"{ratio:,.3g}\u00d7" for ratio in rows["ratio"]]
     beside = [f"{much}, {day}" for much, day in zip(far, days.fillna("-"), strict=True)]
     notes = [counted(len(table), "slow task"), *name_lanes(ax, rows[[*LOG_GROUP]], beside)]

@@ -104,7 +104,7 @@ def sum_of(lengths: pd.Series) -> str:
 
 def dates(times: pd.Series) -> pd.Series:
     """Return times as dates of any year, which pandas' own formats cannot do."""
-    return coerce.iso_text(times).str.split("T").str[0]
+    return coerce.iso_text(times).str[:10]
 
 
 def times(values: pd.Series) -> pd.Series:

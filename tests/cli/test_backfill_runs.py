@@ -87,7 +87,7 @@ def test_what_the_commands_create_closes_the_gaps(
         known.write_text(json.dumps({"logGroups": rows}))
         question = [mine, *RANGE, "--log-groups", known]
         assert run("gaps", *question, "--check").exit_code == 4
-        done = run("backfill", *question)
+        done = run("backfill", *question, "--never-exported", "--short-gaps")
         assert done.exit_code == 0
         calls = tmp_path / f"{account}.calls"
         subprocess.run(

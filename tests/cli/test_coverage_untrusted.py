@@ -75,7 +75,7 @@ def test_the_commands_of_hostile_names_are_a_line_each(
     form: str, run: Callable, evil: tuple[Path, Path]
 ):
     """Nothing in a name ends a command's line, or is obeyed where it is printed."""
-    more = ["--log-groups", evil[1], "--format", form]
+    more = ["--log-groups", evil[1], "--never-exported", "--format", form]
     done = run("backfill", evil[0], *RANGE, *more)
     assert done.exit_code == 0
     assert is_harmless(done.stdout)

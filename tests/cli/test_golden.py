@@ -127,7 +127,9 @@ GOLDEN = {
             "p90_high_seconds": null,
             "p99_low_seconds": null,
             "p99_high_seconds": null,
-            "censored_p50_seconds": null
+            "censored_p50_seconds": null,
+            "censored_p50_low_seconds": null,
+            "censored_p50_high_seconds": null
           },
           {
             "status_message": null,
@@ -145,7 +147,9 @@ GOLDEN = {
             "p90_high_seconds": null,
             "p99_low_seconds": null,
             "p99_high_seconds": null,
-            "censored_p50_seconds": null
+            "censored_p50_seconds": null,
+            "censored_p50_low_seconds": null,
+            "censored_p50_high_seconds": null
           }
         ]
         """,

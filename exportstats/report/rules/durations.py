@@ -105,8 +105,8 @@ def time_outs(material: Material) -> Found | None:
     parts = []
     if len(rows):
         parts.append(
-            f"{counted(len(rows), 'active task')} near the time-out of 24 h, the longest for "
-            f"{write_duration(longest.total_seconds())}: {place(rows)}"
+            f"{counted(len(rows), 'active task')} that may reach the time-out of 24 h, the longest "
+            f"for {write_duration(longest.total_seconds())}: {place(rows)}"
         )
     if len(ended):
         parts.append(f"{counted(len(ended), 'task')} failed after 24 h: {place(ended)}")
