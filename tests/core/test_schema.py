@@ -936,6 +936,7 @@ def test_concat():
     assert_frame_equal(frames.concat([frames.empty(), first]), first)
 
 
+@pytest.mark.filterwarnings("ignore::exportstats.errors.AccountUnknownWarning")
 @quick
 @given(st.lists(tables(max_size=6), max_size=3))
 def test_concat_gives_a_table(several: list[pd.DataFrame]):
