@@ -164,7 +164,7 @@ def _draw_timeline(ax: Axes, table: pd.DataFrame, kwargs: dict[str, Any]) -> Axe
 
 
 def _add_up(table: pd.DataFrame, numbers: np.ndarray, groups: int) -> tuple[np.ndarray, list[str]]:
-    """Give each group's missing time, in ms, and the notes on all of them."""
+    """Return each group's missing time, in ms, and the notes on all of them."""
     length = table["length"].fillna(pd.Timedelta(0)).to_numpy("timedelta64[ms]").astype("int64")
     gap = table["state"].eq("gap").to_numpy()
     missing = np.bincount(numbers, weights=length * gap, minlength=groups)

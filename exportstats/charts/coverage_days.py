@@ -86,7 +86,7 @@ def draw_days(
 
 
 def _count(shares: np.ndarray) -> list[str]:
-    """Tell how many of all days are covered whole, and how many not at all."""
+    """Return how many of all days are covered whole, and how many not at all."""
     known = max((~np.isnan(shares)).sum(), 1)
     whole = (shares > _ALMOST).sum() / known
     return [

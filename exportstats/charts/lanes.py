@@ -34,12 +34,12 @@ class Bars(NamedTuple):
     right: np.ndarray
 
     def only(self, chosen: np.ndarray) -> Bars:
-        """Give some of them."""
+        """Return some of them."""
         return Bars(self.lanes[chosen], self.left[chosen], self.right[chosen])
 
 
 def number_groups(table: pd.DataFrame, names: Sequence[str]) -> tuple[np.ndarray, pd.DataFrame]:
-    """Give each row the number of its group, and the groups, as `group_rows` does.
+    """Return each row the number of its group, and the groups, as `group_rows` does.
 
     Millions of rows are fast when those of a group follow each other.
     """
@@ -80,7 +80,7 @@ def name_lanes(ax: Axes, groups: pd.DataFrame, notes: Sequence[str] = ()) -> lis
 
 
 def pixel_of(ax: Axes) -> float:
-    """Give how many days a pixel is; the limits and the layout have to be there."""
+    """Return how many days a pixel is; the limits and the layout have to be there."""
     low, high = ax.get_xlim()
     return float((high - low) / max(ax.get_window_extent().width, 1))
 
@@ -126,7 +126,7 @@ def draw_bars(
 
 
 def _merge(ax: Axes, bars: Bars) -> Bars:
-    """Give the bands of pixels that thin bars lie in."""
+    """Return the bands of pixels that thin bars lie in."""
     low, pixel = ax.get_xlim()[0], pixel_of(ax)
     middle = (bars.left + bars.right) / 2
     columns = np.floor((middle - low) / pixel).astype("int64")
@@ -165,6 +165,6 @@ def deadline_key() -> tuple[Artist, str]:
 
 
 def near(days: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Give what an axis from `low` to `high` shows: deadlines make it longer, by half at most."""
+    """Return what an axis from `low` to `high` shows: deadlines make it longer, by half at most."""
     close = days[(days >= low) & (days <= high + (high - low) / 2)]
     return np.append(close, [low, high])

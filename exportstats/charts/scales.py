@@ -36,12 +36,12 @@ class DurationLocator(ticker.Locator):
         self.log = log
 
     def __call__(self) -> Any:  # noqa: ANN401 - as matplotlib has it
-        """Give the ticks inside the axis's view."""
+        """Return the ticks inside the axis's view."""
         low, high = sorted(self.axis.get_view_interval())  # type: ignore[union-attr]
         return self.tick_values(low, high)
 
     def tick_values(self, vmin: float, vmax: float) -> Any:  # noqa: ANN401 - as matplotlib has it
-        """Give the ticks between two durations, in seconds."""
+        """Return the ticks between two durations, in seconds."""
         if self.log:
             for ticks in (_COARSE, _FINE):
                 inside = ticks[(ticks >= vmin) & (ticks <= vmax)]
@@ -105,11 +105,11 @@ def to_days(times: pd.Series | pd.Index) -> np.ndarray:
 
 
 def to_seconds(lengths: pd.Series | pd.Index) -> np.ndarray:
-    """Give durations as seconds, NaN for the missing; 0 becomes the clock's 1 ms."""
+    """Return durations as seconds, NaN for the missing; 0 becomes the clock's 1 ms."""
     seconds = pd.TimedeltaIndex(lengths).to_numpy(dtype="timedelta64[ms]") / np.timedelta64(1, "s")
     return np.maximum(seconds, LEAST)
 
 
 def period_step(starts: np.ndarray) -> float:
-    """Give the length of the shortest period, in days, from periods' starts in order."""
+    """Return the length of the shortest period, in days, from periods' starts in order."""
     return float(np.diff(starts).min()) if len(starts) > 1 else 1.0

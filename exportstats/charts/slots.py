@@ -132,7 +132,7 @@ def plot_slot_timeline(
 
 
 def _place(tasks: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
-    """Give where each task's bar begins and ends, which can be drawn, and notes on the others."""
+    """Return where each task's bar begins and ends, which can be drawn, and notes on the others."""
     left, completed, seen = (to_days(tasks[name]) for name in _TIMES)
     active = tasks["status_code"].isin(ACTIVE_STATES).to_numpy()
     right = np.where(active, seen, completed)
@@ -147,7 +147,7 @@ def _place(tasks: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray, lis
 
 
 def _stack(status: pd.Series) -> tuple[np.ndarray, list[str]]:
-    """Give each task's place in the stack of states, and the names of those places."""
+    """Return each task's place in the stack of states, and the names of those places."""
     found = pd.Categorical(status)
     names = [str(name) for name in found.categories]
     at = [_STACK.index(name) if name in STATES else _OTHER for name in names]
@@ -181,7 +181,7 @@ def _style(look: StateLook, *, hatched: bool = True) -> dict[str, Any]:
 
 
 def _overlaps(bars: Bars) -> Bars:
-    """Give where more than one task of a lane is active, as bars that do not touch.
+    """Return where more than one task of a lane is active, as bars that do not touch.
 
     A task overlaps an earlier one from its own start to the end of the one that ends last.
     """
@@ -240,7 +240,7 @@ def _draw_image(
 def _shares(
     bars: Bars, states: np.ndarray, lanes: int, axis: tuple[float, float, int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give, by lane, state and column, the share of the time that tasks take, and if one is there.
+    """Return the share of the time that tasks take, and if one is there, by lane, state, column.
 
     Each bar adds 1 to its columns, less what it lacks in its first and last one. A difference
     array says that in two places a bar: the running sum of it gives the columns.

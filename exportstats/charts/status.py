@@ -182,7 +182,7 @@ def _states(table: pd.DataFrame) -> pd.Index:
 
 
 def _stacked(table: pd.DataFrame) -> list[str]:
-    """Give the states that occur, in the order of a stack."""
+    """Return the states that occur, in the order of a stack."""
     found = _states(table)[table["tasks"].to_numpy() > 0].unique()
     return [*(state for state in _STACK if state in found), *sorted(set(found) - set(_STACK))]
 

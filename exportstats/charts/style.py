@@ -74,12 +74,12 @@ GROUP_LOOKS = (
 
 
 def look_of(state: object) -> StateLook:
-    """Give the look of a state, of one that nobody knows yet too."""
+    """Return the look of a state, of one that nobody knows yet too."""
     return STATE_LOOKS.get(str(state), UNKNOWN_LOOK)
 
 
 def get_axes(ax: Axes | None) -> Axes:
-    """Give the caller's axes, or those of a new figure of a slide's size."""
+    """Return the caller's axes, or those of a new figure of a slide's size."""
     if ax is None:
         layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
         ax = plt.subplots(figsize=SLIDE, layout=layout)[1]
@@ -116,7 +116,7 @@ def _width(ax: Axes) -> float:
 
 
 def name_room(ax: Axes) -> int:
-    """Tell how many characters a row's name can have: 44 on a slide, fewer on a small panel."""
+    """Return how many characters a row's name can have: 44 on a slide, fewer on a small panel."""
     return max(int(0.67 * _width(ax)), 16)
 
 

@@ -41,7 +41,7 @@ def require(
 
 
 def group_rows(table: pd.DataFrame, inner: Sequence[str] = ()) -> tuple[np.ndarray, pd.DataFrame]:
-    """Give each row the number of its group, by order of appearance, and the groups.
+    """Return each row the number of its group, by order of appearance, and the groups.
 
     Parameters
     ----------

@@ -127,7 +127,7 @@ def plot_task_durations(
 def _place(
     tasks: pd.DataFrame, as_of: datetime | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
-    """Give each task's creation (days), duration (seconds, NaN if not drawn), and the notes."""
+    """Return each task's creation (days), duration (seconds, NaN if not drawn), and the notes."""
     days, seconds = to_days(tasks["creation_time"]), to_seconds(tasks["duration"])
     states = tasks["status_code"]
     active, ended = (states.isin(some).to_numpy() for some in (ACTIVE_STATES, TERMINAL_STATES))

@@ -66,5 +66,5 @@ def shorten_apart(values: Sequence[object], width: int = 40) -> list[str]:
 
 @lru_cache(maxsize=8)
 def _glyphs(fonts: tuple[Any, ...]) -> frozenset[int]:
-    """Tell which characters the fonts in use can draw: a missing one is a warning and a box."""
+    """Return which characters the fonts in use can draw: a missing one is a warning and a box."""
     return frozenset().union(*(font_manager.get_font(font).get_charmap() for font in fonts))

@@ -220,14 +220,14 @@ def _latest(known: pd.DataFrame) -> pd.DataFrame:
 
 
 def _observed(tasks: pd.DataFrame) -> pd.DataFrame:
-    """Give the latest instant that a task was observed at, if one was."""
+    """Return the latest instant that a task was observed at, if one was."""
     latest = (tasks["observed_at"] == tasks["observed_at"].max()).to_numpy()
     first: pd.DataFrame = tasks[["observed_at"]][latest].head(1)
     return first
 
 
 def _latest_observed(tasks: shards.Tasks) -> pd.Timestamp:
-    """Give when a task was last observed.
+    """Return when a task was last observed.
 
     Raises
     ------
@@ -244,7 +244,7 @@ def _latest_observed(tasks: shards.Tasks) -> pd.Timestamp:
 
 
 def _number(*frames: pd.DataFrame) -> list[pd.DataFrame]:
-    """Give each slot and each log group one number in all frames, in the order of their names."""
+    """Return each slot and each log group one number in all frames, in the order of their names."""
     keys = pd.concat([frame[_KEY].astype("str") for frame in frames], ignore_index=True)
     slot, group = (grouping.group(keys, names).codes for names in (_SLOT, _KEY))
     ends = np.cumsum([len(frame) for frame in frames])[:-1]

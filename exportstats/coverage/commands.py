@@ -123,7 +123,7 @@ def check_plan(plan: pd.DataFrame) -> None:
 
 
 def requests_of(plan: pd.DataFrame) -> Iterator[tuple[str | None, str | None, dict[str, Any]]]:
-    """Give account, region and request of each task; what is missing is not in the request."""
+    """Return account, region and request of each task; what is missing is not in the request."""
     columns: dict[str, list[Any]] = {}
     for name, key in _TEXTS.items():
         values = plan[name].astype(object)
@@ -167,5 +167,5 @@ def options_of(request: dict[str, Any]) -> list[str]:
 
 
 def _is_plain(value: str | int) -> bool:
-    """Tell whether the AWS CLI takes a value as it stands, and it stays on its line."""
+    """Return whether the AWS CLI takes a value as it stands, and it stays on its line."""
     return isinstance(value, int) or (value.isprintable() and not value.startswith(_LOADED))

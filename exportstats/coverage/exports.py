@@ -73,7 +73,7 @@ class Exports(NamedTuple):
         return in_vain
 
     def windows(self, which: np.ndarray) -> Stretches:
-        """Give the windows of some tasks."""
+        """Return the windows of some tasks."""
         return Stretches(self.group[which], self.start[which], self.end[which])
 
 
@@ -120,7 +120,7 @@ def _part(tasks: pd.DataFrame, *, answer: Answer, asked: Asked) -> pd.DataFrame:
 
 
 def _untried(keys: pd.DataFrame, asked: Asked) -> Exports:
-    """Give the exports of log groups that have no task."""
+    """Return the exports of log groups that have no task."""
     none = np.zeros(0, dtype="int64")
     low, high = beginnings(keys, asked), np.full(len(keys), asked.end)
     return Exports(frames.empty(), keys, low, high, none, none, none, none)
@@ -146,7 +146,7 @@ def read(tasks: pd.DataFrame, asked: Asked) -> Exports:
 
 
 def locate(keys: pd.DataFrame, log_groups: pd.DataFrame) -> np.ndarray:
-    """Give the row of each key in a table of log groups, -1 where it is not in it."""
+    """Return the row of each key in a table of log groups, -1 where it is not in it."""
     both = frames.stack([keys[list(LOG_GROUP)], log_groups[list(LOG_GROUP)]])
     groups = grouping.group(both, LOG_GROUP)
     row = np.full(len(groups.keys), -1)
@@ -156,7 +156,7 @@ def locate(keys: pd.DataFrame, log_groups: pd.DataFrame) -> np.ndarray:
 
 
 def of_log_groups(keys: pd.DataFrame, column: str, asked: Asked) -> np.ndarray:
-    """Give what is known of each log group, in milliseconds; NaT's number where nothing is."""
+    """Return what is known of each log group, in milliseconds; NaT's number where nothing is."""
     if asked.log_groups is None:
         return np.full(len(keys), coerce.NAT)
     values = asked.log_groups[column]
@@ -168,7 +168,7 @@ def of_log_groups(keys: pd.DataFrame, column: str, asked: Asked) -> np.ndarray:
 
 
 def beginnings(keys: pd.DataFrame, asked: Asked) -> np.ndarray:
-    """Give where the range of each log group begins: not before its creation, nor past the end."""
+    """Return where the range of each log group begins: not before its creation or past the end."""
     created = of_log_groups(keys, "creation_time", asked)
     low: np.ndarray = np.clip(created, asked.start, asked.end)
     return low
@@ -195,12 +195,12 @@ def sort_rows(frame: pd.DataFrame, by: Sequence[np.ndarray]) -> pd.DataFrame:
 
 
 def keys_of(keys: pd.DataFrame, codes: np.ndarray) -> dict[str, pd.api.extensions.ExtensionArray]:
-    """Give the columns that say which log group each row is of."""
+    """Return the columns that say which log group each row is of."""
     return {name: keys[name].array.take(codes) for name in LOG_GROUP}
 
 
 def _without_tasks(keys: pd.DataFrame, asked: Asked) -> pd.DataFrame:
-    """Give the keys of the log groups that are known of and not among these."""
+    """Return the keys of the log groups that are known of and not among these."""
     if asked.log_groups is None:
         return keys.iloc[:0]
     there = np.zeros(len(asked.log_groups) + 1, dtype=bool)
@@ -209,7 +209,7 @@ def _without_tasks(keys: pd.DataFrame, asked: Asked) -> pd.DataFrame:
 
 
 def _says(tasks: pd.DataFrame, asked: Asked) -> np.ndarray:
-    """Tell what the state of each task means, whatever its window."""
+    """Return what the state of each task means, whatever its window."""
     states = pd.Categorical(tasks["status_code"])
     meaning = [_SAYS.get(state, _UNKNOWN) for state in states.categories]
     # a missing state has the code -1, and so takes the last of these

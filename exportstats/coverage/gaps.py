@@ -94,7 +94,7 @@ def find_gaps(
 
 
 def answer(found: Exports, asked: Asked) -> pd.DataFrame:
-    """Give the gaps of some log groups; one without a gap is a row without a start."""
+    """Return the gaps of some log groups; one without a gap is a row without a start."""
     return as_rows(found, find(found, asked))
 
 
@@ -157,7 +157,7 @@ def settle(gaps: pd.DataFrame, asked: Asked) -> pd.DataFrame:
 
 
 def _gone_before(keys: pd.DataFrame, asked: Asked) -> np.ndarray:
-    """Give the instant of each log group before which retention has taken everything."""
+    """Return the instant of each log group before which retention has taken everything."""
     retention = exports.of_log_groups(keys, "retention", asked)
     now = exports.of_log_groups(keys, "observed_at", asked)
     if asked.as_of is not None:
@@ -167,7 +167,7 @@ def _gone_before(keys: pd.DataFrame, asked: Asked) -> np.ndarray:
 
 
 def _explain(found: Exports, gaps: Stretches) -> tuple[np.ndarray, np.ndarray]:
-    """Give the reason of each gap, and the row of the latest task behind it, -1 for none."""
+    """Return the reason of each gap, and the row of the latest task behind it, -1 for none."""
     many = len(gaps.group)
     tried = np.flatnonzero(found.in_vain)
     tries = found.windows(tried)
@@ -184,7 +184,7 @@ def _explain(found: Exports, gaps: Stretches) -> tuple[np.ndarray, np.ndarray]:
 
 
 def tried_in_order(found: Exports, rows: np.ndarray) -> np.ndarray:
-    """Give the order of tasks by how hopeful they are, their creation and their identifier."""
+    """Return the order of tasks by how hopeful they are, their creation and their identifier."""
     says, created = found.says[rows], coerce.millis(found.tasks["creation_time"])[rows]
     # texts are compared only where a log group's tasks are alike in all else
     group = found.group[rows]

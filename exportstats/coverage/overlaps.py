@@ -92,7 +92,7 @@ def _answer(found: Exports, _: Asked) -> pd.DataFrame:
 
 
 def _names(found: Exports, axis: Axis, pieces: Stretches, depth: np.ndarray) -> pd.Series:
-    """Give the identifiers of the tasks over each piece, by creation, what has none last."""
+    """Return the identifiers of the tasks over each piece, by creation, what has none last."""
     rows = np.flatnonzero(found.covering)
     first, last = windows.ranges_touched(axis, pieces, found.windows(rows))
     rows, first, many = rows[first < last], first[first < last], (last - first)[first < last]

@@ -85,7 +85,7 @@ def find_premature(
 
 
 def find(found: Exports, asked: Asked) -> np.ndarray:
-    """Tell which tasks cover their window and were created too soon after it."""
+    """Return which tasks cover their window and were created too soon after it."""
     known = found.tasks["creation_time"].notna().to_numpy()
     return found.covering & known & (_lead(found.tasks) < asked.margin)
 

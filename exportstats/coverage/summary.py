@@ -116,7 +116,7 @@ def coverage_by_day(
     deliveries: pd.DataFrame | None = None,
     tz: str = "UTC",
 ) -> pd.DataFrame:
-    """Tell how much of each day COMPLETED tasks cover, log group by log group.
+    """Return how much of each day COMPLETED tasks cover, log group by log group.
 
     Parameters
     ----------
@@ -202,7 +202,7 @@ def _summarise(found: Exports, asked: Asked) -> pd.DataFrame:
 
 
 def _days(asked: Asked, tz: str) -> pd.DatetimeIndex:
-    """Give the first instant of each day that has some of the range in it."""
+    """Return the first instant of each day that has some of the range in it."""
     try:
         zoneinfo.ZoneInfo(tz)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, TypeError, OSError) as error:

@@ -112,7 +112,7 @@ def coverage_timeline(
 
 
 def _answer(found: Exports, asked: Asked) -> pd.DataFrame:
-    """Give the gaps as `find_gaps` needs them, and beside them what is covered, by its state."""
+    """Return the gaps as `find_gaps` needs them, and beside them what is covered, by its state."""
     uncovered = windows.find_uncovered(found.windows(found.covering), found.low, found.high)
     bridged = uncovered.length <= asked.tolerance
     pieces, state = _covered(found, uncovered.take(bridged), asked)

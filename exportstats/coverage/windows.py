@@ -25,7 +25,7 @@ class Stretches(NamedTuple):
     end: np.ndarray
 
     def take(self, which: np.ndarray) -> Stretches:
-        """Give some of them, by number or by mask."""
+        """Return some of them, by number or by mask."""
         return Stretches(self.group[which], self.start[which], self.end[which])
 
     @property
@@ -59,7 +59,7 @@ class Axis(NamedTuple):
         return packed
 
     def unpack(self, packed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Give group and time again."""
+        """Return group and time again."""
         group, at = np.divmod(packed, self.span)
         return group, at + self.low
 
@@ -84,7 +84,7 @@ def axis_of(groups: int, *times: np.ndarray) -> Axis:
 
 
 def find_uncovered(windows: Stretches, low: np.ndarray, high: np.ndarray) -> Stretches:
-    """Give what no window covers of each group's range, from `low` to `high`; sorted.
+    """Return what no window covers of each group's range, from `low` to `high`; sorted.
 
     The k-th window to end leaves a gap behind it exactly when it ends before the (k+1)-th to start
     starts. What lies before and after the range counts as a window each, so that every group has
@@ -144,7 +144,7 @@ def depths(axis: Axis, windows: Stretches, pieces: Stretches) -> np.ndarray:
 def ranges_touched(
     axis: Axis, stretches: Stretches, windows: Stretches
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Tell which of the sorted, disjoint stretches each window overlaps: `[first, last)`."""
+    """Return which of the sorted, disjoint stretches each window overlaps: `[first, last)`."""
     ends = axis.pack(stretches.group, stretches.end)
     starts = axis.pack(stretches.group, stretches.start)
     first = np.searchsorted(ends, axis.pack(windows.group, windows.start), side="right")
@@ -170,7 +170,7 @@ def total_before(
 
 
 def highest(first: np.ndarray, last: np.ndarray, rank: np.ndarray, many: int) -> np.ndarray:
-    """Give the highest rank over each of `many` places, -1 over none.
+    """Return the highest rank over each of `many` places, -1 over none.
 
     Rank `i` lies over the places from `first[i]` to before `last[i]`, at least one. Each such run
     is two runs, which may overlap, whose length is a power of two; the longer ones are halved step

@@ -57,7 +57,7 @@ class View:
 
 
 def view(table: pd.DataFrame, report: ReportData, most: int) -> View:
-    """Give the first rows of a table as text."""
+    """Return the first rows of a table as text."""
     flat = table.reset_index() if table.index.names != [None] else table
     shown = flat.head(most)
     columns = [_texts(shown[name], str(name), report.tz) for name in shown.columns]
@@ -77,7 +77,7 @@ def commands(finding: Finding) -> tuple[list[str], str]:
 
 
 def figures(report: ReportData) -> View:
-    """Give the key figures as text, each in its own unit."""
+    """Return the key figures as text, each in its own unit."""
     table = report.figures
     rows = []
     for measure, row in table.iterrows():

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-# What AWS allows; a name that is none (or a pseudonym) is no part of a command.
+# What AWS allows; another name, such as a pseudonym, is left out of a command.
 _ALLOWED = {
     "account_id": re.compile(r"[0-9]{12}", re.ASCII),
     "region": re.compile(r"[a-z0-9-]+", re.ASCII),

@@ -61,7 +61,7 @@ def key_figures(material: Material) -> pd.DataFrame:
 
 
 def _of_tasks(tasks: pd.DataFrame, weeks: int) -> list[float]:
-    """Give the measures of tasks created in so many weeks, up to `p90`."""
+    """Return the measures of tasks created in so many weeks, up to `p90`."""
     counts = status_breakdown(tasks)["tasks"].groupby("status_code", observed=True).sum()
     states = [int(counts.get(state, 0)) for state in _STATES]
     ended = sum(states)
@@ -80,6 +80,6 @@ def _of_tasks(tasks: pd.DataFrame, weeks: int) -> list[float]:
 
 
 def _of_coverage(material: Material, span: Span, weeks: int) -> tuple[float, float]:
-    """Give the last two measures."""
+    """Return the last two measures."""
     covered, missing = material.regular_share(span)
     return covered, missing / weeks

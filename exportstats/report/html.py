@@ -73,7 +73,7 @@ def render_fragment(report: ReportData) -> str:
 
 @functools.cache
 def environment() -> jinja2.Environment:
-    """Give the templates, in which every text is escaped unless they say otherwise."""
+    """Return the templates, in which every text is escaped unless they say otherwise."""
     return jinja2.Environment(
         loader=jinja2.PackageLoader("exportstats.report"),
         autoescape=True,

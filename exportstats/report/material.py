@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 WEEKS_BEFORE = 4
 # A log group is exported regularly if of its weeks, at most the eight up to the report's and at
 # least two, more than half were covered to this share. Gaps of all others (exported by hand, or
-# never) are somebody's intention.
+# never) are taken to be intended.
 REGULAR_WEEKS = 8
 REGULAR_LEAST = 2
 REGULAR_SHARE = 0.9
@@ -254,7 +254,7 @@ def _due_of(groups: pd.DataFrame, span: Span, as_of: pd.Timestamp) -> tuple[np.n
 
 
 def _then(tasks: pd.DataFrame, *, as_of: pd.Timestamp) -> pd.DataFrame:
-    """Give the tasks as they were known; what was active is RUNNING, whenever one looks.
+    """Return the tasks as they were known; what was active is RUNNING, whenever one looks.
 
     Whether a task that has ended since was PENDING then, nobody knows any more.
     """
@@ -264,7 +264,7 @@ def _then(tasks: pd.DataFrame, *, as_of: pd.Timestamp) -> pd.DataFrame:
 
 
 def created_in(tasks: pd.DataFrame, span: Span) -> pd.DataFrame:
-    """Give the tasks created in a span."""
+    """Return the tasks created in a span."""
     created = tasks["creation_time"]
     return tasks[(created >= span.start) & (created < span.end)]
 
@@ -298,7 +298,7 @@ def of_groups(frame: pd.DataFrame, *, groups: pd.DataFrame) -> pd.DataFrame:
 def _is_regular(
     groups: pd.DataFrame, gaps: pd.DataFrame, span: Span, as_of: pd.Timestamp
 ) -> np.ndarray:
-    """Tell which log groups were covered, all but a little, in most of their latest weeks.
+    """Return which log groups were covered, all but a little, in most of their latest weeks.
 
     Of a log group that is not exported daily they end where it is due, and are as long as its
     windows if these are longer than a week.
@@ -344,7 +344,7 @@ def missing_of(tasks: pd.DataFrame, uncovered: pd.DataFrame) -> np.ndarray:
 
 
 def within(tasks: shards.Tasks, span: Span) -> pd.DataFrame:
-    """Give the tasks created in a span, and those whose creation is not known."""
+    """Return the tasks created in a span, and those whose creation is not known."""
     return shards.collect(tasks, partial(_within, span=span))
 
 

@@ -152,7 +152,7 @@ def build_weekly_report(  # noqa: PLR0913 - all of them are asked for by name
     ArgumentError
         There is no such week, time zone or column, or an instant has no time zone.
     SchemaError
-        A table that is none.
+        One of the tables is not what it should be.
 
     Examples
     --------
@@ -266,7 +266,7 @@ def _look(material: Material) -> tuple[tuple[Finding, ...], tuple[Picture, ...]]
 
 
 def _tables(material: Material) -> dict[str, pd.DataFrame]:
-    """Give the tables that stand in every report, the worst first."""
+    """Return the tables that stand in every report, the worst first."""
     coverage = material.ask_due(_coverage)
     durations = duration_summary(
         material.week, by=["account_id", "region", "log_group_name"], quantiles=(0.5, 0.9)

@@ -53,11 +53,11 @@ class Span:
         return self.start, self.end
 
     def shifted(self, by: dt.timedelta) -> Span:
-        """Give the span so many days later, at the same time of the day."""
+        """Return the span so many days later, at the same time of the day."""
         return Span(self.name, _later(self.start, by), _later(self.end, by))
 
     def before(self, many: int, of: int = 1) -> Span:
-        """Give `of` spans like this one in one, of which the last is `many` before this."""
+        """Return `of` spans like this one in one, of which the last is `many` before this."""
         return Span(self.name, _back(self, self.start, many + of - 1), _back(self, self.end, many))
 
 
@@ -76,7 +76,7 @@ def span_of(week: Week, tz: str, now: pd.Timestamp) -> Span:
     Raises
     ------
     ArgumentError
-        It is none of these, or there is no such time zone.
+        It is not a week, or there is no such time zone.
     """
     try:
         zone = zoneinfo.ZoneInfo(tz)

@@ -13,7 +13,7 @@ from exportstats.stats import grouping
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Nothing in AWS has times before or after these; whatever has is a mistake in somebody's data.
+# Nothing in AWS has times before or after these; whatever has is a mistake in the data.
 _FIRST = pd.Timestamp("2006-01-01", tz="UTC")
 _LAST = pd.Timestamp("2100-01-01", tz="UTC")
 _TIMES = ("from_time", "to_time", "creation_time", "completion_time")
@@ -67,7 +67,7 @@ def _find(tasks: pd.DataFrame) -> pd.DataFrame:
 
 
 def _checks(tasks: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
-    """Give each reason, and the tasks that it holds for."""
+    """Return each reason, and the tasks that it holds for."""
     state, created, completed = (
         tasks["status_code"],
         tasks["creation_time"],

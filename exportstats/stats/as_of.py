@@ -40,19 +40,19 @@ def instant(value: object, name: str) -> pd.Timestamp:
 
 
 def to_millis(stamp: pd.Timestamp) -> int:
-    """Give the milliseconds since 1970 of an instant that `instant` made."""
+    """Return the milliseconds since 1970 of an instant that `instant` made."""
     return int(stamp.to_datetime64().view("int64"))
 
 
 def seen_at(tasks: pd.DataFrame, as_of: pd.Timestamp | None) -> np.ndarray:
-    """Give when each task was seen in its state, in milliseconds: `as_of`, else `observed_at`."""
+    """Return when each task was seen in its state, in milliseconds: `as_of`, else `observed_at`."""
     if as_of is None:
         return coerce.millis(tasks["observed_at"])
     return np.full(len(tasks), to_millis(as_of))
 
 
 def known_at(tasks: pd.DataFrame, as_of: pd.Timestamp | None) -> pd.DataFrame:
-    """Give the tasks as they were known at an instant; without one, as they are.
+    """Return the tasks as they were known at an instant; without one, as they are.
 
     A task created later is not there; one that ended later is RUNNING, and neither its duration nor
     the message of its end is known.

@@ -32,7 +32,7 @@ _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT",
 
 
 def monday_of(week: str) -> date | None:
-    """Give the first day of an ISO week, as in "2026-W47"; None if the text is none.
+    """Return the first day of an ISO week, as in "2026-W47"; None if the text is not one.
 
     Raises
     ------
@@ -62,14 +62,14 @@ class Calendar:
     first: int
 
     def number(self, times: pd.Series) -> np.ndarray:
-        """Give the number of the period of each time; a missing time gives the smallest int64."""
+        """Return the number of the period of each time; a missing time gives the smallest int64."""
         count = (
             times.to_numpy(dtype="datetime64[ms]").astype(f"datetime64[{self.unit}]").view("int64")
         )
         return np.where(count == coerce.NAT, coerce.NAT, (count - self.first) // self.size)
 
     def start(self, numbers: np.ndarray) -> pd.api.extensions.ExtensionArray:
-        """Give the first instant of each period that there is: `datetime64[ms, UTC]`."""
+        """Return the first instant of each period that there is: `datetime64[ms, UTC]`."""
         known = numbers != coerce.NAT
         count = np.where(known, numbers, 0) * self.size + self.first
         millis = count.view(f"datetime64[{self.unit}]").astype("datetime64[ms]").view("int64")
@@ -130,7 +130,7 @@ def _calendar(offset: Any) -> Calendar | None:  # noqa: ANN401 - pandas' offsets
 
 
 def _first_month(offset: Any, size: int) -> int:  # noqa: ANN401 - four classes, no common one
-    """Give the last month at or before January 1970 at which a period begins."""
+    """Return the last month at or before January 1970 at which a period begins."""
     name = offset.rule_code.rpartition("-")[2]  # as in YE-MAR: the month that it is anchored to
     month = _MONTHS.index(name)
     first = month if isinstance(offset, (offsets.QuarterBegin, offsets.YearBegin)) else month + 1

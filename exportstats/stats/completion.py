@@ -97,7 +97,8 @@ def completion_curve(
     Raises
     ------
     ArgumentError
-        A column that is no group, an event or a level that is none, or an `as_of` without a zone.
+        A column that cannot be grouped by, an unknown event, a level outside 0 to 1, or an `as_of`
+        without a time zone.
 
     Notes
     -----
@@ -203,7 +204,7 @@ def curve_of(ends: pd.DataFrame, groups: Groups, events: Sequence[str] = ("COMPL
 
 
 def median_of(curve: Curve, groups: int) -> np.ndarray:
-    """Give each group's time by which half of the tasks that complete have completed, in ms.
+    """Return each group's time by which half of the tasks that complete have completed, in ms.
 
     What is still active after the last end is taken to complete as often as what has ended: half
     of `probability / (1 - remaining)`, both of the last row, is to be reached; without competing
@@ -260,7 +261,7 @@ def _half_of(curve: Curve, last: np.ndarray) -> np.ndarray:
 
 
 def _band(curve: Curve, confidence: float) -> tuple[np.ndarray, np.ndarray]:
-    """Give the limits of the probability at each time, NaN where it is 0 or 1."""
+    """Return the limits of the probability at each time, NaN where it is 0 or 1."""
     probability, codes = curve.probability, curve.codes
     n, done = curve.at_risk, curve.completed
     ended = done + curve.competing
@@ -301,14 +302,14 @@ def _divide(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 def _running(
     values: np.ndarray, codes: np.ndarray, how: Literal["cumsum", "cumprod"]
 ) -> np.ndarray:
-    """Give the running sum or product within each group, which no other group rounds."""
+    """Return the running sum or product within each group, which no other group rounds."""
     grouped = pd.Series(values).groupby(codes, sort=False)
     running = grouped.cumsum() if how == "cumsum" else grouped.cumprod()
     return running.to_numpy(copy=True)
 
 
 def _before(remaining: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Give the value of the row before within each group, 1 in the first one."""
+    """Return the value of the row before within each group, 1 in the first one."""
     before = np.ones(len(remaining))
     same = codes[1:] == codes[:-1]
     before[1:][same] = remaining[:-1][same]

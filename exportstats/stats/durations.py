@@ -130,7 +130,7 @@ def duration_trend(tasks: shards.Tasks, *, freq: str = "W", by: By = None) -> pd
     Raises
     ------
     ArgumentError
-        A column that is no group, or a frequency that is none.
+        A column that cannot be grouped by, or an unknown frequency.
 
     Examples
     --------
@@ -186,7 +186,7 @@ def _censored_median(
 
 
 def _limits(durations: Weighed, q: float) -> tuple[np.ndarray, np.ndarray]:
-    """Give the confidence limits of a quantile of each group, NaN where it is too small."""
+    """Return the confidence limits of a quantile of each group, NaN where it is too small."""
     # how many of n lie below the quantile is binomial; ranks count from 0
     sizes, size = np.unique(durations.n, return_inverse=True)
     found = [_binomial_quantiles(int(n), q, (_TAIL, 1 - _TAIL)) for n in sizes]
@@ -209,7 +209,7 @@ def _binomial_quantiles(n: int, p: float, shares: tuple[float, ...]) -> np.ndarr
 
 
 def _ranked(durations: Weighed, rank: np.ndarray) -> np.ndarray:
-    """Give the duration of a rank of each group, NaN where it has none."""
+    """Return the duration of a rank of each group, NaN where it has none."""
     found = np.full(len(rank), np.nan)
     inside = (rank >= 0) & (rank < durations.n)
     before = (durations.ends - durations.n + rank)[inside]

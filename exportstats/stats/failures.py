@@ -142,7 +142,7 @@ def _reasons(tasks: pd.DataFrame, *, names: Sequence[str]) -> pd.DataFrame:
 
 
 def reasons_of(failed: pd.DataFrame) -> pd.Series:
-    """Give the reason of each task; its own bucket, prefix and log group are placeholders too."""
+    """Return the reason of each task; its own bucket, prefix and log group are placeholders too."""
     messages = failed["status_message"].astype("str").str.slice(stop=_LONGEST)
     words = set(_WORD.findall(" ".join(messages.dropna().unique())))
     told = {name: _among(failed[name], words) for name in _OWN}  # most own names never are

@@ -156,7 +156,7 @@ def grid(frame: pd.DataFrame, names: Sequence[str], freq: str | None) -> Groups:
 
 
 def _every(numbers: np.ndarray) -> np.ndarray:
-    """Give all periods from the first to the last one, and what has none at the end."""
+    """Return all periods from the first to the last one, and what has none at the end."""
     known = np.unique(numbers[numbers != coerce.NAT])
     if len(known) and known[-1] - known[0] < _MOST_PERIODS:
         known = np.arange(known[0], known[-1] + 1)
@@ -174,7 +174,7 @@ def index_of(keys: pd.DataFrame) -> pd.Index:
 
 
 def _codes(values: pd.Series) -> tuple[np.ndarray, pd.Index]:
-    """Give each value's place in their order, what is missing last, and the values in order."""
+    """Return each value's place in their order, what is missing last, and the values in order."""
     if isinstance(values.dtype, pd.CategoricalDtype):
         found: pd.Index = pd.CategoricalIndex(values.cat.categories, dtype=values.dtype)
         codes = values.cat.codes.to_numpy()
@@ -210,7 +210,7 @@ def _factorize(values: pd.Series) -> tuple[np.ndarray, pd.Index]:
 
 
 def _renumber(codes: np.ndarray, many: int) -> tuple[np.ndarray, np.ndarray]:
-    """Give the codes in use, in order, and each row's number when these are numbered from 0."""
+    """Return the codes in use, in order, and each row's number when these are numbered from 0."""
     if many > _MOST_LISTED:
         used, numbers = np.unique(codes, return_inverse=True)
         return used, numbers

@@ -23,7 +23,7 @@ _SHARES = np.arange(201) / 200
 
 
 def landing_lag(tasks: shards.Tasks, *, by: By = None, as_of: Instant = None) -> pd.DataFrame:
-    """Tell how old the newest exported event was when it reached S3, as a distribution.
+    """Return how old the newest exported event was when it reached S3, as a distribution.
 
     The lag of a COMPLETED task is `completion_time - to_time`. It is below 0 where the window ended
     after the task did.
@@ -82,7 +82,7 @@ def landing_lag(tasks: shards.Tasks, *, by: By = None, as_of: Instant = None) ->
 
 
 def _lags(tasks: pd.DataFrame, *, names: Sequence[str], as_of: pd.Timestamp | None) -> pd.DataFrame:
-    """Give the groups' keys and the lag of each task that has one; this is the part.
+    """Return the groups' keys and the lag of each task that has one; this is the part.
 
     Each group also has a row without a lag: one in which nothing has completed is a group too.
     """

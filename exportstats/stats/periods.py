@@ -51,7 +51,7 @@ def compare_periods(
     A change of the failure rate is clear if the interval of the difference leaves out 0 and it is
     at least 1 percentage point and 25 % of the former rate; one of a duration if its interval
     leaves out 0 and it is at least 30 s and 20 % of the former. More is worse. The number of
-    tasks is somebody's schedule and no chance: it has neither an interval nor a verdict.
+    tasks follows a schedule and not chance: it has neither an interval nor a verdict.
 
     Parameters
     ----------
@@ -84,8 +84,8 @@ def compare_periods(
     Raises
     ------
     ArgumentError
-        A period that is none or overlaps the other, a column that is no group, a confidence
-        outside 0 to 1, or an `as_of` without a time zone.
+        An invalid period, or one that overlaps the other, a column that cannot be grouped by, a
+        confidence outside 0 to 1, or an `as_of` without a time zone.
 
     Notes
     -----
@@ -168,7 +168,7 @@ def _category(codes: np.ndarray, names: tuple[str, ...]) -> pd.Categorical:
 
 
 def _period_of(value: object, name: str) -> tuple[pd.Timestamp, pd.Timestamp]:
-    """Give the first instant of a period and the first after it.
+    """Return the first instant of a period and the first after it.
 
     Raises
     ------
@@ -217,18 +217,18 @@ class _Side(NamedTuple):
 
     @property
     def rate(self) -> np.ndarray:
-        """Give the share of FAILED among what ended; NaN where nothing did."""
+        """Return the share of FAILED among what ended; NaN where nothing did."""
         rate = np.full(len(self.ended), np.nan)
         np.divide(self.failed, self.ended, out=rate, where=self.ended > 0)
         return rate
 
     def measured(self) -> np.ndarray:
-        """Give the measures, a row each."""
+        """Return the measures, a row each."""
         quantiles = [self.durations.quantile(q) / 1000 for q in _QUANTILES.values()]
         return np.array([self.tasks, self.rate, *quantiles], dtype="float64")
 
     def n(self) -> np.ndarray:
-        """Give how many tasks each measure is of, a row each."""
+        """Return how many tasks each measure is of, a row each."""
         return np.array([self.tasks, self.ended, self.durations.n, self.durations.n])
 
 
@@ -252,7 +252,7 @@ def _side(weighed: pd.DataFrame, groups: Groups, *, is_current: bool) -> _Side:
 
 
 def _wilson(rate: np.ndarray, n: np.ndarray, z: float) -> tuple[np.ndarray, np.ndarray]:
-    """Give Wilson's interval of a rate; NaN where there is none."""
+    """Return Wilson's interval of a rate; NaN where there is none."""
     n = np.maximum(n, 1)
     middle = rate + z**2 / (2 * n)
     half = z * np.sqrt(rate * (1 - rate) / n + z**2 / (4 * n**2))
@@ -261,7 +261,7 @@ def _wilson(rate: np.ndarray, n: np.ndarray, z: float) -> tuple[np.ndarray, np.n
 
 
 def _rate_bounds(before: _Side, now: _Side, confidence: float) -> tuple[np.ndarray, np.ndarray]:
-    """Give Newcombe's interval of the difference of the failure rates."""
+    """Return Newcombe's interval of the difference of the failure rates."""
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     p, q = before.rate, now.rate
     (p_low, p_high), (q_low, q_high) = _wilson(p, before.ended, z), _wilson(q, now.ended, z)
@@ -270,7 +270,7 @@ def _rate_bounds(before: _Side, now: _Side, confidence: float) -> tuple[np.ndarr
 
 
 def _quantile_bounds(before: Weighed, now: Weighed, confidence: float) -> list[np.ndarray]:
-    """Give the bootstrap's interval of the difference of each quantile, in seconds."""
+    """Return the bootstrap's interval of the difference of each quantile, in seconds."""
     bounds = np.full((len(_QUANTILES), 2, len(now.n)), np.nan)
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
     for group in np.flatnonzero(np.minimum(before.n, now.n) >= _LEAST_TASKS).tolist():
@@ -282,7 +282,7 @@ def _quantile_bounds(before: Weighed, now: Weighed, confidence: float) -> list[n
 
 
 def _resample(durations: Weighed, group: int, random: np.random.Generator) -> np.ndarray:
-    """Give the quantiles of resamples of a group, a row a quantile, without the resamples.
+    """Return the quantiles of resamples of a group, a row a quantile, without the resamples.
 
     The value of rank k in a resample is the one whose place among the n is n times the k-th
     smallest of n uniform numbers; and given that one, the next is the smallest of the rest.
@@ -310,7 +310,7 @@ def _resample(durations: Weighed, group: int, random: np.random.Generator) -> np
 def _verdicts(
     change: np.ndarray, before: np.ndarray, low: np.ndarray, high: np.ndarray
 ) -> np.ndarray:
-    """Give the number of each verdict."""
+    """Return the number of each verdict."""
     sizes = [_LARGE_ENOUGH.get(measure, (np.inf, np.inf)) for measure in MEASURES]
     absolute, relative = (np.array(some)[:, None] for some in zip(*sizes, strict=True))
     share = np.where(before > 0, before, 0)

@@ -26,7 +26,7 @@ _MOST_PERIODS = 10_000
 
 
 def slot_usage(tasks: shards.Tasks, *, freq: str = "D", as_of: Instant = None) -> pd.DataFrame:
-    """Tell how much of each slot's time its tasks take, period by period.
+    """Return how much of each slot's time its tasks take, period by period.
 
     A task is active from its creation to its completion, `[creation_time, completion_time)`; the
     service tells no start, so what it waits is in it. One that is still active is so until `as_of`,
@@ -60,7 +60,7 @@ def slot_usage(tasks: shards.Tasks, *, freq: str = "D", as_of: Instant = None) -
     Raises
     ------
     ArgumentError
-        A frequency that is none, or an `as_of` without a time zone.
+        An unknown frequency, or an `as_of` without a time zone.
 
     Examples
     --------
@@ -111,7 +111,7 @@ class _Periods(NamedTuple):
 
 
 def _use(tasks: pd.DataFrame, *, freq: str, as_of: pd.Timestamp | None) -> pd.DataFrame:
-    """Give the rows of the slots that are here; this is the part."""
+    """Return the rows of the slots that are here; this is the part."""
     known = known_at(tasks, as_of)
     known = known[known["creation_time"].notna()]
     slots = grouping.group(known, schema.SLOT)
@@ -137,7 +137,7 @@ def _use(tasks: pd.DataFrame, *, freq: str, as_of: pd.Timestamp | None) -> pd.Da
 
 
 def _ends(known: pd.DataFrame, as_of: pd.Timestamp | None) -> np.ndarray:
-    """Give when each task stops being active; where that is not known, its creation."""
+    """Return when each task stops being active; where that is not known, its creation."""
     active = known["status_code"].isin(schema.ACTIVE_STATES).to_numpy()
     ends = np.where(active, seen_at(known, as_of), coerce.millis(known["completion_time"]))
     # a missing time is the smallest number
@@ -146,7 +146,7 @@ def _ends(known: pd.DataFrame, as_of: pd.Timestamp | None) -> np.ndarray:
 
 
 def _periods(activity: _Activity, slots: int, calendar: Calendar) -> _Periods:
-    """Give each slot's periods, from that of its first activity to that of its last."""
+    """Return each slot's periods, from that of its first activity to that of its last."""
     begin, last = _number(calendar, activity.start), _number(calendar, activity.last)
     lowest, highest = np.full(slots, begin.max(initial=0)), np.full(slots, last.min(initial=0))
     np.minimum.at(lowest, activity.slot, begin)

@@ -143,7 +143,7 @@ def _find(
 def _score(
     value: np.ndarray, earlier: np.ndarray, n: np.ndarray, threshold: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give the median of the last `n` of each row, and the score of its value.
+    """Return the median of the last `n` of each row, and the score of its value.
 
     The score is minus infinity where no spread, however small, would let it reach the threshold.
     """
@@ -161,7 +161,7 @@ def _score(
 
 
 def _middle(ordered: np.ndarray, n: np.ndarray) -> np.ndarray:
-    """Give the median of the first `n` of each row."""
+    """Return the median of the first `n` of each row."""
     rows = np.arange(len(n))
     middle: np.ndarray = (ordered[rows, (n - 1) // 2] + ordered[rows, n // 2]) / 2
     return middle

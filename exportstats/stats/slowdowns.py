@@ -167,7 +167,7 @@ def _days(group: np.ndarray, done: pd.DataFrame) -> _Days:
 
 
 def _changes(value: np.ndarray, first: np.ndarray, last: np.ndarray) -> list[int]:
-    """Give where the values of each stretch `[first, last)` change.
+    """Return where the values of each stretch `[first, last)` change.
 
     All stretches are split at once, then all their halves, until none splits any more.
     """
@@ -184,7 +184,7 @@ def _changes(value: np.ndarray, first: np.ndarray, last: np.ndarray) -> list[int
 
 
 def _split(value: np.ndarray, first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give where to split each stretch into the two most different parts, and the p-value."""
+    """Return where to split each stretch into the two most different parts, and the p-value."""
     size = last - first
     ends = np.cumsum(size)
     begin = np.repeat(ends - size, size)
@@ -209,7 +209,7 @@ def _split(value: np.ndarray, first: np.ndarray, last: np.ndarray) -> tuple[np.n
 
 
 def _inflation(ranks: np.ndarray, side: np.ndarray, stretch: np.ndarray) -> np.ndarray:
-    """Give by what factor sums of ranks spread more, because neighbouring days are alike.
+    """Return by what factor sums of ranks spread more, because neighbouring days are alike.
 
     It is that of an autoregression, of the lag-1 correlation about the means of the two sides.
     """
@@ -228,7 +228,7 @@ def _inflation(ranks: np.ndarray, side: np.ndarray, stretch: np.ndarray) -> np.n
 def _ranks(
     value: np.ndarray, stretch: np.ndarray, begin: np.ndarray, many: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give each value's rank in its stretch, ties their mean, and each stretch's sum of t**3 - t.
+    """Return each value's rank in its stretch, ties their mean, and each stretch's sum of t**3 - t.
 
     `t` is how many values are tied.
     """
@@ -245,7 +245,7 @@ def _ranks(
 
 
 def _p_of_largest(z: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """Give how likely so large a statistic is somewhere, if nothing ever changes.
+    """Return how likely so large a statistic is somewhere, if nothing ever changes.
 
     It is the formula of Miller and Siegmund for the largest of |Z| over the places that leave a
     share of the values on either side; below 1 it does not hold, and nothing is significant there.
@@ -287,7 +287,7 @@ def _settle(
 def _measure(
     days: _Days, first: int, at: int, last: int
 ) -> tuple[int, float, float, float, int, int]:
-    """Give when a change was, its factor and interval, and the tasks before and after it."""
+    """Return when a change was, its factor and interval, and the tasks before and after it."""
     before, after = days.value[first:at], days.value[at:last]
     apart = np.subtract.outer(after, before).ravel()
     many = len(apart)

@@ -43,7 +43,7 @@ def status_breakdown(
     Raises
     ------
     ArgumentError
-        A column that is no group, or a frequency that is none.
+        A column that cannot be grouped by, or an unknown frequency.
 
     Examples
     --------

@@ -74,7 +74,7 @@ class Weighed(NamedTuple):
         return np.diff(self.ends, prepend=0)
 
     def quantile(self, q: float) -> np.ndarray:
-        """Give each group's quantile, linear as pandas' default; NaN if it is empty."""
+        """Return each group's quantile, linear as pandas' default; NaN if it is empty."""
         rank = (self.n - 1) * q
         low = np.floor(rank).astype("int64")
         below, above = self._at(low), self._at(np.minimum(low + 1, self.n - 1))
@@ -82,7 +82,7 @@ class Weighed(NamedTuple):
         return between
 
     def mean(self) -> np.ndarray:
-        """Give each group's mean; NaN if it is empty."""
+        """Return each group's mean; NaN if it is empty."""
         each = np.diff(self.through, prepend=0)
         whole = self.values.astype("float64") * each
         sums = np.bincount(self.codes, weights=whole, minlength=len(self.ends))
@@ -91,15 +91,15 @@ class Weighed(NamedTuple):
         return mean
 
     def least(self) -> np.ndarray:
-        """Give each group's smallest value; NaN if it is empty."""
+        """Return each group's smallest value; NaN if it is empty."""
         return self._at(np.zeros(len(self.ends), dtype="int64"))
 
     def most(self) -> np.ndarray:
-        """Give each group's largest value; NaN if it is empty."""
+        """Return each group's largest value; NaN if it is empty."""
         return self._at(self.n - 1)
 
     def _at(self, rank: np.ndarray) -> np.ndarray:
-        """Give the value of a rank in each group, NaN in an empty one."""
+        """Return the value of a rank in each group, NaN in an empty one."""
         empty = self.n == 0
         if not len(self.values):
             return np.full(len(empty), np.nan)
@@ -131,13 +131,13 @@ def to_timedelta(millis: np.ndarray) -> np.ndarray:
 
 
 def _order(codes: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Give the order by group and value."""
+    """Return the order by group and value."""
     packed = _packed(codes, values)
     return np.lexsort((values, codes)) if packed is None else np.argsort(packed, kind="stable")
 
 
 def _sorted(codes: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give groups and values in their order, which is faster than to find that order."""
+    """Return groups and values in their order, which is faster than to find that order."""
     packed = _packed(codes, values)
     if packed is None:
         order = np.lexsort((values, codes))
@@ -149,7 +149,7 @@ def _sorted(codes: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def _packed(codes: np.ndarray, values: np.ndarray) -> np.ndarray | None:
-    """Give a number for each pair, in the order of the pairs; None where they do not fit.
+    """Return a number for each pair, in the order of the pairs; None where they do not fit.
 
     To sort these is several times as fast as to sort by two keys.
     """
@@ -161,7 +161,7 @@ def _packed(codes: np.ndarray, values: np.ndarray) -> np.ndarray | None:
 
 
 def _range(values: np.ndarray) -> tuple[int, int]:
-    """Give the smallest value, and how many there can be."""
+    """Return the smallest value, and how many there can be."""
     if not len(values):
         return 0, 1
     return int(values.min()), int(values.max()) - int(values.min()) + 1

@@ -66,7 +66,7 @@ def slowdowns(material: Material) -> Found | None:
 
 
 def _are_over(slow: pd.DataFrame, material: Material) -> list[bool]:
-    """Tell of each slowdown whether the latest days were as fast again as those before it."""
+    """Return of each slowdown whether the latest days were as fast again as those before it."""
     tasks = shards.collect(material.tasks, partial(of_groups, groups=slow))
     done = tasks[(tasks["status_code"] == "COMPLETED") & (tasks["duration"] > pd.Timedelta(0))]
     over = []

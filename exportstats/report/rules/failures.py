@@ -112,7 +112,7 @@ def _as_if_done(tasks: pd.DataFrame, *, groups: pd.DataFrame) -> pd.DataFrame:
     picture=pictures.failures,
 )
 def more_failures(material: Material) -> Found | None:
-    """Tell whether clearly more of the tasks failed than in the weeks before."""
+    """Return whether clearly more of the tasks failed than in the weeks before."""
     before = material.span.before(1, of=WEEKS_BEFORE)
     table = compare_periods(material.recent, current=material.span.edges, previous=before.edges)
     if "failure_rate" not in table.index:
