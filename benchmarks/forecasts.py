@@ -102,7 +102,7 @@ def tasks_of(histories: list[tuple[np.ndarray, float | None]], *, slots: int = 1
 
 
 def _held(told: pd.DataFrame, rests: np.ndarray) -> np.ndarray:
-    """Tell which ends lie in the middle 80 %; a task that has timed out ends at 24 hours."""
+    """Return which ends lie in the middle 80 %; a task that has timed out ends at 24 hours."""
     low, high = (
         told[name].to_numpy().view("int64") for name in ("remaining_low", "remaining_high")
     )
@@ -112,7 +112,7 @@ def _held(told: pd.DataFrame, rests: np.ndarray) -> np.ndarray:
 
 
 def next_held(shape: str, n: int, repeats: int, *, seen: bool) -> float:
-    """Give how often the interval holds the end of the only log group's next task."""
+    """Return how often the interval holds the end of the only log group's next task."""
     random = np.random.default_rng(_SEED)
     held = []
     for _ in range(repeats):
@@ -131,7 +131,7 @@ def next_held(shape: str, n: int, repeats: int, *, seen: bool) -> float:
 
 
 def beside_held(shape: str, n: int, repeats: int) -> float:
-    """Give how often the intervals hold the ends of the next tasks of many log groups."""
+    """Return how often the intervals hold the ends of the next tasks of many log groups."""
     random = np.random.default_rng(_SEED)
     held = []
     for _ in range(max(repeats // 100, 1)):
@@ -144,7 +144,7 @@ def beside_held(shape: str, n: int, repeats: int) -> float:
 
 
 def plans(shape: str, n: int, repeats: int, *, slots: int) -> pd.DataFrame:
-    """Give a row a plan: whether all is done in the middle 80 %, the risk told, and what came."""
+    """Return a row a plan: whether all is done in the middle 80 %, and the risk and what came."""
     random = np.random.default_rng(_SEED)
     rows = []
     for _ in range(repeats):
@@ -181,7 +181,7 @@ def plans(shape: str, n: int, repeats: int, *, slots: int) -> pd.DataFrame:
 
 
 def backtest(repeats: int) -> pd.DataFrame:
-    """Give a row a task of the sample: what was estimated, what an average says, and what came."""
+    """Return a row a task of the sample: the estimate, what an average says, and what came."""
     tasks = xs.sample_tasks()
     since = pd.Timestamp("2026-03-23", tz="UTC")  # a third of the sample is history before it
     done = tasks[(tasks["status_code"] == "COMPLETED") & (tasks["creation_time"] >= since)]

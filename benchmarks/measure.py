@@ -91,7 +91,7 @@ def _cpu() -> float:
 
 
 def _memory(*, peak: bool = False) -> float:
-    """Give this process's memory now, or at its peak since this was last asked, in MiB."""
+    """Return this process's memory now, or at its peak since this was last asked, in MiB."""
     status = Path("/proc/self/status")
     if not status.exists():  # no Linux: the peak since the beginning has to do
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

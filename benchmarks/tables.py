@@ -89,7 +89,7 @@ def naive_reasons(tasks: pd.DataFrame) -> object:
 
 
 def naive_summary(tasks: pd.DataFrame) -> object:
-    """Give quantiles and extremes by log group."""
+    """Return quantiles and extremes by log group."""
     lengths = _done(tasks).groupby("log_group_name", observed=True)["duration"]
     return lengths.quantile([0.5, 0.9, 0.99]), lengths.agg(["size", "min", "mean", "max"])
 
@@ -101,7 +101,7 @@ def naive_histogram(tasks: pd.DataFrame) -> object:
 
 
 def naive_trend(tasks: pd.DataFrame) -> object:
-    """Give quantiles by log group and week."""
+    """Return quantiles by log group and week."""
     weeks = pd.Grouper(key="creation_time", freq="W")
     lengths = _done(tasks).groupby(["log_group_name", weeks], observed=True)["duration"]
     return lengths.quantile([0.5, 0.9])
@@ -114,14 +114,14 @@ def naive_times(tasks: pd.DataFrame) -> object:
 
 
 def naive_curve(tasks: pd.DataFrame) -> object:
-    """Give the share of each region's COMPLETED tasks that took no longer, at each duration."""
+    """Return the share of each region's COMPLETED tasks that took no longer, at each duration."""
     counts = _done(tasks).groupby("region", observed=True)["duration"].value_counts().sort_index()
     by = counts.groupby(level=0, observed=True)
     return by.cumsum() / by.transform("sum")
 
 
 def naive_forecast(tasks: pd.DataFrame) -> object:
-    """Give the median of the latest durations of each running task's log group."""
+    """Return the median of the latest durations of each running task's log group."""
     done = _done(tasks).sort_values("creation_time")
     latest = done.groupby("log_group_name", observed=True).tail(100)
     usual = latest.groupby("log_group_name", observed=True)["duration"].median().rename("usual")
@@ -129,7 +129,7 @@ def naive_forecast(tasks: pd.DataFrame) -> object:
 
 
 def naive_periods(tasks: pd.DataFrame) -> object:
-    """Give count, failure rate and quantiles of two weeks."""
+    """Return count, failure rate and quantiles of two weeks."""
     week = tasks["creation_time"].dt.isocalendar()["week"]
     chosen = tasks[week.isin([39, 40])]
     by = chosen.groupby(week)
@@ -147,7 +147,7 @@ def naive_slow(tasks: pd.DataFrame) -> object:
 
 
 def naive_slowdowns(tasks: pd.DataFrame) -> object:
-    """Give the change of the median from month to month by log group."""
+    """Return the change of the median from month to month by log group."""
     months = pd.Grouper(key="creation_time", freq="MS")
     medians = _done(tasks).groupby(["log_group_name", months], observed=True)["duration"].median()
     return medians.dt.total_seconds().groupby(level=0, observed=True).pct_change()
@@ -161,7 +161,7 @@ def naive_slots(tasks: pd.DataFrame) -> object:
 
 
 def naive_lag(tasks: pd.DataFrame) -> object:
-    """Give quantiles of completion less the window's end by log group."""
+    """Return quantiles of completion less the window's end by log group."""
     done = _done(tasks)
     lag = done["completion_time"] - done["to_time"]
     return lag.groupby(done["log_group_name"], observed=True).quantile([0, 0.5, 0.9, 0.99, 1])

@@ -59,7 +59,7 @@ def check_slowdown(tasks: list[Row]) -> None:
 
 
 def planned_gaps(group: LogGroup) -> list[Stretch]:
-    """Give the planted gaps of a log group, the nightly minute left aside."""
+    """Return the planted gaps of a log group, the nightly minute left aside."""
     reasons = {
         "never_tried": world.MISSED,
         "failed": world.FAILED_FOR_GOOD,
@@ -74,14 +74,14 @@ def planned_gaps(group: LogGroup) -> list[Stretch]:
 
 
 def planned_minutes(group: LogGroup) -> list[Stretch]:
-    """Give the gaps of an exporter that ends its days too early."""
+    """Return the gaps of an exporter that ends its days too early."""
     lasts = group.night_lasts
     nights = group.nights if lasts < DAY else ()
     return [(night + lasts, night + DAY, "never_tried") for night in nights]
 
 
 def planned_overlaps(group: LogGroup) -> list[Stretch]:
-    """Give the planted overlaps of a log group: one more than the extra runs over each hour."""
+    """Return the planted overlaps of a log group: one more than the extra runs over each hour."""
     hours = Counter(
         hour
         for label, first, last in world.EXTRA_RUNS
@@ -92,7 +92,7 @@ def planned_overlaps(group: LogGroup) -> list[Stretch]:
 
 
 def planned_premature(group: LogGroup) -> list[Stretch]:
-    """Give what only early tasks cover: the early weeks without what was exported again."""
+    """Return what only early tasks cover: the early weeks without what was exported again."""
     if group.label != world.EARLY_LABEL:
         return []
     again = {hour for start, end, _ in planned_overlaps(group) for hour in range(start, end, HOUR)}
@@ -150,7 +150,7 @@ def describe_weeks(tasks: list[Row], stretches: dict[str, list[Stretch]]) -> dic
 
 
 def describe_outage(tasks: list[Row]) -> dict[str, Any]:
-    """Tell what the outage made fail, and what of it completed later."""
+    """Return what the outage made fail, and what of it completed later."""
     start, last = at(world.OUTAGE_NIGHTS[0]), at(world.OUTAGE_NIGHTS[-1])
     of_slot = [
         task

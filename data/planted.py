@@ -28,13 +28,13 @@ def at(text: str) -> int:
 
 
 def iso(time: int) -> str:
-    """Give the ISO 8601 text, with milliseconds and a Z, of milliseconds since 1970."""
+    """Return the ISO 8601 text, with milliseconds and a Z, of milliseconds since 1970."""
     moment = EPOCH + timedelta(milliseconds=time)
     return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def week_of(time: int) -> int:
-    """Give the Monday midnight before an instant."""
+    """Return the Monday midnight before an instant."""
     return time - (time - HISTORY_START) % WEEK
 
 

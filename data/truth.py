@@ -40,19 +40,19 @@ def cut(tasks: list[Row], start: int, end: int) -> list[tuple[int, int, list[Row
 
 
 def state(task: Row) -> str:
-    """Give the state of a task."""
+    """Return the state of a task."""
     code: str = task["status"]["code"]
     return code
 
 
 def created(task: Row) -> int:
-    """Give the creation time of a task."""
+    """Return the creation time of a task."""
     time: int = task["executionInfo"]["creationTime"]
     return time
 
 
 def is_premature(task: Row, latest_events: int) -> bool:
-    """Tell whether a task was created before the last events of its window had to be there."""
+    """Return whether a task was created before the last events of its window had to be there."""
     return created(task) - (task["to"] + 1) < latest_events
 
 

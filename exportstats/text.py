@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 import re
 from itertools import pairwise
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
@@ -39,6 +43,11 @@ def _in_units(seconds: float) -> str:
             whole, rest = divmod(round(seconds / small), size // small)
             return f"{whole:,} {unit} {rest} {part}" if rest else f"{whole:,} {unit}"
     return f"{seconds * 1000:.3g} ms" if 0 < seconds < 1 else f"{seconds:.3g} s"
+
+
+def write_minute(time: datetime) -> str:
+    """Write a time to the minute, midnight as a date."""
+    return f"{time:%Y-%m-%d %H:%M}".removesuffix(" 00:00")
 
 
 def counted(number: float, noun: str = "task") -> str:

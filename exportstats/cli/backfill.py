@@ -13,10 +13,10 @@ import lazy_loader
 import exportstats as xs
 from exportstats.cli.failing import say
 from exportstats.cli.options import NewFile, NewFolder, plot_option
-from exportstats.cli.ranges import last_due, range_options
+from exportstats.cli.ranges import SHORT_GAP, last_due, range_options
 from exportstats.errors import ArgumentError
 from exportstats.io.whole import whole_file
-from exportstats.text import counted, write_duration
+from exportstats.text import counted, write_duration, write_minute
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +33,6 @@ else:  # pandas and rich are for a command that runs, not for its --help
     scripts = lazy_loader.load("exportstats.coverage.scripts", suppress_warning=True)
     schema = lazy_loader.load("exportstats.core.schema", suppress_warning=True)
 
-_SHORT = dt.timedelta(minutes=1)
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _LATEST = dt.timedelta(hours=12)  # until an event can be exported
 _TOMORROW = dt.timedelta(days=2)  # until what is due tomorrow has been exported
@@ -119,7 +118,8 @@ def backfill(  # noqa: PLR0913, PLR0917 - click gives them by name
         max_window=max_window,
         destination=destination,
         prefix=prefix,
-        tolerance="0ms" if short_gaps else "1min",
+        margin=_LATEST,
+        tolerance=dt.timedelta(0) if short_gaps else SHORT_GAP,
         never_exported=never_exported,
         as_of=when,
     )
@@ -133,7 +133,7 @@ def backfill(  # noqa: PLR0913, PLR0917 - click gives them by name
 
 
 def _write_scripts(plan: pd.DataFrame, place: Path, as_of: Instant) -> None:
-    """Write a script for each slot, unless it would replace a file that is none."""
+    """Write a script for each slot, unless it would replace a file that is not such a script."""
     texts = scripts.render_scripts(plan, as_of)
     if place.suffix == ".sh":
         if len(texts) > 1:
@@ -169,7 +169,7 @@ def _say_not_planned(gaps: pd.DataFrame, asked: Asked, *, short: bool, never: bo
         many = counted(len(gaps.loc[~is_tried, key].drop_duplicates()), "log group")
         say(f"left out: {many} never exported; --never-exported adds them")
         gaps = gaps[is_tried]
-    is_short = (gaps["length"] <= _SHORT).to_numpy()
+    is_short = (gaps["length"] <= SHORT_GAP).to_numpy()
     if not short and is_short.any():
         many = counted(int(is_short.sum()), "gap")
         say(f"left out: {many} of a minute or less; --short-gaps adds them")
@@ -198,7 +198,7 @@ def _say_estimate(gaps: pd.DataFrame, plan: pd.DataFrame, asked: Asked) -> None:
     slots = counted(len(plan[["account_id", "region"]].drop_duplicates()), "slot")
     say(f"{counted(len(plan))}, one at a time in each of {slots} (account and region)")
     if plan["end_high"].notna().any():
-        middle, high = (_moment(plan.attrs[name]) for name in ("expected_end", "end_high"))
+        middle, high = (write_minute(plan.attrs[name]) for name in ("expected_end", "end_high"))
         say(f"done about {middle}; 9 times in 10 by {high} UTC")
     if guesses := int((~plan["enough_history"]).sum()):
         say(f"{guesses:,} are guesses: fewer than 20 durations of their log group known")
@@ -215,7 +215,9 @@ def _say_outside(asked: Asked) -> None:
     now = as_of or dt.datetime.now(dt.UTC)
     before = _known_gaps(asked, _EPOCH, start)
     if len(before):
-        _say_left_out(before, f"before {_moment(start)}", f"--since {before['start'].min():%F}")
+        _say_left_out(
+            before, f"before {write_minute(start)}", f"--since {before['start'].min():%F}"
+        )
     is_due = end < last_due(now)
     limit = last_due(now) if is_due else now - _LATEST
     if end >= limit:
@@ -224,13 +226,13 @@ def _say_outside(asked: Asked) -> None:
     if not is_due:
         after = after[after["expires_at"] < now + _TOMORROW]
     if len(after):
-        last = _moment(after["end"].max().ceil("min")).replace(" ", "T")
-        _say_left_out(after, f"after {_moment(end)}", f"--until {last}")
+        last = write_minute(after["end"].max().ceil("min")).replace(" ", "T")
+        _say_left_out(after, f"after {write_minute(end)}", f"--until {last}")
 
 
 def _say_left_out(gaps: pd.DataFrame, where: str, option: str) -> None:
     expires = gaps["expires_at"].dropna()
-    first = f"; first expiry {_moment(expires.min())}" if len(expires) else ""
+    first = f"; first expiry {write_minute(expires.min())}" if len(expires) else ""
     many = f"{counted(len(gaps), 'gap')} of {output.sum_of(gaps['length'])}"
     say(f"left out: {many} {where} UTC")
     say(f"{option} adds them{first}")
@@ -244,8 +246,3 @@ def _known_gaps(asked: Asked, start: dt.datetime, end: dt.datetime) -> pd.DataFr
     first = done.groupby(key, observed=True, dropna=False)["from_time"].min().rename("first")
     since = gaps.merge(first, how="left", left_on=key, right_index=True)["first"]
     return gaps[((gaps["reason"] != "lost") & (gaps["start"] >= since)).to_numpy()]
-
-
-def _moment(time: dt.datetime) -> str:
-    """Write a time, a midnight as a date."""
-    return f"{time:%Y-%m-%d %H:%M}".removesuffix(" 00:00")

@@ -11,7 +11,7 @@ import lazy_loader
 import exportstats as xs
 from exportstats.cli.failing import FAILED, FOUND, say
 from exportstats.cli.options import format_option, plot_option
-from exportstats.cli.ranges import range_options, say_upper_bound
+from exportstats.cli.ranges import SHORT_GAP, range_options, say_upper_bound
 from exportstats.text import percent
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 else:  # pandas and rich are for a command that runs, not for its --help
     output = lazy_loader.load("exportstats.cli.output", suppress_warning=True)
 
-_SHORT = dt.timedelta(minutes=1)
 _MANY = 50  # log groups, from which a heat map shows more than bars
 
 
@@ -73,7 +72,7 @@ def gaps(asked: Asked, check: bool, kind: Kind, chart: Path | None) -> None:  # 
     output.show(table, _of_gaps(table), kind, title=title)
     if kind in ("table", "markdown"):
         say_upper_bound()
-        short = int((table["length"] <= _SHORT).sum())
+        short = int((table["length"] <= SHORT_GAP).sum())
         if short > 1:
             say(f"{short:,} gaps are of a minute or less; --tolerance 1min takes them for covered")
     output.draw(lambda: xs.plot_coverage(xs.coverage_timeline(asked.tasks, **asked.range)), chart)

@@ -14,6 +14,7 @@ from exportstats.cli.failing import knows_a_part, mark_part, say
 from exportstats.cli.source import history_options
 from exportstats.cli.wanted import PLACE, moment
 from exportstats.errors import ArgumentError, LoadError
+from exportstats.text import write_minute
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +28,7 @@ else:  # pandas is for a command that runs, not for its --help
     schema = lazy_loader.load("exportstats.core.schema", suppress_warning=True)
     frames = lazy_loader.load("exportstats.core.frames", suppress_warning=True)
 
+SHORT_GAP = dt.timedelta(minutes=1)  # a gap of a minute or less is seldom worth a task
 # Said once wherever coverage is shown.
 UPPER_BOUND = (
     "coverage is an upper bound: the service tells neither a task's prefix of stream names nor "
@@ -52,8 +54,7 @@ class Asked(NamedTuple):
     @property
     def days(self) -> str:
         """Say the range, dates where it begins and ends at midnight, and whether tasks lack."""
-        texts = [f"{self.range[name]:%Y-%m-%d %H:%M}" for name in ("start", "end")]
-        days = " to ".join(text.removesuffix(" 00:00") for text in texts) + " UTC"
+        days = " to ".join(write_minute(self.range[name]) for name in ("start", "end")) + " UTC"
         return f"{days} (partial)" if knows_a_part() else days
 
     @property

@@ -28,10 +28,7 @@ else:  # pandas and rich are for a command that runs, not for its --help
     output = lazy_loader.load("exportstats.cli.output", suppress_warning=True)
 
 _RISKY = 0.01  # the probability of a time-out that is worth a column
-
-
-# Of the newest tasks, to estimate from: 500 of them, which the quota gives in 2 s.
-HISTORY_PAGES = 10
+HISTORY_PAGES = 10  # of the newest tasks, to estimate from: 500 tasks, 2 s by the quota
 
 
 @click.command()

@@ -38,7 +38,7 @@ _ISO = re.compile(
 )
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?", re.ASCII)
-_ROUNDED = re.compile(r"[+-]?\d(?:[.,]\d+)?[eE]\+?\d+", re.ASCII)
+ROUNDED = re.compile(r"[+-]?\d(?:[.,]\d+)?[eE]\+?\d+", re.ASCII)
 
 
 class TimesIn(NamedTuple):
@@ -244,7 +244,7 @@ def why_bad(value: object, column: Column) -> str:
     if column.kind != "time":
         return f"is not {'a number' if column.kind in ('length', 'count', 'rate') else 'text'}"
     text = value.strip() if isinstance(value, str) else ""
-    if _ROUNDED.fullmatch(text):
+    if ROUNDED.fullmatch(text):
         return "was rounded by a spreadsheet; export it from there as text"
     naive = isinstance(value, (dt.datetime, np.datetime64))
     if naive or _ISO.fullmatch(text) or _DATE.fullmatch(text):

@@ -62,9 +62,9 @@ def ask(
     ------
     ArgumentError
         An instant without a time zone, a range that ends before it starts, or a length of time
-        that is none or negative.
+        that is invalid or negative.
     SchemaError
-        A side table that is none, or has the same row twice.
+        A side table has wrong columns, or the same row twice.
     """
     first = schema.FIRST if start is None else to_millis(instant(start, "start"))
     last = schema.LAST + 1 if end is None else to_millis(instant(end, "end"))
@@ -96,7 +96,7 @@ def length(value: object, name: str) -> int:
     Raises
     ------
     ArgumentError
-        It is none, or negative.
+        It is invalid or negative.
     """
     try:
         found = pd.to_timedelta(value)  # type: ignore[call-overload]

@@ -18,6 +18,8 @@ from exportstats.stats import grouping, histories
 from exportstats.stats.as_of import instant, known_at, to_millis
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from exportstats.stats.as_of import Instant
 
 _KEY, _SLOT = list(schema.LOG_GROUP), list(schema.SLOT)
@@ -55,8 +57,8 @@ def plan_backfill(  # noqa: PLR0913 - options of one plan
     max_window: str | pd.Timedelta = "1D",
     destination: str | None = None,
     prefix: str | None = None,
-    margin: str | pd.Timedelta = "12h",
-    tolerance: str | pd.Timedelta = "1min",
+    margin: str | timedelta = "12h",
+    tolerance: str | timedelta = "1min",
     never_exported: bool = False,
     as_of: Instant = None,
 ) -> pd.DataFrame:

@@ -68,7 +68,7 @@ def render_commands(plan: pd.DataFrame, *, form: Form = "shell") -> str:
     SchemaError
         `plan` is no backfill plan, or a task has no log group, window or destination.
     ArgumentError
-        There is no such `form`, or a region, for the shell, is none.
+        `form` is unknown, or a region cannot be one, for the shell.
 
     Examples
     --------
@@ -102,7 +102,7 @@ def check_plan(plan: pd.DataFrame) -> None:
     Raises
     ------
     SchemaError
-        It is none, or a task of it cannot be created.
+        It is not one, or a task of it cannot be created.
     """
     remedy = "give what xs.plan_backfill gives"
     if not isinstance(plan, pd.DataFrame):
@@ -146,7 +146,7 @@ def _shell(_account_id: str | None, region: str | None, request: dict[str, Any])
     Raises
     ------
     ArgumentError
-        The region is none; it would become part of the address that credentials are sent to.
+        The region cannot be one; it would become part of the address that credentials go to.
     """
     words = ["aws logs create-export-task"]
     if region is not None:

@@ -56,7 +56,7 @@ def find_overlaps(
     ArgumentError
         An instant without a time zone, or a range that does not end after its start.
     SchemaError
-        A table that is none.
+        `tasks` is not a table of tasks.
 
     Examples
     --------

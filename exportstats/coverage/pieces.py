@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from exportstats.core.schema import DAY
 from exportstats.coverage import windows
 from exportstats.coverage.windows import Stretches
 from exportstats.errors import ArgumentError
 
-DAY = 86_400_000
 # A year of 2,700 log groups, day by day; more than that is a mistake in an argument.
 _MOST = 1_000_000
 

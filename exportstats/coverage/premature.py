@@ -28,7 +28,7 @@ def find_premature(
     as_of: Instant = None,
     deliveries: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """Find the COMPLETED tasks that may lack late events, and that no later task made good.
+    """Find the COMPLETED tasks that may lack late events, and that no later task covers.
 
     A task is premature when it was created less than `margin` after the end of its window. It is
     listed when some of its window is covered by premature tasks only.

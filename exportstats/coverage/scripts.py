@@ -254,8 +254,8 @@ def _refuse_unknown(plan: pd.DataFrame) -> None:
         bad = ~plan[name].astype("str").str.fullmatch(pattern).fillna(value=False).to_numpy(bool)
         if bad.any():
             value = plan[name].iloc[bad.argmax()]
-            told = "there is none" if pd.isna(value) else f"{value!r} is none"
-            raise ArgumentError(f"a script names its {name}, and {told}; {remedy}")
+            told = "is missing" if pd.isna(value) else f"cannot be {value!r}"
+            raise ArgumentError(f"a script needs the {name}, which {told}; {remedy}")
 
 
 def _minutes(times: pd.Series) -> list[str]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from exportstats.core import coerce
-from exportstats.core.schema import LOG_GROUP
+from exportstats.core.schema import DAY, LOG_GROUP
 from exportstats.coverage import exports, gaps, premature, windows
 from exportstats.coverage.asked import ask
 from exportstats.errors import ArgumentError
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 # A column a day; nobody looks at more.
 _MOST_DAYS = 10_000
-_DAY = 86_400_000
 
 
 def coverage_summary(
@@ -207,7 +206,7 @@ def _days(asked: Asked, tz: str) -> pd.DatetimeIndex:
         zoneinfo.ZoneInfo(tz)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, TypeError, OSError) as error:
         raise ArgumentError(f'tz={tz!r} is no time zone; give one as in "Europe/Berlin"') from error
-    many = (asked.end - asked.start) // _DAY
+    many = (asked.end - asked.start) // DAY
     if many > _MOST_DAYS:
         raise ArgumentError(f"the range has {many:,} days, more than {_MOST_DAYS:,}; ask for less")
     ends = coerce.times(np.array([asked.start, asked.end - 1]))

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from exportstats.core.schema import DAY
 from exportstats.errors import ArgumentError
 
 _MOST = 1 << 63  # packed numbers stay below this
-_DAY = 86_400_000
 
 
 class Stretches(NamedTuple):
@@ -77,7 +77,7 @@ def axis_of(groups: int, *times: np.ndarray) -> Axis:
     span = max((int(array.max()) for array in some), default=0) - low + 1
     if groups * span >= _MOST:
         raise ArgumentError(
-            f"{groups:,} log groups over {span // _DAY:,} days are too many at once; "
+            f"{groups:,} log groups over {span // DAY:,} days are too many at once; "
             "give a start and an end, or the tasks of some slots"
         )
     return Axis(low, span)

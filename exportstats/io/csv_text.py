@@ -42,7 +42,6 @@ _TYPED = {
     pa.int64(): r"^-?(0|[1-9]\d{0,17})$",
     pa.float64(): r"^-?(0|[1-9]\d{0,17})(\.\d+)?([eE][-+]\d+)?$",
 }
-_ROUNDED = re.compile(r"\d([.,]\d+)?[eE]\+?\d+\s*")
 _DAYS = re.compile(r"[345]\d{4}([.,]\d+)?\s*")  # since 1900: from 1982 to 2064
 _REMEDY = "export it from there as text"
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
@@ -174,7 +173,7 @@ def _fault(cells: list[str], columns: Sequence[Column | None]) -> str:
         return "not UTF-8; save it as UTF-8"
     for cell, column in zip(cells, columns, strict=False):
         if cell and column and (column.kind == "time" or column.name == "account_id"):
-            if _ROUNDED.fullmatch(cell):  # two accounts may have become one
+            if coerce.ROUNDED.fullmatch(cell.strip()):  # two accounts may have become one
                 return f"{column.name} was rounded by a spreadsheet; {_REMEDY}"
             if column.kind == "time" and _DAYS.fullmatch(cell):
                 return f"{column.name} is a spreadsheet's number of a day; {_REMEDY} with a zone"

@@ -17,6 +17,7 @@ from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache, partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -61,17 +62,12 @@ def read_json(
             found = read_values(rows, kind, how).paged(pages)
         yield replace(found, what=f"{source.name}, {kind.row}")
         return
-    line, waiting = 1, deque[Any]()
     parse = partial(_read_lines, kind=kind, how=how)
-    blocks = source.blocks()
-    while True:
-        for block in blocks:  # the next ones are read while one is parsed
-            waiting.append((block, pool.submit(parse, block)))
-            if len(waiting) > 2:  # noqa: PLR2004 - more take memory, and are no faster
-                break
-        if not waiting:
-            return
+    blocks = ((block, pool.submit(parse, block)) for block in source.blocks())
+    line, waiting = 1, deque(islice(blocks, 2))
+    while waiting:
         block, parsed = waiting.popleft()
+        waiting += islice(blocks, 1)  # parsed meanwhile; more take memory, and are no faster
         yield replace(parsed.result(), what=f"{source.name}, line", first=line)
         line += count_lines(block)
 

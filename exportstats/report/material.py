@@ -37,7 +37,7 @@ SHORT_GAP = timedelta(minutes=1)
 
 GAP = [*LOG_GROUP, "start", "end", "length", "reason", "last_task_id", "expires_at"]
 _NEVER = pd.Timestamp("2262-01-01", tz="UTC")
-_WEEK = 7 * 86_400_000
+_WEEK = 7 * schema.DAY
 _MOMENT = pd.Timedelta("1ms")
 
 
@@ -309,7 +309,7 @@ def _is_regular(
     daily, long = rhythm.is_daily(groups), np.maximum(groups["period"].to_numpy(), _WEEK)
     last = _due_of(groups, span, as_of)[1]
     weeks = span.shifted(-DUE_AFTER)
-    over = 0 if as_of >= span.end else 1  # a week that is not over is none of them
+    over = 0 if as_of >= span.end else 1  # a week that is not over does not count
     of_weeks, times = np.zeros((2, len(groups)), dtype="int64")
     for many in range(REGULAR_WEEKS):
         week = weeks.before(many + over)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from exportstats.core import coerce
-from exportstats.core.schema import LOG_GROUP
+from exportstats.core.schema import DAY, LOG_GROUP
 from exportstats.stats import grouping
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ DUE_AFTER = timedelta(days=2)
 EXPORTS_OF_RHYTHM = 28
 # An export is late when it takes longer than so many of these.
 USUALLY = 0.8
-_DAY, _HOUR = 86_400_000, 3_600_000
+_HOUR = 3_600_000
 # Of windows of more than a day and a half, a report has other days than those of its week.
-_DAILY = 3 * _DAY // 2
+_DAILY = 3 * DAY // 2
 _DUE_AFTER = DUE_AFTER // timedelta(milliseconds=1)
 _RERUN = 12 * _HOUR  # to see that an export failed, and to run it once more
 
@@ -71,9 +71,9 @@ def learn(tasks: pd.DataFrame) -> pd.DataFrame:
     code, step, late = code[further], step[further], (completed[row] - end)[further]
     latest = np.flatnonzero(_from_the_end(code) < EXPORTS_OF_RHYTHM)
     learned = pd.DataFrame({"step": step[latest], "late": late[latest]}).groupby(code[latest])
-    period = learned["step"].median().reindex(range(many)).fillna(_DAY).to_numpy()
+    period = learned["step"].median().reindex(range(many)).fillna(DAY).to_numpy()
     lateness = learned["late"].quantile(USUALLY, interpolation="higher").reindex(range(many))
-    hours = np.ceil(lateness.fillna(_DAY).to_numpy() / _HOUR)
+    hours = np.ceil(lateness.fillna(DAY).to_numpy() / _HOUR)
     return groups.keys.assign(
         first_window=_extreme(np.minimum, groups.codes, begins, done & windowed, many),
         last_created=_extreme(np.maximum, groups.codes, created, created != coerce.NAT, many),
@@ -110,8 +110,8 @@ def is_daily(groups: pd.DataFrame) -> NDArray[np.bool_]:
 
 def _due_after(groups: pd.DataFrame) -> Millis:
     """Return how long after the end of its window a log group is due, in whole days."""
-    days = -(-(groups["lateness"].to_numpy() + _RERUN) // _DAY)
-    after: Millis = np.maximum(days * _DAY, _DUE_AFTER)
+    days = -(-(groups["lateness"].to_numpy() + _RERUN) // DAY)
+    after: Millis = np.maximum(days * DAY, _DUE_AFTER)
     return after
 
 

@@ -69,14 +69,14 @@ def read_waivers(path: str | Path) -> tuple[Waiver, ...]:
     Raises
     ------
     ArgumentError
-        It is no TOML, or an entry has a key or a value that is not understood.
+        It is not TOML, or an entry has an unknown key or an invalid value.
     OSError
         It cannot be read.
     """
     try:
         found = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ArgumentError(f"{path} is no TOML: {error}") from error
+        raise ArgumentError(f"{path} is not TOML: {error}") from error
     entries = found.get("waiver")
     if set(found) != {"waiver"} or not isinstance(entries, list):
         raise ArgumentError(f"{path}: give each waiver as a table [[waiver]], and nothing else")
@@ -88,11 +88,13 @@ def _waiver(entry: dict[str, Any], place: str) -> Waiver:
         raise ArgumentError(f"{place}: {unknown[0]!r} is not known; give {', '.join(_KEYS)}")
     for key in ("log_group", "reason"):
         if not isinstance(entry.get(key), str):
-            raise ArgumentError(f"{place}: {key} is missing, or no text")
+            raise ArgumentError(f"{place}: {key} is missing or not text")
     for key in ("from", "to", "until"):
         value = entry.get(key)
         if value is not None and (not isinstance(value, dt.date) or isinstance(value, dt.datetime)):
-            raise ArgumentError(f"{place}: {key} = {value!r} is no date; give 2026-11-16")
+            raise ArgumentError(
+                f"{place}: {key} = {value!r} is not a date; give one like 2026-11-16"
+            )
     weekdays = entry.get("weekdays", [])
     if not isinstance(weekdays, list) or not set(map(str, weekdays)) <= set(_DAYS):
         raise ArgumentError(f'{place}: weekdays = {weekdays!r}; give days such as ["Sunday"]')

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from exportstats.core.schema import LOG_GROUP
-from exportstats.text import counted, plain, shorten, write_duration
+from exportstats.text import counted, plain, shorten, write_duration, write_minute
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,5 +50,4 @@ def groups_of(rows: pd.DataFrame) -> str:
 
 def on(time: pd.Timestamp, material: Material) -> str:
     """Write a time in the report's time zone, midnight as a date."""
-    local = time.tz_convert(material.span.start.tz)
-    return f"{local:%Y-%m-%d %H:%M}".removesuffix(" 00:00")
+    return write_minute(time.tz_convert(material.span.start.tz))

@@ -12,6 +12,7 @@ from pandas.tseries import offsets
 from pandas.tseries.frequencies import to_offset
 
 from exportstats.core import coerce
+from exportstats.core.schema import DAY
 from exportstats.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 # pandas spells these differently for periods than for offsets; people know the short ones.
 _SPELLINGS = {"M": "MS", "Q": "QS", "Y": "YS"}
 _ISO_WEEK = re.compile(r"(\d{4})-W(\d\d)", re.ASCII)
-_DAY_MILLIS = 86_400_000
 _THURSDAY = 3  # 1970-01-01, counted from Monday
 _MOST = 100_000  # of a day or longer at once; nobody means more, and in milliseconds they fit
 _MONTHLY = (
@@ -119,9 +119,9 @@ def _calendar(offset: Any) -> Calendar | None:  # noqa: ANN401 - pandas' offsets
         weekday = getattr(offset, "weekday", None)  # pandas' types do not tell of it
         weekday = 6 if weekday is None else weekday
         first = (weekday + 1 - _THURSDAY) % 7 - 7
-        return Calendar("ms", offset.n * 7 * _DAY_MILLIS, first * _DAY_MILLIS)
+        return Calendar("ms", offset.n * 7 * DAY, first * DAY)
     if isinstance(offset, offsets.Day):
-        return Calendar("ms", offset.n * _DAY_MILLIS, 0)
+        return Calendar("ms", offset.n * DAY, 0)
     for kinds, months in _MONTHLY:
         if isinstance(offset, kinds):
             first = 0 if months == 1 else _first_month(offset, months)

@@ -17,7 +17,7 @@ BASES = ("log_group", "slot", "all", "none")
 ENOUGH = 20  # tasks that make a history
 _GROUP, _SLOT = list(schema.LOG_GROUP), list(schema.SLOT)
 _LATEST = 100  # tasks of a history: fresh enough to follow a slowdown, enough for a tenth
-_TIMED_OUT = pd.Timedelta(TIME_OUT, unit="ms") - pd.Timedelta(minutes=5)
+TIMED_OUT = pd.Timedelta(TIME_OUT, unit="ms") - pd.Timedelta(minutes=5)  # as it is measured
 _SURE = 3.0  # standard errors that a slope has to be away from none
 _STEEPEST = 1.5
 _FEWEST_STEPS = 5  # between tasks of other log groups, to learn a spread
@@ -41,7 +41,7 @@ def part(known: pd.DataFrame, asked: np.ndarray | None = None) -> pd.DataFrame:
     duration = millis(known["duration"])
     done = (known["status_code"] == "COMPLETED").to_numpy() & ~np.isnan(duration)
     timed_out = (known["status_code"] == "FAILED").to_numpy() & (
-        known["duration"] >= _TIMED_OUT
+        known["duration"] >= TIMED_OUT
     ).to_numpy()
     stuck = timed_out | (
         known["status_code"].isin(schema.TERMINAL_STATES).to_numpy()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from exportstats.core import coerce, shards
-from exportstats.core.schema import LOG_GROUP
+from exportstats.core.schema import DAY, LOG_GROUP
 from exportstats.stats import grouping
 from exportstats.stats.as_of import instant, known_at
 
@@ -27,7 +27,6 @@ _LEVEL = 0.01
 _CONFIDENCE = 0.95
 # A correlation of neighbouring days above this is that of another change not yet found.
 _MOST_ALIKE = 0.5
-_DAY_MILLIS = 86_400_000
 
 
 def find_slowdowns(tasks: shards.Tasks, *, as_of: Instant = None) -> pd.DataFrame:
@@ -153,7 +152,7 @@ def _find(tasks: pd.DataFrame, *, as_of: pd.Timestamp | None) -> pd.DataFrame:
 def _days(group: np.ndarray, done: pd.DataFrame) -> _Days:
     created = coerce.millis(done["creation_time"])
     millis = done["duration"].to_numpy().view("int64")
-    day = created // _DAY_MILLIS
+    day = created // DAY
     order = np.lexsort((millis, day, group))
     group, day, created = group[order], day[order], created[order]
     logs = np.log(np.maximum(millis[order], 1))

@@ -56,7 +56,7 @@ def test_a_window_that_is_being_exported_again():
     assert found.severity == "note"
     assert "1 d of that is being exported now." in found.sentence
     assert found.remedy == "Wait for the tasks that are active."
-    assert "all made good" not in report.headline
+    assert "all exported since" not in report.headline
 
 
 def test_a_window_that_is_lost():

@@ -61,11 +61,11 @@ def test_a_waiver_ends(waivers: Path):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("[[", "is no TOML"),
+        ("[[", "is not TOML"),
         ("[waiver]", "give each waiver as a table"),
         (WAIVER + "day = 1", "'day' is not known"),
         ('[[waiver]]\nreason = "x"', "log_group is missing"),
-        (WAIVER + 'from = "soon"', "from = 'soon' is no date"),
+        (WAIVER + 'from = "soon"', "from = 'soon' is not a date"),
         (WAIVER + 'weekdays = ["Sonntag"]', "Sonntag"),
     ],
 )

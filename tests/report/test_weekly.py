@@ -457,7 +457,7 @@ def test_a_failure_that_was_made_good_needs_nothing():
     now = night("acme/api", 2, task_id="now", status_code="FAILED", status_message="Denied")
     report = built(*nights("acme/api"), then, now)
     assert report.headline == (
-        "A quiet week: 8 tasks, 1 failed, all made good, and what was due is in S3."
+        "A quiet week: 8 tasks, 1 failed, all exported since, and what was due is in S3."
     )
     assert report.findings == ()
 
@@ -497,7 +497,7 @@ def test_no_failure_is_made_good_by_nothing(rows: list[dict[str, Any]]):
     then = night("acme/api", -20, task_id="then", **DENIED)
     report = built(*rows, then)
     assert "not_made_good" in kinds(report)
-    assert "all made good" not in report.headline
+    assert "all exported since" not in report.headline
 
 
 def test_a_pending_task_makes_no_difference_later():

@@ -16,6 +16,7 @@ from exportstats.report.material import of_groups
 from exportstats.report.rule import Found, rule
 from exportstats.report.words import place, slot
 from exportstats.stats.forecasts import estimate_completion
+from exportstats.stats.histories import TIMED_OUT
 from exportstats.stats.slots import slot_usage
 from exportstats.stats.slowdowns import find_slowdowns
 from exportstats.text import counted, percent, write_duration
@@ -29,7 +30,6 @@ SLOWDOWN_IS_NEWS = timedelta(days=35)
 FAST_DAYS = 3
 SLOW_DAYS = 10
 # The service ends a task after 24 h.
-TIME_OUT = timedelta(hours=24)
 LONG_ACTIVE = timedelta(hours=12)
 TOO_LONG_ACTIVE = timedelta(hours=20)
 LIKELY_TIME_OUT = 0.1
@@ -96,7 +96,7 @@ def time_outs(material: Material) -> Found | None:
     names = [*LOG_GROUP, "task_id", "status_code", "creation_time"]
     rows = active.loc[near, [*names, "elapsed", "ends", "timeout_probability"]]
     week = material.week
-    over = (week["status_code"] == "FAILED") & (week["duration"] >= TIME_OUT - timedelta(minutes=5))
+    over = (week["status_code"] == "FAILED") & (week["duration"] >= TIMED_OUT)
     ended = week.loc[over, [*names, "duration", "completion_time"]]
     ended = ended.set_axis([*names, "elapsed", "ends"], axis=1).assign(timeout_probability=1.0)
     if not len(rows) and not len(ended):
