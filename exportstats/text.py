@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime
 
+    import pandas as pd
+
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 # A spreadsheet reads a cell that begins with one of these as a formula, even after blanks. Some
@@ -43,6 +45,11 @@ def _in_units(seconds: float) -> str:
             whole, rest = divmod(round(seconds / small), size // small)
             return f"{whole:,} {unit} {rest} {part}" if rest else f"{whole:,} {unit}"
     return f"{seconds * 1000:.3g} ms" if 0 < seconds < 1 else f"{seconds:.3g} s"
+
+
+def total(lengths: pd.Series) -> str:
+    """Write the sum of some lengths of time."""
+    return write_duration(lengths.dt.total_seconds().sum())
 
 
 def write_minute(time: datetime) -> str:

@@ -16,7 +16,7 @@ from exportstats.cli.options import NewFile, NewFolder, plot_option
 from exportstats.cli.ranges import SHORT_GAP, last_due, range_options
 from exportstats.errors import ArgumentError
 from exportstats.io.whole import whole_file
-from exportstats.text import counted, write_duration, write_minute
+from exportstats.text import counted, total, write_duration, write_minute
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -159,7 +159,7 @@ def _say_not_planned(gaps: pd.DataFrame, asked: Asked, *, short: bool, never: bo
     """Say what is not planned of the gaps and how to plan it; return the others."""
     is_lost = (gaps["reason"] == "lost").to_numpy()
     if is_lost.any():
-        lost = output.sum_of(gaps.loc[is_lost, "length"])
+        lost = total(gaps.loc[is_lost, "length"])
         say(f"left out: {lost} of events that retention has taken")
     gaps = gaps[~is_lost]
     key = list(schema.LOG_GROUP)
@@ -180,7 +180,7 @@ def _say_not_planned(gaps: pd.DataFrame, asked: Asked, *, short: bool, never: bo
     early = gaps["end"] - gaps["start"].where(gaps["start"] > limit, limit)
     early = early.where(early > none, none)
     if (early > none).any():
-        say(f"left out: {output.sum_of(early)} of the last 12 h, whose events may still arrive")
+        say(f"left out: {total(early)} of the last 12 h, whose events may still arrive")
     return gaps.assign(length=gaps["length"] - early)
 
 
@@ -194,7 +194,7 @@ def _say_estimate(gaps: pd.DataFrame, plan: pd.DataFrame, asked: Asked) -> None:
     if not len(plan):
         say(f"nothing to export, {asked.days}")
         return
-    say(f"to export: {output.sum_of(planned)}, {asked.days}")
+    say(f"to export: {total(planned)}, {asked.days}")
     slots = counted(len(plan[["account_id", "region"]].drop_duplicates()), "slot")
     say(f"{counted(len(plan))}, one at a time in each of {slots} (account and region)")
     if plan["end_high"].notna().any():
@@ -233,7 +233,7 @@ def _say_outside(asked: Asked) -> None:
 def _say_left_out(gaps: pd.DataFrame, where: str, option: str) -> None:
     expires = gaps["expires_at"].dropna()
     first = f"; first expiry {write_minute(expires.min())}" if len(expires) else ""
-    many = f"{counted(len(gaps), 'gap')} of {output.sum_of(gaps['length'])}"
+    many = f"{counted(len(gaps), 'gap')} of {total(gaps['length'])}"
     say(f"left out: {many} {where} UTC")
     say(f"{option} adds them{first}")
 

@@ -12,7 +12,7 @@ import exportstats as xs
 from exportstats.cli.failing import FAILED, FOUND, say
 from exportstats.cli.options import format_option, plot_option
 from exportstats.cli.ranges import SHORT_GAP, range_options, say_upper_bound
-from exportstats.text import percent
+from exportstats.text import percent, total
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from exportstats.cli import output
     from exportstats.cli.options import Kind
     from exportstats.cli.ranges import Asked
+    from exportstats.core import coerce
 else:  # pandas and rich are for a command that runs, not for its --help
     output = lazy_loader.load("exportstats.cli.output", suppress_warning=True)
+    coerce = lazy_loader.load("exportstats.core.coerce", suppress_warning=True)
 
 _MANY = 50  # log groups, from which a heat map shows more than bars
 
@@ -68,7 +70,7 @@ def gaps(asked: Asked, check: bool, kind: Kind, chart: Path | None) -> None:  # 
     title = f"no {'gaps' if asked.has_log_groups else 'log groups'}, {asked.days}"
     if len(table):
         plural = "s" if len(table) > 1 else ""
-        title = f"{len(table):,} gap{plural}, {output.sum_of(table['length'])}, {asked.days}"
+        title = f"{len(table):,} gap{plural}, {total(table['length'])}, {asked.days}"
     output.show(table, _of_gaps(table), kind, title=title)
     if kind in ("table", "markdown"):
         say_upper_bound()
@@ -111,7 +113,7 @@ def _of_summary(table: pd.DataFrame) -> pd.DataFrame:
 
 def _of_gaps(table: pd.DataFrame) -> pd.DataFrame:
     view = output.without_the_obvious(table.drop(columns=["end", "last_task_id"]))
-    view["start"] = output.times(view["start"])
+    view["start"] = coerce.minute_text(view["start"])
     view["length"] = output.in_words(view["length"])
     view["why"] = view.pop("reason").astype("str").str.replace("_", " ")
     if table["expires_at"].notna().any():

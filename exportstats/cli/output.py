@@ -97,19 +97,9 @@ def in_words(lengths: pd.Series) -> pd.Series:
     return pd.Series([write_duration(s, compact=True) for s in seconds], index=lengths.index)
 
 
-def sum_of(lengths: pd.Series) -> str:
-    """Return the sum of durations in words."""
-    return write_duration(lengths.dt.total_seconds().sum())
-
-
 def dates(times: pd.Series) -> pd.Series:
     """Return times as dates of any year, which pandas' own formats cannot do."""
     return coerce.iso_text(times).str[:10]
-
-
-def times(values: pd.Series) -> pd.Series:
-    """Return times to the minute, and times at midnight as dates."""
-    return minutes(values).str.removesuffix(" 00:00")
 
 
 def minutes(times: pd.Series) -> pd.Series:

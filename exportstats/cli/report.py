@@ -110,8 +110,8 @@ def report(
     exportstats report tasks.parquet --log-groups groups.json --html report.html
     exportstats report tasks.parquet --week 2026-W47 --fail-on critical
     """
-    # what is no week and what would be overwritten is refused before AWS is asked
-    nothing = xs.build_weekly_report(frames.empty(), week=week, tz=tz)
+    # what is no week, no waivers and what would be overwritten is refused before AWS is asked
+    nothing = xs.build_weekly_report(frames.empty(), week=week, tz=tz, waivers=waivers)
     if (folder := files["csv_dir"]) is not None:
         machine.refuse_foreign(nothing, folder)
     tasks, log_groups = load_both(origin, wanted, check=len, can_spare=True)

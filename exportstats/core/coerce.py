@@ -266,3 +266,8 @@ def iso_text(times: pd.Series) -> pd.Series:
     """Return aware times of any year as ISO 8601 text, in UTC with milliseconds."""
     text = np.char.add(np.datetime_as_string(times.to_numpy(dtype="datetime64[ms]")), "Z")
     return pd.Series(text, index=times.index, dtype="str").where(times.notna())
+
+
+def minute_text(times: pd.Series) -> pd.Series:
+    """Return aware times as text to the minute, in UTC, and midnights as dates."""
+    return iso_text(times).str[:16].str.replace("T", " ").str.removesuffix(" 00:00")

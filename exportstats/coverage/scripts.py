@@ -259,6 +259,5 @@ def _refuse_unknown(plan: pd.DataFrame) -> None:
 
 
 def _minutes(times: pd.Series) -> list[str]:
-    """Write times to the minute, midnights as dates; "" for none."""
-    text = coerce.iso_text(times).str[:16].str.replace("T", " ").str.removesuffix(" 00:00")
-    return text.fillna("").to_list()
+    """Write times for people; "" for none."""
+    return coerce.minute_text(times).fillna("").to_list()

@@ -95,6 +95,11 @@ def _waiver(entry: dict[str, Any], place: str) -> Waiver:
             raise ArgumentError(
                 f"{place}: {key} = {value!r} is not a date; give one like 2026-11-16"
             )
+    if "from" in entry and "to" in entry and entry["from"] >= entry["to"]:
+        raise ArgumentError(
+            f"{place}: to = {entry['to']} is not after from = {entry['from']}; give the first day "
+            "that is not waived"
+        )
     weekdays = entry.get("weekdays", [])
     if not isinstance(weekdays, list) or not set(map(str, weekdays)) <= set(_DAYS):
         raise ArgumentError(f'{place}: weekdays = {weekdays!r}; give days such as ["Sunday"]')

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from exportstats.core.schema import LOG_GROUP
-from exportstats.text import counted, plain, shorten, write_duration, write_minute
+from exportstats.text import counted, plain, shorten, write_minute
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,11 +34,6 @@ def slot(row: pd.Series) -> str:
     """Name the account and the region of a row, as far as they are known."""
     known = [row[column] for column in ("account_id", "region") if isinstance(row[column], str)]
     return " ".join(map(name, known))
-
-
-def total(lengths: pd.Series) -> str:
-    """Write the sum of some lengths."""
-    return write_duration(lengths.dt.total_seconds().sum())
 
 
 def groups_of(rows: pd.DataFrame) -> str:

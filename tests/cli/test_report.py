@@ -331,3 +331,66 @@ def test_a_report_for_each_account(run: Callable, small: Callable, tmp_path: Pat
     assert f"the report of 111122223333 is in {part}" in done.stderr
     assert "account_id 111122223333</title>" in part.read_text(encoding="utf-8")
     assert run("report", small("split"), "--split-by", "nothing").exit_code == 2
+
+
+WAIVER = '[[waiver]]\nlog_group = "acme/*"\nreason = "moved"\n'
+
+
+def test_what_is_waived_is_a_note(run: Callable, small: Callable, tmp_path: Path):
+    """With a file of waivers a week of gaps is fine; one that holds no longer is told."""
+    waivers = tmp_path / "waivers.toml"
+    words = ("report", small("waived", "CANCELLED"), "--fail-on", "warning", "--waivers", waivers)
+    waivers.write_text(f"{WAIVER}from = 2026-11-17\nuntil = 2026-12-31\n", encoding="utf-8")
+    done = run(*words)
+    assert done.exit_code == 0
+    text = " ".join(done.stdout.split())
+    assert "3 d missing of 1 log group by intention: acme/secret" in text
+    waivers.write_text(f"{WAIVER}until = 2026-11-20\n", encoding="utf-8")
+    done = run(*words)
+    assert done.exit_code == 4
+    text = " ".join(done.stdout.split())
+    assert "WARNING: 1 waiver held until 2026-11-20 or earlier, the first of acme/*" in text
+    assert "Remove them from the file, or give them another `until`." in text
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (b"[[", "is not TOML: "),
+        (b"\xff\xfe", "is not TOML: "),
+        (b"waiver = 1", "give each waiver as a table [[waiver]], and nothing else"),
+        (b'[[waiver]]\nreason = "x"', "waiver 1: log_group is missing or not text"),
+        (f'{WAIVER}till = "x"'.encode(), "waiver 1: 'till' is not known; give log_group, reason"),
+        (
+            f'{WAIVER}{WAIVER}until = "Friday"'.encode(),
+            "waiver 2: until = 'Friday' is not a date; give one like 2026-11-16",
+        ),
+        (f"{WAIVER}until = 2026-02-30".encode(), "is not TOML: "),
+        (
+            f"{WAIVER}from = 2026-11-20\nto = 2026-11-20".encode(),
+            "waiver 1: to = 2026-11-20 is not after from = 2026-11-20; give the first day",
+        ),
+    ],
+)
+def test_what_is_no_file_of_waivers_is_refused(
+    text: bytes, says: str, run: Callable, tmp_path: Path
+):
+    """An error is one line with the place, and it comes before a file is looked for."""
+    waivers = tmp_path / "waivers.toml"
+    waivers.write_bytes(text)
+    done = run("report", "there-is-no-such-file.json", "--waivers", waivers)
+    assert done.exit_code == 2
+    assert str(waivers) in done.stderr
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+def test_a_file_of_waivers_that_cannot_be_read_is_refused(run: Callable, tmp_path: Path):
+    """One that is not there, or that is a folder, is named."""
+    for path in (tmp_path / "none.toml", tmp_path):
+        done = run("report", "there-is-no-such-file.json", "--waivers", path)
+        assert done.exit_code == 2
+        assert "--waivers" in done.stderr
+        assert str(path) in done.stderr
+        assert "there-is-no-such-file" not in done.stderr

@@ -16,9 +16,9 @@ from exportstats.report.material import of_groups
 from exportstats.report.pictures import coverage
 from exportstats.report.rhythm import expected_by
 from exportstats.report.rule import Found, rule
-from exportstats.report.words import groups_of, name, on, place, total
+from exportstats.report.words import groups_of, name, on, place
 from exportstats.stats.as_of import to_millis
-from exportstats.text import counted
+from exportstats.text import counted, total
 
 if TYPE_CHECKING:
     from exportstats.report.material import Material

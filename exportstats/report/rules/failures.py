@@ -13,11 +13,11 @@ from exportstats.coverage.gaps import find_gaps
 from exportstats.report import pictures
 from exportstats.report.material import WEEKS_BEFORE, missing_of, of_groups
 from exportstats.report.rule import Found, rule
-from exportstats.report.words import LOST, groups_of, name, place, slot, total
+from exportstats.report.words import LOST, groups_of, name, place, slot
 from exportstats.stats.as_of import to_millis
 from exportstats.stats.failures import failure_reasons
 from exportstats.stats.periods import compare_periods
-from exportstats.text import counted, percent
+from exportstats.text import counted, percent, total
 
 if TYPE_CHECKING:
     from exportstats.report.material import Material

@@ -8,8 +8,8 @@ from exportstats.core.schema import LOG_GROUP
 from exportstats.report.material import GAP, is_long
 from exportstats.report.pictures import coverage
 from exportstats.report.rule import Found, rule
-from exportstats.report.words import groups_of, on, place, total
-from exportstats.text import counted
+from exportstats.report.words import groups_of, on, place
+from exportstats.text import counted, total
 
 if TYPE_CHECKING:
     from exportstats.report.material import Material

@@ -14,8 +14,8 @@ from exportstats.coverage import exports
 from exportstats.coverage.gaps import find_gaps
 from exportstats.report.material import is_long, missing_of, of_groups
 from exportstats.report.rule import Found, rule
-from exportstats.report.words import groups_of, place, total
-from exportstats.text import counted
+from exportstats.report.words import groups_of, place
+from exportstats.text import counted, total
 
 if TYPE_CHECKING:
     from exportstats.report.material import Material

@@ -12,8 +12,9 @@ from exportstats.core.schema import LOG_GROUP
 from exportstats.report.material import GAP, is_long
 from exportstats.report.rhythm import expected_by
 from exportstats.report.rule import Found, rule
-from exportstats.report.words import LOST, groups_of, on, place, total
+from exportstats.report.words import LOST, groups_of, on, place
 from exportstats.stats.as_of import to_millis
+from exportstats.text import total
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,8 +8,8 @@ import pandas as pd
 
 from exportstats.core.schema import LOG_GROUP
 from exportstats.report.rule import Found, rule
-from exportstats.report.words import groups_of, name, place, total
-from exportstats.text import counted
+from exportstats.report.words import groups_of, name, place
+from exportstats.text import counted, total
 
 if TYPE_CHECKING:
     from exportstats.report.material import Material
