@@ -36,6 +36,14 @@ else:  # pandas and rich are for a command that runs, not for its --help
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _LATEST = dt.timedelta(hours=12)  # until an event can be exported
 _TOMORROW = dt.timedelta(days=2)  # until what is due tomorrow has been exported
+# What is said of what a plan leaves out.
+_LEFT_OUT = {
+    "lost": "{length} of events that retention has taken",
+    "never_exported": "{log_groups} never exported; --never-exported adds them",
+    "short": "{gaps} of a minute or less; --short-gaps adds them",
+    "too_recent": "{length} of the last 12 h, whose events may still arrive",
+    "active": "{length} that active tasks export",
+}
 _KINDS = {".sh": re.compile(b"#!/bin/sh\n# Backfill made by exportstats")}
 
 
@@ -127,8 +135,9 @@ def backfill(  # noqa: PLR0913, PLR0917 - click gives them by name
         click.echo(xs.render_commands(plan, form=form), nl=False)
     elif len(plan):
         _write_scripts(plan, script, when)
-    rest = _say_not_planned(table, asked, short=short_gaps, never=never_exported)
-    _say_estimate(rest, plan, asked)
+    _say_left_out(plan)
+    _say_outside(asked)
+    _say_estimate(plan, asked)
     output.draw(lambda: xs.plot_backfill(plan), chart)
 
 
@@ -155,45 +164,22 @@ def _write_scripts(plan: pd.DataFrame, place: Path, as_of: Instant) -> None:
         say(f"to run it: sh {shlex.quote(str(path))}")
 
 
-def _say_not_planned(gaps: pd.DataFrame, asked: Asked, *, short: bool, never: bool) -> pd.DataFrame:
-    """Say what is not planned of the gaps and how to plan it; return the others."""
-    is_lost = (gaps["reason"] == "lost").to_numpy()
-    if is_lost.any():
-        lost = total(gaps.loc[is_lost, "length"])
-        say(f"left out: {lost} of events that retention has taken")
-    gaps = gaps[~is_lost]
-    key = list(schema.LOG_GROUP)
-    tried = asked.tasks[key].drop_duplicates().assign(tried=True)
-    is_tried = gaps[key].merge(tried, how="left", on=key)["tried"].notna().to_numpy()
-    if not never and not is_tried.all():
-        many = counted(len(gaps.loc[~is_tried, key].drop_duplicates()), "log group")
-        say(f"left out: {many} never exported; --never-exported adds them")
-        gaps = gaps[is_tried]
-    is_short = (gaps["length"] <= SHORT_GAP).to_numpy()
-    if not short and is_short.any():
-        many = counted(int(is_short.sum()), "gap")
-        say(f"left out: {many} of a minute or less; --short-gaps adds them")
-        gaps = gaps[~is_short]
-    now = asked.range["as_of"]
-    limit = gaps["end"].max() if now is None else now - _LATEST
-    none = dt.timedelta(0)
-    early = gaps["end"] - gaps["start"].where(gaps["start"] > limit, limit)
-    early = early.where(early > none, none)
-    if (early > none).any():
-        say(f"left out: {total(early)} of the last 12 h, whose events may still arrive")
-    return gaps.assign(length=gaps["length"] - early)
+def _say_left_out(plan: pd.DataFrame) -> None:
+    """Say what of the gaps is not planned, and how to plan it."""
+    for why, text in _LEFT_OUT.items():
+        left = plan.attrs["left_out"][why]
+        if left["gaps"]:
+            gaps, groups = counted(left["gaps"], "gap"), counted(left["log_groups"], "log group")
+            length = write_duration(left["length"].total_seconds())
+            say(f"left out: {text.format(gaps=gaps, log_groups=groups, length=length)}")
 
 
-def _say_estimate(gaps: pd.DataFrame, plan: pd.DataFrame, asked: Asked) -> None:
-    """Say how long a plan takes, what of it comes too late, and what is exported already."""
-    planned: pd.Series = plan["to_time"] - plan["from_time"] + dt.timedelta(milliseconds=1)
-    rest = gaps["length"].dt.total_seconds().sum() - planned.dt.total_seconds().sum()
-    if round(rest, 3) > 0:
-        say(f"left out: {write_duration(rest)} that active tasks export")
-    _say_outside(asked)
+def _say_estimate(plan: pd.DataFrame, asked: Asked) -> None:
+    """Say how long a plan takes, and what of it comes too late."""
     if not len(plan):
         say(f"nothing to export, {asked.days}")
         return
+    planned = plan["to_time"] - plan["from_time"] + dt.timedelta(milliseconds=1)
     say(f"to export: {total(planned)}, {asked.days}")
     slots = counted(len(plan[["account_id", "region"]].drop_duplicates()), "slot")
     say(f"{counted(len(plan))}, one at a time in each of {slots} (account and region)")
@@ -215,9 +201,7 @@ def _say_outside(asked: Asked) -> None:
     now = as_of or dt.datetime.now(dt.UTC)
     before = _known_gaps(asked, _EPOCH, start)
     if len(before):
-        _say_left_out(
-            before, f"before {write_minute(start)}", f"--since {before['start'].min():%F}"
-        )
+        _say_gaps(before, f"before {write_minute(start)}", f"--since {before['start'].min():%F}")
     is_due = end < last_due(now)
     limit = last_due(now) if is_due else now - _LATEST
     if end >= limit:
@@ -227,10 +211,11 @@ def _say_outside(asked: Asked) -> None:
         after = after[after["expires_at"] < now + _TOMORROW]
     if len(after):
         last = write_minute(after["end"].max().ceil("min")).replace(" ", "T")
-        _say_left_out(after, f"after {write_minute(end)}", f"--until {last}")
+        _say_gaps(after, f"after {write_minute(end)}", f"--until {last}")
 
 
-def _say_left_out(gaps: pd.DataFrame, where: str, option: str) -> None:
+def _say_gaps(gaps: pd.DataFrame, where: str, option: str) -> None:
+    """Say how many gaps lie there, when the first expires, and which option adds them."""
     expires = gaps["expires_at"].dropna()
     first = f"; first expiry {write_minute(expires.min())}" if len(expires) else ""
     many = f"{counted(len(gaps), 'gap')} of {total(gaps['length'])}"

@@ -110,7 +110,10 @@ def plan_backfill(  # noqa: PLR0913 - options of one plan
         false in a whole slot whose active task runs longer than any before.
 
         `attrs` has when the last task of all slots ends, `expected_end`, `end_low` and `end_high`,
-        and `tasks`, how many tasks that is: the times are not those of some of the rows.
+        and `tasks`, how many tasks that is: the times are not those of some of the rows. Its
+        `left_out` says of what is not planned why: `lost`, `never_exported`, `too_recent`, `active`
+        (an active task exports it) or `short`, each with how many `gaps` that is, of how many
+        `log_groups`, and their `length` together. All of the gaps is planned or left out.
 
     Raises
     ------
@@ -155,22 +158,23 @@ def plan_backfill(  # noqa: PLR0913 - options of one plan
     when = None if as_of is None else instant(as_of, "as_of")
 
     late, shortest = length(margin, "margin"), length(tolerance, "tolerance")
-    gaps = gaps[(gaps["reason"] != "lost").to_numpy()].reset_index(drop=True)
+    lost = (gaps["reason"] == "lost").to_numpy()
     found = shards.collect(tasks, partial(_part, as_of=when))
     active, latest, tried = (found[found["_role"] == role] for role in _ROLES)
-    if when is None and len(gaps):
+    if when is None and not lost.all():
         when = _latest_observed(tasks)
     now = 0 if when is None else to_millis(when)
     active, latest, tried, gaps = _number(active, latest, tried, gaps)
-    if not never_exported:
-        gaps = gaps[gaps["group"].isin(tried["group"])]
+    never = ~lost & (not never_exported) & ~gaps["group"].isin(tried["group"]).to_numpy()
+    left_out = {"lost": _stretches(gaps[lost]), "never_exported": _stretches(gaps[never])}
 
-    plan = _cut(gaps, active, step, now - late, shortest)
+    plan, more = _cut(gaps[~lost & ~never], active, step, now - late, shortest)
     plan = _add_destinations(plan, latest, destination, prefix)
     plan, ends = add_times(plan, active, histories.Histories(found), now)
     table = _as_table(plan)
     low, middle, high = coerce.times(ends)
     table.attrs = {"expected_end": middle, "end_low": low, "end_high": high, "tasks": len(table)}
+    table.attrs["left_out"] = {why: _summary(some) for why, some in (left_out | more).items()}
     return table
 
 
@@ -254,11 +258,28 @@ def _number(*frames: pd.DataFrame) -> list[pd.DataFrame]:
     return [frame.assign(slot=slot, group=group) for frame, slot, group in numbers]
 
 
+def _stretches(gaps: pd.DataFrame) -> Stretches:
+    """Return the time of some gaps."""
+    times = (coerce.millis(gaps[name]) for name in ("start", "end"))
+    return Stretches(gaps["group"].to_numpy(), *times)
+
+
+def _summary(some: Stretches) -> dict[str, int | pd.Timedelta]:
+    """Count what is left out."""
+    return {
+        "gaps": len(some.group),
+        "log_groups": len(np.unique(some.group)),
+        "length": pd.Timedelta(int(some.length.sum()), "ms"),
+    }
+
+
 def _cut(
     gaps: pd.DataFrame, active: pd.DataFrame, step: int, until: int, shortest: int
-) -> pd.DataFrame:
-    """Return the windows to export, in the order to export them, each with its deadline."""
-    gaps = gaps[(coerce.millis(gaps["start"]) < until)]
+) -> tuple[pd.DataFrame, dict[str, Stretches]]:
+    """Return the windows to export, in order, each with its deadline; and what is left out."""
+    every = _stretches(gaps)
+    late = every._replace(start=np.maximum(every.start, until)).take(every.end > until)
+    gaps = gaps[every.start < until]
     start, end = coerce.millis(gaps["start"]), np.minimum(coerce.millis(gaps["end"]), until)
     kept = gaps["expires_at"].notna().to_numpy()
     retention = np.where(kept, coerce.millis(gaps["expires_at"]) - start, coerce.NAT)
@@ -272,9 +293,14 @@ def _cut(
         coerce.millis(busy["from_time"]),
         coerce.millis(busy["to_time"]) + 1,
     )
-    free = pieces.subtract(Stretches(unit, start, end), exporting)
-    free = free.take(free.length > shortest)
-    unit, start, end = pieces.cut_days(free, step)
+    asked = Stretches(unit, start, end)
+    free = pieces.subtract(asked, exporting)
+    left_out = {
+        "too_recent": late,
+        "active": pieces.subtract(asked, free),
+        "short": free.take(free.length <= shortest),
+    }
+    unit, start, end = pieces.cut_days(free.take(free.length > shortest), step)
 
     retention = units["retention"].to_numpy()[unit]
     deadline = np.where(retention == coerce.NAT, coerce.NAT, start + retention)
@@ -282,7 +308,10 @@ def _cut(
     first = gaps.drop_duplicates("group").set_index("group")[[*_KEY, "slot"]]
     plan = plan.join(first, on="group")
     order = np.lexsort((end, plan["group"], start, deadline, deadline == coerce.NAT, plan["slot"]))
-    return plan.iloc[order].reset_index(drop=True)
+    group = units["group"].to_numpy()
+    for why in ("active", "short"):
+        left_out[why] = left_out[why]._replace(group=group[left_out[why].group])
+    return plan.iloc[order].reset_index(drop=True), left_out
 
 
 def _add_destinations(

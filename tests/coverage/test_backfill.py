@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+from collections import defaultdict
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -302,6 +303,53 @@ def test_gaps_of_a_minute_and_what_nobody_exports_must_be_asked_for():
     assert planned() == ["acme", "failed"]
     assert planned(tolerance="0ms") == ["acme", "acme", "failed"]
     assert planned(never_exported=True) == ["acme", "failed", "never"]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_all_of_the_gaps_is_planned_or_left_out(seed: int):
+    """Each hour of random gaps has its place, counted hour by hour."""
+    random = Random(seed)  # noqa: S311 - made-up gaps
+    names = [f"g{number}" for number in range(6)]
+    tried = [name for name in names if random.random() < 0.7]
+    rows = [done(30 + number, MINUTE, log_group_name=name) for number, name in enumerate(tried)]
+    gaps, active = [], []
+    hours: dict[str, set[tuple[str, int]]] = defaultdict(set)
+    for name in names:
+        first = START - 12 * HOUR - 30 * HOUR
+        edges = sorted(random.sample(range(40), 8))
+        busy = range(0)
+        if name in tried and random.random() < 0.6:
+            busy = range(low := random.randrange(30), low + random.randrange(1, 9))
+            edge = {"from_time": first + busy[0] * HOUR, "to_time": first + busy.stop * HOUR - 1}
+            active.append(running(HOUR, task_id=name, log_group_name=name, **edge))
+        for low, high in zip(edges[::2], edges[1::2], strict=True):
+            gap = {"log_group_name": name, "start": first + low * HOUR, "end": first + high * HOUR}
+            lost = random.random() < 0.2
+            gaps.append(gap | {"reason": "lost" if lost else "failed"})
+            for hour in range(low, high):
+                reasons = {
+                    "lost": lost,
+                    "never_exported": name not in tried,
+                    "too_recent": hour >= 30,
+                    "active": hour in busy,
+                    "rest": True,
+                }
+                why = next(why for why, is_so in reasons.items() if is_so)
+                hours[why].add((name, hour))
+    short = {
+        at for at in hours["rest"] if not {(at[0], at[1] + d) for d in (-1, 1)} & hours["rest"]
+    }
+    hours["short"] = short
+    plan = xs.plan_backfill(gaps_of(*gaps), table(*rows, *active), tolerance="1h")
+    left_out = plan.attrs["left_out"]
+    for why, left in left_out.items():
+        assert left["length"] == pd.Timedelta(hours=len(hours[why])), why
+        assert left["log_groups"] == len({name for name, _ in hours[why]})
+        assert bool(left["gaps"]) == bool(hours[why])
+    assert left_out["short"]["gaps"] == len(short)
+    planned = sum(end - start for start, end in windows(plan))
+    assert planned == HOUR * len(hours["rest"] - short)
+    assert len(pd.concat([plan, plan])) == 2 * len(plan)  # what attrs are compared for
 
 
 def test_all_is_done_when_the_last_slot_is():
