@@ -408,7 +408,8 @@ def _refuse_mixture(files: list[_File], kind: Table, lacking: str) -> None:
     # a task is the same in all its states; a log group that was created at another time is another
     tasks = tasks.drop_duplicates(kind.id if kind is TASKS else [kind.id, "creation_time"])
     tasks = tasks.astype({"log_group_name": object, other: object})
-    tasks["creation_time"] = millis(tasks["creation_time"])
+    known = tasks["creation_time"].notna()  # nothing shows that the others are from the same time
+    tasks["creation_time"] = pd.Series(millis(tasks["creation_time"]), tasks.index).where(known)
     shard = [other, "log_group_name"]
     spans = tasks.fillna({other: ""}).groupby([*shard, "list"])["creation_time"]
     spans = spans.agg(["min", "max"]).reset_index().sort_values([*shard, "min"])

@@ -106,6 +106,18 @@ def test_whole_lists_in_one_file(save: Callable[..., Path], shape: str) -> None:
     assert len(xs.read_tasks(save(shape.format(*map(json.dumps, lists))))) == 3, "pages of one"
 
 
+def test_tasks_without_a_creation_time_are_no_evidence(save: Callable[..., Path]) -> None:
+    """Nothing shows that they are from the same time: they are read, with a warning for files."""
+    europe, america = page(task("a", executionInfo={})), page(task("b", executionInfo={}))
+    lists = save(f"{json.dumps(europe)}\n{json.dumps(america)}\n")
+    assert len(xs.read_tasks(lists)) == 2
+    with pytest.warns(xs.AccountUnknownWarning, match="read as pages of one list"):
+        assert len(xs.read_tasks(save(europe, "1.json"), save(america, "2.json"))) == 2
+    mixed = page(at(0, "a"), task("d", executionInfo={}), at(2, "c"))
+    with pytest.raises(xs.ArgumentError, match=SEVERAL):
+        xs.read_tasks(save(mixed, "1.json"), save(page(at(1, "b")), "2.json"))
+
+
 @pytest.mark.parametrize(
     "names",
     [
