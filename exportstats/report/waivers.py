@@ -53,12 +53,15 @@ class Waiver:
         self, start: pd.Timestamp, end: pd.Timestamp
     ) -> Iterator[tuple[pd.Timestamp, pd.Timestamp]]:
         """Yield what is waived of a stretch of time, day by day in its time zone."""
-        for day in pd.date_range(start.normalize(), end, freq="D"):
-            inside = (self.start is None or day.date() >= self.start) and (
-                self.end is None or day.date() < self.end
+        days = pd.date_range(start.date(), end.date() + dt.timedelta(days=1), freq="D")
+        # a midnight that is there twice, or not at all, as where clocks are set then
+        edges = days.tz_localize(start.tz, ambiguous=True, nonexistent="shift_forward")
+        for day, begin, after in zip(days.date, edges[:-1], edges[1:], strict=False):
+            inside = (self.start is None or day >= self.start) and (
+                self.end is None or day < self.end
             )
             if inside and (not self.weekdays or day.weekday() in self.weekdays):
-                low, high = max(day, start), min(day + pd.DateOffset(days=1), end)
+                low, high = max(begin, start), min(after, end)
                 if low < high:
                     yield low, high
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from reported import MONDAY, built, kinds, log_groups_of, nights, others, rows_behind
-from support import DAY
+from reported import MONDAY, built, kinds, log_groups_of, night, nights, others, rows_behind
+from support import DAY, ms
 
 from exportstats.errors import ArgumentError
 
@@ -49,6 +49,18 @@ def test_weekends_without_anything_to_export(waivers: Path):
     lacking = [row for row in rows if row["from_time"] != MONDAY + DAY]
     [gap] = rows_behind(built(*lacking, waivers=waivers), "gaps")
     assert (gap["start"], gap["end"]) == (MONDAY + DAY, MONDAY + 2 * DAY)
+
+
+def test_a_waiver_where_clocks_are_set(waivers: Path):
+    """A gap that ends in an hour that is there twice is waived by the day as any other."""
+    waivers.write_text(f'{WAIVER}weekdays = ["Sunday"]\n', encoding="utf-8")
+    # of a Sunday of 25 hours: its 01:30 is at 05:30 and at 06:30 in UTC
+    gone = [ms(f"2026-11-01T{hour}:30Z") for hour in ("05", "06")]
+    rows = [row | {"to_time": row["from_time"] + DAY - 1} for row in others("acme/api", -15)]
+    rows.append(night("acme/api", -15, task_id="part", from_time=gone[1]))
+    asked = {"tz": "America/New_York", "week": "2026-W45", "as_of": "2026-11-09T05:00Z"}
+    told = rows_behind(built(*rows, **asked, waivers=waivers), "waived")
+    assert [(row["start"], row["end"]) for row in told] == [(ms("2026-11-01T04:00Z"), gone[1])]
 
 
 def test_a_waiver_ends(waivers: Path):
