@@ -156,6 +156,40 @@ def settle(gaps: pd.DataFrame, asked: Asked) -> pd.DataFrame:
     )
 
 
+def explain_again(
+    gaps: pd.DataFrame,
+    tasks: pd.DataFrame,
+    *,
+    as_of: pd.Timestamp,
+    deliveries: pd.DataFrame | None,
+) -> pd.DataFrame:
+    """Say of parts of gaps why there are these, by the tasks whose windows overlap each part.
+
+    Parameters
+    ----------
+    gaps
+        Rows of `find_gaps`, cut to a shorter time each. What is lost stays so.
+    tasks
+        At least those that are not COMPLETED, or delivered nothing.
+    """
+    if not len(gaps):
+        return gaps
+    asked = ask(gaps["start"].min(), gaps["end"].max(), as_of=as_of, deliveries=deliveries)
+    found = exports.read(tasks, asked)
+    group = exports.locate(gaps, found.keys)
+    start, end = coerce.millis(gaps["start"]), coerce.millis(gaps["end"])
+    order = np.lexsort([start, group])
+    order = order[group[order] >= 0]
+    reason, row = np.full(len(gaps), exports.NEVER_TRIED), np.full(len(gaps), -1)
+    some = windows.Stretches(group[order], start[order], end[order])
+    reason[order], row[order] = _explain(found, some)
+    reason[(gaps["reason"] == "lost").to_numpy()] = exports.LOST
+    return gaps.assign(
+        reason=pd.Categorical.from_codes(reason, dtype=REASON),
+        last_task_id=found.tasks["task_id"].array.take(row, allow_fill=True),
+    )
+
+
 def _gone_before(keys: pd.DataFrame, asked: Asked) -> np.ndarray:
     """Return the instant of each log group before which retention has taken everything."""
     retention = exports.of_log_groups(keys, "retention", asked)

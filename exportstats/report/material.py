@@ -13,7 +13,7 @@ import pandas as pd
 from exportstats.core import coerce, frames, schema, shards
 from exportstats.core.schema import LOG_GROUP
 from exportstats.coverage import exports
-from exportstats.coverage.gaps import find_gaps
+from exportstats.coverage.gaps import explain_again, find_gaps
 from exportstats.report import rhythm
 from exportstats.report.rhythm import DUE_AFTER
 from exportstats.report.waivers import Waiver, waive
@@ -135,17 +135,29 @@ class Material:
         return clipped(gaps, start[group], end[group])
 
     def missing(self, start: np.ndarray, end: np.ndarray) -> pd.DataFrame:
-        """Return the gaps of regular log groups, as far as they lie in a range of each."""
+        """Return the gaps of regular log groups, as far as they lie in a range of each.
+
+        Each says why it is there, by the tasks that overlap this part of it.
+        """
+        inside = self._missing(start, end)
+        return explain_again(inside, self.in_vain, as_of=self.as_of, deliveries=self.deliveries)
+
+    def _missing(self, start: np.ndarray, end: np.ndarray) -> pd.DataFrame:
         group = self.gaps["group"].to_numpy()
         inside = clipped(self.gaps, start[group], end[group])
         return inside[self.groups["regular"].to_numpy()[inside["group"]]]
+
+    @cached_property
+    def in_vain(self) -> pd.DataFrame:
+        """Return the tasks that may say why something is not in S3."""
+        return shards.collect(self.tasks, partial(_in_vain, deliveries=self.deliveries))
 
     def regular_share(self, span: Span) -> tuple[float, float]:
         """Return how much of what was due in a span is covered, and how many seconds are not."""
         start, end = self.due_of(span)
         begins = np.maximum(coerce.millis(self.groups["first_window"].fillna(_NEVER)), start)
         asked = np.clip(end - begins, 0, None)[self.groups["regular"]].sum()
-        missing = float(self.missing(start, end)["length"].dt.total_seconds().sum())
+        missing = float(self._missing(start, end)["length"].dt.total_seconds().sum())
         return (1 - missing * 1000 / asked if asked else float("nan")), missing
 
     def ask_due(self, question: Callable[..., pd.DataFrame]) -> pd.DataFrame:
@@ -228,6 +240,14 @@ def gather(
         waived=waived,
         waivers=waivers,
     )
+
+
+def _in_vain(tasks: pd.DataFrame, *, deliveries: pd.DataFrame | None) -> pd.DataFrame:
+    in_vain = tasks["status_code"] != "COMPLETED"
+    if deliveries is not None:
+        in_vain |= tasks["task_id"].isin(deliveries["task_id"])
+    some: pd.DataFrame = tasks[in_vain]
+    return some
 
 
 def _parts_of(gaps: pd.DataFrame, parts: pd.DataFrame) -> pd.DataFrame:

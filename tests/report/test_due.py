@@ -23,6 +23,7 @@ from reported import (
     night,
     nights,
     others,
+    plain_rows,
     rows_behind,
     rows_of_rule,
     without,
@@ -107,6 +108,18 @@ def test_a_week_that_has_just_begun():
     assert report.findings == ()
     assert "no events due yet" in report.period
     assert report.to_html()
+
+
+def test_what_is_not_due_says_nothing_of_what_is():
+    """That the newest day of a gap is being exported does not make the older ones active."""
+    later = night("acme/api", 5, status_code="RUNNING", creation_time=MONDAY + WEEK - HOUR)
+    rows = [*others("acme/api", 3, 4, 5), night("acme/api", 3, task_id="x", status_code="FAILED")]
+    log_groups = log_groups_of({"log_group_name": "acme/api", "retention": 14 * DAY})
+    for rule in (gaps.gaps, retention.expiring):
+        found = look(rule, *rows, later, log_groups=log_groups)
+        told = [(row["end"], row["reason"], row["last_task_id"]) for row in plain_rows(found.rows)]
+        assert told == [(MONDAY + 5 * DAY, "failed", "x")]
+        assert found.commands
 
 
 # --- The rhythm of a log group -------------------------------------------------------------------
