@@ -1,0 +1,53 @@
+"""What retention has taken, and what it takes next."""
+
+from __future__ import annotations
+
+from support import DAY, Row
+
+from oracles.facts import MINUTE, Facts, Told
+from oracles.words import groups, key_of, lasting, order, place, when
+
+
+def lost(facts: Facts) -> Told | None:
+    """Tell what retention took in the week: each event when it is late and kept no longer."""
+    rows: list[Row] = []
+    for key in facts.regular:
+        kept = facts.retention(key)
+        if kept is None:
+            continue
+        rhythm = facts.rhythm(key)
+        low, high = (min(t - kept, rhythm.expected(t)) for t in (facts.start, facts.until))
+        rows += [gap for gap in facts.gaps(key, (low, high)) if gap["length"] > MINUTE]
+    if not rows:
+        return None
+    rows.sort(key=lambda row: (-row["length"], order(key_of(row)), row["start"]))
+    total = sum(row["length"] for row in rows)
+    return Told("warning", [lasting(total), *groups(rows), *place(rows)], rows)
+
+
+def expiring(facts: Facts) -> Told | None:
+    """Tell what of what is due, or will be too late when it is, expires within 35 days."""
+    rows: list[Row] = []
+    for key in facts.regular:
+        kept, (_, end) = facts.retention(key), facts.due_of(key)
+        if kept is None:
+            continue
+        # if the first event that is not due would be gone in 10 days, what is late is told
+        if end + kept < facts.as_of + 10 * DAY:
+            end = max(end, facts.rhythm(key).expected(facts.as_of))
+        rows += [
+            gap
+            for gap in facts.gaps(key, (0, end))
+            if gap["reason"] != "lost"
+            and gap["length"] > MINUTE
+            and gap["expires_at"] < facts.as_of + 35 * DAY
+        ]
+    if not rows:
+        return None
+    rows.sort(key=lambda row: (row["expires_at"], order(key_of(row))))
+    first = rows[0]["expires_at"]
+    urgent = first < facts.as_of + 10 * DAY
+    begins = [] if first <= facts.as_of else [when(first, facts.tz)]
+    total = lasting(sum(row["length"] for row in rows))
+    figures = [total, *groups(rows), *place(rows[:1]), *begins]
+    return Told("critical" if urgent else "warning", figures, rows)

@@ -1,0 +1,87 @@
+"""How a sentence writes figures, lengths, times and places, in plain Python."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from support import Row
+
+LOG_GROUP = ("account_id", "region", "log_group_name")
+UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+def lasting(millis: float) -> str:
+    """Write a length in its largest unit and the one below, seconds of less than a minute exactly.
+
+    What would be rounded up to a whole larger unit is written in that.
+    """
+    seconds = millis / 1000
+    if seconds < 1:
+        return f"{millis:.3g} ms" if millis else "0 s"
+    if seconds < 59.95:
+        return f"{seconds:.3g} s"
+    for (size, unit), (small, part) in pairwise(UNITS):
+        # 59 min 59.6 s is an hour; 59.96 s, which would be 60.0 s, is a minute
+        nearly = small / 2 if small > 1 else 0.05
+        if seconds >= size - nearly:
+            whole, rest = divmod(round(seconds / small), size // small)
+            return f"{whole:,} {unit} {rest} {part}" if rest else f"{whole:,} {unit}"
+    raise AssertionError(millis)
+
+
+def share(part: float, whole: float) -> str:
+    """Write a share in percent; what is little is not nothing, and what is much is not all."""
+    percent = 100 * part / whole
+    if 0 < percent < 0.1:
+        return "<0.1 %"
+    if 99.9 < percent < 100:
+        return ">99.9 %"
+    return f"{percent:.1f}".removesuffix(".0") + " %"
+
+
+def many(number: int, noun: str) -> str:
+    """Count in words."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def when(time: int, tz: str) -> str:
+    """Write an instant in the report's time zone, its minute unless that is midnight."""
+    local = datetime.fromtimestamp(time // 1000, UTC).astimezone(ZoneInfo(tz))
+    day = f"{local.year}-{local.month:02}-{local.day:02}"
+    minute = f"{local.hour:02}:{local.minute:02}"
+    return day if minute == "00:00" else f"{day} {minute}"
+
+
+def key_of(row: Row) -> tuple:
+    """Return what a log group is known by."""
+    return tuple(row[name] for name in LOG_GROUP)
+
+
+def order(key: Iterable[str | None]) -> list[tuple[bool, str]]:
+    """Sort by text, what is missing last."""
+    return [(part is None, part or "") for part in key]
+
+
+def place(rows: list[Row]) -> list[str]:
+    """Write the log group of the first row, its slot, and how many more log groups there are."""
+    first = rows[0]
+    said = [str(first["log_group_name"])]
+    if first["region"] is not None:
+        said.append(f"in {first['region']}")
+    if first["account_id"] is not None:
+        said.append(f"({first['account_id']})")
+    more = len({key_of(row) for row in rows}) - 1
+    return [*said, *([f"and {many(more, 'more log group')}"] if more else [])]
+
+
+def groups(rows: list[Row]) -> list[str]:
+    """Count the log groups of rows, and their accounts if there are several."""
+    accounts = {row["account_id"] for row in rows} - {None}
+    said = [many(len({key_of(row) for row in rows}), "log group")]
+    return [*said, *([f"of {len(accounts)} accounts"] if len(accounts) > 1 else [])]
