@@ -63,13 +63,13 @@ def read_json(
         yield replace(found, what=f"{source.name}, {kind.row}")
         return
     parse = partial(_read_lines, kind=kind, how=how)
-    blocks = ((block, pool.submit(parse, block)) for block in source.blocks())
+    blocks = (pool.submit(parse, block) for block in source.blocks())
     line, waiting = 1, deque(islice(blocks, 2))
     while waiting:
-        block, parsed = waiting.popleft()
+        parsed, lines = waiting.popleft().result()
         waiting += islice(blocks, 1)  # parsed meanwhile; more take memory, and are no faster
-        yield replace(parsed.result(), what=f"{source.name}, line", first=line)
-        line += count_lines(block)
+        yield replace(parsed, what=f"{source.name}, line", first=line)
+        line += lines
 
 
 def read_pages(pages: Sequence[Page], first: int, kind: Table) -> list[Rows]:
@@ -93,14 +93,14 @@ def read_pages(pages: Sequence[Page], first: int, kind: Table) -> list[Rows]:
     return found
 
 
-def _read_lines(block: bytes, kind: Table, how: coerce.TimesIn) -> Rows:
-    """Read one value per line; a broken line does not affect the others."""
+def _read_lines(block: bytes, kind: Table, how: coerce.TimesIn) -> tuple[Rows, int]:
+    """Read one value per line, and count the lines; a broken line does not affect the others."""
     found = _read_exact(block, kind, how)
     lines = count_lines(block) + (not block.endswith(b"\n"))
     if found is not None and len(found.pages or found.table) == lines:
         sizes = [size for size, _ in found.pages]
         numbers = np.repeat(np.arange(lines), sizes) if sizes else None
-        return replace(found, numbers=numbers)
+        return replace(found, numbers=numbers), lines
     values: list[Any] = []
     numbers_of: list[int] = []
     broken: list[tuple[int, str]] = []
@@ -118,7 +118,8 @@ def _read_lines(block: bytes, kind: Table, how: coerce.TimesIn) -> Rows:
             values += rows
             numbers_of += [number] * len(rows)
             pages += more
-    return read_values(values, kind, how).paged(pages).among(np.array(numbers_of, int), broken)
+    found = read_values(values, kind, how).paged(pages)
+    return found.among(np.array(numbers_of, int), broken), lines
 
 
 def _has_lines(head: bytes, *, named: bool) -> bool:

@@ -32,7 +32,7 @@ _DECOMPRESS: dict[
     b"\x1f\x8b": gzip.open,
     b"BZh": bz2.open,
     b"\xfd7zXZ\0": lzma.open,
-    b"\x28\xb5\x2f\xfd": lambda raw: pa.CompressedInputStream(pa.PythonFile(raw, "r"), "zstd"),
+    b"\x28\xb5\x2f\xfd": lambda raw: pa.CompressedInputStream(pa.BufferReader(raw.read()), "zstd"),
 }
 
 
@@ -54,12 +54,16 @@ class Source:
         self.path = path
         with self._reading():
             self._stream = _decoded(stream)
+            self._start = self._stream.tell() if self._stream.seekable() else None
             self.head = self._stream.read(2**20)
 
     def read_rest(self) -> bytes:
         """Read the whole text."""
         with self._reading():
-            return self.head + self._stream.read()
+            if self._start is None:
+                return self.head + self._stream.read()
+            self._stream.seek(self._start)  # so that the text is not held twice
+            return self._stream.read()
 
     def blocks(self) -> Iterator[bytes]:
         """Read the text in blocks of whole lines."""
@@ -97,14 +101,18 @@ def open_source(path: Any) -> Iterator[Source]:  # noqa: ANN401 - a path or a fi
             raw: Any = getattr(file, "buffer", file)
             if isinstance(raw, io.TextIOBase):
                 raw = io.BytesIO(raw.read().encode())
-            # standard input may be a raw stream, which has no `peek`
-            plain = raw if hasattr(raw, "peek") else io.BufferedReader(raw)
+            plain = raw
+            if not hasattr(raw, "peek"):
+                plain = io.BufferedReader(raw)
+                stack.callback(plain.detach)  # otherwise it would close the caller's file
             start = plain.peek(6)
         except OSError as error:
             raise FileFormatError(f"{name}: cannot be opened: {error.strerror}") from error
         opened = [open_(plain) for magic, open_ in _DECOMPRESS.items() if start.startswith(magic)]
-        buffered = io.BufferedReader(opened[0] if opened else plain)
-        stack.callback(buffered.detach)  # otherwise it would close standard input
+        buffered = plain
+        if opened:
+            buffered = io.BufferedReader(opened[0])
+            stack.callback(buffered.detach)
         yield Source(buffered, name, os.fspath(path) if is_path and not opened else None)
 
 

@@ -251,8 +251,13 @@ def test_open_files(tmp_path: Path, text: bool) -> None:  # noqa: FBT001
     with file.open("r" if text else "rb", encoding="utf-8" if text else None) as stream:
         assert_frame_equal(xs.read_tasks(stream), EXPECTED)
         assert not stream.closed
-    memory = io.StringIO(FLAVOURS["bare list"]) if text else io.BytesIO(file.read_bytes())
-    assert_frame_equal(xs.read_tasks(memory), EXPECTED)
+    content = FLAVOURS["bare list"]
+    for compress in (None,) if text else (bytes, gzip.compress, zstd):
+        memory = io.BytesIO(compress(content.encode())) if compress else io.StringIO(content)
+        assert_frame_equal(xs.read_tasks(memory), EXPECTED)
+        assert not memory.closed
+        memory.seek(0)
+        assert_frame_equal(xs.read_tasks(memory), EXPECTED)
 
 
 @pytest.mark.parametrize("flavour", ["merged object, indented", "JSON Lines", "CSV"])
