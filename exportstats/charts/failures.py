@@ -13,6 +13,7 @@ from exportstats.charts.style import (
     draw_nothing,
     get_axes,
     header,
+    is_narrow,
     look_of,
     name_room,
     name_rows,
@@ -77,7 +78,8 @@ def plot_failure_reasons(
     rows = table.assign(_group=numbers).sort_values("tasks", ascending=False, kind="stable")
     shown = rows.head(_ROWS)
     look = look_of("FAILED")
-    style = {"color": look.colour, "height": 0.7}
+    height = 0.4 if is_narrow(ax) else 0.7
+    style = {"color": look.colour, "height": height}
     bars = ax.barh(range(len(shown)), shown["tasks"], **{**style, **kwargs})
     counts = [
         f"{tasks:,} ({percent(share)})"
@@ -85,9 +87,10 @@ def plot_failure_reasons(
     ]
     ax.bar_label(bars, counts, padding=4)
     dates = zip(_days(shown["first_time"]), _days(shown["last_time"]), strict=True)
-    note_rows(ax, [first if first == last else f"{first} to {last}" for first, last in dates])
+    days = [first if first == last else f"{first} to {last}" for first, last in dates]
+    note_rows(ax, days, bar=height)
     reasons = shown.index.get_level_values("reason")
-    room = name_room(ax)
+    room = name_room(ax, days)
     labels = [_wrap(reason, room) for reason in reasons]
     if table.index.nlevels > 1:
         names = name_groups(groups.iloc[shown["_group"]], room)
@@ -95,7 +98,7 @@ def plot_failure_reasons(
             f"{name}\n{_wrap(reason, room) if len(shown) <= _FEW else shorten(reason, room)}"
             for name, reason in zip(names, reasons, strict=True)
         ]
-    name_rows(ax, labels, len(rows) - len(shown))
+    name_rows(ax, labels, len(rows) - len(shown), bar=height)
     count_axis(ax, "x", "failed tasks")
     ax.set_xlim(0, shown["tasks"].max() * 1.35)
     notes = [f"n = {counted(table['tasks'].sum(), 'failed task')}"]

@@ -64,7 +64,7 @@ def name_lanes(ax: Axes, groups: pd.DataFrame, notes: Sequence[str] = ()) -> lis
     several = list(groups.columns[:2]) if len(groups.columns) > len(SLOT) else []
     values = {level: groups[level].unique() for level in several}
     shared = {level: found[0] for level, found in values.items() if len(found) == 1}
-    name_rows(ax, name_groups(groups.drop(columns=[*shared]), name_room(ax)))
+    name_rows(ax, name_groups(groups.drop(columns=[*shared]), name_room(ax, notes)))
     before = len(ax.texts)
     note_rows(ax, notes)
     figure = ax.get_figure(root=True)

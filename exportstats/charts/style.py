@@ -28,6 +28,7 @@ MAX_ROWS = 25
 MAX_GROUPS = 6
 GREY = "#666666"
 SMALL = 8.5  # points
+_NARROW = 5.0  # inches; in a narrower figure a row's name stands above its bar
 
 # How many: the darker the more, and the palest is not to be taken for the white of none.
 COUNT_COLOURS = LinearSegmentedColormap.from_list(
@@ -115,8 +116,18 @@ def _width(ax: Axes) -> float:
     return ax.get_window_extent().width * 72 / _figure(ax).dpi / SMALL
 
 
-def name_room(ax: Axes) -> int:
-    """Return how many characters a row's name can have: 44 on a slide, fewer on a small panel."""
+def is_narrow(ax: Axes) -> bool:
+    """Return whether a figure is as narrow as a telephone, without room beside the plot."""
+    return _figure(ax).get_figwidth() < _NARROW
+
+
+def name_room(ax: Axes, notes: Sequence[str] = ()) -> int:
+    """Return how many characters a row's name can have: 44 on a slide, fewer on a small panel.
+
+    In a narrow figure the notes stand in the same line.
+    """
+    if is_narrow(ax):
+        return max(int(2 * _width(ax)) - max(map(len, notes), default=0) - 2, 16)
     return max(int(0.67 * _width(ax)), 16)
 
 
@@ -185,19 +196,31 @@ def draw_nothing(ax: Axes, title: str, words: str = "no tasks") -> Axes:
     return ax
 
 
-def name_rows(ax: Axes, labels: Sequence[str], more: int = 0) -> None:
-    """Name the rows at 0, 1, … from the top down; a last one says how many are not shown."""
+def name_rows(ax: Axes, labels: Sequence[str], more: int = 0, *, bar: float = 0.7) -> None:
+    """Name the rows at 0, 1, … from the top down; a last one says how many are not shown.
+
+    In a narrow figure a name stands above its bar, whose height in rows is `bar`.
+    """
     names = [*labels, *([f"… and {more:,} more"] if more else [])]
+    ax.tick_params(axis="y", length=0)
+    if is_narrow(ax):
+        ax.set_yticks(range(len(names)), [""] * len(names))
+        for row, name in enumerate(names):
+            _write_above(ax, name, (0, row - bar / 2), ha="left")
+        ax.set_ylim(len(names) - 0.4, bar / 2 - 1.3)
+        return
     size = 10 if len(names) <= 12 else SMALL  # noqa: PLR2004 - what fits into a slide's height
     ax.set_yticks(range(len(names)), names, fontsize=size, **LITERAL)
-    ax.tick_params(axis="y", length=0)
     room = max(4 - len(names), 0) / 2  # one bar shall not fill the slide
     ax.set_ylim(len(names) - 0.4 + room, -0.6 - room)
 
 
-def note_rows(ax: Axes, notes: Sequence[str]) -> None:
-    """Write a small note at the right of each row."""
+def note_rows(ax: Axes, notes: Sequence[str], *, bar: float = 0.7) -> None:
+    """Write a small note at the right of each row, in a narrow figure above its bar."""
     for row, note in enumerate(notes):
+        if is_narrow(ax):
+            _write_above(ax, note, (1, row - bar / 2), ha="right", color=GREY)
+            continue
         ax.annotate(
             note,
             (1, row),
@@ -208,6 +231,19 @@ def note_rows(ax: Axes, notes: Sequence[str]) -> None:
             color=GREY,
             fontsize=SMALL,
         )
+
+
+def _write_above(ax: Axes, text: str, where: tuple[float, float], **style: Any) -> None:  # noqa: ANN401 - matplotlib's
+    ax.annotate(
+        text,
+        where,
+        (3 if where[0] == 0 else 0, 1),
+        xycoords=ax.get_yaxis_transform(),
+        textcoords="offset points",
+        va="bottom",
+        fontsize=SMALL,
+        **{**LITERAL, **style},
+    )
 
 
 def count_axis(ax: Axes, which: str, label: str = "tasks") -> None:

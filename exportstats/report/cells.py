@@ -48,17 +48,29 @@ class View:
         Which columns hold numbers.
     cut
         How many rows are not shown.
+    zeros
+        How many rows are left out because all their numbers are 0.
     """
 
     head: list[str]
     rows: list[list[str]]
     numeric: list[bool]
     cut: int
+    zeros: int = 0
 
 
-def view(table: pd.DataFrame, report: ReportData, most: int) -> View:
-    """Return the first rows of a table as text."""
+def view(table: pd.DataFrame, report: ReportData, most: int, *, with_zeros: bool = True) -> View:
+    """Return the first rows of a table as text; when events expire comes first."""
     flat = table.reset_index() if table.index.names != [None] else table
+    if "expires_at" in flat:
+        when = flat["expires_at"]
+        flat = flat.drop(columns="expires_at")
+        if when.notna().any():
+            flat.insert(0, "expires_at", when)
+    every = len(flat)
+    if not with_zeros:
+        numbers = flat.select_dtypes("number")
+        flat = flat[((numbers != 0) & numbers.notna()).any(axis="columns") | numbers.empty]
     shown = flat.head(most)
     columns = [_texts(shown[name], str(name), report.tz) for name in shown.columns]
     return View(
@@ -66,6 +78,7 @@ def view(table: pd.DataFrame, report: ReportData, most: int) -> View:
         rows=[list(row) for row in zip(*columns, strict=True)],
         numeric=[flat[name].dtype.kind in "mif" for name in shown.columns],
         cut=len(flat) - len(shown),
+        zeros=every - len(flat),
     )
 
 
@@ -100,6 +113,7 @@ def _texts(values: pd.Series, name: str, tz: str) -> list[str]:
     if isinstance(values.dtype, pd.DatetimeTZDtype):
         local = values.dt.tz_convert(tz).dt.tz_localize(None).to_numpy(dtype="datetime64[m]")
         texts = [text.replace("T", " ") for text in np.datetime_as_string(local)]
+        texts = [text.removesuffix(" 00:00") for text in texts]
     elif values.dtype.kind == "m":
         texts = [write_duration(seconds) for seconds in values.dt.total_seconds()]
     elif values.dtype.kind == "f":

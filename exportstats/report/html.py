@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -13,8 +14,10 @@ from exportstats.report import cells
 from exportstats.report.drawing import draw
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from exportstats.report.cells import View
-    from exportstats.report.data import ReportData
+    from exportstats.report.data import Picture, ReportData
 
 # Rows of a table that are shown; the CSV beside has them all.
 _ROWS = 50
@@ -23,8 +26,14 @@ _POLICY = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; "
     "form-action 'none'"
 )
-# What may stand as it is in an address within double quotes; base64 would be a fifth longer.
-_UNTOUCHED = " /:;=,()?@!$*+'"
+# What may stand as it is in an address within double quotes, of several too, as in `srcset`; base64
+# would be a fifth longer.
+_UNTOUCHED = "/:;=,()?@!$*+'"
+_NEEDLESS = re.compile(
+    r"<\?xml.*?\?>|<!DOCTYPE.*?>|<!--.*?-->|<metadata>.*?</metadata>|(?<=>) (?=<)|DejaVuSans-"
+)
+_PATH = re.compile(r'(?<= d=")[^"]*')
+_LETTER = re.compile(r"\s*([A-Za-z])\s*")
 # A picture with more names and marks than this is made of dots instead.
 _LARGEST = 150_000
 _DPI = 120
@@ -92,8 +101,8 @@ def _shown(report: ReportData, csv: str | None) -> dict[str, object]:
     def link(name: str) -> str | None:
         return None if csv is None else f"{quote(csv)}/{name}.csv"
 
-    def shown(table: object) -> View:
-        return cells.view(table, report, _ROWS)  # type: ignore[arg-type] # a template gives it
+    def shown(table: pd.DataFrame, **options: bool) -> View:
+        return cells.view(table, report, _ROWS, **options)
 
     return {
         "report": report,
@@ -108,11 +117,19 @@ def _shown(report: ReportData, csv: str | None) -> dict[str, object]:
     }
 
 
-def _image(picture: object) -> str:
-    svg = draw(picture, "svg").decode()  # type: ignore[arg-type] # a template gives it
+def _image(picture: Picture, *, narrow: bool = False) -> str:
+    svg = draw(picture, "svg", narrow=narrow).decode()
+    svg = _PATH.sub(_shorter, _NEEDLESS.sub("", " ".join(svg.split())))
+    if "'" not in svg:
+        svg = svg.replace('"', "'")
     svg = svg.replace("</style>", f"{_DARK}</style>", 1)
-    written = "data:image/svg+xml," + quote(" ".join(svg.split()), safe=_UNTOUCHED)
+    written = "data:image/svg+xml," + quote(svg, safe=_UNTOUCHED)
     if len(written) <= _LARGEST:
         return written
-    png = draw(picture, "png", dpi=_DPI)  # type: ignore[arg-type]
+    png = draw(picture, "png", narrow=narrow, dpi=_DPI)
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+
+
+def _shorter(path: re.Match[str]) -> str:
+    """Write a path without blanks, of which each would be three characters of an address."""
+    return ",".join(_LETTER.sub(r"\1", path[0]).split())

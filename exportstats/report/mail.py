@@ -31,7 +31,7 @@ _DETAILS = [
     "prefix",
 ]
 _PICTURES = 3
-_DPI = 90
+_DPI = 160
 _MOST = 100_000  # bytes of HTML, from which mail programs cut it off
 
 
@@ -65,7 +65,10 @@ def render_email(report: ReportData) -> bytes:
     html = cast("list[EmailMessage]", mail.get_payload())[1]
     for picture in pictures:
         html.add_related(
-            draw(picture, "png", dpi=_DPI), "image", "png", cid=f"<{picture.name}@exportstats>"
+            draw(picture, "png", narrow=True, dpi=_DPI),
+            "image",
+            "png",
+            cid=f"<{picture.name}@exportstats>",
         )
     # random ones otherwise, and then no two mails are the same
     html.set_boundary("exportstats-related")

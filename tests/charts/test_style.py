@@ -51,3 +51,20 @@ def test_rows_are_named_from_the_top_down():
     assert [text.get_text() for text in ax.get_yticklabels()] == ["a", "b", "… and 280 more"]
     bottom, top = ax.get_ylim()
     assert bottom > top
+
+
+def test_in_a_narrow_figure_names_stand_above_their_bars():
+    """So the plot has the whole width, and a note stands at the right in the line of the name."""
+    figure, ax = plt.subplots(figsize=(3.75, 4), layout="constrained")
+    ax.barh(range(2), [1, 2], height=0.7)
+    style.note_rows(ax, ["note", "another"])
+    style.name_rows(ax, ["x" * style.name_room(ax, ["another"])] * 2)
+    figure.draw_without_rendering()
+    bars, texts = ([one.get_window_extent() for one in some] for some in (ax.patches, ax.texts))
+    for bar, note, name in zip(bars, texts[:2], texts[2:], strict=True):
+        assert bar.y1 <= name.y0
+        assert name.x1 < note.x0
+        assert note.x1 <= figure.bbox.x1
+        assert name.x0 >= 0
+    assert texts[3].y1 <= bars[0].y0
+    assert ax.get_window_extent().width > 0.8 * figure.bbox.width

@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 from dataclasses import dataclass, field
+from email import message_from_bytes, policy
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -106,6 +107,57 @@ def opened(browser: Browser, files: Callable[[str], Path]) -> Iterator[Callable[
         page.close()
 
 
+DECODED = "Promise.all([...document.images].map(i => i.decode()))"
+OPEN = "document.querySelectorAll('details').forEach(d => d.open = true)"
+
+
+def test_nothing_scrolls_sideways_on_a_telephone(opened: Callable):
+    """At 390 px all tables and charts fit, and each chart is one drawn for it; not on paper."""
+    page = opened("worst", 390).page
+    page.evaluate(OPEN)
+    wide = "[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth)"
+    assert page.evaluate(f"{wide}.map(e => e.ariaLabel)") == []
+    page.evaluate(DECODED)
+    widths = page.evaluate("[...document.images].map(i => [i.naturalWidth, i.clientWidth])")
+    assert len(widths) == 3
+    assert all(natural == 360 and 340 <= shown <= 360 for natural, shown in widths)
+    page.emulate_media(media="print")
+    page.evaluate(DECODED)
+    assert set(page.evaluate("[...document.images].map(i => i.naturalWidth)")) == {960}
+
+
+def test_expiry_is_seen_on_a_telephone(opened: Callable):
+    """When events expire stands first in the table of what will be lost."""
+    page = opened("worst", 390).page
+    page.locator("details > summary").first.click()
+    cell = page.locator("details td").first
+    assert cell.get_attribute("data-name") == "expires at"
+    assert cell.inner_text() == "2026-06-23"
+    box = cell.bounding_box()
+    assert box["x"] + box["width"] <= 390
+
+
+def test_the_mail_can_be_read_on_a_telephone(browser: Browser, tmp_path: Path):
+    """At 390 px nothing of the mail is wider, and its pictures are drawn for that width."""
+    mail = message_from_bytes(report_of("2026-W24").to_email(), policy=policy.default)
+    html, pictures = mail.get_body(["html"]).get_content(), []
+    for part in mail.walk():
+        if part.get_content_type() == "image/png":
+            name = part["Content-ID"].strip("<>")
+            (tmp_path / f"{name}.png").write_bytes(part.get_content())
+            html = html.replace(f"cid:{name}", f"{name}.png")
+            pictures.append(name)
+    (tmp_path / "mail.html").write_text(html, encoding="utf-8")
+    page = browser.new_page(viewport={"width": 390, "height": 800})
+    page.goto((tmp_path / "mail.html").as_uri())
+    page.evaluate(DECODED)
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    widths = page.evaluate("[...document.images].map(i => [i.naturalWidth, i.clientWidth])")
+    assert len(widths) == len(pictures) == 3
+    assert all(natural == 600 and shown > 340 for natural, shown in widths)
+    page.close()
+
+
 @each
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -113,7 +165,7 @@ def test_a_page_is_silent_and_fits(name: str, width: int, scheme: str, opened: C
     """No message, no error, no request but for the file, and no scrolling sideways."""
     found = opened(name, width, scheme)
     page = found.page
-    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    page.evaluate(OPEN)
     page.wait_for_function("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
     assert found.said == []
     assert [url for url in found.asked if not url.startswith(("file:", "data:"))] == []
@@ -138,7 +190,7 @@ def test_a_page_is_silent_and_fits(name: str, width: int, scheme: str, opened: C
 def test_everybody_can_read_it(name: str, width: int, scheme: str, opened: Callable):
     """Axe finds nothing serious or critical, contrast included, with all folds open."""
     page = opened(name, width, scheme).page
-    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    page.evaluate(OPEN)
     assert complaints(page) == []
 
 
