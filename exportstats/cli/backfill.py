@@ -12,6 +12,7 @@ import lazy_loader
 
 import exportstats as xs
 from exportstats.cli.failing import say
+from exportstats.cli.findings import ByFinding, finding_options, of_finding
 from exportstats.cli.options import NewFile, NewFolder, plot_option
 from exportstats.cli.ranges import SHORT_GAP, last_due, range_options
 from exportstats.errors import ArgumentError
@@ -62,8 +63,9 @@ class _Scripts(NewFolder):
         return super().convert(value, param, ctx)
 
 
-@click.command()
+@click.command(cls=ByFinding)
 @range_options
+@finding_options
 @click.option(
     "--max-window",
     default="1D",
@@ -105,6 +107,8 @@ def backfill(  # noqa: PLR0913, PLR0917 - click gives them by name
     short_gaps: bool,  # noqa: FBT001
     never_exported: bool,  # noqa: FBT001
     chart: Path | None,
+    from_report: str | None,
+    finding: str | None,
 ) -> None:
     """Print the commands that would close the gaps; nothing is created.
 
@@ -115,14 +119,17 @@ def backfill(  # noqa: PLR0913, PLR0917 - click gives them by name
     \b
     exportstats backfill tasks.parquet --log-groups log-groups.json > commands.sh
     exportstats backfill tasks.parquet --since 2026-10-01 --script backfill
+    exportstats backfill --from-report report.json --finding gaps-1a2b3c --script backfill
     """
     if script is not None and form == "json":
         raise ArgumentError("--script writes for the shell; leave out --format json")
-    table = xs.find_gaps(asked.tasks, **asked.range)
+    table = of_finding(xs.find_gaps(asked.tasks, **asked.range), asked)
+    if from_report is not None:
+        say(f"the finding {finding} of {from_report}:")
     when = asked.range["as_of"] or dt.datetime.now(dt.UTC).isoformat()
     plan = xs.plan_backfill(
         table,
-        asked.tasks,
+        asked.every,
         max_window=max_window,
         destination=destination,
         prefix=prefix,
@@ -136,7 +143,8 @@ def backfill(  # noqa: PLR0913, PLR0917 - click gives them by name
     elif len(plan):
         _write_scripts(plan, script, when)
     _say_left_out(plan)
-    _say_outside(asked)
+    if from_report is None:
+        _say_outside(asked)
     _say_estimate(plan, asked)
     output.draw(lambda: xs.plot_backfill(plan), chart)
 

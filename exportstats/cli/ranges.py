@@ -43,12 +43,15 @@ class Asked(NamedTuple):
     Attributes
     ----------
     tasks
-        The tasks.
+        The selected tasks.
+    every
+        All tasks, those too that hold the slots of these.
     range
         The arguments that all functions on coverage share.
     """
 
     tasks: pd.DataFrame
+    every: pd.DataFrame
     range: dict[str, Any]
 
     @property
@@ -116,15 +119,10 @@ def range_options(command: Callable[..., None]) -> Callable[..., None]:
     ) -> None:
         _refuse_early(tolerance)
         limits = functools.partial(_range_of, since=since, until=until)
-        every: list[pd.DataFrame] = []  # before some are selected, by a log group that is unknown
-
-        def check(tasks: pd.DataFrame) -> None:
-            limits(tasks)
-            every.append(tasks)
-
-        tasks, log_groups = load_both(origin, wanted, check=check)
-        _say_what_covers_unknown(*every)
-        start, end, as_of = limits(tasks)
+        every, log_groups = load_both(origin, check=limits)
+        _say_what_covers_unknown(every)  # before some are selected, by a log group that is unknown
+        tasks, log_groups = kept(wanted, every, log_groups)
+        start, end, as_of = limits(tasks if len(tasks) else every)
         common = {
             "start": start,
             "end": end,
@@ -132,7 +130,7 @@ def range_options(command: Callable[..., None]) -> Callable[..., None]:
             "as_of": as_of,
             "log_groups": log_groups,
         }
-        command(asked=Asked(tasks, common), **given)
+        command(asked=Asked(tasks, every, common), **given)
 
     for option in reversed(_OPTIONS):
         run = option(run)
@@ -153,20 +151,14 @@ def _say_what_covers_unknown(tasks: pd.DataFrame) -> None:
 
 def load_both(
     origin: Origin,
-    wanted: Wanted,
     check: Callable[[pd.DataFrame], object],
     *,
     can_spare: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-    """Get the tasks and the log groups, if any are named, and keep what is wanted.
+    """Get the tasks and the log groups, if any are named.
 
     All tasks are checked before AWS is asked for log groups. Where they are not all, that is said.
     Who can spare the log groups that AWS does not tell has the tasks all the same.
-
-    Raises
-    ------
-    ArgumentError
-        Nothing is left, of which there would be neither gaps nor findings.
     """
     found = origin.read_log_groups()
     tasks = origin.tasks()
@@ -181,20 +173,27 @@ def load_both(
     if knows_a_part():
         say("not all of the list is known or understood: what looks like a gap may be covered")
     if not found:
-        return _kept(wanted, tasks)[0], None
+        return tasks, None
     log_groups = xs.concat(found, of="log_groups")
-    placed = _placed(tasks, log_groups), _placed(log_groups, tasks)
-    tasks, log_groups = _kept(wanted, *placed)
-    return tasks, log_groups
+    return _placed(tasks, log_groups), _placed(log_groups, tasks)
 
 
-def _kept(wanted: Wanted, *tables: pd.DataFrame) -> list[pd.DataFrame]:
-    """Keep what is wanted of tasks and log groups; nothing is no answer where there was some."""
-    kept = [wanted.of_log_groups(table) for table in tables]
-    if any(map(len, tables)) and not any(map(len, kept)):
-        raise ArgumentError(wanted.nothing_of(len(tables[0]), *tables))
+def kept(
+    wanted: Wanted, tasks: pd.DataFrame, log_groups: pd.DataFrame | None
+) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """Return the tasks and log groups that are wanted.
+
+    Raises
+    ------
+    ArgumentError
+        Nothing is left, of which there would be neither gaps nor findings.
+    """
+    tables = [tasks] if log_groups is None else [tasks, log_groups]
+    chosen = [wanted.of_log_groups(table) for table in tables]
+    if any(map(len, tables)) and not any(map(len, chosen)):
+        raise ArgumentError(wanted.nothing_of(len(tasks), *tables))
     wanted.tell_unknown(*tables)
-    return kept
+    return chosen[0], None if log_groups is None else chosen[1]
 
 
 def _refuse_early(tolerance: str) -> None:

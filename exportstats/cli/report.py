@@ -15,7 +15,7 @@ import lazy_loader
 import exportstats as xs
 from exportstats.cli.failing import FAILED, FOUND, knows_a_part, say
 from exportstats.cli.options import NewFolder, new_file_option
-from exportstats.cli.ranges import load_both, log_groups_option
+from exportstats.cli.ranges import kept, load_both, log_groups_option
 from exportstats.cli.source import history_options
 from exportstats.cli.wanted import PLACE
 from exportstats.io.whole import whole_file
@@ -114,7 +114,7 @@ def report(
     nothing = xs.build_weekly_report(frames.empty(), week=week, tz=tz, waivers=waivers)
     if (folder := files["csv_dir"]) is not None:
         machine.refuse_foreign(nothing, folder)
-    tasks, log_groups = load_both(origin, wanted, check=len, can_spare=True)
+    tasks, log_groups = kept(wanted, *load_both(origin, check=len, can_spare=True))
     if redact:
         tasks, log_groups, _ = redaction.redact(tasks, log_groups)
     made = xs.build_weekly_report(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from exportstats.text import counted, percent, plain, shorten, write_duration
+from exportstats.text import percent, plain, shorten, write_duration
 
 if TYPE_CHECKING:
     from exportstats.report.data import Finding, ReportData
@@ -83,10 +83,13 @@ def view(table: pd.DataFrame, report: ReportData, most: int, *, with_zeros: bool
 
 
 def commands(finding: Finding) -> tuple[list[str], str]:
-    """Return the commands of a finding that fit, and a sentence on the others."""
-    shown = [one for one in finding.commands if len(one) <= _LONGEST_COMMAND][:_COMMANDS]
-    more = len(finding.commands) - len(shown)
-    return shown, f"{counted(more, 'more command')} in the JSON." if more else ""
+    """Return the commands of a finding that fit, and how to run all if there are several."""
+    every = finding.commands
+    shown = [one for one in every if len(one) <= _LONGEST_COMMAND][:_COMMANDS]
+    if len(every) == len(shown) <= 1:
+        return shown, ""
+    again = f"exportstats backfill --from-report FILE --finding {finding.id}"
+    return shown, f"Or all {len(every):,} at once, with the report's JSON: {again}"
 
 
 def figures(report: ReportData) -> View:

@@ -65,6 +65,11 @@ class Finding:
     rows: pd.DataFrame
     commands: tuple[str, ...] = ()
 
+    @property
+    def id(self) -> str:
+        """Return what `exportstats backfill --finding` calls it."""
+        return self.kind
+
 
 @dataclass(frozen=True, eq=False)
 class Picture:

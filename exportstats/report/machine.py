@@ -64,7 +64,9 @@ def _written(report: ReportData) -> dict[str, Any]:
         "partial": report.is_partial,
         "findings": [
             {
+                "id": finding.id,
                 "kind": finding.kind,
+                "title": finding.title,
                 "severity": finding.severity,
                 "sentence": finding.sentence,
                 "remedy": finding.remedy,
@@ -77,6 +79,53 @@ def _written(report: ReportData) -> dict[str, Any]:
         "tables": {name: _records(table) for name, table in report.tables.items()},
         "parts": {value: _written(part) for value, part in report.parts.items()},
     }
+
+
+def read_commands(path: str | Path, finding: str | None) -> list[str]:
+    """Read the commands of a finding from what `render_json` wrote.
+
+    Raises
+    ------
+    ArgumentError
+        It is no such file, or of another version; there is no such finding, or it has nothing to
+        export.
+    OSError
+        The file cannot be read.
+    """
+    try:
+        report = json.loads(Path(path).read_text(encoding="utf-8"))
+        version = report["version"]
+        found = [*_findings(report)] if version == VERSION else []
+        commands = {name: one["commands"] for one in found for name in _names(one)}
+        can = {f"{one['id']} ({one['title']})": None for one in found if one["commands"]}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ArgumentError(
+            f"{path} is no report; give what `exportstats report --json FILE` wrote"
+        ) from error
+    if version != VERSION:
+        raise ArgumentError(
+            f"{path} is a report of version {version!r}, and this exportstats reads {VERSION}; "
+            "make it once more"
+        )
+    they = f"with something to export it has {', '.join(can)}" if can else "it has none to export"
+    if finding not in commands:
+        asked = "give a finding" if finding is None else f"there is no finding {finding!r}"
+        raise ArgumentError(f"{asked} of {path}, as in --finding ID; {they}")
+    if not commands[finding]:
+        raise ArgumentError(f"the finding {finding} of {path} has nothing to export; {they}")
+    return list(commands[finding])
+
+
+def _findings(report: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the findings of the whole, and of its parts."""
+    for part in report["parts"].values():
+        yield from _findings(part)
+    yield from report["findings"]
+
+
+def _names(finding: dict[str, Any]) -> list[str]:
+    """Return the identifiers of a finding and of its parts, whose exports are its own."""
+    return [finding["id"], *(part["id"] for part in finding.get("parts", ()))]
 
 
 def write_csv(report: ReportData, folder: str | Path) -> None:

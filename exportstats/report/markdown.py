@@ -93,7 +93,7 @@ def render_text(report: ReportData) -> str:
             words = [shlex.quote(word) for word in shlex.split(command)]
             lines += [f"{line} \\" for line in _broken(words)]
             lines[-1] = lines[-1].removesuffix(" \\")
-        lines += [f"  {more}", ""] if more else [""]
+        lines += [*_filled(more, "  "), ""]
     for part in report.parts.values():
         lines += _filled(f"{part.name}: {part.headline}", "")
     lines += [""] if report.parts else []

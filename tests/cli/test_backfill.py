@@ -129,3 +129,20 @@ def test_short_gaps_and_never_exported_log_groups_must_be_asked_for(
     count, text = ask("--short-gaps", "--until", "2026-11-23")
     assert "left out: 6 h of the last 12 h, whose events may still arrive" in text
     assert "that active tasks export" not in text
+
+
+def test_a_log_group_alone_is_planned_beside_all_others(
+    run: Callable, page: Callable, groups_file: Callable
+):
+    """Its slot's other tasks tell where to export to, and hold the slot."""
+    running = nights(status={"code": "RUNNING"})[-1] | {"taskId": "running"}
+    running["executionInfo"] = {"creationTime": TODAY}
+    new = PLACE | {"creationTime": 0, "logGroupName": "/new"}
+    words = ("--log-groups", groups_file(new), "--log-group", "/new", "--never-exported")
+    ends = []
+    for tasks in (nights(), [*nights(), running]):
+        done = run("backfill", page(*tasks), *words, "--max-window", "60D")
+        assert done.exit_code == 0, done.output
+        assert "--destination=bucket" in done.stdout
+        ends += [line for line in done.stderr.splitlines() if "done about" in line]
+    assert ends[0] < ends[1]
