@@ -130,7 +130,7 @@ class Material:
         return _due_of(self.groups, span, self.as_of)
 
     def cut(self, gaps: pd.DataFrame, start: np.ndarray, end: np.ndarray) -> pd.DataFrame:
-        """Return what of some gaps lies in a range of each log group."""
+        """Return what of some stretches lies in a range of each log group."""
         group = exports.locate(gaps, self.groups)
         return clipped(gaps, start[group], end[group])
 
@@ -219,11 +219,7 @@ def gather(
     first = groups["first_window"].reindex(row).fillna(_NEVER).to_numpy()
     since = (uncovered["start"].to_numpy() >= first) & (row >= 0)
     gaps = uncovered[since].reset_index(drop=True).assign(group=row[since])
-    waived = gaps.iloc[:0].assign(because=pd.Series(dtype="str"))
-    if waivers:
-        left, gone = waive(gaps, waivers, as_of.tz_convert(span.start.tz))
-        waived = _parts_of(gaps, gone).assign(because=gone["because"].array)
-        gaps = _parts_of(gaps, left)
+    gaps, waived = part_waived(gaps, waivers, as_of.tz_convert(span.start.tz))
     groups["regular"] = _is_regular(groups, gaps, span, as_of)
     return Material(
         tasks=tasks,
@@ -248,6 +244,16 @@ def _in_vain(tasks: pd.DataFrame, *, deliveries: pd.DataFrame | None) -> pd.Data
         in_vain |= tasks["task_id"].isin(deliveries["task_id"])
     some: pd.DataFrame = tasks[in_vain]
     return some
+
+
+def part_waived(
+    gaps: pd.DataFrame, waivers: tuple[Waiver, ...], now: pd.Timestamp
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Part gaps into those that are not waived and those that are, `because` of what."""
+    if not waivers:
+        return gaps, gaps.iloc[:0].assign(because=pd.Series(dtype="str"))
+    left, gone = waive(gaps, waivers, now)
+    return _parts_of(gaps, left), _parts_of(gaps, gone).assign(because=gone["because"].array)
 
 
 def _parts_of(gaps: pd.DataFrame, parts: pd.DataFrame) -> pd.DataFrame:
@@ -290,7 +296,7 @@ def created_in(tasks: pd.DataFrame, span: Span) -> pd.DataFrame:
 
 
 def clipped(gaps: pd.DataFrame, start: np.ndarray, end: np.ndarray) -> pd.DataFrame:
-    """Return what of each gap lies in its range; what expires first is then what begins first."""
+    """Return what of each stretch lies in its range; of a gap, what is left expires later."""
     first, last = coerce.millis(gaps["start"]), coerce.millis(gaps["end"])
     low, high = np.maximum(first, start), np.minimum(last, end)
     later = pd.Series((low - first).view("timedelta64[ms]"), gaps.index)
@@ -298,8 +304,9 @@ def clipped(gaps: pd.DataFrame, start: np.ndarray, end: np.ndarray) -> pd.DataFr
         start=coerce.times(low),
         end=coerce.times(high),
         length=(high - low).view("timedelta64[ms]"),
-        expires_at=gaps["expires_at"] + later,
     )
+    if "expires_at" in gaps:
+        inside["expires_at"] = gaps["expires_at"] + later
     some: pd.DataFrame = inside[low < high]
     return some
 
@@ -361,6 +368,12 @@ def missing_of(tasks: pd.DataFrame, uncovered: pd.DataFrame) -> np.ndarray:
     np.add.at(missing, both["row"], inside)
     missing[tasks[["from_time", "to_time"]].isna().any(axis=1)] = coerce.NAT
     return missing.view("timedelta64[ms]")
+
+
+def shared(stretches: pd.DataFrame, others: pd.DataFrame) -> np.ndarray:
+    """Return how much of each stretch of a log group lies in others of it."""
+    windows = stretches.rename(columns={"start": "from_time"})
+    return missing_of(windows.assign(to_time=stretches["end"] - _MOMENT), others)
 
 
 def within(tasks: shards.Tasks, span: Span) -> pd.DataFrame:

@@ -27,7 +27,8 @@ def place(rows: pd.DataFrame) -> str:
     where += f" ({name(account)})" if isinstance(account, str) else ""
     more = len(rows[list(LOG_GROUP)].drop_duplicates()) - 1
     others = f" and {counted(more, 'more log group')}" if more else ""
-    return f"{name(rows['log_group_name'].iloc[0])}{where}{others}"
+    first = rows["log_group_name"].iloc[0]
+    return f"{name(first) if isinstance(first, str) else 'an unnamed log group'}{where}{others}"
 
 
 def slot(row: pd.Series) -> str:

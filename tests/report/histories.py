@@ -41,7 +41,6 @@ class History:
         When the report is of, if it is asked.
     """
 
-    seed: int
     tz: str
     week: str
     start: int
@@ -88,7 +87,7 @@ class _World:
         self.last = max(observed, end) + DAY
         slots = self.slots()
         self.outage = {slot: self.days_off() for slot in slots if random.random() < 0.25}
-        self.busy = random.choice(slots) if random.random() < 0.15 else None
+        self.busy = random.choice(slots) if random.random() < 0.25 else None
         groups = []
         for slot in slots:
             one = slot == self.busy
@@ -105,7 +104,6 @@ class _World:
         as_of = random.randrange(start + HOUR, end + 10 * DAY) if random.random() < 0.2 else None
         year, week, _ = monday.isocalendar()
         return History(
-            seed=self.seed,
             tz=tz,
             week=f"{year}-W{week:02}",
             start=start,
@@ -142,6 +140,7 @@ class _World:
         self.took = random.choice([5, 12, 40]) * MINUTE
         self.trouble = random.choice([0.03, 0.1, 0.3])
         self.slow = range(0)
+        self.denied = random.random() < 0.04  # it never was exported
         if slot == self.busy:
             self.took, self.trouble = 22 * HOUR, 0.03
         elif random.random() < 0.25:
@@ -166,6 +165,9 @@ class _World:
         random = self.random
         created = end + self.late + random.randint(0, 30) * MINUTE
         task = {**key, "from_time": begin, "to_time": end - 1 - self.short}
+        if self.denied:
+            self.failed(task, created)
+            return
         if number in self.outage.get(slot, ()):
             self.failed(task, created, next(iter(MESSAGES)))
             if random.random() < 0.5:
@@ -206,16 +208,15 @@ class _World:
             self.done(task, task["to_time"] + self.random.randint(0, 12) * HOUR)
 
     def lasts(self, task: Row, created: int, _: int) -> None:
-        """Let a task last, until the service ends it, or for ever."""
-        what = self.random.choice(["long", "time-out", "for ever"])
+        """Let a task last, and maybe until the service ends it."""
+        what, message = self.random.choice(["long", "time-out", "now"]), "Timed out after 24 hours"
         if what == "long":
             stuck = self.random.choice([6, 11, 13, 19, 21, 30]) * HOUR
             self.put(task, created, "COMPLETED", created + stuck)
-        elif what == "time-out":
-            message = "Timed out after 24 hours"
-            self.put(task, created, "FAILED", created + DAY + 2 * MINUTE, message)
-        else:
-            self.put(task, created, "COMPLETED", self.last + 40 * DAY)
+            return
+        if what == "now":
+            created = max(self.end, created + HOUR) - self.random.randint(1, 23) * HOUR
+        self.put(task, created, "FAILED", created + DAY + 2 * MINUTE, message)
 
     def done(self, task: Row, created: int, number: int | None = None) -> None:
         took = self.took * self.random.uniform(0.8, 1.25)

@@ -30,7 +30,7 @@ from reported import (
 )
 from support import DAY, HOUR, Row, ms
 
-from exportstats.report.rules import gaps, resolved, retention
+from exportstats.report.rules import exporters, gaps, resolved, retention
 
 
 def at(millis: int) -> pd.Timestamp:
@@ -160,6 +160,17 @@ def test_an_outage_is_no_rhythm():
         row["creation_time"] = row["completion_time"] = rows[-15]["creation_time"]
     report = built(*[row for row in rows if row["task_id"] != "acme/api@2"])
     assert [row["start"] for row in rows_behind(report, "gaps")] == [MONDAY + 2 * DAY]
+
+
+def test_a_premature_week_is_told_once_and_whole():
+    """Of a log group exported once a week, too soon, a report has the week that was due in it."""
+    rows, told = weekly("acme/slow", late=HOUR, last=4), []
+    for number in range(46, 50):
+        known = seen(rows, MONDAY + (number - 46) * WEEK + HOUR)
+        found = rows_of_rule(exporters.premature, *known, week=f"2026-W{number}")
+        told += [(row["start"], row["end"], row["premature"]) for row in found]
+    starts = [MONDAY + number * WEEK for number in range(-2, 2)]
+    assert told == [(start, start + WEEK, WEEK) for start in starts]
 
 
 # --- Retention -----------------------------------------------------------------------------------

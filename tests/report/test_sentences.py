@@ -23,7 +23,7 @@ from reported import (
 )
 from support import DAY, HOUR, Row
 
-from exportstats.report.rules import durations, exporters, failures
+from exportstats.report.rules import data, durations, exporters, failures
 
 DENIED = {"status_code": "FAILED", "status_message": "Denied"}
 
@@ -57,6 +57,13 @@ def test_a_window_that_is_being_exported_again():
     assert "1 d of that is being exported now." in found.sentence
     assert found.remedy == "Wait for the tasks that are active."
     assert "all exported since" not in report.headline
+
+
+def test_an_export_under_way_of_no_known_beginning():
+    """An active task counts though nothing tells when it was created."""
+    rows = [*others("acme/api", 2), night("acme/api", 2, task_id="failed", **DENIED)]
+    again = night("acme/api", 2, task_id="again", status_code="RUNNING", creation_time=None)
+    assert look(failures.not_made_good, *rows, again).severity == "note"
 
 
 def test_a_window_that_is_lost():
@@ -160,6 +167,20 @@ def test_sentences_name_the_account():
         said = finding(report, kind).sentence
         assert "acme/api in eu-west-1 (000000000000)" in said
         assert re.search(r"(in|of) 3 accounts", said)
+
+
+def test_a_log_group_whose_tasks_all_failed_was_never_exported():
+    """It is no log group that is exported now and then."""
+    rows = [row | DENIED for row in nights("acme/api")]
+    found = look(exporters.irregular, *rows)
+    assert "(1 never exported), such as acme/api" in found.sentence
+
+
+def test_a_log_group_without_a_name():
+    """A task that names no log group is of none that is called nan."""
+    unnamed = night("acme/api", 2, task_id="x", log_group_name=None)
+    found = look(data.bad_data, *nights("acme/api"), unnamed)
+    assert "such as of an unnamed log group in eu-west-1 (111122223333);" in found.sentence
 
 
 def test_nothing_is_said_of_tasks_without_a_place():

@@ -5,8 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from reported import MONDAY, built, kinds, log_groups_of, night, nights, others, rows_behind
-from support import DAY, ms
+from reported import (
+    MONDAY,
+    built,
+    finding,
+    kinds,
+    log_groups_of,
+    night,
+    nights,
+    others,
+    rows_behind,
+)
+from support import DAY, HOUR, ms
 
 from exportstats.errors import ArgumentError
 
@@ -68,6 +78,23 @@ def test_a_waiver_ends(waivers: Path):
     waivers.write_text(f"{WAIVER}until = 2026-11-20\n", encoding="utf-8")
     report = built(*others("acme/api", 2), waivers=waivers)
     assert kinds(report) == ["gaps", "expired_waivers"]
+
+
+def test_the_latest_day_of_the_waivers_that_ended_is_told(waivers: Path):
+    """Of several waivers that hold no longer, each held until the day that is told or before."""
+    days = "2026-11-10", "2026-11-20"
+    waivers.write_text("".join(f"{WAIVER}until = {day}\n" for day in days), encoding="utf-8")
+    found = finding(built(*nights("acme/api"), waivers=waivers), "expired_waivers")
+    assert found.sentence.startswith("2 waivers held until 2026-11-20 or earlier")
+
+
+def test_what_was_waived_is_not_resolved(waivers: Path):
+    """A gap that was meant is no gap that was closed, whoever exported it after all."""
+    again = night("acme/api", -4, task_id="again", creation_time=MONDAY + DAY)
+    rows = [*others("acme/api", -4), again | {"completion_time": MONDAY + DAY + HOUR}]
+    assert kinds(built(*rows)) == ["resolved"]
+    waivers.write_text(WAIVER, encoding="utf-8")
+    assert kinds(built(*rows, waivers=waivers)) == []
 
 
 @pytest.mark.parametrize(

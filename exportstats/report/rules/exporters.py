@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from exportstats.core import coerce, shards
@@ -12,7 +13,7 @@ from exportstats.core.schema import KEY, LOG_GROUP
 from exportstats.coverage import exports
 from exportstats.coverage.premature import find_premature
 from exportstats.coverage.timeline import coverage_timeline
-from exportstats.report.material import of_groups
+from exportstats.report.material import of_groups, shared
 from exportstats.report.pictures import coverage
 from exportstats.report.rhythm import expected_by
 from exportstats.report.rule import Found, rule
@@ -33,20 +34,25 @@ if TYPE_CHECKING:
 )
 def premature(material: Material) -> Found | None:
     """Look for what was exported too soon for all late events to be in."""
-    start, end = material.due.edges
-    if start >= end:
+    low, high = material.due_of(material.span)
+    some = low < high
+    if not some.any():
         return None
+    start, end = coerce.times(np.array([low[some].min(), high[some].max()]))
     known: dict[str, Any] = {"as_of": material.as_of, "deliveries": material.deliveries}
     rows = find_premature(material.tasks, start=start, end=end, **known)
+    rows = material.cut(rows, low, high).drop(columns="length")
+    # the windows of several tasks may overlap: what they cover is counted once
+    tasks = shards.select(material.tasks, partial(of_groups, groups=rows))
+    covered = coverage_timeline(tasks, start=start, end=end, **known)
+    alone = material.cut(covered[covered["state"] == "premature"], low, high)
+    rows = rows.assign(premature=shared(rows, alone))
+    rows = rows[rows["premature"] > pd.Timedelta(0)].reset_index(drop=True)
     if not len(rows):
         return None
-    # the windows of several tasks may overlap: what they cover is counted once
-    some = shards.select(material.tasks, partial(of_groups, groups=rows))
-    covered = coverage_timeline(some, start=start, end=end, **known)
-    alone = covered.loc[covered["state"] == "premature", "length"]
     return Found(
         "warning",
-        f"{total(alone)} of events of {groups_of(rows)} were exported less than 12 h "
+        f"{total(alone['length'])} of events of {groups_of(rows)} were exported less than 12 h "
         f"after the window's end by {counted(len(rows), 'task')}, so late ones may be missing: "
         f"{place(rows)}.",
         rows,
@@ -112,30 +118,36 @@ def stopped(material: Material) -> Found | None:
 )
 def irregular(material: Material) -> Found | None:
     """Name what no gap is told of, so that nobody takes it for complete."""
-    by_hand = material.groups.loc[~material.groups["regular"], list(LOG_GROUP)]
-    never = by_hand.iloc[:0]
+    irregular = material.groups[~material.groups["regular"]]
+    never = irregular.iloc[:0]
     if material.log_groups is not None:
         there = exports.locate(material.log_groups, material.groups) >= 0
         created = material.log_groups["creation_time"]
         exists = ~(created >= material.until).to_numpy()
-        never = material.log_groups.loc[~there & exists, list(LOG_GROUP)]
+        never = material.log_groups[~there & exists]
+    # tasks that all failed have exported nothing
+    some = irregular["first_window"].notna()
     rows = pd.concat(
         [
-            by_hand.astype("str").assign(exported="now and then"),
-            never.astype("str").assign(exported="never"),
-        ],
-        ignore_index=True,
-    )
+            irregular[some].assign(exported="now and then"),
+            irregular[~some].assign(exported="never"),
+            never.assign(exported="never"),
+        ]
+    )[[*LOG_GROUP, "exported"]].astype("str")
     if not len(rows):
         return None
+    rows = rows.sort_values(["exported", *LOG_GROUP], ascending=[False, *[True] * 3])
     parts = [
-        f"{len(some):,} {what}"
-        for some, what in ((by_hand, "exported now and then"), (never, "never exported"))
-        if len(some)
+        f"{many:,} {what}"
+        for many, what in (
+            ((rows["exported"] != "never").sum(), "exported now and then"),
+            ((rows["exported"] == "never").sum(), "never exported"),
+        )
+        if many
     ]
     return Found(
         "note",
         f"{counted(len(rows), 'log group')} not exported regularly ({', '.join(parts)}), such as "
         f"{name(rows['log_group_name'].iloc[0])}; gaps of these are not listed.",
-        rows,
+        rows.reset_index(drop=True),
     )

@@ -86,7 +86,7 @@ def not_made_good(material: Material) -> Found | None:
 def _uncovered_then(material: Material, failed: pd.DataFrame) -> pd.DataFrame:
     """Return what of some windows is not covered once all active tasks have completed."""
     start, end = failed["from_time"].min(), material.as_of
-    active = material.recent["status_code"].isin(schema.ACTIVE_STATES).any()
+    active = material.in_vain["status_code"].isin(schema.ACTIVE_STATES).any()
     if not active or not start < end:
         return material.uncovered
     return find_gaps(

@@ -12,7 +12,7 @@ from exportstats.core import coerce, shards
 from exportstats.core.schema import LOG_GROUP
 from exportstats.coverage import exports
 from exportstats.coverage.gaps import find_gaps
-from exportstats.report.material import is_long, missing_of, of_groups
+from exportstats.report.material import is_long, of_groups, part_waived, shared
 from exportstats.report.rule import Found, rule
 from exportstats.report.words import groups_of, place
 from exportstats.text import counted, total
@@ -48,13 +48,10 @@ def resolved(material: Material) -> Found | None:
         as_of=then,
         deliveries=material.deliveries,
     )
-    before = of_groups(before, groups=groups)
+    before, _ = part_waived(of_groups(before, groups=groups), material.waivers, then)
     before = material.cut(before, np.zeros_like(due), due)
     before = before[is_long(before) & (before["reason"] != "lost")]
-    windows = before.rename(columns={"start": "from_time"}).assign(
-        to_time=before["end"] - pd.Timedelta("1ms")
-    )
-    closed = before["length"] - missing_of(windows, material.uncovered)
+    closed = before["length"] - shared(before, material.uncovered)
     rows = before.assign(closed=closed)[closed > pd.Timedelta(0)]
     if not len(rows):
         return None

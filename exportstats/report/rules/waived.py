@@ -54,7 +54,7 @@ def expired_waivers(material: Material) -> Found | None:
     )
     return Found(
         "warning",
-        f"{counted(len(over), 'waiver')} held until {rows['until'].iloc[0]} or earlier, the first "
+        f"{counted(len(over), 'waiver')} held until {rows['until'].max()} or earlier, the first "
         f"of {name(rows['log_group_name'].iloc[0])}: its gaps are told again.",
         rows,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oracles import retention
+from oracles import coverage, data, durations, exporters, failures, retention
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -12,6 +12,25 @@ if TYPE_CHECKING:
     from oracles.facts import Facts, Told
 
 ORACLES: dict[str, Callable[[Facts], Told | None]] = {
-    "lost": retention.lost,
-    "expiring": retention.expiring,
+    one.__name__: one
+    for one in (
+        retention.expiring,
+        failures.not_made_good,
+        failures.more_failures,
+        failures.new_reasons,
+        coverage.gaps,
+        durations.slowdowns,
+        durations.time_outs,
+        durations.busy_slots,
+        exporters.premature,
+        exporters.empty_deliveries,
+        exporters.stopped,
+        retention.lost,
+        coverage.expired_waivers,
+        data.bad_data,
+        coverage.resolved,
+        coverage.short_gaps,
+        exporters.irregular,
+        coverage.waived,
+    )
 }

@@ -74,10 +74,20 @@ class Rhythm(NamedTuple):
 
 
 class Facts:
-    """A history as it was known when the report is of."""
+    """A history as it was known when the report is of.
 
-    def __init__(self, history: History) -> None:
+    Two statistics have tests of their own, and are taken as they are: the rows of
+    `find_slowdowns`, and of each task what `estimate_completion` says of its time-out.
+    """
+
+    def __init__(
+        self,
+        history: History,
+        slow: list[Row] | None = None,
+        timeouts: dict[tuple, float] | None = None,
+    ) -> None:
         self.asked, self.tz = history, history.tz
+        self.slow, self.timeouts = slow or [], timeouts or {}
         self.start, self.end = history.start, history.end
         latest = max(row["observed_at"] for row in history.tasks)
         self.as_of = min(latest, history.end) if history.as_of is None else history.as_of
@@ -98,6 +108,10 @@ class Facts:
             if row["log_group_name"] is not None:
                 self.of.setdefault(key_of(row), []).append(row)
         self.keys = sorted(self.of, key=order)
+        self.in_vain = {
+            key: [(r, w) for r in rows if (w := window_of(r)) and not self.covers(r)]
+            for key, rows in self.of.items()
+        }
         self._rhythms: dict[Key, Rhythm] = {}
         self._parts: dict[Key, list[tuple[int, int, str | None]]] = {}
 
@@ -168,9 +182,9 @@ class Facts:
 
     # --- Coverage ----------------------------------------------------------------------------
 
-    def windows(self, key: Key, *, covering: bool = True) -> list[Stretch]:
-        """Return the windows of a log group that are covered."""
-        rows = [row for row in self.of.get(key, ()) if self.covers(row) == covering]
+    def windows(self, key: Key) -> list[Stretch]:
+        """Return the windows of a log group that are in S3."""
+        rows = [row for row in self.of.get(key, ()) if self.covers(row)]
         return [window for row in rows if (window := window_of(row))]
 
     def first_of(self, key: Key) -> int | None:
@@ -186,18 +200,19 @@ class Facts:
 
     def gaps(self, key: Key, stretch: Stretch) -> list[Row]:
         """Return the gaps of a stretch since the first export, each with its reason."""
-        first = self.first_of(key)
-        if first is None:
-            return []
         found, kept = [], self.retention(key)
-        for start, end, because in self.waived_or_not(key):
-            for low, high in both((start, end), (max(stretch[0], first), stretch[1])):
-                gone = low if kept is None else min(max(self.as_of - kept, low), high)
-                for begin, stop, why in ((low, gone, "lost"), (gone, high, None)):
-                    if begin < stop and because is None:
-                        says, last = self.reason(key, (begin, stop))
-                        found.append(self.gap(key, begin, stop, why or says, last))
+        for low, high in self.missing(key, stretch):
+            gone = low if kept is None else min(max(self.as_of - kept, low), high)
+            for begin, stop, why in ((low, gone, "lost"), (gone, high, None)):
+                if begin < stop:
+                    says, last = self.reason(key, (begin, stop))
+                    found.append(self.gap(key, begin, stop, why or says, last))
         return found
+
+    def missing(self, key: Key, stretch: Stretch) -> list[Stretch]:
+        """Return what of a stretch is missing and not waived."""
+        parts = self.waived_or_not(key)
+        return [part for *gap, why in parts if why is None for part in both((*gap,), stretch)]
 
     def gap(self, key: Key, start: int, end: int, reason: str, last: str | None) -> Row:
         """Return a row of a gap."""
@@ -215,9 +230,8 @@ class Facts:
     def reason(self, key: Key, gap: Stretch) -> tuple[str, str | None]:
         """Return the most hopeful thing that tasks say of a gap, and the last that says so."""
         said = []
-        for row in self.of[key]:
-            window = window_of(row)
-            if window and both(window, gap) and not self.covers(row):
+        for row, window in self.in_vain[key]:
+            if window[0] < gap[1] and gap[0] < window[1]:
                 says = {
                     "COMPLETED": "empty",
                     "FAILED": "failed",
@@ -336,7 +350,7 @@ class Facts:
                 high = self.due_of(key)[1] - (back - skip) * long
                 low = high - long
             if first <= low:
-                missing = sum(gap["length"] for gap in self.gaps(key, (low, high)))
+                missing = length(self.missing(key, (low, high)))
                 whole.append(missing <= 0.1 * (high - low))
         return len(whole) >= 2 and 2 * sum(whole) > len(whole)
 

@@ -71,7 +71,7 @@ def order(key: Iterable[str | None]) -> list[tuple[bool, str]]:
 def place(rows: list[Row]) -> list[str]:
     """Write the log group of the first row, its slot, and how many more log groups there are."""
     first = rows[0]
-    said = [str(first["log_group_name"])]
+    said = [first["log_group_name"] or "an unnamed log group"]
     if first["region"] is not None:
         said.append(f"in {first['region']}")
     if first["account_id"] is not None:

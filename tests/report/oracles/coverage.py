@@ -1,0 +1,104 @@
+"""What is missing of the days that were due, what was closed, and what is waived."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from oracles.facts import MINUTE, Facts, Told, length, minus
+from oracles.words import LOG_GROUP, groups, key_of, lasting, many, order, place, when
+
+if TYPE_CHECKING:
+    from support import Row
+
+
+def _due_gaps(facts: Facts) -> list[Row]:
+    rows = [gap for key in facts.keys for gap in facts.gaps(key, facts.due_of(key))]
+    return [row for row in rows if key_of(row) in facts.regular and row["reason"] != "lost"]
+
+
+def total(rows: list[Row], name: str = "length") -> str:
+    """Write the sum of a column."""
+    return lasting(sum(row[name] for row in rows))
+
+
+def gaps(facts: Facts) -> Told | None:
+    """Tell the gaps of more than a minute of what became due."""
+    rows = [row for row in _due_gaps(facts) if row["length"] > MINUTE]
+    if not rows:
+        return None
+    rows.sort(key=lambda row: (-row["length"], order(key_of(row)), row["start"]))
+    why = Counter(row["reason"].replace("_", " ") for row in rows)
+    accounts = {row["account_id"] for row in rows} - {None}
+    figures = [
+        many(len(rows), "gap"),
+        f"{len({key_of(row) for row in rows})} of {len(facts.regular)} log groups",
+        *([f"in {len(accounts)} accounts"] if len(accounts) > 1 else []),
+        total(rows),
+        "(" + ", ".join(f"{why[reason]} {reason}" for reason in sorted(why)) + ")",
+        *place(rows[:1]),
+        total(rows[:1]),
+        when(rows[0]["start"], facts.tz),
+    ]
+    return Told("warning", figures, rows)
+
+
+def short_gaps(facts: Facts) -> Told | None:
+    """Tell the gaps of a minute or less."""
+    rows = [row for row in _due_gaps(facts) if row["length"] <= MINUTE]
+    if not rows:
+        return None
+    figures = [many(len(rows), "gap"), *groups(rows), total(rows), *place(rows)]
+    return Told("note", figures, rows)
+
+
+def resolved(facts: Facts) -> Told | None:
+    """Tell what was due a week ago, was missing then, and is in S3 now."""
+    then = Facts(replace(facts.asked, as_of=facts.start))
+    rows = []
+    for key in facts.regular & set(then.of):
+        for gap in then.gaps(key, (0, facts.due_of(key)[0])):
+            left = minus((gap["start"], gap["end"]), facts.windows(key))
+            closed = gap["length"] - length(left)
+            if gap["length"] > MINUTE and gap["reason"] != "lost" and closed:
+                shown = {name: gap[name] for name in (*LOG_GROUP, "start", "end", "length")}
+                rows.append({**shown, "closed": closed})
+    if not rows:
+        return None
+    rows.sort(key=lambda row: (-row["closed"], order(key_of(row)), row["start"]))
+    figures = [many(len(rows), "gap"), total(rows, "closed"), *groups(rows), *place(rows)]
+    return Told("note", figures, rows)
+
+
+def waived(facts: Facts) -> Told | None:
+    """Tell what of what became due is missing by intention, and what the intention is."""
+    rows: list[Row] = []
+    for key in facts.keys:
+        low, high = facts.due_of(key)
+        for first, last, why in facts.waived_or_not(key):
+            start, end = max(first, low), min(last, high)
+            kept = facts.retention(key)
+            gone = start if kept is None else min(max(facts.as_of - kept, start), end)
+            # what is lost is a row of its own
+            for begin, stop in ((start, gone), (gone, end)):
+                if why is not None and begin < stop:
+                    row = facts.gap(key, begin, stop, why, None)
+                    shown = {name: row[name] for name in (*LOG_GROUP, "start", "end", "length")}
+                    rows.append({**shown, "because": why})
+    if not rows:
+        return None
+    return Told("note", [total(rows), *groups(rows), *place(rows), rows[0]["because"]], rows)
+
+
+def expired_waivers(facts: Facts) -> Told | None:
+    """Tell which waivers hold no longer, and since when at least."""
+    over = [one for one in facts.asked.waivers if facts.is_over(one)]
+    if not over:
+        return None
+    rows = [
+        {"log_group_name": one["log_group"], "until": str(one["until"]), "because": one["reason"]}
+        for one in over
+    ]
+    last = max(row["until"] for row in rows)
+    return Told("warning", [many(len(rows), "waiver"), last, rows[0]["log_group_name"]], rows)

@@ -1,0 +1,54 @@
+"""Tasks that cannot be as they stand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from support import ACTIVE, DAY, ENDED, Row
+
+from oracles.facts import MINUTE, Facts, Told
+from oracles.words import many, order, place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def bad_data(facts: Facts) -> Told | None:
+    """Tell what is wrong with tasks of the week, and with those of no known week."""
+    rows = [
+        {name: row[name] for name in ("account_id", "region", "task_id", "log_group_name")}
+        | {"reason": reason}
+        for row in facts.tasks
+        if row["creation_time"] is None or facts.start <= row["creation_time"] < facts.end
+        for reason in _wrong(row)
+    ]
+    if not rows:
+        return None
+    rows.sort(key=lambda r: (order((r["account_id"], r["region"], r["task_id"])), r["reason"]))
+    why = Counter(row["reason"] for row in rows)
+    most = min(reason for reason in why if why[reason] == max(why.values()))
+    tasks = many(len({row["task_id"] for row in rows}), "task")
+    return Told("warning", [tasks, *place(rows[:1]), f"({why[most]})", most], rows)
+
+
+def _wrong(row: Row) -> Iterator[str]:
+    created, ended, state = row["creation_time"], row["completion_time"], row["status_code"]
+    first, last = row["from_time"], row["to_time"]
+    if first is not None and last is not None and first > last:
+        yield "from_time is after to_time"
+    if created is None:
+        yield "creation_time is missing"
+    if created is not None and ended is not None:
+        if ended < created:
+            yield "completion_time is before creation_time"
+        if ended - created > DAY + 5 * MINUTE:
+            yield "it lasted more than 24 h, when a task times out"
+    if state is None:
+        yield "status_code is missing"
+    elif state not in (*ACTIVE, *ENDED):
+        yield "status_code is none that the API has"
+    if state in ENDED and ended is None:
+        yield "it has ended without a completion_time"
+    if row["log_group_name"] is None:
+        yield "log_group_name is missing"

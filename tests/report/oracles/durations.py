@@ -1,0 +1,117 @@
+"""Tasks that take long: of slower log groups, at the time-out, in busy slots."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from statistics import median
+from zoneinfo import ZoneInfo
+
+from support import DAY, HOUR, Row, duration_of
+
+from oracles.facts import MINUTE, Facts, Told, length, union
+from oracles.words import LOG_GROUP, key_of, lasting, many, order, place, share
+
+
+def slowdowns(facts: Facts) -> Told | None:
+    """Tell what `find_slowdowns` found that began in 35 days and is not over."""
+    rows = [
+        row
+        for row in facts.slow
+        if facts.end - 35 * DAY <= row["since"] < facts.end and not _is_over(facts, row)
+    ]
+    if not rows:
+        return None
+    rows.sort(key=lambda row: (-row["factor"], order(key_of(row))))
+    worst = rows[0]
+    since = datetime.fromtimestamp(worst["since"] / 1000, UTC).astimezone(ZoneInfo(facts.tz))
+    figures = [
+        many(len(rows), "log group"),
+        *place(rows[:1]),
+        f"{worst['factor']:.1f}",
+        since.date().isoformat(),
+        "95 %",
+        f"{worst['low']:.1f}",
+        f"{worst['high']:.1f}",
+        many(worst["n_after"], "task"),
+    ]
+    return Told("warning", figures, rows)
+
+
+def _is_over(facts: Facts, slow: Row) -> bool:
+    """Return whether the latest three days, after ten slow ones, were fast again."""
+    days: dict[int, list[float]] = {}
+    for row in facts.of[key_of(slow)]:
+        took = duration_of(row)
+        if row["status_code"] == "COMPLETED" and took and row["creation_time"] >= slow["since"]:
+            days.setdefault(row["creation_time"] // DAY, []).append(math.log(took))
+    value = [median(days[day]) for day in sorted(days)]
+    half_way = median(value[:10]) - math.log(slow["factor"]) / 2
+    return len(value) > 10 and all(one < half_way for one in value[-3:])
+
+
+def time_outs(facts: Facts) -> Told | None:
+    """Tell the tasks active for 12 h, or likely to reach 24 h, and those that failed at it."""
+    active: list[Row] = []
+    for row in facts.created(facts.week(5)[0], facts.end):
+        likely = facts.timeouts.get((row["account_id"], row["region"], row["task_id"]), 0)
+        took = facts.as_of - row["creation_time"]
+        if row["status_code"] == "RUNNING" and (took >= 12 * HOUR or likely >= 0.1):
+            active.append({**_shown(row), "elapsed": took})
+    ended = [
+        {**_shown(row), "elapsed": duration_of(row), "ends": row["completion_time"]}
+        for row in facts.in_week
+        if row["status_code"] == "FAILED" and (duration_of(row) or 0) >= DAY - 5 * MINUTE
+    ]
+    if not active and not ended:
+        return None
+    active.sort(
+        key=lambda r: (order((r["account_id"], r["region"])), r["creation_time"], r["task_id"])
+    )
+    longest = max((row["elapsed"] for row in active), default=0)
+    figures: list[str] = []
+    if active:
+        figures += [many(len(active), "active task"), "24 h", lasting(longest), *place(active)]
+    if ended:
+        figures += [many(len(ended), "task"), "24 h", *place(ended)]
+    severity = "critical" if longest >= 20 * HOUR else "warning"
+    return Told(severity, figures, [*active, *ended])
+
+
+def _shown(row: Row) -> Row:
+    return {name: row[name] for name in (*LOG_GROUP, "task_id", "status_code", "creation_time")}
+
+
+def busy_slots(facts: Facts) -> Told | None:
+    """Tell which slots had a task active for 80 % of the week's days, in UTC."""
+    start, end = (edge // DAY * DAY for edge in (facts.start, facts.end))
+    end = min(end, -(-facts.as_of // DAY) * DAY)
+    if start >= end:
+        return None
+    slots: dict[tuple, list[tuple[int, int]]] = {}
+    begun: dict[tuple, int] = {}
+    for row in facts.tasks:
+        created, ended = row["creation_time"], row["completion_time"]
+        if created is not None:
+            slot = row["account_id"], row["region"]
+            until = facts.as_of if row["status_code"] == "RUNNING" else ended
+            slots.setdefault(slot, []).append((created, max(until or created, created)))
+            begun[slot] = begun.get(slot, 0) + (start <= created < end)
+    rows = []
+    for slot, active in slots.items():
+        inside = [(max(low, start), min(high, end)) for low, high in union(active)]
+        busy = length([part for part in inside if part[0] < part[1]])
+        if busy >= 0.8 * (end - start):
+            named = {"account_id": slot[0], "region": slot[1]}
+            rows.append({**named, "tasks": begun[slot], "busy": busy})
+    if not rows:
+        return None
+    rows.sort(key=lambda row: (-row["busy"], order((row["account_id"], row["region"]))))
+    worst = rows[0]
+    figures = [
+        many(len(rows), "slot"),
+        *(worst[name] for name in ("account_id", "region") if worst[name] is not None),
+        share(worst["busy"], end - start),
+        many(worst["tasks"], "task"),
+    ]
+    return Told("warning", figures, rows)
