@@ -56,7 +56,7 @@ def learn(tasks: pd.DataFrame) -> pd.DataFrame:
         coerce.millis(named[name]) for name in ("creation_time", "completion_time")
     )
     done = (named["status_code"] == "COMPLETED").to_numpy()
-    windowed = (begins != coerce.NAT) & (ends != coerce.NAT)
+    windowed = (begins != coerce.NAT) & (begins <= ends)
     # what lies after its creation, no task can have exported
     ends = np.where(created == coerce.NAT, ends, np.minimum(ends + 1, np.maximum(created, begins)))
     ended = completed != coerce.NAT

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from hypothesis import given, settings, strategies as st
+from pandas.testing import assert_frame_equal
 from reported import (
     MINUTE,
     MONDAY,
@@ -26,10 +27,12 @@ from reported import (
     plain_rows,
     rows_behind,
     rows_of_rule,
+    tasks_of,
     without,
 )
 from support import DAY, HOUR, Row, ms
 
+from exportstats.report import rhythm
 from exportstats.report.rules import exporters, gaps, resolved, retention
 
 
@@ -171,6 +174,16 @@ def test_a_premature_week_is_told_once_and_whole():
         told += [(row["start"], row["end"], row["premature"]) for row in found]
     starts = [MONDAY + number * WEEK for number in range(-2, 2)]
     assert told == [(start, start + WEEK, WEEK) for start in starts]
+
+
+def test_a_reversed_window_is_no_rhythm():
+    """A window that ends before it begins covers nothing, and moves no edge."""
+    rows = weekly("acme/slow")
+    odd = rows[-1] | {"task_id": "odd", "from_time": MONDAY + 2 * DAY, "to_time": MONDAY + DAY}
+    learned = [
+        rhythm.learn(tasks_of(*some)).drop(columns="last_created") for some in (rows, [*rows, odd])
+    ]
+    assert_frame_equal(*learned)
 
 
 # --- Retention -----------------------------------------------------------------------------------
