@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 LOWEST := $(VENV)/lowest
 LOWEST_TESTS := tests/core tests/io tests/stats tests/charts tests/cli/test_golden.py
 
-.PHONY: demo test test-lowest sample docs notebooks benchmarks clean
+.PHONY: demo test test-whole test-lowest sample docs notebooks benchmarks clean
 
 demo: $(VENV)/demo-ready
 	$(BIN)/exportstats demo
@@ -16,7 +16,11 @@ test: $(VENV)/test-ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n logical --dist loadfile
+	$(BIN)/pytest -n logical --dist worksteal
+
+# What `make test` looks at a part of: the sample replayed on every day, and many random examples.
+test-whole: $(VENV)/test-ready
+	$(BIN)/pytest -n logical --dist worksteal --hypothesis-profile=ci -m "hypothesis or sampled"
 
 # What the package needs to run, and nothing else. A stamp is set when all is there: what was
 # stopped half way is gone on with the next time.
@@ -38,7 +42,7 @@ $(BIN)/pip:
 # The lowest versions that pyproject.toml names do too, in an environment of their own; that an old
 # one uses what a new one deprecates is not looked at.
 test-lowest: $(LOWEST)/ready
-	$(LOWEST)/bin/pytest -W ignore::DeprecationWarning -n logical --dist loadfile $(LOWEST_TESTS)
+	$(LOWEST)/bin/pytest -W ignore::DeprecationWarning -n logical --dist worksteal $(LOWEST_TESTS)
 
 $(LOWEST)/ready: pyproject.toml constraints.txt | $(BIN)/pip
 	$(BIN)/python -m venv --clear $(LOWEST)

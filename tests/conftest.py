@@ -8,11 +8,30 @@ from typing import TYPE_CHECKING
 from urllib.request import Request, urlopen
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 sys.path.append(str(Path(__file__).parent))
+
+# How many examples Hypothesis makes: a few, always the same ones, or with
+# `--hypothesis-profile=ci` many and other ones each time.
+settings.register_profile(
+    "quick",
+    max_examples=12,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[
+        HealthCheck.data_too_large,
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.too_slow,
+    ],
+)
+settings.register_profile(
+    "ci", settings.get_profile("quick"), max_examples=30, derandomize=False, print_blob=True
+)
+settings.load_profile("quick")
 
 
 @pytest.fixture(scope="session")

@@ -84,7 +84,7 @@ class Slot:
         """Let all but one create a task only after that one's task has ended."""
         assert self.meeting
         with contextlib.suppress(BrokenBarrierError):
-            if self.meeting.wait(10):
+            if self.meeting.wait(3):
                 while not any(
                     t.status["code"] == "COMPLETED" for t in backend.export_tasks.values()
                 ):

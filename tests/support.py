@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from hypothesis import HealthCheck, settings, strategies as st
+from hypothesis import strategies as st
 
 import exportstats as xs
 from exportstats.core import frames, schema
@@ -75,12 +75,6 @@ API_SAMPLE = b"""{
 ENDED = ("COMPLETED", "FAILED", "CANCELLED")
 ACTIVE = ("PENDING", "RUNNING", "PENDING_CANCEL")
 TIMES = tuple(column.name for column in schema.TASKS.base if column.kind == "time")
-
-quick = settings(
-    max_examples=12,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
 
 
 def ms(text: str) -> int:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 import exportstats as xs
 from exportstats.aws.tasks import fetch_tasks
@@ -257,7 +257,6 @@ def troubles(draw: st.DrawFn) -> list[Fault]:
     ]
 
 
-@settings(max_examples=30, deadline=None)
 @given(count=st.integers(0, 110), pages=st.integers(1, 12), faults=troubles())
 @pytest.mark.usefixtures("no_waiting")
 def test_nothing_is_lost_and_nothing_comes_twice(

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgba
@@ -134,7 +134,6 @@ def test_overlapping_tasks_are_marked():
     assert "more than one active" not in legend(ax)
 
 
-@settings(max_examples=30, deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(0, 1), st.integers(0, 20), st.integers(0, 9)), min_size=1, max_size=8
@@ -159,7 +158,6 @@ def test_overlaps_are_those_of_sets(made: list[tuple[int, int, int]]):
     assert filled == expected
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 1), st.floats(0, 9), st.floats(0, 9)), max_size=8))
 def test_shares_are_those_of_each_column(made: list[tuple[int, float, float]]):
     """Each column has the time that every bar has in it, and each bar is somewhere."""

@@ -150,6 +150,7 @@ def start(script: Path, tmp_path: Path) -> Iterator[Callable[[str], subprocess.P
         process.communicate()
 
 
+@pytest.mark.slow
 def test_each_window_is_exported_once(sh: Callable, slot: Slot, tmp_path: Path):
     """With the true commands; run twice, it exports each once, for it waits for the slot."""
     true = tmp_path / "true"

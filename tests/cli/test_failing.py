@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings, strategies as st
+from hypothesis import example, given, strategies as st
 
 from exportstats.emulator import Fault
 
@@ -289,11 +289,6 @@ def odd_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # pandas has old names of frequencies
-@settings(
-    max_examples=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
 @given(command=st.sampled_from(["status", "durations", "failures"]), options=OPTIONS)
 @example(command="status", options=[("--freq", "D"), ("--by", "region")])
 @example(command="durations", options=[("--freq", "1ms")])
@@ -308,9 +303,6 @@ def test_no_option_brings_a_traceback(
     assert done.stdout if done.exit_code == 0 else error_of(done)
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 @given(
     content=st.one_of(
         st.binary(max_size=60),

@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings, strategies as st
+from hypothesis import example, given, strategies as st
 from markdown_it import MarkdownIt
 from rich.cells import cell_len
 from shown import SGR, assert_fits_80, is_harmless
@@ -193,11 +193,6 @@ def test_names_of_options_are_text(run: Callable, page: Callable):
         assert is_harmless(done.stderr), option
 
 
-@settings(
-    max_examples=20,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
 @given(
     texts=st.lists(
         st.text(st.characters(codec="utf-8"), max_size=200)

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
 from pandas.testing import assert_series_equal
-from support import DAY, EPOCH, FIRST, LAST, MOST, ms, plain, quick
+from support import DAY, EPOCH, FIRST, LAST, MOST, ms, plain
 
 from exportstats.core import coerce, frames, schema
 from exportstats.errors import ArgumentError, SchemaError, UnusedWarning
@@ -30,14 +30,12 @@ def read(values: object, dtype: object = object) -> tuple[list[int | None], list
     return plain(times), bad.tolist()
 
 
-@quick
 @given(st.lists(st.none() | millis), st.sampled_from(["object", "Int64"]))
 def test_whole_numbers_are_milliseconds(values: list[int | None], dtype: str):
     """Each int64 but the smallest is the time that it says; beside gaps it is not rounded."""
     assert read(values, dtype) == (values, [False] * len(values))
 
 
-@quick
 @given(st.lists(st.integers(FIRST, LAST), min_size=1))
 def test_text_written_is_text_read(values: list[int]):
     """`iso_text` of any time of a table reads back as it was, with and without gaps around."""
@@ -47,7 +45,6 @@ def test_text_written_is_text_read(values: list[int]):
     assert read([*text, None]) == ([*values, None], [False] * (len(values) + 1))
 
 
-@quick
 @given(usual, st.integers(-14 * 60, 14 * 60), st.sampled_from("T "), st.booleans())
 def test_iso_text_with_any_offset(moment: dt.datetime, minutes: int, between: str, colon: bool):  # noqa: FBT001
     """Text with an offset is the instant that the standard library reads, floored to 1 ms."""
@@ -60,7 +57,6 @@ def test_iso_text_with_any_offset(moment: dt.datetime, minutes: int, between: st
     assert read([text, "", None]) == ([expected, None, None], [False, True, False])
 
 
-@quick
 @given(usual)
 def test_iso_text_in_utc(moment: dt.datetime):
     """Text that ends in Z is read alone, in a column of its like, and beside other text."""
@@ -138,7 +134,6 @@ def clipped(value: float) -> int:
     return int(min(max(value, -MOST), MOST)) if abs(value) < 2**63 else int(np.sign(value)) * MOST
 
 
-@quick
 @given(st.lists(st.floats(width=64) | st.integers(-MOST, MOST).map(float), min_size=1))
 def test_floats_are_times_if_they_are_whole(values: list[float]):
     """A float is the time that it says if it is whole, or may be of seconds; NaN is missing."""
@@ -267,7 +262,6 @@ def test_likely_unit(unit: str, step: float):
     frames.say_units(right.to_frame("t"), ["t"], coerce.MILLIS)
 
 
-@quick
 @given(
     st.lists(st.none() | usual.map(lambda moment: moment.replace(tzinfo=dt.UTC))),
     st.sampled_from(["s", "ms", "us"]),
@@ -344,7 +338,6 @@ def test_kinds_that_are_no_times(dtype: str):
         coerce.to_times(values)
 
 
-@quick
 @given(st.lists(st.none() | st.text()), st.sampled_from(["object", "str", "string", "category"]))
 def test_text_stays_as_it_is(values: list[str | None], dtype: str):
     """Text of any kind of column becomes `str`, letter by letter; nothing is marked."""

@@ -12,7 +12,7 @@ import pytest
 import support
 from hypothesis import given, strategies as st
 from pandas.testing import assert_frame_equal
-from support import START, plain, quick, table, tables
+from support import START, plain, table, tables
 
 import exportstats as xs
 from exportstats.core import frames, identity, schema
@@ -37,7 +37,6 @@ def sorted_rows(tasks: pd.DataFrame) -> pd.DataFrame:
     return tasks.sort_values("task_id", ignore_index=True)
 
 
-@quick
 @given(st.lists(LOOKS, max_size=4), st.integers(0, 2**32).map(Random))
 def test_each_task_once_in_its_latest_state(looks: list[list[support.Row]], random: Random):
     """However looks are put into tables, each task is there once, as the latest look had it."""
@@ -60,7 +59,6 @@ def test_each_task_once_in_its_latest_state(looks: list[list[support.Row]], rand
         assert_frame_equal(sorted_rows(xs.concat([both, *several])), expected)
 
 
-@quick
 @given(st.lists(tables(far=False, max_size=4), max_size=3))
 def test_order_of_tables_does_not_matter(several: list[pd.DataFrame]):
     """Tables in another order give the same rows, be some of them contradictions."""
@@ -191,7 +189,6 @@ def test_other_tables(of: str):
     assert both.dtypes.map(str).to_dict() == dtypes
 
 
-@quick
 @given(st.lists(st.text("ab", min_size=9, max_size=10), max_size=6), st.integers(0, 6))
 def test_identifiers_of_one_length_are_compared_as_numbers(texts: list[str], cut: int) -> None:
     """They are said to differ only where they do, in chunks, empty ones too, or in one piece."""

@@ -19,7 +19,7 @@ import pytest
 import support
 from hypothesis import given, strategies as st
 from pandas.testing import assert_frame_equal
-from support import FIRST, LAST, MOST, START, ms, plain, quick, rows, rows_of, table, tables
+from support import FIRST, LAST, MOST, START, ms, plain, rows, rows_of, table, tables
 
 import exportstats as xs
 from exportstats.core import frames, identity, schema
@@ -135,7 +135,6 @@ def test_states_are_those_of_the_service():
     assert set(schema.TERMINAL_STATES) == set(support.ENDED)
 
 
-@quick
 @given(tables())
 def test_dtypes_are_as_the_schema_says(tasks: pd.DataFrame):
     """Whatever was given, each column has its dtype; categories are text, in order, and used."""
@@ -153,7 +152,6 @@ def test_dtypes_are_as_the_schema_says(tasks: pd.DataFrame):
     assert tasks.index.equals(pd.RangeIndex(len(tasks)))
 
 
-@quick
 @given(st.lists(rows(), max_size=20))
 def test_every_field_arrives(made: list[support.Row]):
     """Each field of each task is in the table as it was given, COMPLETE read as COMPLETED."""
@@ -166,7 +164,6 @@ def test_every_field_arrives(made: list[support.Row]):
     assert rows_of(tasks) == expected
 
 
-@quick
 @given(tables(), st.integers(0, 2**32).map(Random))
 def test_conform_of_a_table_is_the_table(tasks: pd.DataFrame, random: Random):
     """A table goes through the door unchanged, in any order of its columns."""
@@ -252,7 +249,6 @@ def test_derived_columns_are_never_trusted():
     assert plain(tasks["window"]) == [None]
 
 
-@quick
 @given(tables())
 def test_lengths_are_differences(tasks: pd.DataFrame):
     """Duration is completion less creation, window is to less from and 1 ms; else NaT."""
@@ -287,7 +283,6 @@ def test_lengths_at_the_ends(
     assert plain(tasks["window"]) == [window, None]
 
 
-@quick
 @given(st.lists(st.one_of(st.none(), st.integers(-MOST, MOST), st.sampled_from([-1, LAST + 1]))))
 def test_times_are_bounded_once(values: list[int | None]):
     """Outside of 1970 to 2999 a window's edge is cut, any other time missing; each is reported."""
@@ -447,7 +442,6 @@ def test_duckdb():
     assert plain(tasks["completion_time"]) == [SEEN + 123, None]
 
 
-@quick
 @given(tables())
 def test_there_and_back_through_other_libraries(tasks: pd.DataFrame):
     """A table lent to PyArrow or Polars and taken back is the same table."""
@@ -617,7 +611,6 @@ def test_check_wants_a_frame():
         frames.check({})
 
 
-@quick
 @given(tables(far=False, max_size=4))
 def test_what_means_the_same_is_the_same(tasks: pd.DataFrame):
     """Text for a category, times of another unit or zone, and objects, are taken as they are."""
@@ -903,7 +896,6 @@ ANSWERS = st.fixed_dictionaries(
 )
 
 
-@quick
 @given(st.lists(ANSWERS, max_size=8), st.integers(0, 2**32).map(Random))
 def test_latest_state_by_the_rules(made: list[support.Row], random: Random):
     """Any answers, in any order, give the tasks that the rules in plain Python give."""
@@ -937,7 +929,6 @@ def test_concat():
 
 
 @pytest.mark.filterwarnings("ignore::exportstats.errors.AccountUnknownWarning")
-@quick
 @given(st.lists(tables(max_size=6), max_size=3))
 def test_concat_gives_a_table(several: list[pd.DataFrame]):
     """Whatever tables are put together, it is the table of all their rows together."""

@@ -16,7 +16,7 @@ import pytest
 import support
 from hypothesis import given, strategies as st
 from pandas.testing import assert_frame_equal
-from support import CALLS, Shards, cut, quick, rows, shuffled, tables
+from support import CALLS, Shards, cut, rows, shuffled, tables
 
 import exportstats as xs
 from exportstats.core import frames, schema, shards
@@ -49,7 +49,6 @@ class Pooled:
         return self.pool.map(part, self.frames)
 
 
-@quick
 @given(calls, tables(), seeds, st.booleans())
 def test_any_split_gives_the_same_table(
     call: Call,
@@ -61,14 +60,12 @@ def test_any_split_gives_the_same_table(
     assert_frame_equal(call(cut(tasks, random, anew=anew)), call(tasks))
 
 
-@quick
 @given(calls, tables(), seeds)
 def test_order_of_rows_does_not_matter(call: Call, tasks: pd.DataFrame, random: Random):
     """The same tasks in another order give the same table."""
     assert_frame_equal(call(shuffled(tasks, random)), call(tasks))
 
 
-@quick
 @given(calls, st.lists(rows(), max_size=8), seeds)
 def test_contradicting_tasks_in_any_order(call: Call, made: list[support.Row], random: Random):
     """Different tasks that share one identifier are counted the same way whatever their order."""

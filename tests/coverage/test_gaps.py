@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from plainly import HOPE, KEY, SAMPLE, Case, cases, deliveries_of, log_groups_of, sampled, stamp
-from support import ms, plain, quick, table
+from support import ms, plain, table
 
 import exportstats as xs
 from exportstats.core import frames
@@ -43,7 +43,6 @@ def test_a_namesake_without_an_account_is_warned_of():
         find_gaps(table(day(0)), **RANGE, log_groups=listed)
 
 
-@quick
 @given(cases())
 def test_gaps_are_those_of_single_milliseconds(case: Case):
     """Each gap, its reason, its last task and its end by retention are those counted plainly."""

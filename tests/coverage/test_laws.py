@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
 from plainly import KEY, Case, cases, rows, stamp
-from support import cut, plain, quick, rows_of, shuffled, table
+from support import cut, plain, rows_of, shuffled, table
 
 import exportstats as xs
 from exportstats.core import frames
@@ -55,7 +55,6 @@ class Sent:
 
 
 @pytest.mark.parametrize("name", CALLS)
-@quick
 @given(case=cases(), seed=st.integers(0, 99))
 def test_shards_of_whole_slots_give_the_same_answer(name: str, case: Case, seed: int):
     """However slots are spread over shards, and in whatever order rows stand."""
@@ -78,7 +77,6 @@ def test_shards_of_the_sample_give_the_same_answer(name: str):
         pd.testing.assert_frame_equal(CALLS[name](Sent(shards), **SAMPLE, **more), whole)
 
 
-@quick
 @given(case=cases())
 def test_covered_and_gaps_are_the_range(case: Case):
     """The stretches of a log group's timeline touch, and add up to its range."""
@@ -98,7 +96,6 @@ def test_covered_and_gaps_are_the_range(case: Case):
             assert before[1] == after[0]
 
 
-@quick
 @given(case=cases(), row=rows())
 def test_one_more_completed_task_never_adds_a_gap(case: Case, row: dict[str, Any]):
     """What is missing with it was missing without it."""

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from plainly import KEY, Case, cases, sampled, windows_around
-from support import DAY, FIRST, LAST, START, Row, by_group, ms, plain, quick, rows_of, table
+from support import DAY, FIRST, LAST, START, Row, by_group, ms, plain, rows_of, table
 
 import exportstats as xs
 from exportstats.core import frames
@@ -45,7 +45,6 @@ def overlaps_of(case: Case) -> list[tuple[Any, ...]]:
     return found
 
 
-@quick
 @given(cases())
 def test_overlaps_are_those_of_single_milliseconds(case: Case):
     """Each stretch of two tasks or more, with their names, is the one counted plainly."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from plainly import KEY, Case, cases, order, sampled
-from support import DAY, HOUR, ms, plain, quick, table
+from support import DAY, HOUR, ms, plain, table
 
 import exportstats as xs
 from exportstats.core import frames
@@ -36,7 +36,6 @@ def premature_of(case: Case) -> list[tuple[Any, ...]]:
     return sorted(found, key=lambda row: (order(row[:3]), row[4], row[5], row[3]))
 
 
-@quick
 @given(cases())
 def test_premature_tasks_are_those_of_single_milliseconds(case: Case):
     """Each premature task that none made good, and how much of it, is as counted plainly."""

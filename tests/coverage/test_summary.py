@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from pandas.testing import assert_frame_equal
 from plainly import KEY, Case, cases, log_groups_of, sampled, stamp
-from support import DAY, HOUR, START, ms, plain, quick, table
+from support import DAY, HOUR, START, ms, plain, table
 
 import exportstats as xs
 from exportstats.core import frames
@@ -53,7 +53,6 @@ def summary_of(case: Case) -> list[tuple[Any, ...]]:
     return found
 
 
-@quick
 @given(cases())
 def test_summary_is_that_of_single_milliseconds(case: Case):
     """Every number of every log group is the one counted plainly."""
@@ -64,7 +63,6 @@ def test_summary_is_that_of_single_milliseconds(case: Case):
     assert summary.index.names == list(KEY)
 
 
-@quick
 @given(cases())
 def test_summary_adds_up_with_the_gaps(case: Case):
     """What is missing is the sum of the gaps, and with what is covered it is the range."""
@@ -76,7 +74,6 @@ def test_summary_adds_up_with_the_gaps(case: Case):
     assert (np.rint(covered) + np.array(plain(summary["missing"])) == whole).all()
 
 
-@quick
 @given(cases())
 def test_days_are_those_of_single_milliseconds(case: Case):
     """The covered fraction of each day, of what lies in the range of it, is as counted plainly."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from plainly import KEY, Case, cases, log_groups_of, stamp
-from support import DAY, plain, quick, table
+from support import DAY, plain, table
 
 from exportstats.core import frames
 from exportstats.coverage.timeline import coverage_timeline
@@ -47,7 +47,6 @@ def timeline_of(case: Case) -> list[tuple[Any, ...]]:
     return found
 
 
-@quick
 @given(cases())
 def test_timeline_is_that_of_single_milliseconds(case: Case):
     """Every stretch, its state, reason and end by retention is the one counted plainly."""
@@ -56,7 +55,6 @@ def test_timeline_is_that_of_single_milliseconds(case: Case):
     assert list(timeline.columns) == COLUMNS
 
 
-@quick
 @given(cases())
 def test_stretches_touch_and_add_up(case: Case):
     """The stretches of a log group follow each other from its range's beginning to its end."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, strategies as st
 from pandas.testing import assert_frame_equal
-from support import quick, table
+from support import table
 
 import exportstats as xs
 from exportstats.core import schema
@@ -98,7 +98,6 @@ def read(data: bytes) -> pd.DataFrame:
 
 
 @pytest.mark.usefixtures("small_blocks")
-@quick
 @given(
     TASKS.flatmap(lambda tasks: st.tuples(st.just(tasks), values(tasks))),
     st.sampled_from([None, 0, 1, 4]),
@@ -117,7 +116,6 @@ def test_cuts_never_matter(
 
 
 @pytest.mark.usefixtures("small_blocks")
-@quick
 @given(TASKS, st.booleans())
 def test_cuts_never_matter_in_csv(tasks: list[Task], anew: bool) -> None:  # noqa: FBT001 - drawn
     """A CSV says the same wherever it is cut, be it ours or saved again by another program."""

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import given, strategies as st
 from pandas.testing import assert_frame_equal
-from support import quick, table
+from support import table
 
 import exportstats as xs
 from exportstats.errors import (
@@ -43,8 +43,6 @@ TABLE = table(
         for number, name in enumerate(IDS)
     )
 )
-
-in_folder = settings(quick, suppress_health_check=[*HealthCheck])
 
 
 def read(file: Path) -> tuple[pd.DataFrame, list[str]]:
@@ -233,7 +231,6 @@ def mutated(data: bytes) -> st.SearchStrategy[bytes]:
 FORMATS = (".json", ".jsonl", ".csv", ".parquet", ".json.gz", ".csv.zst", ".csv")
 
 
-@in_folder
 @given(suffix=st.sampled_from(FORMATS), data=st.data())
 def test_any_damage_is_an_error_of_ours(tmp_path: Path, suffix: str, data: st.DataObject) -> None:
     """Whatever happens to a file, reading it ends well or in an `ExportStatsError`."""
@@ -247,7 +244,6 @@ def test_any_damage_is_an_error_of_ours(tmp_path: Path, suffix: str, data: st.Da
     assert set(tasks.columns) >= set(TABLE.columns)  # a name that was damaged is an own column
 
 
-@in_folder
 @given(mutated(LINES))
 def test_other_lines_are_never_lost(tmp_path: Path, damaged: bytes) -> None:
     """In JSON Lines each whole line gives its task, and each other one is reported."""
@@ -266,7 +262,6 @@ def test_other_lines_are_never_lost(tmp_path: Path, damaged: bytes) -> None:
     assert len(tasks) + len(places) >= len(lines) or len(tasks) == len(IDS)
 
 
-@in_folder
 @given(st.data())
 def test_other_csv_rows_are_never_lost(tmp_path: Path, data: st.DataObject) -> None:
     """In CSV too, whatever is missing in one line: each whole line gives its task, or is named.

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import given, strategies as st
 from pandas.testing import assert_frame_equal
-from support import FIRST, LAST, START, plain, quick, rows, rows_of, table
+from support import FIRST, LAST, START, plain, rows, rows_of, table
 
 import exportstats as xs
 from exportstats.core import schema
@@ -34,8 +34,6 @@ SUFFIXES = (
     *(kind + more for kind in COMPRESSIBLE for more in (".gz", ".zst")),
     ".parquet",
 )
-
-in_folder = settings(quick, suppress_health_check=[*HealthCheck])
 
 # Whatever a text may hold, and above all what means something in JSON, in CSV or to a spreadsheet.
 TEXT = st.one_of(
@@ -80,7 +78,6 @@ def test_suffixes(tmp_path: Path, suffix: str, tasks: pd.DataFrame) -> None:
     assert_frame_equal(xs.read_tasks(file), xs.conform(tasks))
 
 
-@in_folder
 @given(tasks=tables())
 def test_anything_reads_back(tmp_path: Path, tasks: pd.DataFrame) -> None:
     """Whatever is in a table comes back: what is missing, what is empty, text of any kind."""

@@ -14,9 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import support
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from pandas.testing import assert_frame_equal
-from support import API_SAMPLE, MOST, START, ms, plain, quick, rows_of, table, tables
+from support import API_SAMPLE, MOST, START, ms, plain, rows_of, table, tables
 
 import exportstats as xs
 from exportstats.core import coerce, frames, identity, schema
@@ -259,7 +259,6 @@ def expect_lines(block: bytes) -> Any:  # noqa: ANN401
     return good, refused, unused
 
 
-@settings(quick, max_examples=50)
 @given(json_lines())
 def test_lines_are_read_as_one_by_one(block: bytes):
     """Lines of any JSON give the tasks, and the places and reasons, of each line read alone."""
@@ -276,7 +275,6 @@ def test_lines_are_read_as_one_by_one(block: bytes):
     assert expected[2] <= unused
 
 
-@quick
 @given(st.lists(st.tuples(st.lists(json_tasks(), max_size=3), st.integers(0, 10)), max_size=4))
 def test_pages_as_bytes_and_decoded(pages: list[tuple[list[Any], int]]):
     """Pages give the same rows, places and reasons as bytes and as lists, and know their time."""
@@ -298,7 +296,6 @@ def test_pages_as_bytes_and_decoded(pages: list[tuple[list[Any], int]]):
     assert found(read_pages([Page(*page) for page in pages], 7, TASKS))[:2] == (good, refused)
 
 
-@quick
 @given(tables())
 def test_json_round_trip(tasks: pd.DataFrame):
     """`to_json` gives AWS's own shape; written as lines, or as a page, it is the same table."""
@@ -484,7 +481,6 @@ def test_deeply_nested_lines(deep: int):
             assert all(reason.startswith("not JSON that can be read") for _, reason in refused)
 
 
-@quick
 @given(st.lists(st.sampled_from(["x", "y", "\N{FIRE}"]), max_size=5), st.integers(START, START + 5))
 def test_filled_columns(regions: list[str], seen: int):
     """`filled` sets what is missing, by one value or by one a row, and leaves all else."""

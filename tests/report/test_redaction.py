@@ -27,7 +27,7 @@ from reported import (
     sample,
     tasks_of,
 )
-from support import DAY, quick, shuffled
+from support import DAY, shuffled
 
 import exportstats as xs
 from exportstats.core import frames, schema
@@ -354,7 +354,6 @@ NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_
 )
 
 
-@quick
 @given(data=st.data())
 def test_names_of_every_script(data: st.DataObject):
     """No part of any name is in the tables: messages have the words that they had without it."""

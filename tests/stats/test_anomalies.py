@@ -19,7 +19,6 @@ from support import (
     frame,
     ms,
     plain,
-    quick,
     rows,
     rows_of,
     table,
@@ -86,7 +85,6 @@ def reasons_of(row: Row, tasks: list[Row]) -> Iterator[str]:  # noqa: C901, PLR0
         yield "another task has the same task_id"
 
 
-@quick
 @given(st.lists(rows(), max_size=10), st.booleans())
 def test_anomalies_are_those_of_plain_ifs(made: list[Row], shared: bool):  # noqa: FBT001
     """Each task is listed with each thing that is wrong with it, by key and reason in order."""

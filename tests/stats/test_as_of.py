@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from pandas.testing import assert_frame_equal
-from support import DAY, START, Row, frame, ms, plain, quick, rows_of, table, tables
+from support import DAY, START, Row, frame, ms, plain, rows_of, table, tables
 
 from exportstats.core import frames
 from exportstats.errors import ArgumentError
@@ -30,7 +30,6 @@ def known_by_hand(rows: list[Row], as_of: int) -> list[Row]:
     return known
 
 
-@quick
 @given(tables())
 def test_known_at_is_what_one_would_have_seen(tasks: pd.DataFrame):
     """Later tasks are not there; one that ended later is RUNNING, without an end or its message."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from support import (
     DAY,
     FIRST,
@@ -17,7 +17,6 @@ from support import (
     next_period,
     period_start,
     plain,
-    quick,
     year_and_month,
 )
 
@@ -64,7 +63,6 @@ def starts(values: list[int | None], freq: str) -> list[int | None]:
     return plain(pd.Series(calendar.start(calendar.number(times(values)))))
 
 
-@settings(quick, max_examples=30)
 @given(
     st.lists(st.integers(ms("1700-01-01T00:00Z"), ms("2250-01-01T00:00Z"))),
     st.sampled_from(sorted(SAME)),
@@ -75,7 +73,6 @@ def test_periods_are_those_of_pandas(values: list[int], freq: str):
     assert starts(values, freq) == plain(naive.dt.to_period(SAME[freq]).dt.start_time)
 
 
-@settings(quick, max_examples=30)
 @given(st.lists(st.none() | st.integers(FIRST, LAST)), st.sampled_from(["D", "W", "MS", "YS"]))
 def test_periods_however_far_out(values: list[int | None], freq: str):
     """At any time there is the period is that of plain arithmetic; missing stays missing."""
@@ -93,7 +90,6 @@ def test_the_ends_of_time(freq: str):
         assert starts([start], freq) == [start]
 
 
-@settings(quick, max_examples=30)
 @given(st.integers(FIRST, LAST), st.sampled_from(["D", "W", "MS", "YS"]))
 def test_periods_are_numbered_in_a_row(value: int, freq: str):
     """The period after a period has the next number; number 0 has 1970-01-01 in it."""
@@ -104,7 +100,6 @@ def test_periods_are_numbered_in_a_row(value: int, freq: str):
     assert numbers[2] == 0
 
 
-@quick
 @given(st.integers(-(10**15), 10**15), st.integers(1, 50))
 def test_several_at_once(value: int, many: int):
     """Several of a period at once are counted from the one that has 1970-01-01 in it."""

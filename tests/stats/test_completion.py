@@ -22,7 +22,6 @@ from support import (
     cells,
     cut,
     plain,
-    quick,
     rows_of,
     shuffled,
     table,
@@ -89,7 +88,6 @@ def compare(found: pd.DataFrame, groups: dict[Any, list[Row]], as_of: int | None
     } == expected
 
 
-@quick
 @given(tables(), some_names)
 def test_curve_is_that_of_one_by_one(tasks: pd.DataFrame, names: list[str]):
     """Counts and Aalen-Johansen's estimate of each group are those of a plain loop."""
@@ -97,7 +95,6 @@ def test_curve_is_that_of_one_by_one(tasks: pd.DataFrame, names: list[str]):
     compare(completion_curve(tasks, by=names), by_group(rows, names) if names else {(): rows})
 
 
-@quick
 @given(tables(far=False))
 def test_as_of_is_a_table_filtered_by_hand(tasks: pd.DataFrame):
     """As of the past the curve is that of what was there, the later ends not known yet."""
@@ -113,7 +110,6 @@ def test_as_of_is_a_table_filtered_by_hand(tasks: pd.DataFrame):
     compare(completion_curve(tasks, as_of=stamp), {(): known}, as_of)
 
 
-@quick
 @given(tables(), some_names, st.integers(0, 2**32).map(Random))
 def test_any_split_and_order(tasks: pd.DataFrame, names: list[str], random: Random):
     """Whole slots in any shards, and rows in any order, give the very same table."""
@@ -122,7 +118,6 @@ def test_any_split_and_order(tasks: pd.DataFrame, names: list[str], random: Rand
     assert_frame_equal(completion_curve(shuffled(tasks, random), by=names), whole)
 
 
-@quick
 @given(lengths, st.sampled_from([0.8, 0.95, 0.999]))
 def test_without_competing_ends_it_is_kaplan_meier(ends: list[tuple[int, str]], level: float):
     """Without FAILED and CANCELLED, curve and band are 1 - SciPy's survival function and its."""
@@ -191,7 +186,6 @@ def test_without_censoring_the_error_is_that_of_a_share():
     )
 
 
-@quick
 @given(lengths)
 def test_ended_counts_every_end(ends: list[tuple[int, str]]):
     """With event="ended" a task that failed counts as one that completed, and none competes."""

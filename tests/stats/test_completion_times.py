@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, strategies as st
-from support import EPOCH, FIRST, LAST, ms, quick, rows_of, table, tables
+from support import EPOCH, FIRST, LAST, ms, rows_of, table, tables
 
 import exportstats as xs
 from exportstats.core import frames, schema
@@ -51,7 +51,6 @@ def completed(*times: int | None) -> pd.DataFrame:
     return table(*made, status_code="COMPLETED")
 
 
-@quick
 @given(tables(), st.sampled_from(ZONES))
 def test_counts_are_those_of_the_standard_library(tasks: pd.DataFrame, tz: str):
     """Each COMPLETED task with a completion time is counted once, at its weekday and hour there."""
@@ -65,7 +64,6 @@ def test_counts_are_those_of_the_standard_library(tasks: pd.DataFrame, tz: str):
     assert table_.to_numpy().sum() == len(times)
 
 
-@quick
 @given(
     st.lists(st.integers(ms("1970-01-01T00:00Z"), ms("2200-01-01T00:00Z"))), st.sampled_from(ZONES)
 )
@@ -74,7 +72,6 @@ def test_any_zone_at_any_time(times: list[int], tz: str):
     assert filled(xs.completion_times(completed(*times), tz=tz)) == count(times, tz)
 
 
-@quick
 @given(st.lists(st.integers(FIRST, LAST)), st.sampled_from(ZONES))
 def test_far_out_times(times: list[int], tz: str):
     """A completion in any year is counted, at the hour that it would be."""

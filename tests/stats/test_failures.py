@@ -8,14 +8,13 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from support import (
     START,
     Row,
     by_group,
     cells,
     plain,
-    quick,
     rows_of,
     table,
     tables,
@@ -55,7 +54,6 @@ REASONS = {
 }
 
 
-@quick
 @given(tables(), some_names)
 def test_reasons_are_those_of_a_dict(tasks: pd.DataFrame, names: list[str]):
     """Each reason of each group has its count, share, first and last time, and latest example."""
@@ -83,7 +81,6 @@ def test_reasons_are_those_of_a_dict(tasks: pd.DataFrame, names: list[str]):
     assert table_.index.names == [*names, "reason"]
 
 
-@quick
 @given(tables(), some_names)
 def test_sums_and_order(tasks: pd.DataFrame, names: list[str]):
     """Counts add up to the FAILED tasks, shares to 1, and the most frequent stands first."""
@@ -214,7 +211,6 @@ def without(message: str, own: dict[str, str]) -> str:
     return re.sub(whole, lambda found: own[found[0]], message) if names else message
 
 
-@quick
 @given(st.lists(st.tuples(own_names, own_names, st.lists(pieces, max_size=9)), max_size=6))
 def test_names_are_looked_for_in_each_message(rows: list[tuple[str, str, list[str]]]):
     """Whatever the names are made of, they are found in the messages of their own tasks."""
@@ -355,7 +351,6 @@ def test_ordinary_words_are_left(message: str):
     assert reason_of(message) == message
 
 
-@settings(quick, max_examples=50)
 @given(st.text(max_size=80) | st.text("ab1-./ :=s3bucket", max_size=60))
 def test_any_text_has_a_reason(message: str):
     """Any message gives one line that is not empty, whatever stands in it."""

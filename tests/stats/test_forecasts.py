@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
 from scipy import stats
-from support import cut, plain, quick, shuffled, table, tables
+from support import cut, plain, shuffled, table, tables
 
 import exportstats as xs
 from exportstats.core import frames
@@ -222,7 +222,6 @@ def test_what_cannot_be_known_is_missing():
     assert unseen.ends is pd.NaT
 
 
-@quick
 @given(
     st.lists(st.integers(0, 40 * HOUR), min_size=1, max_size=30),
     st.integers(0, 25 * HOUR),
@@ -277,7 +276,6 @@ def test_no_active_task_is_an_empty_table():
     assert none.dtypes.astype("str").to_dict() == some.dtypes.astype("str").to_dict()
 
 
-@quick
 @given(tasks=tables(max_size=30), seed=st.integers(0, 99), as_of=st.booleans())
 def test_shards_and_order_make_no_difference(tasks: pd.DataFrame, seed: int, as_of: bool):  # noqa: FBT001
     """Whole slots in any shards, rows in any order, now or at an instant."""
@@ -290,6 +288,7 @@ def test_shards_and_order_make_no_difference(tasks: pd.DataFrame, seed: int, as_
     )
 
 
+@pytest.mark.slow
 def test_the_sample_is_forecast_better_than_by_an_average():
     """Sixty tasks, each halfway: the middle 80 % hold most, and the median error is smaller."""
     tasks = xs.sample_tasks()

@@ -14,7 +14,6 @@ from support import (
     by_group,
     periods,
     plain,
-    quick,
     rows_of,
     table,
     tables,
@@ -50,7 +49,6 @@ def in_order(keys: set[tuple[str | None, ...]], names: list[str]) -> list[tuple[
     return sorted(keys, key=lambda key: [rank(*item) for item in zip(names, key, strict=True)])
 
 
-@quick
 @given(tables(), some_names)
 def test_groups_are_those_of_a_dict(tasks: pd.DataFrame, names: list[str]):
     """Each row is in the group of its values, and the groups stand in order, missing last."""
@@ -71,7 +69,6 @@ def test_no_columns_are_one_group():
         assert grouping.index_of(groups.keys).to_list() == ["all"]
 
 
-@quick
 @given(tables(), some_names, st.sampled_from(["D", "W", "MS", "YS"]))
 def test_grid_has_every_period(tasks: pd.DataFrame, names: list[str], freq: str):
     """Each group has each period from the first to the last of all, what has none at the end."""

@@ -17,7 +17,6 @@ from support import (
     by_group,
     duration_of,
     plain,
-    quick,
     rows_of,
     table,
     tables,
@@ -51,7 +50,6 @@ def done(rows: list[Row]) -> list[Row]:
     return [r for r in rows if r["status_code"] == "COMPLETED" and duration_of(r) is not None]
 
 
-@quick
 @given(
     tables(),
     some_names,
@@ -84,7 +82,6 @@ def test_counts_are_those_of_one_by_one(
         assert len(used - set(edges)) <= 2
 
 
-@quick
 @given(st.lists(st.integers(0, 10**11), min_size=1, max_size=30))
 def test_bins_of_our_own_choice(lengths: list[int]):
     """Without edges the first bin has the shortest and the last the longest duration in it."""

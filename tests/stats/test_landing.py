@@ -20,7 +20,6 @@ from support import (
     cut,
     plain,
     quantile,
-    quick,
     rows_of,
     shuffled,
     table,
@@ -46,7 +45,6 @@ def lags_of(rows: list[Row]) -> list[int]:
     return [end - to for end, to in known if end is not None and to is not None]
 
 
-@quick
 @given(tables(far=False), some_names)
 def test_lags_are_those_of_sorted_lists(tasks: pd.DataFrame, names: list[str]):
     """Each share's lag is the linear quantile of the group's lags, n how many they are."""
@@ -64,7 +62,6 @@ def test_lags_are_those_of_sorted_lists(tasks: pd.DataFrame, names: list[str]):
         assert found[key] == (lag if lag is None else pytest.approx(lag, abs=1), n)
 
 
-@quick
 @given(tables(), some_names, st.randoms(use_true_random=False))
 def test_shards_and_order_do_not_matter(tasks: pd.DataFrame, names: list[str], random: Random):
     """Any split into whole slots and any order of rows give the same table, without a warning."""

@@ -23,7 +23,6 @@ from support import (
     duration_of,
     ms,
     quantile,
-    quick,
     rows_of,
     shuffled,
     table,
@@ -97,7 +96,6 @@ def compared(before: list[Row], now: list[Row], **options: Any) -> pd.DataFrame:
     return compare_periods(table(*before, *now), **{**WEEKS, **options})
 
 
-@quick
 @given(
     tables(far=False, max_size=25),
     st.lists(st.sampled_from(["region", "log_group_name"]), unique=True, max_size=2),
@@ -147,7 +145,6 @@ def test_newcombes_own_examples():
         assert [row["low"], row["high"]] == pytest.approx([low, high], abs=6e-5)
 
 
-@quick
 @given(st.integers(0, 30), st.integers(1, 30), st.integers(0, 30), st.integers(1, 30))
 def test_the_rates_interval_is_newcombes(x: int, good: int, y: int, fine: int):
     """It is that of the two roots of Wilson's equation."""
@@ -316,7 +313,6 @@ def test_as_of_is_what_was_known_then():
     assert found.loc["failure_rate", "current"] == 0.5
 
 
-@quick
 @given(tables(max_size=30), st.integers(0, 2**32).map(Random))
 def test_any_split_and_any_order_give_the_same(tasks: pd.DataFrame, random: Random):
     """However whole slots are put into shards, and in whatever order the rows, nothing changes."""

@@ -28,7 +28,6 @@ from support import (
     next_period,
     period_start,
     plain,
-    quick,
     rows_of,
     shuffled,
     table,
@@ -103,7 +102,6 @@ made = st.lists(
 ).map(lambda rows: table(*rows))
 
 
-@quick
 @given(made, st.none() | st.integers(0, 70))
 def test_usage_is_that_of_sets_of_milliseconds(tasks: pd.DataFrame, as_of: int | None):
     """Counts, busy, longest idle and overlapping time are those counted instant by instant."""
@@ -115,7 +113,6 @@ def test_usage_is_that_of_sets_of_milliseconds(tasks: pd.DataFrame, as_of: int |
     assert sorted(found["busy_share"]) == pytest.approx(sorted(shares))
 
 
-@quick
 @given(tables(far=False), st.sampled_from(["D", "W", "MS"]))
 def test_usage_of_calendar_periods(tasks: pd.DataFrame, freq: str):
     """In days, weeks and months, busy time is that between neighbouring edges, added up."""
@@ -142,7 +139,6 @@ def test_usage_of_calendar_periods(tasks: pd.DataFrame, freq: str):
     assert found == expected
 
 
-@quick
 @given(tables(), st.randoms(use_true_random=False), st.sampled_from(["D", "MS"]))
 def test_shards_and_order_do_not_matter(tasks: pd.DataFrame, random: Random, freq: str):
     """Any split into whole slots and any order of rows give the same table."""
@@ -152,7 +148,6 @@ def test_shards_and_order_do_not_matter(tasks: pd.DataFrame, random: Random, fre
         assert_frame_equal(usage_of(some), whole, check_categorical=False)
 
 
-@quick
 @given(tables())
 def test_parts_add_up(tasks: pd.DataFrame):
     """However odd the times, each placed task is counted once, and no period is overfull."""
@@ -164,7 +159,6 @@ def test_parts_add_up(tasks: pd.DataFrame):
     assert found.index.is_unique
 
 
-@quick
 @given(made, st.integers(0, 70))
 def test_as_of_is_what_one_would_have_seen(tasks: pd.DataFrame, as_of: int):
     """As of the past the table is that of the tasks as they were observed then."""

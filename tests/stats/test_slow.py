@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
 from pandas.testing import assert_frame_equal
-from support import DAY, SECOND, START, Row, cut, duration_of, plain, quick, rows_of, table
+from support import DAY, SECOND, START, Row, cut, duration_of, plain, rows_of, table
 
 import exportstats as xs
 from exportstats.core import frames
@@ -85,7 +85,6 @@ def nightly(lengths: Sequence[int], **same: object) -> pd.DataFrame:
     return table(*made, **{"log_group_name": "acme/api", "status_code": "COMPLETED", **same})
 
 
-@quick
 @given(histories(), st.sampled_from([1.5, 3.5]), st.sampled_from([2, 5, 20]))
 def test_slow_tasks_are_those_found_one_by_one(tasks: pd.DataFrame, threshold: float, least: int):
     """Typical duration, score and n are those of each task's sorted earlier durations."""
@@ -102,7 +101,6 @@ def test_slow_tasks_are_those_found_one_by_one(tasks: pd.DataFrame, threshold: f
     assert found["score"].is_monotonic_decreasing
 
 
-@quick
 @given(histories(), st.integers(0, 2**32).map(Random))
 def test_any_split_and_any_order_give_the_same(tasks: pd.DataFrame, random: Random):
     """However whole slots are put into shards, and in whatever order the rows, nothing changes."""
@@ -161,6 +159,7 @@ def test_as_of_is_what_was_known_then():
     assert_frame_equal(find_slow_tasks(tasks, as_of=ended), find_slow_tasks(tasks))
 
 
+@pytest.mark.slow
 def test_sample_against_one_by_one():
     """The sample's slow tasks are those found one by one, and most are not slow."""
     tasks = xs.sample_tasks()

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, strategies as st
 from pandas.testing import assert_frame_equal
 from scipy.stats import mannwhitneyu
-from support import DAY, HOUR, SECOND, START, cut, plain, quick, shuffled, table
+from support import DAY, HOUR, SECOND, START, cut, plain, shuffled, table
 
 import exportstats as xs
 from exportstats.core import frames
@@ -101,7 +101,6 @@ def test_the_factor_and_its_interval_are_hodges_and_lehmanns():
     assert numbers == pytest.approx([math.exp(log) for log in expected])
 
 
-@quick
 @given(st.lists(st.integers(0, 12), min_size=20, max_size=60))
 def test_the_split_is_where_the_rank_sums_differ_most(values: list[int]):
     """The place is that of the largest Mann-Whitney statistic, ties corrected, by SciPy."""
@@ -146,6 +145,7 @@ def test_false_alarms_are_rare(alike: float):
     assert (p <= 0.01).mean() <= 0.01
 
 
+@pytest.mark.slow
 def test_a_fleet_without_a_change_has_no_slowdown():
     """300 log groups of noise, their p-values corrected for their number, give none."""
     parts = [
@@ -223,7 +223,6 @@ def test_all_equal_all_failed_none():
     assert nothing["n_after"].dtype == "int64"
 
 
-@quick
 @given(st.integers(0, 2**32).map(Random))
 def test_any_split_and_any_order_give_the_same(sample: pd.DataFrame, random: Random):
     """However whole slots are put into shards, and in whatever order the rows, nothing changes."""

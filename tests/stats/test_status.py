@@ -19,7 +19,6 @@ from support import (
     period_start,
     periods,
     plain,
-    quick,
     rows_of,
     table,
     tables,
@@ -61,7 +60,6 @@ def count(rows: list[Row], names: list[str], freq: str | None) -> dict[Any, tupl
     return found
 
 
-@quick
 @given(tables(), some_names, st.sampled_from([None, "D", "W", "MS", "YS"]))
 def test_counts_are_those_of_a_dict(tasks: pd.DataFrame, names: list[str], freq: str | None):
     """Each group, period and state has its count and share; what is missing is a group too."""
@@ -71,7 +69,6 @@ def test_counts_are_those_of_a_dict(tasks: pd.DataFrame, names: list[str], freq:
     assert table_.index.names == [*names, *(["period"] if freq else []), "status_code"]
 
 
-@quick
 @given(tables(), some_names, st.sampled_from([None, "W"]))
 def test_sums(tasks: pd.DataFrame, names: list[str], freq: str | None):
     """The counts add up to the number of tasks; where there are tasks the shares add up to 1."""
