@@ -72,7 +72,7 @@ def landing_lag(tasks: shards.Tasks, *, by: By = None, as_of: Instant = None) ->
     millis = rows["lag"].to_numpy()[there].view("int64")
     each = np.ones(len(millis), dtype="int64")
     lags = sort_weighed(groups.codes[there], millis, each, many)
-    at_share = np.column_stack([lags.quantile(share) for share in _SHARES]).ravel()
+    at_share = lags.quantile(_SHARES[:, None]).T.ravel()
     keys = groups.keys.loc[np.repeat(groups.keys.index, len(_SHARES))].reset_index(drop=True)
     keys["share"] = np.tile(_SHARES, many)
     return pd.DataFrame(

@@ -73,8 +73,11 @@ class Weighed(NamedTuple):
         """How many there are in each group."""
         return np.diff(self.ends, prepend=0)
 
-    def quantile(self, q: float) -> np.ndarray:
-        """Return each group's quantile, linear as pandas' default; NaN if it is empty."""
+    def quantile(self, q: float | np.ndarray) -> np.ndarray:
+        """Return each group's quantile, linear as pandas' default; NaN if it is empty.
+
+        If `q` is a column of several, there is a row for each.
+        """
         rank = (self.n - 1) * q
         low = np.floor(rank).astype("int64")
         below, above = self._at(low), self._at(np.minimum(low + 1, self.n - 1))
