@@ -16,7 +16,7 @@ test: $(VENV)/test-ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n logical --dist worksteal
+	$(BIN)/pytest -n logical --dist loadfile
 
 # What `make test` looks at a part of: the sample replayed on every day, and many random examples.
 test-whole: $(VENV)/test-ready
@@ -42,7 +42,7 @@ $(BIN)/pip:
 # The lowest versions that pyproject.toml names do too, in an environment of their own; that an old
 # one uses what a new one deprecates is not looked at.
 test-lowest: $(LOWEST)/ready
-	$(LOWEST)/bin/pytest -W ignore::DeprecationWarning -n logical --dist worksteal $(LOWEST_TESTS)
+	$(LOWEST)/bin/pytest -W ignore::DeprecationWarning -n logical --dist loadfile $(LOWEST_TESTS)
 
 $(LOWEST)/ready: pyproject.toml constraints.txt | $(BIN)/pip
 	$(BIN)/python -m venv --clear $(LOWEST)
