@@ -55,8 +55,11 @@ def ask(
     as_of: Instant = None,
     log_groups: pd.DataFrame | None = None,
     deliveries: pd.DataFrame | None = None,
+    tz: str = "UTC",
 ) -> Asked:
     """Check the arguments of a question; without `start` or `end` all of the time there is.
+
+    Dates are those of `tz`.
 
     Raises
     ------
@@ -66,8 +69,8 @@ def ask(
     SchemaError
         A side table has wrong columns, or the same row twice.
     """
-    first = schema.FIRST if start is None else to_millis(instant(start, "start"))
-    last = schema.LAST + 1 if end is None else to_millis(instant(end, "end"))
+    first = schema.FIRST if start is None else to_millis(instant(start, "start", tz))
+    last = schema.LAST + 1 if end is None else to_millis(instant(end, "end", tz))
     if first >= last:
         raise ArgumentError(
             f"end={end!r} is not after start={start!r}; give the range from start to before end"

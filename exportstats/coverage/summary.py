@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zoneinfo
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +13,7 @@ from exportstats.coverage import exports, gaps, premature, windows
 from exportstats.coverage.asked import ask
 from exportstats.errors import ArgumentError
 from exportstats.stats import grouping
+from exportstats.stats.as_of import zone
 
 if TYPE_CHECKING:
     from exportstats.core import shards
@@ -122,7 +122,8 @@ def coverage_by_day(
     tasks, start, end, log_groups, tolerance, as_of, deliveries
         As in `find_gaps`.
     tz
-        The time zone that the days are of, as in "Europe/Berlin"; they have 23, 24 or 25 hours.
+        The time zone of the days, and of dates given as `start` and `end`, as in "Europe/Berlin";
+        days have 23, 24 or 25 hours.
 
     Returns
     -------
@@ -151,7 +152,13 @@ def coverage_by_day(
     array([[1. , 0.5]])
     """
     asked = ask(
-        start, end, log_groups=log_groups, tolerance=tolerance, as_of=as_of, deliveries=deliveries
+        start,
+        end,
+        log_groups=log_groups,
+        tolerance=tolerance,
+        as_of=as_of,
+        deliveries=deliveries,
+        tz=zone(tz),
     )
     days = _days(asked, tz)
     found = exports.collect(tasks, gaps.answer, asked)
@@ -202,10 +209,6 @@ def _summarise(found: Exports, asked: Asked) -> pd.DataFrame:
 
 def _days(asked: Asked, tz: str) -> pd.DatetimeIndex:
     """Return the first instant of each day that has some of the range in it."""
-    try:
-        zoneinfo.ZoneInfo(tz)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, TypeError, OSError) as error:
-        raise ArgumentError(f'tz={tz!r} is no time zone; give one as in "Europe/Berlin"') from error
     many = (asked.end - asked.start) // DAY
     if many > _MOST_DAYS:
         raise ArgumentError(f"the range has {many:,} days, more than {_MOST_DAYS:,}; ask for less")

@@ -1,22 +1,20 @@
-"""Calendar periods: which one an instant lies in, and when it began, in UTC."""
+"""Calendar periods: which one an instant lies in, and when it began, by the clocks of a zone."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from pandas.tseries import offsets
 from pandas.tseries.frequencies import to_offset
 
 from exportstats.core import coerce
 from exportstats.core.schema import DAY
 from exportstats.errors import ArgumentError
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 # pandas spells these differently for periods than for offsets; people know the short ones.
 _SPELLINGS = {"M": "MS", "Q": "QS", "Y": "YS"}
@@ -55,28 +53,47 @@ class Calendar:
         How many of these units a period has.
     first
         Where period 0 begins, in these units since 1970.
+    tz
+        The time zone whose clocks are read.
     """
 
     unit: str
     size: int
     first: int
+    tz: str = "UTC"
 
     def number(self, times: pd.Series) -> np.ndarray:
         """Return the number of the period of each time; a missing time gives the smallest int64."""
-        count = (
-            times.to_numpy(dtype="datetime64[ms]").astype(f"datetime64[{self.unit}]").view("int64")
-        )
+        local = times.dt.tz_convert(self.tz).dt.tz_localize(None).to_numpy(dtype="datetime64[ms]")
+        count = local.astype(f"datetime64[{self.unit}]").view("int64")
         return np.where(count == coerce.NAT, coerce.NAT, (count - self.first) // self.size)
 
+    def exist(self, numbers: np.ndarray) -> np.ndarray:
+        """Return which periods there are: clocks that are set forward skip an hour."""
+        there: np.ndarray = self.number(pd.Series(self.start(numbers))) == numbers
+        return there
+
     def start(self, numbers: np.ndarray) -> pd.api.extensions.ExtensionArray:
-        """Return the first instant of each period that there is: `datetime64[ms, UTC]`."""
+        """Return the first instant of each period: `datetime64[ms, tz]`.
+
+        Where clocks skip an hour, an hour that is not there starts when the next one does.
+        """
         known = numbers != coerce.NAT
         count = np.where(known, numbers, 0) * self.size + self.first
         millis = count.view(f"datetime64[{self.unit}]").astype("datetime64[ms]").view("int64")
-        return coerce.times(np.where(known, millis, coerce.NAT))
+        local = coerce.times(np.where(known, millis, coerce.NAT))
+        if self.tz == "UTC":
+            return local
+        first = np.ones(len(local), dtype=bool)
+        return (
+            pd.DatetimeIndex(local)
+            .tz_localize(None)
+            .tz_localize(self.tz, first, "shift_forward")
+            .array
+        )
 
 
-def calendar_of(freq: str) -> Calendar:
+def calendar_of(freq: str, tz: str = "UTC") -> Calendar:
     """Make the calendar of a frequency as pandas spells it.
 
     Weeks ("W") start on Monday, as pandas' own do; "W-SAT" starts on Sunday. Several at once, as
@@ -105,7 +122,7 @@ def calendar_of(freq: str) -> Calendar:
             f'freq={freq!r}; give a calendar frequency of pandas: "h", "D", "W", "MS", "QS" or '
             '"YS", or several of one, as in "6h"'
         )
-    return made
+    return replace(made, tz=tz)
 
 
 def _calendar(offset: Any) -> Calendar | None:  # noqa: ANN401 - pandas' offsets have no common class

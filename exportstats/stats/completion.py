@@ -16,7 +16,7 @@ import pandas as pd
 from exportstats.core import frames, schema, shards
 from exportstats.errors import ArgumentError
 from exportstats.stats import grouping
-from exportstats.stats.as_of import instant, known_at
+from exportstats.stats.as_of import known_at
 from exportstats.stats.weighed import count_durations
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from exportstats.stats.as_of import Instant
     from exportstats.stats.grouping import By, Groups
 
+_COUNTS = ("at_risk", "completed", "competing", "censored", "probability")
 _EVENTS = {"completed": ("COMPLETED",), "ended": schema.TERMINAL_STATES}
 _NEAR = 1e-9  # shares of up to a milliard tasks differ by more
 
@@ -120,30 +121,26 @@ def completion_curve(
     0 days 00:00:07        2          0        0.333
     0 days 00:00:09        1          0        0.333
     """
-    names = grouping.names_of(by, tasks)
+    names = grouping.names_of(by, tasks, (*_COUNTS, "low", "high"))
     if event not in _EVENTS:
         raise ArgumentError(f"event={event!r}; give one of {', '.join(map(repr, _EVENTS))}")
     if not _is_level(confidence):
         raise ArgumentError(f"confidence={confidence!r}; give a number between 0 and 1, as 0.95")
-    when = None if as_of is None else instant(as_of, "as_of")
-    ends = shards.collect(tasks, partial(weigh_ends, names=names, as_of=when))
-    groups = grouping.grid(ends, names, None)
+    ends = shards.collect(known_at(tasks, as_of), partial(weigh_ends, names=names))
+    groups = grouping.grid(ends, names)
     curve = curve_of(ends, groups, _EVENTS[event])
     low, high = _band(curve, confidence)
     keys = groups.keys.take(curve.codes).reset_index(drop=True)
     keys["duration"] = curve.millis.view("timedelta64[ms]")
-    columns = ("at_risk", "completed", "competing", "censored", "probability")
     table = pd.DataFrame(
-        {name: getattr(curve, name) for name in columns} | {"low": low, "high": high},
+        {name: getattr(curve, name) for name in _COUNTS} | {"low": low, "high": high},
         index=grouping.index_of(keys),
     )
     table.attrs = {"event": event, "confidence": confidence}
     return table
 
 
-def weigh_ends(
-    tasks: pd.DataFrame, *, names: Sequence[str], as_of: pd.Timestamp | None
-) -> pd.DataFrame:
+def weigh_ends(known: pd.DataFrame, *, names: Sequence[str]) -> pd.DataFrame:
     """Count tasks by group, state and duration, active ones by what they have taken so far.
 
     Returns
@@ -151,13 +148,10 @@ def weigh_ends(
     DataFrame
         Columns: the keys, `status_code`, `duration` (missing where it is not known) and `n`.
     """
-    known = known_at(tasks, as_of)
     active = known["status_code"].isin(schema.ACTIVE_STATES)
-    until = known["observed_at"] if as_of is None else as_of
-    timed = frames.derive(
-        known.assign(completion_time=known["completion_time"].mask(active, until))
-    )
-    return count_durations(timed, names, None, timed["duration"].to_numpy().view("int64"))
+    ends = known["completion_time"].mask(active, known["observed_at"])
+    timed = frames.derive(known.assign(completion_time=ends))
+    return count_durations(timed, names, timed["duration"].to_numpy().view("int64"))
 
 
 def curve_of(ends: pd.DataFrame, groups: Groups, events: Sequence[str] = ("COMPLETED",)) -> Curve:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import zoneinfo
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from exportstats.core import shards
-from exportstats.errors import ArgumentError
+from exportstats.stats.as_of import known_at, zone
+
+if TYPE_CHECKING:
+    from exportstats.stats.as_of import Instant
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _HOURS = 24
 
 
-def completion_times(tasks: shards.Tasks, *, tz: str = "UTC") -> pd.DataFrame:
+def completion_times(
+    tasks: shards.Tasks, *, tz: str = "UTC", as_of: Instant = None
+) -> pd.DataFrame:
     """Count COMPLETED tasks by the weekday and the hour of their completion.
 
     Parameters
@@ -24,6 +29,9 @@ def completion_times(tasks: shards.Tasks, *, tz: str = "UTC") -> pd.DataFrame:
         A table of tasks, or shards of one.
     tz
         The time zone that weekdays and hours are of, as in "Europe/Berlin".
+    as_of
+        Count what was known at this instant; later completions are not known then. Without it, the
+        states are taken as they are.
 
     Returns
     -------
@@ -43,11 +51,7 @@ def completion_times(tasks: shards.Tasks, *, tz: str = "UTC") -> pd.DataFrame:
     >>> int(completion_times(frames.conform(frame)).loc["Thursday", 0])
     1
     """
-    try:
-        zoneinfo.ZoneInfo(tz)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, TypeError, OSError) as error:
-        raise ArgumentError(f'tz={tz!r} is no time zone; give one as in "Europe/Berlin"') from error
-    counted = shards.collect(tasks, partial(_count, tz=tz))
+    counted = shards.collect(known_at(tasks, as_of), partial(_count, tz=zone(tz)))
     count = np.zeros((len(WEEKDAYS), _HOURS), dtype="int64")
     np.add.at(count, (counted["weekday"], counted["hour"]), counted["tasks"])
     table = pd.DataFrame(

@@ -7,6 +7,7 @@ beside them as censored, for its duration is known only to be at least what it i
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ import pandas as pd
 from exportstats.core import schema, shards
 from exportstats.errors import ArgumentError
 from exportstats.stats import grouping
-from exportstats.stats.as_of import instant
+from exportstats.stats.as_of import known_at, zone
 from exportstats.stats.calendars import calendar_of
 from exportstats.stats.completion import curve_of, median_limits_of, median_of, weigh_ends
 from exportstats.stats.grouping import Groups
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from exportstats.stats.grouping import By
     from exportstats.stats.weighed import Weighed
 
-_TREND_QUANTILES = (0.5, 0.9)
 _TAIL = 0.025  # beyond each of the confidence limits, which are of 95 %
 
 
@@ -37,7 +37,7 @@ def duration_summary(
     tasks: shards.Tasks,
     *,
     by: By = None,
-    quantiles: Sequence[float] = (0.5, 0.9, 0.99),
+    quantiles: float | Sequence[float] = (0.5, 0.9, 0.99),
     as_of: Instant = None,
 ) -> pd.DataFrame:
     """Summarise how long COMPLETED tasks took.
@@ -49,7 +49,7 @@ def duration_summary(
     by
         Column or columns to summarise in groups of; a missing value is a group of its own.
     quantiles
-        Which quantiles, from 0 to 1.
+        Which quantile or quantiles, from 0 to 1.
     as_of
         Summarise what was known at this instant (aware); later completions are not known then.
         Without it, the states are taken as they are.
@@ -89,11 +89,10 @@ def duration_summary(
          completed             p50            mean
     all          3 0 days 00:00:02 0 days 00:00:03
     """
-    names = grouping.names_of(by, tasks)
     labels = _labels_of(quantiles)
-    when = None if as_of is None else instant(as_of, "as_of")
-    weighed = shards.collect(tasks, partial(weigh_ends, names=names, as_of=when))
-    groups = grouping.grid(weighed, names, None)
+    names = grouping.names_of(by, tasks, ("completed", "censored", "min", "max", "mean", *labels))
+    weighed = shards.collect(known_at(tasks, as_of), partial(weigh_ends, names=names))
+    groups = grouping.grid(weighed, names)
     counts, durations = _completed(weighed, groups)
     lengths = {
         "min": durations.least(),
@@ -107,7 +106,15 @@ def duration_summary(
     return _as_table(groups, counts, lengths)
 
 
-def duration_trend(tasks: shards.Tasks, *, freq: str = "W", by: By = None) -> pd.DataFrame:
+def duration_trend(
+    tasks: shards.Tasks,
+    *,
+    freq: str = "W",
+    tz: str = "UTC",
+    by: By = None,
+    quantiles: float | Sequence[float] = (0.5, 0.9),
+    as_of: Instant = None,
+) -> pd.DataFrame:
     """Follow the durations of COMPLETED tasks over the calendar periods they were created in.
 
     Parameters
@@ -115,22 +122,30 @@ def duration_trend(tasks: shards.Tasks, *, freq: str = "W", by: By = None) -> pd
     tasks
         A table of tasks, or shards of one.
     freq
-        Calendar periods of the creation time, in UTC: "D", "W" (from Monday), "MS".
+        Calendar periods of the creation time: "h", "D", "W" (from Monday), "MS".
+    tz
+        The time zone of the periods, as in "Europe/Berlin".
     by
         Column or columns to follow in groups of.
+    quantiles
+        Which quantile or quantiles, from 0 to 1.
+    as_of
+        Follow what was known at this instant; later completions are not known then. Without it,
+        the states are taken as they are.
 
     Returns
     -------
     DataFrame
         Index: the groups and the `period` (its first instant), each from the first to the last,
         empty ones too. Columns: `completed`, `censored` (still active: the latest periods look
-        faster than they are for as long as this is not 0), and `p50` and `p90` as
-        `timedelta64[ms]`, missing where nothing completed.
+        faster than they are for as long as this is not 0), and a column a quantile (`p50`,
+        `p90`) as `timedelta64[ms]`, missing where nothing completed.
 
     Raises
     ------
     ArgumentError
-        A column that cannot be grouped by, or an unknown frequency.
+        A column that cannot be grouped by, an unknown frequency or time zone, a quantile outside
+        0 to 1, or an `as_of` that is no instant.
 
     Examples
     --------
@@ -146,12 +161,14 @@ def duration_trend(tasks: shards.Tasks, *, freq: str = "W", by: By = None) -> pd
     1970-01-03 00:00:00+00:00   0 days 00:00:06
     Name: p50, dtype: timedelta64[ms]
     """
-    names = grouping.names_of(by, tasks)
-    calendar_of(freq)
-    weighed = shards.collect(tasks, partial(weigh, names=names, freq=freq, as_of=None))
-    groups = grouping.grid(weighed, names, freq)
+    labels = _labels_of(quantiles)
+    names = grouping.names_of(by, tasks, ("completed", "censored", *labels))
+    calendar_of(freq, zone(tz))
+    part = partial(weigh, names=names, freq=freq, tz=tz)
+    weighed = shards.collect(known_at(tasks, as_of), part)
+    groups = grouping.grid(weighed, names, freq, tz)
     counts, durations = _completed(weighed, groups)
-    lengths = {label: durations.quantile(q) for label, q in _labels_of(_TREND_QUANTILES).items()}
+    lengths = {label: durations.quantile(q) for label, q in labels.items()}
     return _as_table(groups, counts, lengths)
 
 
@@ -229,7 +246,7 @@ def _is_share(value: object) -> bool:
     return isinstance(value, (int, float)) and 0 <= value <= 1
 
 
-def _labels_of(quantiles: Sequence[float]) -> dict[str, float]:
+def _labels_of(quantiles: float | Sequence[float]) -> dict[str, float]:
     """Name the quantiles: p50, p99.9.
 
     Raises
@@ -237,7 +254,8 @@ def _labels_of(quantiles: Sequence[float]) -> dict[str, float]:
     ArgumentError
         One is no number from 0 to 1.
     """
-    for q in quantiles:
+    several = list(quantiles) if isinstance(quantiles, Iterable) else [quantiles]
+    for q in several:
         if not _is_share(q):
             raise ArgumentError(f"quantiles has {q!r}; give numbers from 0 to 1, as in (0.5, 0.9)")
-    return {f"p{100 * q:.10g}": q for q in quantiles}
+    return {f"p{100 * q:.10g}": q for q in several}

@@ -12,12 +12,15 @@ import pandas as pd
 from exportstats.core import shards
 from exportstats.errors import ArgumentError
 from exportstats.stats import grouping
+from exportstats.stats.as_of import known_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from exportstats.stats.as_of import Instant
     from exportstats.stats.grouping import By
 
+_COLUMNS = ("tasks", "share", "first_time", "last_time", "example_task_id")
 NO_MESSAGE = "(no message)"
 
 # Columns whose own value in a message is made a placeholder, if it is long enough to be a name.
@@ -64,7 +67,7 @@ _PLACEHOLDERS = tuple(
 )
 
 
-def failure_reasons(tasks: shards.Tasks, *, by: By = None) -> pd.DataFrame:
+def failure_reasons(tasks: shards.Tasks, *, by: By = None, as_of: Instant = None) -> pd.DataFrame:
     """Count the FAILED tasks by what the service says of them.
 
     What differs from task to task in a message (identifiers, numbers, times, buckets, paths) is
@@ -76,6 +79,9 @@ def failure_reasons(tasks: shards.Tasks, *, by: By = None) -> pd.DataFrame:
         A table of tasks, or shards of one.
     by
         Column or columns to count in groups of; a missing value is a group of its own.
+    as_of
+        Count what was known at this instant; later failures are not known then. Without it, the
+        states are taken as they are.
 
     Returns
     -------
@@ -100,18 +106,17 @@ def failure_reasons(tasks: shards.Tasks, *, by: By = None) -> pd.DataFrame:
     No answer after <number> s    2
     Name: tasks, dtype: int64
     """
-    names = grouping.names_of(by, tasks)
+    names = grouping.names_of(by, tasks, _COLUMNS)
     if "status_message" in names:
         raise ArgumentError('by="status_message" is what is counted anyway; leave it out')
-    found = shards.collect(tasks, partial(_reasons, names=names))
+    found = shards.collect(known_at(tasks, as_of), partial(_reasons, names=names))
     table = _merge(found, [*names, "reason"])
     whole = grouping.group(table, names)
     sizes = np.bincount(whole.codes, weights=table["tasks"], minlength=len(whole.keys))
     table = table.assign(share=table["tasks"] / sizes[whole.codes], _group=whole.codes)
     table = table.sort_values(["_group", "tasks", "reason"], ascending=[True, False, True])
     index = grouping.index_of(table[[*names, "reason"]].reset_index(drop=True))
-    columns = ["tasks", "share", "first_time", "last_time", "example_task_id"]
-    return table[columns].set_axis(index)
+    return table[[*_COLUMNS]].set_axis(index)
 
 
 def reason_of(message: str) -> str:

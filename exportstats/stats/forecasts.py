@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -10,7 +9,7 @@ import pandas as pd
 
 from exportstats.core import coerce, frames, schema, shards
 from exportstats.stats import grouping, histories
-from exportstats.stats.as_of import instant, known_at, seen_at
+from exportstats.stats.as_of import known_at
 from exportstats.stats.predictive import TIME_OUT, predict
 
 if TYPE_CHECKING:
@@ -77,8 +76,7 @@ def estimate_completion(tasks: shards.Tasks, *, as_of: Instant = None) -> pd.Dat
                elapsed       remaining      basis   n
     0 0 days 00:00:30 0 days 00:01:30  log_group  30
     """
-    when = None if as_of is None else instant(as_of, "as_of")
-    rows = shards.collect(tasks, partial(_part, as_of=when))
+    rows = shards.collect(known_at(tasks, as_of), _part)
     active = rows[rows["_role"] == "active"]
     active = active.sort_values([*_SLOT, "creation_time", "task_id"], ignore_index=True)
     past = histories.Histories(rows)
@@ -94,10 +92,9 @@ def estimate_completion(tasks: shards.Tasks, *, as_of: Instant = None) -> pd.Dat
     return _as_table(active, told)
 
 
-def _part(tasks: pd.DataFrame, *, as_of: pd.Timestamp | None) -> pd.DataFrame:
+def _part(known: pd.DataFrame) -> pd.DataFrame:
     """Return the active tasks, and the histories of their log groups and of each slot."""
-    known = known_at(tasks, as_of)
-    now, created = seen_at(known, as_of), coerce.millis(known["creation_time"])
+    now, created = (coerce.millis(known[name]) for name in ("observed_at", "creation_time"))
     placed = (now != coerce.NAT) & (created != coerce.NAT)
     elapsed = np.where(placed, np.maximum(now - created, 0), coerce.NAT)
     active = known["status_code"].isin(schema.ACTIVE_STATES).to_numpy()

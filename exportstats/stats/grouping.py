@@ -22,15 +22,8 @@ if TYPE_CHECKING:
 By: TypeAlias = str | Sequence[str] | None
 
 PERIOD = "period"
-# What the statistics themselves call their levels and columns.
-_TAKEN = frozenset(
-    (
-        *("status_code", "period", "duration", "reason", "measure", "tasks", "share", "n", "lag"),
-        *("completed", "censored", "censored_p50", "min", "max", "mean", "at_risk", "competing"),
-        *("probability", "low", "high", "first_time", "last_time", "example_task_id", "previous"),
-        *("current", "is_current", "unit", "change", "ratio", "n_previous", "n_current", "verdict"),
-    )
-)
+# What the statistics add to the groups on the way to their answers.
+_INNER = ("status_code", "period", "duration", "reason", "tasks", "n", "lag", "is_current")
 # More periods than this are not filled in: a single task of the year 2999 would ask for millions.
 _MOST_PERIODS = 10_000
 # Up to so many possible groups are looked up in a list; more are sorted.
@@ -54,8 +47,10 @@ class Groups(NamedTuple):
     keys: pd.DataFrame
 
 
-def names_of(by: By, tasks: shards.Tasks) -> list[str]:
+def names_of(by: By, tasks: shards.Tasks, answer: Sequence[str] = ()) -> list[str]:
     """Check the columns to group by; those of shards are seen only when they are read.
+
+    The columns and levels of the answer are `answer`.
 
     Raises
     ------
@@ -64,7 +59,7 @@ def names_of(by: By, tasks: shards.Tasks) -> list[str]:
     """
     names = [] if by is None else [by] if isinstance(by, str) else list(by)
     for name in names:
-        if name in _TAKEN:
+        if name in (*_INNER, *answer):
             raise ArgumentError(
                 f"by={name!r}, which the answer has itself; leave it out, or rename the column"
             )
@@ -92,7 +87,7 @@ def columns_of(tasks: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
 def _refuse_unknown(tasks: pd.DataFrame, names: Sequence[str]) -> None:
     for name in names:
         if name not in tasks.columns:
-            there = ", ".join(str(name) for name in tasks.columns if name not in _TAKEN)
+            there = ", ".join(str(name) for name in tasks.columns if name not in _INNER)
             raise ArgumentError(f"by={name!r}; give one or several of {there}")
 
 
@@ -105,12 +100,14 @@ def with_own(answer: pd.DataFrame, tasks: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([answer, own.set_axis(answer.index)], axis=1) if len(own.columns) else answer
 
 
-def group_by_state(tasks: pd.DataFrame, names: Sequence[str], freq: str | None) -> Groups:
+def group_by_state(
+    tasks: pd.DataFrame, names: Sequence[str], freq: str | None = None, tz: str = "UTC"
+) -> Groups:
     """Group tasks by columns, state, and with a `freq` by the `period` of their creation."""
     keys = columns_of(tasks, names).assign(status_code=tasks["status_code"])
     if freq is None:
         return group(keys, [*names, "status_code"])
-    calendar = calendar_of(freq)
+    calendar = calendar_of(freq, tz)
     starts = calendar.start(calendar.number(tasks["creation_time"]))
     keys = keys.assign(**{PERIOD: pd.Series(starts, index=keys.index)})
     return group(keys, [*names, PERIOD, "status_code"])
@@ -139,14 +136,17 @@ def group(frame: pd.DataFrame, names: Sequence[str]) -> Groups:
     return Groups(codes, pd.DataFrame(keys, index=pd.RangeIndex(len(used))))
 
 
-def grid(frame: pd.DataFrame, names: Sequence[str], freq: str | None) -> Groups:
+def grid(
+    frame: pd.DataFrame, names: Sequence[str], freq: str | None = None, tz: str = "UTC"
+) -> Groups:
     """Group rows, and with a `freq` give each group every period, rows in it or not."""
     groups = group(frame, names)
     if freq is None:
         return groups
-    calendar = calendar_of(freq)
+    calendar = calendar_of(freq, tz)
     numbers = calendar.number(frame[PERIOD])
     periods = _every(numbers)
+    periods = periods[calendar.exist(periods)]
     missing = numbers == coerce.NAT
     dated = periods[:-1] if missing.any() else periods
     at = np.where(missing, len(dated), np.searchsorted(dated, numbers))

@@ -11,11 +11,13 @@ import pandas as pd
 from exportstats.core import shards
 from exportstats.errors import ArgumentError
 from exportstats.stats import grouping
+from exportstats.stats.as_of import known_at
 from exportstats.stats.weighed import weigh
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from exportstats.stats.as_of import Instant
     from exportstats.stats.grouping import By
 
 # What a person would choose: lengths that one would say, about evenly apart on a log scale.
@@ -34,7 +36,11 @@ _ROUND_MILLIS = np.array(
 
 
 def duration_histogram(
-    tasks: shards.Tasks, *, by: By = None, bins: Sequence[object] | None = None
+    tasks: shards.Tasks,
+    *,
+    by: By = None,
+    bins: Sequence[object] | None = None,
+    as_of: Instant = None,
 ) -> pd.DataFrame:
     """Count COMPLETED tasks by how long they took.
 
@@ -48,6 +54,9 @@ def duration_histogram(
         The edges between the bins, rising: timedeltas, or text such as "90s". Without them,
         round lengths about evenly apart on a logarithmic scale, from the shortest to the longest
         duration there is.
+    as_of
+        Count what was known at this instant; later completions are not known then. Without it, the
+        states are taken as they are.
 
     Returns
     -------
@@ -71,11 +80,11 @@ def duration_histogram(
     >>> table["tasks"].to_list()
     [2, 1]
     """
-    names = grouping.names_of(by, tasks)
+    names = grouping.names_of(by, tasks, ("share",))
     asked = None if bins is None else _edges_of(bins)
-    weighed = shards.collect(tasks, partial(weigh, names=names, freq=None, as_of=None))
+    weighed = shards.collect(known_at(tasks, as_of), partial(weigh, names=names))
     weighed = weighed[(weighed["status_code"] == "COMPLETED") & weighed["duration"].notna()]
-    groups = grouping.grid(weighed, names, None)
+    groups = grouping.grid(weighed, names)
     millis = weighed["duration"].to_numpy().view("int64")
     edges = _covering(_ROUND_MILLIS if asked is None else asked, millis)
     if asked is None:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from exportstats.core import coerce, shards
 from exportstats.stats import grouping
-from exportstats.stats.as_of import instant, known_at
+from exportstats.stats.as_of import known_at
 from exportstats.stats.weighed import sort_weighed, to_timedelta
 
 if TYPE_CHECKING:
@@ -63,10 +63,9 @@ def landing_lag(tasks: shards.Tasks, *, by: By = None, as_of: Instant = None) ->
     0.5   0 days 00:00:02      3
     1.0   0 days 00:00:06      3
     """
-    names = grouping.names_of(by, tasks)
-    when = None if as_of is None else instant(as_of, "as_of")
-    rows = shards.collect(tasks, partial(_lags, names=names, as_of=when))
-    groups = grouping.grid(rows, names, None)
+    names = grouping.names_of(by, tasks, ("share",))
+    rows = shards.collect(known_at(tasks, as_of), partial(_lags, names=names))
+    groups = grouping.grid(rows, names)
     many = len(groups.keys)
     there = rows["lag"].notna().to_numpy()
     millis = rows["lag"].to_numpy()[there].view("int64")
@@ -81,12 +80,11 @@ def landing_lag(tasks: shards.Tasks, *, by: By = None, as_of: Instant = None) ->
     )
 
 
-def _lags(tasks: pd.DataFrame, *, names: Sequence[str], as_of: pd.Timestamp | None) -> pd.DataFrame:
+def _lags(known: pd.DataFrame, *, names: Sequence[str]) -> pd.DataFrame:
     """Return the groups' keys and the lag of each task that has one; this is the part.
 
     Each group also has a row without a lag: one in which nothing has completed is a group too.
     """
-    known = known_at(tasks, as_of)
     groups = grouping.group(grouping.columns_of(known, names), names)
     end, completed = coerce.millis(known["to_time"]), coerce.millis(known["completion_time"])
     lag = completed - end

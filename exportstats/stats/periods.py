@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from functools import partial
 from statistics import NormalDist
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,20 +12,21 @@ import pandas as pd
 from exportstats.core import frames, schema, shards
 from exportstats.errors import ArgumentError
 from exportstats.stats import grouping
-from exportstats.stats.as_of import instant
-from exportstats.stats.calendars import monday_of
+from exportstats.stats.as_of import known_at, period, zone
 from exportstats.stats.weighed import sort_weighed, weigh
 
 if TYPE_CHECKING:
-    from exportstats.stats.as_of import Instant
+    from exportstats.stats.as_of import Instant, Period
     from exportstats.stats.grouping import By, Groups
     from exportstats.stats.weighed import Weighed
-
-Period: TypeAlias = str | tuple[str | pd.Timestamp, str | pd.Timestamp]
 
 MEASURES = ("tasks", "failure_rate", "p50", "p90")
 UNITS = ("tasks", "share", "s")
 VERDICTS = ("worse", "better", "no clear change")
+_COLUMNS = (
+    *("previous", "current", "unit", "change", "ratio", "low", "high"),
+    *("n_previous", "n_current", "verdict"),
+)
 _QUANTILES = {"p50": 0.5, "p90": 0.9}
 
 # A change counts from this size, in the measure's unit and as a share of the former value: one
@@ -43,6 +43,7 @@ def compare_periods(
     current: Period,
     previous: Period,
     by: By = None,
+    tz: str = "UTC",
     confidence: float = 0.95,
     as_of: Instant = None,
 ) -> pd.DataFrame:
@@ -58,10 +59,13 @@ def compare_periods(
     tasks
         A table of tasks, or shards of one.
     current, previous
-        The periods, by creation time in UTC: an ISO week as in "2026-W47", or two instants
-        (aware), of which the second is not in it any more. They must not overlap.
+        The periods, by creation time: a month, as in "2026-11", an ISO week, as in "2026-W47", a
+        day, a quarter, a year, a `pd.Period`, or two instants, of which the second is not in it any
+        more. They must not overlap.
     by
         Column or columns to compare in groups of: those with a task in either period.
+    tz
+        The time zone of periods and dates, as in "Europe/Berlin".
     confidence
         That of each interval by itself. Of many groups without a change, some will seem to have
         one; the sizes asked for above keep them few.
@@ -119,15 +123,16 @@ def compare_periods(
     p50              300.0    600.0      s  2.000000            worse
     p90              300.0    600.0      s  2.000000            worse
     """
-    names = grouping.names_of(by, tasks)
+    names = grouping.names_of(by, tasks, ("measure", *_COLUMNS))
     if not 0 < confidence < 1:
         raise ArgumentError(f"confidence={confidence!r}; give a number between 0 and 1, as 0.95")
-    periods = (_period_of(previous, "previous"), _period_of(current, "current"))
+    zone(tz)
+    periods = (period(previous, "previous", tz), period(current, "current", tz))
     if max(first for first, _ in periods) < min(end for _, end in periods):
         raise ArgumentError(f"previous={previous!r} and current={current!r} overlap")
-    when = None if as_of is None else instant(as_of, "as_of")
-    weighed = shards.collect(tasks, partial(_weigh, periods=periods, names=names, as_of=when))
-    groups = grouping.grid(weighed, names, None)
+    part = partial(_weigh, periods=periods, names=names)
+    weighed = shards.collect(known_at(tasks, as_of), part)
+    groups = grouping.grid(weighed, names)
     former, latter = (_side(weighed, groups, is_current=which) for which in (False, True))
 
     # a row a measure, a column a group, until the table is made
@@ -167,43 +172,16 @@ def _category(codes: np.ndarray, names: tuple[str, ...]) -> pd.Categorical:
     return made
 
 
-def _period_of(value: object, name: str) -> tuple[pd.Timestamp, pd.Timestamp]:
-    """Return the first instant of a period and the first after it.
-
-    Raises
-    ------
-    ArgumentError
-        It is no ISO week and no two instants, the first before the second.
-    """
-    if isinstance(value, str):
-        try:
-            if monday := monday_of(value):
-                days = monday, monday + timedelta(days=7)
-                first, end = (pd.Timestamp(day, tz="UTC").as_unit("ms") for day in days)
-                return first, end
-        except (ValueError, OverflowError) as error:
-            raise ArgumentError(f"{name}={value!r}; the calendar has no such week") from error
-    if not isinstance(value, (tuple, list)) or len(value) != 2:  # noqa: PLR2004 - start and end
-        raise ArgumentError(
-            f'{name}={value!r}; give an ISO week, as in "2026-W47", or a start and an end'
-        )
-    first, end = (instant(edge, name) for edge in value)
-    if first >= end:
-        raise ArgumentError(f"{name}={value!r}; the end is not after the start")
-    return first, end
-
-
 def _weigh(
     tasks: pd.DataFrame,
     *,
     periods: tuple[tuple[pd.Timestamp, pd.Timestamp], ...],
     names: list[str],
-    as_of: pd.Timestamp | None,
 ) -> pd.DataFrame:
     """Count the tasks of both periods by group, state and duration."""
     created = tasks["creation_time"]
     some = [tasks[(created >= first) & (created < end)] for first, end in periods]
-    counted = [weigh(part, names=names, freq=None, as_of=as_of) for part in some]
+    counted = [weigh(part, names=names) for part in some]
     return frames.stack([part.assign(is_current=bool(which)) for which, part in enumerate(counted)])
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from exportstats.core import coerce, schema, shards
 from exportstats.stats import grouping
-from exportstats.stats.as_of import instant, known_at, seen_at
+from exportstats.stats.as_of import known_at, zone
 from exportstats.stats.calendars import calendar_of
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 _MOST_PERIODS = 10_000
 
 
-def slot_usage(tasks: shards.Tasks, *, freq: str = "D", as_of: Instant = None) -> pd.DataFrame:
+def slot_usage(
+    tasks: shards.Tasks, *, freq: str = "W", tz: str = "UTC", as_of: Instant = None
+) -> pd.DataFrame:
     """Return how much of each slot's time its tasks take, period by period.
 
     A task is active from its creation to its completion, `[creation_time, completion_time)`; the
@@ -37,7 +39,9 @@ def slot_usage(tasks: shards.Tasks, *, freq: str = "D", as_of: Instant = None) -
     tasks
         A table of tasks, or shards of one.
     freq
-        Calendar periods in UTC: "h", "D", "W" (from Monday), "MS".
+        Calendar periods: "h", "D", "W" (from Monday), "MS".
+    tz
+        The time zone of the periods, as in "Europe/Berlin".
     as_of
         Tell what was known at this instant (aware). Without it, the states are taken as they are,
         and each active task lasts until its own `observed_at`.
@@ -60,7 +64,7 @@ def slot_usage(tasks: shards.Tasks, *, freq: str = "D", as_of: Instant = None) -
     Raises
     ------
     ArgumentError
-        An unknown frequency, or an `as_of` without a time zone.
+        An unknown frequency or time zone, or an `as_of` that is no instant.
 
     Examples
     --------
@@ -70,16 +74,15 @@ def slot_usage(tasks: shards.Tasks, *, freq: str = "D", as_of: Instant = None) -
     ...                       "region": "eu-west-1", "status_code": "COMPLETED",
     ...                       "creation_time": [0, 18 * hour],
     ...                       "completion_time": [6 * hour, 30 * hour]})
-    >>> table = slot_usage(frames.conform(frame)).droplevel(["account_id", "region"])
+    >>> table = slot_usage(frames.conform(frame), freq="D").droplevel(["account_id", "region"])
     >>> table[["tasks", "busy_share", "longest_idle"]]
                                tasks  busy_share    longest_idle
     period
     1970-01-01 00:00:00+00:00      2        0.50 0 days 12:00:00
     1970-01-02 00:00:00+00:00      0        0.25 0 days 18:00:00
     """
-    calendar_of(freq)
-    when = None if as_of is None else instant(as_of, "as_of")
-    used = shards.collect(tasks, partial(_use, freq=freq, as_of=when))
+    calendar_of(freq, zone(tz))
+    used = shards.collect(known_at(tasks, as_of), partial(_use, freq=freq, tz=tz))
     names = [*schema.SLOT, grouping.PERIOD]
     # each row is a group of its own: this only puts them in order
     rows = grouping.group(used, names)
@@ -110,13 +113,12 @@ class _Periods(NamedTuple):
     end: np.ndarray
 
 
-def _use(tasks: pd.DataFrame, *, freq: str, as_of: pd.Timestamp | None) -> pd.DataFrame:
+def _use(tasks: pd.DataFrame, *, freq: str, tz: str) -> pd.DataFrame:
     """Return the rows of the slots that are here; this is the part."""
-    known = known_at(tasks, as_of)
-    known = known[known["creation_time"].notna()]
+    known = tasks[tasks["creation_time"].notna()]
     slots = grouping.group(known, schema.SLOT)
-    activity = _Activity(slots.codes, coerce.millis(known["creation_time"]), _ends(known, as_of))
-    calendar = calendar_of(freq)
+    activity = _Activity(slots.codes, coerce.millis(known["creation_time"]), _ends(known))
+    calendar = calendar_of(freq, tz)
     periods = _periods(activity, len(slots.keys), calendar)
     count, busy, idle, overlapping = _sweep(activity, periods)
     share = np.full(len(count), np.nan)
@@ -136,10 +138,11 @@ def _use(tasks: pd.DataFrame, *, freq: str, as_of: pd.Timestamp | None) -> pd.Da
     )
 
 
-def _ends(known: pd.DataFrame, as_of: pd.Timestamp | None) -> np.ndarray:
+def _ends(known: pd.DataFrame) -> np.ndarray:
     """Return when each task stops being active; where that is not known, its creation."""
     active = known["status_code"].isin(schema.ACTIVE_STATES).to_numpy()
-    ends = np.where(active, seen_at(known, as_of), coerce.millis(known["completion_time"]))
+    seen, completed = (coerce.millis(known[name]) for name in ("observed_at", "completion_time"))
+    ends = np.where(active, seen, completed)
     # a missing time is the smallest number
     later: np.ndarray = np.maximum(ends, coerce.millis(known["creation_time"]))
     return later
@@ -165,11 +168,13 @@ def _periods(activity: _Activity, slots: int, calendar: Calendar) -> _Periods:
         )
         used = used.drop_duplicates().sort_values(["slot", "number"])
         slot, number = used["slot"].to_numpy(), used["number"].to_numpy()
+    there = calendar.exist(number)
+    slot, number = slot[there], number[there]
     return _Periods(slot, number, _millis(calendar, number), _millis(calendar, number + 1))
 
 
 def _number(calendar: Calendar, millis: np.ndarray) -> np.ndarray:
-    return calendar.number(pd.Series(millis.view("datetime64[ms]")))
+    return calendar.number(pd.Series(coerce.times(millis)))
 
 
 def _millis(calendar: Calendar, numbers: np.ndarray) -> np.ndarray:

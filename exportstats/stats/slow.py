@@ -11,7 +11,7 @@ from exportstats.core import coerce, shards
 from exportstats.core.schema import LOG_GROUP
 from exportstats.errors import ArgumentError
 from exportstats.stats import grouping
-from exportstats.stats.as_of import instant, known_at
+from exportstats.stats.as_of import known_at
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,9 +88,8 @@ def find_slow_tasks(
         raise ArgumentError(f"threshold={threshold!r}; give a number above 0, as 3.5")
     if not (_is_number(at_least) and at_least == int(at_least) and 2 <= at_least <= _HISTORY):  # noqa: PLR2004 - one task has no spread
         raise ArgumentError(f"at_least={at_least!r}; give a whole number from 2 to {_HISTORY}")
-    when = None if as_of is None else instant(as_of, "as_of")
-    part = partial(_find, threshold=float(threshold), at_least=int(at_least), as_of=when)
-    found = shards.collect(tasks, part)
+    part = partial(_find, threshold=float(threshold), at_least=int(at_least))
+    found = shards.collect(known_at(tasks, as_of), part)
     order = ["score", *LOG_GROUP, "creation_time", "task_id", "duration"]
     rising = [False, *[True] * (len(order) - 1)]
     return found.sort_values(order, ascending=rising, kind="stable", ignore_index=True)
@@ -100,11 +99,8 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and bool(np.isfinite(value))
 
 
-def _find(
-    tasks: pd.DataFrame, *, threshold: float, at_least: int, as_of: pd.Timestamp | None
-) -> pd.DataFrame:
+def _find(known: pd.DataFrame, *, threshold: float, at_least: int) -> pd.DataFrame:
     """Find the slow tasks of one shard."""
-    known = known_at(tasks, as_of)
     usable = (known["status_code"] == "COMPLETED") & known["duration"].notna()
     done = known[usable & known["log_group_name"].notna()]
     group = grouping.group(done, LOG_GROUP).codes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from statistics import NormalDist
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,7 +10,7 @@ import numpy as np
 from exportstats.core import coerce, shards
 from exportstats.core.schema import DAY, LOG_GROUP
 from exportstats.stats import grouping
-from exportstats.stats.as_of import instant, known_at
+from exportstats.stats.as_of import known_at
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,8 +88,7 @@ def find_slowdowns(tasks: shards.Tasks, *, as_of: Instant = None) -> pd.DataFram
                           since  factor  n_before  n_after
     0 2024-11-13 00:00:00+00:00     2.0        40       20
     """
-    when = None if as_of is None else instant(as_of, "as_of")
-    found = shards.collect(tasks, partial(_find, as_of=when))
+    found = shards.collect(known_at(tasks, as_of), _find)
     # every log group that was searched has a row, of nothing if nothing was found
     searched = len(found.drop_duplicates(list(LOG_GROUP)))
     p_value = np.minimum(found["p_value"] * searched, 1)
@@ -120,9 +118,8 @@ class _Days(NamedTuple):
     tasks: np.ndarray
 
 
-def _find(tasks: pd.DataFrame, *, as_of: pd.Timestamp | None) -> pd.DataFrame:
+def _find(known: pd.DataFrame) -> pd.DataFrame:
     """Find the changes of one shard; a log group without any has one row of nothing."""
-    known = known_at(tasks, as_of)
     usable = (known["status_code"] == "COMPLETED") & known["duration"].notna()
     done = known[usable & known["log_group_name"].notna()]
     groups = grouping.group(done, LOG_GROUP)

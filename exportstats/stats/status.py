@@ -10,16 +10,23 @@ import pandas as pd
 
 from exportstats.core import shards
 from exportstats.stats import grouping
+from exportstats.stats.as_of import known_at, zone
 from exportstats.stats.calendars import calendar_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from exportstats.stats.as_of import Instant
     from exportstats.stats.grouping import By
 
 
 def status_breakdown(
-    tasks: shards.Tasks, *, by: By = None, freq: str | None = None
+    tasks: shards.Tasks,
+    *,
+    by: By = None,
+    freq: str | None = None,
+    tz: str = "UTC",
+    as_of: Instant = None,
 ) -> pd.DataFrame:
     """Count the tasks in each state.
 
@@ -30,7 +37,12 @@ def status_breakdown(
     by
         Column or columns to count in groups of; a missing value is a group of its own.
     freq
-        Also count in calendar periods of the creation time, in UTC: "D", "W" (from Monday), "MS".
+        Also count in calendar periods of the creation time: "h", "D", "W" (from Monday), "MS".
+    tz
+        The time zone of the periods, as in "Europe/Berlin".
+    as_of
+        Count what was known at this instant: what ended later is RUNNING. Without it, the states
+        are taken as they are.
 
     Returns
     -------
@@ -43,7 +55,8 @@ def status_breakdown(
     Raises
     ------
     ArgumentError
-        A column that cannot be grouped by, or an unknown frequency.
+        A column that cannot be grouped by, an unknown frequency or time zone, or an `as_of` that is
+        no instant.
 
     Examples
     --------
@@ -56,11 +69,13 @@ def status_breakdown(
     COMPLETED        2  0.666667
     FAILED           1  0.333333
     """
-    names = grouping.names_of(by, tasks)
+    names = grouping.names_of(by, tasks, ("share",))
+    zone(tz)
     if freq is not None:
         calendar_of(freq)
-    counted = shards.collect(tasks, partial(_count, names=names, freq=freq))
-    cells = grouping.grid(counted, names, freq)
+    part = partial(_count, names=names, freq=freq, tz=tz)
+    counted = shards.collect(known_at(tasks, as_of), part)
+    cells = grouping.grid(counted, names, freq, tz)
     states = counted["status_code"].cat.categories
     codes = counted["status_code"].cat.codes.to_numpy().astype("int64")
     if (codes < 0).any():  # a task without a state is still a task
@@ -79,6 +94,6 @@ def status_breakdown(
     )
 
 
-def _count(tasks: pd.DataFrame, *, names: Sequence[str], freq: str | None) -> pd.DataFrame:
-    groups = grouping.group_by_state(tasks, names, freq)
+def _count(tasks: pd.DataFrame, *, names: Sequence[str], freq: str | None, tz: str) -> pd.DataFrame:
+    groups = grouping.group_by_state(tasks, names, freq, tz)
     return groups.keys.assign(tasks=np.bincount(groups.codes, minlength=len(groups.keys)))

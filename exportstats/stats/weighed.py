@@ -8,7 +8,6 @@ import numpy as np
 
 from exportstats.core import coerce, schema
 from exportstats.stats import grouping
-from exportstats.stats.as_of import known_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def weigh(
-    tasks: pd.DataFrame, *, names: Sequence[str], freq: str | None, as_of: pd.Timestamp | None
+    known: pd.DataFrame, *, names: Sequence[str], freq: str | None = None, tz: str = "UTC"
 ) -> pd.DataFrame:
     """Count tasks by group, state and duration; this is the part of every duration statistic.
 
@@ -27,17 +26,20 @@ def weigh(
         Columns: the keys, `status_code`, `duration` (`timedelta64[ms]`, missing for what has not
         ended) and `n`.
     """
-    known = known_at(tasks, as_of)
     ended = known["status_code"].isin(schema.TERMINAL_STATES).to_numpy()
     millis = known["duration"].to_numpy().view("int64")
-    return count_durations(known, names, freq, np.where(ended, millis, coerce.NAT))
+    return count_durations(known, names, np.where(ended, millis, coerce.NAT), freq, tz)
 
 
 def count_durations(
-    tasks: pd.DataFrame, names: Sequence[str], freq: str | None, millis: np.ndarray
+    tasks: pd.DataFrame,
+    names: Sequence[str],
+    millis: np.ndarray,
+    freq: str | None = None,
+    tz: str = "UTC",
 ) -> pd.DataFrame:
     """Count tasks by group, state and a duration in milliseconds, as `weigh` gives it."""
-    groups = grouping.group_by_state(tasks, names, freq)
+    groups = grouping.group_by_state(tasks, names, freq, tz)
     # a number just below all durations stands for a missing one, so that all can be packed
     millis = np.where(millis != coerce.NAT, millis, -1)
     codes, millis = _sorted(groups.codes, millis)

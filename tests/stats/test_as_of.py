@@ -1,4 +1,4 @@
-"""What was known at an instant is what a table had, had it been made then."""
+"""Instants and periods are read as people write them; what was known is what a table had then."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from support import DAY, START, Row, frame, ms, plain, rows_of, table, tables
 
 from exportstats.core import frames
 from exportstats.errors import ArgumentError
-from exportstats.stats.as_of import instant, known_at
+from exportstats.stats.as_of import instant, known_at, period
 
 
 def known_by_hand(rows: list[Row], as_of: int) -> list[Row]:
@@ -26,7 +26,7 @@ def known_by_hand(rows: list[Row], as_of: int) -> list[Row]:
         if row["completion_time"] is not None and row["completion_time"] > as_of:
             later = {"status_code": "RUNNING", "status_message": None, "completion_time": None}
             row = {**row, **later}  # noqa: PLW2901
-        known.append(row)
+        known.append({**row, "observed_at": as_of})
     return known
 
 
@@ -98,18 +98,58 @@ def test_instants_lie_where_times_do(value: str, known: bool):  # noqa: FBT001
 @pytest.mark.parametrize(
     "value",
     [
-        *("", "soon", "2026-11-23", "2026-11-23T06:00", "2026-13-23T06:00Z", "NaT"),
-        *(None, pd.NaT, 5, 5.5, True, [], ["2026-11-23T06:00Z"], {}, object(), float("nan")),
+        *("", "soon", "2026-11-23T06:00", "2026-13-23T06:00Z", "NaT", "today", "12", "Nov 2026"),
+        *(None, pd.NaT, 0, 5, 5.5, True, [], ["2026-11-23T06:00Z"], {}, object(), float("nan")),
+        pd.Timestamp("2026-11-23 06:00"),
+        dt.datetime(2026, 11, 23, 6),  # noqa: DTZ001
+        *("2026-11-23T00:00", "2026-02-30", "2026-11-23T06:00+99:00"),
+    ],
+)
+def test_what_is_no_instant(value: object):
+    """A time without a zone, and what is no instant, are refused by name and value."""
+    with pytest.raises(ArgumentError) as caught:
+        instant(value, "start")
+    says = 'give a date, as in "2026-11-23", or an instant with its time zone'
+    assert str(caught.value) == f'start={value!r}; {says}, as in "2026-11-23T06:00Z"'
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "2026-11-23",
         pd.Timestamp("2026-11-23"),
         dt.datetime(2026, 11, 23),  # noqa: DTZ001
         dt.date(2026, 11, 23),
         np.datetime64("2026-11-23"),
-        "2026-11-23T06:00+99:00",
+        pd.Period("2026-11-23"),
     ],
 )
-def test_what_is_no_instant(value: object):
-    """What is no instant, or has no time zone, is refused by name and value, with an example."""
-    with pytest.raises(ArgumentError) as caught:
-        instant(value, "start")
-    text = f'start={value!r}; give an instant with its time zone, as in "2026-11-23T06:00Z"'
-    assert str(caught.value) == text
+def test_a_date_is_its_midnight(value: object):
+    """A date is an instant: its first one by the clocks of the zone, in UTC if none is given."""
+    assert instant(value, "start") == pd.Timestamp("2026-11-23T00:00Z")
+    assert instant(value, "start", "Europe/Berlin") == pd.Timestamp("2026-11-22T23:00Z")
+    assert instant("2026-11", "start") == pd.Timestamp("2026-11-01T00:00Z")
+    # where clocks skip midnight, the day begins an hour later
+    assert instant("2018-11-04", "x", "America/Sao_Paulo") == pd.Timestamp("2018-11-04T03:00Z")
+
+
+@pytest.mark.parametrize(
+    ("value", "start", "end"),
+    [
+        ("2026", "2026-01-01", "2027-01-01"),
+        ("2026-Q3", "2026-07-01", "2026-10-01"),
+        ("2026-10", "2026-10-01", "2026-11-01"),
+        ("2026-W01", "2025-12-29", "2026-01-05"),
+        ("2026-10-25", "2026-10-25", "2026-10-26"),
+        (dt.date(2026, 10, 25), "2026-10-25", "2026-10-26"),
+        (pd.Period("2026-10"), "2026-10-01", "2026-11-01"),
+        (("2026-10-01", "2026-10-08"), "2026-10-01", "2026-10-08"),
+        (["2026-10", dt.date(2026, 12, 1)], "2026-10-01", "2026-12-01"),
+    ],
+)
+def test_ways_to_give_a_period(value: object, start: str, end: str):
+    """Years, quarters, months, ISO weeks, days and ranges are periods, by a zone's clocks."""
+    for tz in ("UTC", "Europe/Berlin", "Asia/Kolkata"):
+        edges = tuple(pd.Timestamp(day, tz=tz) for day in (start, end))
+        assert period(value, "current", tz) == edges
+        assert all(str(edge.tz) == "UTC" for edge in period(value, "current", tz))

@@ -73,6 +73,38 @@ def test_periods_are_those_of_pandas(values: list[int], freq: str):
     assert starts(values, freq) == plain(naive.dt.to_period(SAME[freq]).dt.start_time)
 
 
+ZONES = ["UTC", "Europe/Berlin", "Asia/Kolkata", "America/Sao_Paulo", "Australia/Lord_Howe"]
+
+
+@given(
+    st.lists(st.integers(ms("2015-01-01T00:00Z"), ms("2027-01-01T00:00Z"))),
+    st.sampled_from(sorted({*SAME} - {"h"})),
+    st.sampled_from(ZONES),
+)
+def test_periods_of_a_zone_are_those_of_its_clocks(values: list[int], freq: str, tz: str):
+    """A period begins when the zone's clocks say so: pandas' own period of what they show."""
+    shown = times(values).dt.tz_convert(tz).dt.tz_localize(None).dt.as_unit("ns")
+    begin = shown.dt.to_period(SAME[freq]).dt.start_time
+    first = np.ones(len(begin), dtype=bool)  # Sao Paulo skipped midnights, Lord Howe half hours
+    expected = begin.dt.tz_localize(tz, ambiguous=first, nonexistent="shift_forward")
+    calendar = calendar_of(freq, tz)
+    numbers = calendar.number(times(values))
+    found = pd.Series(calendar.start(numbers))
+    assert str(found.dtype) == f"datetime64[ms, {tz}]"
+    assert plain(found) == plain(expected.astype(found.dtype))
+    assert calendar.exist(numbers).all()
+    assert (calendar.number(found) == numbers).all()
+
+
+def test_hours_that_clocks_skip_and_repeat():
+    """The hour that is not there is no period; the two that are shown alike are one."""
+    calendar = calendar_of("h", "Europe/Berlin")
+    spring = calendar.number(times([ms("2026-03-29T00:30Z")]))[0] + np.arange(3)
+    assert calendar.exist(spring).tolist() == [True, False, True]
+    autumn = calendar.number(times([ms(f"2026-10-25T0{hour}:30Z") for hour in (0, 1, 2)]))
+    assert np.diff(autumn).tolist() == [0, 1]
+
+
 @given(st.lists(st.none() | st.integers(FIRST, LAST)), st.sampled_from(["D", "W", "MS", "YS"]))
 def test_periods_however_far_out(values: list[int | None], freq: str):
     """At any time there is the period is that of plain arithmetic; missing stays missing."""

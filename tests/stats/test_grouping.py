@@ -5,13 +5,16 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
+from pandas.testing import assert_frame_equal
 from support import (
     DAY,
     FIRST,
+    HOUR,
     LAST,
     START,
     Shards,
     by_group,
+    ms,
     periods,
     plain,
     rows_of,
@@ -19,9 +22,11 @@ from support import (
     tables,
 )
 
+import exportstats as xs
 from exportstats.core import frames, schema
 from exportstats.errors import ArgumentError
 from exportstats.stats import grouping
+from exportstats.stats.as_of import known_at
 from exportstats.stats.status import status_breakdown
 
 GROUPABLE = [
@@ -205,3 +210,61 @@ def test_many_columns_of_many_values(many: int):
     assert sorted(zip(*(plain(groups.keys[name]) for name in names), strict=True)) == sorted(
         expected
     )
+
+
+def test_periods_of_every_function_are_those_of_the_zone():
+    """A task before midnight in UTC is of the next day in Berlin, whatever is asked of it."""
+    late = ms("2026-10-24T22:30Z")
+    tasks = table(
+        {"creation_time": late, "completion_time": late + HOUR, "status_code": "COMPLETED"},
+        account_id="111122223333",
+        region="eu-central-1",
+    )
+    for function in (xs.status_breakdown, xs.duration_trend, xs.slot_usage):
+        for tz, day in (("UTC", "2026-10-24"), ("Europe/Berlin", "2026-10-25")):
+            found = function(tasks, freq="D", tz=tz)
+            first = found[found[found.columns[0]] > 0].index.get_level_values("period")[0]
+            assert first == pd.Timestamp(day, tz=tz), function
+        with pytest.raises(ArgumentError, match="tz='Berlin' is no time zone"):
+            function(tasks, freq="D", tz="Berlin")
+    usage = xs.slot_usage(tasks, freq="D", tz="Europe/Berlin")
+    share = HOUR / (25 * HOUR)  # the day on which clocks are set back
+    assert usage["busy_share"].tolist() == pytest.approx([share])
+
+
+def test_as_of_is_a_table_of_then():
+    """Each statistic with `as_of` is the one of the tasks as they were known."""
+    day = ms("2026-11-20T00:00Z")
+    rows = [
+        {"creation_time": day + n * HOUR, "completion_time": day + (2 * n + 1) * HOUR}
+        for n in range(12)
+    ]
+    tasks = table(*rows, status_code="COMPLETED", to_time=day, status_message="x")
+    tasks["status_code"] = tasks["status_code"].where(tasks.index % 3 > 0, "FAILED")
+    then = known_at(tasks, "2026-11-20T09:00Z")
+    assert 0 < len(then) < len(tasks)
+    for function in (
+        xs.status_breakdown,
+        xs.failure_reasons,
+        xs.duration_summary,
+        xs.duration_trend,
+        xs.duration_histogram,
+        xs.completion_curve,
+        xs.completion_times,
+        xs.landing_lag,
+    ):
+        found, expected = function(tasks, as_of="2026-11-20T09:00Z"), function(then)
+        assert_frame_equal(found, expected)
+        assert len(found) != len(function(tasks)) or not found.equals(function(tasks)), function
+
+
+def test_one_quantile_and_a_column_of_any_name():
+    """A quantile may be one number, and a user's column may be called as another answer's is."""
+    tasks = table({"creation_time": 0, "completion_time": 9}, status_code="COMPLETED")
+    tasks = tasks.assign(unit="web", share="all", previous=1)
+    assert xs.duration_summary(tasks, quantiles=0.95, by="unit")["p95"].notna().all()
+    trend = xs.duration_trend(tasks, quantiles=1, by=["share", "previous"])
+    assert trend.index.names == ["share", "previous", "period"]
+    assert trend.columns.tolist() == ["completed", "censored", "p100"]
+    with pytest.raises(ArgumentError, match="by='p95', which the answer has itself"):
+        xs.duration_summary(tasks.assign(p95="x"), quantiles=0.95, by="p95")

@@ -176,9 +176,12 @@ def test_an_active_task_is_busy_until_seen():
     tasks = table(
         {"creation_time": START, "status_code": "RUNNING", "observed_at": START + 6 * HOUR}, **SLOT
     )
-    assert plain(slot_usage(tasks)["busy"]) == [6 * HOUR]
-    assert plain(slot_usage(tasks, as_of="2026-11-24T01:00Z")["busy"]) == [18 * HOUR, HOUR]
-    assert slot_usage(tasks, as_of="2026-11-22T00:00Z").empty
+    assert plain(slot_usage(tasks, freq="D")["busy"]) == [6 * HOUR]
+    assert plain(slot_usage(tasks, freq="D", as_of="2026-11-24T01:00Z")["busy"]) == [
+        18 * HOUR,
+        HOUR,
+    ]
+    assert slot_usage(tasks, freq="D", as_of="2026-11-22T00:00Z").empty
 
 
 @pytest.mark.parametrize(
@@ -192,7 +195,7 @@ def test_an_active_task_is_busy_until_seen():
 def test_a_task_without_an_end_is_a_point(odd: Row):
     """It is counted where it was created, and takes no time; the idle time goes on over it."""
     tasks = table({"creation_time": START, **odd}, **SLOT)
-    assert cells(slot_usage(tasks), *COLUMNS) == {
+    assert cells(slot_usage(tasks, freq="D"), *COLUMNS) == {
         (*SLOT.values(), START // DAY * DAY): (1, 0, DAY, 0)
     }
 
@@ -207,7 +210,7 @@ def test_tasks_that_touch_do_not_overlap():
     day = START // DAY * DAY
     spans = [(day, day + 12 * HOUR), (day + 12 * HOUR, day + DAY)]
     rows = [{"creation_time": start, "completion_time": end} for start, end in spans]
-    found = slot_usage(table(*rows, status_code="COMPLETED", **SLOT))
+    found = slot_usage(table(*rows, status_code="COMPLETED", **SLOT), freq="D")
     assert cells(found, *COLUMNS) == {(*SLOT.values(), day): (2, DAY, 0, 0)}
     assert found["busy_share"].to_list() == [1]
 
@@ -240,7 +243,7 @@ def test_the_shortest_periods_at_the_end_of_time():
 def test_no_task():
     """Without a task the table is empty, its columns and levels those of any other."""
     for tasks in (frames.empty(), Shards([])):
-        found = slot_usage(tasks)
+        found = slot_usage(tasks, freq="D")
         assert len(found) == 0
         assert found.index.names == ["account_id", "region", "period"]
         assert [str(dtype) for dtype in found.dtypes] == [
@@ -281,7 +284,7 @@ def test_arguments_are_checked():
     """What is no frequency, no instant or no table is refused, even without a task."""
     with pytest.raises(ArgumentError, match="freq='fortnight'"):
         slot_usage(frames.empty(), freq="fortnight")
-    with pytest.raises(ArgumentError, match="as_of='2026-11-23'; give an instant with its time"):
-        slot_usage(frames.empty(), as_of="2026-11-23")
+    with pytest.raises(ArgumentError, match="as_of='2026-11-23T06:00'; give a date"):
+        slot_usage(frames.empty(), as_of="2026-11-23T06:00")
     with pytest.raises(SchemaError, match="not a table of tasks"):
         slot_usage([])  # type: ignore[arg-type]
