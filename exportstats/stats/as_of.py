@@ -63,13 +63,13 @@ def instant(value: object, name: str, tz: str = "UTC") -> pd.Timestamp:
     return stamp.tz_convert("UTC").as_unit("ms")
 
 
-def _stamp(value: Any, tz: str) -> pd.Timestamp | None:  # noqa: ANN401 - anything a caller may pass
+def _stamp(value: Any, tz: str) -> Any:  # noqa: ANN401 - anything a caller may pass
     """Make a timestamp of a time or a date; only a date needs no time zone."""
-    stamp = pd.to_datetime(value.start_time if isinstance(value, pd.Period) else value)
-    if not isinstance(stamp, pd.Timestamp):
-        return None
+    stamp: Any = pd.to_datetime(value.start_time if isinstance(value, pd.Period) else value)
+    if not isinstance(stamp, pd.Timestamp) or stamp.tzinfo is not None:
+        return stamp
     is_date = _DATE.fullmatch(value) if isinstance(value, str) else stamp == stamp.normalize()
-    return midnight(stamp, tz) if stamp.tzinfo is None and is_date else stamp
+    return midnight(stamp, tz) if is_date else None
 
 
 def midnight(day: object, tz: str) -> pd.Timestamp:

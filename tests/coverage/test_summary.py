@@ -143,6 +143,13 @@ def test_days_without_a_midnight_or_with_two(tz: str, day: str, first: str):
     assert list(days.columns) == [pd.Timestamp(first)]
 
 
+def test_dates_are_those_of_the_zone():
+    """A range of dates begins and ends at midnights of `tz`."""
+    days = coverage_by_day(frames.empty(), start="2026-10", end="2026-11", tz="Europe/Berlin")
+    assert len(days.columns) == 31
+    assert days.columns[0] == pd.Timestamp("2026-10-01", tz="Europe/Berlin")
+
+
 def test_a_day_that_a_zone_skipped():
     """Samoa had no 30 December 2011, so there is no such column."""
     days = coverage_by_day(
@@ -206,7 +213,7 @@ def test_arguments_are_checked():
         coverage_by_day(frames.empty(), start="2000-01-01T00:00Z", end="2100-01-01T00:00Z")
     with pytest.raises(ArgumentError, match="tolerance='much'; give a length of time"):
         coverage_summary(frames.empty(), **given_, tolerance="much")
-    with pytest.raises(ArgumentError, match="start=0; give an instant with its time zone"):
+    with pytest.raises(ArgumentError, match="start=0; give a date, as in"):
         coverage_summary(frames.empty(), start=0, end=stamp(DAY))
 
 
