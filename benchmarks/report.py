@@ -87,7 +87,7 @@ def make_tables(given: dict[str, Any]) -> list[pd.DataFrame]:
         xs.failure_reasons(tasks),
         xs.failure_reasons(week, by=["account_id", "region"]),
         xs.estimate_completion(weeks, as_of=end),
-        xs.slot_usage(week, as_of=end),
+        xs.slot_usage(week, freq="D", as_of=end),
         xs.compare_periods(weeks, current=periods[0], previous=periods[1]),
         xs.status_breakdown(weeks, freq="D"),
         xs.duration_summary(weeks),

@@ -182,7 +182,7 @@ TABLES: dict[str, tuple[Table, Table]] = {
     ),
     "find_slow_tasks": (xs.find_slow_tasks, naive_slow),
     "find_slowdowns": (xs.find_slowdowns, naive_slowdowns),
-    "slot_usage": (xs.slot_usage, naive_slots),
+    "slot_usage": (partial(xs.slot_usage, freq="D"), naive_slots),
     "landing_lag": (partial(xs.landing_lag, by="log_group_name"), naive_lag),
 }
 

@@ -92,7 +92,7 @@ def span_of(week: Week, tz: str, now: pd.Timestamp) -> Span:
         raise ArgumentError(
             f'week={week!r}; give "last", an ISO week as in "2026-W47", or a start and an end'
         )
-    start, end = (instant(edge, "week").tz_convert(zone) for edge in week)
+    start, end = (instant(edge, "week", tz).tz_convert(zone) for edge in week)
     if start >= end:
         raise ArgumentError(f"week={week!r}; the end is not after the start")
     return Span(f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}", start, end)

@@ -140,12 +140,13 @@ def test_what_is_no_week_is_refused(week: Any):  # noqa: ANN401 - anything at al
 
 
 def test_edges_without_a_time_zone_are_refused():
-    """An edge of a range, and `as_of`, need a time zone; the error names the one that has none."""
-    for week in (("2026-11-16", "2026-11-23T00:00Z"), ("2026-11-10T00:00Z", "2026-11-16")):
-        with pytest.raises(ArgumentError, match="week='2026-11-16'; give an instant with its time"):
+    """A time of day needs a time zone; the error names the one that has none."""
+    bare = "2026-11-16T06:00"
+    for week in ((bare, "2026-11-23T00:00Z"), ("2026-11-10T00:00Z", bare)):
+        with pytest.raises(ArgumentError, match=f"week='{bare}'; give a date, as in"):
             xs.build_weekly_report(frames.empty(), week=week)
-    with pytest.raises(ArgumentError, match="as_of='2026-11-16'"):
-        xs.build_weekly_report(frames.empty(), as_of="2026-11-16")
+    with pytest.raises(ArgumentError, match=f"as_of='{bare}'"):
+        xs.build_weekly_report(frames.empty(), as_of=bare)
     with pytest.raises(ArgumentError, match="9999-12-27 is not in the calendar"):
         xs.build_weekly_report(frames.empty(), week="9999-W52")
 

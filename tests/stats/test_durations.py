@@ -400,8 +400,8 @@ def test_arguments_are_checked():
     """A column, a frequency, or an instant that cannot be is refused, even without a task."""
     with pytest.raises(ArgumentError, match="by='status_code'"):
         xs.duration_summary(frames.empty(), by="status_code")
-    with pytest.raises(ArgumentError, match="as_of='2026-11-23'; give an instant with its time"):
-        xs.duration_summary(frames.empty(), as_of="2026-11-23")
+    with pytest.raises(ArgumentError, match="as_of='2026-11-23T06:00'; give a date"):
+        xs.duration_summary(frames.empty(), as_of="2026-11-23T06:00")
     with pytest.raises(ArgumentError, match="freq='fortnight'"):
         xs.duration_trend(frames.empty(), freq="fortnight")
     with pytest.raises(ArgumentError, match="freq=None"):

@@ -134,5 +134,5 @@ def test_arguments_are_checked():
     """A column or an instant that cannot be is refused, even without a task."""
     with pytest.raises(ArgumentError, match="by='status_code'"):
         landing_lag(frames.empty(), by="status_code")
-    with pytest.raises(ArgumentError, match="as_of='2026-11-23'; give an instant with its time"):
-        landing_lag(frames.empty(), as_of="2026-11-23")
+    with pytest.raises(ArgumentError, match="as_of='2026-11-23T06:00'; give a date"):
+        landing_lag(frames.empty(), as_of="2026-11-23T06:00")

@@ -130,7 +130,7 @@ def busy_slots(material: Material) -> Found | None:
     end = min(end, material.as_of.ceil("D"))
     recent = material.recent
     near = recent[recent["creation_time"] >= start - 2 * _DAY]
-    used = slot_usage(near, as_of=material.as_of).reset_index()
+    used = slot_usage(near, freq="D", as_of=material.as_of).reset_index()
     used = used[(used["period"] >= start) & (used["period"] < end)]
     if not len(used):
         return None
