@@ -233,5 +233,5 @@ def test_any_split_and_any_order_give_the_same(sample: pd.DataFrame, random: Ran
 
 def test_an_instant_without_a_zone_is_refused():
     """The error names the value."""
-    with pytest.raises(ArgumentError, match="as_of='2026-11-23'"):
-        find_slowdowns(frames.empty(), as_of="2026-11-23")
+    with pytest.raises(ArgumentError, match="as_of='2026-11-23T06:00'"):
+        find_slowdowns(frames.empty(), as_of="2026-11-23T06:00")
