@@ -1,14 +1,16 @@
 """How good the forecasts are: on made-up histories with known truth, and on the synthetic sample.
 
-`python -m benchmarks.forecasts [REPEATS]` makes histories of n tasks of several shapes, asks for
-the forecast of the next task, or for a plan, and compares what is said with what then comes. An
-80 % interval should hold 80 % of the ends, and a risk of 30 % should come true in 30 of 100 cases.
+`python -m benchmarks.forecasts [REPEATS [SHAPE ...]]` makes histories of n tasks of several shapes,
+asks for the forecast of the next task, or for a plan, and compares what is said with what then
+comes. An 80 % interval should hold 80 % of the ends, and a risk of 30 % should come true in 30 of
+100 cases. All is asked through `estimate_completion` and `plan_backfill`.
 
-- `next`: a task that has just begun, the only log group there is.
+- `next`: a task that has just begun, of each of 400 log groups that learn of each other.
 - `seen`: one that is looked at while it is active, at a random instant of all active time.
-- `beside others`: the next one of 400 log groups, each with n tasks, of which each learns.
+- `next, alone`: one that has just begun, of the only log group there is.
 - `plan`: 24 tasks of an hour's window in one slot, or in each of five, when all are done; and how
-  often a task ends after its deadline, beside the mean of `deadline_risk`.
+  often a task ends after its deadline, beside the mean of `deadline_risk`. The slots are alike, or
+  `unlike`: some take twice as long as others.
 - `sample`: tasks of the last eight months of the sample, each halfway, beside a plain average.
 """
 
@@ -21,7 +23,6 @@ import numpy as np
 import pandas as pd
 
 import exportstats as xs
-from exportstats.stats.predictive import Learned, predict, recency
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,6 +68,27 @@ def _stuck(random: Random, n: int) -> np.ndarray:
     return np.where(random.random(n) < 0.01, _TIME_OUT, _lognormal(random, n))
 
 
+def _weibull(random: Random, n: int) -> np.ndarray:
+    return _TYPICAL * random.weibull(0.8, n)
+
+
+def _student(random: Random, n: int) -> np.ndarray:
+    """Make a few take far less or far longer than the others."""
+    return _TYPICAL * np.exp(0.3 * random.standard_t(4, n))
+
+
+def _uniform(random: Random, n: int) -> np.ndarray:
+    return _TYPICAL * random.uniform(0.5, 1.5, n)
+
+
+def _waves(random: Random, n: int) -> np.ndarray:
+    """Make a task more like those just before it."""
+    logs = random.normal(0, 0.5, n)
+    for at in range(1, n):
+        logs[at] = 0.5 * logs[at - 1] + 0.75**0.5 * logs[at]
+    return _TYPICAL * np.exp(logs)
+
+
 SHAPES: dict[str, Callable[[Random, int], np.ndarray]] = {
     "lognormal, 0.5": _lognormal,
     "lognormal, 1": _wide,
@@ -74,6 +96,11 @@ SHAPES: dict[str, Callable[[Random, int], np.ndarray]] = {
     "mixture": _mixture,
     "drift": _drift,
     "1 % stuck": _stuck,
+    # held back while the method was made
+    "Weibull, 0.8": _weibull,
+    "Student, 4": _student,
+    "uniform": _uniform,
+    "waves": _waves,
 }
 
 
@@ -111,44 +138,55 @@ def _held(told: pd.DataFrame, rests: np.ndarray) -> np.ndarray:
     return held
 
 
-def next_held(shape: str, n: int, repeats: int, *, seen: bool) -> float:
-    """Return how often the interval holds the end of the only log group's next task."""
-    random = np.random.default_rng(_SEED)
-    held = []
-    for _ in range(repeats):
-        durations = SHAPES[shape](random, n + 1)
-        took, elapsed = min(durations[n], _TIME_OUT), 0.0
-        if seen:  # a long task is active for longer, and so it is seen more often
-            others = [SHAPES[shape](random, n + 1)[n] for _ in range(50)]
-            others = np.minimum(others, _TIME_OUT)
-            took = random.choice(others, p=others / others.sum())
-            elapsed = float(int(random.random() * took))
-        past = np.where(durations[:n] < _TIME_OUT, durations[:n], np.inf)
-        # what estimate_completion asks for, without the tables
-        low, high = predict(past, recency(n), Learned(), elapsed).quantile(np.array([0.1, 0.9]))
-        held.append(low - 1 <= took <= high + 1)
-    return float(np.mean(held))
+def held(  # noqa: PLR0913 - what is measured
+    shape: str, n: int, repeats: int, *, seen: bool = False, beside: int = 400, spread: float = 0
+) -> float:
+    """Return how often the interval holds the end of the next task.
 
-
-def beside_held(shape: str, n: int, repeats: int) -> float:
-    """Return how often the intervals hold the ends of the next tasks of many log groups."""
+    Parameters
+    ----------
+    shape, n, repeats
+        Of the durations, how many are known, and how many intervals are asked for.
+    seen
+        Whether the task is looked at while it is active, and not when it begins.
+    beside
+        How many log groups a table has, each of which learns of the others.
+    spread
+        How the log groups differ, as the standard deviation of logarithms.
+    """
     random = np.random.default_rng(_SEED)
-    held = []
-    for _ in range(max(repeats // 100, 1)):
-        drawn = [SHAPES[shape](random, n + 1) for _ in range(400)]
-        told = xs.estimate_completion(tasks_of([(one[:n], 0.0) for one in drawn]))
+    found = []
+    for _ in range(max(repeats // beside, 1)):
+        histories, ends = [], []
+        for _ in range(beside):
+            times = random.lognormal(0, spread)
+            drawn = times * SHAPES[shape](random, n + 1)
+            took, elapsed = min(drawn[n], _TIME_OUT), 0.0
+            if seen:  # a long task is active for longer, and so it is seen more often
+                others = np.array([SHAPES[shape](random, n + 1)[n] for _ in range(50)])
+                others = np.minimum(times * others, _TIME_OUT)
+                took = random.choice(others, p=others / others.sum())
+                elapsed = random.random() * took
+            histories.append((drawn[:n], elapsed))
+            ends.append(took - int(elapsed))
+        told = xs.estimate_completion(tasks_of(histories))
         order = told["log_group_name"].astype("str").str.slice(1).astype(int)
-        ends = np.array([min(one[n], _TIME_OUT) for one in drawn])
-        held.append(_held(told, ends[order]))
-    return float(np.mean(held))
+        found.append(_held(told, np.array(ends)[order]))
+    return float(np.mean(found))
 
 
-def plans(shape: str, n: int, repeats: int, *, slots: int) -> pd.DataFrame:
-    """Return a row a plan: whether all is done in the middle 80 %, and the risk and what came."""
+def plans(
+    shape: str, n: int, repeats: int, *, slots: int, spread: float = 0
+) -> pd.DataFrame:
+    """Return a row a plan: whether all is done in the middle 80 %, and the risk and what came.
+
+    The slots differ by `spread`, the standard deviation of logarithms.
+    """
     random = np.random.default_rng(_SEED)
     rows = []
     for _ in range(repeats):
-        drawn = [SHAPES[shape](random, n + _PIECES) for _ in range(slots)]
+        times = random.lognormal(0, spread, slots)
+        drawn = [each * SHAPES[shape](random, n + _PIECES) for each in times]
         tasks = tasks_of([(one[:n], None) for one in drawn], slots=slots)
         gap = {
             "start": _NOW - 3 * _DAY,
@@ -215,21 +253,22 @@ def _print_head(*names: object) -> None:
 
 if __name__ == "__main__":
     repeats = int(sys.argv[1]) if len(sys.argv) > 1 else REPEATS
+    shapes = sys.argv[2:] or list(SHAPES)
     _print_head("held by the 80 %", *(f"n = {n}" for n in _SIZES))
-    for shape in SHAPES:
-        for name, held in (
-            ("next", lambda *what: next_held(*what, seen=False)),
-            ("seen", lambda *what: next_held(*what, seen=True)),
-            ("beside others", beside_held),
+    for shape in shapes:
+        for name, what, many in (
+            ("next", {}, repeats),
+            ("seen", {"seen": True}, repeats),
+            ("next, alone", {"beside": 1}, repeats // 4),
         ):
-            _print_row(f"{shape}: {name}", [held(shape, n, repeats) for n in _SIZES])
+            _print_row(f"{shape}: {name}", [held(shape, n, many, **what) for n in _SIZES])
     print()
     sizes = (5, 20, 100)
     _print_head("plan", *(f"{what}, n = {n}" for n in sizes for what in ("held", "risk", "late")))
-    for shape in SHAPES:
-        for slots in (1, 5):
-            found = [plans(shape, n, repeats // 4, slots=slots).mean() for n in sizes]
-            _print_row(f"{shape}: {slots} slots", [value for one in found for value in one])
+    for shape in shapes:
+        for name, slots, spread in (("1 slot", 1, 0), ("5 slots", 5, 0), ("5, unlike", 5, 0.5)):
+            found = [plans(shape, n, repeats // 4, slots=slots, spread=spread).mean() for n in sizes]
+            _print_row(f"{shape}: {name}", [value for one in found for value in one])
     print()
     found = backtest(repeats)
     within = (found["rest"] >= found["low"]) & (found["rest"] <= found["high"])

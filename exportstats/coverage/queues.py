@@ -14,6 +14,7 @@ from exportstats.coverage.resampling import (
     QUANTILES,
     RUNS,
     Forecast,
+    Pool,
     Source,
     forecast,
     seed_of,
@@ -21,7 +22,7 @@ from exportstats.coverage.resampling import (
 )
 from exportstats.stats import grouping
 from exportstats.stats.histories import BASES, ENOUGH, keys_of
-from exportstats.stats.predictive import TIME_OUT, predict
+from exportstats.stats.predictive import TIME_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,10 +57,10 @@ def add_times(
     slot, start, deadline = (plan[name].to_numpy() for name in ("slot", "start", "deadline"))
     windows = (plan["end"] - plan["start"]).to_numpy("float64")
     known_of: dict[object, _Known] = {}
-    # which log group of its slot it is
-    ranks = plan.groupby("slot")["group"].rank("dense").astype("int64")
-    known = [_know(past, *one, known_of) for one in zip(keys_of(plan), windows, ranks, strict=True)]
+    pool = Pool(np.array(sorted(past.middles.values()))) if len(past.middles) > 1 else None
+    known = [_know(past, pool, *one, known_of) for one in zip(keys_of(plan), windows, strict=True)]
     deadlines = np.where(deadline == coerce.NAT, np.nan, deadline.astype("float64") - now)
+    places = plan.groupby(["slot", "group"]).cumcount().to_numpy()
     seeds = _seeds(plan, LOG_GROUP) ^ start.astype("uint64")
     enough = np.array([one.enough for one in known], dtype=bool)
 
@@ -76,7 +77,7 @@ def add_times(
             break
         queue = slice(first, end)
         free, foreseen = busy.get(slot[first], (np.zeros(RUNS), True))
-        found, ends = forecast(sources, seeds[queue], deadlines[queue], free)
+        found, ends = forecast(sources, seeds[queue], places[queue], deadlines[queue], free)
         times[queue] = np.column_stack(found)
         enough[queue] &= foreseen
         last = np.fmax(last, ends)
@@ -104,25 +105,23 @@ class _Known(NamedTuple):
 
 def _know(
     past: Histories,
+    pool: Pool | None,
     key: tuple[str, ...],
     window: float,
-    rank: int,
     known: dict[object, _Known],
 ) -> _Known:
     """Return what is known of a task; for the same history and window it is the same object."""
     history = past.of(key)
     if history is None:
         return _Known()
-    learned = past.learned(key, history)
-    same = id(history), learned, window
+    own = history.basis == BASES[0]
+    same = (*key, window) if own else (id(history), window)
     if same not in known:
-        durations, _, enough = history.scaled_to(window)
-        weights = history.weigh(durations)
-        worth = round(weights.sum() ** 2 / (weights @ weights)) + 1
-        own = history.basis == BASES[0]
-        predicted = predict(durations, weights, learned)
-        seeds = seed_of(history.basis, *history.key), seed_of(str(rank))
-        source = Source(predicted, seeds, worth)
+        durations, _, enough, trend = history.scaled_to(window)
+        told = past.past(key, history, durations)
+        middle, _ = past.middles.get(key, (np.nan, np.nan))
+        seed = seed_of(history.basis, *history.key)
+        source = Source(told, trend, seed, middle, None if np.isnan(middle) else pool)
         n = len(durations)
         known[same] = _Known(source, n, history.basis, own and enough and n >= ENOUGH)
     return known[same]
@@ -142,11 +141,10 @@ def _soonest(past: Histories, active: pd.DataFrame, now: int) -> tuple[np.ndarra
         history = past.of(key)
         if history is None:
             return rest, False
-        durations, _, _ = history.scaled_to(window)
+        durations, *_ = history.scaled_to(window)
         foreseen &= bool((durations > lasted).any())
         if lasted < TIME_OUT:
-            learned = past.learned(key, history)
-            predicted = predict(durations, history.weigh(durations), learned, lasted)
+            predicted = past.past(key, history, durations).predict(lasted)
             ends = predicted.quantile(uniform(np.array([seed]))[0])
             rest = np.maximum(rest, ends - lasted)
     return rest, foreseen

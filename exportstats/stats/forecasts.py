@@ -10,7 +10,7 @@ import pandas as pd
 from exportstats.core import coerce, frames, schema, shards
 from exportstats.stats import grouping, histories
 from exportstats.stats.as_of import known_at
-from exportstats.stats.predictive import TIME_OUT, predict
+from exportstats.stats.predictive import TIME_OUT
 
 if TYPE_CHECKING:
     from exportstats.stats.as_of import Instant
@@ -131,12 +131,11 @@ def _estimate(
     history = past.of(key)
     if history is None or elapsed < 0:
         return _Told()
-    durations, scaled, _ = history.scaled_to(window)
+    durations, scaled, *_ = history.scaled_to(window)
     about = history.basis, len(durations), scaled
     if elapsed >= TIME_OUT:
         return _Told((0.0,) * 3, 1.0, *about)
-    learned = past.learned(key, history)
-    predicted = predict(durations, history.weigh(durations), learned, elapsed)
+    predicted = past.past(key, history, durations).predict(elapsed)
     low, middle, high = np.maximum(predicted.quantile(_SHARES) - elapsed, 0).tolist()
     return _Told((low, middle, high), predicted.time_out, *about)
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from exportstats.core import coerce, frames, schema
 from exportstats.stats import grouping
-from exportstats.stats.predictive import STUCK, TIME_OUT, Learned, recency
+from exportstats.stats.predictive import STUCK, TIME_OUT, Learned, Past, recency
 from exportstats.stats.weighed import sort_weighed
 
 BASES = ("log_group", "slot", "all", "none")
@@ -18,7 +18,9 @@ ENOUGH = 20  # tasks that make a history
 _GROUP, _SLOT = list(schema.LOG_GROUP), list(schema.SLOT)
 _LATEST = 100  # tasks of a history: fresh enough to follow a slowdown, enough for a tenth
 TIMED_OUT = pd.Timedelta(TIME_OUT, unit="ms") - pd.Timedelta(minutes=5)  # as it is measured
-_SURE = 3.0  # standard errors that a slope has to be away from none
+# Tasks that a slope needs, and standard errors that it has to be away from none: with the length of
+# the window, and from one task to the next. A short history that drifts cannot be told from chance.
+_OF_WINDOWS, _OF_TASKS = (ENOUGH, 3.0), (50, 2.0)
 _STEEPEST = 1.5
 _FEWEST_STEPS = 5  # between tasks of other log groups, to learn a spread
 _MEAN_STEP = 2 / np.sqrt(np.pi)  # of two normal values, in standard deviations
@@ -97,6 +99,43 @@ def _latest(ended: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     return latest
 
 
+class Trend(NamedTuple):
+    """How tasks became slower or faster, in logarithms, if that is sure.
+
+    Attributes
+    ----------
+    slope, error
+        From one task to the next, and its standard error.
+    age
+        How many tasks ago it is, on average, what a history says.
+    """
+
+    slope: float = 0.0
+    error: float = 0.0
+    age: float = 0.0
+
+
+class Scaled(NamedTuple):
+    """What earlier durations say of a task now.
+
+    Attributes
+    ----------
+    durations
+        How long they would have taken.
+    by_window
+        Whether they are scaled to the window.
+    enough
+        Whether they say enough of such windows.
+    trend
+        How they became slower or faster, which is added already up to the next task.
+    """
+
+    durations: np.ndarray
+    by_window: bool
+    enough: bool
+    trend: Trend
+
+
 class History(NamedTuple):
     """Tasks that ended, in the order of their creation; lengths in milliseconds.
 
@@ -123,16 +162,12 @@ class History(NamedTuple):
         own = self.basis == BASES[0]
         return recency(len(durations)) if own else np.ones(len(durations))
 
-    def scaled_to(self, window: float) -> tuple[np.ndarray, bool, bool]:
-        """Return the durations that windows of this length would have taken.
+    def scaled_to(self, window: float) -> Scaled:
+        """Return the durations that windows of this length would take now.
 
         Those with windows from half to twice as long stand for it, if they are enough; else all
-        do. They are scaled where they show that the length of the window matters.
-
-        Returns
-        -------
-        tuple
-            The durations, whether they are scaled, and whether they say enough of such windows.
+        do. They are scaled where they show that the length of the window matters, and where they
+        show that the log group's tasks became slower or faster.
         """
         windows, durations = self.windows, self.durations
         with np.errstate(invalid="ignore"):
@@ -140,29 +175,40 @@ class History(NamedTuple):
         enough = int(alike.sum()) >= ENOUGH
         if enough:
             windows, durations = windows[alike], durations[alike]
-        slope = _slope(windows, durations) if window > 0 else 0.0
-        if not slope:
-            return durations, False, enough
         known = windows > 0
-        factors = np.where(known, (window / np.where(known, windows, 1)) ** slope, 1.0)
-        return durations * factors, True, True
+        logs = np.log(np.where(known, windows, 1))
+        power, _ = _slope(logs, durations, known, *_OF_WINDOWS) if window > 0 else (0.0, 0.0)
+        power = min(power, _STEEPEST)
+        if by_window := power > 0:
+            factors = np.where(known, (window / np.where(known, windows, 1)) ** power, 1.0)
+            durations, enough = durations * factors, True
+        trend = Trend()
+        if self.basis == BASES[0]:
+            ages = np.arange(len(durations), 0, -1.0)
+            slope, error = _slope(-ages, durations, np.isfinite(durations), *_OF_TASKS)
+            if slope:
+                trend = Trend(slope, error, float(np.average(ages, weights=self.weigh(ages))))
+                durations = durations * np.exp(slope * ages)
+        return Scaled(durations, by_window, enough, trend)
 
 
-def _slope(windows: np.ndarray, durations: np.ndarray) -> float:
-    """Return the power of the window's length that durations grow with, 0 unless that is sure."""
-    known = (windows > 0) & (durations > 0) & np.isfinite(durations)
+def _slope(
+    x: np.ndarray, durations: np.ndarray, known: np.ndarray, fewest: int, errors: float
+) -> tuple[float, float]:
+    """Return what the logarithms of durations grow by, and its error, both 0 unless it is sure."""
+    known = known & (durations > 0) & np.isfinite(durations)
     n = int(known.sum())
-    if n < ENOUGH:
-        return 0.0
-    x, y = np.log(windows[known]), np.log(durations[known])
+    if n < fewest:
+        return 0.0, 0.0
+    x, y = x[known], np.log(durations[known])
     spread = x - x.mean()
     squares = float(spread @ spread)
-    if squares < n * 1e-3:  # all windows are about equally long
-        return 0.0
+    if squares < n * 1e-3:  # all are about equal
+        return 0.0, 0.0
     slope = float(spread @ y) / squares
     rest = y - y.mean() - slope * spread
-    error = np.sqrt(float(rest @ rest) / (n - 2) / squares)
-    return min(slope, _STEEPEST) if slope >= _SURE * error else 0.0
+    error = float(np.sqrt(float(rest @ rest) / (n - 2) / squares))
+    return (slope, error) if abs(slope) >= max(errors * error, 1e-9) else (0.0, 0.0)
 
 
 class Histories:
@@ -201,6 +247,20 @@ class Histories:
         if steps < _FEWEST_STEPS:
             return np.nan
         return float((every[1] - mine[1]) / steps / 1e6 / _MEAN_STEP)
+
+    def past(self, key: tuple[str, ...], history: History, durations: np.ndarray) -> Past:
+        """Return what is known of a history's tasks, if they had lasted so long."""
+        return Past.of(durations, history.weigh(durations), self.learned(key, history))
+
+    @cached_property
+    def middles(self) -> dict[tuple[str, ...], tuple[float, float]]:
+        """The middle of each log group's logarithms and its variance, if their spread is known."""
+        found = {}
+        for key, history in self._of[BASES[0]].items():
+            if not np.isnan(self._spread_beside(key)):
+                past = self.past(key, history, history.scaled_to(np.nan).durations)
+                found[key] = past.fit.location, past.unsure
+        return found
 
     @cached_property
     def _steps(self) -> dict[tuple[str, ...] | None, tuple[int, int]]:

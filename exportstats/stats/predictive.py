@@ -76,64 +76,106 @@ def recency(n: int) -> np.ndarray:
     return weights
 
 
-def predict(
-    durations: np.ndarray, weights: np.ndarray, learned: Learned, elapsed: float = 0
-) -> Prediction:
-    """Predict how long a task lasts that has lasted so long already.
+class Past(NamedTuple):
+    """What is known of the tasks of a history, of those that are not stuck and of those that are.
 
-    Parameters
+    Attributes
     ----------
-    durations
-        How long earlier tasks lasted, at least one, in milliseconds; infinity for those that ran
-        into the time-out.
-    weights
-        What each of them counts; the new task counts 1.
-    learned
-        What other tasks say.
-    elapsed
-        How long the task has lasted, less than the time-out.
+    logs, weights
+        Logarithms of the durations, ascending, and what each counts.
+    fit
+        The distribution of those that are usual.
+    worth
+        How many durations the usual ones and the next one are worth.
+    stuck
+        The distribution of stuck tasks.
+    chance
+        The share of tasks that are stuck.
     """
-    weights = weights * (len(weights) / weights.sum())
-    timed_out = float(weights[np.isinf(durations)].sum())
-    order = np.argsort(durations, kind="stable")[: max(int(np.isfinite(durations).sum()), 1)]
-    logs, weights = np.log(np.clip(durations[order], 1, 1e18)), weights[order]
-    total = float(weights.sum())
-    middle = logs[np.searchsorted(np.cumsum(weights), total / 2)]
-    usual = logs <= middle + np.log(STUCK)
-    tail = _Student.fit(logs[usual], weights[usual], learned.spread)
 
-    now = float(np.log(elapsed)) if elapsed > 0 else -np.inf
-    longer = logs > now
-    at, counts = logs[longer], weights[longer]
-    # each interval counts half of what its two ends do, and beyond the last one is the new task
-    masses = np.convolve(np.concatenate([[1], counts, [1]]), [0.5, 0.5], mode="valid")
-    lasting = masses.sum() / (total + 1)
-    if not len(at):
-        lasting *= tail.beyond(now) / tail.beyond(logs[-1])
-    top = at[-1] if len(at) else now
-    # where the tail has no numbers left, all of it is where it begins
-    beyond = np.maximum(tail.quantile_beyond(tail.beyond(top) * _HALVES[1:]), top)
-    first, shares = np.array([now]), np.zeros(1)
-    if len(at) == len(logs):
-        below, left = tail.below(at[0]), tail.below(now)
-        first = tail.quantile_below(left + (below - left) * _HALVES[:0:-1])
-        first = np.clip(first, now, at[0])
-        shares = masses[0] * _HALVES[:0:-1]
-    edges = np.cumsum(masses[:-1]) if len(at) else np.zeros(0)
-    above = masses.sum() - masses[-1] * _HALVES[1:]
-    body = Prediction(
-        np.concatenate([first, at, beyond]), np.concatenate([shares, edges, above]) / masses.sum()
-    )
-    others = learned.stuck * (total + timed_out)
-    stuck = timed_out + others
-    in_vain = (timed_out + others * learned.timed_out) / stuck
-    return _with_stuck(body, lasting, now, logs[usual][-1], stuck / (total + stuck), in_vain)
+    logs: np.ndarray
+    weights: np.ndarray
+    fit: _Student
+    worth: float
+    stuck: Prediction
+    chance: float
+
+    @classmethod
+    def of(cls, durations: np.ndarray, weights: np.ndarray, learned: Learned) -> Past:
+        """Learn from a history, and from what other tasks say.
+
+        Parameters
+        ----------
+        durations
+            How long earlier tasks lasted, at least one, in milliseconds; infinity for those that
+            ran into the time-out.
+        weights
+            What each of them counts; the new task counts 1.
+        learned
+            What other tasks say.
+        """
+        weights = weights * (len(weights) / weights.sum())
+        timed_out = float(weights[np.isinf(durations)].sum())
+        order = np.argsort(durations, kind="stable")[: max(int(np.isfinite(durations).sum()), 1)]
+        logs, weights = np.log(np.clip(durations[order], 1, 1e18)), weights[order]
+        total = float(weights.sum())
+        middle = logs[np.searchsorted(np.cumsum(weights), total / 2)]
+        usual = logs <= middle + np.log(STUCK)
+        fit = _Student.fit(logs[usual], weights[usual], learned.spread)
+        worth = 1 + float(weights[usual].sum() ** 2 / (weights[usual] @ weights[usual]))
+        others = learned.stuck * (total + timed_out)
+        stuck = timed_out + others
+        in_vain = (timed_out + others * learned.timed_out) / stuck
+        # they end at any time, or by the time-out
+        ends = np.array([min(logs[usual][-1], _LOG_TIME_OUT - 1e-9), _LOG_TIME_OUT])
+        of_stuck = Prediction(ends, np.array([0, 1 - in_vain]))
+        return cls(logs, weights, fit, worth, of_stuck, stuck / (total + stuck))
+
+    def predict(self, elapsed: float = 0) -> Prediction:
+        """Predict how long a task lasts that has lasted so long, less than the time-out."""
+        now = float(np.log(elapsed)) if elapsed > 0 else -np.inf
+        return _with_stuck(*self.beyond(now), now, self.stuck, self.chance)
+
+    @property
+    def unsure(self) -> float:
+        """The variance of the mean of the logarithms."""
+        return self.fit.scale**2 / self.worth
+
+    def beyond(self, now: float) -> tuple[Prediction, float]:
+        """Return the distribution of tasks that are not stuck, and the share that last so long.
+
+        Parameters
+        ----------
+        now
+            The logarithm of what has elapsed.
+        """
+        logs, tail = self.logs, self.fit
+        longer = logs > now
+        at, counts = logs[longer], self.weights[longer]
+        # each interval counts half of what its two ends do, and beyond the last one is the new task
+        masses = np.convolve(np.concatenate([[1], counts, [1]]), [0.5, 0.5], mode="valid")
+        lasting = masses.sum() / (self.weights.sum() + 1)
+        if not len(at):
+            lasting *= tail.beyond(now) / tail.beyond(logs[-1])
+        top = at[-1] if len(at) else now
+        # where the tail has no numbers left, all of it is where it begins
+        beyond = np.maximum(tail.quantile_beyond(tail.beyond(top) * _HALVES[1:]), top)
+        first, shares = np.array([now]), np.zeros(1)
+        if len(at) == len(logs):
+            below, left = tail.below(at[0]), tail.below(now)
+            first = tail.quantile_below(left + (below - left) * _HALVES[:0:-1])
+            first = np.clip(first, now, at[0])
+            shares = masses[0] * _HALVES[:0:-1]
+        edges = np.cumsum(masses[:-1]) if len(at) else np.zeros(0)
+        above = masses.sum() - masses[-1] * _HALVES[1:]
+        found = np.concatenate([shares, edges, above]) / masses.sum()
+        return Prediction(np.concatenate([first, at, beyond]), found), float(lasting)
 
 
 def _with_stuck(
-    body: Prediction, lasting: float, now: float, usual: float, chance: float, timed_out: float
+    body: Prediction, lasting: float, now: float, stuck: Prediction, chance: float
 ) -> Prediction:
-    """Mix a distribution with that of the stuck tasks, which end at any time or by the time-out.
+    """Mix a distribution with that of the stuck tasks, given that both have lasted until now.
 
     Parameters
     ----------
@@ -141,30 +183,24 @@ def _with_stuck(
         The distribution of those that are not stuck, given that they have lasted until now.
     lasting
         The probability that such a one does.
-    now, usual
-        The logarithms of what has elapsed, and of the longest duration that is usual.
-    chance, timed_out
-        The share of tasks that are stuck, and of stuck ones that run into the time-out.
+    now
+        The logarithm of what has elapsed.
+    stuck, chance
+        The distribution of the others, and their share.
     """
-    start = min(usual, _LOG_TIME_OUT)
-
-    def stuck(logs: np.ndarray | float) -> np.ndarray:
-        room = max(_LOG_TIME_OUT - start, 1e-9)
-        left = np.clip((_LOG_TIME_OUT - np.asarray(logs)) / room, 0, 1)
-        return timed_out + (1 - timed_out) * left
-
-    alive = float(stuck(now))
+    alive = 1 - float(np.interp(now, *stuck))
     share = chance * alive / (chance * alive + (1 - chance) * lasting)
     # what lasts until the time-out or longer is what is left of the shares
     before = np.searchsorted(body.logs, _LOG_TIME_OUT) + 1
     logs, shares = body.logs[:before], body.shares[:before]
-    edges = np.array([max(start, now), _LOG_TIME_OUT])
+    edges = np.array([max(stuck.logs[0], now), _LOG_TIME_OUT])
     shares = np.append(shares, np.interp(edges, logs, shares))
     logs = np.append(logs, edges)
     order = np.lexsort((shares, logs))
     order = order[logs[order] <= _LOG_TIME_OUT]
     logs, shares = logs[order], shares[order]
-    return Prediction(logs, (1 - share) * shares + share * (1 - stuck(logs) / alive))
+    gone = 1 - (1 - np.interp(logs, *stuck)) / alive
+    return Prediction(logs, (1 - share) * shares + share * np.maximum(gone, 0))
 
 
 class _Student(NamedTuple):

@@ -17,7 +17,7 @@ from support import cut, plain, shuffled, table, tables
 
 import exportstats as xs
 from exportstats.core import frames
-from exportstats.stats.predictive import TIME_OUT, Learned, _Student, predict, recency
+from exportstats.stats.predictive import TIME_OUT, Learned, Past, _Student, recency
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -248,7 +248,7 @@ def test_four_of_five_ends_lie_in_the_range(n: int, most: float, shape: str):
     for _ in range(500):
         lognormal = shape == "lognormal"
         drawn = 1e5 * (random.lognormal(0, 0.5, n + 1) if lognormal else random.gamma(2, 1, n + 1))
-        low, high = predict(drawn[:n], recency(n), Learned()).quantile(np.array([0.1, 0.9]))
+        low, high = Past.of(drawn[:n], recency(n), Learned()).predict().quantile(np.array([0.1, 0.9]))
         held.append(low <= drawn[n] <= high)
     assert 0.75 <= np.mean(held) <= most
 
