@@ -7,7 +7,6 @@ comes. An 80 % interval should hold 80 % of the ends, and a risk of 30 % should 
 
 - `next`: a task that has just begun, of each of 400 log groups that learn of each other.
 - `seen`: one that is looked at while it is active, at a random instant of all active time.
-- `next, alone`: one that has just begun, of the only log group there is.
 - `plan`: 24 tasks of an hour's window in one slot, or in each of five, when all are done; and how
   often a task ends after its deadline, beside the mean of `deadline_risk`. The slots are alike, or
   `unlike`: some take twice as long as others.
@@ -38,6 +37,7 @@ _HOUR, _DAY = 3_600_000, 86_400_000
 _TIME_OUT = _DAY
 _TYPICAL = 600_000.0  # ten minutes
 _PIECES = 24
+_BESIDE = 400
 _SLOT = {"account_id": "111122223333", "region": "eu-west-1"}
 
 
@@ -138,33 +138,21 @@ def _held(told: pd.DataFrame, rests: np.ndarray) -> np.ndarray:
     return held
 
 
-def held(  # noqa: PLR0913 - what is measured
-    shape: str, n: int, repeats: int, *, seen: bool = False, beside: int = 400, spread: float = 0
-) -> float:
-    """Return how often the interval holds the end of the next task.
+def held(shape: str, n: int, repeats: int, *, seen: bool) -> float:
+    """Return how often the intervals hold the ends of the next tasks of many log groups.
 
-    Parameters
-    ----------
-    shape, n, repeats
-        Of the durations, how many are known, and how many intervals are asked for.
-    seen
-        Whether the task is looked at while it is active, and not when it begins.
-    beside
-        How many log groups a table has, each of which learns of the others.
-    spread
-        How the log groups differ, as the standard deviation of logarithms.
+    A task that is not `seen` while it is active has just begun.
     """
     random = np.random.default_rng(_SEED)
     found = []
-    for _ in range(max(repeats // beside, 1)):
+    for _ in range(max(repeats // _BESIDE, 1)):
         histories, ends = [], []
-        for _ in range(beside):
-            times = random.lognormal(0, spread)
-            drawn = times * SHAPES[shape](random, n + 1)
+        for _ in range(_BESIDE):
+            drawn = SHAPES[shape](random, n + 1)
             took, elapsed = min(drawn[n], _TIME_OUT), 0.0
             if seen:  # a long task is active for longer, and so it is seen more often
                 others = np.array([SHAPES[shape](random, n + 1)[n] for _ in range(50)])
-                others = np.minimum(times * others, _TIME_OUT)
+                others = np.minimum(others, _TIME_OUT)
                 took = random.choice(others, p=others / others.sum())
                 elapsed = random.random() * took
             histories.append((drawn[:n], elapsed))
@@ -175,9 +163,7 @@ def held(  # noqa: PLR0913 - what is measured
     return float(np.mean(found))
 
 
-def plans(
-    shape: str, n: int, repeats: int, *, slots: int, spread: float = 0
-) -> pd.DataFrame:
+def plans(shape: str, n: int, repeats: int, *, slots: int, spread: float = 0) -> pd.DataFrame:
     """Return a row a plan: whether all is done in the middle 80 %, and the risk and what came.
 
     The slots differ by `spread`, the standard deviation of logarithms.
@@ -256,19 +242,16 @@ if __name__ == "__main__":
     shapes = sys.argv[2:] or list(SHAPES)
     _print_head("held by the 80 %", *(f"n = {n}" for n in _SIZES))
     for shape in shapes:
-        for name, what, many in (
-            ("next", {}, repeats),
-            ("seen", {"seen": True}, repeats),
-            ("next, alone", {"beside": 1}, repeats // 4),
-        ):
-            _print_row(f"{shape}: {name}", [held(shape, n, many, **what) for n in _SIZES])
+        for name in ("next", "seen"):
+            found = [held(shape, n, repeats, seen=name == "seen") for n in _SIZES]
+            _print_row(f"{shape}: {name}", found)
     print()
     sizes = (5, 20, 100)
     _print_head("plan", *(f"{what}, n = {n}" for n in sizes for what in ("held", "risk", "late")))
     for shape in shapes:
         for name, slots, spread in (("1 slot", 1, 0), ("5 slots", 5, 0), ("5, unlike", 5, 0.5)):
-            found = [plans(shape, n, repeats // 4, slots=slots, spread=spread).mean() for n in sizes]
-            _print_row(f"{shape}: {name}", [value for one in found for value in one])
+            row = [plans(shape, n, repeats // 4, slots=slots, spread=spread).mean() for n in sizes]
+            _print_row(f"{shape}: {name}", [value for one in row for value in one])
     print()
     found = backtest(repeats)
     within = (found["rest"] >= found["low"]) & (found["rest"] <= found["high"])

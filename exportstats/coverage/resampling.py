@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from exportstats.stats.histories import Trend
-    from exportstats.stats.predictive import Past
+    from exportstats.stats.predictive import Past, Prediction
 
 # One more than a multiple of ten: 10 %, 50 % and 90 % of the runs are runs, with nothing between.
 RUNS = 1001
@@ -66,7 +66,8 @@ class Pool:
         log = np.log(precision).sum(axis=0) - np.log(total)
         log -= (precision * (middle - mean) ** 2).sum(axis=0)
         odds = np.cumsum(np.exp((log - log.max()) / 2))
-        drawn = np.searchsorted(odds / odds[-1], uniform(np.array([seed_of("between")], "uint64"))[0])
+        (which,) = uniform(np.array([seed_of("between")], "uint64"))
+        drawn = np.searchsorted(odds / odds[-1], which)
         self.between = between[drawn]
         self.mean = mean[drawn] + _normal(seed_of("mean")) / np.sqrt(total[drawn])
 
@@ -102,11 +103,11 @@ class Source(NamedTuple):
             own = self.pool.between / (self.pool.between + self.past.unsure)
             shift = (1 - own) * (self.pool.mean - self.middle)
             spread = np.sqrt(self.past.fit.scale**2 - (1 - own) * self.past.unsure)
-            width = spread / np.log(body.quantile(_LEVELS)).std()
+            width = spread / _logs(body, _LEVELS).std()
             worth = worth / own
         which = (uniform(seeds) * worth).astype("uint64")
         numbers = _mix(_mix(np.array([self.seed], "uint64")) + _STEPS)
-        logs = np.log(body.quantile(_to_unit(_mix(numbers + which * _GOLDEN))))
+        logs = _logs(body, _to_unit(_mix(numbers + which * _GOLDEN)))
         middle = self.past.fit.location
         logs = middle + width * (logs - middle) + shift
         if self.trend.error:
@@ -195,6 +196,11 @@ def uniform(seeds: np.ndarray) -> np.ndarray:
     NumPy's generators take longer to be made, one a task, than all the rest takes.
     """
     return _to_unit(_mix(_mix(seeds)[:, None] + _STEPS))
+
+
+def _logs(body: Prediction, shares: np.ndarray) -> np.ndarray:
+    logs: np.ndarray = np.log(np.maximum(body.quantile(shares), 1))
+    return logs
 
 
 def _normal(seed: int) -> np.ndarray:

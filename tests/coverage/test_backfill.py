@@ -428,6 +428,28 @@ def test_basis():
         assert not plan["enough_history"].item()
 
 
+def test_slots_that_are_alike_do_not_look_slower_than_they_are():
+    """The end of five slots, and the risk, with few tasks each; benchmarks/forecasts has more."""
+    random = np.random.default_rng(11)
+    held, risk, late = [], [], []
+    for _ in range(25):
+        drawn = (10 * MINUTE * random.lognormal(0, 0.5, (5, 5 + 24))).astype(int).tolist()
+        regions = [{"region": f"eu-west-{number}"} for number in range(5)]
+        rows = [
+            row for one, of in zip(drawn, regions, strict=True) for row in history(*one[:5], **of)
+        ]
+        deadline = START + int(random.uniform(0, 8 * HOUR))
+        gaps = gaps_of(*[{**of, "expires_at": deadline} for of in regions])
+        plan = plan_backfill(gaps, table(*rows), max_window="1h")
+        ends = np.array([START + np.cumsum(one[5:]) for one in drawn]).ravel()
+        last = pd.Timestamp(int(ends.max()), unit="ms", tz="UTC")
+        held.append(plan.attrs["end_low"] <= last <= plan.attrs["end_high"])
+        risk.append(plan["deadline_risk"].mean())
+        late.append((ends > plan["deadline"].astype("int64").to_numpy()).mean())
+    assert 0.6 <= np.mean(held) <= 0.96
+    assert abs(np.mean(risk) - np.mean(late)) < 0.06
+
+
 def test_no_history():
     """Without any duration no time is expected, and nothing is said to be late."""
     gaps = gaps_of({"expires_at": START - 1})

@@ -211,6 +211,14 @@ def test_a_slowdown_is_followed():
     assert row.remaining > pd.Timedelta(np.quantile(before, 0.9), unit="ms")
 
 
+def test_a_trend_is_followed():
+    """Where each task takes 2 % longer than the one before, the next one does so too."""
+    random = np.random.default_rng(3)
+    took = 60_000 * np.exp(0.02 * np.arange(100)) * random.lognormal(0, 0.2, 100)
+    row = only(table(*history([int(one) for one in took]), active(0)))
+    assert row.remaining / pd.Timedelta(60_000 * np.exp(2), unit="ms") == pytest.approx(1, abs=0.1)
+
+
 def test_what_cannot_be_known_is_missing():
     """No history, or an unknown instant."""
     alone = only(table(active(5)))
@@ -248,7 +256,8 @@ def test_four_of_five_ends_lie_in_the_range(n: int, most: float, shape: str):
     for _ in range(500):
         lognormal = shape == "lognormal"
         drawn = 1e5 * (random.lognormal(0, 0.5, n + 1) if lognormal else random.gamma(2, 1, n + 1))
-        low, high = Past.of(drawn[:n], recency(n), Learned()).predict().quantile(np.array([0.1, 0.9]))
+        past = Past.of(drawn[:n], recency(n), Learned())
+        low, high = past.predict().quantile(np.array([0.1, 0.9]))
         held.append(low <= drawn[n] <= high)
     assert 0.75 <= np.mean(held) <= most
 
