@@ -128,9 +128,10 @@ def plan_backfill(  # noqa: PLR0913 - options of one plan
     Durations are drawn from the distribution that `estimate_completion` has, of a task that begins.
     A run draws as many as the history is worth, and each task takes one of these: so what a short
     history does not tell is the same for all tasks of a run. Where its tasks lie is learned from
-    all log groups of `tasks` as well. The numbers are made of the names and the window alone: the same question has the same answer, whatever else is asked. Durations are
-    turnaround, queueing included, so a slot whose tasks used to wait is forecast as slower than it
-    will be. How often the last end lay from `end_low` to `end_high` is in benchmarks/README.md.
+    all log groups of `tasks` as well. The numbers are made of the names and the window alone: the
+    same question has the same answer, whatever else is asked. Durations are turnaround, queueing
+    included, so a slot whose tasks used to wait is forecast as slower than it will be. How often
+    the last end lay from `end_low` to `end_high` is in benchmarks/README.md.
 
     Examples
     --------
