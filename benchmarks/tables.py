@@ -189,7 +189,7 @@ TABLES: dict[str, tuple[Table, Table]] = {
 
 def draw_slots(tasks: pd.DataFrame) -> None:
     """Draw the timeline of the slots, to the last pixel."""
-    figure = xs.plot_slot_timeline(tasks).figure
+    figure = xs.plot_task_timeline(tasks).figure
     figure.canvas.draw()
     plt.close(figure)
 

@@ -1,18 +1,24 @@
 """Make the parts of the documentation that are made from the code.
 
-`python docs/make_docs.py` writes `docs/schema.md`, `docs/commands.md` and the picture in the
-README. The tests fail when one of the two texts is stale.
+`python docs/make_docs.py` writes `docs/schema.md`, `docs/functions.md`, `docs/commands.md` and the
+picture in the README. The tests fail when one of the texts is stale.
 """
 
 from __future__ import annotations
 
+import inspect
+import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 import exportstats as xs
 from exportstats.cli import COMMANDS, main
 from exportstats.core import schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DOCS = Path(__file__).parent
 _WIDTH = 88
@@ -64,6 +70,53 @@ def _unit(column: schema.Column) -> str:
     return column.unit or {"time": "UTC", "length": "ms"}.get(column.kind, "–")
 
 
+def functions_page() -> str:
+    """Write the page of the functions on tasks, with the parameters that they share."""
+    lines = [
+        "# The functions on tasks",
+        "",
+        "Generated from the code by `docs/make_docs.py`. Each function takes a table and returns a",
+        "table; the picture draws that table. A parameter means the same in all of them, and the",
+        "page shows its default, `required` if it has none. A date or a month is a time: its first",
+        "instant in `tz`, or in UTC.",
+        "",
+        f"| function | answers | picture | {' | '.join(f'`{name}`' for name in SHARED)} | others |",
+        "|---" * (len(SHARED) + 4) + "|",
+    ]
+    for name, function in functions().items():
+        given = dict([*inspect.signature(function).parameters.items()][1:])
+        cells = [_default(given.pop(shared, None)) for shared in SHARED]
+        answer = str(inspect.getdoc(function)).splitlines()[0]
+        picture = f"plot_{re.sub(VERBS, '', name)}"
+        lines.append(
+            f"| `{name}` | {answer} | {f'`{picture}`' if hasattr(xs, picture) else '–'} "
+            f"| {' | '.join(cells)} | {', '.join(f'`{other}`' for other in given) or '–'} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+SHARED = ("by", "freq", "tz", "as_of", "start", "end")
+VERBS = r"^(find|plan|compare|estimate)_|_(by_day|timeline)$"  # a picture's name leaves them out
+
+
+def functions() -> dict[str, Callable[..., object]]:
+    """Return the public functions whose first parameter is a table of tasks or of gaps."""
+    every = ((name, getattr(xs, name)) for name in xs.__all__ if not name.startswith("plot_"))
+    return {
+        name: one
+        for name, one in every
+        if inspect.isfunction(one)
+        and next(iter(inspect.signature(one).parameters), None) in ("tasks", "gaps")
+        and not name.startswith(("fetch_", "write_", "build_"))
+    }
+
+
+def _default(parameter: inspect.Parameter | None) -> str:
+    if parameter is None:
+        return "–"
+    return "required" if parameter.default is parameter.empty else f"`{parameter.default!r}`"
+
+
 def commands_page() -> str:
     """Write the page of the command's reference."""
     lines = ["# The command", "", "Generated from `--help` by `docs/make_docs.py`."]
@@ -91,7 +144,7 @@ def draw_picture(path: Path) -> None:
     axes.figure.savefig(path, dpi=110)
 
 
-PAGES = {"schema.md": schema_page, "commands.md": commands_page}
+PAGES = {"schema.md": schema_page, "functions.md": functions_page, "commands.md": commands_page}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

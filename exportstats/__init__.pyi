@@ -1,11 +1,11 @@
 from .aws.deliveries import fetch_deliveries as fetch_deliveries
 from .aws.log_groups import fetch_log_groups as fetch_log_groups
-from .aws.targets import Target as Target, find_targets as find_targets
+from .aws.targets import Target as Target, fetch_targets as fetch_targets
 from .aws.tasks import fetch_tasks as fetch_tasks
 from .aws.wait import wait_for_task as wait_for_task
 from .charts import (
     plot_backfill as plot_backfill,
-    plot_comparison as plot_comparison,
+    plot_completion as plot_completion,
     plot_completion_curve as plot_completion_curve,
     plot_completion_times as plot_completion_times,
     plot_coverage as plot_coverage,
@@ -13,12 +13,12 @@ from .charts import (
     plot_duration_summary as plot_duration_summary,
     plot_duration_trend as plot_duration_trend,
     plot_failure_reasons as plot_failure_reasons,
-    plot_forecasts as plot_forecasts,
     plot_landing_lag as plot_landing_lag,
-    plot_slot_timeline as plot_slot_timeline,
+    plot_periods as plot_periods,
     plot_slow_tasks as plot_slow_tasks,
     plot_status_breakdown as plot_status_breakdown,
     plot_task_durations as plot_task_durations,
+    plot_task_timeline as plot_task_timeline,
 )
 from .core.frames import concat as concat, conform as conform
 from .coverage.backfill import plan_backfill as plan_backfill

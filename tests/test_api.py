@@ -52,7 +52,7 @@ def use_every_name(folder: Path) -> list[Axes]:
     with pytest.raises(xs.ArgumentError):
         xs.fetch_tasks([xs.Target("111122223333", "eu-west-1")], status="DONE")
     with pytest.raises(xs.ArgumentError):
-        xs.find_targets(accounts=["111122223333"])
+        xs.fetch_targets(accounts=["111122223333"])
     with pytest.raises(xs.ArgumentError):
         xs.fetch_log_groups([xs.Target()], region="eu-west-1")
     nothing: pd.DataFrame = xs.fetch_deliveries(again.head(0))
@@ -89,12 +89,12 @@ def use_every_name(folder: Path) -> list[Axes]:
         xs.plot_coverage(xs.coverage_timeline(again, **days)),
         xs.plot_coverage(xs.coverage_by_day(again, **days)),
         xs.plot_backfill(plan),
-        xs.plot_comparison(weeks),
-        xs.plot_forecasts(active),
+        xs.plot_periods(weeks),
+        xs.plot_completion(active),
         xs.plot_slow_tasks(slow),
         again.pipe(xs.completion_curve, event="ended").pipe(xs.plot_completion_curve),
         again.pipe(xs.landing_lag).pipe(xs.plot_landing_lag),
-        again.pipe(xs.plot_slot_timeline),
+        again.pipe(xs.plot_task_timeline),
         again.pipe(xs.status_breakdown, freq="W").pipe(xs.plot_status_breakdown),
         again.pipe(xs.failure_reasons).pipe(xs.plot_failure_reasons),
         again.pipe(xs.duration_summary, by=["region"]).pipe(xs.plot_duration_summary),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import os
 import re
 import shlex
@@ -34,11 +35,40 @@ def load_make_docs():
     return module
 
 
-@pytest.mark.parametrize("name", ["schema.md", "commands.md"])
+@pytest.mark.parametrize("name", ["schema.md", "functions.md", "commands.md"])
 def test_made_pages_are_not_stale(name: str):
     """`make docs` would change nothing in the pages that are made from the code."""
     page = load_make_docs().PAGES[name]()
     assert (ROOT / "docs" / name).read_text(encoding="utf-8") == page, "run `make docs`"
+
+
+def test_parameters_agree():
+    """A parameter that functions share has one kind and one default, optional periods aside."""
+    made = load_make_docs()
+    for shared in made.SHARED:
+        given = {
+            name: inspect.signature(function).parameters[shared]
+            for name, function in made.functions().items()
+            if shared in inspect.signature(function).parameters
+        }
+        assert len(given) > 1, shared
+        assert all(one.kind is one.KEYWORD_ONLY for one in given.values())
+        defaults = {one.default for name, one in given.items() if name != "status_breakdown"}
+        # gaps are of a range, while overlaps may be of all tasks
+        assert len(defaults) == 1 or shared in ("start", "end"), shared
+        if shared in ("freq", "tz"):
+            assert all(
+                {"tz", "as_of"} <= {*inspect.signature(getattr(xs, name)).parameters}
+                for name in given
+            )
+
+
+def test_each_picture_has_the_name_of_its_table():
+    """What a chart draws is found by its name; two draw the tasks themselves."""
+    made = load_make_docs()
+    tables = {re.sub(made.VERBS, "", name) for name in made.functions()}
+    pictures = {name.removeprefix("plot_") for name in xs.__all__ if name.startswith("plot_")}
+    assert pictures - tables == {"task_durations", "task_timeline"}
 
 
 def test_python_blocks_of_the_readme_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

@@ -86,7 +86,7 @@ def test_every_function_takes_what_pandas_makes(tasks: pd.DataFrame, way: str):
 def test_charts_and_report_take_what_pandas_makes(tasks: pd.DataFrame, way: str):
     """What takes tasks to draw, write or report them says the same of them."""
     other = ways(tasks)[way]
-    for plot in (xs.plot_task_durations, xs.plot_slot_timeline):
+    for plot in (xs.plot_task_durations, xs.plot_task_timeline):
         assert words_of(plot(other)) == words_of(plot(tasks))
     reports = [xs.build_weekly_report(some, week="2026-W46") for some in (tasks, other)]
     assert xs.render_markdown(reports[1]) == xs.render_markdown(reports[0])

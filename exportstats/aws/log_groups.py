@@ -78,7 +78,7 @@ def fetch_log_groups(  # noqa: PLR0913 - as fetch_tasks has them
     --------
     With the same targets as the tasks::
 
-        targets = xs.find_targets(regions="all", role_name="audit")
+        targets = xs.fetch_targets(regions="all", role_name="audit")
         log_groups = xs.fetch_log_groups(targets, errors="warn")
         gaps = xs.find_gaps(tasks, start=start, end=end, log_groups=log_groups)
     """

@@ -202,14 +202,14 @@ def check_targets(targets: Iterable[Target] | None, **of_one: object) -> list[Ta
         if not isinstance(target, Target):
             raise ArgumentError(f"{target!r} is not a target; give xs.Target(account_id, region)")
     if not wanted:
-        raise ArgumentError("there are no targets; xs.find_targets finds some")
+        raise ArgumentError("there are no targets; xs.fetch_targets finds some")
     for name, value in of_one.items():
         if value is not None:
             raise ArgumentError(f"{name}={value!r} is for loading without targets; leave one out")
     return wanted
 
 
-def find_targets(
+def fetch_targets(
     session: boto3.Session | None = None,
     *,
     profile: str | None = None,
@@ -251,7 +251,7 @@ def find_targets(
     --------
     With the credentials of an organisation's management account::
 
-        targets = xs.find_targets(regions="all", role_name="audit")
+        targets = xs.fetch_targets(regions="all", role_name="audit")
         tasks = xs.fetch_tasks(targets, errors="warn")
     """
     if accounts is not None and role_name is None:

@@ -62,7 +62,7 @@ def fetch_tasks(  # noqa: PLR0913 - each is a parameter of boto3, of the API, or
     Parameters
     ----------
     targets
-        Accounts and regions, for example from `find_targets`; by default those of the session.
+        Accounts and regions, for example from `fetch_targets`; by default those of the session.
     session
         A boto3 session; by default one for `profile`, or for the environment. Its credentials
         assume the targets' roles.

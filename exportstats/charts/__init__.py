@@ -6,19 +6,19 @@ from exportstats.charts.completion_times import plot_completion_times
 from exportstats.charts.coverage import plot_coverage
 from exportstats.charts.durations import plot_duration_summary
 from exportstats.charts.failures import plot_failure_reasons
-from exportstats.charts.forecasts import plot_forecasts
+from exportstats.charts.forecasts import plot_completion
 from exportstats.charts.histogram import plot_duration_histogram
 from exportstats.charts.landing import plot_landing_lag
-from exportstats.charts.periods import plot_comparison
-from exportstats.charts.slots import plot_slot_timeline
+from exportstats.charts.periods import plot_periods
 from exportstats.charts.slow import plot_slow_tasks
 from exportstats.charts.status import plot_status_breakdown
 from exportstats.charts.task_durations import plot_task_durations
+from exportstats.charts.task_timeline import plot_task_timeline
 from exportstats.charts.trend import plot_duration_trend
 
 __all__ = [
     "plot_backfill",
-    "plot_comparison",
+    "plot_completion",
     "plot_completion_curve",
     "plot_completion_times",
     "plot_coverage",
@@ -26,10 +26,10 @@ __all__ = [
     "plot_duration_summary",
     "plot_duration_trend",
     "plot_failure_reasons",
-    "plot_forecasts",
     "plot_landing_lag",
-    "plot_slot_timeline",
+    "plot_periods",
     "plot_slow_tasks",
     "plot_status_breakdown",
     "plot_task_durations",
+    "plot_task_timeline",
 ]

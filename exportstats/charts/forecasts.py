@@ -36,7 +36,7 @@ _MEDIAN: dict[str, Any] = {"marker": "|", "color": "black", "markersize": 13, "m
 _LINE: dict[str, Any] = {"color": "black", "linestyle": ":", "linewidth": 1.2}
 
 
-def plot_forecasts(
+def plot_completion(
     table: pd.DataFrame,
     *,
     ax: Axes | None = None,
@@ -72,7 +72,7 @@ def plot_forecasts(
     Examples
     --------
     >>> from exportstats import estimate_completion, sample_tasks
-    >>> ax = sample_tasks().pipe(estimate_completion).pipe(plot_forecasts)
+    >>> ax = sample_tasks().pipe(estimate_completion).pipe(plot_completion)
     >>> ax.get_xlabel()
     'time since the creation'
     """

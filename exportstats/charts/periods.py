@@ -47,7 +47,7 @@ _LOOKS = {
 }
 
 
-def plot_comparison(
+def plot_periods(
     table: pd.DataFrame,
     *,
     ax: Axes | None = None,
@@ -88,7 +88,7 @@ def plot_comparison(
     >>> table = pd.DataFrame({"previous": [300.0], "current": [600.0], "unit": "s", "low": [200.0],
     ...                       "high": [400.0], "n_previous": 70, "n_current": 68,
     ...                       "verdict": "worse"}, index=pd.Index(["p50"], name="measure"))
-    >>> [text.get_text() for text in plot_comparison(table).texts[:1]]
+    >>> [text.get_text() for text in plot_periods(table).texts[:1]]
     ['5 min → 10 min']
     """
     columns = ("previous", "current", "unit", "low", "high", "n_previous", "n_current", "verdict")

@@ -63,7 +63,7 @@ def compare(
     tasks = load()
     table = ask(tasks)
     output.show(table, _of_comparison(table), kind, title=f"{current} compared with {previous}")
-    output.draw(lambda: xs.plot_comparison(table), chart)
+    output.draw(lambda: xs.plot_periods(table), chart)
 
 
 def _period(text: str) -> Any:  # noqa: ANN401 - what compare_periods takes

@@ -44,7 +44,7 @@ _WIDTH = 80  # of an invalid value
 _FIELDS = ("account_id", "region", "profile", "role_arn")
 
 
-def find_targets(
+def fetch_targets(
     *,
     profiles: Sequence[str],
     region: str | None,
@@ -71,7 +71,7 @@ def find_targets(
         return [
             target
             for profile in profiles or (None,)
-            for target in xs.find_targets(profile=profile, regions=regions, role_name=role_name)
+            for target in xs.fetch_targets(profile=profile, regions=regions, role_name=role_name)
         ]
     if len(profiles) > 1:
         return [xs.Target(region=region, profile=profile) for profile in profiles]

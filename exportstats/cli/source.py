@@ -11,7 +11,7 @@ import click
 
 import exportstats as xs
 from exportstats.cli.failing import mark_part, say
-from exportstats.cli.fleet import FLEET_OPTIONS, find_targets, tell_failures
+from exportstats.cli.fleet import FLEET_OPTIONS, fetch_targets, tell_failures
 from exportstats.cli.options import refuse_inputs
 from exportstats.cli.wanted import FILTERS, Wanted, dashed
 from exportstats.errors import ArgumentError, LoadError, LoadInterrupted
@@ -183,7 +183,7 @@ class Origin:
     @functools.cached_property
     def targets(self) -> list[Target] | None:
         """The accounts and regions to fetch from; None for those of the environment."""
-        found = find_targets(
+        found = fetch_targets(
             profiles=self.profiles,
             region=self.region,
             all_regions=self.all_regions,

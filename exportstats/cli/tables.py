@@ -219,7 +219,7 @@ def slots(load: Callable[[], pd.DataFrame], freq: str, kind: Kind, chart: Path |
     output.show(table, _dated(view), kind, title=output.title_of(tasks))
     if twice.any() and kind in ("table", "markdown"):
         say("more than one task was active at a time in a slot, which the service rules out")
-    output.draw(lambda: xs.plot_slot_timeline(tasks), chart)
+    output.draw(lambda: xs.plot_task_timeline(tasks), chart)
 
 
 def _wide(table: pd.DataFrame) -> pd.DataFrame:

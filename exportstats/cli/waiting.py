@@ -54,7 +54,7 @@ def eta(origin: Origin, wanted: Wanted, kind: Kind, chart: Path | None) -> None:
             "`exportstats fetch` writes it, the AWS CLI does not"
         )
     output.show(table, _for_people(table), kind, title=title)
-    output.draw(lambda: xs.plot_forecasts(table), chart)
+    output.draw(lambda: xs.plot_completion(table), chart)
 
 
 def _for_people(table: pd.DataFrame) -> pd.DataFrame:

@@ -80,5 +80,5 @@ def slots(material: Material, _: Finding) -> Picture:
         f"A lane for each of {counted(many, 'slot')}: each task from its creation to its "
         "completion, coloured by state.",
         material.week.reset_index(drop=True),
-        "plot_slot_timeline",
+        "plot_task_timeline",
     )

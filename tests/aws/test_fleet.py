@@ -69,7 +69,7 @@ def organisation(served: tuple[str, list[str]], monkeypatch: pytest.MonkeyPatch)
 
 def test_an_organisation_is_found_with_a_role_for_each_account(organisation: list[str]):
     """All active accounts times the asked regions; the own account is gone into directly."""
-    targets = xs.find_targets(regions=REGIONS, role_name="audit")
+    targets = xs.fetch_targets(regions=REGIONS, role_name="audit")
     assert len(organisation) == 60
     assert len(targets) == 60 * 3
     assert {target.account_id for target in targets} == set(organisation)
@@ -80,7 +80,7 @@ def test_an_organisation_is_found_with_a_role_for_each_account(organisation: lis
 
 def test_all_regions_are_those_that_are_enabled(organisation: list[str]):
     """`regions="all"` asks EC2, and without a role it is the own account alone."""
-    targets = xs.find_targets(regions="all")
+    targets = xs.fetch_targets(regions="all")
     regions = {region["RegionName"] for region in boto3.client("ec2").describe_regions()["Regions"]}
     assert {target.region for target in targets} == regions
     assert {target.account_id for target in targets} == {OWN}
@@ -95,7 +95,7 @@ def test_a_made_up_organisation_is_loaded_and_what_failed_is_told(organisation: 
         Fault("html", account=broken, region="us-west-2"),
     ]
     tasks = fill(organisation, REGIONS, 60)
-    targets = xs.find_targets(regions=REGIONS, role_name="audit")
+    targets = xs.fetch_targets(regions=REGIONS, role_name="audit")
     with (
         Emulator(tasks, account_of=account_of, faults=faults) as emulator,
         pytest.raises(xs.LoadError) as caught,
@@ -238,7 +238,7 @@ def test_a_target_that_cannot_be_meant_is_refused(fields: dict[str, Any], named:
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        ({"targets": []}, "find_targets"),
+        ({"targets": []}, "fetch_targets"),
         ({"targets": ["eu-west-1"]}, "'eu-west-1'"),
         ({"targets": [xs.Target()], "region": "eu-west-1"}, "region="),
         ({"targets": [xs.Target()], "next_token": "t"}, "next_token="),

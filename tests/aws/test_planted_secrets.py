@@ -140,8 +140,8 @@ def ways(url: str | None = None, **given: Any) -> list[Callable[[], Any]]:  # no
         lambda: xs.fetch_tasks(roles, errors="warn", **there),
         lambda: xs.fetch_log_groups(**there),
         lambda: xs.fetch_deliveries(tasks, **there),
-        lambda: xs.find_targets(regions="all", **given),
-        lambda: xs.find_targets(role_name="x", **given),
+        lambda: xs.fetch_targets(regions="all", **given),
+        lambda: xs.fetch_targets(role_name="x", **given),
         lambda: xs.wait_for_task("a", region="us-east-1", timeout="1s", **there),
     ]
 

@@ -324,13 +324,13 @@ def test_an_account_that_sts_does_not_tell_is_missing(
     strange: Make,
     answer: bytes,
 ) -> None:
-    """All tasks come with one warning, and find_targets says so in one line."""
+    """All tasks come with one warning, and fetch_targets says so in one line."""
     with strange(DescribeExportTasks=page("a"), GetCallerIdentity=answer) as server:
         with pytest.warns(xs.AccountUnknownWarning, match="STS did not return it") as warned:
             found = xs.fetch_tasks(session=session, endpoint_url=server.url)
         all_services(server.url)
         with pytest.raises(xs.LoadError) as caught:
-            xs.find_targets()
+            xs.fetch_targets()
     assert found["account_id"].isna().all()
     for text in (str(warned[0].message), str(caught.value)):
         assert text.isprintable()
@@ -391,7 +391,7 @@ def test_no_regions_and_no_accounts_are_an_error(
     with strange(**(usual | {operation: answers})) as server:
         all_services(server.url)
         with pytest.raises(xs.LoadError) as caught:
-            xs.find_targets(regions="all", role_name="audit")
+            xs.fetch_targets(regions="all", role_name="audit")
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 800
 
@@ -403,7 +403,7 @@ def test_pages_of_accounts_are_followed_through_empty_ones(
     pages = [accounts(OWN, token="t"), accounts(token="u"), accounts("444455556666")]
     with strange(GetCallerIdentity=identity(), ListAccounts=pages) as server:
         all_services(server.url)
-        found = xs.find_targets(role_name="audit")
+        found = xs.fetch_targets(role_name="audit")
     assert [target.account_id for target in found] == [OWN, "444455556666"]
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 import exportstats as xs
-from exportstats.charts.forecasts import plot_forecasts
+from exportstats.charts.forecasts import plot_completion
 from exportstats.charts.style import STATE_LOOKS
 
 NAN = float("nan")
@@ -40,7 +40,7 @@ def names(ax: Axes) -> list[str]:
 
 def test_a_row_is_elapsed_range_and_median():
     """Each of them is where the table has it, on an axis that begins at the creation."""
-    ax = plot_forecasts(forecasts(SLOW, SOON))
+    ax = plot_completion(forecasts(SLOW, SOON))
     assert names(ax) == ["/soon", "/slow"], "what ends first is at the top"
     assert bars(ax) == [(90, 150), (1200, 4200)]
     (elapsed,) = ax.collections
@@ -54,7 +54,7 @@ def test_a_row_is_elapsed_range_and_median():
 
 def test_colours_are_the_states():
     """As in every other chart; the legend names those that are there."""
-    ax = plot_forecasts(forecasts(SLOW, SOON))
+    ax = plot_completion(forecasts(SLOW, SOON))
     shown = {bar.get_facecolor()[:3] for bar in ax.patches}
     assert len(shown) == 2
     legend = [text.get_text() for text in ax.get_legend().get_texts()]
@@ -64,21 +64,21 @@ def test_colours_are_the_states():
 
 def test_without_a_forecast_there_is_only_what_elapsed():
     """It is the last row, and says so; alone it has an axis too."""
-    ax = plot_forecasts(forecasts(UNKNOWN, SOON))
+    ax = plot_completion(forecasts(UNKNOWN, SOON))
     assert names(ax) == ["/soon", "/unknown"]
     assert bars(ax) == [(90, 150)]
     assert ax.texts[1].get_text() == "no forecast"
-    ax = plot_forecasts(forecasts(UNKNOWN, (*UNKNOWN[:2], NAN, NAN, NAN, NAN)))
+    ax = plot_completion(forecasts(UNKNOWN, (*UNKNOWN[:2], NAN, NAN, NAN, NAN)))
     ax.figure.draw_without_rendering()
     assert bars(ax) == []
 
 
 def test_the_time_out_is_drawn_where_it_can_be_reached():
     """A line at 24 hours, if a range goes that far; else the axis is not stretched to it."""
-    far = plot_forecasts(forecasts(("/far", "RUNNING", 80_000, 1000, 3000, 6400)))
+    far = plot_completion(forecasts(("/far", "RUNNING", 80_000, 1000, 3000, 6400)))
     assert 86_400 in [line.get_xdata()[0] for line in far.lines]
     assert far.get_legend().get_texts()[-1].get_text() == "time-out"
-    near = plot_forecasts(forecasts(SLOW))
+    near = plot_completion(forecasts(SLOW))
     assert near.get_xlim()[1] < 6000
     assert len(near.lines) == 1
 
@@ -88,7 +88,7 @@ def test_of_many_those_that_end_first_are_drawn():
     many = [
         (f"/{number}", "RUNNING", 60, 10 * number, 20 * number, 30 * number) for number in range(40)
     ]
-    ax = plot_forecasts(forecasts(*reversed(many)))
+    ax = plot_completion(forecasts(*reversed(many)))
     assert names(ax) == [f"/{number}" for number in range(25)]
     words = [text.get_text().replace("\n", " ") for text in ax.texts]
     assert any("40 active tasks" in word and "15 more, which end later" in word for word in words)
@@ -97,4 +97,4 @@ def test_of_many_those_that_end_first_are_drawn():
 def test_it_draws_the_sample():
     """The table of the sample as it was on an evening, each task with its range."""
     table = xs.estimate_completion(xs.sample_tasks(), as_of="2026-10-29T15:00Z")
-    assert len(bars(plot_forecasts(table))) == len(table) == 2
+    assert len(bars(plot_completion(table))) == len(table) == 2

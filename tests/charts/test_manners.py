@@ -243,10 +243,10 @@ CHARTS = [
     (charts.plot_backfill, plan, "plan_backfill"),
     (charts.plot_landing_lag, lag_table, "landing_lag"),
     (charts.plot_completion_curve, curve, "completion_curve"),
-    (charts.plot_forecasts, forecasts, "estimate_completion"),
+    (charts.plot_completion, forecasts, "estimate_completion"),
     (charts.plot_slow_tasks, slow_tasks, "find_slow_tasks"),
-    (charts.plot_comparison, comparison, "compare_periods"),
-    (charts.plot_slot_timeline, slot_tasks, "conform"),
+    (charts.plot_periods, comparison, "compare_periods"),
+    (charts.plot_task_timeline, slot_tasks, "conform"),
 ]
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 
-from exportstats.charts.periods import plot_comparison
+from exportstats.charts.periods import plot_periods
 from exportstats.errors import SchemaError
 
 NAN = float("nan")
@@ -37,7 +37,7 @@ def marks(ax: Axes, marker: str) -> list[tuple[float, int]]:
 
 def test_verdicts_differ_by_colour_and_marker():
     """Each current value has the marker and the colour of its verdict, at its multiple."""
-    ax = plot_comparison(comparison())
+    ax = plot_periods(comparison())
     assert marks(ax, "^") == [(2.0, 2)]
     assert marks(ax, "v") == [(0.5, 1)]
     assert marks(ax, "o") == [(round(68 / 70, 9), 0), (1.1, 3)]
@@ -49,15 +49,15 @@ def test_verdicts_differ_by_colour_and_marker():
 
 def test_values_are_written_in_their_units():
     """At the right of each row stand the former and the current value, in the measure's unit."""
-    texts = [text.get_text() for text in plot_comparison(comparison()).texts]
+    texts = [text.get_text() for text in plot_periods(comparison()).texts]
     assert texts[:4] == ["70 → 68", "20 % → 10 %", "5 min → 10 min", "15 min → 16 min 30 s"]
-    labels = [label.get_text() for label in plot_comparison(comparison()).get_yticklabels()]
+    labels = [label.get_text() for label in plot_periods(comparison()).get_yticklabels()]
     assert labels == ["tasks", "failure rate (%)", "p50 (duration)", "p90 (duration)"]
 
 
 def test_intervals_are_lines_where_they_are_known():
     """The interval of the change is drawn about the current value; none where it is missing."""
-    ax = plot_comparison(comparison())
+    ax = plot_periods(comparison())
     segments = [line for lines in ax.collections for line in lines.get_segments()]
     thin = {int(line[0, 1]): line[:, 0] for line in segments if line[0, 1] % 1}
     assert sorted(thin) == [1, 2, 3]
@@ -67,7 +67,7 @@ def test_intervals_are_lines_where_they_are_known():
 
 def test_what_is_far_out_is_at_the_edge():
     """Beyond 5 times there is an arrow at the edge, and the number stands beside it."""
-    ax = plot_comparison(comparison(current=6000.0, low=5000.0, high=7000.0))
+    ax = plot_periods(comparison(current=6000.0, low=5000.0, high=7000.0))
     assert ax.get_xlim() == (0, 5)
     assert marks(ax, ">") == [(5.0, 2)]
     assert ax.texts[2].get_text() == "5 min → 1 h 40 min"
@@ -75,16 +75,16 @@ def test_what_is_far_out_is_at_the_edge():
 
 def test_from_nothing_to_something_is_an_arrow():
     """What was 0 and is not any more has the arrow of its verdict; what stays 0 has not moved."""
-    ax = plot_comparison(comparison(previous=0.0))
+    ax = plot_periods(comparison(previous=0.0))
     assert marks(ax, ">") == [(5.0, 2)]
     assert ax.texts[2].get_text() == "0 s → 10 min"
-    still = plot_comparison(comparison(previous=0.0, current=0.0, verdict="no clear change"))
+    still = plot_periods(comparison(previous=0.0, current=0.0, verdict="no clear change"))
     assert (1.0, 2) in marks(still, "o")
 
 
 def test_no_multiple_of_what_is_not_known():
     """Without a former value there is no dumbbell, but the numbers are written."""
-    ax = plot_comparison(comparison(previous=NAN))
+    ax = plot_periods(comparison(previous=NAN))
     assert ax.texts[2].get_text() == "- → 10 min"
     assert not marks(ax, "^")
     ax.figure.draw_without_rendering()
@@ -95,7 +95,7 @@ def test_all_missing():
     table = comparison()
     table[["previous", "current", "low", "high"]] = NAN
     table["verdict"] = "no clear change"
-    ax = plot_comparison(table)
+    ax = plot_periods(table)
     ax.figure.draw_without_rendering()
     assert [text.get_text() for text in ax.texts[1:4]] == ["- → -"] * 3
 
@@ -107,7 +107,7 @@ def test_of_many_groups_the_worse_come_first():
     better = comparison(verdict="better")
     parts = {f"calm-{n}": calm.assign(n_current=n) for n in range(8)}
     table = pd.concat({**parts, "better": better, "worse": comparison()}, names=["region"])
-    ax = plot_comparison(table)
+    ax = plot_periods(table)
     labels = [label.get_text() for label in ax.get_yticklabels()]
     groups = [label.split(" · ")[0] for label in labels[::4]]
     assert groups == ["worse", "better", "calm-7", "calm-6", "calm-5", "calm-4"]
@@ -117,7 +117,7 @@ def test_of_many_groups_the_worse_come_first():
 def test_no_task_is_said():
     """Without a task in either period the chart says so."""
     for table in (comparison().iloc[:0], comparison().assign(n_previous=0, n_current=0)):
-        ax = plot_comparison(table)
+        ax = plot_periods(table)
         assert ax.texts[-1].get_text() == "no tasks"
         assert not ax.lines
 
@@ -125,16 +125,16 @@ def test_no_task_is_said():
 def test_another_frame_is_refused():
     """The error names the function that makes the table."""
     with pytest.raises(SchemaError, match="level measure; this chart draws what compare_periods"):
-        plot_comparison(comparison().reset_index(drop=True))
+        plot_periods(comparison().reset_index(drop=True))
     with pytest.raises(SchemaError, match="column verdict is missing"):
-        plot_comparison(comparison().drop(columns="verdict"))
+        plot_periods(comparison().drop(columns="verdict"))
 
 
 def test_the_callers_axes_table_and_keywords():
     """It draws on the axes given, changes no table, and gives keywords to the bars."""
     table = comparison()
     before = table.copy(deep=True)
-    ax = plot_comparison(table, gid="mine")
-    assert plot_comparison(table, ax=ax) is ax
+    ax = plot_periods(table, gid="mine")
+    assert plot_periods(table, ax=ax) is ax
     assert ax.findobj(lambda artist: artist.get_gid() == "mine")
     pd.testing.assert_frame_equal(table, before)

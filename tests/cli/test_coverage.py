@@ -319,7 +319,7 @@ def test_targets_are_found_once(run: Callable, moto: str, monkeypatch: pytest.Mo
 
     for name, value in KEYS.items():
         monkeypatch.setenv(name.upper(), value)
-    monkeypatch.setattr("exportstats.cli.source.find_targets", find)
+    monkeypatch.setattr("exportstats.cli.source.fetch_targets", find)
     words = ["--all-regions", "--endpoint-url", moto, "--log-groups", "aws"]
     assert run("gaps", *words, "--since", "2020-01-01", "--until", "2020-01-02").exit_code == 0
     assert len(found) == 1
@@ -333,7 +333,7 @@ def test_which_targets_failed_is_told_if_no_log_group_arrives(
         monkeypatch.setenv(name.upper(), value)
     regions = ("us-east-1", "us-west-1")
     targets = [xs.Target("123456789012", region) for region in regions]
-    monkeypatch.setattr("exportstats.cli.source.find_targets", lambda **_: targets)
+    monkeypatch.setattr("exportstats.cli.source.fetch_targets", lambda **_: targets)
     fail = xs.LoadError(
         "all failed",
         tasks=xs.sample_tasks().head(0),

@@ -50,7 +50,7 @@ _LOOKS: tuple[StateLook, ...] = tuple(STATE_LOOKS.get(state, UNKNOWN_LOOK) for s
 _OTHER = _STACK.index("other")
 
 
-def plot_slot_timeline(
+def plot_task_timeline(
     tasks: pd.DataFrame,
     *,
     ax: Axes | None = None,
@@ -89,7 +89,7 @@ def plot_slot_timeline(
     >>> tasks = conform(pd.DataFrame({"task_id": ["a"], "status_code": ["COMPLETED"],
     ...     "account_id": "111122223333", "region": "eu-west-1",
     ...     "creation_time": [1437584472856], "completion_time": [1437584472986]}))
-    >>> [label.get_text() for label in plot_slot_timeline(tasks).get_yticklabels()]
+    >>> [label.get_text() for label in plot_task_timeline(tasks).get_yticklabels()]
     ['111122223333 · eu-west-1']
     """
     require(tasks, maker="read_tasks, fetch_tasks or conform", columns=_COLUMNS)

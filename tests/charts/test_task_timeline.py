@@ -12,8 +12,8 @@ from matplotlib.colors import to_rgba
 from matplotlib.dates import date2num
 
 from exportstats.charts.lanes import Bars
-from exportstats.charts.slots import _overlaps, _shares, plot_slot_timeline
 from exportstats.charts.style import STATE_LOOKS
+from exportstats.charts.task_timeline import _overlaps, _shares, plot_task_timeline
 from exportstats.core import frames
 from exportstats.errors import SchemaError
 
@@ -79,7 +79,7 @@ def black(ax: Axes) -> int:
 
 def words(table: pd.DataFrame) -> str:
     """Give all the chart's texts, on one line."""
-    return " ".join(" ".join(text.get_text() for text in plot_slot_timeline(table).texts).split())
+    return " ".join(" ".join(text.get_text() for text in plot_task_timeline(table).texts).split())
 
 
 def legend(ax: Axes) -> list[str]:
@@ -89,7 +89,7 @@ def legend(ax: Axes) -> list[str]:
 
 def test_a_bar_goes_from_creation_to_completion():
     """Each ended task is a bar of its state's colour and hatch."""
-    ax = plot_slot_timeline(tasks(span(0, 2), span(3, 7, status_code="FAILED")))
+    ax = plot_task_timeline(tasks(span(0, 2), span(3, 7, status_code="FAILED")))
     assert bars(ax, "COMPLETED") == [(0, 2)]
     assert bars(ax, "FAILED") == [(3, 7)]
     hatches = {each.get_hatch() for each in ax.collections}
@@ -100,7 +100,7 @@ def test_a_bar_goes_from_creation_to_completion():
 
 def test_an_active_task_goes_on():
     """An active task's bar ends, with an arrow, where it was observed."""
-    ax = plot_slot_timeline(tasks(span(0, 2), span(3, None, status_code="RUNNING", observed_at=5)))
+    ax = plot_task_timeline(tasks(span(0, 2), span(3, None, status_code="RUNNING", observed_at=5)))
     assert bars(ax, "RUNNING") == [(3, 5)]
     assert [line.get_marker() for line in ax.lines] == [">"]
     assert legend(ax)[-1] == "goes on"
@@ -108,7 +108,7 @@ def test_an_active_task_goes_on():
 
 def test_the_busiest_slot_comes_first():
     """Lanes are in order of how long their tasks are active, each with its number of tasks."""
-    ax = plot_slot_timeline(
+    ax = plot_task_timeline(
         tasks(span(0, 1, account_id="a"), span(2, 3, account_id="a"), span(0, 9, account_id="b"))
     )
     names = [label.get_text() for label in ax.get_yticklabels()]
@@ -120,16 +120,16 @@ def test_the_busiest_slot_comes_first():
 def test_of_many_slots_the_busiest_are_drawn(count: int):
     """25 lanes, and a note on the slots that have none."""
     table = many(slots=30, count=count)
-    assert len(plot_slot_timeline(table).get_yticks()) == 25
+    assert len(plot_task_timeline(table).get_yticks()) == 25
     assert "the busiest 25 of 30 slots, 5 more not shown" in words(table)
 
 
 def test_overlapping_tasks_are_marked():
     """A black strip is where more than one task of a slot is active; those that touch are not."""
-    ax = plot_slot_timeline(tasks(span(0, 4), span(3, 6), span(6, 7), span(0, 9, account_id="b")))
+    ax = plot_task_timeline(tasks(span(0, 4), span(3, 6), span(6, 7), span(0, 9, account_id="b")))
     assert black(ax) == 1
     assert "more than one active" in legend(ax)
-    ax = plot_slot_timeline(tasks(span(0, 4), span(4, 6)))
+    ax = plot_task_timeline(tasks(span(0, 4), span(4, 6)))
     assert black(ax) == 0
     assert "more than one active" not in legend(ax)
 
@@ -179,7 +179,7 @@ def test_shares_are_those_of_each_column(made: list[tuple[int, float, float]]):
 
 def test_many_tasks_are_an_image():
     """Above 3,000 tasks a lane is an image, as high as its share of the time: here a half."""
-    ax = plot_slot_timeline(many())
+    ax = plot_task_timeline(many())
     (image,) = ax.images
     pixels = np.asarray(image.get_array())
     done = np.array(to_rgba(STATE_LOOKS["COMPLETED"].colour)) * 255
@@ -187,14 +187,14 @@ def test_many_tasks_are_an_image():
     inside = green[:, 40:-40]
     assert inside.mean() == pytest.approx(0.5, abs=0.05)
     assert green[0].sum() > green[-1].sum()  # from the bottom
-    assert len(plot_slot_timeline(many(count=2_999)).images) == 0
+    assert len(plot_task_timeline(many(count=2_999)).images) == 0
 
 
 def test_a_rare_short_failure_is_seen_in_the_image():
     """One failed task of no length among thousands has its colour in the picture."""
     table = many()
     failed = tasks(span(500.7, 500.7, status_code="FAILED", account_id="0" * 12))
-    ax = plot_slot_timeline(frames.concat([table, failed.assign(task_id="failed")]))
+    ax = plot_task_timeline(frames.concat([table, failed.assign(task_id="failed")]))
     colour = (np.array(to_rgba(STATE_LOOKS["FAILED"].colour)) * 255).round()
     assert (np.asarray(ax.images[0].get_array()) == colour).all(axis=2).any()
     assert "FAILED (1)" in legend(ax)
@@ -207,7 +207,7 @@ def test_overlaps_and_active_tasks_are_seen_in_the_image():
         span(100, 900, account_id="0" * 12),
         span(3_999, None, status_code="RUNNING", observed_at=4_001, account_id="0" * 12),
     )
-    ax = plot_slot_timeline(frames.concat([table, more.assign(task_id=["x", "y"])]))
+    ax = plot_task_timeline(frames.concat([table, more.assign(task_id=["x", "y"])]))
     assert black(ax) >= 1
     assert [line.get_marker() for line in ax.lines] == [">"]
 
@@ -226,7 +226,7 @@ def test_tasks_that_cannot_be_drawn_are_counted():
     assert "n = 6 tasks" in text
     assert "1 task not drawn: without creation_time" in text
     assert "4 tasks without a known end, drawn as a point" in text
-    assert len(bars(plot_slot_timeline(table), "FAILED")) == 1
+    assert len(bars(plot_task_timeline(table), "FAILED")) == 1
 
 
 def test_nothing_that_can_be_drawn_is_said():
@@ -237,25 +237,25 @@ def test_nothing_that_can_be_drawn_is_said():
 def test_states_that_nobody_knows_are_drawn():
     """An unknown state has its name in the legend, several are counted."""
     one = tasks(span(0, 2, status_code="PAUSED"), span(2, 3))
-    assert "PAUSED (1)" in legend(plot_slot_timeline(one))
+    assert "PAUSED (1)" in legend(plot_task_timeline(one))
     missing = tasks(span(0, 2, status_code=None), span(2, 3))
-    assert "unknown (1)" in legend(plot_slot_timeline(missing))
+    assert "unknown (1)" in legend(plot_task_timeline(missing))
     several = tasks(span(0, 2, status_code="PAUSED"), span(2, 3, status_code="ODD"))
-    assert "2 other states (2)" in legend(plot_slot_timeline(several))
+    assert "2 other states (2)" in legend(plot_task_timeline(several))
 
 
 @pytest.mark.parametrize("count", [1, 4_000])
 def test_tasks_of_no_length(count: int):
     """Tasks that take no time are drawn without a warning, as bars and as an image."""
     table = many(count=count)
-    ax = plot_slot_timeline(table.assign(completion_time=table["creation_time"]))
+    ax = plot_task_timeline(table.assign(completion_time=table["creation_time"]))
     ax.figure.draw_without_rendering()
     assert ax.images or ax.collections
 
 
 def test_none():
     """Without a task the chart says so."""
-    ax = plot_slot_timeline(frames.empty())
+    ax = plot_task_timeline(frames.empty())
     assert ax.texts[-1].get_text() == "no tasks"
     assert not ax.images
 
@@ -263,7 +263,7 @@ def test_none():
 @pytest.mark.parametrize("count", [10, 4_000])
 def test_keywords_reach_bars_and_image(count: int):
     """What matplotlib knows and the chart does not goes to the bars, or to the image."""
-    ax = plot_slot_timeline(many(count=count), gid="mine")
+    ax = plot_task_timeline(many(count=count), gid="mine")
     assert ax.findobj(lambda artist: artist.get_gid() == "mine")
 
 
@@ -271,4 +271,4 @@ def test_another_frame_is_refused():
     """A frame of another shape is refused by the name of what makes the right one."""
     for wrong in (tasks(span(0, 1)).drop(columns="region"), [1]):
         with pytest.raises(SchemaError, match="conform"):
-            plot_slot_timeline(wrong)
+            plot_task_timeline(wrong)
