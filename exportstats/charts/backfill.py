@@ -125,7 +125,7 @@ def plot_backfill(
     looks = 2 * late[shown] + ~known[shown]
 
     ends = np.append(bars.right, high[~np.isnan(high)])
-    time_axis(ax, near(deadline, bars.left.min(), ends.max()), "time (UTC)", margin=_SECOND)
+    time_axis(ax, near(deadline, bars.left.min(), ends.max()), "time", margin=_SECOND)
     counts = [f"{late_tasks[slot]:,.0f} of {tasks[slot]:,} late" for slot in worst]
     notes += name_lanes(ax, groups.iloc[worst], counts)
     header(ax, _TITLE, notes, _legend(looks, high, deadline))

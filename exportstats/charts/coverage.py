@@ -144,7 +144,7 @@ def _draw_timeline(ax: Axes, table: pd.DataFrame, kwargs: dict[str, Any]) -> Axe
     low, high = bars.left.min(), bars.right.max()
     deadlines = to_days(rows["expires_at"])
     deadlines[(looks != "gap") | (deadlines < low)] = np.nan
-    time_axis(ax, near(deadlines, low, high), "time (UTC)", margin=_SECOND)
+    time_axis(ax, near(deadlines, low, high), "time", margin=_SECOND)
     lengths = [_write_ms(missing[group]) if missing[group] else "no gap" for group in worst]
     notes += name_lanes(ax, groups.iloc[worst], lengths)
     layers = {look: _joined(bars.only(looks == look)) for look in _LOOKS}

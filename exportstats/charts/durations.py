@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +18,7 @@ from exportstats.charts.style import (
     name_rows,
     note_rows,
 )
-from exportstats.charts.tables import group_rows, name_groups, require
-from exportstats.errors import SchemaError
+from exportstats.charts.tables import group_rows, name_groups, quantiles_of, require
 from exportstats.text import counted
 
 if TYPE_CHECKING:
@@ -78,12 +76,7 @@ def plot_duration_summary(
     ['n=9 +1 running']
     """
     require(table, maker="duration_summary", columns=("completed", "censored", "min", "max"))
-    names = {name: _percentile(name) for name in table.columns}
-    quantiles = {name: value for name, value in names.items() if value is not None}
-    if not quantiles:
-        raise SchemaError(
-            "there is no column of a quantile, as p50; this chart draws what duration_summary gives"
-        )
+    quantiles = quantiles_of(table, "duration_summary")
     ax = get_axes(ax)
     if not table[["completed", "censored"]].to_numpy().sum():
         return draw_nothing(ax, _TITLE)
@@ -135,9 +128,3 @@ def _draw_rows(
     if any_hollow:
         legend.append(key("hollow: fewer tasks than the quantile needs", marker="o", **hollow))
     return legend
-
-
-def _percentile(name: object) -> float | None:
-    """Read the percentage in a quantile's name, as in `p99.9`."""
-    found = re.fullmatch(r"p(\d+(?:\.\d+)?)", str(name))
-    return float(found[1]) if found else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -83,18 +83,28 @@ def duration_axis(
 
 
 def time_axis(
-    ax: Axes, days: np.ndarray, label: str = "creation time (UTC)", *, margin: float = 1 / 48
+    ax: Axes,
+    days: np.ndarray,
+    label: str = "creation time",
+    *,
+    margin: float = 1 / 48,
+    tz: tzinfo = UTC,
 ) -> None:
-    """Make the x axis one of times, in UTC, with all of `days` and at least `margin` around."""
+    """Make the x axis one of times in `tz`, with all of `days` and at least `margin` around."""
     low, high = np.nanmin(days), np.nanmax(days)
     margin = max(0.02 * (high - low), margin)
     ax.set_xlim(low - margin, high + margin)
-    locator = dates.AutoDateLocator(tz=UTC, minticks=3, maxticks=9)  # type: ignore[no-untyped-call]
+    locator = dates.AutoDateLocator(tz=tz, minticks=3, maxticks=9)  # type: ignore[no-untyped-call]
     ax.xaxis.set_major_locator(locator)
     ax.xaxis.set_major_formatter(
-        dates.ConciseDateFormatter(locator, tz=UTC)  # type: ignore[no-untyped-call]
+        dates.ConciseDateFormatter(locator, tz=tz)  # type: ignore[no-untyped-call]
     )
-    ax.set_xlabel(label)
+    ax.set_xlabel(f"{label} ({tz})")
+
+
+def zone_of(times: pd.Series | pd.Index) -> tzinfo:
+    """Return the time zone of a column or level of times."""
+    return pd.DatetimeIndex(times).tz or UTC
 
 
 def to_days(times: pd.Series | pd.Index) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib import ticker
 from matplotlib.patches import Patch
 
-from exportstats.charts.scales import period_step, time_axis, to_days
+from exportstats.charts.scales import period_step, time_axis, to_days, zone_of
 from exportstats.charts.style import (
     MAX_ROWS,
     count_axis,
@@ -53,7 +53,7 @@ def plot_status_breakdown(
     ----------
     table
         What `status_breakdown` gives: the index has the level `status_code`, and the groups' or
-        `period` (starts of periods, UTC); the columns are `tasks` (a count) and `share` (0 to 1,
+        `period` (starts of periods); the columns are `tasks` (a count) and `share` (0 to 1,
         of its group).
     ax
         Where to draw; a new figure if None.
@@ -147,7 +147,8 @@ def _draw_groups(ax: Axes, table: pd.DataFrame, kwargs: dict[str, Any]) -> None:
 
 
 def _draw_periods(ax: Axes, table: pd.DataFrame, kwargs: dict[str, Any]) -> None:
-    days = to_days(table.index.get_level_values("period"))
+    periods = table.index.get_level_values("period")
+    days = to_days(periods)
     states = _states(table)
     tasks = table["tasks"].to_numpy()
     known = ~np.isnan(days)
@@ -171,7 +172,7 @@ def _draw_periods(ax: Axes, table: pd.DataFrame, kwargs: dict[str, Any]) -> None
         style = {**_style(state, hatched=not narrow), "align": "edge", "bottom": bottom.copy()}
         ax.bar(starts, heights, widths * (1 if narrow else 0.9), **{**style, **kwargs})
         bottom += heights
-    time_axis(ax, np.append(starts, starts[-1] + step), margin=step / 2)
+    time_axis(ax, np.append(starts, starts[-1] + step), margin=step / 2, tz=zone_of(periods))
     count_axis(ax, "y")
     ax.set_ylim(0, max(bottom.max() * 1.05, 1))
     header(ax, _TITLE, notes, _legend(table, hatched=not narrow))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,6 +39,23 @@ def require(
     for name in levels:
         if name not in table.index.names:
             raise SchemaError(f"the index has no level {name}; {remedy}")
+
+
+def quantiles_of(table: pd.DataFrame, maker: str) -> dict[str, float]:
+    """Return the percentage of each column of a quantile, as of `p99.9`.
+
+    Raises
+    ------
+    SchemaError
+        There is no such column.
+    """
+    names = [(name, re.fullmatch(r"p(\d+(?:\.\d+)?)", str(name))) for name in table.columns]
+    found = {name: float(match[1]) for name, match in names if match}
+    if not found:
+        raise SchemaError(
+            f"there is no column of a quantile, as p50; this chart draws what {maker} gives"
+        )
+    return found
 
 
 def group_rows(table: pd.DataFrame, inner: Sequence[str] = ()) -> tuple[np.ndarray, pd.DataFrame]:

@@ -117,7 +117,7 @@ def plot_task_timeline(
     if as_image:
         notes.append("height: the share of the time, grey: idle")
 
-    time_axis(ax, np.append(bars.left, bars.right), "time (UTC)", margin=_MINUTE)
+    time_axis(ax, np.append(bars.left, bars.right), "time", margin=_MINUTE)
     counts = np.bincount(bars.lanes, minlength=len(busiest))
     name_lanes(ax, slots.iloc[busiest], [counted(count) for count in counts])
     overlaps = _overlaps(bars)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from exportstats.charts.scales import (
     time_axis,
     to_days,
     to_seconds,
+    zone_of,
 )
 from exportstats.charts.style import (
     GREY,
@@ -22,7 +24,7 @@ from exportstats.charts.style import (
     key,
     name_room,
 )
-from exportstats.charts.tables import group_rows, largest_groups, name_groups, require
+from exportstats.charts.tables import group_rows, largest_groups, name_groups, quantiles_of, require
 from exportstats.text import counted
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
 _TITLE = "Are export tasks getting slower?"
 _FEW = 10  # tasks in a period
-_DASHES = {"p50": "-", "p90": "--"}
+_DASHES = ("-", "--", ":", "-.")  # of the quantiles, in the order of the columns
 _HOLLOW: dict[str, Any] = {"markersize": 3.5, "markerfacecolor": "white"}
 _MANY = 60  # periods, from which markers of full size hide the line
 _SPREAD = 20  # the largest duration over the smallest, from which a log axis shows more
@@ -45,7 +47,7 @@ def plot_duration_trend(
     ax: Axes | None = None,
     **kwargs: Any,  # noqa: ANN401 - matplotlib's
 ) -> Axes:
-    """Draw the median and the 90th percentile of the durations, period by period.
+    """Draw quantiles of the durations, period by period.
 
     A period without a completed task breaks the lines; one with fewer than 10 has small hollow
     markers. Of more than six groups, the six with most completed tasks are drawn. The axis is a
@@ -55,8 +57,8 @@ def plot_duration_trend(
     ----------
     table
         What `duration_trend` gives: the index has the groups' levels, if any, and `period`
-        (starts of periods, UTC); the columns are `completed` and `censored` (counts), `p50` and
-        `p90` (durations).
+        (starts of periods); the columns are `completed` and `censored` (counts), and quantiles
+        named as in `p50` (durations).
     ax
         Where to draw; a new figure if None.
     **kwargs
@@ -80,12 +82,14 @@ def plot_duration_trend(
     ...                       "p50": pd.to_timedelta(["5min", "6min"]),
     ...                       "p90": pd.to_timedelta(["20min", "50min"])}, index=weeks)
     >>> plot_duration_trend(table).get_xlabel()
-    'creation time (UTC), start of the period'
+    'creation time, start of the period (UTC)'
     """
-    columns = ("completed", "censored", "p50", "p90")
+    columns = ("completed", "censored")
     require(table, maker="duration_trend", columns=columns, levels=("period",))
+    dashes = dict(zip(quantiles_of(table, "duration_trend"), cycle(_DASHES), strict=False))
     ax = get_axes(ax)
-    days = to_days(table.index.get_level_values("period"))
+    periods = table.index.get_level_values("period")
+    days = to_days(periods)
     completed = table["completed"].to_numpy()
     drawn = ~np.isnan(days) & (completed > 0)
     notes = [f"n = {counted(completed.sum(), 'completed task')}"]
@@ -106,20 +110,21 @@ def plot_duration_trend(
         colour = GROUP_LOOKS[0].colour
         notes += names[: table.index.nlevels - 1]
     step = period_step(np.unique(days[~np.isnan(days)]))
-    legend = [key(name, color=colour, linestyle=dash) for name, dash in _DASHES.items()]
+    legend = [key(name, color=colour, linestyle=dash) for name, dash in dashes.items()]
     for group, name, look in zip(shown, names, GROUP_LOOKS, strict=False):
         rows = drawn & (numbers == group)
-        _draw_group(ax, table[rows], days[rows], step, look, kwargs)
+        _draw_group(ax, table[rows], days[rows], step, dashes, look, kwargs)
         if len(names) > 1:
             legend.append(key(name, color=look.colour, marker=look.marker))
     if (completed[drawn] < _FEW).any():
         label = f"hollow: fewer than {_FEW} tasks"
         legend.append(key(label, color=colour, marker="o", linestyle="none", **_HOLLOW))
     seen = drawn & np.isin(numbers, shown)
-    seconds = np.concatenate([to_seconds(table[name][seen]) for name in _DASHES])
+    seconds = np.concatenate([to_seconds(table[name][seen]) for name in dashes])
     log = bool(np.nanmax(seconds) > _SPREAD * np.nanmin(seconds))
     duration_axis(ax, "y", seconds, "duration, creation to completion", log=log)
-    time_axis(ax, days, "creation time (UTC), start of the period", margin=step / 2)
+    label = "creation time, start of the period"
+    time_axis(ax, days, label, margin=step / 2, tz=zone_of(periods))
     header(ax, _TITLE, notes, legend)
     return ax
 
@@ -129,6 +134,7 @@ def _draw_group(
     rows: pd.DataFrame,
     days: np.ndarray,
     step: float,
+    dashes: dict[str, str],
     look: GroupLook,
     kwargs: dict[str, Any],
 ) -> None:
@@ -142,7 +148,7 @@ def _draw_group(
         "linestyle": "none",
         "markersize": 5 if len(days) <= _MANY else 2.5,
     }
-    for name, dash in _DASHES.items():
+    for name, dash in dashes.items():
         seconds = to_seconds(rows[name])[order]
         line = {"color": look.colour, "linestyle": dash, **kwargs}
         ax.plot(np.insert(days, breaks, np.nan), np.insert(seconds, breaks, np.nan), **line)

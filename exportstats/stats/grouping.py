@@ -55,8 +55,14 @@ def names_of(by: By, tasks: shards.Tasks, answer: Sequence[str] = ()) -> list[st
     Raises
     ------
     ArgumentError
-        A column that is not there, or that the answer has itself, or the same one twice.
+        A column that is not there, or that the answer has itself, or the same one twice; or values
+        instead of names.
     """
+    if isinstance(by, (pd.Series, pd.Index)):
+        raise ArgumentError(
+            f"by= is a {type(by).__name__} of values; give the tasks a column of them, as in "
+            'tasks.assign(weekday=values), and name it, as in by="weekday"'
+        )
     names = [] if by is None else [by] if isinstance(by, str) else list(by)
     for name in names:
         if name in (*_INNER, *answer):

@@ -124,6 +124,8 @@ def test_periods_are_stacked_along_time():
     first, second, third = sorted(spans)
     assert first[1] < second[0] < second[1] < third[0] - 6
     assert ax.get_xlabel() == "creation time (UTC)"
+    berlin = table.tz_convert("Europe/Berlin", level="period")
+    assert plot_status_breakdown(berlin).get_xlabel() == "creation time (Europe/Berlin)"
 
 
 def test_months_of_different_lengths_leave_no_gap():

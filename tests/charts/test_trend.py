@@ -2,8 +2,11 @@
 
 import numpy as np
 import pandas as pd
+import pytest
+from matplotlib import dates
 
 from exportstats.charts import plot_duration_trend
+from exportstats.errors import SchemaError
 
 
 def trend(completed: list[int], p50: list[float], weeks: list[int] | None = None) -> pd.DataFrame:
@@ -37,6 +40,30 @@ def test_median_is_solid_and_p90_dashed():
     assert [line.get_ydata().tolist() for line in solid] == [[60, 70, 80]]
     assert [line.get_ydata().tolist() for line in dashed] == [[120, 140, 160]]
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["p50", "p90"]
+
+
+def test_any_quantiles_are_drawn():
+    """Each quantile of the table has a line of its own dash, one alone a solid one."""
+    one = trend([20, 20], [60, 70])[["completed", "censored", "p90"]]
+    ax = plot_duration_trend(one)
+    assert ax.lines[0].get_linestyle() == "-"
+    assert ax.lines[0].get_ydata().tolist() == [120, 140]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["p90"]
+    two = one.assign(**{"p99.9": 2 * one["p90"]})
+    assert [line.get_linestyle() for line in plot_duration_trend(two).lines[::3]] == ["-", "--"]
+    with pytest.raises(SchemaError, match="no column of a quantile"):
+        plot_duration_trend(one[["completed", "censored"]])
+
+
+def test_the_axis_is_in_the_time_zone_of_the_periods():
+    """Months in local time are at local midnights, and the axis names the zone."""
+    months = pd.date_range("2026-01-01", periods=4, freq="MS", tz="Europe/Berlin", name="period")
+    ax = plot_duration_trend(trend([20] * 4, [60] * 4).set_axis(months))
+    assert ax.get_xlabel() == "creation time, start of the period (Europe/Berlin)"
+    ax.figure.draw_without_rendering()
+    ticks = dates.num2date(ax.get_xticks(), tz="Europe/Berlin")
+    assert {(tick.hour, tick.minute) for tick in ticks} == {(0, 0)}
+    assert {tick.day for tick in ticks} <= {1, 15}
 
 
 def test_a_period_without_a_completed_task_breaks_the_line():

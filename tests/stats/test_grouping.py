@@ -193,6 +193,15 @@ def test_groups_of_any_column(name: str):
             assert known.index.tolist() == sorted(known.index.tolist())
 
 
+def test_values_instead_of_a_name():
+    """A Series of values is refused in one sentence, which says what to write instead."""
+    tasks = table({"log_group_name": "acme/api"}, {"log_group_name": "acme/web"})
+    for values in (tasks["log_group_name"], pd.Index(["Monday", "Sunday"])):
+        with pytest.raises(ArgumentError, match="of values; give the tasks a column") as caught:
+            xs.duration_summary(tasks, by=values)
+        assert "Monday" not in str(caught.value)
+
+
 def test_a_column_twice():
     """A column named twice is refused."""
     with pytest.raises(ArgumentError, match="names a column twice"):
