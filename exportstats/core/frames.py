@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -21,6 +22,11 @@ TABLES = {"tasks": TASKS, "log_groups": schema.LOG_GROUPS, "deliveries": schema.
 
 def empty(table: Table = TASKS) -> pd.DataFrame:
     """Return a table without rows."""
+    return _empty(table).copy()
+
+
+@cache
+def _empty(table: Table) -> pd.DataFrame:
     return settle(coerce_rows(pd.DataFrame({table.id: []}), table)[0], table)[0]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 import shlex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exportstats.core.schema import LOG_GROUP, SLOT
 
@@ -20,10 +20,32 @@ _ALLOWED = {
     "region": re.compile(r"[a-z0-9-]+", re.ASCII),
     "log_group_name": re.compile(r"[A-Za-z0-9_/.#-]+", re.ASCII),
 }
-_OPTIONS = {"account_id": "--account", "region": "--region"}
 
 
-def backfill_commands(ranges: pd.DataFrame, source: Sequence[str]) -> tuple[str, ...]:
+class Export(NamedTuple):
+    """What one command exports.
+
+    Attributes
+    ----------
+    account_id, region
+        Its slot, as far as it is known.
+    log_group_names
+        Those that it exports.
+    start, end
+        The range (aware), half-open.
+    command
+        What to paste into a shell.
+    """
+
+    account_id: str | None
+    region: str | None
+    log_group_names: tuple[str, ...]
+    start: pd.Timestamp
+    end: pd.Timestamp
+    command: str
+
+
+def exports_of(ranges: pd.DataFrame, source: Sequence[str]) -> tuple[Export, ...]:
     """Write the `exportstats backfill` of some ranges of log groups, and of nothing else.
 
     Parameters
@@ -34,21 +56,24 @@ def backfill_commands(ranges: pd.DataFrame, source: Sequence[str]) -> tuple[str,
     source
         The words that tell where the tasks come from.
     """
-    commands: dict[tuple[str, ...], list[str]] = {}
+    names: dict[tuple[Any, ...], dict[str, None]] = {}
     for row in _joined(ranges.to_dict("records")):
         known = {name: row[name] for name in _ALLOWED if isinstance(row[name], str)}
         if "log_group_name" not in known:
             continue
         if not all(_ALLOWED[name].fullmatch(value) for name, value in known.items()):
             continue
-        slot = [f"{_OPTIONS[name]}={known[name]}" for name in SLOT if name in known]
-        edges = f"--since={_written(row['start'])}", f"--until={_written(row['end'])}"
-        names = commands.setdefault((*slot, *edges), [])
-        option = f"--log-group={known['log_group_name']}"
-        if option not in names:
-            names.append(option)
-    begin = ["exportstats", "backfill", *source]
-    return tuple(shlex.join([*begin, *words, *names]) for words, names in commands.items())
+        same = *(known.get(name) for name in SLOT), row["start"], row["end"]
+        names.setdefault(same, {})[known["log_group_name"]] = None
+    exports = []
+    for (account, region, start, end), groups in names.items():
+        words = ["exportstats", "backfill", *source]
+        words += [f"--account={account}"] if account else []
+        words += [f"--region={region}"] if region else []
+        words += [f"--since={_written(start)}", f"--until={_written(end)}"]
+        words += [f"--log-group={name}" for name in groups]
+        exports.append(Export(account, region, tuple(groups), start, end, shlex.join(words)))
+    return tuple(exports)
 
 
 def _joined(ranges: list[dict[Any, Any]]) -> list[dict[Any, Any]]:

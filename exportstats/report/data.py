@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from exportstats.report.commands import Export
+
 Severity = Literal["critical", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "note")
 
@@ -36,10 +38,12 @@ _PART = "Only a part of the list is known: what looks like a gap may be covered 
 
 @dataclass(frozen=True, eq=False)
 class Finding:
-    """One line of the report.
+    """One line of the report: an incident, or what a rule found of one.
 
     Attributes
     ----------
+    id
+        What `exportstats backfill --finding` calls it: the same in each report that tells of it.
     kind
         What it is about: the name of its rule and of its table.
     title
@@ -53,22 +57,39 @@ class Finding:
         What to do.
     rows
         The rows behind it, the most urgent first, all of them.
-    commands
-        What to paste into a shell to act on it, the most urgent first: just that is exported.
+    exports
+        What is to be exported, the most urgent first, of its parts too.
+    parts
+        What other rules found of the same incident, the worst first; they have no parts.
+    is_news
+        Whether it tells of something that no worse finding of its incident tells of.
     """
 
+    id: str
     kind: str
     title: str
     severity: Severity
     sentence: str
     remedy: str
     rows: pd.DataFrame
-    commands: tuple[str, ...] = ()
+    exports: tuple[Export, ...] = ()
+    parts: tuple[Finding, ...] = ()
+    is_news: bool = True
 
     @property
-    def id(self) -> str:
-        """Return what `exportstats backfill --finding` calls it."""
-        return self.kind
+    def commands(self) -> tuple[str, ...]:
+        """Return what to paste into a shell to act on it: just that is exported."""
+        return tuple(export.command for export in self.exports)
+
+    @property
+    def every(self) -> tuple[Finding, ...]:
+        """Return the finding and its parts, the worst first."""
+        return (self, *self.parts)
+
+    @property
+    def news(self) -> tuple[Finding, ...]:
+        """Return the parts that tell of something new."""
+        return tuple(part for part in self.parts if part.is_news)
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,12 +129,12 @@ class ReportData:
     as_of
         Everything is as it was known at this instant.
     findings
-        The worst first.
+        The worst first; findings of one cause are parts of the worst of them.
     figures
         The key figures of this week, of the last one and of the four weeks before this one.
     tables
-        Tables by name: the rows of each finding under its kind, and `coverage`, `failures` and
-        `durations`.
+        Tables by name: all rows of a kind of finding under its name, with the `finding` that each
+        belongs to; `findings`, a row each; `coverage`, `failures` and `durations`.
     pictures
         What is drawn.
     has_log_groups

@@ -12,23 +12,25 @@ import pandas as pd
 from exportstats.core import coerce
 from exportstats.errors import ArgumentError
 from exportstats.io.whole import whole_file
+from exportstats.report.commands import Export
 from exportstats.text import harmless
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from exportstats.report.data import ReportData
+    from exportstats.report.data import Finding, ReportData
 
 # Of what `render_json` writes; a new one when a name or a meaning changes.
 VERSION = 1
+_TEXTS = ("kind", "title", "severity", "sentence", "remedy")
 
 
 def render_json(report: ReportData) -> str:
     """Write a report as JSON: `version`, what it is of, `findings`, `figures` and `tables`.
 
     Times are ISO 8601 in UTC, lengths seconds in columns that end with `_seconds`; what is missing
-    is null. All rows are there, none is shortened; the rows of a finding are the table of its
-    `kind`.
+    is null. All rows are there, none is shortened; the rows of a finding are those of the table of
+    its `kind` that have its `id` as their `finding`.
 
     Parameters
     ----------
@@ -62,19 +64,7 @@ def _written(report: ReportData) -> dict[str, Any]:
         "headline": report.headline,
         "limits": list(report.limits),
         "partial": report.is_partial,
-        "findings": [
-            {
-                "id": finding.id,
-                "kind": finding.kind,
-                "title": finding.title,
-                "severity": finding.severity,
-                "sentence": finding.sentence,
-                "remedy": finding.remedy,
-                "commands": list(finding.commands),
-                "rows": len(finding.rows),
-            }
-            for finding in report.findings
-        ],
+        "findings": [_finding(finding) for finding in report.findings],
         "figures": _records(report.figures),
         "tables": {name: _records(table) for name, table in report.tables.items()},
         "parts": {value: _written(part) for value, part in report.parts.items()},
@@ -126,6 +116,17 @@ def _findings(report: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def _names(finding: dict[str, Any]) -> list[str]:
     """Return the identifiers of a finding and of its parts, whose exports are its own."""
     return [finding["id"], *(part["id"] for part in finding.get("parts", ()))]
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "id": finding.id,
+        **{name: getattr(finding, name) for name in _TEXTS},
+        "rows": len(finding.rows),
+        "commands": list(finding.commands),
+        "exports": _records(pd.DataFrame(finding.exports, columns=[*Export._fields])),
+        "parts": [_finding(part) for part in finding.parts],
+    }
 
 
 def write_csv(report: ReportData, folder: str | Path) -> None:
@@ -207,9 +208,22 @@ def refuse_foreign(report: ReportData, folder: Path) -> None:
 
 def _named(report: ReportData) -> Iterator[tuple[str, pd.DataFrame]]:
     yield "figures", report.figures
+    yield "findings", _listed(report)
     yield from report.tables.items()
     for picture in report.pictures:
         yield f"picture-{picture.name}", picture.table
+
+
+def _listed(report: ReportData) -> pd.DataFrame:
+    """Return a row a finding, those that are parts of another one too."""
+    every = [(part, whole) for whole in report.findings for part in whole.every]
+    columns: dict[str, list[Any]] = {
+        "finding": [part.id for part, _ in every],
+        "part_of": [None if part is whole else whole.id for part, whole in every],
+        **{name: [getattr(part, name) for part, _ in every] for name in _TEXTS},
+        "rows": [len(part.rows) for part, _ in every],
+    }
+    return pd.DataFrame(columns)
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from exportstats.text import escape_markdown
 
 if TYPE_CHECKING:
     from exportstats.report.cells import View
-    from exportstats.report.data import ReportData
+    from exportstats.report.data import Finding, ReportData
 
 _ROWS = 10
 _WIDTH = 78  # columns of plain text
@@ -61,7 +61,7 @@ def _findings(report: ReportData) -> list[str]:
     lines = []
     for finding in report.findings:
         label = "" if finding.severity == "note" else f"**{finding.severity}:** "
-        lines += [f"- {label}{escape_markdown(finding.sentence)} {escape_markdown(finding.remedy)}"]
+        lines += [f"- {label}{_said(finding)}", *(f"  - {_said(part)}" for part in finding.news)]
         commands, more = cells.commands(finding)
         for command in commands:
             lines += ["", "  ```sh", f"  {command}", "  ```"]
@@ -71,6 +71,10 @@ def _findings(report: ReportData) -> list[str]:
             cut = ["", f"  {shown.cut:,} more rows are not shown."] if shown.cut else []
             lines += ["", *_table(shown, "  "), *cut, ""]
     return lines
+
+
+def _said(finding: Finding) -> str:
+    return f"{escape_markdown(finding.sentence)} {escape_markdown(finding.remedy)}"
 
 
 def _table(view: View, indent: str = "") -> list[str]:
@@ -87,6 +91,8 @@ def render_text(report: ReportData) -> str:
     for finding in report.findings:
         label = "" if finding.severity == "note" else f"{finding.severity.upper()}: "
         lines += [*_filled(f"{label}{finding.sentence}", "* "), *_filled(finding.remedy, "  ")]
+        for one in finding.news:
+            lines += _filled(f"{one.sentence} {one.remedy}", "  - ")
         commands, more = cells.commands(finding)
         for command in commands:
             # continued, so that it can be pasted as it is

@@ -14,7 +14,7 @@ from exportstats.core import coerce, frames, schema, shards
 from exportstats.core.schema import LOG_GROUP
 from exportstats.coverage import exports
 from exportstats.coverage.gaps import explain_again, find_gaps
-from exportstats.report import rhythm
+from exportstats.report import causes, rhythm
 from exportstats.report.rhythm import DUE_AFTER
 from exportstats.report.waivers import Waiver, waive
 from exportstats.report.weeks import Span
@@ -104,9 +104,19 @@ class Material:
         return failure_reasons(self.week)
 
     @cached_property
+    def said(self) -> dict[tuple[str, ...], str]:
+        """Return what the service says of the recent tasks that failed, by their key."""
+        return causes.said_of(self.recent)
+
+    @cached_property
     def week(self) -> pd.DataFrame:
         """Return the tasks created in the span."""
         return created_in(self.recent, self.span)
+
+    @property
+    def failed(self) -> pd.DataFrame:
+        """Return the tasks created in the span that failed."""
+        return self.week[self.week["status_code"] == "FAILED"]
 
     @property
     def before(self) -> Span:

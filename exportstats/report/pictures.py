@@ -13,8 +13,8 @@ from exportstats.stats.status import status_breakdown
 from exportstats.text import counted
 
 if TYPE_CHECKING:
-    from exportstats.report.data import Finding
     from exportstats.report.material import Material
+    from exportstats.report.rule import Found
 
 _MOST_GROUPS = 6  # that a chart tells apart
 
@@ -31,7 +31,7 @@ def states(material: Material) -> Picture:
     )
 
 
-def coverage(material: Material, _: Finding) -> Picture:
+def coverage(material: Material, _: Found) -> Picture:
     """Draw what is in S3 of the days that were due."""
     timeline = material.ask_due(coverage_timeline)
     many = len(timeline[list(LOG_GROUP)].drop_duplicates())
@@ -45,7 +45,7 @@ def coverage(material: Material, _: Finding) -> Picture:
     )
 
 
-def failures(material: Material, _: Finding) -> Picture:
+def failures(material: Material, _: Found) -> Picture:
     """Draw the reasons of this week's failures."""
     reasons = material.reasons
     return Picture(
@@ -58,9 +58,9 @@ def failures(material: Material, _: Finding) -> Picture:
     )
 
 
-def durations(material: Material, finding: Finding) -> Picture:
+def durations(material: Material, found: Found) -> Picture:
     """Draw the durations of the log groups of a finding."""
-    tasks = material.recent[exports.locate(material.recent, finding.rows.head(_MOST_GROUPS)) >= 0]
+    tasks = material.recent[exports.locate(material.recent, found.rows.head(_MOST_GROUPS)) >= 0]
     return Picture(
         "durations",
         "How long the slower log groups take",
@@ -71,7 +71,7 @@ def durations(material: Material, finding: Finding) -> Picture:
     )
 
 
-def slots(material: Material, _: Finding) -> Picture:
+def slots(material: Material, _: Found) -> Picture:
     """Draw what held the slots in this week."""
     many = len(material.week[list(SLOT)].drop_duplicates())
     return Picture(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from exportstats.report.commands import backfill_commands
+from exportstats.report.commands import exports_of
 from exportstats.report.data import SEVERITIES, Finding, Picture, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
     import pandas as pd
 
     from exportstats.report.material import Material
@@ -20,7 +21,9 @@ class Found(NamedTuple):
     """What a rule found: how bad it is, a sentence with its figures, and the rows behind it.
 
     A `remedy` of its own takes the place of the rule's. `export` has the ranges of log groups whose
-    export would resolve it.
+    export would resolve it. `about` has the windows that it is about, as `causes` gives them: what
+    is found of the same windows or of the same cause stands together. `some` tells the same of some
+    of the rows, by their positions; the rows of `about` are then those of `rows`.
     """
 
     severity: Severity
@@ -28,6 +31,15 @@ class Found(NamedTuple):
     rows: pd.DataFrame
     remedy: str | None = None
     export: pd.DataFrame | None = None
+    about: pd.DataFrame | None = None
+    some: Callable[[np.ndarray], Found] | None = None
+
+
+def by_incident(
+    tell: Callable[[pd.DataFrame], Found], rows: pd.DataFrame, about: pd.DataFrame
+) -> Found:
+    """Return what is told of some rows, which may be told incident by incident as well."""
+    return tell(rows)._replace(about=about, some=lambda which: tell(rows.iloc[which]))
 
 
 @dataclass(frozen=True)
@@ -49,6 +61,8 @@ class Rule:
         Looks for it in the material of a report.
     picture
         Draws it, if it is worth a picture.
+    is_spare
+        Whether it is told only if no worse finding tells of the same windows.
     """
 
     kind: str
@@ -57,29 +71,26 @@ class Rule:
     severities: tuple[Severity, ...]
     remedy: str
     look: Callable[[Material], Found | None]
-    picture: Callable[[Material, Finding], Picture] | None = None
+    picture: Callable[[Material, Found], Picture] | None = None
+    is_spare: bool = False
 
     def find(self, material: Material) -> Finding | None:
-        """Return the finding, if there is one."""
+        """Return the finding, of all incidents, if there is one."""
         found = self.look(material)
         if found is None:
             return None
-        commands: tuple[str, ...] = ()
-        if found.export is not None:
-            commands = backfill_commands(found.export, material.source)
-        return Finding(
-            self.kind,
-            self.title,
-            found.severity,
-            found.sentence,
-            self.remedy if found.remedy is None else found.remedy,
-            found.rows,
-            commands,
-        )
+        exports = () if found.export is None else exports_of(found.export, material.source)
+        return replace(self.write(found), exports=exports)
 
-    def order(self, finding: Finding) -> tuple[int, int, str]:
-        """Return where a finding of this rule stands among all."""
-        return SEVERITIES.index(finding.severity), self.rank, self.kind
+    def write(self, found: Found) -> Finding:
+        """Write what was found as a finding."""
+        remedy = self.remedy if found.remedy is None else found.remedy
+        said = found.severity, found.sentence, remedy, found.rows
+        return Finding(self.kind, self.kind, self.title, *said)
+
+    def order(self, found: Found) -> tuple[int, int, str]:
+        """Return where what this rule found stands among all."""
+        return SEVERITIES.index(found.severity), self.rank, self.kind
 
 
 def rule(
@@ -88,11 +99,12 @@ def rule(
     rank: int,
     severities: tuple[Severity, ...] = ("warning",),
     remedy: str,
-    picture: Callable[[Material, Finding], Picture] | None = None,
+    picture: Callable[[Material, Found], Picture] | None = None,
+    is_spare: bool = False,
 ) -> Callable[[Callable[[Material], Found | None]], Rule]:
     """Make a rule of the function that looks for it; the function's name is its kind."""
 
     def make(look: Callable[[Material], Found | None]) -> Rule:
-        return Rule(look.__name__, title, rank, severities, remedy, look, picture)
+        return Rule(look.__name__, title, rank, severities, remedy, look, picture, is_spare)
 
     return make

@@ -18,6 +18,7 @@ from exportstats.progress import steps
 from exportstats.report import html, machine, mail, markdown, pictures, rules
 from exportstats.report.data import Finding, Picture, ReportData
 from exportstats.report.figures import key_figures
+from exportstats.report.incidents import incidents, tables_of
 from exportstats.report.material import gather
 from exportstats.report.waivers import read_waivers
 from exportstats.report.weeks import span_of
@@ -168,7 +169,7 @@ def build_weekly_report(  # noqa: PLR0913 - all of them are asked for by name
 
 def _report(material: Material, name: str) -> WeeklyReport:
     findings, drawn = _look(material)
-    tables = {finding.kind: finding.rows for finding in findings} | _tables(material)
+    tables = tables_of(findings) | _tables(material)
     return WeeklyReport(
         name=name,
         start=material.span.start,
@@ -250,19 +251,12 @@ def material_of(
 
 def _look(material: Material) -> tuple[tuple[Finding, ...], tuple[Picture, ...]]:
     """Apply all rules, the worst finding first; of a million tasks that takes a while."""
-    found = [(one, one.find(material)) for one in steps(rules.RULES, "findings")]
-    there = [(one, finding) for one, finding in found if finding is not None]
+    looked = [(one, one.look(material)) for one in steps(rules.RULES, "findings")]
+    there = [(one, found) for one, found in looked if found is not None]
     there.sort(key=lambda both: both[0].order(both[1]))
-    told: set[str] = set()
-    findings = []
-    for _, finding in there:
-        # what a worse finding has exported already would be exported twice
-        new = tuple(command for command in finding.commands if command not in told)
-        told.update(new)
-        findings.append(replace(finding, commands=new))
-    drawn = {one.picture: finding for one, finding in reversed(there) if one.picture is not None}
+    drawn = {one.picture: found for one, found in reversed(there) if one.picture is not None}
     drawings = [draw(material, drawn[draw]) for draw in reversed(drawn)]
-    return tuple(findings), (pictures.states(material), *drawings)
+    return incidents(there, material.source), (pictures.states(material), *drawings)
 
 
 def _tables(material: Material) -> dict[str, pd.DataFrame]:

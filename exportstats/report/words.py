@@ -38,10 +38,16 @@ def slot(row: pd.Series) -> str:
 
 
 def groups_of(rows: pd.DataFrame) -> str:
-    """Count the log groups of some rows, and their accounts if there are several."""
-    groups = counted(len(rows[list(LOG_GROUP)].drop_duplicates()), "log group")
-    accounts = rows["account_id"].nunique()
-    return f"{groups} of {accounts:,} accounts" if accounts > 1 else groups
+    """Count the log groups of some rows, and their accounts and regions if there are several."""
+    return counted(len(rows[list(LOG_GROUP)].drop_duplicates()), "log group") + slots_of(rows)
+
+
+def slots_of(rows: pd.DataFrame, after: str = "") -> str:
+    """Count the accounts and the regions of some rows, if there are several."""
+    accounts, regions = rows["account_id"].nunique(), rows["region"].nunique()
+    where = f" of {accounts:,} accounts" if accounts > 1 else ""
+    where += f" in {regions:,} regions" if regions > 1 else ""
+    return where and where + after
 
 
 def on(time: pd.Timestamp, material: Material) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from exportstats.core.schema import KEY
 from exportstats.report.material import within
 from exportstats.report.rule import Found, rule
-from exportstats.report.words import place
+from exportstats.report.words import place, slots_of
 from exportstats.stats.anomalies import find_anomalies
 from exportstats.text import counted
 
@@ -29,7 +29,7 @@ def bad_data(material: Material) -> Found | None:
     tasks = len(rows[list(KEY)].drop_duplicates())
     return Found(
         "warning",
-        f"{counted(tasks, 'task')} that cannot be as they stand, such as of {place(rows.head(1))}; "
-        f"most often ({most.iloc[0]:,}): {most.index[0]}.",
+        f"{counted(tasks, 'task')}{slots_of(rows)} that cannot be as they stand, such as of "
+        f"{place(rows.head(1))}; most often ({most.iloc[0]:,}): {most.index[0]}.",
         rows,
     )

@@ -11,10 +11,10 @@ import pandas as pd
 
 from exportstats.core import frames, shards
 from exportstats.core.schema import LOG_GROUP, SLOT
-from exportstats.report import pictures
+from exportstats.report import causes, pictures
 from exportstats.report.material import of_groups
 from exportstats.report.rule import Found, rule
-from exportstats.report.words import place, slot
+from exportstats.report.words import groups_of, place, slot, slots_of
 from exportstats.stats.forecasts import estimate_completion
 from exportstats.stats.histories import TIMED_OUT
 from exportstats.stats.slots import slot_usage
@@ -58,7 +58,7 @@ def slowdowns(material: Material) -> Found | None:
     when = worst["since"].tz_convert(material.span.start.tz)
     return Found(
         "warning",
-        f"{counted(len(rows), 'log group')} slower for good: {place(rows.head(1))} takes "
+        f"{groups_of(rows)} slower for good: {place(rows.head(1))} takes "
         f"{worst['factor']:.1f} times as long since {when:%Y-%m-%d} (95 % of {worst['low']:.1f} to "
         f"{worst['high']:.1f}, {counted(int(worst['n_after']), 'task')} since).",
         rows.reset_index(drop=True),
@@ -101,19 +101,23 @@ def time_outs(material: Material) -> Found | None:
     ended = ended.set_axis([*names, "elapsed", "ends"], axis=1).assign(timeout_probability=1.0)
     if not len(rows) and not len(ended):
         return None
+    every, tasks = frames.stack([rows, ended]), material.recent
     longest = rows["elapsed"].max()
     parts = []
     if len(rows):
+        many = f"{counted(len(rows), 'active task')}{slots_of(rows)}"
         parts.append(
-            f"{counted(len(rows), 'active task')} that may reach the time-out of 24 h, the longest "
+            f"{many} that may reach the time-out of 24 h, the longest "
             f"for {write_duration(longest.total_seconds())}: {place(rows)}"
         )
     if len(ended):
-        parts.append(f"{counted(len(ended), 'task')} failed after 24 h: {place(ended)}")
+        many = f"{counted(len(ended), 'task')}{slots_of(ended)}"
+        parts.append(f"{many} failed after 24 h: {place(ended)}")
     return Found(
         "critical" if longest >= TOO_LONG_ACTIVE else "warning",
         f"{'; '.join(parts)}.",
-        frames.stack([rows, ended]),
+        every,
+        about=causes.of_tasks(tasks[tasks["task_id"].isin(every["task_id"])], material),
     )
 
 

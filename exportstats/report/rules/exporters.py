@@ -13,11 +13,12 @@ from exportstats.core.schema import KEY, LOG_GROUP
 from exportstats.coverage import exports
 from exportstats.coverage.premature import find_premature
 from exportstats.coverage.timeline import coverage_timeline
+from exportstats.report import causes
 from exportstats.report.material import of_groups, shared
 from exportstats.report.pictures import coverage
 from exportstats.report.rhythm import expected_by
-from exportstats.report.rule import Found, rule
-from exportstats.report.words import groups_of, name, on, place
+from exportstats.report.rule import Found, by_incident, rule
+from exportstats.report.words import groups_of, on, place
 from exportstats.stats.as_of import to_millis
 from exportstats.text import counted, total
 
@@ -101,12 +102,21 @@ def stopped(material: Material) -> Found | None:
     if not len(rows):
         return None
     rows = rows.sort_values(["last_created", *LOG_GROUP], ignore_index=True)
+    since = rows.assign(
+        start=rows["last_window"], end=material.until, reason="never_tried", last_task_id=None
+    )
+    tell = partial(_have_stopped, material=material)
+    return by_incident(tell, rows, causes.of_gaps(since, material))
+
+
+def _have_stopped(rows: pd.DataFrame, *, material: Material) -> Found:
+    """Tell of some log groups that are no longer exported."""
     when = on(rows["last_created"].iloc[0], material)
     return Found(
         "warning",
         f"{groups_of(rows)} got no task in this week, after regular exports: "
         f"{place(rows.head(1))} since {when}.",
-        rows[[*LOG_GROUP, "last_created"]],
+        rows[[*LOG_GROUP, "last_created"]].reset_index(drop=True),
     )
 
 
@@ -147,7 +157,7 @@ def irregular(material: Material) -> Found | None:
     ]
     return Found(
         "note",
-        f"{counted(len(rows), 'log group')} not exported regularly ({', '.join(parts)}), such as "
-        f"{name(rows['log_group_name'].iloc[0])}; gaps of these are not listed.",
+        f"{groups_of(rows)} not exported regularly ({', '.join(parts)}), such as "
+        f"{place(rows.head(1))}; gaps of these are not listed.",
         rows.reset_index(drop=True),
     )

@@ -10,10 +10,10 @@ import pandas as pd
 from exportstats.core import coerce, schema, shards
 from exportstats.core.schema import LOG_GROUP, SLOT
 from exportstats.coverage.gaps import find_gaps
-from exportstats.report import pictures
+from exportstats.report import causes, pictures
 from exportstats.report.material import WEEKS_BEFORE, missing_of, of_groups
-from exportstats.report.rule import Found, rule
-from exportstats.report.words import LOST, groups_of, name, place, slot
+from exportstats.report.rule import Found, by_incident, rule
+from exportstats.report.words import LOST, groups_of, name, place, slot, slots_of
 from exportstats.stats.as_of import to_millis
 from exportstats.stats.failures import failure_reasons
 from exportstats.stats.periods import compare_periods
@@ -36,8 +36,7 @@ MANY_FAILURES = 10
 def not_made_good(material: Material) -> Found | None:
     """Look for windows of tasks that failed in this week, and that nothing has exported since."""
     names, window = list(LOG_GROUP), [*LOG_GROUP, "from_time", "to_time"]
-    week = material.week
-    failed = week[week["status_code"] == "FAILED"].sort_values(["creation_time", "task_id"])
+    failed = material.failed.sort_values(["creation_time", "task_id"])
     if not len(failed):
         return None
     tries = failed.groupby(window, observed=True, dropna=False)["task_id"].transform("size")
@@ -53,12 +52,17 @@ def not_made_good(material: Material) -> Found | None:
         lost=missing_of(rows, material.uncovered[material.uncovered["reason"] == "lost"]),
     )
     rows = rows.sort_values(["creation_time", *names, "task_id"], ignore_index=True)
-    shown = ["task_id", "creation_time", "from_time", "to_time", "tries"]
+    return by_incident(partial(_open, of=len(failed)), rows, causes.of_tasks(rows, material))
+
+
+def _open(rows: pd.DataFrame, *, of: int) -> Found:
+    """Tell of some failed windows, of all that there are."""
+    shown = [*LOG_GROUP, "task_id", "creation_time", "from_time", "to_time", "tries"]
     shown += ["missing", "under_way", "lost", "status_message"]
     open_ = rows[rows["missing"].isna() | (rows["missing"] > rows["under_way"])]
     some = open_ if len(open_) else rows
     sentence = (
-        f"{len(rows):,} of {counted(len(failed), 'window')} of failed tasks, in {groups_of(rows)}, "
+        f"{len(rows):,} of {counted(of, 'window')} of failed tasks, in {groups_of(rows)}, "
         f"{'is' if len(rows) == 1 else 'are'} not in S3 as a whole: "
         f"{total(rows['missing'])} of events are missing, such as of "
         f"{place(some.head(1))}."
@@ -67,15 +71,14 @@ def not_made_good(material: Material) -> Found | None:
         sentence += f" {total(rows['under_way'])} of that is being exported now."
     if (rows["lost"] > pd.Timedelta(0)).any():
         sentence += f" Retention has taken {total(rows['lost'])} of that."
+    rows = rows[shown].reset_index(drop=True)
     if not len(open_):
-        return Found(
-            "note", sentence, rows[[*names, *shown]], "Wait for the tasks that are active."
-        )
+        return Found("note", sentence, rows, "Wait for the tasks that are active.")
     hopeful = open_["missing"].isna() | (open_["missing"] > open_["lost"])
     return Found(
         "critical" if hopeful.sum() >= MANY_FAILURES else "warning",
         sentence,
-        rows[[*names, *shown]],
+        rows,
         None if hopeful.any() else f"Mend the cause. {LOST}",
         open_[hopeful & open_["missing"].notna()].assign(
             start=open_["from_time"], end=open_["to_time"] + pd.Timedelta("1ms")
@@ -124,13 +127,15 @@ def more_failures(material: Material) -> Found | None:
     rows = rows.sort_values(["tasks", "reason"], ascending=[False, True], ignore_index=True)
     most = rows.iloc[0]
     where = f" in {slot(most)}" if slot(most) else ""
+    about = causes.of_tasks(material.failed, material)
     return Found(
         "warning",
         f"{percent(rate['current'])} of the tasks that ended in this week have FAILED "
-        f"({rows['tasks'].sum():,} of {int(rate['n_current']):,}), after "
+        f"({rows['tasks'].sum():,} of {int(rate['n_current']):,}),{slots_of(rows, ',')} after "
         f"{percent(rate['previous'])} in the {WEEKS_BEFORE} weeks before. "
         f"Most often{where} ({most['tasks']:,}): {name(most['reason'], 120)}.",
         rows,
+        about=about[about["cause"] == most["reason"]],
     )
 
 
@@ -154,12 +159,14 @@ def new_reasons(material: Material) -> Found | None:
     where = slot(of_first.sort_values("tasks", ascending=False, kind="stable").iloc[0])
     where = f" in {where}" if where else ""
     where += f" and {counted(more, 'more slot')}" if more else ""
+    about = causes.of_tasks(material.failed, material)
     return Found(
         "warning",
         f"{counted(len(rows), 'reason')} of failures that no task had before, of "
         f"{counted(int(rows['tasks'].sum()), 'task')}. The first{where}: "
         f"{name(rows['reason'].iloc[0], 120)}.",
         rows,
+        about=about[about["cause"].isin(rows["reason"])],
     )
 
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from exportstats.core.schema import LOG_GROUP
+from exportstats.report import causes
 from exportstats.report.material import GAP, is_long
 from exportstats.report.pictures import coverage
-from exportstats.report.rule import Found, rule
-from exportstats.report.words import groups_of, on, place
+from exportstats.report.rule import Found, by_incident, rule
+from exportstats.report.words import groups_of, on, place, slots_of
 from exportstats.text import counted, total
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from exportstats.report.material import Material
 
 
-@rule(title="Gaps", rank=50, remedy="Export them.", picture=coverage)
+@rule(title="Gaps", rank=50, remedy="Export them.", picture=coverage, is_spare=True)
 def gaps(material: Material) -> Found | None:
     """Look for gaps in the days that became due in this week."""
     week = material.due_gaps
@@ -23,17 +27,20 @@ def gaps(material: Material) -> Found | None:
     if not len(rows):
         return None
     rows = rows.sort_values(["length", *LOG_GROUP, "start"], ascending=[False, *[True] * 4])
+    return by_incident(partial(_told, material=material), rows, causes.of_gaps(rows, material))
+
+
+def _told(rows: pd.DataFrame, *, material: Material) -> Found:
+    """Tell of some gaps."""
     why = rows["reason"].astype("str").str.replace("_", " ").value_counts()
     reasons = ", ".join(f"{number:,} {reason}" for reason, number in sorted(why.items()))
     regular = int(material.groups["regular"].sum())
     groups = len(rows[list(LOG_GROUP)].drop_duplicates())
-    accounts = rows["account_id"].nunique()
-    where = f" in {accounts:,} accounts" if accounts > 1 else ""
     return Found(
         "warning",
         f"{counted(len(rows), 'gap')} in {groups:,} of {regular:,} log groups that are exported "
-        f"regularly{where}, together {total(rows['length'])} ({reasons}). The longest: "
-        f"{place(rows.head(1))}, {total(rows['length'].head(1))} from "
+        f"regularly,{slots_of(rows, ',')} together {total(rows['length'])} ({reasons}). "
+        f"The longest: {place(rows.head(1))}, {total(rows['length'].head(1))} from "
         f"{on(rows['start'].iloc[0], material)}.",
         rows[GAP].reset_index(drop=True),
         export=rows[rows["reason"] != "active"],

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from exportstats.core import coerce
 from exportstats.core.schema import LOG_GROUP
+from exportstats.report import causes
 from exportstats.report.material import GAP, is_long
 from exportstats.report.rhythm import expected_by
-from exportstats.report.rule import Found, rule
+from exportstats.report.rule import Found, by_incident, rule
 from exportstats.report.words import LOST, groups_of, on, place
 from exportstats.stats.as_of import to_millis
 from exportstats.text import total
@@ -50,6 +52,11 @@ def expiring(material: Material) -> Found | None:
     if not len(rows):
         return None
     rows = rows.sort_values(["expires_at", *LOG_GROUP], ignore_index=True)
+    return by_incident(partial(_expire, material=material), rows, causes.of_gaps(rows, material))
+
+
+def _expire(rows: pd.DataFrame, *, material: Material) -> Found:
+    """Tell of some events that will be lost."""
     first = rows["expires_at"].iloc[0]
     urgent = rows["expires_at"] < material.as_of + EXPIRES_NOW
     begins = (
@@ -61,7 +68,7 @@ def expiring(material: Material) -> Found | None:
         "critical" if urgent.any() else "warning",
         f"{total(rows['length'])} of events of {groups_of(rows)} will be lost unless they are "
         f"exported: {place(rows.head(1))} {begins}.",
-        rows[GAP],
+        rows[GAP].reset_index(drop=True),
         export=rows[rows["reason"] != "active"],
     )
 
@@ -80,6 +87,11 @@ def lost(material: Material) -> Found | None:
     if not len(rows):
         return None
     rows = rows.sort_values(["length", *LOG_GROUP], ascending=[False, *[True] * 3])
+    return by_incident(_are_lost, rows, causes.of_gaps(rows, material))
+
+
+def _are_lost(rows: pd.DataFrame) -> Found:
+    """Tell of some events that were lost."""
     return Found(
         "warning",
         f"{total(rows['length'])} of events of {groups_of(rows)} were lost: retention took them in "
