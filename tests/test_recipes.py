@@ -77,7 +77,7 @@ def in_words(value: object) -> str:
 
 def test_the_page_has_each_threshold():
     """It names each threshold, and beside each its value, as in `SHORT_GAP` (1 min)."""
-    modules = [material, rhythm, *(sys.modules[one.look.__module__] for one in RULES)]
+    modules = [material, rhythm, incidents, *(sys.modules[one.look.__module__] for one in RULES)]
     known = {
         name: value
         for module in modules

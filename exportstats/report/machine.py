@@ -157,7 +157,7 @@ def write_csv(report: ReportData, folder: str | Path) -> None:
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     xs.write_csv(report, folder)
     ...     print(len(list(Path(folder).glob("*.csv"))))
-    7
+    8
     """
     folder = Path(folder)
     refuse_foreign(report, folder)

@@ -12,12 +12,14 @@ from support import DAY, HOUR, Row, ms, plain, quantile, rows_of, table
 
 import exportstats as xs
 from exportstats.core import coerce, schema
+from exportstats.report.rules import RULES
 from exportstats.report.weekly import material_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from exportstats.report.data import Finding
+    from exportstats.report.material import Material
     from exportstats.report.rule import Rule
 
 Key = tuple[Any, ...]
@@ -78,16 +80,34 @@ def counted(week: str) -> Counted:
     return Counted(*sample_rows(), ms(edges["start"]), ms(edges["end"]))
 
 
+def every(report: xs.WeeklyReport) -> list[Finding]:
+    """Give all findings, those that are parts of another one too."""
+    return [part for one in report.findings for part in one.every]
+
+
 def finding(report: xs.WeeklyReport, kind: str) -> Finding | None:
     """Give the finding of a kind, if there is one."""
-    found = [one for one in report.findings if one.kind == kind]
+    found = [one for one in every(report) if one.kind == kind]
     assert len(found) <= 1
     return found[0] if found else None
 
 
+@functools.cache
+def whole(week: str, kind: str) -> Finding | None:
+    """Give what a rule finds in a week of the sample, of all incidents."""
+    [rule] = [one for one in RULES if one.kind == kind]
+    return rule.find(_sample_material(week))
+
+
+@functools.cache
+def _sample_material(week: str) -> Material:
+    tasks, log_groups = sample()
+    return material_of(tasks, week, log_groups, None, None, "UTC", (), None)
+
+
 def kinds(report: xs.WeeklyReport) -> list[str]:
-    """Give the kinds of the findings in their order."""
-    return [one.kind for one in report.findings]
+    """Give the kinds of the findings in their order, each followed by those of its parts."""
+    return [one.kind for one in every(report)]
 
 
 def plain_rows(frame: pd.DataFrame) -> list[Row]:
@@ -99,8 +119,9 @@ def plain_rows(frame: pd.DataFrame) -> list[Row]:
 
 def rows_behind(report: xs.WeeklyReport, kind: str) -> list[Row]:
     """Give the rows of a finding as plain Python; none if it was not found."""
-    found = finding(report, kind)
-    return [] if found is None else plain_rows(found.rows)
+    if kind not in report.tables:
+        return []
+    return plain_rows(report.tables[kind].drop(columns="finding"))
 
 
 def key_of(row: Row) -> Key:

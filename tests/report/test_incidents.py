@@ -1,0 +1,192 @@
+"""Failures, gaps and what they cost are one finding if they have one cause."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import hypothesis.strategies as st
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from reported import (
+    ISO_WEEK,
+    built,
+    every,
+    key_of,
+    log_groups_of,
+    night,
+    nights,
+    others,
+    plain_rows,
+    report_of,
+    tasks_of,
+)
+from support import DAY, Row
+
+import exportstats as xs
+from exportstats.report import incidents
+from exportstats.report.rules import RULES
+from exportstats.report.weekly import material_of
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from exportstats.report.data import Finding
+
+DENIED = {"status_code": "FAILED", "status_message": "Access denied"}
+KEPT = log_groups_of(
+    *({"log_group_name": f"acme/{name}", "retention": 20 * DAY} for name in "abc"),
+)
+PLACES = {f"{n}": {"account_id": f"{n}" * 12, "region": f"eu-west-{n}"} for n in (1, 2)}
+
+
+def gaps_of(found: Finding) -> list[tuple[tuple, int, int]]:
+    """Give the intervals that a finding tells of, if it is one of those that tell of gaps."""
+    edges = ("from_time", "to_time") if found.kind == "not_made_good" else ("start", "end")
+    if found.kind not in ("not_made_good", "expiring", "gaps", "lost"):
+        return []
+    return [(key_of(row), row[edges[0]], row[edges[1]]) for row in plain_rows(found.rows)]
+
+
+def overlap(one: Finding, other: Finding) -> bool:
+    """Tell whether two findings tell of the same gap."""
+    return any(
+        key == group and start < stop and begin < end
+        for key, start, end in gaps_of(one)
+        for group, begin, stop in gaps_of(other)
+    )
+
+
+def failing(name: str, *numbers: int, said: str = "Access denied", **more: object) -> list[Row]:
+    """Make the nights of a log group, some of which failed."""
+    failed = {"status_code": "FAILED", "status_message": said}
+    return [row | more for row in others(name, *numbers)] + [
+        night(name, number, **failed) | more for number in numbers
+    ]
+
+
+def test_failures_gaps_and_deadlines_of_one_cause_are_one():
+    """What expires, what failed and what is missing is one finding, with each command once."""
+    report = built(*failing("acme/a", 1, 2), *failing("acme/b", 2, 3), log_groups=KEPT)
+    [worst] = [one for one in report.findings if one.severity != "note"]
+    assert [one.kind for one in worst.every][:2] == ["expiring", "not_made_good"]
+    assert "gaps" in [one.kind for one in worst.parts]
+    assert "gaps" not in [one.kind for one in worst.news]
+    assert len(worst.commands) == len(set(worst.commands)) == 2
+    assert not any(part.commands for part in worst.parts)
+    assert report.headline == "1 warning"
+
+
+def test_another_cause_is_another_incident():
+    """Failures for another reason, or of other days, are not the same incident."""
+    for other in (
+        failing("acme/b", 1, said="No such bucket"),
+        failing("acme/b", -12),
+    ):
+        report = built(*failing("acme/a", 1), *other, log_groups=KEPT)
+        told = [one for one in report.findings if one.kind == "expiring"]
+        assert [len(one.rows) for one in told] == [1, 1]
+
+
+def test_the_same_failure_in_several_accounts_is_one_incident():
+    """A message that several accounts get on the same days is one incident, which counts them."""
+    rows = [row for place in PLACES.values() for row in failing("acme/a", 1, 2, **place)]
+    report = built(*rows)
+    [worst] = report.findings
+    assert worst.kind == "not_made_good"
+    assert "in 1 log group" not in worst.sentence
+    assert "2 accounts in 2 regions" in worst.sentence
+
+
+def test_a_log_group_that_stopped_is_told_with_its_gaps():
+    """That a log group is no longer exported and that its days are missing is one finding."""
+    report = built(*nights("acme/a"), *others("acme/b", *range(-1, 6)))
+    [worst] = report.findings
+    assert {one.kind for one in worst.every} == {"gaps", "stopped"}
+
+
+def test_an_id_is_that_of_the_gap():
+    """An ID does not depend on what else is found, and each finding has its own."""
+    one = built(*failing("acme/a", 1, 2), log_groups=KEPT)
+    more = built(*failing("acme/a", 1, 2), *others("acme/b", -9), log_groups=KEPT)
+    assert {part.id for part in every(one)} <= {part.id for part in every(more)}
+
+
+def test_many_incidents_are_a_few_findings(monkeypatch: pytest.MonkeyPatch):
+    """Of more incidents than are told one by one, the rest are one finding that counts them."""
+    names = [f"acme/{n}" for n in range(6)]
+    rows = [
+        row for n, name in enumerate(names) for row in failing(name, 1, said=f"Reason {'x' * n}!")
+    ]
+    monkeypatch.setattr(incidents, "MOST_INCIDENTS", 3)
+    kept = log_groups_of(*({"log_group_name": name, "retention": 20 * DAY} for name in names))
+    told = [one for one in built(*rows, log_groups=kept).findings if one.kind == "expiring"]
+    assert [len(one.rows) for one in told] == [1, 1, 4]
+    assert told[-1].id == "expiring-others"
+
+
+@pytest.mark.parametrize("week", ["2026-W24", "2026-W46", "2026-W30"])
+def test_the_json_has_parts_and_ranges(week: str):
+    """The JSON has each part with its ID, and what each command exports."""
+    report = report_of(week)
+    made = json.loads(report.to_json())
+    for one, written in zip(report.findings, made["findings"], strict=True):
+        assert [part["id"] for part in written["parts"]] == [part.id for part in one.parts]
+        assert len(written["exports"]) == len(written["commands"])
+        for export in written["exports"]:
+            assert export["start"] < export["end"]
+            for name in export["log_group_names"]:
+                assert f"--log-group={name}" in export["command"]
+    for text in (report.to_html(), report.to_email().decode()):
+        assert text.count("exportstats backfill") == sum(
+            min(len(one.commands), 3) for one in report.findings
+        ) * (1 if text.startswith("<") else 2)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Row]:
+    """Make the nights of a few log groups, of which some failed, are active or are not there."""
+    rows = []
+    for place in draw(st.sets(st.sampled_from(sorted(PLACES)), min_size=1)):
+        for name in ("acme/a", "acme/b"):
+            for row in nights(name):
+                how = draw(st.sampled_from(["ok"] * 9 + ["denied", "bucket", "gone"]))
+                failed = {"status_code": "FAILED", "status_message": f"It is {how}"}
+                more = failed if how in ("denied", "bucket") else {}
+                if how != "gone":
+                    rows.append(row | more | PLACES[place])
+    return rows
+
+
+@settings(max_examples=25, deadline=None)
+@given(histories(), st.randoms(use_true_random=False))
+def test_no_gap_is_told_twice(rows: list[Row], random: Random):
+    """No gap is told by two incidents; the parts add up to what the rules find, in any order."""
+    if not rows:
+        return
+    kept = pd.concat(
+        [
+            KEPT.assign(**{name: pd.Categorical([v] * 3) for name, v in place.items()})
+            for place in PLACES.values()
+        ],
+        ignore_index=True,
+    )
+    asked = {"week": ISO_WEEK, "log_groups": xs.conform(kept, of="log_groups")}
+    tasks = tasks_of(*rows)
+    material = material_of(tasks, ISO_WEEK, asked["log_groups"], None, None, "UTC", (), None)
+    found = [(rule, rule.look(material)) for rule in RULES]
+    there = [(rule, one) for rule, one in found if one is not None]
+    wholes = incidents.incidents(there, ())
+    for n, one in enumerate(wholes):
+        for other in wholes[n + 1 :]:
+            assert not any(overlap(a, b) for a in one.every for b in other.every)
+    for rule, one in there:
+        parts = [part for whole in wholes for part in whole.every if part.kind == rule.kind]
+        added = sorted(repr(row) for part in parts for row in plain_rows(part.rows))
+        assert added == sorted(map(repr, plain_rows(one.rows)))
+    random.shuffle(there)
+    again = incidents.incidents(there, ())
+    assert [(one.id, [part.id for part in one.parts], one.commands) for one in again] == [
+        (one.id, [part.id for part in one.parts], one.commands) for one in wholes
+    ]
