@@ -29,7 +29,7 @@ from exportstats.cli import main
 from exportstats.core import schema
 from exportstats.emulator import Emulator, Fault, rebase
 from exportstats.io.json_text import to_json
-from exportstats.report import html, machine, mail, markdown, material, redaction, rhythm
+from exportstats.report import html, incidents, machine, mail, markdown, material, redaction, rhythm
 from exportstats.report.rules import RULES
 from exportstats.text import write_duration
 

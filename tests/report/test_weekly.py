@@ -21,6 +21,7 @@ from reported import (
     finding,
     kinds,
     log_groups_of,
+    look,
     night,
     nights,
     others,
@@ -40,6 +41,7 @@ from exportstats.report import rules
 from exportstats.report.data import SEVERITIES
 from exportstats.report.html import render_fragment
 from exportstats.report.rule import Found, Rule, rule
+from exportstats.report.rules import gaps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -571,7 +573,7 @@ def test_each_reason_of_a_gap_is_counted():
     assert {row["log_group_name"]: row["reason"] for row in rows_behind(report, "gaps")} == {
         f"acme/{reason}": reason for reason in HOPE
     }
-    assert "(1 active, 1 cancelled, 1 failed, 1 never tried)" in finding(report, "gaps").sentence
+    assert "(1 active, 1 cancelled, 1 failed, 1 never tried)" in look(gaps.gaps, *rows).sentence
 
 
 # --- The value -----------------------------------------------------------------------------------
