@@ -90,7 +90,8 @@ def test_it_writes_all_that_is_asked_for(
     assert files["json"].read_text(encoding="utf-8") == xs.render_json(report)
     written = {file.name for file in folder.iterdir()}
     pictures = {f"picture-{picture.name}.csv" for picture in report.pictures}
-    assert written == {"figures.csv", *(f"{name}.csv" for name in report.tables), *pictures}
+    always = {"figures.csv", "findings.csv"}
+    assert written == {*always, *(f"{name}.csv" for name in report.tables), *pictures}
     made = {file for file in tmp_path.iterdir() if not file.name.startswith(".")}
     assert made == {*files.values(), folder}
     said = done.stderr.splitlines()

@@ -15,7 +15,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from markdown_it import MarkdownIt
-from reported import HOSTILE, finding, hostile_report, kinds
+from reported import HOSTILE, hostile_report, kinds
 from shown import is_harmless
 
 import exportstats as xs
@@ -45,6 +45,7 @@ ALLOWED = {
     "h2": {"style"},
     "p": {"class", "style"},
     "ol": set(),
+    "ul": {"class"},
     "li": {"class"},
     "span": {"class", "style"},
     "picture": set(),
@@ -143,7 +144,7 @@ def test_the_hostile_texts_get_everywhere(report: xs.WeeklyReport):
     """They are in sentences, in rows and in what the pictures draw, or nothing here is tested."""
     assert {"not_made_good", "new_reasons", "gaps", "expiring", "premature"} <= set(kinds(report))
     for kind in ("not_made_good", "gaps", "expiring", "premature"):
-        names = set(finding(report, kind).rows["log_group_name"].astype("str"))
+        names = set(report.tables[kind]["log_group_name"].astype("str"))
         assert names == set(HOSTILE), kind
     assert {"states", "coverage", "failures"} <= {one.name for one in report.pictures}
 
@@ -330,7 +331,20 @@ def test_a_mails_html_is_small_and_harmless(mail: bytes):
     ids = {part["Content-ID"]: part.get_content() for part in message.walk() if part["Content-ID"]}
     assert [f"<{source.removeprefix('cid:')}>" for source in sources] == list(ids)
     assert all(picture.startswith(b"\x89PNG\r\n\x1a\n") for picture in ids.values())
-    assert "{{ 7*7 }}" in seen.text
+
+
+def test_no_name_in_a_mail_is_a_template(report: xs.WeeklyReport):
+    """A name that looks like a template is text, in a sentence and in a row."""
+    name = "{{ 7*7 }}"
+    assert name in HOSTILE
+    told = [
+        replace(one, sentence=name, rows=one.rows.assign(log_group_name=name))
+        for one in report.findings
+        if one.severity != "note"
+    ]
+    mail = xs.render_email(replace(report, findings=tuple(told), pictures=()))
+    html = message_from_bytes(mail, policy=policy.default).get_body(("html",)).get_content()
+    assert Seen(html).text.count(name) > len(told)
 
 
 def test_a_mails_text_is_that_of_the_terminal(mail: bytes, report: xs.WeeklyReport):
