@@ -335,8 +335,7 @@ def test_a_mails_html_is_small_and_harmless(mail: bytes):
 
 def test_no_name_in_a_mail_is_a_template(report: xs.WeeklyReport):
     """A name that looks like a template is text, in a sentence and in a row."""
-    name = "{{ 7*7 }}"
-    assert name in HOSTILE
+    [name] = [text for text in HOSTILE if "{{ 7*7 }}" in text]
     told = [
         replace(one, sentence=name, rows=one.rows.assign(log_group_name=name))
         for one in report.findings

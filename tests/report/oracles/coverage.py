@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oracles.facts import MINUTE, Facts, Told, length, minus
-from oracles.words import LOG_GROUP, groups, key_of, lasting, many, order, place, when
+from oracles.words import LOG_GROUP, groups, key_of, lasting, many, order, place, slots, when
 
 if TYPE_CHECKING:
     from support import Row
@@ -30,11 +30,10 @@ def gaps(facts: Facts) -> Told | None:
         return None
     rows.sort(key=lambda row: (-row["length"], order(key_of(row)), row["start"]))
     why = Counter(row["reason"].replace("_", " ") for row in rows)
-    accounts = {row["account_id"] for row in rows} - {None}
     figures = [
         many(len(rows), "gap"),
         f"{len({key_of(row) for row in rows})} of {len(facts.regular)} log groups",
-        *([f"in {len(accounts)} accounts"] if len(accounts) > 1 else []),
+        *slots(rows),
         total(rows),
         "(" + ", ".join(f"{why[reason]} {reason}" for reason in sorted(why)) + ")",
         *place(rows[:1]),

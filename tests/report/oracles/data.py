@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from support import ACTIVE, DAY, ENDED, Row
 
 from oracles.facts import MINUTE, Facts, Told
-from oracles.words import many, order, place
+from oracles.words import many, order, place, slots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,7 @@ def bad_data(facts: Facts) -> Told | None:
     why = Counter(row["reason"] for row in rows)
     most = min(reason for reason in why if why[reason] == max(why.values()))
     tasks = many(len({row["task_id"] for row in rows}), "task")
-    return Told("warning", [tasks, *place(rows[:1]), f"({why[most]})", most], rows)
+    return Told("warning", [tasks, *slots(rows), *place(rows[:1]), f"({why[most]})", most], rows)
 
 
 def _wrong(row: Row) -> Iterator[str]:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from support import DAY, HOUR, Row, duration_of
 
 from oracles.facts import MINUTE, Facts, Told, length, union
-from oracles.words import LOG_GROUP, key_of, lasting, many, order, place, share
+from oracles.words import LOG_GROUP, groups, key_of, lasting, many, order, place, share, slots
 
 
 def slowdowns(facts: Facts) -> Told | None:
@@ -26,7 +26,7 @@ def slowdowns(facts: Facts) -> Told | None:
     worst = rows[0]
     since = datetime.fromtimestamp(worst["since"] / 1000, UTC).astimezone(ZoneInfo(facts.tz))
     figures = [
-        many(len(rows), "log group"),
+        *groups(rows),
         *place(rows[:1]),
         f"{worst['factor']:.1f}",
         since.date().isoformat(),
@@ -71,9 +71,10 @@ def time_outs(facts: Facts) -> Told | None:
     longest = max((row["elapsed"] for row in active), default=0)
     figures: list[str] = []
     if active:
-        figures += [many(len(active), "active task"), "24 h", lasting(longest), *place(active)]
+        figures += [many(len(active), "active task"), *slots(active), "24 h", lasting(longest)]
+        figures += place(active)
     if ended:
-        figures += [many(len(ended), "task"), "24 h", *place(ended)]
+        figures += [many(len(ended), "task"), *slots(ended), "24 h", *place(ended)]
     severity = "critical" if longest >= 20 * HOUR else "warning"
     return Told(severity, figures, [*active, *ended])
 

@@ -90,5 +90,5 @@ def irregular(facts: Facts) -> Told | None:
     parts = [("now and then", "exported now and then"), ("never", "never exported")]
     told = [f"{says.count(what)} {said}" for what, said in parts if what in says]
     rows.sort(key=lambda row: (row["exported"] == "never", order(key_of(row))))
-    figures = [many(len(rows), "log group"), f"({', '.join(told)})", rows[0]["log_group_name"]]
+    figures = [*groups(rows), f"({', '.join(told)})", *place(rows[:1])]
     return Told("note", figures, rows)

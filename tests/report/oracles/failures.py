@@ -12,7 +12,7 @@ from support import Row, by_group
 
 from oracles.coverage import total
 from oracles.facts import Facts, Told, both, length, minus, window_of
-from oracles.words import LOG_GROUP, groups, key_of, many, order, place, share
+from oracles.words import LOG_GROUP, groups, key_of, many, order, place, share, slots
 
 SLOT = ("account_id", "region")
 # What a message differs in from task to task.
@@ -115,6 +115,7 @@ def more_failures(facts: Facts) -> Told | None:
     figures = [
         share(now, ended),
         f"({now} of {ended})",
+        *slots(rows),
         share(before, ended_before),
         "4 weeks",
         *(most[name] for name in SLOT if most[name] is not None),

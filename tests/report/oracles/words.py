@@ -81,7 +81,14 @@ def place(rows: list[Row]) -> list[str]:
 
 
 def groups(rows: list[Row]) -> list[str]:
-    """Count the log groups of rows, and their accounts if there are several."""
-    accounts = {row["account_id"] for row in rows} - {None}
-    said = [many(len({key_of(row) for row in rows}), "log group")]
-    return [*said, *([f"of {len(accounts)} accounts"] if len(accounts) > 1 else [])]
+    """Count the log groups of rows, and their accounts and regions if there are several."""
+    return [many(len({key_of(row) for row in rows}), "log group"), *slots(rows)]
+
+
+def slots(rows: list[Row]) -> list[str]:
+    """Count the accounts and the regions of rows, if there are several."""
+    said = []
+    for word, name, noun in (("of", "account_id", "accounts"), ("in", "region", "regions")):
+        known = {row[name] for row in rows} - {None}
+        said += [f"{word} {len(known)} {noun}"] if len(known) > 1 else []
+    return said
