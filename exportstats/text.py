@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     import pandas as pd
@@ -165,3 +167,17 @@ def escape_markdown(text: str) -> str:
     a\|b \*c\* \<d\>
     """
     return _LINK.sub(r"\g<0>\\", _MARKUP.sub(r"\\\g<0>", plain(text)))
+
+
+def did_you_mean(given: str, names: Iterable[str]) -> str:
+    """Return a question that ends a message on an unknown name, or nothing if none is near.
+
+    Examples
+    --------
+    >>> did_you_mean("regoin", ["account_id", "region"])
+    '; did you mean region?'
+    """
+    every = list(names)
+    near = difflib.get_close_matches(given, every)
+    near = near or [name for name in every if given.lower() in name.lower()][:3]
+    return f"; did you mean {', '.join(near)}?" if near and given else ""

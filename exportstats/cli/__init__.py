@@ -12,6 +12,7 @@ import click
 
 from exportstats import __version__
 from exportstats.cli.failing import in_one_line
+from exportstats.text import did_you_mean
 
 if TYPE_CHECKING:
     from typing import Any
@@ -37,6 +38,7 @@ COMMANDS = {
     "report": ("report", "Report on a week: what needs doing and by when, the worst first."),
     "demo": ("demo", "Run everything on a synthetic sample, without AWS."),
     "emulate": ("emulate", "Emulate AWS's endpoint on this machine."),
+    "completion": ("completion", "Print a script that lets a shell complete commands."),
 }
 
 
@@ -54,6 +56,12 @@ class Commands(click.Group):
         module, _ = COMMANDS[cmd_name]
         command: click.Command = getattr(importlib.import_module(f"{__name__}.{module}"), cmd_name)
         return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:  # noqa: ANN401 - click's
+        """Find a command, or suggest those with a similar name."""
+        if args and args[0] not in COMMANDS and (near := did_you_mean(args[0], COMMANDS)):
+            ctx.fail(f"No such command {args[0]!r}{near}")
+        return super().resolve_command(ctx, args)
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:  # noqa: ANN401 - click's
         """Parse the command line, and print what --help and --version ask for."""

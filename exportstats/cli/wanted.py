@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from exportstats.cli.failing import say
+from exportstats.text import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,7 +20,6 @@ _STATES = ("PENDING", "RUNNING", "PENDING_CANCEL", "COMPLETED", "FAILED", "CANCE
 _AGO = re.compile(r"(\d{1,6})([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _FIRST, _LAST = (dt.datetime(year, 1, 1, tzinfo=dt.UTC) for year in (1970, 3000))
-_NEAR = 3  # names to suggest
 
 
 def moment(ctx: click.Context, param: click.Parameter, text: str | None) -> dt.datetime | None:
@@ -152,10 +151,7 @@ class Wanted(NamedTuple):
         for wanted in self.log_group:
             fits = re.compile(_as_pattern(wanted), re.DOTALL).fullmatch
             if not any(map(fits, names)):
-                part = wanted.strip("*")
-                near = difflib.get_close_matches(part, names, _NEAR)
-                near = near or [name for name in names if part.lower() in name.lower()][:_NEAR]
-                yield wanted, f"; did you mean {', '.join(near)}?" if near else ""
+                yield wanted, did_you_mean(wanted.strip("*"), names)
 
 
 def dashed(name: str) -> str:

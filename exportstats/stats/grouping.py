@@ -15,6 +15,7 @@ import pandas as pd
 from exportstats.core import coerce, schema
 from exportstats.errors import ArgumentError
 from exportstats.stats.calendars import calendar_of
+from exportstats.text import did_you_mean
 
 if TYPE_CHECKING:
     from exportstats.core import shards
@@ -93,8 +94,9 @@ def columns_of(tasks: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
 def _refuse_unknown(tasks: pd.DataFrame, names: Sequence[str]) -> None:
     for name in names:
         if name not in tasks.columns:
-            there = ", ".join(str(name) for name in tasks.columns if name not in _INNER)
-            raise ArgumentError(f"by={name!r}; give one or several of {there}")
+            there = [str(name) for name in tasks.columns if name not in _INNER]
+            near = did_you_mean(str(name), there)
+            raise ArgumentError(f"by={name!r}; give one or several of {', '.join(there)}{near}")
 
 
 def with_own(answer: pd.DataFrame, tasks: pd.DataFrame) -> pd.DataFrame:

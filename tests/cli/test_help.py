@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 import pytest
+from click.testing import CliRunner
 
 import exportstats as xs
 from exportstats.cli import COMMANDS, main, options, wanted
@@ -88,3 +89,24 @@ def test_what_help_knows_by_heart_is_still_so(tmp_path: Path):
         xs.write_tasks(frames.empty(), tmp_path / "tasks")
     for ending in {ending.split(".")[1] for ending in options.TABLES}:
         assert f".{ending}" in str(refused.value)
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("sttaus", "status"), ("gap", "gaps")])
+def test_a_mistyped_command_gets_a_suggestion(typed: str, meant: str):
+    """A command that there is not is refused, with one that is spelled alike."""
+    result = CliRunner().invoke(main, [typed])
+    assert result.exit_code == 2
+    assert f"No such command '{typed}'; did you mean {meant}" in result.output
+    assert "mean" not in CliRunner().invoke(main, ["xyz"]).output
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion(shell: str, monkeypatch: pytest.MonkeyPatch):
+    """The script asks the command itself, which completes commands and options."""
+    script = CliRunner().invoke(main, ["completion", shell])
+    assert f"_EXPORTSTATS_COMPLETE={shell}_complete" in script.output
+    monkeypatch.setenv("COMP_WORDS", "exportstats status --fre")
+    monkeypatch.setenv("COMP_CWORD", "2")
+    asked = {"_EXPORTSTATS_COMPLETE": "bash_complete"}
+    done = CliRunner().invoke(main, prog_name="exportstats", env=asked)
+    assert done.output.splitlines() == ["plain,--freq"]
