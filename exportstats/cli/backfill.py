@@ -119,7 +119,7 @@ def backfill(  # noqa: PLR0913, PLR0917 - click gives them by name
     \b
     exportstats backfill tasks.parquet --log-groups log-groups.json > commands.sh
     exportstats backfill tasks.parquet --since 2026-10-01 --script backfill
-    exportstats backfill --from-report report.json --finding gaps-1a2b3c --script backfill
+    exportstats backfill --from-report report.json --finding gaps-1a2b3c
     """
     if script is not None and form == "json":
         raise ArgumentError("--script writes for the shell; leave out --format json")
