@@ -20,12 +20,14 @@ from .charts import (
     plot_task_durations as plot_task_durations,
     plot_task_timeline as plot_task_timeline,
 )
+from .core.display import format_durations as format_durations
 from .core.frames import concat as concat, conform as conform
 from .coverage.backfill import plan_backfill as plan_backfill
 from .coverage.commands import render_commands as render_commands
 from .coverage.gaps import find_gaps as find_gaps
 from .coverage.overlaps import find_overlaps as find_overlaps
 from .coverage.premature import find_premature as find_premature
+from .coverage.retries import find_retries as find_retries
 from .coverage.summary import (
     coverage_by_day as coverage_by_day,
     coverage_summary as coverage_summary,

@@ -68,6 +68,8 @@ def use_every_name(folder: Path) -> list[Axes]:
     premature: pd.DataFrame = xs.find_premature(again)
     assert len(overlaps)
     assert premature.empty
+    retries: pd.DataFrame = xs.find_retries(again)
+    assert "retry_after" in xs.format_durations(retries).to_html()
     slow: pd.DataFrame = xs.find_slow_tasks(again)
     slower: pd.DataFrame = xs.find_slowdowns(again)
     assert len(slow) < len(again)

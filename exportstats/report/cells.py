@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
-from exportstats.text import percent, plain, shorten, write_duration
+from exportstats.core.display import MISSING, writer_of
+from exportstats.text import percent, shorten, write_duration
 
 if TYPE_CHECKING:
     from exportstats.report.data import Finding, ReportData
 
 _COMMANDS, _LONGEST_COMMAND = 3, 1_000  # of a finding; the JSON has them all
 _LONGEST = 120  # characters of a cell
-_SHARES = ("share", "fraction", "probability", "covered", "failure_rate")
 
 # What the tables that stand in every report are called, for people.
 TITLES = {
@@ -106,7 +105,7 @@ def figures(report: ReportData) -> View:
 
 def _in_unit(value: float, unit: str) -> str:
     if value != value:  # noqa: PLR0124 - a NaN
-        return "–"  # noqa: RUF001 - nothing known
+        return MISSING
     if unit == "share":
         return percent(value)
     return write_duration(value) if unit == "s" else f"{value:,.1f}".removesuffix(".0")
@@ -114,17 +113,10 @@ def _in_unit(value: float, unit: str) -> str:
 
 def _texts(values: pd.Series, name: str, tz: str) -> list[str]:
     if isinstance(values.dtype, pd.DatetimeTZDtype):
-        local = values.dt.tz_convert(tz).dt.tz_localize(None).to_numpy(dtype="datetime64[m]")
-        texts = [text.replace("T", " ") for text in np.datetime_as_string(local)]
-        texts = [text.removesuffix(" 00:00") for text in texts]
-    elif values.dtype.kind == "m":
-        texts = [write_duration(seconds) for seconds in values.dt.total_seconds()]
-    elif values.dtype.kind == "f":
-        share = name.endswith(_SHARES)
-        texts = [percent(value) if share else f"{value:,.3g}" for value in values]
-    elif values.dtype.kind == "i":
-        texts = [f"{value:,}" for value in values]
-    else:
-        texts = [shorten(plain(str(value)), _LONGEST) for value in values.astype("object")]
+        values = values.dt.tz_convert(tz)
+    write = writer_of(values.dtype, name)
     missing = values.isna()
-    return ["–" if gone else text for text, gone in zip(texts, missing, strict=True)]  # noqa: RUF001
+    return [
+        MISSING if gone else shorten(write(value), _LONGEST)
+        for value, gone in zip(values, missing, strict=True)
+    ]

@@ -1,0 +1,81 @@
+"""Tables for people: durations in words, times to the minute, shares as percentages."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from exportstats.text import percent, plain, write_duration, write_minute
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pandas.io.formats.style import Styler
+
+MISSING = "–"  # noqa: RUF001 - a dash, not a minus
+_SHARES = ("share", "fraction", "probability", "covered", "failure_rate")
+_LARGE = 1000  # from which a number is written without decimals
+
+
+def format_durations(table: pd.DataFrame | pd.Series) -> Styler:
+    """Format a table for people: durations in words, times to the minute, shares as percentages.
+
+    The values stay as they are, so the result can be styled further, as with `highlight_max`.
+
+    Parameters
+    ----------
+    table
+        Any table, as `duration_summary` returns it. Durations and times are known by their dtype,
+        shares by the end of their name (`share`, `covered_fraction`, `failure_rate`).
+
+    Returns
+    -------
+    Styler
+        Of pandas; a notebook shows it, with all texts whole. Durations have at most two units, as
+        in "4 min 43 s". A time is in its own time zone, midnight is a date. What is missing is a
+        dash.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"p50": pd.to_timedelta(["4min 43s"]), "share": 0.125, "tasks": 1200})
+    >>> print(format_durations(table).hide().to_string())
+    p50 share tasks
+    4 min 43 s 12.5 % 1,200
+    """
+    frame = pd.DataFrame(table)
+    columns = zip(frame.columns, frame.dtypes, strict=True)
+    style = frame.style.format(
+        {name: _cell(dtype, name) for name, dtype in columns}, na_rep=MISSING
+    )
+    for axis in (0, 1):
+        index = frame.axes[axis]
+        for level in range(index.nlevels):
+            values = index.get_level_values(level)
+            write = _cell(values.dtype, values.name)
+            style = style.format_index(write, axis=axis, level=level, na_rep=MISSING)
+    return style
+
+
+def writer_of(dtype: Any, name: object) -> Callable[[Any], str]:  # noqa: ANN401 - pandas' or NumPy's
+    """Return the function that writes the values of a column of this name for people."""
+    if isinstance(dtype, pd.IntervalDtype):
+        write = writer_of(dtype.subtype, name)
+        return lambda interval: f"{write(interval.left)} to {write(interval.right)}"
+    if dtype.kind == "M":
+        return write_minute
+    if dtype.kind == "m":
+        return lambda length: write_duration(length.total_seconds())
+    if dtype.kind == "f":
+        return percent if str(name).endswith(_SHARES) else _write_number
+    return "{:,}".format if dtype.kind in "iu" else lambda value: plain(str(value))
+
+
+def _write_number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= _LARGE else f"{value:.3g}"
+
+
+def _cell(dtype: Any, name: object) -> Callable[[Any], str]:  # noqa: ANN401 - as above
+    write = writer_of(dtype, name[-1] if isinstance(name, tuple) else name)
+    return lambda value: html.escape(write(value), quote=False)
