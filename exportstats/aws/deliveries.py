@@ -127,7 +127,7 @@ def fetch_deliveries(
             )
         s3 = _Bucketeer(session, endpoint_url, {place.region for place in places})
     except ASKING as error:
-        raise LoadError(str(explain(error)), tasks=frames.empty()) from error
+        raise LoadError(str(explain(error)), tasks=frames.empty()) from None
     futures = _submit(s3, places, max_workers)
     try:
         _watch(futures, progress=progress)

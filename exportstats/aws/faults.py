@@ -131,6 +131,14 @@ def explain(error: BaseException) -> Fault:
     return Fault(reason, remedies[0] if remedies else "see boto3's own documentation of this error")
 
 
+def cause_of(error: BaseException | None) -> BaseException | None:
+    """Return the error to show as the cause: none if `explain` says it all.
+
+    A notebook shows the causes first, and those of a request without a network are 200 lines.
+    """
+    return error if error is not None and explain(error).remedy == _UNFORESEEN else None
+
+
 def token_is_dead(error: BaseException) -> bool:
     """Return whether the same token cannot be used again."""
     return isinstance(error, RepeatedTokenError) or (

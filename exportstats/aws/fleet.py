@@ -137,7 +137,7 @@ def load_targets(
         try:
             sessions = Sessions(make_session(session, profile, None))
         except ASKING as error:
-            raise LoadError(str(explain(error)), tasks=frames.empty()) from error
+            raise LoadError(str(explain(error)), tasks=frames.empty()) from None
         return _load_all(loads, sessions, max_workers=max_workers, look=bar.look)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
+from exportstats.aws.faults import cause_of
 from exportstats.core import frames
 from exportstats.errors import (
     AccountUnknownWarning,
@@ -36,6 +38,7 @@ _FAILURE_DTYPES = {
     "next_token": "str",
 }
 _NAMED = 3
+_WHOLE = partial(pd.option_context, "display.max_colwidth", None, "display.max_columns", None)
 
 
 def check_errors(errors: object) -> None:
@@ -47,7 +50,7 @@ def check_errors(errors: object) -> None:
 def raise_refused(load: Load) -> None:
     """Raise an `ArgumentError` if wrong arguments kept a target from being asked."""
     if load.refused:
-        raise ArgumentError(str(load.fault)) from load.cause
+        raise ArgumentError(str(load.fault)) from cause_of(load.cause)
 
 
 def result_of(loads: Sequence[Load], kind: Table, errors: Literal["raise", "warn"]) -> pd.DataFrame:
@@ -118,7 +121,9 @@ def _judge(
     if errors == "warn":
         warn(LoadWarning(message, found))
         return arrived
-    raise LoadError(message, **carried) from first.cause
+    error = LoadError(message, **carried)
+    error.__context__ = first.cause
+    raise error from cause_of(first.cause)
 
 
 def _failures_of(failed: Iterable[Load]) -> pd.DataFrame:
@@ -136,7 +141,25 @@ def _failures_of(failed: Iterable[Load]) -> pd.DataFrame:
         for load in failed
         if load.fault is not None
     ]
-    return pd.DataFrame(rows, columns=list(_FAILURE_DTYPES)).astype(_FAILURE_DTYPES)
+    return Failures(pd.DataFrame(rows, columns=list(_FAILURE_DTYPES)).astype(_FAILURE_DTYPES))
+
+
+class Failures(pd.DataFrame):
+    """A table of failures; it shows reasons and remedies whole, which pandas would cut."""
+
+    @property
+    def _constructor(self) -> type[pd.DataFrame]:
+        return pd.DataFrame  # what is made of it is a plain table
+
+    def __repr__(self) -> str:
+        """Return the table as text."""
+        with _WHOLE():
+            return super().__repr__()
+
+    def _repr_html_(self) -> str | None:
+        with _WHOLE():
+            html: str | None = super()._repr_html_()  # type: ignore[misc]
+            return html
 
 
 def _place(load: Load) -> str:

@@ -13,7 +13,7 @@ from botocore.credentials import DeferredRefreshableCredentials
 
 from exportstats.aws.answers import BrokenAnswerError, pages, texts_of
 from exportstats.aws.client import check_credentials, connect, make_session
-from exportstats.aws.faults import explain
+from exportstats.aws.faults import cause_of, explain
 from exportstats.core import frames
 from exportstats.errors import ArgumentError, LoadError
 from exportstats.text import shorten
@@ -268,8 +268,8 @@ def fetch_targets(
         numbers = _accounts(session, accounts, here) if role_name else [own]
     except ArgumentError:
         raise
-    except Exception as error:  # AWS's answers may be anything
-        raise LoadError(str(explain(error)), tasks=frames.empty()) from error
+    except Exception as error:  # noqa: BLE001 - AWS's answers may be anything
+        raise LoadError(str(explain(error)), tasks=frames.empty()) from cause_of(error)
     roles = {
         number: None if number == own else f"arn:{partition}:iam::{number}:role/{role_name}"
         for number in numbers

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 import signal
 import subprocess
 import sys
 import time
+import traceback
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,11 +81,39 @@ def test_a_failure_part_way_keeps_what_came_and_goes_on(
     assert re.search(f"{reason}.*; .*{remedy}", text)
     assert text.endswith("(8 tasks arrived)")
     assert "\n" not in text
-    assert error.__cause__ is not None
+    assert error.__context__ is not None  # for who looks for it
+    assert error.__cause__ is None
     assert_tasks(rest, tasks[8:])
     joined = join(error.tasks, rest)
     assert_tasks(joined, tasks)
     assert_frame_equal(joined.drop(columns="observed_at"), whole.drop(columns="observed_at"))
+
+
+def test_a_notebook_shows_the_sentence_and_the_failures_whole(session: boto3.Session) -> None:
+    """What boto3 and urllib3 raised is not in the traceback; `.failures` cuts no text."""
+    with Emulator(faults=[Fault("deny")]) as emulator, pytest.raises(xs.LoadError) as caught:
+        fetch_tasks(session=session, endpoint_url=emulator.url)
+    error = caught.value
+    shown = "".join(traceback.format_exception(error))
+    assert "botocore" not in shown
+    assert str(error) in shown
+    whole = 'allow the action logs:DescribeExportTasks on the resource "*"'
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - its own
+    for failures in (error.failures, again.failures):
+        assert failures.loc[0, "remedy"] == whole
+        assert whole in repr(failures)
+        assert whole in failures._repr_html_()
+        assert type(failures.head()) is pd.DataFrame
+
+
+def test_an_unforeseen_error_keeps_its_traceback(
+    session: boto3.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error that is to be reported is shown with all of its traceback."""
+    monkeypatch.setattr("exportstats.aws.load.ask", lambda *_: 1 / 0)
+    with pytest.raises(xs.LoadError, match="please report it") as caught:
+        fetch_tasks(session=session)
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
 
 def test_a_failure_at_once_has_an_empty_table(session: boto3.Session) -> None:
