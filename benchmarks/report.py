@@ -102,7 +102,7 @@ def report(given: dict[str, Any]) -> xs.WeeklyReport:
 
 def write(given: dict[str, Any]) -> str:
     """Build the report and write it as HTML."""
-    return xs.render_html(report(given), csv="tables")
+    return report(given).to_html(csv="tables")
 
 
 def check(result: Any, size: int) -> None:  # noqa: ANN401 - what a contestant gives

@@ -60,10 +60,6 @@ from .io.sample import (
     sample_log_groups as sample_log_groups,
     sample_tasks as sample_tasks,
 )
-from .report.html import render_html as render_html
-from .report.machine import render_json as render_json, write_csv as write_csv
-from .report.mail import render_email as render_email
-from .report.markdown import render_markdown as render_markdown
 from .report.weekly import (
     WeeklyReport as WeeklyReport,
     build_weekly_report as build_weekly_report,

@@ -82,10 +82,10 @@ def use_every_name(folder: Path) -> list[Axes]:
     with pytest.raises(xs.ArgumentError):
         xs.wait_for_task("a", timeout="never")
     report: xs.WeeklyReport = xs.build_weekly_report(again, week="2026-W45")
-    texts: list[str] = [xs.render_html(report), xs.render_markdown(report), xs.render_json(report)]
+    texts: list[str] = [report.to_html(), report.to_markdown(), report.to_json()]
     assert all("2026-W45" in text for text in texts)
-    xs.write_csv(report, folder / "tables")
-    mail: bytes = xs.render_email(report)
+    report.to_csv(folder / "tables")
+    mail: bytes = report.to_email()
     assert b"2026-W45" in mail
     return [
         xs.plot_coverage(xs.coverage_timeline(again, **days)),

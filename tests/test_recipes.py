@@ -99,7 +99,7 @@ def report() -> xs.WeeklyReport:
 
 def test_the_page_has_each_key_of_the_json(report: xs.WeeklyReport):
     """It lists the keys of the JSON, of a finding and of the figures, in their order."""
-    written = json.loads(xs.render_json(report))
+    written = json.loads(report.to_json())
     assert f"version {machine.VERSION}" in PAGE
     for keys in (written, written["findings"][0], written["figures"][0]):
         assert ", ".join(f"`{key}`" for key in keys) in " ".join(PAGE.split())
@@ -107,7 +107,7 @@ def test_the_page_has_each_key_of_the_json(report: xs.WeeklyReport):
 
 def test_the_page_has_the_files_that_are_written(report: xs.WeeklyReport, tmp_path: Path):
     """It names the tables that are always there, and those of the pictures."""
-    xs.write_csv(report, tmp_path)
+    report.to_csv(tmp_path)
     for path in tmp_path.iterdir():
         name = path.stem
         if name.startswith("picture-"):
@@ -120,9 +120,7 @@ def test_what_the_page_says_of_the_html(report: xs.WeeklyReport):
     rows = f"{html._ROWS} rows of a table, Markdown {markdown._ROWS}, the mail {mail._ROWS}"
     assert rows in " ".join(PAGE.split())
     (policy,) = re.findall(r"^default-src.*$", PAGE, re.MULTILINE)
-    found = re.search(
-        r'http-equiv="Content-Security-Policy"\s+content="([^"]*)"', xs.render_html(report)
-    )
+    found = re.search(r'http-equiv="Content-Security-Policy"\s+content="([^"]*)"', report.to_html())
     assert found is not None
     assert found[1].replace("&#39;", "'") == policy
 
@@ -131,7 +129,7 @@ def test_what_redact_hides_and_what_it_cannot():
     """Names are gone and numbered by first use; regions, times and counts stay."""
     tasks = xs.sample_tasks().query("creation_time < '2026-06-22T00:00Z'")
     hidden, log_groups, _ = redaction.redact(tasks, xs.sample_log_groups())
-    text = xs.render_json(xs.build_weekly_report(hidden, week=WEEK, log_groups=log_groups))
+    text = xs.build_weekly_report(hidden, week=WEEK, log_groups=log_groups).to_json()
     assert not re.search(r"acme|/aws/|111122223333|444455556666", text)
     first = tasks.sort_values(["creation_time", "account_id", "region", "task_id"]).index[0]
     assert hidden.loc[first, ["account_id", "log_group_name", "task_id"]].to_list() == [
@@ -269,15 +267,15 @@ def test_the_script_fetches_reports_keeps_and_sends(
         ],
     )
     assert [f.kind for f in expected.findings if f.severity == "critical"]
-    assert written[reports / f"{WEEK}.json"].decode() == xs.render_json(expected)
-    assert written[reports / f"{WEEK}.html"].decode() == xs.render_html(expected, csv=WEEK)
-    assert written[reports / f"{WEEK}.md"].decode() == xs.render_markdown(expected)
+    assert written[reports / f"{WEEK}.json"].decode() == expected.to_json()
+    assert written[reports / f"{WEEK}.html"].decode() == expected.to_html(csv=WEEK)
+    assert written[reports / f"{WEEK}.md"].decode() == expected.to_markdown()
     assert {path.parent.name for path in written} == {"reports", WEEK}
     assert expected.headline in done.stdout  # what cron mails
 
     assert {*message.destinations} == {"oncall@example.com", "lead@example.com"}
     mailed = written[reports / f"{WEEK}.eml"]
-    assert mailed == xs.render_email(expected)
+    assert mailed == expected.to_email()
     assert parts(message.raw_data) == parts(mailed)
 
 
@@ -462,7 +460,7 @@ def test_a_mail_is_sent_as_it_was_written(
     aws(moto)
     boto3.client("sesv2").create_email_identity(EmailIdentity="example.com")
     path = tmp_path / "report.eml"
-    path.write_bytes(xs.render_email(report))
+    path.write_bytes(report.to_email())
     words = [str(path), "--from", "Exporte für alle <reports@example.com>", "--to"]
     monkeypatch.setattr(sys, "argv", ["send_with_ses.py", *words, "a@example.com", "b@example.com"])
     load(RECIPES / "send_with_ses.py").main()

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _TYPES = {
-    ".html": ("text/html; charset=utf-8", xs.render_html),
-    ".md": ("text/markdown; charset=utf-8", xs.render_markdown),
-    ".json": ("application/json", xs.render_json),
-    ".eml": ("message/rfc822", xs.render_email),
+    ".html": ("text/html; charset=utf-8", xs.WeeklyReport.to_html),
+    ".md": ("text/markdown; charset=utf-8", xs.WeeklyReport.to_markdown),
+    ".json": ("application/json", xs.WeeklyReport.to_json),
+    ".eml": ("message/rfc822", xs.WeeklyReport.to_email),
 }
 
 

@@ -18,17 +18,15 @@ from exportstats.cli.options import NewFolder, new_file_option
 from exportstats.cli.ranges import kept, load_both, log_groups_option
 from exportstats.cli.source import history_options
 from exportstats.cli.wanted import PLACE
-from exportstats.io.whole import whole_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from exportstats import progress
     from exportstats.cli.source import Origin
     from exportstats.cli.wanted import Wanted
     from exportstats.core import frames
     from exportstats.report import machine, markdown as plain_text, redaction
-    from exportstats.report.data import ReportData
 else:  # pandas is for a command that runs, not for its --help
     machine = lazy_loader.load("exportstats.report.machine", suppress_warning=True)
     plain_text = lazy_loader.load("exportstats.report.markdown", suppress_warning=True)
@@ -148,7 +146,7 @@ def _beside(path: Path, value: str) -> Path:
 
 
 def _write(
-    made: ReportData,
+    made: xs.WeeklyReport,
     *,
     html: Path | None,
     markdown: Path | None,
@@ -159,20 +157,18 @@ def _write(
     """Write what was asked for, each file whole or not at all."""
     os.environ.setdefault("MPLBACKEND", "Agg")  # a command opens no window
     if csv_dir is not None:
-        xs.write_csv(made, csv_dir)
+        made.to_csv(csv_dir)
         yield "each table", csv_dir
     link = None
     if html is not None and csv_dir is not None:
         link = Path(os.path.relpath(csv_dir, html.parent)).as_posix()
-    renderers = (
-        (html, functools.partial(xs.render_html, csv=link)),
-        (markdown, xs.render_markdown),
-        (email, xs.render_email),
-        (json, xs.render_json),
+    writers: tuple[tuple[Path | None, Callable[[Path], object]], ...] = (
+        (html, functools.partial(made.to_html, csv=link)),
+        (markdown, made.to_markdown),
+        (email, made.to_email),
+        (json, made.to_json),
     )
-    asked = [(path, render) for path, render in renderers if path is not None]
-    for path, render in progress.steps(asked, "writing"):
-        text = render(made)
-        with whole_file(path) as file:
-            file.write(text if isinstance(text, bytes) else text.encode())
+    asked = [(path, write) for path, write in writers if path is not None]
+    for path, write in progress.steps(asked, "writing"):
+        write(path)
         yield "the report", path

@@ -69,7 +69,7 @@ def render_html(report: ReportData, *, csv: str | None = None) -> str:
     --------
     >>> import exportstats as xs
     >>> report = xs.build_weekly_report(xs.sample_tasks(), week="2026-W20")
-    >>> xs.render_html(report).startswith("<!doctype html>")
+    >>> report.to_html().startswith("<!doctype html>")
     True
     """
     return _template("page.html").render(policy=_POLICY, **_shown(report, csv))

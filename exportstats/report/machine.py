@@ -47,7 +47,7 @@ def render_json(report: ReportData) -> str:
     >>> import json
     >>> import exportstats as xs
     >>> report = xs.build_weekly_report(xs.sample_tasks(), week="2026-W20")
-    >>> json.loads(xs.render_json(report))["version"]
+    >>> json.loads(report.to_json())["version"]
     1
     """
     written = _written(report)
@@ -155,7 +155,7 @@ def write_csv(report: ReportData, folder: str | Path) -> None:
     >>> import exportstats as xs
     >>> report = xs.build_weekly_report(xs.sample_tasks(), week="2026-W20")
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     xs.write_csv(report, folder)
+    ...     report.to_csv(folder)
     ...     print(len(list(Path(folder).glob("*.csv"))))
     8
     """

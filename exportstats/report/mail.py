@@ -54,7 +54,7 @@ def render_email(report: ReportData) -> bytes:
     --------
     >>> import exportstats as xs
     >>> report = xs.build_weekly_report(xs.sample_tasks(), week="2026-W20")
-    >>> xs.render_email(report).splitlines()[0]
+    >>> report.to_email().splitlines()[0]
     b'Subject: Export tasks, week 2026-W20: A quiet week'
     """
     mail = EmailMessage(policy=policy.SMTP)

@@ -37,7 +37,7 @@ def render_markdown(report: ReportData) -> str:
     --------
     >>> import exportstats as xs
     >>> report = xs.build_weekly_report(xs.sample_tasks(), week="2026-W20")
-    >>> xs.render_markdown(report).splitlines()[0]
+    >>> report.to_markdown().splitlines()[0]
     '# Export tasks, week 2026-W20'
     """
     lines = [

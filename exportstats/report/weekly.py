@@ -27,7 +27,7 @@ from exportstats.stats.durations import duration_summary
 from exportstats.stats.grouping import columns_of, names_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from exportstats.report.material import Material
     from exportstats.report.weeks import Week
@@ -43,6 +43,9 @@ class WeeklyReport(ReportData):
     `to_html`, `to_markdown`, `to_json` and `to_email` return the report, or write it to `path` and
     return nothing, as pandas has it.
     """
+
+    if TYPE_CHECKING:
+        parts: Mapping[str, WeeklyReport]
 
     @overload
     def to_html(self, path: None = None, *, csv: str | None = None) -> str: ...

@@ -83,11 +83,11 @@ def test_it_writes_all_that_is_asked_for(
         source=[str(sample_file), f"--log-groups={log_groups}"],
     )
     assert done.stdout == render_text(report)
-    html = xs.render_html(report, csv="tables")
+    html = report.to_html(csv="tables")
     assert files["html"].read_text(encoding="utf-8") == html
-    assert files["markdown"].read_text(encoding="utf-8") == xs.render_markdown(report)
-    assert files["email"].read_bytes() == xs.render_email(report)
-    assert files["json"].read_text(encoding="utf-8") == xs.render_json(report)
+    assert files["markdown"].read_text(encoding="utf-8") == report.to_markdown()
+    assert files["email"].read_bytes() == report.to_email()
+    assert files["json"].read_text(encoding="utf-8") == report.to_json()
     written = {file.name for file in folder.iterdir()}
     pictures = {f"picture-{picture.name}.csv" for picture in report.pictures}
     always = {"figures.csv", "findings.csv"}

@@ -81,7 +81,7 @@ def section_of(html: str, kind: str) -> str:
 def test_a_page_shows_the_first_rows_and_counts_the_rest(large: xs.WeeklyReport):
     """Of 300 gaps 50 are shown and 250 counted; without tables beside it nothing is linked."""
     assert len(finding(large, "gaps").rows) == GROUPS
-    html = xs.render_html(large)
+    html = large.to_html()
     for kind in ("gaps", "expiring"):
         shown = section_of(html, kind)
         assert f": {GROUPS} rows</summary>" in shown
@@ -93,7 +93,7 @@ def test_a_page_shows_the_first_rows_and_counts_the_rest(large: xs.WeeklyReport)
 
 def test_a_page_links_what_was_cut(large: xs.WeeklyReport, tables: Path):
     """With tables beside it, each cut table has a link to a file that has all its rows."""
-    html = xs.render_html(large, csv="tables")
+    html = large.to_html(csv="tables")
     assert (
         '<p class="soft">250 more rows: <a href="tables/gaps.csv">gaps.csv</a> has all.</p>'
         in section_of(html, "gaps")
@@ -108,17 +108,17 @@ def test_a_page_links_what_was_cut(large: xs.WeeklyReport, tables: Path):
 
 def test_links_are_addresses(large: xs.WeeklyReport):
     """A folder of whatever name is quoted as an address is."""
-    html = xs.render_html(large, csv='../week 47/"#%?<b>')
+    html = large.to_html(csv='../week 47/"#%?<b>')
     assert 'href="../week%2047/%22%23%25%3F%3Cb%3E/gaps.csv"' in html
 
 
 def test_markdown_and_mail_show_fewer(large: xs.WeeklyReport):
     """Markdown shows ten rows, a mail no more than five, and both count the rest."""
-    text = xs.render_markdown(large)
+    text = large.to_markdown()
     assert text.count("  290 more rows are not shown.") == 1
     assert max(len(block.splitlines()) for block in text.split("\n\n")) <= 2 + 10
     assert len(text.encode()) < 60_000
-    mail = message_from_bytes(xs.render_email(large), policy=policy.default)
+    mail = message_from_bytes(large.to_email(), policy=policy.default)
     html = mail.get_body(("html",)).get_content()
     assert len(html.encode()) < 100_000
     assert html.count("295 rows are not shown") == 1
@@ -127,12 +127,12 @@ def test_markdown_and_mail_show_fewer(large: xs.WeeklyReport):
 
 def test_a_page_of_many_log_groups_is_small(large: xs.WeeklyReport):
     """The page is less than a megabyte, its pictures included."""
-    assert len(xs.render_html(large, csv="tables").encode()) < 1_000_000
+    assert len(large.to_html(csv="tables").encode()) < 1_000_000
 
 
 def test_csv_has_the_rows_of_json(large: xs.WeeklyReport, tables: Path):
     """Each table of JSON is a file with the same columns and rows, all of them."""
-    made = json.loads(xs.render_json(large))
+    made = json.loads(large.to_json())
     pictures = {f"picture-{picture.name}" for picture in large.pictures}
     every = {"figures": made["figures"], **made["tables"]}
     assert {file.stem for file in tables.iterdir()} == {*every, *pictures, "findings"}
@@ -159,7 +159,7 @@ def test_the_same_of_the_sample(week: str, tmp_path: Path):
     """The sample's tables are whole too, and a table is in CSV as it is in the report."""
     report = report_of(week)
     machine.write_csv(report, tmp_path)
-    made = json.loads(xs.render_json(report))
+    made = json.loads(report.to_json())
     for name, table in report.tables.items():
         rows = pd.read_csv(tmp_path / f"{name}.csv", dtype=str)
         assert len(rows) == len(table) == len(made["tables"][name])
@@ -172,7 +172,7 @@ def test_the_same_of_the_sample(week: str, tmp_path: Path):
 
 def test_json_says_lengths_in_seconds_and_times_in_utc():
     """Columns of lengths end with `_seconds` and are numbers; times are ISO 8601 with a Z."""
-    made = json.loads(xs.render_json(report_of("2026-W24")))
+    made = json.loads(report_of("2026-W24").to_json())
     for row in made["tables"]["gaps"]:
         assert set(row) == {
             "account_id",

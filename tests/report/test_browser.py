@@ -15,7 +15,6 @@ from matplotlib import pyplot as plt
 from playwright.sync_api import Error, sync_playwright
 from reported import hostile_report, report_of
 
-import exportstats as xs
 from exportstats.report import machine
 
 if TYPE_CHECKING:
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from playwright.sync_api import Browser, Page
+
+    import exportstats as xs
 
 pytestmark = pytest.mark.slow
 
@@ -79,7 +80,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
         if not path.exists():
             report = REPORTS[name]()
             machine.write_csv(report, folder / f"{name}-tables")
-            path.write_text(xs.render_html(report, csv=f"{name}-tables"), encoding="utf-8")
+            path.write_text(report.to_html(csv=f"{name}-tables"), encoding="utf-8")
         return path
 
     return write

@@ -57,14 +57,14 @@ def hidden() -> xs.WeeklyReport:
 def texts_of(report: xs.WeeklyReport, folder: Path) -> dict[str, str]:
     """Give what each format says, a mail's parts decoded."""
     machine.write_csv(report, folder)
-    mail = message_from_bytes(xs.render_email(report), policy=policy.default)
+    mail = message_from_bytes(report.to_email(), policy=policy.default)
     parts = [part.get_content() for part in mail.walk() if part.get_content_maintype() == "text"]
     heads = [str(part.items()) for part in mail.walk()]  # what encodes a picture may be any letters
     return {
-        "html": xs.render_html(report),
-        "markdown": xs.render_markdown(report).replace("\\", ""),
+        "html": report.to_html(),
+        "markdown": report.to_markdown().replace("\\", ""),
         "email": "\n".join([*heads, *parts]),
-        "json": xs.render_json(report),
+        "json": report.to_json(),
         **{file.name: file.read_text(encoding="utf-8") for file in folder.iterdir()},
     }
 
@@ -195,7 +195,7 @@ def test_tables_of_one_report_have_the_same_pseudonyms():
     assert [*hidden.loc[tasks["task_id"] == "acme/secret@2", "task_id"]] == [name]
     report = xs.build_weekly_report(hidden, week=ISO_WEEK, log_groups=groups, deliveries=delivered)
     assert "empty_deliveries" in kinds(report)
-    assert "acme" not in xs.render_json(report)
+    assert "acme" not in report.to_json()
 
 
 def secrets() -> dict[str, Any]:

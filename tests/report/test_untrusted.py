@@ -18,7 +18,6 @@ from markdown_it import MarkdownIt
 from reported import HOSTILE, hostile_report, kinds
 from shown import is_harmless
 
-import exportstats as xs
 from exportstats.report import machine
 from exportstats.report.html import render_fragment
 from exportstats.report.markdown import render_text
@@ -27,6 +26,8 @@ from exportstats.text import plain, shorten
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    import exportstats as xs
 
 # All elements that a page has, and their attributes.
 ALLOWED = {
@@ -126,13 +127,13 @@ def report() -> xs.WeeklyReport:
 @pytest.fixture(scope="module")
 def page(report: xs.WeeklyReport) -> str:
     """Write it as a page, with links to tables in a folder that has a hostile name itself."""
-    return xs.render_html(report, csv='a "folder" <b> & #1?')
+    return report.to_html(csv='a "folder" <b> & #1?')
 
 
 @pytest.fixture(scope="module")
 def mail(report: xs.WeeklyReport) -> bytes:
     """Write it as a mail."""
-    return xs.render_email(report)
+    return report.to_email()
 
 
 def shown_of(text: str) -> str:
@@ -238,7 +239,7 @@ def leafed_through(report: xs.WeeklyReport) -> Iterator[str]:
     for start in range(0, longest, 10):
         findings = [replace(one, rows=one.rows.iloc[start:]) for one in report.findings]
         left = tuple(one for one in findings if len(one.rows))
-        yield xs.render_markdown(replace(report, findings=left))
+        yield replace(report, findings=left).to_markdown()
 
 
 def test_markdown_has_no_markup_from_a_name(report: xs.WeeklyReport):
@@ -341,7 +342,7 @@ def test_no_name_in_a_mail_is_a_template(report: xs.WeeklyReport):
         for one in report.findings
         if one.severity != "note"
     ]
-    mail = xs.render_email(replace(report, findings=tuple(told), pictures=()))
+    mail = replace(report, findings=tuple(told), pictures=()).to_email()
     html = message_from_bytes(mail, policy=policy.default).get_body(("html",)).get_content()
     assert Seen(html).text.count(name) > len(told)
 
@@ -380,7 +381,7 @@ def test_csv_has_no_formula(report: xs.WeeklyReport, tmp_path: Path):
 
 def test_json_has_the_names_as_they_are(report: xs.WeeklyReport):
     """It is ASCII, parses, and has each name whole and as it came."""
-    text = xs.render_json(report)
+    text = report.to_json()
     assert text.isascii()
     made = json.loads(text, parse_constant=pytest.fail)
     assert {row["log_group_name"] for row in made["tables"]["gaps"]} == set(HOSTILE)

@@ -51,10 +51,10 @@ if TYPE_CHECKING:
     from exportstats.report.material import Material
 
 RENDERERS: dict[str, Callable[[xs.WeeklyReport], str | bytes]] = {
-    "html": xs.render_html,
-    "markdown": xs.render_markdown,
-    "email": xs.render_email,
-    "json": xs.render_json,
+    "html": xs.WeeklyReport.to_html,
+    "markdown": xs.WeeklyReport.to_markdown,
+    "email": xs.WeeklyReport.to_email,
+    "json": xs.WeeklyReport.to_json,
 }
 
 
@@ -91,7 +91,7 @@ def test_last_is_what_is_asked_for_without_a_week():
     """Without `week` it is the last one, and the same as if it had been named."""
     tasks = tasks_of(*nights("acme/api"))
     left, right = xs.build_weekly_report(tasks), xs.build_weekly_report(tasks, week=ISO_WEEK)
-    assert xs.render_json(left) == xs.render_json(right)
+    assert left.to_json() == right.to_json()
 
 
 def test_a_range_is_a_week_too():
@@ -211,10 +211,10 @@ def test_times_are_shown_in_the_zone():
     [gap] = rows_behind(report, "gaps")
     assert gap["start"] == MONDAY
     assert "from 2026-11-16 05:30" in finding(report, "gaps").sentence
-    assert "| 2026-11-16 05:30 | 2026-11-17 05:30 |" in xs.render_markdown(report)
-    assert "<td" in xs.render_html(report)
-    assert ">2026-11-16 05:30</td>" in xs.render_html(report)
-    assert '"start": "2026-11-15T18:30:00Z"' in xs.render_json(report)
+    assert "| 2026-11-16 05:30 | 2026-11-17 05:30 |" in report.to_markdown()
+    assert "<td" in report.to_html()
+    assert ">2026-11-16 05:30</td>" in report.to_html()
+    assert '"start": "2026-11-15T18:30:00Z"' in report.to_json()
 
 
 # --- What was known ------------------------------------------------------------------------------
@@ -293,7 +293,7 @@ def test_the_order_of_rows_does_not_matter():
         shuffled(tasks, random), week="2026-W24", log_groups=log_groups.iloc[order]
     )
     expected = report_of("2026-W24")
-    assert xs.render_json(report) == xs.render_json(expected)
+    assert report.to_json() == expected.to_json()
     for one, other in zip(report.pictures, expected.pictures, strict=True):
         assert (one.name, one.text) == (other.name, other.text)
         assert one.table.to_csv() == other.table.to_csv()
@@ -306,8 +306,8 @@ def test_shards_give_the_same(week: str, anew: bool):  # noqa: FBT001 - a parame
     shards = cut(tasks, Random(7), anew=anew)  # noqa: S311 - an order, no secret
     report = xs.build_weekly_report(shards, week=week, log_groups=log_groups)
     expected = report_of(week)
-    assert xs.render_json(report) == xs.render_json(expected)
-    assert xs.render_markdown(report) == xs.render_markdown(expected)
+    assert report.to_json() == expected.to_json()
+    assert report.to_markdown() == expected.to_markdown()
     assert [p.name for p in report.pictures] == [p.name for p in expected.pictures]
 
 
@@ -509,7 +509,7 @@ def test_a_pending_task_makes_no_difference_later():
     waits = late | {"status_code": "PENDING", "completion_time": None}
     ended = late | {"completion_time": MONDAY + WEEK + HOUR}
     before, after = (built(*others("acme/api", 5), one) for one in (waits, ended))
-    assert xs.render_html(before) == xs.render_html(after)
+    assert before.to_html() == after.to_html()
 
 
 def test_many_failures_are_critical():
@@ -650,7 +650,7 @@ def test_it_shows_itself_in_a_notebook():
     """A notebook shows the same parts as the page, without a page around them."""
     report = report_of("2026-W20")
     shown = report._repr_html_()
-    assert shown in xs.render_html(report)
+    assert shown in report.to_html()
     assert "<html" not in shown
     assert shown.lstrip().startswith('<div class="xs-report">')
 

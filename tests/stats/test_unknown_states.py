@@ -41,7 +41,7 @@ def test_nothing_is_expected_of_it(tasks: pd.DataFrame):
         assert curve[["censored", "competing"]].to_numpy().sum() == 0
         assert curve["at_risk"].max() == 38
     report = xs.build_weekly_report(tasks, week="2026-W48", as_of="2026-11-24T05:50Z")
-    assert "active" not in xs.render_markdown(report).lower().split("how to read")[0]
+    assert "active" not in report.to_markdown().lower().split("how to read")[0]
 
 
 def test_it_ended_if_a_completion_time_says_so(tasks: pd.DataFrame):
