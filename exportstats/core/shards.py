@@ -47,7 +47,7 @@ def collect(tasks: Tasks, part: Part) -> pd.DataFrame:
 
 def select(tasks: Tasks, keep: Part) -> Tasks:
     """Return the tasks that `keep` leaves of each shard; `keep` can be pickled."""
-    if isinstance(tasks, pd.DataFrame) or not hasattr(tasks, "map"):
+    if isinstance(tasks, (pd.DataFrame, pd.Series)) or not hasattr(tasks, "map"):
         return collect(tasks, keep)
     return _Selected(tasks, keep)
 
