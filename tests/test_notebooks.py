@@ -31,12 +31,14 @@ if TYPE_CHECKING:
 Execute: TypeAlias = Callable[[Path], NotebookNode]
 
 ROOT = Path(__file__).parents[1]
-QUICKSTART, DURATIONS, COVERAGE, WEEKLY = PATHS = [
+QUICKSTART, DURATIONS, COVERAGE, WEEKLY, RECIPES = PATHS = [
     ROOT / "notebooks" / "01_quickstart.ipynb",
     ROOT / "notebooks" / "02_duration_analysis.ipynb",
     ROOT / "notebooks" / "03_coverage.ipynb",
     ROOT / "notebooks" / "04_weekly_report.ipynb",
+    ROOT / "notebooks" / "05_recipes.ipynb",
 ]
+LOADING = ("parameters", "load")
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 CLEAN = (
     "as JupyterLab saved it; make it clean with: jupyter nbconvert --clear-output --inplace "
@@ -57,7 +59,7 @@ def read(path: Path) -> NotebookNode:
 
 def draws(cell: NotebookNode) -> bool:
     """Tell whether a cell draws a chart."""
-    return cell.cell_type == "code" and "xs.plot_" in cell.source
+    return cell.cell_type == "code" and ("xs.plot_" in cell.source or ".plot." in cell.source)
 
 
 def code(notebook: NotebookNode) -> dict[str, str]:
@@ -155,6 +157,15 @@ def test_the_notebooks_load_alike():
         assert other["load"].startswith(first["load"])
 
 
+def test_each_recipe_has_three_lines_at_most():
+    """There are ten questions, each answered in at most three lines of code."""
+    cells = read(RECIPES).cells
+    questions = [cell.source for cell in cells if cell.source.endswith("?")]
+    answers = [source for name, source in code(read(RECIPES)).items() if name not in LOADING]
+    assert len(questions) == len(answers) == 10
+    assert max(len(answer.splitlines()) for answer in answers) <= 3
+
+
 @each_notebook
 def test_links_lead_somewhere(path: Path):
     """Each link in the text is to a file of the repository."""
@@ -214,6 +225,7 @@ class TestInAKernel:
             DURATIONS: notebook_facts.durations,
             COVERAGE: notebook_facts.coverage,
             WEEKLY: notebook_facts.weekly_report,
+            RECIPES: notebook_facts.recipes,
         }
         facts = tell[path](xs.sample_tasks())
         assert facts.keys() <= {cell.id for cell in cells}
