@@ -440,7 +440,7 @@ def test_tasks_that_cannot_be():
     ]
     found = finding(built(*rows), "bad_data")
     assert {row["task_id"] for row in plain_rows(found.rows)} == {"backwards", "undated"}
-    assert found.sentence.startswith("2 tasks that cannot be as they stand")
+    assert found.sentence.startswith("2 tasks cannot be as they stand")
 
 
 def test_a_task_that_has_been_active_for_long():

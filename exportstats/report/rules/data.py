@@ -27,9 +27,10 @@ def bad_data(material: Material) -> Found | None:
         return None
     most = rows["reason"].value_counts().sort_index().sort_values(ascending=False, kind="stable")
     tasks = len(rows[list(KEY)].drop_duplicates())
+    stand = "it stands" if tasks == 1 else "they stand"
     return Found(
         "warning",
-        f"{counted(tasks, 'task')}{slots_of(rows)} that cannot be as they stand, such as of "
+        f"{counted(tasks, 'task')}{slots_of(rows)} cannot be as {stand}, such as of "
         f"{place(rows.head(1))}; most often ({most.iloc[0]:,}): {most.index[0]}.",
         rows,
     )

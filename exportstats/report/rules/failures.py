@@ -61,10 +61,11 @@ def _open(rows: pd.DataFrame, *, of: int) -> Found:
     shown += ["missing", "under_way", "lost", "status_message"]
     open_ = rows[rows["missing"].isna() | (rows["missing"] > rows["under_way"])]
     some = open_ if len(open_) else rows
+    known = rows["missing"].notna().any()  # of what a task without a window lacks, nobody can tell
+    lacking = f"{total(rows['missing'])} of events are missing, " if known else ""
     sentence = (
         f"{len(rows):,} of {counted(of, 'window')} of failed tasks, in {groups_of(rows)}, "
-        f"{'is' if len(rows) == 1 else 'are'} not in S3 as a whole: "
-        f"{total(rows['missing'])} of events are missing, such as of "
+        f"{'is' if len(rows) == 1 else 'are'} not in S3 as a whole: {lacking}such as of "
         f"{place(some.head(1))}."
     )
     if (rows["under_way"] > pd.Timedelta(0)).any():
@@ -163,7 +164,7 @@ def new_reasons(material: Material) -> Found | None:
     return Found(
         "warning",
         f"{counted(len(rows), 'reason')} of failures that no task had before, of "
-        f"{counted(int(rows['tasks'].sum()), 'task')}. The first{where}: "
+        f"{counted(int(rows['tasks'].sum()), 'task')}. The most frequent{where}: "
         f"{name(rows['reason'].iloc[0], 120)}.",
         rows,
         about=about[about["cause"].isin(rows["reason"])],

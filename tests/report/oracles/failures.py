@@ -67,7 +67,7 @@ def not_made_good(facts: Facts) -> Told | None:
         some.sort(key=lambda r: (r["creation_time"], order(key_of(r)), r["task_id"]))
     known = [row for row in rows if row["missing"] is not None]
     figures = [f"{len(rows)} of {many(len(windows), 'window')}", *groups(rows)]
-    figures += [total(known, "missing"), *place((open_ or rows)[:1])]
+    figures += [*([total(known, "missing")] if known else []), *place((open_ or rows)[:1])]
     figures += [
         total(known, name) for name in ("under_way", "lost") if any(row[name] for row in known)
     ]
