@@ -9,14 +9,16 @@ from matplotlib import ticker
 
 from exportstats.charts.scales import duration_axis, to_seconds
 from exportstats.charts.style import (
-    GREY,
-    GROUP_LOOKS,
     SMALL,
     draw_nothing,
     get_axes,
     header,
+    ink,
     key,
     name_room,
+    remember,
+    room_below,
+    series,
 )
 from exportstats.charts.tables import group_rows, largest_groups, name_groups, require
 from exportstats.charts.words import LITERAL
@@ -26,12 +28,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from exportstats.charts.style import GroupLook
-
 _TITLE = "By when are export tasks done?"
 _COLUMNS = ("at_risk", "completed", "competing", "censored", "probability", "low", "high")
 _STEPS = 2_000  # of a curve; more cannot be told apart
-_SPREAD = 20  # the longest over the shortest, from which a log axis shows more
 _BELOW, _ROW = 40, 12  # points: where the risk table begins, and how high its rows are
 _NARROW = 45  # points between two numbers of the risk table
 
@@ -93,11 +92,16 @@ def plot_completion_curve(
     names = name_groups(groups.iloc[shown], name_room(ax)) if table.index.nlevels > 1 else [""]
     seen = np.isin(numbers, shown) & (table["at_risk"] > 0).to_numpy()
     later = seconds[seen & ends]
-    log = bool(later.max() > _SPREAD * later.min())
-    for group, look in zip(shown, GROUP_LOOKS, strict=False):
+    curves = []
+    legend = []
+    for group, (label, look) in zip(shown, series(ax, names, kwargs), strict=True):
         rows = numbers == group
-        _draw_curve(ax, table[rows], seconds[rows], look, kwargs)
-    duration_axis(ax, "x", later, "time since creation", log=log)
+        line: dict[str, Any] = {"color": look.colour, "linestyle": look.dash, **kwargs}
+        _draw_curve(ax, table[rows], seconds[rows], {"label": label, **line})
+        curves.append((table.loc[rows, "at_risk"].to_numpy(), seconds[rows], look.colour))
+        if label:
+            legend.append(key(label, **line))
+    duration_axis(ax, "x", later, "time since creation", log=None)
     ax.set_ylim(0, 1)
     ax.yaxis.set_major_formatter(ticker.PercentFormatter(1, decimals=0, symbol=" %"))
     ax.set_ylabel("probability of having ended so by then")
@@ -108,50 +112,48 @@ def plot_completion_curve(
             notes.append(f"{many:,} {words}")
     if more:
         notes.append(f"the {len(shown)} groups with most tasks, {more:,} more not shown")
-    looks = list(zip(names, GROUP_LOOKS, strict=False))
-    legend = [key(name, color=look.colour, linestyle=look.dash) for name, look in looks if name]
     header(ax, _TITLE, notes, legend)
-    _write_risk(ax, [(table[numbers == group], seconds[numbers == group]) for group in shown])
+    _write_risk(ax, curves)
     return ax
 
 
-def _draw_curve(
-    ax: Axes, rows: pd.DataFrame, seconds: np.ndarray, look: GroupLook, kwargs: dict[str, Any]
-) -> None:
+def _draw_curve(ax: Axes, rows: pd.DataFrame, seconds: np.ndarray, line: dict[str, Any]) -> None:
     """Draw one curve, without the steps that nobody could see."""
     share = rows["probability"].to_numpy(dtype="float64")
     kept = np.ones(len(share), dtype=bool)
     kept[1:-1] = np.diff(np.floor(np.nan_to_num(share) * _STEPS))[:-1] > 0
     low, high = (rows[name].to_numpy(dtype="float64")[kept] for name in ("low", "high"))
-    line = {"color": look.colour, "linestyle": look.dash, "where": "post", **kwargs}
-    ax.step(seconds[kept], share[kept], **line)
-    ax.fill_between(
-        seconds[kept], low, high, step="post", color=look.colour, alpha=0.2, linewidth=0
-    )
+    ax.step(seconds[kept], share[kept], where="post", **line)
+    band: dict[str, Any] = {"color": line["color"], "alpha": 0.2, "linewidth": 0}
+    ax.fill_between(seconds[kept], low, high, step="post", **band)
 
 
-def _write_risk(ax: Axes, curves: list[tuple[pd.DataFrame, np.ndarray]]) -> None:
-    """Write under the axis how many tasks were still active, one row a curve."""
+def _write_risk(ax: Axes, curves: list[tuple[np.ndarray, np.ndarray, str]]) -> None:
+    """Write under the axis how many tasks were still active, one row a curve, where there is room.
+
+    A second chart on the axes may have moved its ticks, so the rows of the first are written again.
+    """
+    before = remember(ax).rest
+    curves = [*(before.pop(0) if before else []), *curves]
+    while before:
+        before.pop().remove()
+    before.append(curves)
+    if room_below(ax) < _BELOW + _ROW * len(curves):
+        return
     low, high = ax.get_xlim()
     ticks = [tick for tick in ax.get_xticks() if low <= tick <= high]
     room = ax.get_window_extent().width * 72 / ax.get_figure(root=True).dpi  # type: ignore[union-attr]
     ticks = ticks[:: max(int(np.ceil(len(ticks) * _NARROW / max(room, 1))), 1)]
-    style: dict[str, Any] = {
-        "xycoords": ("data", "axes fraction"),
-        "textcoords": "offset points",
-        "fontsize": SMALL,
-        "annotation_clip": False,
-        **LITERAL,
-    }
-    ax.annotate(
-        "still active:", (low, 0), (-6, -_BELOW), ha="right", va="center", color=GREY, **style
-    )
-    for row, ((table, seconds), look) in enumerate(zip(curves, GROUP_LOOKS, strict=False)):
-        at_risk = np.append(table["at_risk"].to_numpy(), 0)
-        for tick in ticks:
-            # just before the first end that is not before the tick
-            many = int(at_risk[np.searchsorted(seconds, tick)])
-            place = (0, -_BELOW - _ROW * row)
-            ax.annotate(
-                f"{many:,}", (tick, 0), place, ha="center", va="center", color=look.colour, **style
-            )
+    texts: list[tuple[str, float, tuple[int, int], dict[str, Any]]] = [
+        ("still active:", low, (-6, -_BELOW), {"ha": "right", "color": ink()})
+    ]
+    for row, (at_risk, seconds, colour) in enumerate(curves):
+        # just before the first end that is not before the tick
+        left = np.append(at_risk, 0)[np.searchsorted(seconds, ticks)]
+        place = (0, -_BELOW - _ROW * row)
+        style: dict[str, Any] = {"ha": "center", "color": colour}
+        texts += [(f"{many:,}", tick, place, style) for many, tick in zip(left, ticks, strict=True)]
+    common: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
+    common |= {"fontsize": SMALL, "annotation_clip": False, "va": "center", **LITERAL}
+    for text, tick, place, style in texts:
+        before.append(ax.annotate(text, (tick, 0), place, **common, **style))

@@ -10,21 +10,24 @@ from matplotlib import ticker
 
 from exportstats.charts.scales import duration_axis, to_seconds
 from exportstats.charts.style import (
-    GROUP_LOOKS,
     count_axis,
     draw_nothing,
     get_axes,
     header,
     key,
     name_room,
+    remember,
+    series,
 )
 from exportstats.charts.tables import group_rows, largest_groups, name_groups, require
 from exportstats.text import counted
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
 _TITLE = "How the durations of export tasks are spread"
+_SHARE = "share"
 
 
 def plot_duration_histogram(
@@ -78,11 +81,21 @@ def plot_duration_histogram(
     left, right = to_seconds(bins.left), to_seconds(bins.right)
     tasks = table["tasks"].to_numpy()
     notes = [f"n = {counted(tasks.sum(), 'completed task')}"]
-    legend = []
-    if len(groups) == 1:
+    legend: list[tuple[Artist, str]] = []
+    before = remember(ax).series
+    if len(groups) == 1 and not ax.get_ylabel().startswith(_SHARE):
         notes += name_groups(groups, name_room(ax))[: table.index.nlevels - 1]
-        style = {"align": "edge", "color": "#0072B2", "edgecolor": "white", "linewidth": 0.8}
-        ax.bar(left, tasks, right - left, **{**style, **kwargs})
+        ((label, look),) = series(ax, [""], kwargs)
+        style: dict[str, Any] = {
+            "align": "edge",
+            "color": look.colour,
+            "edgecolor": "white",
+            "linewidth": 0.8,
+        }
+        style |= {"alpha": 0.6 if before else 1, **kwargs}  # the bars behind them show through
+        bars = ax.bar(left, tasks, right - left, label=label, **style)
+        if label:
+            legend.append((bars.patches[0], label))
         count_axis(ax, "y")
     else:
         shown, more = largest_groups(numbers, tasks)
@@ -90,15 +103,15 @@ def plot_duration_histogram(
             notes.append(f"the {len(shown)} groups with most tasks, {more:,} more not shown")
         edges = np.unique(np.concatenate([left, right]))
         names = name_groups(groups.iloc[shown], name_room(ax))
-        for group, name, look in zip(shown, names, GROUP_LOOKS, strict=False):
+        for group, (label, look) in zip(shown, series(ax, names, kwargs), strict=True):
             rows = numbers == group
             heights = np.zeros(len(edges) - 1)
             heights[np.searchsorted(edges, left[rows])] = table["share"][rows].fillna(0)
             line = {"color": look.colour, "linestyle": look.dash, "linewidth": 2}
-            ax.stairs(heights, edges, **{**line, **kwargs})
-            legend.append(key(f"{name} (n={tasks[rows].sum():,})", **line))
-        ax.set_ylim(bottom=0)
-        ax.set_ylabel("share of the group's completed tasks")
+            ax.stairs(heights, edges, label=label, **{**line, **kwargs})
+            if label:
+                legend.append(key(f"{label} (n={tasks[rows].sum():,})", **line))
+        ax.set_ylabel(f"{_SHARE} of the group's completed tasks")
         ax.yaxis.set_major_formatter(ticker.PercentFormatter(1, symbol=" %"))
     occupied = tasks > 0
     span = np.concatenate([left[occupied], right[occupied]])

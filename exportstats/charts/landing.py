@@ -8,7 +8,16 @@ import numpy as np
 from matplotlib import ticker
 
 from exportstats.charts.scales import duration_axis, to_seconds
-from exportstats.charts.style import GROUP_LOOKS, draw_nothing, get_axes, header, key, name_room
+from exportstats.charts.style import (
+    draw_nothing,
+    get_axes,
+    header,
+    ink,
+    is_small,
+    key,
+    name_room,
+    series,
+)
 from exportstats.charts.tables import group_rows, largest_groups, name_groups, require
 from exportstats.text import counted
 
@@ -17,7 +26,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _TITLE = "How old the newest events were when they reached S3"
-_SPREAD = 20  # the largest lag over the smallest, from which a log axis shows more
 
 
 def plot_landing_lag(
@@ -73,34 +81,33 @@ def plot_landing_lag(
     shown = [group for group in largest if tasks[group]]
     names = name_groups(groups.iloc[shown], name_room(ax))
     notes = [f"n = {counted(tasks.sum(), 'completed task')}"]
-    several = len(groups) > 1
     if more:
         notes.append(f"the {len(shown)} groups with most tasks, {more:,} more not shown")
     elif empty := len(largest) - len(shown):
         notes.append(f"{counted(empty, 'group')} not drawn: no completed tasks")
-    if not several:
+    if len(groups) == 1:
         notes += names[: table.index.nlevels - 1]
 
     seconds = to_seconds(table["lag"])
     shares = table.index.get_level_values("share").to_numpy(dtype="float64")
     legend = []
-    for group, name, look in zip(shown, names, GROUP_LOOKS, strict=False):
+    for group, (label, look) in zip(shown, series(ax, names, kwargs), strict=True):
         rows = np.flatnonzero(known & (numbers == group))
         rows = rows[np.argsort(shares[rows], kind="stable")]
-        line = {"color": look.colour, "linestyle": look.dash, "linewidth": 2}
-        ax.plot(seconds[rows], shares[rows], drawstyle="steps-post", **{**line, **kwargs})
-        if several:
-            legend.append(key(f"{name} (n={tasks[group]:,})", **line))
+        line = {"color": look.colour, "linestyle": look.dash, "linewidth": 2, **kwargs}
+        ax.plot(seconds[rows], shares[rows], drawstyle="steps-post", label=label, **line)
+        if label:
+            legend.append(key(f"{label} (n={tasks[group]:,})", **line))
     drawn = known & np.isin(numbers, shown)
     early = bool((table["lag"].to_numpy()[drawn] < np.timedelta64(0, "ms")).any())
     if early:
         notes.append("lags below 0, of windows that ended after their task, are drawn at 0")
-    low, high = seconds[drawn].min(), seconds[drawn].max()
-    log = bool(high > _SPREAD * low) and not early
-    duration_axis(ax, "x", seconds[drawn], "landing lag, end of window to completion", log=log)
+    label = "landing lag, end of window to completion"
+    duration_axis(ax, "x", seconds[drawn], label, log=False if early else None)
     ax.set(ylim=(0, 1.02), ylabel="share of the completed tasks")
-    ax.yaxis.set_major_locator(ticker.FixedLocator([0, 0.25, 0.5, 0.75, 0.9, 1]))
+    ticks = [0, 0.5, 1] if is_small(ax) else [0, 0.25, 0.5, 0.75, 0.9, 1]
+    ax.yaxis.set_major_locator(ticker.FixedLocator(ticks))
     ax.yaxis.set_major_formatter(ticker.PercentFormatter(1, decimals=0, symbol=" %"))
-    ax.grid(visible=True, axis="y", color="#DDDDDD", linewidth=0.6)
+    ax.grid(visible=True, axis="y", color=ink(0.13), linewidth=0.6)
     header(ax, _TITLE, notes, legend)
     return ax

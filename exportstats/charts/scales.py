@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 from matplotlib import dates, ticker
+from matplotlib.axis import Axis, XAxis
 
+from exportstats.charts.style import hold, ink, size_of
 from exportstats.text import write_duration
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ _COARSE = np.array(
     [0.001, 0.01, 0.1, 1, 10, 60, 600, 3_600] + [86_400 * 10.0**power for power in range(12)]
 )
 _ENOUGH, _MANY = 3, 7  # ticks
+_SPREAD = 20  # the longest over the shortest, from which a log axis shows more
 
 
 class DurationLocator(ticker.Locator):
@@ -40,14 +43,22 @@ class DurationLocator(ticker.Locator):
         low, high = sorted(self.axis.get_view_interval())  # type: ignore[union-attr]
         return self.tick_values(low, high)
 
+    def _most(self) -> int:
+        """Return how many ticks there is room for."""
+        if not isinstance(self.axis, Axis):
+            return _MANY
+        width, height = size_of(self.axis.axes)
+        room = width / 60 if isinstance(self.axis, XAxis) else height / 24
+        return int(np.clip(room, 2, _MANY))
+
     def tick_values(self, vmin: float, vmax: float) -> Any:  # noqa: ANN401 - as matplotlib has it
         """Return the ticks between two durations, in seconds."""
         if self.log:
             for ticks in (_COARSE, _FINE):
                 inside = ticks[(ticks >= vmin) & (ticks <= vmax)]
                 if len(inside) >= _ENOUGH:
-                    return _thin(inside, (vmax / vmin) ** (1 / (2 * _MANY)))
-        steps = _FINE[vmax - vmin <= _FINE * _MANY]
+                    return _thin(inside, (vmax / vmin) ** (1 / (2 * self._most())))
+        steps = _FINE[vmax - vmin <= _FINE * self._most()]
         step = steps[0] if len(steps) else _FINE[-1]
         return np.arange(np.ceil(vmin / step), np.floor(vmax / step) + 1) * step
 
@@ -62,23 +73,33 @@ def _thin(ticks: np.ndarray, factor: float) -> np.ndarray:
 
 
 def duration_axis(
-    ax: Axes, which: Literal["x", "y"], seconds: np.ndarray, label: str, *, log: bool = True
+    ax: Axes,
+    which: Literal["x", "y"],
+    seconds: np.ndarray,
+    label: str,
+    *,
+    log: bool | None = True,
 ) -> None:
-    """Make an axis one of durations that shows all of `seconds`, a log one or one from zero."""
+    """Make an axis one of durations that shows all of `seconds`, a log one or one from zero.
+
+    None chooses a log one if the longest is more than 20 times the shortest.
+    """
+    low, high = np.maximum(hold(ax, which, seconds), LEAST)
+    if log is None:
+        log = bool(high > _SPREAD * low)
     if log:
-        low, high = np.maximum([np.nanmin(seconds), np.nanmax(seconds)], LEAST)
         # At least a decade: else nearly equal durations would look far apart.
         widen = max(1.3, (10 * low / high) ** 0.5)
         limits = (low / widen, high * widen)
     else:
-        limits = (0, max(np.nanmax(seconds) * 1.08, LEAST))
+        limits = (0, high * 1.08)
     ax.set(**{f"{which}scale": "log" if log else "linear", f"{which}lim": limits})
     axis = ax.xaxis if which == "x" else ax.yaxis
     axis.set_major_locator(DurationLocator(log=log))
     axis.set_minor_locator(ticker.NullLocator())
     axis.set_major_formatter(lambda value, _: write_duration(value))
     axis.set_label_text(f"{label} (log scale)" if log else label)
-    axis.grid(visible=True, color="#DDDDDD", linewidth=0.6)
+    axis.grid(visible=True, color=ink(0.13), linewidth=0.6)
     ax.set_axisbelow(True)
 
 
@@ -91,10 +112,11 @@ def time_axis(
     tz: tzinfo = UTC,
 ) -> None:
     """Make the x axis one of times in `tz`, with all of `days` and at least `margin` around."""
-    low, high = np.nanmin(days), np.nanmax(days)
+    low, high = hold(ax, "x", days)
     margin = max(0.02 * (high - low), margin)
     ax.set_xlim(low - margin, high + margin)
-    locator = dates.AutoDateLocator(tz=tz, minticks=3, maxticks=9)  # type: ignore[no-untyped-call]
+    most = int(np.clip(size_of(ax)[0] / 40, 3, 9))
+    locator = dates.AutoDateLocator(tz=tz, minticks=3, maxticks=most)  # type: ignore[no-untyped-call]
     ax.xaxis.set_major_locator(locator)
     ax.xaxis.set_major_formatter(
         dates.ConciseDateFormatter(locator, tz=tz)  # type: ignore[no-untyped-call]

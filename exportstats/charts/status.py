@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,10 +16,16 @@ from exportstats.charts.style import (
     draw_nothing,
     get_axes,
     header,
+    hold,
+    ink,
+    is_small,
     look_of,
     name_room,
     name_rows,
     note_rows,
+    remember,
+    series,
+    size_of,
 )
 from exportstats.charts.tables import group_rows, name_groups, require
 from exportstats.charts.words import shorten
@@ -26,9 +33,13 @@ from exportstats.errors import ArgumentError
 from exportstats.text import counted, percent
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     import pandas as pd
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+    from matplotlib.patches import Rectangle
+    from matplotlib.text import Annotation
 
 _TITLE = "Export tasks by state"
 # From the base line up: what is worth comparing stands on the base line.
@@ -47,7 +58,8 @@ def plot_status_breakdown(
 
     Without groups: one bar a state. With periods: stacked bars along time; a period without a row
     is a gap. With groups: one bar a group, of its tasks' shares, those with most FAILED and
-    CANCELLED tasks first, at most 25 of them.
+    CANCELLED tasks first, at most 25 of them. A second chart on the same axes puts its bars beside
+    the first one's, in a colour of its own, or with periods paler.
 
     Parameters
     ----------
@@ -70,7 +82,7 @@ def plot_status_breakdown(
     SchemaError
         The frame has another shape.
     ArgumentError
-        The table has both groups and periods.
+        The table has both groups and periods, or it has groups and `ax` has a chart already.
 
     Examples
     --------
@@ -94,6 +106,8 @@ def plot_status_breakdown(
     if has_periods:
         _draw_periods(ax, table, kwargs)
     elif groups:
+        if remember(ax).series:
+            raise ArgumentError("the groups of two tables are not the same rows; use another ax")
         _draw_groups(ax, table, kwargs)
     else:
         _draw_states(ax, table, kwargs)
@@ -102,25 +116,53 @@ def plot_status_breakdown(
 
 def _draw_states(ax: Axes, table: pd.DataFrame, kwargs: dict[str, Any]) -> None:
     states = _states(table)
+    plain = not (remember(ax).series or {"label", "color"} & kwargs.keys())
+    ((label, look),) = series(ax, [""], kwargs)
     looks = [_style(state) for state in states]
     style = {
         **_style("FAILED"),
-        "color": [look["color"] for look in looks],
-        "hatch": [look["hatch"] for look in looks],
+        "color": [one["color"] for one in looks] if plain else look.colour,
+        "hatch": [one["hatch"] for one in looks],
+        "label": label,
+        **kwargs,
     }
-    bars = ax.barh(range(len(table)), table["tasks"], **{**style, **kwargs})
+    bars = ax.barh(range(len(table)), table["tasks"], **style)
     counts = [
         f"{tasks:,} ({percent(share)})"
         for tasks, share in zip(table["tasks"], table["share"], strict=True)
     ]
-    ax.bar_label(bars, counts, padding=4)
     name_rows(ax, [shorten(state) for state in states])
+    _dodge(ax, bars, "y", ax.bar_label(bars, counts, padding=4))
     count_axis(ax, "x")
-    ax.set_xlim(0, table["tasks"].max() * 1.2)
-    header(ax, _TITLE, [f"n = {counted(table['tasks'].sum())}"])
+    ax.set_xlim(0, hold(ax, "x", table["tasks"].to_numpy())[1] * (1.5 if is_small(ax) else 1.2))
+    key = Patch(facecolor=kwargs.get("facecolor", look.colour))
+    notes = [f"n = {counted(table['tasks'].sum())}"]
+    header(ax, _TITLE, notes, [(key, label)] if label else [])
+
+
+def _dodge(
+    ax: Axes, bars: Iterable[Rectangle], which: str, texts: Sequence[Annotation] = ()
+) -> None:
+    """Put the bars of each chart on the axes beside those of the charts before."""
+    charts = remember(ax).rest
+    name = {"x": "width", "y": "height"}[which]
+    charts.append(
+        [
+            (bar, getattr(bar, f"get_{which}")(), getattr(bar, f"get_{name}")(), text)
+            for bar, text in zip_longest(bars, texts)
+        ]
+    )
+    for place, drawn in enumerate(charts):
+        for bar, start, length, text in drawn:
+            bar.set(**{which: start + place * length / len(charts), name: length / len(charts)})
+            if text is not None:
+                text.xy = (text.xy[0], bar.get_y() + bar.get_height() / 2)
+                row = size_of(ax)[1] / np.ptp(ax.get_ylim()) * bar.get_height()
+                text.set_fontsize(min(text.get_fontsize(), max(0.9 * row, 2)))
 
 
 def _draw_groups(ax: Axes, table: pd.DataFrame, kwargs: dict[str, Any]) -> None:
+    series(ax, [""], kwargs)
     numbers, groups = group_rows(table, ("status_code",))
     states = _states(table)
     tasks, shares = table["tasks"].to_numpy(), table["share"].fillna(0).to_numpy()
@@ -165,17 +207,26 @@ def _draw_periods(ax: Axes, table: pd.DataFrame, kwargs: dict[str, Any]) -> None
     widths[widths > 1.5 * step] = step
     narrow = len(starts) > _MANY  # a hatch or a space would be all that one sees
     bottom = np.zeros(len(starts))
+    ((label, _),) = series(ax, [""], kwargs)
+    place = len(remember(ax).rest)
+    pale: dict[str, Any] = {"alpha": max(1 - 0.4 * place, 0.2)} if place else {}
+    drawn: list[Rectangle] = []
     for state in _stacked(table):
         rows = known & (states == state)
         heights = np.zeros(len(starts))
         heights[np.searchsorted(starts, days[rows])] = tasks[rows]
         style = {**_style(state, hatched=not narrow), "align": "edge", "bottom": bottom.copy()}
-        ax.bar(starts, heights, widths * (1 if narrow else 0.9), **{**style, **kwargs})
+        style |= {**pale, **kwargs}
+        drawn += ax.bar(starts, heights, widths * (1 if narrow else 0.9), **style)
         bottom += heights
+    _dodge(ax, drawn, "x")
     time_axis(ax, np.append(starts, starts[-1] + step), margin=step / 2, tz=zone_of(periods))
     count_axis(ax, "y")
-    ax.set_ylim(0, max(bottom.max() * 1.05, 1))
-    header(ax, _TITLE, notes, _legend(table, hatched=not narrow))
+    ax.set_ylim(0, max(hold(ax, "y", bottom)[1] * 1.05, 1))
+    legend = _legend(table, hatched=not narrow)
+    if label:
+        legend.append((Patch(facecolor=ink(), **pale), label))
+    header(ax, _TITLE, notes, legend)
 
 
 def _states(table: pd.DataFrame) -> pd.Index:

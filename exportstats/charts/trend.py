@@ -16,13 +16,13 @@ from exportstats.charts.scales import (
     zone_of,
 )
 from exportstats.charts.style import (
-    GREY,
-    GROUP_LOOKS,
     draw_nothing,
     get_axes,
     header,
+    ink,
     key,
     name_room,
+    series,
 )
 from exportstats.charts.tables import group_rows, largest_groups, name_groups, quantiles_of, require
 from exportstats.text import counted
@@ -36,9 +36,8 @@ if TYPE_CHECKING:
 _TITLE = "Are export tasks getting slower?"
 _FEW = 10  # tasks in a period
 _DASHES = ("-", "--", ":", "-.")  # of the quantiles, in the order of the columns
-_HOLLOW: dict[str, Any] = {"markersize": 3.5, "markerfacecolor": "white"}
+_HOLLOW = 3.5  # points, the size of a hollow marker
 _MANY = 60  # periods, from which markers of full size hide the line
-_SPREAD = 20  # the largest duration over the smallest, from which a log axis shows more
 
 
 def plot_duration_trend(
@@ -105,28 +104,31 @@ def plot_duration_trend(
     names = name_groups(groups.iloc[shown], name_room(ax))
     if more:
         notes.append(f"the {len(shown)} groups with most tasks, {more:,} more not shown")
-    colour = GREY
     if len(names) == 1:
-        colour = GROUP_LOOKS[0].colour
         notes += names[: table.index.nlevels - 1]
     step = period_step(np.unique(days[~np.isnan(days)]))
+    found = series(ax, names, kwargs)
+    colour = ink() if any(label for label, _ in found) else found[0][1].colour
     legend = [key(name, color=colour, linestyle=dash) for name, dash in dashes.items()]
-    for group, name, look in zip(shown, names, GROUP_LOOKS, strict=False):
+    for group, (label, look) in zip(shown, found, strict=True):
         rows = drawn & (numbers == group)
-        _draw_group(ax, table[rows], days[rows], step, dashes, look, kwargs)
-        if len(names) > 1:
-            legend.append(key(name, color=look.colour, marker=look.marker))
+        _draw_group(ax, table[rows], days[rows], step, dashes, look, {"label": label, **kwargs})
+        if label:
+            legend.append(key(label, color=look.colour, marker=look.marker))
     if (completed[drawn] < _FEW).any():
-        label = f"hollow: fewer than {_FEW} tasks"
-        legend.append(key(label, color=colour, marker="o", linestyle="none", **_HOLLOW))
+        style: dict[str, Any] = {"marker": "o", "linestyle": "none", **_hollow(ax)}
+        legend.append(key(f"hollow: fewer than {_FEW} tasks", color=colour, **style))
     seen = drawn & np.isin(numbers, shown)
     seconds = np.concatenate([to_seconds(table[name][seen]) for name in dashes])
-    log = bool(np.nanmax(seconds) > _SPREAD * np.nanmin(seconds))
-    duration_axis(ax, "y", seconds, "duration, creation to completion", log=log)
-    label = "creation time, start of the period"
-    time_axis(ax, days, label, margin=step / 2, tz=zone_of(periods))
+    duration_axis(ax, "y", seconds, "duration, creation to completion", log=None)
+    words = "creation time, start of the period"
+    time_axis(ax, days, words, margin=step / 2, tz=zone_of(periods))
     header(ax, _TITLE, notes, legend)
     return ax
+
+
+def _hollow(ax: Axes) -> dict[str, Any]:
+    return {"markersize": _HOLLOW, "markerfacecolor": ax.get_facecolor()}
 
 
 def _draw_group(
@@ -151,6 +153,7 @@ def _draw_group(
     for name, dash in dashes.items():
         seconds = to_seconds(rows[name])[order]
         line = {"color": look.colour, "linestyle": dash, **kwargs}
+        kwargs = kwargs | {"label": None}  # the first line has it
         ax.plot(np.insert(days, breaks, np.nan), np.insert(seconds, breaks, np.nan), **line)
         ax.plot(days[~few], seconds[~few], **point)
-        ax.plot(days[few], seconds[few], **{**point, **_HOLLOW})
+        ax.plot(days[few], seconds[few], **{**point, **_hollow(ax)})

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import dates
+from matplotlib.colors import to_hex
 
 from exportstats.charts import plot_duration_trend
 from exportstats.errors import SchemaError
@@ -88,7 +89,7 @@ def test_few_tasks_are_hollow_and_small():
     filled, hollow = ax.lines[1:3]
     assert filled.get_ydata().tolist() == [60]
     assert hollow.get_ydata().tolist() == [70]
-    assert hollow.get_markerfacecolor() == "white"
+    assert to_hex(hollow.get_markerfacecolor()) == "#ffffff"
     assert hollow.get_markersize() < filled.get_markersize()
     assert "fewer than 10 tasks" in ax.get_legend().get_texts()[-1].get_text()
 
