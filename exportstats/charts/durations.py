@@ -73,7 +73,7 @@ def plot_duration_summary(
     >>> lengths = table.columns[2:]
     >>> table[lengths] = table[lengths].apply(pd.to_timedelta)
     >>> [text.get_text() for text in plot_duration_summary(table).texts[:1]]
-    ['n=9 +1 running']
+    ['n=9 +1 active']
     """
     require(table, maker="duration_summary", columns=("completed", "censored", "min", "max"))
     quantiles = quantiles_of(table, "duration_summary")
@@ -89,7 +89,7 @@ def plot_duration_summary(
     rows = table.iloc[order]
     name_rows(ax, name_groups(groups.iloc[numbers[order]], name_room(ax)), len(table) - len(rows))
     counts = zip(rows["completed"], rows["censored"], strict=True)
-    note_rows(ax, [f"n={n:,}" + (f" +{more:,} running" if more else "") for n, more in counts])
+    note_rows(ax, [f"n={n:,}" + (f" +{more:,} active" if more else "") for n, more in counts])
     legend = _draw_rows(ax, rows, quantiles, kwargs)
     notes = [f"n = {counted(table['completed'].sum(), 'completed task')}"]
     if len(table) > 1:

@@ -33,7 +33,7 @@ def test_counts_are_written():
     """At the right each group tells n, and how many are still running."""
     ax = plot_duration_summary(summary({"a": (1200, 0, 10), "b": (0, 2, 1), "c": (9, 3, 99)}))
     shown = [text.get_text() for text in ax.texts]
-    assert shown[:3] == ["n=9 +3 running", "n=1,200", "n=0 +2 running"]
+    assert shown[:3] == ["n=9 +3 active", "n=1,200", "n=0 +2 active"]
 
 
 def test_each_group_has_its_ranges():
