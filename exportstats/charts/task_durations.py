@@ -20,13 +20,13 @@ from exportstats.charts.style import (
 from exportstats.charts.tables import require
 from exportstats.charts.words import shorten
 from exportstats.core.schema import ACTIVE_STATES, STATES, TERMINAL_STATES
-from exportstats.errors import ArgumentError
+from exportstats.stats.as_of import instant
 from exportstats.text import counted
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from matplotlib.axes import Axes
+
+    from exportstats.stats.as_of import Instant
 
 _TITLE = "How long each export task took"
 _FEW = 500
@@ -37,7 +37,7 @@ _RASTERIZED = 2_000  # more of them make a vector file large
 def plot_task_durations(
     tasks: pd.DataFrame,
     *,
-    as_of: datetime | None = None,
+    as_of: Instant = None,
     ax: Axes | None = None,
     **kwargs: Any,  # noqa: ANN401 - matplotlib's
 ) -> Axes:
@@ -81,12 +81,11 @@ def plot_task_durations(
     """
     columns = ("creation_time", "duration", "status_code", "observed_at")
     require(tasks, maker="read_tasks, fetch_tasks or conform", columns=columns)
-    if as_of is not None and pd.Timestamp(as_of).tzinfo is None:
-        raise ArgumentError(f"as_of={as_of} has no time zone; give an aware time, as in UTC")
+    when = None if as_of is None else instant(as_of, "as_of")
     ax = get_axes(ax)
     if tasks.empty:
         return draw_nothing(ax, _TITLE)
-    days, seconds, active, notes = _place(tasks, as_of)
+    days, seconds, active, notes = _place(tasks, when)
     drawn = ~np.isnan(seconds)
     notes = [f"n = {counted(len(tasks))}", *notes]
     if not drawn.any():
@@ -125,7 +124,7 @@ def plot_task_durations(
 
 
 def _place(
-    tasks: pd.DataFrame, as_of: datetime | None
+    tasks: pd.DataFrame, as_of: pd.Timestamp | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
     """Return each task's creation (days), duration (seconds, NaN if not drawn), and the notes."""
     days, seconds = to_days(tasks["creation_time"]), to_seconds(tasks["duration"])

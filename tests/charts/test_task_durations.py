@@ -73,7 +73,7 @@ def test_as_of_replaces_when_they_were_seen():
 def test_a_naive_as_of_is_refused():
     """An instant without a time zone is an ArgumentError."""
     with pytest.raises(ArgumentError, match="time zone"):
-        plot_task_durations(tasks(["RUNNING"]), as_of=pd.Timestamp("2026-03-01"))
+        plot_task_durations(tasks(["RUNNING"]), as_of=pd.Timestamp("2026-03-01 01:00"))
 
 
 def test_the_rarest_state_is_on_top():

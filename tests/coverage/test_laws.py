@@ -159,7 +159,7 @@ def test_a_gap_that_is_partly_lost_is_two_rows():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"start": "2026-11-01"}, "start="),
+        ({"start": "2026-11-01T06:00"}, "start="),
         ({"end": "2025-01-01T00:00Z"}, "is not after"),
         ({"tolerance": "a while"}, "tolerance="),
         ({"tolerance": "-1s"}, "tolerance="),

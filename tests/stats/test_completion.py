@@ -238,7 +238,7 @@ def test_no_task():
 @pytest.mark.parametrize(
     "wrong",
     [{"event": "failed"}, {"confidence": 1}, {"confidence": 95}, {"confidence": "0.9"},
-     {"as_of": "2026-11-23"}, {"by": "status_code"}],
+     {"as_of": "2026-11-23T06:00"}, {"by": "status_code"}],
 )  # fmt: skip
 def test_arguments_are_checked(wrong: dict[str, Any]):
     """An event, a level, an instant or a column that cannot be is refused by its value."""
