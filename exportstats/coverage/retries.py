@@ -53,6 +53,7 @@ def find_retries(tasks: shards.Tasks, *, as_of: Instant = None) -> pd.DataFrame:
 
     Examples
     --------
+    >>> import pandas as pd
     >>> from exportstats.core import frames
     >>> frame = pd.DataFrame({"task_id": ["a", "b"], "log_group_name": "acme/api",
     ...                       "status_code": ["FAILED", "COMPLETED"],

@@ -108,7 +108,7 @@ def test_demo_ends_with_the_report(demo: Demo):
     report = Path(demo.done.stdout.splitlines()[-1].strip())
     assert report == demo.folder / "report-2026-W24.html"
     text = report.read_text("utf-8")
-    assert "2 critical findings and 2 warnings" in text
+    assert "1 critical finding and 2 warnings" in text
     assert text.rstrip().endswith("</html>")
     assert (demo.folder / "report-2026-W24" / "gaps.csv").is_file()
 
