@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from exportstats.report.data import Finding
     from exportstats.report.material import Material
 
+pytestmark = pytest.mark.sampled
+
 # In the profile `ci` all of it, else a sample.
 WHOLE = settings.get_current_profile_name() == "ci"
 HISTORIES = 200 if WHOLE else 18
