@@ -18,7 +18,7 @@ test: $(VENV)/test-ready
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n logical --dist loadfile
 
-# What `make test` looks at a part of: the sample replayed on every day, and many random examples.
+# What `make test` looks at a part of: the sample replayed on every day, and more examples of Hypothesis.
 test-whole: $(VENV)/test-ready
 	$(BIN)/pytest -n logical --dist worksteal --hypothesis-profile=ci -m "hypothesis or sampled"
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 sys.path.append(str(Path(__file__).parent))
 
-# How many examples Hypothesis makes: a few, always the same ones, or with
-# `--hypothesis-profile=ci` many and other ones each time.
+# How many examples Hypothesis makes, always the same ones: a few, or many with
+# `--hypothesis-profile=ci`.
 settings.register_profile(
     "quick",
     max_examples=12,
@@ -28,9 +28,7 @@ settings.register_profile(
         HealthCheck.too_slow,
     ],
 )
-settings.register_profile(
-    "ci", settings.get_profile("quick"), max_examples=30, derandomize=False, print_blob=True
-)
+settings.register_profile("ci", settings.get_profile("quick"), max_examples=30, print_blob=True)
 settings.load_profile("quick")
 
 
