@@ -18,7 +18,7 @@ test: $(VENV)/test-ready
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n logical --dist loadfile
 
-# What `make test` looks at a part of: the sample replayed on every day, and more examples of Hypothesis.
+# What `make test` looks at a part of: more examples, every day of the sample, all made-up histories.
 test-whole: $(VENV)/test-ready
 	$(BIN)/pytest -n logical --dist worksteal --hypothesis-profile=ci -m "hypothesis or sampled"
 
