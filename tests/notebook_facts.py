@@ -45,7 +45,7 @@ def date(time: pd.Timestamp) -> str:
 
 
 def week_of(times: pd.Series) -> pd.Series:
-    """Give the Monday on which the week of each time begins; the epoch was a Thursday."""
+    """Return the Monday on which the week of each time begins; the epoch was a Thursday."""
     return (times - pd.Timedelta("4D")).dt.floor("7D") + pd.Timedelta("4D")
 
 
@@ -674,7 +674,7 @@ def weekly_report(tasks: pd.DataFrame) -> Facts:
 def _holes(
     rows: list[Row], start: pd.Timestamp, end: pd.Timestamp
 ) -> list[tuple[pd.Timestamp, pd.Timedelta]]:
-    """Give what of a range no window covers: where it starts, and how long it is."""
+    """Return what of a range no window covers: where it starts, and how long it is."""
     found, until = [], start
     for first, last in sorted([*((row["from_time"], row["end"]) for row in rows), (end, end)]):
         if min(first, end) > until:

@@ -100,7 +100,7 @@ def table(*rows: Row, **same: object) -> pd.DataFrame:
 
 
 def rows_of(tasks: pd.DataFrame) -> list[Row]:
-    """Give each task as plain Python: texts, milliseconds, None for what is missing."""
+    """Return each task as plain Python: texts, milliseconds, None for what is missing."""
     columns = {column.name: plain(tasks[column.name]) for column in schema.TASKS.base}
     return [
         dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
@@ -108,7 +108,7 @@ def rows_of(tasks: pd.DataFrame) -> list[Row]:
 
 
 def plain(values: pd.Series | pd.Index) -> list[Any]:
-    """Give values as plain Python: times and durations in milliseconds, None for missing."""
+    """Return values as plain Python: times and durations in milliseconds, None for missing."""
     kind = values.dtype.kind if hasattr(values.dtype, "kind") else "O"
     if kind in "mM":
         whole = values.to_numpy(dtype=f"{kind}8[ms]").astype("int64")
@@ -117,7 +117,7 @@ def plain(values: pd.Series | pd.Index) -> list[Any]:
 
 
 def cells(result: pd.DataFrame, *columns: str) -> dict[Any, Any]:
-    """Give a table as a dict: its index, plain, and the columns asked for, plain."""
+    """Return a table as a dict: its index, plain, and the columns asked for, plain."""
     levels = [plain(result.index.get_level_values(n)) for n in range(result.index.nlevels)]
     keys = levels[0] if len(levels) == 1 else list(zip(*levels, strict=True))
     values = [plain(result[column]) for column in columns]
@@ -127,7 +127,7 @@ def cells(result: pd.DataFrame, *columns: str) -> dict[Any, Any]:
 
 
 def duration_of(row: Row) -> int | None:
-    """Give completion less creation, None where there is none or it cannot be."""
+    """Return completion less creation, None where there is none or it cannot be."""
     created, completed = row["creation_time"], row["completion_time"]
     if created is None or completed is None or not 0 <= completed - created <= MOST:
         return None
@@ -144,7 +144,7 @@ def by_group(rows: Iterable[Row], names: Sequence[str]) -> dict[Any, list[Row]]:
 
 
 def quantile(values: Sequence[int], q: float) -> float:
-    """Give a quantile, linear between neighbours."""
+    """Return a quantile, linear between neighbours."""
     ordered = sorted(values)
     at = (len(ordered) - 1) * q
     low = ordered[math.floor(at)]
@@ -152,7 +152,7 @@ def quantile(values: Sequence[int], q: float) -> float:
 
 
 def year_and_month(time: int) -> tuple[int, int]:
-    """Give the year and the month of an instant, however far out (it counts days, not dates)."""
+    """Return the year and the month of an instant, however far out (it counts days, not dates)."""
     days = time // DAY + 719_468  # since 0000-03-01
     era, day = divmod(days, 146_097)
     year = (day - day // 1460 + day // 36_524 - day // 146_096) // 365
@@ -162,7 +162,7 @@ def year_and_month(time: int) -> tuple[int, int]:
 
 
 def first_of(year: int, month: int) -> int:
-    """Give the first instant of a month, however far out."""
+    """Return the first instant of a month, however far out."""
     before_march = month <= 2
     year -= before_march
     era, of_era = divmod(year, 400)
@@ -172,7 +172,7 @@ def first_of(year: int, month: int) -> int:
 
 
 def period_start(time: int | None, freq: str) -> int | None:
-    """Give the first instant of the day, the week (from Monday), the month or the year."""
+    """Return the first instant of the day, the week (from Monday), the month or the year."""
     if time is None:
         return None
     if freq == "D":
@@ -203,7 +203,7 @@ _MESSAGES = (
 
 @st.composite
 def rows(draw: Callable[..., Any], *, far: bool = True) -> Row:
-    """Give the fields of a task, any of them missing, odd or, with `far`, far out."""
+    """Return the fields of a task, any of them missing, odd or, with `far`, far out."""
     instant = st.one_of(st.none(), _USUAL, _FAR) if far else st.one_of(st.none(), _USUAL)
     row = {
         "account_id": draw(st.sampled_from(["111122223333", "012345678901", None])),
@@ -227,7 +227,7 @@ def rows(draw: Callable[..., Any], *, far: bool = True) -> Row:
 
 
 def tables(*, far: bool = True, max_size: int = 10) -> st.SearchStrategy[pd.DataFrame]:
-    """Give tables of tasks, each task in them once."""
+    """Return tables of tasks, each task in them once."""
     return st.lists(rows(far=far), max_size=max_size).map(lambda made: table(*made))
 
 
@@ -300,12 +300,12 @@ CALLS: dict[str, Callable[[Any], pd.DataFrame]] = {
 
 
 def answers(tasks: pd.DataFrame) -> str:
-    """Give all the statistics of a table as text, to compare between processes."""
+    """Return all the statistics of a table as text, to compare between processes."""
     return "\n".join(f"{name}\n{call(tasks).to_csv()}" for name, call in CALLS.items())
 
 
 def periods(rows: Sequence[Row], freq: str) -> list[int | None]:
-    """Give each period from the first creation to the last one, and None if one has none.
+    """Return each period from the first creation to the last one, and None if one has none.
 
     Only the periods in use, if there are more than 10,000 from the first to the last.
     """
@@ -321,7 +321,7 @@ def periods(rows: Sequence[Row], freq: str) -> list[int | None]:
 
 
 def next_period(time: int, freq: str) -> int:
-    """Give the first instant of the period after the one of an instant."""
+    """Return the first instant of the period after the one of an instant."""
     if freq in ("D", "W"):
         return time + (DAY if freq == "D" else 7 * DAY)
     year, month = year_and_month(time)

@@ -63,12 +63,12 @@ def draws(cell: NotebookNode) -> bool:
 
 
 def code(notebook: NotebookNode) -> dict[str, str]:
-    """Give the code of each cell, by its id."""
+    """Return the code of each cell, by its id."""
     return {cell.id: cell.source for cell in notebook.cells if cell.cell_type == "code"}
 
 
 def shown(notebook: NotebookNode) -> dict[str, list[str]]:
-    """Give what each cell showed as text, by its id."""
+    """Return what each cell showed as text, by its id."""
     return {
         cell.id: [output.data["text/plain"] for output in cell.outputs if "data" in output]
         for cell in notebook.cells
@@ -77,7 +77,7 @@ def shown(notebook: NotebookNode) -> dict[str, list[str]]:
 
 
 def messages(notebook: NotebookNode) -> list[str]:
-    """Give what cells printed and what went wrong, warnings as well."""
+    """Return what cells printed and what went wrong, warnings as well."""
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     return [str(output) for output in outputs if output.output_type in ("stream", "error")]
 
@@ -106,7 +106,7 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def execute(jupyter: None, tmp_path_factory: pytest.TempPathFactory) -> Execute:
-    """Give what executes a notebook in a kernel, each but once."""
+    """Return what executes a notebook in a kernel, each but once."""
     done: dict[Path, NotebookNode] = {}
 
     def run(path: Path) -> NotebookNode:

@@ -49,7 +49,7 @@ WEEK = "2026-W24"  # in which an outage was planted in that account and region
 
 
 def table(heading: str) -> list[list[str]]:
-    """Give the rows of the page's first table beneath a heading."""
+    """Return the rows of the page's first table beneath a heading."""
     section = PAGE.split(f"\n## {heading}\n")[1].split("\n## ")[0]
     lines = [line for line in section.splitlines() if line.startswith("|")]
     rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
@@ -191,7 +191,7 @@ def load(path: Path) -> Any:  # noqa: ANN401 - a module
 
 
 def parts(raw: bytes | str) -> dict[str, bytes]:
-    """Give what is in a mail, by content type, and by name where it has one."""
+    """Return what is in a mail, by content type, and by name where it has one."""
     if isinstance(raw, str):
         raw = raw.encode()
     letter = email.message_from_bytes(raw, policy=email.policy.SMTP)
@@ -204,13 +204,13 @@ def parts(raw: bytes | str) -> dict[str, bytes]:
 
 
 def sent(region: str = REGION) -> list[Any]:
-    """Give the mails that moto's SES was given; its access keys are all of one account."""
+    """Return the mails that moto's SES was given; its access keys are all of one account."""
     return ses_backends[DEFAULT_ACCOUNT_ID][region].sent_messages
 
 
 @pytest.fixture
 def slot() -> pd.DataFrame:
-    """Give the sample's tasks of one account and region, created before the end of June."""
+    """Return the sample's tasks of one account and region, created before the end of June."""
     return xs.sample_tasks().query(
         "account_id == @ACCOUNT and region == @REGION and creation_time < '2026-07-01T00:00Z'"
     )

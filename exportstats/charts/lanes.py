@@ -39,7 +39,7 @@ class Bars(NamedTuple):
 
 
 def number_groups(table: pd.DataFrame, names: Sequence[str]) -> tuple[np.ndarray, pd.DataFrame]:
-    """Return each row the number of its group, and the groups, as `group_rows` does.
+    """Return the number of each row's group, and the groups, as `group_rows` does.
 
     Millions of rows are fast when those of a group follow each other.
     """

@@ -59,7 +59,7 @@ def quantiles_of(table: pd.DataFrame, maker: str) -> dict[str, float]:
 
 
 def group_rows(table: pd.DataFrame, inner: Sequence[str] = ()) -> tuple[np.ndarray, pd.DataFrame]:
-    """Return each row the number of its group, by order of appearance, and the groups.
+    """Return the number of each row's group, by order of appearance, and the groups.
 
     Parameters
     ----------

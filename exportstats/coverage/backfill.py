@@ -251,7 +251,7 @@ def _latest_observed(tasks: shards.Tasks) -> pd.Timestamp:
 
 
 def _number(*frames: pd.DataFrame) -> list[pd.DataFrame]:
-    """Return each slot and each log group one number in all frames, in the order of their names."""
+    """Add numbers of slots and log groups to all frames, in the order of their names."""
     keys = pd.concat([frame[_KEY].astype("str") for frame in frames], ignore_index=True)
     slot, group = (grouping.group(keys, names).codes for names in (_SLOT, _KEY))
     ends = np.cumsum([len(frame) for frame in frames])[:-1]

@@ -151,7 +151,7 @@ def _soonest(past: Histories, active: pd.DataFrame, now: int) -> tuple[np.ndarra
 
 
 def _seeds(frame: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
-    """Return each row a seed, made of its names alone."""
+    """Return a seed for each row, made of its names alone."""
     of = grouping.group(frame[list(names)].astype("str"), names)
     texts = of.keys.astype(object).where(of.keys.notna(), None)
     seeds = np.array([seed_of(*row) for row in texts.itertuples(index=False)], dtype="uint64")

@@ -90,7 +90,7 @@ def read_commands(path: str | Path, finding: str | None) -> list[str]:
         can = {f"{one['id']} ({one['title']})": None for one in found if one["commands"]}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ArgumentError(
-            f"{path} is no report; give what `exportstats report --json FILE` wrote"
+            f"{path} is not a report; give what `exportstats report --json FILE` wrote"
         ) from error
     if version != VERSION:
         raise ArgumentError(

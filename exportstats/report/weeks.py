@@ -10,7 +10,7 @@ from typing import TypeAlias
 import pandas as pd
 
 from exportstats.errors import ArgumentError
-from exportstats.stats.as_of import instant
+from exportstats.stats import as_of
 from exportstats.stats.calendars import monday_of
 
 Week: TypeAlias = str | tuple[str | pd.Timestamp, str | pd.Timestamp]
@@ -78,10 +78,7 @@ def span_of(week: Week, tz: str, now: pd.Timestamp) -> Span:
     ArgumentError
         It is not a week, or there is no such time zone.
     """
-    try:
-        zone = zoneinfo.ZoneInfo(tz)
-    except (KeyError, ValueError, OSError, TypeError) as error:
-        raise ArgumentError(f'tz={tz!r} is no time zone; give one as "Europe/Berlin"') from error
+    zone = zoneinfo.ZoneInfo(as_of.zone(tz))
     if week == "last":
         today = now.tz_convert(zone).date()
         monday = today - dt.timedelta(days=today.weekday() + 7)
@@ -92,7 +89,7 @@ def span_of(week: Week, tz: str, now: pd.Timestamp) -> Span:
         raise ArgumentError(
             f'week={week!r}; give "last", an ISO week as in "2026-W47", or a start and an end'
         )
-    start, end = (instant(edge, "week", tz).tz_convert(zone) for edge in week)
+    start, end = (as_of.instant(edge, "week", tz).tz_convert(zone) for edge in week)
     if start >= end:
         raise ArgumentError(f"week={week!r}; the end is not after the start")
     return Span(f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}", start, end)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def questions(emulator: Emulator) -> list[dict[str, Any]]:
-    """Give the parameters of each DescribeExportTasks, in order."""
+    """Return the parameters of each DescribeExportTasks, in order."""
     return [seen.params for seen in emulator.requests if seen.operation == wire.TASKS]
 
 

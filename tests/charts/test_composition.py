@@ -28,7 +28,7 @@ each = pytest.mark.parametrize("name", PAIRS)
 
 @pytest.fixture(scope="module")
 def tables() -> dict[str, list[pd.DataFrame]]:
-    """Give each chart's tables of two regions."""
+    """Return each chart's tables of two regions."""
     tasks = xs.sample_tasks()
     parts = [tasks[tasks["region"] == region] for region in ("eu-west-1", "us-east-1")]
     return {name: [make(part) for part in parts] for name, (make, _) in PAIRS.items()}
@@ -48,7 +48,7 @@ def both(name: str, tables: dict[str, list[pd.DataFrame]], ax: Axes) -> Axes:
 
 
 def legend(ax: Axes) -> list[str]:
-    """Give the legend's labels, without the numbers of tasks."""
+    """Return the legend's labels, without the numbers of tasks."""
     box = ax.get_legend()
     return [text.get_text().split(" (")[0] for text in box.get_texts()] if box else []
 

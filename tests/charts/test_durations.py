@@ -10,7 +10,7 @@ QUANTILES = ("p50", "p90", "p99")
 
 
 def summary(rows: dict[object, tuple[int, int, float]]) -> pd.DataFrame:
-    """Give what `duration_summary` gives, from completed, censored and median (seconds)."""
+    """Return what `duration_summary` gives, from completed, censored and median (seconds)."""
     table = pd.DataFrame(
         [(n, more) for n, more, _ in rows.values()],
         columns=["completed", "censored"],

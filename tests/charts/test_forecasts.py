@@ -12,7 +12,7 @@ NAN = float("nan")
 
 
 def forecasts(*rows: tuple[object, ...]) -> pd.DataFrame:
-    """Give what `estimate_completion` gives, of names, states and five lengths in seconds."""
+    """Return what `estimate_completion` gives, of names, states and five lengths in seconds."""
     names = ["log_group_name", "status_code", "elapsed", "remaining_low", "remaining"]
     table = pd.DataFrame(rows, columns=[*names, "remaining_high"])
     for name in table.columns[2:]:
@@ -27,14 +27,14 @@ UNKNOWN = ("/unknown", "RUNNING", 300, NAN, NAN, NAN)
 
 
 def bars(ax: Axes) -> list[tuple[float, float]]:
-    """Give from where to where each bar goes, from the top down; none where it is not known."""
+    """Return from where to where each bar goes, from the top down; none where it is not known."""
     found = sorted(ax.patches, key=lambda patch: patch.get_y())
     edges = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in found]
     return [edge for edge in edges if not np.isnan(edge).any()]
 
 
 def names(ax: Axes) -> list[str]:
-    """Give the names of the rows."""
+    """Return the names of the rows."""
     return [label.get_text() for label in ax.get_yticklabels()]
 
 

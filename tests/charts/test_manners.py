@@ -28,24 +28,24 @@ DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sun
 
 
 def times(count: int) -> pd.DatetimeIndex:
-    """Give the starts of some weeks."""
+    """Return the starts of some weeks."""
     weeks = pd.date_range("2026-01-05", periods=count, freq="7D", tz="UTC", name="period")
     return weeks.as_unit("ms")
 
 
 def lengths(*seconds: float) -> pd.Index:
-    """Give durations."""
+    """Return durations."""
     return pd.to_timedelta(list(seconds), unit="s").as_unit("ms")
 
 
 def states(names: list[object]) -> pd.DataFrame:
-    """Give what `status_breakdown` gives, by group."""
+    """Return what `status_breakdown` gives, by group."""
     index = pd.MultiIndex.from_product([names, list(STATES)], names=["task_name", "status_code"])
     return pd.DataFrame({"tasks": 1, "share": 1 / 6}, index=index)
 
 
 def reasons(names: list[object]) -> pd.DataFrame:
-    """Give what `failure_reasons` gives, by group; the reasons are the same texts."""
+    """Return what `failure_reasons` gives, by group; the reasons are the same texts."""
     index = pd.MultiIndex.from_arrays([names, names[::-1]], names=["task_name", "reason"])
     seen = times(len(names))
     return pd.DataFrame(
@@ -55,7 +55,7 @@ def reasons(names: list[object]) -> pd.DataFrame:
 
 
 def summary(names: list[object]) -> pd.DataFrame:
-    """Give what `duration_summary` gives, by group."""
+    """Return what `duration_summary` gives, by group."""
     row = dict(zip(["min", "p50", "p90", "max", "mean"], lengths(1, 2, 30, 40, 5), strict=True))
     return pd.DataFrame(
         {"completed": 50, "censored": 1, **row}, index=pd.Index(names, name="task_name")
@@ -63,21 +63,21 @@ def summary(names: list[object]) -> pd.DataFrame:
 
 
 def histogram(names: list[object]) -> pd.DataFrame:
-    """Give what `duration_histogram` gives, by group."""
+    """Return what `duration_histogram` gives, by group."""
     bins = pd.IntervalIndex.from_breaks(lengths(1, 10, 100), closed="left")
     index = pd.MultiIndex.from_product([names, bins], names=["task_name", "duration"])
     return pd.DataFrame({"tasks": 5, "share": 0.5}, index=index)
 
 
 def trend(names: list[object]) -> pd.DataFrame:
-    """Give what `duration_trend` gives, by group."""
+    """Return what `duration_trend` gives, by group."""
     index = pd.MultiIndex.from_product([names, times(4)], names=["task_name", "period"])
     half, most = lengths(60, 90)
     return pd.DataFrame({"completed": 20, "censored": 0, "p50": half, "p90": most}, index=index)
 
 
 def hours(names: list[object]) -> pd.DataFrame:
-    """Give what `completion_times` gives; the zone's name is one of the texts."""
+    """Return what `completion_times` gives; the zone's name is one of the texts."""
     table = pd.DataFrame(
         int(bool(names)),
         index=pd.Index(DAYS, name="weekday"),
@@ -88,7 +88,7 @@ def hours(names: list[object]) -> pd.DataFrame:
 
 
 def tasks(names: list[object]) -> pd.DataFrame:
-    """Give what the chart needs of a table of tasks; the states are the texts."""
+    """Return what the chart needs of a table of tasks; the states are the texts."""
     return pd.DataFrame(
         {
             "creation_time": times(len(names)),
@@ -100,7 +100,7 @@ def tasks(names: list[object]) -> pd.DataFrame:
 
 
 def timeline(names: list[object]) -> pd.DataFrame:
-    """Give what `coverage_timeline` gives: a gap of a day in each of some log groups."""
+    """Return what `coverage_timeline` gives: a gap of a day in each of some log groups."""
     start = times(len(names))
     return pd.DataFrame(
         {
@@ -118,7 +118,7 @@ def timeline(names: list[object]) -> pd.DataFrame:
 
 
 def plan(names: list[object]) -> pd.DataFrame:
-    """Give what the chart needs of what `plan_backfill` gives; the regions are the texts."""
+    """Return what the chart needs of what `plan_backfill` gives; the regions are the texts."""
     start = times(len(names))
     return pd.DataFrame(
         {
@@ -135,13 +135,13 @@ def plan(names: list[object]) -> pd.DataFrame:
 
 
 def lag_table(names: list[object]) -> pd.DataFrame:
-    """Give what `landing_lag` gives, by group."""
+    """Return what `landing_lag` gives, by group."""
     index = pd.MultiIndex.from_product([names, [0.0, 0.5, 1.0]], names=["task_name", "share"])
     return pd.DataFrame({"lag": lengths(*range(1, 3 * len(names) + 1)), "tasks": 5}, index=index)
 
 
 def slot_tasks(names: list[object]) -> pd.DataFrame:
-    """Give what the chart of the slots needs of a table of tasks; the accounts are the texts."""
+    """Return what the chart of the slots needs of a table of tasks; the accounts are the texts."""
     seen = times(len(names))
     return pd.DataFrame(
         {
@@ -156,7 +156,7 @@ def slot_tasks(names: list[object]) -> pd.DataFrame:
 
 
 def comparison(names: list[object]) -> pd.DataFrame:
-    """Give what `compare_periods` gives, by group."""
+    """Return what `compare_periods` gives, by group."""
     measures = {"tasks": "tasks", "failure_rate": "share", "p50": "s", "p90": "s"}
     index = pd.MultiIndex.from_product([names, measures], names=["task_name", "measure"])
     count = len(index)
@@ -178,7 +178,7 @@ def comparison(names: list[object]) -> pd.DataFrame:
 
 
 def curve(names: list[object]) -> pd.DataFrame:
-    """Give what `completion_curve` gives, by group."""
+    """Return what `completion_curve` gives, by group."""
     times_ = lengths(0, 60, 600)
     index = pd.MultiIndex.from_product([names, times_], names=["task_name", "duration"])
     many = len(names)
@@ -197,7 +197,7 @@ def curve(names: list[object]) -> pd.DataFrame:
 
 
 def forecasts(names: list[object]) -> pd.DataFrame:
-    """Give what the chart needs of what `estimate_completion` gives, by log group."""
+    """Return what the chart needs of what `estimate_completion` gives, by log group."""
     many = len(names)
     return pd.DataFrame(
         {
@@ -215,7 +215,7 @@ def forecasts(names: list[object]) -> pd.DataFrame:
 
 
 def slow_tasks(names: list[object]) -> pd.DataFrame:
-    """Give what `find_slow_tasks` gives, by log group."""
+    """Return what `find_slow_tasks` gives, by log group."""
     many = len(names)
     return pd.DataFrame(
         {

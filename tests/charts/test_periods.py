@@ -12,7 +12,7 @@ NAN = float("nan")
 
 
 def comparison(**changes: object) -> pd.DataFrame:
-    """Give what `compare_periods` gives without groups; `changes` are columns of the p50."""
+    """Return what `compare_periods` gives without groups; `changes` are columns of the p50."""
     rows = {
         "tasks": [70.0, 68.0, "tasks", NAN, NAN, "no clear change"],
         "failure_rate": [0.2, 0.1, "share", -0.15, -0.05, "better"],
@@ -28,7 +28,7 @@ def comparison(**changes: object) -> pd.DataFrame:
 
 
 def marks(ax: Axes, marker: str) -> list[tuple[float, int]]:
-    """Give the places of markers that are not hollow."""
+    """Return the places of markers that are not hollow."""
     lines = [line for line in ax.lines if line.get_marker() == marker]
     filled = [line for line in lines if line.get_markerfacecolor() != "white"]
     places = [zip(line.get_xdata(), line.get_ydata(), strict=True) for line in filled]

@@ -11,7 +11,7 @@ from exportstats.errors import ArgumentError
 
 
 def breakdown(counts: dict[object, list[int]], level: str = "log_group_name") -> pd.DataFrame:
-    """Give what `status_breakdown` gives, from six counts a group."""
+    """Return what `status_breakdown` gives, from six counts a group."""
     index = pd.MultiIndex.from_product(
         [pd.Index(list(counts), name=level), pd.CategoricalIndex(STATES, STATES)],
         names=[level, "status_code"],
@@ -23,13 +23,13 @@ def breakdown(counts: dict[object, list[int]], level: str = "log_group_name") ->
 
 
 def whole(counts: list[int], states: tuple[str, ...] = STATES) -> pd.DataFrame:
-    """Give what `status_breakdown` gives without groups."""
+    """Return what `status_breakdown` gives without groups."""
     index = pd.CategoricalIndex(states, states, name="status_code")
     return pd.DataFrame({"tasks": counts, "share": np.array(counts) / sum(counts)}, index=index)
 
 
 def weeks(*starts: str | None) -> list[pd.Timestamp]:
-    """Give starts of periods."""
+    """Return starts of periods."""
     return list(pd.to_datetime(list(starts), utc=True).as_unit("ms"))
 
 

@@ -15,7 +15,7 @@ NOW = pd.Timestamp("2026-03-02T00:00", tz="UTC")
 
 
 def tasks(states: list[str], seconds: float = 60.0) -> pd.DataFrame:
-    """Give what the chart needs of a table of tasks: created a minute apart, seen at `NOW`."""
+    """Return what the chart needs of a table of tasks: created a minute apart, seen at `NOW`."""
     created = pd.date_range("2026-03-01", periods=len(states), freq="min", tz="UTC").as_unit("ms")
     duration = pd.Series(pd.to_timedelta([seconds] * len(states), unit="s").as_unit("ms"))
     return pd.DataFrame(
@@ -29,7 +29,7 @@ def tasks(states: list[str], seconds: float = 60.0) -> pd.DataFrame:
 
 
 def note(table: pd.DataFrame, **options: object) -> str:
-    """Give the chart's notes, on one line."""
+    """Return the chart's notes, on one line."""
     return " ".join(plot_task_durations(table, **options).texts[-1].get_text().split())
 
 

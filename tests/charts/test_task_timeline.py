@@ -37,7 +37,7 @@ def tasks(*rows: dict[str, Any], **same: object) -> pd.DataFrame:
 
 
 def span(start: float, end: float, **more: object) -> dict[str, Any]:
-    """Give a task's creation and completion, in hours."""
+    """Return a task's creation and completion, in hours."""
     return {"creation_time": start, "completion_time": end, **more}
 
 
@@ -60,7 +60,7 @@ def many(slots: int = 1, count: int = 4_000, state: str = "COMPLETED") -> pd.Dat
 
 
 def bars(ax: Axes, state: str) -> list[tuple[float, float]]:
-    """Give from when to when the bars of a state go, in hours."""
+    """Return from when to when the bars of a state go, in hours."""
     found = []
     for each in ax.collections:
         if isinstance(each, PolyCollection) and (
@@ -78,12 +78,12 @@ def black(ax: Axes) -> int:
 
 
 def words(table: pd.DataFrame) -> str:
-    """Give all the chart's texts, on one line."""
+    """Return all the chart's texts, on one line."""
     return " ".join(" ".join(text.get_text() for text in plot_task_timeline(table).texts).split())
 
 
 def legend(ax: Axes) -> list[str]:
-    """Give the legend's labels."""
+    """Return the legend's labels."""
     return [text.get_text() for text in ax.get_legend().get_texts()]
 
 

@@ -11,7 +11,7 @@ from exportstats.errors import SchemaError
 
 
 def trend(completed: list[int], p50: list[float], weeks: list[int] | None = None) -> pd.DataFrame:
-    """Give what `duration_trend` gives, with the 90th percentile at twice the median."""
+    """Return what `duration_trend` gives, with the 90th percentile at twice the median."""
     start = pd.Timestamp("2026-01-05", tz="UTC").as_unit("ms")
     periods = [start + pd.Timedelta(7 * week, "D") for week in weeks or range(len(completed))]
     known = np.array(completed) > 0
@@ -28,7 +28,7 @@ def trend(completed: list[int], p50: list[float], weeks: list[int] | None = None
 
 
 def grouped(count: int) -> pd.DataFrame:
-    """Give the trends of some groups, later ones of more tasks."""
+    """Return the trends of some groups, later ones of more tasks."""
     parts = {f"g{number}": trend([10 + number] * 3, [60] * 3) for number in range(count)}
     return pd.concat(parts, names=["region"])
 

@@ -41,7 +41,7 @@ def nights(*without: str, **fields: Any) -> list[dict[str, Any]]:  # noqa: ANN40
 
 @pytest.fixture
 def said(run: Callable, page: Callable, groups_file: Callable) -> Callable[..., tuple[int, str]]:
-    """Give how many tasks a backfill has, and what it says; events are kept for some days."""
+    """Return how many tasks a backfill has, and what it says; events are kept for some days."""
 
     def ask(tasks: list[dict[str, Any]], *words: str, kept: int | None = 90) -> tuple[int, str]:
         group = PLACE | {"creationTime": 0} | ({} if kept is None else {"retentionInDays": kept})

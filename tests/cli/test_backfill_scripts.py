@@ -45,7 +45,7 @@ def slot(moto: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Slot]:
 
 
 def logs() -> Any:  # noqa: ANN401 - a client of boto3
-    """Give a client of the slot."""
+    """Return a client of the slot."""
     return boto3.client("logs", region_name=REGION)
 
 

@@ -42,7 +42,7 @@ def findings(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, An
 
 
 def requests(text: str) -> list[str]:
-    """Give what is asked of AWS, in an order of its own."""
+    """Return what is asked of AWS, in an order of its own."""
     return sorted(text.splitlines())
 
 
@@ -113,11 +113,11 @@ def test_what_cannot_be_is_refused(
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "is no report; give what `exportstats report --json FILE` wrote"),
-        ("[1]", "is no report; give what"),
-        ('{"exportTasks": []}', "is no report; give what"),
-        ('{"version": 1, "findings": [{}], "parts": {}}', "is no report; give what"),
-        ("[" * 100_000, "is no report; give what"),
+        ("", "is not a report; give what `exportstats report --json FILE` wrote"),
+        ("[1]", "is not a report; give what"),
+        ('{"exportTasks": []}', "is not a report; give what"),
+        ('{"version": 1, "findings": [{}], "parts": {}}', "is not a report; give what"),
+        ("[" * 100_000, "is not a report; give what"),
         ('{"version": 9}', "is a report of version 9, and this exportstats reads 1"),
         ('{"version": 1, "findings": [], "parts": {}}', "it has none to export"),
     ],

@@ -146,7 +146,7 @@ def test_json_is_exact(run: Callable, evil_file: Path):
 
 
 def cells_of(markdown: str) -> list[list[str]]:
-    """Give the texts of the cells of the one table of a page, which is title and table."""
+    """Return the texts of the cells of the one table of a page, which is title and table."""
     tokens = MarkdownIt("commonmark").enable("table").parse(markdown)
     kinds = [token.type for token in tokens if token.nesting >= 0]
     assert kinds[:3] == ["paragraph_open", "inline", "table_open"]

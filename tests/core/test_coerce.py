@@ -23,7 +23,7 @@ usual = st.datetimes(dt.datetime(1, 1, 2), dt.datetime(9999, 12, 30))  # noqa: D
 
 
 def read(values: object, dtype: object = object) -> tuple[list[int | None], list[bool]]:
-    """Give times in milliseconds, and which were marked."""
+    """Return times in milliseconds, and which were marked."""
     times, bad = coerce.to_times(pd.Series(values, dtype=dtype, name="creation_time"))
     assert times.dtype == pd.DatetimeTZDtype("ms", "UTC")
     assert bad.dtype == bool

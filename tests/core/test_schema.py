@@ -48,7 +48,7 @@ NO_TIME = "is not a time (an aware timestamp, milliseconds since 1970, or ISO 86
 
 
 def conform_quietly(frame: Any) -> tuple[pd.DataFrame, list[tuple[str, str]]]:  # noqa: ANN401
-    """Give the table, and the place and reason of each row that was reported."""
+    """Return the table, and the place and reason of each row that was reported."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         tasks = xs.conform(frame)
@@ -644,7 +644,7 @@ def test_a_log_group_that_is_there_twice():
 
 
 def odd_frame() -> pd.DataFrame:
-    """Give a frame of which rows 1 to 5 cannot be tasks."""
+    """Return a frame of which rows 1 to 5 cannot be tasks."""
     return pd.DataFrame(
         {
             "task_id": pd.Series(["a", None, "", 5, "e", "f", "g"], dtype=object),
@@ -720,7 +720,7 @@ TASK = {
 
 
 def again(*answers: dict[str, Any]) -> list[pd.DataFrame]:
-    """Give the tables of the same answers in every order."""
+    """Return the tables of the same answers in every order."""
     made = [{**TASK, **answer} for answer in answers]
     return [xs.conform(support.frame(order)) for order in permutations(made)]
 
@@ -864,7 +864,7 @@ def keep_latest(made: list[support.Row]) -> list[support.Row]:
 
 
 def lateness(row: support.Row) -> tuple[Any, ...]:
-    """Give what tells which answer is the latest, the most important first."""
+    """Return what tells which answer is the latest, the most important first."""
 
     def known(name: str) -> tuple[bool, Any]:
         return (row[name] is not None, row[name] or 0 if name in support.TIMES else row[name] or "")

@@ -53,7 +53,7 @@ def gaps_of(*rows: Row) -> pd.DataFrame:
 
 
 def done(number: int, duration: int, **fields: Any) -> Row:  # noqa: ANN401 - any field
-    """Give a COMPLETED task of a whole day, `number` days ago."""
+    """Return a COMPLETED task of a whole day, `number` days ago."""
     created = MIDNIGHT - number * DAY
     row = {
         "task_id": f"{fields.get('region')}-{fields.get('log_group_name', 'acme')}-{number:04}",
@@ -69,7 +69,7 @@ def done(number: int, duration: int, **fields: Any) -> Row:  # noqa: ANN401 - an
 
 
 def running(elapsed: int, **fields: Any) -> Row:  # noqa: ANN401 - any field
-    """Give a RUNNING task that was created `elapsed` ms ago, with a window of long ago."""
+    """Return a RUNNING task that was created `elapsed` ms ago, with a window of long ago."""
     row = {
         "task_id": "running",
         "status_code": "RUNNING",
@@ -87,7 +87,7 @@ def history(*durations: int, **fields: Any) -> list[Row]:  # noqa: ANN401 - any 
 
 
 def windows(plan: pd.DataFrame) -> list[tuple[int, int]]:
-    """Give the windows as half-open stretches, after the last midnight."""
+    """Return the windows as half-open stretches, after the last midnight."""
     pairs = zip(plain(plan["from_time"]), plain(plan["to_time"]), strict=True)
     return [(first - MIDNIGHT, last + 1 - MIDNIGHT) for first, last in pairs]
 

@@ -26,7 +26,7 @@ GIVEN = ("log_groups", "tolerance")
 
 
 def rows_of_gaps(gaps: pd.DataFrame) -> list[tuple[Any, ...]]:
-    """Give each gap as plain Python, without its length."""
+    """Return each gap as plain Python, without its length."""
     return list(zip(*(plain(gaps[name]) for name in COLUMNS if name != "length"), strict=True))
 
 
@@ -56,7 +56,7 @@ RANGE = {"start": stamp(0), "end": stamp(10 * DAY)}
 
 
 def day(first: int, last: int | None = None, **fields: object) -> dict[str, Any]:
-    """Give the fields of a COMPLETED task of some days."""
+    """Return the fields of a COMPLETED task of some days."""
     last = first if last is None else last
     window = {"from_time": first * DAY, "to_time": (last + 1) * DAY - 1}
     return {**ONE, "status_code": "COMPLETED", **window, **fields}
@@ -210,7 +210,7 @@ def test_arguments_are_checked():
 
 
 def planted_gaps() -> dict[tuple[Any, ...], list[tuple[int, int, str]]]:
-    """Give the planted gaps of each range; those that touch are one, of their best reason."""
+    """Return the planted gaps of each range; those that touch are one, of their best reason."""
     planted = sampled()
     rows = [
         (tuple(row[name] for name in KEY), ms(row["start"]), ms(row["end"]), row["reason"])

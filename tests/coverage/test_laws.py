@@ -112,7 +112,7 @@ def test_one_more_completed_task_never_adds_a_gap(case: Case, row: dict[str, Any
 
 
 def missing(gaps: pd.DataFrame) -> set[tuple[Any, ...]]:
-    """Give every millisecond of gaps, with its log group."""
+    """Return every millisecond of gaps, with its log group."""
     columns = [plain(gaps[name]) for name in (*KEY, "start", "end")]
     return {
         (*key, time)

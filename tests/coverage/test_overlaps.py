@@ -30,7 +30,7 @@ def in_creation(row: Row) -> tuple[Any, ...]:
 
 
 def overlaps_of(case: Case) -> list[tuple[Any, ...]]:
-    """Give the rows of `find_overlaps`."""
+    """Return the rows of `find_overlaps`."""
     found = []
     for key in case.asked():
         over = (

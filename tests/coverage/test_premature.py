@@ -21,7 +21,7 @@ COLUMNS = [*KEY, "task_id", "start", "end", "creation_time", "lead", "premature"
 
 
 def premature_of(case: Case) -> list[tuple[Any, ...]]:
-    """Give the rows of `find_premature`."""
+    """Return the rows of `find_premature`."""
     found = []
     for key in case.asked():
         over = dict(case.covering(key))

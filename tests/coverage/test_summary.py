@@ -33,12 +33,12 @@ ONE = {"account_id": "111122223333", "region": "eu-west-1", "log_group_name": "a
 
 
 def keys_of(table_: pd.DataFrame) -> list[tuple[Any, ...]]:
-    """Give the index as plain Python."""
+    """Return the index as plain Python."""
     return list(zip(*(plain(table_.index.get_level_values(name)) for name in KEY), strict=True))
 
 
 def summary_of(case: Case) -> list[tuple[Any, ...]]:
-    """Give the rows of `coverage_summary`."""
+    """Return the rows of `coverage_summary`."""
     found = []
     for key in case.asked():
         whole = case.end - case.low(key)

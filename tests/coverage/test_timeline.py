@@ -21,7 +21,7 @@ GIVEN = ("log_groups", "tolerance", "margin")
 
 
 def timeline_of(case: Case) -> list[tuple[Any, ...]]:
-    """Give the rows of `coverage_timeline`."""
+    """Return the rows of `coverage_timeline`."""
     found = []
     gaps = case.gap_rows()
     for key in case.asked():

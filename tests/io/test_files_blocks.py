@@ -52,7 +52,7 @@ TASKS = st.lists(TASK, max_size=25).map(
 
 @st.composite
 def values(draw: Callable[..., Any], tasks: list[Task]) -> list[Any]:
-    """Give tasks as values of all kinds that may stand one after another."""
+    """Return tasks as values of all kinds that may stand one after another."""
     if draw(st.booleans()):
         return tasks
     ends = [0, *sorted(draw(st.lists(st.integers(0, len(tasks)), max_size=4))), len(tasks)]

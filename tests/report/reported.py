@@ -55,7 +55,7 @@ def planted() -> dict[str, Any]:
 
 @functools.cache
 def sample() -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Give the sample's tasks and log groups, loaded once; nobody changes them."""
+    """Return the sample's tasks and log groups, loaded once; nobody changes them."""
     return xs.sample_tasks(), xs.sample_log_groups()
 
 
@@ -68,7 +68,7 @@ def report_of(week: str) -> xs.WeeklyReport:
 
 @functools.cache
 def sample_rows() -> tuple[list[Row], list[Row]]:
-    """Give the sample's tasks and log groups as plain Python."""
+    """Return the sample's tasks and log groups as plain Python."""
     tasks, log_groups = sample()
     return rows_of(tasks), plain_rows(log_groups)
 
@@ -81,12 +81,12 @@ def counted(week: str) -> Counted:
 
 
 def every(report: xs.WeeklyReport) -> list[Finding]:
-    """Give all findings, those that are parts of another one too."""
+    """Return all findings, those that are parts of another one too."""
     return [part for one in report.findings for part in one.every]
 
 
 def finding(report: xs.WeeklyReport, kind: str) -> Finding | None:
-    """Give the finding of a kind, if there is one."""
+    """Return the finding of a kind, if there is one."""
     found = [one for one in every(report) if one.kind == kind]
     assert len(found) <= 1
     return found[0] if found else None
@@ -94,7 +94,7 @@ def finding(report: xs.WeeklyReport, kind: str) -> Finding | None:
 
 @functools.cache
 def whole(week: str, kind: str) -> Finding | None:
-    """Give what a rule finds in a week of the sample, of all incidents."""
+    """Return what a rule finds in a week of the sample, of all incidents."""
     [rule] = [one for one in RULES if one.kind == kind]
     return rule.find(_sample_material(week))
 
@@ -106,31 +106,31 @@ def _sample_material(week: str) -> Material:
 
 
 def kinds(report: xs.WeeklyReport) -> list[str]:
-    """Give the kinds of the findings in their order, each followed by those of its parts."""
+    """Return the kinds of the findings in their order, each followed by those of its parts."""
     return [one.kind for one in every(report)]
 
 
 def plain_rows(frame: pd.DataFrame) -> list[Row]:
-    """Give a table as plain Python, times and lengths in milliseconds."""
+    """Return a table as plain Python, times and lengths in milliseconds."""
     columns = [plain(frame[name]) for name in frame.columns]
     rows = zip(*columns, strict=True)
     return [dict(zip(frame.columns, values, strict=True)) for values in rows]
 
 
 def rows_behind(report: xs.WeeklyReport, kind: str) -> list[Row]:
-    """Give the rows of a finding as plain Python; none if it was not found."""
+    """Return the rows of a finding as plain Python; none if it was not found."""
     if kind not in report.tables:
         return []
     return plain_rows(report.tables[kind].drop(columns="finding"))
 
 
 def key_of(row: Row) -> Key:
-    """Give what a log group is known by."""
+    """Return what a log group is known by."""
     return tuple(row[name] for name in LOG_GROUP)
 
 
 def named(key: Key, **more: object) -> Row:
-    """Give a row of a log group."""
+    """Return a row of a log group."""
     return {**dict(zip(LOG_GROUP, key, strict=True)), **more}
 
 
@@ -146,7 +146,7 @@ def joined(stretches: Iterable[Stretch]) -> list[Stretch]:
 
 
 def without(stretch: Stretch, taken: Iterable[Stretch]) -> list[Stretch]:
-    """Give what is left of a stretch when others are taken from it."""
+    """Return what is left of a stretch when others are taken from it."""
     left, (at, end) = [], stretch
     for start, stop in joined(taken):
         if start >= end:
@@ -163,13 +163,13 @@ def length(stretches: Iterable[Stretch]) -> int:
 
 
 def cut(stretch: Stretch, to: Stretch) -> list[Stretch]:
-    """Give what of a stretch lies in another."""
+    """Return what of a stretch lies in another."""
     both = max(stretch[0], to[0]), min(stretch[1], to[1])
     return [both] if both[0] < both[1] else []
 
 
 def reason_of(message: str | None) -> str:
-    """Give the reason behind a message of the sample."""
+    """Return the reason behind a message of the sample."""
     [found] = [why for begin, why in REASONS.items() if (message or "").startswith(begin)]
     return found
 
@@ -201,14 +201,14 @@ class Counted:
         self.regular = {key for key in self.of if self.is_regular(key)}
 
     def then(self, row: Row) -> Row:
-        """Give a task as it was known at the week's end."""
+        """Return a task as it was known at the week's end."""
         ended = row["completion_time"]
         if ended is None or ended <= self.as_of:
             return row
         return row | {"status_code": "RUNNING", "status_message": None, "completion_time": None}
 
     def created(self, start: int, end: int, state: str | None = None) -> list[Row]:
-        """Give the tasks created in a range of time, those in a state alone."""
+        """Return the tasks created in a range of time, those in a state alone."""
         return [
             row
             for row in self.tasks
@@ -216,7 +216,7 @@ class Counted:
         ]
 
     def gaps_of(self, key: Key) -> list[Row]:
-        """Give what of a log group no COMPLETED task covers, since its first export."""
+        """Return what of a log group no COMPLETED task covers, since its first export."""
         first, known = self.first[key], self.listed.get(key, {})
         if first is None:
             return []
@@ -240,14 +240,14 @@ class Counted:
         return found
 
     def row(self, key: Key, start: int, end: int, reason: str, last: str | None) -> Row:
-        """Give a row of a gap."""
+        """Return a row of a gap."""
         kept = self.listed.get(key, {}).get("retention")
         expires = None if kept is None else start + kept
         more = {"reason": reason, "last_task_id": last, "expires_at": expires}
         return named(key, start=start, end=end, length=end - start, **more)
 
     def missing(self, key: Key, span: Stretch) -> int:
-        """Give how much of a log group is missing in a range."""
+        """Return how much of a log group is missing in a range."""
         mine = [gap for gap in self.gaps if key_of(gap) == key]
         return sum(length(cut((gap["start"], gap["end"]), span)) for gap in mine)
 
@@ -261,7 +261,7 @@ class Counted:
         return len(whole) >= 2 and 2 * sum(whole) > len(whole)
 
     def clipped(self, start: int, end: int) -> list[Row]:
-        """Give what of the gaps of regular log groups lies in a range."""
+        """Return what of the gaps of regular log groups lies in a range."""
         return [
             self.row(key_of(gap), *part, gap["reason"], gap["last_task_id"])
             for gap in self.gaps
@@ -270,7 +270,7 @@ class Counted:
         ]
 
     def due_gaps(self, *, short: bool) -> list[Row]:
-        """Give the rows of `gaps` or of `short_gaps`."""
+        """Return the rows of `gaps` or of `short_gaps`."""
         return [
             gap
             for gap in self.clipped(*self.due)
@@ -278,7 +278,7 @@ class Counted:
         ]
 
     def expiring(self) -> list[Row]:
-        """Give the rows of `expiring`, the first to expire first."""
+        """Return the rows of `expiring`, the first to expire first."""
         rows = [
             gap
             for gap in self.clipped(0, self.due[1])
@@ -288,7 +288,7 @@ class Counted:
         return sorted(soon, key=lambda gap: (gap["expires_at"], key_of(gap)))
 
     def lost(self) -> list[Row]:
-        """Give the rows of `lost`: what retention took since the week began."""
+        """Return the rows of `lost`: what retention took since the week began."""
         rows = []
         for gap in self.clipped(0, self.due[1]):
             kept = self.listed.get(key_of(gap), {}).get("retention")
@@ -300,7 +300,7 @@ class Counted:
         return sorted(rows, key=lambda gap: (-gap["length"], key_of(gap)))
 
     def not_made_good(self) -> dict[str, int]:
-        """Give how much of the windows of the week's failed tasks no task covers."""
+        """Return how much of the windows of the week's failed tasks no task covers."""
         found = {}
         for task in self.created(self.start, self.end, "FAILED"):
             window = task["from_time"], min(task["to_time"] + 1, max(self.as_of, self.due[1]))
@@ -314,12 +314,12 @@ class Counted:
         return found
 
     def stopped(self) -> dict[Key, int]:
-        """Give the regular log groups without a task in the week, and when they had the last."""
+        """Return the regular log groups without a task in the week, and when they had the last."""
         last = {key: max(row["creation_time"] for row in self.of[key]) for key in self.regular}
         return {key: when for key, when in last.items() if when < self.start}
 
     def irregular(self) -> set[Key]:
-        """Give the log groups that are not exported regularly."""
+        """Return the log groups that are not exported regularly."""
         there = {
             key
             for key, row in self.listed.items()
@@ -328,7 +328,7 @@ class Counted:
         return {*self.of, *there} - self.regular
 
     def premature(self) -> dict[str, int]:
-        """Give how much of the due days only premature tasks cover, by task."""
+        """Return how much of the due days only premature tasks cover, by task."""
         found = {}
         for rows in self.of.values():
             done = [row for row in rows if row["status_code"] == "COMPLETED"]
@@ -342,13 +342,13 @@ class Counted:
         return found
 
     def ended_after_a_day(self) -> set[str]:
-        """Give the tasks of the week that failed after 24 hours, give or take 5 minutes."""
+        """Return the tasks of the week that failed after 24 hours, give or take 5 minutes."""
         failed = self.created(self.start, self.end, "FAILED")
         took = [(row["completion_time"] - row["creation_time"], row["task_id"]) for row in failed]
         return {name for long, name in took if long >= DAY - 5 * MINUTE}
 
     def long_active(self) -> set[str]:
-        """Give the tasks that have been active for 12 hours, of the last six weeks."""
+        """Return the tasks that have been active for 12 hours, of the last six weeks."""
         return {
             row["task_id"]
             for row in self.created(self.start - 5 * WEEK, self.end)
@@ -356,7 +356,7 @@ class Counted:
         }
 
     def new_reasons(self) -> dict[str, int]:
-        """Give the reasons of failures that were first seen in this week."""
+        """Return the reasons of failures that were first seen in this week."""
         first: dict[str, int] = {}
         many: dict[str, int] = {}
         for row in self.tasks:
@@ -367,7 +367,7 @@ class Counted:
         return {reason: many[reason] for reason, when in first.items() if when >= self.start}
 
     def figures(self, start: int, weeks: int) -> dict[str, float]:
-        """Give the key figures of so many weeks from an instant on."""
+        """Return the key figures of so many weeks from an instant on."""
         end = start + weeks * WEEK
         states = [row["status_code"] for row in self.created(start, end)]
         done = self.created(start, end, "COMPLETED")

@@ -73,7 +73,7 @@ def tables(large: xs.WeeklyReport, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def section_of(html: str, kind: str) -> str:
-    """Give the fold with the rows of a finding."""
+    """Return the fold with the rows of a finding."""
     title = {"gaps": "Gaps", "expiring": "Events that will be lost"}[kind]
     return re.search(rf"<details><summary>{title}: .*?</details>", html, re.DOTALL)[0]
 

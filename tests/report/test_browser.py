@@ -208,7 +208,7 @@ def test_everybody_can_read_it_with_folds_shut(opened: Callable):
 
 
 def complaints(page: Page) -> list[tuple[str, str]]:
-    """Give what axe takes for serious or critical, each with the first place of it."""
+    """Return what axe takes for serious or critical, each with the first place of it."""
     return [
         (one["id"], one["nodes"][0]["html"][:200])
         for one in Axe().run(page).response["violations"]

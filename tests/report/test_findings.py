@@ -44,12 +44,12 @@ each_week = pytest.mark.parametrize("week", WEEKS)
 
 
 def numbers_of(text: str) -> list[int]:
-    """Give the whole numbers in a text, in their order."""
+    """Return the whole numbers in a text, in their order."""
     return [int(number.replace(",", "")) for number in re.findall(r"(?<![\w.-])\d[\d,]*", text)]
 
 
 def rows_of(week: str, kind: str) -> list[Row]:
-    """Give the rows of a rule in their order, which are those of the report in any order."""
+    """Return the rows of a rule in their order, which are those of the report in any order."""
     found = whole(week, kind)
     rows = [] if found is None else plain_rows(found.rows)
     assert sorted(map(repr, rows_behind(report_of(week), kind))) == sorted(map(repr, rows))

@@ -42,7 +42,7 @@ PLACES = {f"{n}": {"account_id": f"{n}" * 12, "region": f"eu-west-{n}"} for n in
 
 
 def gaps_of(found: Finding) -> list[tuple[tuple, int, int]]:
-    """Give the intervals that a finding tells of, if it is one of those that tell of gaps."""
+    """Return the intervals of a finding, if it is about gaps."""
     edges = ("from_time", "to_time") if found.kind == "not_made_good" else ("start", "end")
     if found.kind not in ("not_made_good", "expiring", "gaps", "lost"):
         return []
@@ -50,7 +50,7 @@ def gaps_of(found: Finding) -> list[tuple[tuple, int, int]]:
 
 
 def overlap(one: Finding, other: Finding) -> bool:
-    """Tell whether two findings tell of the same gap."""
+    """Return whether two findings are about the same gap."""
     return any(
         key == group and start < stop and begin < end
         for key, start, end in gaps_of(one)

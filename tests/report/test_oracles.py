@@ -73,7 +73,7 @@ class Case(NamedTuple):
         return cls(history, *sample())
 
     def material(self, folder: Path) -> Material:
-        """Give it to the report."""
+        """Pass it to the report."""
         waivers, looked = folder / "waivers.toml", self.history.deliveries
         waivers.write_text(toml_of(self.history.waivers), encoding="utf-8")
         return material_of(
@@ -88,7 +88,7 @@ class Case(NamedTuple):
         )
 
     def facts(self) -> Facts:
-        """Give it to the oracles."""
+        """Pass it to the oracles."""
         facts = Facts(self.history)
         created, as_of = self.tasks["creation_time"], at(facts.as_of)
         recent = self.tasks[(created >= at(facts.week(5)[0])) & (created < at(facts.end))]

@@ -55,7 +55,7 @@ def hidden() -> xs.WeeklyReport:
 
 
 def texts_of(report: xs.WeeklyReport, folder: Path) -> dict[str, str]:
-    """Give what each format says, a mail's parts decoded."""
+    """Return what each format says, a mail's parts decoded."""
     machine.write_csv(report, folder)
     mail = message_from_bytes(report.to_email(), policy=policy.default)
     parts = [part.get_content() for part in mail.walk() if part.get_content_maintype() == "text"]
@@ -70,7 +70,7 @@ def texts_of(report: xs.WeeklyReport, folder: Path) -> dict[str, str]:
 
 
 def names_in(tasks: pd.DataFrame, *columns: str) -> set[str]:
-    """Give all names of some columns."""
+    """Return all names of some columns."""
     return {str(name) for column in columns for name in tasks[column].dropna()}
 
 
@@ -199,7 +199,7 @@ def test_tables_of_one_report_have_the_same_pseudonyms():
 
 
 def secrets() -> dict[str, Any]:
-    """Give the names of a task, each a word that nothing else has."""
+    """Return the names of a task, each a word that nothing else has."""
     return {
         "account_id": "987654321098",
         "log_group_name": "Quux/payroll",

@@ -137,7 +137,7 @@ def mail(report: xs.WeeklyReport) -> bytes:
 
 
 def shown_of(text: str) -> str:
-    """Give what is shown of a text: what does something made visible, the middle left out."""
+    """Return what is shown of a text: what does something made visible, the middle left out."""
     return shorten(plain(text), 120)
 
 
@@ -228,7 +228,7 @@ def test_pictures_hold_nothing_that_runs(page: str):
 
 
 def inline(tokens: list[Any]) -> Iterator[Any]:
-    """Give the tokens inside of all lines of text."""
+    """Return the tokens inside of all lines of text."""
     for token in tokens:
         yield from token.children or ()
 

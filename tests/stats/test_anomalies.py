@@ -47,7 +47,7 @@ SHOWN = [*schema.KEY, "log_group_name", "status_code", *list(GOOD)[4:8]]
 
 
 def reasons_of(row: Row, tasks: list[Row]) -> Iterator[str]:  # noqa: C901, PLR0912 - an if a reason
-    """Give what is wrong with a task."""
+    """Return what is wrong with a task."""
     state, seen = row["status_code"], row["observed_at"]
     created, completed = row["creation_time"], row["completion_time"]
     if (

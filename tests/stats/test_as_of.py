@@ -18,7 +18,7 @@ from exportstats.stats.as_of import instant, known_at, period
 
 
 def known_by_hand(rows: list[Row], as_of: int) -> list[Row]:
-    """Give the tasks that there were, each as it was then."""
+    """Return the tasks that there were, each as it was then."""
     known = []
     for row in rows:
         if row["creation_time"] is not None and row["creation_time"] > as_of:

@@ -53,12 +53,12 @@ SAME = {
 
 
 def times(values: list[int | None]) -> pd.Series:
-    """Give times of milliseconds."""
+    """Return times of milliseconds."""
     return pd.Series(coerce.times(np.array([-MOST - 1 if v is None else v for v in values])))
 
 
 def starts(values: list[int | None], freq: str) -> list[int | None]:
-    """Give the first instants of the periods of some instants."""
+    """Return the first instants of the periods of some instants."""
     calendar = calendar_of(freq)
     return plain(pd.Series(calendar.start(calendar.number(times(values)))))
 

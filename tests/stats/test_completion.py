@@ -48,7 +48,7 @@ def made(ends: list[tuple[int, str]]) -> pd.DataFrame:
 
 
 def length_of(row: Row, as_of: int | None) -> int | None:
-    """Give how long a task took, or has taken so far."""
+    """Return how long a task took, or has taken so far."""
     ended = row["status_code"] in ENDED
     until = row["completion_time"] if ended else as_of if as_of is not None else row["observed_at"]
     if row["creation_time"] is None or until is None or row["status_code"] not in ENDED + ACTIVE:
@@ -58,7 +58,7 @@ def length_of(row: Row, as_of: int | None) -> int | None:
 
 
 def follow(rows: list[Row], as_of: int | None = None) -> dict[int, tuple[Any, ...]]:
-    """Give the counts and the probability at each time, in plain Python."""
+    """Return the counts and the probability at each time, in plain Python."""
     ends = [(length_of(row, as_of), row["status_code"]) for row in rows]
     ends = [(length, state) for length, state in ends if length is not None]
     left, survive, done, found = len(ends), 1.0, 0.0, {}

@@ -41,7 +41,7 @@ def count(times: list[int], tz: str) -> Counter[tuple[str, int]]:
 
 
 def filled(table_: pd.DataFrame) -> dict[tuple[str, int], int]:
-    """Give the cells that are not 0."""
+    """Return the cells that are not 0."""
     return {(day, hour): n for day, row in table_.iterrows() for hour, n in row.items() if n}
 
 

@@ -47,13 +47,13 @@ some_quantiles = st.lists(st.floats(0, 1).map(lambda q: round(q, 4)), max_size=4
 
 
 def lengths_of(rows: list[Row]) -> list[int]:
-    """Give the durations of the COMPLETED tasks."""
+    """Return the durations of the COMPLETED tasks."""
     lengths = [duration_of(row) for row in rows if row["status_code"] == "COMPLETED"]
     return [length for length in lengths if length is not None]
 
 
 def summarise(rows: list[Row], quantiles: list[float]) -> tuple[Any, ...]:
-    """Give completed, censored, min, quantiles, max and mean, in plain Python."""
+    """Return completed, censored, min, quantiles, max and mean, in plain Python."""
     lengths = lengths_of(rows)
     censored = sum(row["status_code"] in ACTIVE for row in rows)
     if not lengths:
@@ -267,7 +267,7 @@ def test_limits_are_those_of_binomial_sums(lengths: list[int], q: float):
     """Below the lower and above the upper limit are no more than 2.5 % each, as near as can be."""
 
     def fewer(rank: int) -> float:
-        """Give how likely fewer than `rank` of the tasks lie below the quantile."""
+        """Return how likely fewer than `rank` of the tasks lie below the quantile."""
         each = (math.comb(n, k) * q**k * (1 - q) ** (n - k) for k in range(rank))
         return math.fsum(each)
 

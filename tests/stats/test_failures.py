@@ -33,7 +33,7 @@ COLUMNS = ["tasks", "share", "first_time", "last_time", "example_task_id"]
 
 
 def ended(row: Row) -> int | None:
-    """Give the completion time, or the creation time where that is missing."""
+    """Return the completion time, or the creation time where that is missing."""
     return row["creation_time"] if row["completion_time"] is None else row["completion_time"]
 
 

@@ -61,7 +61,7 @@ def active(elapsed: int, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - a t
 
 
 def only(tasks: pd.DataFrame, **arguments: Any) -> Any:  # noqa: ANN401 - a row
-    """Give the one row of an estimate."""
+    """Return the one row of an estimate."""
     (row,) = xs.estimate_completion(tasks, **arguments).itertuples()
     return row
 

@@ -46,7 +46,7 @@ def counts(table_: pd.DataFrame) -> dict[tuple[Any, ...], dict[tuple[int, int], 
 
 
 def done(rows: list[Row]) -> list[Row]:
-    """Give the COMPLETED tasks that have a duration."""
+    """Return the COMPLETED tasks that have a duration."""
     return [r for r in rows if r["status_code"] == "COMPLETED" and duration_of(r) is not None]
 
 

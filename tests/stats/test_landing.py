@@ -39,7 +39,7 @@ some_names = st.lists(st.sampled_from(["region", "log_group_name"]), unique=True
 
 
 def lags_of(rows: list[Row]) -> list[int]:
-    """Give completion less end of window of the COMPLETED tasks."""
+    """Return completion less end of window of the COMPLETED tasks."""
     done = [row for row in rows if row["status_code"] == "COMPLETED"]
     known = [(r["completion_time"], r["to_time"]) for r in done]
     return [end - to for end, to in known if end is not None and to is not None]

@@ -45,7 +45,7 @@ COLUMNS = [
 
 
 def measures(rows: list[Row]) -> dict[str, tuple[float | None, int]]:
-    """Give each measure of one period's tasks, and how many tasks it is of."""
+    """Return each measure of one period's tasks, and how many tasks it is of."""
     ended = [row for row in rows if row["status_code"] in ENDED]
     failed = sum(row["status_code"] == "FAILED" for row in rows)
     lengths = [
@@ -61,7 +61,7 @@ def measures(rows: list[Row]) -> dict[str, tuple[float | None, int]]:
 
 
 def wilson(rate: float, n: int) -> tuple[float, float]:
-    """Give the two solutions of Wilson's quadratic equation."""
+    """Return the two solutions of Wilson's quadratic equation."""
     a, b, c = 1 + Z**2 / n, -(2 * rate + Z**2 / n), rate**2
     root = math.sqrt(max(b**2 - 4 * a * c, 0))
     return (-b - root) / (2 * a), (-b + root) / (2 * a)
@@ -75,7 +75,7 @@ def newcombe(p: float, n: int, q: float, m: int) -> tuple[float, float]:
 
 
 def week(start: int, lengths: list[float], failed: int = 0, **same: object) -> list[Row]:
-    """Give tasks created in one week: COMPLETED ones that took so many seconds, and FAILED ones."""
+    """Return tasks created in a week: COMPLETED ones of so many seconds, and FAILED ones."""
     made: list[Row] = []
     for number, took in enumerate([*lengths, *[1.0] * failed]):
         created = start + number * SECOND

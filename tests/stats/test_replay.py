@@ -64,7 +64,7 @@ def seen_then(tasks: pd.DataFrame, rows: list[Row], as_of: int) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def sample() -> tuple[pd.DataFrame, list[Row]]:
-    """Give the sample, and its tasks as plain Python."""
+    """Return the sample, and its tasks as plain Python."""
     tasks = xs.sample_tasks()
     return tasks, rows_of(tasks)
 

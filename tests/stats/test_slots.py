@@ -49,7 +49,7 @@ small = st.none() | st.integers(0, 60)
 
 
 def end_of(row: Row, as_of: int | None = None) -> int:
-    """Give when a task stops being active; its creation where that is not known."""
+    """Return when a task stops being active; its creation where that is not known."""
     created, completed = row["creation_time"], row["completion_time"]
     if as_of is not None and completed is not None and completed > as_of:
         return as_of
@@ -59,13 +59,13 @@ def end_of(row: Row, as_of: int | None = None) -> int:
 
 
 def there(rows: list[Row], as_of: int | None = None) -> list[Row]:
-    """Give the tasks that have a place."""
+    """Return the tasks that have a place."""
     dated = [row for row in rows if row["creation_time"] is not None]
     return [row for row in dated if as_of is None or row["creation_time"] <= as_of]
 
 
 def usage(rows: list[Row], as_of: int | None) -> dict[Any, tuple[int, int, int, int]]:
-    """Give tasks, busy, longest idle and overlapping milliseconds, one by one."""
+    """Return tasks, busy, longest idle and overlapping milliseconds, one by one."""
     found = {}
     for slot, some in by_group(there(rows, as_of), list(SLOT)).items():
         spans = [(row["creation_time"], end_of(row, as_of)) for row in some]

@@ -28,7 +28,7 @@ COLUMNS = [*GROUP, "task_id", "creation_time", "duration", "typical", "ratio", "
 def slow_plainly(
     rows: Sequence[Row], threshold: float, at_least: int
 ) -> dict[str, tuple[float, float, int]]:
-    """Give typical, score and n of each slow task, in plain Python."""
+    """Return typical, score and n of each slow task, in plain Python."""
     done = [
         row
         for row in rows
@@ -57,7 +57,7 @@ def slow_plainly(
 
 @st.composite
 def histories(draw: st.DrawFn) -> pd.DataFrame:
-    """Give tasks of few log groups, many created at once, durations with a long tail."""
+    """Return tasks of few log groups, many created at once, durations with a long tail."""
     random = Random(draw(st.integers(0, 2**32)))  # noqa: S311 - nothing secret
     made = []
     for _ in range(draw(st.integers(0, 300))):

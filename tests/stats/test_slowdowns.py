@@ -40,7 +40,7 @@ def tasks_of(lengths: Sequence[float], *, a_day: int = 1, **same: object) -> pd.
 
 
 def noise(seed: int, many: int, sigma: float = 0.4) -> np.ndarray:
-    """Give durations in seconds, lognormal, one in twenty several times as long."""
+    """Return durations in seconds, lognormal, one in twenty several times as long."""
     random = np.random.default_rng(seed)
     tail = np.where(random.random(many) < 0.05, random.uniform(3, 10, many), 1)
     took: np.ndarray = 300 * np.exp(random.normal(0, sigma, many)) * tail

@@ -110,7 +110,7 @@ def stopped(material: Material) -> Found | None:
 
 
 def _have_stopped(rows: pd.DataFrame, *, material: Material) -> Found:
-    """Tell of some log groups that are no longer exported."""
+    """Describe some log groups that are no longer exported."""
     when = on(rows["last_created"].iloc[0], material)
     return Found(
         "warning",

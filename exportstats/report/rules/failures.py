@@ -56,7 +56,7 @@ def not_made_good(material: Material) -> Found | None:
 
 
 def _open(rows: pd.DataFrame, *, of: int) -> Found:
-    """Tell of some failed windows, of all that there are."""
+    """Describe some of the windows of failed tasks; `of` is how many there are."""
     shown = [*LOG_GROUP, "task_id", "creation_time", "from_time", "to_time", "tries"]
     shown += ["missing", "under_way", "lost", "status_message"]
     open_ = rows[rows["missing"].isna() | (rows["missing"] > rows["under_way"])]

@@ -31,7 +31,7 @@ def gaps(material: Material) -> Found | None:
 
 
 def _told(rows: pd.DataFrame, *, material: Material) -> Found:
-    """Tell of some gaps."""
+    """Describe some gaps."""
     why = rows["reason"].astype("str").str.replace("_", " ").value_counts()
     reasons = ", ".join(f"{number:,} {reason}" for reason, number in sorted(why.items()))
     regular = int(material.groups["regular"].sum())

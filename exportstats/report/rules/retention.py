@@ -56,7 +56,7 @@ def expiring(material: Material) -> Found | None:
 
 
 def _expire(rows: pd.DataFrame, *, material: Material) -> Found:
-    """Tell of some events that will be lost."""
+    """Describe some events that will be lost."""
     first = rows["expires_at"].iloc[0]
     urgent = rows["expires_at"] < material.as_of + EXPIRES_NOW
     begins = (
@@ -91,7 +91,7 @@ def lost(material: Material) -> Found | None:
 
 
 def _are_lost(rows: pd.DataFrame) -> Found:
-    """Tell of some events that were lost."""
+    """Describe some events that were lost."""
     return Found(
         "warning",
         f"{total(rows['length'])} of events of {groups_of(rows)} were lost: retention took them in "

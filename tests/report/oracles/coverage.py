@@ -24,7 +24,7 @@ def total(rows: list[Row], name: str = "length") -> str:
 
 
 def gaps(facts: Facts) -> Told | None:
-    """Tell the gaps of more than a minute of what became due."""
+    """Return the gaps of more than a minute of what became due."""
     rows = [row for row in _due_gaps(facts) if row["length"] > MINUTE]
     if not rows:
         return None
@@ -44,7 +44,7 @@ def gaps(facts: Facts) -> Told | None:
 
 
 def short_gaps(facts: Facts) -> Told | None:
-    """Tell the gaps of a minute or less."""
+    """Return the gaps of a minute or less."""
     rows = [row for row in _due_gaps(facts) if row["length"] <= MINUTE]
     if not rows:
         return None
@@ -53,7 +53,7 @@ def short_gaps(facts: Facts) -> Told | None:
 
 
 def resolved(facts: Facts) -> Told | None:
-    """Tell what was due a week ago, was missing then, and is in S3 now."""
+    """Return what was due a week ago, was missing then, and is in S3 now."""
     then = Facts(replace(facts.asked, as_of=facts.start))
     rows = []
     for key in facts.regular & set(then.of):
@@ -71,7 +71,7 @@ def resolved(facts: Facts) -> Told | None:
 
 
 def waived(facts: Facts) -> Told | None:
-    """Tell what of what became due is missing by intention, and what the intention is."""
+    """Return what of what became due is missing by intention, and what the intention is."""
     rows: list[Row] = []
     for key in facts.keys:
         low, high = facts.due_of(key)
@@ -91,7 +91,7 @@ def waived(facts: Facts) -> Told | None:
 
 
 def expired_waivers(facts: Facts) -> Told | None:
-    """Tell which waivers hold no longer, and since when at least."""
+    """Return which waivers hold no longer, and since when at least."""
     over = [one for one in facts.asked.waivers if facts.is_over(one)]
     if not over:
         return None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def bad_data(facts: Facts) -> Told | None:
-    """Tell what is wrong with tasks of the week, and with those of no known week."""
+    """Return what is wrong with tasks of the week, and with those of no known week."""
     rows = [
         {name: row[name] for name in ("account_id", "region", "task_id", "log_group_name")}
         | {"reason": reason}

@@ -14,7 +14,7 @@ from oracles.words import LOG_GROUP, groups, key_of, lasting, many, order, place
 
 
 def slowdowns(facts: Facts) -> Told | None:
-    """Tell what `find_slowdowns` found that began in 35 days and is not over."""
+    """Return what `find_slowdowns` found that began in 35 days and is not over."""
     rows = [
         row
         for row in facts.slow
@@ -51,7 +51,7 @@ def _is_over(facts: Facts, slow: Row) -> bool:
 
 
 def time_outs(facts: Facts) -> Told | None:
-    """Tell the tasks active for 12 h, or likely to reach 24 h, and those that failed at it."""
+    """Return the tasks active for 12 h, or likely to reach 24 h, and those that failed at it."""
     active: list[Row] = []
     for row in facts.created(facts.week(5)[0], facts.end):
         likely = facts.timeouts.get((row["account_id"], row["region"], row["task_id"]), 0)
@@ -84,7 +84,7 @@ def _shown(row: Row) -> Row:
 
 
 def busy_slots(facts: Facts) -> Told | None:
-    """Tell which slots had a task active for 80 % of the week's days, in UTC."""
+    """Return which slots had a task active for 80 % of the week's days, in UTC."""
     start, end = (edge // DAY * DAY for edge in (facts.start, facts.end))
     end = min(end, -(-facts.as_of // DAY) * DAY)
     if start >= end:

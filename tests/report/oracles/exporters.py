@@ -9,7 +9,7 @@ from oracles.words import LOG_GROUP, groups, key_of, lasting, many, order, place
 
 
 def premature(facts: Facts) -> Told | None:
-    """Tell what of what became due was exported less than 12 h after its window by all tasks."""
+    """Return what of what became due was exported less than 12 h after its window by all tasks."""
     rows, alone = [], 0
     for key in facts.keys:
         done = [(row, w) for row in facts.of[key] if facts.covers(row) and (w := window_of(row))]
@@ -38,7 +38,7 @@ def premature(facts: Facts) -> Told | None:
 
 
 def empty_deliveries(facts: Facts) -> Told | None:
-    """Tell which COMPLETED tasks of the week left nothing in S3."""
+    """Return which COMPLETED tasks of the week left nothing in S3."""
     says = {
         (row["account_id"], row["region"], row["task_id"]): row["delivered"]
         for row in facts.asked.deliveries or ()
@@ -56,7 +56,7 @@ def empty_deliveries(facts: Facts) -> Told | None:
 
 
 def stopped(facts: Facts) -> Told | None:
-    """Tell which regular log groups got no task in the week, though one was to be expected."""
+    """Return which regular log groups got no task in the week, though one was to be expected."""
     rows: list[Row] = []
     for key in facts.regular:
         tasks = facts.of[key]

@@ -31,7 +31,7 @@ def reason_of(row: Row) -> str:
 
 
 def not_made_good(facts: Facts) -> Told | None:
-    """Tell which windows of the week's failed tasks are not in S3 since, and how much of each."""
+    """Return which windows of the week's failed tasks are not in S3 since, and how much of each."""
     failed = [row for row in facts.in_week if row["status_code"] == "FAILED"]
     rows, open_, hopeful = [], [], 0
     windows = by_group(failed, [*LOG_GROUP, "from_time", "to_time"])
@@ -84,7 +84,7 @@ def wilson(failed: int, ended: int) -> tuple[float, float]:
 
 
 def more_failures(facts: Facts) -> Told | None:
-    """Tell whether clearly more of the tasks that ended failed than in the four weeks before."""
+    """Return whether clearly more of the tasks that ended failed than in the four weeks before."""
     counts = []
     for start, end in ((facts.start, facts.end), (facts.week(4)[0], facts.start)):
         states = [row["status_code"] for row in facts.created(start, end)]
@@ -126,7 +126,7 @@ def more_failures(facts: Facts) -> Told | None:
 
 
 def new_reasons(facts: Facts) -> Told | None:
-    """Tell the reasons that no task had before the week, if there were tasks before."""
+    """Return the reasons that no task had before the week, if there were tasks before."""
     if all((row["creation_time"] or math.inf) >= facts.start for row in facts.tasks):
         return None
     failed = [

@@ -9,7 +9,7 @@ from oracles.words import groups, key_of, lasting, order, place, when
 
 
 def lost(facts: Facts) -> Told | None:
-    """Tell what retention took in the week: each event when it is late and kept no longer."""
+    """Return what retention took in the week: each event when it is late and kept no longer."""
     rows: list[Row] = []
     for key in facts.regular:
         kept = facts.retention(key)
@@ -26,7 +26,7 @@ def lost(facts: Facts) -> Told | None:
 
 
 def expiring(facts: Facts) -> Told | None:
-    """Tell what of what is due, or will be too late when it is, expires within 35 days."""
+    """Return what of what is due, or will be too late when it is, expires within 35 days."""
     rows: list[Row] = []
     for key in facts.regular:
         kept, (_, end) = facts.retention(key), facts.due_of(key)
