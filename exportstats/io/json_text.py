@@ -55,12 +55,17 @@ def read_json(
 ) -> Iterator[Rows]:
     """Read JSON; `has_lines` says that the file is named as JSON Lines."""
     if not _has_lines(source.head, named=has_lines):
-        text = source.read_rest()
-        found = _read_exact(text, kind, how)
-        if found is None:
-            rows, pages = unpack(_decode(text, source.name), kind)
-            found = read_values(rows, kind, how).paged(pages)
-        yield replace(found, what=f"{source.name}, {kind.row}")
+        parts = [_read_exact(block, kind, how) for block in _blocks(source, kind)]
+        if None in parts:
+            rows, pages = unpack(_decode(source.read_whole(), source.name), kind)
+            parts = [read_values(rows, kind, how).paged(pages)]
+        first = 1
+        for part in filter(None, parts):
+            pages = part.pages
+            if part is not parts[-1]:  # its last page goes on in the next block
+                pages = (*pages[:-1], (pages[-1][0], True))
+            yield replace(part, what=f"{source.name}, {kind.row}", first=first, pages=pages)
+            first += len(part)
         return
     parse = partial(_read_lines, kind=kind, how=how)
     blocks = (pool.submit(parse, block) for block in source.blocks())
@@ -91,6 +96,26 @@ def read_pages(pages: Sequence[Page], first: int, kind: Table) -> list[Rows]:
         found.append(replace(rows, what=kind.row, first=first, unused=Counter()))
         first += len(rows)
     return found
+
+
+def _blocks(source: Source, kind: Table) -> Iterator[bytes]:
+    """Cut a page between rows into pages, of which Arrow needs less memory; yield others whole.
+
+    A cut at another place, such as within a text, makes JSON that Arrow refuses.
+    """
+    key = b'"%s"' % kind.member.encode()
+    opening = re.match(rb"\s*\{\s*%s\s*:\s*\[(\s*)\{" % key, source.head)
+    if not (opening and source.rewinds):
+        yield source.read_whole()
+        return
+    before, text, seam = b"", bytearray(), b"},%s{" % opening[1]
+    for block in source.blocks():
+        text += block
+        if (end := text.rfind(seam, -len(block) - len(seam))) >= 0:
+            yield before + text[: end + 1] + b"]}"
+            before = b"{%s:[" % key
+            del text[: end + 2]
+    yield before + text
 
 
 def _read_lines(block: bytes, kind: Table, how: coerce.TimesIn) -> tuple[Rows, int]:

@@ -42,7 +42,7 @@ def write_parquet(tables: Iterable[pd.DataFrame], stream: IO[bytes], kind: Table
 def read_parquet(source: Source, kind: Table, how: TimesIn) -> Rows:
     """Read a table with our columns or AWS's, of any types."""
     plain = source.path
-    data = None if plain else pa.py_buffer(source.read_rest())
+    data = None if plain else pa.py_buffer(source.read_whole())
     try:
         schema = pq.read_schema(plain or pa.BufferReader(data))
         names = frames.rename(schema.names, kind)

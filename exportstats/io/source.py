@@ -37,7 +37,7 @@ _DECOMPRESS: dict[
 
 
 class Source:
-    """A text that is read once, from start to end.
+    """A text that is read from start to end.
 
     Attributes
     ----------
@@ -47,6 +47,8 @@ class Source:
         Its first bytes, as UTF-8.
     path
         The path of the file; None unless the file holds these bytes as they are.
+    rewinds
+        Whether it can be read more than once.
     """
 
     def __init__(self, stream: io.BufferedReader, name: str, path: str | None) -> None:
@@ -54,15 +56,16 @@ class Source:
         self.path = path
         with self._reading():
             self._stream = _decoded(stream)
-            self._start = self._stream.tell() if self._stream.seekable() else None
+            self.rewinds = self._stream.seekable()
+            self._start = self._stream.tell() if self.rewinds else 0
             self.head = self._stream.read(2**20)
 
-    def read_rest(self) -> bytes:
-        """Read the whole text."""
+    def read_whole(self) -> bytes:
+        """Read the whole text, from its start if the source rewinds."""
         with self._reading():
-            if self._start is None:
+            if not self.rewinds:
                 return self.head + self._stream.read()
-            self._stream.seek(self._start)  # so that the text is not held twice
+            self._stream.seek(self._start)
             return self._stream.read()
 
     def blocks(self) -> Iterator[bytes]:

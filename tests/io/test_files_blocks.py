@@ -161,14 +161,14 @@ def test_a_fault_far_behind_is_at_the_same_place_in_a_file(tmp_path: Path, mark:
 
 
 @pytest.mark.usefixtures("small_blocks")
-@pytest.mark.parametrize("between", ["],[", '],"x":[', '],"nextToken":"t","x":['])
+@pytest.mark.parametrize("between", ["],[", '],"x":[', '],"exportTasks":[', '],"nextToken":"t","x":['])
 @pytest.mark.parametrize("before", ["[", '{"exportTasks":['])
 def test_a_list_that_is_closed_too_early(before: str, between: str) -> None:
     """A block is not taken for part of one list if it goes over from one to another."""
     tasks = [json.dumps({"taskId": f"task-{number}"}) for number in range(40)]
     text = before + ",".join(tasks[:20]) + between + ",".join(tasks[20:]) + "]"
     text += "}" if before[0] == "{" else ""
-    if before[0] == "{" and '"x"' in between:
+    if before[0] == "{" and between != "],[":
         assert len(read(text.encode())) == 20  # what is in another list is no task
         return
     with pytest.raises(FileFormatError, match=r", line 1, column \d+: not JSON"):
