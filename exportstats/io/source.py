@@ -61,10 +61,11 @@ class Source:
             self.head = self._stream.read(2**20)
 
     def read_whole(self) -> bytes:
-        """Read the whole text, from its start if the source rewinds."""
+        """Read the whole text from its start; after this, the source rewinds."""
         with self._reading():
             if not self.rewinds:
-                return self.head + self._stream.read()
+                whole = io.BytesIO(self.head + self._stream.read())
+                self._stream, self._start, self.rewinds = whole, 0, True
             self._stream.seek(self._start)
             return self._stream.read()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
 import sys
 import warnings
 from itertools import pairwise
@@ -97,6 +98,16 @@ def read(data: bytes) -> pd.DataFrame:
         return xs.read_tasks("-")
 
 
+@pytest.mark.parametrize("key", ["exportTasks", "ExportTasks"])
+def test_a_pipe_is_read_whole(tmp_path: Path, key: str) -> None:
+    """A pipe, which cannot be read twice, says the same as a file, however AWS's keys are cased."""
+    tasks = [{"taskId": f"task-{number}", "taskName": "a" * 1000} for number in range(2000)]
+    path = tmp_path / "tasks.json"
+    path.write_text(json.dumps({key: tasks}))
+    with subprocess.Popen(["cat", path], stdout=subprocess.PIPE) as cat:
+        assert len(xs.read_tasks(cat.stdout)) == 2000
+
+
 @pytest.mark.usefixtures("small_blocks")
 @given(
     TASKS.flatmap(lambda tasks: st.tuples(st.just(tasks), values(tasks))),
@@ -161,7 +172,9 @@ def test_a_fault_far_behind_is_at_the_same_place_in_a_file(tmp_path: Path, mark:
 
 
 @pytest.mark.usefixtures("small_blocks")
-@pytest.mark.parametrize("between", ["],[", '],"x":[', '],"exportTasks":[', '],"nextToken":"t","x":['])
+@pytest.mark.parametrize(
+    "between", ["],[", '],"x":[', '],"exportTasks":[', '],"nextToken":"t","x":[']
+)
 @pytest.mark.parametrize("before", ["[", '{"exportTasks":['])
 def test_a_list_that_is_closed_too_early(before: str, between: str) -> None:
     """A block is not taken for part of one list if it goes over from one to another."""
