@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.request import Request, urlopen
 
+import botocore.session
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -30,6 +32,16 @@ settings.register_profile(
 )
 settings.register_profile("ci", settings.get_profile("quick"), max_examples=30, print_blob=True)
 settings.load_profile("quick")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def read_models_once() -> Iterator[None]:
+    """Let all sessions of boto3 share one reader of models: most of a session's time is that."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "botocore.session.create_loader", functools.cache(botocore.session.create_loader)
+        )
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -3,38 +3,42 @@
 from __future__ import annotations
 
 import contextlib
+import socketserver
 import sys
 import time
-from threading import Barrier, BrokenBarrierError, Lock
+from threading import Barrier, BrokenBarrierError, Lock, Thread
 from typing import TYPE_CHECKING, Any
 
+import boto3
+import jmespath
+from botocore.exceptions import ClientError
 from moto.logs.exceptions import LimitExceededException
 from moto.logs.models import LogsBackend
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     import pytest
 
+NAMES = {
+    "from": "fromTime",
+    "task-name": "taskName",
+    "log-group-name": "logGroupName",
+    "destination-prefix": "destinationPrefix",
+    "task-id": "taskId",
+}
 KEYS = {"aws_access_key_id": "made-up", "aws_secret_access_key": "made-up"}
-STUB = f"""#!{sys.executable}
-import json, sys
-import boto3, jmespath
-from botocore.exceptions import ClientError
-service, operation, *words = sys.argv[1:]
-options = dict(word[2:].split("=", 1) for word in words if word != "--no-paginate")
-client = boto3.client(service, region_name=options.pop("region"))
-query = options.pop("query")
-assert options.pop("output") == "text"
-names = {{"from": "fromTime", "task-name": "taskName", "log-group-name": "logGroupName",
-          "destination-prefix": "destinationPrefix", "task-id": "taskId"}}
-given = {{names.get(name, name): int(value) if name in ("from", "to") else value
-          for name, value in options.items()}}
-try:
-    answer = getattr(client, operation.replace("-", "_"))(**given)
-except ClientError as error:
-    sys.exit(f"aws: {{error}}")
-found = jmespath.search(query, answer)
-for row in found if isinstance(found, list) else [[found]]:
-    print(*("None" if cell is None else cell for cell in row), sep="\\t")
+STUB = """#!{python} -SE
+import os, socket, sys
+keys = [os.environ.get("AWS_" + name, "") for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")]
+with socket.create_connection(("127.0.0.1", {port})) as aws:
+    words = [*keys, os.environ.get("AWS_SESSION_TOKEN", ""), *sys.argv[1:]]
+    aws.sendall("\\0".join(words).encode())
+    aws.shutdown(socket.SHUT_WR)
+    code, said = aws.makefile().read().split("\\n", 1)
+print(said, end="", file=sys.stderr if int(code) else sys.stdout)
+sys.exit(int(code))
 """
 
 WAIT = """#!/bin/sh
@@ -43,6 +47,54 @@ state=$(aws logs describe-export-tasks "$2" --output=text --task-id="$4" \\
     --query='exportTasks[].[status.code]')
 [ "$state" = COMPLETED ]
 """
+
+
+class _Aws(socketserver.StreamRequestHandler):
+    """Does what the AWS CLI would do with the words of a command."""
+
+    def handle(self) -> None:
+        """Read credentials and words; answer with an exit code, a line break and the output."""
+        key, secret, token, service, operation, *words = self.rfile.read().decode().split("\0")
+        options = dict(word[2:].split("=", 1) for word in words if word != "--no-paginate")
+        query, region = options.pop("query"), options.pop("region")
+        assert options.pop("output") == "text"
+        given = {
+            NAMES.get(name, name): int(value) if name in ("from", "to") else value
+            for name, value in options.items()
+        }
+        client = boto3.client(
+            service,
+            region_name=region,
+            aws_access_key_id=key,
+            aws_secret_access_key=secret,
+            aws_session_token=token or None,
+        )
+        try:
+            answer = getattr(client, operation.replace("-", "_"))(**given)
+        except ClientError as error:
+            self.wfile.write(f"1\naws: {error}\n".encode())
+            return
+        found = jmespath.search(query, answer)
+        rows = found if isinstance(found, list) else [[found]]
+        lines = ["\t".join(map(str, row)) for row in rows]
+        self.wfile.write("\n".join(["0", *lines, ""]).encode())
+
+
+@contextlib.contextmanager
+def commands(folder: Path) -> Iterator[None]:
+    """Put commands for `aws` and `exportstats` into a folder; this process answers for AWS.
+
+    Each is a small script that imports next to nothing: a test runs dozens of them.
+    """
+    folder.mkdir()
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Aws) as server:
+        Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        aws = STUB.format(python=sys.executable, port=server.server_address[1])
+        for name, text in {"aws": aws, "exportstats": WAIT}.items():
+            (folder / name).write_text(text)
+            (folder / name).chmod(0o755)
+        yield
+        server.shutdown()
 
 
 class Slot:

@@ -1,7 +1,7 @@
 """The scripts of a backfill are run: each window is exported once, whatever comes in between.
 
 moto stands for AWS; that a slot runs one task at a time, and that tasks end, is made up here. The
-commands are made of boto3 and are fast; one test takes the true ones.
+commands stand in for the true ones and are fast; one test takes those.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from moto.core import DEFAULT_ACCOUNT_ID as ACCOUNT
-from one_slot import STUB, WAIT, Slot
+from one_slot import Slot, commands
 from support import DAY, ms
 
 if TYPE_CHECKING:
@@ -101,13 +101,9 @@ def script(run: Callable, source: Path, tmp_path: Path, slot: Slot) -> Path:
 
 
 @pytest.fixture
-def sh(script: Path, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+def sh(script: Path, tmp_path: Path) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
     """Run the script, with commands in place of the AWS CLI and of exportstats."""
     folder = tmp_path / "bin"
-    folder.mkdir()
-    for name, text in {"aws": STUB, "exportstats": WAIT}.items():
-        (folder / name).write_text(text)
-        (folder / name).chmod(0o755)
 
     def call(*first: str) -> subprocess.CompletedProcess[str]:
         path = os.pathsep.join([*first, str(folder), "/usr/bin", "/bin"])
@@ -119,7 +115,8 @@ def sh(script: Path, tmp_path: Path) -> Callable[..., subprocess.CompletedProces
             timeout=300,
         )
 
-    return call
+    with commands(folder):
+        yield call
 
 
 @pytest.fixture

@@ -14,14 +14,14 @@ import boto3
 import pandas as pd
 import pytest
 from covered import LOG_GROUPS
-from one_slot import KEYS, STUB, WAIT, Slot
+from one_slot import KEYS, Slot, commands
 from support import DAY, ms
 
 import exportstats as xs
 from exportstats.stats.as_of import known_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 WEEK, AS_OF = "2026-W24", pd.Timestamp("2026-06-15T00:00Z").as_unit("ms")
 ACCOUNT, OTHER, REGION = "111122223333", "444455556666", "us-east-1"
@@ -31,13 +31,9 @@ DAYS = Counter({ms(f"2026-06-{day:02}T00:00Z"): 1 for day in range(9, 13)})
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+def shell(tmp_path: Path) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
     """Run words in a shell, in a folder of tasks, with commands for `aws` and `exportstats`."""
     stubs = tmp_path / "bin"
-    stubs.mkdir()
-    for name, text in {"aws": STUB, "exportstats": WAIT}.items():
-        (stubs / name).write_text(text)
-        (stubs / name).chmod(0o755)
 
     def call(words: str, *, true: bool = False, **more: str) -> subprocess.CompletedProcess[str]:
         folder = str(Path(sys.executable).parent if true else stubs)
@@ -51,7 +47,8 @@ def shell(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
             timeout=300,
         )
 
-    return call
+    with commands(stubs):
+        yield call
 
 
 @pytest.fixture
