@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, TypeVar
 
-from tqdm.auto import tqdm
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -15,7 +13,11 @@ _Item = TypeVar("_Item")
 
 def steps(items: Iterable[_Item], what: str) -> Iterable[_Item]:
     """Iterate over the steps of a long computation, with a progress bar."""
-    return tqdm(items, desc=what, leave=False, delay=1, disable=not is_watched())
+    if not is_watched():
+        return items
+    from tqdm.auto import tqdm  # noqa: PLC0415 - it takes a while, and not all look
+
+    return tqdm(items, desc=what, leave=False, delay=1)
 
 
 def is_watched() -> bool:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
-from pandas.api.types import union_categoricals
 
 from exportstats.core import coerce, schema
 from exportstats.core.identity import keep_latest
@@ -156,14 +155,16 @@ def stack(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
     frames = list(frames)
     if len(frames) == 1:
         return frames[0]
-    stacked = pd.concat(frames, ignore_index=True)
-    for name in stacked.columns:
-        parts = [frame[name] for frame in frames if name in frame]
-        if len(parts) == len(frames) and all(map(coerce.is_category, parts)):
-            whole = pd.Series(union_categoricals(parts, ignore_order=True))
-            order = in_order(whole.cat.categories, states=name == "status_code")
-            stacked[name] = whole.cat.set_categories(order)
-    return stacked
+    for name in frames[0].columns:
+        if all(name in frame and coerce.is_category(frame[name]) for frame in frames):
+            texts = (frame[name].cat.categories.to_numpy(object) for frame in frames)
+            order = in_order(set().union(*texts), states=name == "status_code")
+            columns = [frame[name].cat.set_categories(order, ordered=False) for frame in frames]
+            frames = [
+                frame.assign(**{name: column})
+                for frame, column in zip(frames, columns, strict=True)
+            ]
+    return pd.concat(frames, ignore_index=True)
 
 
 def in_order(categories: Iterable[str], *, states: bool) -> pd.Index:

@@ -147,12 +147,16 @@ def read(tasks: pd.DataFrame, asked: Asked) -> Exports:
 
 def locate(keys: pd.DataFrame, log_groups: pd.DataFrame) -> np.ndarray:
     """Return the row of each key in a table of log groups, -1 where it is not in it."""
-    both = frames.stack([keys[list(LOG_GROUP)], log_groups[list(LOG_GROUP)]])
-    groups = grouping.group(both, LOG_GROUP)
-    row = np.full(len(groups.keys), -1)
-    row[groups.codes[len(keys) :]] = np.arange(len(log_groups))
-    found: np.ndarray = row[groups.codes[: len(keys)]]
-    return found
+    mine, theirs = np.zeros(len(keys), dtype="int64"), np.zeros(len(log_groups), dtype="int64")
+    for name in LOG_GROUP:
+        at, values = grouping.codes_of(keys[name])
+        there, known = grouping.codes_of(log_groups[name])
+        place = known.get_indexer(values)[at]
+        mine = np.where((mine < 0) | (place < 0), _NOWHERE, mine * len(known) + place)
+        theirs = theirs * len(known) + there
+    order = np.append(np.argsort(theirs, kind="stable"), _NOWHERE)
+    row: np.ndarray = order[np.searchsorted(theirs[order[:-1]], mine, side="right") - 1]
+    return np.where(np.append(theirs, _NOWHERE)[row] == mine, row, _NOWHERE)
 
 
 def of_log_groups(keys: pd.DataFrame, column: str, asked: Asked) -> np.ndarray:

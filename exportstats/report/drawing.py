@@ -5,23 +5,43 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
+import matplotlib as mpl
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import LayoutEngine
+from PIL import Image  # matplotlib needs it too
+
+from exportstats import charts
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from exportstats.report.data import Picture
 
-
+_SLIDE = (10.0, 5.625)  # inches, 16:9
 _NARROW = 3.75  # inches: on a telephone, letters are then as large as those of the page
+_HIGH = 20.0  # inches, until it is known how high a narrow figure has to be
 _PLAIN, _ROW = 2.0, 0.6  # inches of height, of a plot without rows and of each row
+_PAD = 0.1  # inches at the figure's edges
 
 
-def draw(
-    picture: Picture,
-    form: str,
-    *,
-    narrow: bool = False,
-    **options: Any,  # noqa: ANN401 - savefig's
-) -> bytes:
+class _Margins(LayoutEngine):
+    """Margins that hold what stands around the only plot of a figure.
+
+    Constrained layout does this for any number of plots, and takes several times as long.
+    """
+
+    _adjust_compatible = _colorbar_gridspec = False
+
+    def execute(self, fig: Figure) -> None:
+        """Move the edges of the plot."""
+        [ax] = fig.axes
+        _move(ax, _around(ax))
+
+
+def draw(picture: Picture, form: str, *, narrow: bool = False, dpi: float = 100) -> bytes:
     """Draw a picture: the same bytes every time, and no other figure is touched.
 
     Parameters
@@ -32,49 +52,57 @@ def draw(
         "svg" or "png".
     narrow
         Draw it for a narrow screen: as high as its rows need.
+    dpi
+        Pixels of an inch, of PNG.
     """
-    import matplotlib as mpl  # noqa: PLC0415 - not before a picture is asked for
-    from matplotlib import pyplot as plt  # noqa: PLC0415
-
-    from exportstats import charts  # noqa: PLC0415
-
+    figure = Figure((_NARROW, _HIGH) if narrow else _SLIDE, layout=_Margins())
+    canvas = FigureCanvasAgg(figure)
+    ax = figure.add_subplot()
+    getattr(charts, picture.plot)(picture.table, ax=ax)
+    margins = _around(ax)
+    if narrow:
+        bottom, top = ax.get_ylim()
+        height = _ROW * (bottom - top) if bottom > top else _PLAIN
+        figure.set_figheight(height + margins[:, 1].sum() / figure.dpi)
+    _move(ax, margins)
+    figure.set_layout_engine("none")
+    file = io.BytesIO()
+    if form == "png":
+        figure.set_dpi(dpi)
+        canvas.print_png(file, metadata={"Software": None})  # type: ignore[no-untyped-call]
+        return _with_few_colours(file)
     # not `rc_context`: in a notebook it would take back what loading the backend has set
-    settings: dict[Any, Any] = {"svg.hashsalt": picture.name, "svg.fonttype": "path"}
+    settings: dict[Any, Any] = {"svg.hashsalt": picture.name, "svg.fonttype": "none"}
     before: dict[Any, Any] = {name: mpl.rcParams[name] for name in settings}
     mpl.rcParams.update(settings)
-    file = io.BytesIO()
-    metadata = {"Date": None, "Creator": None} if form == "svg" else {"Software": None}
-    figure = None
     try:
-        plot = getattr(charts, picture.plot)
-        if narrow:
-            figure = plt.figure(figsize=(_NARROW, 20), layout="constrained")
-            _fit(plot(picture.table, ax=figure.subplots()))
-        else:
-            figure = plot(picture.table).get_figure(root=True)
-        figure.savefig(file, format=form, metadata=metadata, **options)
+        metadata = {"Date": None, "Creator": None}
+        FigureCanvasSVG(figure).print_svg(file, metadata=metadata)  # type: ignore[no-untyped-call]
     finally:
-        plt.close(figure)
         mpl.rcParams.update(before)
-    return file.getvalue() if form == "svg" else _with_few_colours(file)
+    return file.getvalue()
 
 
 def _with_few_colours(png: io.BytesIO) -> bytes:
     """Return a picture in 256 colours, which are enough for a chart, in a third of the bytes."""
-    from PIL import Image  # noqa: PLC0415 - matplotlib has it
-
     file = io.BytesIO()
     with Image.open(png) as picture:
         picture.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(file, "png")
     return file.getvalue()
 
 
-def _fit(ax: Axes) -> None:
-    """Make a figure as high as its plot needs; what stands around it keeps its size."""
-    figure, around = ax.get_figure(root=True), ax.get_tightbbox()
-    assert figure is not None  # noqa: S101 - it was drawn on
-    assert around is not None  # noqa: S101 - it is visible
-    bottom, top = ax.get_ylim()
-    height = _ROW * (bottom - top) if bottom > top else _PLAIN
-    height += (around.height - ax.get_window_extent().height) / figure.dpi
-    figure.set_figheight(height + 0.1)
+def _around(ax: Axes) -> np.ndarray:
+    """Measure the margins that a plot needs at its left and bottom, and right and top; pixels."""
+    written = [*ax.texts, *filter(None, [ax.get_legend()])]  # all else is inside, or slow to ask
+    box = ax.get_tightbbox(bbox_extra_artists=written, for_layout_only=True)
+    plot = ax.get_window_extent()
+    assert box is not None  # noqa: S101 - it is visible
+    pad = _PAD * ax.figure.dpi
+    return np.stack([np.subtract(plot.min, box.min), np.subtract(box.max, plot.max)]) + pad
+
+
+def _move(ax: Axes, margins: np.ndarray) -> None:
+    """Give a plot what its figure has between the margins, and a pixel at least."""
+    size = ax.figure.bbox.size
+    inside = np.maximum(size - margins.sum(axis=0), 1)
+    ax.set_position((*(margins[0] / size), *(inside / size)))

@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import jinja2
+import lazy_loader
 
 from exportstats.report import cells
-from exportstats.report.drawing import draw
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from exportstats.report import drawing
     from exportstats.report.cells import View
     from exportstats.report.data import Picture, ReportData
+else:  # matplotlib is for a report that is drawn
+    drawing = lazy_loader.load("exportstats.report.drawing", suppress_warning=True)
 
 # Rows of a table that are shown; the CSV beside has them all.
 _ROWS = 50
@@ -118,7 +121,7 @@ def _shown(report: ReportData, csv: str | None) -> dict[str, object]:
 
 
 def _image(picture: Picture, *, narrow: bool = False) -> str:
-    svg = draw(picture, "svg", narrow=narrow).decode()
+    svg = drawing.draw(picture, "svg", narrow=narrow).decode()
     svg = _PATH.sub(_shorter, _NEEDLESS.sub("", " ".join(svg.split())))
     if "'" not in svg:
         svg = svg.replace('"', "'")
@@ -126,7 +129,7 @@ def _image(picture: Picture, *, narrow: bool = False) -> str:
     written = "data:image/svg+xml," + quote(svg, safe=_UNTOUCHED)
     if len(written) <= _LARGEST:
         return written
-    png = draw(picture, "png", narrow=narrow, dpi=_DPI)
+    png = drawing.draw(picture, "png", narrow=narrow, dpi=_DPI)
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
 
 

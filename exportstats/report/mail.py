@@ -6,16 +6,20 @@ from email import policy
 from email.message import EmailMessage
 from typing import TYPE_CHECKING, cast
 
+import lazy_loader
+
 from exportstats.report import cells
-from exportstats.report.drawing import draw
 from exportstats.report.html import environment
 from exportstats.report.markdown import render_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from exportstats.report import drawing
     from exportstats.report.cells import View
     from exportstats.report.data import ReportData
+else:  # matplotlib is for a report that is drawn
+    drawing = lazy_loader.load("exportstats.report.drawing", suppress_warning=True)
 
 _ROWS = 5  # a mail is no place for tables
 # Columns that it has no room for.
@@ -65,7 +69,7 @@ def render_email(report: ReportData) -> bytes:
     html = cast("list[EmailMessage]", mail.get_payload())[1]
     for picture in pictures:
         html.add_related(
-            draw(picture, "png", narrow=True, dpi=_DPI),
+            drawing.draw(picture, "png", narrow=True, dpi=_DPI),
             "image",
             "png",
             cid=f"<{picture.name}@exportstats>",

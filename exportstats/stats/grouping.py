@@ -125,7 +125,7 @@ def group(frame: pd.DataFrame, names: Sequence[str]) -> Groups:
     """Group the rows that are equal in some columns; without a column all are one group."""
     if not names:
         return Groups(np.zeros(len(frame), dtype="int64"), pd.DataFrame(index=[0]))
-    columns = [_codes(frame[name]) for name in names]
+    columns = [codes_of(frame[name]) for name in names]
     sizes = [len(found) for _, found in columns]
     if math.prod(sizes) >= _MOST_NUMBERED:
         first, (at, found) = group(frame, names[:-1]), columns[-1]
@@ -181,7 +181,7 @@ def index_of(keys: pd.DataFrame) -> pd.Index:
     return pd.MultiIndex.from_frame(keys)
 
 
-def _codes(values: pd.Series) -> tuple[np.ndarray, pd.Index]:
+def codes_of(values: pd.Series) -> tuple[np.ndarray, pd.Index]:
     """Return each value's place in their order, what is missing last, and the values in order."""
     if isinstance(values.dtype, pd.CategoricalDtype):
         found: pd.Index = pd.CategoricalIndex(values.cat.categories, dtype=values.dtype)
