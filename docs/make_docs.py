@@ -1,7 +1,8 @@
 """Make the parts of the documentation that are made from the code.
 
-`python docs/make_docs.py` writes `docs/schema.md`, `docs/functions.md`, `docs/commands.md` and the
-picture in the README. The tests fail when one of the texts is stale.
+`python docs/make_docs.py` writes `docs/schema.md`, `docs/functions.md`, `docs/commands.md`, the
+manual page `docs/exportstats.1` and the picture in the README. The tests fail when one of the texts
+is stale.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from exportstats.cli import COMMANDS, main
 from exportstats.core import schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 DOCS = Path(__file__).parent
 _WIDTH = 88
@@ -134,6 +135,51 @@ def commands_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def man_page() -> str:
+    """Write the manual page of the command, in the macros of man(7)."""
+    lines = [
+        f'.TH EXPORTSTATS 1 "" "exportstats {xs.__version__}"',
+        ".SH NAME",
+        "exportstats \\- analyse CloudWatch Logs export tasks",
+        ".SH SYNOPSIS",
+        ".B exportstats",
+        "[\\fIOPTIONS\\fR] \\fICOMMAND\\fR [\\fIARGS\\fR]...",
+        ".SH DESCRIPTION",
+    ]
+    names = main.context_settings["help_option_names"]
+    with click.Context(main, info_name="exportstats", help_option_names=names) as context:
+        lines += [*_paragraphs(str(main.help)), ".SH OPTIONS", *_options(main, context)]
+        lines.append(".SH COMMANDS")
+        for name in COMMANDS:
+            command = main.get_command(context, name)
+            inner = click.Context(command, info_name=name, parent=context)
+            usage = " ".join(command.collect_usage_pieces(inner))
+            lines += [f".SS {_roff(f'exportstats {name} {usage}')}"]
+            lines += [*_paragraphs(str(command.help)), *_options(command, inner)]
+    lines += [".SH EXIT STATUS", *_paragraphs(str(main.epilog).removeprefix("Exit codes: "))]
+    return "\n".join(lines) + "\n"
+
+
+def _paragraphs(text: str) -> Iterator[str]:
+    """Yield the paragraphs of a help text; what follows a backspace keeps its lines."""
+    for paragraph in inspect.cleandoc(text).split("\n\n"):
+        lines = [_roff(line) for line in paragraph.splitlines() if line != "\b"]
+        yield from (".PP", *((".nf", *lines, ".fi") if paragraph.startswith("\b") else lines))
+
+
+def _options(command: click.Command, context: click.Context) -> Iterator[str]:
+    """Yield the options of a command."""
+    for parameter in command.get_params(context):
+        if record := parameter.get_help_record(context):
+            yield from (".TP", f".B {_roff(record[0])}", _roff(record[1]))
+
+
+def _roff(text: str) -> str:
+    """Escape a line for troff."""
+    escaped = text.replace("\\", "\\e").replace("-", "\\-").replace("'", "\\(aq")
+    return f"\\&{escaped}" if escaped.startswith(".") else escaped
+
+
 def draw_picture(path: Path) -> None:
     """Draw the README's picture of the synthetic sample."""
     axes = (
@@ -144,7 +190,12 @@ def draw_picture(path: Path) -> None:
     axes.figure.savefig(path, dpi=110)
 
 
-PAGES = {"schema.md": schema_page, "functions.md": functions_page, "commands.md": commands_page}
+PAGES = {
+    "schema.md": schema_page,
+    "functions.md": functions_page,
+    "commands.md": commands_page,
+    "exportstats.1": man_page,
+}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

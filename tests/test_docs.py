@@ -7,13 +7,16 @@ import inspect
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 import exportstats as xs
+from exportstats.cli import COMMANDS, main
 from exportstats.emulator import Emulator
 from exportstats.io.json_text import to_json
 
@@ -35,11 +38,26 @@ def load_make_docs():
     return module
 
 
-@pytest.mark.parametrize("name", ["schema.md", "functions.md", "commands.md"])
+@pytest.mark.parametrize("name", ["schema.md", "functions.md", "commands.md", "exportstats.1"])
 def test_made_pages_are_not_stale(name: str):
     """`make docs` would change nothing in the pages that are made from the code."""
     page = load_make_docs().PAGES[name]()
     assert (ROOT / "docs" / name).read_text(encoding="utf-8") == page, "run `make docs`"
+
+
+def test_the_manual_page_is_correct():
+    """It has every command and option, and groff, where it is installed, warns of nothing."""
+    page = ROOT / "docs" / "exportstats.1"
+    text = page.read_text(encoding="utf-8").replace("\\-", "-")
+    for name in COMMANDS:
+        command = main.get_command(click.Context(main), name)
+        assert f".SS exportstats {name} " in text
+        for parameter in command.params:
+            assert parameter.param_type_name == "argument" or parameter.opts[-1] in text
+    if shutil.which("groff"):
+        words = ["groff", "-man", "-Tutf8", "-ww", "-z", page]
+        done = subprocess.run(words, capture_output=True, encoding="utf-8", check=True)
+        assert not done.stderr
 
 
 def test_parameters_agree():

@@ -1,12 +1,13 @@
 """The command `exportstats`: parse, call, print.
 
-A subcommand's module is imported when it is run, so that `--help` answers at once.
+A command's module is imported when the command is used. It imports pandas, boto3 and rich only
+inside functions, so that `--help` answers at once.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
@@ -14,36 +15,33 @@ from exportstats import __version__
 from exportstats.cli.failing import in_one_line
 from exportstats.text import did_you_mean
 
-if TYPE_CHECKING:
-    from typing import Any
-
-# Each is a function of its name in a module of this folder.
+# The module of each command, which is a function of its name.
 COMMANDS = {
-    "fetch": ("fetch", "Fetch every export task from AWS, and add them to a file."),
-    "tasks": ("listing", "List tasks, the newest first."),
-    "status": ("tables", "Count tasks by state."),
-    "durations": ("tables", "Summarise how long tasks took."),
-    "failures": ("tables", "Count failed tasks by reason."),
-    "curve": ("tables", "Show by when tasks are done, counting active ones."),
-    "compare": ("change", "Compare two periods."),
-    "slow": ("change", "List unusually slow tasks, or log groups that became slower."),
-    "slots": ("tables", "Show how busy each account and region is."),
-    "coverage": ("coverage", "Show how much of a range is in S3."),
-    "gaps": ("coverage", "List the parts of a range that are not in S3."),
-    "backfill": ("backfill", "Print the commands that would close the gaps."),
-    "deliveries": ("deliveries", "List what tasks delivered to S3."),
-    "eta": ("waiting", "Estimate when the active tasks will be done."),
-    "wait": ("waiting", "Wait until a task has ended."),
-    "watch": ("watching", "Watch the active tasks of all accounts and regions."),
-    "report": ("report", "Report on a week: what needs doing and by when, the worst first."),
-    "demo": ("demo", "Run everything on a synthetic sample, without AWS."),
-    "emulate": ("emulate", "Emulate AWS's endpoint on this machine."),
-    "completion": ("completion", "Print a script that lets a shell complete commands."),
+    "fetch": "fetch",
+    "tasks": "tables",
+    "status": "tables",
+    "durations": "tables",
+    "failures": "tables",
+    "curve": "tables",
+    "compare": "change",
+    "slow": "change",
+    "slots": "tables",
+    "coverage": "coverage",
+    "gaps": "coverage",
+    "backfill": "backfill",
+    "deliveries": "tables",
+    "eta": "waiting",
+    "wait": "waiting",
+    "watch": "watching",
+    "report": "report",
+    "demo": "demo",
+    "emulate": "emulate",
+    "completion": "completion",
 }
 
 
 class Commands(click.Group):
-    """A group that knows its commands' names and purposes without importing them."""
+    """A group that imports its commands when they are used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names of the commands, in the order of the list."""
@@ -53,8 +51,8 @@ class Commands(click.Group):
         """Import a command."""
         if cmd_name not in COMMANDS:
             return None
-        module, _ = COMMANDS[cmd_name]
-        command: click.Command = getattr(importlib.import_module(f"{__name__}.{module}"), cmd_name)
+        module = importlib.import_module(f"{__name__}.{COMMANDS[cmd_name]}")
+        command: click.Command = getattr(module, cmd_name)
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:  # noqa: ANN401 - click's
@@ -73,10 +71,10 @@ class Commands(click.Group):
         with in_one_line(ctx.meta):
             return super().invoke(ctx)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """Write the list of commands."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, purpose) for name, (_, purpose) in COMMANDS.items()])
+
+def _set_color(ctx: click.Context, _: click.Parameter, color: str) -> None:
+    """Let click and rich use colour or not."""
+    ctx.color = {"always": True, "never": False}.get(color)
 
 
 @click.group(
@@ -85,6 +83,15 @@ class Commands(click.Group):
     epilog="Exit codes: 0 success, 1 failure, 2 wrong usage, 3 partial result (some data did not "
     "arrive or could not be read), 4 something was found (gaps --check, report --fail-on), 130 "
     "stopped by Ctrl-C before anything arrived (128 plus the number of any other signal).",
+)
+@click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    expose_value=False,
+    callback=_set_color,
+    help="Colour: in a terminal unless NO_COLOR is set, always or never.",
 )
 @click.version_option(__version__, message="exportstats %(version)s")
 def main() -> None:

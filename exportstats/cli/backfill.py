@@ -8,13 +8,16 @@ import shlex
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
-import lazy_loader
 
 import exportstats as xs
 from exportstats.cli.failing import say
-from exportstats.cli.findings import ByFinding, finding_options, of_finding
-from exportstats.cli.options import NewFile, NewFolder, plot_option
-from exportstats.cli.ranges import SHORT_GAP, last_due, range_options
+from exportstats.cli.findings import FINDING, ByFinding, of_finding
+from exportstats.cli.options import PLOT, NewFile, NewFolder
+from exportstats.cli.question import draw
+from exportstats.cli.ranges import RANGE, SHORT_GAP, ask, last_due
+from exportstats.cli.source import sourced
+from exportstats.cli.wanted import PLACE
+from exportstats.core import schema
 from exportstats.errors import ArgumentError
 from exportstats.io.whole import whole_file
 from exportstats.text import counted, total, write_duration, write_minute
@@ -24,15 +27,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from exportstats.cli import output
     from exportstats.cli.ranges import Asked
-    from exportstats.core import schema
-    from exportstats.coverage import scripts
+    from exportstats.cli.source import Origin
     from exportstats.stats.as_of import Instant
-else:  # pandas and rich are for a command that runs, not for its --help
-    output = lazy_loader.load("exportstats.cli.output", suppress_warning=True)
-    scripts = lazy_loader.load("exportstats.coverage.scripts", suppress_warning=True)
-    schema = lazy_loader.load("exportstats.core.schema", suppress_warning=True)
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _LATEST = dt.timedelta(hours=12)  # until an event can be exported
@@ -45,76 +42,72 @@ _LEFT_OUT = {
     "too_recent": "{length} of the last 12 h, whose events may still arrive",
     "active": "{length} that active tasks export",
 }
-_KINDS = {".sh": re.compile(b"#!/bin/sh\n# Backfill made by exportstats")}
+_SCRIPT = NewFile({".sh": re.compile(b"#!/bin/sh\n# Backfill made by exportstats")})
 
 
 class _Scripts(NewFolder):
     """A folder to write scripts into, or one script."""
 
-    def convert(
-        self,
-        value: Any,  # noqa: ANN401 - click's signature
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> Path:
-        """Refuse what cannot be written before any work is done."""
+    def convert(self, value: Any, *more: Any) -> Path:  # noqa: ANN401 - click's signature
+        """Return the path, or refuse it."""
         if str(value).endswith(".sh"):
-            return NewFile(_KINDS).convert(value, param, ctx)
-        return super().convert(value, param, ctx)
+            return _SCRIPT.convert(value, *more)
+        return super().convert(value, *more)
 
 
-@click.command(cls=ByFinding)
-@range_options
-@finding_options
-@click.option(
-    "--max-window",
-    default="1D",
-    show_default=True,
-    metavar="LENGTH",
-    help="The longest window of one task, such as 6h or 7D.",
+@sourced(
+    *RANGE,
+    *FINDING,
+    click.option(
+        "--max-window",
+        default="1D",
+        show_default=True,
+        metavar="LENGTH",
+        help="The longest window of one task, such as 6h or 7D.",
+    ),
+    click.option(
+        "--destination", metavar="BUCKET", help="The S3 bucket; by default that of the last task."
+    ),
+    click.option("--prefix", help="The prefix of the keys; by default that of the last task."),
+    click.option(
+        "--format",
+        "form",
+        type=click.Choice(["shell", "json"]),
+        default="shell",
+        show_default=True,
+        help="Print commands of the AWS CLI, or one line of JSON for each call of boto3.",
+    ),
+    click.option(
+        "--script",
+        type=_Scripts(),
+        metavar="FOLDER|FILE.sh",
+        help="Instead, write a shell script for each slot, which creates the tasks one after "
+        "another and can be run again: into a folder, or into one file for one slot.",
+    ),
+    click.option("--short-gaps", is_flag=True, help="Also export gaps of a minute or less."),
+    click.option(
+        "--never-exported", is_flag=True, help="Also export log groups that no task ever exported."
+    ),
+    PLOT,
+    filters=PLACE,
+    cls=ByFinding,
 )
-@click.option(
-    "--destination", metavar="BUCKET", help="The S3 bucket; by default that of the last task."
-)
-@click.option("--prefix", help="The prefix of the keys; by default that of the last task.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["shell", "json"]),
-    default="shell",
-    show_default=True,
-    help="Print commands of the AWS CLI, or one line of JSON for each call of boto3.",
-)
-@click.option(
-    "--script",
-    type=_Scripts(),
-    metavar="FOLDER|FILE.sh",
-    help="Instead, write a shell script for each slot, which creates the tasks one after another "
-    "and can be run again: into a folder, or into one file for one slot.",
-)
-@click.option("--short-gaps", is_flag=True, help="Also export gaps of a minute or less.")
-@click.option(
-    "--never-exported", is_flag=True, help="Also export log groups that no task ever exported."
-)
-@plot_option
-def backfill(  # noqa: PLR0913, PLR0917 - click gives them by name
-    asked: Asked,
-    max_window: str,
-    destination: str | None,
-    prefix: str | None,
+def backfill(
+    origin: Origin,
+    *,
     form: Literal["shell", "json"],
     script: Path | None,
-    short_gaps: bool,  # noqa: FBT001
-    never_exported: bool,  # noqa: FBT001
+    short_gaps: bool,
     chart: Path | None,
     from_report: str | None,
     finding: str | None,
+    **given: Any,  # noqa: ANN401 - as `ask` and `plan_backfill` take them
 ) -> None:
-    """Print the commands that would close the gaps; nothing is created.
+    """Print the commands that would close the gaps.
 
-    The commands are printed on standard output; how long they take, and which gaps are left out,
-    on standard error. A slot (an account and region) runs one task at a time: wait for the
-    end of each.
+    Nothing is created. The commands are printed on standard output; how long they take, and which
+    gaps are left out, on standard error. A slot (an account and region) runs one task at a time:
+    wait for the end of each.
 
     \b
     exportstats backfill tasks.parquet --log-groups log-groups.json > commands.sh
@@ -123,6 +116,7 @@ def backfill(  # noqa: PLR0913, PLR0917 - click gives them by name
     """
     if script is not None and form == "json":
         raise ArgumentError("--script writes for the shell; leave out --format json")
+    asked = ask(origin, **{name: given.pop(name) for name in ("since", "until", "tolerance")})
     table = of_finding(xs.find_gaps(asked.tasks, **asked.range), asked)
     if from_report is not None:
         say(f"the finding {finding} of {from_report}:")
@@ -130,13 +124,10 @@ def backfill(  # noqa: PLR0913, PLR0917 - click gives them by name
     plan = xs.plan_backfill(
         table,
         asked.every,
-        max_window=max_window,
-        destination=destination,
-        prefix=prefix,
         margin=_LATEST,
         tolerance=dt.timedelta(0) if short_gaps else SHORT_GAP,
-        never_exported=never_exported,
         as_of=when,
+        **given,
     )
     if script is None:
         click.echo(xs.render_commands(plan, form=form), nl=False)
@@ -146,11 +137,14 @@ def backfill(  # noqa: PLR0913, PLR0917 - click gives them by name
     if from_report is None:
         _say_outside(asked)
     _say_estimate(plan, asked)
-    output.draw(lambda: xs.plot_backfill(plan), chart)
+    if chart is not None:
+        draw(lambda: xs.plot_backfill(plan), chart)
 
 
 def _write_scripts(plan: pd.DataFrame, place: Path, as_of: Instant) -> None:
     """Write a script for each slot, unless it would replace a file that is not such a script."""
+    from exportstats.coverage import scripts
+
     texts = scripts.render_scripts(plan, as_of)
     if place.suffix == ".sh":
         if len(texts) > 1:
@@ -163,7 +157,7 @@ def _write_scripts(plan: pd.DataFrame, place: Path, as_of: Instant) -> None:
         place.mkdir(parents=True, exist_ok=True)
         files = {place / f"backfill-{'-'.join(slot)}.sh": text for slot, text in texts.items()}
     for path in files:
-        NewFile(_KINDS).convert(path, None, None)
+        _SCRIPT.convert(path, None, None)
     for path, text in files.items():
         with whole_file(path) as file:
             file.write(text.encode())

@@ -2,83 +2,84 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
-import lazy_loader
 
 import exportstats as xs
 from exportstats.cli.failing import FAILED, FOUND, say
-from exportstats.cli.options import format_option, plot_option
-from exportstats.cli.ranges import SHORT_GAP, range_options, say_upper_bound
-from exportstats.text import percent, total
+from exportstats.cli.question import Answer, question
+from exportstats.cli.ranges import RANGE, SHORT_GAP, UPPER_BOUND, ask
+from exportstats.cli.wanted import PLACE
+from exportstats.text import counted, percent, total
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pandas as pd
 
-    from exportstats.cli import output
-    from exportstats.cli.options import Kind
     from exportstats.cli.ranges import Asked
-    from exportstats.core import coerce
-else:  # pandas and rich are for a command that runs, not for its --help
-    output = lazy_loader.load("exportstats.cli.output", suppress_warning=True)
-    coerce = lazy_loader.load("exportstats.core.coerce", suppress_warning=True)
+    from exportstats.cli.source import Origin
 
 _MANY = 50  # log groups, from which a heat map shows more than bars
 
 
-@click.command()
-@range_options
-@format_option
-@plot_option
-def coverage(asked: Asked, kind: Kind, chart: Path | None) -> None:
-    """Show how much of a range is in S3, log group by log group, the worst first.
-
-    SOURCE is files, folders, patterns, or - for standard input; without it, tasks come from AWS.
+@question(*RANGE, filters=PLACE)
+def coverage(origin: Origin, **limits: Any) -> Answer:  # noqa: ANN401 - what click parsed
+    """Show how much of a range is in S3, the worst log group first.
 
     \b
     exportstats coverage tasks.parquet --since 2026-10-01 --until 2026-11-01
     exportstats coverage tasks.parquet --log-groups log-groups.json
     """
+    asked = ask(origin, **limits)
     table = xs.coverage_summary(asked.tasks, **asked.range)
     table = table.sort_values("missing", ascending=False, kind="stable")
-    output.show(table, _of_summary(table), kind, title=_title(table, asked))
-    if kind in ("table", "markdown"):
-        say_upper_bound()
+    title = f"no log groups, {asked.days}"
+    if len(table):
+        whole = int((table["gaps"] == 0).sum())
+        title = f"{whole:,} of {len(table):,} log groups without a gap, {asked.days}"
     follow = xs.coverage_by_day if len(table) > _MANY else xs.coverage_timeline
-    output.draw(lambda: xs.plot_coverage(follow(asked.tasks, **asked.range)), chart)
+    return Answer(
+        table,
+        title,
+        _of_summary(table),
+        {"premature": percent},
+        lambda: xs.plot_coverage(follow(asked.tasks, **asked.range)),
+        [UPPER_BOUND],
+    )
 
 
-@click.command()
-@range_options
-@click.option("--check", is_flag=True, help="Exit with 4 if there is a gap.")
-@format_option
-@plot_option
-def gaps(asked: Asked, check: bool, kind: Kind, chart: Path | None) -> None:  # noqa: FBT001 - click gives it by name
-    """List the parts of a range that no COMPLETED task covers, and why.
+@question(
+    *RANGE,
+    click.option("--check", is_flag=True, help="Exit with 4 if there is a gap."),
+    filters=PLACE,
+)
+def gaps(origin: Origin, *, check: bool, **limits: Any) -> Answer:  # noqa: ANN401 - what click parsed
+    """List the parts of a range that are not in S3, and why.
 
-    SOURCE is files, folders, patterns, or - for standard input; without it, tasks come from AWS.
+    That is what no COMPLETED task covers.
 
     \b
     exportstats gaps tasks.parquet --since 7d
     exportstats gaps tasks.parquet --log-groups log-groups.json --check
     """
+    asked = ask(origin, **limits)
     table = xs.find_gaps(asked.tasks, **asked.range)
     title = f"no {'gaps' if asked.has_log_groups else 'log groups'}, {asked.days}"
     if len(table):
-        plural = "s" if len(table) > 1 else ""
-        title = f"{len(table):,} gap{plural}, {total(table['length'])}, {asked.days}"
-    output.show(table, _of_gaps(table), kind, title=title)
-    if kind in ("table", "markdown"):
-        say_upper_bound()
-        short = int((table["length"] <= SHORT_GAP).sum())
-        if short > 1:
-            say(f"{short:,} gaps are of a minute or less; --tolerance 1min takes them for covered")
-    output.draw(lambda: xs.plot_coverage(xs.coverage_timeline(asked.tasks, **asked.range)), chart)
-    click.get_current_context().exit(_checked(table, asked) if check else 0)
+        title = f"{counted(len(table), 'gap')}, {total(table['length'])}, {asked.days}"
+    notes, short = [UPPER_BOUND], int((table["length"] <= SHORT_GAP).sum())
+    if short > 1:
+        notes += [
+            f"{short:,} gaps are of a minute or less; --tolerance 1min takes them for covered"
+        ]
+    return Answer(
+        table,
+        title,
+        _of_gaps(table),
+        plot=lambda: xs.plot_coverage(xs.coverage_timeline(asked.tasks, **asked.range)),
+        notes=notes,
+        exit_code=_checked(table, asked) if check else 0,
+    )
 
 
 def _checked(gaps: pd.DataFrame, asked: Asked) -> int:
@@ -89,33 +90,18 @@ def _checked(gaps: pd.DataFrame, asked: Asked) -> int:
     return FOUND if len(gaps) else 0
 
 
-def _title(summary: pd.DataFrame, asked: Asked) -> str:
-    if not len(summary):
-        return f"no log groups, {asked.days}"
-    whole = int((summary["gaps"] == 0).sum())
-    return f"{whole:,} of {len(summary):,} log groups without a gap, {asked.days}"
-
-
 def _of_summary(table: pd.DataFrame) -> pd.DataFrame:
-    view = table.reset_index()
-    view = output.without_the_obvious(view)
-    view["covered"] = view.pop("covered_fraction").map(percent)
-    view["gaps"] = view.pop("gaps")
-    view["missing"] = output.in_words(view.pop("missing"))
-    overlap, premature = view.pop("overlapping"), view.pop("premature_fraction")
-    if (overlap > dt.timedelta(0)).any():
-        view["overlap"] = output.in_words(overlap)
-    if (premature > 0).any():
-        view["premature"] = premature.map(percent)
-    view["unbroken to"] = output.dates(view.pop("covered_until"))
+    view = table.reset_index()[[*table.index.names, "covered_fraction", "gaps", "missing"]]
+    view = view.rename(columns={"covered_fraction": "covered"})
+    view["unbroken to"] = table["covered_until"].dt.normalize().array
+    for name, column in (("overlap", "overlapping"), ("premature", "premature_fraction")):
+        if (table[column] > 0 * table[column]).any():
+            view[name] = table[column].array
     return view
 
 
 def _of_gaps(table: pd.DataFrame) -> pd.DataFrame:
-    view = output.without_the_obvious(table.drop(columns=["end", "last_task_id"]))
-    view["start"] = coerce.minute_text(view["start"])
-    view["length"] = output.in_words(view["length"])
-    view["why"] = view.pop("reason").astype("str").str.replace("_", " ")
+    view = table[["account_id", "region", "log_group_name", "start", "length"]].copy()
     if table["expires_at"].notna().any():
-        view["expires"] = output.dates(view["expires_at"]).fillna("never")
-    return view.drop(columns="expires_at")
+        view["expires"] = table["expires_at"].dt.strftime("%Y-%m-%d").fillna("never")
+    return view.assign(why=table["reason"].astype("str").str.replace("_", " "))

@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-import lazy_loader
 
 import exportstats as xs
-from exportstats.cli import main
 from exportstats.cli.options import NewFolder
-from exportstats.emulator import Emulator
+from exportstats.cli.question import draw
 from exportstats.errors import ArgumentError
 from exportstats.io.whole import whole_file
 
@@ -22,15 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import pandas as pd
-
-    from exportstats.cli import output
-    from exportstats.core import frames
-    from exportstats.io import json_text, sample as sampled
-else:  # pandas and Arrow are for a command that runs, not for its --help
-    output = lazy_loader.load("exportstats.cli.output", suppress_warning=True)
-    json_text = lazy_loader.load("exportstats.io.json_text", suppress_warning=True)
-    sampled = lazy_loader.load("exportstats.io.sample", suppress_warning=True)
-    frames = lazy_loader.load("exportstats.core.frames", suppress_warning=True)
 
 _COMMANDS = (
     "status {tasks} --by account_id,region",
@@ -65,6 +54,9 @@ def demo(folder: Path) -> None:
     An emulator of the service is started on this machine with a year of made-up tasks. They are
     fetched from it with boto3 over HTTP, counted, drawn and reported.
     """
+    from exportstats.emulator import Emulator
+    from exportstats.io import json_text, sample as sampled
+
     _claim(folder)
     sample = xs.sample_tasks()
     with Emulator(json_text.to_json(sample)) as emulator:
@@ -72,18 +64,19 @@ def demo(folder: Path) -> None:
             f"{len(sample):,} synthetic tasks are served on {emulator.url}, "
             "which answers as CloudWatch Logs does."
         )
-        tasks = frames.concat(list(_fetch_each(sample, emulator.url)))
+        tasks = xs.concat(list(_fetch_each(sample, emulator.url)))
     where = folder / "tasks.parquet"
     xs.write_tasks(tasks, where)
     with whole_file(folder / "log-groups.json") as file:
         file.write((sampled.folder() / "log_groups.json").read_bytes())
     for command in _COMMANDS:
         _run(command, where, folder)
-    output.save(xs.plot_task_durations(tasks), folder / "tasks.png")
-    output.save(xs.plot_duration_histogram(xs.duration_histogram(tasks)), folder / "histogram.png")
-    output.save(
-        xs.plot_completion_times(xs.completion_times(tasks)), folder / "completion-times.png"
-    )
+    for name, plot in (
+        ("tasks", lambda: xs.plot_task_durations(tasks)),
+        ("histogram", lambda: xs.plot_duration_histogram(xs.duration_histogram(tasks))),
+        ("completion-times", lambda: xs.plot_completion_times(xs.completion_times(tasks))),
+    ):
+        draw(plot, folder / f"{name}.png")
     click.secho(f"\nThe synthetic tasks and their charts are in {folder}/:", bold=True)
     for path in sorted(folder.glob("*.p*")):
         click.echo(f"  {path}")
@@ -106,6 +99,7 @@ def _claim(folder: Path) -> None:
 def _run(command: str, tasks: Path, folder: Path) -> None:
     words = [word.format(tasks=tasks, folder=folder) for word in command.split()]
     click.secho(f"\n$ exportstats {shlex.join(words)}", bold=True)
+    main = click.get_current_context().find_root().command
     if code := main.main(words, standalone_mode=False):
         click.get_current_context().exit(code)
 

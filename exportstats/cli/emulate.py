@@ -10,11 +10,10 @@ import threading
 from typing import TYPE_CHECKING
 
 import click
-import lazy_loader
 
 import exportstats as xs
 from exportstats.cli.wanted import moment
-from exportstats.emulator import DEFAULT_ACCOUNT, DEFAULT_REGION, KINDS, Emulator, Fault, rebase
+from exportstats.core import schema
 from exportstats.text import plain
 
 if TYPE_CHECKING:
@@ -22,18 +21,14 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from exportstats.core import schema
-    from exportstats.io import json_text
-else:  # pandas and Arrow are for a command that runs, not for its --help
-    json_text = lazy_loader.load("exportstats.io.json_text", suppress_warning=True)
-    schema = lazy_loader.load("exportstats.core.schema", suppress_warning=True)
-
 
 class Emulate(click.Command):
     """A command with the faults in its help."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the list of faults."""
+        from exportstats.emulator import KINDS
+
         with formatter.section("Faults"):
             formatter.write_dl(list(KINDS.items()))
 
@@ -92,7 +87,7 @@ def emulate(
     requests_per_second: float,
     **more: Any,  # noqa: ANN401 - as `Emulator` takes them
 ) -> None:
-    """Emulate the CloudWatch Logs endpoint for export tasks, on 127.0.0.1.
+    """Emulate the CloudWatch Logs endpoint on 127.0.0.1.
 
     Without a SOURCE, the synthetic sample is served as of now: its times are moved by whole weeks,
     so that weekdays and hours do not change, and later tasks and log groups are left out. Active
@@ -108,6 +103,8 @@ def emulate(
     exportstats emulate --fault throttle:10 --fault slow:3=2.5@/eu-west-1
     exportstats emulate tasks.jsonl --now 2026-11-26T06:00Z
     """
+    from exportstats.emulator import DEFAULT_ACCOUNT, DEFAULT_REGION, Emulator, Fault, rebase
+
     tasks = _to_json(xs.read_tasks(*source) if source else xs.sample_tasks(), schema.TASKS)
     log_groups: list[dict[str, Any]] = []
     if log_groups_from is not None:
@@ -152,4 +149,6 @@ def emulate(
 
 def _to_json(table: pd.DataFrame, kind: schema.Table) -> list[dict[str, Any]]:
     """Return a table in AWS's shape, without the user's own columns."""
+    from exportstats.io import json_text
+
     return list(json_text.to_json(table[[column.name for column in kind.base]], kind))

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
+import shlex
+import shutil
 import signal
 import sys
+import textwrap
 import threading
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -24,10 +28,55 @@ _SIGNALS = ("SIGTERM", "SIGHUP")  # handled like Ctrl-C; Windows lacks the secon
 _PART = "exportstats.part"
 
 
+# Parameters of the library whose options have other names; others differ by their dashes only.
+_NAMES = {
+    "account_id": "--account",
+    "start": "--since",
+    "end": "--until",
+    "by": "--split-by",
+    "regions": "--all-regions",
+}
+_PARAMETER = re.compile(r"""(?<![-\w/])([a-z_]+)=('[^']*'|"[^"]*"|True|-?\d[\d.]*|(?=[\s,;)]))""")
+
+
 def say(text: str) -> None:
-    """Print a message on stderr, in one line, without control characters."""
+    """Print a message on stderr, without control characters; a terminal gets lines of its width."""
+    text = f"exportstats: {plain(text)}"
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns
+        text = textwrap.fill(
+            text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+        )
     with contextlib.suppress(OSError):  # the terminal may be closed while a file is still written
-        click.echo(f"exportstats: {plain(text)}", err=True)
+        click.echo(text, err=True)
+
+
+def in_options(text: str, command: click.Command) -> str:
+    """Write a message of the library for the terminal: `region='x'` becomes `--region x`.
+
+    A parameter that the command has no option for stays as it is.
+    """
+    options = {name: one for one in command.params for name in one.opts}
+
+    def option_of(found: re.Match[str]) -> str:
+        plain_name = f"--{found[1].replace('_', '-')}"
+        name = plain_name if plain_name in options else _NAMES.get(found[1], "")
+        if name not in options:
+            return found[0]
+        value = found[2].strip("'\"")
+        is_flag = getattr(options[name], "is_flag", False)
+        return name if is_flag or not found[2] else f"{name} {shlex.quote(value)}"
+
+    return _PARAMETER.sub(option_of, text)
+
+
+def _translated(text: str) -> str:
+    """Write a message for the command that runs."""
+    context = click.get_current_context(silent=True)
+    command = context and context.command
+    if context and isinstance(command, click.Group) and context.invoked_subcommand:
+        command = command.get_command(context, context.invoked_subcommand)
+    return in_options(text, command) if command else text
 
 
 def mark_part() -> None:
@@ -49,10 +98,14 @@ def in_one_line(meta: dict[str, Any]) -> Iterator[None]:
     """
     _let_escape()
 
+    said = set()
+
     def show(message: Warning | str, *_: object, **__: object) -> None:
         if getattr(message, "partial", False):
             meta[_PART] = True
-        say(str(message))
+        if str(message) not in said:
+            said.add(str(message))
+            say(_translated(str(message)))
 
     with warnings.catch_warnings(), _as_ctrl_c() as signalled:
         warnings.simplefilter("always", UserWarning)
@@ -66,7 +119,7 @@ def in_one_line(meta: dict[str, Any]) -> Iterator[None]:
         except BrokenPipeError:
             raise  # the reader has closed the pipe; click ends without a message
         except (ExportStatsError, OSError, ValueError) as error:
-            say(_described(error))
+            say(_translated(_described(error)))
             failed = isinstance(error, ExportStatsError | OSError)
             code = FAILED if failed and not isinstance(error, ArgumentError) else USAGE
             raise click.exceptions.Exit(code) from error

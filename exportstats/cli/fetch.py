@@ -6,12 +6,13 @@ import warnings
 from typing import TYPE_CHECKING
 
 import click
-import lazy_loader
 
 import exportstats as xs
 from exportstats.cli.failing import knows_a_part, say
-from exportstats.cli.options import TABLES, new_file_option
-from exportstats.cli.source import live_options
+from exportstats.cli.options import TABLES, NewFile
+from exportstats.cli.question import title_of
+from exportstats.cli.source import sourced
+from exportstats.core import schema
 from exportstats.errors import ArgumentError, UnusedWarning
 from exportstats.io.whole import one_at_a_time
 
@@ -20,29 +21,27 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from exportstats.cli import output
     from exportstats.cli.source import Origin
-    from exportstats.cli.wanted import Wanted
-    from exportstats.core import schema
-else:  # pandas and rich are for a command that runs, not for its --help
-    output = lazy_loader.load("exportstats.cli.output", suppress_warning=True)
-    schema = lazy_loader.load("exportstats.core.schema", suppress_warning=True)
 
 
-@click.command()
-@live_options
-@new_file_option(
-    "-o",
-    "--output",
-    "file",
-    kinds=TABLES,
-    required=True,
-    help="The file to write: .parquet, .csv, .jsonl or .json; all but .parquet also .gz or .zst.",
+@sourced(
+    click.option(
+        "-o",
+        "--output",
+        "file",
+        type=NewFile(TABLES),
+        required=True,
+        help="The file to write: .parquet, .csv, .jsonl or .json; all but .parquet also .gz or "
+        ".zst.",
+    ),
+    click.option(
+        "--replace", is_flag=True, help="Replace an existing file instead of adding to it."
+    ),
+    click.option("--next-token", metavar="TOKEN", help="Continue where an earlier fetch stopped."),
+    is_live=True,
 )
-@click.option("--replace", is_flag=True, help="Replace an existing file instead of adding to it.")
-@click.option("--next-token", metavar="TOKEN", help="Continue where an earlier fetch stopped.")
-def fetch(origin: Origin, wanted: Wanted, file: Path, *, replace: bool) -> None:
-    """Fetch every export task of an account and region, and add them to a file.
+def fetch(origin: Origin, file: Path, *, replace: bool) -> None:
+    """Fetch every export task from AWS, and add them to a file.
 
     Tasks that are already in the file stay there, because AWS forgets old tasks; each task is kept
     once, in its latest state. After a failure or Ctrl-C, what arrived is added too, and the exit
@@ -55,7 +54,7 @@ def fetch(origin: Origin, wanted: Wanted, file: Path, *, replace: bool) -> None:
     exportstats fetch --region eu-west-1 -o tasks.parquet
     """
     _read(file)  # refuse a file that is not a table of tasks before AWS is asked
-    tasks = origin.load(wanted)
+    tasks = origin.load()
     with one_at_a_time(file):
         before = _read(file)  # another fetch may have written it meanwhile
         if replace and knows_a_part():
@@ -66,7 +65,7 @@ def fetch(origin: Origin, wanted: Wanted, file: Path, *, replace: bool) -> None:
             written = _merged(before, tasks)
             what = f"; {_compared(_placed(before, tasks), written)}"
         xs.write_tasks(written, file)
-    say(f"{file}: {output.title_of(written)}{what}")
+    say(f"{file}: {title_of(written)}{what}")
 
 
 def _read(file: Path) -> pd.DataFrame | None:

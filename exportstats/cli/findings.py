@@ -7,25 +7,18 @@ import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
-import lazy_loader
 
 from exportstats.cli.source import Origin
 from exportstats.cli.wanted import Wanted, dashed
 from exportstats.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from typing import Any
 
     import pandas as pd
 
     from exportstats.cli.ranges import Asked
-    from exportstats.report import machine, material
-    from exportstats.stats import as_of
-else:  # pandas is for a command that runs, not for its --help
-    machine = lazy_loader.load("exportstats.report.machine", suppress_warning=True)
-    material = lazy_loader.load("exportstats.report.material", suppress_warning=True)
-    as_of = lazy_loader.load("exportstats.stats.as_of", suppress_warning=True)
 
 _PARTS = "exportstats.finding"
 _SELECTING = ("since", "until", "log_group", "account", "region")
@@ -39,24 +32,18 @@ class _Part(NamedTuple):
     range: tuple[pd.Timestamp, ...]
 
 
-def finding_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that name a finding; the command is to be a `ByFinding`."""
-    for option in (
-        click.option(
-            "--finding",
-            metavar="ID",
-            help="The finding of --from-report, such as gaps-1a2b3c.",
-        ),
-        click.option(
-            "--from-report",
-            type=click.Path(exists=True, dir_okay=False),
-            metavar="FILE",
-            help="Plan what a finding of this report needs, and nothing else: its source, log "
-            "groups and ranges are read from what `exportstats report --json` wrote.",
-        ),
-    ):
-        command = option(command)
-    return command
+FINDING = (
+    click.option(
+        "--from-report",
+        type=click.Path(exists=True, dir_okay=False),
+        metavar="FILE",
+        help="Plan what a finding of this report needs, and nothing else: its source, log "
+        "groups and ranges are read from what `exportstats report --json` wrote.",
+    ),
+    click.option(
+        "--finding", metavar="ID", help="The finding of --from-report, such as gaps-1a2b3c."
+    ),
+)
 
 
 class ByFinding(click.Command):
@@ -66,6 +53,9 @@ class ByFinding(click.Command):
         """Put what the finding's own commands say before the words that were given."""
         if not any(word.startswith(("--from-report", "--finding")) for word in args):
             return super().parse_args(ctx, args)
+        from exportstats.report import machine
+        from exportstats.stats import as_of
+
         given = self._parsed(ctx, args)
         path, finding = given["from_report"], given["finding"]
         if path is None:
@@ -106,8 +96,11 @@ def _source_of(words: Sequence[str]) -> list[str]:
 
 def of_finding(gaps: pd.DataFrame, asked: Asked) -> pd.DataFrame:
     """Return what of some gaps a finding is about; all of them if none was named."""
-    import numpy as np  # noqa: PLC0415 - not for --help
-    import pandas as pd  # noqa: PLC0415
+    import numpy as np
+    import pandas as pd
+
+    from exportstats.report.material import clipped
+    from exportstats.stats.as_of import to_millis
 
     parts = click.get_current_context().meta.get(_PARTS)
     if parts is None:
@@ -117,6 +110,6 @@ def of_finding(gaps: pd.DataFrame, asked: Asked) -> pd.DataFrame:
         known = [asked.tasks, asked.range["log_groups"]]
         part.wanted.tell_unknown(*(table for table in known if table is not None))
         mine = part.wanted.of_log_groups(gaps)
-        edges = (np.full(len(mine), as_of.to_millis(edge)) for edge in part.range)
-        cut.append(material.clipped(mine, *edges))
+        edges = (np.full(len(mine), to_millis(edge)) for edge in part.range)
+        cut.append(clipped(mine, *edges))
     return pd.concat(cut, ignore_index=True)

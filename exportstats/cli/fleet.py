@@ -171,4 +171,5 @@ def _to_target(row: object, number: int) -> Target:
     try:
         return xs.Target(**{name: None if value == "" else value for name, value in row.items()})
     except ArgumentError as error:
-        raise ArgumentError(f", target {number}: {error}") from error
+        # of a column of the file, and not of an option
+        raise ArgumentError(f", target {number}: {str(error).replace('=', ' ', 1)}") from error

@@ -7,17 +7,16 @@ import os
 import re
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from exportstats.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
 Kind = Literal["table", "csv", "json", "markdown"]
-_Command = TypeVar("_Command", bound="Callable[..., Any]")
 _HEAD = 2**12  # bytes that identify the format of a file
 
 # The first bytes of formats; a file is only replaced by one of the same format.
@@ -39,7 +38,33 @@ TABLES: dict[str, re.Pattern[bytes] | None] = dict.fromkeys(
 )
 
 
-class NewFile(click.Path):
+class _NewPath(click.Path):
+    """A path to write to; what cannot be written is refused before any work is done."""
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - click's signature
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Path:
+        """Return the path, or refuse it."""
+        path = Path(os.path.expanduser(value))  # noqa: PTH111 - `~nobody` is a name like any other
+        try:
+            super().convert(path, param, ctx)
+            refusal = self.refusal_of(path) if value else "'' is not a path; give . for this folder"
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            refusal = f"{str(path)!r} cannot be written: {why}"
+        if refusal:
+            self.fail(refusal, param, ctx)
+        return path
+
+    def refusal_of(self, path: Path) -> str | None:
+        """Return why a path cannot be written."""
+        raise NotImplementedError
+
+
+class NewFile(_NewPath):
     """A file to write: its suffix is that of a format, and its folder exists.
 
     An existing file is replaced only if it has the same format.
@@ -49,74 +74,41 @@ class NewFile(click.Path):
         super().__init__(dir_okay=False, writable=True, path_type=Path)
         self._kinds = kinds
 
-    def convert(
-        self,
-        value: Any,  # noqa: ANN401 - click's signature
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> Path:
-        """Refuse a file that cannot be written before any work is done."""
-        path = Path(os.path.expanduser(value))  # noqa: PTH111 - `~nobody` is a name like any other
-        try:
-            super().convert(path, param, ctx)
-            exists = _exists(path)
-        except (OSError, ValueError) as error:
-            why = error.strerror if isinstance(error, OSError) else error
-            self.fail(f"{str(path)!r} cannot be written: {why}", param, ctx)
-        ending = next(
-            (one for one in self._kinds if path.name.lstrip(".").lower().endswith(one)), None
-        )
+    def refusal_of(self, path: Path) -> str | None:
+        """Return why a file cannot be written."""
+        exists = _exists(path)
+        name = path.name.lstrip(".").lower()
+        ending = next((one for one in self._kinds if name.endswith(one)), None)
         if ending is None:
-            self.fail(
+            return (
                 f"the suffix of {str(path)!r} is not a format that can be written; "
-                f"give one of {', '.join(self._kinds)}",
-                param,
-                ctx,
+                f"give one of {', '.join(self._kinds)}"
             )
-        folder = Path(os.path.realpath(path)).parent
-        if not os.access(folder, os.W_OK):
-            self.fail(
+        if not os.access(Path(os.path.realpath(path)).parent, os.W_OK):
+            return (
                 f"there is no folder {str(path.parent)!r} that can be written to; "
-                "make it, or name another place",
-                param,
-                ctx,
+                "make it, or name another place"
             )
         if exists and (kind := self._kinds[ending]) is not None and not _begins(path, kind):
-            self.fail(
+            return (
                 f"{str(path)!r} exists, and is not a {ending} file that this command wrote; "
-                "remove it, or name another place",
-                param,
-                ctx,
+                "remove it, or name another place"
             )
-        return path
+        return None
 
 
-class NewFolder(click.Path):
+class NewFolder(_NewPath):
     """A folder to write into, which is created if it does not exist."""
 
     def __init__(self) -> None:
         super().__init__(file_okay=False, path_type=Path)
 
-    def convert(
-        self,
-        value: Any,  # noqa: ANN401 - click's signature
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> Path:
-        """Refuse a path that cannot be a folder, such as the empty text of an unset variable."""
-        path = Path(os.path.expanduser(value))  # noqa: PTH111 - `~nobody` is a name like any other
-        try:
-            super().convert(path, param, ctx)
-            path.exists()
-        except (OSError, ValueError) as error:
-            why = error.strerror if isinstance(error, OSError) else error
-            self.fail(f"{str(path)!r} cannot be written: {why}", param, ctx)
-        if not value:
-            self.fail("'' is not a folder; give . for the current one", param, ctx)
+    def refusal_of(self, path: Path) -> str | None:
+        """Return why a folder cannot be written."""
         there = next(one for one in (path.absolute(), *path.absolute().parents) if one.exists())
-        if not os.access(there, os.W_OK):
-            self.fail(f"the folder {str(there)!r} cannot be written to; name another", param, ctx)
-        return path
+        if os.access(there, os.W_OK):
+            return None
+        return f"the folder {str(there)!r} cannot be written to; name another"
 
 
 def _exists(path: Path) -> bool:
@@ -135,15 +127,6 @@ def _begins(path: Path, kind: re.Pattern[bytes]) -> bool:
     with path.open("rb") as file:
         head = file.read(_HEAD)
     return not head or kind.match(head) is not None
-
-
-def new_file_option(
-    *names: str,
-    kinds: Mapping[str, re.Pattern[bytes] | None],
-    **more: Any,  # noqa: ANN401 - click's own
-) -> Callable[[_Command], _Command]:
-    """Return an option for a file to write, which is checked before any work is done."""
-    return click.option(*names, type=NewFile(kinds), **more)
 
 
 def refuse_inputs(ctx: click.Context) -> None:
@@ -194,7 +177,21 @@ def _files_of(given: str | Path) -> Iterator[Path]:
         return  # reading it gives the error
 
 
-format_option = click.option(
+def _columns(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> list[str] | None:
+    """Return the columns of --by, which may be repeated or contain commas."""
+    return [name for text in given for name in text.split(",")] or None
+
+
+def _freq(_: click.Context, __: click.Parameter, freq: str | None) -> str | None:
+    """Refuse an unknown frequency."""
+    if freq is not None:
+        from exportstats.stats.calendars import calendar_of
+
+        calendar_of(freq, "UTC")
+    return freq
+
+
+FORMAT = click.option(
     "--format",
     "kind",
     type=click.Choice(["table", "csv", "json", "markdown"]),
@@ -202,22 +199,19 @@ format_option = click.option(
     show_default=True,
     help="The output format; csv and json have durations in seconds.",
 )
-plot_option = new_file_option(
-    "--plot", "chart", kinds=PICTURES, help="Also draw the table as .png, .svg or .pdf."
+PLOT = click.option(
+    "--plot", "chart", type=NewFile(PICTURES), help="Also draw the table as .png, .svg or .pdf."
 )
-by_option = click.option(
+BY = click.option(
     "--by",
     multiple=True,
+    callback=_columns,
     metavar="COLUMN",
     help="Group by these columns, such as log_group_name or account_id,region.",
 )
-freq_option = click.option(
+FREQ = click.option(
     "--freq",
+    callback=_freq,
     metavar="FREQ",
     help="Group by creation time, in UTC: h, D, W, MS (months), QS or YS, or multiples such as 6h.",
 )
-
-
-def columns(by: tuple[str, ...]) -> list[str] | None:
-    """Return the columns of --by, which may be repeated or contain commas."""
-    return [name for text in by for name in text.split(",")] or None

@@ -1,13 +1,14 @@
 """Print a table: for people in the terminal or as Markdown, for machines as CSV or JSON.
 
-For people, durations are in words and names are shortened to the width. For machines, durations
-are in seconds, times are ISO 8601 in UTC, and nothing is shortened.
+For people, durations are in words, and in a terminal the table is made to fit it. For machines,
+durations are in seconds, times are ISO 8601 in UTC, and nothing is left out.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
-import os
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,190 +20,255 @@ from rich.table import Table
 from rich.text import Text
 
 from exportstats.cli.failing import say
-from exportstats.core import coerce, schema
-from exportstats.io.whole import whole_file
+from exportstats.core import coerce, display, schema
 from exportstats.report.machine import for_machines
 from exportstats.text import escape_markdown, harmless, plain, shorten, write_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
+
+    from rich.console import RenderableType
 
     from exportstats.cli.options import Kind
+    from exportstats.cli.question import Answer
 
-# Columns of the tables for people that are not numbers.
-_DATES = ("period", "first", "last", "created", "ended")
-_WORDS = ("reason", "why", "example", "prefix", "delivered", "slot", "state", "message")
-_NAMES = {*(column.name for column in schema.TASKS.base), *_DATES, *_WORDS}
-_STYLES = {"COMPLETED": "green", "FAILED": "red", "RUNNING": "blue", "PENDING": "cyan"}
-_NARROWEST = 4
+_COLORS = {
+    "COMPLETED": "green",
+    "FAILED": "red",
+    "RUNNING": "blue",
+    "PENDING": "cyan",
+    "PENDING_CANCEL": "yellow",
+    "CANCELLED": "yellow",
+}
 _WIDEST = 512  # the longest name at AWS, but a file may contain anything
 _MOST = 10_000  # rows for people
-_WHERE, _SHORT = ("account_id", "region"), 8
-_WIDE = 110  # the width of a terminal that has space for these columns
-_FOR_WIDE = ["example", "slot", "ended", "message"]
-_ID, _WHOLE = "task_id", 36  # never shortened, so that it can be copied
-_PROSE = ("reason", "message")  # columns of sentences, which take up to so many lines
-_LINES = 4
+_NARROWEST = 14  # of names, before a column is left out
+# Text that is shortened in its middle; other text is sentences.
+_NAMES = {column.name for column in schema.TASKS.base} - {"status_message"}
+_IDS = (*schema.KEY, "example_task_id")
+_WIDE = 40  # enough for sentences
+_LINES = 4  # that sentences take in a cell
+_GAP = 2
 
 
-def title_of(tasks: pd.DataFrame) -> str:
-    """Return the number of tasks, when they were created, and when they were observed."""
-    if not len(tasks):
-        return "no tasks"
-    title = f"{len(tasks):,} task{'s' if len(tasks) > 1 else ''}"
-    if len(created := tasks["creation_time"].dropna()):
-        title += ", created " + " to ".join(dict.fromkeys(dates(created.agg(["min", "max"]))))
-    if len(observed := tasks["observed_at"].dropna()):
-        title += f", observed {minutes(observed.agg(['max'])).iloc[0]} UTC"
-    return title
+@dataclasses.dataclass
+class _Column:
+    """A column for people.
+
+    Attributes
+    ----------
+    name
+        Its name.
+    cells
+        Its text, row by row.
+    kind
+        "id", which is never shortened; "text"; "time"; or "number", at the right.
+    """
+
+    name: str
+    cells: list[str]
+    kind: str
+
+    @cached_property
+    def width(self) -> int:
+        """The width of its widest cell."""
+        return max(map(cell_len, (self.name, *self.cells)))
+
+    @cached_property
+    def least(self) -> int:
+        """The width below which it says nothing."""
+        if self.kind != "text":
+            return self.width
+        if self.is_prose:
+            words = [word for cell in (self.name, *self.cells) for word in cell.split()]
+            return min(max(self.width // 2, *map(cell_len, words)), self.width, _WIDE)
+        return min(max(_NARROWEST, cell_len(self.name)), self.width)
+
+    @cached_property
+    def is_prose(self) -> bool:
+        """Whether cells are sentences, which take several lines."""
+        return self.kind == "text" and self.name not in _NAMES
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether all rows have the same; in a single row, only the account and region count."""
+        movable = self.name in schema.SLOT if len(self.cells) == 1 else self.kind != "number"
+        return movable and len(set(self.cells)) == 1
 
 
-def show(table: pd.DataFrame, view: pd.DataFrame, kind: Kind, *, title: str) -> None:
-    """Print a table: `table` itself for machines, `view` for people."""
+def show(answer: Answer, kind: Kind) -> None:
+    """Print an answer: its table for machines, its view for people."""
     if kind == "csv":
-        click.echo(for_machines(table).map(harmless).to_csv(index=False), nl=False)
-    elif kind == "json":
-        flat = for_machines(table).astype(object)
+        click.echo(for_machines(answer.table).map(harmless).to_csv(index=False), nl=False)
+        return
+    if kind == "json":
+        flat = for_machines(answer.table).astype(object)
         # in ASCII, so that it contains no control characters
         click.echo(json.dumps(flat.where(flat.notna(), None).to_dict("records"), indent=2))
-    elif view.empty:
-        click.echo(title)
+        return
+    console = console_of()
+    in_terminal = kind == "table" and console.is_terminal
+    limit = answer.shown if in_terminal and answer.shown else _MOST
+    if in_terminal:
+        for part in fitted(answer, console, rows=limit):
+            console.print(part)
     elif kind == "markdown":
-        click.echo(_to_markdown(view[:_MOST], title))
+        click.echo("\n".join(_to_markdown(answer)))
     else:
-        _print(view[:_MOST], title)
-    if kind in ("table", "markdown") and len(view) > _MOST:
-        say(f"{len(view) - _MOST:,} more rows are not shown; --format csv or json has them all")
+        click.echo("\n".join(_aligned(answer)))
+    if (more := len(answer.table if answer.view is None else answer.view) - limit) > 0:
+        say(f"{more:,} more rows are not shown; --format csv or json has them all")
 
 
-def draw(plot: Callable[[], Any], chart: Path | None) -> None:
-    """Draw a chart to a file, if one was asked for; otherwise do not import matplotlib."""
-    if chart is None:
-        return
-    os.environ.setdefault("MPLBACKEND", "Agg")  # a command opens no window
-    save(plot(), chart)
-    say(f"the chart is in {chart}")
+def console_of() -> Console:
+    """Return the terminal, with colour as --color has it."""
+    color = click.get_current_context().color
+    system: Any = "standard" if color else "auto"
+    return Console(
+        highlight=False, color_system=system, no_color=None if color is None else not color
+    )
 
 
-def save(axes: Any, path: Path) -> None:  # noqa: ANN401 - matplotlib is not imported here
-    """Save a chart completely or not at all."""
-    with whole_file(path) as file:
-        axes.figure.savefig(file, format=path.suffix[1:].lower(), dpi=150)
-
-
-def in_words(lengths: pd.Series) -> pd.Series:
-    """Return durations in words."""
-    seconds = lengths.dt.total_seconds()
-    return pd.Series([write_duration(s, compact=True) for s in seconds], index=lengths.index)
-
-
-def dates(times: pd.Series) -> pd.Series:
-    """Return times as dates of any year, which pandas' own formats cannot do."""
-    return coerce.iso_text(times).str[:10]
-
-
-def minutes(times: pd.Series) -> pd.Series:
-    """Return times to the minute."""
-    return coerce.iso_text(times).str.replace(":[^:]*$", "", regex=True).str.replace("T", " ")
-
-
-def without_the_obvious(view: pd.DataFrame) -> pd.DataFrame:
-    """Drop the account and the region if they are the same in all rows."""
-    return view.drop(columns=[name for name in _WHERE if len(view[name].unique()) <= 1])
-
-
-def _cells(view: pd.DataFrame) -> list[list[str]]:
-    """Return the text of each cell; a missing value is "(unknown)"."""
+def _columns_of(answer: Answer, rows: int = _MOST) -> list[_Column]:
+    """Return the columns for people as text, by their dtype unless `write` has them."""
+    view = answer.table.reset_index() if answer.view is None else answer.view
+    if not len(view):
+        return []
     return [
-        ["(unknown)" if pd.isna(value) else plain(str(value)) for value in row]
-        for row in view.itertuples(index=False)
+        _column(plain(str(name)), values, answer.write.get(str(name)))
+        for name, values in view[:rows].items()
     ]
 
 
-def _to_markdown(view: pd.DataFrame, title: str) -> str:
-    head = [escape_markdown(str(name)) for name in view.columns]
-    rule = [":--" if name in _NAMES else "--:" for name in view.columns]
-    rows = [[escape_markdown(cell) for cell in row] for row in _cells(view)]
-    lines = ["| " + " | ".join(row) + " |" for row in (head, rule, *rows)]
-    return "\n".join([escape_markdown(title), "", *lines])
+def _column(name: str, values: pd.Series, write: Callable[[Any], str] | None) -> _Column:
+    kind = values.dtype.kind
+    if write is not None:
+        return _Column(name, [plain(write(value)) for value in values], "number")
+    if kind == "M":
+        return _Column(name, _times(values).fillna("-").to_list(), "time")
+    write = _compact if kind == "m" else display.writer_of(values.dtype, name)
+    is_number = kind in "iufm"
+    missing = "-" if is_number else "(unknown)"
+    cells = [missing if pd.isna(value) else write(value) for value in values]
+    return _Column(name, cells, "number" if is_number else "id" if name in _IDS else "text")
 
 
-def _print(view: pd.DataFrame, title: str) -> None:
-    console = Console(highlight=False)
-    console.print(Text(plain(title), style="bold"), soft_wrap=True)
-    console.print()
-    rows = [[str(name) for name in view.columns], *_cells(view)]
-    if not console.is_terminal and any(len(cell) > _WIDEST for row in rows for cell in row):
-        _print_unaligned(rows)
+def _compact(length: pd.Timedelta) -> str:
+    return write_duration(length.total_seconds(), compact=True)
+
+
+def _times(values: pd.Series) -> pd.Series:
+    """Write times to the minute, or as dates if all are midnights."""
+    exact = coerce.iso_text(values)
+    if exact.dropna().str.endswith("T00:00:00.000Z").all():
+        return exact.str[:10]
+    return exact.str[:16].str.replace("T", " ")
+
+
+def _to_markdown(answer: Answer) -> Iterator[str]:
+    """Yield the lines of a title and a table in Markdown."""
+    yield escape_markdown(answer.title)
+    if columns := _columns_of(answer):
+        head = [escape_markdown(column.name) for column in columns]
+        rule = ["--:" if column.kind == "number" else ":--" for column in columns]
+        rows = zip(*(map(escape_markdown, column.cells) for column in columns), strict=True)
+        yield ""
+        for row in (head, rule, *rows):
+            yield f"| {' | '.join(row)} |"
+
+
+def _aligned(answer: Answer) -> Iterator[str]:
+    """Yield lines in which nothing is shortened; a cell that is far too wide moves its own only."""
+    yield click.style(plain(answer.title), bold=True)
+    if not (columns := _columns_of(answer)):
         return
-    table, width = fitted(view, console)
-    console.width = max(console.width, width)
-    console.print(table)
-
-
-def _print_unaligned(rows: list[list[str]]) -> None:
-    """Print rows whole; a cell that is far too wide moves its own row only, or all would grow."""
+    yield ""
     widths = [
-        max(cell_len(cell) for cell in column if len(cell) <= _WIDEST)
-        for column in zip(*rows, strict=True)
+        max(width for cell in (column.name, *column.cells) if (width := cell_len(cell)) <= _WIDEST)
+        for column in columns
     ]
-    for row in rows:
-        cells = zip(row, widths, strict=True)
-        padded = [cell + " " * (width - cell_len(cell)) for cell, width in cells]
-        click.echo("  ".join(padded).rstrip())
+    rows = zip(*([column.name, *column.cells] for column in columns), strict=True)
+    for at, row in enumerate(rows):
+        cells = []
+        for cell, width, column in zip(row, widths, columns, strict=True):
+            blanks = " " * (width - cell_len(cell))
+            shown = click.style(cell, fg=_COLORS[cell]) if at and cell in _COLORS else cell
+            cells.append(blanks + shown if column.kind == "number" else shown + blanks)
+        yield (" " * _GAP).join(cells).rstrip()
+        if at == 0:
+            yield "─" * (sum(widths) + _GAP * (len(widths) - 1))
 
 
-def fitted(view: pd.DataFrame, console: Console) -> tuple[Table, int]:
-    """Return a table that fits the terminal, and its width; names are shortened, numbers not."""
-    if console.is_terminal and console.width < _WIDE:
-        view = view.drop(columns=_FOR_WIDE, errors="ignore")
-    cells = _cells(view)
-    widths = [max(map(cell_len, column)) for column in zip(view.columns, *cells, strict=True)]
-    if console.is_terminal:
-        widths = [min(width, console.width) for width in widths]
-    names = [at for at, name in enumerate(view.columns) if name in _NAMES]
-    gap, gaps = 2, len(widths) - 1
-    if console.is_terminal:
-        gap = 2 if sum(widths) + 2 * gaps <= console.width else 1
-        dates = [at for at in names if view.columns[at] in _DATES]
-        room = console.width - gap * gaps
-        where = [at for at in names if view.columns[at] in _WHERE]
-        ids = [at for at in names if view.columns[at] == _ID]
-        _shrink(widths, ids, room, least=_WHOLE)
-        _shrink(widths, where, room, least=_SHORT)  # before the names of log groups
-        _shrink(
-            widths, [at for at in names if view.columns[at] not in (*_DATES, _ID, "state")], room
-        )
-        _shrink(widths, dates, room)
+def fitted(answer: Answer, console: Console, *, rows: int) -> Iterator[RenderableType]:
+    """Yield a title, a table, and what it leaves out, as they fit a terminal.
+
+    What all rows share goes into the title; then text is shortened, and the last columns are left
+    out, but identifiers.
+    """
+    columns, title = _columns_of(answer, rows), answer.title
+    room = console.width
+    left_out: list[str] = []
+    if _needed(columns) > room:
+        columns, shared = _without_shared(columns)
+        title = ", ".join([title, *shared])
+    while len(columns) > 1 and _needed(columns, least=True) > room:
+        spare = [column for column in columns[1:] if column.name not in schema.KEY] or columns
+        left_out.insert(0, spare[-1].name)
+        columns.remove(spare[-1])
+    gap = _GAP if _needed(columns) <= room else 1
+    widths = [column.width for column in columns]
+    inside = room - gap * (len(columns) - 1)
+    _shrink(widths, [column.least for column in columns], inside)
+    _shrink(widths, [1] * len(widths), inside)  # and cells take several lines
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, gap - 1, 0, 0), show_edge=False)
-    for at, name in enumerate(view.columns):
+    for column, width in zip(columns, widths, strict=True):
+        right = column.kind == "number"
         table.add_column(
-            Text(shorten(name, widths[at])),
-            justify="left" if at in names else "right",
-            width=widths[at],
-            no_wrap=name not in _PROSE,
-            overflow="fold",
+            Text(column.name), justify="right" if right else "left", width=width, overflow="fold"
         )
     most = [
-        width * (_LINES if name in _PROSE else 1)
-        for width, name in zip(widths, view.columns, strict=True)
+        width * (_LINES if column.is_prose else 1) if column.kind == "text" else _WIDEST
+        for column, width in zip(columns, widths, strict=True)
     ]
-    for row in cells:
-        table.add_row(
-            *(_styled(shorten(cell, width)) for cell, width in zip(row, most, strict=True))
-        )
-    return table, sum(widths) + gap * gaps
+    for row in zip(*(column.cells for column in columns), strict=True):
+        cells = [shorten(cell, width) for cell, width in zip(row, most, strict=True)]
+        table.add_row(*(Text(cell, style=_COLORS.get(cell, "")) for cell in cells))
+    yield Text(plain(title), style="bold")
+    if table.rows:
+        yield Text()
+        yield table
+    if left_out:
+        yield Text(f"not shown here: {', '.join(left_out)}; a wider terminal has all", style="dim")
 
 
-def _shrink(widths: list[int], names: list[int], room: int, least: int = _NARROWEST) -> None:
-    """Narrow the widest of the named columns until all columns fit, or none can be narrower."""
-    while names and sum(widths) > room:
-        widest = max(names, key=widths.__getitem__)
-        if widths[widest] <= least:
-            return
-        widths[widest] -= 1
+def _needed(columns: list[_Column], *, least: bool = False) -> int:
+    """Return the width of a table, with its text whole or, for `least`, as short as can be."""
+    if least:
+        return sum(column.least for column in columns) + len(columns) - 1
+    return sum(column.width for column in columns) + _GAP * (len(columns) - 1)
 
 
-def _styled(cell: str) -> Text:
-    return Text(cell, style=_STYLES.get(cell, ""))
+def _without_shared(columns: list[_Column]) -> tuple[list[_Column], list[str]]:
+    """Return columns without what all rows share, and what that is."""
+    kept = [column for column in columns if not column.is_shared]
+    if not kept:
+        return columns, []
+    shared = [f"{column.name} {column.cells[0]}" for column in columns if column.is_shared]
+    times = {cell for column in kept if column.kind == "time" for cell in column.cells} - {"-"}
+    for day_or_year, rest in ((slice(10), slice(11, None)), (slice(4), slice(5, None))):
+        same = {time[day_or_year] for time in times}
+        if len(same) == 1 and all(time[rest] for time in times):
+            for at, column in enumerate(kept):
+                if column.kind == "time":
+                    cells = [cell[rest] or cell for cell in column.cells]
+                    kept[at] = _Column(column.name, cells, "time")
+            return kept, [*shared, f"times of {same.pop()} UTC"]
+    return kept, shared
+
+
+def _shrink(widths: list[int], least: list[int], room: int) -> None:
+    """Narrow the widest columns until all fit, or none can be narrower."""
+    while sum(widths) > room and (
+        wide := [at for at, width in enumerate(widths) if width > least[at]]
+    ):
+        widths[max(wide, key=widths.__getitem__)] -= 1

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-import functools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
-import lazy_loader
 
 import exportstats as xs
 from exportstats.cli.failing import knows_a_part, mark_part, say
-from exportstats.cli.source import history_options
-from exportstats.cli.wanted import PLACE, moment
+from exportstats.cli.wanted import moment, refuse_reversed
+from exportstats.core import schema
 from exportstats.errors import ArgumentError, LoadError
 from exportstats.text import write_minute
 
@@ -23,10 +21,6 @@ if TYPE_CHECKING:
 
     from exportstats.cli.source import Origin
     from exportstats.cli.wanted import Wanted
-    from exportstats.core import frames, schema
-else:  # pandas is for a command that runs, not for its --help
-    schema = lazy_loader.load("exportstats.core.schema", suppress_warning=True)
-    frames = lazy_loader.load("exportstats.core.frames", suppress_warning=True)
 
 SHORT_GAP = dt.timedelta(minutes=1)  # a gap of a minute or less is seldom worth a task
 # Said once wherever coverage is shown.
@@ -67,7 +61,7 @@ class Asked(NamedTuple):
         return any(table["log_group_name"].notna().any() for table in tables if table is not None)
 
 
-log_groups_option = click.option(
+LOG_GROUPS = click.option(
     "--log-groups",
     "log_groups_from",
     multiple=True,
@@ -75,7 +69,7 @@ log_groups_option = click.option(
     help="The log groups, to find those never exported and when events expire: the output of "
     "`aws logs describe-log-groups`, or `aws` to fetch them. Repeat it for several files.",
 )
-_OPTIONS = (
+RANGE = (
     click.option(
         "--since",
         callback=moment,
@@ -97,44 +91,31 @@ _OPTIONS = (
         metavar="LENGTH",
         help="Count gaps up to this length as covered, such as 1min.",
     ),
-    log_groups_option,
+    LOG_GROUPS,
 )
 
 
-def range_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that say what to cover, and give the command an `asked` for them.
+def ask(origin: Origin, *, since: Any, until: Any, tolerance: str) -> Asked:  # noqa: ANN401
+    """Load what a command on coverage is asked of, and the range.
 
-    Tasks are not selected by state or time: why a range is not covered is told by those that
-    FAILED, and it may be covered by a task of any later time.
+    Tasks are not selected by state or time: FAILED tasks tell why a range is not covered, and a
+    task of any later time may cover it.
     """
+    from exportstats.coverage.asked import length
 
-    @functools.wraps(command)
-    def run(
-        origin: Origin,
-        wanted: Wanted,
-        since: dt.datetime | None,
-        until: dt.datetime | None,
-        tolerance: str,
-        **given: Any,  # noqa: ANN401 - what click parsed
-    ) -> None:
-        _refuse_early(tolerance)
-        limits = functools.partial(_range_of, since=since, until=until)
-        every, log_groups = load_both(origin, check=limits)
-        _say_what_covers_unknown(every)  # before some are selected, by a log group that is unknown
-        tasks, log_groups = kept(wanted, every, log_groups)
-        start, end, as_of = limits(tasks if len(tasks) else every)
-        common = {
-            "start": start,
-            "end": end,
-            "tolerance": tolerance,
-            "as_of": as_of,
-            "log_groups": log_groups,
-        }
-        command(asked=Asked(tasks, every, common), **given)
-
-    for option in reversed(_OPTIONS):
-        run = option(run)
-    return history_options(run, PLACE)
+    length(tolerance, "tolerance")  # refused before AWS is asked
+    every, log_groups = load_both(origin, lambda tasks: _range_of(tasks, since, until))
+    _say_what_covers_unknown(every)  # before some are selected, by a log group that is unknown
+    tasks, log_groups = kept(origin.wanted, every, log_groups)
+    start, end, as_of = _range_of(tasks if len(tasks) else every, since, until)
+    common = {
+        "start": start,
+        "end": end,
+        "tolerance": tolerance,
+        "as_of": as_of,
+        "log_groups": log_groups,
+    }
+    return Asked(tasks, every, common)
 
 
 def _say_what_covers_unknown(tasks: pd.DataFrame) -> None:
@@ -196,12 +177,6 @@ def kept(
     return chosen[0], None if log_groups is None else chosen[1]
 
 
-def _refuse_early(tolerance: str) -> None:
-    """Refuse a text that is not a length before AWS is asked."""
-    start, end = "2026-01-01T00:00Z", "2026-01-02T00:00Z"  # any will do
-    xs.find_gaps(frames.empty(), start=start, end=end, tolerance=tolerance)
-
-
 def _placed(table: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
     """Fill accounts and regions that a table does not name with the only one of another table.
 
@@ -231,8 +206,7 @@ def _range_of(
             raise ArgumentError("no task says when it was observed; give --since and --until")
         end = last_due(as_of)
     start = since or end - dt.timedelta(days=_DAYS)
-    if start >= end:
-        raise ArgumentError(f"--since {start} is not before --until {end}; swap or change them")
+    refuse_reversed(start, end)
     return start.astimezone(dt.UTC), end.astimezone(dt.UTC), as_of
 
 
@@ -240,8 +214,3 @@ def last_due(as_of: dt.datetime) -> dt.datetime:
     """Return the last midnight that is at least a day before an instant, in UTC."""
     day = (as_of - dt.timedelta(days=1)).astimezone(dt.UTC)
     return day.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=dt.UTC)
-
-
-def say_upper_bound() -> None:
-    """Say on stderr what coverage cannot tell."""
-    say(UPPER_BOUND)

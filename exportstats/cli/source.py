@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
 import shlex
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ import exportstats as xs
 from exportstats.cli.failing import mark_part, say
 from exportstats.cli.fleet import FLEET_OPTIONS, fetch_targets, tell_failures
 from exportstats.cli.options import refuse_inputs
-from exportstats.cli.wanted import FILTERS, Wanted, dashed
+from exportstats.cli.wanted import FILTERS, Wanted, dashed, refuse_reversed
 from exportstats.errors import ArgumentError, LoadError, LoadInterrupted
 from exportstats.text import without_user
 
@@ -32,28 +33,22 @@ _LIVE_ONLY = (
 ASK = "aws"  # the value of --log-groups that fetches them from AWS
 
 
-_LIVE = (
-    click.option(
-        "--profile",
-        "profiles",
-        multiple=True,
-        metavar="NAME",
-        help="The profile for AWS; repeat it for several.",
-    ),
-    click.option(
-        "--region",
-        metavar="NAME",
-        help="The region to fetch from, such as eu-west-1.",
-    ),
-    click.option("--endpoint-url", metavar="URL", help="The endpoint to use instead of AWS's own."),
+PROFILE = click.option("--profile", metavar="NAME", help="The profile for AWS.")
+LIVE_REGION = click.option(
+    "--region", metavar="NAME", help="The region to fetch from, such as eu-west-1."
 )
-_REGION = click.option(
-    "--region",
+ENDPOINT_URL = click.option(
+    "--endpoint-url", metavar="URL", help="The endpoint to use instead of AWS's own."
+)
+_PROFILES = click.option(
+    "--profile",
+    "profiles",
+    multiple=True,
     metavar="NAME",
-    help="Only this region, such as eu-west-1; also the region to fetch from, and the region of "
-    "files that name none.",
+    help="The profile for AWS; repeat it for several.",
 )
-_READING = (
+_SOURCE = click.argument("source", nargs=-1, metavar="[SOURCE]...")
+_OF_FILES = (
     click.option(
         "--times-in",
         metavar="UNIT|ZONE",
@@ -62,96 +57,73 @@ _READING = (
     ),
     click.option("--strict", is_flag=True, help="Fail if a row of a file cannot be read."),
 )
+_REGION = click.option(
+    "--region",
+    metavar="NAME",
+    help="Only this region, such as eu-west-1; also the region to fetch from, and the region of "
+    "files that name none.",
+)
+_HELP = (
+    "SOURCE is files, folders, patterns, or - for standard input; without it, tasks come from AWS."
+)
 
 
-def check_early(ask: Callable[[pd.DataFrame], object]) -> None:
-    """Refuse arguments before AWS is asked; with files they are checked against all columns."""
-    if not click.get_current_context().params.get("source"):
-        from exportstats.core.frames import empty  # noqa: PLC0415 - pandas, not for --help
+def sourced(
+    *options: Callable[..., Any],
+    filters: Iterable[str] = tuple(FILTERS),
+    is_live: bool = False,
+    cls: type[click.Command] = click.Command,
+) -> Callable[[Callable[..., None]], click.Command]:
+    """Make a command of a function that needs tasks; `is_live` if they cannot come from files.
 
-        ask(empty())
-
-
-def source_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that select tasks, and pass the command a function `load`."""
-    return _with_options(command, FILTERS, applied=True)
-
-
-def live_options(
-    command: Callable[..., None], filters: Iterable[str] = tuple(FILTERS)
-) -> Callable[..., None]:
-    """Add the options that select tasks to fetch, and pass the command `origin` and `wanted`."""
-    return _with_options(command, filters, live=True)
-
-
-def history_options(
-    command: Callable[..., None], filters: Iterable[str] = tuple(FILTERS)
-) -> Callable[..., None]:
-    """Add the options of a command that needs all tasks, including those that it does not show.
-
-    The command gets `origin`, to load the tasks from, and `wanted`, to select those to show.
+    The function gets `origin`, the source of the tasks and the selection of those to show, and the
+    values of its own options.
     """
-    return _with_options(command, filters)
+    selecting = [FILTERS[name] for name in filters]
+    region, of_files = (LIVE_REGION, ()) if is_live else (_REGION, (_SOURCE, *_OF_FILES))
+    place = (*selecting[:2], region, *selecting[2:])
+    every = (*place, *of_files, _PROFILES, ENDPOINT_URL, *FLEET_OPTIONS, *options)
+
+    def decorate(function: Callable[..., None]) -> click.Command:
+        @functools.wraps(function)
+        def run(**given: Any) -> None:  # noqa: ANN401 - what click parsed
+            refuse_inputs(click.get_current_context())
+            selected = {name: given.pop(name) for name in filters}
+            fields = {field.name for field in dataclasses.fields(Origin)} & set(given)
+            mine = {name: given.pop(name) for name in fields} | {"account": selected["account"]}
+            origin = Origin(wanted=Wanted(region=mine["region"], **selected), **mine)
+            if given.get("by") and not origin.source:
+                _refuse_unknown(given["by"])
+            function(origin=origin, **given)
+
+        wrapped: Callable[..., None] = run
+        for option in reversed(every):
+            wrapped = option(wrapped)
+        command = click.command(cls=cls)(wrapped)
+        if not is_live:
+            what, _, more = str(inspect.getdoc(function)).partition("\n\n")
+            command.help = f"{what}\n\n{_HELP}\n\n{more}"
+        return command
+
+    return decorate
 
 
-def slot_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options for one account and region."""
-    profile = click.option("--profile", metavar="NAME", help="The profile for AWS.")
-    for option in (*reversed(_LIVE[1:]), profile):
-        command = option(command)
-    return command
+def _refuse_unknown(by: list[str]) -> None:
+    """Refuse columns that tasks from AWS do not have, before they are fetched."""
+    from exportstats.core.frames import empty
+    from exportstats.stats.grouping import names_of
 
-
-def _with_options(
-    command: Callable[..., None],
-    filters: Iterable[str],
-    *,
-    live: bool = False,
-    applied: bool = False,
-) -> Callable[..., None]:
-    """Add the options for the source and the selection of tasks, and parse them."""
-    filters = tuple(filters)
-
-    @functools.wraps(command)
-    def run(**given: Any) -> None:  # noqa: ANN401 - what click parsed
-        refuse_inputs(click.get_current_context())
-        mine = {
-            field.name: given.pop(field.name)
-            for field in dataclasses.fields(Origin)
-            if field.name in given
-        }
-        wanted = Wanted(
-            account=mine.get("account"),
-            region=mine["region"],
-            **{name: given.pop(name) for name in filters if name in given},
-        )
-        if wanted.since and wanted.until and wanted.since >= wanted.until:
-            raise ArgumentError(
-                f"--since {wanted.since} is not before --until {wanted.until}; swap or change them"
-            )
-        origin = Origin(**mine)
-        if applied:
-            command(load=lambda: origin.load(wanted), **given)
-        else:
-            command(origin=origin, wanted=wanted, **given)
-
-    options = [FILTERS[name] for name in filters]
-    profile, region, endpoint_url = _LIVE
-    if not live:
-        run = click.argument("source", nargs=-1, metavar="[SOURCE]...")(run)
-        options += _READING
-        region = _REGION
-    for option in reversed(
-        (*options[:2], region, *options[2:], profile, endpoint_url, *FLEET_OPTIONS)
-    ):
-        run = option(run)
-    return run
+    names_of(by, empty())
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Origin:
-    """The source of tasks and log groups: files or AWS. The fields are the options."""
+    """The source of tasks and log groups, files or AWS, and the selection of those to show.
 
+    Other fields than `wanted` are the options.
+    """
+
+    wanted: Wanted
     source: tuple[str, ...] = ()
     times_in: str | None = None
     strict: bool = False
@@ -168,6 +140,7 @@ class Origin:
 
     def __post_init__(self) -> None:
         """Refuse options for files if there are none, and options for AWS if it is not used."""
+        refuse_reversed(self.wanted.since, self.wanted.until)
         files = [name for name in (*self.source, *self.log_groups_from) if name != ASK]
         if self.source and ASK not in self.log_groups_from:
             self._refuse(_LIVE_ONLY, f"for AWS; leave it out, or leave out {self.source[0]}")
@@ -224,8 +197,9 @@ class Origin:
         flags = {"all-regions": self.all_regions, "organization": self.organization}
         return words + [f"--{option}" for option, given in flags.items() if given]
 
-    def load(self, wanted: Wanted) -> pd.DataFrame:
+    def load(self) -> pd.DataFrame:
         """Load the selected tasks."""
+        wanted = self.wanted
         return wanted.of(self.tasks(status=wanted.status, task_id=wanted.task_id))
 
     def tasks(self, *, status: str | None = None, task_id: str | None = None) -> pd.DataFrame:

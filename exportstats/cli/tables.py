@@ -1,159 +1,99 @@
-"""The commands that answer one question with one table: status, durations, failures."""
+"""The questions that one table of the selected tasks answers: status, durations, failures, …."""
 
 from __future__ import annotations
 
-import functools
-from typing import TYPE_CHECKING, Literal
+import math
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
-import lazy_loader
 
 import exportstats as xs
-from exportstats.cli.failing import say
-from exportstats.cli.options import (
-    by_option,
-    columns,
-    format_option,
-    freq_option,
-    plot_option,
-)
-from exportstats.cli.source import check_early, source_options
-from exportstats.text import percent, write_duration
+from exportstats.cli.failing import mark_part, say
+from exportstats.cli.options import BY, FREQ
+from exportstats.cli.question import Answer, question, title_of
+from exportstats.core import schema
+from exportstats.errors import LoadInterrupted
+from exportstats.text import counted, write_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
     import pandas as pd
 
-    from exportstats.cli import output
-    from exportstats.cli.options import Kind
-    from exportstats.core import coerce, schema
-else:  # pandas and rich are for a command that runs, not for its --help
-    coerce = lazy_loader.load("exportstats.core.coerce", suppress_warning=True)
-    output = lazy_loader.load("exportstats.cli.output", suppress_warning=True)
-    schema = lazy_loader.load("exportstats.core.schema", suppress_warning=True)
+    from exportstats.cli.source import Origin
 
 _SHARES = (0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
+_SHOWN = 40  # rows in a terminal
 _ENOUGH_FOR_P99 = 100  # with fewer, less than one task lies above it
 
 
-@click.command()
-@source_options
-@by_option
-@freq_option
-@format_option
-@plot_option
-def status(
-    load: Callable[[], pd.DataFrame],
-    by: tuple[str, ...],
-    freq: str | None,
-    kind: Kind,
-    chart: Path | None,
-) -> None:
+@question(BY, FREQ)
+def status(origin: Origin, by: list[str] | None, freq: str | None) -> Answer:
     """Count tasks by state.
-
-    SOURCE is files, folders, patterns, or - for standard input; without it, tasks come from AWS.
 
     \b
     exportstats status tasks.json
     exportstats status --region eu-west-1 --since 7d --by log_group_name
     """
-    count = functools.partial(xs.status_breakdown, by=columns(by), freq=freq)
-    check_early(count)
-    tasks = load()
-    table = count(tasks)
-    output.show(table, _wide(table), kind, title=output.title_of(tasks))
-    output.draw(lambda: xs.plot_status_breakdown(table), chart)
+    tasks = origin.load()
+    table = xs.status_breakdown(tasks, by=by, freq=freq)
+    view = table.reset_index() if table.index.nlevels == 1 else _a_column_a_state(table)
+    return Answer(table, title_of(tasks), view, plot=lambda: xs.plot_status_breakdown(table))
 
 
-@click.command()
-@source_options
-@by_option
-@freq_option
-@format_option
-@plot_option
-def durations(
-    load: Callable[[], pd.DataFrame],
-    by: tuple[str, ...],
-    freq: str | None,
-    kind: Kind,
-    chart: Path | None,
-) -> None:
-    """Summarise how long COMPLETED tasks took, from creation to completion.
+@question(BY, FREQ)
+def durations(origin: Origin, by: list[str] | None, freq: str | None) -> Answer:
+    """Summarise how long COMPLETED tasks took.
 
-    SOURCE is files, folders, patterns, or - for standard input; without it, tasks come from AWS.
-    "censored" counts tasks that are still active, whose duration is not known yet.
+    Durations are from creation to completion. "censored" counts tasks that are still active, whose
+    duration is not known yet.
 
     \b
     exportstats durations tasks.json --by log_group_name
     exportstats durations tasks.json --freq W --plot trend.png
     """
-    summarise: Callable[..., pd.DataFrame]
+    tasks = origin.load()
     if freq is None:
-        summarise = xs.duration_summary
+        table = xs.duration_summary(tasks, by=by)
     else:
-        summarise = functools.partial(xs.duration_trend, freq=freq)
-    check_early(lambda nothing: summarise(nothing, by=columns(by)))
-    tasks = load()
-    table = summarise(tasks, by=columns(by))
-    output.show(table, _in_words(table), kind, title=output.title_of(tasks))
-    few = table["completed"].between(1, _ENOUGH_FOR_P99 - 1).sum()
-    if kind in ("table", "markdown") and "p99" in table and few:
-        say(f"~ a p99 of fewer than {_ENOUGH_FOR_P99} tasks is little more than their maximum")
-    output.draw(
-        lambda: xs.plot_duration_summary(table) if freq is None else xs.plot_duration_trend(table),
-        chart,
-    )
+        table = xs.duration_trend(tasks, by=by, freq=freq)
+
+    def plot() -> object:
+        draw = xs.plot_duration_summary if freq is None else xs.plot_duration_trend
+        return draw(table)
+
+    view, notes = table.reset_index(drop=table.index.names == [None]), []
+    limits = [name for name in view if str(name).endswith(("_low", "_high"))]
+    view = view.drop(columns=["min", "mean", "censored_p50", *limits], errors="ignore")
+    few = table["completed"].between(1, _ENOUGH_FOR_P99 - 1).to_numpy()
+    if "p99" in view and few.any():
+        texts = [write_duration(p99, compact=True) for p99 in view["p99"].dt.total_seconds()]
+        view["p99"] = [f"~{p99}" if weak else p99 for p99, weak in zip(texts, few, strict=True)]
+        notes = [f"~ a p99 of fewer than {_ENOUGH_FOR_P99} tasks is little more than their maximum"]
+    return Answer(table, title_of(tasks), view, {"p99": str} if notes else {}, plot, notes)
 
 
-@click.command()
-@source_options
-@by_option
-@format_option
-@plot_option
-def failures(
-    load: Callable[[], pd.DataFrame], by: tuple[str, ...], kind: Kind, chart: Path | None
-) -> None:
+@question(BY)
+def failures(origin: Origin, by: list[str] | None) -> Answer:
     """Count FAILED tasks by reason, most frequent first.
-
-    SOURCE is files, folders, patterns, or - for standard input; without it, tasks come from AWS.
 
     \b
     exportstats failures tasks.json --since 30d
     """
-    count = functools.partial(xs.failure_reasons, by=columns(by))
-    check_early(count)
-    tasks = load()
-    table = count(tasks)
+    tasks = origin.load()
+    table = xs.failure_reasons(tasks, by=by)
     view = table.reset_index()
-    view["share"] = view["share"].map(percent)
-    view["first"] = output.dates(view.pop("first_time"))
-    view["last"] = output.dates(view.pop("last_time"))
-    view = view.rename(columns={"example_task_id": "example"})
-    title = output.title_of(tasks)
-    if len(tasks) and not len(table):
-        title += "; none FAILED"
-    output.show(table, view, kind, title=title)
-    output.draw(lambda: xs.plot_failure_reasons(table), chart)
+    for name in ("first", "last"):
+        view[name] = view.pop(f"{name}_time").dt.normalize()
+    view["example_task_id"] = view.pop("example_task_id")
+    none = "; none FAILED" if len(tasks) and not len(table) else ""
+    return Answer(table, title_of(tasks) + none, view, plot=lambda: xs.plot_failure_reasons(table))
 
 
-@click.command()
-@source_options
-@by_option
-@click.option("--ended", is_flag=True, help="Also count FAILED and CANCELLED tasks as done.")
-@format_option
-@plot_option
-def curve(
-    load: Callable[[], pd.DataFrame],
-    by: tuple[str, ...],
-    ended: bool,  # noqa: FBT001 - click gives it by name
-    kind: Kind,
-    chart: Path | None,
-) -> None:
+@question(
+    BY, click.option("--ended", is_flag=True, help="Also count FAILED and CANCELLED tasks as done.")
+)
+def curve(origin: Origin, by: list[str] | None, *, ended: bool) -> Answer:
     """Show by when tasks are done, counting active ones.
 
-    SOURCE is files, folders, patterns, or - for standard input; without it, tasks come from AWS.
     The table shows how long it takes until so many of 100 tasks have completed; csv and json have
     every step.
 
@@ -161,72 +101,66 @@ def curve(
     exportstats curve tasks.parquet --by log_group_name --plot curve.png
     """
     event: Literal["completed", "ended"] = "ended" if ended else "completed"
-    follow = functools.partial(xs.completion_curve, by=columns(by), event=event)
-    check_early(follow)
-    tasks = load()
-    table = follow(tasks)
-    output.show(table, _of_curve(table), kind, title=output.title_of(tasks))
-    output.draw(lambda: xs.plot_completion_curve(table), chart)
+    tasks = origin.load()
+    table = xs.completion_curve(tasks, by=by, event=event)
+    write = {f"{share:.0%}": _write_reached for share in _SHARES}
+    return Answer(
+        table, title_of(tasks), _of_curve(table), write, lambda: xs.plot_completion_curve(table)
+    )
 
 
 def _of_curve(table: pd.DataFrame) -> pd.DataFrame:
-    """Return by when some shares of each group have ended; "never" if the curve ends below."""
+    """Return by when some shares of each group have ended; missing if the curve ends below."""
     flat = table.reset_index()
     names = [name for name in table.index.names if name != "duration"]
-    keys = flat[names].drop_duplicates()
-    number = flat.groupby(names, dropna=False, observed=True).ngroup() if names else flat.index * 0
-    view = keys.reset_index(drop=True) if names else flat.iloc[:1, :0]
-    rows = [flat[number == number[at]] for at in (keys.index if names else flat.index[:1])]
-    view["tasks"] = [f"{some['at_risk'].iloc[0]:,}" for some in rows]
+    keys = [flat[name] for name in names] or [flat["at_risk"] * 0]
+    each: dict[str, Any] = {"by": keys, "dropna": False, "observed": True, "sort": False}
+    view = flat["at_risk"].groupby(**each).first().rename("tasks").to_frame()
     for share in _SHARES:
-        reached = [some.loc[some["probability"] >= share, "duration"] for some in rows]
-        view[f"{share:.0%}"] = [
-            write_duration(there.iloc[0].total_seconds(), compact=True) if len(there) else "never"
-            for there in reached
-        ]
-    return view
+        reached = flat["duration"].where(flat["probability"] >= share)
+        view[f"{share:.0%}"] = reached.groupby(**each).min().array
+    return view.reset_index(drop=not names)
 
 
-@click.command()
-@source_options
-@click.option(
-    "--freq",
-    metavar="FREQ",
-    default="W",
-    show_default=True,
-    help="The periods, in UTC: h, D, W, MS (months), QS or YS, or multiples such as 6h.",
+def _write_reached(length: pd.Timedelta) -> str:
+    seconds = length.total_seconds()
+    return "never" if math.isnan(seconds) else write_duration(seconds, compact=True)
+
+
+@question(
+    click.option(
+        "--freq",
+        default="W",
+        show_default=True,
+        metavar="FREQ",
+        help="The periods, in UTC: h, D, W, MS (months), QS or YS, or multiples such as 6h.",
+    )
 )
-@format_option
-@plot_option
-def slots(load: Callable[[], pd.DataFrame], freq: str, kind: Kind, chart: Path | None) -> None:
-    """Show how busy each slot is: an account and region, which runs one task at a time.
+def slots(origin: Origin, freq: str) -> Answer:
+    """Show how busy each account and region is.
 
-    SOURCE is files, folders, patterns, or - for standard input; without it, tasks come from AWS.
+    An account and region is a slot, which runs one task at a time.
 
     \b
     exportstats slots tasks.parquet --since 4w
     exportstats slots tasks.parquet --freq D --plot slots.png
     """
-    use = functools.partial(xs.slot_usage, freq=freq)
-    check_early(use)
-    tasks = load()
-    table = use(tasks)
-    view = table.reset_index()
-    view["busy"] = output.in_words(view["busy"])
-    view["share"] = view.pop("busy_share").map(percent)
-    view["longest idle"] = output.in_words(view.pop("longest_idle"))
-    twice = view.pop("overlapping")
-    output.show(table, _dated(view), kind, title=output.title_of(tasks))
-    if twice.any() and kind in ("table", "markdown"):
-        say("more than one task was active at a time in a slot, which the service rules out")
-    output.draw(lambda: xs.plot_task_timeline(tasks), chart)
+    tasks = origin.load()
+    table = xs.slot_usage(tasks, freq=freq)
+    names = {"busy_share": "share", "longest_idle": "longest idle"}
+    view = table.reset_index().rename(columns=names)
+    twice = "more than one task was active at a time in a slot, which the service rules out"
+    return Answer(
+        table,
+        title_of(tasks),
+        view.drop(columns="overlapping"),
+        plot=lambda: xs.plot_task_timeline(tasks),
+        notes=[twice] if table["overlapping"].any() else [],
+    )
 
 
-def _wide(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a row a state; with groups a row a group and a column a state."""
-    if table.index.nlevels == 1:
-        view = table.reset_index()
-        return view.assign(share=view["share"].map(percent))
+def _a_column_a_state(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a row a group: its tasks, and how many of them are in each state."""
     states = list(dict.fromkeys(table.index.get_level_values("status_code"))) or schema.STATES
     counts = table["tasks"].to_numpy().reshape(-1, len(states))
     view = table.index[:: len(states)].to_frame(index=False).drop(columns="status_code")
@@ -237,32 +171,76 @@ def _wide(table: pd.DataFrame) -> pd.DataFrame:
     columns["other"] = [state for state in states if state not in schema.STATES]
     for name, members in columns.items():
         view[name] = counts[:, [state in members for state in states]].sum(axis=1)
-    return _dated(view if view["other"].any() else view.drop(columns="other"))
+    return view if view["other"].any() else view.drop(columns="other")
 
 
-def _in_words(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the durations of a summary or a trend in words, and mark what too few tasks bear."""
-    view = _dated(table.reset_index(drop=table.index.names == [None]))  # a frame of its own
-    for name in table.columns:
-        if table[name].dtype.kind == "m":
-            view[name] = output.in_words(view[name])
-    if "p99" in view:
-        few = table["completed"].between(1, _ENOUGH_FOR_P99 - 1).to_numpy()
-        view["p99"] = [
-            f"~{text}" if weak else text for text, weak in zip(view["p99"], few, strict=True)
-        ]
-    limits = [name for name in view if str(name).endswith(("_low", "_high"))]
-    return view.drop(columns=["min", "mean", "censored_p50", *limits], errors="ignore")
+@question(
+    click.option(
+        "--limit",
+        type=click.IntRange(min=0),
+        metavar="NUMBER",
+        help=f"List at most this many tasks.  [default: all; {_SHOWN} in a terminal's table]",
+    ),
+    is_drawn=False,
+)
+def tasks(origin: Origin, limit: int | None) -> Answer:
+    """List tasks, the newest first.
+
+    The table has their state, times, duration and message; csv and json have every column of the
+    table of tasks.
+
+    \b
+    exportstats tasks tasks.parquet --status failed --since 7d
+    exportstats tasks --status RUNNING --format json | jq -r '.[].task_id'
+    """
+    found = origin.load()
+    table = found.sort_values("creation_time", ascending=False, kind="stable", ignore_index=True)
+    if limit is not None and limit < len(table):
+        say(f"{len(table) - limit:,} older tasks are not shown; --limit shows more")
+        table = table.head(limit)
+    view = table[["account_id", "region", "task_id", "status_code", "log_group_name"]].assign(
+        created=table["creation_time"],
+        took=table["duration"],
+        ended=table["completion_time"],
+        message=table["status_message"]
+        .astype("str")
+        .where(table["status_code"] != "COMPLETED", ""),
+    )
+    view = view.rename(columns={"status_code": "state"})
+    return Answer(table, title_of(found), view, shown=_SHOWN if limit is None else None)
 
 
-def _dated(view: pd.DataFrame) -> pd.DataFrame:
-    """Write the periods as dates, or as times where they are shorter than days."""
-    if "period" not in view:
-        return view
-    exact = coerce.iso_text(view["period"])
-    known = exact.dropna().str
-    if known.endswith("T00:00:00.000Z").all():
-        return view.assign(period=output.dates(view["period"]))
-    if known.endswith(":00.000Z").all():
-        return view.assign(period=output.minutes(view["period"]))
-    return view.assign(period=exact)
+@question(
+    click.option("--s3-profile", metavar="NAME", help="Look into S3 as this profile."),
+    click.option(
+        "--s3-endpoint-url", metavar="URL", help="Look there instead of into AWS's own S3."
+    ),
+    is_drawn=False,
+)
+def deliveries(origin: Origin, s3_profile: str | None, s3_endpoint_url: str | None) -> Answer:
+    """List what tasks delivered to S3.
+
+    Needs s3:ListBucket on the buckets. The table shows only what is missing in S3; csv and json
+    have a row for every task.
+
+    \b
+    exportstats deliveries tasks.parquet --since 7d
+    """
+    tasks = origin.load()
+    try:
+        table = xs.fetch_deliveries(tasks, profile=s3_profile, endpoint_url=s3_endpoint_url)
+    except LoadInterrupted as stop:
+        say(str(stop))
+        mark_part()
+        table = stop.arrived
+    counts = table["delivered"].value_counts()
+    told = {"yes": "delivered", "empty": "empty", "gone": "gone", "unknown": "unknown"}
+    found = [f"{counts[name]:,} {text}" for name, text in told.items() if counts.get(name)]
+    title = ", ".join([f"{counted(len(table), 'COMPLETED task')} looked up in S3", *found])
+    if unknown := counts.get("unknown"):
+        say(f"{unknown:,} of {len(table):,} could not be looked up; see the reason of each")
+        mark_part()
+    names = ["account_id", "region", "task_id", "delivered", "destination", "prefix", "reason"]
+    bad = table.loc[table["delivered"] != "yes", names]
+    view = bad.dropna(axis="columns", how="all").fillna({"reason": ""})
+    return Answer(table, title, view, shown=_SHOWN)

@@ -6,82 +6,65 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import click
-import lazy_loader
 
 import exportstats as xs
 from exportstats.cli.failing import FAILED, say
-from exportstats.cli.options import format_option, plot_option
-from exportstats.cli.source import history_options, slot_options
+from exportstats.cli.question import Answer, question
+from exportstats.cli.source import ENDPOINT_URL, LIVE_REGION, PROFILE
+from exportstats.core.schema import ACTIVE_STATES
 from exportstats.errors import LoadError
-from exportstats.text import percent, write_duration
+from exportstats.text import counted, percent, write_duration
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pandas as pd
 
-    from exportstats.cli import output
-    from exportstats.cli.options import Kind
     from exportstats.cli.source import Origin
-    from exportstats.cli.wanted import Wanted
-else:  # pandas and rich are for a command that runs, not for its --help
-    output = lazy_loader.load("exportstats.cli.output", suppress_warning=True)
 
 _RISKY = 0.01  # the probability of a time-out that is worth a column
 HISTORY_PAGES = 10  # of the newest tasks, to estimate from: 500 tasks, 2 s by the quota
 
 
-@click.command()
-@history_options
-@format_option
-@plot_option
-def eta(origin: Origin, wanted: Wanted, kind: Kind, chart: Path | None) -> None:
-    """Estimate when the active tasks will be done, from the durations of earlier tasks.
+@question()
+def eta(origin: Origin) -> Answer:
+    """Estimate when the active tasks will be done.
 
-    SOURCE is files, folders, patterns, or - for standard input; without it, tasks come from AWS.
-    In eight of ten cases a task ends between "from" and "to".
+    The estimate is based on the durations of earlier tasks. In eight of ten cases a task ends
+    between "from" and "to".
 
     \b
     exportstats eta tasks.parquet --plot eta.png
     exportstats eta --region eu-west-1
     """
     tasks = origin.tasks()
-    table = wanted.of(xs.estimate_completion(tasks), tasks)
-    title = f"{len(table):,} active task{'' if len(table) == 1 else 's'}"
+    table = origin.wanted.of(xs.estimate_completion(tasks), tasks)
     if len(table) and tasks["observed_at"].isna().all():
         say(
             "no task says when it was observed, so nothing can be estimated; "
             "`exportstats fetch` writes it, the AWS CLI does not"
         )
-    output.show(table, _for_people(table), kind, title=title)
-    output.draw(lambda: xs.plot_completion(table), chart)
+    return forecast(table)._replace(plot=lambda: xs.plot_completion(table))
 
 
-def _for_people(table: pd.DataFrame) -> pd.DataFrame:
-    view = table[["account_id", "region", "log_group_name", "status_code"]].copy()
-    for name, column in (("elapsed", "elapsed"), ("left", "remaining")):
-        view[name] = output.in_words(table[column])
-    view["from"], view["to"] = (
-        output.minutes(table[name]).str[-5:] for name in ("ends_low", "ends_high")
+def forecast(table: pd.DataFrame) -> Answer:
+    """Return the active tasks, with when they will probably end."""
+    view = table[["account_id", "region", "log_group_name"]].assign(
+        state=table["status_code"], left=table["remaining"]
     )
-    view["n"] = table["n"]
-    risky = table["timeout_probability"]
-    if (risky >= _RISKY).any():
-        view["time-out"] = risky.map(percent, na_action="ignore")
-    return view
+    view["from"], view["to"] = table["ends_low"], table["ends_high"]
+    if (table["timeout_probability"] >= _RISKY).any():
+        view["time-out"] = table["timeout_probability"]
+    view = view.assign(elapsed=table["elapsed"], ends=table["ends"], n=table["n"])
+    title = counted(len(table), "active task") if len(table) else "no active tasks"
+    return Answer(table, title, view, {"time-out": percent})
 
 
 @click.command()
 @click.argument("task_id", metavar="TASK_ID")
-@slot_options
+@PROFILE
+@LIVE_REGION
+@ENDPOINT_URL
 @click.option("--timeout", metavar="LENGTH", help="Wait no longer than this, as in 2h.")
-def wait(
-    task_id: str,
-    profile: str | None,
-    region: str | None,
-    endpoint_url: str | None,
-    timeout: str | None,
-) -> None:
+def wait(task_id: str, timeout: str | None, **asked: Any) -> None:  # noqa: ANN401 - what click parsed
     """Wait until a task has ended; exit with 0 only if it COMPLETED.
 
     The remaining time is estimated from the newest 500 tasks of the account and region.
@@ -89,7 +72,6 @@ def wait(
     \b
     exportstats wait cda45419-90ea-4db5-9833-aade86253e66 --timeout 2h
     """
-    asked: dict[str, Any] = {"profile": profile, "region": region, "endpoint_url": endpoint_url}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", xs.AccountUnknownWarning)
@@ -100,7 +82,7 @@ def wait(
             raise
     task = xs.wait_for_task(task_id, history=history, timeout=timeout, **asked).iloc[0]
     state = task["status_code"]
-    active = state in ("PENDING", "RUNNING", "PENDING_CANCEL")
+    active = state in ACTIVE_STATES
     say(f"the time is up, and the task is still {state}" if active else ending(task))
     click.get_current_context().exit(0 if state == "COMPLETED" else FAILED)
 

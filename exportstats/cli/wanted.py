@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from exportstats.cli.failing import say
+from exportstats.core.schema import STATES
+from exportstats.errors import ArgumentError
 from exportstats.text import did_you_mean
 
 if TYPE_CHECKING:
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-_STATES = ("PENDING", "RUNNING", "PENDING_CANCEL", "COMPLETED", "FAILED", "CANCELLED")
 _AGO = re.compile(r"(\d{1,6})([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _FIRST, _LAST = (dt.datetime(year, 1, 1, tzinfo=dt.UTC) for year in (1970, 3000))
@@ -63,9 +64,9 @@ FILTERS = {
     ),
     "status": click.option(
         "--status",
-        type=click.Choice(_STATES, case_sensitive=False),
+        type=click.Choice(STATES, case_sensitive=False),
         metavar="STATE",
-        help=f"Only tasks in this state: {', '.join(_STATES)}.",
+        help=f"Only tasks in this state: {', '.join(STATES)}.",
     ),
     "task_id": click.option("--task-id", metavar="ID", help="Only this task."),
     "since": click.option(
@@ -152,6 +153,12 @@ class Wanted(NamedTuple):
             fits = re.compile(_as_pattern(wanted), re.DOTALL).fullmatch
             if not any(map(fits, names)):
                 yield wanted, did_you_mean(wanted.strip("*"), names)
+
+
+def refuse_reversed(since: dt.datetime | None, until: dt.datetime | None) -> None:
+    """Refuse a range that ends before it begins."""
+    if since and until and since >= until:
+        raise ArgumentError(f"--since {since} is not before --until {until}; swap or change them")
 
 
 def dashed(name: str) -> str:

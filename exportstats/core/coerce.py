@@ -135,7 +135,7 @@ def _in_zone(values: pd.Series, zone: dt.tzinfo | None) -> pd.Series:
         return values
     if zone is None:
         raise SchemaError(
-            f'the times in {values.name} have no time zone; times_in="UTC" (--times-in UTC) '
+            f'the times in {values.name} have no time zone; times_in="UTC" '
             f'reads them as UTC, and so does frame["{values.name}"].dt.tz_localize("UTC")'
         )
     earlier = np.ones(len(values), dtype=bool)
@@ -248,7 +248,7 @@ def why_bad(value: object, column: Column) -> str:
         return "was rounded by a spreadsheet; export it from there as text"
     naive = isinstance(value, (dt.datetime, np.datetime64))
     if naive or _ISO.fullmatch(text) or _DATE.fullmatch(text):
-        return 'has no time zone; times_in="UTC" (--times-in UTC) reads it'
+        return 'has no time zone; times_in="UTC" reads it'
     return "is not a time (an aware timestamp, milliseconds since 1970, or ISO 8601 with an offset)"
 
 

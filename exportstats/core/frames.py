@@ -335,7 +335,7 @@ def say_units(typed: pd.DataFrame, names: Iterable[str], how: coerce.TimesIn) ->
         if any(counts.values()):
             what = ", ".join(f"{count:,} of {name}" for name, count in counts.items() if count)
             message = f"times look like {words[unit]}, not like {words[how.unit]} ({what}); "
-            remedy = f'times_in="{unit}" (--times-in {unit}) reads them so'
+            remedy = f'times_in="{unit}" reads them so'
             warn(UnusedWarning(message + remedy, partial=True))
             return
 

@@ -338,8 +338,7 @@ def _add_destinations(
         first = plan.iloc[int(unknown.argmax())]
         raise ArgumentError(
             f"no COMPLETED task of {first['log_group_name']} or its slot ({first['account_id']}, "
-            f'{first["region"]}) tells a destination; give one, as in destination="my-bucket" '
-            "(--destination my-bucket)"
+            f'{first["region"]}) tells a destination; give one, as in destination="my-bucket"'
         )
     return plan
 

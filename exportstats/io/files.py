@@ -415,7 +415,7 @@ def _refuse_mixture(files: list[_File], kind: Table, lacking: str) -> None:
     spans = spans.agg(["min", "max"]).reset_index().sort_values([*shard, "min"])
     before = spans.groupby(shard)["max"].transform(lambda ends: ends.cummax().shift())
     remedy = (
-        "read each with its own region= and account_id= (--region, --account) and combine them "
+        "read each with its own region= and account_id= and combine them "
         f"with xs.concat, or keep them in folders named {lacking}=NAME; give {lacking}= once if "
         "all are from the same one"
     )

@@ -145,13 +145,18 @@ def end() -> Callable[[subprocess.Popen[str]], Done]:
 
 @pytest.fixture
 def terminal() -> Callable[..., tuple[int, str]]:
-    """Run the command in a real terminal; gives the exit code, and all that it was sent."""
+    """Run the command in a real terminal; gives the exit code, and all that it was sent.
 
-    def show(*words: object, columns: int = 80, **environment: str) -> tuple[int, str]:
+    `stop_at` is a text after which Ctrl-C is pressed.
+    """
+
+    def show(
+        *words: object, columns: int = 80, stop_at: str | None = None, **environment: str
+    ) -> tuple[int, str]:
         master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         process = subprocess.Popen(
-            [COMMAND, *map(str, words)],
+            [sys.executable, "-c", HEARS_CTRL_C, *map(str, words)],
             stdin=slave,
             stdout=slave,
             stderr=slave,
@@ -162,6 +167,9 @@ def terminal() -> Callable[..., tuple[int, str]]:
         with contextlib.suppress(OSError):  # that is how Linux tells that nobody writes any more
             while more := os.read(master, 65_536):
                 sent += more
+                if stop_at is not None and stop_at.encode() in sent:
+                    process.send_signal(signal.SIGINT)
+                    stop_at = None
         os.close(master)
         return process.wait(timeout=30), sent.decode().replace("\r\n", "\n")
 

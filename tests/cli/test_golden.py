@@ -30,7 +30,7 @@ GOLDEN = {
         PENDING             1  <0.1 %
         RUNNING             1  <0.1 %
         PENDING_CANCEL      1  <0.1 %
-        COMPLETED        5884  96.5 %
+        COMPLETED       5,884  96.5 %
         FAILED            163   2.7 %
         CANCELLED          46   0.8 %
         """,
@@ -40,10 +40,10 @@ GOLDEN = {
         account_id    region          tasks  COMPLETED  FAILED  CANCELLED  active
         ─────────────────────────────────────────────────────────────────────────
         111122223333  ap-southeast-2    366        362       4          0       0
-        111122223333  eu-west-1        1641       1578      46         16       1
-        111122223333  us-east-1        1509       1445      54         10       0
-        444455556666  eu-west-1        1112       1085      21          5       1
-        444455556666  us-east-1        1468       1414      38         15       1
+        111122223333  eu-west-1       1,641      1,578      46         16       1
+        111122223333  us-east-1       1,509      1,445      54         10       0
+        444455556666  eu-west-1       1,112      1,085      21          5       1
+        444455556666  us-east-1       1,468      1,414      38         15       1
         """,
     "status --freq 6h --since 2026-11-22 --until 2026-11-23T05:00Z": """
         15 tasks, created 2026-11-22 to 2026-11-23, observed 2026-11-23 06:00 UTC
@@ -82,7 +82,7 @@ GOLDEN = {
 
         completed  censored    p50     p90    p99    max
         ────────────────────────────────────────────────
-             5884         3  4m43s  48m28s  1h37m  7h20m
+            5,884         3  4m43s  48m28s  1h37m  7h20m
         """,
     "durations --by region": f"""
         {TITLE}
@@ -90,8 +90,8 @@ GOLDEN = {
         region          completed  censored     p50     p90     p99    max
         ──────────────────────────────────────────────────────────────────
         ap-southeast-2        362         0   20.2s   29.9s   1m23s  2m11s
-        eu-west-1            2663         2  15m36s    1h6m   1h55m  7h20m
-        us-east-1            2859         1   4m34s  18m15s  34m39s  2h48m
+        eu-west-1           2,663         2  15m36s    1h6m   1h55m  7h20m
+        us-east-1           2,859         1   4m34s  18m15s  34m39s  2h48m
         """,
     "durations --by account_id --since 2026-11-20 --format markdown": """
         49 tasks, created 2026-11-20 to 2026-11-23, observed 2026-11-23 06:00 UTC
@@ -161,10 +161,10 @@ GOLDEN = {
     "failures --since 2026-11-16 --format markdown": """
         115 tasks, created 2026-11-16 to 2026-11-23, observed 2026-11-23 06:00 UTC
 
-        | reason | tasks | share | example | first | last |
+        | reason | tasks | share | first | last | example\\_task\\_id |
         | :-- | --: | --: | :-- | :-- | :-- |
-        | Synthetic: internal failure, reference \\<id\\> | 2 | 66.7 % | ea877264-70aa-47dc-8bcd-65b4261b478b | 2026-11-17 | 2026-11-20 |
-        | Synthetic: bucket \\<bucket\\> is in another region | 1 | 33.3 % | 8fa56b75-1318-4f2d-b62b-091f811ab4b8 | 2026-11-16 | 2026-11-16 |
+        | Synthetic: internal failure, reference \\<id\\> | 2 | 66.7 % | 2026-11-17 | 2026-11-20 | ea877264-70aa-47dc-8bcd-65b4261b478b |
+        | Synthetic: bucket \\<bucket\\> is in another region | 1 | 33.3 % | 2026-11-16 | 2026-11-16 | 8fa56b75-1318-4f2d-b62b-091f811ab4b8 |
         """,  # noqa: E501 - a line is a row
     "failures --status COMPLETED": """
         5,884 tasks, created 2025-11-25 to 2026-11-23, observed 2026-11-23 06:00 UTC; none FAILED
@@ -184,6 +184,7 @@ FAILURES_AT_80 = f"""
     Synthetic: no answer from <bucket> after         31   19 % 2025-11-28 2026-10-19
     <number> attempts in <number> s
     Synthetic: timed out after <number> hours         1  0.6 % 2026-07-23 2026-07-23
+    not shown here: example_task_id; a wider terminal has all
     """
 
 

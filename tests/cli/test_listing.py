@@ -75,7 +75,7 @@ def test_a_terminal_gets_whole_identifiers(terminal: Callable, fifty: Path):
     lines = SGR.sub("", shown).splitlines()
     assert code == 0
     assert max(map(len, lines[:-1])) <= 80
-    assert lines[-1] == "exportstats: 10 older tasks are not shown; --limit shows more"
+    assert lines[-1] == "exportstats: 10 more rows are not shown; --format csv or json has them all"
     assert sum(UUID[:34] in line for line in lines) == 40
     assert UUID.format(0) in lines[4]
     assert "COMPLETED" in lines[4]

@@ -50,6 +50,58 @@ def test_no_color_is_heeded(run: Callable, sample_file: Path):
     assert not re.search(r"\x1b\[3\d", shown)
 
 
+def test_color_is_an_option(run: Callable, sample_file: Path):
+    """`--color always` colours in a pipe, in spite of NO_COLOR; `never` does not in a terminal."""
+    shown = run("--color", "always", "status", sample_file, env={"NO_COLOR": "1"}).stdout
+    assert "\x1b[32mCOMPLETED" in shown
+    shown = run("--color", "always", "status", sample_file, env=AS_TERMINAL | {"NO_COLOR": "1"})
+    assert "\x1b[32mCOMPLETED" in shown.stdout
+    shown = run("--color", "never", "status", sample_file, env=AS_TERMINAL).stdout
+    assert not re.search(r"\x1b\[3\d", shown)
+
+
+@pytest.mark.parametrize("columns", [60, 80, 100])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "tasks --limit 30",
+        "tasks --limit 30 --account 444455556666 --region us-east-1",
+        "status --by account_id,region,log_group_name",
+        "durations --by account_id,region,log_group_name --freq MS",
+        "failures --by log_group_name",
+        "slow",
+        "slots",
+        "gaps --since 2026-10-23 --until 2026-11-22",
+        "coverage --since 2026-10-23 --until 2026-11-22",
+        "eta",
+    ],
+)
+def test_no_column_is_lost(line: str, columns: int, run: Callable, sample_file: Path):
+    """Each is in the head, in the title or named as not shown; accounts and regions are whole."""
+    command, *options = line.split()
+    _, _, head, *_ = run(command, sample_file, *options).stdout.splitlines()
+    env = AS_TERMINAL | {"COLUMNS": str(columns)}
+    shown = SGR.sub("", run(command, sample_file, *options, env=env).stdout)
+    title, _, table = shown.partition("\n\n")
+    names, _, rows = table.partition("─")
+    _, _, missing = rows.partition("not shown here: ")
+    for name in re.split(r" {2,}", head):
+        assert name in names or f"{name} " in title.replace("\n", " ") or name in missing, name
+    assert not re.search(r"\b(1{4}|4{4})\d*…|…[2356]*\b(3{4}|6{4})\b", shown)
+    assert "…" not in names
+    assert max(map(cell_len, shown.splitlines())) <= columns
+
+
+def test_what_is_said_wraps_between_words(terminal: Callable, sample_file: Path):
+    """A long line on stderr has the width of the terminal, and no word is broken."""
+    _, shown = terminal("gaps", sample_file, "--since", "2026-11-01", "--until", "2026-11-22")
+    said = shown[shown.index("exportstats: coverage") :].splitlines()
+    assert max(map(len, said)) <= 80
+    assert "neither a task's prefix of stream names nor how much it wrote" in " ".join(
+        line.strip() for line in said
+    )
+
+
 @pytest.mark.parametrize("kind", ["csv", "json", "markdown"])
 def test_other_formats_have_no_colour(kind: str, run: Callable, sample_file: Path):
     """What is for machines or for a page is the same in a terminal as in a pipe."""

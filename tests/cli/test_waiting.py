@@ -120,4 +120,4 @@ def test_nothing_active_is_said_in_a_line(run: Callable, tmp_path: Path):
     """A table without an active task gives no rows."""
     tasks = xs.sample_tasks()
     xs.write_tasks(tasks[tasks["status_code"] == "FAILED"], tmp_path / "failed.csv")
-    assert run("eta", tmp_path / "failed.csv").stdout == "0 active tasks\n"
+    assert run("eta", tmp_path / "failed.csv").stdout == "no active tasks\n"

@@ -102,10 +102,12 @@ def test_a_task_is_followed_to_each_of_its_ends(serve: Callable, made: Callable,
 
 
 def test_a_look_is_three_requests(serve: Callable, made: Callable):
-    """One for each active state, and one more for each task that ended; STS is asked but once."""
+    """One for each active state, and one more for each task that ended; STS is asked no more."""
     emulator = serve([active("the-one"), *made(19_000)])
     seen = watched(emulator.url)
-    assert len(emulator.requests) == 10 + 1, "the newest pages, and the account"
+    asked = [one for one in emulator.requests if one.operation == "DescribeExportTasks"]
+    states = [one.params.get("statusCode") for one in asked]
+    assert states == ["PENDING", "RUNNING", "PENDING_CANCEL", *[None] * 10], "active ones first"
     emulator.requests.clear()
     seen.look()
     asked = [request.params.get("statusCode") for request in emulator.requests]
@@ -205,8 +207,8 @@ def test_without_a_terminal_it_is_one_table(
     title, _, head, _, row = done.stdout.splitlines()
     assert title == "1 active task"
     assert head.split() == [
-        *("account_id", "region", "log_group_name", "status_code"),
-        *("elapsed", "left", "ends", "from", "to"),
+        *("account_id", "region", "log_group_name", "state", "left", "from", "to", "time-out"),
+        *("elapsed", "ends", "n"),
     ]
     assert row.split()[:4] == [ACCOUNT, REGION, "/app", "RUNNING"]
     code, shown = terminal("watch", "--once")
@@ -215,10 +217,12 @@ def test_without_a_terminal_it_is_one_table(
 
 
 def test_nothing_active_is_said_at_once(run: Callable, serve: Callable, made: Callable):
-    """Then there is nothing to watch."""
-    serve(made(3))
+    """Then there is nothing to watch, and no history is asked for."""
+    emulator = serve(made(3))
     done = run("watch")
     assert (done.exit_code, done.stdout) == (0, "no active tasks\n")
+    asked = [one for one in emulator.requests if one.operation == "DescribeExportTasks"]
+    assert len(asked) == 3
 
 
 def test_what_cannot_be_watched_is_one_line(run: Callable, serve: Callable, two_accounts: Path):
@@ -243,3 +247,15 @@ def test_only_what_is_asked_for_is_watched(run: Callable, serve: Callable):
     assert "/b" not in done.stdout
     told = "exportstats: no log group among the newest tasks matches --log-group /aa"
     assert done.stderr == f"{told}; did you mean /a?\n"
+
+
+def test_ctrl_c_leaves_a_clean_screen(terminal: Callable, serve: Callable, made: Callable):
+    """The last table stays, the cursor is shown again, and the exit code is 130."""
+    serve([active("the-one"), *made(30)])
+    code, shown = terminal("watch", stop_at="/app")
+    assert code == 130
+    assert "Traceback" not in shown
+    after = shown[shown.rindex("/app") :]
+    assert "\x1b[?25h" in after
+    assert not re.search(r"\x1b\[(\d*A|2?K)", after), "nothing is erased"
+    assert after.rstrip().endswith("exportstats: stopped")
