@@ -5,7 +5,6 @@ from __future__ import annotations
 import glob
 import os
 import re
-import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -76,7 +75,8 @@ class NewFile(_NewPath):
 
     def refusal_of(self, path: Path) -> str | None:
         """Return why a file cannot be written."""
-        exists = _exists(path)
+        if path.exists() and not path.is_file():
+            return f"{str(path)!r} cannot be written: it is not a regular file"
         name = path.name.lstrip(".").lower()
         ending = next((one for one in self._kinds if name.endswith(one)), None)
         if ending is None:
@@ -89,7 +89,7 @@ class NewFile(_NewPath):
                 f"there is no folder {str(path.parent)!r} that can be written to; "
                 "make it, or name another place"
             )
-        if exists and (kind := self._kinds[ending]) is not None and not _begins(path, kind):
+        if path.exists() and (kind := self._kinds[ending]) is not None and not _begins(path, kind):
             return (
                 f"{str(path)!r} exists, and is not a {ending} file that this command wrote; "
                 "remove it, or name another place"
@@ -109,17 +109,6 @@ class NewFolder(_NewPath):
         if os.access(there, os.W_OK):
             return None
         return f"the folder {str(there)!r} cannot be written to; name another"
-
-
-def _exists(path: Path) -> bool:
-    """Return whether a file exists; raise a ValueError if it is not a regular file."""
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        return False
-    if not stat.S_ISREG(mode):
-        raise ValueError("it is not a regular file")
-    return True
 
 
 def _begins(path: Path, kind: re.Pattern[bytes]) -> bool:

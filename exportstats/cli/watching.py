@@ -134,8 +134,9 @@ class Watched:
         account = self.tasks["account_id"].iloc[0] if len(self.tasks) else None
         known = account if isinstance(account, str) else None
         self._targets = targets or [xs.Target(known, region).verified()]
-        if len(self.tasks):
-            history = self._fetch(self._targets, max_pages=HISTORY_PAGES)
+        busy = {one: None for _, task in self.tasks.iterrows() for one in self._whose(task)}
+        if busy:
+            history = self._fetch(list(busy), max_pages=HISTORY_PAGES)
             self.tasks = xs.concat([history, self.tasks])
 
     @property

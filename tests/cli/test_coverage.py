@@ -179,11 +179,11 @@ def test_backfill_prints_commands_and_nothing_else(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["gaps", "{}", "--tolerance", "a while"], "tolerance='a while'"),
+        (["gaps", "{}", "--tolerance", "a while"], "--tolerance 'a while'"),
         (["gaps", "{}", "--since", "2024-10-08", "--until", "2024-10-04"], "is not before"),
         (["gaps", "{}", "--since", "yesterday"], "'yesterday' is not a time"),
         (["gaps", "{}", "--region", "eu-west-1"], "none of 4 tasks matches --region eu-west-1"),
-        (["backfill", "{}", *RANGE, "--max-window", "0h"], "max_window="),
+        (["backfill", "{}", *RANGE, "--max-window", "0h"], "--max-window 0h"),
         (["coverage", "{}", "--plot", "x.gif"], "is not a format"),
     ],
 )

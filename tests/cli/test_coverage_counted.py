@@ -250,7 +250,7 @@ def test_log_groups_of_a_file_tell_of_creation_retention_and_those_never_exporte
         None,
     ]
     shown = run("gaps", page(*DAY_OF_ALL), *more).stdout
-    assert re.search(r"/new +2026-11-01 12:00 +8h +never tried +never$", shown, re.MULTILINE)
+    assert re.search(r"/new +2026-11-01 12:00 +8h +never +never tried$", shown, re.MULTILINE)
 
 
 CODES = [
@@ -260,8 +260,8 @@ CODES = [
     ("gaps {tasks} --check --format csv", 4, ""),
     ("coverage {tasks} --check", 2, "No such option"),
     ("gaps {tasks} --status COMPLETED", 2, "No such option"),
-    ("{command} {tasks} --tolerance nonsense", 2, "tolerance='nonsense'; give a length of time"),
-    ("{command} {tasks} --tolerance=-1min", 2, "tolerance='-1min'; give a length of time"),
+    ("{command} {tasks} --tolerance nonsense", 2, "--tolerance nonsense; give a length of time"),
+    ("{command} {tasks} --tolerance=-1min", 2, "--tolerance -1min; give a length of time"),
     ("{command} {tasks} --since 2026-11-03", 2, "is not before --until"),
     ("{command} {tasks} --since nonsense", 2, "'nonsense' is not a time; give 2026-11-01"),
     ("{command} {tasks} --region x", 2, "none of 9 tasks matches --region x"),
@@ -270,8 +270,8 @@ CODES = [
     ("{command} {tasks} --log-groups {tasks}", 1, "these are tasks"),
     ("{command} missing.json", 2, "there is no file 'missing.json'"),
     ("{command} {tasks} --format xml", 2, "'xml' is not one of"),
-    ("backfill {tasks} --max-window 0D", 2, "max_window='0D'"),
-    ("backfill {tasks} --destination=", 2, "destination=''"),
+    ("backfill {tasks} --max-window 0D", 2, "--max-window 0D"),
+    ("backfill {tasks} --destination=", 2, "--destination ''"),
 ]
 
 

@@ -97,7 +97,7 @@ def test_a_table_fits_80_columns(
         end = (
             r" +[<>]?[\d.]+ % +\d+ +\S+( |$)"
             if command == "coverage"
-            else r" (\d{4}-)?\d\d-\d\d( \d\d:\d\d)? +\S+ +(\d{4}-\d\d-\d\d|never) +[a-z]+"
+            else r" (\d{4}-)?\d\d-\d\d( \d\d:\d\d)? +\S+ +(\d{4}-\d\d-\d\d|never)( |$)"
         )
         whole = [line for line in lines if re.search(end, line)]
         assert len(whole) >= (18 if command == "coverage" else 51) or path == evil[0]

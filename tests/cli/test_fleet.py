@@ -146,7 +146,7 @@ def test_several_profiles_are_asked(tmp_path: Path):
         ("--all-regions --region eu-west-1", "exclude each other"),
         ("--targets t.csv --region eu-west-1", "leave out other options"),
         ("--targets bad.csv", "target 1: 'acount'"),
-        ("--targets short.csv", "target 2: account_id='12'"),
+        ("--targets short.csv", "target 2: account_id '12'"),
         ("--targets broken.json", "broken.json, line 2"),
         ("--targets none.csv", "has no target"),
         ("--targets missing.csv", "missing.csv"),

@@ -189,7 +189,7 @@ def test_the_time_zone_of_the_week(run: Callable, small: Callable):
         (["--week", "\x1b[31m\n"], "\\x1b[31m"),
         (["--week", "9999-W52"], "9999"),
         (["--tz", "Mars/Olympus"], "Mars/Olympus"),
-        (["--tz", ""], "tz=''"),
+        (["--tz", ""], "--tz ''"),
     ],
 )
 def test_what_is_no_week_is_refused_first(words: list[str], says: str, run: Callable):

@@ -119,10 +119,12 @@ def test_a_look_is_three_requests(serve: Callable, made: Callable):
 
 
 def test_only_whose_a_task_may_be_is_asked_for_its_end(serve: Callable):
-    """Targets of other regions are not asked where an ended task has gone."""
+    """Other regions are asked neither for a history nor where an ended task has gone."""
     emulator = serve([active("the-one")])
     targets = [xs.Target(ACCOUNT, REGION), xs.Target(ACCOUNT, "us-east-1")]
     seen = watched(emulator.url, targets)
+    pages = [one for one in emulator.requests if one.operation == "DescribeExportTasks"]
+    assert {one.region for one in pages if "statusCode" not in one.params} == {REGION}
     end(emulator, "the-one")
     emulator.requests.clear()
     assert len(seen.look()) == 1
@@ -213,7 +215,7 @@ def test_without_a_terminal_it_is_one_table(
     assert row.split()[:4] == [ACCOUNT, REGION, "/app", "RUNNING"]
     code, shown = terminal("watch", "--once")
     assert code == 0
-    assert "1 active task\n" in SGR.sub("", shown)
+    assert "1 active task, account_id" in SGR.sub("", shown)
 
 
 def test_nothing_active_is_said_at_once(run: Callable, serve: Callable, made: Callable):
