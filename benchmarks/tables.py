@@ -37,7 +37,7 @@ _RUNS = 3
 _NOW, _BEFORE = "2026-W40", "2026-W39"
 
 
-def make(size: int) -> pd.DataFrame:
+def make(size: int, groups: int = _GROUPS) -> pd.DataFrame:
     """Make tasks of a year, one after another in each slot; the last of each is RUNNING."""
     random = np.random.default_rng(_SEED)
     slots = _ACCOUNTS * _REGIONS
@@ -51,7 +51,7 @@ def make(size: int) -> pd.DataFrame:
     state[each - 1 :: each] = 3
     waits = random.integers(1, 100, len(slot))
     messages = np.array([f"Synthetic: no answer after {second} s" for second in range(100)])
-    group = slot * _GROUPS + random.integers(0, _GROUPS, len(slot))
+    group = slot * groups + random.integers(0, groups, len(slot))
     ends = pd.Series(created + took.astype("int64")).where(state < 3).astype("Int64")
     return xs.conform(
         pd.DataFrame(
