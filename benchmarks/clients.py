@@ -1,6 +1,6 @@
-"""Twenty clients: of twenty regions, and of twenty accounts with a role each.
+"""Create twenty clients, for twenty regions or for twenty accounts with a role each.
 
-The baseline makes a fresh session for each client.
+The baseline creates a new session for each client.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ BASELINE = "fresh sessions"
 
 @contextlib.contextmanager
 def prepare(size: int) -> Iterator[int]:
-    """Import what is imported once."""
+    """Import botocore's models before measuring."""
     boto3.Session("k", "s", region_name="eu-west-1").client("sts")
     yield size
 
@@ -33,7 +33,7 @@ def _base() -> boto3.Session:
 
 
 def fresh_sessions(count: int) -> list[Any]:
-    """Make a session and a client for each region."""
+    """Create a session and a client for each region."""
     return [
         boto3.Session("k", "s", region_name=f"eu-test-{number}").client("logs")
         for number in range(count)
@@ -55,19 +55,14 @@ def _clients(targets: list[Target]) -> list[Any]:
 
 
 def of_regions(count: int) -> list[Any]:
-    """Make clients of many regions."""
+    """Create clients for many regions."""
     return _clients([Target(region=f"eu-test-{number}") for number in range(count)])
 
 
 def of_accounts(count: int) -> list[Any]:
-    """Make clients of many accounts, with a role each."""
+    """Create clients for many accounts, with a role each."""
     roles = [f"arn:aws:iam::{number:012}:role/audit" for number in range(count)]
     return _clients([Target(region="eu-west-1", role_arn=role) for role in roles])
-
-
-def check(made: list[Any], size: int) -> None:
-    """See that all are there."""
-    assert len(made) == size
 
 
 CONTESTANTS = {

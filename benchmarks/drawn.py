@@ -1,4 +1,4 @@
-"""A year of coverage drawn: 5,000 log groups beside 50, as bars and as a map of days."""
+"""Draw a year of coverage of 50 and of 5,000 log groups, as bars and as a map of days."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SEED = 20261124
 
 @contextlib.contextmanager
 def prepare(size: int) -> Iterator[dict[tuple[str, str], pd.DataFrame]]:
-    """Make the tables that are drawn; import what is imported once."""
+    """Make the tables, and import everything before measuring."""
     mpl.use("Agg")
     tables = {}
     for name, groups in (("50", _FEW), ("5,000", size)):
@@ -75,7 +75,7 @@ def draw(tables: dict[tuple[str, str], pd.DataFrame], *, which: tuple[str, str])
 
 
 def check(axes: Any, size: int) -> None:  # noqa: ANN401 - matplotlib's axes
-    """See that something was drawn."""
+    """Check that something was drawn."""
     assert axes.get_title(loc="left") or size
 
 

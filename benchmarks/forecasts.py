@@ -1,16 +1,16 @@
-"""How good the forecasts are: on made-up histories with known truth, and on the synthetic sample.
+"""Measure how good the forecasts are, on made-up histories and on the synthetic sample.
 
 `python -m benchmarks.forecasts [REPEATS [SHAPE ...]]` makes histories of n tasks of several shapes,
-asks for the forecast of the next task, or for a plan, and compares what is said with what then
-comes. An 80 % interval should hold 80 % of the ends, and a risk of 30 % should come true in 30 of
-100 cases. All is asked through `estimate_completion` and `plan_backfill`.
+requests the forecast of the next task, or a plan, and compares it with the true end. An 80 %
+interval should hold 80 % of the ends, and a risk of 30 % should come true in 30 of 100 cases. The
+forecasts come from `estimate_completion` and `plan_backfill`.
 
-- `next`: a task that has just begun, of each of 400 log groups that learn of each other.
-- `seen`: one that is looked at while it is active, at a random instant of all active time.
-- `plan`: 24 tasks of an hour's window in one slot, or in each of five, when all are done; and how
-  often a task ends after its deadline, beside the mean of `deadline_risk`. The slots are alike, or
+- `next`: a task that has just begun, in each of 400 log groups, which share information.
+- `seen`: a task that is looked at while it is active, at a random instant of all active time.
+- `plan`: the end of 24 tasks with windows of an hour, in one slot or in each of five; and how often
+  a task ends after its deadline, compared with the mean of `deadline_risk`. The slots are alike, or
   `unlike`: some take twice as long as others.
-- `sample`: tasks of the last eight months of the sample, each halfway, beside a plain average.
+- `sample`: tasks of the last eight months of the sample, each halfway, and a plain average.
 """
 
 from __future__ import annotations
@@ -54,17 +54,17 @@ def _gamma(random: Random, n: int) -> np.ndarray:
 
 
 def _mixture(random: Random, n: int) -> np.ndarray:
-    """Make one in four take five times as long."""
+    """Let one task in four take five times as long."""
     return _TYPICAL * random.lognormal(0, 0.3, n) * np.where(random.random(n) < 0.25, 5, 1)
 
 
 def _drift(random: Random, n: int) -> np.ndarray:
-    """Make each task take 0.7 % longer than the one before."""
+    """Let each task take 0.7 % longer than the one before."""
     return _lognormal(random, n) * np.exp(0.007 * np.arange(n))
 
 
 def _stuck(random: Random, n: int) -> np.ndarray:
-    """Make one in a hundred run into the time-out."""
+    """Let one task in a hundred run into the time-out."""
     return np.where(random.random(n) < 0.01, _TIME_OUT, _lognormal(random, n))
 
 
@@ -73,7 +73,7 @@ def _weibull(random: Random, n: int) -> np.ndarray:
 
 
 def _student(random: Random, n: int) -> np.ndarray:
-    """Make a few take far less or far longer than the others."""
+    """Let a few tasks take far less or far more time than the others."""
     return _TYPICAL * np.exp(0.3 * random.standard_t(4, n))
 
 
@@ -82,7 +82,7 @@ def _uniform(random: Random, n: int) -> np.ndarray:
 
 
 def _waves(random: Random, n: int) -> np.ndarray:
-    """Make a task more like those just before it."""
+    """Correlate each task with the one before it."""
     logs = random.normal(0, 0.5, n)
     for at in range(1, n):
         logs[at] = 0.5 * logs[at - 1] + 0.75**0.5 * logs[at]
@@ -96,7 +96,7 @@ SHAPES: dict[str, Callable[[Random, int], np.ndarray]] = {
     "mixture": _mixture,
     "drift": _drift,
     "1 % stuck": _stuck,
-    # held back while the method was made
+    # not used to develop the method
     "Weibull, 0.8": _weibull,
     "Student, 4": _student,
     "uniform": _uniform,
@@ -105,7 +105,7 @@ SHAPES: dict[str, Callable[[Random, int], np.ndarray]] = {
 
 
 def tasks_of(histories: list[tuple[np.ndarray, float | None]], *, slots: int = 1) -> pd.DataFrame:
-    """Make a table of histories, one a day each, and of an active task for each that has one."""
+    """Make a table of histories with one task per day, and of the active tasks that some have."""
     columns = []
     for number, (durations, elapsed) in enumerate(histories):
         took = np.minimum(durations, _TIME_OUT).astype("int64")
@@ -129,7 +129,7 @@ def tasks_of(histories: list[tuple[np.ndarray, float | None]], *, slots: int = 1
 
 
 def _held(told: pd.DataFrame, rests: np.ndarray) -> np.ndarray:
-    """Return which ends lie in the middle 80 %; a task that has timed out ends at 24 hours."""
+    """Return which ends lie in the middle 80 %; a timed-out task ends at 24 hours."""
     low, high = (
         told[name].to_numpy().view("int64") for name in ("remaining_low", "remaining_high")
     )
@@ -141,7 +141,7 @@ def _held(told: pd.DataFrame, rests: np.ndarray) -> np.ndarray:
 def held(shape: str, n: int, repeats: int, *, seen: bool) -> float:
     """Return how often the intervals hold the ends of the next tasks of many log groups.
 
-    A task that is not `seen` while it is active has just begun.
+    With `seen`, the tasks are active when the forecast is made; otherwise they have just begun.
     """
     random = np.random.default_rng(_SEED)
     found = []
@@ -150,7 +150,7 @@ def held(shape: str, n: int, repeats: int, *, seen: bool) -> float:
         for _ in range(_BESIDE):
             drawn = SHAPES[shape](random, n + 1)
             took, elapsed = min(drawn[n], _TIME_OUT), 0.0
-            if seen:  # a long task is active for longer, and so it is seen more often
+            if seen:  # long tasks are seen more often, because they are active for longer
                 others = np.array([SHAPES[shape](random, n + 1)[n] for _ in range(50)])
                 others = np.minimum(others, _TIME_OUT)
                 took = random.choice(others, p=others / others.sum())
@@ -164,7 +164,7 @@ def held(shape: str, n: int, repeats: int, *, seen: bool) -> float:
 
 
 def plans(shape: str, n: int, repeats: int, *, slots: int, spread: float = 0) -> pd.DataFrame:
-    """Return a row a plan: whether all is done in the middle 80 %, and the risk and what came.
+    """Return one row per plan: whether the middle 80 % hold the end, the risk, and the late share.
 
     The slots differ by `spread`, the standard deviation of logarithms.
     """
@@ -178,7 +178,7 @@ def plans(shape: str, n: int, repeats: int, *, slots: int, spread: float = 0) ->
             "start": _NOW - 3 * _DAY,
             "end": _NOW - 2 * _DAY,
             "reason": "failed",
-            # a deadline falls an hour after the one before; a task takes about ten minutes
+            # deadlines are an hour apart; a task takes about ten minutes
             "expires_at": _NOW + int(_TYPICAL * _PIECES * random.uniform(0, 2)) - 18 * _HOUR,
         }
         groups = tasks.drop_duplicates("log_group_name")[
@@ -205,7 +205,7 @@ def plans(shape: str, n: int, repeats: int, *, slots: int, spread: float = 0) ->
 
 
 def backtest(repeats: int) -> pd.DataFrame:
-    """Return a row a task of the sample: the estimate, what an average says, and what came."""
+    """Return one row per task of the sample: the estimate, a plain average, and the true rest."""
     tasks = xs.sample_tasks()
     since = pd.Timestamp("2026-03-23", tz="UTC")  # a third of the sample is history before it
     done = tasks[(tasks["status_code"] == "COMPLETED") & (tasks["creation_time"] >= since)]

@@ -1,6 +1,6 @@
-"""From a million windows in a thousand log groups to what none of them covers.
+"""Find the gaps between a million windows in a thousand log groups.
 
-The baseline merges the same windows, and gives neither gaps nor reasons. "shuffled" is the same in
+The baseline merges the same windows, without gaps and reasons. "shuffled" is the same in
 random order.
 """
 
@@ -32,7 +32,7 @@ _SEED = 20261124
 
 
 class Given(NamedTuple):
-    """The same windows as each contestant wants them."""
+    """The same windows in the form that each contestant takes."""
 
     tasks: pd.DataFrame
     covering: Stretches
@@ -42,7 +42,7 @@ class Given(NamedTuple):
 
 @contextlib.contextmanager
 def prepare(size: int) -> Iterator[dict[str, Given]]:
-    """Make nights of log groups, in the order of time and shuffled; import what is imported."""
+    """Make nightly tasks, by time and shuffled, and import everything before measuring."""
     random = np.random.default_rng(_SEED)
     days = size // _GROUPS
     group = np.repeat(np.arange(_GROUPS), days)
@@ -90,7 +90,7 @@ def with_bioframe(given: dict[str, Given], *, order: str) -> pd.DataFrame:
 
 
 def with_kernel(given: dict[str, Given], *, order: str) -> pd.DataFrame:
-    """Find the gaps alone, as numbers."""
+    """Find the gaps, as numbers only."""
     mine = given[order]
     low = np.full(_GROUPS, _START)
     found = find_uncovered(mine.covering, low, low + mine.days * _DAY)
@@ -103,7 +103,7 @@ def with_exportstats(given: dict[str, Given], *, order: str) -> pd.DataFrame:
 
 
 def check(frame: pd.DataFrame, size: int) -> None:
-    """See that there are about as many gaps, or merged stretches, as nights failed."""
+    """Check that there are about as many gaps, or merged intervals, as failed nights."""
     assert 0.9 < len(frame) / (_FAILED * size) < 1.2, len(frame)
 
 

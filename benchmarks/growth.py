@@ -1,8 +1,8 @@
-"""How throughput grows with 1, 2, 4 and 8 targets, when nothing limits the pace.
+"""Measure throughput with 1, 2, 4 and 8 targets, without a rate limit.
 
-All targets together have as many tasks whatever their number, so what grows shows as less time.
-Each number of targets has a server of its own, which answers from memory, without latency. What
-other processes take, be they a server's or an executor's, is in the time and not in the CPU.
+The number of tasks is the same for any number of targets, so more throughput means less time. Each
+number of targets has its own server, which answers from memory without latency. The CPU of servers
+and of an executor's processes is not included; their time is.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PROCESSES = 2
 
 
 class Given(NamedTuple):
-    """Where the list is for each number of targets, and processes that have begun already."""
+    """The server for each number of targets, and a pool whose processes have started."""
 
     urls: dict[int, str]
     pool: ProcessPoolExecutor
@@ -38,8 +38,8 @@ class Given(NamedTuple):
 
 @contextlib.contextmanager
 def prepare(size: int) -> Iterator[Given]:
-    """Serve a list of the length that each number of targets needs; import what is imported."""
-    # an executor's processes have no session of ours
+    """Serve a list for each number of targets, and import everything before measuring."""
+    # the executor's processes create their own session
     os.environ |= {"AWS_ACCESS_KEY_ID": "123456789012", "AWS_SECRET_ACCESS_KEY": "made-up"}
     with contextlib.ExitStack() as stack:
         numbers = [number for number in (1, 2, 4, _MOST) if size // number]
@@ -53,23 +53,18 @@ def prepare(size: int) -> Iterator[Given]:
 
 
 def in_threads(given: Given, *, number: int) -> pd.DataFrame:
-    """Fetch from so many targets at once, each in a thread."""
+    """Fetch from `number` targets at once, each in a thread."""
     return _fetch(given.urls[number], number, None)
 
 
 def in_processes(given: Given, *, number: int) -> pd.DataFrame:
-    """Fetch from so many targets on an executor of processes."""
+    """Fetch from `number` targets on an executor of processes."""
     return _fetch(given.urls[number], number, given.pool)
 
 
 def _fetch(url: str, number: int, executor: ProcessPoolExecutor | None) -> pd.DataFrame:
     targets = [xs.Target("123456789012", f"eu-test-{n}") for n in range(number)]
     return xs.fetch_tasks(targets, endpoint_url=url, executor=executor, progress=False)
-
-
-def check(frame: pd.DataFrame, size: int) -> None:
-    """See that all is there."""
-    assert len(frame) == size
 
 
 _TARGETS = {1: "1 target", **{number: f"{number} targets" for number in (2, 4, _MOST)}}

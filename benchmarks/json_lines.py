@@ -1,4 +1,4 @@
-"""From JSON Lines, a task a line, to a typed frame."""
+"""From JSON Lines with one task per line to a typed DataFrame."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 SIZE = 1_000_000
 BASELINE = "read_json"
 
-_TIMES = ("from", "to", "executionInfo.creationTime", "executionInfo.completionTime")
 _TYPES = """{taskId: 'VARCHAR', taskName: 'VARCHAR', logGroupName: 'VARCHAR', "from": 'BIGINT',
  "to": 'BIGINT', destination: 'VARCHAR', destinationPrefix: 'VARCHAR',
  status: 'STRUCT(code VARCHAR, message VARCHAR)',
@@ -30,7 +29,7 @@ select taskId, taskName, logGroupName, epoch_ms("from") as "from", epoch_ms("to"
  destination, destinationPrefix, status.code as "status.code", status.message as "status.message",
  epoch_ms(executionInfo.creationTime) as created, epoch_ms(executionInfo.completionTime) as ended
 from read_json($path, format = 'newline_delimited', columns = {_TYPES})
-"""  # noqa: S608 - nothing of it comes from outside
+"""  # noqa: S608 - a constant
 
 
 @contextlib.contextmanager
@@ -45,39 +44,28 @@ def prepare(size: int) -> Iterator[Path]:
 
 
 def with_read_json(path: Path) -> pd.DataFrame:
-    """Let pandas read the lines, then flatten what is nested."""
+    """Read the lines with pandas, then flatten the nested columns."""
     frame = pd.read_json(path, lines=True, convert_dates=False)
     for name in ("status", "executionInfo"):
         inner = pd.DataFrame(frame.pop(name).tolist()).add_prefix(f"{name}.")
         frame = frame.join(inner)
-    return _with_times(frame)
+    return made_up.with_times(frame)
 
 
 def with_json_normalize(path: Path) -> pd.DataFrame:
     """Decode each line with the standard library, then json_normalize."""
     with path.open() as file:
-        return _with_times(pd.json_normalize([json.loads(line) for line in file]))
+        return made_up.with_times(pd.json_normalize([json.loads(line) for line in file]))
 
 
 def with_duckdb(path: Path) -> pd.DataFrame:
-    """Let DuckDB read the lines with typed columns."""
+    """Read the lines with DuckDB into typed columns."""
     return duckdb.execute(_QUERY, {"path": str(path)}).df()
 
 
 def with_exportstats(path: Path) -> pd.DataFrame:
     """Read a table of tasks."""
     return xs.read_tasks(path)
-
-
-def _with_times(frame: pd.DataFrame) -> pd.DataFrame:
-    for name in _TIMES:
-        frame[name] = pd.to_datetime(frame[name], unit="ms", utc=True)
-    return frame
-
-
-def check(frame: pd.DataFrame, size: int) -> None:
-    """See that all is there."""
-    assert len(frame) == size
 
 
 CONTESTANTS = {

@@ -1,7 +1,7 @@
-"""From a live list to a typed frame, over HTTP on loopback.
+"""From DescribeExportTasks to a typed DataFrame, over HTTP on loopback.
 
-The baseline is what a user of boto3 and pandas writes. The other end of the scale is no SDK at
-all: urllib3, botocore's SigV4 and a C JSON parser, without retries, checks or an account's number.
+The baseline is what a user of boto3 and pandas writes. At the other end is no SDK at
+all: urllib3, botocore's SigV4 and a C JSON parser, without retries, checks or the account ID.
 """
 
 from __future__ import annotations
@@ -18,15 +18,13 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
 import exportstats as xs
-from benchmarks import server
+from benchmarks import made_up, server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SIZE = 100_000
 BASELINE = "paginator and json_normalize"
-
-_TIMES = ("from", "to", "executionInfo.creationTime", "executionInfo.completionTime")
 
 
 def _session() -> boto3.Session:
@@ -35,7 +33,7 @@ def _session() -> boto3.Session:
 
 @contextlib.contextmanager
 def prepare(size: int) -> Iterator[str]:
-    """Serve so many tasks; a first request, outside of what is measured, imports all there is."""
+    """Serve the tasks; a first request imports everything before measuring."""
     with server.serving(1) as url:
         for contestant in CONTESTANTS.values():
             contestant(url)
@@ -48,9 +46,7 @@ def with_paginator(url: str) -> pd.DataFrame:
     client = _session().client("logs", endpoint_url=url)
     pages = client.get_paginator("describe_export_tasks").paginate()
     frame = pd.json_normalize([task for page in pages for task in page["exportTasks"]])
-    for name in _TIMES:
-        frame[name] = pd.to_datetime(frame[name], unit="ms", utc=True)
-    return frame
+    return made_up.with_times(frame)
 
 
 class _Info(msgspec.Struct, frozen=True):
@@ -123,19 +119,12 @@ def without_sdk(url: str) -> pd.DataFrame:
             "executionInfo.completionTime": [task.executionInfo.completionTime for task in found],
         }
     )
-    for name in _TIMES:
-        frame[name] = pd.to_datetime(frame[name], unit="ms", utc=True)
-    return frame
+    return made_up.with_times(frame)
 
 
 def with_exportstats(url: str) -> pd.DataFrame:
     """Fetch a table of tasks."""
     return xs.fetch_tasks(session=_session(), endpoint_url=url, progress=False)
-
-
-def check(frame: pd.DataFrame, size: int) -> None:
-    """See that all is there."""
-    assert len(frame) == size
 
 
 CONTESTANTS = {

@@ -1,16 +1,18 @@
-"""Made-up tasks in AWS's own shape, as many as one likes."""
+"""Make any number of tasks in the shape of DescribeExportTasks."""
 
 from __future__ import annotations
 
 import hashlib
 from typing import Any
 
+import pandas as pd
+
 DAY = 86_400_000
 START = 1_764_000_000_000
 
 
 def task(number: int) -> dict[str, Any]:
-    """Make one task; the higher the number, the later it was created."""
+    """Make one task; a higher number is created later."""
     group = number % 997
     created = START + number * 30_000
     return {
@@ -38,3 +40,10 @@ def pages(count: int, page: int = 50) -> list[dict[str, Any]]:
     """Make pages of tasks, as boto3 decodes them."""
     made = tasks(count)
     return [{"exportTasks": made[start : start + page]} for start in range(0, count, page)]
+
+
+def with_times(frame: pd.DataFrame) -> pd.DataFrame:
+    """Convert the columns of times, named as json_normalize names them."""
+    for name in ("from", "to", "executionInfo.creationTime", "executionInfo.completionTime"):
+        frame[name] = pd.to_datetime(frame[name], unit="ms", utc=True)
+    return frame

@@ -1,11 +1,12 @@
-"""Measure contestants fairly: each alone in a fresh process, in turn, the median of several runs.
+"""Measure contestants in turn, each alone in a fresh process, and print the medians of the runs.
 
 A benchmark is a module of this folder with
 
-- `BASELINE`, the name of the contestant that is 1;
-- `CONTESTANTS`, a dict of names and functions, each of what `prepare` gave;
+- `BASELINE`, the name of the contestant that ratios refer to;
+- `CONTESTANTS`, a dict of names and functions, which take the result of `prepare`;
 - `prepare(size)`, a context manager that makes the input, which is not measured;
-- `SIZE`, the usual size.
+- `SIZE`, the default size;
+- optionally `check(result, size)`; by default a result must have `size` rows.
 """
 
 from __future__ import annotations
@@ -18,17 +19,20 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
+
+if TYPE_CHECKING:
+    from collections.abc import Sized
 
 _RUNS = 3
 
 
 class Cost(NamedTuple):
-    """What one run took: seconds on the wall, seconds of processor, MiB above what was there.
+    """The cost of one run: wall time and CPU time in seconds, and memory in MiB.
 
-    `frame` is how many times the frame that came out, 0 where none did.
+    `frame` is the memory divided by the size of the resulting DataFrame; 0 without one.
     """
 
     wall: float
@@ -38,7 +42,7 @@ class Cost(NamedTuple):
 
 
 def compare(name: str, size: int | None = None, runs: int = _RUNS) -> None:
-    """Run a benchmark's contestants in turn and print each one's cost, and its ratio."""
+    """Run the contestants of a benchmark in turn, and print their costs and ratios."""
     module = importlib.import_module(f"benchmarks.{name}")
     size = module.SIZE if size is None else size
     costs: dict[str, list[Cost]] = {contestant: [] for contestant in module.CONTESTANTS}
@@ -77,27 +81,31 @@ def _measure(name: str, contestant: str, size: int) -> Cost:
         started, spent = time.perf_counter(), _cpu()
         result = run(given)
         cost = Cost(time.perf_counter() - started, _cpu() - spent, _memory(peak=True) - before)
-        module.check(result, size)
+        getattr(module, "check", _check)(result, size)
         if isinstance(result, pd.DataFrame):
             made = result.memory_usage(deep=True).sum() / 2**20
             cost = cost._replace(frame=cost.memory / made)
     return cost
 
 
+def _check(result: Sized, size: int) -> None:
+    assert len(result) == size
+
+
 def _cpu() -> float:
-    """Return the processor's seconds of this process, and of its children that have ended."""
+    """Return the CPU seconds of this process and of its children that have ended."""
     used = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 def _memory(*, peak: bool = False) -> float:
-    """Return this process's memory now, or at its peak since this was last asked, in MiB."""
+    """Return the memory of this process in MiB: now, or its peak since the last call."""
     status = Path("/proc/self/status")
-    if not status.exists():  # no Linux: the peak since the beginning has to do
+    if not status.exists():  # not Linux: only the peak since the start is known
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
     if not peak:
-        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+        Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     return int(fields["VmHWM" if peak else "VmRSS"].split()[0]) / 1024
 
 

@@ -1,4 +1,4 @@
-"""From one big indented object, as the AWS CLI prints it, to a typed frame."""
+"""From one indented JSON object, as the AWS CLI prints it, to a typed DataFrame."""
 
 from __future__ import annotations
 
@@ -19,12 +19,10 @@ if TYPE_CHECKING:
 SIZE = 1_000_000
 BASELINE = "json and json_normalize"
 
-_TIMES = ("from", "to", "executionInfo.creationTime", "executionInfo.completionTime")
-
 
 @contextlib.contextmanager
 def prepare(size: int) -> Iterator[Path]:
-    """Write the file, a task at a time."""
+    """Write the file task by task."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "tasks.json")
         with path.open("w") as file:
@@ -39,19 +37,12 @@ def prepare(size: int) -> Iterator[Path]:
 def with_json(path: Path) -> pd.DataFrame:
     """Decode it with the standard library, then json_normalize."""
     frame = pd.json_normalize(json.loads(path.read_text())["exportTasks"])
-    for name in _TIMES:
-        frame[name] = pd.to_datetime(frame[name], unit="ms", utc=True)
-    return frame
+    return made_up.with_times(frame)
 
 
 def with_exportstats(path: Path) -> pd.DataFrame:
     """Read a table of tasks."""
     return xs.read_tasks(path)
-
-
-def check(frame: pd.DataFrame, size: int) -> None:
-    """See that all is there."""
-    assert len(frame) == size
 
 
 CONTESTANTS = {"json and json_normalize": with_json, "exportstats": with_exportstats}

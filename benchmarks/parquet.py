@@ -1,4 +1,4 @@
-"""From Parquet to a typed frame: a file of ours, and one of strings and microseconds, not ours."""
+"""From Parquet to a typed DataFrame: our own file, and one with strings and microseconds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SIZE = 1_000_000
-BASELINE = "read_parquet, ours"
+BASELINE = "read_parquet, own file"
 
 
 @contextlib.contextmanager
@@ -44,25 +44,20 @@ def prepare(size: int) -> Iterator[Path]:
                 }
             )
         )
-        xs.write_tasks(tasks, Path(folder, "ours.parquet"))
+        xs.write_tasks(tasks, Path(folder, "own.parquet"))
         plain = tasks.drop(columns=["duration", "window"])
         kinds = {
             name: "str" if isinstance(kind, pd.CategoricalDtype) else "datetime64[us, UTC]"
             for name, kind in plain.dtypes.items()
             if not isinstance(kind, pd.StringDtype)
         }
-        plain.astype(kinds).to_parquet(Path(folder, "other.parquet"))
+        plain.astype(kinds).to_parquet(Path(folder, "foreign.parquet"))
         yield Path(folder)
 
 
 CONTESTANTS = {
-    "read_parquet, ours": lambda folder: pd.read_parquet(folder / "ours.parquet"),
-    "exportstats, ours": lambda folder: xs.read_tasks(folder / "ours.parquet"),
-    "read_parquet, another's": lambda folder: pd.read_parquet(folder / "other.parquet"),
-    "exportstats, another's": lambda folder: xs.read_tasks(folder / "other.parquet"),
+    "read_parquet, own file": lambda folder: pd.read_parquet(folder / "own.parquet"),
+    "exportstats, own file": lambda folder: xs.read_tasks(folder / "own.parquet"),
+    "read_parquet, foreign file": lambda folder: pd.read_parquet(folder / "foreign.parquet"),
+    "exportstats, foreign file": lambda folder: xs.read_tasks(folder / "foreign.parquet"),
 }
-
-
-def check(frame: pd.DataFrame, size: int) -> None:
-    """See that all is there."""
-    assert len(frame) == size

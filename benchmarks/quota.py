@@ -1,6 +1,6 @@
-"""A list of 150 pages at the service's quota of 5 requests a second, which is kept, not met.
+"""Fetch 150 pages at the service's quota of 5 requests per second.
 
-The baseline is the ideal: 149 intervals of 200 ms. That no request is throttled is checked.
+The baseline is the ideal, 149 intervals of 200 ms. The run checks that no request is throttled.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def prepare(size: int) -> Iterator[tuple[Emulator, int]]:
 
 
 def the_ideal(given: tuple[Emulator, int]) -> pd.DataFrame:
-    """Wait as long as the quota asks."""
+    """Wait as long as the quota requires."""
     time.sleep((given[1] - 1) / 5)
     return pd.DataFrame(index=range(given[1] * 50))
 
@@ -48,7 +48,7 @@ def with_exportstats(given: tuple[Emulator, int]) -> pd.DataFrame:
 
 
 def check(frame: pd.DataFrame, size: int) -> None:
-    """See that all is there."""
+    """Check that all tasks arrived."""
     assert len(frame) == size * 50
 
 

@@ -1,4 +1,4 @@
-"""The report on a week of a million tasks, beside the sum of its tables."""
+"""Build the report on a week of a million tasks, or only its tables."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SEED = 20261124
 
 @contextlib.contextmanager
 def prepare(size: int) -> Iterator[dict[str, Any]]:
-    """Make nights of 5,000 log groups, 3 % of them FAILED, and import what is imported once."""
+    """Make nights of 5,000 log groups, 3 % of them FAILED, and import everything."""
     nights = size // _GROUPS
     group = np.repeat(np.arange(_GROUPS), nights)
     start = _START + np.tile(np.arange(nights), _GROUPS) * _DAY
@@ -64,7 +64,7 @@ def prepare(size: int) -> Iterator[dict[str, Any]]:
 
 
 def make_tables(given: dict[str, Any]) -> list[pd.DataFrame]:
-    """Ask each question that the report answers by itself, all of it of the same weeks."""
+    """Compute each table of the report by itself, for the same weeks."""
     tasks, log_groups = given["tasks"], given["log_groups"]
     end = (tasks["observed_at"].max() - pd.Timedelta(days=1)).floor("D")
     end -= pd.Timedelta(days=end.day_of_week)
@@ -105,8 +105,8 @@ def write(given: dict[str, Any]) -> str:
     return report(given).to_html(csv="tables")
 
 
-def check(result: Any, size: int) -> None:  # noqa: ANN401 - what a contestant gives
-    """See that the report found something, and that its HTML is small."""
+def check(result: Any, size: int) -> None:  # noqa: ANN401 - any contestant's result
+    """Check that the report has findings, and that its HTML is small."""
     if isinstance(result, str):
         assert len(result.encode()) < 1_000_000, size
     elif isinstance(result, xs.WeeklyReport):

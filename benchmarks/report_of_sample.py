@@ -1,4 +1,4 @@
-"""From the sample to the report's HTML, beside importing pandas and matplotlib for one chart."""
+"""From the sample to the HTML of its report. The baseline draws one chart with pandas."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 SIZE = 1
 BASELINE = "imports and a chart"
 
-# Each is a program of its own: what it imports is part of what one waits for.
+# Each is a program of its own, because importing is part of the waiting time.
 _CHART = """
 import io, matplotlib
 matplotlib.use("Agg")
@@ -36,21 +36,21 @@ assert len(report.to_html()) > 10_000
 
 @contextlib.contextmanager
 def prepare(size: int) -> Iterator[int]:
-    """Import everything once, so that it is in the system's cache."""
+    """Run both once, so that their files are in the system's cache."""
     for program in (_CHART, _REPORT):
         run(size, program=program)
     yield size
 
 
 def run(size: int, *, program: str) -> int:
-    """Run a program so many times."""
+    """Run a program `size` times."""
     for _ in range(size):
         subprocess.run([sys.executable, "-c", program], check=True)
     return size
 
 
 def check(done: int, size: int) -> None:
-    """See that all were run."""
+    """Check that all were run."""
     assert done == size
 
 

@@ -1,7 +1,7 @@
-"""A server that answers from memory: pages made beforehand, so that its own cost is small.
+"""A server with little cost of its own: it sends pages that were made at the start.
 
-It runs in a process of its own. `python -m benchmarks.server TASKS [LATENCY_SECONDS]` prints its
-address and serves the same list to whoever asks, whatever account and region.
+It runs in its own process. `python -m benchmarks.server TASKS [LATENCY_SECONDS]` prints its
+address and serves the same list for every account and region.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _IDENTITY = (
 
 @contextmanager
 def serving(tasks: int, latency_seconds: float = 0.0) -> Iterator[str]:
-    """Serve a list of so many tasks from another process; gives its address."""
+    """Serve a list of tasks from another process, and yield its address."""
     command = [sys.executable, "-m", "benchmarks.server", str(tasks), str(latency_seconds)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:

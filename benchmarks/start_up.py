@@ -1,4 +1,4 @@
-"""A command on a file of the sample's tasks, from nothing, beside importing pandas and pyarrow."""
+"""Run commands on the sample in new processes. The baseline imports pandas and pyarrow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import exportstats as xs
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SIZE = 5  # runs of a contestant, one after another
+SIZE = 5  # processes of each contestant, one after another
 BASELINE = "imports"
 
 _COMMANDS = ("status", "durations", "failures", "gaps", "eta")
@@ -23,7 +23,7 @@ _COMMANDS = ("status", "durations", "failures", "gaps", "eta")
 
 @contextlib.contextmanager
 def prepare(size: int) -> Iterator[tuple[Path, int]]:
-    """Write the file, and run a command once, so that it is in the system's cache."""
+    """Write the file, and run a command once to fill the system's cache."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "tasks.parquet")
         xs.write_tasks(xs.sample_tasks(), path)
@@ -33,7 +33,7 @@ def prepare(size: int) -> Iterator[tuple[Path, int]]:
 
 
 def run(given: tuple[Path, int], *, words: list[str]) -> int:
-    """Run Python with these words and the file so many times, and return how many."""
+    """Run Python `times` times with these arguments and the file."""
     path, times = given
     for _ in range(times):
         subprocess.run([sys.executable, *words, path], check=True, stdout=subprocess.DEVNULL)
@@ -41,7 +41,7 @@ def run(given: tuple[Path, int], *, words: list[str]) -> int:
 
 
 def check(done: int, size: int) -> None:
-    """See that all were run."""
+    """Check that all were run."""
     assert done == size
 
 

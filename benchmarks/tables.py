@@ -1,9 +1,9 @@
-"""Each table of statistics at a million tasks, beside what one would write with plain pandas.
+"""Compute each table of statistics of a million tasks, and its naive version in plain pandas.
 
 `python -m benchmarks.tables [TASKS]` makes tasks of twenty slots, times each table and its naive
-version in turn, and prints the medians of three runs. The naive versions leave out what makes the
-difference: confidence limits, running tasks, competing ends, the bootstrap, empty periods. At the
-end stands how long it takes to draw the slots with all of the tasks.
+version in turn, and prints the medians of three runs. The naive versions have no confidence limits,
+running tasks, competing ends, bootstrap or empty periods. The last line is the time to draw the
+slots with all tasks.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def naive_status(tasks: pd.DataFrame) -> object:
 
 
 def naive_reasons(tasks: pd.DataFrame) -> object:
-    """Count messages, numbers in them apart, with first and last time."""
+    """Count messages without their numbers, with the first and last time."""
     failed = tasks[tasks["status_code"] == "FAILED"]
     reason = failed["status_message"].astype("str").str.replace(r"\d+", "<number>", regex=True)
     return failed.groupby(reason)["completion_time"].agg(["size", "min", "max"])
@@ -138,7 +138,7 @@ def naive_periods(tasks: pd.DataFrame) -> object:
 
 
 def naive_slow(tasks: pd.DataFrame) -> object:
-    """Find what is far from the rolling median of its log group."""
+    """Find tasks that are far from the rolling median of their log group."""
     done = _done(tasks).sort_values("creation_time")
     logs = np.log(done["duration"].dt.total_seconds())
     rolling = logs.groupby(done["log_group_name"], observed=True).rolling(100, min_periods=20)
@@ -161,7 +161,7 @@ def naive_slots(tasks: pd.DataFrame) -> object:
 
 
 def naive_lag(tasks: pd.DataFrame) -> object:
-    """Return quantiles of completion less the window's end by log group."""
+    """Return quantiles of the landing lag by log group."""
     done = _done(tasks)
     lag = done["completion_time"] - done["to_time"]
     return lag.groupby(done["log_group_name"], observed=True).quantile([0, 0.5, 0.9, 0.99, 1])
@@ -188,7 +188,7 @@ TABLES: dict[str, tuple[Table, Table]] = {
 
 
 def draw_slots(tasks: pd.DataFrame) -> None:
-    """Draw the timeline of the slots, to the last pixel."""
+    """Draw the timeline of the slots."""
     figure = xs.plot_task_timeline(tasks).figure
     figure.canvas.draw()
     plt.close(figure)
@@ -201,7 +201,7 @@ def _seconds(call: Table, tasks: pd.DataFrame) -> float:
 
 
 def main(size: int) -> None:
-    """Print a row a table, and how long drawing takes."""
+    """Print one row per table, and the time to draw the slots."""
     mpl.use("agg")
     tasks = make(size)
     few = tasks.head(size // 100)
@@ -210,7 +210,7 @@ def main(size: int) -> None:
     print("|---|--:|--:|--:|---|")
     for name, pair in TABLES.items():
         for call in pair:
-            call(few)  # what is imported once is not measured
+            call(few)  # imports are not measured
         runs = [[_seconds(call, tasks) for call in pair] for _ in range(_RUNS)]
         ours, plain = map(statistics.median, zip(*runs, strict=True))
         kept = ours < MOST_SECONDS and ours / plain <= MOST_RATIO
@@ -219,7 +219,7 @@ def main(size: int) -> None:
     draw_slots(few)
     drawn = statistics.median(_seconds(draw_slots, tasks) for _ in range(_RUNS))
     verdict = "kept" if drawn < MOST_DRAWN_SECONDS else "**missed**"
-    print(f"\nplot_slot_timeline, drawn: {drawn:.2f} s ({verdict})")
+    print(f"\nplot_task_timeline, drawn: {drawn:.2f} s ({verdict})")
 
 
 if __name__ == "__main__":
