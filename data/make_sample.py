@@ -1,8 +1,8 @@
-"""Make the synthetic sample: a year of export tasks that nobody ever ran.
+"""Make the synthetic sample: a year of export tasks.
 
-Seeded, from the standard library alone, without a look at the clock: the same bytes every time. The
-world and what goes wrong in it stand in `planted`, `simulate` turns them into tasks, and here they
-are written, after a check that what `truth` finds in the tasks is what was planted.
+The script needs only the standard library. It is seeded and reads no clock, so it always writes the
+same bytes. `planted` has the exports and the planted problems; `simulate` turns them into tasks.
+This module writes them, after checking that `truth` finds exactly the planted problems.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from planted import DAY, HOUR, WEEK, at, iso, listed, week_of
 
 if TYPE_CHECKING:
     from planted import LogGroup, Slot
-    from truth import Row, Stretch
+    from truth import Interval, Row
 
 
 def check(is_so: bool, claim: str) -> None:  # noqa: FBT001  # reads as an assertion
-    """Stop if the sample is not what it claims to be."""
+    """Stop if a claim about the sample does not hold."""
     if not is_so:
         raise RuntimeError(f"the sample is not as planted: {claim}")
 
 
-# --- What is true of it --------------------------------------------------------------------------
+# --- Checks --------------------------------------------------------------------------------------
 
 
 def check_slot(tasks: list[Row]) -> None:
@@ -58,8 +58,8 @@ def check_slowdown(tasks: list[Row]) -> None:
     check(abs(factor / world.SLOW_FACTOR - 1) < world.SLOW_TOLERANCE, f"slower by {factor}")
 
 
-def planned_gaps(group: LogGroup) -> list[Stretch]:
-    """Return the planted gaps of a log group, the nightly minute left aside."""
+def planned_gaps(group: LogGroup) -> list[Interval]:
+    """Return the planted gaps of a log group, without the nightly minute."""
     reasons = {
         "never_tried": world.MISSED,
         "failed": world.FAILED_FOR_GOOD,
@@ -73,14 +73,14 @@ def planned_gaps(group: LogGroup) -> list[Stretch]:
     )
 
 
-def planned_minutes(group: LogGroup) -> list[Stretch]:
-    """Return the gaps of an exporter that ends its days too early."""
+def planned_minutes(group: LogGroup) -> list[Interval]:
+    """Return the gaps of an exporter that ends each day a minute early."""
     lasts = group.night_lasts
     nights = group.nights if lasts < DAY else ()
     return [(night + lasts, night + DAY, "never_tried") for night in nights]
 
 
-def planned_overlaps(group: LogGroup) -> list[Stretch]:
+def planned_overlaps(group: LogGroup) -> list[Interval]:
     """Return the planted overlaps of a log group: one more than the extra runs over each hour."""
     hours = Counter(
         hour
@@ -91,8 +91,8 @@ def planned_overlaps(group: LogGroup) -> list[Stretch]:
     return truth.merge((hour, hour + HOUR, extra + 1) for hour, extra in hours.items())
 
 
-def planned_premature(group: LogGroup) -> list[Stretch]:
-    """Return what only early tasks cover: the early weeks without what was exported again."""
+def planned_premature(group: LogGroup) -> list[Interval]:
+    """Return what only premature tasks cover: the premature weeks without those exported again."""
     if group.label != world.EARLY_LABEL:
         return []
     again = {hour for start, end, _ in planned_overlaps(group) for hour in range(start, end, HOUR)}
@@ -100,8 +100,8 @@ def planned_premature(group: LogGroup) -> list[Stretch]:
     return truth.merge((hour, hour + HOUR, "premature") for hour in hours if hour not in again)
 
 
-def rows(group: LogGroup, stretches: list[Stretch], value: str | None = None) -> list[Row]:
-    """Write stretches as rows of `planted.json`."""
+def rows(group: LogGroup, intervals: list[Interval], value: str | None = None) -> list[Row]:
+    """Return intervals as rows of `planted.json`."""
     return [
         {
             **group.key,
@@ -109,11 +109,11 @@ def rows(group: LogGroup, stretches: list[Stretch], value: str | None = None) ->
             "end": iso(end),
             **({value: what} if value is not None else {}),
         }
-        for start, end, what in stretches
+        for start, end, what in intervals
     ]
 
 
-def premature_rows(group: LogGroup, tasks: list[Row], left: list[Stretch]) -> list[Row]:
+def premature_rows(group: LogGroup, tasks: list[Row], left: list[Interval]) -> list[Row]:
     """List the premature tasks of a log group, and whether their windows were exported again."""
     return [
         {
@@ -129,10 +129,10 @@ def premature_rows(group: LogGroup, tasks: list[Row], left: list[Stretch]) -> li
     ]
 
 
-def describe_weeks(tasks: list[Row], stretches: dict[str, list[Stretch]]) -> dict[str, Any]:
+def describe_weeks(tasks: list[Row], intervals: dict[str, list[Interval]]) -> dict[str, Any]:
     """Count what went wrong in each whole ISO week, and name the quietest and the worst."""
-    counted = truth.count_troubles(tasks, stretches, DAY)
-    kinds = ("failed", "cancelled", *stretches)
+    counted = truth.count_troubles(tasks, intervals, DAY)
+    kinds = ("failed", "cancelled", *intervals)
     table: list[Row] = []
     for monday in range(world.HISTORY_START, week_of(world.OBSERVED_AT), WEEK):
         counts = counted[truth.iso_week(monday)]
@@ -150,7 +150,7 @@ def describe_weeks(tasks: list[Row], stretches: dict[str, list[Stretch]]) -> dic
 
 
 def describe_outage(tasks: list[Row]) -> dict[str, Any]:
-    """Return what the outage made fail, and what of it completed later."""
+    """Return the tasks that failed in the outage, and those whose windows completed later."""
     start, last = at(world.OUTAGE_NIGHTS[0]), at(world.OUTAGE_NIGHTS[-1])
     of_slot = [
         task
@@ -177,10 +177,14 @@ def describe_outage(tasks: list[Row]) -> dict[str, Any]:
 
 
 def describe(by_slot: dict[Slot, list[Row]]) -> dict[str, Any]:
-    """Write down what is planted, having found exactly that in the tasks and nothing else."""
+    """Return the planted problems, after checking that the tasks have exactly these."""
     tasks = [task for of_slot in by_slot.values() for task in of_slot]
     ranges, gaps, overlaps, premature, early_tasks = [], [], [], [], []
-    stretches: dict[str, list[Stretch]] = {"gap_days": [], "overlap_days": [], "premature_days": []}
+    intervals: dict[str, list[Interval]] = {
+        "gap_days": [],
+        "overlap_days": [],
+        "premature_days": [],
+    }
     for of_slot in by_slot.values():
         check_slot(of_slot)
     for group in world.NIGHTLY:
@@ -197,8 +201,8 @@ def describe(by_slot: dict[Slot, list[Row]]) -> dict[str, Any]:
         overlaps += rows(group, plan[1], "depth")
         premature += rows(group, plan[2])
         early_tasks += premature_rows(group, mine, plan[2])
-        for kind, of_kind in zip(stretches, plan, strict=True):
-            stretches[kind] += of_kind
+        for kind, of_kind in zip(intervals, plan, strict=True):
+            intervals[kind] += of_kind
     minutes = [group for group in world.NIGHTLY if group.night_lasts < DAY]
     stopped = [
         group for group in world.NIGHTLY if at(group.last_night) < at(world.LAST_NIGHT) - DAY
@@ -249,7 +253,7 @@ def describe(by_slot: dict[Slot, list[Row]]) -> dict[str, Any]:
             for task in tasks
             if "completionTime" not in task["executionInfo"]
         ],
-        "weeks": describe_weeks(tasks, stretches),
+        "weeks": describe_weeks(tasks, intervals),
     }
 
 
@@ -257,7 +261,7 @@ def describe(by_slot: dict[Slot, list[Row]]) -> dict[str, Any]:
 
 
 def log_groups() -> list[Row]:
-    """List the log groups as AWS describes them, those without an export too."""
+    """List the log groups as AWS describes them, including those without an export."""
     return [
         {
             "accountId": group.slot.account_id,
@@ -274,7 +278,7 @@ def log_groups() -> list[Row]:
 
 
 def write_sample(out: Path) -> dict[str, Any]:
-    """Make the sample, write its three files and give what `planted.json` has."""
+    """Make the sample, write its three files, and return the content of `planted.json`."""
     by_slot = simulate.make_tasks(Random(world.SEED))
     facts = describe(by_slot)
     lines = [
@@ -293,7 +297,7 @@ def write_sample(out: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Write the sample and say what is in it."""
+    """Write the sample and print a summary."""
     parser = argparse.ArgumentParser(description="Make the synthetic sample of export tasks.")
     default = Path(__file__).parent / "sample"
     parser.add_argument("--out", type=Path, default=default, help="the folder to write to")

@@ -1,7 +1,6 @@
-"""The made-up world behind the sample: who exports what, and everything that goes wrong on purpose.
+"""The synthetic world of the sample: who exports what, and the planted problems.
 
-Only tables. A night is the day whose events are exported, told by its date; `make_sample` turns the
-tables into tasks, and compares what `truth` finds in the tasks with what stands here.
+This module has only tables. A night is the day whose events are exported, given as its date.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ LONGEST_TASK = DAY  # AWS ends a task that takes longer
 
 @dataclass(frozen=True)
 class Slot:
-    """An account and region, which run one task at a time, and the bucket they export to."""
+    """An account and region, which runs one task at a time, and the bucket that it exports to."""
 
     account_id: str
     region: str
@@ -85,7 +84,7 @@ class LogGroup:
 
     @property
     def key(self) -> dict[str, str]:
-        """The three fields by which `planted.json` names a log group."""
+        """The three fields that identify a log group in `planted.json`."""
         return {
             "account_id": self.slot.account_id,
             "region": self.slot.region,
@@ -94,7 +93,7 @@ class LogGroup:
 
     @property
     def nights(self) -> range:
-        """The midnights at which its exported nights begin."""
+        """The midnights at which its exported nights start."""
         return range(at(self.first_night), at(self.last_night) + DAY, DAY)
 
 
@@ -140,7 +139,7 @@ LOG_GROUPS = (
         "checkout-ap", ACME_AP, "/aws/lambda/acme-checkout", 20 * SECOND, 13.1 * HOUR,
         prefix="nightly/checkout", retention_days=30, stored_bytes=5_368_709_120,
     ),
-    # It ends each day at 23:59:00.000 and so loses a minute every night.
+    # It ends each day at 23:59:00.000, so a minute is missing every night.
     LogGroup(
         "batch", DATA_EU, "acme/batch/reports", 90 * SECOND, 27 * HOUR,
         prefix="nightly/batch", stored_bytes=77_309_411_328, night_lasts=DAY - MINUTE + 1,
@@ -158,7 +157,7 @@ LOG_GROUPS = (
         "audit", DATA_EU, "acme/internal/audit", created="2026-08-03T14:40:00",
         retention_days=365, stored_bytes=1_073_741_824, log_class="INFREQUENT_ACCESS",
     ),
-    # Its exporter was switched off, and nobody noticed.
+    # Its exporter was switched off unnoticed.
     LogGroup(
         "web", DATA_US, "acme/web/frontend", 4 * MINUTE, 15 * HOUR,
         prefix="nightly/web", retention_days=400, stored_bytes=210_453_397_504,
@@ -230,7 +229,7 @@ EARLY_RUNS_AFTER = HOUR / 2
 EXTRA_RUNS = (
     ("flow", "2026-02-03T09:00", "2026-02-03T10:00"),
     ("orders", "2026-02-16", "2026-02-23"),
-    ("chat", "2026-03-09", "2026-03-16"),  # makes the second of the premature weeks good
+    ("chat", "2026-03-09", "2026-03-16"),  # exports the second of the premature weeks again
     ("checkout", "2026-04-21T21:00", "2026-04-22T03:00"),
     ("catalog", "2026-07-07", "2026-07-08"),
     ("catalog", "2026-07-07T12:00", "2026-07-07T18:00"),
@@ -245,7 +244,7 @@ QUIET_WEEK = at("2026-05-11")  # the only week in which nothing goes wrong
 # One task that AWS ends after 24 hours; the night's exports of its slot wait for it.
 TIMED_OUT = ("features", "2026-07-13", "2026-07-20", "2026-07-22T10:00")
 
-# What is under way at the end: window, creation, state.
+# The active tasks at the end: window, creation, state.
 ACTIVE = (
     ("cluster", "2026-11-21", "2026-11-22", "2026-11-23T05:00:37", "RUNNING"),
     ("fraud", "2026-11-14", "2026-11-21", "2026-11-23T05:12:09", "PENDING_CANCEL"),
@@ -254,7 +253,7 @@ ACTIVE = (
 
 
 def listed(table: dict[str, list[str]]) -> Iterator[Night]:
-    """Yield the nights of a table, as log group and midnight."""
+    """Yield the nights of a table, as pairs of log group and midnight."""
     for label, nights in table.items():
         for night in nights:
             yield BY_LABEL[label], at(night)

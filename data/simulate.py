@@ -1,6 +1,6 @@
-"""Turn the tables of `planted` into a year of tasks: first what was meant, then what came of it.
+"""Turn the tables of `planted` into a year of tasks.
 
-Everything that looks like chance comes from one seeded generator.
+All random values come from one seeded generator.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ WEEKDAYS = (1.05, 1.03, 1.02, 1.01, 1.0, 0.95, 0.94)  # Monday first
 
 @dataclass(frozen=True)
 class Job:
-    """What somebody means to export, and what becomes of it."""
+    """An export that was intended, and its outcome."""
 
     group: LogGroup
     start: int
@@ -60,18 +60,18 @@ class Job:
 
 @dataclass(frozen=True)
 class Fate:
-    """What becomes of a night that does not simply complete."""
+    """The outcome of a night that does not simply complete."""
 
     state: str | None  # of its first task; None: there is none
     rerun_at: int | None = None  # None: never run again
     cause: str = INTERNAL
 
 
-# --- What is meant to happen ---------------------------------------------------------------------
+# --- Intended exports ----------------------------------------------------------------------------
 
 
 def outage_nights() -> list[Night]:
-    """List the nights that the outage made fail."""
+    """List the nights that failed in the outage."""
     survivors = set(listed(world.OUTAGE_SURVIVORS))
     return [
         (group, at(night))
@@ -82,25 +82,25 @@ def outage_nights() -> list[Night]:
 
 
 def early_nights() -> list[Night]:
-    """List the nights that are exported before the late events are in."""
+    """List the nights that are exported before late events have arrived."""
     nights = range(world.EARLY_FROM, world.EARLY_UNTIL, DAY)
     return [(world.BY_LABEL[world.EARLY_LABEL], night) for night in nights]
 
 
 def due_time(group: LogGroup, night: int) -> int:
-    """When the exporter of a log group starts on a night."""
+    """Return when the exporter of a log group starts on a night."""
     is_early = (group, night) in early_nights()
     after = world.EARLY_RUNS_AFTER if is_early else group.runs_after
     return night + DAY + int(after or 0)
 
 
 def rerun_time(group: LogGroup, night: int) -> int:
-    """When somebody runs a night again that did not complete: the next morning."""
+    """Return when a failed night is run again: the next morning."""
     return due_time(group, night) + 20 * HOUR
 
 
 def plant_fates(rng: Random) -> dict[Night, Fate]:
-    """Decide what becomes of the nights that the tables name."""
+    """Return the outcomes of the nights in the tables."""
     fates = {night: Fate("FAILED", world.OUTAGE_RERUNS_AT, DENIED) for night in outage_nights()}
     for night in listed(world.FAILED_BEFORE_EXTRA):
         fates[night] = Fate("FAILED", rerun_time(*night))
@@ -115,7 +115,7 @@ def plant_fates(rng: Random) -> dict[Night, Fate]:
 
 
 def scatter_fates(rng: Random, taken: set[Night]) -> dict[Night, Fate]:
-    """Let a few further nights of every week but the quiet one fail, and run them again."""
+    """Let a few more nights fail in every week except the quiet one, and run them again."""
     by_week: dict[int, list[Night]] = {}
     for group in world.NIGHTLY:
         for night in group.nights[:-3]:  # the last ones could not be run again in time
@@ -130,14 +130,14 @@ def scatter_fates(rng: Random, taken: set[Night]) -> dict[Night, Fate]:
 
 
 def plan_fates(rng: Random) -> dict[Night, Fate]:
-    """Decide which nights do not simply complete: the planted ones, and a few scattered ones."""
+    """Return the outcomes of nights that do not simply complete: planted ones and a few others."""
     fates = plant_fates(rng)
     taken = {*fates, *listed(world.OUTAGE_SURVIVORS), *early_nights()}
     return fates | scatter_fates(rng, taken)
 
 
 def plan_nightly(rng: Random, fates: dict[Night, Fate]) -> Iterator[Job]:
-    """Yield what the nightly exporters do, and what is run again by hand."""
+    """Yield the exports of the nightly exporters, and those that are run again by hand."""
     for group in world.NIGHTLY:
         for night in group.nights:
             fate = fates.get((group, night), Fate("COMPLETED"))
@@ -152,7 +152,7 @@ def plan_nightly(rng: Random, fates: dict[Night, Fate]) -> Iterator[Job]:
 
 
 def plan_extra(rng: Random) -> Iterator[Job]:
-    """Yield the further tasks that make the planted overlaps, and the one that times out."""
+    """Yield the additional tasks of the planted overlaps, and the task that times out."""
     for label, first, last in world.EXTRA_RUNS:
         due = at(last) + 34 * HOUR + rng.randrange(MINUTE)
         yield Job(world.BY_LABEL[label], at(first), at(last), due, f"again-{label}-{first[:10]}")
@@ -162,7 +162,7 @@ def plan_extra(rng: Random) -> Iterator[Job]:
 
 
 def plan_on_request(rng: Random) -> Iterator[Job]:
-    """Yield what people export by hand in office hours."""
+    """Yield the exports by hand in office hours."""
     for group in world.ON_REQUEST:
         for day in range(world.HISTORY_START + DAY, week_of(world.OBSERVED_AT), DAY):
             is_workday = day - week_of(day) < 5 * DAY
@@ -177,14 +177,14 @@ def plan_on_request(rng: Random) -> Iterator[Job]:
                 yield Job(group, end - length, end, due, name, state, rng.choice(CAUSES))
 
 
-# --- What the service makes of it ----------------------------------------------------------------
+# --- Tasks of the service ------------------------------------------------------------------------
 
 
 def draw_durations(rng: Random, jobs: list[Job]) -> dict[Job, int]:
     """Draw a duration for every job: lognormal with a tail, by log group, window and weekday.
 
-    The normal scores are the quantiles of the distribution in random order, before and after the
-    slowdown apart: so the planted factor is in the medians, too, and not only on average.
+    The normal scores are the quantiles of the distribution in random order, separately before and
+    after the slowdown. The medians thus show the planted factor exactly.
     """
     batches: dict[tuple[str, bool], list[Job]] = {}
     for job in jobs:
@@ -206,7 +206,7 @@ def draw_durations(rng: Random, jobs: list[Job]) -> dict[Job, int]:
 
 
 def make_task(rng: Random, job: Job, creation: int, completion: int | None) -> Row:
-    """Say in AWS's words what became of a job; what AWS leaves out is left out."""
+    """Return a job as AWS lists its task, without the fields that AWS leaves out."""
     slot = job.group.slot
     task_id = str(uuid.UUID(int=rng.getrandbits(128), version=4))
     has_other_bucket = job.state == "FAILED" and job.cause == OTHER_REGION
@@ -247,7 +247,7 @@ def make_task(rng: Random, job: Job, creation: int, completion: int | None) -> R
 def run_slot(rng: Random, jobs: Iterable[Job], durations: dict[Job, int]) -> list[Row]:
     """Run the jobs of one slot one after another, and list its tasks as AWS does, newest first.
 
-    AWS refuses a second task while one is active, so a job's task is created when the slot is free.
+    AWS refuses a second task while one is active, so a task is created when the slot is free.
     """
     tasks, free_at = [], 0
     for job in sorted(jobs, key=lambda job: job.due):

@@ -1,7 +1,7 @@
-"""What is true of tasks, found the slow and plain way, so that the sample can be checked.
+"""Compute gaps, overlaps and premature intervals slowly but plainly, to check the sample.
 
-Tasks are dictionaries in AWS's JSON shape. Intervals are half-open, in milliseconds since 1970; a
-stretch is `(start, end, value)`.
+Tasks are dictionaries in AWS's JSON shape. Intervals are half-open, in milliseconds since
+1970, and have the form `(start, end, value)`.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Row = dict[str, Any]
-Stretch = tuple[int, int, Any]
+Interval = tuple[int, int, Any]
 ENDS_FOR_GOOD = {"FAILED": "failed", "CANCELLED": "cancelled"}
 
 
-def merge(stretches: Iterable[Stretch]) -> list[Stretch]:
-    """Join stretches that touch and have the same value."""
-    merged: list[Stretch] = []
-    for start, end, value in sorted(stretches, key=lambda stretch: stretch[:2]):
+def merge(intervals: Iterable[Interval]) -> list[Interval]:
+    """Join intervals that touch and have the same value."""
+    merged: list[Interval] = []
+    for start, end, value in sorted(intervals, key=lambda interval: interval[:2]):
         if merged and merged[-1][1:] == (start, value):
             start = merged.pop()[0]  # noqa: PLW2901  # it grows backwards
         merged.append((start, end, value))
@@ -30,7 +30,7 @@ def merge(stretches: Iterable[Stretch]) -> list[Stretch]:
 
 
 def cut(tasks: list[Row], start: int, end: int) -> list[tuple[int, int, list[Row]]]:
-    """Cut `[start, end)` at every edge of a window, and say for each piece which tasks cover it."""
+    """Cut `[start, end)` at every edge of a window, and return each piece with its tasks."""
     edges = {edge for task in tasks for edge in (task["from"], task["to"] + 1)}
     edges = {start, end} | {edge for edge in edges if start < edge < end}
     return [
@@ -52,14 +52,14 @@ def created(task: Row) -> int:
 
 
 def is_premature(task: Row, latest_events: int) -> bool:
-    """Return whether a task was created before the last events of its window had to be there."""
+    """Return whether a task was created less than 12 hours after the end of its window."""
     return created(task) - (task["to"] + 1) < latest_events
 
 
 def find_coverage(
     tasks: list[Row], start: int, end: int, latest_events: int
-) -> tuple[list[Stretch], list[Stretch], list[Stretch]]:
-    """Find the gaps, overlaps and premature stretches of one log group.
+) -> tuple[list[Interval], list[Interval], list[Interval]]:
+    """Find the gaps, overlaps and premature intervals of one log group.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def find_coverage(
     Raises
     ------
     ValueError
-        If tasks of several kinds tried in vain to fill a gap, so that it has no one reason.
+        A gap has no single reason, because several kinds of tasks did not fill it.
     """
     gaps, overlaps, premature = [], [], []
     for left, right, inside in cut(tasks, start, end):
@@ -87,17 +87,17 @@ def find_coverage(
 
 
 def iso_week(time: int) -> str:
-    """Name the ISO week of an instant, as in `2026-W24`."""
+    """Return the ISO week of an instant, as in `2026-W24`."""
     year, week, _ = datetime.fromtimestamp(time // 1000, UTC).isocalendar()
     return f"{year}-W{week:02}"
 
 
 def count_troubles(
-    tasks: list[Row], stretches: dict[str, list[Stretch]], day: int
+    tasks: list[Row], intervals: dict[str, list[Interval]], day: int
 ) -> dict[str, Counter[str]]:
     """Count, for each ISO week, its tasks and what went wrong.
 
-    Tasks count in the week of their creation; stretches, of each kind, once for each day of each
+    Tasks count in the week of their creation. Intervals of each kind count once for each day and
     log group that they touch.
     """
     weeks: dict[str, Counter[str]] = {}
@@ -106,7 +106,7 @@ def count_troubles(
         week["tasks"] += 1
         if state(task) in ENDS_FOR_GOOD:
             week[ENDS_FOR_GOOD[state(task)]] += 1
-    for kind, found in stretches.items():
+    for kind, found in intervals.items():
         for start, end, _ in found:
             for midnight in range(start - start % day, end, day):
                 weeks.setdefault(iso_week(midnight), Counter())[kind] += 1

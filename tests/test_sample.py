@@ -32,7 +32,7 @@ ACTIVE = {"PENDING", "RUNNING", "PENDING_CANCEL"}
 
 Row = dict[str, Any]
 Key = tuple[str, str, str]
-Stretch = tuple[int, int]
+Interval = tuple[int, int]
 
 
 def ms(text: str) -> int:
@@ -58,7 +58,7 @@ def created(task: Row) -> int:
     return int(task["executionInfo"]["creationTime"])
 
 
-def span(row: Row) -> Stretch:
+def span(row: Row) -> Interval:
     """Give the half-open interval of a row of planted.json, or of a task."""
     return (ms(row["start"]), ms(row["end"])) if "start" in row else (row["from"], row["to"] + 1)
 
@@ -471,19 +471,19 @@ def test_weeks(tasks: list[Row], planted: Row):
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for task in tasks:
         counts[iso_week(created(task))].update(["tasks", code(task).lower()])
-    stretches = {
+    intervals = {
         "gap_days": planted["gaps"],
         "overlap_days": planted["overlaps"],
         "premature_days": planted["premature"]["intervals"],
     }
-    for kind, rows in stretches.items():
+    for kind, rows in intervals.items():
         for row in rows:
             days = range(span(row)[0] // DAY, -(-span(row)[1] // DAY))
             counts_by_week = Counter(iso_week(day * DAY) for day in days)
             for week, number in counts_by_week.items():
                 counts[week][kind] += number
     weeks = planted["weeks"]["all"]
-    kinds = ("failed", "cancelled", *stretches)
+    kinds = ("failed", "cancelled", *intervals)
     assert len({week["iso_week"] for week in weeks}) == 52
     for week in weeks:
         counted = counts[week["iso_week"]]
