@@ -156,6 +156,10 @@ def man_page() -> str:
             usage = " ".join(command.collect_usage_pieces(inner))
             lines += [f".SS {_roff(f'exportstats {name} {usage}')}"]
             lines += [*_paragraphs(str(command.help)), *_options(command, inner)]
+            formatter = click.HelpFormatter()
+            command.format_epilog(inner, formatter)
+            if more := formatter.getvalue():
+                lines += [".PP", ".nf", *map(_roff, more.strip("\n").splitlines()), ".fi"]
     lines += [".SH EXIT STATUS", *_paragraphs(str(main.epilog).removeprefix("Exit codes: "))]
     return "\n".join(lines) + "\n"
 

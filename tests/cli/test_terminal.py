@@ -92,6 +92,37 @@ def test_no_column_is_lost(line: str, columns: int, run: Callable, sample_file: 
     assert max(map(cell_len, shown.splitlines())) <= columns
 
 
+@pytest.mark.parametrize(
+    ("minutes", "shared", "shown"),
+    [
+        (5, "times of 2023-11-14 UTC", ["22:18", "22:13"]),
+        (120, "times of 2023 UTC", ["11-15 00:13", "11-14 22:13"]),
+        (60 * 24 * 60, "", ["2024-01-13 22:13", "2023-11-14 22:13"]),
+    ],
+)
+def test_times_have_their_date_unless_all_share_it(
+    minutes: int, shared: str, shown: list[str], page: Callable, run: Callable
+):
+    """Where midnight, or a new year, lies between times, they have a date, or a year."""
+    tasks = [
+        {
+            "accountId": "111122223333",
+            "region": "eu-west-1",
+            "taskId": f"cda45419-90ea-4db5-9833-aade86253e{number:02}",
+            "logGroupName": "/aws/containerinsights/acme-prod/application",
+            "status": {"code": "PENDING"},
+            "executionInfo": {"creationTime": 1_700_000_000_000 + number * minutes * 60_000},
+        }
+        for number in range(2)
+    ]
+    done = run("tasks", page(*tasks), env=AS_TERMINAL)
+    title, _, table = SGR.sub("", done.stdout).partition("\n\n")
+    assert shared in " ".join(title.split())
+    rows = [line for line in table.splitlines() if line.startswith("cda45419")]
+    for row, time in zip(rows, shown, strict=True):
+        assert re.search(rf" {time}( |$)", row), row
+
+
 def test_what_is_said_wraps_between_words(terminal: Callable, sample_file: Path):
     """A long line on stderr has the width of the terminal, and no word is broken."""
     _, shown = terminal("gaps", sample_file, "--since", "2026-11-01", "--until", "2026-11-22")
