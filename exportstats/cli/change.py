@@ -95,6 +95,7 @@ def _in_unit(value: float, unit: str) -> str:
         type=click.FloatRange(min=0, min_open=True),
         default=3.5,
         show_default=True,
+        metavar="NUMBER",
         help="How many robust standard deviations a slow task is above its log group.",
     ),
     filters=[name for name in FILTERS if name != "status"],

@@ -40,15 +40,23 @@ _PARAMETER = re.compile(r"""(?<![-\w/])([a-z_]+)=('[^']*'|"[^"]*"|True|-?\d[\d.]
 
 
 def say(text: str) -> None:
-    """Print a message on stderr, without control characters; a terminal gets lines of its width."""
-    text = f"exportstats: {plain(text)}"
-    if sys.stderr.isatty():
-        width = shutil.get_terminal_size().columns
-        text = textwrap.fill(
-            text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
-        )
+    """Print a message on stderr, without control characters."""
     with contextlib.suppress(OSError):  # the terminal may be closed while a file is still written
-        click.echo(text, err=True)
+        click.echo(wrapped(f"exportstats: {plain(text)}"), err=True)
+
+
+def wrapped(line: str) -> str:
+    """Wrap a line for stderr between words, if that is a terminal."""
+    if not sys.stderr.isatty():
+        return line
+    indent = " " * (len(line) - len(line.lstrip()) + 2)
+    return textwrap.fill(
+        line,
+        shutil.get_terminal_size().columns,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def in_options(text: str, command: click.Command) -> str:
@@ -107,7 +115,7 @@ def in_one_line(meta: dict[str, Any]) -> Iterator[None]:
             said.add(str(message))
             say(_translated(str(message)))
 
-    with warnings.catch_warnings(), _as_ctrl_c() as signalled:
+    with warnings.catch_warnings(), _as_ctrl_c() as signalled, _wrapped_usage():
         warnings.simplefilter("always", UserWarning)
         warnings.showwarning = show
         try:
@@ -129,6 +137,18 @@ def in_one_line(meta: dict[str, Any]) -> Iterator[None]:
             raise click.exceptions.Exit(_SIGNALLED + number) from stop
         if _PART in meta:
             raise click.exceptions.Exit(PARTIAL)
+
+
+@contextlib.contextmanager
+def _wrapped_usage() -> Iterator[None]:
+    """Wrap what click says on wrong usage."""
+    try:
+        yield
+    except click.exceptions.NoArgsIsHelpError:
+        raise  # the help, which click wraps
+    except click.UsageError as error:
+        message = wrapped(f"Error: {error.format_message()}").removeprefix("Error: ")
+        raise click.UsageError(message, error.ctx) from error
 
 
 def _let_escape() -> None:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import exportstats as xs
+from exportstats.cli.failing import wrapped
 from exportstats.errors import ArgumentError
 from exportstats.text import plain, shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import pandas as pd
 
@@ -80,7 +81,7 @@ def fetch_targets(
 
 def tell_failures(failures: pd.DataFrame) -> None:
     """Print the failures on stderr."""
-    click.echo("\n".join(failure_lines(failures)) + "\n", err=True)
+    click.echo("\n".join(map(wrapped, failure_lines(failures))) + "\n", err=True)
 
 
 def failure_lines(failures: pd.DataFrame) -> Iterator[str]:
@@ -128,20 +129,16 @@ def read_targets(path: Path) -> list[Target]:
 
 
 def _objects(text: str) -> list[Any]:
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        _check_once([name for name, _ in pairs])
-        return dict(pairs)
-
-    found = json.loads(text, object_pairs_hook=once)
+    found = json.loads(text, object_pairs_hook=_once)
     if not isinstance(found, list):
         raise ArgumentError(": it is one object; give a list of objects")
     return found
 
 
-def _rows(text: str) -> Iterator[Mapping[str, Any]]:
+def _rows(text: str) -> Iterator[dict[str, Any]]:
     rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     names = next(rows, [])
-    _check_once(names)
+    _once((name, None) for name in names)
     for values in rows:
         if len(values) > len(names):
             raise ArgumentError(
@@ -152,10 +149,14 @@ def _rows(text: str) -> Iterator[Mapping[str, Any]]:
             yield dict(zip(names, values, strict=False))
 
 
-def _check_once(names: Sequence[str]) -> None:
-    for name in names:
-        if name in _FIELDS and names.count(name) > 1:
+def _once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Make a row of names and values; a field that is there twice is refused."""
+    pairs = list(pairs)
+    names = [name for name, _ in pairs]
+    for name in _FIELDS:
+        if names.count(name) > 1:
             raise ArgumentError(f": {name} appears {names.count(name)} times; keep one")
+    return dict(pairs)
 
 
 def _to_target(row: object, number: int) -> Target:

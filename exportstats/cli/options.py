@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import re
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -75,8 +77,9 @@ class NewFile(_NewPath):
 
     def refusal_of(self, path: Path) -> str | None:
         """Return why a file cannot be written."""
-        if path.exists() and not path.is_file():
-            return f"{str(path)!r} cannot be written: it is not a regular file"
+        with contextlib.suppress(FileNotFoundError):
+            if not stat.S_ISREG(path.stat().st_mode):
+                return f"{str(path)!r} cannot be written: it is not a regular file"
         name = path.name.lstrip(".").lower()
         ending = next((one for one in self._kinds if name.endswith(one)), None)
         if ending is None:

@@ -100,13 +100,19 @@ def report(
     exportstats report tasks.parquet --log-groups groups.json --html report.html
     exportstats report tasks.parquet --week 2026-W47 --fail-on critical
     """
+    import pandas as pd
+
     from exportstats.core import frames
     from exportstats.report import machine, markdown, redaction
+    from exportstats.report.waivers import read_waivers
+    from exportstats.report.weeks import span_of
 
-    # what is no week, no waivers and what would be overwritten is refused before AWS is asked
-    nothing = xs.build_weekly_report(frames.empty(), week=week, tz=tz, waivers=waivers)
+    # what cannot be read or written is refused before AWS is asked
+    span_of(week, tz, pd.Timestamp.now("UTC"))
+    if waivers is not None:
+        read_waivers(waivers)
     if (folder := files["csv_dir"]) is not None:
-        machine.refuse_foreign(nothing, folder)
+        machine.refuse_foreign(xs.build_weekly_report(frames.empty()), folder)
     tasks, log_groups = kept(origin.wanted, *load_both(origin, check=len, can_spare=True))
     if redact:
         tasks, log_groups, _ = redaction.redact(tasks, log_groups)
@@ -121,11 +127,11 @@ def report(
     )
     made = dataclasses.replace(made, is_partial=knows_a_part())
     click.echo(markdown.render_text(made), nl=False)
-    for what, path in _write(made, **files):
+    for what, path in _write(made, files):
         say(f"{what} is in {path}")
     for value, part in made.parts.items():
         own = {name: path and _beside(path, value) for name, path in files.items()}
-        for what, path in _write(dataclasses.replace(part, is_partial=knows_a_part()), **own):
+        for what, path in _write(dataclasses.replace(part, is_partial=knows_a_part()), own):
             say(f"{what} of {value} is in {path}")
     if fail_on is not None and not len(tasks):
         say("there are no tasks, so nothing was checked")
@@ -140,32 +146,23 @@ def _beside(path: Path, value: str) -> Path:
     return path.with_name(f"{path.stem}-{plain}{path.suffix}")
 
 
-def _write(
-    made: xs.WeeklyReport,
-    *,
-    html: Path | None,
-    markdown: Path | None,
-    email: Path | None,
-    json: Path | None,
-    csv_dir: Path | None,
-) -> Iterator[tuple[str, Path]]:
+def _write(made: xs.WeeklyReport, files: dict[str, Path | None]) -> Iterator[tuple[str, Path]]:
     """Write what was asked for, each file whole or not at all."""
     from exportstats import progress
 
     os.environ.setdefault("MPLBACKEND", "Agg")  # a command opens no window
-    if csv_dir is not None:
-        made.to_csv(csv_dir)
-        yield "each table", csv_dir
-    link = None
-    if html is not None and csv_dir is not None:
-        link = Path(os.path.relpath(csv_dir, html.parent)).as_posix()
-    writers: tuple[tuple[Path | None, Callable[[Path], object]], ...] = (
-        (html, functools.partial(made.to_html, csv=link)),
-        (markdown, made.to_markdown),
-        (email, made.to_email),
-        (json, made.to_json),
-    )
-    asked = [(path, write) for path, write in writers if path is not None]
-    for path, write in progress.steps(asked, "writing"):
-        write(path)
+    html, folder = files["html"], files["csv_dir"]
+    if folder is not None:
+        made.to_csv(folder)
+        yield "each table", folder
+    link = Path(os.path.relpath(folder, html.parent)).as_posix() if html and folder else None
+    write: dict[str, Callable[[Path], object]] = {
+        "html": functools.partial(made.to_html, csv=link),
+        "markdown": made.to_markdown,
+        "email": made.to_email,
+        "json": made.to_json,
+    }
+    asked = [(name, path) for name in write if (path := files[name]) is not None]
+    for name, path in progress.steps(asked, "writing"):
+        write[name](path)
         yield "the report", path

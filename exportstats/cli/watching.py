@@ -51,7 +51,7 @@ _TARGET = ["account_id", "region", "profile", "role_arn"]
     is_live=True,
 )
 def watch(origin: Origin, interval_seconds: int, *, once: bool) -> None:
-    """Watch the active tasks of all accounts and regions.
+    """Watch the active tasks, and when each will be done.
 
     Three requests for each account and region find the active tasks. If there are any, its newest
     500 tasks are fetched once, to learn how long they take. In eight of ten cases a task ends

@@ -124,13 +124,24 @@ def test_times_have_their_date_unless_all_share_it(
 
 
 def test_what_is_said_wraps_between_words(terminal: Callable, sample_file: Path):
-    """A long line on stderr has the width of the terminal, and no word is broken."""
+    """A long line on stderr has the width of the terminal, and no word is broken.
+
+    That is so for notes, and for what click and the library refuse.
+    """
     _, shown = terminal("gaps", sample_file, "--since", "2026-11-01", "--until", "2026-11-22")
     said = shown[shown.index("exportstats: coverage") :].splitlines()
     assert max(map(len, said)) <= 80
     assert "neither a task's prefix of stream names nor how much it wrote" in " ".join(
         line.strip() for line in said
     )
+    for words, end in (
+        (["--freq", "fortnight"], 'or several of one, as in "6h"'),
+        (["--plot", "a" * 40 + ".gif"], "give one of .png, .svg, .pdf"),
+    ):
+        code, shown = terminal("status", sample_file, *words)
+        assert code == 2
+        assert max(map(len, shown.splitlines())) <= 80
+        assert " ".join(shown.split()).endswith(end)
 
 
 @pytest.mark.parametrize("kind", ["csv", "json", "markdown"])
