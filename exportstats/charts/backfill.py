@@ -5,37 +5,36 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.patches import Patch
 
 from exportstats.charts.lanes import (
     Bars,
+    choose_lanes,
     deadline_key,
     draw_bars,
     draw_deadlines,
-    name_lanes,
     near,
     number_groups,
     pixel_of,
 )
+from exportstats.charts.panel import NothingToDrawError, chart
+from exportstats.charts.rows import name_lanes
 from exportstats.charts.scales import time_axis, to_days
-from exportstats.charts.style import GREY, MAX_ROWS, draw_nothing, get_axes, header
-from exportstats.charts.tables import require
+from exportstats.charts.style import BAD, GREY, MAX_ROWS, patch
 from exportstats.core.schema import SLOT
 from exportstats.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.artist import Artist
-    from matplotlib.axes import Axes
 
-_TITLE = "When the gaps will be closed"
+    from exportstats.charts.panel import Panel
+
 _TIMES = ("expected_start", "expected_end", "end_high", "deadline")
 _COLUMNS = (*SLOT, *_TIMES, "late", "enough_history")
 _TASK = (-0.36, 0.12)
 _UNTIL = (0.12, 0.24)  # below its task's bar, where the next one does not cover it
 _SECOND = 1 / 86_400
 
-_IN_TIME, _GUESS, _LATE = "#0072B2", "#56B4E9", "#D55E00"
+_IN_TIME, _GUESS, _LATE = "#0072B2", "#56B4E9", BAD
 # From the bottom layer to the top one.
 _LOOKS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("in time", {"facecolor": _IN_TIME, "edgecolor": "white"}),
@@ -49,12 +48,13 @@ _LINE: dict[str, Any] = {"facecolor": "white", "zorder": 3}  # between one task 
 _WIDE = 4  # pixels, from which there is room for a line
 
 
-def plot_backfill(
-    plan: pd.DataFrame,
-    *,
-    ax: Axes | None = None,
-    **kwargs: Any,  # noqa: ANN401 - matplotlib's
-) -> Axes:
+@chart(
+    "When the gaps will be closed",
+    maker="plan_backfill",
+    columns=_COLUMNS,
+    kwargs="For the bars, of `PolyCollection`.",
+)
+def plot_backfill(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
     """Draw when each planned task is expected to run, a lane a slot, the latest ones first.
 
     A bar goes from a task's expected start to its expected end; the paler strip below it goes on
@@ -63,72 +63,51 @@ def plot_backfill(
     more than 25 slots, those with most late tasks and then the latest end are drawn. When all tasks
     of the plan are done is said as the plan's `attrs` have it: later than the end of each slot.
 
-    Parameters
-    ----------
-    plan
-        What `plan_backfill` gives.
-    ax
-        Where to draw; a new figure if None.
-    **kwargs
-        For the bars, of `PolyCollection`.
-
-    Returns
-    -------
-    Axes
-        What it drew on.
-
-    Raises
-    ------
-    SchemaError
-        The frame has another shape.
-
     Examples
     --------
-    >>> import pandas as pd
-    >>> hours = pd.date_range("2026-11-24", periods=4, freq="h", tz="UTC")
-    >>> plan = pd.DataFrame({"account_id": "1", "region": "eu-west-1", "deadline": hours[2],
-    ...     "expected_start": hours[:2], "expected_end": hours[1:3], "end_high": hours[2:],
-    ...     "late": [False, True], "enough_history": True})
-    >>> plot_backfill(plan).texts[0].get_text()
-    '1 of 2 late'
+    >>> import exportstats as xs
+    >>> tasks = xs.sample_tasks()
+    >>> gaps = xs.find_gaps(tasks, start="2026-11-01", end="2026-11-20")
+    >>> plot_backfill(xs.plan_backfill(gaps, tasks, destination="bucket")).get_xlabel()
+    'time (UTC)'
     """
-    require(plan, maker="plan_backfill", columns=_COLUMNS)
-    ax = get_axes(ax)
-    if plan.empty:
-        return draw_nothing(ax, _TITLE, "no tasks to create")
-    start, end, high, deadline = (to_days(plan[name]) for name in _TIMES)
+    if table.empty:
+        raise NothingToDrawError("no tasks to create")
+    ax = panel.ax
+    start, end, high, deadline = (to_days(table[name]) for name in _TIMES)
     drawn = ~np.isnan(start + end)
-    late, known = (plan[name].fillna(value=False).to_numpy(bool) for name in _COLUMNS[-2:])
-    notes = [f"n = {counted(len(plan))}", f"late: {late.sum():,}"]
+    late, known = (table[name].fillna(value=False).to_numpy(bool) for name in _COLUMNS[-2:])
+    panel.notes += [f"n = {counted(len(table))}", f"late: {late.sum():,}"]
     if guesses := (~known).sum():
-        notes.append(f"guesses: {guesses:,}, of too little history")
+        panel.notes.append(f"guesses: {guesses:,}, of too little history")
     if without := (~drawn).sum():
-        notes.append(f"{counted(without)} not drawn: without expected times")
+        panel.notes.append(f"{counted(without)} not drawn: without expected times")
     if not drawn.any():
-        return draw_nothing(ax, _TITLE, notes[-1])
+        raise NothingToDrawError(panel.notes[-1])
 
-    numbers, groups = number_groups(plan[drawn], SLOT)
+    numbers, groups = number_groups(table[drawn], SLOT)
     bars, late, known = Bars(numbers, start[drawn], end[drawn]), late[drawn], known[drawn]
     tasks, latest = np.bincount(numbers), np.full(len(groups), -np.inf)
     late_tasks = np.bincount(numbers, weights=late)
     np.maximum.at(latest, numbers, bars.right)
-    worst = np.lexsort((-latest, -late_tasks))[:MAX_ROWS]
-    notes.append(_write_end(plan[drawn]))
-    if more := len(groups) - len(worst):
-        notes.append(f"the worst {len(worst)} of {len(groups):,} slots, {more:,} more not shown")
-    place = np.full(len(groups), -1)
-    place[worst] = np.arange(len(worst))
-    lanes = place[numbers]
+    panel.notes.append(_write_end(table[drawn]))
+    order = np.lexsort((-latest, -late_tasks))
+    worst, lanes = choose_lanes(panel, numbers, order, MAX_ROWS, "worst", "slots")
     shown = lanes >= 0
     bars = Bars(lanes, bars.left, bars.right).only(shown)
     high, deadline = high[drawn][shown], deadline[drawn][shown]
     looks = 2 * late[shown] + ~known[shown]
 
     ends = np.append(bars.right, high[~np.isnan(high)])
-    time_axis(ax, near(deadline, bars.left.min(), ends.max()), "time", margin=_SECOND)
+    time_axis(panel, near(deadline, bars.left.min(), ends.max()), "time", margin=_SECOND)
     counts = [f"{late_tasks[slot]:,.0f} of {tasks[slot]:,} late" for slot in worst]
-    notes += name_lanes(ax, groups.iloc[worst], counts)
-    header(ax, _TITLE, notes, _legend(looks, high, deadline))
+    name_lanes(panel, groups.iloc[worst], counts)
+    panel.legend += [patch(_LOOKS[look][0], **_LOOKS[look][1]) for look in np.unique(looks)]
+    if not np.isnan(high).all():
+        panel.legend.append(patch("until then in 90 % of the runs", **_HIGH))
+    if not np.isnan(deadline).all():
+        panel.legend.append(deadline_key())
+    panel.write_header()
     draw_bars(ax, Bars(bars.lanes, bars.right, high), _HIGH, _UNTIL)
     wide = bars.right - bars.left > _WIDE * pixel_of(ax)
     draw_bars(ax, Bars(bars.lanes, high, high).only(wide), _CAP, _UNTIL)
@@ -136,7 +115,6 @@ def plot_backfill(
         draw_bars(ax, bars.only(looks == look), {**style, **kwargs}, _TASK)
     draw_bars(ax, Bars(bars.lanes, bars.left, bars.left).only(wide), _LINE, _TASK)
     draw_deadlines(ax, bars.lanes, deadline)
-    return ax
 
 
 def _write_end(plan: pd.DataFrame) -> str:
@@ -146,15 +124,3 @@ def _write_end(plan: pd.DataFrame) -> str:
         return f"last end {plan['expected_end'].max():%Y-%m-%d %H:%M}"
     middle, high = (whole[name] for name in ("expected_end", "end_high"))
     return f"all done {middle:%Y-%m-%d %H:%M} (90 %: by {high:%Y-%m-%d %H:%M})"
-
-
-def _legend(looks: np.ndarray, high: np.ndarray, deadline: np.ndarray) -> list[tuple[Artist, str]]:
-    found = set(looks.tolist())
-    legend: list[tuple[Artist, str]] = [
-        (Patch(linewidth=0, **style), label)
-        for look, (label, style) in enumerate(_LOOKS)
-        if look in found
-    ]
-    if not np.isnan(high).all():
-        legend.append((Patch(linewidth=0, **_HIGH), "until then in 90 % of the runs"))
-    return legend if np.isnan(deadline).all() else [*legend, deadline_key()]

@@ -9,15 +9,14 @@ import pandas as pd
 from matplotlib import ticker
 from matplotlib.colors import LinearSegmentedColormap
 
-from exportstats.charts.lanes import name_lanes
-from exportstats.charts.scales import time_axis, to_days
-from exportstats.charts.style import header
+from exportstats.charts.rows import name_lanes
+from exportstats.charts.scales import colour_bar, time_axis, to_days
 from exportstats.charts.words import LITERAL, shorten
 from exportstats.core.schema import LOG_GROUP
 from exportstats.text import counted, percent
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    from exportstats.charts.panel import Panel
 
 _MOST = 60  # rows on a slide
 _CELLS = 500  # columns that are still a pixel wide
@@ -30,9 +29,7 @@ _COLOURS = LinearSegmentedColormap.from_list(
 ).with_extremes(over=_WHOLE)
 
 
-def draw_days(
-    ax: Axes, title: str, table: pd.DataFrame, bound: str, kwargs: dict[str, Any]
-) -> Axes:
+def draw_days(panel: Panel, table: pd.DataFrame, bound: str, kwargs: dict[str, Any]) -> None:
     """Draw a row a log group and a column a day, coloured by how much of it is covered.
 
     A cell without a value, before the log group was created, stays empty. So many days that a
@@ -43,14 +40,16 @@ def draw_days(
     zone = shorten(table.columns.tz or "UTC")  # type: ignore[attr-defined]
     # Days in their own zone, each as wide as the others, although two a year are not as long.
     days = to_days(table.columns.tz_localize(None).normalize())  # type: ignore[attr-defined]
-    notes = [
+    known = max((~np.isnan(shares)).sum(), 1)
+    panel.notes += [
         f"n = {counted(len(table), 'log group')}, {counted(len(days), 'day')}",
-        *_count(shares),
+        f"covered whole: {percent((shares > _ALMOST).sum() / known)} of the days",
+        f"not at all: {percent((shares == 0).sum() / known)}",
     ]
     missing = np.nansum(1 - shares, axis=1)
     worst = np.argsort(-missing, kind="stable")[:_MOST]
     if more := len(table) - len(worst):
-        notes.append(f"the worst {len(worst)} of {len(table):,}, {more:,} more not shown")
+        panel.notes.append(f"the worst {len(worst)} of {len(table):,}, {more:,} more not shown")
 
     first, end = int(days.min()), int(days.max()) + 1
     together = -(-(end - first) // _CELLS)
@@ -59,37 +58,25 @@ def draw_days(
     cells = pd.DataFrame(shares[worst].T).groupby(columns).min()
     cells = cells.reindex(range(len(edges) - 1)).T  # a day that the table does not have is empty
     if together > 1:
-        notes.append(f"a column is the worst of {together} days")
+        panel.notes.append(f"a column is the worst of {together} days")
 
-    time_axis(ax, np.array([first, end]), "", margin=0)
+    ax = panel.ax
+    time_axis(panel, np.array([first, end]), "", margin=0)
     ax.set_xlabel(f"day ({zone})", **LITERAL)
     groups = table.index[worst].to_frame(index=False)[[*LOG_GROUP]]
     groups.columns = pd.RangeIndex(len(LOG_GROUP))
-    notes += name_lanes(ax, groups)
-    style = {"cmap": _COLOURS, "vmin": 0, "vmax": _ALMOST, "rasterized": cells.size > _CELLS}
-    mesh = ax.pcolormesh(
-        edges,
-        np.arange(len(worst) + 1) - 0.5,
-        np.ma.masked_invalid(cells.to_numpy()),
-        **{**style, **kwargs},
-    )
+    name_lanes(panel, groups)
+    style: dict[str, Any] = {
+        "cmap": _COLOURS,
+        "vmin": 0,
+        "vmax": _ALMOST,
+        "rasterized": cells.size > _CELLS,
+    }
+    rows = np.arange(len(worst) + 1) - 0.5
+    mesh = ax.pcolormesh(edges, rows, np.ma.masked_invalid(cells.to_numpy()), **style | kwargs)
     ax.set_xlim(first, end)
-    ax.figure.colorbar(
-        mesh,
-        ax=ax,
-        label="share of the day that is covered; tip: all of it",
-        extend="max",
-        format=ticker.PercentFormatter(_ALMOST, decimals=0, symbol=" %"),
-    )
-    header(ax, title, [*notes, bound])
-    return ax
-
-
-def _count(shares: np.ndarray) -> list[str]:
-    """Return how many of all days are covered whole, and how many not at all."""
-    known = max((~np.isnan(shares)).sum(), 1)
-    whole = (shares > _ALMOST).sum() / known
-    return [
-        f"covered whole: {percent(whole)} of the days",
-        f"not at all: {percent((shares == 0).sum() / known)}",
-    ]
+    percentages = ticker.PercentFormatter(_ALMOST, decimals=0, symbol=" %")
+    label = "share of the day that is covered; tip: all of it"
+    colour_bar(ax, mesh, label, ticks=None, extend="max", format=percentages)
+    panel.notes.append(bound)
+    panel.write_header()

@@ -8,84 +8,49 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from exportstats.charts.style import (
-    count_axis,
-    draw_nothing,
-    get_axes,
-    header,
-    is_narrow,
-    look_of,
-    name_room,
-    name_rows,
-    note_rows,
-)
-from exportstats.charts.tables import group_rows, name_groups, require
+from exportstats.charts.layout import is_narrow
+from exportstats.charts.panel import NothingToDrawError, chart
+from exportstats.charts.rows import name_room, name_rows, note_rows
+from exportstats.charts.scales import count_axis
+from exportstats.charts.style import BAD
+from exportstats.charts.tables import group_rows, name_groups
 from exportstats.charts.words import shorten
 from exportstats.text import counted, percent
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    from exportstats.charts.panel import Panel
 
-_TITLE = "Why export tasks failed"
 _ROWS = 10  # each of up to two lines
 _FEW = 6  # rows that have room for three lines each
 
 
-def plot_failure_reasons(
-    table: pd.DataFrame,
-    *,
-    ax: Axes | None = None,
-    **kwargs: Any,  # noqa: ANN401 - matplotlib's
-) -> Axes:
+@chart(
+    "Why export tasks failed",
+    maker="failure_reasons",
+    columns=("tasks", "share", "first_time", "last_time"),
+    levels=("reason",),
+    kwargs="For the bars, of `Axes.barh`.",
+)
+def plot_failure_reasons(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
     """Draw how many tasks failed for which reason, the most frequent first, at most 10 of them.
-
-    Parameters
-    ----------
-    table
-        What `failure_reasons` gives: the index has the groups' levels, if any, and `reason`; the
-        columns are `tasks` (a count), `share` (0 to 1, of its group), `first_time` and
-        `last_time` (UTC).
-    ax
-        Where to draw; a new figure if None.
-    **kwargs
-        For the bars, of `Axes.barh`.
-
-    Returns
-    -------
-    Axes
-        What it drew on.
-
-    Raises
-    ------
-    SchemaError
-        The frame has another shape.
 
     Examples
     --------
-    >>> import pandas as pd
-    >>> when = pd.to_datetime(["2026-01-02"], utc=True)
-    >>> table = pd.DataFrame({"tasks": 3, "share": 1.0, "first_time": when, "last_time": when},
-    ...                      index=pd.Index(["AccessDenied"], name="reason"))
-    >>> [text.get_text() for text in plot_failure_reasons(table).texts[:2]]
-    ['3 (100 %)', '2026-01-02']
+    >>> from exportstats import failure_reasons, sample_tasks
+    >>> sample_tasks().pipe(failure_reasons).pipe(plot_failure_reasons).get_xlabel()
+    'failed tasks'
     """
-    columns = ("tasks", "share", "first_time", "last_time")
-    require(table, maker="failure_reasons", columns=columns, levels=("reason",))
-    ax = get_axes(ax)
     if table.empty:
-        return draw_nothing(ax, _TITLE, "no failed tasks")
+        raise NothingToDrawError("no failed tasks")
+    ax = panel.ax
     numbers, groups = group_rows(table, ("reason",))
     rows = table.assign(_group=numbers).sort_values("tasks", ascending=False, kind="stable")
     shown = rows.head(_ROWS)
-    look = look_of("FAILED")
     height = 0.4 if is_narrow(ax) else 0.7
-    style = {"color": look.colour, "height": height}
-    bars = ax.barh(range(len(shown)), shown["tasks"], **{**style, **kwargs})
-    counts = [
-        f"{tasks:,} ({percent(share)})"
-        for tasks, share in zip(shown["tasks"], shown["share"], strict=True)
-    ]
-    ax.bar_label(bars, counts, padding=4)
+    kwargs = {"color": BAD, "height": height, **kwargs}
+    bars = ax.barh(range(len(shown)), shown["tasks"], **kwargs)
+    counts = zip(shown["tasks"], shown["share"], strict=True)
+    ax.bar_label(bars, [f"{tasks:,} ({percent(share)})" for tasks, share in counts], padding=4)
     dates = zip(_days(shown["first_time"]), _days(shown["last_time"]), strict=True)
     days = [first if first == last else f"{first} to {last}" for first, last in dates]
     note_rows(ax, days, bar=height)
@@ -101,12 +66,11 @@ def plot_failure_reasons(
     name_rows(ax, labels, len(rows) - len(shown), bar=height)
     count_axis(ax, "x", "failed tasks")
     ax.set_xlim(0, shown["tasks"].max() * 1.35)
-    notes = [f"n = {counted(table['tasks'].sum(), 'failed task')}"]
+    panel.notes.append(f"n = {counted(table['tasks'].sum(), 'failed task')}")
     if table.index.nlevels > 1:
-        notes.append("percentages are of the group's failed tasks")
-    notes.append("at the right: first and last day (UTC)")
-    header(ax, _TITLE, notes)
-    return ax
+        panel.notes.append("percentages are of the group's failed tasks")
+    panel.notes.append("at the right: first and last day (UTC)")
+    panel.write_header()
 
 
 def _wrap(reason: object, room: int) -> str:

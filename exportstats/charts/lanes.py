@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from matplotlib.collections import PolyCollection
 
-from exportstats.charts.style import key, name_room, name_rows, note_rows
-from exportstats.charts.tables import group_rows, name_groups
-from exportstats.charts.words import shorten
-from exportstats.core.schema import SLOT
+from exportstats.charts.style import key
+from exportstats.charts.tables import group_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+
+    from exportstats.charts.panel import Panel
+    from exportstats.charts.style import Entry
 
 # Heights in a lane, whose middle is 0 and whose neighbours are at -1 and 1; downwards.
 BAR = (-0.36, 0.24)
@@ -53,30 +52,23 @@ def number_groups(table: pd.DataFrame, names: Sequence[str]) -> tuple[np.ndarray
     return np.repeat(numbers, np.diff(runs, append=len(table))), groups
 
 
-def name_lanes(ax: Axes, groups: pd.DataFrame, notes: Sequence[str] = ()) -> list[str]:
-    """Name the lanes, in letters that fit, write a note at the right of each, lay it all out.
+def choose_lanes(
+    panel: Panel, numbers: np.ndarray, order: np.ndarray, most: int, which: str, what: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Choose the first groups of an order, and note how many are left out.
 
     Returns
     -------
-    list of str
-        The note on an account or a region that all log groups share: it is in no lane's name.
+    chosen, lanes
+        The groups' numbers, and the lane of each row, -1 of a group that is left out.
     """
-    several = list(groups.columns[:2]) if len(groups.columns) > len(SLOT) else []
-    values = {level: groups[level].unique() for level in several}
-    shared = {level: found[0] for level, found in values.items() if len(found) == 1}
-    name_rows(ax, name_groups(groups.drop(columns=[*shared]), name_room(ax, notes)))
-    before = len(ax.texts)
-    note_rows(ax, notes)
-    figure = ax.get_figure(root=True)
-    assert figure is not None  # noqa: S101 - axes that can be drawn on have one
-    lane = ax.get_window_extent().height / len(groups) * 72 / figure.dpi
-    size = max(0.9 * lane, 1)
-    for text in [*ax.get_yticklabels(), *ax.texts[before:]]:
-        text.set_fontsize(min(size, text.get_fontsize()))
-    if (layout := figure.get_layout_engine()) is not None:
-        with warnings.catch_warnings(action="ignore"):  # drawing gives them again
-            layout.execute(figure)  # the names take width; only now a pixel's share is known
-    return ["in " + ", ".join(shorten(value, 20) for value in shared.values())] if shared else []
+    chosen = order[:most]
+    if more := len(order) - len(chosen):
+        shown = f"the {which} {len(chosen)} of {len(order):,} {what}"
+        panel.notes.append(f"{shown}, {more:,} more not shown")
+    place = np.full(len(order), -1)
+    place[chosen] = np.arange(len(chosen))
+    return chosen, place[numbers]
 
 
 def pixel_of(ax: Axes) -> float:
@@ -159,7 +151,7 @@ def draw_deadlines(ax: Axes, lanes: np.ndarray, days: np.ndarray) -> None:
         ax.plot(edge, later, ">", markersize=3, color="black", transform=where, clip_on=False)
 
 
-def deadline_key() -> tuple[Artist, str]:
+def deadline_key() -> Entry:
     """Make the legend's entry of the ticks."""
     return key("deadline (arrow: later)", color="black", marker="|", linestyle="none")
 

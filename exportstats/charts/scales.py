@@ -9,12 +9,17 @@ import numpy as np
 import pandas as pd
 from matplotlib import dates, ticker
 from matplotlib.axis import Axis, XAxis
+from matplotlib.colors import LogNorm
 
-from exportstats.charts.style import hold, ink, size_of
+from exportstats.charts.layout import figure_of, size_of
+from exportstats.charts.style import ink
 from exportstats.text import write_duration
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
+
+    from exportstats.charts.panel import Panel
 
 LEAST = 0.001  # seconds; the clock's resolution, and what a log axis shows for 0
 _SECONDS = (1, 2, 5, 10, 20, 30)
@@ -29,6 +34,7 @@ _COARSE = np.array(
     [0.001, 0.01, 0.1, 1, 10, 60, 600, 3_600] + [86_400 * 10.0**power for power in range(12)]
 )
 _ENOUGH, _MANY = 3, 7  # ticks
+_COUNTS = ticker.StrMethodFormatter("{x:,.0f}")
 _SPREAD = 20  # the longest over the shortest, from which a log axis shows more
 
 
@@ -38,7 +44,7 @@ class DurationLocator(ticker.Locator):
     def __init__(self, *, log: bool) -> None:
         self.log = log
 
-    def __call__(self) -> Any:  # noqa: ANN401 - as matplotlib has it
+    def __call__(self) -> Any:
         """Return the ticks inside the axis's view."""
         low, high = sorted(self.axis.get_view_interval())  # type: ignore[union-attr]
         return self.tick_values(low, high)
@@ -51,7 +57,7 @@ class DurationLocator(ticker.Locator):
         room = width / 60 if isinstance(self.axis, XAxis) else height / 24
         return int(np.clip(room, 2, _MANY))
 
-    def tick_values(self, vmin: float, vmax: float) -> Any:  # noqa: ANN401 - as matplotlib has it
+    def tick_values(self, vmin: float, vmax: float) -> Any:
         """Return the ticks between two durations, in seconds."""
         if self.log:
             for ticks in (_COARSE, _FINE):
@@ -73,7 +79,7 @@ def _thin(ticks: np.ndarray, factor: float) -> np.ndarray:
 
 
 def duration_axis(
-    ax: Axes,
+    panel: Panel,
     which: Literal["x", "y"],
     seconds: np.ndarray,
     label: str,
@@ -84,7 +90,8 @@ def duration_axis(
 
     None chooses a log one if the longest is more than 20 times the shortest.
     """
-    low, high = np.maximum(hold(ax, which, seconds), LEAST)
+    ax = panel.ax
+    low, high = np.maximum(panel.hold(which, seconds), LEAST)
     if log is None:
         log = bool(high > _SPREAD * low)
     if log:
@@ -94,17 +101,16 @@ def duration_axis(
     else:
         limits = (0, high * 1.08)
     ax.set(**{f"{which}scale": "log" if log else "linear", f"{which}lim": limits})
-    axis = ax.xaxis if which == "x" else ax.yaxis
+    axis = _axis(ax, which)
     axis.set_major_locator(DurationLocator(log=log))
     axis.set_minor_locator(ticker.NullLocator())
     axis.set_major_formatter(lambda value, _: write_duration(value))
     axis.set_label_text(f"{label} (log scale)" if log else label)
-    axis.grid(visible=True, color=ink(0.13), linewidth=0.6)
-    ax.set_axisbelow(True)
+    draw_grid(ax, which)
 
 
 def time_axis(
-    ax: Axes,
+    panel: Panel,
     days: np.ndarray,
     label: str = "creation time",
     *,
@@ -112,7 +118,8 @@ def time_axis(
     tz: tzinfo = UTC,
 ) -> None:
     """Make the x axis one of times in `tz`, with all of `days` and at least `margin` around."""
-    low, high = hold(ax, "x", days)
+    ax = panel.ax
+    low, high = panel.hold("x", days)
     margin = max(0.02 * (high - low), margin)
     ax.set_xlim(low - margin, high + margin)
     most = int(np.clip(size_of(ax)[0] / 40, 3, 9))
@@ -122,6 +129,42 @@ def time_axis(
         dates.ConciseDateFormatter(locator, tz=tz)  # type: ignore[no-untyped-call]
     )
     ax.set_xlabel(f"{label} ({tz})")
+
+
+def count_axis(ax: Axes, which: Literal["x", "y"], label: str = "tasks") -> None:
+    """Make an axis one of whole numbers."""
+    axis = _axis(ax, which)
+    axis.set_major_locator(_whole_numbers())
+    axis.set_major_formatter(_COUNTS)
+    axis.set_label_text(label)
+
+
+def share_axis(ax: Axes, which: Literal["x", "y"], label: str) -> None:
+    """Make an axis one of percentages."""
+    axis = _axis(ax, which)
+    axis.set_major_formatter(ticker.PercentFormatter(1, decimals=0, symbol=" %"))
+    axis.set_label_text(label)
+
+
+def colour_bar(ax: Axes, colours: ScalarMappable, label: str, **kwargs: Any) -> None:
+    """Put a bar beside the plot that tells which colour is how many."""
+    ticks = None if isinstance(colours.norm, LogNorm) else _whole_numbers()
+    kwargs = {"ticks": ticks, "format": _COUNTS, **kwargs}
+    figure_of(ax).colorbar(colours, ax=ax, label=label, **kwargs)
+
+
+def draw_grid(ax: Axes, which: Literal["x", "y"]) -> None:
+    """Draw pale lines at the ticks of an axis, behind all else."""
+    _axis(ax, which).grid(visible=True, color=ink(0.13), linewidth=0.6)
+    ax.set_axisbelow(True)
+
+
+def _axis(ax: Axes, which: Literal["x", "y"]) -> Axis:
+    return ax.xaxis if which == "x" else ax.yaxis
+
+
+def _whole_numbers() -> ticker.Locator:
+    return ticker.MaxNLocator(6, integer=True, steps=[1, 2, 5, 10])
 
 
 def zone_of(times: pd.Series | pd.Index) -> tzinfo:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from exportstats.charts.style import MAX_GROUPS
 from exportstats.charts.words import shorten_apart
 from exportstats.errors import SchemaError
 
@@ -17,11 +16,7 @@ if TYPE_CHECKING:
 
 
 def require(
-    table: object,
-    *,
-    maker: str,
-    columns: Sequence[str] = (),
-    levels: Sequence[str] = (),
+    table: object, *, maker: str, columns: Sequence[str] = (), levels: Sequence[str] = ()
 ) -> None:
     """Refuse what is not the table that `maker` gives.
 
@@ -93,10 +88,3 @@ def name_groups(groups: pd.DataFrame, room: int) -> list[str]:
         for values, fit in zip(levels, fits, strict=True)
     ]
     return [" · ".join(names) for names in zip(*columns, strict=True)]
-
-
-def largest_groups(numbers: np.ndarray, weights: np.ndarray) -> tuple[list[int], int]:
-    """Choose the groups with the largest sums, at most six, and tell how many are left out."""
-    sums = np.bincount(numbers, weights=weights)
-    order = np.argsort(-sums, kind="stable")
-    return order[:MAX_GROUPS].tolist(), max(len(order) - MAX_GROUPS, 0)

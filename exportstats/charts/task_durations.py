@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from exportstats.charts.scales import LEAST, duration_axis, time_axis, to_days, to_seconds
-from exportstats.charts.style import (
-    COUNT_COLOURS,
+from exportstats.charts.panel import NothingToDrawError, chart
+from exportstats.charts.scales import (
+    LEAST,
     colour_bar,
-    draw_nothing,
-    get_axes,
-    header,
-    key,
-    look_of,
+    duration_axis,
+    time_axis,
+    to_days,
+    to_seconds,
 )
-from exportstats.charts.tables import require
+from exportstats.charts.style import COUNT_COLOURS, key, look_of
 from exportstats.charts.words import shorten
 from exportstats.core.schema import ACTIVE_STATES, STATES, TERMINAL_STATES
 from exportstats.stats.as_of import instant
@@ -26,21 +25,23 @@ from exportstats.text import counted
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from exportstats.charts.panel import Panel
     from exportstats.stats.as_of import Instant
 
-_TITLE = "How long each export task took"
 _FEW = 500
 _POINTS = 20_000  # more of them hide each other
 _RASTERIZED = 2_000  # more of them make a vector file large
 
 
+@chart(
+    "How long each export task took",
+    maker="read_tasks, fetch_tasks or conform",
+    columns=("creation_time", "duration", "status_code", "observed_at"),
+    kwargs="For the points, of `Axes.plot`, or for the hexagons, of `Axes.hexbin`.",
+)
 def plot_task_durations(
-    tasks: pd.DataFrame,
-    *,
-    as_of: Instant = None,
-    ax: Axes | None = None,
-    **kwargs: Any,  # noqa: ANN401 - matplotlib's
-) -> Axes:
+    panel: Panel, table: pd.DataFrame, *, as_of: Instant = None, **kwargs: Any
+) -> None:
     """Draw each task's creation time and duration, by state.
 
     An active task stands, with an open marker that points upwards, at the least that its duration
@@ -49,50 +50,27 @@ def plot_task_durations(
 
     Parameters
     ----------
-    tasks
-        A table of tasks.
     as_of
-        The instant to which active tasks are counted, aware; each task's `observed_at` if None.
-    ax
-        Where to draw; a new figure if None.
-    **kwargs
-        For the points, of `Axes.plot`, or for the hexagons, of `Axes.hexbin`.
-
-    Returns
-    -------
-    Axes
-        What it drew on; the hexagons' colour bar has axes of its own.
-
-    Raises
-    ------
-    SchemaError
-        The frame is no table of tasks.
-    ArgumentError
-        `as_of` has no time zone.
+        The instant to which active tasks are counted, aware or a date of UTC; each task's
+        `observed_at` if None.
 
     Examples
     --------
-    >>> import pandas as pd
-    >>> from exportstats import conform
-    >>> tasks = conform(pd.DataFrame({"task_id": ["a"], "status_code": ["COMPLETED"],
-    ...     "creation_time": [1437584472856], "completion_time": [1437584472986]}))
-    >>> plot_task_durations(tasks).get_title(loc="left")
-    'How long each export task took'
+    >>> from exportstats import sample_tasks
+    >>> plot_task_durations(sample_tasks()).get_ylabel()
+    'duration, creation to completion (log scale)'
     """
-    columns = ("creation_time", "duration", "status_code", "observed_at")
-    require(tasks, maker="read_tasks, fetch_tasks or conform", columns=columns)
-    when = None if as_of is None else instant(as_of, "as_of")
-    ax = get_axes(ax)
-    if tasks.empty:
-        return draw_nothing(ax, _TITLE)
-    days, seconds, active, notes = _place(tasks, when)
+    if table.empty:
+        raise NothingToDrawError("no tasks")
+    panel.notes.append(f"n = {counted(len(table))}")
+    days, seconds, active = _place(panel, table, None if as_of is None else instant(as_of, "as_of"))
     drawn = ~np.isnan(seconds)
-    notes = [f"n = {counted(len(tasks))}", *notes]
     if not drawn.any():
-        return draw_nothing(ax, _TITLE, "\n".join(notes))
+        raise NothingToDrawError("\n".join(panel.notes))
 
-    _scale(ax, days[drawn], seconds[drawn])
-    status = pd.Categorical(tasks["status_code"])
+    ax = panel.ax
+    _scale(panel, days[drawn], seconds[drawn])
+    status = pd.Categorical(table["status_code"])
     layers = [
         (state, drawn & (status.codes == code))
         for code, state in [(-1, "unknown"), *enumerate(status.categories)]
@@ -103,30 +81,28 @@ def plot_task_durations(
         key=lambda layer: (layer[0] in ACTIVE_STATES, -layer[1].sum(), order.get(layer[0], 9))
     )
     ended = drawn & ~active
-    legend = []
     if ended.sum() > _POINTS:
         layers = [layer for layer in layers if layer[0] in ACTIVE_STATES]
-        notes.append("ended tasks as hexagons")
+        panel.notes.append("ended tasks as hexagons")
         _draw_hexagons(ax, days[ended], seconds[ended], kwargs)
-        _scale(ax, days[drawn], seconds[drawn])  # hexbin has set its own
+        _scale(panel, days[drawn], seconds[drawn])  # hexbin has set its own
         kwargs = {}
     for state, rows in layers:
-        x, y = days[rows], seconds[rows]
-        if not len(x):
+        many = int(rows.sum())
+        if not many:
             continue
         style = {**_style(state, int(drawn.sum())), **kwargs}
-        ax.plot(x, y, rasterized=len(x) > _RASTERIZED, **style)
+        ax.plot(days[rows], seconds[rows], rasterized=many > _RASTERIZED, **style)
         least = ", at least" if state in ACTIVE_STATES else ""
-        label = f"{shorten(state)}{least} ({len(x):,})"
-        legend.append(key(label, **{**style, "markersize": 6, "alpha": 1}))
-    header(ax, _TITLE, notes, legend)
-    return ax
+        label = f"{shorten(state)}{least} ({many:,})"
+        panel.legend.append(key(label, **{**style, "markersize": 6, "alpha": 1}))
+    panel.write_header()
 
 
 def _place(
-    tasks: pd.DataFrame, as_of: pd.Timestamp | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
-    """Return each task's creation (days), duration (seconds, NaN if not drawn), and the notes."""
+    panel: Panel, tasks: pd.DataFrame, as_of: pd.Timestamp | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return each task's creation (days), duration (seconds, NaN if not drawn), if it is active."""
     days, seconds = to_days(tasks["creation_time"]), to_seconds(tasks["duration"])
     states = tasks["status_code"]
     active, ended = (states.isin(some).to_numpy() for some in (ACTIVE_STATES, TERMINAL_STATES))
@@ -140,18 +116,17 @@ def _place(
         "without duration, and in no known state": ~active & np.isnan(seconds),
     }
     drawn = np.full(len(tasks), True)
-    notes = []
     for reason, rows in reasons.items():
         if lost := (drawn & rows).sum():  # each task is counted once
-            notes.append(f"{counted(lost)} not drawn: {reason}")
+            panel.notes.append(f"{counted(lost)} not drawn: {reason}")
         drawn &= ~rows
     seconds = np.where(active, np.maximum(age, LEAST), seconds)
-    return days, np.where(drawn, seconds, np.nan), active, notes
+    return days, np.where(drawn, seconds, np.nan), active
 
 
-def _scale(ax: Axes, days: np.ndarray, seconds: np.ndarray) -> None:
-    duration_axis(ax, "y", seconds, "duration, creation to completion")
-    time_axis(ax, days)
+def _scale(panel: Panel, days: np.ndarray, seconds: np.ndarray) -> None:
+    duration_axis(panel, "y", seconds, "duration, creation to completion")
+    time_axis(panel, days)
 
 
 def _draw_hexagons(ax: Axes, days: np.ndarray, seconds: np.ndarray, kwargs: dict[str, Any]) -> None:

@@ -7,31 +7,31 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from matplotlib.colors import to_rgba
-from matplotlib.patches import Patch
 
-from exportstats.charts.lanes import BAR, Bars, draw_bars, name_lanes, pixel_of
+from exportstats.charts.lanes import BAR, Bars, choose_lanes, draw_bars, pixel_of
+from exportstats.charts.panel import NothingToDrawError, chart
+from exportstats.charts.rows import name_lanes
 from exportstats.charts.scales import time_axis, to_days
 from exportstats.charts.style import (
     MAX_ROWS,
     STATE_LOOKS,
     UNKNOWN_LOOK,
     StateLook,
-    draw_nothing,
-    get_axes,
-    header,
+    bar_style,
+    ink,
     key,
+    patch,
 )
-from exportstats.charts.tables import require
 from exportstats.charts.words import shorten
 from exportstats.core.schema import ACTIVE_STATES, SLOT, STATES
 from exportstats.stats.grouping import group
 from exportstats.text import counted
 
 if TYPE_CHECKING:
-    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-_TITLE = "What occupies each slot"
+    from exportstats.charts.panel import Panel
+
 _TIMES = ("creation_time", "completion_time", "observed_at")
 _COLUMNS = (*SLOT, *_TIMES, "status_code")
 _BARS = 3_000  # tasks; more of them are thinner than a pixel, and drawing them takes long
@@ -50,12 +50,13 @@ _LOOKS: tuple[StateLook, ...] = tuple(STATE_LOOKS.get(state, UNKNOWN_LOOK) for s
 _OTHER = _STACK.index("other")
 
 
-def plot_task_timeline(
-    tasks: pd.DataFrame,
-    *,
-    ax: Axes | None = None,
-    **kwargs: Any,  # noqa: ANN401 - matplotlib's
-) -> Axes:
+@chart(
+    "What occupies each slot",
+    maker="read_tasks, fetch_tasks or conform",
+    columns=_COLUMNS,
+    kwargs="For the bars, of `PolyCollection`, or for the image, of `Axes.imshow`.",
+)
+def plot_task_timeline(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
     """Draw from when to when each task was active, a lane a slot, the busiest first.
 
     A bar goes from a task's creation to its completion, or with an arrow to when an active task was
@@ -64,86 +65,63 @@ def plot_task_timeline(
     where there is a task. A black strip below a lane is where more than one task was active, which
     the service rules out. Of more than 25 slots the busiest are drawn.
 
-    Parameters
-    ----------
-    tasks
-        A table of tasks.
-    ax
-        Where to draw; a new figure if None.
-    **kwargs
-        For the bars, of `PolyCollection`, or for the image, of `Axes.imshow`.
-
-    Returns
-    -------
-    Axes
-        What it drew on.
-
-    Raises
-    ------
-    SchemaError
-        The frame is no table of tasks.
-
     Examples
     --------
-    >>> from exportstats import conform
-    >>> tasks = conform(pd.DataFrame({"task_id": ["a"], "status_code": ["COMPLETED"],
-    ...     "account_id": "111122223333", "region": "eu-west-1",
-    ...     "creation_time": [1437584472856], "completion_time": [1437584472986]}))
-    >>> [label.get_text() for label in plot_task_timeline(tasks).get_yticklabels()]
-    ['111122223333 · eu-west-1']
+    >>> from exportstats import sample_tasks
+    >>> plot_task_timeline(sample_tasks()).get_title(loc="left")
+    'What occupies each slot'
     """
-    require(tasks, maker="read_tasks, fetch_tasks or conform", columns=_COLUMNS)
-    ax = get_axes(ax)
-    if tasks.empty:
-        return draw_nothing(ax, _TITLE)
-    left, right, drawn, lost = _place(tasks)
-    notes = [f"n = {counted(len(tasks))}", *lost]
+    if table.empty:
+        raise NothingToDrawError("no tasks")
+    panel.notes.append(f"n = {counted(len(table))}")
+    left, right, drawn = _place(panel, table)
     if not drawn.any():
-        return draw_nothing(ax, _TITLE, "\n".join(notes))
-    tasks, left, right = tasks[drawn], left[drawn], right[drawn]
+        raise NothingToDrawError("\n".join(panel.notes))
+    ax, tasks, left, right = panel.ax, table[drawn], left[drawn], right[drawn]
     states, names = _stack(tasks["status_code"])
 
     numbers, slots = group(tasks, SLOT)
-    time = np.bincount(numbers, weights=right - left)
-    busiest = np.argsort(-time, kind="stable")[:MAX_ROWS]
-    if more := len(slots) - len(busiest):
-        notes.append(f"the busiest {len(busiest)} of {len(slots):,} slots, {more:,} more not shown")
-    place = np.full(len(slots), -1)
-    place[busiest] = np.arange(len(busiest))
-    lanes = place[numbers]
+    order = np.argsort(-np.bincount(numbers, weights=right - left), kind="stable")
+    busiest, lanes = choose_lanes(panel, numbers, order, MAX_ROWS, "busiest", "slots")
     shown = lanes >= 0
     bars, states = Bars(lanes, left, right).only(shown), states[shown]
     as_image = len(states) > _BARS
     if as_image:
-        notes.append("height: the share of the time, grey: idle")
+        panel.notes.append("height: the share of the time, grey: idle")
 
-    time_axis(ax, np.append(bars.left, bars.right), "time", margin=_MINUTE)
+    time_axis(panel, np.append(bars.left, bars.right), "time", margin=_MINUTE)
     counts = np.bincount(bars.lanes, minlength=len(busiest))
-    name_lanes(ax, slots.iloc[busiest], [counted(count) for count in counts])
+    name_lanes(panel, slots.iloc[busiest], [counted(count) for count in counts])
     overlaps = _overlaps(bars)
-    header(ax, _TITLE, notes, _legend(states, names, overlaps, hatched=not as_image))
+    for state, many in enumerate(np.bincount(states, minlength=len(_STACK))):
+        if many:
+            style = bar_style(_LOOKS[state], hatched=not as_image)
+            panel.legend.append(patch(f"{names[state]} ({many:,})", **style))
+    if len(overlaps.lanes):
+        panel.legend.append(patch("more than one active", **_OVERLAP_STYLE))
+    if (states > _OTHER).any():
+        panel.legend.append(key("goes on", color=ink(1), marker=">", linestyle="none"))
+    panel.write_header()
     if as_image:
         _draw_image(ax, bars, states, len(busiest), kwargs)
     else:
         _draw_tasks(ax, bars, states, kwargs)
     draw_bars(ax, overlaps, _OVERLAP_STYLE, _OVERLAP)
     _draw_arrows(ax, bars, states)
-    return ax
 
 
-def _place(tasks: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
-    """Return where each task's bar begins and ends, which can be drawn, and notes on the others."""
+def _place(panel: Panel, tasks: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return where each task's bar begins and ends, and which can be drawn."""
     left, completed, seen = (to_days(tasks[name]) for name in _TIMES)
     active = tasks["status_code"].isin(ACTIVE_STATES).to_numpy()
     right = np.where(active, seen, completed)
     untold = ~(right >= left)  # or it is missing
     drawn = ~np.isnan(left)
-    notes = []
     if lost := (~drawn).sum():
-        notes.append(f"{counted(lost)} not drawn: without creation_time")
+        panel.notes.append(f"{counted(lost)} not drawn: without creation_time")
     if points := (drawn & untold).sum():
-        notes.append(f"{counted(points)} without a known end, drawn as a point")
-    return left, np.where(untold, left, right), drawn, notes
+        panel.notes.append(f"{counted(points)} without a known end, drawn as a point")
+    return left, np.where(untold, left, right), drawn
 
 
 def _stack(status: pd.Series) -> tuple[np.ndarray, list[str]]:
@@ -157,27 +135,6 @@ def _stack(status: pd.Series) -> tuple[np.ndarray, list[str]]:
     others = [name for name in others if name not in STATES]
     label = shorten(others[0]) if len(others) == 1 else f"{len(others)} other states"
     return states, [label if state == "other" else state for state in _STACK]
-
-
-def _legend(
-    states: np.ndarray, names: list[str], overlaps: Bars, *, hatched: bool
-) -> list[tuple[Artist, str]]:
-    counts = np.bincount(states, minlength=len(_STACK))
-    legend: list[tuple[Artist, str]] = [
-        (Patch(**_style(look, hatched=hatched)), f"{name} ({count:,})")
-        for look, name, count in zip(_LOOKS, names, counts, strict=True)
-        if count
-    ]
-    if len(overlaps.lanes):
-        legend.append((Patch(linewidth=0, facecolor="black"), "more than one active"))
-    if set(_STACK[_OTHER + 1 :]) & {_STACK[state] for state in np.flatnonzero(counts)}:
-        legend.append(key("goes on", color="black", marker=">", linestyle="none"))
-    return legend
-
-
-def _style(look: StateLook, *, hatched: bool = True) -> dict[str, Any]:
-    hatch = {"hatch": look.hatch, "edgecolor": "white"} if hatched and look.hatch else {}
-    return {"facecolor": look.colour, "linewidth": 0, **hatch}
 
 
 def _overlaps(bars: Bars) -> Bars:
@@ -204,7 +161,7 @@ def _draw_tasks(ax: Axes, bars: Bars, states: np.ndarray, kwargs: dict[str, Any]
     """Draw a bar a task; the rarest states come last, and what goes on above what has ended."""
     counts = np.bincount(states, minlength=len(_STACK))
     for state in sorted(np.flatnonzero(counts), key=lambda at: (at > _OTHER, -counts[at])):
-        draw_bars(ax, bars.only(states == state), {**_style(_LOOKS[state]), **kwargs})
+        draw_bars(ax, bars.only(states == state), {**bar_style(_LOOKS[state]), **kwargs})
     wide = bars.right - bars.left > _WIDE * pixel_of(ax)
     draw_bars(ax, Bars(bars.lanes, bars.left, bars.left).only(wide), _LINE)
 

@@ -10,6 +10,7 @@ from matplotlib.colors import to_hex, to_rgb
 
 import exportstats as xs
 from exportstats import charts
+from exportstats.charts.panel import Panel
 from exportstats.errors import ArgumentError
 
 Make = Callable[[pd.DataFrame], pd.DataFrame]
@@ -58,7 +59,7 @@ def test_two_charts_on_one_axes_have_one_legend(name: str, tables: dict[str, lis
     """Both labels are in it, and the notes are those of both."""
     ax = both(name, tables, plt.subplots(figsize=(10, 6), layout="constrained")[1])
     assert {"west", "east"} <= set(legend(ax))
-    notes = ax.texts[-1].get_text() if name != "curve" else charts.style.remember(ax).get_text()
+    notes = ax.texts[-1].get_text() if name != "curve" else ax.findobj(Panel)[0].get_text()
     assert "west: n = " in notes.replace("\n", " ")
     assert "east: n = " in notes.replace("\n", " ")
 
@@ -125,7 +126,7 @@ def test_a_title_of_the_caller_replaces_ours(
         figure.draw_without_rendering()
         assert {ax.get_title(loc=side) for side in ("left", "center")} == {"mine", ""}
         (title,) = (text for text in ax.findobj(plt.Text) if text.get_text() == "mine")
-        notes = charts.style.remember(ax)
+        notes = ax.findobj(Panel)[0]
         assert notes.get_window_extent().y1 <= title.get_window_extent().y0
         assert not notes.get_clip_on()
 

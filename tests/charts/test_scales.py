@@ -7,7 +7,7 @@ from hypothesis import given, strategies as st
 from support import DAY, FIRST, LAST, START
 
 from exportstats.charts import scales
-from exportstats.charts.style import get_axes
+from exportstats.charts.panel import begin
 
 
 @pytest.mark.parametrize(
@@ -54,21 +54,21 @@ def test_ticks_are_whole_units():
 
 def test_equal_durations_have_an_axis():
     """One duration alone gives an axis with it inside, at least a decade wide."""
-    ax = get_axes(None)
-    scales.duration_axis(ax, "x", np.array([61.0, np.nan]), "duration")
-    low, high = ax.get_xlim()
+    panel = begin(None, "Title")
+    scales.duration_axis(panel, "x", np.array([61.0, np.nan]), "duration")
+    low, high = panel.ax.get_xlim()
     assert low < 61 < high
     assert high / low >= 10 - 1e-9
-    assert ax.get_xlabel() == "duration (log scale)"
+    assert panel.ax.get_xlabel() == "duration (log scale)"
 
 
 def test_one_time_has_an_axis():
     """One time alone gives an axis of about an hour, and not one of four years."""
-    ax = get_axes(None)
-    scales.time_axis(ax, np.array([20_000.0]))
-    low, high = ax.get_xlim()
+    panel = begin(None, "Title")
+    scales.time_axis(panel, np.array([20_000.0]))
+    low, high = panel.ax.get_xlim()
     assert high - low == pytest.approx(1 / 24)
-    assert ax.get_xlabel() == "creation time (UTC)"
+    assert panel.ax.get_xlabel() == "creation time (UTC)"
 
 
 def test_times_are_in_utc():
@@ -84,9 +84,9 @@ def test_all_times_have_a_place(millis: int):
     days = scales.to_days(pd.Series(values).dt.tz_localize("UTC"))
     assert days[[0, 2]].tolist() == [millis / DAY, 0]
     assert np.isnan(days[1])
-    ax = get_axes(None)
-    scales.time_axis(ax, days)
-    ax.figure.draw_without_rendering()
+    panel = begin(None, "Title")
+    scales.time_axis(panel, days)
+    panel.ax.figure.draw_without_rendering()
 
 
 def test_a_duration_of_zero_has_a_place_on_a_log_axis():

@@ -1,9 +1,9 @@
 """What the charts look like."""
 
 from matplotlib import pyplot as plt
-from matplotlib.lines import Line2D
 
-from exportstats.charts import style
+from exportstats.charts import rows, style
+from exportstats.charts.panel import begin
 from exportstats.core.schema import STATES
 
 
@@ -23,9 +23,11 @@ def test_each_group_has_its_own_look():
 
 def test_a_header_takes_no_room_of_the_plot():
     """Title, notes and legend stand above the axes, one above the other."""
-    ax = style.get_axes(None)
-    entries = [style.key(f"a group with a name of its own {number}") for number in range(6)]
-    style.header(ax, "Title", ["first note", "second note"], entries)
+    panel = begin(None, "Title")
+    ax = panel.ax
+    panel.legend = [style.key(f"a group with a name of its own {number}") for number in range(6)]
+    panel.notes = ["first note", "second note"]
+    panel.write_header()
     ax.figure.draw_without_rendering()
     top = ax.get_window_extent().y1
     legend = ax.get_legend().get_window_extent()
@@ -39,15 +41,16 @@ def test_a_header_takes_no_room_of_the_plot():
 
 def test_a_legend_has_every_name():
     """A name that begins with `_`, which matplotlib hides by itself, is in the legend."""
-    ax = style.get_axes(None)
-    style.header(ax, "Title", legend=[(Line2D([], []), "_a"), (Line2D([], []), "$b$")])
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["_a", "$b$"]
+    panel = begin(None, "Title")
+    panel.legend = [style.key("_a"), style.key("$b$")]
+    panel.write_header()
+    assert [text.get_text() for text in panel.ax.get_legend().get_texts()] == ["_a", "$b$"]
 
 
 def test_rows_are_named_from_the_top_down():
     """The first name is at the top, and a last one counts what is left out."""
     _, ax = plt.subplots()
-    style.name_rows(ax, ["a", "b"], 280)
+    rows.name_rows(ax, ["a", "b"], 280)
     assert [text.get_text() for text in ax.get_yticklabels()] == ["a", "b", "… and 280 more"]
     bottom, top = ax.get_ylim()
     assert bottom > top
@@ -57,8 +60,8 @@ def test_in_a_narrow_figure_names_stand_above_their_bars():
     """So the plot has the whole width, and a note stands at the right in the line of the name."""
     figure, ax = plt.subplots(figsize=(3.75, 4), layout="constrained")
     ax.barh(range(2), [1, 2], height=0.7)
-    style.note_rows(ax, ["note", "another"])
-    style.name_rows(ax, ["x" * style.name_room(ax, ["another"])] * 2)
+    rows.note_rows(ax, ["note", "another"])
+    rows.name_rows(ax, ["x" * rows.name_room(ax, ["another"])] * 2)
     figure.draw_without_rendering()
     bars, texts = ([one.get_window_extent() for one in some] for some in (ax.patches, ax.texts))
     for bar, note, name in zip(bars, texts[:2], texts[2:], strict=True):

@@ -1,6 +1,5 @@
 """The reading of tables."""
 
-import numpy as np
 import pandas as pd
 
 from exportstats.charts import tables
@@ -31,10 +30,3 @@ def test_a_short_level_leaves_its_room_to_a_long_one():
     name = tables.name_groups(groups, 44)[0]
     assert name.startswith("123456789012 · eu-west-1 · /aws/lamb")
     assert 44 <= len(name) <= 52
-
-
-def test_the_largest_groups_are_chosen():
-    """Six groups at most, those with the largest sums first; the others are counted."""
-    numbers = np.repeat(np.arange(8), 2)
-    weights = np.repeat([1, 9, 3, 4, 5, 6, 7, 8], 2)
-    assert tables.largest_groups(numbers, weights) == ([1, 7, 6, 5, 4, 3], 2)

@@ -1,0 +1,395 @@
+"""What every chart begins and ends with: the table's check, the axes, title, notes and legend."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import textwrap
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.text import Annotation
+from matplotlib.transforms import IdentityTransform
+
+from exportstats.charts.layout import columns_of, figure_of, is_small, lay_out, room_above, size_of
+from exportstats.charts.rows import name_room
+from exportstats.charts.style import GROUP_LOOKS, MAX_GROUPS, SMALL, Entry, GroupLook, ink
+from exportstats.charts.tables import group_rows, name_groups, require
+from exportstats.charts.words import LITERAL, shorten
+from exportstats.text import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import pandas as pd
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+
+_SLIDE = (10.0, 5.625)  # inches, 16:9
+_LINE = 1.3 * SMALL  # points, of a line of notes
+
+# Of a chart that can stand on the axes of another.
+SERIES = "`label` is their name in the legend, `color` their one colour."
+
+_PARAMETERS = """\
+Parameters
+----------
+table
+{table}
+"""
+_SHARED = """\
+ax
+    Where to draw; a new figure if None.
+**kwargs
+{kwargs}
+
+Returns
+-------
+Axes
+    What it drew on; a colour bar has axes of its own.
+
+Raises
+------
+SchemaError
+    The frame has another shape.
+
+"""
+
+
+class NothingToDrawError(Exception):
+    """An absence, with the words for it that a chart shows in an empty frame."""
+
+
+class Plot(Protocol):
+    """A function that draws a table."""
+
+    def __call__(self, table: pd.DataFrame, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
+        """Draw it, and return what it was drawn on."""
+
+
+def chart(
+    title: str,
+    *,
+    maker: str,
+    columns: Sequence[str] = (),
+    levels: Sequence[str] = (),
+    kwargs: str,
+) -> Callable[[Callable[..., None]], Plot]:
+    """Make a chart of a function that draws a table on a panel.
+
+    It may raise `NothingToDrawError`, and writes the panel's header itself: some parts of a chart
+    can only be drawn when all that stands around it has its place.
+
+    Parameters
+    ----------
+    title
+        Of the chart, unless the caller writes one.
+    maker
+        The function that makes the table.
+    columns, levels
+        What the table and its index have to have.
+    kwargs
+        What the keywords are for.
+    """
+
+    def decorate(draw: Callable[..., None]) -> Plot:
+        @functools.wraps(draw)
+        def plot(table: pd.DataFrame, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
+            require(table, maker=maker, columns=columns, levels=levels)
+            panel = begin(ax, title)
+            try:
+                draw(panel, table, **kwargs)
+            except NothingToDrawError as absence:
+                panel.draw_nothing(str(absence))
+            except BaseException:
+                if ax is None:
+                    plt.close(figure_of(panel.ax))
+                raise
+            return panel.ax
+
+        plot.__signature__ = _signature_of(draw)  # type: ignore[attr-defined]
+        plot.__doc__ = _document(draw.__doc__ or "", _describe(maker, columns, levels), kwargs)
+        return plot
+
+    return decorate
+
+
+def _signature_of(draw: Callable[..., None]) -> inspect.Signature:
+    _, *others, kwargs = inspect.signature(draw).parameters.values()
+    ax = inspect.Parameter("ax", kwargs.KEYWORD_ONLY, default=None, annotation="Axes | None")
+    return inspect.Signature([*others, ax, kwargs], return_annotation="Axes")
+
+
+def _document(text: str, table: str, kwargs: str) -> str:
+    """Complete a docstring with what is the same for all charts, before its examples."""
+    parameters = _PARAMETERS.format(table=_indent(table))
+    before, heading, after = inspect.cleandoc(text).partition("Examples\n")
+    before, _, own = before.partition("Parameters\n----------\n")
+    own = own.rstrip() + "\n" if own else ""
+    return before + parameters + own + _SHARED.format(kwargs=_indent(kwargs)) + heading + after
+
+
+def _describe(maker: str, columns: Sequence[str], levels: Sequence[str]) -> str:
+    """Describe the table that a chart draws."""
+    parts = [f"the column{'s' * (len(columns) > 1)} {', '.join(columns)}"] if columns else []
+    parts += [f"the index's level {level}" for level in levels]
+    return (
+        f"What {maker} returns; {' and '.join(parts)} are read."
+        if parts
+        else f"What {maker} returns."
+    )
+
+
+def _indent(text: str) -> str:
+    return textwrap.fill(text, 92, initial_indent=" " * 4, subsequent_indent=" " * 4)
+
+
+def begin(ax: Axes | None, title: str) -> Panel:
+    """Return the panel of the caller's axes, or of a new figure of a slide's size."""
+    if ax is None:
+        layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
+        ax = plt.subplots(figsize=_SLIDE, layout=layout)[1]
+    ax.spines[["top", "right"]].set_visible(False)
+    panel = next((child for child in ax.get_children() if isinstance(child, Panel)), None)
+    panel = panel or Panel(ax)
+    panel.title, panel.label, panel.notes, panel.legend = title, None, [], []
+    return panel
+
+
+class Line(NamedTuple):
+    """A group that is drawn as a line: its rows, its name in the legend, its look, its size."""
+
+    rows: np.ndarray
+    label: str
+    look: GroupLook
+    tasks: int
+
+
+class Panel(Annotation):
+    """What is drawn on: the axes, and what the charts there have to know of each other.
+
+    It is the notes above the plot: so it goes when the axes are cleared.
+    """
+
+    def __init__(self, ax: Axes) -> None:
+        style: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
+        style |= {"clip_on": False}
+        super().__init__("", (0, 1), (0, 5), va="bottom", fontsize=SMALL, **style, **LITERAL)
+        self.set_transform(IdentityTransform())
+        self.ax = ax
+        # of the chart that is being drawn
+        self.title = ""
+        self.label: str | None = None
+        self.notes: list[str] = []
+        self.legend: list[Entry] = []
+        # of all charts on the axes
+        self.series = 0
+        self.labels: list[str] = []
+        self.bars: list[list[Any]] = []  # that stand side by side, chart by chart
+        self.curves: list[tuple[np.ndarray, np.ndarray, str]] = []  # whose risk stands below
+        self._spans: dict[str, tuple[float, float]] = {}
+        self._notes: list[str] = []
+        self._legend: list[Entry] = []
+        self._written: str | None = None  # our title; "" where the caller has one
+        self._pad, self._raising = 0.0, False  # of the title
+        if ax.has_data():
+            self._spans = {"x": ax.dataLim.intervalx, "y": ax.dataLim.intervaly}
+        ax.add_artist(self)
+
+    def name_series(
+        self, names: Sequence[str], kwargs: dict[str, Any]
+    ) -> list[tuple[str, GroupLook]]:
+        """Take the caller's `label` and `color` from the keywords, and name and style each series.
+
+        A second chart on the same axes goes on where the first one ended. One series alone is named
+        by the label only.
+        """
+        self.label, colour = kwargs.pop("label", None), kwargs.pop("color", None)
+        self.labels += [shorten(self.label)] if self.label else []
+        found = []
+        for name in names:
+            look = GROUP_LOOKS[self.series % len(GROUP_LOOKS)]
+            self.series += 1
+            parts = [self.label or "", name if len(names) > 1 else ""]
+            label = " · ".join(shorten(part) for part in parts if part)
+            found.append((label, look if colour is None else look._replace(colour=colour)))
+        return found
+
+    def split(
+        self,
+        table: pd.DataFrame,
+        level: str,
+        kwargs: dict[str, Any],
+        *,
+        tasks: str,
+        total: str = "sum",
+        noun: str = "completed task",
+    ) -> list[Line]:
+        """Return the groups to draw as lines, those with most tasks; note all tasks and the others.
+
+        Parameters
+        ----------
+        table
+            Its index has the groups' levels, if any.
+        level
+            The one that is not the groups'.
+        kwargs
+            `label` and `color` are taken out.
+        tasks, total, noun
+            The column that counts the tasks, how it gives a group's ("sum" or "max"), and what
+            they are.
+        """
+        numbers, groups = group_rows(table, (level,))
+        sums = table[tasks].groupby(numbers).agg(total).to_numpy()
+        self.notes.insert(0, f"n = {counted(sums.sum(), noun)}")
+        shown = np.argsort(-sums, kind="stable")[: min(MAX_GROUPS, (sums > 0).sum())]
+        names = name_groups(groups.iloc[shown], name_room(self.ax))
+        if more := (sums > 0).sum() - len(shown):
+            self.notes.append(f"the {len(shown)} groups with most tasks, {more:,} more not shown")
+        elif empty := len(groups) - len(shown):
+            self.notes.append(f"{counted(empty, 'group')} not drawn: no completed tasks")
+        if len(groups) == 1:
+            self.notes += names[: table.index.nlevels - 1]
+        found = zip(shown, self.name_series(names, kwargs), strict=True)
+        return [
+            Line(numbers == group, label, look, int(sums[group])) for group, (label, look) in found
+        ]
+
+    def hold(self, which: str, values: np.ndarray) -> tuple[float, float]:
+        """Return the least and greatest value on an axis, of the charts before this one too."""
+        every = np.append(values, self._spans.get(which, ()))
+        every = every[np.isfinite(every)]
+        self._spans[which] = float(every.min()), float(every.max())
+        return self._spans[which]
+
+    def draw_nothing(self, words: str) -> None:
+        """Draw an absence as an absence: a title, an empty frame and the words for it."""
+        ax = self.ax
+        self.notes, self.legend = [], []
+        self.write_header()
+        ax.set(xticks=[], yticks=[], xlim=(0, 1), ylim=(0, 1))
+        ax.text(0.5, 0.5, words, ha="center", va="center", color=ink(), fontsize=13)
+
+    def write_header(self) -> None:
+        """Write the title, the notes below it, and below these the legend, all above the plot.
+
+        There the legend covers no data and the plot keeps its width. A second chart on the axes
+        adds to the notes and the legend. Where there is little room the legend goes into the plot,
+        and the first notes are left out. A title of the caller stays.
+        """
+        ax = self.ax
+        if self.notes and self.label:
+            self.notes[0] = f"{shorten(self.label)}: {self.notes[0]}"
+        self._notes += [note for note in self.notes if note not in self._notes]
+        known = [label for _, label in self._legend]
+        self._legend += [entry for entry in self.legend if entry[1] not in known]
+        lay_out(ax)  # names of rows take width; only now it is known
+        small = _fit_labels(ax)
+        size = 10.0 if small else 13.0
+        width = size_of(ax)[0]
+        heading = textwrap.wrap(self.title, max(int(width / (0.62 * size)), 12))
+        room = room_above(ax) - 5 - 1.25 * size * len(heading)
+        if room < 0 and len(heading) > 1:
+            heading, size = [self.title], max(min(size, width / (0.62 * len(self.title))), 6.5)
+        rows = -(-len(self._legend) // _columns(ax, self._legend)) * 1.7 * SMALL
+        shown = list(self._notes)
+        lines = _wrap(ax, shown)
+        outside = rows + _LINE * len(lines) + 3 <= room
+        above = 5.0 + rows * outside  # points above the plot
+        while lines and above - 2 + _LINE * len(lines) > room:
+            del shown[0]  # the last ones say what is not shown
+            lines = _wrap(ax, shown)
+        self._draw_legend(outside=outside)
+        self.remove()
+        self.set(text="\n".join(lines), color=ink())
+        self.xyann = (0, above)
+        ax.add_artist(self)
+        self._write_title("\n".join(heading), size, above + _LINE * len(lines) + 3 * bool(lines))
+
+    def _draw_legend(self, *, outside: bool) -> None:
+        ax, legend = self.ax, self._legend
+        if not legend:
+            return
+        above: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1), "frameon": False}
+        if not outside and len(legend) > size_of(ax)[1] / 20:  # the caller's labels come first
+            labels = tuple(self.labels)
+            legend = [entry for entry in legend if entry[1].startswith(labels)] or legend
+        box = ax.legend(
+            [handle for handle, _ in legend],
+            ["-"] * len(legend),
+            **(above if outside else {"loc": "best", "framealpha": 0.7}),
+            borderaxespad=0.2,
+            borderpad=0.2,
+            columnspacing=1.5,
+            handlelength=1.7,
+            fontsize=SMALL if outside else 6,
+            ncols=_columns(ax, legend) if outside else 1,
+        )
+        for text, (_, label) in zip(box.get_texts(), legend, strict=True):
+            text.set(text=label, **LITERAL)
+
+    def _write_title(self, title: str, size: float, pad: float) -> None:
+        """Write our title at the left, unless the caller has one; a later one takes its place.
+
+        Whoever sets a title sets its distance from the plot too, so it is raised above the notes
+        again.
+        """
+        ax, first = self.ax, self._written is None
+        self._pad = pad
+        if ax.get_title() or ax.get_title(loc="left") != (self._written or ""):
+            ax.set_title(ax.get_title(), pad=pad)
+            self._written = self._written or ""
+        else:
+            self._written = title
+        left = ax.set_title(ax.get_title(loc="left"), loc="left", pad=pad)
+        if self._written == title:
+            left.set(text=title, fontsize=size, fontweight="bold")
+        if first:
+            left.add_callback(self._give_way)
+            ax.title.add_callback(self._give_way)
+
+    def _give_way(self, _: Artist) -> None:
+        """Take our title away when the caller sets one."""
+        if self._raising:
+            return
+        self._raising = True
+        if self.ax.get_title():
+            self.ax.set_title("", loc="left", pad=self._pad)
+        elif self.ax.get_title(loc="left") != self._written:
+            self.ax.set_title("", pad=self._pad)
+        self._raising = False
+
+
+def _fit_labels(ax: Axes) -> bool:
+    """Wrap the labels of axes that are shorter than these, and say whether the panel is small."""
+    width, height = size_of(ax)
+    small = is_small(ax)
+    if small:
+        ax.tick_params(labelsize=7)
+    for axis, length in ((ax.xaxis, width), (ax.yaxis, height)):
+        label = axis.label
+        if small:
+            words = label.get_text().split(",")[0]
+            fits = length / (0.55 * max(len(words), 1))
+            label.set(text=words, fontsize=min(7.0, max(fits, 5.5)))
+        most = max(int(length / (0.52 * float(label.get_fontsize()))), 16)
+        label.set_text(textwrap.fill(label.get_text(), most))
+    return small
+
+
+def _columns(ax: Axes, legend: Sequence[Entry]) -> int:
+    """Return how many entries fit into a row; widths are in em, the handle's 4 included."""
+    widths = [4 + 0.58 * len(label) + 0.12 * sum(map(str.isupper, label)) for _, label in legend]
+    columns = max(len(widths), 1)
+    while columns > 1 and sum(map(max, np.array_split(widths, columns))) > columns_of(ax):
+        columns -= 1
+    return columns
+
+
+def _wrap(ax: Axes, notes: Sequence[str]) -> list[str]:
+    """Break notes into lines, between two of them where that can be."""
+    whole = "\u00a0· ".join(notes).replace(" %", "\u00a0%")
+    lines = textwrap.wrap(whole, max(int(columns_of(ax) / 0.55), 20))
+    return [line.replace("\u00a0", " ") for line in lines]

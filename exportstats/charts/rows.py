@@ -1,0 +1,118 @@
+"""Rows from the top down, each with a name at its left and a note at its right."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from exportstats.charts.layout import (
+    columns_of,
+    has_layout,
+    is_narrow,
+    is_small,
+    lay_out,
+    room_left,
+    size_of,
+)
+from exportstats.charts.style import SMALL, ink
+from exportstats.charts.tables import name_groups
+from exportstats.charts.words import LITERAL, shorten
+from exportstats.core.schema import LOG_GROUP
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from exportstats.charts.panel import Panel
+
+
+def name_room(ax: Axes, notes: Sequence[str] = ()) -> int:
+    """Return how many characters a row's name can have: 44 on a slide, fewer on a small panel.
+
+    In a narrow figure the notes stand in the same line.
+    """
+    if is_narrow(ax):
+        return max(int(2 * columns_of(ax)) - max(map(len, notes), default=0) - 2, 16)
+    if not has_layout(ax):
+        return max(int(room_left(ax) / (0.6 * SMALL)), 16)
+    return max(int(0.67 * columns_of(ax)), 16)
+
+
+def name_rows(ax: Axes, labels: Sequence[str], more: int = 0, *, bar: float = 0.7) -> None:
+    """Name the rows at 0, 1, … from the top down; a last one says how many are not shown.
+
+    In a narrow figure a name stands above its bar, whose height in rows is `bar`.
+    """
+    names = [*labels, *([f"… and {more:,} more"] if more else [])]
+    ax.tick_params(axis="y", length=0)
+    if is_narrow(ax):
+        ax.set_yticks(range(len(names)), [""] * len(names))
+        for row, name in enumerate(names):
+            _write_above(ax, name, (0, row - bar / 2), ha="left")
+        ax.set_ylim(len(names) - 0.4, bar / 2 - 1.3)
+        return
+    size = 10 if len(names) <= 12 else SMALL  # noqa: PLR2004 - what fits into a slide's height
+    if is_small(ax):
+        size = _fit(ax, len(names), size)
+    if not has_layout(ax):
+        longest = max(len(line) for name in [*names, " "] for line in name.split("\n"))
+        size = min(size, (room_left(ax) - 4) / (0.6 * longest))
+    ax.set_yticks(range(len(names)), names, fontsize=size, **LITERAL)
+    room = max(4 - len(names), 0) / 2  # one bar shall not fill the slide
+    ax.set_ylim(len(names) - 0.4 + room, -0.6 - room)
+
+
+def note_rows(ax: Axes, notes: Sequence[str], *, bar: float = 0.7) -> None:
+    """Write a small note at the right of each row, in a narrow figure above its bar."""
+    for row, note in enumerate(notes):
+        if is_narrow(ax):
+            _write_above(ax, note, (1, row - bar / 2), ha="right", color=ink())
+            continue
+        ax.annotate(
+            note,
+            (1, row),
+            (6, 0),
+            xycoords=ax.get_yaxis_transform(),
+            textcoords="offset points",
+            va="center",
+            color=ink(),
+            fontsize=_fit(ax, len(notes), SMALL),
+        )
+
+
+def name_lanes(panel: Panel, groups: pd.DataFrame, notes: Sequence[str] = ()) -> None:
+    """Name the lanes, in letters that fit, write a note at the right of each, lay it all out.
+
+    An account or a region that all log groups share is in no lane's name, but in a note.
+    """
+    ax = panel.ax
+    several = list(groups.columns[:2]) if len(groups.columns) == len(LOG_GROUP) else []
+    values = {level: groups[level].unique() for level in several}
+    shared = {level: found[0] for level, found in values.items() if len(found) == 1}
+    name_rows(ax, name_groups(groups.drop(columns=[*shared]), name_room(ax, notes)))
+    before = len(ax.texts)
+    note_rows(ax, notes)
+    for text in [*ax.get_yticklabels(), *ax.texts[before:]]:
+        text.set_fontsize(_fit(ax, len(groups), float(text.get_fontsize())))
+    lay_out(ax)  # the names take width; only now a pixel's share is known
+    if shared:
+        panel.notes.append("in " + ", ".join(shorten(value, 20) for value in shared.values()))
+
+
+def _fit(ax: Axes, rows: int, size: float) -> float:
+    """Return the size of letters that fit into a row."""
+    return min(size, max(0.85 * size_of(ax)[1] / max(rows, 1), 2))
+
+
+def _write_above(ax: Axes, text: str, where: tuple[float, float], **style: Any) -> None:
+    ax.annotate(
+        text,
+        where,
+        (3 if where[0] == 0 else 0, 1),
+        xycoords=ax.get_yaxis_transform(),
+        textcoords="offset points",
+        va="bottom",
+        fontsize=SMALL,
+        **{**LITERAL, **style},
+    )
