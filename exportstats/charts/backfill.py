@@ -19,7 +19,7 @@ from exportstats.charts.lanes import (
 from exportstats.charts.panel import NothingToDrawError, chart
 from exportstats.charts.rows import name_lanes
 from exportstats.charts.scales import time_axis, to_days
-from exportstats.charts.style import BAD, GREY, MAX_ROWS, patch
+from exportstats.charts.style import BAD, GREY, ink, patch
 from exportstats.core.schema import SLOT
 from exportstats.text import counted
 
@@ -44,7 +44,6 @@ _LOOKS: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 _HIGH: dict[str, Any] = {"facecolor": "#CCCCCC", "zorder": 1}
 _CAP: dict[str, Any] = {"facecolor": GREY, "zorder": 1}
-_LINE: dict[str, Any] = {"facecolor": "white", "zorder": 3}  # between one task and the next
 _WIDE = 4  # pixels, from which there is room for a line
 
 
@@ -92,7 +91,7 @@ def plot_backfill(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
     np.maximum.at(latest, numbers, bars.right)
     panel.notes.append(_write_end(table[drawn]))
     order = np.lexsort((-latest, -late_tasks))
-    worst, lanes = choose_lanes(panel, numbers, order, MAX_ROWS, "worst", "slots")
+    worst, lanes = choose_lanes(panel, numbers, order, "worst slots")
     shown = lanes >= 0
     bars = Bars(lanes, bars.left, bars.right).only(shown)
     high, deadline = high[drawn][shown], deadline[drawn][shown]
@@ -113,7 +112,8 @@ def plot_backfill(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
     draw_bars(ax, Bars(bars.lanes, high, high).only(wide), _CAP, _UNTIL)
     for look, (_, style) in enumerate(_LOOKS):
         draw_bars(ax, bars.only(looks == look), {**style, **kwargs}, _TASK)
-    draw_bars(ax, Bars(bars.lanes, bars.left, bars.left).only(wide), _LINE, _TASK)
+    between = {"facecolor": ink(0), "zorder": 3}
+    draw_bars(ax, Bars(bars.lanes, bars.left, bars.left).only(wide), between, _TASK)
     draw_deadlines(ax, bars.lanes, deadline)
 
 

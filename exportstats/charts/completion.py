@@ -50,14 +50,18 @@ def plot_completion_curve(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> N
     ax = panel.ax
     seconds = to_seconds(table.index.get_level_values("duration"))
     at_risk = table["at_risk"].to_numpy()
-    lines = panel.split(table, "duration", kwargs, tasks="at_risk", total="max", noun="task")
+    lines = panel.split(
+        table, "duration", kwargs, seconds=seconds, weights="completed", tasks="at_risk"
+    )
     seen = np.any([line.rows for line in lines], axis=0) & (at_risk > 0)
-    for rows, label, look, _ in lines:
-        style: dict[str, Any] = {"color": look.colour, "linestyle": look.dash, **kwargs}
-        _draw_curve(ax, table[rows], seconds[rows], {"label": label, **style})
-        panel.curves.append((at_risk[rows], seconds[rows], look.colour))
-        if label:
-            panel.legend.append(key(label, **style))
+    for line in lines:
+        rows, style = line.rows, {**line.style, **kwargs}
+        kept = _draw_curve(ax, table[rows], seconds[rows], {"label": line.label, **style})
+        if line.look.marker:
+            _draw_band(ax, table[rows][kept], seconds[rows][kept], line.look.colour)
+            panel.curves.append((at_risk[rows], seconds[rows], line.look.colour))
+        if line.label:
+            panel.legend.append(key(line.label, **style))
     duration_axis(panel, "x", seconds[seen & ends], "time since creation", log=None)
     share_axis(ax, "y", "probability of having ended so by then")
     ax.set_ylim(0, 1)
@@ -69,15 +73,20 @@ def plot_completion_curve(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> N
     _write_risk(panel)
 
 
-def _draw_curve(ax: Axes, rows: pd.DataFrame, seconds: np.ndarray, line: dict[str, Any]) -> None:
-    """Draw one curve, without the steps that nobody could see."""
+def _draw_curve(
+    ax: Axes, rows: pd.DataFrame, seconds: np.ndarray, line: dict[str, Any]
+) -> np.ndarray:
+    """Draw a curve without the steps that nobody could see, and return which rows are left."""
     share = rows["probability"].to_numpy(dtype="float64")
     kept = np.ones(len(share), dtype=bool)
     kept[1:-1] = np.diff(np.floor(np.nan_to_num(share) * _STEPS))[:-1] > 0
-    low, high = (rows[name].to_numpy(dtype="float64")[kept] for name in ("low", "high"))
     ax.step(seconds[kept], share[kept], where="post", **line)
-    band: dict[str, Any] = {"color": line["color"], "alpha": 0.2, "linewidth": 0}
-    ax.fill_between(seconds[kept], low, high, step="post", **band)
+    return kept
+
+
+def _draw_band(ax: Axes, rows: pd.DataFrame, seconds: np.ndarray, colour: str) -> None:
+    low, high = (rows[name].to_numpy(dtype="float64") for name in ("low", "high"))
+    ax.fill_between(seconds, low, high, step="post", color=colour, alpha=0.2, linewidth=0)
 
 
 def _write_risk(panel: Panel) -> None:

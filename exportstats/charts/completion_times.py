@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from exportstats.charts.layout import cell_of, is_small
 from exportstats.charts.panel import NothingToDrawError, chart
 from exportstats.charts.scales import colour_bar
-from exportstats.charts.style import COUNT_COLOURS, SMALL
+from exportstats.charts.style import COUNT_COLOURS, SMALL, ink
 from exportstats.charts.words import LITERAL, shorten
 from exportstats.errors import SchemaError
 from exportstats.text import counted
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from exportstats.charts.panel import Panel
 
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_WIDE = 400  # points of a figure that has room for a number of three digits in a cell
 _HOURS: tuple[object, ...] = tuple(range(24))
 
 
@@ -48,17 +50,20 @@ def plot_completion_times(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> N
     if not tasks.sum():
         raise NothingToDrawError("no completed tasks")
     ax = panel.ax
-    style = {"cmap": COUNT_COLOURS, "vmin": 0, "edgecolor": "white", "linewidth": 1, **kwargs}
+    width = 0.3 if is_small(ax) else 1
+    style = {"cmap": COUNT_COLOURS, "vmin": 0, "edgecolor": ink(0), "linewidth": width, **kwargs}
     mesh = ax.pcolormesh(np.arange(25), np.arange(8), np.ma.masked_equal(tasks, 0), **style)
     day, hour = np.unravel_index(tasks.argmax(), tasks.shape)
     peak = tasks[day, hour]
     style = {"ha": "center", "va": "center", "color": "white", "fontsize": SMALL}
-    ax.text(hour + 0.5, day + 0.5, f"{peak:,}", **style)
+    if cell_of(ax)[0] > _WIDE * len(f"{peak:,}") / 3:
+        ax.text(hour + 0.5, day + 0.5, f"{peak:,}", **style)
     ax.set_yticks(np.arange(7) + 0.5, _DAYS)
-    ax.set_xticks(range(0, 25, 3), [f"{hour:02}:00" for hour in range(0, 25, 3)])
+    hours = range(0, 25, 3 if cell_of(ax)[0] > _WIDE else 12)
+    ax.set_xticks(hours, [f"{hour:02}:00" for hour in hours])
     ax.set(xlim=(0, 24), ylim=(7, 0))
     ax.tick_params(length=0)
-    ax.spines[:].set(visible=True, color="#DDDDDD")
+    ax.spines[:].set(visible=True, color=ink(0.13))
     zone = shorten(table.attrs.get("tz", "UTC"))
     ax.set_xlabel(f"hour of completion ({zone})", **LITERAL)
     colour_bar(ax, mesh, "tasks")

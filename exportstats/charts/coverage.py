@@ -99,7 +99,7 @@ def _draw_timeline(panel: Panel, table: pd.DataFrame, kwargs: dict[str, Any]) ->
     numbers, groups = number_groups(table, LOG_GROUP)
     missing = _add_up(panel, table, numbers, len(groups))
     order = np.argsort(-missing, kind="stable")
-    worst, lanes = choose_lanes(panel, numbers, order, _MOST, "worst", "log groups")
+    worst, lanes = choose_lanes(panel, numbers, order, "worst log groups", _MOST)
     chosen = lanes >= 0
     rows = table.loc[chosen, ["start", "end", "state", "reason", "expires_at"]]
     bars = Bars(lanes[chosen], to_days(rows["start"]), to_days(rows["end"]))

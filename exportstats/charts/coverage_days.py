@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib import ticker
 from matplotlib.colors import LinearSegmentedColormap
 
-from exportstats.charts.rows import name_lanes
+from exportstats.charts.rows import name_lanes, rows_that_fit
 from exportstats.charts.scales import colour_bar, time_axis, to_days
 from exportstats.charts.words import LITERAL, shorten
 from exportstats.core.schema import LOG_GROUP
@@ -47,7 +47,7 @@ def draw_days(panel: Panel, table: pd.DataFrame, bound: str, kwargs: dict[str, A
         f"not at all: {percent((shares == 0).sum() / known)}",
     ]
     missing = np.nansum(1 - shares, axis=1)
-    worst = np.argsort(-missing, kind="stable")[:_MOST]
+    worst = np.argsort(-missing, kind="stable")[: rows_that_fit(panel.ax, _MOST)]
     if more := len(table) - len(worst):
         panel.notes.append(f"the worst {len(worst)} of {len(table):,}, {more:,} more not shown")
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exportstats.charts.panel import NothingToDrawError, chart
-from exportstats.charts.rows import name_room, name_rows, note_rows
+from exportstats.charts.rows import name_room, name_rows, note_rows, rows_that_fit
 from exportstats.charts.scales import duration_axis, to_seconds
-from exportstats.charts.style import MAX_ROWS, key
+from exportstats.charts.style import ink, key
 from exportstats.charts.tables import group_rows, name_groups, quantiles_of
 from exportstats.text import counted
 
@@ -50,7 +50,7 @@ def plot_duration_summary(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> N
 
     numbers, groups = group_rows(table)
     by = "p50" if "p50" in quantiles else min(quantiles, key=quantiles.__getitem__)
-    order = np.argsort(-to_seconds(table[by]), kind="stable")[:MAX_ROWS]  # NaN comes last
+    order = np.argsort(-to_seconds(table[by]), kind="stable")[: rows_that_fit(ax)]  # NaN comes last
     rows = table.iloc[order]
     name_rows(ax, name_groups(groups.iloc[numbers[order]], name_room(ax)), len(table) - len(rows))
     counts = zip(rows["completed"], rows["censored"], strict=True)
@@ -79,7 +79,7 @@ def _draw_rows(
 
     panel.legend = [key("min to max", **thin)]
     point: dict[str, Any] = {"linestyle": "none", "color": _DARK, "markersize": 6}
-    hollow = {**point, "markerfacecolor": "white"}
+    hollow = {**point, "markerfacecolor": ink(0)}
     any_hollow = False
     for (name, percentile), seconds, marker in zip(
         quantiles.items(), values, cycle(_MARKERS), strict=False

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from exportstats.charts.layout import is_narrow
+from exportstats.charts.layout import is_narrow, is_small, lay_out, size_of
 from exportstats.charts.panel import NothingToDrawError, chart
-from exportstats.charts.rows import name_room, name_rows, note_rows
+from exportstats.charts.rows import ROW, name_room, name_rows, note_rows, rows_that_fit
 from exportstats.charts.scales import count_axis
 from exportstats.charts.style import BAD
 from exportstats.charts.tables import group_rows, name_groups
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from exportstats.charts.panel import Panel
 
 _ROWS = 10  # each of up to two lines
+_COUNT = 80  # points, of the number beside a bar
 _FEW = 6  # rows that have room for three lines each
 
 
@@ -43,17 +44,23 @@ def plot_failure_reasons(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> No
     if table.empty:
         raise NothingToDrawError("no failed tasks")
     ax = panel.ax
+    panel.notes.append(f"n = {counted(table['tasks'].sum(), 'failed task')}")
+    if table.index.nlevels > 1:
+        panel.notes.append("percentages are of the group's failed tasks")
     numbers, groups = group_rows(table, ("reason",))
     rows = table.assign(_group=numbers).sort_values("tasks", ascending=False, kind="stable")
-    shown = rows.head(_ROWS)
+    shown = rows.head(rows_that_fit(ax, _ROWS))
     height = 0.4 if is_narrow(ax) else 0.7
     kwargs = {"color": BAD, "height": height, **kwargs}
     bars = ax.barh(range(len(shown)), shown["tasks"], **kwargs)
     counts = zip(shown["tasks"], shown["share"], strict=True)
-    ax.bar_label(bars, [f"{tasks:,} ({percent(share)})" for tasks, share in counts], padding=4)
+    labels = [f"{tasks:,} ({percent(share)})" for tasks, share in counts]
+    ax.bar_label(bars, labels, padding=4, gid=ROW)
     dates = zip(_days(shown["first_time"]), _days(shown["last_time"]), strict=True)
     days = [first if first == last else f"{first} to {last}" for first, last in dates]
-    note_rows(ax, days, bar=height)
+    if not is_small(ax):
+        note_rows(ax, days, bar=height)
+        panel.notes.append("at the right: first and last day (UTC)")
     reasons = shown.index.get_level_values("reason")
     room = name_room(ax, days)
     labels = [_wrap(reason, room) for reason in reasons]
@@ -65,11 +72,9 @@ def plot_failure_reasons(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> No
         ]
     name_rows(ax, labels, len(rows) - len(shown), bar=height)
     count_axis(ax, "x", "failed tasks")
-    ax.set_xlim(0, shown["tasks"].max() * 1.35)
-    panel.notes.append(f"n = {counted(table['tasks'].sum(), 'failed task')}")
-    if table.index.nlevels > 1:
-        panel.notes.append("percentages are of the group's failed tasks")
-    panel.notes.append("at the right: first and last day (UTC)")
+    lay_out(ax)  # the names take width
+    beside = min(_COUNT / size_of(ax)[0], 0.6)
+    ax.set_xlim(0, shown["tasks"].max() / (1 - beside))
     panel.write_header()
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exportstats.charts.panel import NothingToDrawError, chart
-from exportstats.charts.rows import name_lanes
+from exportstats.charts.rows import name_lanes, rows_that_fit
 from exportstats.charts.scales import duration_axis, to_seconds
-from exportstats.charts.style import MAX_ROWS, key, look_of, patch
+from exportstats.charts.style import ink, key, look_of, patch
 from exportstats.charts.words import shorten
 from exportstats.core.schema import LOG_GROUP
 from exportstats.text import counted, write_duration
@@ -23,8 +23,8 @@ _RANGE = ("remaining_low", "remaining", "remaining_high")
 _COLUMNS = (*LOG_GROUP, "status_code", "elapsed", *_RANGE, "ends")
 _TIME_OUT_SECONDS = 86_400  # of the service
 _ELAPSED = "#BBBBBB"
-_MEDIAN: dict[str, Any] = {"marker": "|", "color": "black", "markersize": 13, "markeredgewidth": 2}
-_LINE: dict[str, Any] = {"color": "black", "linestyle": ":", "linewidth": 1.2}
+_MEDIAN: dict[str, Any] = {"marker": "|", "linestyle": "none", "markeredgewidth": 2}
+_LINE: dict[str, Any] = {"linestyle": ":", "linewidth": 1.2}
 
 
 @chart(
@@ -51,7 +51,7 @@ def plot_completion(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
     if table.empty:
         raise NothingToDrawError("no active tasks")
     ax = panel.ax
-    rows = table.sort_values("ends", kind="stable").head(MAX_ROWS)
+    rows = table.sort_values("ends", kind="stable").head(rows_that_fit(ax))
     elapsed = to_seconds(rows["elapsed"])
     low, middle, high = (to_seconds(rows[name]) for name in _RANGE)
     # an axis needs an end, also where nothing is known
@@ -68,15 +68,15 @@ def plot_completion(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
     colours = [look_of(state).colour for state in rows["status_code"]]
     bar: dict[str, Any] = {"height": 0.5, "color": colours, "alpha": 0.75}
     ax.barh(y, high - low, left=elapsed + low, **{**bar, **kwargs})
-    ax.plot(elapsed + middle, y, linestyle="none", **_MEDIAN)
+    ax.plot(elapsed + middle, y, markersize=13, color=ink(1), **_MEDIAN)
     panel.legend.append(key("elapsed", color=_ELAPSED, linewidth=3))
     for state in dict.fromkeys(rows["status_code"]):
         look = look_of(state)
         panel.legend.append(patch(shorten(state, 20), facecolor=look.colour, alpha=0.75))
-    panel.legend.append(key("median end", linestyle="none", **_MEDIAN))
+    panel.legend.append(key("median end", markersize=13, color=ink(1), **_MEDIAN))
     if ax.get_xlim()[1] >= _TIME_OUT_SECONDS:
-        ax.axvline(_TIME_OUT_SECONDS, **_LINE)
-        panel.legend.append(key("time-out", **_LINE))
+        ax.axvline(_TIME_OUT_SECONDS, color=ink(1), **_LINE)
+        panel.legend.append(key("time-out", color=ink(1), **_LINE))
     panel.write_header()
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from exportstats.charts.panel import SERIES, NothingToDrawError, chart
 from exportstats.charts.scales import count_axis, duration_axis, share_axis, to_seconds
-from exportstats.charts.style import key
+from exportstats.charts.style import ink, key, patch
 
 if TYPE_CHECKING:
     from exportstats.charts.panel import Panel
@@ -28,7 +28,8 @@ def plot_duration_histogram(panel: Panel, table: pd.DataFrame, **kwargs: Any) ->
     """Draw how many completed tasks took how long.
 
     One group is drawn as bars of its tasks; several as outlines of their shares, because groups of
-    different sizes compare by shares alone. Of more than six, the six with most tasks are drawn.
+    different sizes compare by shares alone. Of more than six groups the
+    slowest six are outlined, the others grey and together.
 
     Examples
     --------
@@ -45,9 +46,9 @@ def plot_duration_histogram(panel: Panel, table: pd.DataFrame, **kwargs: Any) ->
     span = np.concatenate([left[occupied], right[occupied]])
     duration_axis(panel, "x", span, "duration, creation to completion")
     first = not panel.series
-    lines = panel.split(table, "duration", kwargs, tasks="tasks")
+    lines = panel.split(table, "duration", kwargs, seconds=left, weights="tasks")
     if lines[0].rows.all() and not ax.get_ylabel().startswith(_SHARE):
-        _, label, look, _ = lines[0]
+        label, look = lines[0].label, lines[0].look
         style: dict[str, Any] = {
             "align": "edge",
             "color": look.colour,
@@ -61,12 +62,19 @@ def plot_duration_histogram(panel: Panel, table: pd.DataFrame, **kwargs: Any) ->
         count_axis(ax, "y")
     else:
         edges = np.unique(np.concatenate([left, right]))
-        for rows, label, look, many in lines:
+        others = [line.rows for line in lines if not line.look.marker]
+        if others:  # together, because many outlines hide each other
+            rows = np.any(others, axis=0)
+            at = np.searchsorted(edges, left[rows])
+            many = np.bincount(at, tasks[rows], len(edges) - 1)
+            ax.stairs(many / many.sum(), edges, color=ink(0.13), fill=True)
+            panel.legend.append(patch("all others together", color=ink(0.13)))
+        for line in (line for line in lines if line.look.marker):
             heights = np.zeros(len(edges) - 1)
-            heights[np.searchsorted(edges, left[rows])] = table["share"][rows].fillna(0)
-            line = {"color": look.colour, "linestyle": look.dash, "linewidth": 2, **kwargs}
-            ax.stairs(heights, edges, label=label, **line)
-            if label:
-                panel.legend.append(key(f"{label} (n={many:,})", **line))
+            heights[np.searchsorted(edges, left[line.rows])] = table["share"][line.rows].fillna(0)
+            style = {**line.style, **kwargs}
+            ax.stairs(heights, edges, label=line.label, **style)
+            if line.label:
+                panel.legend.append(key(f"{line.label} (n={line.tasks:,})", **style))
         share_axis(ax, "y", f"{_SHARE} of the group's completed tasks")
     panel.write_header()

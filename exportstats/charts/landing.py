@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 def plot_landing_lag(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
     """Draw which share of the tasks had landed within which time, as steps, a line a group.
 
-    Of more than six groups, the six with most tasks are drawn. The axis is a log one when the
-    largest lag is more than 20 times the smallest. A lag below 0, of a window that ended after the
-    task did, is drawn at 0 and noted.
+    Of more than six groups the slowest six are named, the others grey. The axis is a log one when
+    the largest lag is more than 20 times the smallest. A lag below 0, of a window that ended after
+    the task did, is drawn at 0 and noted.
 
     Examples
     --------
@@ -41,16 +41,16 @@ def plot_landing_lag(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
     if not known.any():
         raise NothingToDrawError("no completed tasks")
     ax = panel.ax
-    lines = panel.split(table, "share", kwargs, tasks="tasks", total="max")
     seconds = to_seconds(table["lag"])
+    lines = panel.split(table, "share", kwargs, seconds=seconds, weights="tasks", tasks="tasks")
     shares = table.index.get_level_values("share").to_numpy(dtype="float64")
-    for rows, label, look, many in lines:
-        order = np.flatnonzero(known & rows)
+    for line in lines:
+        order = np.flatnonzero(known & line.rows)
         order = order[np.argsort(shares[order], kind="stable")]
-        line = {"color": look.colour, "linestyle": look.dash, "linewidth": 2, **kwargs}
-        ax.plot(seconds[order], shares[order], drawstyle="steps-post", label=label, **line)
-        if label:
-            panel.legend.append(key(f"{label} (n={many:,})", **line))
+        style = {**line.style, **kwargs}
+        ax.plot(seconds[order], shares[order], drawstyle="steps-post", label=line.label, **style)
+        if line.label:
+            panel.legend.append(key(f"{line.label} (n={line.tasks:,})", **style))
     drawn = known & np.any([line.rows for line in lines], axis=0)
     early = bool((table["lag"].to_numpy()[drawn] < np.timedelta64(0, "ms")).any())
     if early:

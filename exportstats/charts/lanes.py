@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.collections import PolyCollection
 
-from exportstats.charts.style import key
+from exportstats.charts.rows import rows_that_fit
+from exportstats.charts.style import ink, key
 from exportstats.charts.tables import group_rows
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 # Heights in a lane, whose middle is 0 and whose neighbours are at -1 and 1; downwards.
 BAR = (-0.36, 0.24)
 DEADLINE = (0.3, 0.46)
-DEADLINE_STYLE: dict[str, Any] = {"facecolor": "black", "zorder": 3}
 
 
 class Bars(NamedTuple):
@@ -53,7 +53,7 @@ def number_groups(table: pd.DataFrame, names: Sequence[str]) -> tuple[np.ndarray
 
 
 def choose_lanes(
-    panel: Panel, numbers: np.ndarray, order: np.ndarray, most: int, which: str, what: str
+    panel: Panel, numbers: np.ndarray, order: np.ndarray, which: str, most: int = 25
 ) -> tuple[np.ndarray, np.ndarray]:
     """Choose the first groups of an order, and note how many are left out.
 
@@ -62,9 +62,10 @@ def choose_lanes(
     chosen, lanes
         The groups' numbers, and the lane of each row, -1 of a group that is left out.
     """
-    chosen = order[:most]
+    chosen = order[: rows_that_fit(panel.ax, most)]
     if more := len(order) - len(chosen):
-        shown = f"the {which} {len(chosen)} of {len(order):,} {what}"
+        adjective, noun = which.split(" ", 1)
+        shown = f"the {adjective} {len(chosen)} of {len(order):,} {noun}"
         panel.notes.append(f"{shown}, {more:,} more not shown")
     place = np.full(len(order), -1)
     place[chosen] = np.arange(len(chosen))
@@ -143,17 +144,17 @@ def _add(ax: Axes, bars: Bars, style: dict[str, Any], height: tuple[float, float
 
 def draw_deadlines(ax: Axes, lanes: np.ndarray, days: np.ndarray) -> None:
     """Draw a tick below the bars at each deadline, and an arrow at the edge for later ones."""
-    draw_bars(ax, Bars(lanes, days, days), DEADLINE_STYLE, DEADLINE)
+    draw_bars(ax, Bars(lanes, days, days), {"facecolor": ink(1), "zorder": 3}, DEADLINE)
     later = np.unique(lanes[days > ax.get_xlim()[1]]) + sum(DEADLINE) / 2
     if len(later):
         where = ax.get_yaxis_transform()
         edge = np.ones(len(later))
-        ax.plot(edge, later, ">", markersize=3, color="black", transform=where, clip_on=False)
+        ax.plot(edge, later, ">", markersize=3, color=ink(1), transform=where, clip_on=False)
 
 
 def deadline_key() -> Entry:
     """Make the legend's entry of the ticks."""
-    return key("deadline (arrow: later)", color="black", marker="|", linestyle="none")
+    return key("deadline (arrow: later)", color=ink(1), marker="|", linestyle="none")
 
 
 def near(days: np.ndarray, low: float, high: float) -> np.ndarray:

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_NARROW = 5.0  # inches; in a narrower figure a row's name stands above its bar
-_SMALL_PANEL = (300.0, 160.0)  # on narrower or lower axes letters are smaller
+_NARROW = 360.0  # in a narrower and higher figure a row's name stands above its bar
+_SMALL = (350.0, 230.0)  # in a narrower or lower cell of the figure letters are smaller
 _LABELS = 30.0  # what the tick labels and the label of an axis take
 
 
@@ -44,14 +44,23 @@ def size_of(ax: Axes) -> tuple[float, float]:
 
 def is_narrow(ax: Axes) -> bool:
     """Return whether a figure is narrow and high as a telephone, without room beside the plot."""
-    width, height = figure_of(ax).get_size_inches()
+    width, height = figure_of(ax).get_size_inches() * 72
     return bool(width < min(_NARROW, height))
 
 
+def cell_of(ax: Axes) -> tuple[float, float]:
+    """Measure the part of the figure that the axes and all around them have.
+
+    It stays the same while other plots beside them are drawn.
+    """
+    width, height = figure_of(ax).get_size_inches() * 72
+    grid = spec.get_gridspec() if (spec := ax.get_subplotspec()) else None
+    return (width / grid.ncols, height / grid.nrows) if grid else (width, height)
+
+
 def is_small(ax: Axes) -> bool:
-    """Return whether a panel is so small that its letters are smaller and its legend inside."""
-    width, height = size_of(ax)
-    return width < _SMALL_PANEL[0] or height < _SMALL_PANEL[1]
+    """Return whether a panel is so small that its letters are smaller."""
+    return any(size < least for size, least in zip(cell_of(ax), _SMALL, strict=True))
 
 
 def columns_of(ax: Axes) -> float:
@@ -64,10 +73,15 @@ def room_left(ax: Axes) -> float:
     return float(ax.get_position().x0 * figure_of(ax).get_figwidth() * 72)
 
 
+def room_right(ax: Axes) -> float:
+    """Return how much there is between the plot and the figure's right edge."""
+    return float((1 - ax.get_position().x1) * figure_of(ax).get_figwidth() * 72)
+
+
 def room_above(ax: Axes) -> float:
     """Return how much the caller's layout leaves above the plot."""
     if has_layout(ax):
-        return _share(ax)
+        return 0.4 * cell_of(ax)[1]  # for so much a layout engine makes room
     box = ax.get_position()
     others = [other.get_position() for other in figure_of(ax).axes]
     over = [
@@ -84,15 +98,8 @@ def room_below(ax: Axes) -> float:
     if is_small(ax):
         return 0.0
     if has_layout(ax):
-        return _share(ax)
+        return 0.4 * cell_of(ax)[1]  # for so much a layout engine makes room
     box = ax.get_position()
     under = [other.get_position().y1 for other in figure_of(ax).axes if other is not ax]
     points = float(figure_of(ax).get_figheight()) * 72
     return float(box.y0 - max((y for y in under if y <= box.y0), default=0.0)) * points
-
-
-def _share(ax: Axes) -> float:
-    """Return 40 % of the panel's height: for so much a layout engine makes room."""
-    spec = ax.get_subplotspec()
-    rows = int(spec.get_gridspec().nrows if spec else 1)
-    return 0.4 * float(figure_of(ax).get_figheight()) * 72 / rows

@@ -13,8 +13,16 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Annotation
 from matplotlib.transforms import IdentityTransform
 
-from exportstats.charts.layout import columns_of, figure_of, is_small, lay_out, room_above, size_of
-from exportstats.charts.rows import name_room
+from exportstats.charts.layout import (
+    columns_of,
+    figure_of,
+    has_layout,
+    is_small,
+    lay_out,
+    room_above,
+    size_of,
+)
+from exportstats.charts.rows import fit_rows, name_room
 from exportstats.charts.style import GROUP_LOOKS, MAX_GROUPS, SMALL, Entry, GroupLook, ink
 from exportstats.charts.tables import group_rows, name_groups, require
 from exportstats.charts.words import LITERAL, shorten
@@ -29,6 +37,9 @@ if TYPE_CHECKING:
 
 _SLIDE = (10.0, 5.625)  # inches, 16:9
 _LINE = 1.3 * SMALL  # points, of a line of notes
+_ENTRY = 18.0  # points of a plot's height for each entry of a legend inside
+_MOST_LINES = 500  # more of them are one grey surface
+FEW = 10  # tasks, of which a quantile or a mean says little
 
 # Of a chart that can stand on the axes of another.
 SERIES = "`label` is their name in the legend, `color` their one colour."
@@ -159,12 +170,29 @@ def begin(ax: Axes | None, title: str) -> Panel:
 
 
 class Line(NamedTuple):
-    """A group that is drawn as a line: its rows, its name in the legend, its look, its size."""
+    """A group that is drawn as a line.
+
+    Attributes
+    ----------
+    rows
+        Which rows are its own.
+    label, look
+        Its name in the legend, and its look, which has no marker where it is one of many.
+    tasks
+        How many it has.
+    """
 
     rows: np.ndarray
     label: str
     look: GroupLook
     tasks: int
+
+    @property
+    def style(self) -> dict[str, Any]:
+        """How the line is drawn."""
+        if not self.look.marker:
+            return {"color": self.look.colour, "linewidth": 0.6, "zorder": 1}
+        return {"color": self.look.colour, "linestyle": self.look.dash}
 
 
 class Panel(Annotation):
@@ -223,11 +251,14 @@ class Panel(Annotation):
         level: str,
         kwargs: dict[str, Any],
         *,
-        tasks: str,
-        total: str = "sum",
-        noun: str = "completed task",
+        seconds: np.ndarray,
+        weights: str,
+        tasks: str | None = None,
     ) -> list[Line]:
-        """Return the groups to draw as lines, those with most tasks; note all tasks and the others.
+        """Return the groups to draw as lines, and note how many tasks and groups there are.
+
+        Of many groups, the slowest that have at least 10 tasks are named, the others grey; these
+        are drawn first, below the others.
 
         Parameters
         ----------
@@ -237,24 +268,35 @@ class Panel(Annotation):
             The one that is not the groups'.
         kwargs
             `label` and `color` are taken out.
-        tasks, total, noun
-            The column that counts the tasks, how it gives a group's ("sum" or "max"), and what
-            they are.
+        seconds, weights
+            How slow a row is, and the column that counts its tasks, for the mean of a group.
+        tasks
+            The column that has the group's number of tasks in at least one row, if it is not the
+            sum of the weights.
         """
         numbers, groups = group_rows(table, (level,))
-        sums = table[tasks].groupby(numbers).agg(total).to_numpy()
-        self.notes.insert(0, f"n = {counted(sums.sum(), noun)}")
-        shown = np.argsort(-sums, kind="stable")[: min(MAX_GROUPS, (sums > 0).sum())]
-        names = name_groups(groups.iloc[shown], name_room(self.ax))
-        if more := (sums > 0).sum() - len(shown):
-            self.notes.append(f"the {len(shown)} groups with most tasks, {more:,} more not shown")
-        elif empty := len(groups) - len(shown):
+        many = np.bincount(numbers, table[weights])
+        slow = np.bincount(numbers, np.nan_to_num(seconds) * table[weights]) / np.maximum(many, 1)
+        sizes = table[tasks].groupby(numbers).max().to_numpy() if tasks else many
+        noun = "completed task" if tasks != "at_risk" else "task"
+        self.notes.insert(0, f"n = {counted(int(sizes.sum()), noun)}")
+        order = np.lexsort((-sizes, -slow, sizes < FEW, sizes == 0))[: (sizes > 0).sum()]
+        named, others = order[:MAX_GROUPS], order[MAX_GROUPS:_MOST_LINES]
+        if empty := len(groups) - len(order):
             self.notes.append(f"{counted(empty, 'group')} not drawn: no completed tasks")
+        if len(others):
+            shown = f"the slowest {len(named)} of {len(order):,} groups are named"
+            self.notes.append(f"{shown}, {len(others):,} more are grey")
+        if more := len(order) - len(named) - len(others):
+            self.notes.append(f"{counted(more, 'group')} not drawn")
+        names = name_groups(groups.iloc[named], name_room(self.ax))
         if len(groups) == 1:
             self.notes += names[: table.index.nlevels - 1]
-        found = zip(shown, self.name_series(names, kwargs), strict=True)
+        grey = GroupLook(ink(0.3), "-", "")
+        looks = [("", grey)] * len(others) + self.name_series(names, kwargs)
         return [
-            Line(numbers == group, label, look, int(sums[group])) for group, (label, look) in found
+            Line(numbers == group, label, look, int(sizes[group]))
+            for group, (label, look) in zip([*others, *named], looks, strict=True)
         ]
 
     def hold(self, which: str, values: np.ndarray) -> tuple[float, float]:
@@ -279,15 +321,30 @@ class Panel(Annotation):
         adds to the notes and the legend. Where there is little room the legend goes into the plot,
         and the first notes are left out. A title of the caller stays.
         """
-        ax = self.ax
         if self.notes and self.label:
             self.notes[0] = f"{shorten(self.label)}: {self.notes[0]}"
         self._notes += [note for note in self.notes if note not in self._notes]
         known = [label for _, label in self._legend]
         self._legend += [entry for entry in self.legend if entry[1] not in known]
-        lay_out(ax)  # names of rows take width; only now it is known
-        small = _fit_labels(ax)
-        size = 10.0 if small else 13.0
+        lay_out(self.ax)  # names of rows take width; only now it is known
+        panels: list[Panel] = [self]
+        if has_layout(self.ax):  # what this plot takes, those beside it have not
+            panels = figure_of(self.ax).findobj(Panel)
+        changed = [panel.fit_letters() for panel in panels]
+        if any(changed):
+            lay_out(self.ax)
+        for panel in panels:
+            panel.arrange()
+
+    def fit_letters(self) -> bool:
+        """Make letters fit, and return whether that may have changed the room of the plot."""
+        _fit_labels(self.ax)
+        return fit_rows(self.ax) or is_small(self.ax)
+
+    def arrange(self) -> None:
+        """Give each part of the header its place and size."""
+        ax = self.ax
+        size = 10.0 if is_small(ax) else 13.0
         width = size_of(ax)[0]
         heading = textwrap.wrap(self.title, max(int(width / (0.62 * size)), 12))
         room = room_above(ax) - 5 - 1.25 * size * len(heading)
@@ -313,9 +370,11 @@ class Panel(Annotation):
         if not legend:
             return
         above: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1), "frameon": False}
-        if not outside and len(legend) > size_of(ax)[1] / 20:  # the caller's labels come first
+        most = int(size_of(ax)[1] / _ENTRY)
+        if not outside and len(legend) > most:  # the caller's labels come first
             labels = tuple(self.labels)
             legend = [entry for entry in legend if entry[1].startswith(labels)] or legend
+            legend = legend[: max(most, len(labels))]
         box = ax.legend(
             [handle for handle, _ in legend],
             ["-"] * len(legend),
@@ -362,21 +421,19 @@ class Panel(Annotation):
         self._raising = False
 
 
-def _fit_labels(ax: Axes) -> bool:
-    """Wrap the labels of axes that are shorter than these, and say whether the panel is small."""
+def _fit_labels(ax: Axes) -> None:
+    """Wrap the labels of axes that are shorter than these; those of a small panel are small."""
     width, height = size_of(ax)
-    small = is_small(ax)
-    if small:
-        ax.tick_params(labelsize=7)
     for axis, length in ((ax.xaxis, width), (ax.yaxis, height)):
         label = axis.label
-        if small:
-            words = label.get_text().split(",")[0]
+        if is_small(ax):
+            axis.set_tick_params(labelsize=7)
+            axis.get_offset_text().set_fontsize(7)
+            words = label.get_text().split(",")[0].replace("\n", " ")
             fits = length / (0.55 * max(len(words), 1))
             label.set(text=words, fontsize=min(7.0, max(fits, 5.5)))
         most = max(int(length / (0.52 * float(label.get_fontsize()))), 16)
         label.set_text(textwrap.fill(label.get_text(), most))
-    return small
 
 
 def _columns(ax: Axes, legend: Sequence[Entry]) -> int:

@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib import ticker
 
 from exportstats.charts.panel import NothingToDrawError, chart
-from exportstats.charts.rows import name_room, name_rows, note_rows
+from exportstats.charts.rows import name_room, name_rows, note_rows, rows_that_fit
 from exportstats.charts.scales import draw_grid
-from exportstats.charts.style import BAD, GOOD, GREY, MAX_GROUPS, key
+from exportstats.charts.style import BAD, GOOD, GREY, MAX_GROUPS, ink, key
 from exportstats.charts.tables import group_rows, name_groups
 from exportstats.text import counted, percent, write_duration
 
@@ -21,12 +21,7 @@ if TYPE_CHECKING:
     from exportstats.charts.panel import Panel
 
 _MOST = 5.0  # times the former value; what is beyond is at the edge, and its number beside it
-_MEASURES = {
-    "tasks": "tasks",
-    "failure_rate": "failure rate (%)",
-    "p50": "p50 (duration)",
-    "p90": "p90 (duration)",
-}
+_PER_GROUP = 4  # measures
 
 
 _LOOKS = {"worse": (BAD, "^"), "better": (GOOD, "v"), "no clear change": (GREY, "o")}
@@ -59,13 +54,13 @@ def plot_periods(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
         raise NothingToDrawError("no tasks")
     ax = panel.ax
     numbers, groups = group_rows(table, ("measure",))
-    shown = _first(table, numbers)
+    shown = _first(table, numbers)[: max(rows_that_fit(ax) // _PER_GROUP, 1)]
     rows = table.iloc[np.concatenate([np.flatnonzero(numbers == group) for group in shown])]
-    measures = [_MEASURES.get(name, name) for name in rows.index.get_level_values("measure")]
+    measures = [str(name).replace("_", " ") for name in rows.index.get_level_values("measure")]
     names = measures
     if table.index.nlevels > 1:
         of_row = np.repeat(np.arange(len(shown)), np.bincount(numbers)[shown])
-        texts = name_groups(groups.iloc[shown], max(name_room(ax) - 10, 16))
+        texts = name_groups(groups.iloc[shown], max(name_room(ax) - 10, 12))
         names = [f"{texts[group]} · {name}" for group, name in zip(of_row, measures, strict=True)]
     name_rows(ax, names)
     _draw_rows(ax, rows, kwargs)
@@ -82,7 +77,7 @@ def plot_periods(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
     for name in ("previous", *(name for name in _LOOKS if (rows["verdict"] == name).any())):
         colour, marker = looks[name]
         panel.legend.append(key(name, color=colour, marker=marker, linestyle="none"))
-    panel.legend[0][0].set(markerfacecolor="white")
+    panel.legend[0][0].set(markerfacecolor=ink(0))
     panel.legend.append(key("interval of the change", color=GREY, linewidth=1))
     panel.write_header()
 
@@ -112,7 +107,7 @@ def _draw_rows(ax: Axes, rows: pd.DataFrame, kwargs: dict[str, Any]) -> None:
     edge = min(np.nanmax([1.5, *ends.ravel()]) * 1.06, _MOST)
     at, low, high = np.clip(ends, 0, edge)
     y = np.arange(len(rows))
-    ax.axvline(1, color="#BBBBBB", linewidth=1)
+    ax.axvline(1, color=ink(0.3), linewidth=1)
     for name, (colour, marker) in _LOOKS.items():
         these = (rows["verdict"] == name).to_numpy() & ~np.isnan(at)
         if not these.any():
@@ -123,7 +118,7 @@ def _draw_rows(ax: Axes, rows: pd.DataFrame, kwargs: dict[str, Any]) -> None:
         place = y[bounded] + 0.25  # below the bar, which would hide it
         ax.hlines(place, low[bounded], high[bounded], color=colour, linewidth=1)
         point: dict[str, Any] = {"linestyle": "none", "color": colour, "clip_on": False}
-        ax.plot(np.ones(these.sum()), y[these], marker="o", markerfacecolor="white", **point)
+        ax.plot(np.ones(these.sum()), y[these], marker="o", markerfacecolor=ink(0), **point)
         inside = ends[0] <= edge
         for some, shape in ((these & inside, marker), (these & ~inside, ">")):
             if some.any():

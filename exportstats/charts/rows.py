@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from exportstats.charts.layout import (
+    cell_of,
     columns_of,
     has_layout,
     is_narrow,
     is_small,
-    lay_out,
     room_left,
+    room_right,
     size_of,
 )
 from exportstats.charts.style import SMALL, ink
@@ -26,6 +29,18 @@ if TYPE_CHECKING:
 
     from exportstats.charts.panel import Panel
 
+ROW = "row"  # the id of the texts of rows
+_LEAST, _LEAST_ROW = 6.5, 8.0  # points, of letters and of the height of a row
+_LEAST_NOTE = 5.0  # points, of letters
+_WIDTH_OF_NOTES = 250.0  # points, of a figure that has room for them
+
+
+def rows_that_fit(ax: Axes, most: int = 25) -> int:
+    """Return how many rows a chart has: as many as can be read, on a slide `most`."""
+    if not is_small(ax):
+        return most
+    return int(np.clip(0.6 * cell_of(ax)[1] / _LEAST_ROW, 4, most))
+
 
 def name_room(ax: Axes, notes: Sequence[str] = ()) -> int:
     """Return how many characters a row's name can have: 44 on a slide, fewer on a small panel.
@@ -35,8 +50,8 @@ def name_room(ax: Axes, notes: Sequence[str] = ()) -> int:
     if is_narrow(ax):
         return max(int(2 * columns_of(ax)) - max(map(len, notes), default=0) - 2, 16)
     if not has_layout(ax):
-        return max(int(room_left(ax) / (0.6 * SMALL)), 16)
-    return max(int(0.67 * columns_of(ax)), 16)
+        return max(int(room_left(ax) / (0.6 * _LEAST)), 12)
+    return max(int(0.31 * cell_of(ax)[0] / (0.6 * (_LEAST if is_small(ax) else SMALL))), 12)
 
 
 def name_rows(ax: Axes, labels: Sequence[str], more: int = 0, *, bar: float = 0.7) -> None:
@@ -53,36 +68,49 @@ def name_rows(ax: Axes, labels: Sequence[str], more: int = 0, *, bar: float = 0.
         ax.set_ylim(len(names) - 0.4, bar / 2 - 1.3)
         return
     size = 10 if len(names) <= 12 else SMALL  # noqa: PLR2004 - what fits into a slide's height
-    if is_small(ax):
-        size = _fit(ax, len(names), size)
     if not has_layout(ax):
         longest = max(len(line) for name in [*names, " "] for line in name.split("\n"))
         size = min(size, (room_left(ax) - 4) / (0.6 * longest))
-    ax.set_yticks(range(len(names)), names, fontsize=size, **LITERAL)
+    ax.set_yticks(range(len(names)), names, fontsize=size, gid=ROW, **LITERAL)
     room = max(4 - len(names), 0) / 2  # one bar shall not fill the slide
     ax.set_ylim(len(names) - 0.4 + room, -0.6 - room)
 
 
 def note_rows(ax: Axes, notes: Sequence[str], *, bar: float = 0.7) -> None:
-    """Write a small note at the right of each row, in a narrow figure above its bar."""
+    """Write a small note at the right of each row, in a narrow figure above its bar.
+
+    Where there is no room for notes, there are none.
+    """
+    size = SMALL
+    if not has_layout(ax):
+        size = min(size, (room_right(ax) - 6) / (0.55 * max(map(len, notes), default=1)))
+    fits = cell_of(ax)[0] > _WIDTH_OF_NOTES and size > _LEAST_NOTE
     for row, note in enumerate(notes):
         if is_narrow(ax):
             _write_above(ax, note, (1, row - bar / 2), ha="right", color=ink())
-            continue
-        ax.annotate(
-            note,
-            (1, row),
-            (6, 0),
-            xycoords=ax.get_yaxis_transform(),
-            textcoords="offset points",
-            va="center",
-            color=ink(),
-            fontsize=_fit(ax, len(notes), SMALL),
-        )
+        elif fits:
+            where: dict[str, Any] = {"xycoords": ax.get_yaxis_transform(), "gid": ROW}
+            style: dict[str, Any] = {"va": "center", "color": ink(), "fontsize": size}
+            ax.annotate(note, (1, row), (6, 0), textcoords="offset points", **where, **style)
+
+
+def fit_rows(ax: Axes) -> bool:
+    """Make the letters of rows as small as the rows, and return whether some were larger."""
+    row = size_of(ax)[1] / max(np.ptp(ax.get_ylim()), 1)
+    smaller = False
+    for text in [*ax.get_yticklabels(), *ax.texts]:
+        if text.get_gid() == ROW:
+            size = min(
+                7.0 if is_small(ax) else 10.0, 0.85 * row / (text.get_text().count("\n") + 1)
+            )
+            if size < float(text.get_fontsize()):
+                text.set_fontsize(max(size, 1))
+                smaller = True
+    return smaller
 
 
 def name_lanes(panel: Panel, groups: pd.DataFrame, notes: Sequence[str] = ()) -> None:
-    """Name the lanes, in letters that fit, write a note at the right of each, lay it all out.
+    """Name the lanes, and write a note at the right of each.
 
     An account or a region that all log groups share is in no lane's name, but in a note.
     """
@@ -91,18 +119,9 @@ def name_lanes(panel: Panel, groups: pd.DataFrame, notes: Sequence[str] = ()) ->
     values = {level: groups[level].unique() for level in several}
     shared = {level: found[0] for level, found in values.items() if len(found) == 1}
     name_rows(ax, name_groups(groups.drop(columns=[*shared]), name_room(ax, notes)))
-    before = len(ax.texts)
     note_rows(ax, notes)
-    for text in [*ax.get_yticklabels(), *ax.texts[before:]]:
-        text.set_fontsize(_fit(ax, len(groups), float(text.get_fontsize())))
-    lay_out(ax)  # the names take width; only now a pixel's share is known
     if shared:
         panel.notes.append("in " + ", ".join(shorten(value, 20) for value in shared.values()))
-
-
-def _fit(ax: Axes, rows: int, size: float) -> float:
-    """Return the size of letters that fit into a row."""
-    return min(size, max(0.85 * size_of(ax)[1] / max(rows, 1), 2))
 
 
 def _write_above(ax: Axes, text: str, where: tuple[float, float], **style: Any) -> None:

@@ -11,8 +11,8 @@ from matplotlib import dates, ticker
 from matplotlib.axis import Axis, XAxis
 from matplotlib.colors import LogNorm
 
-from exportstats.charts.layout import figure_of, size_of
-from exportstats.charts.style import ink
+from exportstats.charts.layout import cell_of, figure_of, is_small, size_of
+from exportstats.charts.style import ink, patch
 from exportstats.text import write_duration
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ _COARSE = np.array(
     [0.001, 0.01, 0.1, 1, 10, 60, 600, 3_600] + [86_400 * 10.0**power for power in range(12)]
 )
 _ENOUGH, _MANY = 3, 7  # ticks
+_UNFINISHED = "unfinished"  # the id of its hatch
 _COUNTS = ticker.StrMethodFormatter("{x:,.0f}")
 _SPREAD = 20  # the longest over the shortest, from which a log axis shows more
 
@@ -122,7 +123,7 @@ def time_axis(
     low, high = panel.hold("x", days)
     margin = max(0.02 * (high - low), margin)
     ax.set_xlim(low - margin, high + margin)
-    most = int(np.clip(size_of(ax)[0] / 40, 3, 9))
+    most = int(np.clip(min(size_of(ax)[0], 0.6 * cell_of(ax)[0]) / 40, 3, 9))
     locator = dates.AutoDateLocator(tz=tz, minticks=3, maxticks=most)  # type: ignore[no-untyped-call]
     ax.xaxis.set_major_locator(locator)
     ax.xaxis.set_major_formatter(
@@ -134,7 +135,7 @@ def time_axis(
 def count_axis(ax: Axes, which: Literal["x", "y"], label: str = "tasks") -> None:
     """Make an axis one of whole numbers."""
     axis = _axis(ax, which)
-    axis.set_major_locator(_whole_numbers())
+    axis.set_major_locator(_whole_numbers(ax))
     axis.set_major_formatter(_COUNTS)
     axis.set_label_text(label)
 
@@ -148,9 +149,11 @@ def share_axis(ax: Axes, which: Literal["x", "y"], label: str) -> None:
 
 def colour_bar(ax: Axes, colours: ScalarMappable, label: str, **kwargs: Any) -> None:
     """Put a bar beside the plot that tells which colour is how many."""
-    ticks = None if isinstance(colours.norm, LogNorm) else _whole_numbers()
-    kwargs = {"ticks": ticks, "format": _COUNTS, **kwargs}
-    figure_of(ax).colorbar(colours, ax=ax, label=label, **kwargs)
+    ticks = None if isinstance(colours.norm, LogNorm) else _whole_numbers(ax)
+    bar = figure_of(ax).colorbar(colours, ax=ax, **{"ticks": ticks, "format": _COUNTS, **kwargs})
+    small: dict[str, Any] = {"fontsize": 7} if is_small(ax) else {}
+    bar.set_label(label.split(";", maxsplit=1)[0] if small else label, **small)
+    bar.ax.tick_params(labelsize=small.get("fontsize"))
 
 
 def draw_grid(ax: Axes, which: Literal["x", "y"]) -> None:
@@ -163,8 +166,24 @@ def _axis(ax: Axes, which: Literal["x", "y"]) -> Axis:
     return ax.xaxis if which == "x" else ax.yaxis
 
 
-def _whole_numbers() -> ticker.Locator:
-    return ticker.MaxNLocator(6, integer=True, steps=[1, 2, 5, 10])
+def _whole_numbers(ax: Axes) -> ticker.Locator:
+    most = int(np.clip(min(cell_of(ax)) / 50, 2, 6))
+    return ticker.MaxNLocator(most, integer=True, steps=[1, 2, 5, 10])
+
+
+def mark_unfinished(panel: Panel, table: pd.DataFrame, before: float, length: float) -> None:
+    """Hatch the period that was not over when the tasks were observed, and say so in the legend.
+
+    It begins at `table.attrs["unfinished"]`, less `before`, and is `length` days long.
+    """
+    if "unfinished" not in table.attrs:
+        return
+    start = to_days(pd.DatetimeIndex([table.attrs["unfinished"]]))[0] + before
+    marked = any(shape.get_gid() == _UNFINISHED for shape in panel.ax.patches)
+    if not marked and start < panel.ax.get_xlim()[1] - length / 2:
+        style: dict[str, Any] = {"facecolor": "none", "edgecolor": ink(0.35), "hatch": "////"}
+        panel.ax.axvspan(start, start + length, zorder=0.5, linewidth=0, gid=_UNFINISHED, **style)
+        panel.legend.append(patch("not over yet", **style))
 
 
 def zone_of(times: pd.Series | pd.Index) -> tzinfo:

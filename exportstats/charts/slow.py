@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exportstats.charts.panel import NothingToDrawError, chart
-from exportstats.charts.rows import name_lanes
+from exportstats.charts.rows import name_lanes, rows_that_fit
 from exportstats.charts.scales import duration_axis, to_seconds
-from exportstats.charts.style import BAD, GREY, MAX_ROWS, key
+from exportstats.charts.style import BAD, GREY, ink, key
 from exportstats.core import coerce
 from exportstats.core.schema import LOG_GROUP
 from exportstats.text import counted
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _COLUMNS = (*LOG_GROUP, "creation_time", "duration", "typical", "ratio", "score")
 _TOOK: dict[str, Any] = {"color": BAD, "marker": "o", "linestyle": "none"}
-_USUAL: dict[str, Any] = {**_TOOK, "color": GREY, "markerfacecolor": "white"}
 
 
 @chart(
@@ -46,7 +45,7 @@ def plot_slow_tasks(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
     if table.empty:
         raise NothingToDrawError("no slow tasks")
     ax = panel.ax
-    rows = table.sort_values("score", ascending=False, kind="stable").head(MAX_ROWS)
+    rows = table.sort_values("score", ascending=False, kind="stable").head(rows_that_fit(ax))
     took, usual = to_seconds(rows["duration"]), to_seconds(rows["typical"])
     duration_axis(panel, "x", np.concatenate([took, usual]), "duration")
     days = coerce.iso_text(rows["creation_time"]).str[:10]
@@ -57,10 +56,11 @@ def plot_slow_tasks(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
     if more := len(table) - len(rows):
         panel.notes.append(f"{more:,} more, of a lower score, not shown")
 
+    hollow = {**_TOOK, "color": GREY, "markerfacecolor": ink(0)}
     y = np.arange(len(rows))
     bar: dict[str, Any] = {"color": _TOOK["color"], "linewidth": 3, "alpha": 0.5}
     ax.hlines(y, usual, took, **{**bar, **kwargs})
-    ax.plot(usual, y, **_USUAL)
+    ax.plot(usual, y, **hollow)
     ax.plot(took, y, **_TOOK)
-    panel.legend = [key("usual for its log group", **_USUAL), key("took", **_TOOK)]
+    panel.legend = [key("usual for its log group", **hollow), key("took", **_TOOK)]
     panel.write_header()

@@ -10,16 +10,17 @@ import pandas as pd
 
 from exportstats.charts.layout import is_small, size_of
 from exportstats.charts.panel import SERIES, NothingToDrawError, chart
-from exportstats.charts.rows import name_room, name_rows, note_rows
+from exportstats.charts.rows import ROW, name_room, name_rows, note_rows, rows_that_fit
 from exportstats.charts.scales import (
     count_axis,
+    mark_unfinished,
     period_step,
     share_axis,
     time_axis,
     to_days,
     zone_of,
 )
-from exportstats.charts.style import MAX_ROWS, bar_style, ink, look_of, patch
+from exportstats.charts.style import bar_style, ink, look_of, patch
 from exportstats.charts.tables import group_rows, name_groups
 from exportstats.charts.words import shorten
 from exportstats.errors import ArgumentError
@@ -50,9 +51,10 @@ def plot_status_breakdown(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> N
     """Draw how many tasks are in which state.
 
     Without groups: one bar a state. With periods: stacked bars along time; a period without a row
-    is a gap. With groups: one bar a group, of its tasks' shares, those with most FAILED and
-    CANCELLED tasks first, at most 25 of them. A second chart on the same axes puts its bars beside
-    the first one's, in a colour of its own, or with periods paler.
+    is a gap, and the one that was not over when the tasks were observed is hatched. With groups:
+    one bar a group, of its tasks' shares, those with most FAILED and CANCELLED tasks first, at most
+    25 of them. Groups and periods at once are an `ArgumentError`. A second chart on the same axes
+    puts its bars beside the first one's, in a colour of its own, or with periods paler.
 
     Examples
     --------
@@ -86,9 +88,8 @@ def _draw_states(panel: Panel, table: pd.DataFrame, kwargs: dict[str, Any]) -> N
     style["facecolor"] = [one["facecolor"] for one in styles] if plain else look.colour
     bars = ax.barh(range(len(table)), table["tasks"], **{**style, **kwargs})
     counts = zip(table["tasks"], table["share"], strict=True)
-    texts = ax.bar_label(
-        bars, [f"{many:,} ({percent(share)})" for many, share in counts], padding=4
-    )
+    labels = [f"{many:,} ({percent(share)})" for many, share in counts]
+    texts = ax.bar_label(bars, labels, padding=4, gid=ROW)
     name_rows(ax, [shorten(state) for state in states])
     _dodge(panel, bars, "y", texts)
     count_axis(ax, "x")
@@ -127,7 +128,7 @@ def _draw_groups(panel: Panel, table: pd.DataFrame, kwargs: dict[str, Any]) -> N
     totals = tasks.sum(axis="columns")
     failed = tasks[[*(state for state in _FAILED if state in tasks)]].sum(axis="columns")
     # By number, not by share: else 25 groups of one failed task hide the one that matters.
-    order = np.lexsort((-totals, -failed))[:MAX_ROWS]
+    order = np.lexsort((-totals, -failed))[: rows_that_fit(ax)]
     shares = tasks.div(totals.clip(lower=1), axis="index").iloc[order]
     left = np.zeros(len(order))
     for state, share in shares.items():
@@ -177,6 +178,7 @@ def _draw_periods(panel: Panel, table: pd.DataFrame, kwargs: dict[str, Any]) -> 
     time_axis(panel, ends, margin=step / 2, tz=zone_of(periods))
     count_axis(ax, "y")
     ax.set_ylim(0, max(panel.hold("y", bottom)[1] * 1.05, 1))
+    mark_unfinished(panel, table, 0, step)
     if label:
         panel.legend.append(patch(label, facecolor=ink(), **pale))
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 Entry: TypeAlias = "tuple[Artist, str]"  # of a legend
 
-MAX_ROWS = 25
 MAX_GROUPS = 6
 GREY = "#808080"  # seen on white and on black
 BAD, GOOD = "#D55E00", "#009E73"

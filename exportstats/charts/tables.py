@@ -14,6 +14,10 @@ from exportstats.errors import SchemaError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_NEXT_TO_NOTHING = 24  # characters
+_ACCOUNT = re.compile(r"\d{12}", re.ASCII)
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+){1,2}-\d", re.ASCII)
+
 
 def require(
     table: object, *, maker: str, columns: Sequence[str] = (), levels: Sequence[str] = ()
@@ -77,8 +81,19 @@ def group_rows(table: pd.DataFrame, inner: Sequence[str] = ()) -> tuple[np.ndarr
 
 
 def name_groups(groups: pd.DataFrame, room: int) -> list[str]:
-    """Name groups by the values of their levels, in about `room` characters."""
+    """Name groups by the values of their levels, in about `room` characters.
+
+    Where these are too long, accounts become their last digits and regions AWS's short codes, as
+    `euw1`, before anything else is shortened. Where there is next to no room, the first levels
+    are left out as long as the others tell the groups apart.
+    """
     levels = [values.tolist() for _, values in groups.items()]
+    whole = [" · ".join(map(str, values)) for values in zip(*levels, strict=True)]
+    if max(map(len, whole), default=0) > room:
+        levels = [_abbreviate(values) for values in levels]
+        many = _count(levels)
+        while room < _NEXT_TO_NOTHING and len(levels) > 1 and _count(levels[1:]) == many:
+            del levels[0]
     longest = np.array([max(len(str(value)) for value in values) for values in levels])
     fits = longest <= room / len(levels)
     # What short levels, as a region, do not need goes to the long ones.
@@ -88,3 +103,25 @@ def name_groups(groups: pd.DataFrame, room: int) -> list[str]:
         for values, fit in zip(levels, fits, strict=True)
     ]
     return [" · ".join(names) for names in zip(*columns, strict=True)]
+
+
+def _count(levels: list[list[object]]) -> int:
+    return len(set(zip(*levels, strict=True)))
+
+
+def _abbreviate(values: list[object]) -> list[object]:
+    """Shorten accounts and regions, as long as that leaves different ones different."""
+    texts = [str(value) for value in values]
+    short = texts
+    if all(_ACCOUNT.fullmatch(text) for text in texts):
+        short = [f"…{text[-4:]}" for text in texts]
+    elif all(_REGION.fullmatch(text) for text in texts):
+        short = [_code(text) for text in texts]
+    return list(short) if len(set(short)) == len(set(texts)) else values
+
+
+def _code(region: str) -> str:
+    """Return a region's short code: that of ap-southeast-2 is apse2."""
+    continent, *middle, number = region.split("-")
+    letters = [re.sub("^(north|south)(?=east|west)", r"\1-", part).split("-") for part in middle]
+    return continent + "".join(word[0] for words in letters for word in words) + number

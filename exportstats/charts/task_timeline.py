@@ -13,7 +13,6 @@ from exportstats.charts.panel import NothingToDrawError, chart
 from exportstats.charts.rows import name_lanes
 from exportstats.charts.scales import time_axis, to_days
 from exportstats.charts.style import (
-    MAX_ROWS,
     STATE_LOOKS,
     UNKNOWN_LOOK,
     StateLook,
@@ -35,13 +34,10 @@ if TYPE_CHECKING:
 _TIMES = ("creation_time", "completion_time", "observed_at")
 _COLUMNS = (*SLOT, *_TIMES, "status_code")
 _BARS = 3_000  # tasks; more of them are thinner than a pixel, and drawing them takes long
-_IDLE = "#F0F0F0"
 _ALMOST = 1e-6  # what rounding may lack to a whole row of the image
 _MINUTE = 1 / 1440
 
 _OVERLAP = (0.28, 0.42)  # below the lane's bars
-_OVERLAP_STYLE: dict[str, Any] = {"facecolor": "black", "zorder": 3}
-_LINE: dict[str, Any] = {"facecolor": "white", "zorder": 2.6}  # between one task and the next
 _WIDE = 4  # pixels, from which there is room for a line
 
 # From the bottom of a lane to its top; all states that nobody knows yet look the same.
@@ -82,7 +78,7 @@ def plot_task_timeline(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None
 
     numbers, slots = group(tasks, SLOT)
     order = np.argsort(-np.bincount(numbers, weights=right - left), kind="stable")
-    busiest, lanes = choose_lanes(panel, numbers, order, MAX_ROWS, "busiest", "slots")
+    busiest, lanes = choose_lanes(panel, numbers, order, "busiest slots")
     shown = lanes >= 0
     bars, states = Bars(lanes, left, right).only(shown), states[shown]
     as_image = len(states) > _BARS
@@ -98,7 +94,7 @@ def plot_task_timeline(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None
             style = bar_style(_LOOKS[state], hatched=not as_image)
             panel.legend.append(patch(f"{names[state]} ({many:,})", **style))
     if len(overlaps.lanes):
-        panel.legend.append(patch("more than one active", **_OVERLAP_STYLE))
+        panel.legend.append(patch("more than one active", facecolor=ink(1)))
     if (states > _OTHER).any():
         panel.legend.append(key("goes on", color=ink(1), marker=">", linestyle="none"))
     panel.write_header()
@@ -106,7 +102,7 @@ def plot_task_timeline(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None
         _draw_image(ax, bars, states, len(busiest), kwargs)
     else:
         _draw_tasks(ax, bars, states, kwargs)
-    draw_bars(ax, overlaps, _OVERLAP_STYLE, _OVERLAP)
+    draw_bars(ax, overlaps, {"facecolor": ink(1), "zorder": 3}, _OVERLAP)
     _draw_arrows(ax, bars, states)
 
 
@@ -163,7 +159,8 @@ def _draw_tasks(ax: Axes, bars: Bars, states: np.ndarray, kwargs: dict[str, Any]
     for state in sorted(np.flatnonzero(counts), key=lambda at: (at > _OTHER, -counts[at])):
         draw_bars(ax, bars.only(states == state), {**bar_style(_LOOKS[state]), **kwargs})
     wide = bars.right - bars.left > _WIDE * pixel_of(ax)
-    draw_bars(ax, Bars(bars.lanes, bars.left, bars.left).only(wide), _LINE)
+    between = {"facecolor": ink(0), "zorder": 2.6}
+    draw_bars(ax, Bars(bars.lanes, bars.left, bars.left).only(wide), between)
 
 
 def _draw_image(
@@ -183,7 +180,8 @@ def _draw_image(
     heights = least * there + np.floor(more * (room / np.maximum(wanted, room)) + _ALMOST)
     tops = np.cumsum(heights, axis=1)
     level = np.arange(rows)
-    palette = np.array([to_rgba(colour) for colour in (*(look.colour for look in _LOOKS), _IDLE)])
+    colours = [*(look.colour for look in _LOOKS), ink(0.06)]
+    palette = np.array([to_rgba(colour) for colour in colours])
     pixels = (palette * 255).round().astype("uint8")
     for lane in range(lanes):
         at = (tops[lane][:, None, :] <= level[None, :, None]).sum(axis=0)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from exportstats.charts.panel import SERIES, NothingToDrawError, chart
+from exportstats.charts.panel import FEW, SERIES, NothingToDrawError, chart
 from exportstats.charts.scales import (
     duration_axis,
+    mark_unfinished,
     period_step,
     time_axis,
     to_days,
@@ -26,10 +27,9 @@ if TYPE_CHECKING:
 
     from exportstats.charts.panel import Line, Panel
 
-_FEW = 10  # tasks in a period
 _DASHES = ("-", "--", ":", "-.")  # of the quantiles, in the order of the columns
 _HOLLOW = 3.5  # points, the size of a hollow marker
-_MANY = 60  # periods, from which markers of full size hide the line
+_MANY = 60  # periods, from which markers hide the lines
 
 
 @chart(
@@ -43,8 +43,9 @@ def plot_duration_trend(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> Non
     """Draw quantiles of the durations, period by period.
 
     A period without a completed task breaks the lines; one with fewer than 10 has small hollow
-    markers. Of more than six groups, the six with most completed tasks are drawn. The axis is a
-    log one when the largest duration is more than 20 times the smallest.
+    markers, as long as there are at most 60 periods. The period that was not over when the tasks
+    were observed is hatched. Of more than six groups the slowest six are named, the others grey.
+    The axis is a log one when the largest duration is more than 20 times the smallest.
 
     Examples
     --------
@@ -66,22 +67,33 @@ def plot_duration_trend(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> Non
 
     ax = panel.ax
     step = period_step(np.unique(days[~np.isnan(days)]))
-    lines = panel.split(table, "period", kwargs, tasks="completed")
-    colour = ink() if any(line.label for line in lines) else lines[0].look.colour
+    middle = "p50" if "p50" in dashes else next(iter(dashes))
+    seconds = to_seconds(table[middle])
+    lines = panel.split(table, "period", kwargs, seconds=seconds, weights="completed")
+    colour = ink() if any(line.label for line in lines) else lines[-1].look.colour
     panel.legend += [key(name, color=colour, linestyle=dash) for name, dash in dashes.items()]
+    many = len(np.unique(days[drawn])) > _MANY
     for line in lines:
-        _draw_line(ax, table[drawn & line.rows], step, dashes, line, kwargs)
+        of_line = dashes if line.look.marker else {middle: "-"}
+        rows = table[drawn & line.rows]
+        _draw_line(ax, rows, step, of_line, line, kwargs, marked=not many)
         if line.label:
             look = line.look
-            panel.legend.append(key(line.label, color=look.colour, marker=look.marker))
-    if (completed[drawn] < _FEW).any():
-        style: dict[str, Any] = {"marker": "o", "linestyle": "none", **_hollow(ax)}
-        panel.legend.append(key(f"hollow: fewer than {_FEW} tasks", color=colour, **style))
+            panel.legend.append(
+                key(line.label, color=look.colour, marker="" if many else look.marker)
+            )
+    if few := (completed[drawn] < FEW).sum():
+        if many:
+            panel.notes.append(f"{few:,} of {drawn.sum():,} points are of fewer than {FEW} tasks")
+        else:
+            style: dict[str, Any] = {"marker": "o", "linestyle": "none", **_hollow(ax)}
+            panel.legend.append(key(f"hollow: fewer than {FEW} tasks", color=colour, **style))
     seen = drawn & np.any([line.rows for line in lines], axis=0)
     seconds = np.concatenate([to_seconds(table[name][seen]) for name in dashes])
     duration_axis(panel, "y", seconds, "duration, creation to completion", log=None)
     words = "creation time, start of the period"
     time_axis(panel, days, words, margin=step / 2, tz=zone_of(periods))
+    mark_unfinished(panel, table, -step / 2, step)
     panel.write_header()
 
 
@@ -96,22 +108,27 @@ def _draw_line(
     dashes: dict[str, str],
     line: Line,
     kwargs: dict[str, Any],
+    *,
+    marked: bool,
 ) -> None:
     rows = rows.sort_index(level="period")
     days = to_days(rows.index.get_level_values("period"))
-    few = rows["completed"].to_numpy() < _FEW
+    few = rows["completed"].to_numpy() < FEW
     breaks = np.flatnonzero(np.diff(days) > 1.5 * step) + 1  # months differ in length
     point: dict[str, Any] = {
         "color": line.look.colour,
         "marker": line.look.marker,
         "linestyle": "none",
-        "markersize": 5 if len(days) <= _MANY else 2.5,
     }
     label: str | None = line.label
+    first = next(iter(dashes))
     for name, dash in dashes.items():
         seconds = to_seconds(rows[name])
-        style = {"color": line.look.colour, "linestyle": dash, "label": label, **kwargs}
+        style = {**line.style, "linestyle": dash, "label": label, **kwargs}
         label = None  # the first one has it
+        if not marked:
+            style = {"linewidth": 0.8, "alpha": 1 if name == first else 0.5} | style
         ax.plot(np.insert(days, breaks, np.nan), np.insert(seconds, breaks, np.nan), **style)
-        ax.plot(days[~few], seconds[~few], **point)
-        ax.plot(days[few], seconds[few], **{**point, **_hollow(ax)})
+        if marked and line.look.marker:
+            ax.plot(days[~few], seconds[~few], markersize=5, **point)
+            ax.plot(days[few], seconds[few], **point, **_hollow(ax))

@@ -139,7 +139,8 @@ def duration_trend(
         Index: the groups and the `period` (its first instant), each from the first to the last,
         empty ones too. Columns: `completed`, `censored` (still active: the latest periods look
         faster than they are for as long as this is not 0), and a column a quantile (`p50`,
-        `p90`) as `timedelta64[ms]`, missing where nothing completed.
+        `p90`) as `timedelta64[ms]`, missing where nothing completed. `attrs["unfinished"]` is the
+        first instant of the period that was not over when the tasks were last observed.
 
     Raises
     ------
@@ -164,12 +165,20 @@ def duration_trend(
     labels = _labels_of(quantiles)
     names = grouping.names_of(by, tasks, ("completed", "censored", *labels))
     calendar_of(freq, zone(tz))
-    part = partial(weigh, names=names, freq=freq, tz=tz)
+    part = partial(_weigh_periods, names=names, freq=freq, tz=tz)
     weighed = shards.collect(known_at(tasks, as_of), part)
     groups = grouping.grid(weighed, names, freq, tz)
     counts, durations = _completed(weighed, groups)
     lengths = {label: durations.quantile(q) for label, q in labels.items()}
-    return _as_table(groups, counts, lengths)
+    table = _as_table(groups, counts, lengths)
+    table.attrs = grouping.unfinished(weighed, freq, tz)
+    return table
+
+
+def _weigh_periods(
+    tasks: pd.DataFrame, *, names: Sequence[str], freq: str, tz: str
+) -> pd.DataFrame:
+    return grouping.with_last_look(weigh(tasks, names=names, freq=freq, tz=tz), tasks)
 
 
 def _completed(weighed: pd.DataFrame, groups: Groups) -> tuple[dict[str, np.ndarray], Weighed]:

@@ -6,7 +6,7 @@ What is missing is a group of its own, the last one: no task drops out of a sum.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
@@ -23,8 +23,12 @@ if TYPE_CHECKING:
 By: TypeAlias = str | Sequence[str] | None
 
 PERIOD = "period"
+_LAST_LOOK = "last_look"
 # What the statistics add to the groups on the way to their answers.
-_INNER = ("status_code", "period", "duration", "reason", "tasks", "n", "lag", "is_current")
+_INNER = (
+    *("status_code", "period", "duration", "reason", "tasks", "n", "lag", "is_current"),
+    _LAST_LOOK,
+)
 # More periods than this are not filled in: a single task of the year 2999 would ask for millions.
 _MOST_PERIODS = 10_000
 # Up to so many possible groups are looked up in a list; more are sorted.
@@ -169,6 +173,25 @@ def _every(numbers: np.ndarray) -> np.ndarray:
     if len(known) and known[-1] - known[0] < _MOST_PERIODS:
         known = np.arange(known[0], known[-1] + 1)
     return np.append(known, coerce.NAT) if (numbers == coerce.NAT).any() else known
+
+
+def with_last_look(part: pd.DataFrame, tasks: pd.DataFrame) -> pd.DataFrame:
+    """Add to a part of a statistic when its tasks were last observed."""
+    last = tasks["observed_at"].max()
+    return part.assign(**{_LAST_LOOK: pd.Series(last, part.index, tasks["observed_at"].dtype)})
+
+
+def unfinished(parts: pd.DataFrame, freq: str | None, tz: str) -> dict[Hashable, str]:
+    """Return the attributes of a table of periods: when the one began that was not over yet.
+
+    It is text, because `to_parquet` writes attributes as JSON.
+    """
+    if freq is None or parts.empty or pd.isna(parts[_LAST_LOOK].max()):
+        return {}
+    calendar = calendar_of(freq, tz)
+    last = pd.Series([parts[_LAST_LOOK].max()])
+    start = pd.DatetimeIndex(calendar.start(calendar.number(last)))[0]
+    return {"unfinished": start.isoformat()}
 
 
 def index_of(keys: pd.DataFrame) -> pd.Index:

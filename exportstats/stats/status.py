@@ -50,7 +50,8 @@ def status_breakdown(
         Index: the groups, the `period` (its first instant; from the first to the last, empty ones
         too), and `status_code`. Each group has a row for each state, be it of no task. Columns:
         `tasks`, how many; `share`, of the tasks of its group (and period), missing where there
-        are none.
+        are none. With `freq`, `attrs["unfinished"]` is the first instant of the period that was
+        not over when the tasks were last observed.
 
     Raises
     ------
@@ -89,11 +90,14 @@ def status_breakdown(
     keys = cells.keys.loc[np.repeat(cells.keys.index, len(states))].reset_index(drop=True)
     order = pd.CategoricalDtype(counted["status_code"].cat.categories)
     keys["status_code"] = pd.Categorical([*states] * len(cells.keys), dtype=order)
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {"tasks": count.ravel(), "share": share.ravel()}, index=grouping.index_of(keys)
     )
+    table.attrs = grouping.unfinished(counted, freq, tz)
+    return table
 
 
 def _count(tasks: pd.DataFrame, *, names: Sequence[str], freq: str | None, tz: str) -> pd.DataFrame:
     groups = grouping.group_by_state(tasks, names, freq, tz)
-    return groups.keys.assign(tasks=np.bincount(groups.codes, minlength=len(groups.keys)))
+    counts = groups.keys.assign(tasks=np.bincount(groups.codes, minlength=len(groups.keys)))
+    return grouping.with_last_look(counts, tasks)

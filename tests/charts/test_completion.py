@@ -65,12 +65,14 @@ def test_what_is_said_of_the_tasks():
     assert f"{table['censored'].sum()} still active, counted in" in said
 
 
-def test_six_of_many_groups_are_drawn():
-    """Those with most tasks; how many are left out is said."""
+def test_six_of_many_groups_are_named():
+    """Those that take longest are named, the others grey and without a band; a note says so."""
     tasks = xs.sample_tasks()
     ax = plot_completion_curve(xs.completion_curve(tasks, by="log_group_name"))
-    assert len(ax.lines) == 6
-    assert "9 more not shown" in " ".join(text.get_text() for text in ax.texts)
+    assert len(ax.lines) == 15
+    assert len(ax.collections) == len(ax.get_legend().get_texts()) == 6
+    assert "/aws/vpc/flow-logs" in ax.get_legend().get_texts()[0].get_text()
+    assert "9 more are grey" in " ".join(text.get_text() for text in ax.texts)
 
 
 def test_nothing_completed_is_said():

@@ -7,6 +7,8 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
+from matplotlib.dates import date2num
+from matplotlib.patches import Patch
 
 import exportstats as xs
 from exportstats import charts
@@ -48,6 +50,11 @@ def both(name: str, tables: dict[str, list[pd.DataFrame]], ax: Axes) -> Axes:
     return ax
 
 
+def bars_of(ax: Axes) -> list[Patch]:
+    """Return the shapes of the data, without the hatch of the period that is not over."""
+    return [patch for patch in ax.patches if patch.get_gid() != "unfinished"]
+
+
 def legend(ax: Axes) -> list[str]:
     """Return the legend's labels, without the numbers of tasks."""
     box = ax.get_legend()
@@ -70,13 +77,41 @@ def test_two_charts_on_one_axes_differ_in_colour(name: str, tables: dict[str, li
     ax = both(name, tables, plt.subplots()[1])
     colours = [
         to_hex(artist.get_color() if hasattr(artist, "get_color") else artist.get_facecolor())
-        for artist in [*ax.lines, *ax.patches]
+        for artist in [*ax.lines, *bars_of(ax)]
     ]
     assert set(colours) == {"#0072b2", "#e69f00"}
     ax = PAIRS[name][1](tables[name][0], ax=plt.subplots()[1], color="purple")
     assert ax.lines or ax.patches
     assert {to_hex(line.get_color()) for line in ax.lines} <= {"#800080"}
-    assert {to_hex(patch.get_facecolor()) for patch in ax.patches} <= {"#800080"}
+    assert {to_hex(patch.get_facecolor()) for patch in bars_of(ax)} <= {"#800080"}
+
+
+@pytest.mark.parametrize("name", ["trend", "weeks"])
+def test_a_period_that_is_not_over_is_hatched(name: str, tables: dict[str, list[pd.DataFrame]]):
+    """Once for all charts on the axes, over its length, and the legend says what the hatch is."""
+    for freq in ("W", "MS"):
+        make = xs.duration_trend if name == "trend" else xs.status_breakdown
+        table = make(xs.sample_tasks(), freq=freq)
+        ax = plt.subplots(figsize=(10, 6), layout="constrained")[1]
+        for label in ("a", "b"):
+            PAIRS[name][1](table, ax=ax, label=label)
+        (hatched,) = (patch for patch in ax.patches if patch.get_gid() == "unfinished")
+        start = date2num(pd.Timestamp(table.attrs["unfinished"]))
+        middle = hatched.get_x() + hatched.get_width() / 2
+        assert abs(middle - start) < hatched.get_width()
+        assert hatched.get_width() == {"W": 7, "MS": 28}[freq]
+        assert "not over yet" in legend(ax)
+
+
+@pytest.mark.parametrize("name", ["trend", "weeks"])
+def test_periods_that_are_over_are_not_hatched(name: str):
+    """Nothing is hatched where the last task's period had ended, or where nobody knows."""
+    tasks = xs.sample_tasks()
+    tasks = tasks[tasks["creation_time"] < pd.Timestamp("2026-11-09T00:00Z")]
+    make = xs.duration_trend if name == "trend" else xs.status_breakdown
+    for some in (tasks, tasks.assign(observed_at=pd.NaT).pipe(xs.conform)):
+        ax = PAIRS[name][1](make(some, freq="W"))
+        assert "not over yet" not in legend(ax)
 
 
 @each
@@ -103,7 +138,7 @@ def test_bars_of_two_charts_do_not_hide_each_other(
     elif name in {"states", "weeks"}:
         boxes = [
             (round(bar.get_x(), 6), round(bar.get_y(), 6))
-            for bar in ax.patches
+            for bar in bars_of(ax)
             if bar.get_width() and bar.get_height()
         ]
         assert len(set(boxes)) == len(boxes)

@@ -61,7 +61,7 @@ def test_each_quantile_has_its_marker():
 def test_a_quantile_of_too_few_tasks_is_hollow(completed: int, hollow: int):
     """p90 needs 10 tasks and p99 needs 100: with fewer the marker is hollow and a note says why."""
     ax = plot_duration_summary(summary({"a": (completed, 0, 10)}))
-    white = [line for line in ax.lines if line.get_markerfacecolor() == "white"]
+    white = [line for line in ax.lines if line.get_markerfacecolor() == "#ffffff"]
     assert sum(len(line.get_xdata()) for line in white) == hollow
     legend = [text.get_text() for text in ax.get_legend().get_texts()]
     assert ("hollow: fewer tasks than the quantile needs" in legend) == (hollow > 0)

@@ -56,14 +56,15 @@ def test_a_bin_that_a_group_does_not_have_is_empty():
     assert list(outlines[1].get_data()[0]) == [0.25, 0, 0.25]
 
 
-def test_of_many_groups_the_six_largest_are_drawn():
-    """Six outlines, of the groups with most tasks, and a note on the others."""
+def test_of_many_groups_the_slowest_six_are_named():
+    """Six outlines, of the slowest groups, the others as one grey surface, and a note on it."""
     ax = plot_duration_histogram(spread({f"g{size}": [size] * 3 for size in range(1, 10)}))
-    assert len(ax.patches) == 6
-    assert ax.get_legend().get_texts()[0].get_text() == "g9 (n=27)"
-    assert "6 groups with most tasks, 3 more not shown" in ax.texts[-1].get_text().replace(
-        "\n", " "
-    )
+    assert len(ax.patches) == 7
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels[:2] == ["all others together", "g9 (n=27)"]
+    assert "the slowest 6 of 9 groups are named, 3 more are grey" in ax.texts[
+        -1
+    ].get_text().replace("\n", " ")
 
 
 def test_a_single_group_is_named():

@@ -66,13 +66,14 @@ def test_groups_differ_and_say_how_many_they_are():
     assert note(table) == "n = 7 completed tasks · 1 group not drawn: no completed tasks"
 
 
-def test_of_many_groups_the_six_largest_are_drawn():
-    """Six lines, of the groups with most tasks, and a note on the others."""
+def test_of_many_groups_the_slowest_six_are_named():
+    """Six coloured lines, of the slowest groups that are not tiny, and a note on the grey ones."""
     table = grouped({f"g{n}": n for n in range(1, 10)})
     ax = plot_landing_lag(table)
-    assert len(ax.lines) == 6
+    assert len(ax.lines) == 9
+    assert len({line.get_color() for line in ax.lines}) == 7
     assert ax.get_legend().get_texts()[0].get_text() == "g9 (n=9)"
-    assert "6 groups with most tasks, 3 more not shown" in note(table)
+    assert "the slowest 6 of 9 groups are named, 3 more are grey" in note(table)
 
 
 def test_a_single_group_is_named():

@@ -24,7 +24,7 @@ def test_a_row_goes_from_the_usual_to_what_it_took():
     ax = plot_slow_tasks(slow(("/a", 600, 60, 9.0), ("/b", 900, 300, 4.0)))
     assert [label.get_text() for label in ax.get_yticklabels()] == ["/a", "/b"]
     usual, took = ax.lines
-    assert usual.get_markerfacecolor() == "white"
+    assert usual.get_markerfacecolor() == "#ffffff"
     assert usual.get_xdata().tolist() == [60, 300]
     assert took.get_xdata().tolist() == [600, 900]
     (segments,) = (lines.get_segments() for lines in ax.collections)

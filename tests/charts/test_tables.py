@@ -1,6 +1,7 @@
 """The reading of tables."""
 
 import pandas as pd
+import pytest
 
 from exportstats.charts import tables
 
@@ -24,9 +25,37 @@ def test_categorical_groups_are_numbered_alike():
     assert tables.name_groups(groups, 40) == ["b", "unknown"]
 
 
-def test_a_short_level_leaves_its_room_to_a_long_one():
-    """An account and a region are shown in full beside a long name."""
+def test_accounts_and_regions_are_shortened_first():
+    """Beside a long name an account becomes its last digits and a region its code."""
     groups = pd.DataFrame([["123456789012", "eu-west-1", "/aws/lambda/" + "x" * 90]])
     name = tables.name_groups(groups, 44)[0]
-    assert name.startswith("123456789012 · eu-west-1 · /aws/lamb")
+    assert name.startswith("…9012 · euw1 · /aws/lamb")
     assert 44 <= len(name) <= 52
+    assert tables.name_groups(groups.assign(**{"2": "/app"}).drop(columns=2), 44) == [
+        "123456789012 · eu-west-1 · /app"
+    ]
+
+
+def test_accounts_that_end_alike_stay_apart():
+    """Two accounts with the same last digits are not shortened to these."""
+    groups = pd.DataFrame([["111111111234", "x" * 60], ["222222221234", "x" * 60]])
+    names = tables.name_groups(groups, 44)
+    assert len(set(names)) == 2
+
+
+def test_with_next_to_no_room_the_log_group_stays():
+    """What comes first is left out as long as the rest tells the groups apart."""
+    groups = pd.DataFrame(
+        [["123456789012", "eu-west-1", "/app/a"], ["123456789012", "eu-west-1", "/b"]]
+    )
+    assert tables.name_groups(groups, 14) == ["/app/a", "/b"]
+
+
+@pytest.mark.parametrize(
+    ("region", "code"),
+    [("eu-west-1", "euw1"), ("ap-southeast-2", "apse2"), ("us-gov-east-1", "usge1")],
+)
+def test_regions_have_the_codes_of_aws(region: str, code: str):
+    """A region's short code is the one that AWS gives its zones."""
+    groups = pd.DataFrame([[region, "x" * 60]])
+    assert tables.name_groups(groups, 30)[0].startswith(f"{code} · ")

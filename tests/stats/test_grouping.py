@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
@@ -28,6 +30,10 @@ from exportstats.errors import ArgumentError
 from exportstats.stats import grouping
 from exportstats.stats.as_of import known_at
 from exportstats.stats.status import status_breakdown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 GROUPABLE = [
     "account_id",
@@ -278,3 +284,29 @@ def test_one_quantile_and_a_column_of_any_name():
     assert trend.columns.tolist() == ["completed", "censored", "p100"]
     with pytest.raises(ArgumentError, match="by='p95', which the answer has itself"):
         xs.duration_summary(tasks.assign(p95="x"), quantiles=0.95, by="p95")
+
+
+@pytest.mark.parametrize("make", [xs.status_breakdown, xs.duration_trend])
+@pytest.mark.parametrize(("freq", "start"), [("W", "2026-11-23"), ("MS", "2026-11-01")])
+def test_the_period_that_is_not_over_is_told(
+    make: Callable[..., pd.DataFrame], freq: str, start: str, tmp_path: Path
+):
+    """It is that of the newest observation, by the zone's clocks; of shards, of their newest."""
+    tasks = xs.sample_tasks()
+    middle = len(tasks) // 2
+    for some in (tasks, Shards([tasks.iloc[:middle], tasks.iloc[middle:]])):
+        answer = make(some, freq=freq, tz="Europe/Berlin")
+        assert answer.attrs == {"unfinished": f"{start}T00:00:00+01:00"}
+    answer.to_parquet(tmp_path / "answer.parquet")  # which writes the attributes as JSON
+    known = make(tasks, freq=freq, as_of="2026-09-30T23:30Z").attrs["unfinished"]
+    assert pd.Timestamp(known) == pd.Timestamp(
+        {"W": "2026-09-28T00Z", "MS": "2026-09-01T00Z"}[freq]
+    )
+
+
+@pytest.mark.parametrize("make", [xs.status_breakdown, xs.duration_trend])
+def test_what_was_never_observed_tells_no_unfinished_period(make: Callable[..., pd.DataFrame]):
+    """Without a task, or without a time of observation, there is nothing to tell."""
+    unseen = xs.conform(xs.sample_tasks().head(9).assign(observed_at=pd.NaT))
+    for tasks in (frames.empty(), unseen):
+        assert make(tasks, freq="D").attrs == {}

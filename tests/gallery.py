@@ -1,0 +1,130 @@
+"""Every chart in every situation: `python tests/gallery.py FOLDER` draws them all as PNG."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+
+import exportstats as xs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    Plot = Callable[..., Axes]
+
+_DAY = 86_400_000
+_END = 20_780 * _DAY  # 2026-11-23
+_BY = ["log_group_name"]
+
+
+def make_tasks(groups: int, days: int) -> pd.DataFrame:
+    """Make a task a log group and day; the later log groups and the later days are slower."""
+    rng = np.random.default_rng(7)
+    group = np.repeat(np.arange(groups), days)
+    day = np.tile(np.arange(days), groups)
+    many = len(group)
+    start = _END - (days - day) * _DAY
+    seconds = 200 * (1 + group % 17) * (1 + day / days) * rng.lognormal(0, 0.5, many)
+    created = start + _DAY + 13 * 3_600_000 + group % 100 * 60_000
+    ended = created + (1_000 * seconds).astype("int64")
+    state = rng.choice(["COMPLETED", "FAILED", "CANCELLED"], many, p=[0.93, 0.05, 0.02])
+    active = (day == days - 1) & (group < 12)
+    return xs.conform(
+        pd.DataFrame(
+            {
+                "account_id": [f"{111122223333 + number // 50}" for number in group],
+                "region": np.where(group % 50 < 25, "eu-west-1", "us-east-1"),
+                "task_id": [f"{number:032x}" for number in range(many)],
+                "log_group_name": [f"/acme/shop/service-{number:03}" for number in group],
+                "from_time": start,
+                "to_time": start + _DAY - 1,
+                "destination": "bucket",
+                "status_code": np.where(active, "RUNNING", state),
+                "status_message": np.where(state == "FAILED", "Access denied", None),
+                "creation_time": created,
+                "completion_time": np.where(active, np.nan, ended),
+                "observed_at": _END + _DAY,
+            }
+        )
+    )
+
+
+def make_tables(tasks: pd.DataFrame, freq: str) -> Iterator[tuple[str, Plot, pd.DataFrame]]:
+    """Make each chart's table, some charts' more than one."""
+    last = tasks["to_time"].max() + pd.Timedelta("1ms")
+    days = {"start": tasks["from_time"].min(), "end": last}
+    month = {"start": last - pd.Timedelta("28D"), "end": last}
+    gaps = xs.find_gaps(tasks, **month)
+    weeks = {"current": "2026-W47", "previous": "2026-W46"}
+    yield "states", xs.plot_status_breakdown, xs.status_breakdown(tasks)
+    yield "states-by-period", xs.plot_status_breakdown, xs.status_breakdown(tasks, freq=freq)
+    yield "states-by-group", xs.plot_status_breakdown, xs.status_breakdown(tasks, by=_BY)
+    yield "failures", xs.plot_failure_reasons, xs.failure_reasons(tasks)
+    yield "failures-by-group", xs.plot_failure_reasons, xs.failure_reasons(tasks, by=_BY)
+    yield "summary", xs.plot_duration_summary, xs.duration_summary(tasks, by=_BY)
+    yield "histogram", xs.plot_duration_histogram, xs.duration_histogram(tasks)
+    by_group = xs.duration_histogram(tasks, by=_BY)
+    yield "histogram-by-group", xs.plot_duration_histogram, by_group
+    yield "trend", xs.plot_duration_trend, xs.duration_trend(tasks, freq=freq)
+    yield "trend-by-group", xs.plot_duration_trend, xs.duration_trend(tasks, freq=freq, by=_BY)
+    yield "completion-times", xs.plot_completion_times, xs.completion_times(tasks)
+    yield "task-durations", xs.plot_task_durations, tasks
+    yield "timeline", xs.plot_task_timeline, tasks
+    yield "coverage", xs.plot_coverage, xs.coverage_timeline(tasks, **days)
+    yield "coverage-by-day", xs.plot_coverage, xs.coverage_by_day(tasks, **days)
+    yield "backfill", xs.plot_backfill, xs.plan_backfill(gaps, tasks, destination="bucket")
+    yield "landing", xs.plot_landing_lag, xs.landing_lag(tasks, by=_BY)
+    yield "curve", xs.plot_completion_curve, xs.completion_curve(tasks)
+    yield "curve-by-group", xs.plot_completion_curve, xs.completion_curve(tasks, by=_BY)
+    yield "completion", xs.plot_completion, xs.estimate_completion(tasks)
+    yield "slow", xs.plot_slow_tasks, xs.find_slow_tasks(tasks)
+    yield "periods", xs.plot_periods, xs.compare_periods(tasks, **weeks)
+    yield "periods-by-group", xs.plot_periods, xs.compare_periods(tasks, by=_BY, **weeks)
+
+
+def draw_gallery() -> Iterator[tuple[str, Figure]]:
+    """Draw each chart: as it is, on little room, dark, four on a figure, of much, of long."""
+    sample = list(make_tables(xs.sample_tasks(), "W"))
+    sizes: dict[str, tuple[float, float]] = {"tiny": (2.4, 1.8), "small": (4, 3)}
+    for name, plot, table in sample:
+        yield f"{name}-plain", plot(table).get_figure(root=True)
+        for scene, size in sizes.items():
+            figure, ax = plt.subplots(figsize=size, layout="constrained")
+            plot(table, ax=ax)
+            yield f"{name}-{scene}", figure
+        figure, ax = plt.subplots()
+        plot(table, ax=ax)
+        yield f"{name}-bare", figure
+        figure, ax = plt.subplots(layout="tight")
+        plot(table, ax=ax)
+        yield f"{name}-tight", figure
+        with plt.style.context("dark_background"):
+            yield f"{name}-dark", plot(table).get_figure(root=True)
+        figure, axes = plt.subplots(2, 2, figsize=(12, 8), layout="constrained")
+        for ax in axes.flat:
+            plot(table, ax=ax)
+        yield f"{name}-four", figure
+    for scene, tasks, freq in (
+        ("groups", make_tasks(200, 60), "D"),
+        ("years", make_tasks(5, 5 * 365), "W"),
+    ):
+        for name, plot, table in make_tables(tasks, freq):
+            yield f"{name}-{scene}", plot(table).get_figure(root=True)
+
+
+if __name__ == "__main__":
+    mpl.use("Agg")
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, figure in draw_gallery():
+        figure.savefig(folder / f"{name}.png", dpi=80)
+        plt.close(figure)
