@@ -163,7 +163,7 @@ def _write_scripts(plan: pd.DataFrame, place: Path, as_of: Instant) -> None:
             file.write(text.encode())
     click.echo("\n".join(scripts.table_of(scripts.summarize_slots(plan))))
     for path in files:
-        say(f"to run it: sh {shlex.quote(str(path))}")
+        say("to run it:", f"sh {shlex.quote(str(path))}")
 
 
 def _say_left_out(plan: pd.DataFrame) -> None:

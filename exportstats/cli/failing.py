@@ -39,10 +39,16 @@ _NAMES = {
 _PARAMETER = re.compile(r"""(?<![-\w/])([a-z_]+)=('[^']*'|"[^"]*"|True|-?\d[\d.]*|(?=[\s,;)]))""")
 
 
-def say(text: str) -> None:
-    """Print a message on stderr, without control characters."""
+def say(text: str, command: str = "") -> None:
+    """Print a message on stderr, without control characters.
+
+    In a terminal, a command to run has a line of its own, which can be copied whole.
+    """
+    line = wrapped(f"exportstats: {plain(text)}")
+    if command:
+        line += ("\n" if sys.stderr.isatty() else " ") + plain(command)
     with contextlib.suppress(OSError):  # the terminal may be closed while a file is still written
-        click.echo(wrapped(f"exportstats: {plain(text)}"), err=True)
+        click.echo(line, err=True)
 
 
 def wrapped(line: str) -> str:

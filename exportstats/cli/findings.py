@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import click
 
@@ -20,16 +20,9 @@ if TYPE_CHECKING:
 
     from exportstats.cli.ranges import Asked
 
-_PARTS = "exportstats.finding"
+_PARTS = "exportstats.finding"  # what each command of a finding exports: a selection and a range
 _SELECTING = ("since", "until", "log_group", "account", "region")
 _SLOT = ("account", "region")
-
-
-class _Part(NamedTuple):
-    """What one command of a finding exports."""
-
-    wanted: Wanted
-    range: tuple[pd.Timestamp, ...]
 
 
 FINDING = (
@@ -73,9 +66,9 @@ class ByFinding(click.Command):
         if not any(given.get(one.name) for one in dataclasses.fields(Origin)):
             words += _source_of(commands[0])
         ctx.meta[_PARTS] = [
-            _Part(
+            (
                 Wanted(part["log_group"], part["account"], part["region"]),
-                tuple(as_of.instant(part[edge], edge) for edge in ("since", "until")),
+                [as_of.instant(part[edge], edge) for edge in ("since", "until")],
             )
             for part in parts
         ]
@@ -106,10 +99,9 @@ def of_finding(gaps: pd.DataFrame, asked: Asked) -> pd.DataFrame:
     if parts is None:
         return gaps
     cut = []
-    for part in parts:
+    for wanted, edges in parts:
         known = [asked.tasks, asked.range["log_groups"]]
-        part.wanted.tell_unknown(*(table for table in known if table is not None))
-        mine = part.wanted.of_log_groups(gaps)
-        edges = (np.full(len(mine), to_millis(edge)) for edge in part.range)
-        cut.append(clipped(mine, *edges))
+        wanted.tell_unknown(*(table for table in known if table is not None))
+        mine = wanted.of_log_groups(gaps)
+        cut.append(clipped(mine, *(np.full(len(mine), to_millis(edge)) for edge in edges)))
     return pd.concat(cut, ignore_index=True)

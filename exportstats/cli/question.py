@@ -17,7 +17,7 @@ from exportstats.io.whole import whole_file
 from exportstats.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -63,7 +63,7 @@ class Answer(NamedTuple):
 
 
 def question(
-    *options: Callable[..., Any], filters: Iterable[str] = tuple(FILTERS), is_drawn: bool = True
+    *options: Callable[..., Any], filters: Sequence[str] = tuple(FILTERS), is_drawn: bool = True
 ) -> Callable[[Callable[..., Answer]], click.Command]:
     """Make a command of a function that returns an `Answer`; it gets what `sourced` gives."""
 

@@ -19,7 +19,7 @@ from exportstats.errors import ArgumentError, LoadError, LoadInterrupted
 from exportstats.text import without_user
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -70,7 +70,7 @@ _HELP = (
 
 def sourced(
     *options: Callable[..., Any],
-    filters: Iterable[str] = tuple(FILTERS),
+    filters: Sequence[str] = tuple(FILTERS),
     is_live: bool = False,
     cls: type[click.Command] = click.Command,
 ) -> Callable[[Callable[..., None]], click.Command]:
@@ -256,6 +256,6 @@ class Origin:
             # a token is valid for the same request only
             again = {**self.asked, **what, "next_token": stop.next_token}
             options = [f"--{dashed(name)}={value}" for name, value in again.items() if value]
-            say(f"for the rest: exportstats fetch {shlex.join(options)} -o rest.parquet")
+            say("for the rest:", f"exportstats fetch {shlex.join(options)} -o rest.parquet")
         mark_part()
         return stop.arrived

@@ -9,6 +9,8 @@ import pytest
 from rich.cells import cell_len
 from shown import AS_TERMINAL, SGR
 
+from exportstats.emulator import Fault
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -171,3 +173,15 @@ def test_progress_is_for_somebody_who_looks(
     assert re.search(r"export tasks.*1,?641 ?tasks", shown.replace("\r", "\n"))
     assert shown.rstrip().endswith("UTC")
     assert run("status").stderr == ""
+
+
+def test_a_command_to_run_can_be_copied_whole(
+    terminal: Callable, serve: Callable, made: Callable, tmp_path: Path
+):
+    """What says how to get the rest has the command on a line of its own, however long."""
+    serve(made(120), faults=[Fault("deny", at=(3,))])
+    code, shown = terminal("fetch", "-o", tmp_path / "tasks.csv")
+    assert code == 3
+    (line,) = (line for line in shown.splitlines() if "exportstats fetch --" in line)
+    assert line.startswith("exportstats fetch --")
+    assert line.endswith("-o rest.parquet")
