@@ -99,7 +99,7 @@ def _show(live: Live, told: pd.DataFrame, watched: Watched, seconds: int) -> Non
     from exportstats.cli import output
 
     answer = forecast(told)
-    title = f"{answer.title} at {dt.datetime.now(dt.UTC):%H:%M:%S} UTC"
+    title = f"{answer.title} at {dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M:%S} UTC"
     if len(told):
         title += f", and again every {seconds} s until Ctrl-C"
     notes = [] if watched.failures is None else list(failure_lines(watched.failures))
