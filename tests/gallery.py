@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 _DAY = 86_400_000
 _END = 20_780 * _DAY  # 2026-11-23
 _BY = ["log_group_name"]
+_SCENES: dict[str, dict[str, Any]] = {
+    "tiny": {"figsize": (2.4, 1.8), "layout": "constrained"},
+    "small": {"figsize": (4, 3), "layout": "constrained"},
+    "bare": {},
+}
 
 
 def make_tasks(groups: int, days: int) -> pd.DataFrame:
@@ -92,30 +97,23 @@ def make_tables(tasks: pd.DataFrame, freq: str) -> Iterator[tuple[str, Plot, pd.
 
 
 def draw_gallery() -> Iterator[tuple[str, Figure]]:
-    """Draw each chart: as it is, on little room, dark, four on a figure, of much, of long."""
+    """Draw each chart: on little room, dark, four in a figure, of much, of long."""
     sample = list(make_tables(xs.sample_tasks(), "W"))
-    sizes: dict[str, tuple[float, float]] = {"tiny": (2.4, 1.8), "small": (4, 3)}
     for name, plot, table in sample:
-        yield f"{name}-plain", plot(table).get_figure(root=True)
-        for scene, size in sizes.items():
-            figure, ax = plt.subplots(figsize=size, layout="constrained")
+        for scene, options in _SCENES.items():
+            figure, ax = plt.subplots(**options)
             plot(table, ax=ax)
             yield f"{name}-{scene}", figure
-        figure, ax = plt.subplots()
-        plot(table, ax=ax)
-        yield f"{name}-bare", figure
-        figure, ax = plt.subplots(layout="tight")
-        plot(table, ax=ax)
-        yield f"{name}-tight", figure
         with plt.style.context("dark_background"):
             yield f"{name}-dark", plot(table).get_figure(root=True)
+    for first in range(0, len(sample), 4):
         figure, axes = plt.subplots(2, 2, figsize=(12, 8), layout="constrained")
-        for ax in axes.flat:
+        for ax, (_, plot, table) in zip(axes.flat, sample[first:], strict=False):
             plot(table, ax=ax)
-        yield f"{name}-four", figure
+        yield f"four-{first}", figure
     for scene, tasks, freq in (
-        ("groups", make_tasks(200, 60), "D"),
-        ("years", make_tasks(5, 5 * 365), "W"),
+        ("groups", make_tasks(200, 30), "D"),
+        ("years", make_tasks(4, 5 * 365), "W"),
     ):
         for name, plot, table in make_tables(tasks, freq):
             yield f"{name}-{scene}", plot(table).get_figure(root=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from exportstats.charts.chart import NothingToDrawError, chart
 from exportstats.charts.lanes import (
     Bars,
     choose_lanes,
@@ -13,14 +14,13 @@ from exportstats.charts.lanes import (
     draw_bars,
     draw_deadlines,
     near,
-    number_groups,
     pixel_of,
 )
-from exportstats.charts.panel import NothingToDrawError, chart
 from exportstats.charts.rows import name_lanes
 from exportstats.charts.scales import time_axis, to_days
 from exportstats.charts.style import BAD, GREY, ink, patch
 from exportstats.core.schema import SLOT
+from exportstats.stats.grouping import group
 from exportstats.text import counted
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def plot_backfill(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
     if not drawn.any():
         raise NothingToDrawError(panel.notes[-1])
 
-    numbers, groups = number_groups(table[drawn], SLOT)
+    numbers, groups = group(table[drawn], SLOT)
     bars, late, known = Bars(numbers, start[drawn], end[drawn]), late[drawn], known[drawn]
     tasks, latest = np.bincount(numbers), np.full(len(groups), -np.inf)
     late_tasks = np.bincount(numbers, weights=late)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from exportstats.charts.chart import SERIES, NothingToDrawError, chart
 from exportstats.charts.layout import room_below, size_of
-from exportstats.charts.panel import SERIES, NothingToDrawError, chart
+from exportstats.charts.lines import split_lines
 from exportstats.charts.scales import duration_axis, share_axis, to_seconds
 from exportstats.charts.style import SMALL, ink, key
 from exportstats.charts.words import LITERAL
@@ -50,8 +51,8 @@ def plot_completion_curve(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> N
     ax = panel.ax
     seconds = to_seconds(table.index.get_level_values("duration"))
     at_risk = table["at_risk"].to_numpy()
-    lines = panel.split(
-        table, "duration", kwargs, seconds=seconds, weights="completed", tasks="at_risk"
+    lines = split_lines(
+        panel, table, "duration", kwargs, seconds=seconds, weights="completed", tasks="at_risk"
     )
     seen = np.any([line.rows for line in lines], axis=0) & (at_risk > 0)
     for line in lines:

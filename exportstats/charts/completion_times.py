@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from exportstats.charts.chart import NothingToDrawError, chart
 from exportstats.charts.layout import cell_of, is_small
-from exportstats.charts.panel import NothingToDrawError, chart
 from exportstats.charts.scales import colour_bar
 from exportstats.charts.style import COUNT_COLOURS, SMALL, ink
 from exportstats.charts.words import LITERAL, shorten

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from exportstats.charts.chart import NothingToDrawError, chart
 from exportstats.charts.coverage_days import draw_days
 from exportstats.charts.lanes import (
     Bars,
@@ -15,10 +16,8 @@ from exportstats.charts.lanes import (
     draw_bars,
     draw_deadlines,
     near,
-    number_groups,
     pixel_of,
 )
-from exportstats.charts.panel import NothingToDrawError, chart
 from exportstats.charts.rows import name_lanes
 from exportstats.charts.scales import time_axis, to_days
 from exportstats.charts.style import BAD, patch
@@ -26,6 +25,7 @@ from exportstats.charts.tables import require
 from exportstats.charts.words import shorten
 from exportstats.core.schema import LOG_GROUP
 from exportstats.errors import SchemaError
+from exportstats.stats.grouping import group
 from exportstats.text import counted, percent, write_duration
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _refuse_states(states: pd.Series) -> None:
 
 def _draw_timeline(panel: Panel, table: pd.DataFrame, kwargs: dict[str, Any]) -> None:
     # Which are the worst comes first: millions of rows are added up, only those of 40 are read.
-    numbers, groups = number_groups(table, LOG_GROUP)
+    numbers, groups = group(table, LOG_GROUP)
     missing = _add_up(panel, table, numbers, len(groups))
     order = np.argsort(-missing, kind="stable")
     worst, lanes = choose_lanes(panel, numbers, order, "worst log groups", _MOST)

@@ -76,7 +76,7 @@ def draw_days(panel: Panel, table: pd.DataFrame, bound: str, kwargs: dict[str, A
     mesh = ax.pcolormesh(edges, rows, np.ma.masked_invalid(cells.to_numpy()), **style | kwargs)
     ax.set_xlim(first, end)
     percentages = ticker.PercentFormatter(_ALMOST, decimals=0, symbol=" %")
-    label = "share of the day that is covered; tip: all of it"
+    label = "covered (tip: the whole day)"
     colour_bar(ax, mesh, label, ticks=None, extend="max", format=percentages)
     panel.notes.append(bound)
     panel.write_header()

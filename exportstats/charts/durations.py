@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from exportstats.charts.panel import NothingToDrawError, chart
+from exportstats.charts.chart import NothingToDrawError, chart
 from exportstats.charts.rows import name_room, name_rows, note_rows, rows_that_fit
 from exportstats.charts.scales import duration_axis, to_seconds
 from exportstats.charts.style import ink, key

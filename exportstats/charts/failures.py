@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from exportstats.charts.chart import NothingToDrawError, chart
 from exportstats.charts.layout import is_narrow, is_small, lay_out, size_of
-from exportstats.charts.panel import NothingToDrawError, chart
 from exportstats.charts.rows import ROW, name_room, name_rows, note_rows, rows_that_fit
 from exportstats.charts.scales import count_axis
 from exportstats.charts.style import BAD

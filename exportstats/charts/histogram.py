@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from exportstats.charts.panel import SERIES, NothingToDrawError, chart
+from exportstats.charts.chart import SERIES, NothingToDrawError, chart
+from exportstats.charts.lines import split_lines
 from exportstats.charts.scales import count_axis, duration_axis, share_axis, to_seconds
 from exportstats.charts.style import ink, key, patch
 
@@ -46,7 +47,7 @@ def plot_duration_histogram(panel: Panel, table: pd.DataFrame, **kwargs: Any) ->
     span = np.concatenate([left[occupied], right[occupied]])
     duration_axis(panel, "x", span, "duration, creation to completion")
     first = not panel.series
-    lines = panel.split(table, "duration", kwargs, seconds=left, weights="tasks")
+    lines = split_lines(panel, table, "duration", kwargs, seconds=left, weights="tasks")
     if lines[0].rows.all() and not ax.get_ylabel().startswith(_SHARE):
         label, look = lines[0].label, lines[0].look
         style: dict[str, Any] = {

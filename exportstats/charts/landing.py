@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from exportstats.charts.chart import SERIES, NothingToDrawError, chart
 from exportstats.charts.layout import is_small
-from exportstats.charts.panel import SERIES, NothingToDrawError, chart
+from exportstats.charts.lines import split_lines
 from exportstats.charts.scales import draw_grid, duration_axis, share_axis, to_seconds
 from exportstats.charts.style import key
 
@@ -42,7 +43,9 @@ def plot_landing_lag(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
         raise NothingToDrawError("no completed tasks")
     ax = panel.ax
     seconds = to_seconds(table["lag"])
-    lines = panel.split(table, "share", kwargs, seconds=seconds, weights="tasks", tasks="tasks")
+    lines = split_lines(
+        panel, table, "share", kwargs, seconds=seconds, weights="tasks", tasks="tasks"
+    )
     shares = table.index.get_level_values("share").to_numpy(dtype="float64")
     for line in lines:
         order = np.flatnonzero(known & line.rows)

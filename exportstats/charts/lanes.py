@@ -5,16 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 from matplotlib.collections import PolyCollection
 
 from exportstats.charts.rows import rows_that_fit
 from exportstats.charts.style import ink, key
-from exportstats.charts.tables import group_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from matplotlib.axes import Axes
 
     from exportstats.charts.panel import Panel
@@ -35,21 +31,6 @@ class Bars(NamedTuple):
     def only(self, chosen: np.ndarray) -> Bars:
         """Return some of them."""
         return Bars(self.lanes[chosen], self.left[chosen], self.right[chosen])
-
-
-def number_groups(table: pd.DataFrame, names: Sequence[str]) -> tuple[np.ndarray, pd.DataFrame]:
-    """Return the number of each row's group, and the groups, as `group_rows` does.
-
-    Millions of rows are fast when those of a group follow each other.
-    """
-    begins = np.full(len(table), False)
-    begins[:1] = True
-    for name in names:
-        codes = pd.Categorical(table[name]).codes
-        begins[1:] |= codes[1:] != codes[:-1]
-    runs = np.flatnonzero(begins)
-    numbers, groups = group_rows(table[[*names]].iloc[runs].set_index([*names]))
-    return np.repeat(numbers, np.diff(runs, append=len(table))), groups
 
 
 def choose_lanes(

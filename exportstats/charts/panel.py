@@ -1,11 +1,10 @@
-"""What every chart begins and ends with: the table's check, the axes, title, notes and legend."""
+"""What charts draw on: the axes, their title, notes and legend, and what was drawn there before."""
 
 from __future__ import annotations
 
-import functools
-import inspect
+import re
 import textwrap
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib import pyplot as plt
@@ -22,139 +21,19 @@ from exportstats.charts.layout import (
     room_above,
     size_of,
 )
-from exportstats.charts.rows import fit_rows, name_room
-from exportstats.charts.style import GROUP_LOOKS, MAX_GROUPS, SMALL, Entry, GroupLook, ink
-from exportstats.charts.tables import group_rows, name_groups, require
+from exportstats.charts.rows import fit_rows
+from exportstats.charts.style import GROUP_LOOKS, SMALL, Entry, GroupLook, ink
 from exportstats.charts.words import LITERAL, shorten
-from exportstats.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    import pandas as pd
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
 _SLIDE = (10.0, 5.625)  # inches, 16:9
 _LINE = 1.3 * SMALL  # points, of a line of notes
 _ENTRY = 18.0  # points of a plot's height for each entry of a legend inside
-_MOST_LINES = 500  # more of them are one grey surface
-FEW = 10  # tasks, of which a quantile or a mean says little
-
-# Of a chart that can stand on the axes of another.
-SERIES = "`label` is their name in the legend, `color` their one colour."
-
-_PARAMETERS = """\
-Parameters
-----------
-table
-{table}
-"""
-_SHARED = """\
-ax
-    Where to draw; a new figure if None.
-**kwargs
-{kwargs}
-
-Returns
--------
-Axes
-    What it drew on; a colour bar has axes of its own.
-
-Raises
-------
-SchemaError
-    The frame has another shape.
-
-"""
-
-
-class NothingToDrawError(Exception):
-    """An absence, with the words for it that a chart shows in an empty frame."""
-
-
-class Plot(Protocol):
-    """A function that draws a table."""
-
-    def __call__(self, table: pd.DataFrame, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
-        """Draw it, and return what it was drawn on."""
-
-
-def chart(
-    title: str,
-    *,
-    maker: str,
-    columns: Sequence[str] = (),
-    levels: Sequence[str] = (),
-    kwargs: str,
-) -> Callable[[Callable[..., None]], Plot]:
-    """Make a chart of a function that draws a table on a panel.
-
-    It may raise `NothingToDrawError`, and writes the panel's header itself: some parts of a chart
-    can only be drawn when all that stands around it has its place.
-
-    Parameters
-    ----------
-    title
-        Of the chart, unless the caller writes one.
-    maker
-        The function that makes the table.
-    columns, levels
-        What the table and its index have to have.
-    kwargs
-        What the keywords are for.
-    """
-
-    def decorate(draw: Callable[..., None]) -> Plot:
-        @functools.wraps(draw)
-        def plot(table: pd.DataFrame, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
-            require(table, maker=maker, columns=columns, levels=levels)
-            panel = begin(ax, title)
-            try:
-                draw(panel, table, **kwargs)
-            except NothingToDrawError as absence:
-                panel.draw_nothing(str(absence))
-            except BaseException:
-                if ax is None:
-                    plt.close(figure_of(panel.ax))
-                raise
-            return panel.ax
-
-        plot.__signature__ = _signature_of(draw)  # type: ignore[attr-defined]
-        plot.__doc__ = _document(draw.__doc__ or "", _describe(maker, columns, levels), kwargs)
-        return plot
-
-    return decorate
-
-
-def _signature_of(draw: Callable[..., None]) -> inspect.Signature:
-    _, *others, kwargs = inspect.signature(draw).parameters.values()
-    ax = inspect.Parameter("ax", kwargs.KEYWORD_ONLY, default=None, annotation="Axes | None")
-    return inspect.Signature([*others, ax, kwargs], return_annotation="Axes")
-
-
-def _document(text: str, table: str, kwargs: str) -> str:
-    """Complete a docstring with what is the same for all charts, before its examples."""
-    parameters = _PARAMETERS.format(table=_indent(table))
-    before, heading, after = inspect.cleandoc(text).partition("Examples\n")
-    before, _, own = before.partition("Parameters\n----------\n")
-    own = own.rstrip() + "\n" if own else ""
-    return before + parameters + own + _SHARED.format(kwargs=_indent(kwargs)) + heading + after
-
-
-def _describe(maker: str, columns: Sequence[str], levels: Sequence[str]) -> str:
-    """Describe the table that a chart draws."""
-    parts = [f"the column{'s' * (len(columns) > 1)} {', '.join(columns)}"] if columns else []
-    parts += [f"the index's level {level}" for level in levels]
-    return (
-        f"What {maker} returns; {' and '.join(parts)} are read."
-        if parts
-        else f"What {maker} returns."
-    )
-
-
-def _indent(text: str) -> str:
-    return textwrap.fill(text, 92, initial_indent=" " * 4, subsequent_indent=" " * 4)
 
 
 def begin(ax: Axes | None, title: str) -> Panel:
@@ -167,32 +46,6 @@ def begin(ax: Axes | None, title: str) -> Panel:
     panel = panel or Panel(ax)
     panel.title, panel.label, panel.notes, panel.legend = title, None, [], []
     return panel
-
-
-class Line(NamedTuple):
-    """A group that is drawn as a line.
-
-    Attributes
-    ----------
-    rows
-        Which rows are its own.
-    label, look
-        Its name in the legend, and its look, which has no marker where it is one of many.
-    tasks
-        How many it has.
-    """
-
-    rows: np.ndarray
-    label: str
-    look: GroupLook
-    tasks: int
-
-    @property
-    def style(self) -> dict[str, Any]:
-        """How the line is drawn."""
-        if not self.look.marker:
-            return {"color": self.look.colour, "linewidth": 0.6, "zorder": 1}
-        return {"color": self.look.colour, "linestyle": self.look.dash}
 
 
 class Panel(Annotation):
@@ -245,60 +98,6 @@ class Panel(Annotation):
             found.append((label, look if colour is None else look._replace(colour=colour)))
         return found
 
-    def split(
-        self,
-        table: pd.DataFrame,
-        level: str,
-        kwargs: dict[str, Any],
-        *,
-        seconds: np.ndarray,
-        weights: str,
-        tasks: str | None = None,
-    ) -> list[Line]:
-        """Return the groups to draw as lines, and note how many tasks and groups there are.
-
-        Of many groups, the slowest that have at least 10 tasks are named, the others grey; these
-        are drawn first, below the others.
-
-        Parameters
-        ----------
-        table
-            Its index has the groups' levels, if any.
-        level
-            The one that is not the groups'.
-        kwargs
-            `label` and `color` are taken out.
-        seconds, weights
-            How slow a row is, and the column that counts its tasks, for the mean of a group.
-        tasks
-            The column that has the group's number of tasks in at least one row, if it is not the
-            sum of the weights.
-        """
-        numbers, groups = group_rows(table, (level,))
-        many = np.bincount(numbers, table[weights])
-        slow = np.bincount(numbers, np.nan_to_num(seconds) * table[weights]) / np.maximum(many, 1)
-        sizes = table[tasks].groupby(numbers).max().to_numpy() if tasks else many
-        noun = "completed task" if tasks != "at_risk" else "task"
-        self.notes.insert(0, f"n = {counted(int(sizes.sum()), noun)}")
-        order = np.lexsort((-sizes, -slow, sizes < FEW, sizes == 0))[: (sizes > 0).sum()]
-        named, others = order[:MAX_GROUPS], order[MAX_GROUPS:_MOST_LINES]
-        if empty := len(groups) - len(order):
-            self.notes.append(f"{counted(empty, 'group')} not drawn: no completed tasks")
-        if len(others):
-            shown = f"the slowest {len(named)} of {len(order):,} groups are named"
-            self.notes.append(f"{shown}, {len(others):,} more are grey")
-        if more := len(order) - len(named) - len(others):
-            self.notes.append(f"{counted(more, 'group')} not drawn")
-        names = name_groups(groups.iloc[named], name_room(self.ax))
-        if len(groups) == 1:
-            self.notes += names[: table.index.nlevels - 1]
-        grey = GroupLook(ink(0.3), "-", "")
-        looks = [("", grey)] * len(others) + self.name_series(names, kwargs)
-        return [
-            Line(numbers == group, label, look, int(sizes[group]))
-            for group, (label, look) in zip([*others, *named], looks, strict=True)
-        ]
-
     def hold(self, which: str, values: np.ndarray) -> tuple[float, float]:
         """Return the least and greatest value on an axis, of the charts before this one too."""
         every = np.append(values, self._spans.get(which, ()))
@@ -349,7 +148,7 @@ class Panel(Annotation):
         heading = textwrap.wrap(self.title, max(int(width / (0.62 * size)), 12))
         room = room_above(ax) - 5 - 1.25 * size * len(heading)
         if room < 0 and len(heading) > 1:
-            heading, size = [self.title], max(min(size, width / (0.62 * len(self.title))), 6.5)
+            heading, size = textwrap.wrap(self.title, max(int(width / (0.62 * 6.5)), 12)), 6.5
         rows = -(-len(self._legend) // _columns(ax, self._legend)) * 1.7 * SMALL
         shown = list(self._notes)
         lines = _wrap(ax, shown)
@@ -375,6 +174,9 @@ class Panel(Annotation):
             labels = tuple(self.labels)
             legend = [entry for entry in legend if entry[1].startswith(labels)] or legend
             legend = legend[: max(most, len(labels))]
+        if not outside:
+            characters = size_of(ax)[0] / 3.3 - 5  # of small letters, beside the handle
+            legend = [entry for entry in legend if len(entry[1]) < characters]
         box = ax.legend(
             [handle for handle, _ in legend],
             ["-"] * len(legend),
@@ -429,7 +231,7 @@ def _fit_labels(ax: Axes) -> None:
         if is_small(ax):
             axis.set_tick_params(labelsize=7)
             axis.get_offset_text().set_fontsize(7)
-            words = label.get_text().split(",")[0].replace("\n", " ")
+            words = re.split(r",| \((?!UTC)", label.get_text())[0].replace("\n", " ")
             fits = length / (0.55 * max(len(words), 1))
             label.set(text=words, fontsize=min(7.0, max(fits, 5.5)))
         most = max(int(length / (0.52 * float(label.get_fontsize()))), 16)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib import ticker
 
-from exportstats.charts.panel import NothingToDrawError, chart
+from exportstats.charts.chart import NothingToDrawError, chart
 from exportstats.charts.rows import name_room, name_rows, note_rows, rows_that_fit
 from exportstats.charts.scales import draw_grid
 from exportstats.charts.style import BAD, GOOD, GREY, MAX_GROUPS, ink, key

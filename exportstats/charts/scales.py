@@ -152,7 +152,7 @@ def colour_bar(ax: Axes, colours: ScalarMappable, label: str, **kwargs: Any) -> 
     ticks = None if isinstance(colours.norm, LogNorm) else _whole_numbers(ax)
     bar = figure_of(ax).colorbar(colours, ax=ax, **{"ticks": ticks, "format": _COUNTS, **kwargs})
     small: dict[str, Any] = {"fontsize": 7} if is_small(ax) else {}
-    bar.set_label(label.split(";", maxsplit=1)[0] if small else label, **small)
+    bar.set_label(label.split(" (", maxsplit=1)[0] if small else label, **small)
     bar.ax.tick_params(labelsize=small.get("fontsize"))
 
 

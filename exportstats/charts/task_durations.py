@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from exportstats.charts.panel import NothingToDrawError, chart
+from exportstats.charts.chart import NothingToDrawError, chart
 from exportstats.charts.scales import (
     LEAST,
     colour_bar,

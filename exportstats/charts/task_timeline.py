@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import to_rgba
 
+from exportstats.charts.chart import NothingToDrawError, chart
 from exportstats.charts.lanes import BAR, Bars, choose_lanes, draw_bars, pixel_of
-from exportstats.charts.panel import NothingToDrawError, chart
 from exportstats.charts.rows import name_lanes
 from exportstats.charts.scales import time_axis, to_days
 from exportstats.charts.style import (

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from exportstats.charts.panel import FEW, SERIES, NothingToDrawError, chart
+from exportstats.charts.chart import SERIES, NothingToDrawError, chart
+from exportstats.charts.lines import FEW, split_lines
 from exportstats.charts.scales import (
     duration_axis,
     mark_unfinished,
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from exportstats.charts.panel import Line, Panel
+    from exportstats.charts.lines import Line
+    from exportstats.charts.panel import Panel
 
 _DASHES = ("-", "--", ":", "-.")  # of the quantiles, in the order of the columns
 _HOLLOW = 3.5  # points, the size of a hollow marker
@@ -69,7 +71,7 @@ def plot_duration_trend(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> Non
     step = period_step(np.unique(days[~np.isnan(days)]))
     middle = "p50" if "p50" in dashes else next(iter(dashes))
     seconds = to_seconds(table[middle])
-    lines = panel.split(table, "period", kwargs, seconds=seconds, weights="completed")
+    lines = split_lines(panel, table, "period", kwargs, seconds=seconds, weights="completed")
     colour = ink() if any(line.label for line in lines) else lines[-1].look.colour
     panel.legend += [key(name, color=colour, linestyle=dash) for name, dash in dashes.items()]
     many = len(np.unique(days[drawn])) > _MANY

@@ -295,7 +295,7 @@ def test_days_are_columns_and_the_worst_row_is_on_top():
     ax = plot_coverage(by_day([[1, 1, 1], [np.nan, 0.5, 1], [0, 0, 1]]))
     assert names(ax) == ["group-2", "group-1", "group-0"]
     assert cells(ax).filled(-1).tolist() == [[0, 0, 1], [-1, 0.5, 1], [1, 1, 1]]
-    assert ax.figure.axes[-1].get_ylabel().startswith("share of the day")
+    assert ax.figure.axes[-1].get_ylabel().startswith("covered (tip")
 
 
 def test_a_missing_minute_does_not_look_like_none():

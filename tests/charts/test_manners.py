@@ -1,5 +1,6 @@
 """What every chart does alike."""
 
+import inspect
 from collections.abc import Callable
 
 import matplotlib as mpl
@@ -284,6 +285,28 @@ def test_makes_a_figure_of_a_slides_size(plot: Plot, make: Make, maker: str):
     figure.draw_without_rendering()
     assert figure.get_tightbbox().x0 > 0
     assert figure.get_tightbbox().y1 < height
+
+
+@every_chart
+def test_help_is_whole(plot: Plot, make: Make, maker: str):
+    """The docstring has all parts, in order, and the signature names what they describe."""
+    text = inspect.getdoc(plot)
+    parts = ["Parameters", "table", "ax", "**kwargs", "Returns", "Raises", "Examples"]
+    places = [text.index(f"\n{part}\n") for part in parts]
+    assert places == sorted(places)
+    assert maker in text
+    described = [line for line in text.split("Returns\n")[0].splitlines() if line.isidentifier()]
+    parameters = inspect.signature(plot).parameters
+    assert [*parameters] == [*described[1:], "kwargs"]
+    assert [one.kind for one in parameters.values()][-2:] == [3, 4]
+
+
+@every_chart
+def test_a_failure_leaves_no_figure(plot: Plot, make: Make, maker: str):
+    """A keyword that matplotlib does not know is its error, and the new figure is closed."""
+    with pytest.raises((AttributeError, TypeError), match="no_such_keyword"):
+        plot(make(["a", "b"]), no_such_keyword=1)
+    assert not plt.get_fignums()
 
 
 @every_chart
