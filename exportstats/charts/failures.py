@@ -58,7 +58,7 @@ def plot_failure_reasons(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> No
     ax.bar_label(bars, labels, padding=4, gid=ROW)
     dates = zip(_days(shown["first_time"]), _days(shown["last_time"]), strict=True)
     days = [first if first == last else f"{first} to {last}" for first, last in dates]
-    if not is_small(ax):
+    if is_narrow(ax) or not is_small(ax):
         note_rows(ax, days, bar=height)
         panel.notes.append("at the right: first and last day (UTC)")
     reasons = shown.index.get_level_values("reason")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from exportstats.charts.panel import Panel
 
 FEW = 10  # tasks, of which a quantile or a mean says little
+_LONGEST = 38  # characters, of a name in the legend
 _MOST_LINES = 500  # more of them are one grey surface
 
 
@@ -92,7 +93,7 @@ def split_lines(
         panel.notes.append(f"{shown}, {len(others):,} more are grey")
     if more := len(order) - len(named) - len(others):
         panel.notes.append(f"{counted(more, 'group')} not drawn")
-    names = name_groups(groups.iloc[named], name_room(panel.ax))
+    names = name_groups(groups.iloc[named], min(name_room(panel.ax), _LONGEST))
     if len(groups) == 1:
         panel.notes += names[: table.index.nlevels - 1]
     grey = GroupLook(ink(0.3), "-", "")

@@ -93,8 +93,8 @@ class Panel(Annotation):
         for name in names:
             look = GROUP_LOOKS[self.series % len(GROUP_LOOKS)]
             self.series += 1
-            parts = [self.label or "", name if len(names) > 1 else ""]
-            label = " · ".join(shorten(part) for part in parts if part)
+            parts = [shorten(self.label) if self.label else "", name if len(names) > 1 else ""]
+            label = " · ".join(filter(None, parts))
             found.append((label, look if colour is None else look._replace(colour=colour)))
         return found
 
