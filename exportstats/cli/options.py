@@ -123,18 +123,16 @@ def _begins(path: Path, kind: re.Pattern[bytes]) -> bool:
 
 def refuse_inputs(ctx: click.Context) -> None:
     """Refuse to write to a file that the command reads."""
-    outputs = {
-        param.opts[-1]: path
-        for param in ctx.command.params
-        if isinstance(param.type, NewFile) and (path := ctx.params.get(param.name or ""))
-    }
-    for option, path in outputs.items():
-        for one in _inputs(ctx) if path.exists() else ():
-            if one.exists() and path.samefile(one):
-                raise ArgumentError(f"{option} {path} is the input file {one}; name another file")
     for param in ctx.command.params:
-        if isinstance(param.type, NewFolder) and (folder := ctx.params.get(param.name or "")):
-            _refuse_inside(ctx, param.opts[-1], folder)
+        path = ctx.params.get(param.name or "")
+        if isinstance(param.type, NewFolder) and path:
+            _refuse_inside(ctx, param.opts[-1], path)
+        if isinstance(param.type, NewFile) and path and path.exists():
+            for one in _inputs(ctx):
+                if one.exists() and path.samefile(one):
+                    raise ArgumentError(
+                        f"{param.opts[-1]} {path} is the input file {one}; name another file"
+                    )
 
 
 def _refuse_inside(ctx: click.Context, option: str, folder: Path) -> None:
