@@ -91,7 +91,7 @@ def span_of(week: Week, tz: str, now: pd.Timestamp) -> Span:
         )
     start, end = (as_of.instant(edge, "week", tz).tz_convert(zone) for edge in week)
     if start >= end:
-        raise ArgumentError(f"week={week!r}; the end is not after the start")
+        raise ArgumentError(f"week={week!r}; the end must be after the start")
     return Span(f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}", start, end)
 
 

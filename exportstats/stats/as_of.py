@@ -1,4 +1,4 @@
-"""Instants and periods as a user gives them, and what was known at an instant."""
+"""Parse instants and periods, and reconstruct what was known at an instant."""
 
 from __future__ import annotations
 
@@ -23,31 +23,34 @@ _FIRST, _END = (
 )
 _DATE = re.compile(r"\d{4}(-\d\d(-\d\d)?)?", re.ASCII)
 _PERIOD = re.compile(r"\d{4}(-?Q[1-4]|-\d\d(-\d\d)?)?", re.ASCII)
-_OF_THE_END = ("status_message", "completion_time", "duration")
+_END_COLUMNS = ("status_message", "completion_time", "duration")
 
 
 def zone(tz: str) -> str:
-    """Check the name of a time zone.
+    """Return the name of a time zone after checking it.
 
     Raises
     ------
     ArgumentError
-        There is no such time zone.
+        If there is no such time zone.
     """
     try:
         zoneinfo.ZoneInfo(tz)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, TypeError, OSError) as error:
-        raise ArgumentError(f'tz={tz!r} is no time zone; give one as in "Europe/Berlin"') from error
+        raise ArgumentError(
+            f'tz={tz!r} is not a time zone; give one, such as "Europe/Berlin"'
+        ) from error
     return tz
 
 
 def instant(value: object, name: str, tz: str = "UTC") -> pd.Timestamp:
-    """Make an instant in milliseconds and UTC; a date is its midnight in `tz`.
+    """Return an instant in UTC, in milliseconds. A date stands for its midnight in `tz`.
 
     Raises
     ------
     ArgumentError
-        It is no instant, has a time of day but no time zone, or lies where no time of a table can.
+        If the value is not an instant, has a time of day but no time zone, or is not between 1970
+        and 2999.
     """
     try:
         stamp = None if isinstance(value, (bool, int, float)) else _stamp(value, tz)
@@ -55,8 +58,8 @@ def instant(value: object, name: str, tz: str = "UTC") -> pd.Timestamp:
         stamp = None
     if not isinstance(stamp, pd.Timestamp) or stamp.tzinfo is None:
         raise ArgumentError(
-            f'{name}={value!r}; give a date, as in "2026-11-23", or an instant with its time '
-            'zone, as in "2026-11-23T06:00Z"'
+            f'{name}={value!r}; give a date such as "2026-11-23", or an instant with its time '
+            'zone, such as "2026-11-23T06:00Z"'
         )
     if not _FIRST <= stamp <= _END:
         raise ArgumentError(f"{name}={value!r}; give an instant from 1970 to 2999")
@@ -64,7 +67,7 @@ def instant(value: object, name: str, tz: str = "UTC") -> pd.Timestamp:
 
 
 def _stamp(value: Any, tz: str) -> Any:  # noqa: ANN401 - anything a caller may pass
-    """Make a timestamp of a time or a date; only a date needs no time zone."""
+    """Return the timestamp of a time or a date; only a date may lack a time zone."""
     stamp: Any = pd.to_datetime(value.start_time if isinstance(value, pd.Period) else value)
     if not isinstance(stamp, pd.Timestamp) or stamp.tzinfo is not None:
         return stamp
@@ -73,30 +76,29 @@ def _stamp(value: Any, tz: str) -> Any:  # noqa: ANN401 - anything a caller may 
 
 
 def midnight(day: object, tz: str) -> pd.Timestamp:
-    """Return the first instant of a day in a time zone, whose clocks may skip midnight."""
+    """Return the first instant of a day in a time zone; a change of clocks may skip midnight."""
     return pd.Timestamp(day).tz_localize(tz, ambiguous=True, nonexistent="shift_forward")  # type: ignore[arg-type]
 
 
 def period(value: object, name: str, tz: str = "UTC") -> tuple[pd.Timestamp, pd.Timestamp]:
-    """Return the first instant of a period in `tz`, and the first after it, both in UTC.
+    """Return the start of a period in `tz` and its end (exclusive), both in UTC.
 
     Raises
     ------
     ArgumentError
-        It is no year, quarter, month, ISO week or day, and no two instants, the first before the
-        second.
+        If the value is neither a year, quarter, month, ISO week or day, nor two instants in order.
     """
     if isinstance(value, (tuple, list)) and len(value) == 2:  # noqa: PLR2004 - start and end
         first, end = (instant(edge, name, tz) for edge in value)
         if first >= end:
-            raise ArgumentError(f"{name}={value!r}; the end is not after the start")
+            raise ArgumentError(f"{name}={value!r}; the end must be after the start")
         return first, end
     try:
         found = _period(value)
         edges = found.start_time, (found + 1).start_time
     except (ValueError, TypeError, OverflowError):
         raise ArgumentError(
-            f'{name}={value!r}; give a month, as in "2026-11", an ISO week, as in "2026-W47", a '
+            f'{name}={value!r}; give a month such as "2026-11", an ISO week such as "2026-W47", a '
             "day, a quarter or a year, or a start and an end"
         ) from None
     first, end = (instant(midnight(edge, tz), name) for edge in edges)
@@ -118,15 +120,15 @@ def _period(value: Any) -> pd.Period:  # noqa: ANN401 - anything a caller may pa
 
 
 def to_millis(stamp: pd.Timestamp) -> int:
-    """Return the milliseconds since 1970 of an instant that `instant` made."""
+    """Return the milliseconds since 1970 of an instant returned by `instant`."""
     return int(stamp.to_datetime64().view("int64"))
 
 
 def known_at(tasks: _Tasks, as_of: Instant) -> _Tasks:
-    """Return the tasks as they were known at an instant; without one, as they are.
+    """Return the tasks as they were known at `as_of`; if it is None, return them unchanged.
 
-    A task created later is not there; one that ended later is RUNNING, and neither its duration nor
-    the message of its end is known. All of them are then observed at this instant.
+    Tasks created later are left out. A task that ended later is RUNNING, without a duration,
+    completion time or status message. Every `observed_at` becomes `as_of`.
     """
     if as_of is None:
         return tasks
@@ -135,13 +137,13 @@ def known_at(tasks: _Tasks, as_of: Instant) -> _Tasks:
 
 
 def _known_at(tasks: pd.DataFrame, *, as_of: pd.Timestamp) -> pd.DataFrame:
-    there = tasks[~(tasks["creation_time"] > as_of)]
-    seen = pd.Series(as_of, index=there.index, dtype=tasks["observed_at"].dtype)
-    later = there["completion_time"] > as_of
+    created = tasks[~(tasks["creation_time"] > as_of)]
+    observed = pd.Series(as_of, index=created.index, dtype=tasks["observed_at"].dtype)
+    later = created["completion_time"] > as_of
     if not later.any():
-        return there.assign(observed_at=seen)
-    return there.assign(
-        status_code=there["status_code"].where(~later, "RUNNING"),
-        observed_at=seen,
-        **{name: there[name].where(~later) for name in _OF_THE_END},
+        return created.assign(observed_at=observed)
+    return created.assign(
+        status_code=created["status_code"].where(~later, "RUNNING"),
+        observed_at=observed,
+        **{name: created[name].where(~later) for name in _END_COLUMNS},
     )

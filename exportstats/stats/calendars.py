@@ -1,4 +1,4 @@
-"""Calendar periods: which one an instant lies in, and when it began, by the clocks of a zone."""
+"""Number the calendar periods of a frequency, by the clocks of a time zone."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from exportstats.core import coerce
 from exportstats.core.schema import DAY
 from exportstats.errors import ArgumentError
 
-# pandas spells these differently for periods than for offsets; people know the short ones.
+# pandas spells these differently for periods than for offsets; the short ones are better known.
 _SPELLINGS = {"M": "MS", "Q": "QS", "Y": "YS"}
 _ISO_WEEK = re.compile(r"(\d{4})-W(\d\d)", re.ASCII)
-_THURSDAY = 3  # 1970-01-01, counted from Monday
-_MOST = 100_000  # of a day or longer at once; nobody means more, and in milliseconds they fit
+_THURSDAY = 3  # the weekday of 1970-01-01, counted from Monday
+_MOST = 100_000  # periods of a day or longer in one; the limit avoids an overflow of int64
 _MONTHLY = (
     ((offsets.MonthBegin, offsets.MonthEnd), 1),
     ((offsets.QuarterBegin, offsets.QuarterEnd), 3),
@@ -30,12 +30,12 @@ _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT",
 
 
 def monday_of(week: str) -> date | None:
-    """Return the first day of an ISO week, as in "2026-W47"; None if the text is not one.
+    """Return the first day of an ISO week such as "2026-W47"; None if the text is not an ISO week.
 
     Raises
     ------
     ValueError
-        The calendar has no such week.
+        If the year does not have this week.
     """
     found = _ISO_WEEK.fullmatch(week)
     return date.fromisocalendar(int(found[1]), int(found[2]), 1) if found else None
@@ -43,18 +43,18 @@ def monday_of(week: str) -> date | None:
 
 @dataclass(frozen=True)
 class Calendar:
-    """Periods of one frequency, numbered; period 0 is the one that has 1970-01-01 in it.
+    """Periods of one frequency, numbered. Period 0 contains 1970-01-01.
 
     Attributes
     ----------
     unit
-        numpy's unit of the count, "ms" or "M".
+        NumPy's unit, "ms" or "M".
     size
-        How many of these units a period has.
+        The length of a period, in this unit.
     first
-        Where period 0 begins, in these units since 1970.
+        The start of period 0, in this unit since 1970.
     tz
-        The time zone whose clocks are read.
+        The time zone.
     """
 
     unit: str
@@ -63,20 +63,20 @@ class Calendar:
     tz: str = "UTC"
 
     def number(self, times: pd.Series) -> np.ndarray:
-        """Return the number of the period of each time; a missing time gives the smallest int64."""
+        """Return the number of each time's period; that of a missing time is the smallest int64."""
         local = times.dt.tz_convert(self.tz).dt.tz_localize(None).to_numpy(dtype="datetime64[ms]")
         count = local.astype(f"datetime64[{self.unit}]").view("int64")
         return np.where(count == coerce.NAT, coerce.NAT, (count - self.first) // self.size)
 
     def exist(self, numbers: np.ndarray) -> np.ndarray:
-        """Return which periods there are: clocks that are set forward skip an hour."""
-        there: np.ndarray = self.number(pd.Series(self.start(numbers))) == numbers
-        return there
+        """Return which periods exist: setting the clocks forward skips an hour."""
+        exist: np.ndarray = self.number(pd.Series(self.start(numbers))) == numbers
+        return exist
 
     def start(self, numbers: np.ndarray) -> pd.api.extensions.ExtensionArray:
-        """Return the first instant of each period: `datetime64[ms, tz]`.
+        """Return the first instant of each period (`datetime64[ms, tz]`).
 
-        Where clocks skip an hour, an hour that is not there starts when the next one does.
+        A period that the clocks skip starts at the same instant as the next one.
         """
         known = numbers != coerce.NAT
         count = np.where(known, numbers, 0) * self.size + self.first
@@ -94,15 +94,15 @@ class Calendar:
 
 
 def calendar_of(freq: str, tz: str = "UTC") -> Calendar:
-    """Make the calendar of a frequency as pandas spells it.
+    """Return the calendar of a pandas frequency.
 
-    Weeks ("W") start on Monday, as pandas' own do; "W-SAT" starts on Sunday. Several at once, as
-    in "2W", are counted from the one that has 1970-01-01 in it.
+    Weeks ("W") start on Monday, as in pandas; "W-SAT" starts on Sunday. Multiples, such as "2W",
+    are counted from the period that contains 1970-01-01.
 
     Raises
     ------
     ArgumentError
-        It is no frequency, or none with a fixed place in the calendar (business days).
+        If it is not a frequency, or does not have a fixed place in the calendar (business days).
 
     Examples
     --------
@@ -120,20 +120,20 @@ def calendar_of(freq: str, tz: str = "UTC") -> Calendar:
     if made is None:
         raise ArgumentError(
             f'freq={freq!r}; give a calendar frequency of pandas: "h", "D", "W", "MS", "QS" or '
-            '"YS", or several of one, as in "6h"'
+            '"YS", or a multiple such as "6h"'
         )
     return replace(made, tz=tz)
 
 
 def _calendar(offset: Any) -> Calendar | None:  # noqa: ANN401 - pandas' offsets have no common class
-    """Make the calendar of an offset, if it has a fixed place."""
+    """Return the calendar of an offset; None if it does not have a fixed place."""
     if isinstance(offset, offsets.Tick):
         whole, rest = divmod(offset.nanos, 1_000_000)
         return None if rest else Calendar("ms", whole, 0)
     if offset.n > _MOST:
         return None
     if isinstance(offset, offsets.Week):
-        weekday = getattr(offset, "weekday", None)  # pandas' types do not tell of it
+        weekday = getattr(offset, "weekday", None)  # not in pandas' type stubs
         weekday = 6 if weekday is None else weekday
         first = (weekday + 1 - _THURSDAY) % 7 - 7
         return Calendar("ms", offset.n * 7 * DAY, first * DAY)
@@ -147,8 +147,8 @@ def _calendar(offset: Any) -> Calendar | None:  # noqa: ANN401 - pandas' offsets
 
 
 def _first_month(offset: Any, size: int) -> int:  # noqa: ANN401 - four classes, no common one
-    """Return the last month at or before January 1970 at which a period begins."""
-    name = offset.rule_code.rpartition("-")[2]  # as in YE-MAR: the month that it is anchored to
+    """Return the month, counted from January 1970, in which period 0 of a calendar begins."""
+    name = offset.rule_code.rpartition("-")[2]  # the month of an anchor such as YE-MAR
     month = _MONTHS.index(name)
     first = month if isinstance(offset, (offsets.QuarterBegin, offsets.YearBegin)) else month + 1
     return first % size - (size if first % size else 0)

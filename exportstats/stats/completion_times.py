@@ -1,4 +1,4 @@
-"""When tasks complete."""
+"""Count the weekdays and hours at which tasks complete."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ def completion_times(
     tasks
         A table of tasks, or shards of one.
     tz
-        The time zone that weekdays and hours are of, as in "Europe/Berlin".
+        Time zone of the weekdays and hours, such as "Europe/Berlin".
     as_of
-        Count what was known at this instant; later completions are not known then. Without it, the
-        states are taken as they are.
+        Use only what was known at this instant: tasks that completed later are not counted. By
+        default, the states are used as they are.
 
     Returns
     -------
     DataFrame
-        7 rows (`weekday`, Monday first) by 24 columns (`hour`, 0 to 23) of counts. `attrs["tz"]`
-        names the zone. Tasks without a completion time are not in it.
+        Counts, 7 rows (`weekday`, from Monday) by 24 columns (`hour`, 0 to 23). Tasks without a
+        completion time are not counted. `attrs["tz"]` is the time zone.
 
     Raises
     ------
     ArgumentError
-        There is no such time zone.
+        If there is no such time zone.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Why tasks failed."""
+"""Count the reasons for which tasks failed."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 _COLUMNS = ("tasks", "share", "first_time", "last_time", "example_task_id")
 NO_MESSAGE = "(no message)"
 
-# Columns whose own value in a message is made a placeholder, if it is long enough to be a name.
-# A prefix may well be an ordinary word, as in "logs": then it is left.
-_OWN = {
+# A task's own values of these columns are replaced in its message, if they are long enough to be
+# a name. A prefix can be an ordinary word such as "logs"; then it is left.
+_OWN_NAMES = {
     "destination": "<bucket>",
     "destination_prefix": "<prefix>",
     "log_group_name": "<log group>",
 }
 _SHORTEST_NAME = 3
-_LONGEST = 300  # characters of a message that say why; a text of any length could be in it
+_LONGEST = 300  # characters of a message that are read; it could be of any length
 _WORD = re.compile(r"\w+")
 
-# The service's failure texts are not published. So nothing is made of their wording: only what
-# differs from task to task is taken out, in this order.
+# The service's failure messages are not documented, so their wording is not interpreted. Only what
+# differs from task to task is replaced, in this order.
 _PLACEHOLDERS = tuple(
     (re.compile(pattern, re.IGNORECASE), placeholder)
     for pattern, placeholder in (
@@ -50,7 +50,7 @@ _PLACEHOLDERS = tuple(
             r"\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?",
             "<time>",
         ),
-        (r"(?<![\w+/])[\w+/]{24,}={1,2}(?!\w)", "<id>"),  # base64, which may look like a path
+        (r"(?<![\w+/])[\w+/]{24,}={1,2}(?!\w)", "<id>"),  # base64 can look like a path
         (r"(?<![\w<>/])(?:/[\w.$#@%+=:-]+){2,}/?", "<path>"),
         (r"(?<![\w<>/.$#@%+=:-])(?:[\w.$#@%+=:-]+/){2,}[\w.$#@%+=:-]*", "<path>"),
         (
@@ -61,40 +61,45 @@ _PLACEHOLDERS = tuple(
             "<id>",
         ),
         (r"(?<![\w<])\d{12}(?!\w)", "<account>"),
-        # a single digit after a hyphen is a region's, as in us-east-1
+        # a single digit after a hyphen belongs to a region, as in us-east-1
         (r"(?:(?<![a-z\d-])\d|(?<=-)\d\d)\d*(?:[.,]\d+)*", "<number>"),
     )
 )
 
 
 def failure_reasons(tasks: shards.Tasks, *, by: By = None, as_of: Instant = None) -> pd.DataFrame:
-    """Count the FAILED tasks by what the service says of them.
+    """Count the FAILED tasks by the reason in their status message.
 
-    What differs from task to task in a message (identifiers, numbers, times, buckets, paths) is
-    made a placeholder, so that one reason is one row. Of a message the first 300 characters count.
+    Placeholders replace what differs from task to task: identifiers, numbers, times, buckets and
+    paths. So messages with the same reason are counted together. Only the first 300 characters of a
+    message are used.
 
     Parameters
     ----------
     tasks
         A table of tasks, or shards of one.
     by
-        Column or columns to count in groups of; a missing value is a group of its own.
+        Column or columns to group by. Missing values form a group of their own.
     as_of
-        Count what was known at this instant; later failures are not known then. Without it, the
-        states are taken as they are.
+        Use only what was known at this instant: tasks that failed later are not counted. By
+        default, the states are used as they are.
 
     Returns
     -------
     DataFrame
-        Index: the groups and the `reason`, within a group the most frequent first. Columns:
-        `tasks`; `share` (of the FAILED tasks of its group); `first_time` and `last_time`, of
-        their completion (of their creation where that is missing), `datetime64[ms, UTC]`;
-        `example_task_id`, the latest one.
+        Indexed by group and `reason`, the most frequent reason of each group first, with these
+        columns:
+
+        - `tasks`, the number of tasks;
+        - `share` of the FAILED tasks of the group;
+        - `first_time` and `last_time` of completion, or of creation where the completion time is
+          missing (`datetime64[ms, UTC]`);
+        - `example_task_id`, the latest task.
 
     Raises
     ------
     ArgumentError
-        A column that is no group.
+        If a column cannot be grouped by.
 
     Examples
     --------
@@ -108,7 +113,9 @@ def failure_reasons(tasks: shards.Tasks, *, by: By = None, as_of: Instant = None
     """
     names = grouping.names_of(by, tasks, _COLUMNS)
     if "status_message" in names:
-        raise ArgumentError('by="status_message" is what is counted anyway; leave it out')
+        raise ArgumentError(
+            'by="status_message"; leave it out, the reasons are counted by message anyway'
+        )
     found = shards.collect(known_at(tasks, as_of), partial(_reasons, names=names))
     table = _merge(found, [*names, "reason"])
     whole = grouping.group(table, names)
@@ -120,7 +127,7 @@ def failure_reasons(tasks: shards.Tasks, *, by: By = None, as_of: Instant = None
 
 
 def reason_of(message: str) -> str:
-    """Take out of a message what differs from task to task.
+    """Replace what differs from task to task in a message by placeholders.
 
     Examples
     --------
@@ -147,34 +154,35 @@ def _reasons(tasks: pd.DataFrame, *, names: Sequence[str]) -> pd.DataFrame:
 
 
 def reasons_of(failed: pd.DataFrame) -> pd.Series:
-    """Return the reason of each task; its own bucket, prefix and log group are placeholders too."""
+    """Return the reason of each task, its own bucket, prefix and log group replaced as well."""
     messages = failed["status_message"].astype("str").str.slice(stop=_LONGEST)
     words = set(_WORD.findall(" ".join(messages.dropna().unique())))
-    told = {name: _among(failed[name], words) for name in _OWN}  # most own names never are
-    kinds = grouping.group(pd.DataFrame({"message": messages, **told}), ["message", *_OWN])
+    own_names = {name: _among(failed[name], words) for name in _OWN_NAMES}
+    texts = pd.DataFrame({"message": messages, **own_names})
+    kinds = grouping.group(texts, list(texts))
     rows = kinds.keys.astype(object).where(kinds.keys.notna(), "")
-    reason = cache(reason_of)  # many tasks have the same message
+    reason = cache(reason_of)  # tasks often share a message
     reasons = []
     for message, *names in rows.itertuples(index=False):
-        own = dict(zip(names, _OWN.values(), strict=True))
+        own = dict(zip(names, _OWN_NAMES.values(), strict=True))
         reasons.append(reason(_without(message, own)))
     return pd.Series(reasons, dtype="str").take(kinds.codes).set_axis(failed.index)
 
 
 def _among(names: pd.Series, words: set[str]) -> pd.Series:
-    """Leave only the names of which each word is among some; only these can be in a message."""
+    """Keep the names that could occur in a message: each of their words does; blank the others."""
     codes, found = pd.factorize(names)
-    told = [words.issuperset(_WORD.findall(name)) for name in found]
-    return names.where(np.array([*told, False])[codes])  # a missing one has the code -1
+    could = [words.issuperset(_WORD.findall(name)) for name in found]
+    return names.where(np.array([*could, False])[codes])  # a missing name has the code -1
 
 
 def _without(message: str, own: Mapping[str, str]) -> str:
-    """Put placeholders for a task's own names, all at once: one may occur in another's."""
+    """Replace a task's own names by placeholders, all at once: one name can contain another."""
     names = [
         re.escape(name)
         for name in sorted(own, key=len, reverse=True)
         if len(name) >= _SHORTEST_NAME
-        and name in message  # most are not, and a pattern is slow to make
+        and name in message  # checked first, because compiling a pattern is slow
         and not (own[name] == "<prefix>" and name.isalpha())
     ]
     if not names:
@@ -184,7 +192,7 @@ def _without(message: str, own: Mapping[str, str]) -> str:
 
 
 def _merge(found: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """Add up rows of one reason; the example is that of the latest."""
+    """Add up the rows of each reason; the example is that of the latest row."""
     groups = grouping.group(found, names)
     ordered = found.assign(_group=groups.codes).sort_values(
         ["_group", "last_time", "example_task_id"], na_position="first"

@@ -1,4 +1,4 @@
-"""How durations are spread."""
+"""Count tasks by duration."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from exportstats.stats.as_of import Instant
     from exportstats.stats.grouping import By
 
-# What a person would choose: lengths that one would say, about evenly apart on a log scale.
+# Round durations, about evenly spaced on a logarithmic scale.
 _SECOND, _MINUTE, _HOUR, _DAY = 1000, 60_000, 3_600_000, 86_400_000
 _ROUND_MILLIS = np.array(
     [
@@ -49,27 +49,27 @@ def duration_histogram(
     tasks
         A table of tasks, or shards of one.
     by
-        Column or columns to count in groups of.
+        Column or columns to group by. Missing values form a group of their own.
     bins
-        The edges between the bins, rising: timedeltas, or text such as "90s". Without them,
-        round lengths about evenly apart on a logarithmic scale, from the shortest to the longest
-        duration there is.
+        The edges of the bins in ascending order: timedeltas, or text such as "90s". By default,
+        round durations that are about evenly spaced on a logarithmic scale.
     as_of
-        Count what was known at this instant; later completions are not known then. Without it, the
-        states are taken as they are.
+        Use only what was known at this instant: tasks that completed later are not counted. By
+        default, the states are used as they are.
 
     Returns
     -------
     DataFrame
-        Index: the groups and `duration`, intervals of timedeltas closed on the left. Columns:
-        `tasks` and `share` (of its group's COMPLETED tasks with a known duration). A bin before
-        the first or after the last edge is added where a duration lies there: the counts of a
-        group add up to all of them.
+        Indexed by group and `duration`, intervals of timedeltas closed on the left. Durations
+        outside `bins` are counted in an extra bin below or above. Columns:
+
+        - `tasks`, the number of COMPLETED tasks with a duration in the bin;
+        - `share` of the group's COMPLETED tasks with a known duration.
 
     Raises
     ------
     ArgumentError
-        A column that is no group, or edges that are no rising timedeltas.
+        If a column cannot be grouped by, or `bins` are not ascending timedeltas.
 
     Examples
     --------
@@ -81,13 +81,13 @@ def duration_histogram(
     [2, 1]
     """
     names = grouping.names_of(by, tasks, ("share",))
-    asked = None if bins is None else _edges_of(bins)
+    given = None if bins is None else _edges_of(bins)
     weighed = shards.collect(known_at(tasks, as_of), partial(weigh, names=names))
     weighed = weighed[(weighed["status_code"] == "COMPLETED") & weighed["duration"].notna()]
     groups = grouping.grid(weighed, names)
     millis = weighed["duration"].to_numpy().view("int64")
-    edges = _covering(_ROUND_MILLIS if asked is None else asked, millis)
-    if asked is None:
+    edges = _covering(_ROUND_MILLIS if given is None else given, millis)
+    if given is None:
         edges = _in_use(edges, millis)
 
     count = np.zeros((len(groups.keys), len(edges) - 1), dtype="int64")
@@ -112,12 +112,12 @@ def _edges_of(bins: Sequence[object]) -> np.ndarray:
         raise ArgumentError(f'bins={bins!r}; give timedeltas or text such as "90s"') from error
     millis = lengths.to_numpy().astype("timedelta64[ms]").view("int64")
     if len(millis) <= 1 or millis.min() < 0 or (np.diff(millis) <= 0).any():
-        raise ArgumentError(f"bins={bins!r}; give two edges or more, rising, of 0 or longer")
+        raise ArgumentError(f"bins={bins!r}; give at least two ascending edges, none negative")
     return millis
 
 
 def _covering(edges: np.ndarray, millis: np.ndarray) -> np.ndarray:
-    """Add an edge below and above, where a duration lies outside."""
+    """Add an edge below and above the others where durations lie outside them."""
     if not len(millis):
         return edges
     below = [0] if millis.min() < edges[0] else []

@@ -1,4 +1,4 @@
-"""How fresh S3 is: how old the newest exported event was when it got there."""
+"""Measure how fresh S3 is: how old the newest exported event was when it got there."""
 
 from __future__ import annotations
 
@@ -25,31 +25,32 @@ _SHARES = np.arange(201) / 200
 def landing_lag(tasks: shards.Tasks, *, by: By = None, as_of: Instant = None) -> pd.DataFrame:
     """Return how old the newest exported event was when it reached S3, as a distribution.
 
-    The lag of a COMPLETED task is `completion_time - to_time`. It is below 0 where the window ended
-    after the task did.
+    The landing lag of a COMPLETED task is `completion_time - to_time`. It is negative if the task
+    completed before the end of its window.
 
     Parameters
     ----------
     tasks
         A table of tasks, or shards of one.
     by
-        Column or columns to tell apart; a missing value is a group of its own.
+        Column or columns to group by. Missing values form a group of their own.
     as_of
-        Tell what was known at this instant (aware); later completions are not known then. Without
-        it, the states are taken as they are.
+        Use only what was known at this instant: tasks that completed later are left out. By
+        default, the states are used as they are.
 
     Returns
     -------
     DataFrame
-        Index: the groups and `share`, from 0 to 1 in steps of 0.005. Columns: `lag`, which this
-        share of the group's tasks does not exceed (`timedelta64[ms]`, linear between neighbours
-        as pandas' default; missing if there is none), and `tasks`, how many of the group it is of:
-        the COMPLETED ones whose completion and end of window are known.
+        Indexed by group and `share`, from 0 to 1 in steps of 0.005, with these columns:
+
+        - `lag` (`timedelta64[ms]`), the quantile at `share`: linear interpolation, missing in a
+          group without tasks;
+        - `tasks`, the number of COMPLETED tasks of the group with both times.
 
     Raises
     ------
     ArgumentError
-        A column that is no group, or an `as_of` without a time zone.
+        If a column cannot be grouped by, or `as_of` has no time zone.
 
     Examples
     --------
@@ -67,10 +68,9 @@ def landing_lag(tasks: shards.Tasks, *, by: By = None, as_of: Instant = None) ->
     rows = shards.collect(known_at(tasks, as_of), partial(_lags, names=names))
     groups = grouping.grid(rows, names)
     many = len(groups.keys)
-    there = rows["lag"].notna().to_numpy()
-    millis = rows["lag"].to_numpy()[there].view("int64")
-    each = np.ones(len(millis), dtype="int64")
-    lags = sort_weighed(groups.codes[there], millis, each, many)
+    known = rows["lag"].notna().to_numpy()
+    millis = rows["lag"].to_numpy()[known].view("int64")
+    lags = sort_weighed(groups.codes[known], millis, np.ones_like(millis), many)
     at_share = lags.quantile(_SHARES[:, None]).T.ravel()
     keys = groups.keys.loc[np.repeat(groups.keys.index, len(_SHARES))].reset_index(drop=True)
     keys["share"] = np.tile(_SHARES, many)
@@ -80,17 +80,17 @@ def landing_lag(tasks: shards.Tasks, *, by: By = None, as_of: Instant = None) ->
     )
 
 
-def _lags(known: pd.DataFrame, *, names: Sequence[str]) -> pd.DataFrame:
-    """Return the groups' keys and the lag of each task that has one; this is the part.
+def _lags(tasks: pd.DataFrame, *, names: Sequence[str]) -> pd.DataFrame:
+    """Return the keys of the groups and the lag of each task that has one; this is the part.
 
-    Each group also has a row without a lag: one in which nothing has completed is a group too.
+    Each group also has a row without a lag, so that a group without COMPLETED tasks is kept.
     """
-    groups = grouping.group(grouping.columns_of(known, names), names)
-    end, completed = coerce.millis(known["to_time"]), coerce.millis(known["completion_time"])
+    groups = grouping.group(grouping.columns_of(tasks, names), names)
+    end, completed = coerce.millis(tasks["to_time"]), coerce.millis(tasks["completion_time"])
     lag = completed - end
-    done = (known["status_code"] == "COMPLETED").to_numpy()
-    there = done & (end != coerce.NAT) & (completed != coerce.NAT)
-    groups_without = np.arange(len(groups.keys))
-    rows = groups.keys.take(np.concatenate([groups.codes[there], groups_without]))
-    lags = np.concatenate([lag[there], np.full(len(groups_without), coerce.NAT)])
+    done = (tasks["status_code"] == "COMPLETED").to_numpy()
+    known = done & (end != coerce.NAT) & (completed != coerce.NAT)
+    every = np.arange(len(groups.keys))
+    rows = groups.keys.take(np.concatenate([groups.codes[known], every]))
+    lags = np.concatenate([lag[known], np.full(len(every), coerce.NAT)])
     return rows.assign(lag=lags.view("timedelta64[ms]"))

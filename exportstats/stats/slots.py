@@ -1,7 +1,7 @@
-"""How busy each slot is: the time that its tasks take of each calendar period.
+"""Measure how busy each slot is: the share of each calendar period in which it has an active task.
 
-A slot runs one task at a time, so its time is either busy or idle. More than one active task at an
-instant is what the service rules out: the data are bad, or merged from two accounts.
+A slot runs one task at a time, so it is either busy or idle. If two tasks are active at the same
+time, the data are wrong, or come from two accounts.
 """
 
 from __future__ import annotations
@@ -21,50 +21,52 @@ if TYPE_CHECKING:
     from exportstats.stats.as_of import Instant
     from exportstats.stats.calendars import Calendar
 
-# More periods than this are not filled in, as in grouping: a task of the year 2999 is an error.
+# Above this number, as in grouping, empty periods are left out: a task in the year 2999 is wrong.
 _MOST_PERIODS = 10_000
 
 
 def slot_usage(
     tasks: shards.Tasks, *, freq: str = "W", tz: str = "UTC", as_of: Instant = None
 ) -> pd.DataFrame:
-    """Return how much of each slot's time its tasks take, period by period.
+    """Return how much of each slot's time its tasks take, per calendar period.
 
-    A task is active from its creation to its completion, `[creation_time, completion_time)`; the
-    service tells no start, so what it waits is in it. One that is still active is so until `as_of`,
-    or else until it was observed.
+    A task is active from its creation to its completion, `[creation_time, completion_time)`. This
+    includes the time in the queue, because the service does not report when a task started. A task
+    that is still active counts until `as_of`, or by default until it was observed.
 
     Parameters
     ----------
     tasks
-        A table of tasks, or shards of one.
+        A table of tasks, or shards of one. Tasks without a `creation_time` are left out. A task
+        whose end is unknown is counted, but takes no time: it has no `completion_time`, or one
+        before its creation, or is active without an `observed_at`.
     freq
-        Calendar periods: "h", "D", "W" (from Monday), "MS".
+        Calendar periods: "h", "D", "W" (starts on Monday), "MS".
     tz
-        The time zone of the periods, as in "Europe/Berlin".
+        Time zone of the periods, such as "Europe/Berlin".
     as_of
-        Tell what was known at this instant (aware). Without it, the states are taken as they are,
-        and each active task lasts until its own `observed_at`.
+        Use only what was known at this instant. By default, the states are used as they are, and
+        each active task counts until its own `observed_at`.
 
     Returns
     -------
     DataFrame
-        Index: `account_id`, `region` and `period` (its first instant), from the period of the
-        slot's first activity to that of its last, empty ones too; if these are more than 10,000,
-        only those in which a task begins or ends. Columns: `tasks`, how many were created in it;
-        `busy`, how long at least one was active; `busy_share`, of the whole period, also where
-        the slot's history begins or ends in it; `longest_idle`, the longest stretch of the period
-        without an active task; `overlapping`, how long more than one was active, which should be
-        0 (all lengths `timedelta64[ms]`). Busy and idle time add up to the period.
+        Indexed by `account_id`, `region` and `period`, the first instant of each period. The
+        periods run from the slot's first activity to its last, including empty ones. If there are
+        more than 10,000, only those in which a task begins or ends are returned. Columns:
 
-        A task without a `creation_time` has no place and is left out. One whose end is not known
-        (ended without a `completion_time`, or with one before its creation; active without an
-        `observed_at`) is counted, but takes no time.
+        - `tasks`, the number of tasks created in the period;
+        - `busy`, the time in which at least one task was active;
+        - `busy_share` of the whole period, even if the slot's history begins or ends within it;
+        - `longest_idle`, the longest time without an active task;
+        - `overlapping`, the time in which more than one task was active. It should be 0.
+
+        `busy`, `longest_idle` and `overlapping` are `timedelta64[ms]`.
 
     Raises
     ------
     ArgumentError
-        An unknown frequency or time zone, or an `as_of` that is no instant.
+        If the frequency, the time zone or `as_of` is not valid.
 
     Examples
     --------
@@ -84,14 +86,14 @@ def slot_usage(
     calendar_of(freq, zone(tz))
     used = shards.collect(known_at(tasks, as_of), partial(_use, freq=freq, tz=tz))
     names = [*schema.SLOT, grouping.PERIOD]
-    # each row is a group of its own: this only puts them in order
+    # each row is a group of its own, so this only sorts them
     rows = grouping.group(used, names)
     used = used.iloc[np.argsort(rows.codes)].drop(columns=names)
     return used.set_index(grouping.index_of(rows.keys))
 
 
 class _Activity(NamedTuple):
-    """From when to when tasks are active, in milliseconds, and their slots, numbered."""
+    """Active times of tasks in milliseconds, half-open, with the numbers of their slots."""
 
     slot: np.ndarray
     start: np.ndarray
@@ -99,13 +101,13 @@ class _Activity(NamedTuple):
 
     @property
     def last(self) -> np.ndarray:
-        """The last instant of each, its only one where it takes no time."""
+        """The last instant of each; the only one of a task that takes no time."""
         last: np.ndarray = np.maximum(self.end - 1, self.start)
         return last
 
 
 class _Periods(NamedTuple):
-    """Periods of slots, in order: the slot of each, its number, and from when to when it is."""
+    """Periods of slots, in order: the number of the slot and of the period, its start and end."""
 
     slot: np.ndarray
     number: np.ndarray
@@ -114,7 +116,7 @@ class _Periods(NamedTuple):
 
 
 def _use(tasks: pd.DataFrame, *, freq: str, tz: str) -> pd.DataFrame:
-    """Return the rows of the slots that are here; this is the part."""
+    """Return the rows of the slots of one shard; this is the part."""
     known = tasks[tasks["creation_time"].notna()]
     slots = grouping.group(known, schema.SLOT)
     activity = _Activity(slots.codes, coerce.millis(known["creation_time"]), _ends(known))
@@ -139,17 +141,19 @@ def _use(tasks: pd.DataFrame, *, freq: str, tz: str) -> pd.DataFrame:
 
 
 def _ends(known: pd.DataFrame) -> np.ndarray:
-    """Return when each task stops being active; where that is not known, its creation."""
+    """Return when each task stops being active; its creation if that is unknown."""
     active = known["status_code"].isin(schema.ACTIVE_STATES).to_numpy()
-    seen, completed = (coerce.millis(known[name]) for name in ("observed_at", "completion_time"))
-    ends = np.where(active, seen, completed)
-    # a missing time is the smallest number
+    observed, completed = (
+        coerce.millis(known[name]) for name in ("observed_at", "completion_time")
+    )
+    ends = np.where(active, observed, completed)
+    # a missing time is the smallest int64
     later: np.ndarray = np.maximum(ends, coerce.millis(known["creation_time"]))
     return later
 
 
 def _periods(activity: _Activity, slots: int, calendar: Calendar) -> _Periods:
-    """Return each slot's periods, from that of its first activity to that of its last."""
+    """Return each slot's periods, from its first activity to its last."""
     begin, last = _number(calendar, activity.start), _number(calendar, activity.last)
     lowest, highest = np.full(slots, begin.max(initial=0)), np.full(slots, last.min(initial=0))
     np.minimum.at(lowest, activity.slot, begin)
@@ -168,8 +172,8 @@ def _periods(activity: _Activity, slots: int, calendar: Calendar) -> _Periods:
         )
         used = used.drop_duplicates().sort_values(["slot", "number"])
         slot, number = used["slot"].to_numpy(), used["number"].to_numpy()
-    there = calendar.exist(number)
-    slot, number = slot[there], number[there]
+    exist = calendar.exist(number)
+    slot, number = slot[exist], number[exist]
     return _Periods(slot, number, _millis(calendar, number), _millis(calendar, number + 1))
 
 
@@ -186,14 +190,13 @@ def _sweep(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Count each period's tasks, and add up its busy, longest idle and overlapping time.
 
-    All instants at which a period or a task begins or ends stand in one line, slot after slot.
-    Between two of them nothing changes: as many tasks are active as began before, less those that
-    ended.
+    All starts and ends, of periods and of tasks, are sorted by slot and time. Between two of them,
+    the number of active tasks is constant: those that began before, less those that ended.
     """
     many, tasks = len(periods.slot), len(activity.slot)
     slot = np.concatenate([periods.slot, activity.slot, activity.slot, periods.slot])
     time = np.concatenate([periods.start, activity.start, activity.end, periods.end])
-    # stable: of what falls on one instant, a period's beginning comes first
+    # stable, so that at one instant the start of a period comes first
     order = np.lexsort((time, slot))
     change = np.repeat(np.array([0, 1, -1, 0], dtype="int8"), [many, tasks, tasks, many])[order]
     active = np.cumsum(change, dtype="int64")
@@ -201,16 +204,16 @@ def _sweep(
     at = np.cumsum(order < many) - 1
     time = time[order]
     length = np.diff(time, append=time[-1:])
-    length[time >= periods.end[at]] = 0  # between two periods, or two slots
+    length[time >= periods.end[at]] = 0  # between two periods or two slots
     if not many:
         return (np.zeros(0, dtype="int64"),) * 4
-    # a stretch of idle time goes on over tasks that take no time
+    # a task that takes no time does not interrupt idle time
     busy = (active > 0) & (length > 0)
-    stretches = np.flatnonzero(busy | (order < many))
-    idle = np.add.reduceat(np.where(active > 0, 0, length), stretches)
+    runs = np.flatnonzero(busy | (order < many))
+    idle = np.add.reduceat(np.where(active > 0, 0, length), runs)
     return (
         np.bincount(at[change == 1], minlength=many),
         np.add.reduceat(np.where(busy, length, 0), opens),
-        np.maximum.reduceat(idle, np.searchsorted(stretches, opens)),
+        np.maximum.reduceat(idle, np.searchsorted(runs, opens)),
         np.add.reduceat(np.where(active > 1, length, 0), opens),
     )

@@ -1,4 +1,4 @@
-"""Which tasks took far longer than their log group's tasks before them."""
+"""Find tasks that took far longer than the earlier tasks of their log group."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
     from exportstats.stats.as_of import Instant
 
-# History is the last so many: enough for a median absolute deviation that is known to a tenth, and
-# fresh enough that what has become the rule is not out of line for ever.
+# Earlier tasks that a task is compared with: enough to know their median absolute deviation within
+# a tenth, and few enough that durations which have become normal are soon treated as normal.
 _HISTORY = 100
 # The median absolute deviation times this is the standard deviation of a normal distribution.
 _TO_SIGMA = 1.4826
-# A spread below 5 % is taken for 5 %: where all took the same, a second more is not out of line.
+# A smaller spread is raised to 5 %: if all tasks took equally long, one more second is no outlier.
 _LEAST_SPREAD = 0.05
 _ROWS = 20_000  # tasks at a time, so that their histories fit into the processor's cache
 
@@ -31,40 +31,44 @@ _ROWS = 20_000  # tasks at a time, so that their histories fit into the processo
 def find_slow_tasks(
     tasks: shards.Tasks, *, threshold: float = 3.5, at_least: int = 20, as_of: Instant = None
 ) -> pd.DataFrame:
-    """List the COMPLETED tasks that took far longer than those of their log group before them.
+    """List the COMPLETED tasks that took far longer than the earlier tasks of their log group.
 
-    A task is compared with the last 100 COMPLETED tasks of its log group that were created before
-    it, and with no later one: what is listed once stays listed when more tasks come. Its score is
-    `(log d - median) / (1.4826 MAD)`, where d is its duration and the median and the median
-    absolute deviation (MAD) are those of the logarithms of the earlier durations [1]_; so neither
-    earlier outliers nor a long tail distort it. A spread (1.4826 MAD) below 5 % counts as 5 %. It
-    does not look at windows: a week's export stands out among single days'.
+    Each task is compared with the last 100 COMPLETED tasks of its log group that were created
+    before it. Later tasks do not matter, so a task that is listed once stays listed. Its score is
+    `(log d - median) / (1.4826 MAD)`. Here, d is its duration; the median and the median absolute
+    deviation (MAD) are those of the logarithms of the earlier durations [1]_. This is robust
+    against earlier outliers and long tails. A spread (1.4826 MAD) below 5 % is raised to 5 %. The
+    length of the window is not considered: the export of a week is slow among exports of single
+    days.
 
     Parameters
     ----------
     tasks
-        A table of tasks, or shards of one.
+        A table of tasks, or shards of one. Tasks without a log group or a duration are left out.
     threshold
-        The least score to list; 3.5 is the literature's.
+        The lowest score to list. The default, 3.5, is recommended by [1]_.
     at_least
         How many earlier tasks there must be, from 2 to 100.
     as_of
-        List what was known at this instant (aware). Without it, the states are taken as they are.
+        Use only what was known at this instant. By default, the states are used as they are.
 
     Returns
     -------
     DataFrame
-        A row a slow task, the highest score first: `account_id`, `region`, `log_group_name`,
-        `task_id`, `creation_time`, `duration`, `typical` (the median of the earlier, by their
-        logarithms), `ratio` (duration to typical), `score`, and `n`, how many earlier tasks it is
-        compared with; then the columns that you joined to the tasks. A task without a known log
-        group or duration is compared with none.
+        One row per slow task, the highest score first, with these columns:
+
+        - `account_id`, `region`, `log_group_name`, `task_id`, `creation_time`, `duration`;
+        - `typical`, the median of the earlier durations, by their logarithms (`timedelta64[ms]`);
+        - `ratio` of `duration` to `typical`;
+        - `score`;
+        - `n`, the number of earlier tasks in the comparison;
+        - the columns that you joined to the tasks.
 
     Raises
     ------
     ArgumentError
-        A threshold that is not above 0, an `at_least` outside 2 to 100, or an `as_of` without a
-        time zone.
+        If `threshold` is not above 0, `at_least` is not a whole number from 2 to 100, or `as_of`
+        has no time zone.
 
     References
     ----------
@@ -85,7 +89,7 @@ def find_slow_tasks(
     0      24 0 days 00:05:00   10.0  24
     """
     if not (_is_number(threshold) and threshold > 0):
-        raise ArgumentError(f"threshold={threshold!r}; give a number above 0, as 3.5")
+        raise ArgumentError(f"threshold={threshold!r}; give a number above 0, such as 3.5")
     if not (_is_number(at_least) and at_least == int(at_least) and 2 <= at_least <= _HISTORY):  # noqa: PLR2004 - one task has no spread
         raise ArgumentError(f"at_least={at_least!r}; give a whole number from 2 to {_HISTORY}")
     part = partial(_find, threshold=float(threshold), at_least=int(at_least))
@@ -106,7 +110,7 @@ def _find(known: pd.DataFrame, *, threshold: float, at_least: int) -> pd.DataFra
     group = grouping.group(done, LOG_GROUP).codes
     created = coerce.millis(done["creation_time"])
     millis = done["duration"].to_numpy().view("int64")
-    # of tasks created at once, the duration decides which are among the last: never the rows' order
+    # among tasks created at the same time, the duration decides which are last, not the row order
     order = np.lexsort((millis, created, group))
     group, created = group[order], created[order]
     logs = np.log(np.maximum(millis[order], 1))
@@ -115,7 +119,8 @@ def _find(known: pd.DataFrame, *, threshold: float, at_least: int) -> pd.DataFra
     new_group = np.diff(group, prepend=-1) != 0
     new_time = new_group | (np.diff(created, prepend=0) != 0)
     begin = np.maximum.accumulate(np.where(new_group, at, 0))
-    end = np.maximum.accumulate(np.where(new_time, at, 0))  # tasks created at once are not earlier
+    # tasks created at the same time are not earlier
+    end = np.maximum.accumulate(np.where(new_time, at, 0))
     n = np.minimum(end - begin, _HISTORY)
 
     enough = np.flatnonzero(n >= at_least)
@@ -139,25 +144,25 @@ def _find(known: pd.DataFrame, *, threshold: float, at_least: int) -> pd.DataFra
 def _score(
     value: np.ndarray, earlier: np.ndarray, n: np.ndarray, threshold: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the median of the last `n` of each row, and the score of its value.
+    """Return the median of the last `n` values of each row of `earlier`, and the score of `value`.
 
-    The score is minus infinity where no spread, however small, would let it reach the threshold.
+    The score is minus infinity where no spread would be small enough to reach the threshold.
     """
-    before = np.arange(_HISTORY) < _HISTORY - n[:, None]  # another log group's
-    earlier[before] = np.inf
+    others = np.arange(_HISTORY) < _HISTORY - n[:, None]  # tasks of another log group
+    earlier[others] = np.inf
     earlier.sort(axis=1)
-    middle = _middle(earlier, n)
+    middle = _median(earlier, n)
     score = np.full(len(value), -np.inf)
     far = np.flatnonzero(value - middle >= threshold * _LEAST_SPREAD)
-    apart = np.abs(earlier[far] - middle[far, None])
-    apart.sort(axis=1)
-    spread = np.maximum(_TO_SIGMA * _middle(apart, n[far]), _LEAST_SPREAD)
+    deviations = np.abs(earlier[far] - middle[far, None])
+    deviations.sort(axis=1)
+    spread = np.maximum(_TO_SIGMA * _median(deviations, n[far]), _LEAST_SPREAD)
     score[far] = (value[far] - middle[far]) / spread
     return middle, score
 
 
-def _middle(ordered: np.ndarray, n: np.ndarray) -> np.ndarray:
-    """Return the median of the first `n` of each row."""
+def _median(ordered: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """Return the median of the first `n` values of each sorted row."""
     rows = np.arange(len(n))
     middle: np.ndarray = (ordered[rows, (n - 1) // 2] + ordered[rows, n // 2]) / 2
     return middle

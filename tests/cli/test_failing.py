@@ -21,7 +21,7 @@ USAGE = [
     ("status {tasks} --by region,", "--by ''; give one or several of"),
     ("status {tasks} --by region --by region", "names a column twice"),
     ("status {tasks} --by status_code", "--by status_code, which the answer has itself"),
-    ("failures {tasks} --by status_message", "--by status_message is what is counted anyway"),
+    ("failures {tasks} --by status_message", "--by status_message; leave it out"),
     ("status {tasks} --freq nonsense", "--freq nonsense; give a calendar frequency"),
     ("durations {tasks} --freq 0D", "--freq 0D; give a calendar frequency"),
     ("status {tasks} --freq=", "--freq ''; give a calendar frequency"),

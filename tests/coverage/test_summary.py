@@ -207,7 +207,7 @@ def test_no_task():
 def test_arguments_are_checked():
     """A zone, a range, or a tolerance that cannot be is refused, even without a task."""
     given_ = {"start": stamp(0), "end": stamp(DAY)}
-    with pytest.raises(ArgumentError, match="tz='Mars' is no time zone"):
+    with pytest.raises(ArgumentError, match="tz='Mars' is not a time zone"):
         coverage_by_day(frames.empty(), **given_, tz="Mars")
     with pytest.raises(ArgumentError, match="the range has 36,525 days, more than 10,000"):
         coverage_by_day(frames.empty(), start="2000-01-01T00:00Z", end="2100-01-01T00:00Z")

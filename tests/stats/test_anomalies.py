@@ -1,4 +1,4 @@
-"""Tasks that cannot be as they stand, found again with plain ifs."""
+"""Anomalies are found again with plain `if` statements."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def reasons_of(row: Row, tasks: list[Row]) -> Iterator[str]:  # noqa: C901, PLR0
         yield "completion_time is before creation_time"
     duration = duration_of(row)
     if duration is not None and duration > DAY + CLOCKS:
-        yield "it lasted more than 24 h, when a task times out"
+        yield "it lasted longer than the 24-hour time-out"
     for name in ("from_time", "to_time", "creation_time", "completion_time"):
         if row[name] is not None and row[name] < YEAR_2006:
             yield f"{name} is before 2006"
@@ -74,11 +74,11 @@ def reasons_of(row: Row, tasks: list[Row]) -> Iterator[str]:  # noqa: C901, PLR0
     if state is None:
         yield "status_code is missing"
     elif state not in schema.STATES:
-        yield "status_code is none that the API has"
+        yield "status_code is not a state of the API"
     elif state in ENDED and completed is None:
-        yield "it has ended without a completion_time"
+        yield "it has ended, but has no completion_time"
     elif state not in ENDED and completed is not None:
-        yield "it is active and has a completion_time"
+        yield "it is active, but has a completion_time"
     if row["log_group_name"] is None:
         yield "log_group_name is missing"
     if sum(all(row[name] == other[name] for name in schema.KEY) for other in tasks) > 1:
@@ -87,7 +87,7 @@ def reasons_of(row: Row, tasks: list[Row]) -> Iterator[str]:  # noqa: C901, PLR0
 
 @given(st.lists(rows(), max_size=10), st.booleans())
 def test_anomalies_are_those_of_plain_ifs(made: list[Row], shared: bool):  # noqa: FBT001
-    """Each task is listed with each thing that is wrong with it, by key and reason in order."""
+    """Each task is listed once per anomaly, sorted by key and reason."""
     if shared:
         made = [{"task_id": f"task-{n % 3}", **row} for n, row in enumerate(made)]
     tasks, _ = frames.settle(frames.coerce_rows(frame(made))[0])
@@ -107,7 +107,7 @@ def test_anomalies_are_those_of_plain_ifs(made: list[Row], shared: bool):  # noq
 
 
 def test_a_good_task_has_none():
-    """A task as the service makes them is in order, and so is one that still runs."""
+    """A valid task has no anomaly, whether it has ended or is still running."""
     running = {**GOOD, "status_code": "RUNNING", "completion_time": None}
     assert len(xs.find_anomalies(table(GOOD, running, {**GOOD, "task_name": None}))) == 0
 
@@ -119,7 +119,7 @@ def test_a_good_task_has_none():
         ({"completion_time": START - 1}, "completion_time is before creation_time"),
         (
             {"completion_time": START + DAY + CLOCKS + 1, "observed_at": START + 2 * DAY},
-            "it lasted more than 24 h, when a task times out",
+            "it lasted longer than the 24-hour time-out",
         ),
         ({"from_time": YEAR_2006 - 1}, "from_time is before 2006"),
         ({"to_time": YEAR_2100}, "to_time is after 2099"),
@@ -128,22 +128,22 @@ def test_a_good_task_has_none():
         ({"observed_at": START - CLOCKS - 1, "completion_time": START - 0}, None),
         ({"observed_at": START + HOUR - CLOCKS - 1}, "completion_time is after observed_at"),
         ({"status_code": None}, "status_code is missing"),
-        ({"status_code": "PAUSED"}, "status_code is none that the API has"),
-        ({"completion_time": None}, "it has ended without a completion_time"),
-        ({"status_code": "RUNNING"}, "it is active and has a completion_time"),
+        ({"status_code": "PAUSED"}, "status_code is not a state of the API"),
+        ({"completion_time": None}, "it has ended, but has no completion_time"),
+        ({"status_code": "RUNNING"}, "it is active, but has a completion_time"),
         ({"log_group_name": None}, "log_group_name is missing"),
         ({"creation_time": None}, "creation_time is missing"),
     ],
 )
 def test_each_reason(change: Row, reason: str | None):
-    """What is wrong in one way is listed once, with that reason."""
+    """A task with one anomaly is listed once, with that reason."""
     found = plain(xs.find_anomalies(table({**GOOD, **change}))["reason"])
     expected = ["completion_time is after observed_at", "creation_time is after observed_at"]
     assert found == ([reason] if reason else expected)
 
 
 def test_just_within_bounds():
-    """24 h and five minutes, clocks five minutes apart, and the first and last years are good."""
+    """The limits themselves are valid: 24 h 5 min, clocks 5 min apart, the years 2006 and 2099."""
     day_and_more = {**GOOD, "completion_time": START + DAY + CLOCKS, "observed_at": START + 2 * DAY}
     clocks = {**GOOD, "observed_at": START + HOUR - CLOCKS}
     ends = {**GOOD, "from_time": YEAR_2006, "to_time": YEAR_2100 - 1}
@@ -153,14 +153,14 @@ def test_just_within_bounds():
 
 @pytest.mark.parametrize("seen", [LAST, YEAR_2100, FIRST, None])
 def test_far_out_observation(seen: int | None):
-    """An observation time of any year overflows nothing."""
+    """An `observed_at` in any year causes no overflow."""
     found = plain(xs.find_anomalies(table({**GOOD, "observed_at": seen}))["reason"])
     early = ["completion_time is after observed_at", "creation_time is after observed_at"]
     assert found == (early if seen is not None and seen < YEAR_2100 else [])
 
 
 def test_no_task_and_no_anomaly_have_the_same_columns():
-    """Without a row there are all columns with their dtypes."""
+    """An empty result has all columns with their dtypes."""
     for tasks in (frames.empty(), table(GOOD)):
         table_ = xs.find_anomalies(tasks)
         assert len(table_) == 0
@@ -170,7 +170,7 @@ def test_no_task_and_no_anomaly_have_the_same_columns():
 
 
 def test_two_tasks_of_one_identifier():
-    """Both tasks that share an identifier in one slot are listed; in another slot it is another."""
+    """Both tasks that share an ID within a slot are listed; the same ID in another slot is not."""
     made = [{**GOOD, "task_id": "a", "task_name": name} for name in "xy"]
     with pytest.warns(xs.BadRowsWarning):
         tasks = table(*made, {**GOOD, "task_id": "a", "region": "us-east-1"})

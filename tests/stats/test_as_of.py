@@ -1,4 +1,4 @@
-"""Instants and periods are read as people write them; what was known is what a table had then."""
+"""Instants and periods are parsed, and the tasks of the past are reconstructed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from exportstats.stats.as_of import instant, known_at, period
 
 
 def known_by_hand(rows: list[Row], as_of: int) -> list[Row]:
-    """Return the tasks that there were, each as it was then."""
+    """Return the tasks as they were known at an instant."""
     known = []
     for row in rows:
         if row["creation_time"] is not None and row["creation_time"] > as_of:
@@ -32,7 +32,7 @@ def known_by_hand(rows: list[Row], as_of: int) -> list[Row]:
 
 @given(tables())
 def test_known_at_is_what_one_would_have_seen(tasks: pd.DataFrame):
-    """Later tasks are not there; one that ended later is RUNNING, without an end or its message."""
+    """Later tasks are left out; a task that ended later is RUNNING, without an end or a message."""
     before = tasks.copy(deep=True)
     for time in (START - 10 * DAY, 0, None):
         known = known_at(tasks, None if time is None else pd.Timestamp(time, unit="ms", tz="UTC"))
@@ -46,7 +46,7 @@ def test_known_at_is_what_one_would_have_seen(tasks: pd.DataFrame):
 
 
 def test_the_instant_itself_is_known():
-    """What is created or ends at the very instant is known then."""
+    """What is created or ends exactly at `as_of` is known."""
     tasks = table({"creation_time": 5, "completion_time": 7, "status_code": "FAILED"})
     states = [
         plain(known_at(tasks, pd.Timestamp(time, unit="ms", tz="UTC"))["status_code"])
@@ -67,7 +67,7 @@ def test_the_instant_itself_is_known():
     ],
 )
 def test_ways_to_give_an_instant(value: object):
-    """Text with an offset, aware timestamps and datetimes of any zone are instants, to 1 ms."""
+    """Text with an offset and aware timestamps or datetimes are instants, to the millisecond."""
     stamp = instant(value, "as_of")
     assert stamp == pd.Timestamp("2026-11-23 06:00", tz="UTC")
     assert stamp.unit == "ms"
@@ -87,7 +87,7 @@ def test_ways_to_give_an_instant(value: object):
     ],
 )
 def test_instants_lie_where_times_do(value: str, known: bool):  # noqa: FBT001
-    """An instant before 1970 or after 2999, where no time of a table is, is refused."""
+    """An instant before 1970 or after 2999 is refused."""
     if known:
         assert instant(value, "start") == pd.Timestamp(value)
         return
@@ -106,11 +106,11 @@ def test_instants_lie_where_times_do(value: str, known: bool):  # noqa: FBT001
     ],
 )
 def test_what_is_no_instant(value: object):
-    """A time without a zone, and what is no instant, are refused by name and value."""
+    """A time without a time zone, and a value that is not an instant, are refused."""
     with pytest.raises(ArgumentError) as caught:
         instant(value, "start")
-    says = 'give a date, as in "2026-11-23", or an instant with its time zone'
-    assert str(caught.value) == f'start={value!r}; {says}, as in "2026-11-23T06:00Z"'
+    says = 'give a date such as "2026-11-23", or an instant with its time zone'
+    assert str(caught.value) == f'start={value!r}; {says}, such as "2026-11-23T06:00Z"'
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_what_is_no_instant(value: object):
     ],
 )
 def test_a_date_is_its_midnight(value: object):
-    """A date is an instant: its first one by the clocks of the zone, in UTC if none is given."""
+    """A date stands for its midnight in the given time zone, UTC by default."""
     assert instant(value, "start") == pd.Timestamp("2026-11-23T00:00Z")
     assert instant(value, "start", "Europe/Berlin") == pd.Timestamp("2026-11-22T23:00Z")
     assert instant("2026-11", "start") == pd.Timestamp("2026-11-01T00:00Z")
@@ -148,7 +148,7 @@ def test_a_date_is_its_midnight(value: object):
     ],
 )
 def test_ways_to_give_a_period(value: object, start: str, end: str):
-    """Years, quarters, months, ISO weeks, days and ranges are periods, by a zone's clocks."""
+    """Years, quarters, months, ISO weeks, days and ranges are periods, in any time zone."""
     for tz in ("UTC", "Europe/Berlin", "Asia/Kolkata"):
         edges = tuple(pd.Timestamp(day, tz=tz) for day in (start, end))
         assert period(value, "current", tz) == edges

@@ -1,4 +1,4 @@
-"""Calendar periods are those of pandas and of plain arithmetic."""
+"""Calendar periods agree with pandas and with plain arithmetic."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ SAME = {
 
 
 def times(values: list[int | None]) -> pd.Series:
-    """Return times of milliseconds."""
+    """Return milliseconds as times."""
     return pd.Series(coerce.times(np.array([-MOST - 1 if v is None else v for v in values])))
 
 
 def starts(values: list[int | None], freq: str) -> list[int | None]:
-    """Return the first instants of the periods of some instants."""
+    """Return the first instant of the period of each instant."""
     calendar = calendar_of(freq)
     return plain(pd.Series(calendar.start(calendar.number(times(values)))))
 
@@ -68,7 +68,7 @@ def starts(values: list[int | None], freq: str) -> list[int | None]:
     st.sampled_from(sorted(SAME)),
 )
 def test_periods_are_those_of_pandas(values: list[int], freq: str):
-    """Each period begins when pandas' own does, before 1970 too."""
+    """Each period begins when pandas' own period does, also before 1970."""
     naive = times(values).dt.tz_localize(None).dt.as_unit("ns")
     assert starts(values, freq) == plain(naive.dt.to_period(SAME[freq]).dt.start_time)
 
@@ -82,7 +82,7 @@ ZONES = ["UTC", "Europe/Berlin", "Asia/Kolkata", "America/Sao_Paulo", "Australia
     st.sampled_from(ZONES),
 )
 def test_periods_of_a_zone_are_those_of_its_clocks(values: list[int], freq: str, tz: str):
-    """A period begins when the zone's clocks say so: pandas' own period of what they show."""
+    """In a time zone, the periods are pandas' periods of the local times."""
     shown = times(values).dt.tz_convert(tz).dt.tz_localize(None).dt.as_unit("ns")
     begin = shown.dt.to_period(SAME[freq]).dt.start_time
     first = np.ones(len(begin), dtype=bool)  # Sao Paulo skipped midnights, Lord Howe half hours
@@ -97,7 +97,7 @@ def test_periods_of_a_zone_are_those_of_its_clocks(values: list[int], freq: str,
 
 
 def test_hours_that_clocks_skip_and_repeat():
-    """The hour that is not there is no period; the two that are shown alike are one."""
+    """A skipped hour is not a period; a repeated hour is one period."""
     calendar = calendar_of("h", "Europe/Berlin")
     spring = calendar.number(times([ms("2026-03-29T00:30Z")]))[0] + np.arange(3)
     assert calendar.exist(spring).tolist() == [True, False, True]
@@ -107,13 +107,13 @@ def test_hours_that_clocks_skip_and_repeat():
 
 @given(st.lists(st.none() | st.integers(FIRST, LAST)), st.sampled_from(["D", "W", "MS", "YS"]))
 def test_periods_however_far_out(values: list[int | None], freq: str):
-    """At any time there is the period is that of plain arithmetic; missing stays missing."""
+    """Periods in any year agree with plain arithmetic; a missing time has no period."""
     assert starts(values, freq) == [period_start(value, freq) for value in values]
 
 
 @pytest.mark.parametrize("freq", ["ms", "s", "min", "h", "D", "W", "W-THU", "MS", "QS", "YE-MAR"])
 def test_the_ends_of_time(freq: str):
-    """At either end of time a period begins at or before its instant, and is its own period."""
+    """At the first and the last times, a period begins at or before its instant."""
     for value in (LAST, LAST - 1, LAST - 8 * DAY, FIRST, FIRST + 1, FIRST + 8 * DAY):
         (start,) = starts([value], freq)
         assert start is not None
@@ -124,7 +124,7 @@ def test_the_ends_of_time(freq: str):
 
 @given(st.integers(FIRST, LAST), st.sampled_from(["D", "W", "MS", "YS"]))
 def test_periods_are_numbered_in_a_row(value: int, freq: str):
-    """The period after a period has the next number; number 0 has 1970-01-01 in it."""
+    """Consecutive periods have consecutive numbers; number 0 contains 1970-01-01."""
     calendar = calendar_of(freq)
     here = period_start(value, freq)
     numbers = calendar.number(times([here, next_period(here, freq), 0]))
@@ -134,7 +134,7 @@ def test_periods_are_numbered_in_a_row(value: int, freq: str):
 
 @given(st.integers(-(10**15), 10**15), st.integers(1, 50))
 def test_several_at_once(value: int, many: int):
-    """Several of a period at once are counted from the one that has 1970-01-01 in it."""
+    """Multiples of a period are counted from the one that contains 1970-01-01."""
     monday = -3 * DAY  # before 1970-01-01, a Thursday
     size = many * 7 * DAY
     assert starts([value], f"{many}W") == [(value - monday) // size * size + monday]
@@ -160,7 +160,7 @@ def test_several_at_once(value: int, many: int):
     ],
 )
 def test_periods_that_one_knows(text: str, freq: str, start: str):
-    """Weeks begin on Monday, quarters in January, and a first instant is its own period's."""
+    """Weeks begin on Monday, quarters in January, and a period contains its first instant."""
     assert starts([ms(text)], freq) == [ms(start)]
 
 
@@ -172,7 +172,7 @@ def test_periods_that_one_knows(text: str, freq: str, start: str):
     ],
 )
 def test_what_is_no_frequency(freq: object):
-    """What is no frequency, or has no fixed place in the calendar, is refused, with examples."""
+    """What is not a frequency, or has no fixed place in the calendar, is refused with examples."""
     with pytest.raises(ArgumentError) as caught:
         calendar_of(freq)
     assert str(caught.value).startswith(f"freq={freq!r}; give a calendar frequency of pandas: ")

@@ -1,4 +1,4 @@
-"""When tasks complete, counted again with the standard library's clocks."""
+"""Completion times are counted again with the standard library's time zones."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ZONES = [
 
 
 def count(times: list[int], tz: str) -> Counter[tuple[str, int]]:
-    """Count instants by weekday and hour of a zone; far-out ones at their like in 400 years."""
+    """Count instants by local weekday and hour; far years are mapped to an equal year nearby."""
     counted: Counter[tuple[str, int]] = Counter()
     for time in times:
         try:
@@ -46,14 +46,14 @@ def filled(table_: pd.DataFrame) -> dict[tuple[str, int], int]:
 
 
 def completed(*times: int | None) -> pd.DataFrame:
-    """Give COMPLETED tasks by their completion time."""
+    """Return COMPLETED tasks with these completion times."""
     made = [{"completion_time": time} for time in times]
     return table(*made, status_code="COMPLETED")
 
 
 @given(tables(), st.sampled_from(ZONES))
 def test_counts_are_those_of_the_standard_library(tasks: pd.DataFrame, tz: str):
-    """Each COMPLETED task with a completion time is counted once, at its weekday and hour there."""
+    """Each COMPLETED task is counted once, at its local weekday and hour."""
     times = [
         row["completion_time"]
         for row in rows_of(tasks)
@@ -68,18 +68,18 @@ def test_counts_are_those_of_the_standard_library(tasks: pd.DataFrame, tz: str):
     st.lists(st.integers(ms("1970-01-01T00:00Z"), ms("2200-01-01T00:00Z"))), st.sampled_from(ZONES)
 )
 def test_any_zone_at_any_time(times: list[int], tz: str):
-    """Half-hour offsets, summer time and days that were skipped are as the zone has them."""
+    """Half-hour offsets, summer time and skipped days are handled."""
     assert filled(xs.completion_times(completed(*times), tz=tz)) == count(times, tz)
 
 
 @given(st.lists(st.integers(FIRST, LAST)), st.sampled_from(ZONES))
 def test_far_out_times(times: list[int], tz: str):
-    """A completion in any year is counted, at the hour that it would be."""
+    """A completion in any year is counted."""
     assert filled(xs.completion_times(completed(*times), tz=tz)) == count(times, tz)
 
 
 def test_shape_and_names():
-    """7 weekdays, Monday first, by 24 hours; whole numbers; the zone is told."""
+    """There are 7 weekdays from Monday by 24 hours, integer counts, and the time zone."""
     for tasks in (frames.empty(), completed(0)):
         table_ = xs.completion_times(tasks, tz="Asia/Kolkata")
         assert list(table_.index) == DAYS
@@ -110,12 +110,12 @@ def test_shape_and_names():
     ],
 )
 def test_times_that_one_knows(text: str, tz: str, cell: tuple[str, int]):
-    """The weekday and hour are those on a clock in the zone."""
+    """Known instants have the weekday and hour of a clock in the time zone."""
     assert filled(xs.completion_times(completed(ms(text)), tz=tz)) == {cell: 1}
 
 
 def test_only_completed_tasks():
-    """FAILED and CANCELLED tasks, and those without a completion time, are not in it."""
+    """Tasks in other states, and those without a completion time, are not counted."""
     made = [{"status_code": state, "completion_time": 0} for state in [*schema.STATES, "ODD", None]]
     table_ = xs.completion_times(table(*made, {"status_code": "COMPLETED"}))
     assert filled(table_) == {("Thursday", 0): 1}
@@ -125,14 +125,14 @@ def test_only_completed_tasks():
     "tz", ["", "Nowhere", "Europe", "../UTC", "/etc/localtime", "UTC\0", None, 5, "dateutil/UTC"]
 )
 def test_what_is_no_zone(tz: object):
-    """What is no zone's name is refused by its value, with an example, even without a task."""
+    """An invalid time zone is refused with an example, even without tasks."""
     with pytest.raises(ArgumentError) as caught:
         xs.completion_times(frames.empty(), tz=tz)
-    assert str(caught.value) == f'tz={tz!r} is no time zone; give one as in "Europe/Berlin"'
+    assert str(caught.value) == f'tz={tz!r} is not a time zone; give one, such as "Europe/Berlin"'
 
 
 def test_sample():
-    """The sample's counts are those of the standard library, in a zone with summer time."""
+    """The counts of the sample agree with the standard library, in a zone with summer time."""
     tasks = xs.sample_tasks()
     times = [
         row["completion_time"]

@@ -1,4 +1,4 @@
-"""Why tasks failed: one reason is one row, and what differs from task to task is taken out."""
+"""Messages with the same reason are counted together: placeholders replace what differs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def ended(row: Row) -> int | None:
     return row["creation_time"] if row["completion_time"] is None else row["completion_time"]
 
 
-# The messages of `support.tables` and what each is without what differs.
+# The messages of `support.tables`, and their reasons.
 REASONS = {
     "Completed successfully": "Completed successfully",
     "Access denied to bucket acme-logs-eu (request 7F3A9C21)": (
@@ -83,7 +83,7 @@ def test_reasons_are_those_of_a_dict(tasks: pd.DataFrame, names: list[str]):
 
 @given(tables(), some_names)
 def test_sums_and_order(tasks: pd.DataFrame, names: list[str]):
-    """Counts add up to the FAILED tasks, shares to 1, and the most frequent stands first."""
+    """Counts add up to the FAILED tasks, shares to 1, and the most frequent reason comes first."""
     table_ = xs.failure_reasons(tasks, by=names)
     assert table_["tasks"].sum() == (tasks["status_code"] == "FAILED").sum()
     keys = list(cells(table_, "tasks"))
@@ -99,7 +99,7 @@ def test_sums_and_order(tasks: pd.DataFrame, names: list[str]):
 
 
 def test_no_failure():
-    """Where nothing failed there is no row, but every column with its dtype."""
+    """Without failures the table is empty, with all columns and dtypes."""
     for tasks in (frames.empty(), table({"status_code": "COMPLETED", "status_message": "x"})):
         for by in (None, "region", ["region", "task_name"]):
             table_ = xs.failure_reasons(tasks, by=by)
@@ -114,13 +114,13 @@ def test_no_failure():
 
 
 def test_only_failed_tasks():
-    """A message of a task in another state, CANCELLED too, is no reason of a failure."""
+    """Messages of tasks in other states, CANCELLED included, are not counted."""
     made = [{"status_code": s, "status_message": "x"} for s in [*schema.STATES, "PAUSED", None]]
     assert cells(xs.failure_reasons(table(*made)), "tasks", "share") == {"x": (1, 1.0)}
 
 
 def test_time_of_a_failure():
-    """The time is that of the completion, where it is missing the creation, else missing."""
+    """The time is the completion, or the creation where that is missing."""
     tasks = table(
         {"creation_time": 1, "completion_time": 5},
         {"creation_time": 9},
@@ -136,7 +136,7 @@ def test_time_of_a_failure():
 
 
 def test_a_tasks_own_names_are_taken_out():
-    """The bucket, the log group and the prefix of the task itself, whatever they look like."""
+    """The task's own bucket, log group and prefix are replaced, however they are spelled."""
     tasks = table(
         {"destination": "archive", "log_group_name": "payments", "destination_prefix": "a/b"},
         {"destination": "backup", "log_group_name": "fraud", "destination_prefix": "a/c"},
@@ -155,7 +155,7 @@ def test_a_tasks_own_names_are_taken_out():
 
 
 def test_names_that_occur_in_other_names():
-    """A name within another one, or within a placeholder, does not spoil it."""
+    """A name inside another name or a placeholder is handled."""
     tasks = table(
         {
             "destination": "log",
@@ -170,7 +170,7 @@ def test_names_that_occur_in_other_names():
 
 
 def test_ordinary_words_that_are_prefixes():
-    """A prefix that is an ordinary word does not make a reason of its own."""
+    """A prefix that is an ordinary word is not replaced."""
     tasks = table(
         {"destination_prefix": "logs"},
         {"destination_prefix": "exports"},
@@ -182,7 +182,7 @@ def test_ordinary_words_that_are_prefixes():
 
 
 def test_short_names_are_left():
-    """A name of one or two letters could stand anywhere, and is left."""
+    """Names of one or two characters are not replaced."""
     tasks = table(
         {"destination": "it", "log_group_name": "a", "destination_prefix": ""},
         status_code="FAILED",
@@ -192,7 +192,7 @@ def test_short_names_are_left():
 
 
 def test_names_with_characters_of_patterns():
-    """A name with brackets, dots or backslashes is taken as it is written."""
+    """Names with regex metacharacters are matched literally."""
     tasks = table(
         {"log_group_name": r"/a(b[c.*\d+\1", "status_message": r"Group /a(b[c.*\d+\1 is gone"},
         status_code="FAILED",
@@ -205,7 +205,7 @@ own_names = st.lists(pieces, min_size=1, max_size=5).map("".join)
 
 
 def without(message: str, own: dict[str, str]) -> str:
-    """Put placeholders for names of three characters and more where they stand as words."""
+    """Replace names of at least three characters where they are whole words."""
     names = sorted((name for name in own if len(name) >= 3), key=len, reverse=True)
     whole = rf"(?<!\w)(?:{'|'.join(map(re.escape, names))})(?!\w)"
     return re.sub(whole, lambda found: own[found[0]], message) if names else message
@@ -213,7 +213,7 @@ def without(message: str, own: dict[str, str]) -> str:
 
 @given(st.lists(st.tuples(own_names, own_names, st.lists(pieces, max_size=9)), max_size=6))
 def test_names_are_looked_for_in_each_message(rows: list[tuple[str, str, list[str]]]):
-    """Whatever the names are made of, they are found in the messages of their own tasks."""
+    """Names of any characters are found in the messages of their own tasks."""
     failed = [
         {
             "destination": bucket,
@@ -321,7 +321,7 @@ MESSAGES = [
 
 @pytest.mark.parametrize(("one", "other", "reason"), MESSAGES)
 def test_one_reason_is_one_row(one: str, other: str, reason: str):
-    """Two messages of one reason become the same text, with placeholders for what differs."""
+    """Two messages with the same reason become the same text with placeholders."""
     assert reason_of(one) == reason
     assert reason_of(other) == (reason + "." if other.endswith("01.") else reason)
 
@@ -347,20 +347,20 @@ def test_one_reason_is_one_row(one: str, other: str, reason: str):
     ],
 )
 def test_ordinary_words_are_left(message: str):
-    """Words, names of regions and of services, and punctuation stay as they are."""
+    """Words, regions, service names and punctuation are not replaced."""
     assert reason_of(message) == message
 
 
 @given(st.text(max_size=80) | st.text("ab1-./ :=s3bucket", max_size=60))
 def test_any_text_has_a_reason(message: str):
-    """Any message gives one line that is not empty, whatever stands in it."""
+    """Any message gives one non-empty line."""
     reason = reason_of(message)
     assert reason
     assert reason == " ".join(reason.split())
 
 
 def test_blank_messages():
-    """A message that is missing, empty or blank is one reason: that there is none."""
+    """Missing, empty and blank messages have the same reason: no message."""
     made = [{"status_message": text} for text in (None, "", "  \n")]
     table_ = xs.failure_reasons(table(*made, status_code="FAILED"))
     assert cells(table_, "tasks") == {NO_MESSAGE: 3}
@@ -385,7 +385,7 @@ PIECES = [
 
 @pytest.mark.parametrize("piece", PIECES)
 def test_hostile_messages_are_fast(piece: str):
-    """10,000 characters of any one kind, with any beginning and end, take no noticeable time."""
+    """10,000 repeated characters, with any prefix and suffix, take no noticeable time."""
     for start in ("", "bucket a", "s3://"):
         for end in ("!", "="):
             message = start + piece * (10_000 // len(piece)) + end
@@ -395,7 +395,7 @@ def test_hostile_messages_are_fast(piece: str):
 
 
 def test_many_messages_are_fast():
-    """Two thousand failures, each with a message, a bucket and a prefix of its own."""
+    """2,000 failures with different messages, buckets and prefixes are fast."""
     made = [
         {
             "status_message": f"Denied {n:08x}-aaaa for bucket-{n}/p{n}/x",
@@ -423,8 +423,8 @@ def test_sample_has_the_reasons_that_were_planted():
 
 
 def test_arguments_are_checked():
-    """The message itself and unknown columns are no groups."""
-    with pytest.raises(ArgumentError, match='by="status_message" is what is counted anyway'):
+    """The message itself and unknown columns cannot be grouped by."""
+    with pytest.raises(ArgumentError, match='by="status_message"; leave it out'):
         xs.failure_reasons(frames.empty(), by=["region", "status_message"])
     with pytest.raises(ArgumentError, match="by='colour'"):
         xs.failure_reasons(frames.empty(), by="colour")

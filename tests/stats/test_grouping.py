@@ -241,7 +241,7 @@ def test_periods_of_every_function_are_those_of_the_zone():
             found = function(tasks, freq="D", tz=tz)
             first = found[found[found.columns[0]] > 0].index.get_level_values("period")[0]
             assert first == pd.Timestamp(day, tz=tz), function
-        with pytest.raises(ArgumentError, match="tz='Berlin' is no time zone"):
+        with pytest.raises(ArgumentError, match="tz='Berlin' is not a time zone"):
             function(tasks, freq="D", tz="Berlin")
     usage = xs.slot_usage(tasks, freq="D", tz="Europe/Berlin")
     share = HOUR / (25 * HOUR)  # the day on which clocks are set back

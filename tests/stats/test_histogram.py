@@ -1,4 +1,4 @@
-"""How durations are spread, counted again one by one."""
+"""Durations are counted again one by one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ some_names = st.lists(st.sampled_from(["region", "task_name"]), unique=True, max
 
 
 def counts(table_: pd.DataFrame) -> dict[tuple[Any, ...], dict[tuple[int, int], tuple[int, Any]]]:
-    """Give, for each group, the bins and their count and share."""
+    """Return the bins of each group with their count and share."""
     *levels, _ = range(table_.index.nlevels)
     groups = list(zip(*(plain(table_.index.get_level_values(n)) for n in levels), strict=True))
     bins = table_.index.get_level_values("duration")
@@ -46,7 +46,7 @@ def counts(table_: pd.DataFrame) -> dict[tuple[Any, ...], dict[tuple[int, int], 
 
 
 def done(rows: list[Row]) -> list[Row]:
-    """Return the COMPLETED tasks that have a duration."""
+    """Return the COMPLETED tasks with a duration."""
     return [r for r in rows if r["status_code"] == "COMPLETED" and duration_of(r) is not None]
 
 
@@ -58,7 +58,7 @@ def done(rows: list[Row]) -> list[Row]:
 def test_counts_are_those_of_one_by_one(
     tasks: pd.DataFrame, names: list[str], edges: list[int] | None
 ):
-    """Each duration is in the one bin that it lies in, closed on the left."""
+    """Each duration is in exactly one bin, closed on the left."""
     bins = None if edges is None else [pd.Timedelta(edge, unit="ms") for edge in edges]
     table_ = xs.duration_histogram(tasks, by=names, bins=bins)
     rows = done(rows_of(tasks))
@@ -84,7 +84,7 @@ def test_counts_are_those_of_one_by_one(
 
 @given(st.lists(st.integers(0, 10**11), min_size=1, max_size=30))
 def test_bins_of_our_own_choice(lengths: list[int]):
-    """Without edges the first bin has the shortest and the last the longest duration in it."""
+    """By default, the first bin contains the shortest duration and the last the longest."""
     made = [{"creation_time": 0, "completion_time": length} for length in lengths]
     (bins,) = counts(xs.duration_histogram(table(*made, status_code="COMPLETED"))).values()
     in_use = list(bins.values())
@@ -95,7 +95,7 @@ def test_bins_of_our_own_choice(lengths: list[int]):
 
 
 def test_bins_are_round_and_evenly_apart():
-    """From a second to a day the edges are lengths that one says, each at most twice the last."""
+    """From a second to a day the edges are round, each at most twice the one before."""
     made = [{"creation_time": 0, "completion_time": length} for length in (SECOND, 86_400_000)]
     (bins,) = counts(xs.duration_histogram(table(*made, status_code="COMPLETED"))).values()
     for start, end in bins:
@@ -106,7 +106,7 @@ def test_bins_are_round_and_evenly_apart():
 
 
 def test_a_duration_on_an_edge():
-    """A duration that is an edge is in the bin that begins there."""
+    """A duration equal to an edge is in the bin that begins there."""
     made = [{"creation_time": 0, "completion_time": n} for n in (0, 1000, 1999, 2000)]
     table_ = xs.duration_histogram(table(*made, status_code="COMPLETED"), bins=["1s", "2s"])
     assert counts(table_) == {
@@ -115,7 +115,7 @@ def test_a_duration_on_an_edge():
 
 
 def test_far_out_durations():
-    """Durations of a thousand years have a bin, with edges of ours and with those asked for."""
+    """A duration of a thousand years has a bin, with default and with given edges."""
     made = [{"creation_time": 0, "completion_time": n} for n in (0, LAST - 1, LAST)]
     tasks = table(*made, {"creation_time": 5, "completion_time": 4}, status_code="COMPLETED")
     for bins in (None, ["0s", "1s"]):
@@ -126,7 +126,7 @@ def test_far_out_durations():
 
 
 def test_no_duration():
-    """Without a duration there are the bins asked for, of no task, and none of ours."""
+    """Without durations the given bins are all empty, and there are no default bins."""
     tasks = table({"status_code": "COMPLETED"}, {"status_code": "RUNNING", "creation_time": 0})
     for some in (tasks, frames.empty()):
         table_ = xs.duration_histogram(some, bins=["1s", "2s", "3s"])
@@ -163,14 +163,14 @@ def test_ways_to_give_edges(bins: Any):  # noqa: ANN401
     ],
 )
 def test_what_are_no_edges(bins: Any):  # noqa: ANN401
-    """Edges that are too few, do not rise, are negative, missing or no lengths are refused."""
+    """Edges that are too few, not ascending, negative, missing or invalid are refused."""
     with pytest.raises(ArgumentError) as caught:
         xs.duration_histogram(frames.empty(), bins=bins)
     assert str(caught.value).startswith(f"bins={bins!r}; give ")
 
 
 def test_columns_are_checked():
-    """A column that makes no groups is refused."""
+    """A column that cannot be grouped by is refused."""
     with pytest.raises(ArgumentError, match="by='status_code'"):
         xs.duration_histogram(frames.empty(), by="status_code")
 

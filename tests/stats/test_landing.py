@@ -1,4 +1,4 @@
-"""How old the newest events are, computed again with sorted lists."""
+"""Landing lags are computed again from sorted lists."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ some_names = st.lists(st.sampled_from(["region", "log_group_name"]), unique=True
 
 
 def lags_of(rows: list[Row]) -> list[int]:
-    """Return completion less end of window of the COMPLETED tasks."""
+    """Return `completion_time - to_time` of the COMPLETED tasks."""
     done = [row for row in rows if row["status_code"] == "COMPLETED"]
     known = [(r["completion_time"], r["to_time"]) for r in done]
     return [end - to for end, to in known if end is not None and to is not None]
@@ -47,7 +47,7 @@ def lags_of(rows: list[Row]) -> list[int]:
 
 @given(tables(far=False), some_names)
 def test_lags_are_those_of_sorted_lists(tasks: pd.DataFrame, names: list[str]):
-    """Each share's lag is the linear quantile of the group's lags, n how many they are."""
+    """Each `lag` is the linear quantile of the group's lags, and `tasks` is their number."""
     found = cells(landing_lag(tasks, by=names), "lag", "tasks")
     groups = by_group(rows_of(tasks), names) if names else {(): rows_of(tasks)}
     expected: dict[Any, tuple[float | None, int]] = {}
@@ -64,7 +64,7 @@ def test_lags_are_those_of_sorted_lists(tasks: pd.DataFrame, names: list[str]):
 
 @given(tables(), some_names, st.randoms(use_true_random=False))
 def test_shards_and_order_do_not_matter(tasks: pd.DataFrame, names: list[str], random: Random):
-    """Any split into whole slots and any order of rows give the same table, without a warning."""
+    """Neither shards nor the order of the rows change the table; there is no warning."""
     with warnings.catch_warnings(action="error"):
         whole = landing_lag(tasks, by=names)
     for some in (shuffled(tasks, random), cut(tasks, random), cut(tasks, random, anew=True)):
@@ -72,7 +72,7 @@ def test_shards_and_order_do_not_matter(tasks: pd.DataFrame, names: list[str], r
 
 
 def test_the_longest_lags_that_there_are():
-    """A window of all time lags as far behind, or ahead, as the times are apart."""
+    """The longest possible lags do not overflow."""
     tasks = table(
         {"to_time": FIRST, "completion_time": LAST},
         {"to_time": LAST, "completion_time": FIRST},
@@ -86,14 +86,14 @@ def test_the_longest_lags_that_there_are():
 
 
 def test_a_window_that_ends_after_its_task_has_a_negative_lag():
-    """The lag is the difference, whatever its sign."""
+    """The lag is negative if the window ends after the task."""
     tasks = table({"to_time": START + HOUR, "completion_time": START, "status_code": "COMPLETED"})
     assert set(plain(landing_lag(tasks)["lag"])) == {-HOUR}
 
 
 @pytest.mark.parametrize("state", [*schema.STATES, "PAUSED", None])
 def test_only_completed_tasks_land(state: str | None):
-    """A task in another state is in no lag, but its group is there, with none."""
+    """A task in another state has no lag, but its group is kept."""
     tasks = table({"to_time": 0, "completion_time": 5, "region": "eu-west-1"}, status_code=state)
     found = landing_lag(tasks, by="region")
     done = state == "COMPLETED"
@@ -102,7 +102,7 @@ def test_only_completed_tasks_land(state: str | None):
 
 
 def test_as_of_does_not_know_later_completions():
-    """What completed after the instant had not landed then."""
+    """Tasks that completed after `as_of` are left out."""
     row = {"creation_time": START, "to_time": START - HOUR, "completion_time": START + HOUR}
     tasks = table(row, status_code="COMPLETED")
     ns = [
@@ -113,7 +113,7 @@ def test_as_of_does_not_know_later_completions():
 
 
 def test_no_task():
-    """Without a task there is one group of nothing, by groups none."""
+    """Without tasks there is one group with missing lags; with `by` there is none."""
     found = landing_lag(frames.empty())
     assert found["lag"].isna().all()
     assert found["tasks"].to_list() == [0] * 201
@@ -125,13 +125,13 @@ def test_no_task():
 
 
 def test_sample_lands_after_the_late_events():
-    """In the sample the median night lands 13 to 16 hours after its end, as it was made to."""
+    """The median night of the sample lands 13 to 16 hours after its end, as generated."""
     lag = landing_lag(xs.sample_tasks())["lag"]
     assert pd.Timedelta("13h") < lag.loc[0.5] < pd.Timedelta("16h")
 
 
 def test_arguments_are_checked():
-    """A column or an instant that cannot be is refused, even without a task."""
+    """An invalid column or instant is refused, even without tasks."""
     with pytest.raises(ArgumentError, match="by='status_code'"):
         landing_lag(frames.empty(), by="status_code")
     with pytest.raises(ArgumentError, match="as_of='2026-11-23T06:00'; give a date"):

@@ -365,7 +365,7 @@ def test_no_task():
         ("1969-12", "from 1970 to 2999"),
         (("2026-11-16T00:00Z",), "give a month"),
         (("2026-11-16T06:00", "2026-11-17T06:00"), "with its time zone"),
-        (("2026-11-17T00:00Z", "2026-11-17T00:00Z"), "the end is not after the start"),
+        (("2026-11-17T00:00Z", "2026-11-17T00:00Z"), "the end must be after the start"),
     ],
 )
 def test_what_is_no_period(value: object, words: str):

@@ -1,4 +1,4 @@
-"""The sample replayed day by day: `as_of` in the past gives what one would have computed then."""
+"""The sample is replayed day by day: with `as_of`, each table is what it was at that time."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from exportstats.core import frames, schema
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# In the early afternoon most days have an active task; at their end next to none has.
+# Most days have an active task in the early afternoon, and almost none at midnight.
 DAYS = range(ms("2025-11-26T14:30:00Z"), ms("2026-11-22T14:30:00Z") + 1, DAY)
 PARTS = 24
 REPLAYED = PARTS if settings.get_current_profile_name() == "ci" else 1
 
 
 def weeks(tasks: pd.DataFrame, *, until: pd.Timestamp, **more: Any) -> pd.DataFrame:  # noqa: ANN401
-    """Compare the seven days before an instant with the seven before them."""
+    """Compare the seven days before an instant with the seven days before them."""
     week = pd.Timedelta("7D")
     current, previous = (until - week, until), (until - 2 * week, until - week)
     return xs.compare_periods(tasks, current=current, previous=previous, **more)
@@ -42,7 +42,7 @@ TABLES: tuple[Callable[..., pd.DataFrame], ...] = (
 
 
 def seen_then(tasks: pd.DataFrame, rows: list[Row], as_of: int) -> pd.DataFrame:
-    """Make the table that would have been fetched at an instant: what differs, by hand."""
+    """Return the tasks as they would have been fetched at an instant, changed by hand."""
     there = [row["creation_time"] <= as_of for row in rows]
     then = []
     for row, was in zip(rows, there, strict=True):
@@ -64,7 +64,7 @@ def seen_then(tasks: pd.DataFrame, rows: list[Row], as_of: int) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def sample() -> tuple[pd.DataFrame, list[Row]]:
-    """Return the sample, and its tasks as plain Python."""
+    """Return the sample, also as plain Python rows."""
     tasks = xs.sample_tasks()
     return tasks, rows_of(tasks)
 
@@ -73,10 +73,10 @@ def sample() -> tuple[pd.DataFrame, list[Row]]:
 @pytest.mark.sampled
 @pytest.mark.parametrize("part", range(REPLAYED))
 def test_the_past_is_as_it_was(part: int, sample: tuple[pd.DataFrame, list[Row]]):
-    """With a day's `as_of` each table is that of the tasks as they would have been fetched then.
+    """With `as_of`, each table is that of the tasks as they would have been fetched then.
 
-    Later tasks are not there, and an end that came later is not known. A part is every 24th day of
-    the sample; with the profile "ci" all parts are replayed. On most days a task was active.
+    A part is every 24th day of the sample; the profile "ci" replays all parts. On most days a task
+    was active.
     """
     tasks, rows = sample
     days = DAYS[part::PARTS]

@@ -1,4 +1,4 @@
-"""How busy slots are, counted again millisecond by millisecond."""
+"""Slot usage is counted again millisecond by millisecond."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ small = st.none() | st.integers(0, 60)
 
 
 def end_of(row: Row, as_of: int | None = None) -> int:
-    """Return when a task stops being active; its creation where that is not known."""
+    """Return when a task stops being active; its creation if that is unknown."""
     created, completed = row["creation_time"], row["completion_time"]
     if as_of is not None and completed is not None and completed > as_of:
         return as_of
@@ -59,13 +59,13 @@ def end_of(row: Row, as_of: int | None = None) -> int:
 
 
 def there(rows: list[Row], as_of: int | None = None) -> list[Row]:
-    """Return the tasks that have a place."""
+    """Return the tasks with a creation time."""
     dated = [row for row in rows if row["creation_time"] is not None]
     return [row for row in dated if as_of is None or row["creation_time"] <= as_of]
 
 
 def usage(rows: list[Row], as_of: int | None) -> dict[Any, tuple[int, int, int, int]]:
-    """Return tasks, busy, longest idle and overlapping milliseconds, one by one."""
+    """Return the tasks, busy, longest idle and overlapping milliseconds, counted one by one."""
     found = {}
     for slot, some in by_group(there(rows, as_of), list(SLOT)).items():
         spans = [(row["creation_time"], end_of(row, as_of)) for row in some]
@@ -104,7 +104,7 @@ made = st.lists(
 
 @given(made, st.none() | st.integers(0, 70))
 def test_usage_is_that_of_sets_of_milliseconds(tasks: pd.DataFrame, as_of: int | None):
-    """Counts, busy, longest idle and overlapping time are those counted instant by instant."""
+    """Counts, busy, longest idle and overlapping time agree with sets of milliseconds."""
     when = None if as_of is None else pd.Timestamp(as_of, unit="ms", tz="UTC")
     found = slot_usage(tasks, freq=f"{TICK}ms", as_of=when)
     expected = usage(rows_of(tasks), as_of)
@@ -115,7 +115,7 @@ def test_usage_is_that_of_sets_of_milliseconds(tasks: pd.DataFrame, as_of: int |
 
 @given(tables(far=False), st.sampled_from(["D", "W", "MS"]))
 def test_usage_of_calendar_periods(tasks: pd.DataFrame, freq: str):
-    """In days, weeks and months, busy time is that between neighbouring edges, added up."""
+    """In days, weeks and months, busy time agrees with the sum over all edges."""
     found = cells(slot_usage(tasks, freq=freq), *COLUMNS)
     expected = {}
     for slot, rows in by_group(there(rows_of(tasks)), list(SLOT)).items():
@@ -141,7 +141,7 @@ def test_usage_of_calendar_periods(tasks: pd.DataFrame, freq: str):
 
 @given(tables(), st.randoms(use_true_random=False), st.sampled_from(["D", "MS"]))
 def test_shards_and_order_do_not_matter(tasks: pd.DataFrame, random: Random, freq: str):
-    """Any split into whole slots and any order of rows give the same table."""
+    """Neither shards nor the order of the rows change the table."""
     usage_of = partial(slot_usage, freq=freq)
     whole = usage_of(tasks)
     for some in (shuffled(tasks, random), cut(tasks, random), cut(tasks, random, anew=True)):
@@ -150,7 +150,7 @@ def test_shards_and_order_do_not_matter(tasks: pd.DataFrame, random: Random, fre
 
 @given(tables())
 def test_parts_add_up(tasks: pd.DataFrame):
-    """However odd the times, each placed task is counted once, and no period is overfull."""
+    """Each task with a creation time is counted once, and busy plus idle time fits the period."""
     with warnings.catch_warnings(action="error"):
         found = slot_usage(tasks, freq="MS")
     assert found["tasks"].sum() == tasks["creation_time"].notna().sum()
@@ -161,7 +161,7 @@ def test_parts_add_up(tasks: pd.DataFrame):
 
 @given(made, st.integers(0, 70))
 def test_as_of_is_what_one_would_have_seen(tasks: pd.DataFrame, as_of: int):
-    """As of the past the table is that of the tasks as they were observed then."""
+    """With `as_of`, the table is that of the tasks as they were observed then."""
     seen = []
     for row in there(rows_of(tasks), as_of):
         if row["completion_time"] is not None and row["completion_time"] > as_of:
@@ -172,7 +172,7 @@ def test_as_of_is_what_one_would_have_seen(tasks: pd.DataFrame, as_of: int):
 
 
 def test_an_active_task_is_busy_until_seen():
-    """A RUNNING task takes the time to `as_of`, else to its own observation, in each period."""
+    """A RUNNING task is active until `as_of`, by default until it was observed."""
     tasks = table(
         {"creation_time": START, "status_code": "RUNNING", "observed_at": START + 6 * HOUR}, **SLOT
     )
@@ -193,7 +193,7 @@ def test_an_active_task_is_busy_until_seen():
     ],
 )
 def test_a_task_without_an_end_is_a_point(odd: Row):
-    """It is counted where it was created, and takes no time; the idle time goes on over it."""
+    """A task without an end is counted where it was created and does not interrupt idle time."""
     tasks = table({"creation_time": START, **odd}, **SLOT)
     assert cells(slot_usage(tasks, freq="D"), *COLUMNS) == {
         (*SLOT.values(), START // DAY * DAY): (1, 0, DAY, 0)
@@ -201,12 +201,12 @@ def test_a_task_without_an_end_is_a_point(odd: Row):
 
 
 def test_a_task_without_creation_has_no_place():
-    """A task without a creation time is left out, and so is a slot of such tasks alone."""
+    """Tasks without a creation time are left out, and slots with only such tasks too."""
     assert slot_usage(table({"completion_time": START, "status_code": "FAILED"}, **SLOT)).empty
 
 
 def test_tasks_that_touch_do_not_overlap():
-    """One that is created when the other completes makes neither idle nor overlapping time."""
+    """A task created when another completes causes neither idle nor overlapping time."""
     day = START // DAY * DAY
     spans = [(day, day + 12 * HOUR), (day + 12 * HOUR, day + DAY)]
     rows = [{"creation_time": start, "completion_time": end} for start, end in spans]
@@ -216,7 +216,7 @@ def test_tasks_that_touch_do_not_overlap():
 
 
 def test_far_out_times_do_not_fill_millions_of_periods():
-    """Beyond 10,000 periods a slot has those in which a task begins or ends."""
+    """Beyond 10,000 periods, only those in which a task begins or ends are returned."""
     tasks = table(
         {"creation_time": START, "completion_time": LAST},
         {"creation_time": FIRST, "completion_time": FIRST},
@@ -233,7 +233,7 @@ def test_far_out_times_do_not_fill_millions_of_periods():
 
 
 def test_the_shortest_periods_at_the_end_of_time():
-    """The last period that there is has a share like any other, and gives no warning."""
+    """The last possible period has a share like any other, without a warning."""
     tasks = table({"creation_time": LAST, "status_code": "FAILED"}, **SLOT)
     with warnings.catch_warnings(action="error"):
         found = slot_usage(tasks, freq="1ms")
@@ -241,7 +241,7 @@ def test_the_shortest_periods_at_the_end_of_time():
 
 
 def test_no_task():
-    """Without a task the table is empty, its columns and levels those of any other."""
+    """Without tasks the table is empty, with all columns and index levels."""
     for tasks in (frames.empty(), Shards([])):
         found = slot_usage(tasks, freq="D")
         assert len(found) == 0
@@ -253,7 +253,7 @@ def test_no_task():
 
 
 def test_sample_has_one_active_task_at_a_time():
-    """In the sample no slot overlaps, and its busy time is that of its tasks' durations."""
+    """In the sample no tasks of a slot overlap, and busy time is the sum of the durations."""
     tasks = xs.sample_tasks()
     found = slot_usage(tasks, freq="W")
     assert (found["overlapping"] == pd.Timedelta(0)).all()
@@ -266,7 +266,7 @@ def test_sample_has_one_active_task_at_a_time():
 
 
 def test_weeks_begin_on_monday_in_utc():
-    """A task over midnight from Sunday to Monday, in UTC, is in two weeks."""
+    """A task that runs over midnight from Sunday to Monday (UTC) is in two weeks."""
     start = ms("2026-11-22T23:00Z")
     tasks = table(
         {"creation_time": start, "completion_time": start + 3 * HOUR, "status_code": "COMPLETED"},
@@ -281,7 +281,7 @@ def test_weeks_begin_on_monday_in_utc():
 
 
 def test_arguments_are_checked():
-    """What is no frequency, no instant or no table is refused, even without a task."""
+    """An invalid frequency, instant or table is refused, even without tasks."""
     with pytest.raises(ArgumentError, match="freq='fortnight'"):
         slot_usage(frames.empty(), freq="fortnight")
     with pytest.raises(ArgumentError, match="as_of='2026-11-23T06:00'; give a date"):

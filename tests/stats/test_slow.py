@@ -1,4 +1,4 @@
-"""Which tasks are out of line, found again with sorted lists, one task at a time."""
+"""Slow tasks are found again with sorted lists, one task at a time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COLUMNS = [*GROUP, "task_id", "creation_time", "duration", "typical", "ratio", "
 def slow_plainly(
     rows: Sequence[Row], threshold: float, at_least: int
 ) -> dict[str, tuple[float, float, int]]:
-    """Return typical, score and n of each slow task, in plain Python."""
+    """Return `typical`, `score` and `n` of each slow task, in plain Python."""
     done = [
         row
         for row in rows
@@ -77,7 +77,7 @@ def histories(draw: st.DrawFn) -> pd.DataFrame:
 
 
 def nightly(lengths: Sequence[int], **same: object) -> pd.DataFrame:
-    """Give COMPLETED tasks of one log group, one a night, that took so many seconds."""
+    """Return COMPLETED tasks of one log group, one a night, with durations in seconds."""
     made = [
         {"creation_time": START + night * DAY, "completion_time": START + night * DAY + took * 1000}
         for night, took in enumerate(lengths)
@@ -87,7 +87,7 @@ def nightly(lengths: Sequence[int], **same: object) -> pd.DataFrame:
 
 @given(histories(), st.sampled_from([1.5, 3.5]), st.sampled_from([2, 5, 20]))
 def test_slow_tasks_are_those_found_one_by_one(tasks: pd.DataFrame, threshold: float, least: int):
-    """Typical duration, score and n are those of each task's sorted earlier durations."""
+    """`typical`, `score` and `n` agree with each task's sorted earlier durations."""
     found = find_slow_tasks(tasks, threshold=threshold, at_least=least)
     expected = slow_plainly(rows_of(tasks), threshold, least)
     assert list(found.columns) == COLUMNS
@@ -103,7 +103,7 @@ def test_slow_tasks_are_those_found_one_by_one(tasks: pd.DataFrame, threshold: f
 
 @given(histories(), st.integers(0, 2**32).map(Random))
 def test_any_split_and_any_order_give_the_same(tasks: pd.DataFrame, random: Random):
-    """However whole slots are put into shards, and in whatever order the rows, nothing changes."""
+    """Neither shards nor the order of the rows change the result."""
     found = find_slow_tasks(tasks, at_least=5)
     assert_frame_equal(find_slow_tasks(cut(tasks, random, anew=True), at_least=5), found)
     order = list(range(len(tasks)))
@@ -112,7 +112,7 @@ def test_any_split_and_any_order_give_the_same(tasks: pd.DataFrame, random: Rand
 
 
 def test_only_the_last_hundred_count():
-    """Of a long history the last 100 are compared with, so what has become the rule is none."""
+    """Only the last 100 tasks count, so a duration that has become usual is not slow."""
     tasks = nightly([60] * 150 + [600] * 150)
     found = find_slow_tasks(tasks)
     assert (found["n"] == 100).all()
@@ -121,7 +121,7 @@ def test_only_the_last_hundred_count():
 
 
 def test_later_tasks_change_nothing():
-    """What is found among the first tasks is found among more of them, with the same numbers."""
+    """Adding later tasks does not change what was found."""
     random = Random(1)  # noqa: S311 - nothing secret
     tasks = nightly([int(random.lognormvariate(5, 0.5)) + 1 for _ in range(200)])
     early = find_slow_tasks(tasks.iloc[:120], threshold=1.2)
@@ -132,7 +132,7 @@ def test_later_tasks_change_nothing():
 
 
 def test_all_equal_until_one_is_not():
-    """Without any spread, 5 % is taken: a second more on a minute is nothing, two minutes are."""
+    """With equal durations the spread is 5 %: 61 s after 60 s is not slow, 120 s is."""
     assert len(find_slow_tasks(nightly([60] * 30 + [61]))) == 0
     found = find_slow_tasks(nightly([60] * 30 + [120]))
     assert found["score"].to_list() == pytest.approx([math.log(2) / 0.05])
@@ -141,7 +141,7 @@ def test_all_equal_until_one_is_not():
 
 @pytest.mark.parametrize(("nights", "many"), [(0, 0), (1, 0), (19, 0), (20, 1)])
 def test_twenty_earlier_tasks_are_needed(nights: int, many: int):
-    """The 21st task is the first that can be out of line."""
+    """The 21st task is the first that can be slow."""
     assert len(find_slow_tasks(nightly([60] * nights + [6000]))) == many
 
 
@@ -152,7 +152,7 @@ def test_other_states_are_no_history(state: str):
 
 
 def test_as_of_is_what_was_known_then():
-    """As of an instant, a task is not known to be slow before it has ended."""
+    """With `as_of`, a task is not known to be slow before it has ended."""
     tasks = nightly([60] * 30 + [6000])
     ended = pd.Timestamp(START + 30 * DAY + 6_000_000, unit="ms", tz="UTC")
     assert len(find_slow_tasks(tasks, as_of=ended - pd.Timedelta("1ms"))) == 0
@@ -161,7 +161,7 @@ def test_as_of_is_what_was_known_then():
 
 @pytest.mark.slow
 def test_sample_against_one_by_one():
-    """The sample's slow tasks are those found one by one, and most are not slow."""
+    """The sample's slow tasks are those found one by one, and most tasks are not slow."""
     tasks = xs.sample_tasks()
     tasks = tasks[tasks["region"] == "us-east-1"]
     found = find_slow_tasks(tasks)
@@ -170,7 +170,7 @@ def test_sample_against_one_by_one():
 
 
 def test_no_task():
-    """Without a task there is a table without a row, its columns of their dtypes."""
+    """Without tasks the table is empty, with all columns and dtypes."""
     found = find_slow_tasks(frames.empty())
     assert list(found.columns) == COLUMNS
     assert len(found) == 0
@@ -179,7 +179,7 @@ def test_no_task():
 
 
 def test_arguments_are_checked():
-    """A threshold, a number or an instant that cannot be is refused by its value."""
+    """An invalid threshold, number or instant is refused."""
     for threshold in (0, -1, float("nan"), "3.5"):
         with pytest.raises(ArgumentError, match="give a number above 0"):
             find_slow_tasks(frames.empty(), threshold=threshold)

@@ -1,4 +1,4 @@
-"""The states of tasks, counted again with dicts."""
+"""The states of tasks are counted again with dicts."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ some_names = st.lists(st.sampled_from(SOME), unique=True, max_size=2)
 
 
 def count(rows: list[Row], names: list[str], freq: str | None) -> dict[Any, tuple[int, Any]]:
-    """Count the tasks and their share in each group, period and state."""
+    """Return the count and share of each group, period and state."""
     states = [*schema.STATES, *sorted({r["status_code"] for r in rows} - {*schema.STATES, None})]
     states += [None] if any(row["status_code"] is None for row in rows) else []
     groups = {tuple(row[name] for name in names) for row in rows} or ([()] if not names else [])
@@ -62,7 +62,7 @@ def count(rows: list[Row], names: list[str], freq: str | None) -> dict[Any, tupl
 
 @given(tables(), some_names, st.sampled_from([None, "D", "W", "MS", "YS"]))
 def test_counts_are_those_of_a_dict(tasks: pd.DataFrame, names: list[str], freq: str | None):
-    """Each group, period and state has its count and share; what is missing is a group too."""
+    """Each group, period and state has its count and share; missing values are a group too."""
     table_ = xs.status_breakdown(tasks, by=names, freq=freq)
     assert cells(table_, "tasks", "share") == count(rows_of(tasks), names, freq)
     assert table_.dtypes.to_dict() == {"tasks": "int64", "share": "float64"}
@@ -71,7 +71,7 @@ def test_counts_are_those_of_a_dict(tasks: pd.DataFrame, names: list[str], freq:
 
 @given(tables(), some_names, st.sampled_from([None, "W"]))
 def test_sums(tasks: pd.DataFrame, names: list[str], freq: str | None):
-    """The counts add up to the number of tasks; where there are tasks the shares add up to 1."""
+    """The counts add up to the number of tasks; the shares of tasks add up to 1."""
     table_ = xs.status_breakdown(tasks, by=names, freq=freq)
     assert table_["tasks"].sum() == len(tasks)
     levels = [*names, *(["period"] if freq else [])]
@@ -83,7 +83,7 @@ def test_sums(tasks: pd.DataFrame, names: list[str], freq: str | None):
 
 
 def test_no_task():
-    """Without a task there are the six states, of no task, and no share."""
+    """Without tasks there are the six states with a count of 0 and no share."""
     table_ = xs.status_breakdown(frames.empty())
     assert cells(table_, "tasks", "share") == dict.fromkeys(schema.STATES, (0, None))
     assert len(xs.status_breakdown(frames.empty(), freq="D")) == 0
@@ -94,7 +94,7 @@ def test_no_task():
 
 @pytest.mark.parametrize("state", [*schema.STATES, "PAUSED", None])
 def test_one_state(state: str | None):
-    """If all tasks are in one state its share is 1, and the other known states are there with 0."""
+    """If all tasks are in one state, its share is 1 and the other known states count 0."""
     table_ = xs.status_breakdown(table({}, {}, {}, status_code=state))
     expected = dict.fromkeys(schema.STATES, (0, 0.0)) | {state: (3, 1.0)}
     assert cells(table_, "tasks", "share") == expected
@@ -102,7 +102,7 @@ def test_one_state(state: str | None):
 
 
 def test_states_stand_in_order():
-    """The known states stand as they follow each other, then unknown ones by letters, then none."""
+    """Known states come in the order of a task's life, then unknown ones sorted, then missing."""
     tasks = table({}, {"status_code": "b"}, {"status_code": "a"}, {"status_code": "COMPLETED"})
     assert plain(xs.status_breakdown(tasks).index) == [*schema.STATES, "a", "b", None]
     both = xs.status_breakdown(tasks, by="region")
@@ -110,14 +110,14 @@ def test_states_stand_in_order():
 
 
 def test_all_group_values_missing():
-    """If no task has a value to group by, they are one group, of the missing value."""
+    """If all values to group by are missing, there is one group with a missing key."""
     table_ = xs.status_breakdown(table({}, {}), by=["account_id", "destination"])
     assert table_.loc[(float("nan"), float("nan"))]["tasks"].sum() == 2
     assert {key[:2] for key in cells(table_, "tasks")} == {(None, None)}
 
 
 def test_creation_missing_or_far_out():
-    """Tasks without a creation time have a period of their own, the last; far-out ones too."""
+    """Tasks without a creation time are in a last period of their own; any year works."""
     tasks = table({}, {"creation_time": LAST}, {"creation_time": START}, status_code="FAILED")
     table_ = xs.status_breakdown(tasks, freq="D")
     failed = {key[0]: n for key, n in cells(table_, "tasks").items() if key[1] == "FAILED"}
@@ -126,7 +126,7 @@ def test_creation_missing_or_far_out():
 
 
 def test_empty_periods_are_there():
-    """A period in which no task was created is there for each group, with no share."""
+    """A period without tasks is returned for each group, without a share."""
     tasks = table(
         {"region": "x", "creation_time": ms("2026-11-02T00:00Z")},
         {"region": "y", "creation_time": ms("2026-11-23T06:00Z")},
@@ -144,7 +144,7 @@ def test_empty_periods_are_there():
 
 
 def test_sample_by_plain_counting():
-    """The sample's counts by region and month are those of a dict."""
+    """The sample's counts by region and month agree with a dict."""
     tasks = xs.sample_tasks()
     table_ = xs.status_breakdown(tasks, by="region", freq="MS")
     counted = Counter(
@@ -159,7 +159,7 @@ def test_sample_by_plain_counting():
 
 
 def test_pipe_is_the_idiom():
-    """`tasks.pipe(...)` gives the same; `by` may be a text, a list or a tuple."""
+    """`tasks.pipe(...)` returns the same; `by` may be text, a list or a tuple."""
     tasks = table({"region": "x"}, {})
     expected = xs.status_breakdown(tasks, by=["region"], freq="W")
     assert_frame_equal(tasks.pipe(xs.status_breakdown, by="region", freq="W"), expected)
@@ -167,7 +167,7 @@ def test_pipe_is_the_idiom():
 
 
 def test_arguments_are_checked_before_anything_is_counted():
-    """A column or a frequency that cannot be is refused, even where there is no task."""
+    """An invalid column or frequency is refused, even without tasks."""
     for tasks in (frames.empty(), table({})):
         with pytest.raises(ArgumentError, match="by='status_code', which the answer has itself"):
             xs.status_breakdown(tasks, by="status_code")

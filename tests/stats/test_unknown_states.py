@@ -1,4 +1,4 @@
-"""A state that is missing, or none that the API has, is neither active nor ended."""
+"""A state that is missing or unknown is neither active nor ended."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RANGE = {"start": "2026-11-22T06:00Z", "end": "2026-11-23T06:00Z"}
 
 @pytest.fixture(params=["ARCHIVED", None])
 def tasks(request: pytest.FixtureRequest) -> pd.DataFrame:
-    """Return COMPLETED tasks, and two of a state that says nothing: one has a completion time."""
+    """Return COMPLETED tasks and two in a missing or unknown state, one with a completion time."""
     odd = {**WINDOW, "status_code": request.param, "creation_time": START}
     done = [
         {
@@ -31,7 +31,7 @@ def tasks(request: pytest.FixtureRequest) -> pd.DataFrame:
 
 
 def test_nothing_is_expected_of_it(tasks: pd.DataFrame):
-    """It has no forecast, is censored nowhere, and is not what a report calls active."""
+    """Such a task has no forecast, is not censored, and is not active in the report."""
     assert len(xs.estimate_completion(tasks)) == 0
     assert len(xs.estimate_completion(tasks, as_of="2026-11-24T05:50Z")) == 0
     assert xs.duration_summary(tasks)["censored"].item() == 0
@@ -45,7 +45,7 @@ def test_nothing_is_expected_of_it(tasks: pd.DataFrame):
 
 
 def test_it_ended_if_a_completion_time_says_so(tasks: pd.DataFrame):
-    """Its duration is known then, and its slot was busy so long; its state stays as it is."""
+    """With a completion time, it has a duration and kept its slot busy; its state stays."""
     odd = tasks[tasks["creation_time"] == "2026-11-23T06:00Z"]
     assert plain(odd["duration"]) == [None, HOUR]
     assert plain(odd["status_code"]) == plain(odd["status_code"])[:1] * 2
@@ -56,7 +56,7 @@ def test_it_ended_if_a_completion_time_says_so(tasks: pd.DataFrame):
 
 
 def test_it_covers_nothing_and_holds_nothing_back(tasks: pd.DataFrame):
-    """What it exported is a gap of unknown reason, and is planned to be exported."""
+    """Its window is a gap for the reason `unknown`, and is planned to be exported."""
     gaps = xs.find_gaps(tasks, **RANGE)
     assert gaps["reason"].to_list() == ["unknown"]
     plan = xs.plan_backfill(gaps, tasks, destination="acme-logs")
@@ -65,7 +65,7 @@ def test_it_covers_nothing_and_holds_nothing_back(tasks: pd.DataFrame):
 
 
 def test_it_counts_as_a_task_of_no_rate(tasks: pd.DataFrame):
-    """It is a task of its period, and none of those that ended."""
+    """It counts among the tasks of its period, but not among those that ended."""
     weeks = {"current": "2026-W48", "previous": "2026-W47"}
     table_ = xs.compare_periods(tasks, **weeks)
     assert table_["current"]["tasks"] == 2

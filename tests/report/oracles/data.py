@@ -43,12 +43,12 @@ def _wrong(row: Row) -> Iterator[str]:
         if ended < created:
             yield "completion_time is before creation_time"
         if ended - created > DAY + 5 * MINUTE:
-            yield "it lasted more than 24 h, when a task times out"
+            yield "it lasted longer than the 24-hour time-out"
     if state is None:
         yield "status_code is missing"
     elif state not in (*ACTIVE, *ENDED):
-        yield "status_code is none that the API has"
+        yield "status_code is not a state of the API"
     if state in ENDED and ended is None:
-        yield "it has ended without a completion_time"
+        yield "it has ended, but has no completion_time"
     if row["log_group_name"] is None:
         yield "log_group_name is missing"
