@@ -159,7 +159,7 @@ def reasons_of(failed: pd.DataFrame) -> pd.Series:
     words = set(_WORD.findall(" ".join(messages.dropna().unique())))
     own_names = {name: _among(failed[name], words) for name in _OWN_NAMES}
     texts = pd.DataFrame({"message": messages, **own_names})
-    kinds = grouping.group(texts, list(texts))
+    kinds = grouping.group(texts, ["message", *_OWN_NAMES])
     rows = kinds.keys.astype(object).where(kinds.keys.notna(), "")
     reason = cache(reason_of)  # tasks often share a message
     reasons = []
