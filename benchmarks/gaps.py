@@ -16,7 +16,7 @@ import pandas as pd
 
 import exportstats as xs
 from exportstats.core import coerce
-from exportstats.coverage.windows import Stretches, find_uncovered
+from exportstats.coverage.windows import Intervals, find_uncovered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,7 @@ class Given(NamedTuple):
     """The same windows in the form that each contestant takes."""
 
     tasks: pd.DataFrame
-    covering: Stretches
+    covering: Intervals
     frame: pd.DataFrame
     days: int
 
@@ -76,7 +76,7 @@ def _given(tasks: pd.DataFrame, days: int) -> Given:
     end = coerce.millis(tasks["to_time"])[done] + 1
     names = tasks["log_group_name"].astype("str").to_numpy()[done]
     frame = pd.DataFrame({"chrom": names, "start": start, "end": end})
-    return Given(tasks, Stretches(group, start, end), frame, days)
+    return Given(tasks, Intervals(group, start, end), frame, days)
 
 
 def _range(days: int) -> dict[str, pd.Timestamp]:

@@ -1,1 +1,1 @@
-"""What COMPLETED tasks cover and what they do not, each question in a file of its own."""
+"""What COMPLETED tasks cover and what they do not; one module per question."""

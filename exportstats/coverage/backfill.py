@@ -1,4 +1,4 @@
-"""Which tasks would close the gaps, in what order, and when they would be done."""
+"""Plan the tasks that close gaps: in what order, and when they will be done."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pandas as pd
 
 from exportstats.core import coerce, frames, schema, shards
 from exportstats.coverage import pieces
-from exportstats.coverage.asked import length
+from exportstats.coverage.query import length
 from exportstats.coverage.queues import add_times
-from exportstats.coverage.windows import Stretches
+from exportstats.coverage.windows import Intervals
 from exportstats.errors import ArgumentError, SchemaError
 from exportstats.stats import grouping, histories
 from exportstats.stats.as_of import instant, known_at, to_millis
@@ -64,74 +64,81 @@ def plan_backfill(  # noqa: PLR0913 - options of one plan
 ) -> pd.DataFrame:
     """Plan the tasks that close gaps, and forecast when they will be done.
 
-    What is lost is left out, and so is what an active task exports already, what is too recent for
-    all late events to be in, gaps of a minute, and log groups that nobody exports. What remains is
-    cut at midnights (UTC); what expires first comes first. A slot runs one task at a time, and the
-    slots run side by side.
+    Not planned are events that are lost, that an active task already exports, or that are too
+    recent for all late events to have arrived; gaps of up to a minute; and log groups that nobody
+    exports. The rest is cut at midnights (UTC). What expires first is exported first. A slot runs
+    one task at a time; different slots run in parallel.
 
     Parameters
     ----------
     gaps
-        What `find_gaps` gives, or some rows of it.
+        The result of `find_gaps`, or some of its rows.
     tasks
-        A table of tasks, or shards of one: the active ones, how long the others took, and where
-        they went.
+        A table of tasks, or shards of one. It provides the active tasks, the earlier durations and
+        the destinations.
     max_window
-        The longest window of a task. Below a day, each day is cut anew from its midnight on; above,
-        a task exports as many whole days as it holds.
+        Maximum length of a window. Below a day, each day is cut from its midnight; above, a task
+        exports as many whole days as fit.
     destination
-        The S3 bucket. Without it, that of the log group's latest COMPLETED task, else of its
-        slot's latest.
+        The S3 bucket. By default, that of the log group's latest COMPLETED task, or else of its
+        slot's.
     prefix
-        What the object keys begin with; "" for none. Without it, that of the same task.
+        The prefix of the object keys; "" for none. By default, that of the same task.
     margin
-        How long after the end of a window its last events may still arrive: what is later than
-        `as_of` less this is not planned.
+        How long after the end of a window late events may arrive. Events later than `as_of -
+        margin` are not planned.
     tolerance
-        Gaps that are not longer than this are not planned; "0ms" plans them all.
+        Gaps up to this length are not planned; "0ms" plans all of them.
     never_exported
-        Whether to plan for log groups that no task was ever created for.
+        Whether to plan for log groups that never had a task.
     as_of
-        The instant (aware) to begin at, and what was known then. Without it, the latest
+        When to begin, using only what was known at this instant. By default, the latest
         `observed_at`, and the states as they are.
 
     Returns
     -------
     DataFrame
-        One row a task to create, slot after slot, each in the order to create them: `account_id`,
-        `region`, `log_group_name`; `task_name`; `from_time` and `to_time`, both included, as AWS
-        has them; `destination`, `destination_prefix`; `deadline`, when the first of it expires,
-        NaT if it never does or that is not known; `expected_start` and `expected_end`, the medians
-        of 1,001 runs; `end_low` and `end_high`, their 10 % and 90 %; `deadline_risk`, the share of
-        runs that end after the deadline, NaN without one; `late`, whether the expected end is after
-        it; `n`, how many durations they were drawn from; `basis`, whose they are: log_group, slot,
-        all, or none, and then no time is expected; `enough_history`, whether they are 20 or more of
-        the log group, and of windows from half to twice as long or scaled to the window. It is
-        false in a whole slot whose active task runs longer than any before.
+        One row per task to create, sorted by slot and then in the order to create them, with these
+        columns:
 
-        `attrs` has when the last task of all slots ends, `expected_end`, `end_low` and `end_high`,
-        and `tasks`, how many tasks that is: the times are not those of some of the rows. Its
-        `left_out` says of what is not planned why: `lost`, `never_exported`, `too_recent`, `active`
-        (an active task exports it) or `short`, each with how many `gaps` that is, of how many
-        `log_groups`, and their `length` together. All of the gaps is planned or left out.
+        - `account_id`, `region`, `log_group_name`, `task_name`;
+        - `from_time`, `to_time` (`datetime64[ms, UTC]`), both inclusive as in AWS;
+        - `destination`, `destination_prefix`;
+        - `deadline`, when the first event of the window expires; NaT if never or unknown;
+        - `expected_start`, `expected_end`, medians of 1,001 simulated runs; NaT without any
+          history;
+        - `end_low`, `end_high`, the 10 % and 90 % quantiles of the end;
+        - `deadline_risk`, the share of runs that end after the deadline; NaN without a deadline;
+        - `late`, whether `expected_end` is after the deadline;
+        - `n`, the number of earlier durations used, and `basis`, whose they are: "log_group",
+          "slot", "all" or "none";
+        - `enough_history`, whether they are at least 20 of the log group, with windows from half to
+          twice as long or scaled to the window. It is False for a whole slot if its active task has
+          run longer than any before.
+
+        `attrs` holds the end of the last task of all slots as `expected_end`, `end_low` and
+        `end_high`, and the number of `tasks`; they describe the whole plan, not a selection of
+        rows. Its `left_out` explains what is not planned: for each of `lost`, `never_exported`,
+        `too_recent`, `active` and `short`, the number of `gaps` and `log_groups` and the total
+        `length`. The planned windows and what is left out add up to the gaps.
 
     Raises
     ------
     ArgumentError
-        No destination is known, there is neither an `as_of` nor an `observed_at`, or an argument
-        cannot be meant as it stands.
+        If no destination is known, there is neither an `as_of` nor an `observed_at`, or an argument
+        is not valid.
     SchemaError
-        `gaps` is no table of gaps, or `tasks` none of tasks.
+        If `gaps` is not a table of gaps, or `tasks` is not a table of tasks.
 
     Notes
     -----
-    Durations are drawn from the distribution that `estimate_completion` has, of a task that begins.
-    A run draws as many as the history is worth, and each task takes one of these: so what a short
-    history does not tell is the same for all tasks of a run. Where its tasks lie is learned from
-    all log groups of `tasks` as well. The numbers are made of the names and the window alone: the
-    same question has the same answer, whatever else is asked. Durations are turnaround, queueing
-    included, so a slot whose tasks used to wait is forecast as slower than it will be. How often
-    the last end lay from `end_low` to `end_high` is in benchmarks/README.md.
+    Durations are drawn from the distribution of `estimate_completion` for a new task. Each run
+    draws as many durations as the history is worth, and each task takes one of them. So the
+    uncertainty of a short history is shared by all its tasks. The center of a log group's durations
+    is also learned from all log groups in `tasks`. The random numbers depend only on the names and
+    windows: the same question has the same answer, whatever else is planned. Durations include
+    queueing, so a slot whose tasks used to wait is forecast as slower than it will be. See
+    benchmarks/README.md for how often the last end lay between `end_low` and `end_high`.
 
     Examples
     --------
@@ -167,7 +174,7 @@ def plan_backfill(  # noqa: PLR0913 - options of one plan
     now = 0 if when is None else to_millis(when)
     active, latest, tried, gaps = _number(active, latest, tried, gaps)
     never = ~lost & (not never_exported) & ~gaps["group"].isin(tried["group"]).to_numpy()
-    left_out = {"lost": _stretches(gaps[lost]), "never_exported": _stretches(gaps[never])}
+    left_out = {"lost": _intervals(gaps[lost]), "never_exported": _intervals(gaps[never])}
 
     plan, more = _cut(gaps[~lost & ~never], active, step, now - late, shortest)
     plan = _add_destinations(plan, latest, destination, prefix)
@@ -185,9 +192,9 @@ def _validate(gaps: pd.DataFrame) -> None:
     Raises
     ------
     SchemaError
-        It is none, or a gap of it is none.
+        If it is not, or if one of its rows is not a gap.
     """
-    remedy = "give what xs.find_gaps gives"
+    remedy = "use the result of xs.find_gaps"
     if not isinstance(gaps, pd.DataFrame):
         raise SchemaError(f"a table of gaps is a DataFrame, not {type(gaps).__name__}; {remedy}")
     for name, dtype in _GAPS.items():
@@ -201,13 +208,13 @@ def _validate(gaps: pd.DataFrame) -> None:
     if bad.any():
         row = int(bad.to_numpy().argmax())
         raise SchemaError(
-            f"row {row} of the gaps is none: {gaps['log_group_name'].iloc[row]}, from "
+            f"row {row} is not a gap: {gaps['log_group_name'].iloc[row]}, from "
             f"{gaps['start'].iloc[row]} to before {gaps['end'].iloc[row]}; {remedy}"
         )
 
 
 def _part(tasks: pd.DataFrame, *, as_of: pd.Timestamp | None) -> pd.DataFrame:
-    """Return active tasks, latest destinations, all log groups, and how long tasks took."""
+    """Return active tasks, latest destinations, all log groups, and the histories."""
     known = known_at(tasks, as_of)
     active = known[known["status_code"].isin(schema.ACTIVE_STATES).to_numpy()]
     active = active[[*_KEY, "task_id", "from_time", "to_time", "creation_time"]].assign(
@@ -219,7 +226,7 @@ def _part(tasks: pd.DataFrame, *, as_of: pd.Timestamp | None) -> pd.DataFrame:
 
 
 def _latest(known: pd.DataFrame) -> pd.DataFrame:
-    """Return each log group's latest COMPLETED task whose destination is known."""
+    """Return each log group's latest COMPLETED task with a known destination."""
     done = known[((known["status_code"] == "COMPLETED") & known["destination"].notna()).to_numpy()]
     order = ["creation_time", "task_id", "destination", "destination_prefix"]
     done = done.assign(destination=done["destination"].astype("str"))[[*_KEY, *order]]
@@ -227,31 +234,31 @@ def _latest(known: pd.DataFrame) -> pd.DataFrame:
 
 
 def _observed(tasks: pd.DataFrame) -> pd.DataFrame:
-    """Return the latest instant that a task was observed at, if one was."""
+    """Return one row with the latest `observed_at`, if there is one."""
     latest = (tasks["observed_at"] == tasks["observed_at"].max()).to_numpy()
     first: pd.DataFrame = tasks[["observed_at"]][latest].head(1)
     return first
 
 
 def _latest_observed(tasks: shards.Tasks) -> pd.Timestamp:
-    """Return when a task was last observed.
+    """Return the latest `observed_at` of all tasks.
 
     Raises
     ------
     ArgumentError
-        None ever was.
+        If no task has one.
     """
     latest = shards.collect(tasks, _observed)["observed_at"].max()
     if not isinstance(latest, pd.Timestamp):
         raise ArgumentError(
-            "as_of=None, and no task has an observed_at to begin at; "
-            'give an instant with its time zone, as in "2026-11-23T06:00Z"'
+            "as_of=None, and no task has an observed_at; "
+            'give an instant with its time zone, such as "2026-11-23T06:00Z"'
         )
     return latest.as_unit("ms")
 
 
 def _number(*frames: pd.DataFrame) -> list[pd.DataFrame]:
-    """Add numbers of slots and log groups to all frames, in the order of their names."""
+    """Add the numbers of slots and log groups to all frames, in the order of their names."""
     keys = pd.concat([frame[_KEY].astype("str") for frame in frames], ignore_index=True)
     slot, group = (grouping.group(keys, names).codes for names in (_SLOT, _KEY))
     ends = np.cumsum([len(frame) for frame in frames])[:-1]
@@ -259,14 +266,14 @@ def _number(*frames: pd.DataFrame) -> list[pd.DataFrame]:
     return [frame.assign(slot=slot, group=group) for frame, slot, group in numbers]
 
 
-def _stretches(gaps: pd.DataFrame) -> Stretches:
-    """Return the time of some gaps."""
+def _intervals(gaps: pd.DataFrame) -> Intervals:
+    """Return the gaps as intervals of numbered log groups."""
     times = (coerce.millis(gaps[name]) for name in ("start", "end"))
-    return Stretches(gaps["group"].to_numpy(), *times)
+    return Intervals(gaps["group"].to_numpy(), *times)
 
 
-def _summary(some: Stretches) -> dict[str, int | pd.Timedelta]:
-    """Count what is left out."""
+def _summary(some: Intervals) -> dict[str, int | pd.Timedelta]:
+    """Return the number, log groups and total length of what is left out."""
     return {
         "gaps": len(some.group),
         "log_groups": len(np.unique(some.group)),
@@ -276,29 +283,29 @@ def _summary(some: Stretches) -> dict[str, int | pd.Timedelta]:
 
 def _cut(
     gaps: pd.DataFrame, active: pd.DataFrame, step: int, until: int, shortest: int
-) -> tuple[pd.DataFrame, dict[str, Stretches]]:
-    """Return the windows to export, in order, each with its deadline; and what is left out."""
-    every = _stretches(gaps)
+) -> tuple[pd.DataFrame, dict[str, Intervals]]:
+    """Return the windows to export in order, with their deadlines; and what is left out."""
+    every = _intervals(gaps)
     late = every._replace(start=np.maximum(every.start, until)).take(every.end > until)
     gaps = gaps[every.start < until]
     start, end = coerce.millis(gaps["start"]), np.minimum(coerce.millis(gaps["end"]), until)
     kept = gaps["expires_at"].notna().to_numpy()
     retention = np.where(kept, coerce.millis(gaps["expires_at"]) - start, coerce.NAT)
-    # a log group has one retention; if gaps say otherwise, those of each are for themselves
+    # a log group has one retention; if the gaps disagree, each retention is a unit of its own
     each = pd.DataFrame({"group": gaps["group"], "retention": retention})
     unit = each.groupby(["group", "retention"]).ngroup().to_numpy()
     units = each.assign(unit=unit).drop_duplicates().sort_values("unit", ignore_index=True)
     busy = active[(active["window"] > 0).to_numpy()].merge(units, on="group")
-    exporting = Stretches(
+    exporting = Intervals(
         busy["unit"].to_numpy(),
         coerce.millis(busy["from_time"]),
         coerce.millis(busy["to_time"]) + 1,
     )
-    asked = Stretches(unit, start, end)
-    free = pieces.subtract(asked, exporting)
+    wanted = Intervals(unit, start, end)
+    free = pieces.subtract(wanted, exporting)
     left_out = {
         "too_recent": late,
-        "active": pieces.subtract(asked, free),
+        "active": pieces.subtract(wanted, free),
         "short": free.take(free.length <= shortest),
     }
     unit, start, end = pieces.cut_days(free.take(free.length > shortest), step)
@@ -318,12 +325,12 @@ def _cut(
 def _add_destinations(
     plan: pd.DataFrame, latest: pd.DataFrame, destination: str | None, prefix: str | None
 ) -> pd.DataFrame:
-    """Add where each task writes to.
+    """Add the destination of each task.
 
     Raises
     ------
     ArgumentError
-        Nothing says where.
+        If no destination is known.
     """
     order = ["creation_time", "task_id", "group"]
     latest = latest.sort_values(order, na_position="first", ignore_index=True)
@@ -338,7 +345,7 @@ def _add_destinations(
         first = plan.iloc[int(unknown.argmax())]
         raise ArgumentError(
             f"no COMPLETED task of {first['log_group_name']} or its slot ({first['account_id']}, "
-            f'{first["region"]}) tells a destination; give one, as in destination="my-bucket"'
+            f'{first["region"]}) has a destination; give one, such as destination="my-bucket"'
         )
     return plan
 
@@ -360,7 +367,7 @@ def _as_table(plan: pd.DataFrame) -> pd.DataFrame:
 
 
 def _names(log_groups: pd.Series, starts: pd.Series) -> pd.Series:
-    """Name each task by its log group and the day, or the instant, that its window begins at."""
+    """Name each task after its log group and the day, or the instant, at which it begins."""
     when = coerce.iso_text(pd.Series(coerce.times(starts.to_numpy()))).astype("str")
     when = when.str.replace("T00:00:00.000Z", "")
     safe = log_groups.str.replace(r"[^A-Za-z0-9._/#-]", "_", regex=True)

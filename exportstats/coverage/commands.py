@@ -1,4 +1,4 @@
-"""A backfill plan as text: commands of the AWS CLI to run, or requests to send."""
+"""Render a backfill plan as commands of the AWS CLI, or as requests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TEXTS = {
 }
 _TIMES = {"from_time": "fromTime", "to_time": "to"}
 _NEEDED = ("log_group_name", *_TIMES, "destination")
-# What CreateExportTask calls them, in the order of the line; the last may be missing.
+# The parameters of CreateExportTask, in the order of a command; destinationPrefix may be missing.
 _REQUEST = ("taskName", "logGroupName", "fromTime", "to", "destination", "destinationPrefix")
 _OPTIONS = dict(
     zip(
@@ -36,39 +36,40 @@ _OPTIONS = dict(
         strict=True,
     )
 )
-# The AWS CLI gives, instead of such a value, what the file or the page holds.
+# The AWS CLI replaces values with these prefixes by the content of the file or page.
 _LOADED = ("file://", "fileb://", "http://", "https://")
 _REGION = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*", re.ASCII)
 
 
 def render_commands(plan: pd.DataFrame, *, form: Form = "shell") -> str:
-    r"""Write the tasks of a backfill plan as commands, or as requests.
+    r"""Render the tasks of a backfill plan as commands, or as requests.
 
-    Nothing is created by this. **A slot runs one task at a time**: creating a second one while the
-    first is PENDING or RUNNING ends in a LimitExceededException. So wait for the end of each, as
-    `aws logs describe-export-tasks --task-id=...` tells it, before the next of its account and
-    region. A command says nothing of the account: run those of each account with its credentials.
+    This does not create tasks. **A slot runs one task at a time**: while a task is PENDING or
+    RUNNING, creating another one fails with a LimitExceededException. So before you run the next
+    command of an account and region, wait until the task has ended, as reported by `aws logs
+    describe-export-tasks --task-id=...`. A command does not name the account, so run the commands
+    of each account with its credentials.
 
     Parameters
     ----------
     plan
-        What `plan_backfill` gives, or some rows of it.
+        The result of `plan_backfill`, or some of its rows.
     form
-        "shell": a line a task for a POSIX shell, each value quoted, so that it reaches the AWS CLI
-        as it stands, whatever is in it. "json": JSON Lines with `accountId`, `region` (null where
-        they are missing) and `request`, the arguments of boto3's `create_export_task`.
+        "shell": one line per task for a POSIX shell, quoted so that every value reaches the AWS CLI
+        unchanged. "json": JSON Lines with `accountId`, `region` (null if missing) and `request`,
+        the arguments of boto3's `create_export_task`.
 
     Returns
     -------
     str
-        A line a task, in the order of the plan, each with its line end; "" for no task.
+        One line per task, in the order of the plan, each with a line end; "" without tasks.
 
     Raises
     ------
     SchemaError
-        `plan` is no backfill plan, or a task has no log group, window or destination.
+        If `plan` is not a backfill plan, or a task has no log group, window or destination.
     ArgumentError
-        `form` is unknown, or a region cannot be one, for the shell.
+        If `form` is unknown, or a region is not valid in a command.
 
     Examples
     --------
@@ -102,9 +103,9 @@ def check_plan(plan: pd.DataFrame) -> None:
     Raises
     ------
     SchemaError
-        It is not one, or a task of it cannot be created.
+        If it is not, or if one of its tasks cannot be created.
     """
-    remedy = "give what xs.plan_backfill gives"
+    remedy = "use the result of xs.plan_backfill"
     if not isinstance(plan, pd.DataFrame):
         raise SchemaError(f"a backfill plan is a DataFrame, not {type(plan).__name__}; {remedy}")
     for name in (*_TEXTS, *_TIMES):
@@ -123,7 +124,7 @@ def check_plan(plan: pd.DataFrame) -> None:
 
 
 def requests_of(plan: pd.DataFrame) -> Iterator[tuple[str | None, str | None, dict[str, Any]]]:
-    """Return account, region and request of each task; what is missing is not in the request."""
+    """Yield account, region and request of each task; missing values are not in the request."""
     columns: dict[str, list[Any]] = {}
     for name, key in _TEXTS.items():
         values = plan[name].astype(object)
@@ -141,31 +142,31 @@ def _json(account_id: str | None, region: str | None, request: dict[str, Any]) -
 
 
 def _shell(_account_id: str | None, region: str | None, request: dict[str, Any]) -> str:
-    """Write one command.
+    """Return one command.
 
     Raises
     ------
     ArgumentError
-        The region cannot be one; it would become part of the address that credentials go to.
+        If the region is not valid; it would become part of the address that receives credentials.
     """
     words = ["aws logs create-export-task"]
     if region is not None:
         if not _REGION.fullmatch(region):
-            raise ArgumentError(f"region={region!r} is none; correct it in the plan")
+            raise ArgumentError(f"region={region!r} is not a region; correct it in the plan")
         words.append(f"--region={region}")
     return " ".join([*words, *options_of(request)])
 
 
 def options_of(request: dict[str, Any]) -> list[str]:
-    """Write a request as options of the AWS CLI, quoted for the shell."""
+    """Return a request as options of the AWS CLI, quoted for the shell."""
     if all(_is_plain(value) for value in request.values()):
         return [f"--{_OPTIONS[key]}={shlex.quote(str(v))}" for key, v in request.items()]
-    # here the API's own name is asked for, where boto3 has another one
+    # the API's own name; boto3 and this package use fromTime
     whole = {"from" if key == "fromTime" else key: value for key, value in request.items()}
-    # a word of its own: the AWS CLI looks for the bare option to tell that it needs no others
+    # two words, because the AWS CLI looks for the bare option to know that no other is required
     return ["--cli-input-json", shlex.quote(json.dumps(whole))]
 
 
 def _is_plain(value: str | int) -> bool:
-    """Return whether the AWS CLI takes a value as it stands, and it stays on its line."""
+    """Return whether the AWS CLI takes a value literally, on one line."""
     return isinstance(value, int) or (value.isprintable() and not value.startswith(_LOADED))

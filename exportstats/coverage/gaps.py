@@ -1,4 +1,4 @@
-"""What is not in S3: the parts of a range that no COMPLETED task covers, and why not."""
+"""Find gaps: the parts of a range that no COMPLETED task covers, and the reasons."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import pandas as pd
 
 from exportstats.core import coerce
 from exportstats.coverage import exports, windows
-from exportstats.coverage.asked import ask
+from exportstats.coverage.query import make_query
 from exportstats.stats.as_of import to_millis
 
 if TYPE_CHECKING:
     from exportstats.core import shards
-    from exportstats.coverage.asked import Asked
     from exportstats.coverage.exports import Exports
-    from exportstats.coverage.windows import Stretches
+    from exportstats.coverage.query import Query
+    from exportstats.coverage.windows import Intervals
     from exportstats.stats.as_of import Instant
 
 REASON = pd.CategoricalDtype(pd.Index(exports.REASONS, dtype="str"), ordered=True)
@@ -32,47 +32,48 @@ def find_gaps(
     as_of: Instant = None,
     deliveries: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """Find what of a range no COMPLETED task covers, log group by log group.
+    """Find the parts of a range that no COMPLETED task covers, per log group.
 
     Parameters
     ----------
     tasks
-        A table of tasks, or shards of one. Those without a log group are left out.
+        A table of tasks, or shards of one. Tasks without a log group are left out.
     start, end
-        The range, from `start` to before `end`: instants with their time zone.
+        The range, from `start` to before `end`: dates, or instants with their time zone.
     log_groups
-        A table of log groups. With it, those that no task ever exported have gaps too, what lies
-        before a log group's creation is no gap, and a gap tells when its events expire.
+        A table of log groups. If given, log groups without any task have gaps too, a log group has
+        no gap before its creation, and the expiry of events is known.
     tolerance
-        Gaps that are not longer than this are bridged: they count as covered.
+        Gaps up to this length count as covered.
     as_of
-        Answer with what was known at this instant (aware). Without it, the states are taken as
-        they are.
+        Use only what was known at this instant. By default, the states are used as they are.
     deliveries
-        A table of deliveries: a task that delivered `empty` or `gone` covers nothing.
+        A table of deliveries. If given, tasks that delivered `empty` or `gone` cover nothing.
 
     Returns
     -------
     DataFrame
-        A row a gap, as long as it gets, in the order of the log groups and of time:
-        `account_id`, `region`, `log_group_name`; `start` and `end` (`datetime64[ms, UTC]`,
-        half-open); `length` (`timedelta64[ms]`); `reason`; `last_task_id`; and `expires_at`, when
-        the first of its events expires (missing: never, or not known).
+        One row per gap, as long as possible, sorted by log group and time, with these columns:
 
-        `reason` is the most hopeful of what the tasks whose windows overlap the gap say:
-        `active` (they may still cover it), `unknown` (their state is missing, or none that the API
-        has), `cancelled`, `failed`, `empty` (COMPLETED, but nothing lies in S3), or `never_tried`;
-        `last_task_id` is the latest created of the tasks that say so. What retention has taken by
-        `as_of`, or else by the `observed_at` of the log group, is `lost`; a gap that is lost in
-        part is two rows.
+        - `account_id`, `region`, `log_group_name`;
+        - `start`, `end` (`datetime64[ms, UTC]`, half-open), `length` (`timedelta64[ms]`);
+        - `reason`, see below;
+        - `last_task_id`, the latest created of the tasks with this reason;
+        - `expires_at`, when the first event of the gap expires; missing if never or unknown.
+
+        `reason` is the most hopeful one among the tasks whose windows overlap the gap: `active`
+        (they may still cover it), `unknown` (their state is missing or not a state of the API),
+        `cancelled`, `failed`, `empty` (COMPLETED, but nothing is in S3) or `never_tried`. Events
+        that retention has deleted by `as_of`, by default the `observed_at` of the log group, are
+        `lost`. A gap that is partly lost is two rows.
 
     Raises
     ------
     ArgumentError
-        An instant without a time zone, a range that does not end after its start, or a tolerance
-        that is no length of time.
+        If an instant has no time zone, the range does not end after its start, or `tolerance` is
+        not a length of time.
     SchemaError
-        A table that is none, or a log group that stands there twice.
+        If a table is not the one it should be, or a log group is listed twice.
 
     Examples
     --------
@@ -87,25 +88,25 @@ def find_gaps(
                           start length  reason last_task_id
     0 1970-01-02 00:00:00+00:00 1 days  failed            b
     """
-    asked = ask(
+    query = make_query(
         start, end, log_groups=log_groups, tolerance=tolerance, as_of=as_of, deliveries=deliveries
     )
-    return settle(exports.collect(tasks, answer, asked), asked)
+    return settle(exports.collect(tasks, answer, query), query)
 
 
-def answer(found: Exports, asked: Asked) -> pd.DataFrame:
-    """Return the gaps of some log groups; one without a gap is a row without a start."""
-    return as_rows(found, find(found, asked))
+def answer(found: Exports, query: Query) -> pd.DataFrame:
+    """Return the gaps of some log groups; one without gaps has a row without a start."""
+    return as_rows(found, find(found, query))
 
 
-def find(found: Exports, asked: Asked) -> Stretches:
-    """Find the gaps that are too long to be bridged."""
+def find(found: Exports, query: Query) -> Intervals:
+    """Return the gaps that are longer than the tolerance."""
     gaps = windows.find_uncovered(found.windows(found.covering), found.low, found.high)
-    return gaps.take(gaps.length > asked.tolerance) if asked.tolerance else gaps
+    return gaps.take(gaps.length > query.tolerance) if query.tolerance else gaps
 
 
-def as_rows(found: Exports, gaps: Stretches) -> pd.DataFrame:
-    """Say why there are these gaps, and name the log groups that have none as well."""
+def as_rows(found: Exports, gaps: Intervals) -> pd.DataFrame:
+    """Return the gaps with their reasons, and a row for each log group without gaps."""
     reason, row = _explain(found, gaps)
     without = np.ones(len(found.keys), dtype=bool)
     without[gaps.group] = False
@@ -125,15 +126,15 @@ def as_rows(found: Exports, gaps: Stretches) -> pd.DataFrame:
     )
 
 
-def settle(gaps: pd.DataFrame, asked: Asked) -> pd.DataFrame:
-    """Make the table of all gaps, and tell what is lost and when the rest expires."""
+def settle(gaps: pd.DataFrame, query: Query) -> pd.DataFrame:
+    """Return the table of all gaps: split off what is lost, and add when the rest expires."""
     gaps = gaps[gaps["start"] != coerce.NAT]
     codes, keys = exports.in_order(gaps)
     start, end = gaps["start"].to_numpy(), gaps["end"].to_numpy()
-    retention = exports.of_log_groups(keys, "retention", asked)[codes]
-    gone = _gone_before(keys, asked)[codes]
+    retention = exports.of_log_groups(keys, "retention", query)[codes]
+    gone = _gone_before(keys, query)[codes]
 
-    # a gap that is gone in part has a row in both
+    # a gap that is partly lost has a row in both
     lost, rest = np.flatnonzero(start < gone), np.flatnonzero(end > gone)
     row = np.concatenate([lost, rest])
     starts = np.concatenate([start[lost], np.maximum(start, gone)[rest]])
@@ -163,25 +164,25 @@ def explain_again(
     as_of: pd.Timestamp,
     deliveries: pd.DataFrame | None,
 ) -> pd.DataFrame:
-    """Say of parts of gaps why there are these, by the tasks whose windows overlap each part.
+    """Return parts of gaps with their own reasons, from the tasks whose windows overlap each part.
 
     Parameters
     ----------
     gaps
-        Rows of `find_gaps`, cut to a shorter time each. What is lost stays so.
+        Rows of `find_gaps`, each cut to a shorter interval. Lost ones stay lost.
     tasks
-        At least those that are not COMPLETED, or delivered nothing.
+        At least those that did not complete, or delivered nothing.
     """
     if not len(gaps):
         return gaps
-    asked = ask(gaps["start"].min(), gaps["end"].max(), as_of=as_of, deliveries=deliveries)
-    found = exports.read(tasks, asked)
+    query = make_query(gaps["start"].min(), gaps["end"].max(), as_of=as_of, deliveries=deliveries)
+    found = exports.read(tasks, query)
     group = exports.locate(gaps, found.keys)
     start, end = coerce.millis(gaps["start"]), coerce.millis(gaps["end"])
     order = np.lexsort([start, group])
     order = order[group[order] >= 0]
     reason, row = np.full(len(gaps), exports.NEVER_TRIED), np.full(len(gaps), -1)
-    some = windows.Stretches(group[order], start[order], end[order])
+    some = windows.Intervals(group[order], start[order], end[order])
     reason[order], row[order] = _explain(found, some)
     reason[(gaps["reason"] == "lost").to_numpy()] = exports.LOST
     return gaps.assign(
@@ -190,20 +191,20 @@ def explain_again(
     )
 
 
-def _gone_before(keys: pd.DataFrame, asked: Asked) -> np.ndarray:
-    """Return the instant of each log group before which retention has taken everything."""
-    retention = exports.of_log_groups(keys, "retention", asked)
-    now = exports.of_log_groups(keys, "observed_at", asked)
-    if asked.as_of is not None:
-        now = np.full(len(keys), to_millis(asked.as_of))
+def _gone_before(keys: pd.DataFrame, query: Query) -> np.ndarray:
+    """Return the instant of each log group before which retention has deleted all events."""
+    retention = exports.of_log_groups(keys, "retention", query)
+    now = exports.of_log_groups(keys, "observed_at", query)
+    if query.as_of is not None:
+        now = np.full(len(keys), to_millis(query.as_of))
     known = (retention != coerce.NAT) & (now != coerce.NAT)
     return np.where(known, now - retention, coerce.NAT)
 
 
-def _explain(found: Exports, gaps: Stretches) -> tuple[np.ndarray, np.ndarray]:
-    """Return the reason of each gap, and the row of the latest task behind it, -1 for none."""
+def _explain(found: Exports, gaps: Intervals) -> tuple[np.ndarray, np.ndarray]:
+    """Return the reason of each gap, and the row of the latest task with it, -1 for none."""
     many = len(gaps.group)
-    tried = np.flatnonzero(found.in_vain)
+    tried = np.flatnonzero(found.not_covering)
     tries = found.windows(tried)
     axis = windows.axis_of(len(found.keys), *gaps[1:], *tries[1:])
     first, last = windows.ranges_touched(axis, gaps, tries)
@@ -213,23 +214,23 @@ def _explain(found: Exports, gaps: Stretches) -> tuple[np.ndarray, np.ndarray]:
     rank = np.empty(len(tried), dtype="int64")
     rank[by_hope] = np.arange(len(tried))
     row = np.append(tried[by_hope], -1)[windows.highest(first, last, rank, many)]
-    reason = np.where(row < 0, exports.NEVER_TRIED, np.append(found.says, 0)[row])
+    reason = np.where(row < 0, exports.NEVER_TRIED, np.append(found.meaning, 0)[row])
     return reason, row
 
 
 def tried_in_order(found: Exports, rows: np.ndarray) -> np.ndarray:
-    """Return the order of tasks by how hopeful they are, their creation and their identifier."""
-    says, created = found.says[rows], coerce.millis(found.tasks["creation_time"])[rows]
-    # texts are compared only where a log group's tasks are alike in all else
+    """Return the order of tasks by hopefulness, creation and ID."""
+    meaning, created = found.meaning[rows], coerce.millis(found.tasks["creation_time"])[rows]
+    # sorting text is slow, so it is done only for ties within a log group
     group = found.group[rows]
-    order = np.lexsort([created, says, group])
+    order = np.lexsort([created, meaning, group])
     alike = np.zeros(len(order), dtype=bool)
     same = np.ones(max(len(order) - 1, 0), dtype=bool)
-    for values in (created[order], says[order], group[order]):
+    for values in (created[order], meaning[order], group[order]):
         same &= values[1:] == values[:-1]
     alike[1:] |= same
     alike[:-1] |= same
     text = np.zeros(len(order), dtype="int64")
     tied = order[alike]
     text[tied] = pd.factorize(found.tasks["task_id"].array.take(rows[tied]), sort=True)[0]
-    return np.lexsort([text, created, says])
+    return np.lexsort([text, created, meaning])

@@ -1,4 +1,4 @@
-"""What several COMPLETED tasks exported, each of them once more."""
+"""Find what more than one COMPLETED task exported."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import pandas as pd
 
 from exportstats.core import coerce
 from exportstats.coverage import exports, windows
-from exportstats.coverage.asked import ask
+from exportstats.coverage.query import make_query
 
 if TYPE_CHECKING:
     from exportstats.core import shards
-    from exportstats.coverage.asked import Asked
     from exportstats.coverage.exports import Exports
-    from exportstats.coverage.windows import Axis, Stretches
+    from exportstats.coverage.query import Query
+    from exportstats.coverage.windows import Axis, Intervals
     from exportstats.stats.as_of import Instant
 
 
@@ -28,35 +28,37 @@ def find_overlaps(
     as_of: Instant = None,
     deliveries: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """Find what more than one COMPLETED task covers, log group by log group.
+    """Find what more than one COMPLETED task covers, per log group.
 
     Parameters
     ----------
     tasks
-        A table of tasks, or shards of one. Those without a log group are left out.
+        A table of tasks, or shards of one. Tasks without a log group are left out.
     start, end
-        The range, from `start` to before `end`: instants with their time zone. Without them, all
-        of the years 1970 to 2999.
+        The range, from `start` to before `end`: dates, or instants with their time zone. By
+        default, the years 1970 to 2999.
     as_of
-        Answer with what was known at this instant (aware). Without it, the states are taken as
-        they are.
+        Use only what was known at this instant. By default, the states are used as they are.
     deliveries
-        A table of deliveries: a task that delivered `empty` or `gone` covers nothing.
+        A table of deliveries. If given, tasks that delivered `empty` or `gone` cover nothing.
 
     Returns
     -------
     DataFrame
-        A row a stretch that the same tasks cover, as long as it gets, in the order of the log
-        groups and of time: `account_id`, `region`, `log_group_name`; `start` and `end`
-        (`datetime64[ms, UTC]`, half-open); `length` (`timedelta64[ms]`); `depth`, how many tasks;
-        `task_ids`, a tuple of their identifiers, by creation.
+        One row per interval that the same tasks cover, as long as possible, sorted by log group and
+        time, with these columns:
+
+        - `account_id`, `region`, `log_group_name`;
+        - `start`, `end` (`datetime64[ms, UTC]`, half-open), `length` (`timedelta64[ms]`);
+        - `depth`, the number of tasks;
+        - `task_ids`, a tuple of their IDs in the order of creation.
 
     Raises
     ------
     ArgumentError
-        An instant without a time zone, or a range that does not end after its start.
+        If an instant has no time zone, or the range does not end after its start.
     SchemaError
-        `tasks` is not a table of tasks.
+        If `tasks` is not a table of tasks.
 
     Examples
     --------
@@ -68,12 +70,12 @@ def find_overlaps(
                length  depth task_ids
     0 0 days 00:00:04      2   (a, b)
     """
-    asked = ask(start, end, as_of=as_of, deliveries=deliveries)
-    found = exports.collect(tasks, _answer, asked)
+    query = make_query(start, end, as_of=as_of, deliveries=deliveries)
+    found = exports.collect(tasks, _answer, query)
     return exports.sort_rows(found, [coerce.millis(found["start"])])
 
 
-def _answer(found: Exports, _: Asked) -> pd.DataFrame:
+def _answer(found: Exports, _: Query) -> pd.DataFrame:
     covering = found.windows(found.covering)
     axis = windows.axis_of(len(found.keys), *covering[1:])
     pieces = windows.cut(axis, covering)
@@ -91,8 +93,8 @@ def _answer(found: Exports, _: Asked) -> pd.DataFrame:
     )
 
 
-def _names(found: Exports, axis: Axis, pieces: Stretches, depth: np.ndarray) -> pd.Series:
-    """Return the identifiers of the tasks over each piece, by creation, what has none last."""
+def _names(found: Exports, axis: Axis, pieces: Intervals, depth: np.ndarray) -> pd.Series:
+    """Return the IDs of the tasks over each piece, in the order of creation, missing last."""
     rows = np.flatnonzero(found.covering)
     first, last = windows.ranges_touched(axis, pieces, found.windows(rows))
     rows, first, many = rows[first < last], first[first < last], (last - first)[first < last]
@@ -100,7 +102,7 @@ def _names(found: Exports, axis: Axis, pieces: Stretches, depth: np.ndarray) -> 
     created = coerce.millis(found.tasks["creation_time"])[rows]
     created = np.where(created == coerce.NAT, np.iinfo(np.int64).max, created)
 
-    # a pair for each piece that a task lies over
+    # one pair per task and piece that it covers
     task = np.repeat(np.arange(len(rows)), many)
     piece = np.arange(len(task)) + np.repeat(first - np.cumsum(many) + many, many)
     order = np.lexsort([pd.factorize(ids, sort=True)[0][task], created[task], piece])

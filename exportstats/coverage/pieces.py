@@ -1,4 +1,4 @@
-"""Gaps made windows that tasks can export: free of what is under way, and cut at midnights."""
+"""Turn gaps into windows to export: without what is being exported, and cut at midnights."""
 
 from __future__ import annotations
 
@@ -7,38 +7,35 @@ import pandas as pd
 
 from exportstats.core.schema import DAY
 from exportstats.coverage import windows
-from exportstats.coverage.windows import Stretches
+from exportstats.coverage.windows import Intervals
 from exportstats.errors import ArgumentError
 
-# A year of 2,700 log groups, day by day; more than that is a mistake in an argument.
+# A year of 2,700 log groups, day by day; more suggests a mistake in an argument.
 _MOST = 1_000_000
 
 
 def step_of(max_window: object) -> int:
-    """Read how long a window may be, in milliseconds.
+    """Return the maximum length of a window in milliseconds.
 
     Raises
     ------
     ArgumentError
-        It is no length of time, or less than a millisecond.
+        If it is not a length of time, or less than a millisecond.
     """
     try:
         step = pd.Timedelta(max_window) // pd.Timedelta("1ms")  # type: ignore[arg-type]
     except (ValueError, TypeError):
         step = 0
-    if not step >= 1:  # NaT // 1 ms is no number
+    if not step >= 1:  # NaT // 1 ms is NaN
         raise ArgumentError(
-            f'max_window={max_window!r}; give a length of at least 1 ms, as in "1D" or "6h"'
+            f'max_window={max_window!r}; give a length of at least 1 ms, such as "1D" or "6h"'
         )
     return step
 
 
-def subtract(gaps: Stretches, active: Stretches) -> Stretches:
-    """Leave out of gaps what is being exported; what touches then is one; sorted.
-
-    Neither of the two may have empty stretches.
-    """
-    both = Stretches(*map(np.concatenate, zip(gaps, active, strict=True)))
+def subtract(gaps: Intervals, active: Intervals) -> Intervals:
+    """Return the gaps without what is being exported, sorted; parts that touch are joined."""
+    both = Intervals(*map(np.concatenate, zip(gaps, active, strict=True)))
     axis = windows.axis_of(int(both.group.max(initial=0)) + 1, both.start, both.end)
     parts = windows.cut(axis, both)
     wanted = windows.depths(axis, gaps, parts) > 0
@@ -47,21 +44,21 @@ def subtract(gaps: Stretches, active: Stretches) -> Stretches:
     return joined
 
 
-def cut_days(stretches: Stretches, step: int) -> Stretches:
-    """Cut stretches at midnights (UTC) into pieces of at most `step` milliseconds.
+def cut_days(intervals: Intervals, step: int) -> Intervals:
+    """Cut intervals at midnights (UTC) into pieces of at most `step` milliseconds.
 
-    A step below a day cuts each day anew, from its midnight on. One of more than a day cuts after
-    as many whole days as it holds, counted from the day that a stretch begins in.
+    A step below a day cuts each day from its midnight. A longer step cuts after as many whole days
+    as it holds, counted from the day in which an interval begins.
 
     Raises
     ------
     ArgumentError
-        There are more pieces than anybody can want.
+        If there are more than a million pieces.
     """
-    period = max(step // DAY, 1) * DAY  # what is cut anew
+    period = max(step // DAY, 1) * DAY  # cutting starts again after each
     step = min(step, period)
     each = -(-period // step)  # pieces of a period
-    group, start, end = stretches
+    group, start, end = intervals
     many = float(np.sum((end - start) / step))
     if many > _MOST:
         raise ArgumentError(
@@ -78,4 +75,4 @@ def cut_days(stretches: Stretches, step: int) -> Stretches:
     left, right = (
         midnight[of] + at // each * period + at % each * step for at in (number, number + 1)
     )
-    return Stretches(group[of], np.maximum(left, start[of]), np.minimum(right, end[of]))
+    return Intervals(group[of], np.maximum(left, start[of]), np.minimum(right, end[of]))

@@ -1,4 +1,4 @@
-"""What was exported too soon after its window ended for all late events to be in."""
+"""Find tasks created too soon after the end of their window to include all late events."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pandas as pd
 
 from exportstats.core import coerce
 from exportstats.coverage import exports, windows
-from exportstats.coverage.asked import ask
+from exportstats.coverage.query import make_query
 from exportstats.stats import grouping
 
 if TYPE_CHECKING:
     from exportstats.core import shards
-    from exportstats.coverage.asked import Asked
     from exportstats.coverage.exports import Exports
+    from exportstats.coverage.query import Query
     from exportstats.stats.as_of import Instant
 
 
@@ -30,41 +30,43 @@ def find_premature(
 ) -> pd.DataFrame:
     """Find the COMPLETED tasks that may lack late events, and that no later task covers.
 
-    A task is premature when it was created less than `margin` after the end of its window. It is
-    listed when some of its window is covered by premature tasks only.
+    A task is premature if it was created less than `margin` after the end of its window. It is
+    listed if part of its window is covered by premature tasks only.
 
     Parameters
     ----------
     tasks
-        A table of tasks, or shards of one. Those without a log group are left out.
+        A table of tasks, or shards of one. Tasks without a log group are left out.
     margin
-        How long after the end of a window its last events may still arrive.
+        How long after the end of a window late events may arrive.
     start, end
-        The range, from `start` to before `end`: instants with their time zone. Without them, all
-        of the years 1970 to 2999.
+        The range, from `start` to before `end`: dates, or instants with their time zone. By
+        default, the years 1970 to 2999.
     as_of
-        Answer with what was known at this instant (aware). Without it, the states are taken as
-        they are.
+        Use only what was known at this instant. By default, the states are used as they are.
     deliveries
-        A table of deliveries: a task that delivered `empty` or `gone` covers nothing.
+        A table of deliveries. If given, tasks that delivered `empty` or `gone` cover nothing.
 
     Returns
     -------
     DataFrame
-        A row a task, in the order of the log groups and of time: `account_id`, `region`,
-        `log_group_name`, `task_id`; `start` and `end` of its window inside the range
-        (`datetime64[ms, UTC]`, half-open); `creation_time`; `lead`, from the end of its window to
-        its creation (`timedelta64[ms]`, negative when it was created before that);
-        `premature`, how much of its window premature tasks alone cover (`timedelta64[ms]`); and
-        the columns that you joined to the tasks.
+        One row per task, sorted by log group and time, with these columns:
+
+        - `account_id`, `region`, `log_group_name`, `task_id`;
+        - `start`, `end` of its window within the range (`datetime64[ms, UTC]`, half-open);
+        - `creation_time`;
+        - `lead` from the end of the window to the creation (`timedelta64[ms]`), negative if the
+          task was created before the end;
+        - `premature`, how much of the window only premature tasks cover (`timedelta64[ms]`);
+        - the columns that you joined to the tasks.
 
     Raises
     ------
     ArgumentError
-        An instant without a time zone, a range that does not end after its start, or a margin
-        that is no length of time.
+        If an instant has no time zone, the range does not end after its start, or `margin` is not a
+        length of time.
     SchemaError
-        A table that is none.
+        If a table is not the one it should be.
 
     Examples
     --------
@@ -77,34 +79,34 @@ def find_premature(
       task_id            lead premature
     0       a 0 days 01:00:00    1 days
     """
-    asked = ask(start, end, margin=margin, as_of=as_of, deliveries=deliveries)
-    found = exports.collect(tasks, _answer, asked)
+    query = make_query(start, end, margin=margin, as_of=as_of, deliveries=deliveries)
+    found = exports.collect(tasks, _answer, query)
     found = found.sort_values(["task_id", "creation_time"], kind="stable")
     times = [coerce.millis(found[name]) for name in ("start", "end")]
     return exports.sort_rows(found, times)
 
 
-def find(found: Exports, asked: Asked) -> np.ndarray:
-    """Return which tasks cover their window and were created too soon after it."""
+def find(found: Exports, query: Query) -> np.ndarray:
+    """Return a mask of the tasks that cover their window, but were created too soon after it."""
     known = found.tasks["creation_time"].notna().to_numpy()
-    return found.covering & known & (_lead(found.tasks) < asked.margin)
+    return found.covering & known & (_lead(found.tasks) < query.margin)
 
 
 def _lead(tasks: pd.DataFrame) -> np.ndarray:
-    """Return creation less the end of the window, where both are known."""
+    """Return creation minus end of the window, in milliseconds."""
     created, last = coerce.millis(tasks["creation_time"]), coerce.millis(tasks["to_time"])
     lead: np.ndarray = created - (last + 1)
     return lead
 
 
-def _answer(found: Exports, asked: Asked) -> pd.DataFrame:
-    soon = find(found, asked)
-    made_good = found.windows(found.covering & ~soon)
+def _answer(found: Exports, query: Query) -> pd.DataFrame:
+    soon = find(found, query)
+    complete = found.windows(found.covering & ~soon)
     early = found.windows(soon)
-    # only what premature tasks cover matters
-    first, last = early.start.min(initial=asked.end), early.end.max(initial=asked.start)
+    # only the time that premature tasks cover matters
+    first, last = early.start.min(initial=query.end), early.end.max(initial=query.start)
     low, high = (np.clip(edge, first, last) for edge in (found.low, found.high))
-    lacking = windows.find_uncovered(made_good, low, high)
+    lacking = windows.find_uncovered(complete, low, high)
     axis = windows.axis_of(len(found.keys), *lacking[1:], *early[1:])
     before_start = windows.total_before(axis, lacking, early.group, early.start)
     premature = windows.total_before(axis, lacking, early.group, early.end) - before_start

@@ -1,4 +1,4 @@
-"""Which FAILED tasks were done again, and when."""
+"""Find the retries of FAILED tasks."""
 
 from __future__ import annotations
 
@@ -21,35 +21,40 @@ _FAILED = (*LOG_GROUP, "task_id", "from_time", "to_time", "creation_time", "comp
 
 
 def find_retries(tasks: shards.Tasks, *, as_of: Instant = None) -> pd.DataFrame:
-    """List the FAILED tasks, each with the task that did it again.
+    """List the FAILED tasks, each with its retry.
 
-    The retry of a FAILED task is the first task of the same log group that was created later and
-    whose window holds all of its window, whatever became of that task.
+    The retry is the first later task of the same log group whose window contains that of the FAILED
+    task. Its own state does not matter.
 
     Parameters
     ----------
     tasks
-        A table of tasks, or shards of one. Those without a log group are left out.
+        A table of tasks, or shards of one. Tasks without a log group are left out.
     as_of
-        List what was known at this instant. Without it, the states are taken as they are.
+        Use only what was known at this instant. By default, the states are used as they are.
 
     Returns
     -------
     DataFrame
-        One row per FAILED task, in the order of the log groups and of time: `account_id`,
-        `region`, `log_group_name`, `task_id`, `from_time`, `to_time`, `creation_time` and
-        `completion_time`; of its retry, `retry_task_id`, `retry_status_code`,
-        `retry_creation_time`, `retry_after` (from the completion of the failed task to the
-        creation of the retry) and `retry_duration` (how long the retry took), all missing if there
-        is none; and the columns that you joined to the tasks. So `(retry_after <= "1D").mean()` is
-        the share that was done again within a day.
+        One row per FAILED task, sorted by log group and time, with these columns:
+
+        - `account_id`, `region`, `log_group_name`, `task_id`, `from_time`, `to_time`,
+          `creation_time`, `completion_time`;
+        - `retry_task_id`, `retry_status_code`, `retry_creation_time`;
+        - `retry_after`, from the completion of the FAILED task to the creation of the retry
+          (`timedelta64[ms]`);
+        - `retry_duration`, how long the retry took (`timedelta64[ms]`);
+        - the columns that you joined to the tasks.
+
+        The `retry_` columns are missing if there is no retry. So `(retry_after <= "1D").mean()` is
+        the share of FAILED tasks that were retried within a day.
 
     Raises
     ------
     ArgumentError
-        `as_of` is not an instant with its time zone.
+        If `as_of` is not an instant with a time zone.
     SchemaError
-        `tasks` is not a table of tasks.
+        If `tasks` is not a table of tasks.
 
     Examples
     --------
@@ -88,9 +93,9 @@ def _find(tasks: pd.DataFrame) -> pd.DataFrame:
 
 
 def _retries_of(tasks: pd.DataFrame, failed: np.ndarray) -> np.ndarray:
-    """Return the row of the retry of each failed task, -1 if it has none.
+    """Return the row of each FAILED task's retry, -1 if it has none.
 
-    The tasks are in the order of the log groups and of creation.
+    The tasks must be sorted by log group and creation.
     """
     group = grouping.group(tasks, LOG_GROUP).codes
     ends = np.append(np.flatnonzero(np.diff(group)) + 1, len(group))

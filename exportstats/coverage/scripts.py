@@ -1,4 +1,4 @@
-"""A backfill plan as shell scripts, one a slot, that can be run, stopped and run again."""
+"""Render a backfill plan as one shell script per slot, which can be stopped and run again."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from exportstats.text import counted
 if TYPE_CHECKING:
     from exportstats.stats.as_of import Instant
 
-# What AWS calls by what names; they are written into comments too.
+# Valid names, which are also safe in comments, and the remedy for invalid ones.
 _NAMES = (
     ("account_id", r"[0-9]{12}", "give it with --account"),
     ("region", r"[A-Za-z0-9][A-Za-z0-9-]*", "give it with --region"),
     ("log_group_name", r"[A-Za-z0-9_./#-]+", "leave it out with --log-group"),
 )
-_MOST = 20  # slots in the summary at the top
+_MOST = 20  # slots in the summary at the top of a script
 
 _HEAD = """\
 #!/bin/sh
 # Backfill made by exportstats: {count} in account {account}, {region},
 # as of {as_of} UTC.
 #
-# It creates one task after another, each when the slot is free, and waits for its
-# end. It stops when AWS refuses a task, and when one does not complete. To go on,
-# run it again: what has been exported meanwhile is left out. A lock in its folder
-# keeps a second run for this account and region from starting. It needs the AWS CLI,
-# exportstats, and credentials of this account.
+# It creates one task after another, each when the slot is free, and waits until the
+# task has ended. It stops if AWS refuses a task, or if a task does not complete. To
+# continue, run it again: it skips what has been exported already. A lock in its folder
+# prevents a second run for this account and region. It needs the AWS CLI, exportstats,
+# and credentials of this account.
 #
-# The whole plan. Each slot (account and region) has a script of its own, and they
-# can run side by side.
+# The whole plan follows. Each slot (account and region) has its own script; the
+# scripts can run in parallel.
 #
 {summary}
 
@@ -58,30 +58,30 @@ lock=$(dirname -- "$0")/backfill-$account-$region.lock
 has_lock=
 finish() {
     status=$?
-    [ -z "$has_lock" ] || rmdir -- "$lock" || : # first: the terminal may be closed
-    [ "$status" -eq 0 ] || say "stopped; to go on: sh $0"
+    [ -z "$has_lock" ] || rmdir -- "$lock" || : # first, as the terminal may be closed
+    [ "$status" -eq 0 ] || say "stopped; to continue: sh $0"
 }
 trap finish EXIT
-trap '' HUP INT PIPE TERM # a lock that was just made is not left behind
+trap '' HUP INT PIPE TERM # do not leave a new lock behind
 if mkdir -- "$lock" 2>/dev/null; then
     has_lock=yes
 elif [ -d "$lock" ]; then
-    stop "another run holds the lock; if none is under way, remove it: rmdir '$lock'"
+    stop "another run holds the lock; if there is no other run, remove it: rmdir '$lock'"
 else
-    stop "$lock cannot be made: move the script to a folder that can be written to"
+    stop "cannot create $lock; move the script to a writable folder"
 fi
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 141' PIPE
 trap 'exit 143' TERM
 
-# The tasks of the slot, the newest first: identifier, state, from, to, log group.
+# The tasks of the slot, newest first: ID, state, from, to, log group.
 list_tasks() {
     aws logs describe-export-tasks --region="$region" --output=text "$@" \
         --query='exportTasks[].[taskId, status.code, from, to, logGroupName]'
 }
 
-# Whether a COMPLETED task holds a window. A task may be listed twice: its newest
+# Whether a COMPLETED task contains a window. A task may be listed twice; its newest
 # state comes first.
 is_exported() {
     printf '%s\n%s\n' "$newest" "$known" | GROUP=$1 FROM=$2 TO=$3 awk -F '\t' '
@@ -95,19 +95,19 @@ wait_for_task() { exportstats wait --region="$region" -- "$1"; }
 wait_for_slot() {
     last=
     while :; do
-        # the newest page alone: it holds the active task, and those since the start
-        newest=$(list_tasks --no-paginate) || stop 'the tasks cannot be listed'
+        # only the newest page: it has the active task, and those since the start
+        newest=$(list_tasks --no-paginate) || stop 'cannot list the tasks'
         active=$(printf '%s\n' "$newest" | awk -F '\t' '
             $2 ~ /^(PENDING|RUNNING|PENDING_CANCEL)$/ && !found++ { print $1 }')
         [ -n "$active" ] || return 0
         [ "$active" != "$last" ] || stop "task $active still holds the slot"
-        say "task $active holds the slot; waiting for its end"
-        wait_for_task "$active" || : # however it ended
+        say "task $active holds the slot; waiting until it has ended"
+        wait_for_task "$active" || : # in any state
         last=$active
     done
 }
 
-# What to say, the log group, from, to, and the options of the task to create.
+# Arguments: message, log group, from, to, and the options of create-export-task.
 export_window() {
     what=$1 group=$2 from=$3 to=$4
     shift 4
@@ -118,48 +118,48 @@ export_window() {
     fi
     say "$what"
     task=$(aws logs create-export-task --region="$region" --output=text --query=taskId "$@") ||
-        stop 'AWS refused this task: mend what it says above'
+        stop 'AWS refused this task; see its message above'
     wait_for_task "$task" || stop "task $task has not completed"
 }
 
 for command in aws exportstats awk; do
-    command -v "$command" >/dev/null || stop "there is no command $command; install it"
+    command -v "$command" >/dev/null || stop "$command is not installed"
 done
 caller=$(aws sts get-caller-identity --region="$region" --output=text --query=Account) ||
-    stop 'AWS does not tell whose credentials these are'
+    stop 'AWS does not report whose credentials these are'
 if [ "$caller" != "$account" ]; then
-    stop "the credentials are of account $caller, not of $account; set AWS_PROFILE"
+    stop "the credentials are for account $caller, not $account; set AWS_PROFILE"
 fi
 newest=
-known=$(list_tasks) || stop 'the tasks cannot be listed'
+known=$(list_tasks) || stop 'cannot list the tasks'
 """
 
 
 def render_scripts(plan: pd.DataFrame, as_of: Instant) -> dict[tuple[str, str], str]:
-    """Write the tasks of a backfill plan as scripts for a POSIX shell, one for each slot.
+    """Render the tasks of a backfill plan as scripts for a POSIX shell, one per slot.
 
-    Nothing is created by this. A script checks that its caller is in the account, waits for the
-    slot before each task and for the task after it, stops at the first refusal, and leaves out the
-    windows that a COMPLETED task holds.
+    This does not create tasks. Each script checks that its credentials are for the account, waits
+    until the slot is free before each task, waits until the task has ended, and stops if one is
+    refused or does not complete. It skips windows that a COMPLETED task contains.
 
     Parameters
     ----------
     plan
-        What `plan_backfill` gives, or some rows of it.
+        The result of `plan_backfill`, or some of its rows.
     as_of
-        The instant that it was planned for.
+        The instant for which it was planned.
 
     Returns
     -------
     dict
-        The text of the script of each account and region, the first to expire first.
+        The script of each account and region, the first to expire first.
 
     Raises
     ------
     SchemaError
-        `plan` is no backfill plan, or a task has no log group, window or destination.
+        If `plan` is not a backfill plan, or a task has no log group, window or destination.
     ArgumentError
-        An account, a region or a log group is missing, or cannot be one at AWS.
+        If an account, a region or a log group is missing or not valid in AWS.
     """
     check_plan(plan)
     _refuse_unknown(plan)
@@ -190,7 +190,7 @@ def render_scripts(plan: pd.DataFrame, as_of: Instant) -> dict[tuple[str, str], 
 
 
 def _call(number: str, request: dict[str, Any], start: str, end: str, deadline: str) -> str:
-    """Write the lines of one task."""
+    """Return the lines for one task."""
     group = request["logGroupName"]
     expires = f", expires {deadline}" if deadline else ""
     what = shlex.quote(f"{number}: {group}, {start} to {end} UTC{expires}")
@@ -199,7 +199,7 @@ def _call(number: str, request: dict[str, Any], start: str, end: str, deadline: 
 
 
 def summarize_slots(plan: pd.DataFrame) -> pd.DataFrame:
-    """Return for each slot of a plan its tasks, deadlines and end, the first to expire first."""
+    """Return tasks, first deadline and end of each slot of a plan, the first to expire first."""
     slots = plan.astype(dict.fromkeys(schema.SLOT, "str")).groupby([*schema.SLOT], dropna=False)
     table = slots.agg(
         tasks=("task_name", "size"),
@@ -211,7 +211,7 @@ def summarize_slots(plan: pd.DataFrame) -> pd.DataFrame:
 
 
 def table_of(slots: pd.DataFrame) -> list[str]:
-    """Write the summary of slots as a table in plain text, below its head."""
+    """Return the lines of a plain-text table of slots, with a header."""
     columns = [
         ["account", *slots.index.get_level_values("account_id")],
         ["region", *slots.index.get_level_values("region")],
@@ -232,7 +232,7 @@ def table_of(slots: pd.DataFrame) -> list[str]:
 
 
 def _summary(table: list[str], at: int) -> str:
-    """Write the summary as comments; one line is marked, and there however many there are."""
+    """Return the table as comments, with one line marked; many lines are cut, except this one."""
     marked = [f"{table[at]}  <- this"]
     shown = [*table[:at], *marked, *table[at + 1 : _MOST + 1]]
     if at > _MOST:
@@ -243,21 +243,21 @@ def _summary(table: list[str], at: int) -> str:
 
 
 def _refuse_unknown(plan: pd.DataFrame) -> None:
-    """Refuse what could not be named in a script, or is not what AWS has.
+    """Refuse names that are missing or not valid in AWS.
 
     Raises
     ------
     ArgumentError
-        It names the first one, and the remedy.
+        With the first such name and the remedy.
     """
     for name, pattern, remedy in _NAMES:
         bad = ~plan[name].astype("str").str.fullmatch(pattern).fillna(value=False).to_numpy(bool)
         if bad.any():
             value = plan[name].iloc[bad.argmax()]
-            told = "is missing" if pd.isna(value) else f"cannot be {value!r}"
-            raise ArgumentError(f"a script needs the {name}, which {told}; {remedy}")
+            problem = "is missing" if pd.isna(value) else f"cannot be {value!r}"
+            raise ArgumentError(f"a script needs the {name}, which {problem}; {remedy}")
 
 
 def _minutes(times: pd.Series) -> list[str]:
-    """Write times for people; "" for none."""
+    """Return times as text; "" where missing."""
     return coerce.minute_text(times).fillna("").to_list()

@@ -1,4 +1,4 @@
-"""How much of a range is covered: of each log group in all, and day by day."""
+"""Summarise how much of a range is covered, in total and per day."""
 
 from __future__ import annotations
 
@@ -10,19 +10,18 @@ import pandas as pd
 from exportstats.core import coerce
 from exportstats.core.schema import DAY, LOG_GROUP
 from exportstats.coverage import exports, gaps, premature, windows
-from exportstats.coverage.asked import ask
+from exportstats.coverage.query import make_query
 from exportstats.errors import ArgumentError
 from exportstats.stats import grouping
 from exportstats.stats.as_of import zone
 
 if TYPE_CHECKING:
     from exportstats.core import shards
-    from exportstats.coverage.asked import Asked
     from exportstats.coverage.exports import Exports
+    from exportstats.coverage.query import Query
     from exportstats.stats.as_of import Instant
 
-# A column a day; nobody looks at more.
-_MOST_DAYS = 10_000
+_MOST_DAYS = 10_000  # one column each
 
 
 def coverage_summary(
@@ -36,34 +35,38 @@ def coverage_summary(
     deliveries: pd.DataFrame | None = None,
     margin: str | pd.Timedelta = "12h",
 ) -> pd.DataFrame:
-    """Summarise how much of a range COMPLETED tasks cover, log group by log group.
+    """Summarise how much of a range COMPLETED tasks cover, per log group.
 
     Parameters
     ----------
     tasks, start, end, log_groups, tolerance, as_of, deliveries
-        As in `find_gaps`.
+        See `find_gaps`.
     margin
-        What is covered only by tasks created sooner than this after the end of their window is
-        premature: late events may be missing.
+        Parts that are covered only by tasks created sooner than this after the end of their window
+        are premature: late events may be missing.
 
     Returns
     -------
     DataFrame
-        Index: `account_id`, `region`, `log_group_name`, in order. The range of a log group begins
-        at its creation if that is later than `start`; those created at `end` or later are left
-        out. Columns: `covered_fraction` of the range, `gaps`, how many, `missing` and
-        `overlapping`, how much of it none and more than one task covers (`timedelta64[ms]`),
-        `premature_fraction` of the range, and `covered_until`, where the first gap starts
-        (`datetime64[ms, UTC]`): the end of the range without a gap, its start if nothing covers
-        that.
+        Indexed by `account_id`, `region` and `log_group_name`, sorted. The range of a log group
+        begins at its creation if that is later than `start`; log groups created at `end` or later
+        are left out. Columns:
+
+        - `covered_fraction` of the range;
+        - `gaps`, their number;
+        - `missing`, how much no task covers (`timedelta64[ms]`);
+        - `overlapping`, how much more than one task covers (`timedelta64[ms]`);
+        - `premature_fraction` of the range;
+        - `covered_until`, the start of the first gap (`datetime64[ms, UTC]`), or the end of the
+          range if there is no gap.
 
     Raises
     ------
     ArgumentError
-        An instant without a time zone, a range that does not end after its start, or a tolerance
-        or margin that is no length of time.
+        If an instant has no time zone, the range does not end after its start, or `tolerance` or
+        `margin` is not a length of time.
     SchemaError
-        A table that is none, or a log group that stands there twice.
+        If a table is not the one it should be, or a log group is listed twice.
 
     Examples
     --------
@@ -78,7 +81,7 @@ def coverage_summary(
        covered_fraction  gaps missing
     0              0.75     1  1 days
     """
-    asked = ask(
+    query = make_query(
         start,
         end,
         log_groups=log_groups,
@@ -87,9 +90,9 @@ def coverage_summary(
         deliveries=deliveries,
         margin=margin,
     )
-    found = exports.collect(tasks, _summarise, asked)
-    found = exports.sort_rows(found[found["low"] < asked.end], [])
-    whole = (asked.end - found["low"]).to_numpy()
+    found = exports.collect(tasks, _summarise, query)
+    found = exports.sort_rows(found[found["low"] < query.end], [])
+    whole = (query.end - found["low"]).to_numpy()
     missing = found["missing"].to_numpy()
     return pd.DataFrame(
         {
@@ -115,30 +118,30 @@ def coverage_by_day(
     deliveries: pd.DataFrame | None = None,
     tz: str = "UTC",
 ) -> pd.DataFrame:
-    """Return how much of each day COMPLETED tasks cover, log group by log group.
+    """Return how much of each day COMPLETED tasks cover, per log group.
 
     Parameters
     ----------
     tasks, start, end, log_groups, tolerance, as_of, deliveries
-        As in `find_gaps`.
+        See `find_gaps`.
     tz
-        The time zone of the days, and of dates given as `start` and `end`, as in "Europe/Berlin";
-        days have 23, 24 or 25 hours.
+        Time zone of the days, and of dates given as `start` and `end`, such as "Europe/Berlin". A
+        day can have 23 or 25 hours.
 
     Returns
     -------
     DataFrame
-        Index: `account_id`, `region`, `log_group_name`, in order; those created at `end` or later
-        are left out. Columns: `day`, the first instant of each day, in `tz`. Values: which
-        fraction is covered of what lies in the range of that day, missing where nothing does:
-        before the creation of the log group.
+        Covered fraction per log group (rows) and day (columns). The index has `account_id`,
+        `region` and `log_group_name`, sorted; log groups created at `end` or later are left out.
+        The columns are the first instants of the days, in `tz`. Only the part of a day that lies in
+        the range counts. Days before the creation of the log group are missing.
 
     Raises
     ------
     ArgumentError
-        As `find_gaps`; there is no such time zone, or there are more than 10,000 days.
+        As in `find_gaps`; also if there is no such time zone, or there are more than 10,000 days.
     SchemaError
-        A table that is none, or a log group that stands there twice.
+        If a table is not the one it should be, or a log group is listed twice.
 
     Examples
     --------
@@ -151,7 +154,7 @@ def coverage_by_day(
     ...                 end="1970-01-03T00:00Z").to_numpy()
     array([[1. , 0.5]])
     """
-    asked = ask(
+    query = make_query(
         start,
         end,
         log_groups=log_groups,
@@ -160,35 +163,35 @@ def coverage_by_day(
         deliveries=deliveries,
         tz=zone(tz),
     )
-    days = _days(asked, tz)
-    found = exports.collect(tasks, gaps.answer, asked)
+    days = _days(query, tz)
+    found = exports.collect(tasks, gaps.answer, query)
     codes, keys = exports.in_order(found)
-    low = exports.beginnings(keys, asked)
-    edges = np.append(days.asi8, asked.end)
-    edges = np.clip(edges[None, :], low[:, None], asked.end)
+    low = exports.beginnings(keys, query)
+    edges = np.append(days.asi8, query.end)
+    edges = np.clip(edges[None, :], low[:, None], query.end)
 
     lacking = np.flatnonzero(found["start"] != coerce.NAT)
     start_, end_ = (found[name].to_numpy()[lacking] for name in ("start", "end"))
     order = np.lexsort([start_, codes[lacking]])
-    missing = windows.Stretches(codes[lacking], start_, end_).take(order)
+    missing = windows.Intervals(codes[lacking], start_, end_).take(order)
     axis = windows.axis_of(len(keys), *missing[1:], edges)
     group = np.broadcast_to(np.arange(len(keys))[:, None], edges.shape)
     lost = np.diff(windows.total_before(axis, missing, group, edges), axis=1)
-    asked_for = np.diff(edges, axis=1)
+    in_range = np.diff(edges, axis=1)
     share = np.full(lost.shape, np.nan)
-    np.divide(asked_for - lost, asked_for, out=share, where=asked_for > 0)
+    np.divide(in_range - lost, in_range, out=share, where=in_range > 0)
     table = pd.DataFrame(share, index=grouping.index_of(keys), columns=days)
-    return table[low < asked.end]
+    return table[low < query.end]
 
 
-def _summarise(found: Exports, asked: Asked) -> pd.DataFrame:
+def _summarise(found: Exports, query: Query) -> pd.DataFrame:
     many = len(found.keys)
-    missing = gaps.find(found, asked)
+    missing = gaps.find(found, query)
     until = found.high.copy()
     with_gap, first = np.unique(missing.group, return_index=True)
     until[with_gap] = missing.start[first]
 
-    covering, good = found.covering, found.covering & ~premature.find(found, asked)
+    covering, good = found.covering, found.covering & ~premature.find(found, query)
     all_windows, good_windows = found.windows(covering), found.windows(good)
     axis = windows.axis_of(many, *all_windows[1:])
     pieces = windows.cut(axis, all_windows)
@@ -207,16 +210,16 @@ def _summarise(found: Exports, asked: Asked) -> pd.DataFrame:
     )
 
 
-def _days(asked: Asked, tz: str) -> pd.DatetimeIndex:
-    """Return the first instant of each day that has some of the range in it."""
-    many = (asked.end - asked.start) // DAY
+def _days(query: Query, tz: str) -> pd.DatetimeIndex:
+    """Return the first instant of each day that overlaps the range."""
+    many = (query.end - query.start) // DAY
     if many > _MOST_DAYS:
-        raise ArgumentError(f"the range has {many:,} days, more than {_MOST_DAYS:,}; ask for less")
-    ends = coerce.times(np.array([asked.start, asked.end - 1]))
+        raise ArgumentError(f"{many:,} days are more than {_MOST_DAYS:,}; give a shorter range")
+    ends = coerce.times(np.array([query.start, query.end - 1]))
     first, last = pd.DatetimeIndex(ends).tz_convert(tz).tz_localize(None).normalize()
     dates = pd.date_range(first, last, freq="D", unit="ms", name="day")
-    # where a change of the clocks takes midnight away the day begins after it, where it repeats
-    # midnight at the first one; what is given for a day that a zone skipped is of another day
+    # if the clocks skip midnight, the day begins after it; if they repeat it, at the first one; a
+    # date that the time zone skips altogether is dropped below
     days = dates.tz_localize(
         tz, ambiguous=np.ones(len(dates), dtype=bool), nonexistent="shift_forward"
     )

@@ -1,4 +1,4 @@
-"""The whole of a range in one table: gaps, premature parts, overlaps, and what is covered well."""
+"""Classify all of a range: gaps, premature parts, overlaps and covered parts."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import pandas as pd
 from exportstats.core import coerce, frames
 from exportstats.core.schema import LOG_GROUP
 from exportstats.coverage import exports, gaps, premature, windows
-from exportstats.coverage.asked import ask
-from exportstats.coverage.windows import Stretches
+from exportstats.coverage.query import make_query
+from exportstats.coverage.windows import Intervals
 
 if TYPE_CHECKING:
     from exportstats.core import shards
-    from exportstats.coverage.asked import Asked
     from exportstats.coverage.exports import Exports
+    from exportstats.coverage.query import Query
     from exportstats.stats.as_of import Instant
 
 _STATES = ("gap", "premature", "overlap", "covered")
@@ -35,33 +35,36 @@ def coverage_timeline(
     deliveries: pd.DataFrame | None = None,
     margin: str | pd.Timedelta = "12h",
 ) -> pd.DataFrame:
-    """Cut a range into what is missing, premature, covered more than once, and covered.
+    """Cut a range into gaps, premature parts, overlaps and covered parts, per log group.
 
     Parameters
     ----------
     tasks, start, end, log_groups, tolerance, as_of, deliveries
-        As in `find_gaps`.
+        See `find_gaps`.
     margin
-        What is covered only by tasks created sooner than this after the end of their window is
-        premature.
+        Parts that are covered only by tasks created sooner than this after the end of their window
+        are premature.
 
     Returns
     -------
     DataFrame
-        A row a stretch, in the order of the log groups and of time; those of a log group touch and
-        add up to its range, which begins at its creation if that is later than `start`. Columns:
-        `account_id`, `region`, `log_group_name`; `start` and `end` (`datetime64[ms, UTC]`,
-        half-open); `length` (`timedelta64[ms]`); `state`, one of `gap`, `premature` (even where
-        several tasks are), `overlap` and `covered` (bridged gaps too); `reason` and `expires_at`
-        of a gap, as in `find_gaps`.
+        One row per interval, sorted by log group and time. The intervals of a log group are
+        adjacent and add up to its range, which begins at its creation if that is later than
+        `start`. Columns:
+
+        - `account_id`, `region`, `log_group_name`;
+        - `start`, `end` (`datetime64[ms, UTC]`, half-open), `length` (`timedelta64[ms]`);
+        - `state`: `gap`, `premature` (even if several tasks cover it), `overlap`, or `covered`,
+          which includes gaps up to the tolerance;
+        - `reason` and `expires_at` of a gap, see `find_gaps`.
 
     Raises
     ------
     ArgumentError
-        An instant without a time zone, a range that does not end after its start, or a tolerance
-        or margin that is no length of time.
+        If an instant has no time zone, the range does not end after its start, or `tolerance` or
+        `margin` is not a length of time.
     SchemaError
-        A table that is none, or a log group that stands there twice.
+        If a table is not the one it should be, or a log group is listed twice.
 
     Examples
     --------
@@ -78,7 +81,7 @@ def coverage_timeline(
     2 1 days  covered          NaN
     3 1 days      gap  never_tried
     """
-    asked = ask(
+    query = make_query(
         start,
         end,
         log_groups=log_groups,
@@ -87,8 +90,8 @@ def coverage_timeline(
         deliveries=deliveries,
         margin=margin,
     )
-    found = exports.collect(tasks, _answer, asked)
-    missing = gaps.settle(found[found["state"] == _GAP], asked)
+    found = exports.collect(tasks, _answer, query)
+    missing = gaps.settle(found[found["state"] == _GAP], query)
     there = found[found["state"] != _GAP]
     covered = pd.DataFrame(
         {
@@ -101,7 +104,7 @@ def coverage_timeline(
             "expires_at": coerce.times(np.full(len(there), coerce.NAT)),
         }
     )
-    # numbers, for a stack of categories would be put into the order of their letters
+    # codes, because stacked categories would be sorted alphabetically
     missing = missing.assign(state=_GAP, reason=missing["reason"].cat.codes.astype("int64"))
     rows = frames.stack([missing[list(covered)], covered])
     rows = exports.sort_rows(rows, [coerce.millis(rows["start"])])
@@ -111,11 +114,11 @@ def coverage_timeline(
     )
 
 
-def _answer(found: Exports, asked: Asked) -> pd.DataFrame:
-    """Return the gaps as `find_gaps` needs them, and beside them what is covered, by its state."""
+def _answer(found: Exports, query: Query) -> pd.DataFrame:
+    """Return the gaps as `gaps.settle` needs them, and the covered intervals with their state."""
     uncovered = windows.find_uncovered(found.windows(found.covering), found.low, found.high)
-    bridged = uncovered.length <= asked.tolerance
-    pieces, state = _covered(found, uncovered.take(bridged), asked)
+    bridged = uncovered.length <= query.tolerance
+    pieces, state = _covered(found, uncovered.take(bridged), query)
     missing = gaps.as_rows(found, uncovered.take(~bridged)).assign(state=_GAP)
     covered = pd.DataFrame(
         {
@@ -130,9 +133,9 @@ def _answer(found: Exports, asked: Asked) -> pd.DataFrame:
     return frames.stack([missing, covered])
 
 
-def _covered(found: Exports, bridged: Stretches, asked: Asked) -> tuple[Stretches, np.ndarray]:
-    """Cut what is covered where its state changes."""
-    soon = premature.find(found, asked)
+def _covered(found: Exports, bridged: Intervals, query: Query) -> tuple[Intervals, np.ndarray]:
+    """Cut the covered time where its state changes."""
+    soon = premature.find(found, query)
     good = _joined(found.windows(found.covering & ~soon), bridged)
     every = _joined(found.windows(soon), good)
     axis = windows.axis_of(len(found.keys), *every[1:])
@@ -145,5 +148,5 @@ def _covered(found: Exports, bridged: Stretches, asked: Asked) -> tuple[Stretche
     return joined, state[first]
 
 
-def _joined(some: Stretches, more: Stretches) -> Stretches:
-    return Stretches(*map(np.concatenate, zip(some, more, strict=True)))
+def _joined(some: Intervals, more: Intervals) -> Intervals:
+    return Intervals(*map(np.concatenate, zip(some, more, strict=True)))

@@ -1,8 +1,8 @@
-"""Arithmetic on stretches of time, of all groups at once.
+"""Arithmetic on intervals of time, for all groups at once.
 
-Times are whole numbers, stretches half-open, `[start, end)`; groups are numbered from 0. Group and
-time packed into one int64 sort by both at once, which is several times as fast as a sort by two
-keys, and makes all groups one long line.
+Times are integers, intervals half-open (`[start, end)`), and groups are numbered from 0. Group and
+time are packed into one int64. Sorting it sorts by both, several times as fast as sorting by two
+keys, and puts all groups on one axis.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from exportstats.errors import ArgumentError
 _MOST = 1 << 63  # packed numbers stay below this
 
 
-class Stretches(NamedTuple):
-    """Stretches of time, an array element each, none of them empty."""
+class Intervals(NamedTuple):
+    """Intervals of time, one array element each; none is empty."""
 
     group: np.ndarray
     start: np.ndarray
     end: np.ndarray
 
-    def take(self, which: np.ndarray) -> Stretches:
-        """Return some of them, by number or by mask."""
-        return Stretches(self.group[which], self.start[which], self.end[which])
+    def take(self, which: np.ndarray) -> Intervals:
+        """Return selected intervals, by number or mask."""
+        return Intervals(self.group[which], self.start[which], self.end[which])
 
     @property
     def length(self) -> np.ndarray:
-        """How long each is."""
+        """The length of each interval."""
         length: np.ndarray = self.end - self.start
         return length
 
     def total(self, groups: int) -> np.ndarray:
-        """Add up the lengths of each group; exact below 2**53."""
+        """Return the total length in each group; exact below 2**53."""
         whole = np.bincount(self.group, weights=self.length, minlength=groups)
         return whole.astype("int64")
 
@@ -46,31 +46,31 @@ class Axis(NamedTuple):
     Attributes
     ----------
     low, span
-        The first time, and how many numbers a group has for itself.
+        The first time, and how many numbers each group has.
     """
 
     low: int
     span: int
 
     def pack(self, group: np.ndarray, time: np.ndarray) -> np.ndarray:
-        """Pack; the time is one that the axis was made of."""
+        """Pack groups and times; the times must lie on the axis."""
         packed: np.ndarray = time - self.low
         packed += group * self.span
         return packed
 
     def unpack(self, packed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return group and time again."""
+        """Return groups and times."""
         group, at = np.divmod(packed, self.span)
         return group, at + self.low
 
 
 def axis_of(groups: int, *times: np.ndarray) -> Axis:
-    """Make an axis that can pack these times.
+    """Return an axis that can pack these times.
 
     Raises
     ------
     ArgumentError
-        There are more groups, over more time, than an int64 numbers: 280,000 over 1,030 years.
+        If int64 has too few numbers: the limit is 280,000 groups over 1,030 years.
     """
     some = [array for array in times if array.size]
     low = min((int(array.min()) for array in some), default=0)
@@ -83,12 +83,12 @@ def axis_of(groups: int, *times: np.ndarray) -> Axis:
     return Axis(low, span)
 
 
-def find_uncovered(windows: Stretches, low: np.ndarray, high: np.ndarray) -> Stretches:
+def find_uncovered(windows: Intervals, low: np.ndarray, high: np.ndarray) -> Intervals:
     """Return what no window covers of each group's range, from `low` to `high`; sorted.
 
-    The k-th window to end leaves a gap behind it exactly when it ends before the (k+1)-th to start
-    starts. What lies before and after the range counts as a window each, so that every group has
-    one more end and start than windows, and they stand side by side.
+    The k-th window to end is followed by a gap exactly if it ends before the (k+1)-th window to
+    start starts. The time before and after the range count as windows. So every group has one more
+    end and one more start than windows, and both are aligned.
     """
     groups = np.arange(len(low))
     low = np.minimum(low, high)
@@ -101,39 +101,39 @@ def find_uncovered(windows: Stretches, low: np.ndarray, high: np.ndarray) -> Str
     ends.sort()
     at = np.flatnonzero(ends < starts)
     group, start = axis.unpack(ends[at])
-    return Stretches(group, start, axis.unpack(starts[at])[1])
+    return Intervals(group, start, axis.unpack(starts[at])[1])
 
 
-def cut(axis: Axis, windows: Stretches) -> Stretches:
-    """Cut each group's time wherever a window starts or ends; sorted, uncovered pieces too."""
+def cut(axis: Axis, windows: Intervals) -> Intervals:
+    """Cut each group's time wherever a window starts or ends; sorted, with uncovered pieces."""
     edges = np.concatenate(
         [axis.pack(windows.group, windows.start), axis.pack(windows.group, windows.end)]
     )
     edges.sort()
     group, time = axis.unpack(edges[np.diff(edges, prepend=-1) > 0])
     same = group[1:] == group[:-1]
-    return Stretches(group[:-1][same], time[:-1][same], time[1:][same])
+    return Intervals(group[:-1][same], time[:-1][same], time[1:][same])
 
 
-def join(stretches: Stretches, value: np.ndarray | None = None) -> tuple[Stretches, np.ndarray]:
-    """Join sorted, disjoint stretches that touch, and whose values are equal if they have some.
+def join(intervals: Intervals, value: np.ndarray | None = None) -> tuple[Intervals, np.ndarray]:
+    """Join sorted, disjoint intervals that touch and, if values are given, have equal values.
 
     Returns
     -------
     joined, first
-        The stretches, and the number of the first one in each.
+        The joined intervals, and the number of the first interval in each.
     """
-    group, start, end = stretches
+    group, start, end = intervals
     same = (group[1:] == group[:-1]) & (start[1:] == end[:-1])
     if value is not None:
         same &= value[1:] == value[:-1]
     first = np.flatnonzero(np.append(True, ~same)[: len(group)])
     last = np.flatnonzero(np.append(~same, True)[: len(group)])
-    return Stretches(group[first], start[first], end[last]), first
+    return Intervals(group[first], start[first], end[last]), first
 
 
-def depths(axis: Axis, windows: Stretches, pieces: Stretches) -> np.ndarray:
-    """Count the windows over each piece, in which none of them starts or ends."""
+def depths(axis: Axis, windows: Intervals, pieces: Intervals) -> np.ndarray:
+    """Count the windows over each piece; no window may start or end inside a piece."""
     starts = np.sort(axis.pack(windows.group, windows.start))
     ends = np.sort(axis.pack(windows.group, windows.end))
     at = axis.pack(pieces.group, pieces.start)
@@ -142,45 +142,45 @@ def depths(axis: Axis, windows: Stretches, pieces: Stretches) -> np.ndarray:
 
 
 def ranges_touched(
-    axis: Axis, stretches: Stretches, windows: Stretches
+    axis: Axis, intervals: Intervals, windows: Intervals
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return which of the sorted, disjoint stretches each window overlaps: `[first, last)`."""
-    ends = axis.pack(stretches.group, stretches.end)
-    starts = axis.pack(stretches.group, stretches.start)
+    """Return which sorted, disjoint intervals each window overlaps: `[first, last)`."""
+    ends = axis.pack(intervals.group, intervals.end)
+    starts = axis.pack(intervals.group, intervals.start)
     first = np.searchsorted(ends, axis.pack(windows.group, windows.start), side="right")
     last = np.searchsorted(starts, axis.pack(windows.group, windows.end), side="left")
     return first, np.maximum(first, last)
 
 
 def total_before(
-    axis: Axis, stretches: Stretches, group: np.ndarray, time: np.ndarray
+    axis: Axis, intervals: Intervals, group: np.ndarray, time: np.ndarray
 ) -> np.ndarray:
-    """Add up, for each time, what lies before it of the sorted, disjoint stretches.
+    """Return how much time the sorted, disjoint intervals have before each `time`.
 
-    Those of earlier groups are in it, so only differences within a group mean something.
+    Intervals of earlier groups are included, so only differences within a group are meaningful.
     """
-    if not len(stretches.group):
+    if not len(intervals.group):
         return np.zeros(np.shape(time), dtype="int64")
-    starts = axis.pack(stretches.group, stretches.start)
+    starts = axis.pack(intervals.group, intervals.start)
     at = np.searchsorted(starts, axis.pack(group, time), side="left")
-    through = np.concatenate([[0], np.cumsum(stretches.length)])
+    through = np.concatenate([[0], np.cumsum(intervals.length)])
     last = np.maximum(at - 1, 0)
-    inside = (at > 0) & (stretches.group[last] == group)
-    return through[at] - np.where(inside, np.maximum(stretches.end[last] - time, 0), 0)
+    inside = (at > 0) & (intervals.group[last] == group)
+    return through[at] - np.where(inside, np.maximum(intervals.end[last] - time, 0), 0)
 
 
 def highest(first: np.ndarray, last: np.ndarray, rank: np.ndarray, many: int) -> np.ndarray:
-    """Return the highest rank over each of `many` places, -1 over none.
+    """Return the highest rank at each of `many` places, -1 if there is none.
 
-    Rank `i` lies over the places from `first[i]` to before `last[i]`, at least one. Each such run
-    is two runs, which may overlap, whose length is a power of two; the longer ones are halved step
-    by step, so that a million ranks over a million places each take no longer than over one.
+    Rank `i` applies to the places from `first[i]` to before `last[i]`, at least one. Such a run is
+    the union of two runs whose length is a power of two. Long runs are halved step by step, so a
+    million ranks over a million places each take no longer than over one place each.
     """
     power = np.frexp(last - first)[1] - 1
     top = np.full(many, -1)
     for step in range(int(power.max(initial=0)), -1, -1):
         half = 1 << step
-        # runs of twice the length become two of this length each
+        # each run of twice this length becomes two runs of this length
         top[half:] = np.maximum(top[half:], top[:-half])
         now = power == step
         np.maximum.at(top, first[now], rank[now])

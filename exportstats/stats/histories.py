@@ -1,4 +1,4 @@
-"""How long earlier tasks lasted: whose history says most of a task, and what the others add."""
+"""Collect the durations of earlier tasks, and what the log groups suggest about each other."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ import pandas as pd
 
 from exportstats.core import coerce, frames, schema
 from exportstats.stats import grouping
-from exportstats.stats.predictive import STUCK, TIME_OUT, Learned, Past, recency
+from exportstats.stats.predictive import STUCK, TIME_OUT, Model, Prior, recency
 from exportstats.stats.weighed import sort_weighed
 
 BASES = ("log_group", "slot", "all", "none")
-ENOUGH = 20  # tasks that make a history
+ENOUGH = 20  # tasks in a sufficient history
 _GROUP, _SLOT = list(schema.LOG_GROUP), list(schema.SLOT)
-_LATEST = 100  # tasks of a history: fresh enough to follow a slowdown, enough for a tenth
-TIMED_OUT = pd.Timedelta(TIME_OUT, unit="ms") - pd.Timedelta(minutes=5)  # as it is measured
-# Tasks that a slope needs, and standard errors that it has to be away from none: with the length of
-# the window, and from one task to the next. A short history that drifts cannot be told from chance.
+_LATEST = 100  # tasks in a history: recent enough to follow a slowdown, enough for a 10 % quantile
+TIMED_OUT = pd.Timedelta(TIME_OUT, unit="ms") - pd.Timedelta(minutes=5)  # tolerates clock skew
+# The tasks that a slope needs, and how many standard errors it must differ from 0: by the length of
+# the window, and from one task to the next. A drift in a short history may be chance.
 _OF_WINDOWS, _OF_TASKS = (ENOUGH, 3.0), (50, 2.0)
 _STEEPEST = 1.5
-_FEWEST_STEPS = 5  # between tasks of other log groups, to learn a spread
-_MEAN_STEP = 2 / np.sqrt(np.pi)  # of two normal values, in standard deviations
+_FEWEST_STEPS = 5  # differences between tasks of other log groups, to learn a spread
+_MEAN_STEP = 2 / np.sqrt(np.pi)  # mean difference of two normal values, in standard deviations
 COUNTS = ("_n", "_stuck", "_timed_out", "_completed")
-# Before any is seen, one task in ten thousand is taken to be stuck, and half of these time out.
+# The prior: one task in ten thousand is stuck, and half of these time out.
 _PRIOR_STUCK, _PRIOR_TASKS = 0.005, 50
 
 
-def part(known: pd.DataFrame, asked: np.ndarray | None = None) -> pd.DataFrame:
-    """Return the latest durations of log groups and of each slot, and how many tasks were stuck.
+def part(known: pd.DataFrame, wanted: np.ndarray | None = None) -> pd.DataFrame:
+    """Return the latest durations of the log groups and of each slot, and counts of stuck tasks.
 
     Parameters
     ----------
     known
         Tasks as they were known.
-    asked
-        Which tasks name a log group whose history is asked for; None for all of them.
+    wanted
+        Mask of tasks whose log groups' histories are needed; all if None.
     """
     groups = grouping.group(known, _GROUP)
     duration = millis(known["duration"])
@@ -47,7 +47,7 @@ def part(known: pd.DataFrame, asked: np.ndarray | None = None) -> pd.DataFrame:
     ).to_numpy()
     stuck = timed_out | (
         known["status_code"].isin(schema.TERMINAL_STATES).to_numpy()
-        & (duration > STUCK * _usual(groups, duration, done))
+        & (duration > STUCK * _typical(groups, duration, done))
     )
     ended = done | timed_out
     history = known[[*_GROUP, "task_id", "creation_time"]].assign(
@@ -57,12 +57,12 @@ def part(known: pd.DataFrame, asked: np.ndarray | None = None) -> pd.DataFrame:
         _timed_out=timed_out.astype("float64"),
         _completed=(stuck & done).astype("float64"),
     )
-    of_asked = np.isin(groups.codes, groups.codes[asked]) if asked is not None else True
+    of_wanted = np.isin(groups.codes, groups.codes[wanted]) if wanted is not None else True
     counts = history[[*COUNTS[1:]]].sum().to_frame().T.assign(_n=float((ended | stuck).sum()))
     return frames.stack(
         rows.assign(_role=role)
         for role, rows in (
-            ("log_group", _latest(history[ended & of_asked], _GROUP)),
+            ("log_group", _latest(history[ended & of_wanted], _GROUP)),
             ("slot", _latest(history[ended], _SLOT)),
             ("counts", counts),
         )
@@ -70,26 +70,26 @@ def part(known: pd.DataFrame, asked: np.ndarray | None = None) -> pd.DataFrame:
 
 
 def millis(lengths: pd.Series) -> np.ndarray:
-    """Return milliseconds of lengths, NaN for what is missing."""
+    """Return durations in milliseconds, NaN where they are missing."""
     found: np.ndarray = lengths.to_numpy().view("int64").astype("float64")
     found[lengths.isna().to_numpy()] = np.nan
     return found
 
 
-def _usual(groups: grouping.Groups, duration: np.ndarray, done: np.ndarray) -> np.ndarray:
-    """Return the geometric mean of the durations of each task's log group, NaN without any."""
+def _typical(groups: grouping.Groups, duration: np.ndarray, done: np.ndarray) -> np.ndarray:
+    """Return the geometric mean duration of each task's log group; NaN if it has none."""
     codes, many = groups.codes[done], len(groups.keys)
     n = np.bincount(codes, minlength=many)
     logs = np.log(np.maximum(duration[done], 1))
     total = np.bincount(codes, weights=logs, minlength=many)
-    usual = np.full(many, np.nan)
-    np.divide(total, n, out=usual, where=n > 0)
-    each: np.ndarray = np.exp(usual)[groups.codes]
+    typical = np.full(many, np.nan)
+    np.divide(total, n, out=typical, where=n > 0)
+    each: np.ndarray = np.exp(typical)[groups.codes]
     return each
 
 
 def _latest(ended: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    """Return the latest tasks of each group; of those created at once, the last by identifier."""
+    """Return the latest tasks of each group; ties in creation are broken by ID."""
     groups, created = grouping.group(ended, names), coerce.millis(ended["creation_time"])
     each = np.ones(len(ended), dtype="int64")
     _, ordered, _, ends = sort_weighed(groups.codes, created, each, len(groups.keys))
@@ -100,14 +100,14 @@ def _latest(ended: pd.DataFrame, names: list[str]) -> pd.DataFrame:
 
 
 class Trend(NamedTuple):
-    """How tasks became slower or faster, in logarithms, if that is sure.
+    """How tasks become slower or faster, in logarithms; 0 unless significant.
 
     Attributes
     ----------
     slope, error
-        From one task to the next, and its standard error.
+        Change from one task to the next, and its standard error.
     age
-        How many tasks ago it is, on average, what a history says.
+        Mean age of the history, in tasks.
     """
 
     slope: float = 0.0
@@ -116,18 +116,18 @@ class Trend(NamedTuple):
 
 
 class Scaled(NamedTuple):
-    """What earlier durations say of a task now.
+    """Earlier durations, scaled to a task now.
 
     Attributes
     ----------
     durations
-        How long they would have taken.
+        How long the earlier tasks would take now.
     by_window
-        Whether they are scaled to the window.
+        Whether they are scaled by the length of the window.
     enough
-        Whether they say enough of such windows.
+        Whether there are enough for such a window.
     trend
-        How they became slower or faster, which is added already up to the next task.
+        The trend, which is already applied up to the next task.
     """
 
     durations: np.ndarray
@@ -137,18 +137,17 @@ class Scaled(NamedTuple):
 
 
 class History(NamedTuple):
-    """Tasks that ended, in the order of their creation; lengths in milliseconds.
+    """Tasks that ended, in order of creation, with durations in milliseconds.
 
     Attributes
     ----------
     basis, key
-        Whose they are.
+        Whose tasks they are.
     durations, windows
-        How long they lasted, infinity for those that timed out; and what they exported, NaN where
-        that is not known.
+        How long they lasted, infinity for those that timed out; and the length of their windows,
+        NaN where unknown.
     counts
-        How many there are, and how many of them were stuck, timed out, and were stuck and
-        COMPLETED.
+        The number of tasks, and of those that were stuck, timed out, and were stuck but COMPLETED.
     """
 
     basis: str
@@ -157,17 +156,17 @@ class History(NamedTuple):
     windows: np.ndarray
     counts: np.ndarray
 
-    def weigh(self, durations: np.ndarray) -> np.ndarray:
-        """Return what each counts: of a log group's own tasks the latest ones count most."""
+    def weights(self, durations: np.ndarray) -> np.ndarray:
+        """Return the weights; recent tasks of the log group itself weigh more."""
         own = self.basis == BASES[0]
         return recency(len(durations)) if own else np.ones(len(durations))
 
     def scaled_to(self, window: float) -> Scaled:
-        """Return the durations that windows of this length would take now.
+        """Return how long the tasks would take now, for a window of this length.
 
-        Those with windows from half to twice as long stand for it, if they are enough; else all
-        do. They are scaled where they show that the length of the window matters, and where they
-        show that the log group's tasks became slower or faster.
+        If there are enough windows from half to twice this length, only these are used. Durations
+        are scaled if they depend significantly on the length of the window, and if the log group's
+        tasks become slower or faster.
         """
         windows, durations = self.windows, self.durations
         with np.errstate(invalid="ignore"):
@@ -187,7 +186,7 @@ class History(NamedTuple):
             ages = np.arange(len(durations), 0, -1.0)
             slope, error = _slope(-ages, durations, np.isfinite(durations), *_OF_TASKS)
             if slope:
-                trend = Trend(slope, error, float(np.average(ages, weights=self.weigh(ages))))
+                trend = Trend(slope, error, float(np.average(ages, weights=self.weights(ages))))
                 durations = durations * np.exp(slope * ages)
         return Scaled(durations, by_window, enough, trend)
 
@@ -195,7 +194,7 @@ class History(NamedTuple):
 def _slope(
     x: np.ndarray, durations: np.ndarray, known: np.ndarray, fewest: int, errors: float
 ) -> tuple[float, float]:
-    """Return what the logarithms of durations grow by, and its error, both 0 unless it is sure."""
+    """Return the slope of the logarithms of durations and its error; both 0 unless significant."""
     known = known & (durations > 0) & np.isfinite(durations)
     n = int(known.sum())
     if n < fewest:
@@ -212,7 +211,7 @@ def _slope(
 
 
 class Histories:
-    """The histories of all log groups and slots, of what `part` returned of each shard."""
+    """The histories of all log groups and slots, from the rows that `part` returns."""
 
     def __init__(self, rows: pd.DataFrame) -> None:
         role = rows["_role"]
@@ -225,49 +224,49 @@ class Histories:
         self._counts = rows.loc[role == "counts", list(COUNTS)].sum().to_numpy("int64")
 
     def of(self, key: tuple[str, ...]) -> History | None:
-        """Return the history of a log group, else of its slot, else of all slots."""
+        """Return the history of a log group, else that of its slot, else that of all slots."""
         for basis, part_of_key in (("log_group", key), ("slot", key[:2]), ("all", ())):
             if found := self._of[basis].get(part_of_key):
                 return found
         return None
 
-    def learned(self, key: tuple[str, ...], history: History) -> Learned:
-        """Return what all tasks say of one; stuck ones of its own history count there."""
+    def prior(self, key: tuple[str, ...], history: History) -> Prior:
+        """Return what all tasks suggest; the history's own stuck tasks are not counted twice."""
         _, stuck, timed_out, completed = np.maximum(self._counts - history.counts, 0)
-        return Learned(
-            self._spread_beside(key),
+        return Prior(
+            self._spread_of_others(key),
             (stuck + _PRIOR_STUCK) / (self._counts[0] + _PRIOR_TASKS),
             (timed_out + 0.5) / (timed_out + completed + 1),
         )
 
-    def _spread_beside(self, key: tuple[str, ...]) -> float:
-        """Return the spread of the logarithms within other log groups, NaN if that is unknown."""
+    def _spread_of_others(self, key: tuple[str, ...]) -> float:
+        """Return the spread of the logarithms within other log groups; NaN if unknown."""
         every, mine = self._steps[None], self._steps.get(key, (0, 0.0))
         steps = every[0] - mine[0]
         if steps < _FEWEST_STEPS:
             return np.nan
         return float((every[1] - mine[1]) / steps / 1e6 / _MEAN_STEP)
 
-    def past(self, key: tuple[str, ...], history: History, durations: np.ndarray) -> Past:
-        """Return what is known of a history's tasks, if they had lasted so long."""
-        return Past.of(durations, history.weigh(durations), self.learned(key, history))
+    def model(self, key: tuple[str, ...], history: History, durations: np.ndarray) -> Model:
+        """Return the model of a history, given its scaled durations."""
+        return Model.fit(durations, history.weights(durations), self.prior(key, history))
 
     @cached_property
-    def middles(self) -> dict[tuple[str, ...], tuple[float, float]]:
-        """The middle of each log group's logarithms and its variance, if their spread is known."""
+    def centers(self) -> dict[tuple[str, ...], tuple[float, float]]:
+        """The center of each log group's logarithms and its variance, if their spread is known."""
         found = {}
         for key, history in self._of[BASES[0]].items():
-            if not np.isnan(self._spread_beside(key)):
-                past = self.past(key, history, history.scaled_to(np.nan).durations)
-                found[key] = past.fit.location, past.unsure
+            if not np.isnan(self._spread_of_others(key)):
+                past = self.model(key, history, history.scaled_to(np.nan).durations)
+                found[key] = past.usual.location, past.mean_variance
         return found
 
     @cached_property
     def _steps(self) -> dict[tuple[str, ...] | None, tuple[int, int]]:
-        """The steps from one task of a log group to its next: how many, and their sum.
+        """The differences between consecutive tasks of a log group: their number, and their sum.
 
-        They are of the latest tasks of each slot, in millionths of the logarithm, so that sums do
-        not depend on the order. A trend or a slowdown hardly moves them.
+        The latest tasks of each slot are used. Sums are in millionths of the logarithm, so that
+        they do not depend on the order. A trend or a slowdown hardly changes them.
         """
         found: dict[tuple[str, ...] | None, tuple[int, int]] = {}
         for key, history in _split(self._slots[~(self._slots["_stuck"] > 0)], _GROUP).items():
@@ -279,7 +278,7 @@ class Histories:
 
 
 def _split(rows: pd.DataFrame, names: list[str], basis: str = "") -> dict[tuple[str, ...], History]:
-    """Return the history of each group of rows, which keep their order."""
+    """Return the history of each group; the order of the rows is kept."""
     if not len(rows):
         return {}
     groups = grouping.group(rows, names)
@@ -297,6 +296,6 @@ def _split(rows: pd.DataFrame, names: list[str], basis: str = "") -> dict[tuple[
 
 
 def keys_of(rows: pd.DataFrame, names: list[str] = _GROUP) -> list[tuple[str, ...]]:
-    """Return the key of each row as texts, "" for what is missing."""
+    """Return the key of each row as text, "" where it is missing."""
     columns = [rows[name].astype("str").fillna("").tolist() for name in names]
     return list(zip(*columns, strict=True)) if names else [()] * len(rows)

@@ -1,11 +1,11 @@
-"""The distribution of how long a task will last, from how long earlier ones did.
+"""Predict how long a task will last from the durations of earlier tasks.
 
-The next of n durations lies in each of the n + 1 intervals between them with the same probability
-(Hill, Posterior distribution of percentiles, JASA 63, 1968): that holds whatever the distribution.
-How the probability is spread beyond the shortest and the longest is taken from Student's
-distribution of the logarithms, whose spread is learned from other log groups where a history is
-short. A further share of tasks is stuck: they last until any time up to the time-out, or run into
-it; that share is learned from all tasks.
+Given n durations, the next one lies in each of the n + 1 intervals between them with the same
+probability, whatever the distribution (Hill, Posterior distribution of percentiles, JASA 63, 1968).
+Below the shortest and above the longest, the probability follows Student's distribution of the
+logarithms. If the history is short, its spread is learned from other log groups. In addition, a
+share of the tasks is stuck: they end at any time up to the time-out, or run into it. This share is
+learned from all tasks.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from typing import NamedTuple
 import numpy as np
 
 TIME_OUT = 86_400_000  # milliseconds; the service ends a task after a day
-STUCK = 10.0  # times as long as is usual for the log group
+STUCK = 10.0  # a stuck task lasts more than this many times as long as usual
 _LOG_TIME_OUT = float(np.log(TIME_OUT))
-_HALF_LIFE = 20  # tasks after which an earlier one counts half, to follow a slowdown
-_SPREAD_TASKS = 4  # that what was learned of the spread counts as
-_FEW = 5  # tasks, below which they alone say too little of the spread
+_HALF_LIFE = 20  # after this many tasks an earlier one has half the weight, to follow a slowdown
+_SPREAD_TASKS = 4  # the weight of the prior spread, in tasks
+_FEW = 5  # with fewer tasks, their own spread is too uncertain
 _LEAST_SPREAD = 0.02  # of the logarithms: durations are never quite equal
-_TWO, _NORMAL = 2, 8  # degrees of freedom; of so many Student's distribution is nearly normal
+_TWO, _NORMAL = 2, 8  # degrees of freedom; from 8 on, the normal distribution is used
 _HALVES = 0.5 ** np.arange(31)
 
 
-class Learned(NamedTuple):
-    """What other tasks say of a task.
+class Prior(NamedTuple):
+    """What other tasks suggest about a task.
 
     Attributes
     ----------
     spread
-        The standard deviation of logarithms within a log group, NaN where it is not known.
+        Standard deviation of logarithms within a log group; NaN if unknown.
     stuck
-        The share of tasks that are stuck.
+        Share of tasks that are stuck.
     timed_out
-        The share of stuck tasks that run into the time-out.
+        Share of stuck tasks that run into the time-out.
     """
 
     spread: float = np.nan
@@ -53,66 +53,66 @@ class Prediction(NamedTuple):
     logs
         Logarithms of durations in milliseconds, ascending.
     shares
-        The probability of lasting no longer, linear between; what is left runs into the time-out.
+        Cumulative probability at each of them, linear in between. The rest runs into the time-out.
     """
 
     logs: np.ndarray
     shares: np.ndarray
 
     @property
-    def time_out(self) -> float:
+    def timeout_probability(self) -> float:
         """The probability of running into the time-out."""
         return 1 - float(self.shares[-1])
 
     def quantile(self, shares: np.ndarray) -> np.ndarray:
-        """Return the durations, in milliseconds, that these shares do not exceed."""
+        """Return the quantiles for these shares, in milliseconds."""
         quantile: np.ndarray = np.exp(np.interp(shares, self.shares, self.logs))
         return quantile
 
 
 def recency(n: int) -> np.ndarray:
-    """Return what each of n tasks counts, the latest one last."""
+    """Return the weights of n tasks, the latest one last."""
     weights: np.ndarray = 0.5 ** (np.arange(n)[::-1] / _HALF_LIFE)
     return weights
 
 
-class Past(NamedTuple):
-    """What is known of the tasks of a history, of those that are not stuck and of those that are.
+class Model(NamedTuple):
+    """The distributions of the durations of a log group's tasks, usual and stuck ones.
 
     Attributes
     ----------
     logs, weights
-        Logarithms of the durations, ascending, and what each counts.
-    fit
-        The distribution of those that are usual.
-    worth
-        How many durations the usual ones and the next one are worth.
+        Logarithms of the durations, ascending, and their weights.
+    usual
+        Distribution of the usual durations.
+    effective_n
+        Effective number of usual durations, plus one for the next task.
     stuck
-        The distribution of stuck tasks.
-    chance
-        The share of tasks that are stuck.
+        Distribution of the durations of stuck tasks.
+    stuck_share
+        Share of tasks that are stuck.
     """
 
     logs: np.ndarray
     weights: np.ndarray
-    fit: _Student
-    worth: float
+    usual: _Student
+    effective_n: float
     stuck: Prediction
-    chance: float
+    stuck_share: float
 
     @classmethod
-    def of(cls, durations: np.ndarray, weights: np.ndarray, learned: Learned) -> Past:
-        """Learn from a history, and from what other tasks say.
+    def fit(cls, durations: np.ndarray, weights: np.ndarray, prior: Prior) -> Model:
+        """Fit the model to a history.
 
         Parameters
         ----------
         durations
-            How long earlier tasks lasted, at least one, in milliseconds; infinity for those that
-            ran into the time-out.
+            Durations of earlier tasks in milliseconds, at least one; infinity for those that ran
+            into the time-out.
         weights
-            What each of them counts; the new task counts 1.
-        learned
-            What other tasks say.
+            Their weights. The next task has the weight 1.
+        prior
+            What other tasks suggest.
         """
         weights = weights * (len(weights) / weights.sum())
         timed_out = float(weights[np.isinf(durations)].sum())
@@ -120,46 +120,47 @@ class Past(NamedTuple):
         logs, weights = np.log(np.clip(durations[order], 1, 1e18)), weights[order]
         total = float(weights.sum())
         middle = logs[np.searchsorted(np.cumsum(weights), total / 2)]
-        usual = logs <= middle + np.log(STUCK)
-        fit = _Student.fit(logs[usual], weights[usual], learned.spread)
-        worth = 1 + float(weights[usual].sum() ** 2 / (weights[usual] @ weights[usual]))
-        others = learned.stuck * (total + timed_out)
+        is_usual = logs <= middle + np.log(STUCK)
+        of_usual = weights[is_usual]
+        student = _Student.fit(logs[is_usual], of_usual, prior.spread)
+        effective_n = 1 + float(of_usual.sum() ** 2 / (of_usual @ of_usual))
+        others = prior.stuck * (total + timed_out)
         stuck = timed_out + others
-        in_vain = (timed_out + others * learned.timed_out) / stuck
-        # they end at any time, or by the time-out
-        ends = np.array([min(logs[usual][-1], _LOG_TIME_OUT - 1e-9), _LOG_TIME_OUT])
-        of_stuck = Prediction(ends, np.array([0, 1 - in_vain]))
-        return cls(logs, weights, fit, worth, of_stuck, stuck / (total + stuck))
+        timed_out_share = (timed_out + others * prior.timed_out) / stuck
+        # stuck tasks end at any time, or run into the time-out
+        ends = np.array([min(logs[is_usual][-1], _LOG_TIME_OUT - 1e-9), _LOG_TIME_OUT])
+        of_stuck = Prediction(ends, np.array([0, 1 - timed_out_share]))
+        return cls(logs, weights, student, effective_n, of_stuck, stuck / (total + stuck))
 
     def predict(self, elapsed: float = 0) -> Prediction:
-        """Predict how long a task lasts that has lasted so long, less than the time-out."""
+        """Predict how long a task will last that has lasted `elapsed` ms (below the time-out)."""
         now = float(np.log(elapsed)) if elapsed > 0 else -np.inf
-        return _with_stuck(*self.beyond(now), now, self.stuck, self.chance)
+        return _with_stuck(*self.usual_after(now), now, self.stuck, self.stuck_share)
 
     @property
-    def unsure(self) -> float:
+    def mean_variance(self) -> float:
         """The variance of the mean of the logarithms."""
-        return self.fit.scale**2 / self.worth
+        return self.usual.scale**2 / self.effective_n
 
-    def beyond(self, now: float) -> tuple[Prediction, float]:
-        """Return the distribution of tasks that are not stuck, and the share that last so long.
+    def usual_after(self, now: float) -> tuple[Prediction, float]:
+        """Return the distribution of the usual durations above `now`, and their probability.
 
         Parameters
         ----------
         now
-            The logarithm of what has elapsed.
+            Logarithm of the elapsed time.
         """
-        logs, tail = self.logs, self.fit
+        logs, tail = self.logs, self.usual
         longer = logs > now
         at, counts = logs[longer], self.weights[longer]
-        # each interval counts half of what its two ends do, and beyond the last one is the new task
+        # each interval has half the weight of its two ends; the outermost end is the new task
         masses = np.convolve(np.concatenate([[1], counts, [1]]), [0.5, 0.5], mode="valid")
         lasting = masses.sum() / (self.weights.sum() + 1)
         if not len(at):
-            lasting *= tail.beyond(now) / tail.beyond(logs[-1])
+            lasting *= tail.above(now) / tail.above(logs[-1])
         top = at[-1] if len(at) else now
-        # where the tail has no numbers left, all of it is where it begins
-        beyond = np.maximum(tail.quantile_beyond(tail.beyond(top) * _HALVES[1:]), top)
+        # where the tail underflows, it collapses to its start
+        above_top = np.maximum(tail.quantile_above(tail.above(top) * _HALVES[1:]), top)
         first, shares = np.array([now]), np.zeros(1)
         if len(at) == len(logs):
             below, left = tail.below(at[0]), tail.below(now)
@@ -169,28 +170,28 @@ class Past(NamedTuple):
         edges = np.cumsum(masses[:-1]) if len(at) else np.zeros(0)
         above = masses.sum() - masses[-1] * _HALVES[1:]
         found = np.concatenate([shares, edges, above]) / masses.sum()
-        return Prediction(np.concatenate([first, at, beyond]), found), float(lasting)
+        return Prediction(np.concatenate([first, at, above_top]), found), float(lasting)
 
 
 def _with_stuck(
-    body: Prediction, lasting: float, now: float, stuck: Prediction, chance: float
+    body: Prediction, lasting: float, now: float, stuck: Prediction, stuck_share: float
 ) -> Prediction:
-    """Mix a distribution with that of the stuck tasks, given that both have lasted until now.
+    """Mix the distributions of usual and stuck tasks, given that both lasted until `now`.
 
     Parameters
     ----------
     body
-        The distribution of those that are not stuck, given that they have lasted until now.
+        Distribution of the usual tasks that last longer than `now`.
     lasting
-        The probability that such a one does.
+        Probability that a usual task does.
     now
-        The logarithm of what has elapsed.
-    stuck, chance
-        The distribution of the others, and their share.
+        Logarithm of the elapsed time.
+    stuck, stuck_share
+        Distribution of the stuck tasks, and their share.
     """
     alive = 1 - float(np.interp(now, *stuck))
-    share = chance * alive / (chance * alive + (1 - chance) * lasting)
-    # what lasts until the time-out or longer is what is left of the shares
+    share = stuck_share * alive / (stuck_share * alive + (1 - stuck_share) * lasting)
+    # the rest of the shares lasts until the time-out or longer
     before = np.searchsorted(body.logs, _LOG_TIME_OUT) + 1
     logs, shares = body.logs[:before], body.shares[:before]
     edges = np.array([max(stuck.logs[0], now), _LOG_TIME_OUT])
@@ -204,7 +205,7 @@ def _with_stuck(
 
 
 class _Student(NamedTuple):
-    """Student's distribution, with 1, 2 or 4 degrees of freedom, or the normal one for 8 and more.
+    """Student's distribution with 1, 2 or 4 degrees of freedom, or the normal one for 8 and more.
 
     These have closed forms: Shaw, Sampling Student's T distribution, Journal of Computational
     Finance 9 (2006), section 2.
@@ -216,21 +217,21 @@ class _Student(NamedTuple):
 
     @classmethod
     def fit(cls, logs: np.ndarray, weights: np.ndarray, spread: float) -> _Student:
-        """Fit the distribution of a next value, with a spread that others are known to have."""
+        """Fit the distribution of the next value, given a prior spread (NaN if unknown)."""
         n, total = len(logs), weights.sum()
         location = float(weights @ logs) / total
         effective = total**2 / float(weights @ weights)
         variance = float(weights @ (logs - location) ** 2) / total
         known = not np.isnan(spread)
         prior = _SPREAD_TASKS if known else float(n < _FEW)
-        spread = spread if known else 1.0  # a wide one
+        spread = spread if known else 1.0  # wide
         squares = effective * variance + prior * spread**2
         variance = squares / (effective - 1 + prior)
         scale = max(np.sqrt(variance * (1 + 1 / effective)), _LEAST_SPREAD)
         freedom = n - 1 + _SPREAD_TASKS if known else max(n - 1, 2)
         return cls(location, float(scale), max(d for d in (1, 2, 4, _NORMAL) if d <= freedom))
 
-    def beyond(self, log: float) -> float:
+    def above(self, log: float) -> float:
         """Return the probability above a value."""
         return self._survival((log - self.location) / self.scale)
 
@@ -238,7 +239,7 @@ class _Student(NamedTuple):
         """Return the probability below a value."""
         return self._survival((self.location - log) / self.scale)
 
-    def quantile_beyond(self, shares: np.ndarray) -> np.ndarray:
+    def quantile_above(self, shares: np.ndarray) -> np.ndarray:
         """Return the values that have these probabilities above them."""
         return self.location + self.scale * self._inverse(shares)
 
@@ -250,7 +251,7 @@ class _Student(NamedTuple):
         if np.isinf(z):
             return float(z < 0)
         if self.degrees == _NORMAL:
-            return math.erfc(min(z / math.sqrt(2), 26)) / 2  # beyond that there is no number left
+            return math.erfc(min(z / math.sqrt(2), 26)) / 2  # avoids an underflow
         if self.degrees == 1:
             return float(np.arctan2(1, z) / np.pi)
         if self.degrees == _TWO:

@@ -173,7 +173,7 @@ def test_a_task_of_someone_else_is_waited_for(sh: Callable, slot: Slot):
     held = logs().create_export_task(logGroupName="/app", destination="bucket", **wide)["taskId"]
     done = sh()
     assert done.returncode == 0, done.stderr
-    assert f"backfill: task {held} holds the slot; waiting for its end\n" in done.stderr
+    assert f"backfill: task {held} holds the slot; waiting until it has ended\n" in done.stderr
     assert windows() == {0: 1, 2: 1}
     assert slot.refused == 0
 
@@ -183,7 +183,7 @@ def test_a_failed_task_stops_it_and_is_tried_again(sh: Callable, slot: Slot):
     slot.failing = {FIRST + DAY}
     done = sh()
     assert done.returncode == 1
-    assert "has not completed\nbackfill: stopped; to go on: sh " in done.stderr
+    assert "has not completed\nbackfill: stopped; to continue: sh " in done.stderr
     assert windows() == {1: 1}
     slot.failing = set()
     done = sh()
@@ -199,8 +199,8 @@ def test_the_first_refusal_stops_it(run: Callable, source: Path, sh: Callable, s
     done = sh()
     assert done.returncode == 1
     assert "bucket does not exist" in done.stderr
-    assert "backfill: AWS refused this task: mend what it says above\n" in done.stderr
-    assert done.stderr.endswith(f"backfill: stopped; to go on: sh {script}\n")
+    assert "backfill: AWS refused this task; see its message above\n" in done.stderr
+    assert done.stderr.endswith(f"backfill: stopped; to continue: sh {script}\n")
     assert not windows()
     make_bucket("later")
     assert sh().returncode == 0
@@ -212,7 +212,7 @@ def test_another_account_is_no_place_for_it(script: Path, sh: Callable):
     script.write_text(script.read_text().replace(ACCOUNT, "444455556666"))
     done = sh()
     assert done.returncode == 1
-    assert f"the credentials are of account {ACCOUNT}, not of 444455556666" in done.stderr
+    assert f"the credentials are for account {ACCOUNT}, not 444455556666" in done.stderr
     assert not windows()
 
 
@@ -226,7 +226,7 @@ def test_two_runs_at_once_export_once(sh: Callable, slot: Slot, script: Path):
     assert (first.returncode, second.returncode) == (0, 1), first.stderr + second.stderr
     lock = script.parent / f"backfill-{ACCOUNT}-{REGION}.lock"
     remedy = (
-        f"backfill: another run holds the lock; if none is under way, remove it: rmdir '{lock}'"
+        f"backfill: another run holds the lock; if there is no other run, remove it: rmdir '{lock}'"
     )
     assert remedy in second.stderr.splitlines()
     assert not lock.exists()
@@ -245,7 +245,7 @@ def test_a_run_that_is_stopped_leaves_no_lock(name: str, start: Callable, script
     os.killpg(process.pid, number)
     _, told = process.communicate(timeout=30)
     assert process.returncode == 128 + number
-    assert told.endswith(f"backfill: stopped; to go on: sh {script}\n")
+    assert told.endswith(f"backfill: stopped; to continue: sh {script}\n")
     assert not lock.exists()
 
 

@@ -292,7 +292,7 @@ def test_what_the_aws_cli_prints_of_both_is_one_log_group(run: Callable, tmp_pat
     groups.write_text(json.dumps({"logGroups": both}))
     done = run("gaps", tasks, *day, "--log-groups", groups)
     assert done.exit_code == 0
-    assert "name no account or region" in done.stderr
+    assert "have no account_id or region" in done.stderr
 
 
 @pytest.mark.usefixtures("credentials")

@@ -97,7 +97,7 @@ def test_what_was_about_to_be_lost_is_exported_once(
 
     wrong = shell("sh backfill.sh", **other)
     assert wrong.returncode == 1
-    assert f"the credentials are of account {OTHER}, not of {ACCOUNT}" in wrong.stderr
+    assert f"the credentials are for account {OTHER}, not {ACCOUNT}" in wrong.stderr
     for _ in range(2):
         done = shell("sh backfill.sh", **mine)
         assert done.returncode == 0, done.stderr

@@ -512,7 +512,7 @@ def test_the_latest_task_is_told_by_its_identifier():
 
 
 def test_no_destination_is_known():
-    """Where nothing tells a destination the error names the log group and the remedy."""
+    """Where nothing has a destination the error names the log group and the remedy."""
     tasks = table(*history(MINUTE, region="us-east-1"))
     with pytest.raises(ArgumentError, match=r"of acme .*eu-west-1.*destination="):
         plan_backfill(gaps_of({}), tasks)
@@ -725,7 +725,7 @@ def test_what_is_no_table_of_gaps():
     with pytest.raises(SchemaError, match="one column start"):
         plan_backfill(pd.concat([gaps, gaps[["start"]]], axis=1), tasks)
     for odd in ({"end": MIDNIGHT - DAY}, {"start": None}, {"log_group_name": None}):
-        with pytest.raises(SchemaError, match="row 1 of the gaps is none"):
+        with pytest.raises(SchemaError, match="row 1 is not a gap"):
             plan_backfill(gaps_of({}, odd), tasks)
 
 

@@ -1,4 +1,4 @@
-"""Commands that a shell really runs, with names that try to be more than names."""
+"""Commands are run by a real shell, with hostile names."""
 
 from __future__ import annotations
 

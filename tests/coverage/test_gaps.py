@@ -34,7 +34,7 @@ def test_a_namesake_without_an_account_is_warned_of():
     """Tasks as the AWS CLI prints them, and a listed log group of that name: they are not one."""
     nowhere = {**day(0), "account_id": None, "region": None}
     listed = log_groups_of([ONE])
-    with pytest.warns(AccountUnknownWarning, match="tasks of acme/api name no account or region"):
+    with pytest.warns(AccountUnknownWarning, match="tasks of acme/api have no account_id"):
         gaps = find_gaps(table(nowhere), **RANGE, log_groups=listed)
     assert plain(gaps["account_id"]) == ["111122223333", None]
     with warnings.catch_warnings():

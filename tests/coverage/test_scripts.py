@@ -1,4 +1,4 @@
-"""Scripts of a plan: what they say, that they are POSIX shell, and what they refuse to name."""
+"""Scripts of a plan are POSIX shell, describe the plan, and refuse unsafe names."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SLOT = ("111122223333", "eu-west-1")
 
 
 def planned(*rows: dict[str, Any]) -> pd.DataFrame:
-    """Make a plan of some fields each, with times as `plan_backfill` gives them."""
+    """Return a plan with some given fields, with times as `plan_backfill` returns them."""
     plan = plan_of(*rows).assign(
         late=[row.get("late", False) for row in rows],
         **{
@@ -35,13 +35,13 @@ def planned(*rows: dict[str, Any]) -> pd.DataFrame:
 
 
 def script_of(*rows: dict[str, Any]) -> str:
-    """Write the script of a plan with one slot."""
+    """Return the script of a plan with one slot."""
     (script,) = render_scripts(planned(*rows), NOW).values()
     return script
 
 
 def test_a_script_says_what_it_does_and_when_all_slots_are_due():
-    """The summary has every slot, the first to expire first, and marks its own."""
+    """The summary has every slot, the first to expire first, and marks the script's own."""
     west = {"deadline": "2026-12-01T00:00Z", "expected_end": "2026-11-23T07:00Z"}
     east = {
         "region": "us-east-1",
@@ -65,7 +65,7 @@ def test_a_script_says_what_it_does_and_when_all_slots_are_due():
 
 
 def test_a_summary_of_many_slots_is_cut():
-    """Of a thousand slots each script has the first twenty and its own."""
+    """With a thousand slots, each script lists the first twenty and its own."""
     rows = [{"account_id": f"{number:012}"} for number in range(1000)]
     script = render_scripts(planned(*rows), NOW)["000000000999", "eu-west-1"]
     head, _, _ = script.partition("set -eu")
@@ -78,7 +78,7 @@ def test_a_summary_of_many_slots_is_cut():
 
 @pytest.mark.parametrize("shell", ["sh", "dash", "bash", "busybox"])
 def test_it_is_posix_shell(shell: str, tmp_path: Path):
-    """Each shell that is there reads it, hostile values included."""
+    """Every installed shell parses the script, with hostile values too."""
     if not shutil.which(shell):
         pytest.skip(f"there is no {shell}")
     path = tmp_path / "script.sh"
@@ -89,7 +89,7 @@ def test_it_is_posix_shell(shell: str, tmp_path: Path):
 
 
 def test_shellcheck_finds_nothing(tmp_path: Path):
-    """With its own defaults and a POSIX shell, it has nothing to say."""
+    """Shellcheck has no findings for a POSIX shell."""
     if not (shellcheck := shutil.which("shellcheck")):
         pytest.skip("there is no shellcheck")
     path = tmp_path / "script.sh"
@@ -100,7 +100,7 @@ def test_shellcheck_finds_nothing(tmp_path: Path):
 
 @pytest.mark.parametrize("field", ["task_name", "destination", "destination_prefix"])
 def test_hostile_values_reach_aws_as_they_stand(field: str, tmp_path: Path):
-    """Whatever a value holds, `aws` is called with it, and nothing else is run."""
+    """Every value reaches `aws` unchanged, and nothing else is run."""
     (tmp_path / "bin").mkdir()
     (tmp_path / "empty").mkdir()
     calls = tmp_path / "calls"
@@ -143,13 +143,13 @@ esac
     ],
 )
 def test_what_a_script_cannot_name_is_refused(field: str, value: str | None, remedy: str):
-    """An account, a region or a log group that is missing, or cannot be AWS's, is an error."""
+    """A missing or invalid account, region or log group is an error."""
     with pytest.raises(ArgumentError, match=f"{field}, .*{remedy}"):
         render_scripts(planned({}, {field: value}), NOW)
 
 
 def test_what_is_no_plan_and_an_empty_one():
-    """The first is an error, the second has no script."""
+    """A frame of another shape is an error; an empty plan has no scripts."""
     with pytest.raises(SchemaError, match="one column destination"):
         render_scripts(planned({}).drop(columns="destination"), NOW)
     assert render_scripts(planned({"from_time": DAY})[:0], NOW) == {}

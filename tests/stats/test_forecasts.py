@@ -1,4 +1,4 @@
-"""Forecasts: against plain Python, over the sample, and where little is known."""
+"""Forecasts agree with plain Python, and hold over the sample and with little history."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from support import cut, plain, shuffled, table, tables
 
 import exportstats as xs
 from exportstats.core import frames
-from exportstats.stats.predictive import TIME_OUT, Learned, Past, _Student, recency
+from exportstats.stats.predictive import TIME_OUT, Model, Prior, _Student, recency
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,7 @@ NOW = 20_000 * DAY
 
 
 def history(durations: Sequence[int], **fields: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - a task's
-    """Make COMPLETED tasks, one a day, of day-long windows, the last one yesterday."""
+    """Return COMPLETED tasks, one a day, with day-long windows, the last one yesterday."""
     first = NOW - (len(durations) + 1) * DAY
     return [
         {
@@ -46,7 +46,7 @@ def history(durations: Sequence[int], **fields: Any) -> list[dict[str, Any]]:  #
 
 
 def active(elapsed: int, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - a task's
-    """Make a task that has run for so long."""
+    """Return a task that has been active for `elapsed` milliseconds."""
     return {
         **GROUP,
         "task_id": "active",
@@ -61,15 +61,15 @@ def active(elapsed: int, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - a t
 
 
 def only(tasks: pd.DataFrame, **arguments: Any) -> Any:  # noqa: ANN401 - a row
-    """Return the one row of an estimate."""
+    """Return the only row of an estimate."""
     (row,) = xs.estimate_completion(tasks, **arguments).itertuples()
     return row
 
 
 def hill(durations: Sequence[int], elapsed: int, share: float) -> float:
-    """Return a quantile of those that took longer: each interval counts half of its two ends.
+    """Return a quantile of the longer durations: each interval has half the weight of its two ends.
 
-    A task counts half as much as one of 20 tasks later, all together they count what they are.
+    A task has half the weight of one 20 tasks later; the weights add up to their number.
     """
     n = len(durations)
     counts = [2 ** ((number - n + 1) / 20) for number in range(n)]
@@ -88,12 +88,12 @@ def hill(durations: Sequence[int], elapsed: int, share: float) -> float:
 
 @pytest.mark.parametrize("elapsed", [10_000, 50_000, 250_000])
 def test_the_rest_is_that_of_those_that_took_longer(elapsed: int):
-    """Quantiles of the history's durations beyond what has elapsed, counted plainly."""
+    """The quantiles are those of the durations above the elapsed time, counted plainly."""
     durations = [60_000 + 7_000 * (number * 37 % 61) for number in range(61)]
     row = only(table(*history(durations), active(elapsed)))
     wanted = [hill(durations, elapsed, share) - elapsed for share in (0.1, 0.5, 0.9)]
     found = [row.remaining_low, row.remaining, row.remaining_high]
-    # what is left are the stuck tasks, which are few
+    # the difference is due to the few stuck tasks
     assert [length / pd.Timedelta("1ms") for length in found] == pytest.approx(wanted, rel=0.01)
     assert (row.basis, row.n, row.scaled) == ("log_group", 61, False)
     assert row.ends == pd.Timestamp(NOW, unit="ms", tz="UTC") + row.remaining
@@ -101,14 +101,14 @@ def test_the_rest_is_that_of_those_that_took_longer(elapsed: int):
 
 
 def test_only_the_latest_hundred_count():
-    """A log group that became slower is forecast by how it is now."""
+    """A log group that became slower is forecast from its latest tasks."""
     row = only(table(*history([60_000] * 300 + [600_000] * 100), active(0)))
     assert row.n == 100
     assert row.remaining == pd.Timedelta("10min")
 
 
 def test_the_basis_widens_where_there_is_no_history():
-    """A log group's own tasks are its history, however few; else the slot's; else all there are."""
+    """The basis is the log group's own history, however short; else the slot's; else all."""
     slot = history([120_000] * 20, log_group_name="other")
     far = history([180_000] * 30, region="us-east-1", log_group_name="far")
     row = only(table(*history([60_000] * 3), *slot, *far, active(0)))
@@ -119,7 +119,7 @@ def test_the_basis_widens_where_there_is_no_history():
 
 
 def test_a_window_of_twice_the_length_takes_twice_as_long():
-    """Where durations follow the windows, they are scaled; the estimate follows."""
+    """If durations depend on the windows, they are scaled; otherwise they are not."""
     random = Random(7)  # noqa: S311 - a test's
     rows = []
     for number, row in enumerate(history([0] * 60)):
@@ -135,7 +135,7 @@ def test_a_window_of_twice_the_length_takes_twice_as_long():
 
 
 def test_one_earlier_task_says_little():
-    """From one task comes a range; it is narrower where other log groups hardly vary."""
+    """One earlier task gives a wide range, a narrower one if other log groups hardly vary."""
     row = only(table(*history([600_000]), active(0)))
     low, high = row.remaining_low / row.remaining, row.remaining_high / row.remaining
     assert low < 0.25
@@ -151,14 +151,14 @@ def test_one_earlier_task_says_little():
 
 
 def test_what_never_took_so_long_may_be_stuck():
-    """Hours after what takes minutes, the rest is hours, and the time-out is likely."""
+    """A task that lasts hours instead of minutes may last hours more, and likely times out."""
     row = only(table(*history([600_000] * 100), active(8 * HOUR)))
     assert pd.Timedelta("1h") < row.remaining_low < row.remaining == pd.Timedelta("16h")
     assert 0.5 < row.timeout_probability < 0.95
 
 
 def test_stuck_tasks_are_learned_across_slots():
-    """Where one in a hundred times out elsewhere, one that lasts too long most likely will."""
+    """If one in a hundred times out elsewhere, a task that lasts too long most likely will."""
     random = np.random.default_rng(7)
     mine = [int(took) for took in random.lognormal(13, 0.3, 100)]
     rows = history([int(took) for took in random.lognormal(13, 0.3, 1000)], region="us-east-1")
@@ -174,7 +174,7 @@ def test_stuck_tasks_are_learned_across_slots():
 
 
 def test_the_time_out_bounds_what_is_said():
-    """No end lies beyond 24 hours, whatever has elapsed."""
+    """No end lies beyond 24 hours, whatever the elapsed time."""
     random = np.random.default_rng(5)
     durations = [int(value) for value in random.lognormal(12, 0.5, 60)]
     late = only(table(*history(durations), active(TIME_OUT - 60_000)))
@@ -186,7 +186,7 @@ def test_the_time_out_bounds_what_is_said():
 
 
 def test_tasks_that_timed_out_count():
-    """A failure after 24 hours is a duration of at least that long; another failure is none."""
+    """A failure after 24 hours counts as at least that long; other failures do not count."""
     rows = history([60_000, 60_000, 60_000, TIME_OUT] * 5)
     for row in rows[3::4]:
         row["status_code"] = "FAILED"
@@ -203,7 +203,7 @@ def test_tasks_that_timed_out_count():
 
 
 def test_a_slowdown_is_followed():
-    """After 20 of 100 tasks that take thrice as long, half of the ends are expected there."""
+    """After 20 of 100 tasks that take three times as long, half of the ends are expected there."""
     random = np.random.default_rng(3)
     before, after = (random.lognormal(mean, 0.2, n) for mean, n in ((13, 80), (14.1, 20)))
     row = only(table(*history([int(took) for took in [*before, *after]]), active(0)))
@@ -212,7 +212,7 @@ def test_a_slowdown_is_followed():
 
 
 def test_a_trend_is_followed():
-    """Where each task takes 2 % longer than the one before, the next one does so too."""
+    """If each task takes 2 % longer than the one before, the forecast continues the trend."""
     random = np.random.default_rng(3)
     took = 60_000 * np.exp(0.02 * np.arange(100)) * random.lognormal(0, 0.2, 100)
     row = only(table(*history([int(one) for one in took]), active(0)))
@@ -220,7 +220,7 @@ def test_a_trend_is_followed():
 
 
 def test_what_cannot_be_known_is_missing():
-    """No history, or an unknown instant."""
+    """Without a history or an `observed_at`, the estimate is missing."""
     alone = only(table(active(5)))
     assert (alone.basis, alone.n) == ("none", 0)
     assert alone.remaining is pd.NaT
@@ -236,7 +236,7 @@ def test_what_cannot_be_known_is_missing():
     st.integers(0, 9),
 )
 def test_laws_of_any_history(durations: list[int], elapsed: int, stuck: int):
-    """What is said is in order, not before now, and within the time-out."""
+    """The quantiles are in order, not before now, and within the time-out."""
     rows = history(durations)
     for row in rows[:stuck]:
         row |= {"status_code": "FAILED", "completion_time": row["creation_time"] + TIME_OUT}
@@ -250,33 +250,33 @@ def test_laws_of_any_history(durations: list[int], elapsed: int, stuck: int):
 @pytest.mark.parametrize(("n", "most"), [(1, 1.0), (2, 1.0), (3, 1.0), (5, 0.87), (20, 0.86)])
 @pytest.mark.parametrize("shape", ["lognormal", "gamma"])
 def test_four_of_five_ends_lie_in_the_range(n: int, most: float, shape: str):
-    """The next durations of 500 histories with known truth; benchmarks/forecasts has more."""
+    """The 80 % range holds 75 % or more of 500 simulated ends; benchmarks/forecasts has more."""
     random = np.random.default_rng(20)
     held = []
     for _ in range(500):
         lognormal = shape == "lognormal"
         drawn = 1e5 * (random.lognormal(0, 0.5, n + 1) if lognormal else random.gamma(2, 1, n + 1))
-        past = Past.of(drawn[:n], recency(n), Learned())
-        low, high = past.predict().quantile(np.array([0.1, 0.9]))
+        model = Model.fit(drawn[:n], recency(n), Prior())
+        low, high = model.predict().quantile(np.array([0.1, 0.9]))
         held.append(low <= drawn[n] <= high)
     assert 0.75 <= np.mean(held) <= most
 
 
 @pytest.mark.parametrize("degrees", [1, 2, 4, 8])
 def test_tails_are_those_of_scipy(degrees: int):
-    """Probabilities and quantiles of Student's distribution, of 8 degrees the normal one."""
+    """Probabilities and quantiles agree with SciPy's t distribution, or the normal one for 8."""
     other = stats.norm() if degrees == 8 else stats.t(degrees)
     ours = _Student(2.0, 3.0, degrees)
     for z in (-7.0, -2.0, -0.1, 0.0, 0.5, 3.0, 20.0):
-        assert ours.beyond(2 + 3 * z) == pytest.approx(other.sf(z), rel=1e-9)
+        assert ours.above(2 + 3 * z) == pytest.approx(other.sf(z), rel=1e-9)
         assert ours.below(2 + 3 * z) == pytest.approx(other.cdf(z), rel=1e-9)
     shares = np.array([1e-9, 0.01, 0.3, 0.5, 0.9])
-    assert ours.quantile_beyond(shares) == pytest.approx(2 + 3 * other.isf(shares), rel=1e-6)
+    assert ours.quantile_above(shares) == pytest.approx(2 + 3 * other.isf(shares), rel=1e-6)
     assert ours.quantile_below(shares) == pytest.approx(2 + 3 * other.ppf(shares), rel=1e-6)
 
 
 def test_no_active_task_is_an_empty_table():
-    """Its columns have their dtypes."""
+    """Without active tasks the table is empty, with all dtypes."""
     some, none = (
         xs.estimate_completion(tasks)
         for tasks in (table(*history([60_000] * 30), active(5)), frames.empty())
@@ -287,7 +287,7 @@ def test_no_active_task_is_an_empty_table():
 
 @given(tasks=tables(max_size=30), seed=st.integers(0, 99), as_of=st.booleans())
 def test_shards_and_order_make_no_difference(tasks: pd.DataFrame, seed: int, as_of: bool):  # noqa: FBT001
-    """Whole slots in any shards, rows in any order, now or at an instant."""
+    """Neither shards nor the order of the rows change the estimates."""
     random = Random(seed)  # noqa: S311 - a test's
     arguments = {"as_of": "2026-11-03T00:00Z"} if as_of else {}
     whole = xs.estimate_completion(tasks, **arguments)
@@ -299,7 +299,7 @@ def test_shards_and_order_make_no_difference(tasks: pd.DataFrame, seed: int, as_
 
 @pytest.mark.slow
 def test_the_sample_is_forecast_better_than_by_an_average():
-    """Sixty tasks, each halfway: the middle 80 % hold most, and the median error is smaller."""
+    """Over 60 tasks of the sample at half time, the range holds and beats the average."""
     tasks = xs.sample_tasks()
     done = tasks[(tasks["status_code"] == "COMPLETED") & (tasks["creation_time"] >= "2026-06-01")]
     held, errors, plainly = [], [], []

@@ -1,4 +1,4 @@
-"""What is asked for: a range of time, and what counts as covered in it."""
+"""The checked arguments of a coverage question."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ _OF_LOG_GROUPS = ("creation_time", "retention", "observed_at")
 
 
 @dataclass(frozen=True)
-class Asked:
-    """The arguments of a question, checked; times and lengths in milliseconds.
+class Query:
+    """The arguments of a coverage question; times and durations in milliseconds.
 
     Attributes
     ----------
     start, end
         The range, half-open.
     tolerance
-        Gaps that are not longer count as covered.
+        Gaps up to this length count as covered.
     margin
-        How long after its window's end a task has to be created for late events to be in.
+        A task created sooner than this after the end of its window is premature.
     as_of
-        The instant to answer for, or None to take the states as they are.
+        The instant to answer for; if None, the states are used as they are.
     log_groups
-        What is known of log groups, one row each, or None.
+        The log groups with their creation and retention, one row each, or None.
     deliveries
-        The keys of the tasks of which nothing lies in S3, or None.
+        The keys of the tasks that left nothing in S3, or None.
     """
 
     start: int
@@ -46,7 +46,7 @@ class Asked:
     deliveries: pd.DataFrame | None = None
 
 
-def ask(
+def make_query(
     start: Instant,
     end: Instant,
     *,
@@ -56,33 +56,33 @@ def ask(
     log_groups: pd.DataFrame | None = None,
     deliveries: pd.DataFrame | None = None,
     tz: str = "UTC",
-) -> Asked:
-    """Check the arguments of a question; without `start` or `end` all of the time there is.
+) -> Query:
+    """Check the arguments of a question; without `start` or `end`, the range is 1970 to 2999.
 
-    Dates are those of `tz`.
+    Dates are in the time zone `tz`.
 
     Raises
     ------
     ArgumentError
-        An instant without a time zone, a range that ends before it starts, or a length of time
-        that is invalid or negative.
+        If an instant has no time zone, the range does not end after its start, or a length of time
+        is not valid or negative.
     SchemaError
-        A side table has wrong columns, or the same row twice.
+        If a table of log groups or deliveries has wrong columns, or the same row twice.
     """
     first = schema.FIRST if start is None else to_millis(instant(start, "start", tz))
     last = schema.LAST + 1 if end is None else to_millis(instant(end, "end", tz))
     if first >= last:
         raise ArgumentError(
-            f"end={end!r} is not after start={start!r}; give the range from start to before end"
+            f"end={end!r} is not after start={start!r}; give a range from start to before end"
         )
     if log_groups is not None:
         log_groups = frames.check(log_groups, schema.LOG_GROUPS)
-        log_groups = _with_text(log_groups[[*schema.LOG_GROUP, *_OF_LOG_GROUPS]])
+        log_groups = _with_text_categories(log_groups[[*schema.LOG_GROUP, *_OF_LOG_GROUPS]])
     if deliveries is not None:
         deliveries = frames.check(deliveries, schema.DELIVERIES)
-        nothing = deliveries["delivered"].isin(["empty", "gone"])
-        deliveries = _with_text(deliveries.loc[nothing, list(schema.KEY)])
-    return Asked(
+        empty = deliveries["delivered"].isin(["empty", "gone"])
+        deliveries = _with_text_categories(deliveries.loc[empty, list(schema.KEY)])
+    return Query(
         first,
         last,
         tolerance=length(tolerance, "tolerance"),
@@ -94,24 +94,24 @@ def ask(
 
 
 def length(value: object, name: str) -> int:
-    """Read a length of time, in milliseconds.
+    """Return a length of time in milliseconds.
 
     Raises
     ------
     ArgumentError
-        It is invalid or negative.
+        If it is not valid or negative.
     """
     try:
         found = pd.to_timedelta(value)  # type: ignore[call-overload]
     except (ValueError, TypeError):
         found = None
     if not isinstance(found, pd.Timedelta) or found < pd.Timedelta(0):
-        raise ArgumentError(f'{name}={value!r}; give a length of time, as in "1min"')
+        raise ArgumentError(f'{name}={value!r}; give a length of time such as "1min"')
     return int(found.to_timedelta64().astype("timedelta64[ms]").view("int64"))
 
 
-def _with_text(frame: pd.DataFrame) -> pd.DataFrame:
-    """Make all categories text, those of a column without any value too, and label rows anew."""
+def _with_text_categories(frame: pd.DataFrame) -> pd.DataFrame:
+    """Convert all categories to text, also of empty columns, and reset the index."""
     columns: dict[str, pd.Series] = {}
     for name in map(str, frame.columns):
         if isinstance(frame[name].dtype, pd.CategoricalDtype):
