@@ -1,7 +1,7 @@
-"""By when tasks are done, the active ones counted in: the completion curve.
+"""Estimate by when tasks complete, active tasks included: the completion curve.
 
-A task that is still active says that it takes at least so long; one that FAILED or was CANCELLED
-will never complete, and is no slow one. The curve takes both for what they are (Aalen-Johansen).
+The duration of an active task is at least its age. A FAILED or CANCELLED task will never complete,
+which is not the same as being slow. The Aalen-Johansen estimator accounts for both.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from exportstats.core import frames, schema, shards
 from exportstats.errors import ArgumentError
 from exportstats.stats import grouping
 from exportstats.stats.as_of import known_at
-from exportstats.stats.weighed import count_durations
+from exportstats.stats.weighted import count_by_duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,22 +27,22 @@ if TYPE_CHECKING:
 
 _COUNTS = ("at_risk", "completed", "competing", "censored", "probability")
 _EVENTS = {"completed": ("COMPLETED",), "ended": schema.TERMINAL_STATES}
-_NEAR = 1e-9  # shares of up to a milliard tasks differ by more
+_NEAR = 1e-9  # shares of up to a billion tasks differ by more
 
 
 class Curve(NamedTuple):
-    """The curves of some groups: a row a group's start and each time that something ended.
+    """The curves of groups: one row for the start and for each time at which something ended.
 
     Attributes
     ----------
     codes, millis
-        The group and the time since creation, in order.
+        Group and time since creation, sorted.
     at_risk, completed, competing, censored
-        How many were active just before, and what became of them at that time.
+        Number of tasks active just before, and what became of them at that time.
     probability
-        The probability of having completed by then; NaN in a group of no task.
+        Probability of having completed; NaN in a group without tasks.
     remaining
-        The probability of being active still, Kaplan and Meier's.
+        Probability of still being active (Kaplan-Meier).
     """
 
     codes: np.ndarray
@@ -65,48 +65,51 @@ def completion_curve(
 ) -> pd.DataFrame:
     """Estimate the probability that a task has completed by a time after its creation.
 
-    Active tasks are right-censored, FAILED and CANCELLED ones are competing ends: the estimate is
-    Aalen and Johansen's (1978), and without competing ends 1 - Kaplan-Meier.
+    Active tasks are right-censored; FAILED and CANCELLED are competing ends. The estimator is that
+    of Aalen and Johansen (1978), which is 1 - Kaplan-Meier without competing ends.
 
     Parameters
     ----------
     tasks
         A table of tasks, or shards of one.
     by
-        Column or columns to estimate in groups of; a missing value is a group of its own.
+        Column or columns to group by. Missing values form a group of their own.
     as_of
-        Estimate from what was known at this instant (aware), to which active tasks count. It
-        should not be later than the last look at them. Without it, the states are taken as they
-        are, and an active task counts to its own `observed_at`.
+        Use only what was known at this instant; active tasks are censored then. It should not be
+        later than the last observation. By default, the states are used as they are, and an active
+        task is censored at its own `observed_at`.
     event
-        "completed", or "ended": when the slot is free, whatever the end.
+        "completed", or "ended" for any end, after which the slot is free.
     confidence
-        The level of the band, which holds at each time by itself and not for all at once.
+        Level of the band. It holds at each time, not for all times together.
 
     Returns
     -------
     DataFrame
-        Index: the groups and `duration` (`timedelta64[ms]`): 0 and each time since creation at
-        which a task ended or was censored. Columns: `at_risk`, how many were active just before
-        (of the first row: n); `completed`, `competing` and `censored`, what became of them at that
-        time; `probability`, missing where n is 0; `low` and `high`, missing where the probability
-        is 0 or 1, of which the formula knows no error. A task without a duration (an active one
-        without a time to which it counts, or whose state nobody knows) is in no count. The rows of
-        a group add up: each `at_risk` less what became of them is the next. `attrs` has `event`
-        and `confidence`.
+        Indexed by group and `duration` (`timedelta64[ms]`): 0 and each time since creation at which
+        a task ended or was censored. `attrs` holds `event` and `confidence`. Columns:
+
+        - `at_risk`, the number of tasks active just before; in the first row, of all tasks;
+        - `completed`, `competing`, `censored`, what became of them at that time;
+        - `probability`, missing in a group without tasks;
+        - `low`, `high`, the confidence band, missing where the probability is 0 or 1.
+
+        Tasks without a known duration are not counted: active ones without an `observed_at`, and
+        those in an unknown state. The next `at_risk` is `at_risk - completed - competing -
+        censored`.
 
     Raises
     ------
     ArgumentError
-        A column that cannot be grouped by, an unknown event, a level outside 0 to 1, or an `as_of`
-        without a time zone.
+        If a column cannot be grouped by, `event` is unknown, `confidence` is not between 0 and 1,
+        or `as_of` has no time zone.
 
     Notes
     -----
-    The variance is the delta method's (Marubini and Valsecchi, 1995, as in lifelines and SAS; in
-    Collett, Modelling Survival Data in Medical Research, 3rd ed., p. 411), and without competing
-    ends Greenwood's. The band is symmetric in log(-log(1 - probability)): Kalbfleisch and
-    Prentice's, as SciPy's "log-log" of the survival function and the "cloglog" of R's etm.
+    The variance is that of the delta method (Marubini and Valsecchi, 1995, as in lifelines and SAS;
+    Collett, Modelling Survival Data in Medical Research, 3rd ed., p. 411), which is Greenwood's
+    without competing ends. The band is symmetric in log(-log(1 - probability)), following
+    Kalbfleisch and Prentice, like "log-log" in SciPy's survival function and "cloglog" in R's etm.
 
     Examples
     --------
@@ -124,9 +127,8 @@ def completion_curve(
     names = grouping.names_of(by, tasks, (*_COUNTS, "low", "high"))
     if event not in _EVENTS:
         raise ArgumentError(f"event={event!r}; give one of {', '.join(map(repr, _EVENTS))}")
-    if not _is_level(confidence):
-        raise ArgumentError(f"confidence={confidence!r}; give a number between 0 and 1, as 0.95")
-    ends = shards.collect(known_at(tasks, as_of), partial(weigh_ends, names=names))
+    check_confidence(confidence)
+    ends = shards.collect(known_at(tasks, as_of), partial(count_censored_durations, names=names))
     groups = grouping.grid(ends, names)
     curve = curve_of(ends, groups, _EVENTS[event])
     low, high = _band(curve, confidence)
@@ -140,22 +142,22 @@ def completion_curve(
     return table
 
 
-def weigh_ends(known: pd.DataFrame, *, names: Sequence[str]) -> pd.DataFrame:
-    """Count tasks by group, state and duration, active ones by what they have taken so far.
+def count_censored_durations(known: pd.DataFrame, *, names: Sequence[str]) -> pd.DataFrame:
+    """Count tasks by group, state and duration; the duration of an active task is its age.
 
     Returns
     -------
     DataFrame
-        Columns: the keys, `status_code`, `duration` (missing where it is not known) and `n`.
+        The columns of the groups, `status_code`, `duration` (missing if unknown) and `n`.
     """
     active = known["status_code"].isin(schema.ACTIVE_STATES)
     ends = known["completion_time"].mask(active, known["observed_at"])
     timed = frames.derive(known.assign(completion_time=ends))
-    return count_durations(timed, names, timed["duration"].to_numpy().view("int64"))
+    return count_by_duration(timed, names, timed["duration"].to_numpy().view("int64"))
 
 
 def curve_of(ends: pd.DataFrame, groups: Groups, events: Sequence[str] = ("COMPLETED",)) -> Curve:
-    """Estimate the curve of each group of what `weigh_ends` gives."""
+    """Estimate the curve of each group from the result of `count_censored_durations`."""
     many = len(groups.keys)
     state, n = ends["status_code"], ends["n"].to_numpy()
     placed = ends["duration"].notna().to_numpy()
@@ -163,7 +165,7 @@ def curve_of(ends: pd.DataFrame, groups: Groups, events: Sequence[str] = ("COMPL
     active = state.isin(schema.ACTIVE_STATES).to_numpy()
     other = state.isin(schema.TERMINAL_STATES).to_numpy() & ~done
     used = np.flatnonzero(placed & (done | active | other))
-    # each group has a row at 0, whatever ended there
+    # each group has a row at 0
     codes = np.append(np.arange(many), groups.codes[used])
     millis = np.append(
         np.zeros(many, dtype="int64"), ends["duration"].to_numpy()[used].view("int64")
@@ -190,7 +192,7 @@ def curve_of(ends: pd.DataFrame, groups: Groups, events: Sequence[str] = ("COMPL
     remaining = _running(1 - ended, codes, "cumprod")
     before = _before(remaining, codes)
     probability = _running(before * _divide(completed, at_risk), codes, "cumsum")
-    # the same number, but one that is exactly 1 when all have completed
+    # equal without competing ends, but exactly 1 when all have completed
     alone = _running(competing, codes, "cumsum") == 0
     probability = np.where(alone, 1 - remaining, probability)
     probability[at_risk == 0] = np.nan
@@ -198,13 +200,13 @@ def curve_of(ends: pd.DataFrame, groups: Groups, events: Sequence[str] = ("COMPL
 
 
 def median_of(curve: Curve, groups: int) -> np.ndarray:
-    """Return each group's time by which half of the tasks that complete have completed, in ms.
+    """Return the time by which half of the tasks that complete have completed, in ms per group.
 
-    What is still active after the last end is taken to complete as often as what has ended: half
-    of `probability / (1 - remaining)`, both of the last row, is to be reached; without competing
-    ends this is one half, and the time Kaplan and Meier's median. Where the curve is level at just
-    that height the time is the middle of the level, as in R's survival: so it is the plain median
-    where nothing is censored. NaN where the curve does not get there.
+    Tasks still active after the last end are assumed to complete as often as the others. So the
+    time is where the curve reaches half of `probability / (1 - remaining)` of its last row. Without
+    competing ends this is one half, and the time is the Kaplan-Meier median. If the curve is flat
+    at this height, the time is the middle of the flat part, as in R's survival; so without
+    censoring it is the usual median. NaN if the curve does not reach it.
     """
     first = np.searchsorted(curve.codes, np.arange(groups))
     last = np.searchsorted(curve.codes, np.arange(groups), side="right") - 1
@@ -228,11 +230,11 @@ def median_of(curve: Curve, groups: int) -> np.ndarray:
 def median_limits_of(
     curve: Curve, groups: int, confidence: float = 0.95
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the confidence limits of each group's `median_of`, in ms; NaN where there is none.
+    """Return the confidence limits of `median_of`, in ms per group; NaN if there are none.
 
-    Those of Brookmeyer and Crowley (A confidence interval for the median survival time, Biometrics
-    38, 1982): all times at which the band of the curve holds what is to be reached. The band is
-    that of `completion_curve`, symmetric in the log-log of the survival function.
+    The method is that of Brookmeyer and Crowley (A confidence interval for the median survival
+    time, Biometrics 38, 1982): all times at which the band contains the height that `median_of`
+    looks for. The band is that of `completion_curve`.
     """
     last = np.searchsorted(curve.codes, np.arange(groups), side="right") - 1
     goal = _half_of(curve, last)[curve.codes]
@@ -241,7 +243,7 @@ def median_limits_of(
 
 
 def _first_at(curve: Curve, reached: np.ndarray, groups: int) -> np.ndarray:
-    """Return the first time of each group at which something is reached, NaN if it never is."""
+    """Return the first time of each group at which `reached` is true; NaN if there is none."""
     codes, first = np.unique(curve.codes[reached], return_index=True)
     found = np.full(groups, np.nan)
     found[codes] = curve.millis[reached][first]
@@ -249,19 +251,19 @@ def _first_at(curve: Curve, reached: np.ndarray, groups: int) -> np.ndarray:
 
 
 def _half_of(curve: Curve, last: np.ndarray) -> np.ndarray:
-    """Return the probability that half of what completes has, NaN where nothing has completed."""
+    """Return half of the share that will complete; NaN if nothing has completed."""
     half = _divide(curve.probability[last], 2 * (1 - curve.remaining[last]))
     return np.where(half > 0, half, np.nan)
 
 
 def _band(curve: Curve, confidence: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the limits of the probability at each time, NaN where it is 0 or 1."""
+    """Return the limits of the probability at each time; NaN where it is 0 or 1."""
     probability, codes = curve.probability, curve.codes
     n, done = curve.at_risk, curve.completed
     ended = done + curve.competing
     before = _before(curve.remaining, codes)
-    # Sums of (F - F_i)^2 a_i and of (F - F_i) c_i, multiplied out so that they can run. Where all
-    # that is left ends, F - F_i is 0 ever after.
+    # Sums of (F - F_i)^2 a_i and of (F - F_i) c_i, expanded into running sums. After everything has
+    # ended, F - F_i is 0.
     a = _divide(_divide(ended, n), n - ended)
     b = before**2 * _divide(_divide(done, n) * _divide(n - done, n), n)
     c = before * _divide(_divide(done, n), n)
@@ -282,12 +284,20 @@ def _band(curve: Curve, confidence: float) -> tuple[np.ndarray, np.ndarray]:
     return low, high
 
 
-def _is_level(value: object) -> bool:
-    return isinstance(value, (int, float)) and 0 < value < 1
+def check_confidence(level: object) -> None:
+    """Check the level of a confidence interval.
+
+    Raises
+    ------
+    ArgumentError
+        If it is not a number between 0 and 1.
+    """
+    if not (isinstance(level, (int, float)) and 0 < level < 1):
+        raise ArgumentError(f"confidence={level!r}; give a number between 0 and 1, such as 0.95")
 
 
 def _divide(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Divide, with 0 where the whole is 0: nothing can happen to no task."""
+    """Divide; 0 / 0 is 0."""
     share: np.ndarray = np.zeros(len(part))
     np.divide(part, whole, out=share, where=whole > 0)
     return share
@@ -296,14 +306,14 @@ def _divide(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 def _running(
     values: np.ndarray, codes: np.ndarray, how: Literal["cumsum", "cumprod"]
 ) -> np.ndarray:
-    """Return the running sum or product within each group, which no other group rounds."""
+    """Return the running sum or product within each group, without others' rounding errors."""
     grouped = pd.Series(values).groupby(codes, sort=False)
     running = grouped.cumsum() if how == "cumsum" else grouped.cumprod()
     return running.to_numpy(copy=True)
 
 
 def _before(remaining: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Return the value of the row before within each group, 1 in the first one."""
+    """Return the value of the previous row within each group, 1 in the first row."""
     before = np.ones(len(remaining))
     same = codes[1:] == codes[:-1]
     before[1:][same] = remaining[:-1][same]

@@ -19,16 +19,21 @@ from exportstats.errors import ArgumentError
 from exportstats.stats import grouping
 from exportstats.stats.as_of import known_at, zone
 from exportstats.stats.calendars import calendar_of
-from exportstats.stats.completion import curve_of, median_limits_of, median_of, weigh_ends
+from exportstats.stats.completion import (
+    count_censored_durations,
+    curve_of,
+    median_limits_of,
+    median_of,
+)
 from exportstats.stats.grouping import Groups
-from exportstats.stats.weighed import sort_weighed, to_timedelta, weigh
+from exportstats.stats.weighted import count_durations, sort_weighted, to_timedelta
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from exportstats.stats.as_of import Instant
     from exportstats.stats.grouping import By
-    from exportstats.stats.weighed import Weighed
+    from exportstats.stats.weighted import Weighted
 
 _TAIL = 0.025  # beyond each of the confidence limits, which are of 95 %
 
@@ -91,18 +96,18 @@ def duration_summary(
     """
     labels = _labels_of(quantiles)
     names = grouping.names_of(by, tasks, ("completed", "censored", "min", "max", "mean", *labels))
-    weighed = shards.collect(known_at(tasks, as_of), partial(weigh_ends, names=names))
-    groups = grouping.grid(weighed, names)
-    counts, durations = _completed(weighed, groups)
+    counted = shards.collect(known_at(tasks, as_of), partial(count_censored_durations, names=names))
+    groups = grouping.grid(counted, names)
+    counts, durations = _completed(counted, groups)
     lengths = {
-        "min": durations.least(),
+        "min": durations.min(),
         **{label: durations.quantile(q) for label, q in labels.items()},
-        "max": durations.most(),
+        "max": durations.max(),
         "mean": durations.mean(),
     }
     for label, q in labels.items():
         lengths[f"{label}_low"], lengths[f"{label}_high"] = _limits(durations, q)
-    lengths |= _censored_median(weighed, groups, counts["censored"] > 0, durations)
+    lengths |= _censored_median(counted, groups, counts["censored"] > 0, durations)
     return _as_table(groups, counts, lengths)
 
 
@@ -165,37 +170,37 @@ def duration_trend(
     labels = _labels_of(quantiles)
     names = grouping.names_of(by, tasks, ("completed", "censored", *labels))
     calendar_of(freq, zone(tz))
-    part = partial(_weigh_periods, names=names, freq=freq, tz=tz)
-    weighed = shards.collect(known_at(tasks, as_of), part)
-    groups = grouping.grid(weighed, names, freq, tz)
-    counts, durations = _completed(weighed, groups)
+    part = partial(_count_periods, names=names, freq=freq, tz=tz)
+    counted = shards.collect(known_at(tasks, as_of), part)
+    groups = grouping.grid(counted, names, freq, tz)
+    counts, durations = _completed(counted, groups)
     lengths = {label: durations.quantile(q) for label, q in labels.items()}
     table = _as_table(groups, counts, lengths)
-    table.attrs = grouping.unfinished(weighed, freq, tz)
+    table.attrs = grouping.unfinished(counted, freq, tz)
     return table
 
 
-def _weigh_periods(
+def _count_periods(
     tasks: pd.DataFrame, *, names: Sequence[str], freq: str, tz: str
 ) -> pd.DataFrame:
-    return grouping.with_last_look(weigh(tasks, names=names, freq=freq, tz=tz), tasks)
+    return grouping.with_last_look(count_durations(tasks, names=names, freq=freq, tz=tz), tasks)
 
 
-def _completed(weighed: pd.DataFrame, groups: Groups) -> tuple[dict[str, np.ndarray], Weighed]:
+def _completed(counted: pd.DataFrame, groups: Groups) -> tuple[dict[str, np.ndarray], Weighted]:
     """Count the COMPLETED and the censored tasks of each group, and sort the durations."""
     many = len(groups.keys)
-    n = weighed["n"].to_numpy()
-    active = weighed["status_code"].isin(schema.ACTIVE_STATES).to_numpy()
-    done = ((weighed["status_code"] == "COMPLETED") & weighed["duration"].notna()).to_numpy()
-    durations = sort_weighed(
-        groups.codes[done], weighed["duration"].to_numpy()[done].view("int64"), n[done], many
+    n = counted["n"].to_numpy()
+    active = counted["status_code"].isin(schema.ACTIVE_STATES).to_numpy()
+    done = ((counted["status_code"] == "COMPLETED") & counted["duration"].notna()).to_numpy()
+    durations = sort_weighted(
+        groups.codes[done], counted["duration"].to_numpy()[done].view("int64"), n[done], many
     )
     censored = np.bincount(groups.codes[active], weights=n[active], minlength=many)
     return {"completed": durations.n, "censored": censored.astype("int64")}, durations
 
 
 def _censored_median(
-    weighed: pd.DataFrame, groups: Groups, censored: np.ndarray, durations: Weighed
+    counted: pd.DataFrame, groups: Groups, censored: np.ndarray, durations: Weighted
 ) -> dict[str, np.ndarray]:
     """Return each group's median with the active tasks counted in, and its confidence limits.
 
@@ -204,14 +209,14 @@ def _censored_median(
     found = [durations.quantile(0.5), *_limits(durations, 0.5)]
     if censored.any():
         there, many = censored[groups.codes], len(groups.keys)
-        curve = curve_of(weighed[there], Groups(groups.codes[there], groups.keys))
+        curve = curve_of(counted[there], Groups(groups.codes[there], groups.keys))
         of_curve = (median_of(curve, many), *median_limits_of(curve, many))
         found = [np.where(censored, *both) for both in zip(of_curve, found, strict=True)]
     names = ("censored_p50", "censored_p50_low", "censored_p50_high")
     return dict(zip(names, found, strict=True))
 
 
-def _limits(durations: Weighed, q: float) -> tuple[np.ndarray, np.ndarray]:
+def _limits(durations: Weighted, q: float) -> tuple[np.ndarray, np.ndarray]:
     """Return the confidence limits of a quantile of each group, NaN where it is too small."""
     # how many of n lie below the quantile is binomial; ranks count from 0
     sizes, size = np.unique(durations.n, return_inverse=True)
@@ -234,7 +239,7 @@ def _binomial_quantiles(n: int, p: float, shares: tuple[float, ...]) -> np.ndarr
     return found
 
 
-def _ranked(durations: Weighed, rank: np.ndarray) -> np.ndarray:
+def _ranked(durations: Weighted, rank: np.ndarray) -> np.ndarray:
     """Return the duration of a rank of each group, NaN where it has none."""
     found = np.full(len(rank), np.nan)
     inside = (rank >= 0) & (rank < durations.n)

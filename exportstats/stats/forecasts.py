@@ -11,7 +11,7 @@ from exportstats.core import coerce, frames, schema, shards
 from exportstats.stats import grouping, histories
 from exportstats.stats.as_of import known_at
 from exportstats.stats.predictive import TIME_OUT
-from exportstats.stats.weighed import to_timedelta
+from exportstats.stats.weighted import to_timedelta
 
 if TYPE_CHECKING:
     from exportstats.stats.as_of import Instant

@@ -12,7 +12,7 @@ from exportstats.core import shards
 from exportstats.errors import ArgumentError
 from exportstats.stats import grouping
 from exportstats.stats.as_of import known_at
-from exportstats.stats.weighed import weigh
+from exportstats.stats.weighted import count_durations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,17 +82,17 @@ def duration_histogram(
     """
     names = grouping.names_of(by, tasks, ("share",))
     given = None if bins is None else _edges_of(bins)
-    weighed = shards.collect(known_at(tasks, as_of), partial(weigh, names=names))
-    weighed = weighed[(weighed["status_code"] == "COMPLETED") & weighed["duration"].notna()]
-    groups = grouping.grid(weighed, names)
-    millis = weighed["duration"].to_numpy().view("int64")
+    counted = shards.collect(known_at(tasks, as_of), partial(count_durations, names=names))
+    counted = counted[(counted["status_code"] == "COMPLETED") & counted["duration"].notna()]
+    groups = grouping.grid(counted, names)
+    millis = counted["duration"].to_numpy().view("int64")
     edges = _covering(_ROUND_MILLIS if given is None else given, millis)
     if given is None:
         edges = _in_use(edges, millis)
 
     count = np.zeros((len(groups.keys), len(edges) - 1), dtype="int64")
     at = np.minimum(np.searchsorted(edges, millis, side="right") - 1, len(edges) - 2)
-    np.add.at(count, (groups.codes, at), weighed["n"].to_numpy())
+    np.add.at(count, (groups.codes, at), counted["n"].to_numpy())
     whole = count.sum(axis=1, keepdims=True)
     share = np.divide(count, whole, out=np.full(count.shape, np.nan), where=whole > 0)
     intervals = pd.IntervalIndex.from_breaks(

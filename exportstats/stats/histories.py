@@ -11,7 +11,7 @@ import pandas as pd
 from exportstats.core import coerce, frames, schema
 from exportstats.stats import grouping
 from exportstats.stats.predictive import STUCK, TIME_OUT, Model, Prior, recency
-from exportstats.stats.weighed import sort_weighed
+from exportstats.stats.weighted import sort_weighted
 
 BASES = ("log_group", "slot", "all", "none")
 ENOUGH = 20  # tasks in a sufficient history
@@ -92,7 +92,7 @@ def _latest(ended: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     """Return the latest tasks of each group; ties in creation are broken by ID."""
     groups, created = grouping.group(ended, names), coerce.millis(ended["creation_time"])
     each = np.ones(len(ended), dtype="int64")
-    _, ordered, _, ends = sort_weighed(groups.codes, created, each, len(groups.keys))
+    _, ordered, _, ends = sort_weighted(groups.codes, created, each, len(groups.keys))
     first = ordered[ends - np.minimum(np.diff(ends, prepend=0), _LATEST)]
     recent = ended[created >= first[groups.codes]].sort_values(["creation_time", "task_id"])
     latest: pd.DataFrame = recent.groupby(names, observed=True, dropna=False).tail(_LATEST)

@@ -11,7 +11,7 @@ import pandas as pd
 from exportstats.core import coerce, shards
 from exportstats.stats import grouping
 from exportstats.stats.as_of import known_at
-from exportstats.stats.weighed import sort_weighed, to_timedelta
+from exportstats.stats.weighted import sort_weighted, to_timedelta
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +70,7 @@ def landing_lag(tasks: shards.Tasks, *, by: By = None, as_of: Instant = None) ->
     many = len(groups.keys)
     known = rows["lag"].notna().to_numpy()
     millis = rows["lag"].to_numpy()[known].view("int64")
-    lags = sort_weighed(groups.codes[known], millis, np.ones_like(millis), many)
+    lags = sort_weighted(groups.codes[known], millis, np.ones_like(millis), many)
     at_share = lags.quantile(_SHARES[:, None]).T.ravel()
     keys = groups.keys.loc[np.repeat(groups.keys.index, len(_SHARES))].reset_index(drop=True)
     keys["share"] = np.tile(_SHARES, many)

@@ -1,4 +1,4 @@
-"""Is one period worse than another: counts, failure rate and durations, with how sure that is."""
+"""Compare two periods: number of tasks, failure rate and durations, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from exportstats.core import frames, schema, shards
 from exportstats.errors import ArgumentError
 from exportstats.stats import grouping
 from exportstats.stats.as_of import known_at, period, zone
-from exportstats.stats.weighed import sort_weighed, weigh
+from exportstats.stats.completion import check_confidence
+from exportstats.stats.weighted import count_durations, sort_weighted
 
 if TYPE_CHECKING:
     from exportstats.stats.as_of import Instant, Period
     from exportstats.stats.grouping import By, Groups
-    from exportstats.stats.weighed import Weighed
+    from exportstats.stats.weighted import Weighted
 
 MEASURES = ("tasks", "failure_rate", "p50", "p90")
 UNITS = ("tasks", "share", "s")
@@ -29,12 +30,12 @@ _COLUMNS = (
 )
 _QUANTILES = {"p50": 0.5, "p90": 0.9}
 
-# A change counts from this size, in the measure's unit and as a share of the former value: one
-# more failure in a thousand is no news, and nor is a second more on a minute.
+# The smallest change that matters, in the measure's unit and relative to the previous value. One
+# more failure in a thousand does not matter, nor does one more second in a minute.
 _LARGE_ENOUGH = {"failure_rate": (0.01, 0.25), "p50": (30.0, 0.2), "p90": (30.0, 0.2)}
 _RESAMPLES = 1_000
-_LEAST_TASKS = 10  # fewer do not tell how quantiles scatter
-_SEED = 20_261_123  # any number, as long as it stays the same
+_LEAST_TASKS = 10  # with fewer, the spread of quantiles is unknown
+_SEED = 20_261_123  # arbitrary, but fixed
 
 
 def compare_periods(
@@ -49,56 +50,59 @@ def compare_periods(
 ) -> pd.DataFrame:
     """Compare the tasks created in one period with those created in another.
 
-    A change of the failure rate is clear if the interval of the difference leaves out 0 and it is
-    at least 1 percentage point and 25 % of the former rate; one of a duration if its interval
-    leaves out 0 and it is at least 30 s and 20 % of the former. More is worse. The number of
-    tasks follows a schedule and not chance: it has neither an interval nor a verdict.
+    A change has a verdict if its confidence interval excludes 0 and it is large enough: for the
+    failure rate, at least 1 percentage point and 25 % of the previous rate; for a duration, at
+    least 30 s and 20 % of the previous one. An increase is worse. The number of tasks depends on a
+    schedule and not on chance, so it has neither an interval nor a verdict.
 
     Parameters
     ----------
     tasks
         A table of tasks, or shards of one.
     current, previous
-        The periods, by creation time: a month, as in "2026-11", an ISO week, as in "2026-W47", a
-        day, a quarter, a year, a `pd.Period`, or two instants, of which the second is not in it any
-        more. They must not overlap.
+        The periods, by creation time, which must not overlap: a month such as "2026-11", an ISO
+        week such as "2026-W47", a day, a quarter, a year, a `pd.Period`, or start and end
+        (exclusive).
     by
-        Column or columns to compare in groups of: those with a task in either period.
+        Column or columns to group by. Only groups with a task in either period are returned.
     tz
-        The time zone of periods and dates, as in "Europe/Berlin".
+        Time zone of periods and dates, such as "Europe/Berlin".
     confidence
-        That of each interval by itself. Of many groups without a change, some will seem to have
-        one; the sizes asked for above keep them few.
+        Level of each interval. Among many groups without a change, some will seem to have one; the
+        required sizes keep them few.
     as_of
-        Compare what was known at this instant (aware). Without it, the states are taken as they
-        are.
+        Use only what was known at this instant. By default, the states are used as they are.
 
     Returns
     -------
     DataFrame
-        Index: the groups and `measure`: `tasks`; `failure_rate`, the share of FAILED among the
-        tasks that ended; `p50` and `p90`, the quantiles of the durations of COMPLETED tasks.
-        Columns: `previous` and `current`, in the `unit` "tasks", "share" or "s"; `change` (current
-        less previous), `ratio` (current to previous), `low` and `high` (the interval of the
-        change), `n_previous` and `n_current` (how many tasks the measure is of), and the `verdict`:
-        "worse", "better" or "no clear change". Missing is what cannot be known: a rate or a
-        quantile of nothing, a ratio to 0, the interval of a quantile with fewer than 10 tasks in
-        either period.
+        Indexed by group and `measure`: `tasks`; `failure_rate`, the share of FAILED tasks among
+        those that ended; `p50` and `p90`, quantiles of the durations of COMPLETED tasks. Columns:
+
+        - `previous`, `current`, in the `unit` "tasks", "share" or "s";
+        - `change`, current minus previous, and its confidence interval `low` to `high`;
+        - `ratio` of current to previous;
+        - `n_previous`, `n_current`, the number of tasks behind the measure;
+        - `verdict`: "worse", "better" or "no clear change".
+
+        Values that cannot be computed are missing: a rate or a quantile without tasks, a ratio to
+        0, the interval of a quantile with fewer than 10 tasks in either period.
 
     Raises
     ------
     ArgumentError
-        An invalid period, or one that overlaps the other, a column that cannot be grouped by, a
-        confidence outside 0 to 1, or an `as_of` without a time zone.
+        If a period is not valid, the periods overlap, a column cannot be grouped by, `confidence`
+        is not between 0 and 1, or `as_of` has no time zone.
 
     Notes
     -----
-    Rates: Newcombe's hybrid score interval, of two Wilson intervals [1]_. Quantiles: the percentile
+    Rates: Newcombe's hybrid score interval, from two Wilson intervals [1]_. Quantiles: percentile
     bootstrap with 1,000 resamples and a fixed seed. A resample's quantile lies between two of its
-    order statistics, so only their ranks are drawn (of uniform order statistics, which are beta
-    distributed [2]_): the same distribution, whatever the number of tasks.
+    order statistics, so only their ranks are drawn, as beta-distributed order statistics of uniform
+    numbers [2]_. This gives the same distribution in a time that does not depend on the number of
+    tasks.
 
-    Tasks still active count as `tasks` only. As long as some of the current period's are, its
+    Active tasks count only as `tasks`. While some of the current period's tasks are active, its
     durations look shorter than they are.
 
     References
@@ -124,18 +128,17 @@ def compare_periods(
     p90              300.0    600.0      s  2.000000            worse
     """
     names = grouping.names_of(by, tasks, ("measure", *_COLUMNS))
-    if not 0 < confidence < 1:
-        raise ArgumentError(f"confidence={confidence!r}; give a number between 0 and 1, as 0.95")
+    check_confidence(confidence)
     zone(tz)
     periods = (period(previous, "previous", tz), period(current, "current", tz))
     if max(first for first, _ in periods) < min(end for _, end in periods):
         raise ArgumentError(f"previous={previous!r} and current={current!r} overlap")
-    part = partial(_weigh, periods=periods, names=names)
-    weighed = shards.collect(known_at(tasks, as_of), part)
-    groups = grouping.grid(weighed, names)
-    former, latter = (_side(weighed, groups, is_current=which) for which in (False, True))
+    part = partial(_count, periods=periods, names=names)
+    counted = shards.collect(known_at(tasks, as_of), part)
+    groups = grouping.grid(counted, names)
+    former, latter = (_side(counted, groups, is_current=which) for which in (False, True))
 
-    # a row a measure, a column a group, until the table is made
+    # one row per measure and one column per group, until the table is made
     before, now = former.measured(), latter.measured()
     bounds = [
         _rate_bounds(former, latter, confidence),
@@ -172,7 +175,7 @@ def _category(codes: np.ndarray, names: tuple[str, ...]) -> pd.Categorical:
     return made
 
 
-def _weigh(
+def _count(
     tasks: pd.DataFrame,
     *,
     periods: tuple[tuple[pd.Timestamp, pd.Timestamp], ...],
@@ -181,56 +184,56 @@ def _weigh(
     """Count the tasks of both periods by group, state and duration."""
     created = tasks["creation_time"]
     some = [tasks[(created >= first) & (created < end)] for first, end in periods]
-    counted = [weigh(part, names=names) for part in some]
+    counted = [count_durations(part, names=names) for part in some]
     return frames.stack([part.assign(is_current=bool(which)) for which, part in enumerate(counted)])
 
 
 class _Side(NamedTuple):
-    """One period, an array element a group."""
+    """One period; each array has one element per group."""
 
     tasks: np.ndarray
     ended: np.ndarray
     failed: np.ndarray
-    durations: Weighed  # of COMPLETED tasks, in milliseconds
+    durations: Weighted  # of COMPLETED tasks, in milliseconds
 
     @property
     def rate(self) -> np.ndarray:
-        """Return the share of FAILED among what ended; NaN where nothing did."""
+        """Return the share of FAILED tasks among those that ended; NaN if none did."""
         rate = np.full(len(self.ended), np.nan)
         np.divide(self.failed, self.ended, out=rate, where=self.ended > 0)
         return rate
 
     def measured(self) -> np.ndarray:
-        """Return the measures, a row each."""
+        """Return the measures, one row each."""
         quantiles = [self.durations.quantile(q) / 1000 for q in _QUANTILES.values()]
         return np.array([self.tasks, self.rate, *quantiles], dtype="float64")
 
     def n(self) -> np.ndarray:
-        """Return how many tasks each measure is of, a row each."""
+        """Return the number of tasks behind each measure, one row each."""
         return np.array([self.tasks, self.ended, self.durations.n, self.durations.n])
 
 
-def _side(weighed: pd.DataFrame, groups: Groups, *, is_current: bool) -> _Side:
+def _side(counted: pd.DataFrame, groups: Groups, *, is_current: bool) -> _Side:
     many, codes = len(groups.keys), groups.codes
-    state, n = weighed["status_code"], weighed["n"].to_numpy()
-    here = (weighed["is_current"] == is_current).to_numpy()
+    state, n = counted["status_code"], counted["n"].to_numpy()
+    here = (counted["is_current"] == is_current).to_numpy()
 
     def count(rows: np.ndarray) -> np.ndarray:
         whole = np.bincount(codes[rows], weights=n[rows], minlength=many)
         return whole.astype("int64")
 
-    done = here & ((state == "COMPLETED") & weighed["duration"].notna()).to_numpy()
-    millis = weighed["duration"].to_numpy().view("int64")
+    done = here & ((state == "COMPLETED") & counted["duration"].notna()).to_numpy()
+    millis = counted["duration"].to_numpy().view("int64")
     return _Side(
         count(here),
         count(here & state.isin(schema.TERMINAL_STATES).to_numpy()),
         count(here & (state == "FAILED").to_numpy()),
-        sort_weighed(codes[done], millis[done], n[done], many),
+        sort_weighted(codes[done], millis[done], n[done], many),
     )
 
 
 def _wilson(rate: np.ndarray, n: np.ndarray, z: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return Wilson's interval of a rate; NaN where there is none."""
+    """Return Wilson's interval of a rate; NaN where the rate is."""
     n = np.maximum(n, 1)
     middle = rate + z**2 / (2 * n)
     half = z * np.sqrt(rate * (1 - rate) / n + z**2 / (4 * n**2))
@@ -239,7 +242,7 @@ def _wilson(rate: np.ndarray, n: np.ndarray, z: float) -> tuple[np.ndarray, np.n
 
 
 def _rate_bounds(before: _Side, now: _Side, confidence: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return Newcombe's interval of the difference of the failure rates."""
+    """Return Newcombe's interval of the difference between the failure rates."""
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     p, q = before.rate, now.rate
     (p_low, p_high), (q_low, q_high) = _wilson(p, before.ended, z), _wilson(q, now.ended, z)
@@ -247,23 +250,23 @@ def _rate_bounds(before: _Side, now: _Side, confidence: float) -> tuple[np.ndarr
     return low, q - p + np.hypot(q_high - q, p - p_low)
 
 
-def _quantile_bounds(before: Weighed, now: Weighed, confidence: float) -> list[np.ndarray]:
-    """Return the bootstrap's interval of the difference of each quantile, in seconds."""
+def _quantile_bounds(before: Weighted, now: Weighted, confidence: float) -> list[np.ndarray]:
+    """Return the bootstrap interval of the difference of each quantile, in seconds."""
     bounds = np.full((len(_QUANTILES), 2, len(now.n)), np.nan)
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
     for group in np.flatnonzero(np.minimum(before.n, now.n) >= _LEAST_TASKS).tolist():
-        # each group's own draws: what other groups there are does not matter
+        # each group has its own generator, so that other groups do not affect it
         random = np.random.default_rng(_SEED)
         former, latter = (_resample(side, group, random) for side in (before, now))
         bounds[:, :, group] = np.quantile(latter - former, tails, axis=1).T / 1000
     return list(bounds)
 
 
-def _resample(durations: Weighed, group: int, random: np.random.Generator) -> np.ndarray:
-    """Return the quantiles of resamples of a group, a row a quantile, without the resamples.
+def _resample(durations: Weighted, group: int, random: np.random.Generator) -> np.ndarray:
+    """Return the quantiles of resamples of a group, one row per quantile, without resampling.
 
-    The value of rank k in a resample is the one whose place among the n is n times the k-th
-    smallest of n uniform numbers; and given that one, the next is the smallest of the rest.
+    The value of rank k in a resample is at place n u, where u is the k-th smallest of n uniform
+    numbers. Given u, the next one is the smallest of the rest.
     """
     n = int(durations.n[group])
     begin = int(durations.ends[group]) - n
@@ -288,11 +291,11 @@ def _resample(durations: Weighed, group: int, random: np.random.Generator) -> np
 def _verdicts(
     change: np.ndarray, before: np.ndarray, low: np.ndarray, high: np.ndarray
 ) -> np.ndarray:
-    """Return the number of each verdict."""
+    """Return the numbers of the verdicts."""
     sizes = [_LARGE_ENOUGH.get(measure, (np.inf, np.inf)) for measure in MEASURES]
     absolute, relative = (np.array(some)[:, None] for some in zip(*sizes, strict=True))
     share = np.where(before > 0, before, 0)
-    with np.errstate(invalid="ignore"):  # infinity times 0, of the number of tasks
+    with np.errstate(invalid="ignore"):  # infinity times 0, for the number of tasks
         large = (np.abs(change) >= absolute) & (np.abs(change) >= relative * share)
     verdicts: np.ndarray = np.where(large & (low > 0), 0, np.where(large & (high < 0), 1, 2))
     return verdicts

@@ -1,4 +1,4 @@
-"""Since when a log group's tasks have taken longer for good, and by what factor."""
+"""Find lasting slowdowns of log groups: when each began, and by what factor."""
 
 from __future__ import annotations
 
@@ -17,57 +17,60 @@ if TYPE_CHECKING:
 
     from exportstats.stats.as_of import Instant
 
-# Days with a task on each side of a change: fewer can be one bad night, or a week's own rhythm.
+# Days with tasks on each side of a change. Fewer can be one bad night, or a weekly rhythm.
 _LEAST_DAYS = 10
-# What people would call slower; a smaller shift can be certain and still not matter.
+# A smaller change can be significant, but does not matter.
 _LEAST_FACTOR = 1.25
-# How often log groups without any change may give one, all of them together.
+# The significance level, for all log groups together.
 _LEVEL = 0.01
 _CONFIDENCE = 0.95
-# A correlation of neighbouring days above this is that of another change not yet found.
-_MOST_ALIKE = 0.5
+# The highest autocorrelation of days; more is caused by another change that is not yet found.
+_MOST_CORRELATED = 0.5
 
 
 def find_slowdowns(tasks: shards.Tasks, *, as_of: Instant = None) -> pd.DataFrame:
-    """Find since when log groups' COMPLETED tasks have been taking longer, for good.
+    """Find since when COMPLETED tasks of log groups have been taking longer, lastingly.
 
-    Of each log group, the median of the logarithms of the durations of each day (UTC, by creation)
-    is one value, so that a bad night is one value whatever its number of tasks. Where the values
-    before differ most from those after, by the rank-sum test, is where it may have changed; it has
-    if that difference is significant although it is the largest of many [1]_, and although days
-    that follow each other are alike. Then the two sides are searched likewise (binary
-    segmentation), at least 10 days with tasks on each side of each change. Ranks make it robust
-    against long tails, and a week's rhythm is on both sides.
+    The values of a log group are the medians of the logarithms of its durations, one per day of
+    creation (UTC). So a bad night is one value, whatever its number of tasks. The candidate for a
+    change is the day where the values before and after differ most, by the rank-sum test. It is a
+    change if the difference is significant, considering that it is the largest of many [1]_ and
+    that consecutive days are correlated. Both sides are then searched in the same way (binary
+    segmentation). There are at least 10 days with tasks on each side of a change. Ranks make the
+    method robust against long tails; a weekly rhythm affects both sides equally.
 
     Parameters
     ----------
     tasks
         A table of tasks, or shards of one.
     as_of
-        Find what could be known at this instant (aware). Without it, the states are taken as they
-        are.
+        Use only what was known at this instant. By default, the states are used as they are.
 
     Returns
     -------
     DataFrame
-        A row a slowdown, by log group and time: `account_id`, `region`, `log_group_name`; `since`,
-        when the first slow task was created; `factor`, by which durations grew, with its 95 %
-        interval `low` to `high` (the Hodges-Lehmann shift of the daily values and the order
-        statistics of their differences [2]_, as factors); `p_value`, corrected for the search and
-        for the number of log groups that were searched; `n_before` and `n_after`, the tasks from
-        the change before to this one, and from this one to the next or the end. Only those with a
-        factor of 1.25 or more and a `p_value` of 0.01 or less.
+        One row per slowdown with a factor of at least 1.25 and a `p_value` of at most 0.01, sorted
+        by log group and time, with these columns:
+
+        - `account_id`, `region`, `log_group_name`;
+        - `since`, when the first slow task was created (`datetime64[ms, UTC]`);
+        - `factor`, by which durations grew, and its 95 % interval `low` to `high`: the
+          Hodges-Lehmann shift of the daily values and the order statistics of their differences
+          [2]_, as factors;
+        - `p_value`, corrected for the search and for the number of log groups searched;
+        - `n_before`, `n_after`, the number of tasks since the previous change, and up to the next
+          one.
 
     Raises
     ------
     ArgumentError
-        An `as_of` without a time zone.
+        If `as_of` has no time zone.
 
     Notes
     -----
-    The interval takes the day of the change as given, so it is a little too narrow. A bump that
-    is over is no lasting shift and, unless it was long, is not found. Nothing is known of bytes:
-    a log group that is exported in larger windows, or has more events, is slower.
+    The interval assumes that the day of the change is known, so it is slightly too narrow. A
+    temporary slowdown is not found, unless it was long. The number of bytes is unknown: a log group
+    with larger windows or more events gets slower, too.
 
     References
     ----------
@@ -89,27 +92,27 @@ def find_slowdowns(tasks: shards.Tasks, *, as_of: Instant = None) -> pd.DataFram
     0 2024-11-13 00:00:00+00:00     2.0        40       20
     """
     found = shards.collect(known_at(tasks, as_of), _find)
-    # every log group that was searched has a row, of nothing if nothing was found
+    # every log group that was searched has at least one row; it is empty without a change
     searched = len(found.drop_duplicates(list(LOG_GROUP)))
     p_value = np.minimum(found["p_value"] * searched, 1)
-    sure = found["since"].notna() & (found["factor"] >= _LEAST_FACTOR) & (p_value <= _LEVEL)
-    slower = found.assign(p_value=p_value)[sure]
+    significant = found["since"].notna() & (found["factor"] >= _LEAST_FACTOR) & (p_value <= _LEVEL)
+    slower = found.assign(p_value=p_value)[significant]
     return slower.sort_values([*LOG_GROUP, "since"], ignore_index=True)
 
 
 class _Days(NamedTuple):
-    """Days with tasks, by log group and time.
+    """Days with tasks, sorted by log group and time.
 
     Attributes
     ----------
     group
-        The number of the log group, from 0.
+        Number of the log group, from 0.
     value
-        The median of the logarithms of the durations, in milliseconds.
+        Median of the logarithms of the durations in milliseconds.
     since
-        When the first task of the day was created, in milliseconds.
+        Creation of the first task of the day, in milliseconds.
     tasks
-        How many tasks there were on all days before, over all log groups; one more than days.
+        Number of tasks on all earlier days of all log groups; one element more than there are days.
     """
 
     group: np.ndarray
@@ -119,7 +122,7 @@ class _Days(NamedTuple):
 
 
 def _find(known: pd.DataFrame) -> pd.DataFrame:
-    """Find the changes of one shard; a log group without any has one row of nothing."""
+    """Find the changes of one shard; a log group without changes has one empty row."""
     usable = (known["status_code"] == "COMPLETED") & known["duration"].notna()
     done = known[usable & known["log_group_name"].notna()]
     groups = grouping.group(done, LOG_GROUP)
@@ -135,8 +138,8 @@ def _find(known: pd.DataFrame) -> pd.DataFrame:
             days.value, changes, ends[group] - sizes[group], ends[group]
         )
     ]
-    silent = np.setdiff1d(searched, [row[0] for row in rows])
-    rows += [(group, coerce.NAT, np.nan, np.nan, np.nan, 0, 0, np.nan) for group in silent]
+    unchanged = np.setdiff1d(searched, [row[0] for row in rows])
+    rows += [(group, coerce.NAT, np.nan, np.nan, np.nan, 0, 0, np.nan) for group in unchanged]
     columns = ("group", "since", "factor", "low", "high", "n_before", "n_after", "p_value")
     table = {name: np.array([row[at] for row in rows]) for at, name in enumerate(columns)}
     return groups.keys.take(table["group"].astype("int64")).assign(
@@ -163,9 +166,9 @@ def _days(group: np.ndarray, done: pd.DataFrame) -> _Days:
 
 
 def _changes(value: np.ndarray, first: np.ndarray, last: np.ndarray) -> list[int]:
-    """Return where the values of each stretch `[first, last)` change.
+    """Return where the values in each range `[first, last)` change.
 
-    All stretches are split at once, then all their halves, until none splits any more.
+    All ranges are split at once, then all their halves, until no split is significant.
     """
     found: list[int] = []
     while len(first):
@@ -180,17 +183,17 @@ def _changes(value: np.ndarray, first: np.ndarray, last: np.ndarray) -> list[int
 
 
 def _split(value: np.ndarray, first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return where to split each stretch into the two most different parts, and the p-value."""
+    """Return where to split each range into the two most different parts, and the p-value."""
     size = last - first
     ends = np.cumsum(size)
     begin = np.repeat(ends - size, size)
-    stretch = np.repeat(np.arange(len(size)), size)
-    place = np.arange(len(stretch)) - begin
-    ranks, tied = _ranks(value[np.repeat(first, size) + place], stretch, begin, len(size))
+    segment = np.repeat(np.arange(len(size)), size)
+    place = np.arange(len(segment)) - begin
+    ranks, tied = _ranks(value[np.repeat(first, size) + place], segment, begin, len(size))
     n = np.repeat(size, size)
     through = np.cumsum(ranks)
-    before = through - ranks - (through - ranks)[begin]  # the sum of the ranks before each place
-    # Wilcoxon's rank sum, its mean and its variance, corrected for ties
+    before = through - ranks - (through - ranks)[begin]  # sum of ranks before each place
+    # Wilcoxon's rank sum: its mean, and its variance corrected for ties
     expected = place * (n + 1) / 2
     shrink = (size + 1) - tied / (size * (size - 1))
     variance = place * (n - place) / 12 * np.repeat(shrink, size)
@@ -198,53 +201,53 @@ def _split(value: np.ndarray, first: np.ndarray, last: np.ndarray) -> tuple[np.n
     z = np.zeros(len(place))
     z[inside] = np.abs(before - expected)[inside] / np.sqrt(variance[inside])
     largest = np.maximum.reduceat(z, ends - size)
-    highest = np.flatnonzero(z == largest[stretch])
-    at = place[highest[np.unique(stretch[highest], return_index=True)[1]]]
-    side = 2 * stretch + (place >= np.repeat(at, size))
-    return first + at, _p_of_largest(largest / _inflation(ranks, side, stretch), size)
+    highest = np.flatnonzero(z == largest[segment])
+    at = place[highest[np.unique(segment[highest], return_index=True)[1]]]
+    side = 2 * segment + (place >= np.repeat(at, size))
+    return first + at, _p_of_largest(largest / _inflation(ranks, side, segment), size)
 
 
-def _inflation(ranks: np.ndarray, side: np.ndarray, stretch: np.ndarray) -> np.ndarray:
-    """Return by what factor sums of ranks spread more, because neighbouring days are alike.
+def _inflation(ranks: np.ndarray, side: np.ndarray, segment: np.ndarray) -> np.ndarray:
+    """Return by how much the correlation of consecutive days increases the spread of rank sums.
 
-    It is that of an autoregression, of the lag-1 correlation about the means of the two sides.
+    It is the factor of an autoregression with the lag-1 correlation about the means of both sides.
     """
     n = np.bincount(side)
     rest = ranks - (np.bincount(side, weights=ranks) / np.maximum(n, 1))[side]
-    within = stretch[1:] == stretch[:-1]
-    together = np.bincount(stretch[1:], weights=np.where(within, rest[1:] * rest[:-1], 0))
-    squares = np.bincount(stretch, weights=rest**2)
-    alike = np.zeros(len(squares))
-    np.divide(together, squares, out=alike, where=squares > 0)
-    alike = np.clip(alike, 0, _MOST_ALIKE)
-    inflation: np.ndarray = np.sqrt((1 + alike) / (1 - alike))
+    within = segment[1:] == segment[:-1]
+    together = np.bincount(segment[1:], weights=np.where(within, rest[1:] * rest[:-1], 0))
+    squares = np.bincount(segment, weights=rest**2)
+    correlation = np.zeros(len(squares))
+    np.divide(together, squares, out=correlation, where=squares > 0)
+    correlation = np.clip(correlation, 0, _MOST_CORRELATED)
+    inflation: np.ndarray = np.sqrt((1 + correlation) / (1 - correlation))
     return inflation
 
 
 def _ranks(
-    value: np.ndarray, stretch: np.ndarray, begin: np.ndarray, many: int
+    value: np.ndarray, segment: np.ndarray, begin: np.ndarray, many: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return each value's rank in its stretch, ties their mean, and each stretch's sum of t**3 - t.
+    """Return each value's rank in its range, averaged for ties, and each range's sum of t**3 - t.
 
-    `t` is how many values are tied.
+    Here `t` is the number of values in a tie.
     """
-    order = np.lexsort((value, stretch))
+    order = np.lexsort((value, segment))
     ordered = value[order]
-    new = (np.diff(stretch, prepend=-1) != 0) | (np.diff(ordered, prepend=0) != 0)
+    new = (np.diff(segment, prepend=-1) != 0) | (np.diff(ordered, prepend=0) != 0)
     starts = np.flatnonzero(new)
     runs = np.diff(np.append(starts, len(order)))
     mean = starts + (runs + 1) / 2
     ranks = np.empty(len(order))
     ranks[order] = np.repeat(mean, runs)
-    tied = np.bincount(stretch[starts], weights=runs.astype("float64") ** 3 - runs, minlength=many)
+    tied = np.bincount(segment[starts], weights=runs.astype("float64") ** 3 - runs, minlength=many)
     return ranks - begin, tied
 
 
 def _p_of_largest(z: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """Return how likely so large a statistic is somewhere, if nothing ever changes.
+    """Return the probability that a statistic is this large anywhere, if nothing ever changes.
 
-    It is the formula of Miller and Siegmund for the largest of |Z| over the places that leave a
-    share of the values on either side; below 1 it does not hold, and nothing is significant there.
+    This is the formula of Miller and Siegmund for the largest |Z| over all places that leave a
+    minimum share on either side. It does not hold below 1, where nothing is significant anyway.
     """
     b = np.maximum(z, 1)
     density = np.exp(-(b**2) / 2) / np.sqrt(2 * np.pi)
@@ -256,15 +259,15 @@ def _p_of_largest(z: np.ndarray, size: np.ndarray) -> np.ndarray:
 def _settle(
     value: np.ndarray, changes: list[int], begin: int, end: int
 ) -> list[tuple[int, int, int, float]]:
-    """Place a log group's changes anew, each between its neighbours, and drop those not certain.
+    """Locate a log group's changes again, each between its neighbours, and drop insignificant ones.
 
-    A change was found with others yet unknown on either side of it, which moved it a little.
+    The search located each change before its neighbours were known, so it may be slightly off.
 
     Returns
     -------
     list
-        For each change: where the values before it begin, where it is, where those after it end,
-        and the p-value.
+        For each change: start of the values before it, its place, end of the values after it, and
+        the p-value.
     """
     edges = [*sorted(at for at in changes if begin < at < end), end]
     settled, before = [], begin

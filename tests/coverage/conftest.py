@@ -1,4 +1,4 @@
-"""Let the tests of coverage import what they share, with `import plainly`."""
+"""Put this folder on the path, so that the tests of coverage can import `oracle`."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Plans, against windows cut by hand and queues run in plain numpy."""
+"""Plans agree with windows cut by hand and with queues simulated in plain NumPy."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Row = dict[str, Any]
 
 
 def gaps_of(*rows: Row) -> pd.DataFrame:
-    """Make a table of gaps as `find_gaps` gives it; times in milliseconds."""
+    """Return a table of gaps as `find_gaps` returns it, times in milliseconds."""
     usual = {**GROUP, "start": MIDNIGHT - DAY, "end": MIDNIGHT, "reason": "failed"}
     names = ["account_id", "region", "log_group_name"]
     columns = [*names, "start", "end", "length", "reason", "last_task_id", "expires_at"]
@@ -53,7 +53,7 @@ def gaps_of(*rows: Row) -> pd.DataFrame:
 
 
 def done(number: int, duration: int, **fields: Any) -> Row:  # noqa: ANN401 - any field
-    """Return a COMPLETED task of a whole day, `number` days ago."""
+    """Return a COMPLETED task with a window of one day, `number` days ago."""
     created = MIDNIGHT - number * DAY
     row = {
         "task_id": f"{fields.get('region')}-{fields.get('log_group_name', 'acme')}-{number:04}",
@@ -69,7 +69,7 @@ def done(number: int, duration: int, **fields: Any) -> Row:  # noqa: ANN401 - an
 
 
 def running(elapsed: int, **fields: Any) -> Row:  # noqa: ANN401 - any field
-    """Return a RUNNING task that was created `elapsed` ms ago, with a window of long ago."""
+    """Return a RUNNING task that was created `elapsed` ms ago, with a window long ago."""
     row = {
         "task_id": "running",
         "status_code": "RUNNING",
@@ -82,18 +82,18 @@ def running(elapsed: int, **fields: Any) -> Row:  # noqa: ANN401 - any field
 
 
 def history(*durations: int, **fields: Any) -> list[Row]:  # noqa: ANN401 - any field
-    """Give COMPLETED tasks that took so long, one a day."""
+    """Return COMPLETED tasks with these durations, one a day."""
     return [done(number, duration, **fields) for number, duration in enumerate(durations, 3)]
 
 
 def windows(plan: pd.DataFrame) -> list[tuple[int, int]]:
-    """Return the windows as half-open stretches, after the last midnight."""
+    """Return the windows as half-open intervals since the last midnight."""
     pairs = zip(plain(plan["from_time"]), plain(plan["to_time"]), strict=True)
     return [(first - MIDNIGHT, last + 1 - MIDNIGHT) for first, last in pairs]
 
 
-def cut_plainly(start: int, end: int, step: int) -> list[tuple[int, int]]:
-    """Walk from edge to edge: midnights, and within a day every `step`, or after whole days."""
+def cut_by_walking(start: int, end: int, step: int) -> list[tuple[int, int]]:
+    """Cut at midnights, and within a day every `step`, or after whole days."""
     pieces, at = [], start
     while at < end:
         midnight = at // DAY * DAY
@@ -112,25 +112,25 @@ def cut_plainly(start: int, end: int, step: int) -> list[tuple[int, int]]:
     [(-DAY, 0), (5 * HOUR, 6 * HOUR), (-1, 1), (7 * HOUR - 4 * DAY, 1), (3, 4)],
 )
 def test_pieces_are_cut_at_midnights(step: str, start: int, end: int):
-    """Pieces end at midnights and at steps from them, and are those of a walk along the gap."""
+    """Pieces end at midnights and at steps from them, and agree with a walk along the gap."""
     length = pd.Timedelta(step) // pd.Timedelta("1ms")
     if length == 1:
         end = min(end, start + 50)
     gaps = gaps_of({"start": MIDNIGHT + start, "end": MIDNIGHT + end})
     plan = plan_backfill(gaps, table(*history(MINUTE)), max_window=step)
-    assert windows(plan) == cut_plainly(start, end, length)
+    assert windows(plan) == cut_by_walking(start, end, length)
     assert all(last - first <= length for first, last in windows(plan))
 
 
 def test_windows_are_inclusive():
-    """A day is exported from its first to its last millisecond, as AWS has it."""
+    """A day is exported from its first to its last millisecond, as in AWS."""
     plan = plan_backfill(gaps_of({}), table(*history(MINUTE)))
     assert plan["from_time"].item() == pd.Timestamp(MIDNIGHT - DAY, unit="ms", tz="UTC")
     assert plan["to_time"].item() == pd.Timestamp(MIDNIGHT - 1, unit="ms", tz="UTC")
 
 
 def test_active_windows_are_left_out():
-    """What an active task of the log group exports is no gap to fill; one of another group is."""
+    """What an active task of the log group exports is not planned again."""
     window = {"from_time": MIDNIGHT + 2 * HOUR, "to_time": MIDNIGHT + 3 * HOUR - 1}
     gaps = gaps_of({"start": MIDNIGHT, "end": MIDNIGHT + 5 * HOUR})
     for state in ("RUNNING", "PENDING", "PENDING_CANCEL"):
@@ -149,7 +149,7 @@ def test_active_windows_are_left_out():
 
 
 def test_gaps_that_touch_are_one():
-    """Gaps that touch or overlap are exported once, in one piece; lost ones are left out."""
+    """Gaps that touch or overlap are exported once; lost ones are left out."""
     gaps = gaps_of(
         {"start": MIDNIGHT, "end": MIDNIGHT + HOUR, "reason": "lost"},
         {"start": MIDNIGHT + HOUR, "end": MIDNIGHT + 2 * HOUR},
@@ -161,7 +161,7 @@ def test_gaps_that_touch_are_one():
 
 
 def test_order_and_deadlines():
-    """Each piece expires in its turn; the slot goes by deadline, start and name, none last."""
+    """Each piece has its own deadline; a slot is sorted by deadline, start and name."""
     start = MIDNIGHT - 2 * DAY
     kept = {"start": start, "end": MIDNIGHT}
     gaps = gaps_of(
@@ -195,7 +195,7 @@ def test_order_and_deadlines():
 
 
 def test_constant_durations_give_exact_times():
-    """With durations that are all the same, one task starts when the one before it ends."""
+    """With constant durations, each task starts when the previous one ends."""
     gaps = gaps_of(
         {"start": MIDNIGHT - 3 * DAY, "expires_at": START + 8 * MINUTE},
         {"region": "us-east-1"},
@@ -213,7 +213,7 @@ def test_constant_durations_give_exact_times():
 
 
 def test_late_and_risk():
-    """Late is what is expected to end after its deadline; a run that ends in time is no risk."""
+    """`late` means that the expected end is after the deadline; a run in time is no risk."""
     tasks = table(*history(*[7 * MINUTE] * 100))
     for over, late in ((-MINUTE, False), (MINUTE, True)):
         gaps = gaps_of({"expires_at": START + 7 * MINUTE - over})
@@ -223,13 +223,13 @@ def test_late_and_risk():
 
 
 def test_times_are_those_of_sums_drawn_with_numpy():
-    """Many sums of such durations, drawn with numpy's generator, give the same medians and risk."""
+    """Medians and risk agree with sums drawn by NumPy's generator."""
     random = np.random.default_rng(5)
     lengths = random.lognormal(13, 0.5, 100).astype("int64")
     days = 60
     gaps = gaps_of({"start": MIDNIGHT - days * DAY, "expires_at": START - (days - 2) * DAY})
     plan = plan_backfill(gaps, table(*history(*map(int, lengths))))
-    # the first of them is the latest, and 20 tasks earlier one counts half
+    # the first is the latest; a task 20 tasks earlier has half its weight
     counts = 0.5 ** (np.arange(100) / 20)
     drawn = [
         random.choice(random.choice(lengths, 59, p=counts / counts.sum()), days)
@@ -247,7 +247,7 @@ def test_times_are_those_of_sums_drawn_with_numpy():
 
 
 def test_durations_follow_the_window():
-    """A window of an hour takes what such take; where nothing says so, there is too little."""
+    """A window of an hour takes as long as earlier ones; without them the history is not enough."""
     dice = Random(3)  # noqa: S311 - a test's
     rows = history(*[MINUTE] * 60)
     for number, row in enumerate(rows):
@@ -266,7 +266,7 @@ def test_durations_follow_the_window():
 
 
 def test_the_latest_tasks_count():
-    """A log group that became slower is planned by how it is now."""
+    """A log group that became slower is planned from its latest tasks."""
     tasks = table(*history(*[HOUR] * 100, *[MINUTE] * 400))
     plan = plan_backfill(gaps_of({}), tasks)
     assert plan["n"].item() == 100
@@ -274,7 +274,7 @@ def test_the_latest_tasks_count():
 
 
 def test_nothing_premature_is_planned():
-    """A plan ends where late events may still arrive, and the future is none of it."""
+    """A plan ends where late events may still arrive, and before the future."""
     gaps = gaps_of({"start": MIDNIGHT - DAY, "end": MIDNIGHT + 5 * DAY})
     tasks = table(*history(MINUTE))
     plan = plan_backfill(gaps, tasks)
@@ -288,7 +288,7 @@ def test_nothing_premature_is_planned():
 
 
 def test_gaps_of_a_minute_and_what_nobody_exports_must_be_asked_for():
-    """Both are left out unless asked for; a log group that only FAILED is exported by somebody."""
+    """Short gaps and never exported log groups are planned only on request."""
     tasks = table(*history(MINUTE), done(4, MINUTE, status_code="FAILED", log_group_name="failed"))
     gaps = gaps_of(
         {"end": MIDNIGHT - DAY + MINUTE},
@@ -307,7 +307,7 @@ def test_gaps_of_a_minute_and_what_nobody_exports_must_be_asked_for():
 
 @pytest.mark.parametrize("seed", range(12))
 def test_all_of_the_gaps_is_planned_or_left_out(seed: int):
-    """Each hour of random gaps has its place, counted hour by hour."""
+    """Each hour of random gaps is either planned or left out."""
     random = Random(seed)  # noqa: S311 - made-up gaps
     names = [f"g{number}" for number in range(6)]
     tried = [name for name in names if random.random() < 0.7]
@@ -353,7 +353,7 @@ def test_all_of_the_gaps_is_planned_or_left_out(seed: int):
 
 
 def test_all_is_done_when_the_last_slot_is():
-    """The times of the whole plan are of the latest of all slots, not the latest of their times."""
+    """The end of the plan is that of the latest slot in each run."""
     random = np.random.default_rng(8)
     regions = [f"eu-west-{number}" for number in range(1, 9)]
     rows = [
@@ -372,18 +372,18 @@ def test_all_is_done_when_the_last_slot_is():
 
 
 def test_a_running_task_is_waited_for():
-    """The slot is free when its active task is expected to be done, given how long it has run."""
+    """The slot is free when its active task is expected to end, given its elapsed time."""
     tasks = table(*history(*[HOUR] * 30, *[3 * HOUR] * 10), running(90 * MINUTE))
     plan = plan_backfill(gaps_of({}), tasks)
     assert plain(plan["expected_start"]) == [START + 90 * MINUTE]
     assert plan["enough_history"].item()
-    # without a creation time it may have begun just now
+    # without a creation time, it may have been created just now
     tasks = table(*history(*[HOUR] * 30), running(0, creation_time=None))
     assert plain(plan_backfill(gaps_of({}), tasks)["expected_start"]) == [START + HOUR]
 
 
 def test_a_running_task_that_runs_longer_than_any():
-    """Its end is at least now, and the whole slot says that this is not known well."""
+    """Its end is not before now, and the whole slot lacks enough history."""
     tasks = table(*history(*[HOUR] * 30), running(HOUR))
     plan = plan_backfill(gaps_of({"start": MIDNIGHT - 2 * DAY}), tasks)
     first, second = plain(plan["expected_start"])
@@ -394,7 +394,7 @@ def test_a_running_task_that_runs_longer_than_any():
 
 
 def test_several_active_tasks():
-    """The slot is free when the last of its active tasks ends; tasks of no log group count."""
+    """The slot is free when the last active task ends, including tasks without a log group."""
     tasks = table(
         *history(*[HOUR] * 30),
         *history(*[4 * HOUR] * 30, log_group_name="slow"),
@@ -410,7 +410,7 @@ def test_several_active_tasks():
 
 
 def test_basis():
-    """Durations are those of the log group, else of the slot, else of all, else of none."""
+    """Durations are those of the log group, else the slot, else all, else none."""
     fallback = {"destination": "acme-logs"}
     own = history(MINUTE)
     slot = history(2 * MINUTE, 2 * MINUTE, log_group_name="other")
@@ -429,7 +429,7 @@ def test_basis():
 
 
 def test_slots_that_are_alike_do_not_look_slower_than_they_are():
-    """The end of five slots, and the risk, with few tasks each; benchmarks/forecasts has more."""
+    """The end and the risk of five equal slots with few tasks; benchmarks/forecasts has more."""
     random = np.random.default_rng(11)
     held, risk, late = [], [], []
     for _ in range(25):
@@ -451,7 +451,7 @@ def test_slots_that_are_alike_do_not_look_slower_than_they_are():
 
 
 def test_no_history():
-    """Without any duration no time is expected, and nothing is said to be late."""
+    """Without any duration no time is expected, and nothing is late."""
     gaps = gaps_of({"expires_at": START - 1})
     plan = plan_backfill(gaps, table(running(0)), destination="acme-logs")
     assert plan[list(TIMES)].isna().all(axis=None)
@@ -466,7 +466,7 @@ def test_no_history():
 
 @pytest.mark.parametrize(("few", "n", "length"), [(20, 20, MINUTE), (19, 39, HOUR)])
 def test_windows_of_comparable_length(few: int, n: int, length: int):
-    """Twenty tasks with windows from half to twice as long stand for a piece; else all do."""
+    """Twenty windows from half to twice as long are used alone; otherwise all are."""
     end = MIDNIGHT - 40 * DAY
     half, twice = {"from_time": end - DAY // 2}, {"from_time": end - 2 * DAY}
     alike = [
@@ -483,7 +483,7 @@ def test_windows_of_comparable_length(few: int, n: int, length: int):
 
 
 def test_destination_and_prefix():
-    """They are those of the log group's latest COMPLETED task, else the slot's, unless given."""
+    """The destination is that of the log group's latest COMPLETED task, else the slot's, unless given."""
     same = {"destination_prefix": "old"}
     tasks = table(
         done(2, MINUTE, destination="newest", destination_prefix="p"),
@@ -505,14 +505,14 @@ def test_destination_and_prefix():
 
 
 def test_the_latest_task_is_told_by_its_identifier():
-    """Of tasks created at one instant the one with the greater identifier is the latest."""
+    """Of tasks created at the same instant, the one with the greater ID is the latest."""
     rows = [done(2, MINUTE, task_id=name, destination=f"of-{name}") for name in "acb"]
     plan = plan_backfill(gaps_of({}), table(*rows))
     assert plan["destination"].to_list() == ["of-c"]
 
 
 def test_no_destination_is_known():
-    """Where nothing has a destination the error names the log group and the remedy."""
+    """Without any destination the error names the log group and the remedy."""
     tasks = table(*history(MINUTE, region="us-east-1"))
     with pytest.raises(ArgumentError, match=r"of acme .*eu-west-1.*destination="):
         plan_backfill(gaps_of({}), tasks)
@@ -520,18 +520,18 @@ def test_no_destination_is_known():
 
 
 def test_as_of():
-    """As of an instant, the queue begins there, and only what was known then counts."""
+    """With `as_of`, the queue begins there, and only what was known then is used."""
     tasks = table(*history(*[HOUR] * 5), done(0, 9 * HOUR, destination="later"))
     as_of = pd.Timestamp(MIDNIGHT + HOUR, unit="ms", tz="Asia/Tokyo")
     plan = plan_backfill(gaps_of({}), tasks, as_of=as_of, margin="0h")
     assert plan["destination"].to_list() == ["acme-logs"]
-    # the last task has run for an hour then, as long as any
+    # by then the last task has run for an hour, as long as any other
     assert plain(plan["expected_start"])[0] >= MIDNIGHT + HOUR
     assert plain(plan["expected_end"])[0] >= MIDNIGHT + 1.8 * HOUR
 
 
 def test_without_an_instant_to_begin_at():
-    """Without as_of and any observed_at the remedy is to give one."""
+    """Without `as_of` and `observed_at` the error asks for an instant."""
     tasks = table(done(3, MINUTE, observed_at=None))
     with pytest.raises(ArgumentError, match=r"as_of=None.*give an instant"):
         plan_backfill(gaps_of({}), tasks)
@@ -539,7 +539,7 @@ def test_without_an_instant_to_begin_at():
 
 
 def test_slots_do_not_depend_on_each_other():
-    """Order and shards make no difference, and of other slots little is learned."""
+    """Neither order nor shards matter, and other slots hardly do."""
     random = np.random.default_rng(1)
     rows: list[Row] = []
     gaps: list[Row] = []
@@ -570,7 +570,7 @@ def test_slots_do_not_depend_on_each_other():
 
 
 def test_the_parts_are_small_and_travel():
-    """Parts can be pickled, and only the latest tasks are copied."""
+    """Parts can be pickled, and contain only the latest tasks."""
     tasks = table(*history(*[MINUTE] * 900), *history(*[HOUR] * 900, log_group_name="b"))
     seen: list[int] = []
 
@@ -595,7 +595,7 @@ print(xs.plan_backfill(gaps, tasks).to_csv())
 
 
 def test_the_same_in_another_process():
-    """Another process, with another hash seed, has the same answer."""
+    """Another process with another hash seed gives the same result."""
     tasks = table(*history(*range(MINUTE, 30 * MINUTE, MINUTE)), running(HOUR))
     gaps = gaps_of({"start": MIDNIGHT - 20 * DAY})
     other = subprocess.run(
@@ -609,7 +609,7 @@ def test_the_same_in_another_process():
 
 
 def test_task_names():
-    """Names tell log group and day, or instant; AWS takes each, whatever the log group's name."""
+    """A name has the log group and the day, or the instant, and only characters valid in AWS."""
     gaps = gaps_of(
         {"log_group_name": "/aws/vpc-flow_log.#1"},
         {"log_group_name": "we ird\n'$(x)\N{FIRE}", "start": MIDNIGHT - 2 * HOUR},
@@ -624,7 +624,7 @@ def test_task_names():
 
 
 def test_a_name_does_not_depend_on_other_rows():
-    """A name is cut as its own window asks for."""
+    """A name is cut only if its own length requires it."""
     long = {"log_group_name": "x" * 512}
     tasks = table(*history(MINUTE))
     whole = plan_backfill(gaps_of(long), tasks)["task_name"].item()
@@ -634,7 +634,7 @@ def test_a_name_does_not_depend_on_other_rows():
 
 
 def test_far_away_windows():
-    """Windows of 1970 and of the year 2999 are planned and written like others."""
+    """Windows in 1970 and 2999 are planned like others."""
     gaps = gaps_of(
         {"start": 0, "end": HOUR, "expires_at": DAY},
         {"start": LAST - HOUR + 1, "end": LAST - 1000, "expires_at": LAST},
@@ -646,14 +646,14 @@ def test_far_away_windows():
 
 
 def test_too_many_tasks():
-    """Millions of pieces are a mistake, and it is said how many there would be."""
+    """Millions of pieces are refused with their number."""
     for start, step in ((MIDNIGHT - DAY, "1ms"), (FIRST, "10min")):
         with pytest.raises(ArgumentError, match=r"into [0-9,]+ tasks.*longer max_window"):
             plan_backfill(gaps_of({"start": start}), table(*history(MINUTE)), max_window=step)
 
 
 def test_absurd_durations():
-    """Of tasks that last a thousand years it is known that each ends after 24 hours."""
+    """Tasks with a duration of a thousand years are expected to end after 24 hours."""
     tasks = table(done(3, 0, creation_time=FIRST, completion_time=LAST))
     plan = plan_backfill(gaps_of({"start": MIDNIGHT - 3 * DAY}), tasks)
     assert plain(plan["expected_end"]) == pytest.approx(
@@ -662,7 +662,7 @@ def test_absurd_durations():
 
 
 def test_an_empty_plan():
-    """Without a gap the plan has the same columns and dtypes, and tasks need not say anything."""
+    """Without gaps the plan has the same columns and dtypes, whatever the tasks."""
     plan = plan_backfill(gaps_of({}), table(*history(MINUTE)))
     for gaps in (gaps_of(), gaps_of({"reason": "lost"})):
         for tasks in (table(), table(*history(MINUTE)), Shards([])):
@@ -674,7 +674,7 @@ def test_an_empty_plan():
 
 
 def test_columns_and_dtypes():
-    """The plan has the columns of the promise, each of its dtype."""
+    """The plan has the documented columns and dtypes."""
     plan = plan_backfill(gaps_of({}), table(*history(MINUTE)))
     time = "datetime64[ms, UTC]"
     assert plan.dtypes.astype(str).to_dict() == {
@@ -696,13 +696,13 @@ def test_columns_and_dtypes():
 
 @pytest.mark.parametrize("step", ["0ms", "-1D", "1us", "a day", None, pd.NaT, "5"])
 def test_max_window_is_a_length(step: Any):  # noqa: ANN401 - whatever somebody gives
-    """A max_window below a millisecond, or that is no length, is refused by name."""
+    """A max_window below a millisecond, or that is not a length, is refused."""
     with pytest.raises(ArgumentError, match="max_window="):
         plan_backfill(gaps_of({}), table(*history(MINUTE)), max_window=step)
 
 
 def test_other_arguments():
-    """An empty bucket name, an instant without a zone and what is no table are refused."""
+    """An empty bucket name, an instant without a time zone and invalid tables are refused."""
     tasks = table(*history(MINUTE))
     with pytest.raises(ArgumentError, match="destination=''"):
         plan_backfill(gaps_of({}), tasks, destination="")
@@ -713,7 +713,7 @@ def test_other_arguments():
 
 
 def test_what_is_no_table_of_gaps():
-    """A frame of another shape, or a row that is no gap, is a SchemaError that names it."""
+    """A frame of another shape, or a row that is not a gap, is a SchemaError with its place."""
     gaps, tasks = gaps_of({}), table(*history(MINUTE))
     with pytest.raises(SchemaError, match="DataFrame, not NoneType"):
         plan_backfill(None, tasks)  # type: ignore[arg-type]
@@ -730,7 +730,7 @@ def test_what_is_no_table_of_gaps():
 
 
 def test_callers_frames_stay():
-    """Neither the gaps nor the tasks of the caller are touched, and any index will do."""
+    """The caller's gaps and tasks are not modified, and any index works."""
     gaps, tasks = gaps_of({}, {"reason": "lost"}, {"start": 0, "end": 1}), table(*history(MINUTE))
     gaps.index = pd.Index([4, 4, 4])
     before = gaps.copy(), tasks.copy()
@@ -740,7 +740,7 @@ def test_callers_frames_stay():
 
 
 def test_thousands_of_log_groups_in_one_slot():
-    """A queue longer than what is drawn at a time goes on where it stopped."""
+    """A queue that is longer than one chunk continues where the chunk ended."""
     many = 1_500
     rows = [{"log_group_name": f"group-{number:04}"} for number in range(many)]
     plan = plan_backfill(gaps_of(*rows), table(*history(*[MINUTE] * 30)))

@@ -49,7 +49,7 @@ HOSTILE = [
 
 
 def plan_of(*rows: dict[str, Any]) -> pd.DataFrame:
-    """Make a plan of some fields each, the others plain."""
+    """Return a plan with some given fields."""
     usual = {
         "account_id": "111122223333",
         "region": "eu-west-1",
@@ -68,7 +68,7 @@ def plan_of(*rows: dict[str, Any]) -> pd.DataFrame:
 
 @pytest.fixture
 def run(tmp_path: Path):
-    """Give what runs lines in bash, where `aws` tells the arguments that it is called with."""
+    """Return a function that runs lines in bash, with an `aws` that prints its arguments."""
     stub = tmp_path / "bin" / "aws"
     stub.parent.mkdir()
     stub.write_text(
@@ -99,7 +99,7 @@ def run(tmp_path: Path):
 
 
 def request_of(words: list[str]) -> dict[str, Any]:
-    """Read the arguments of a command as the AWS CLI does, which has no short forms."""
+    """Parse the arguments of a command like the AWS CLI, which has no short forms."""
     assert words[:2] == ["logs", "create-export-task"]
     text = None
     if words[-2] == "--cli-input-json":  # it looks for the bare word
@@ -140,7 +140,7 @@ def test_a_usual_line():
 def test_bash_hands_over_hostile_values_as_they_stand(
     run: Callable[[str], list[list[str]]], field: str
 ):
-    """Whatever a value holds reaches `aws` unchanged, and nothing else is run."""
+    """Every value reaches `aws` unchanged, and nothing else is run."""
     text = render_commands(plan_of(*({field: value} for value in HOSTILE)))
     assert len(text.splitlines()) == len(HOSTILE)
     usual = {
@@ -161,7 +161,7 @@ def test_bash_hands_over_hostile_values_as_they_stand(
 
 
 def test_what_the_cli_would_load_goes_by_json():
-    """Values that the AWS CLI would read from a file or page, or that break lines, go as JSON."""
+    """Values that the AWS CLI would load, or that break lines, are passed as JSON."""
     for value in ("file:///etc/passwd", "https://example.com", "two\nlines", "nul\0"):
         (line,) = render_commands(plan_of({"destination": value})).splitlines()
         words = shlex.split(line)
@@ -173,7 +173,7 @@ def test_what_the_cli_would_load_goes_by_json():
 
 
 def test_json_lines_are_what_boto3_takes():
-    """Each line has account, region and a request that botocore's own model finds in order."""
+    """Each line has account, region and a request that is valid in botocore's model."""
     import botocore.session  # noqa: PLC0415 - slow to import
     from botocore.handlers import BUILTIN_HANDLERS  # noqa: PLC0415
     from botocore.validate import validate_parameters  # noqa: PLC0415
@@ -208,7 +208,7 @@ def test_json_lines_are_what_boto3_takes():
 
 
 def test_json_lines_of_hostile_values():
-    """Hostile values stay on their line and come back unchanged."""
+    """Hostile values stay on their line and are preserved."""
     text = render_commands(plan_of(*({"task_name": value} for value in HOSTILE)), form="json")
     found = [json.loads(line)["request"]["taskName"] for line in text.splitlines()]
     assert found == HOSTILE
@@ -221,19 +221,19 @@ def test_a_missing_region_is_no_option():
 
 @pytest.mark.parametrize("region", ["", "eu west", "x.example.com/", "-v", "a\n", "file://x"])
 def test_a_region_that_is_none(region: str):
-    """What cannot be a region is refused for the shell: it would be part of an address."""
+    """An invalid region is refused for the shell, as it becomes part of an address."""
     with pytest.raises(ArgumentError, match="region="):
         render_commands(plan_of({"region": region}))
 
 
 @pytest.mark.parametrize("form", ["shell", "json"])
 def test_an_empty_plan(form: Form):
-    """No task is no text."""
+    """An empty plan gives empty text."""
     assert render_commands(plan_of({}).iloc[:0], form=form) == ""
 
 
 def test_categories_and_the_callers_frame():
-    """Categories are written like text, any index will do, and the plan stays as it was."""
+    """Categories are written like text, any index works, and the plan is not modified."""
     plan = plan_of({}, {"log_group_name": "other", "region": None})
     as_categories = plan.astype({"region": "category", "log_group_name": "category"})
     as_categories.index = pd.Index([7, 7])
@@ -243,7 +243,7 @@ def test_categories_and_the_callers_frame():
 
 
 def test_another_form():
-    """A form that is none is named, with those there are."""
+    """An unknown form is refused with the valid ones."""
     with pytest.raises(ArgumentError, match='form=\'yaml\'; give "shell" or "json"'):
         render_commands(plan_of({}), form="yaml")  # type: ignore[arg-type]
 

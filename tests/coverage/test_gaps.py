@@ -1,4 +1,4 @@
-"""Gaps, counted again millisecond by millisecond."""
+"""Gaps are counted again millisecond by millisecond."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from hypothesis import given
-from plainly import HOPE, KEY, SAMPLE, Case, cases, deliveries_of, log_groups_of, sampled, stamp
+from oracle import HOPE, KEY, SAMPLE, Case, cases, deliveries_of, log_groups_of, sampled, stamp
 from support import ms, plain, table
 
 import exportstats as xs
@@ -17,7 +17,7 @@ from exportstats.core import frames
 from exportstats.coverage.gaps import find_gaps
 from exportstats.errors import AccountUnknownWarning, ArgumentError, SchemaError
 
-# A case may have a namesake without an account.
+# A case may have log groups of the same name, one of them without an account.
 pytestmark = pytest.mark.filterwarnings("ignore::exportstats.errors.AccountUnknownWarning")
 
 DAY = 86_400_000
@@ -26,12 +26,12 @@ GIVEN = ("log_groups", "tolerance")
 
 
 def rows_of_gaps(gaps: pd.DataFrame) -> list[tuple[Any, ...]]:
-    """Return each gap as plain Python, without its length."""
+    """Return the gaps as plain Python, without their length."""
     return list(zip(*(plain(gaps[name]) for name in COLUMNS if name != "length"), strict=True))
 
 
 def test_a_namesake_without_an_account_is_warned_of():
-    """Tasks as the AWS CLI prints them, and a listed log group of that name: they are not one."""
+    """Tasks without an account are kept apart from a listed log group of that name, with a warning."""
     nowhere = {**day(0), "account_id": None, "region": None}
     listed = log_groups_of([ONE])
     with pytest.warns(AccountUnknownWarning, match="tasks of acme/api have no account_id"):
@@ -45,7 +45,7 @@ def test_a_namesake_without_an_account_is_warned_of():
 
 @given(cases())
 def test_gaps_are_those_of_single_milliseconds(case: Case):
-    """Each gap, its reason, its last task and its end by retention are those counted plainly."""
+    """Each gap, reason, last task and expiry agrees with the plain count."""
     gaps = find_gaps(case.tasks, **case.arguments(*GIVEN))
     assert rows_of_gaps(gaps) == case.gap_rows()
     assert list(gaps.columns) == COLUMNS
@@ -56,14 +56,14 @@ RANGE = {"start": stamp(0), "end": stamp(10 * DAY)}
 
 
 def day(first: int, last: int | None = None, **fields: object) -> dict[str, Any]:
-    """Return the fields of a COMPLETED task of some days."""
+    """Return the fields of a COMPLETED task with a window of some days."""
     last = first if last is None else last
     window = {"from_time": first * DAY, "to_time": (last + 1) * DAY - 1}
     return {**ONE, "status_code": "COMPLETED", **window, **fields}
 
 
 def test_the_most_hopeful_task_speaks_for_a_gap():
-    """Active stands above cancelled, failed, empty; the last task is the latest that says so."""
+    """`active` beats `cancelled`, `failed` and `empty`; the last task is the latest with the reason."""
     tried = [
         day(1, task_id="empty", creation_time=9),
         day(1, task_id="failed", status_code="FAILED", creation_time=5),
@@ -93,7 +93,7 @@ def test_the_most_hopeful_task_speaks_for_a_gap():
     ("delivered", "gaps"), [("yes", 0), ("unknown", 0), ("empty", 1), ("gone", 1)]
 )
 def test_what_was_delivered_decides(delivered: str, gaps: int):
-    """A COMPLETED task of which nothing lies in S3 covers nothing; what is unknown is believed."""
+    """A COMPLETED task without objects in S3 covers nothing; an unknown delivery covers."""
     deliveries = deliveries_of([ONE | {"task_id": "task-0", "delivered": delivered}])
     found = find_gaps(table(day(0, 9)), **RANGE, deliveries=deliveries)
     assert len(found) == gaps
@@ -102,7 +102,7 @@ def test_what_was_delivered_decides(delivered: str, gaps: int):
 
 
 def test_retention_cuts_a_gap_in_two():
-    """What retention has taken is lost; the rest expires next, and what is later, later."""
+    """Events deleted by retention are lost; the rest expires in order."""
     log_groups = log_groups_of([ONE | {"retention": 4 * DAY, "observed_at": 6 * DAY}])
     gaps = find_gaps(table(day(0), day(5)), **RANGE, log_groups=log_groups)
     columns = [plain(gaps[name]) for name in ("start", "end", "reason", "expires_at")]
@@ -114,7 +114,7 @@ def test_retention_cuts_a_gap_in_two():
 
 
 def test_as_of_is_the_now_of_retention():
-    """With `as_of`, what is lost is what was lost then; without any `now` nothing is."""
+    """With `as_of`, lost is what was lost then; without any current time, nothing is."""
     known = ONE | {"retention": 4 * DAY}
     tasks = table(day(9, creation_time=0))
     for observed, as_of, lost in [
@@ -132,7 +132,7 @@ def test_as_of_is_the_now_of_retention():
 
 
 def test_a_log_group_kept_for_ever_loses_nothing():
-    """Without a retention no gap expires, and so it is with a log group that is not listed."""
+    """Without a retention, or if the log group is not listed, no gap expires."""
     for log_groups in ([ONE | {"observed_at": 9 * DAY}], []):
         gaps = find_gaps(table(day(1)), **RANGE, log_groups=log_groups_of(log_groups))
         assert plain(gaps["expires_at"]) == [None, None]
@@ -140,7 +140,7 @@ def test_a_log_group_kept_for_ever_loses_nothing():
 
 
 def test_nothing_is_missing_before_creation():
-    """The range of a log group begins at its creation, exported or not; a later one has none."""
+    """The range of a log group begins at its creation; one created later has no gap."""
     created = {"acme/api": 3, "acme/never": 4, "acme/late": 10, "acme/later": 11}
     log_groups = log_groups_of(
         ONE | {"log_group_name": name, "creation_time": time * DAY}
@@ -152,14 +152,14 @@ def test_nothing_is_missing_before_creation():
 
 
 def test_a_failure_before_creation_explains_nothing():
-    """A task that failed on a window before the log group's creation is not behind a gap."""
+    """A failed task with a window before the log group's creation is not the reason of a gap."""
     log_groups = log_groups_of([ONE | {"creation_time": 3 * DAY}])
     gaps = find_gaps(table(day(1, status_code="FAILED")), **RANGE, log_groups=log_groups)
     assert plain(gaps["reason"]) == ["never_tried"]
 
 
 def test_tasks_without_a_log_group_or_with_half_a_key():
-    """Without a log group a task is nowhere; without account or region it has its own group."""
+    """A task without a log group is left out; without account or region it is a group of its own."""
     assert len(find_gaps(table(day(0, log_group_name=None)), **RANGE)) == 0
     gaps = find_gaps(table(day(0, 9), day(0, 8, account_id=None)), **RANGE)
     assert plain(gaps["account_id"]) == [None]
@@ -167,14 +167,14 @@ def test_tasks_without_a_log_group_or_with_half_a_key():
 
 
 def test_a_gap_as_long_as_the_tolerance_is_bridged():
-    """Up to the tolerance a gap is none, a millisecond more and it is one."""
+    """A gap as long as the tolerance counts as covered; one millisecond more does not."""
     tasks = table(day(0, 4), day(6, 9))
     assert len(find_gaps(tasks, **RANGE, tolerance="1D")) == 0
     assert len(find_gaps(tasks, **RANGE, tolerance=pd.Timedelta("1D") - pd.Timedelta("1ms"))) == 1
 
 
 def test_columns_have_their_dtypes():
-    """Without a task there is no gap, and the columns have the dtypes that they always have."""
+    """Without tasks the table is empty, with all dtypes."""
     dtypes = [
         *["category"] * 3,
         *["datetime64[ms, UTC]"] * 2,
@@ -194,7 +194,7 @@ def test_columns_have_their_dtypes():
 
 
 def test_arguments_are_checked():
-    """A range, an instant or a side table that cannot be is refused, even without a task."""
+    """An invalid range, instant or side table is refused, even without tasks."""
     with pytest.raises(ArgumentError, match="is not after start="):
         find_gaps(frames.empty(), start=stamp(1), end=stamp(1))
     with pytest.raises(ArgumentError, match="end='2026-11-23T06:00'; give a date, as in"):
@@ -210,7 +210,7 @@ def test_arguments_are_checked():
 
 
 def planted_gaps() -> dict[tuple[Any, ...], list[tuple[int, int, str]]]:
-    """Return the planted gaps of each range; those that touch are one, of their best reason."""
+    """Return the generated gaps per range; those that touch are one, with the best reason."""
     planted = sampled()
     rows = [
         (tuple(row[name] for name in KEY), ms(row["start"]), ms(row["end"]), row["reason"])
@@ -235,7 +235,7 @@ def planted_gaps() -> dict[tuple[Any, ...], list[tuple[int, int, str]]]:
 
 @pytest.mark.parametrize("tolerance", ["0ms", "1min"])
 def test_sample_has_the_planted_gaps(tolerance: str):
-    """The sample's gaps and their reasons are the planted ones; the nightly minute is bridged."""
+    """The sample's gaps and reasons are the generated ones; the nightly minute is tolerated."""
     tasks, expected = xs.sample_tasks(), planted_gaps()
     found = {}
     for row in sampled()["ranges"]:
@@ -243,14 +243,14 @@ def test_sample_has_the_planted_gaps(tolerance: str):
         key = tuple(row[name] for name in KEY)
         found[key] = [gap[3:6] for gap in rows_of_gaps(gaps) if gap[:3] == key]
     longest = 0 if tolerance == "0ms" else 60_000
-    # what is exported ends with 23:59:00.000, so that a millisecond less than a minute is missing
+    # exports end at 23:59:00.000, inclusive, so one millisecond less than a minute is missing
     assert found == {
         key: [gap for gap in gaps if gap[1] - gap[0] > longest] for key, gaps in expected.items()
     }
 
 
 def test_sample_gap_that_retention_takes_soon():
-    """With log groups one gap is lost, one expires in days, and two were never exported."""
+    """With log groups, one gap is lost, one expires in days, and two were never exported."""
     rows = json.loads((SAMPLE / "log_groups.json").read_text(encoding="utf-8"))
     planted = sampled()
     log_groups = log_groups_of(

@@ -1,4 +1,4 @@
-"""What holds of coverage whatever the tasks are."""
+"""Laws of coverage that hold for any tasks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
-from plainly import KEY, Case, cases, rows, stamp
+from oracle import KEY, Case, cases, rows, stamp
 from support import cut, plain, rows_of, shuffled, table
 
 import exportstats as xs
@@ -20,7 +20,7 @@ from exportstats.core import frames
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# A case may have a namesake without an account.
+# A case may have log groups of the same name, one of them without an account.
 pytestmark = pytest.mark.filterwarnings("ignore::exportstats.errors.AccountUnknownWarning")
 
 CALLS: dict[str, Callable[..., pd.DataFrame]] = {
@@ -43,13 +43,13 @@ SAMPLE = {"start": "2025-11-24T00:00Z", "end": "2026-11-22T00:00Z"}
 
 
 class Sent:
-    """Shards whose parts and answers are pickled on the way, as to and from another process."""
+    """Shards whose parts and results are pickled, as if sent to another process."""
 
     def __init__(self, shards: Any) -> None:  # noqa: ANN401 - support's shards
         self.shards = shards
 
     def map(self, part: Callable[[pd.DataFrame], pd.DataFrame]) -> list[pd.DataFrame]:
-        """Run a part over each, there and back."""
+        """Run a part over each shard, pickled both ways."""
         there = pickle.loads(pickle.dumps(part))  # noqa: S301 - it is ours
         return [pickle.loads(pickle.dumps(there(frame))) for frame in self.shards.frames]  # noqa: S301
 
@@ -57,7 +57,7 @@ class Sent:
 @pytest.mark.parametrize("name", CALLS)
 @given(case=cases(), seed=st.integers(0, 99))
 def test_shards_of_whole_slots_give_the_same_answer(name: str, case: Case, seed: int):
-    """However slots are spread over shards, and in whatever order rows stand."""
+    """Neither shards nor the order of the rows change the result."""
     arguments = case.arguments(*GIVEN[name])
     whole = CALLS[name](case.tasks, **arguments)
     random = Random(seed)  # noqa: S311 - a test's
@@ -67,7 +67,7 @@ def test_shards_of_whole_slots_give_the_same_answer(name: str, case: Case, seed:
 
 @pytest.mark.parametrize("name", CALLS)
 def test_shards_of_the_sample_give_the_same_answer(name: str):
-    """The sample in three ways of splitting it, to the millisecond."""
+    """Three ways of splitting the sample give the same result."""
     tasks = xs.sample_tasks()
     more = {"log_groups": xs.sample_log_groups()} if "log_groups" in GIVEN[name] else {}
     whole = CALLS[name](tasks, **SAMPLE, **more)
@@ -79,26 +79,26 @@ def test_shards_of_the_sample_give_the_same_answer(name: str):
 
 @given(case=cases())
 def test_covered_and_gaps_are_the_range(case: Case):
-    """The stretches of a log group's timeline touch, and add up to its range."""
+    """The intervals of a log group's timeline are adjacent and add up to its range."""
     timeline = xs.coverage_timeline(
         case.tasks, **case.arguments("log_groups", "tolerance", "margin")
     )
-    keys = case.asked()
+    keys = case.log_group_keys()
     found: dict[Any, list[tuple[int, int]]] = {}
     columns = [plain(timeline[name]) for name in (*KEY, "start", "end")]
     for *key, start, end in zip(*columns, strict=True):
         found.setdefault(tuple(key), []).append((start, end))
     assert list(found) == keys
-    for key, stretches in found.items():
-        assert stretches[0][0] == case.low(key)
-        assert stretches[-1][1] == case.end
-        for before, after in pairwise(stretches):
+    for key, intervals in found.items():
+        assert intervals[0][0] == case.low(key)
+        assert intervals[-1][1] == case.end
+        for before, after in pairwise(intervals):
             assert before[1] == after[0]
 
 
 @given(case=cases(), row=rows())
 def test_one_more_completed_task_never_adds_a_gap(case: Case, row: dict[str, Any]):
-    """What is missing with it was missing without it."""
+    """With one more COMPLETED task, nothing else is missing."""
     arguments = case.arguments("tolerance")
     added = {**row, "status_code": "COMPLETED", "task_id": "one more", "creation_time": None}
     more = table(*rows_of(case.tasks), {**added, "completion_time": None})
@@ -112,7 +112,7 @@ def test_one_more_completed_task_never_adds_a_gap(case: Case, row: dict[str, Any
 
 
 def missing(gaps: pd.DataFrame) -> set[tuple[Any, ...]]:
-    """Return every millisecond of gaps, with its log group."""
+    """Return every millisecond of the gaps, with its log group."""
     columns = [plain(gaps[name]) for name in (*KEY, "start", "end")]
     return {
         (*key, time)
@@ -125,7 +125,7 @@ DAY = 86_400_000
 
 
 def of_two_days(**fields: Any) -> pd.DataFrame:  # noqa: ANN401 - a task's
-    """Make tasks of one log group: the second of three days is not exported."""
+    """Return tasks of one log group that export the first and third of three days."""
     same = {"account_id": "1", "region": "r", "log_group_name": "g", **fields}
     return table(
         {"from_time": 0, "to_time": DAY - 1, "status_code": "COMPLETED", **same},
@@ -134,7 +134,7 @@ def of_two_days(**fields: Any) -> pd.DataFrame:  # noqa: ANN401 - a task's
 
 
 def test_a_gap_that_is_partly_lost_is_two_rows():
-    """What retention has taken is lost; the rest has its deadline now."""
+    """What retention has deleted is lost; the rest has its deadline now."""
     groups = xs.sample_log_groups().head(1).astype({"account_id": "str", "region": "str"})
     groups = groups.assign(
         account_id=pd.Categorical(["1"]),
@@ -173,7 +173,7 @@ def test_arguments_that_cannot_be_meant_are_refused(arguments: dict[str, Any], s
 
 
 def test_the_callers_tables_are_not_touched():
-    """Neither the tasks nor the log groups change."""
+    """Neither the tasks nor the log groups are modified."""
     tasks, groups = xs.sample_tasks(), xs.sample_log_groups()
     before = tasks.copy(), groups.copy()
     for name, call in CALLS.items():

@@ -1,4 +1,4 @@
-"""Overlaps, counted again millisecond by millisecond."""
+"""Overlaps are counted again millisecond by millisecond."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
-from plainly import KEY, Case, cases, sampled, windows_around
+from oracle import KEY, Case, cases, sampled, windows_around
 from support import DAY, FIRST, LAST, START, Row, by_group, ms, plain, rows_of, table
 
 import exportstats as xs
@@ -17,14 +17,14 @@ from exportstats.core import frames
 from exportstats.coverage.overlaps import find_overlaps
 from exportstats.errors import ArgumentError
 
-# A case may have a namesake without an account.
+# A case may have log groups of the same name, one of them without an account.
 pytestmark = pytest.mark.filterwarnings("ignore::exportstats.errors.AccountUnknownWarning")
 
 COLUMNS = [*KEY, "start", "end", "length", "depth", "task_ids"]
 
 
 def in_creation(row: Row) -> tuple[Any, ...]:
-    """Order tasks by creation, what has none last, then by identifier."""
+    """Return a sort key: creation, missing last, then ID."""
     created = row["creation_time"]
     return created is None, created or 0, row["task_id"]
 
@@ -32,7 +32,7 @@ def in_creation(row: Row) -> tuple[Any, ...]:
 def overlaps_of(case: Case) -> list[tuple[Any, ...]]:
     """Return the rows of `find_overlaps`."""
     found = []
-    for key in case.asked():
+    for key in case.log_group_keys():
         over = (
             (tuple(row["task_id"] for row in sorted(rows, key=in_creation)), time)
             for time, rows in case.covering(key)
@@ -47,7 +47,7 @@ def overlaps_of(case: Case) -> list[tuple[Any, ...]]:
 
 @given(cases())
 def test_overlaps_are_those_of_single_milliseconds(case: Case):
-    """Each stretch of two tasks or more, with their names, is the one counted plainly."""
+    """Each interval of two or more tasks, with their IDs, agrees with the plain count."""
     case.log_groups = None
     overlaps = find_overlaps(case.tasks, **case.arguments())
     assert list(zip(*map(plain, (overlaps[name] for name in COLUMNS)), strict=True)) == (
@@ -58,7 +58,7 @@ def test_overlaps_are_those_of_single_milliseconds(case: Case):
 
 
 def test_different_tasks_are_different_rows():
-    """Where one task ends and another begins, the depth the same, a row ends and one begins."""
+    """If one task ends where another begins, a new row begins at the same depth."""
     tasks = table(
         {"from_time": 0, "to_time": 9, "creation_time": 3},
         {"from_time": 0, "to_time": 4, "creation_time": 2},
@@ -73,7 +73,7 @@ def test_different_tasks_are_different_rows():
 
 
 def test_neither_touching_nor_empty_windows_overlap():
-    """A window that begins when another ends, or that is reversed or missing, overlaps nothing."""
+    """Windows that touch, are reversed or missing overlap nothing."""
     tasks = table(
         *(
             {"from_time": a, "to_time": b}
@@ -86,7 +86,7 @@ def test_neither_touching_nor_empty_windows_overlap():
 
 
 def test_windows_of_all_time_overlap_from_first_to_last():
-    """Without a range, windows that never begin or end overlap from 1970 to the end of 2999."""
+    """Without a range, endless windows overlap from 1970 to the end of 2999."""
     tasks = table(
         {"from_time": FIRST, "to_time": LAST},
         {"from_time": FIRST, "to_time": LAST},
@@ -100,7 +100,7 @@ def test_windows_of_all_time_overlap_from_first_to_last():
 
 
 def test_no_task():
-    """Without a task there is no row, and every column has its dtype."""
+    """Without tasks the table is empty, with all dtypes."""
     overlaps = find_overlaps(frames.empty())
     assert len(overlaps) == 0
     assert [str(dtype) for dtype in overlaps.dtypes] == [
@@ -113,13 +113,13 @@ def test_no_task():
 
 
 def test_a_range_that_does_not_end_is_refused():
-    """An end that is not after the start is refused by both values."""
+    """An end that is not after the start is refused with both values."""
     with pytest.raises(ArgumentError, match="end='1970-01-01T00:00Z' is not after start='1970-"):
         find_overlaps(frames.empty(), start="1970-01-01T00:00Z", end="1970-01-01T00:00Z")
 
 
 def test_many_windows_against_steps():
-    """Of a thousand windows, depth and length are those of openings less closings, added up."""
+    """Depths and lengths of a thousand windows agree with cumulative sums of their edges."""
     tasks = windows_around(START, 1000)
     overlaps = find_overlaps(tasks)
     for name, rows in by_group(rows_of(tasks), ["log_group_name"]).items():
@@ -138,7 +138,7 @@ def test_many_windows_against_steps():
 
 
 def test_sample_has_the_planted_overlaps():
-    """In the planted ranges of the sample are the planted overlaps, and no others."""
+    """In its generated ranges, the sample has exactly the generated overlaps."""
     tasks, planted = xs.sample_tasks(), sampled()
     found: dict[tuple[Any, ...], list[Any]] = {}
     for row in planted["ranges"]:
@@ -160,10 +160,10 @@ def test_sample_has_the_planted_overlaps():
     assert found == expected
 
 
-def joined(stretches: Any) -> list[Any]:  # noqa: ANN401 - a zip of three columns
-    """Join stretches that touch and are as deep."""
+def joined(intervals: Any) -> list[Any]:  # noqa: ANN401 - a zip of three columns
+    """Join intervals that touch and have the same depth."""
     found: list[Any] = []
-    for start, end, depth in stretches:
+    for start, end, depth in intervals:
         if found and found[-1][1:] == (start, depth):
             start = found.pop()[0]  # noqa: PLW2901 - it grows backwards
         found.append((start, end, depth))

@@ -1,4 +1,4 @@
-"""Which FAILED tasks were done again, found in plain Python by looking at every pair of tasks."""
+"""Retries are found again by comparing every pair of tasks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, strategies as st
-from plainly import KEY, order, tables
+from oracle import KEY, missing_last, tables
 from support import DAY, HOUR, SECOND, START, Row, Shards, plain, rows_of, shuffled, table
 
 from exportstats.coverage.retries import find_retries
@@ -33,7 +33,7 @@ COLUMNS = [
 
 
 def did_again(failed: Row, other: Row) -> bool:
-    """Return whether a task was created later than another and holds its window."""
+    """Return whether a task was created after a failed one and contains its window."""
     times = ("creation_time", "from_time", "to_time")
     if any(row[name] is None for row in (failed, other) for name in times):
         return False
@@ -63,7 +63,9 @@ def retries_of(rows: list[Row]) -> list[list[Any]]:
                 retry.get("duration"),
             ]
         )
-    return sorted(found, key=lambda row: (order(row[:3]), row[6] is not None, row[6], row[3]))
+    return sorted(
+        found, key=lambda row: (missing_last(row[:3]), row[6] is not None, row[6], row[3])
+    )
 
 
 def cells_of(tasks: pd.DataFrame | Shards) -> list[list[Any]]:
@@ -75,18 +77,18 @@ def cells_of(tasks: pd.DataFrame | Shards) -> list[list[Any]]:
 
 @given(tables(max_size=12))
 def test_retries_are_those_of_every_pair(tasks: pd.DataFrame):
-    """Each FAILED task has the first later task of its log group that holds its window."""
+    """Each FAILED task has the first later task of its log group that contains its window."""
     assert cells_of(tasks) == retries_of(rows_of(tasks))
 
 
 @given(tables(max_size=12), st.randoms(use_true_random=False))
 def test_the_order_of_rows_does_not_matter(tasks: pd.DataFrame, random: Random):
-    """Tasks in any order have the same retries."""
+    """The order of the rows does not change the result."""
     assert cells_of(shuffled(tasks, random)) == cells_of(tasks)
 
 
 def nights(*rows: Row) -> pd.DataFrame:
-    """Return tasks of one night of a log group, an hour after each other, of a minute each."""
+    """Return tasks of a log group, an hour apart, each taking a minute."""
     base = {"log_group_name": "acme/api", "from_time": 0, "to_time": DAY - 1}
     times = [START + hour * HOUR for hour in range(len(rows))]
     made = [
@@ -97,7 +99,7 @@ def nights(*rows: Row) -> pd.DataFrame:
 
 
 def test_a_retry_that_failed_has_a_retry_of_its_own():
-    """The next task counts, whatever became of it, and each FAILED one has a row."""
+    """The next task is the retry in any state, and each FAILED task has a row."""
     tasks = nights(*({"status_code": state} for state in ("FAILED", "FAILED", "COMPLETED")))
     found = find_retries(tasks)
     assert found["retry_task_id"].tolist() == ["task-1", "task-2"]
@@ -120,13 +122,13 @@ def test_a_retry_that_failed_has_a_retry_of_its_own():
     ],
 )
 def test_a_retry_holds_the_window(window: Row, is_retry: bool):  # noqa: FBT001
-    """It is of the log group, was created later and exports all of the window, to the ms."""
+    """A retry is of the same log group, later, and contains the window to the millisecond."""
     tasks = nights({"status_code": "FAILED"}, {"status_code": "COMPLETED", **window})
     assert find_retries(tasks)["retry_task_id"].notna().tolist() == [is_retry]
 
 
 def test_as_of_knows_no_later_retry():
-    """At an instant, what was created later is no retry, and what failed later has no row."""
+    """With `as_of`, later tasks are no retries, and later failures have no row."""
     tasks = nights({"status_code": "FAILED"}, {"status_code": "FAILED"})
     assert len(find_retries(tasks)) == 2
     early = find_retries(tasks, as_of=tasks["completion_time"].iloc[0])
@@ -137,7 +139,7 @@ def test_as_of_knows_no_later_retry():
 
 
 def test_own_columns_are_those_of_the_failed_task():
-    """A joined column stays, shards give the same answer, and no task is no row."""
+    """Joined columns stay, shards give the same result, and no tasks give no rows."""
     tasks = nights({"status_code": "FAILED"}, {"status_code": "COMPLETED"})
     owned = tasks.assign(team=["web", "data"])
     assert find_retries(owned)["team"].tolist() == ["web"]

@@ -1,4 +1,4 @@
-"""How much is covered, counted again millisecond by millisecond, and day by day."""
+"""Covered fractions are counted again millisecond by millisecond, and day by day."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
+from oracle import KEY, Case, cases, log_groups_of, sampled, stamp
 from pandas.testing import assert_frame_equal
-from plainly import KEY, Case, cases, log_groups_of, sampled, stamp
 from support import DAY, HOUR, START, ms, plain, table
 
 import exportstats as xs
@@ -18,7 +18,7 @@ from exportstats.coverage.gaps import find_gaps
 from exportstats.coverage.summary import coverage_by_day, coverage_summary
 from exportstats.errors import ArgumentError
 
-# A case may have a namesake without an account.
+# A case may have log groups of the same name, one of them without an account.
 pytestmark = pytest.mark.filterwarnings("ignore::exportstats.errors.AccountUnknownWarning")
 
 COLUMNS = [
@@ -40,7 +40,7 @@ def keys_of(table_: pd.DataFrame) -> list[tuple[Any, ...]]:
 def summary_of(case: Case) -> list[tuple[Any, ...]]:
     """Return the rows of `coverage_summary`."""
     found = []
-    for key in case.asked():
+    for key in case.log_group_keys():
         whole = case.end - case.low(key)
         over = dict(case.covering(key))
         gaps = case.gaps(key)
@@ -55,9 +55,9 @@ def summary_of(case: Case) -> list[tuple[Any, ...]]:
 
 @given(cases())
 def test_summary_is_that_of_single_milliseconds(case: Case):
-    """Every number of every log group is the one counted plainly."""
+    """Every number of every log group agrees with the plain count."""
     summary = coverage_summary(case.tasks, **case.arguments("log_groups", "tolerance", "margin"))
-    assert keys_of(summary) == case.asked()
+    assert keys_of(summary) == case.log_group_keys()
     assert list(zip(*(plain(summary[name]) for name in COLUMNS), strict=True)) == summary_of(case)
     assert list(summary.columns) == COLUMNS
     assert summary.index.names == list(KEY)
@@ -65,19 +65,19 @@ def test_summary_is_that_of_single_milliseconds(case: Case):
 
 @given(cases())
 def test_summary_adds_up_with_the_gaps(case: Case):
-    """What is missing is the sum of the gaps, and with what is covered it is the range."""
+    """`missing` is the total of the gaps, and adds up to the range with what is covered."""
     given_ = case.arguments("log_groups", "tolerance")
     gaps, summary = find_gaps(case.tasks, **given_), coverage_summary(case.tasks, **given_)
     assert summary["missing"].sum() == gaps["length"].sum()
-    whole = np.array([case.end - case.low(key) for key in case.asked()], dtype="float64")
+    whole = np.array([case.end - case.low(key) for key in case.log_group_keys()], dtype="float64")
     covered = summary["covered_fraction"].to_numpy() * whole
     assert (np.rint(covered) + np.array(plain(summary["missing"])) == whole).all()
 
 
 @given(cases())
 def test_days_are_those_of_single_milliseconds(case: Case):
-    """The covered fraction of each day, of what lies in the range of it, is as counted plainly."""
-    # so that a midnight lies seven milliseconds after the beginning of the range
+    """The covered fraction of each day within the range agrees with the plain count."""
+    # move a midnight to seven milliseconds after the start of the range
     step = ms("2026-11-24T00:00Z") - 7 - case.start
     case = Case(
         table(*moved(case.known, step)),
@@ -86,11 +86,11 @@ def test_days_are_those_of_single_milliseconds(case: Case):
         tolerance=case.tolerance,
     )
     days = coverage_by_day(case.tasks, **case.arguments("log_groups", "tolerance"))
-    assert keys_of(days) == case.asked()
+    assert keys_of(days) == case.log_group_keys()
     columns = plain(days.columns)
     assert columns[0] == ms("2026-11-23T00:00Z")
     assert len(columns) == (2 if case.end > ms("2026-11-24T00:00Z") else 1)
-    for key, shares in zip(case.asked(), days.to_numpy(), strict=True):
+    for key, shares in zip(case.log_group_keys(), days.to_numpy(), strict=True):
         missing = {time for gap in case.gaps(key) for time in range(*gap)}
         for first, share in zip(columns, shares, strict=True):
             asked = range(max(first, case.start), min(first + DAY, case.end))
@@ -98,7 +98,7 @@ def test_days_are_those_of_single_milliseconds(case: Case):
 
 
 def moved(rows: list[dict[str, Any]], step: int) -> list[dict[str, Any]]:
-    """Move the windows of tasks that are near."""
+    """Shift the windows of the tasks that are near the range."""
     return [
         row
         | {
@@ -114,7 +114,7 @@ def moved(rows: list[dict[str, Any]], step: int) -> list[dict[str, Any]]:
     ("day", "hours"), [("2026-03-29", 23), ("2026-10-25", 25), ("2026-06-01", 24)]
 )
 def test_days_in_berlin_have_their_own_lengths(day: str, hours: int):
-    """An hour of a day of 23, 24 or 25 in Berlin is that fraction of it; midnights are local."""
+    """In Berlin, a day has 23, 24 or 25 hours from its local midnight."""
     first = pd.Timestamp(day, tz="Europe/Berlin")
     start = int(first.timestamp() * 1000)
     tasks = table(
@@ -137,21 +137,21 @@ def test_days_in_berlin_have_their_own_lengths(day: str, hours: int):
     ],
 )
 def test_days_without_a_midnight_or_with_two(tz: str, day: str, first: str):
-    """A day begins at its first instant, be there no midnight or two of them."""
+    """A day begins at its first instant, even if midnight is skipped or repeated."""
     noon = pd.Timestamp(f"{day} 12:00", tz=tz)
     days = coverage_by_day(frames.empty(), start=noon, end=noon + pd.Timedelta("1h"), tz=tz)
     assert list(days.columns) == [pd.Timestamp(first)]
 
 
 def test_dates_are_those_of_the_zone():
-    """A range of dates begins and ends at midnights of `tz`."""
+    """A range of dates begins and ends at midnights in `tz`."""
     days = coverage_by_day(frames.empty(), start="2026-10", end="2026-11", tz="Europe/Berlin")
     assert len(days.columns) == 31
     assert days.columns[0] == pd.Timestamp("2026-10-01", tz="Europe/Berlin")
 
 
 def test_a_day_that_a_zone_skipped():
-    """Samoa had no 30 December 2011, so there is no such column."""
+    """Samoa skipped 30 December 2011, so there is no such column."""
     days = coverage_by_day(
         frames.empty(),
         start="2011-12-29T12:00-10:00",
@@ -162,7 +162,7 @@ def test_a_day_that_a_zone_skipped():
 
 
 def test_days_before_creation_are_missing():
-    """A day before a log group's creation has no fraction, the day of it one of what is left."""
+    """Days before a log group's creation are missing; the day of creation counts from then on."""
     tasks = table(ONE | {"from_time": 0, "to_time": 2 * DAY - 1, "status_code": "COMPLETED"})
     log_groups = log_groups_of([ONE | {"creation_time": DAY + DAY // 2}])
     days = coverage_by_day(tasks, start=stamp(0), end=stamp(3 * DAY), log_groups=log_groups)
@@ -170,7 +170,7 @@ def test_days_before_creation_are_missing():
 
 
 def test_log_groups_that_nobody_exported():
-    """A log group without a task is covered by nothing; one created at the end is left out."""
+    """A log group without tasks is not covered; one created at the end is left out."""
     log_groups = log_groups_of([ONE, ONE | {"log_group_name": "late", "creation_time": 2 * DAY}])
     given_ = {"start": stamp(0), "end": stamp(2 * DAY), "log_groups": log_groups}
     summary = coverage_summary(frames.empty(), **given_)
@@ -182,7 +182,7 @@ def test_log_groups_that_nobody_exported():
 
 
 def test_everything_bridged():
-    """With a tolerance as long as the range nothing is missing, a never exported group included."""
+    """With a tolerance as long as the range nothing is missing, not even if never exported."""
     given_ = {"start": stamp(0), "end": stamp(DAY), "log_groups": log_groups_of([ONE])}
     summary = coverage_summary(frames.empty(), tolerance="1D", **given_)
     assert plain(summary["covered_until"]) == [DAY]
@@ -190,7 +190,7 @@ def test_everything_bridged():
 
 
 def test_no_task():
-    """Without a task there is no row, and every column has its dtype."""
+    """Without tasks the table is empty, with all dtypes."""
     given_ = {"start": stamp(0), "end": stamp(DAY)}
     summary = coverage_summary(frames.empty(), **given_)
     assert summary.shape == (0, 6)
@@ -205,7 +205,7 @@ def test_no_task():
 
 
 def test_arguments_are_checked():
-    """A zone, a range, or a tolerance that cannot be is refused, even without a task."""
+    """An invalid time zone, range or tolerance is refused, even without tasks."""
     given_ = {"start": stamp(0), "end": stamp(DAY)}
     with pytest.raises(ArgumentError, match="tz='Mars' is not a time zone"):
         coverage_by_day(frames.empty(), **given_, tz="Mars")
@@ -218,7 +218,7 @@ def test_arguments_are_checked():
 
 
 def test_sample_premature_share():
-    """Of the sample's log groups, as much is premature and overlapping as was planted."""
+    """The sample's log groups are premature and overlapping as generated."""
     planted = sampled()
     for row in planted["ranges"]:
         summary = coverage_summary(xs.sample_tasks(), start=row["start"], end=row["end"])
@@ -233,7 +233,7 @@ def test_sample_premature_share():
 
 
 def test_summary_in_any_order_of_categories():
-    """Log groups stand in the order of their letters, whatever the order of the categories."""
+    """Log groups are sorted alphabetically, whatever the order of the categories."""
     tasks = table(
         *(ONE | {"log_group_name": name, "from_time": 0, "to_time": 5} for name in "bca"),
         status_code="COMPLETED",

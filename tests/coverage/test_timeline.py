@@ -1,4 +1,4 @@
-"""The timeline, counted again millisecond by millisecond."""
+"""The timeline is counted again millisecond by millisecond."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from plainly import KEY, Case, cases, log_groups_of, stamp
+from oracle import KEY, Case, cases, log_groups_of, stamp
 from support import DAY, plain, table
 
 from exportstats.core import frames
 from exportstats.coverage.timeline import coverage_timeline
 
-# A case may have a namesake without an account.
+# A case may have log groups of the same name, one of them without an account.
 pytestmark = pytest.mark.filterwarnings("ignore::exportstats.errors.AccountUnknownWarning")
 
 COLUMNS = [*KEY, "start", "end", "length", "state", "reason", "expires_at"]
@@ -24,7 +24,7 @@ def timeline_of(case: Case) -> list[tuple[Any, ...]]:
     """Return the rows of `coverage_timeline`."""
     found = []
     gaps = case.gap_rows()
-    for key in case.asked():
+    for key in case.log_group_keys():
         missing = {
             time: (start, reason, expires)
             for *other, start, end, reason, _, expires in gaps
@@ -49,30 +49,30 @@ def timeline_of(case: Case) -> list[tuple[Any, ...]]:
 
 @given(cases())
 def test_timeline_is_that_of_single_milliseconds(case: Case):
-    """Every stretch, its state, reason and end by retention is the one counted plainly."""
+    """Every interval, state, reason and expiry agrees with the plain count."""
     timeline = coverage_timeline(case.tasks, **case.arguments(*GIVEN))
     assert list(zip(*(plain(timeline[name]) for name in COLUMNS), strict=True)) == timeline_of(case)
     assert list(timeline.columns) == COLUMNS
 
 
 @given(cases())
-def test_stretches_touch_and_add_up(case: Case):
-    """The stretches of a log group follow each other from its range's beginning to its end."""
+def test_intervals_touch_and_add_up(case: Case):
+    """The intervals of a log group are adjacent, from the start of its range to the end."""
     timeline = coverage_timeline(case.tasks, **case.arguments(*GIVEN))
     rows = zip(*(plain(timeline[name]) for name in COLUMNS), strict=True)
     keys = []
     for key, some in groupby(rows, lambda row: row[:3]):
-        stretches = [row[3:] for row in some]
+        intervals = [row[3:] for row in some]
         keys.append(key)
-        assert stretches[0][0] == case.low(key)
-        assert stretches[-1][1] == case.end
-        assert all(one[1] == other[0] for one, other in pairwise(stretches))
-        assert all(one[3:] != other[3:] or one[3] == "gap" for one, other in pairwise(stretches))
-    assert keys == case.asked()
+        assert intervals[0][0] == case.low(key)
+        assert intervals[-1][1] == case.end
+        assert all(one[1] == other[0] for one, other in pairwise(intervals))
+        assert all(one[3:] != other[3:] or one[3] == "gap" for one, other in pairwise(intervals))
+    assert keys == case.log_group_keys()
 
 
 def test_states_are_categories_in_order():
-    """The states are ordered, all four there whatever is in use, and a table may be empty."""
+    """All four states are ordered categories, also in an empty table."""
     given_ = {"start": stamp(0), "end": stamp(DAY)}
     timeline = coverage_timeline(frames.empty(), **given_)
     assert len(timeline) == 0
@@ -83,7 +83,7 @@ def test_states_are_categories_in_order():
 
 
 def test_a_bridged_gap_joins_what_it_lies_between():
-    """A minute that is bridged is covered, and one with what is covered before and after it."""
+    """A tolerated gap is covered, and one interval with its covered neighbours."""
     one = {"account_id": "1", "region": "r", "log_group_name": "acme/api"}
     minute = 60_000
     tasks = table(

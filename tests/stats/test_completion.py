@@ -1,4 +1,4 @@
-"""The completion curve, against SciPy, lifelines' numbers, and a count one by one in Python."""
+"""The completion curve agrees with SciPy, lifelines' numbers, and a plain count."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ lengths = st.lists(st.tuples(st.integers(0, 12), st.sampled_from("CFA")), max_si
 
 
 def made(ends: list[tuple[int, str]]) -> pd.DataFrame:
-    """Make tasks of their lengths and how they ended: completed, failed or still active."""
+    """Return tasks with these durations: completed, failed or still active."""
     states = {"C": "COMPLETED", "F": "FAILED", "A": "RUNNING"}
     return table(
         *({"status_code": states[how], "observed_at": at, "completion_time": at}
@@ -76,7 +76,7 @@ def follow(rows: list[Row], as_of: int | None = None) -> dict[int, tuple[Any, ..
 
 
 def compare(found: pd.DataFrame, groups: dict[Any, list[Row]], as_of: int | None = None) -> None:
-    """Compare a table with what is counted one by one."""
+    """Compare a table with the plain count."""
     expected = {
         (*(key if isinstance(key, tuple) else (key,)), time): row
         for key, rows in groups.items()
@@ -90,14 +90,14 @@ def compare(found: pd.DataFrame, groups: dict[Any, list[Row]], as_of: int | None
 
 @given(tables(), some_names)
 def test_curve_is_that_of_one_by_one(tasks: pd.DataFrame, names: list[str]):
-    """Counts and Aalen-Johansen's estimate of each group are those of a plain loop."""
+    """Counts and the Aalen-Johansen estimate of each group are those of a plain loop."""
     rows = rows_of(tasks)
     compare(completion_curve(tasks, by=names), by_group(rows, names) if names else {(): rows})
 
 
 @given(tables(far=False))
 def test_as_of_is_a_table_filtered_by_hand(tasks: pd.DataFrame):
-    """As of the past the curve is that of what was there, the later ends not known yet."""
+    """With `as_of`, the curve is that of the tasks at that time, without later ends."""
     as_of = 1_794_000_000_000
     known = []
     for row in rows_of(tasks):
@@ -112,7 +112,7 @@ def test_as_of_is_a_table_filtered_by_hand(tasks: pd.DataFrame):
 
 @given(tables(), some_names, st.integers(0, 2**32).map(Random))
 def test_any_split_and_order(tasks: pd.DataFrame, names: list[str], random: Random):
-    """Whole slots in any shards, and rows in any order, give the very same table."""
+    """Neither shards nor the order of the rows change the table."""
     whole = completion_curve(tasks, by=names)
     assert_frame_equal(completion_curve(cut(tasks, random, anew=True), by=names), whole)
     assert_frame_equal(completion_curve(shuffled(tasks, random), by=names), whole)
@@ -120,7 +120,7 @@ def test_any_split_and_order(tasks: pd.DataFrame, names: list[str], random: Rand
 
 @given(lengths, st.sampled_from([0.8, 0.95, 0.999]))
 def test_without_competing_ends_it_is_kaplan_meier(ends: list[tuple[int, str]], level: float):
-    """Without FAILED and CANCELLED, curve and band are 1 - SciPy's survival function and its."""
+    """Without competing ends, curve and band are 1 - SciPy's survival function and its interval."""
     ends = [(at, how) for at, how in ends if how != "F"]
     if not any(how == "C" for _, how in ends):
         return
@@ -157,7 +157,7 @@ LIFELINES_ENDS = list(zip(range(1, 13), "CAFCCFACFCAC", strict=True))
 
 
 def test_curve_and_band_are_those_of_lifelines():
-    """Estimate and variance are lifelines'; the band is symmetric in log(-log(1 - F))."""
+    """Estimate and variance agree with lifelines; the band is symmetric in log(-log(1 - F))."""
     found = cells(completion_curve(made(LIFELINES_ENDS)), "probability", "low", "high")
     assert found[0] == (0, None, None)
     z = NormalDist().inv_cdf(0.975)
@@ -176,7 +176,7 @@ def test_by_hand():
 
 
 def test_without_censoring_the_error_is_that_of_a_share():
-    """If all have ended, F is a share of n tasks, and its band that of F (1 - F) / n."""
+    """If all have ended, F is a share of n tasks, with the band of F (1 - F) / n."""
     found = completion_curve(made([(k, "CF"[k % 3 == 0]) for k in range(1, 21)]))
     share = found["probability"].iloc[-1]
     log = math.log(1 - share)
@@ -188,7 +188,7 @@ def test_without_censoring_the_error_is_that_of_a_share():
 
 @given(lengths)
 def test_ended_counts_every_end(ends: list[tuple[int, str]]):
-    """With event="ended" a task that failed counts as one that completed, and none competes."""
+    """With event="ended", failed tasks count like completed ones, and nothing competes."""
     as_if = [(at, "C" if how == "F" else how) for at, how in ends]
     found = completion_curve(made(ends), event="ended")
     assert_frame_equal(found, completion_curve(made(as_if)))
@@ -197,7 +197,7 @@ def test_ended_counts_every_end(ends: list[tuple[int, str]]):
 
 @pytest.mark.parametrize("ends", ["", "C", "F", "A", "CC", "AA", "FF", "CF", "CA", "FA"])
 def test_few_tasks(ends: str):
-    """None, one or two tasks, all at one time, have an honest curve and no warning."""
+    """No, one or two tasks, even at one time, have a valid curve without a warning."""
     found = completion_curve(made([(5, how) for how in ends]))
     last = found.iloc[-1]
     assert found["at_risk"].iloc[0] == len(ends)
@@ -209,7 +209,7 @@ def test_few_tasks(ends: str):
 
 
 def test_what_cannot_be_placed_is_left_out():
-    """A group of no task with a time has its row at 0, of nothing; unknown states are no ends."""
+    """A group without known times has only its row at 0; unknown states do not end a task."""
     tasks = table(
         {"region": "a", "status_code": "RUNNING", "creation_time": 0},
         {"region": "b", "status_code": "PAUSED", "creation_time": 0, "completion_time": 5},
@@ -224,7 +224,7 @@ def test_what_cannot_be_placed_is_left_out():
 
 
 def test_no_task():
-    """Without a task there is the row at 0, by groups none, and the dtypes are the same."""
+    """Without tasks there is a row at 0, with `by` no row, and the dtypes are the same."""
     full = completion_curve(made([(1, "C")]))
     found = completion_curve(frames.empty())
     assert cells(found, *COUNTS) == {0: (0, 0, 0, 0)}
@@ -241,7 +241,7 @@ def test_no_task():
      {"as_of": "2026-11-23T06:00"}, {"by": "status_code"}],
 )  # fmt: skip
 def test_arguments_are_checked(wrong: dict[str, Any]):
-    """An event, a level, an instant or a column that cannot be is refused by its value."""
+    """An invalid event, confidence, instant or column is refused."""
     ((name, value),) = wrong.items()
     with pytest.raises(ArgumentError, match=f"{name}={value!r}"):
         completion_curve(frames.empty(), **wrong)

@@ -1,4 +1,4 @@
-"""How long tasks take, computed again with sorted lists, and with pandas' own quantile."""
+"""Durations are summarised again with sorted lists and pandas' own quantile."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ import exportstats as xs
 from exportstats.core import frames, schema
 from exportstats.errors import ArgumentError
 from exportstats.stats.durations import _binomial_quantiles
-from exportstats.stats.weighed import sort_weighed
+from exportstats.stats.weighted import sort_weighted
 
 NAMES = ["region", "log_group_name", "status_message"]
 CENSORED = ["censored_p50", "censored_p50_low", "censored_p50_high"]
@@ -63,7 +63,7 @@ def summarise(rows: list[Row], quantiles: list[float]) -> tuple[Any, ...]:
 
 
 def same(found: dict[Any, Any], expected: dict[Any, Any], *, relative: float = 0) -> None:
-    """Compare to the millisecond, or relative to what a float can hold."""
+    """Compare to the millisecond, or relatively."""
     assert found.keys() == expected.keys()
     for key, values in found.items():
         for value, other in zip(values, expected[key], strict=True):
@@ -91,7 +91,7 @@ def test_summary_is_that_of_sorted_lists(
 
 @given(tables(), st.sampled_from([[], ["region"]]))
 def test_summary_of_far_out_times(tasks: pd.DataFrame, names: list[str]):
-    """Durations of a thousand years are as exact as a float is."""
+    """Durations of a thousand years are as precise as a float."""
     table_ = xs.duration_summary(tasks, by=names, quantiles=[0.5])
     groups = by_group(rows_of(tasks), names) if names else {"all": rows_of(tasks)}
     same(
@@ -102,7 +102,7 @@ def test_summary_of_far_out_times(tasks: pd.DataFrame, names: list[str]):
 
 
 def test_the_longest_duration_there_is():
-    """From the first to the last time is a duration like any other, alone or not."""
+    """The longest possible duration does not overflow."""
     tasks = table(
         {"creation_time": 0, "completion_time": LAST},
         {"creation_time": 0, "completion_time": 1},
@@ -116,7 +116,7 @@ def test_the_longest_duration_there_is():
 
 @given(st.lists(st.integers(0, LAST), min_size=1, max_size=40), some_quantiles)
 def test_quantiles_are_those_of_pandas(lengths: list[int], quantiles: list[float]):
-    """Quantiles are those of `Series.quantile`, to the millisecond."""
+    """Quantiles agree with `Series.quantile` to the millisecond."""
     made = [{"creation_time": 0, "completion_time": length} for length in lengths]
     table_ = xs.duration_summary(table(*made, status_code="COMPLETED"), quantiles=quantiles)
     for q in quantiles:
@@ -125,23 +125,23 @@ def test_quantiles_are_those_of_pandas(lengths: list[int], quantiles: list[float
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5), st.integers(1, 4)), max_size=20))
-def test_weighed_values_are_values_repeated(cells_: list[tuple[int, int, int]]):
-    """Values with counts have the quantiles and mean of the values written out."""
+def test_weighted_values_are_values_repeated(cells_: list[tuple[int, int, int]]):
+    """Values with counts have the quantiles and mean of the repeated values."""
     columns = np.array(cells_, dtype="int64").reshape(-1, 3).T
-    weighed = sort_weighed(*columns, 5)
+    weighted = sort_weighted(*columns, 5)
     for group in range(5):
         values = [value for code, value, n in cells_ if code == group for _ in range(n)]
-        assert weighed.n[group] == len(values)
+        assert weighted.n[group] == len(values)
         for q in (0, 0.1, 0.5, 1):
-            found = weighed.quantile(q)[group]
+            found = weighted.quantile(q)[group]
             assert found == pytest.approx(quantile(values, q)) if values else math.isnan(found)
-        mean = weighed.mean()[group]
+        mean = weighted.mean()[group]
         assert mean == pytest.approx(fmean(values)) if values else math.isnan(mean)
 
 
 @given(tables(), st.lists(st.sampled_from(["account_id", "status_message"]), unique=True))
 def test_as_of_is_a_table_filtered_by_hand(tasks: pd.DataFrame, names: list[str]):
-    """A summary as of the past is that of what was there, the later ends taken out by hand."""
+    """With `as_of`, the summary is that of the tasks at that time, without later ends."""
     for as_of in (START - 20 * DAY, 0):
         known = []
         for row in rows_of(tasks):
@@ -157,7 +157,7 @@ def test_as_of_is_a_table_filtered_by_hand(tasks: pd.DataFrame, names: list[str]
 
 
 def test_as_of_counts_what_ran_then():
-    """A task that has ended by now is censored as of the time that it ran, and not there before."""
+    """A task is censored while it ran, and missing before its creation."""
     tasks = table(
         {"creation_time": START, "completion_time": START + 60_000, "status_code": "COMPLETED"}
     )
@@ -176,7 +176,7 @@ def test_as_of_counts_what_ran_then():
 
 @pytest.mark.parametrize("state", [*schema.STATES, "PAUSED", None])
 def test_only_completed_tasks_are_summarised(state: str | None):
-    """Quantiles are of COMPLETED tasks alone; active ones are censored, all others neither."""
+    """Quantiles are those of COMPLETED tasks; active tasks are censored, others are ignored."""
     tasks = table({"creation_time": 0, "completion_time": 9}, {}, status_code=state)
     table_ = xs.duration_summary(tasks)
     done = 9 if state == "COMPLETED" else None
@@ -186,7 +186,7 @@ def test_only_completed_tasks_are_summarised(state: str | None):
 
 
 def test_no_task():
-    """Without a task the summary has its one row of nothing, by groups none, and so the trend."""
+    """Without tasks there is one row without values, with `by` none; the same for the trend."""
     table_ = xs.duration_summary(frames.empty())
     assert cells(table_, *table_.columns) == {"all": (0, 0, *[None] * 15)}
     assert (table_.dtypes.iloc[2:] == "timedelta64[ms]").all()
@@ -198,7 +198,7 @@ def test_no_task():
 
 
 def test_all_group_values_missing():
-    """If no task has a value to group by, they are one group, of the missing value."""
+    """If all values to group by are missing, there is one group with a missing key."""
     tasks = table({"creation_time": 0, "completion_time": 2, "status_code": "COMPLETED"}, {})
     table_ = xs.duration_summary(tasks, by=["region", "task_name"])
     assert cells(table_, "completed", "p50") == {(None, None): (1, 2)}
@@ -206,7 +206,7 @@ def test_all_group_values_missing():
 
 @given(tables(far=False), some_names, st.sampled_from(["D", "W", "MS"]))
 def test_trend_is_a_summary_of_each_period(tasks: pd.DataFrame, names: list[str], freq: str):
-    """Each group and period has the numbers of its own tasks, empty periods none."""
+    """Each group and period has the numbers of its own tasks; empty periods have none."""
     rows = rows_of(tasks)
     table_ = xs.duration_trend(tasks, freq=freq, by=names)
     expected = {}
@@ -225,7 +225,7 @@ def test_trend_is_a_summary_of_each_period(tasks: pd.DataFrame, names: list[str]
 
 
 def test_trend_of_creation_times_far_out_or_missing():
-    """Far-out creation times have their own periods, and tasks without one stand at the end."""
+    """Far years have periods of their own; tasks without a creation time come last."""
     tasks = table(
         {"creation_time": LAST},
         {"creation_time": FIRST},
@@ -243,14 +243,14 @@ def test_trend_of_creation_times_far_out_or_missing():
 
 
 def test_weeks_begin_on_monday_in_utc():
-    """A task created late on Sunday, in UTC, belongs to the week that ends then."""
+    """A task created late on Sunday (UTC) belongs to the week that ends then."""
     made = [ms("2026-11-22T23:59:59.999Z"), ms("2026-11-23T00:00Z")]
     table_ = xs.duration_trend(table(*[{"creation_time": time} for time in made]))
     assert plain(table_.index) == [ms("2026-11-16T00:00Z"), ms("2026-11-23T00:00Z")]
 
 
 def test_sample_against_pandas():
-    """The sample's quantiles by log group are those of pandas, to the millisecond."""
+    """The sample's quantiles by log group agree with pandas to the millisecond."""
     tasks = xs.sample_tasks()
     done = tasks[tasks["status_code"] == "COMPLETED"]
     table_ = xs.duration_summary(tasks, by="log_group_name")
@@ -264,7 +264,7 @@ def test_sample_against_pandas():
 
 @given(st.lists(st.integers(0, 50), max_size=40), st.sampled_from([0, 0.1, 0.5, 0.9, 0.99, 1]))
 def test_limits_are_those_of_binomial_sums(lengths: list[int], q: float):
-    """Below the lower and above the upper limit are no more than 2.5 % each, as near as can be."""
+    """At most 2.5 % lie beyond each limit, as close as possible."""
 
     def fewer(rank: int) -> float:
         """Return how likely fewer than `rank` of the tasks lie below the quantile."""
@@ -282,14 +282,14 @@ def test_limits_are_those_of_binomial_sums(lengths: list[int], q: float):
 
 @pytest.mark.parametrize("p", [0, 1e-5, 0.01, 0.5, 0.9, 0.999, 1])
 def test_quantiles_of_the_binomial_distribution_are_those_of_scipy(p: float):
-    """They are the same for every size, however large."""
+    """Binomial quantiles agree with SciPy for every size."""
     shares = (0.025, 0.975)
     for n in (*range(200), 4_999, 123_456, 30_000_000):
         assert list(_binomial_quantiles(n, p, shares)) == list(stats.binom.ppf(shares, n, p))
 
 
 def test_limits_need_enough_tasks():
-    """Six tasks bound a median, five do not; the 29th gives the lower limit of p90 alone."""
+    """Six tasks give limits of the median, five do not; the 29th gives the lower limit of p90."""
     for n, known in ((5, (False, False)), (6, (True, True))):
         made = [{"creation_time": 0, "completion_time": k} for k in range(n)]
         table_ = xs.duration_summary(table(*made, status_code="COMPLETED"))
@@ -299,7 +299,7 @@ def test_limits_need_enough_tasks():
 
 @given(tables(), some_names)
 def test_censored_median_is_the_median_if_nothing_is_active(tasks: pd.DataFrame, names: list[str]):
-    """Failed and cancelled tasks do not move the censored median: only active ones do."""
+    """Failed and cancelled tasks do not change the censored median."""
     ended = tasks[~tasks["status_code"].isin(ACTIVE)]
     table_ = xs.duration_summary(ended, by=names)
     for found, plain_median in zip(
@@ -309,7 +309,7 @@ def test_censored_median_is_the_median_if_nothing_is_active(tasks: pd.DataFrame,
 
 
 def test_limits_of_the_censored_median_are_those_of_scipy():
-    """They are where SciPy's log-log band of Kaplan and Meier's curve crosses one half."""
+    """The limits are where SciPy's log-log band of the Kaplan-Meier curve crosses one half."""
     random = np.random.default_rng(4)
     for n, look in ((12, 9), (40, 9), (200, 5), (40, 2)):
         took = np.ceil(random.lognormal(2, 0.7, n))
@@ -338,7 +338,7 @@ def test_limits_of_the_censored_median_are_those_of_scipy():
 
 
 def test_limits_hold_where_many_tasks_are_active():
-    """Where a third is active the censored limits hold the median; the plain ones do not."""
+    """If a third is active, the censored limits contain the median; the plain ones do not."""
     random = np.random.default_rng(11)
     made = []
     for number in range(200):
@@ -366,7 +366,7 @@ def test_limits_hold_where_many_tasks_are_active():
 
 
 def test_active_tasks_move_the_median():
-    """Tasks that run for longer than the others make the censored median longer, not shorter."""
+    """Long-running active tasks increase the censored median."""
     done = [{"creation_time": 0, "completion_time": k * 1000} for k in (1, 2, 3, 4)]
     done = [{**row, "status_code": "COMPLETED"} for row in done]
     runs = {"creation_time": 0, "observed_at": 3500, "status_code": "RUNNING"}
@@ -374,14 +374,14 @@ def test_active_tasks_move_the_median():
         plain(xs.duration_summary(table(*done, *[runs] * more))["censored_p50"])[0]
         for more in (0, 1, 2, 3)
     ]
-    # of 5 the third is the middle one; of 6 the level at one half goes from the third to the
-    # fourth; of 7 the curve gets there when the last of those that are seen to end completes
+    # of 5, the third is the median; of 6, the curve is flat at 1/2 from the third to the fourth;
+    # of 7, the curve reaches 1/2 when the last completed task completes
     assert found == [2500, 3000, 3500, 4000]
     assert xs.duration_summary(table(*[runs] * 2))["censored_p50"].isna().all()
 
 
 def test_names_of_quantiles():
-    """A quantile's column is named by its percentage, without noise of floating point."""
+    """A quantile's column is named by its percentage, without floating-point noise."""
     quantiles = [0, 0.07, 0.29, 0.5, 0.58, 0.999, 0.99999, 1, np.float64(0.25)]
     table_ = xs.duration_summary(frames.empty(), quantiles=quantiles)
     names = ["p0", "p7", "p29", "p50", "p58", "p99.9", "p99.999", "p100", "p25"]
@@ -391,13 +391,13 @@ def test_names_of_quantiles():
 
 @pytest.mark.parametrize("q", [-0.1, 1.1, 50, float("nan"), "0.5", None])
 def test_what_is_no_quantile(q: object):
-    """A percentage, or what is no number from 0 to 1, is refused by its value."""
+    """A percentage, or a value that is not from 0 to 1, is refused."""
     with pytest.raises(ArgumentError, match="give numbers from 0 to 1"):
         xs.duration_summary(frames.empty(), quantiles=[0.5, q])
 
 
 def test_arguments_are_checked():
-    """A column, a frequency, or an instant that cannot be is refused, even without a task."""
+    """An invalid column, frequency or instant is refused, even without tasks."""
     with pytest.raises(ArgumentError, match="by='status_code'"):
         xs.duration_summary(frames.empty(), by="status_code")
     with pytest.raises(ArgumentError, match="as_of='2026-11-23T06:00'; give a date"):

@@ -1,4 +1,4 @@
-"""Rows in groups: as a dict would group them, what is missing last, every period there."""
+"""Rows are grouped as a dict would: missing values last, every period present."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ some_names = st.lists(
 
 
 def in_order(keys: set[tuple[str | None, ...]], names: list[str]) -> list[tuple[str | None, ...]]:
-    """Sort keys: states as they follow each other, text by letters, missing last."""
+    """Sort keys: states in the order of a task's life, text alphabetically, missing last."""
 
     def rank(name: str, value: str | None) -> tuple[bool, int, str]:
         known = name == "status_code" and value in schema.STATES
@@ -62,7 +62,7 @@ def in_order(keys: set[tuple[str | None, ...]], names: list[str]) -> list[tuple[
 
 @given(tables(), some_names)
 def test_groups_are_those_of_a_dict(tasks: pd.DataFrame, names: list[str]):
-    """Each row is in the group of its values, and the groups stand in order, missing last."""
+    """Each row is in the group of its values; groups are sorted, missing last."""
     groups = grouping.group(tasks, names)
     keys = list(zip(*(plain(groups.keys[name]) for name in names), strict=True))
     rows = [tuple(row[name] for name in names) for row in rows_of(tasks)]
@@ -72,7 +72,7 @@ def test_groups_are_those_of_a_dict(tasks: pd.DataFrame, names: list[str]):
 
 
 def test_no_columns_are_one_group():
-    """Without a column all rows are one group, be there any or none."""
+    """Without columns all rows are one group, even if there are none."""
     for tasks in (table({}, {}), frames.empty()):
         groups = grouping.group(tasks, [])
         assert groups.codes.tolist() == [0] * len(tasks)
@@ -82,7 +82,7 @@ def test_no_columns_are_one_group():
 
 @given(tables(), some_names, st.sampled_from(["D", "W", "MS", "YS"]))
 def test_grid_has_every_period(tasks: pd.DataFrame, names: list[str], freq: str):
-    """Each group has each period from the first to the last of all, what has none at the end."""
+    """Each group has each period from the first to the last; rows without a period come last."""
     rows = rows_of(tasks)
     names = [name for name in names if name != "status_code"]
     counted = grouping.group_by_state(tasks, names, freq)
@@ -100,7 +100,7 @@ def test_grid_has_every_period(tasks: pd.DataFrame, names: list[str], freq: str)
 
 
 def test_too_many_periods_are_not_filled_in():
-    """Up to 10,000 periods are filled in; beyond that there are only those with a task in them."""
+    """Up to 10,000 periods are filled in; beyond that only those with tasks are returned."""
     for days, many in ((9_999, 10_000), (10_000, 2)):
         tasks = table({"creation_time": START}, {"creation_time": START + days * DAY})
         cells = grouping.grid(grouping.group_by_state(tasks, [], "D").keys, [], "D")
@@ -113,7 +113,7 @@ def test_too_many_periods_are_not_filled_in():
 
 
 def test_index_of_one_and_several_keys():
-    """One key is an index of its name, several are levels; missing values stay in it."""
+    """One key gives an index with its name, several give levels; missing values stay."""
     tasks = table({"region": "x"}, {"region": None, "destination": "d"})
     one = grouping.index_of(grouping.group(tasks, ["region"]).keys)
     assert one.name == "region"
@@ -124,7 +124,7 @@ def test_index_of_one_and_several_keys():
 
 
 def test_names_of():
-    """One column, several, or none; each column of the table, own ones too, is allowed."""
+    """One column, several or none; any column of the table is allowed, including own ones."""
     tasks = table({}).assign(team="web")
     assert grouping.names_of(None, tasks) == []
     assert grouping.names_of("region", tasks) == ["region"]
@@ -136,7 +136,7 @@ def test_names_of():
 
 @pytest.mark.parametrize("by", ["colour", "", ["region", "colour"], [None], [5]])
 def test_columns_that_are_not_there(by: str | list[str]):
-    """An unknown column is refused with those that there are, of a shard when it is read."""
+    """An unknown column is refused with the available ones; in shards, when they are read."""
     tasks = table({}).assign(team="web")
     wrong = by if isinstance(by, str) else by[-1]
     there = ", ".join(name for name in tasks if name not in ("status_code", "duration"))
@@ -149,13 +149,13 @@ def test_columns_that_are_not_there(by: str | list[str]):
 
 @pytest.mark.parametrize("name", ["status_code", "duration", "tasks", "n", "share"])
 def test_columns_of_the_answer(name: str):
-    """A column that the answer has itself cannot be grouped by as well."""
+    """A column that the result has itself cannot be grouped by."""
     with pytest.raises(ArgumentError, match=f"by='{name}', which the answer has itself; leave"):
         status_breakdown(table({}).assign(**{name: "x"}), by=name)
 
 
 def test_values_that_cannot_be_grouped():
-    """Lists are refused by the column's name, with the remedy."""
+    """Lists are refused with the name of the column and the remedy."""
     tasks = table({}, {}).assign(tags=[["a"], ["b"]])
     with pytest.raises(ArgumentError, match=r"by='tags', but .*list.*; make its values text"):
         status_breakdown(tasks, by="tags")
@@ -184,7 +184,7 @@ OWN = {
 
 @pytest.mark.parametrize("name", OWN)
 def test_groups_of_any_column(name: str):
-    """Own columns of any kind make groups, in their order, what is missing last."""
+    """Own columns of any kind form groups, sorted, missing last."""
     values = OWN[name]
     tasks = table(*[{}] * 4, status_code="COMPLETED").assign(**{name: values})
     halves = Shards([tasks.iloc[:2], tasks.iloc[2:], frames.empty()])
@@ -201,7 +201,7 @@ def test_groups_of_any_column(name: str):
 
 
 def test_values_instead_of_a_name():
-    """A Series of values is refused in one sentence, which says what to write instead."""
+    """A Series of values is refused in one sentence that says what to write instead."""
     tasks = table({"log_group_name": "acme/api"}, {"log_group_name": "acme/web"})
     for values in (tasks["log_group_name"], pd.Index(["Monday", "Sunday"])):
         with pytest.raises(ArgumentError, match="of values; give the tasks a column") as caught:
@@ -217,7 +217,7 @@ def test_a_column_twice():
 
 @pytest.mark.parametrize("many", [3, 3000])
 def test_many_columns_of_many_values(many: int):
-    """Groups by every column at once are found, however many their combinations might be."""
+    """Grouping by every column at once works, however many combinations are possible."""
     names = GROUPABLE
     made = [{name: f"{name} {row % many}" for name in names} for row in range(2 * many)]
     groups = grouping.group(table(*made), names)
@@ -229,7 +229,7 @@ def test_many_columns_of_many_values(many: int):
 
 
 def test_periods_of_every_function_are_those_of_the_zone():
-    """A task before midnight in UTC is of the next day in Berlin, whatever is asked of it."""
+    """In Berlin, a task before midnight (UTC) belongs to the next day in every function."""
     late = ms("2026-10-24T22:30Z")
     tasks = table(
         {"creation_time": late, "completion_time": late + HOUR, "status_code": "COMPLETED"},
@@ -249,7 +249,7 @@ def test_periods_of_every_function_are_those_of_the_zone():
 
 
 def test_as_of_is_a_table_of_then():
-    """Each statistic with `as_of` is the one of the tasks as they were known."""
+    """Each statistic with `as_of` is that of the tasks as they were known."""
     day = ms("2026-11-20T00:00Z")
     rows = [
         {"creation_time": day + n * HOUR, "completion_time": day + (2 * n + 1) * HOUR}
@@ -275,7 +275,7 @@ def test_as_of_is_a_table_of_then():
 
 
 def test_one_quantile_and_a_column_of_any_name():
-    """A quantile may be one number, and a user's column may be called as another answer's is."""
+    """A quantile may be one number, and an own column may have the name of another result."""
     tasks = table({"creation_time": 0, "completion_time": 9}, status_code="COMPLETED")
     tasks = tasks.assign(unit="web", share="all", previous=1)
     assert xs.duration_summary(tasks, quantiles=0.95, by="unit")["p95"].notna().all()

@@ -1,4 +1,4 @@
-"""Two periods compared: counts, rates and intervals computed again in plain Python."""
+"""Comparisons of periods are computed again in plain Python."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ import exportstats as xs
 from exportstats.core import frames
 from exportstats.errors import ArgumentError
 from exportstats.stats.periods import _resample, compare_periods
-from exportstats.stats.weighed import sort_weighed
+from exportstats.stats.weighted import sort_weighted
 
 W46, W47, W48 = (ms(f"2026-11-{day:02}T00:00Z") for day in (9, 16, 23))
 WEEKS = {"previous": "2026-W46", "current": "2026-W47"}
@@ -45,7 +45,7 @@ COLUMNS = [
 
 
 def measures(rows: list[Row]) -> dict[str, tuple[float | None, int]]:
-    """Return each measure of one period's tasks, and how many tasks it is of."""
+    """Return each measure of one period, and the number of tasks behind it."""
     ended = [row for row in rows if row["status_code"] in ENDED]
     failed = sum(row["status_code"] == "FAILED" for row in rows)
     lengths = [
@@ -68,14 +68,14 @@ def wilson(rate: float, n: int) -> tuple[float, float]:
 
 
 def newcombe(p: float, n: int, q: float, m: int) -> tuple[float, float]:
-    """Give Newcombe's interval of q - p."""
+    """Return Newcombe's interval of q - p."""
     (p_low, p_high), (q_low, q_high) = wilson(p, n), wilson(q, m)
     low = q - p - math.sqrt((q - q_low) ** 2 + (p_high - p) ** 2)
     return low, q - p + math.sqrt((q_high - q) ** 2 + (p - p_low) ** 2)
 
 
 def week(start: int, lengths: list[float], failed: int = 0, **same: object) -> list[Row]:
-    """Return tasks created in a week: COMPLETED ones of so many seconds, and FAILED ones."""
+    """Return tasks created in a week: COMPLETED ones with durations in seconds, and FAILED ones."""
     made: list[Row] = []
     for number, took in enumerate([*lengths, *[1.0] * failed]):
         created = start + number * SECOND
@@ -147,7 +147,7 @@ def test_newcombes_own_examples():
 
 @given(st.integers(0, 30), st.integers(1, 30), st.integers(0, 30), st.integers(1, 30))
 def test_the_rates_interval_is_newcombes(x: int, good: int, y: int, fine: int):
-    """It is that of the two roots of Wilson's equation."""
+    """The interval agrees with the two roots of Wilson's equation."""
     row = compared(week(W46, [1.0] * good, x), week(W47, [1.0] * fine, y)).loc["failure_rate"]
     n, m = x + good, y + fine
     assert [row["low"], row["high"]] == pytest.approx(list(newcombe(x / n, n, y / m, m)), abs=1e-9)
@@ -155,11 +155,11 @@ def test_the_rates_interval_is_newcombes(x: int, good: int, y: int, fine: int):
 
 @pytest.mark.parametrize("n", [10, 11, 37])
 def test_resamples_are_as_if_drawn(n: int):
-    """Quantiles of resamples have the distribution of those of resamples drawn one by one."""
+    """Resampled quantiles have the distribution of resamples drawn one by one."""
     random = np.random.default_rng(7)
     values = np.sort(random.lognormal(12, 1, n).astype("int64"))
-    weighed = sort_weighed(np.zeros(n, dtype="int64"), values, np.ones(n, dtype="int64"), 1)
-    found = np.hstack([_resample(weighed, 0, random) for _ in range(20)])
+    weighted = sort_weighted(np.zeros(n, dtype="int64"), values, np.ones(n, dtype="int64"), 1)
+    found = np.hstack([_resample(weighted, 0, random) for _ in range(20)])
     drawn = np.quantile(random.choice(values, (20_000, n)), [0.5, 0.9], axis=1)
     for some, others in zip(found, drawn, strict=True):
         for level in (0.05, 0.25, 0.5, 0.75, 0.95):
@@ -168,7 +168,7 @@ def test_resamples_are_as_if_drawn(n: int):
 
 
 def test_the_bootstraps_interval_covers():
-    """Of 200 pairs of weeks of one distribution, about 95 % have an interval with 0 in it."""
+    """For 200 pairs of equally distributed weeks, about 95 % of the intervals contain 0."""
     random = np.random.default_rng(3)
     rows = [
         row
@@ -182,7 +182,7 @@ def test_the_bootstraps_interval_covers():
 
 
 def test_counted_values_are_values_written_out():
-    """Durations that repeat have the interval of the same durations a millisecond apart."""
+    """Repeated durations have the interval of the same durations a millisecond apart."""
     lengths = [60.0] * 30 + [90.0] * 30
     apart = [length + number / 1000 for number, length in enumerate(lengths)]
     same = compared(week(W46, lengths), week(W47, [2 * length for length in lengths]))
@@ -202,7 +202,7 @@ def test_counted_values_are_values_written_out():
     ],
 )
 def test_a_duration_counts_if_it_changes_by_enough(before: int, now: int, verdict: str):
-    """However certain, a change of less than 20 % or 30 s is none."""
+    """However significant, a change of less than 20 % or 30 s has no verdict."""
     spread = [1 + number / 1000 for number in range(50)]
     table_ = compared(
         week(W46, [before * some for some in spread]), week(W47, [now * some for some in spread])
@@ -222,7 +222,7 @@ def test_a_duration_counts_if_it_changes_by_enough(before: int, now: int, verdic
     ],
 )
 def test_a_rate_counts_if_it_changes_by_enough(before: int, now: int, verdict: str):
-    """Of 10,000 tasks, a change of less than 1 percentage point or 25 % is none."""
+    """Of 10,000 tasks, a change of less than 1 percentage point or 25 % has no verdict."""
     row = compared(
         week(W46, [1.0] * (10_000 - before), before), week(W47, [1.0] * (10_000 - now), now)
     ).loc["failure_rate"]
@@ -231,7 +231,7 @@ def test_a_rate_counts_if_it_changes_by_enough(before: int, now: int, verdict: s
 
 
 def test_large_and_not_certain_is_no_clear_change():
-    """Twice the rate, or the median, of a few tasks that scatter is no clear change."""
+    """Twice the rate or the median of a few varying tasks is no clear change."""
     wild = [10.0, 20, 40, 80, 160, 320, 640, 1280, 2560, 5120]
     table_ = compared(week(W46, wild, 1), week(W47, [2 * some for some in wild], 2))
     assert (table_["verdict"] == "no clear change").all()
@@ -248,7 +248,7 @@ def test_the_number_of_tasks_has_no_verdict():
 
 @pytest.mark.parametrize("few", [0, 1, 2, 9])
 def test_fewer_than_ten_have_no_interval(few: int):
-    """With fewer than 10 durations on either side the quantiles' interval is missing."""
+    """With fewer than 10 durations on either side, quantiles have no interval."""
     for sides in ((few, 50), (50, few)):
         table_ = compared(*(week(w, [60.0] * n) for w, n in zip((W46, W47), sides, strict=True)))
         assert table_.loc["p50":, ["low", "high"]].isna().all(axis=None)
@@ -256,7 +256,7 @@ def test_fewer_than_ten_have_no_interval(few: int):
 
 
 def test_all_failed_all_active_all_equal():
-    """All failed have a rate and no quantile, active ones neither; equal ones no width."""
+    """Failed tasks have a rate, but no quantile; active ones neither; equal ones have no spread."""
     failed = compared(week(W46, [], 20), week(W47, [], 20))
     assert failed["current"].isna().to_list() == [False, False, True, True]
     running = [{**row, "status_code": "RUNNING", "completion_time": None} for row in
@@ -269,7 +269,7 @@ def test_all_failed_all_active_all_equal():
 
 
 def test_a_group_in_one_period_alone():
-    """A group without a task in one of the periods has its row, of 0 tasks and no rate."""
+    """A group without tasks in one period has 0 tasks and no rate there."""
     found = compared(
         week(W46, [1.0] * 3, region="a"), week(W47, [1.0] * 4, region="b"), by="region"
     )
@@ -283,7 +283,7 @@ def test_a_group_in_one_period_alone():
 
 
 def test_weeks_are_iso_weeks_half_open():
-    """2026-W47 is from Monday, 16 November, to before Monday, 23 November, in UTC."""
+    """2026-W47 is from Monday, 16 November, to before Monday, 23 November (UTC)."""
     rows = [{"creation_time": time} for time in (W46 - 1, W46, W47 - 1, W47, W48 - 1, W48)]
     found = compared(rows, [])
     assert found.loc["tasks", ["previous", "current"]].to_list() == [2, 2]
@@ -292,7 +292,7 @@ def test_weeks_are_iso_weeks_half_open():
 
 
 def test_other_groups_do_not_matter():
-    """A group's intervals are the same whichever other groups there are."""
+    """A group's intervals do not depend on the other groups."""
     random = np.random.default_rng(1)
     rows = [
         row
@@ -306,7 +306,7 @@ def test_other_groups_do_not_matter():
 
 
 def test_as_of_is_what_was_known_then():
-    """As of the middle of the current week, later tasks are not there and later ends not known."""
+    """With `as_of` in the current week, later tasks and later ends are unknown."""
     rows = [*week(W47, [60.0, 7 * 86_400], 1), {"creation_time": W47 + 3 * DAY}]
     found = compared(week(W46, [60.0]), rows, as_of="2026-11-17T00:00Z")
     assert found["n_current"].to_list() == [3, 2, 1, 1]
@@ -315,7 +315,7 @@ def test_as_of_is_what_was_known_then():
 
 @given(tables(max_size=30), st.integers(0, 2**32).map(Random))
 def test_any_split_and_any_order_give_the_same(tasks: pd.DataFrame, random: Random):
-    """However whole slots are put into shards, and in whatever order the rows, nothing changes."""
+    """Neither shards nor the order of the rows change the result."""
     periods = {
         "previous": ("2026-10-10T00:00Z", "2026-11-01T00:00Z"),
         "current": ("2026-11-01T00:00Z", "2026-11-24T00:00Z"),
@@ -329,7 +329,7 @@ def test_any_split_and_any_order_give_the_same(tasks: pd.DataFrame, random: Rand
 
 
 def test_the_samples_outage_and_slowdown():
-    """The planted outage is a worse failure rate, the planted slowdown a worse median."""
+    """The generated outage gives a worse failure rate, the slowdown a worse median."""
     tasks = xs.sample_tasks()
     outage = compare_periods(tasks, current="2026-W24", previous="2026-W23")
     assert outage.loc["failure_rate", "verdict"] == "worse"
@@ -343,7 +343,7 @@ def test_the_samples_outage_and_slowdown():
 
 
 def test_no_task():
-    """Without a task there are four rows of nothing, by groups none."""
+    """Without tasks there are four rows without values, with `by` none."""
     found = compare_periods(frames.empty(), **WEEKS)
     assert found.index.to_list() == ["tasks", "failure_rate", "p50", "p90"]
     assert found["n_current"].to_list() == [0] * 4
@@ -369,13 +369,13 @@ def test_no_task():
     ],
 )
 def test_what_is_no_period(value: object, words: str):
-    """The error has the argument's name, the value, and what to give."""
+    """The error names the argument, the value, and what to give."""
     with pytest.raises(ArgumentError, match=f"current=.*{words}"):
         compare_periods(frames.empty(), current=value, previous="2026-W30")
 
 
 def test_arguments_are_checked():
-    """Periods that overlap, a column that is no group, a confidence that is none, are refused."""
+    """Overlapping periods, an invalid column or an invalid confidence are refused."""
     with pytest.raises(ArgumentError, match="overlap"):
         compare_periods(frames.empty(), current="2026-W47", previous="2026-W47")
     with pytest.raises(ArgumentError, match="by='colour'"):

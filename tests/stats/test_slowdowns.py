@@ -1,4 +1,4 @@
-"""Lasting shifts: the planted one found, none where there is none, all numbers computed again."""
+"""Lasting slowdowns: the generated one is found, none without it, all numbers computed again."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MONDAY = START - 6 * HOUR
 
 
 def tasks_of(lengths: Sequence[float], *, a_day: int = 1, **same: object) -> pd.DataFrame:
-    """Give COMPLETED tasks of one log group, evenly over the days, that took so many seconds."""
+    """Return COMPLETED tasks of one log group with these durations in seconds, evenly over days."""
     made = []
     for number, took in enumerate(lengths):
         created = MONDAY + number * DAY // a_day + HOUR
@@ -49,12 +49,12 @@ def noise(seed: int, many: int, sigma: float = 0.4) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def sample() -> pd.DataFrame:
-    """Read the sample once."""
+    """Return the sample, read once."""
     return xs.sample_tasks()
 
 
 def test_the_planted_slowdown_is_found_and_nothing_else(sample: pd.DataFrame):
-    """It is dated within a day, its factor is within 10 %, its interval holds the planted one."""
+    """The generated slowdown is dated within a day, its factor within 10 % and its interval."""
     found = find_slowdowns(sample)
     assert list(found.columns) == COLUMNS
     assert found["log_group_name"].to_list() == ["acme/payments/api"]
@@ -67,12 +67,12 @@ def test_the_planted_slowdown_is_found_and_nothing_else(sample: pd.DataFrame):
 
 
 def test_without_it_there_is_none(sample: pd.DataFrame):
-    """Weekdays, long tails, outages and windows of all lengths are no slowdown."""
+    """Weekdays, long tails, outages and windows of any length are no slowdown."""
     assert len(find_slowdowns(sample[sample["log_group_name"] != "acme/payments/api"])) == 0
 
 
 def test_it_is_found_soon_and_not_before(sample: pd.DataFrame):
-    """It is found from the tenth night on, with the same date; as of before there is none."""
+    """It is found from the tenth night on, with the same date, and not before."""
     assert len(find_slowdowns(sample, as_of="2026-09-23T00:00Z")) == 0
     found = find_slowdowns(sample, as_of="2026-09-24T00:00Z")
     assert plain(found["since"]) == plain(find_slowdowns(sample)["since"])
@@ -80,7 +80,7 @@ def test_it_is_found_soon_and_not_before(sample: pd.DataFrame):
 
 
 def test_as_of_is_a_table_cut_off(sample: pd.DataFrame):
-    """As of an instant the answer is that of the tasks that had ended by then."""
+    """With `as_of`, the result is that of the tasks that had ended by then."""
     as_of = pd.Timestamp("2026-10-10T14:00Z")
     ended = sample[sample["completion_time"] <= as_of]
     assert_frame_equal(find_slowdowns(sample, as_of=as_of), find_slowdowns(ended))
@@ -103,7 +103,7 @@ def test_the_factor_and_its_interval_are_hodges_and_lehmanns():
 
 @given(st.lists(st.integers(0, 12), min_size=20, max_size=60))
 def test_the_split_is_where_the_rank_sums_differ_most(values: list[int]):
-    """The place is that of the largest Mann-Whitney statistic, ties corrected, by SciPy."""
+    """The split is at the largest tie-corrected Mann-Whitney statistic of SciPy."""
     at, p = _split(np.array(values, dtype="float64"), np.array([0]), np.array([len(values)]))
     assert 0 <= p[0] <= 1
     if len(set(values)) == 1:
@@ -116,8 +116,8 @@ def test_the_split_is_where_the_rank_sums_differ_most(values: list[int]):
     assert pvalues[int(at[0])] == pytest.approx(min(pvalues.values()))
 
 
-def test_many_stretches_are_split_as_each_alone():
-    """Stretches of different lengths side by side have the places and p-values of each alone."""
+def test_many_ranges_are_split_as_each_alone():
+    """Ranges of different lengths are split together as each is alone."""
     parts = [np.log(noise(seed, many)) for seed, many in ((1, 20), (2, 77), (3, 200))]
     ends = np.cumsum([len(part) for part in parts])
     starts = ends - [len(part) for part in parts]
@@ -128,17 +128,17 @@ def test_many_stretches_are_split_as_each_alone():
         assert value == pytest.approx(p_alone[0])
 
 
-@pytest.mark.parametrize("alike", [0, 0.4], ids=["independent", "alike"])
-def test_false_alarms_are_rare(alike: float):
-    """Of 2,000 log groups of a year without a change, at most 5 % and 1 % are below these levels.
+@pytest.mark.parametrize("correlation", [0, 0.4], ids=["independent", "correlated"])
+def test_false_alarms_are_rare(correlation: float):
+    """Of 2,000 log groups without a change in a year, at most 5 % and 1 % are below these levels.
 
-    This holds for long tails, and if days that follow each other are alike.
+    This holds for long tails, and if consecutive days are correlated.
     """
     random = np.random.default_rng(20261124)
     groups, days = 2000, 365
     values = random.standard_t(3, (groups, days))
     for day in range(1, days):
-        values[:, day] += alike * values[:, day - 1]
+        values[:, day] += correlation * values[:, day - 1]
     starts = np.arange(groups) * days
     _, p = _split(values.ravel(), starts, starts + days)
     assert (p <= 0.05).mean() <= 0.05
@@ -147,7 +147,7 @@ def test_false_alarms_are_rare(alike: float):
 
 @pytest.mark.slow
 def test_a_fleet_without_a_change_has_no_slowdown():
-    """300 log groups of noise, their p-values corrected for their number, give none."""
+    """300 log groups of noise, with p-values corrected for their number, have none."""
     parts = [
         tasks_of(noise(seed, 200), log_group_name=f"group-{seed}", task_name="nightly")
         for seed in range(300)
@@ -157,13 +157,13 @@ def test_a_fleet_without_a_change_has_no_slowdown():
 
 
 def test_weekdays_are_no_slowdown():
-    """A week in which Mondays take five times as long as Sundays repeats itself."""
+    """A weekly rhythm, Mondays five times as long as Sundays, is no slowdown."""
     week = np.array([2.5, 2.2, 1.5, 1, 1, 0.6, 0.5])
     assert len(find_slowdowns(tasks_of(noise(5, 210, 0.1) * week[np.arange(210) % 7]))) == 0
 
 
 def test_a_noisy_night_is_no_slowdown():
-    """A night of 24 hourly exports that all take ten times as long is one day, not a shift."""
+    """A night of 24 hourly exports that all take ten times as long is no slowdown."""
     took = noise(6, 24 * 60, 0.1)
     took[24 * 50 : 24 * 51] *= 10
     assert len(find_slowdowns(tasks_of(took, a_day=24))) == 0
@@ -172,7 +172,7 @@ def test_a_noisy_night_is_no_slowdown():
 
 
 def test_many_tasks_a_day_are_dated_to_the_day():
-    """A shift of a log group that exports hourly is dated to the first task of its day."""
+    """With hourly exports, a slowdown is dated to the first task of its day."""
     took = noise(7, 24 * 60, 0.3) * np.where(np.arange(24 * 60) < 959, 1, 2)
     found = find_slowdowns(tasks_of(took, a_day=24))
     assert plain(found["since"]) == [MONDAY + 40 * DAY]
@@ -181,7 +181,7 @@ def test_many_tasks_a_day_are_dated_to_the_day():
 
 
 def test_only_what_is_slower_and_large_enough():
-    """A shift to faster is none, nor is one of 10 % however certain; one of 50 % is."""
+    """A speed-up is not listed, nor a slowdown of 10 %; one of 50 % is."""
     quiet = noise(8, 200, 0.02)
     late = np.arange(200) >= 100
     assert len(find_slowdowns(tasks_of(quiet * np.where(late, 0.4, 1)))) == 0
@@ -190,7 +190,7 @@ def test_only_what_is_slower_and_large_enough():
 
 
 def test_each_lasts_to_the_next():
-    """Two steps up and one down are two slowdowns, each compared with what was just before."""
+    """Two steps up and one down are two slowdowns, each compared with the time just before."""
     steps = np.repeat([1.0, 2.0, 6.0, 1.0], 60)
     found = find_slowdowns(tasks_of(np.random.default_rng(9).lognormal(5, 0.1, 240) * steps))
     assert plain(found["since"]) == [MONDAY + night * DAY + HOUR for night in (60, 120)]
@@ -199,7 +199,7 @@ def test_each_lasts_to_the_next():
 
 
 def test_splits_are_found_in_all_halves():
-    """Changes of one stretch do not depend on what other stretches there are."""
+    """The changes in one range do not depend on other ranges."""
     values = np.concatenate([np.repeat([0.0, 1.0, 2.0], 30), np.zeros(90)])
     values += np.random.default_rng(1).normal(0, 0.05, len(values))
     alone = _changes(values[:90], np.array([0]), np.array([90]))
@@ -209,12 +209,12 @@ def test_splits_are_found_in_all_halves():
 
 @pytest.mark.parametrize("nights", [0, 1, 2, 19])
 def test_too_few_days(nights: int):
-    """Fewer than 20 days of tasks tell no shift."""
+    """Fewer than 20 days with tasks are not enough."""
     assert len(find_slowdowns(tasks_of([60] * (nights // 2) + [600] * (nights - nights // 2)))) == 0
 
 
 def test_all_equal_all_failed_none():
-    """Durations that are all the same, tasks that all failed, and no tasks give no row."""
+    """Equal durations, only failed tasks, and no tasks give no row."""
     assert len(find_slowdowns(tasks_of([60] * 50))) == 0
     assert len(find_slowdowns(tasks_of([60] * 25 + [600] * 25, status_code="FAILED"))) == 0
     nothing = find_slowdowns(frames.empty())
@@ -225,13 +225,13 @@ def test_all_equal_all_failed_none():
 
 @given(st.integers(0, 2**32).map(Random))
 def test_any_split_and_any_order_give_the_same(sample: pd.DataFrame, random: Random):
-    """However whole slots are put into shards, and in whatever order the rows, nothing changes."""
+    """Neither shards nor the order of the rows change the result."""
     expected = find_slowdowns(sample)
     assert_frame_equal(find_slowdowns(cut(sample, random)), expected)
     assert_frame_equal(find_slowdowns(shuffled(sample, random)), expected)
 
 
 def test_an_instant_without_a_zone_is_refused():
-    """The error names the value."""
+    """An instant without a time zone is refused by its value."""
     with pytest.raises(ArgumentError, match="as_of='2026-11-23T06:00'"):
         find_slowdowns(frames.empty(), as_of="2026-11-23T06:00")

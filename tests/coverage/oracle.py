@@ -1,4 +1,4 @@
-"""What is covered, counted millisecond by millisecond in plain Python, and cases to count it in."""
+"""An oracle of coverage that counts single milliseconds, and cases for it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 Key = tuple[str | None, ...]
-Stretch = tuple[int, int]
+Interval = tuple[int, int]
 
 KEY = ("account_id", "region", "log_group_name")
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
@@ -27,12 +27,12 @@ HOPE = ("never_tried", "empty", "failed", "cancelled", "unknown", "active")
 
 
 def stamp(millis: int) -> pd.Timestamp:
-    """Make an aware instant."""
+    """Return an aware instant."""
     return pd.Timestamp(millis, unit="ms", tz="UTC")
 
 
 def side_table(rows: Iterable[Row], columns: Iterable[schema.Column]) -> pd.DataFrame:
-    """Make a side table of a few fields a row, times and lengths in milliseconds."""
+    """Return a side table with some fields per row, times and durations in milliseconds."""
     rows, made = list(rows), {}
     for column in columns:
         values = [row.get(column.name) for row in rows]
@@ -49,17 +49,17 @@ def side_table(rows: Iterable[Row], columns: Iterable[schema.Column]) -> pd.Data
 
 
 def log_groups_of(rows: Iterable[Row]) -> pd.DataFrame:
-    """Make a table of log groups."""
+    """Return a table of log groups."""
     return side_table(rows, schema.LOG_GROUPS.columns)
 
 
 def deliveries_of(rows: Iterable[Row]) -> pd.DataFrame:
-    """Make a table of deliveries."""
+    """Return a table of deliveries."""
     return side_table(rows, schema.DELIVERIES.columns)
 
 
-def runs(millis: Iterable[int]) -> list[Stretch]:
-    """Join milliseconds that follow each other."""
+def runs(millis: Iterable[int]) -> list[Interval]:
+    """Join consecutive milliseconds."""
     found = []
     for _, run in groupby(enumerate(sorted(millis)), lambda pair: pair[1] - pair[0]):
         times = [time for _, time in run]
@@ -67,19 +67,19 @@ def runs(millis: Iterable[int]) -> list[Stretch]:
     return found
 
 
-def order(key: Iterable[Any]) -> list[tuple[bool, Any]]:
-    """Sort what is missing last."""
+def missing_last(key: Iterable[Any]) -> list[tuple[bool, Any]]:
+    """Return a sort key with missing values last."""
     return [(part is None, part) for part in key]
 
 
-def by_letters(key: Iterable[Any]) -> list[tuple[bool, Any]]:
-    """Sort what is missing first."""
+def missing_first(key: Iterable[Any]) -> list[tuple[bool, Any]]:
+    """Return a sort key with missing values first."""
     return [(part is not None, part) for part in key]
 
 
 @dataclass
 class Case:
-    """Tasks and a question, in milliseconds."""
+    """Tasks and the arguments of a question, in milliseconds."""
 
     tasks: pd.DataFrame
     start: int = START
@@ -92,7 +92,7 @@ class Case:
     known: list[Row] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Keep what is known at the instant asked for."""
+        """Reconstruct what was known at `as_of`."""
         as_of = LAST if self.as_of is None else self.as_of
         self.known = []
         for row in rows_of(self.tasks):
@@ -103,7 +103,7 @@ class Case:
             self.known.append(row)
 
     def arguments(self, *names: str) -> dict[str, Any]:
-        """Give the arguments of a call, these among them."""
+        """Return the arguments of a call, with these additional ones."""
         lengths = {name: f"{getattr(self, name)}ms" for name in ("tolerance", "margin")}
         given = {
             "start": stamp(self.start),
@@ -115,40 +115,40 @@ class Case:
         }
         return {name: given[name] for name in ("start", "end", "as_of", "deliveries", *names)}
 
-    def asked(self) -> list[Key]:
-        """Give the log groups that are asked about, in order."""
+    def log_group_keys(self) -> list[Key]:
+        """Return the keys of the log groups in the range, sorted."""
         keys = {tuple(row[name] for name in KEY) for row in self.known}
         keys |= {tuple(row.get(name) for name in KEY) for row in self.log_groups or ()}
-        asked = (key for key in keys if key[2] is not None and self.low(key) < self.end)
-        return sorted(asked, key=order)
+        inside = (key for key in keys if key[2] is not None and self.low(key) < self.end)
+        return sorted(inside, key=missing_last)
 
     def log_group(self, key: Key) -> Row:
-        """Give what is known of a log group."""
+        """Return the row of a log group, if it is listed."""
         for row in self.log_groups or ():
             if tuple(row.get(name) for name in KEY) == key:
                 return row
         return {}
 
     def low(self, key: Key) -> int:
-        """Give where the range of a log group begins."""
+        """Return where the range of a log group begins."""
         created = self.log_group(key).get("creation_time")
         return self.start if created is None else max(self.start, created)
 
     def reason(self, row: Row) -> str | None:
-        """Tell what a task says of a gap; None if it covers its window."""
+        """Return the reason for a gap that a task gives; None if it covers its window."""
         if row["status_code"] == "COMPLETED":
             key = [row[name] for name in schema.KEY]
-            nothing = [
+            empty = [
                 [given.get(name) for name in schema.KEY]
                 for given in self.deliveries or ()
                 if given["delivered"] in ("empty", "gone")
             ]
-            return "empty" if key in nothing else None
-        says = {"FAILED": "failed", "CANCELLED": "cancelled", **dict.fromkeys(ACTIVE, "active")}
-        return says.get(row["status_code"], "unknown")
+            return "empty" if key in empty else None
+        meanings = {"FAILED": "failed", "CANCELLED": "cancelled", **dict.fromkeys(ACTIVE, "active")}
+        return meanings.get(row["status_code"], "unknown")
 
     def of(self, key: Key, *, covering: bool) -> list[Row]:
-        """Give the tasks of a log group that cover their window, or those that do not."""
+        """Return the tasks of a log group that cover their window, or those that do not."""
         return [
             row
             for row in self.known
@@ -158,29 +158,29 @@ class Case:
         ]
 
     def window(self, row: Row, low: int) -> range:
-        """Give the milliseconds of a task's window from `low` to the end."""
+        """Return the milliseconds of a task's window from `low` to the end."""
         if row["from_time"] is None or row["to_time"] is None:
             return range(0)
         return range(max(row["from_time"], low), min(row["to_time"] + 1, self.end))
 
     def is_premature(self, row: Row) -> bool:
-        """Tell whether a task was created too soon after its window."""
+        """Return whether a task was created too soon after its window."""
         created = row["creation_time"]
         return created is not None and created - (row["to_time"] + 1) < self.margin
 
     def covering(self, key: Key) -> Iterator[tuple[int, list[Row]]]:
-        """Give each millisecond of a log group's range, and which tasks cover it."""
+        """Yield each millisecond of a log group's range with the tasks that cover it."""
         tasks = self.of(key, covering=True)
         for time in range(self.low(key), self.end):
             yield time, [row for row in tasks if time in self.window(row, self.start)]
 
-    def gaps(self, key: Key) -> list[Stretch]:
-        """Give the gaps of a log group that are not bridged."""
+    def gaps(self, key: Key) -> list[Interval]:
+        """Return the gaps of a log group that exceed the tolerance."""
         gaps = runs(time for time, over in self.covering(key) if not over)
         return [(start, end) for start, end in gaps if end - start > self.tolerance]
 
-    def explain(self, key: Key, gap: Stretch) -> tuple[str, str | None]:
-        """Give the reason of a gap and the latest task behind it."""
+    def explain(self, key: Key, gap: Interval) -> tuple[str, str | None]:
+        """Return the reason of a gap and the latest task with it."""
         tried = [
             (HOPE.index(self.reason(row) or ""), [row["creation_time"], row["task_id"]])
             for row in self.of(key, covering=False)
@@ -188,13 +188,13 @@ class Case:
         ]
         if not tried:
             return "never_tried", None
-        hope, (_, task_id) = max(tried, key=lambda one: (one[0], by_letters(one[1])))
+        hope, (_, task_id) = max(tried, key=lambda one: (one[0], missing_first(one[1])))
         return HOPE[hope], task_id
 
     def gap_rows(self) -> list[tuple[Any, ...]]:
-        """Give the rows of `find_gaps`, without the length."""
+        """Return the rows of `find_gaps`, without the length."""
         found = []
-        for key in self.asked():
+        for key in self.log_group_keys():
             kept = self.log_group(key).get("retention")
             now = self.log_group(key).get("observed_at") if self.as_of is None else self.as_of
             for start, end in self.gaps(key):
@@ -207,8 +207,8 @@ class Case:
                 ):
                     if left < right:
                         expires = None if kept is None else left + kept
-                        says = "lost" if lost else reason
-                        found.append((*key, left, right, says, task_id, expires))
+                        why = "lost" if lost else reason
+                        found.append((*key, left, right, why, task_id, expires))
         return found
 
 
@@ -219,7 +219,7 @@ _STATES = st.sampled_from(["COMPLETED"] * 6 + [*schema.STATES, "PAUSED", None])
 
 @st.composite
 def windows(draw: Callable[..., Any]) -> dict[str, int | None]:
-    """Give a window: of any length, none at all, reversed, or far out."""
+    """Draw a window: of any length, missing, reversed, or far out."""
     first = draw(st.one_of(_NEAR, _NEAR, _NEAR, _FAR, st.none()))
     last = draw(st.one_of(_NEAR, _FAR, st.none()))
     if first is not None and draw(st.booleans()):
@@ -229,7 +229,7 @@ def windows(draw: Callable[..., Any]) -> dict[str, int | None]:
 
 @st.composite
 def rows(draw: Callable[..., Any]) -> Row:
-    """Give the fields of a task that decide about coverage."""
+    """Draw the fields of a task that matter for coverage."""
     created = draw(st.one_of(st.none(), _NEAR, _NEAR, _FAR))
     return {
         "account_id": draw(st.sampled_from(["111122223333", "444455556666", None])),
@@ -243,7 +243,7 @@ def rows(draw: Callable[..., Any]) -> Row:
 
 
 def tables(max_size: int = 9) -> st.SearchStrategy[pd.DataFrame]:
-    """Give tables of tasks around a range of 40 ms."""
+    """Return a strategy for tables of tasks around a range of 40 ms."""
     return st.lists(rows(), max_size=max_size).map(lambda made: table(*made))
 
 
@@ -267,7 +267,7 @@ def _log_groups(draw: Callable[..., Any]) -> list[Row]:
 
 @st.composite
 def cases(draw: Callable[..., Any]) -> Case:
-    """Give tasks and a question with any of its arguments."""
+    """Draw tasks and a question with any arguments."""
     tasks = draw(tables())
     delivered = st.sampled_from(("yes", "empty", "gone", "unknown"))
     deliveries = [
@@ -289,12 +289,12 @@ def cases(draw: Callable[..., Any]) -> Case:
 
 
 def sampled() -> dict[str, Any]:
-    """Read what is planted in the sample."""
+    """Return what was generated into the sample."""
     return dict(json.loads((SAMPLE / "planted.json").read_text(encoding="utf-8")))
 
 
 def windows_around(start: int, many: int) -> pd.DataFrame:
-    """Make COMPLETED tasks of two log groups, their windows strewn over 600 ms."""
+    """Return COMPLETED tasks of two log groups with windows scattered over 600 ms."""
     random = Random(many)  # noqa: S311 - nothing secret
     made = []
     for _ in range(many):

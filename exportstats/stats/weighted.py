@@ -1,4 +1,4 @@
-"""Durations as a table that adds up, and quantiles of values that carry counts."""
+"""Count tasks by duration, and compute quantiles of values with counts."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def weigh(
+def count_durations(
     known: pd.DataFrame, *, names: Sequence[str], freq: str | None = None, tz: str = "UTC"
 ) -> pd.DataFrame:
-    """Count tasks by group, state and duration; this is the part of every duration statistic.
+    """Count tasks by group, state and duration; this is the part of most duration statistics.
 
     Returns
     -------
     DataFrame
-        Columns: the keys, `status_code`, `duration` (`timedelta64[ms]`, missing for what has not
-        ended) and `n`.
+        The columns of the groups, `status_code`, `duration` (`timedelta64[ms]`, missing for tasks
+        that have not ended) and `n`.
     """
     ended = known["status_code"].isin(schema.TERMINAL_STATES).to_numpy()
     millis = known["duration"].to_numpy().view("int64")
-    return count_durations(known, names, np.where(ended, millis, coerce.NAT), freq, tz)
+    return count_by_duration(known, names, np.where(ended, millis, coerce.NAT), freq, tz)
 
 
-def count_durations(
+def count_by_duration(
     tasks: pd.DataFrame,
     names: Sequence[str],
     millis: np.ndarray,
     freq: str | None = None,
     tz: str = "UTC",
 ) -> pd.DataFrame:
-    """Count tasks by group, state and a duration in milliseconds, as `weigh` gives it."""
+    """Count tasks by group, state and durations in milliseconds; see `count_durations`."""
     groups = grouping.group_by_state(tasks, names, freq, tz)
-    # a number just below all durations stands for a missing one, so that all can be packed
+    # -1, below all durations, replaces missing ones so that all fit into one packed number
     millis = np.where(millis != coerce.NAT, millis, -1)
     codes, millis = _sorted(groups.codes, millis)
     new = np.ones(len(codes), dtype=bool)
@@ -52,17 +52,17 @@ def count_durations(
     )
 
 
-class Weighed(NamedTuple):
-    """Values with counts, sorted within each of some groups.
+class Weighted(NamedTuple):
+    """Values with counts, sorted within groups.
 
     Attributes
     ----------
     codes, values
-        The group and the value.
+        Group and value.
     through
-        How many there are up to and with each value, over all groups.
+        Cumulative count up to each value, over all groups.
     ends
-        How many there are up to and with each group.
+        Cumulative count up to the end of each group.
     """
 
     codes: np.ndarray
@@ -72,13 +72,13 @@ class Weighed(NamedTuple):
 
     @property
     def n(self) -> np.ndarray:
-        """How many there are in each group."""
+        """The count of each group."""
         return np.diff(self.ends, prepend=0)
 
     def quantile(self, q: float | np.ndarray) -> np.ndarray:
-        """Return each group's quantile, linear as pandas' default; NaN if it is empty.
+        """Return each group's quantile, interpolated linearly as in pandas; NaN for an empty group.
 
-        If `q` is a column of several, there is a row for each.
+        If `q` is a column of several quantiles, there is one row for each.
         """
         rank = (self.n - 1) * q
         low = np.floor(rank).astype("int64")
@@ -87,7 +87,7 @@ class Weighed(NamedTuple):
         return between
 
     def mean(self) -> np.ndarray:
-        """Return each group's mean; NaN if it is empty."""
+        """Return each group's mean; NaN for an empty group."""
         each = np.diff(self.through, prepend=0)
         whole = self.values.astype("float64") * each
         sums = np.bincount(self.codes, weights=whole, minlength=len(self.ends))
@@ -95,16 +95,16 @@ class Weighed(NamedTuple):
         np.divide(sums, self.n, out=mean, where=self.n > 0)
         return mean
 
-    def least(self) -> np.ndarray:
-        """Return each group's smallest value; NaN if it is empty."""
+    def min(self) -> np.ndarray:
+        """Return each group's smallest value; NaN for an empty group."""
         return self._at(np.zeros(len(self.ends), dtype="int64"))
 
-    def most(self) -> np.ndarray:
-        """Return each group's largest value; NaN if it is empty."""
+    def max(self) -> np.ndarray:
+        """Return each group's largest value; NaN for an empty group."""
         return self._at(self.n - 1)
 
     def _at(self, rank: np.ndarray) -> np.ndarray:
-        """Return the value of a rank in each group, NaN in an empty one."""
+        """Return the value at a rank of each group; NaN for an empty group."""
         empty = self.n == 0
         if not len(self.values):
             return np.full(len(empty), np.nan)
@@ -114,8 +114,8 @@ class Weighed(NamedTuple):
         return np.where(empty, np.nan, value)
 
 
-def sort_weighed(codes: np.ndarray, values: np.ndarray, n: np.ndarray, groups: int) -> Weighed:
-    """Sort values that carry counts within their groups, which are numbered from 0."""
+def sort_weighted(codes: np.ndarray, values: np.ndarray, n: np.ndarray, groups: int) -> Weighted:
+    """Sort values with counts within their groups, which are numbered from 0."""
     sizes = np.bincount(codes, weights=n, minlength=groups).astype("int64")
     if (n == 1).all():
         codes, values = _sorted(codes, values)
@@ -123,11 +123,11 @@ def sort_weighed(codes: np.ndarray, values: np.ndarray, n: np.ndarray, groups: i
     else:
         order = _order(codes, values)
         codes, values, through = codes[order], values[order], np.cumsum(n[order])
-    return Weighed(codes, values, through, np.cumsum(sizes))
+    return Weighted(codes, values, through, np.cumsum(sizes))
 
 
 def to_timedelta(millis: np.ndarray) -> np.ndarray:
-    """Make lengths of milliseconds, whole ones, missing where they are NaN."""
+    """Convert milliseconds to timedeltas, rounded; NaN becomes missing."""
     missing = np.isnan(millis)
     whole = np.rint(np.where(missing, 0, millis)).astype("int64")
     whole[missing] = coerce.NAT
@@ -142,7 +142,7 @@ def _order(codes: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def _sorted(codes: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return groups and values in their order, which is faster than to find that order."""
+    """Return groups and values in order; faster than finding the order."""
     packed = _packed(codes, values)
     if packed is None:
         order = np.lexsort((values, codes))
@@ -154,9 +154,9 @@ def _sorted(codes: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def _packed(codes: np.ndarray, values: np.ndarray) -> np.ndarray | None:
-    """Return a number for each pair, in the order of the pairs; None where they do not fit.
+    """Pack each group and value into one number with the same order; None if they do not fit.
 
-    To sort these is several times as fast as to sort by two keys.
+    Sorting it is several times as fast as sorting by two keys.
     """
     low, span = _range(values)
     if len(codes) and span * (int(codes.max()) + 1) >= 1 << 62:
@@ -166,7 +166,7 @@ def _packed(codes: np.ndarray, values: np.ndarray) -> np.ndarray | None:
 
 
 def _range(values: np.ndarray) -> tuple[int, int]:
-    """Return the smallest value, and how many there can be."""
+    """Return the smallest value, and the size of the range of values."""
     if not len(values):
         return 0, 1
     return int(values.min()), int(values.max()) - int(values.min()) + 1
