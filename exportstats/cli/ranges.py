@@ -101,7 +101,7 @@ def ask(origin: Origin, *, since: Any, until: Any, tolerance: str) -> Asked:  # 
     Tasks are not selected by state or time: FAILED tasks tell why a range is not covered, and a
     task of any later time may cover it.
     """
-    from exportstats.coverage.asked import length
+    from exportstats.coverage.query import length
 
     length(tolerance, "tolerance")  # refused before AWS is asked
     every, log_groups = load_both(origin, lambda tasks: _range_of(tasks, since, until))

@@ -483,7 +483,7 @@ def test_windows_of_comparable_length(few: int, n: int, length: int):
 
 
 def test_destination_and_prefix():
-    """The destination is that of the log group's latest COMPLETED task, else the slot's, unless given."""
+    """The destination is that of the log group's latest COMPLETED task, else the slot's."""
     same = {"destination_prefix": "old"}
     tasks = table(
         done(2, MINUTE, destination="newest", destination_prefix="p"),

@@ -31,7 +31,7 @@ def rows_of_gaps(gaps: pd.DataFrame) -> list[tuple[Any, ...]]:
 
 
 def test_a_namesake_without_an_account_is_warned_of():
-    """Tasks without an account are kept apart from a listed log group of that name, with a warning."""
+    """Tasks without an account are kept apart from a listed log group, with a warning."""
     nowhere = {**day(0), "account_id": None, "region": None}
     listed = log_groups_of([ONE])
     with pytest.warns(AccountUnknownWarning, match="tasks of acme/api have no account_id"):
@@ -63,7 +63,7 @@ def day(first: int, last: int | None = None, **fields: object) -> dict[str, Any]
 
 
 def test_the_most_hopeful_task_speaks_for_a_gap():
-    """`active` beats `cancelled`, `failed` and `empty`; the last task is the latest with the reason."""
+    """`active` beats `cancelled`, `failed` and `empty`; the latest task with it is named."""
     tried = [
         day(1, task_id="empty", creation_time=9),
         day(1, task_id="failed", status_code="FAILED", creation_time=5),
@@ -159,7 +159,7 @@ def test_a_failure_before_creation_explains_nothing():
 
 
 def test_tasks_without_a_log_group_or_with_half_a_key():
-    """A task without a log group is left out; without account or region it is a group of its own."""
+    """Without a log group a task is left out; without an account it is a group of its own."""
     assert len(find_gaps(table(day(0, log_group_name=None)), **RANGE)) == 0
     gaps = find_gaps(table(day(0, 9), day(0, 8, account_id=None)), **RANGE)
     assert plain(gaps["account_id"]) == [None]
