@@ -1,8 +1,8 @@
-"""How long tasks take: summary and trend.
+"""Summarise durations and their trend.
 
-A duration is turnaround, from creation to completion, queueing included: the service tells no
-start. Quantiles, mean and extremes are of COMPLETED tasks alone; what is still active is counted
-beside them as censored, for its duration is known only to be at least what it is now.
+A duration is turnaround, from creation to completion. It includes the time in the queue, because
+the service does not report when a task started. Quantiles, mean and extremes are those of COMPLETED
+tasks. Active tasks are counted as censored: their duration is only known to be at least their age.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from exportstats.stats.grouping import By
     from exportstats.stats.weighted import Weighted
 
-_TAIL = 0.025  # beyond each of the confidence limits, which are of 95 %
+_TAIL = 0.025  # probability beyond each of the 95 % confidence limits
 
 
 def duration_summary(
@@ -52,38 +52,46 @@ def duration_summary(
     tasks
         A table of tasks, or shards of one.
     by
-        Column or columns to summarise in groups of; a missing value is a group of its own.
+        Column or columns to group by. Missing values form a group of their own.
     quantiles
-        Which quantile or quantiles, from 0 to 1.
+        A quantile or several, from 0 to 1.
     as_of
-        Summarise what was known at this instant (aware); later completions are not known then.
-        Without it, the states are taken as they are.
+        Use only what was known at this instant: tasks that completed later are still active. By
+        default, the states are used as they are.
 
     Returns
     -------
     DataFrame
-        One row a group, all of them under "all" without `by`. Columns: `completed`, how many
-        COMPLETED tasks with a known duration all else is of; `censored`, how many are still
-        active; `min`, a column a quantile (`p50`, `p90`, `p99`), `max` and `mean` as
-        `timedelta64[ms]`, missing where `completed` is 0. Quantiles are linear between
-        neighbours, as pandas' default (type 7 of Hyndman and Fan, 1996). Behind them, for each
-        quantile, `p50_low` and `p50_high`: between these two of the durations the quantile of all
-        such tasks lies with 95 % confidence or more, whatever the distribution, 2.5 % beyond each
-        (by the binomial distribution: Conover, Practical Nonparametric Statistics, 3rd ed., 3.2);
-        missing where `completed` is too small to tell. They are exact where nothing is censored:
-        where tasks are active, those that take long are not among the COMPLETED ones yet, and all
-        of these come out too short. `censored_p50` is the median with the active tasks counted in:
-        the time by which half of the tasks that complete have completed, as `completion_curve`
-        estimates it, `p50` itself where nothing is censored; missing where so many are still active
-        that it cannot be told. Last `censored_p50_low` and `censored_p50_high`, its limits of 95 %,
-        approximate, from the log-log band of that curve (Brookmeyer and Crowley, 1982), where
-        nothing is censored those of `p50`; missing where the band does not get there. An active
-        task counts to `as_of`, without it to its own `observed_at`.
+        One row per group, or a single row "all" without `by`. Durations are `timedelta64[ms]`.
+        Columns:
+
+        - `completed`, the number of COMPLETED tasks with a known duration;
+        - `censored`, the number of active tasks;
+        - `min`, the quantiles (`p50`, `p90`, `p99`), `max` and `mean`; missing if `completed` is 0.
+          Quantiles are interpolated linearly, as in pandas (type 7 of Hyndman and Fan, 1996);
+        - `p50_low`, `p50_high` and so on, the 95 % confidence limits of each quantile; missing if
+          `completed` is too small;
+        - `censored_p50`, the median including active tasks: the time by which half of the tasks
+          that complete have completed, as estimated by `completion_curve`. It equals `p50` if no
+          task is active, and is missing if too many are;
+        - `censored_p50_low`, `censored_p50_high`, its approximate 95 % confidence limits. They
+          equal those of `p50` if no task is active, and are missing if the band of the curve does
+          not reach one half.
 
     Raises
     ------
     ArgumentError
-        A column that is no group, a quantile outside 0 to 1, or an `as_of` without a time zone.
+        If a column cannot be grouped by, a quantile is not from 0 to 1, or `as_of` has no time
+        zone.
+
+    Notes
+    -----
+    The limits of a quantile are two of the durations. Whatever the distribution, at most 2.5 % lie
+    beyond each, by the binomial distribution (Conover, Practical Nonparametric Statistics, 3rd ed.,
+    3.2). If tasks are active, the slow ones have not completed yet, so quantiles and limits are too
+    low; then use `censored_p50`. Its limits are those of Brookmeyer and Crowley (1982), from the
+    log-log band of the curve. An active task is censored at `as_of`, by default at its
+    `observed_at`.
 
     Examples
     --------
@@ -120,38 +128,43 @@ def duration_trend(
     quantiles: float | Sequence[float] = (0.5, 0.9),
     as_of: Instant = None,
 ) -> pd.DataFrame:
-    """Follow the durations of COMPLETED tasks over the calendar periods they were created in.
+    """Summarise the durations of COMPLETED tasks per calendar period of their creation.
 
     Parameters
     ----------
     tasks
         A table of tasks, or shards of one.
     freq
-        Calendar periods of the creation time: "h", "D", "W" (from Monday), "MS".
+        Calendar periods of the creation time: "h", "D", "W" (starts on Monday), "MS".
     tz
-        The time zone of the periods, as in "Europe/Berlin".
+        Time zone of the periods, such as "Europe/Berlin".
     by
-        Column or columns to follow in groups of.
+        Column or columns to group by. Missing values form a group of their own.
     quantiles
-        Which quantile or quantiles, from 0 to 1.
+        A quantile or several, from 0 to 1.
     as_of
-        Follow what was known at this instant; later completions are not known then. Without it,
-        the states are taken as they are.
+        Use only what was known at this instant: tasks that completed later are still active. By
+        default, the states are used as they are.
 
     Returns
     -------
     DataFrame
-        Index: the groups and the `period` (its first instant), each from the first to the last,
-        empty ones too. Columns: `completed`, `censored` (still active: the latest periods look
-        faster than they are for as long as this is not 0), and a column a quantile (`p50`,
-        `p90`) as `timedelta64[ms]`, missing where nothing completed. `attrs["unfinished"]` is the
-        first instant of the period that was not over when the tasks were last observed.
+        Indexed by group and `period`, the first instant of each period, from the first to the last,
+        including empty ones. Columns:
+
+        - `completed`, the number of COMPLETED tasks with a known duration;
+        - `censored`, the number of active tasks. While it is not 0, the period looks faster than it
+          is;
+        - the quantiles (`p50`, `p90`) as `timedelta64[ms]`, missing if `completed` is 0.
+
+        `attrs["unfinished"]` is the first instant of the period that had not ended when the tasks
+        were last observed, as text.
 
     Raises
     ------
     ArgumentError
-        A column that cannot be grouped by, an unknown frequency or time zone, a quantile outside
-        0 to 1, or an `as_of` that is no instant.
+        If a column cannot be grouped by, the frequency or time zone is unknown, a quantile is not
+        from 0 to 1, or `as_of` has no time zone.
 
     Examples
     --------
@@ -183,11 +196,11 @@ def duration_trend(
 def _count_periods(
     tasks: pd.DataFrame, *, names: Sequence[str], freq: str, tz: str
 ) -> pd.DataFrame:
-    return grouping.with_last_look(count_durations(tasks, names=names, freq=freq, tz=tz), tasks)
+    return grouping.with_last_observed(count_durations(tasks, names=names, freq=freq, tz=tz), tasks)
 
 
 def _completed(counted: pd.DataFrame, groups: Groups) -> tuple[dict[str, np.ndarray], Weighted]:
-    """Count the COMPLETED and the censored tasks of each group, and sort the durations."""
+    """Count the COMPLETED and censored tasks of each group, and sort the durations."""
     many = len(groups.keys)
     n = counted["n"].to_numpy()
     active = counted["status_code"].isin(schema.ACTIVE_STATES).to_numpy()
@@ -202,14 +215,14 @@ def _completed(counted: pd.DataFrame, groups: Groups) -> tuple[dict[str, np.ndar
 def _censored_median(
     counted: pd.DataFrame, groups: Groups, censored: np.ndarray, durations: Weighted
 ) -> dict[str, np.ndarray]:
-    """Return each group's median with the active tasks counted in, and its confidence limits.
+    """Return each group's median including active tasks, and its confidence limits.
 
-    Where nothing is active, they are the plain ones.
+    Without active tasks, they are those of the COMPLETED tasks.
     """
     found = [durations.quantile(0.5), *_limits(durations, 0.5)]
     if censored.any():
-        there, many = censored[groups.codes], len(groups.keys)
-        curve = curve_of(counted[there], Groups(groups.codes[there], groups.keys))
+        used, many = censored[groups.codes], len(groups.keys)
+        curve = curve_of(counted[used], Groups(groups.codes[used], groups.keys))
         of_curve = (median_of(curve, many), *median_limits_of(curve, many))
         found = [np.where(censored, *both) for both in zip(of_curve, found, strict=True)]
     names = ("censored_p50", "censored_p50_low", "censored_p50_high")
@@ -217,8 +230,8 @@ def _censored_median(
 
 
 def _limits(durations: Weighted, q: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the confidence limits of a quantile of each group, NaN where it is too small."""
-    # how many of n lie below the quantile is binomial; ranks count from 0
+    """Return the confidence limits of a quantile of each group; NaN if it has too few tasks."""
+    # the number of tasks below the quantile is binomial; ranks count from 0
     sizes, size = np.unique(durations.n, return_inverse=True)
     found = [_binomial_quantiles(int(n), q, (_TAIL, 1 - _TAIL)) for n in sizes]
     low, high = np.array(found, dtype="int64").reshape(-1, 2)[size].T
@@ -226,12 +239,12 @@ def _limits(durations: Weighted, q: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _binomial_quantiles(n: int, p: float, shares: tuple[float, ...]) -> np.ndarray:
-    """Return `scipy.stats.binom.ppf(shares, n, p)`; importing scipy takes as long as pandas."""
+    """Return `scipy.stats.binom.ppf(shares, n, p)` without the slow import of SciPy."""
     if p in (0, 1):
         return np.full(len(shares), int(n * p))
-    reach = 12 * (1 + np.sqrt(n * p * (1 - p)))  # what lies beyond is no share to speak of
+    reach = 12 * (1 + np.sqrt(n * p * (1 - p)))  # the probability beyond is negligible
     k = np.arange(max(0, int(n * p - reach)), min(n, int(n * p + reach)) + 1)
-    # each probability is that of one success fewer, times a ratio
+    # each probability is the previous one times a ratio
     ratios = (n - k[:-1]) / k[1:] * (p / (1 - p))
     logs = np.concatenate([[0], np.cumsum(np.log(ratios))])
     through = np.cumsum(np.exp(logs - logs.max()))
@@ -240,7 +253,7 @@ def _binomial_quantiles(n: int, p: float, shares: tuple[float, ...]) -> np.ndarr
 
 
 def _ranked(durations: Weighted, rank: np.ndarray) -> np.ndarray:
-    """Return the duration of a rank of each group, NaN where it has none."""
+    """Return the duration at a rank of each group; NaN if it does not exist."""
     found = np.full(len(rank), np.nan)
     inside = (rank >= 0) & (rank < durations.n)
     before = (durations.ends - durations.n + rank)[inside]
@@ -256,20 +269,16 @@ def _as_table(
     return pd.DataFrame(columns, index=grouping.index_of(groups.keys))
 
 
-def _is_share(value: object) -> bool:
-    return isinstance(value, (int, float)) and 0 <= value <= 1
-
-
 def _labels_of(quantiles: float | Sequence[float]) -> dict[str, float]:
-    """Name the quantiles: p50, p99.9.
+    """Return the column names of quantiles, such as p50 and p99.9.
 
     Raises
     ------
     ArgumentError
-        One is no number from 0 to 1.
+        If a quantile is not a number from 0 to 1.
     """
     several = list(quantiles) if isinstance(quantiles, Iterable) else [quantiles]
     for q in several:
-        if not _is_share(q):
-            raise ArgumentError(f"quantiles has {q!r}; give numbers from 0 to 1, as in (0.5, 0.9)")
+        if not (isinstance(q, (int, float)) and 0 <= q <= 1):
+            raise ArgumentError(f"quantiles has {q!r}; give numbers from 0 to 1, such as 0.9")
     return {f"p{100 * q:.10g}": q for q in several}

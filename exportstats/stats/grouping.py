@@ -1,6 +1,6 @@
-"""Groups of rows: by columns and by calendar period, numbered, vectorised over all of them.
+"""Group rows by columns and calendar periods, vectorised.
 
-What is missing is a group of its own, the last one: no task drops out of a sum.
+Missing values form a group of their own, the last one, so that counts add up to all tasks.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 By: TypeAlias = str | Sequence[str] | None
 
 PERIOD = "period"
-_LAST_LOOK = "last_look"
-# What the statistics add to the groups on the way to their answers.
+_LAST_OBSERVED = "last_observed"
+# Columns that the statistics add to the groups before they compute their results.
 _INNER = (
     *("status_code", "period", "duration", "reason", "tasks", "n", "lag", "is_current"),
-    _LAST_LOOK,
+    _LAST_OBSERVED,
 )
-# More periods than this are not filled in: a single task of the year 2999 would ask for millions.
+# Above this number, empty periods are left out: a single task in 2999 would need millions.
 _MOST_PERIODS = 10_000
-# Up to so many possible groups are looked up in a list; more are sorted.
+# Up to this number of possible groups, a lookup table is used; above, they are sorted.
 _MOST_LISTED = 1 << 22
-# Where there could be more than an int64 numbers, those of all columns but one are numbered first.
+# If more combinations are possible than fit into int64, all columns but one are numbered first.
 _MOST_NUMBERED = 1 << 62
 
 
@@ -45,7 +45,7 @@ class Groups(NamedTuple):
     codes
         The group of each row.
     keys
-        A row a group: the values that its rows share, in order, what is missing last.
+        The values of each group, one row each, sorted, missing last.
     """
 
     codes: np.ndarray
@@ -53,26 +53,26 @@ class Groups(NamedTuple):
 
 
 def names_of(by: By, tasks: shards.Tasks, answer: Sequence[str] = ()) -> list[str]:
-    """Check the columns to group by; those of shards are seen only when they are read.
+    """Return the columns to group by after checking them; those of shards are checked when read.
 
-    The columns and levels of the answer are `answer`.
+    The columns and index levels of the result are `answer`.
 
     Raises
     ------
     ArgumentError
-        A column that is not there, or that the answer has itself, or the same one twice; or values
-        instead of names.
+        If a column does not exist, is in the result itself, or is given twice; or if values are
+        given instead of names.
     """
     if isinstance(by, (pd.Series, pd.Index)):
         raise ArgumentError(
-            f"by= is a {type(by).__name__} of values; give the tasks a column of them, as in "
-            'tasks.assign(weekday=values), and name it, as in by="weekday"'
+            f"by= is a {type(by).__name__} of values; add them as a column, such as "
+            'tasks.assign(weekday=values), and give its name, such as by="weekday"'
         )
     names = [] if by is None else [by] if isinstance(by, str) else list(by)
     for name in names:
         if name in (*_INNER, *answer):
             raise ArgumentError(
-                f"by={name!r}, which the answer has itself; leave it out, or rename the column"
+                f"by={name!r} is a column of the result itself; leave it out, or rename the column"
             )
     if len(set(names)) < len(names):
         raise ArgumentError(f"by={names!r} names a column twice")
@@ -82,12 +82,12 @@ def names_of(by: By, tasks: shards.Tasks, answer: Sequence[str] = ()) -> list[st
 
 
 def columns_of(tasks: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """Return the columns to group by; a table without a row need not have them.
+    """Return the columns to group by; an empty table need not have them.
 
     Raises
     ------
     ArgumentError
-        A column that is not there.
+        If a column does not exist.
     """
     if len(tasks):
         _refuse_unknown(tasks, names)
@@ -98,15 +98,15 @@ def columns_of(tasks: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
 def _refuse_unknown(tasks: pd.DataFrame, names: Sequence[str]) -> None:
     for name in names:
         if name not in tasks.columns:
-            there = [str(name) for name in tasks.columns if name not in _INNER]
-            near = did_you_mean(str(name), there)
-            raise ArgumentError(f"by={name!r}; give one or several of {', '.join(there)}{near}")
+            known = [str(name) for name in tasks.columns if name not in _INNER]
+            near = did_you_mean(str(name), known)
+            raise ArgumentError(f"by={name!r}; give one or several of {', '.join(known)}{near}")
 
 
 def with_own(answer: pd.DataFrame, tasks: pd.DataFrame) -> pd.DataFrame:
-    """Add to an answer of one row a task what a user joined to the tasks.
+    """Add the user's own columns of the tasks to a result with one row per task.
 
-    A column that the answer has itself is its own.
+    A column that the result already has is not replaced.
     """
     own = tasks.loc[:, ~tasks.columns.isin([*schema.NAMES, *answer.columns])]
     return pd.concat([answer, own.set_axis(answer.index)], axis=1) if len(own.columns) else answer
@@ -115,7 +115,7 @@ def with_own(answer: pd.DataFrame, tasks: pd.DataFrame) -> pd.DataFrame:
 def group_by_state(
     tasks: pd.DataFrame, names: Sequence[str], freq: str | None = None, tz: str = "UTC"
 ) -> Groups:
-    """Group tasks by columns, state, and with a `freq` by the `period` of their creation."""
+    """Group tasks by columns and state, and with `freq` by the `period` of their creation."""
     keys = columns_of(tasks, names).assign(status_code=tasks["status_code"])
     if freq is None:
         return group(keys, [*names, "status_code"])
@@ -126,7 +126,7 @@ def group_by_state(
 
 
 def group(frame: pd.DataFrame, names: Sequence[str]) -> Groups:
-    """Group the rows that are equal in some columns; without a column all are one group."""
+    """Group the rows that are equal in some columns; without columns, all are one group."""
     if not names:
         return Groups(np.zeros(len(frame), dtype="int64"), pd.DataFrame(index=[0]))
     columns = [codes_of(frame[name]) for name in names]
@@ -151,7 +151,7 @@ def group(frame: pd.DataFrame, names: Sequence[str]) -> Groups:
 def grid(
     frame: pd.DataFrame, names: Sequence[str], freq: str | None = None, tz: str = "UTC"
 ) -> Groups:
-    """Group rows, and with a `freq` give each group every period, rows in it or not."""
+    """Group rows; with `freq`, each group has every period, even without rows."""
     groups = group(frame, names)
     if freq is None:
         return groups
@@ -168,34 +168,34 @@ def grid(
 
 
 def _every(numbers: np.ndarray) -> np.ndarray:
-    """Return all periods from the first to the last one, and what has none at the end."""
+    """Return all periods from the first to the last, and the missing one last."""
     known = np.unique(numbers[numbers != coerce.NAT])
     if len(known) and known[-1] - known[0] < _MOST_PERIODS:
         known = np.arange(known[0], known[-1] + 1)
     return np.append(known, coerce.NAT) if (numbers == coerce.NAT).any() else known
 
 
-def with_last_look(part: pd.DataFrame, tasks: pd.DataFrame) -> pd.DataFrame:
+def with_last_observed(part: pd.DataFrame, tasks: pd.DataFrame) -> pd.DataFrame:
     """Add to a part of a statistic when its tasks were last observed."""
     last = tasks["observed_at"].max()
-    return part.assign(**{_LAST_LOOK: pd.Series(last, part.index, tasks["observed_at"].dtype)})
+    return part.assign(**{_LAST_OBSERVED: pd.Series(last, part.index, tasks["observed_at"].dtype)})
 
 
 def unfinished(parts: pd.DataFrame, freq: str | None, tz: str) -> dict[Hashable, str]:
-    """Return the attributes of a table of periods: when the one began that was not over yet.
+    """Return the attributes of a table of periods: the start of the period that has not ended yet.
 
     It is text, because `to_parquet` writes attributes as JSON.
     """
-    if freq is None or parts.empty or pd.isna(parts[_LAST_LOOK].max()):
+    if freq is None or parts.empty or pd.isna(parts[_LAST_OBSERVED].max()):
         return {}
     calendar = calendar_of(freq, tz)
-    last = pd.Series([parts[_LAST_LOOK].max()])
+    last = pd.Series([parts[_LAST_OBSERVED].max()])
     start = pd.DatetimeIndex(calendar.start(calendar.number(last)))[0]
     return {"unfinished": start.isoformat()}
 
 
 def index_of(keys: pd.DataFrame) -> pd.Index:
-    """Make an index of the keys of groups: one level a key, the single label "all" without any."""
+    """Return an index with one level per key; the single label "all" without keys."""
     if not len(keys.columns):
         return pd.Index(["all"] * len(keys))
     if len(keys.columns) == 1:
@@ -205,7 +205,7 @@ def index_of(keys: pd.DataFrame) -> pd.Index:
 
 
 def codes_of(values: pd.Series) -> tuple[np.ndarray, pd.Index]:
-    """Return each value's place in their order, what is missing last, and the values in order."""
+    """Return the position of each value among the sorted values, missing last, and these values."""
     if isinstance(values.dtype, pd.CategoricalDtype):
         found: pd.Index = pd.CategoricalIndex(values.cat.categories, dtype=values.dtype)
         codes = values.cat.codes.to_numpy()
@@ -218,12 +218,12 @@ def codes_of(values: pd.Series) -> tuple[np.ndarray, pd.Index]:
 
 
 def _factorize(values: pd.Series) -> tuple[np.ndarray, pd.Index]:
-    """Return a number for each different value, in their order.
+    """Return a number for each different value, and the values, sorted.
 
     Raises
     ------
     ArgumentError
-        They are lists or the like, of which nobody can tell fast whether two are the same.
+        If values are not hashable, such as lists.
     """
     try:
         codes, found = pd.factorize(values)
@@ -231,7 +231,7 @@ def _factorize(values: pd.Series) -> tuple[np.ndarray, pd.Index]:
         raise ArgumentError(f"by={values.name!r}, but {error}; make its values text") from error
     try:
         order = found.argsort()
-    except TypeError:  # of several kinds
+    except TypeError:  # values of several types
         order = np.array(
             sorted(range(len(found)), key=lambda at: (str(type(found[at])), str(found[at])))
         )
@@ -241,7 +241,7 @@ def _factorize(values: pd.Series) -> tuple[np.ndarray, pd.Index]:
 
 
 def _renumber(codes: np.ndarray, many: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the codes in use, in order, and each row's number when these are numbered from 0."""
+    """Return the codes in use, sorted, and each row's code when these are numbered from 0."""
     if many > _MOST_LISTED:
         used, numbers = np.unique(codes, return_inverse=True)
         return used, numbers

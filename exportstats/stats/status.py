@@ -1,4 +1,4 @@
-"""What state tasks are in."""
+"""Count tasks by state."""
 
 from __future__ import annotations
 
@@ -35,29 +35,32 @@ def status_breakdown(
     tasks
         A table of tasks, or shards of one.
     by
-        Column or columns to count in groups of; a missing value is a group of its own.
+        Column or columns to group by. Missing values form a group of their own.
     freq
-        Also count in calendar periods of the creation time: "h", "D", "W" (from Monday), "MS".
+        Also group by calendar period of the creation time: "h", "D", "W" (starts on Monday), "MS".
     tz
-        The time zone of the periods, as in "Europe/Berlin".
+        Time zone of the periods, such as "Europe/Berlin".
     as_of
-        Count what was known at this instant: what ended later is RUNNING. Without it, the states
-        are taken as they are.
+        Use only what was known at this instant: tasks that ended later are RUNNING. By default, the
+        states are used as they are.
 
     Returns
     -------
     DataFrame
-        Index: the groups, the `period` (its first instant; from the first to the last, empty ones
-        too), and `status_code`. Each group has a row for each state, be it of no task. Columns:
-        `tasks`, how many; `share`, of the tasks of its group (and period), missing where there
-        are none. With `freq`, `attrs["unfinished"]` is the first instant of the period that was
-        not over when the tasks were last observed.
+        Indexed by group, with `freq` by `period` (the first instant of each period, from the first
+        to the last, including empty ones), and by `status_code`. Each group has a row for every
+        state. Columns:
+
+        - `tasks`, the number of tasks;
+        - `share` of the tasks of the group and period, missing if it has none.
+
+        With `freq`, `attrs["unfinished"]` is the first instant of the period that had not ended
+        when the tasks were last observed, as text.
 
     Raises
     ------
     ArgumentError
-        A column that cannot be grouped by, an unknown frequency or time zone, or an `as_of` that is
-        no instant.
+        If a column cannot be grouped by, or the frequency, the time zone or `as_of` is not valid.
 
     Examples
     --------
@@ -79,7 +82,7 @@ def status_breakdown(
     cells = grouping.grid(counted, names, freq, tz)
     states = counted["status_code"].cat.categories
     codes = counted["status_code"].cat.codes.to_numpy().astype("int64")
-    if (codes < 0).any():  # a task without a state is still a task
+    if (codes < 0).any():  # count tasks without a state too
         codes = np.where(codes < 0, len(states), codes)
         states = states.append(pd.Index([None], dtype=states.dtype))
 
@@ -100,4 +103,4 @@ def status_breakdown(
 def _count(tasks: pd.DataFrame, *, names: Sequence[str], freq: str | None, tz: str) -> pd.DataFrame:
     groups = grouping.group_by_state(tasks, names, freq, tz)
     counts = groups.keys.assign(tasks=np.bincount(groups.codes, minlength=len(groups.keys)))
-    return grouping.with_last_look(counts, tasks)
+    return grouping.with_last_observed(counts, tasks)

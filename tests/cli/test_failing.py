@@ -20,7 +20,7 @@ USAGE = [
     ("status {tasks} --by nonsense", "--by nonsense; give one or several of account_id, region"),
     ("status {tasks} --by region,", "--by ''; give one or several of"),
     ("status {tasks} --by region --by region", "names a column twice"),
-    ("status {tasks} --by status_code", "--by status_code, which the answer has itself"),
+    ("status {tasks} --by status_code", "--by status_code is a column of the result itself"),
     ("failures {tasks} --by status_message", "--by status_message; leave it out"),
     ("status {tasks} --freq nonsense", "--freq nonsense; give a calendar frequency"),
     ("durations {tasks} --freq 0D", "--freq 0D; give a calendar frequency"),

@@ -150,7 +150,7 @@ def test_columns_that_are_not_there(by: str | list[str]):
 @pytest.mark.parametrize("name", ["status_code", "duration", "tasks", "n", "share"])
 def test_columns_of_the_answer(name: str):
     """A column that the result has itself cannot be grouped by."""
-    with pytest.raises(ArgumentError, match=f"by='{name}', which the answer has itself; leave"):
+    with pytest.raises(ArgumentError, match=f"by='{name}' is a column of the result itself; leave"):
         status_breakdown(table({}).assign(**{name: "x"}), by=name)
 
 
@@ -204,7 +204,7 @@ def test_values_instead_of_a_name():
     """A Series of values is refused in one sentence that says what to write instead."""
     tasks = table({"log_group_name": "acme/api"}, {"log_group_name": "acme/web"})
     for values in (tasks["log_group_name"], pd.Index(["Monday", "Sunday"])):
-        with pytest.raises(ArgumentError, match="of values; give the tasks a column") as caught:
+        with pytest.raises(ArgumentError, match="of values; add them as a column") as caught:
             xs.duration_summary(tasks, by=values)
         assert "Monday" not in str(caught.value)
 
@@ -282,7 +282,7 @@ def test_one_quantile_and_a_column_of_any_name():
     trend = xs.duration_trend(tasks, quantiles=1, by=["share", "previous"])
     assert trend.index.names == ["share", "previous", "period"]
     assert trend.columns.tolist() == ["completed", "censored", "p100"]
-    with pytest.raises(ArgumentError, match="by='p95', which the answer has itself"):
+    with pytest.raises(ArgumentError, match="by='p95' is a column of the result itself"):
         xs.duration_summary(tasks.assign(p95="x"), quantiles=0.95, by="p95")
 
 
