@@ -10,7 +10,7 @@ import pandas as pd
 
 from exportstats.core import coerce, frames, schema, shards
 from exportstats.coverage import pieces
-from exportstats.coverage.query import length
+from exportstats.coverage.query import check_columns, length
 from exportstats.coverage.queues import add_times
 from exportstats.coverage.windows import Intervals
 from exportstats.errors import ArgumentError, SchemaError
@@ -160,7 +160,9 @@ def plan_backfill(  # noqa: PLR0913 - options of one plan
     1  backfill acme 2026-11-22   acme-logs  1
     """
     _validate(gaps)
-    step = pieces.step_of(max_window)
+    step = length(max_window, "max_window")
+    if not step:
+        raise ArgumentError(f"max_window={max_window!r}; give at least 1 ms, such as 6h")
     if destination == "":
         raise ArgumentError("destination=''; give the name of an S3 bucket")
     when = None if as_of is None else instant(as_of, "as_of")
@@ -195,15 +197,7 @@ def _validate(gaps: pd.DataFrame) -> None:
         If it is not, or if one of its rows is not a gap.
     """
     remedy = "use the result of xs.find_gaps"
-    if not isinstance(gaps, pd.DataFrame):
-        raise SchemaError(f"a table of gaps is a DataFrame, not {type(gaps).__name__}; {remedy}")
-    for name, dtype in _GAPS.items():
-        if list(gaps.columns).count(name) != 1:
-            raise SchemaError(f"a table of gaps has one column {name}; {remedy}")
-        if str(gaps[name].dtype) != dtype:
-            raise SchemaError(
-                f"the column {name} of the gaps is {gaps[name].dtype}, not {dtype}; {remedy}"
-            )
+    check_columns(gaps, _GAPS, "table of gaps", remedy)
     bad = ~(gaps["start"] < gaps["end"]) | gaps["log_group_name"].isna()
     if bad.any():
         row = int(bad.to_numpy().argmax())

@@ -7,13 +7,14 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Any, Literal
 
-import pandas as pd
-
 from exportstats.core import coerce, schema
+from exportstats.coverage.query import check_columns
 from exportstats.errors import ArgumentError, SchemaError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import pandas as pd
 
 Form = Literal["shell", "json"]
 
@@ -38,7 +39,7 @@ _OPTIONS = dict(
 )
 # The AWS CLI replaces values with these prefixes by the content of the file or page.
 _LOADED = ("file://", "fileb://", "http://", "https://")
-_REGION = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*", re.ASCII)
+REGION = r"[A-Za-z0-9][A-Za-z0-9-]*"
 
 
 def render_commands(plan: pd.DataFrame, *, form: Form = "shell") -> str:
@@ -106,17 +107,8 @@ def check_plan(plan: pd.DataFrame) -> None:
         If it is not, or if one of its tasks cannot be created.
     """
     remedy = "use the result of xs.plan_backfill"
-    if not isinstance(plan, pd.DataFrame):
-        raise SchemaError(f"a backfill plan is a DataFrame, not {type(plan).__name__}; {remedy}")
-    for name in (*_TEXTS, *_TIMES):
-        if list(plan.columns).count(name) != 1:
-            raise SchemaError(f"a backfill plan has one column {name}; {remedy}")
-    for name in _TIMES:
-        if str(plan[name].dtype) != schema.DTYPES["time"]:
-            raise SchemaError(
-                f"the column {name} of the plan is {plan[name].dtype}, "
-                f"not {schema.DTYPES['time']}; {remedy}"
-            )
+    dtypes = dict.fromkeys(_TEXTS) | dict.fromkeys(_TIMES, schema.DTYPES["time"])
+    check_columns(plan, dtypes, "backfill plan", remedy)
     for name in _NEEDED:
         missing = plan[name].isna().to_numpy()
         if missing.any():
@@ -151,7 +143,7 @@ def _shell(_account_id: str | None, region: str | None, request: dict[str, Any])
     """
     words = ["aws logs create-export-task"]
     if region is not None:
-        if not _REGION.fullmatch(region):
+        if not re.fullmatch(REGION, region):
             raise ArgumentError(f"region={region!r} is not a region; correct it in the plan")
         words.append(f"--region={region}")
     return " ".join([*words, *options_of(request)])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 
 from exportstats.core.schema import DAY
 from exportstats.coverage import windows
@@ -14,28 +13,9 @@ from exportstats.errors import ArgumentError
 _MOST = 1_000_000
 
 
-def step_of(max_window: object) -> int:
-    """Return the maximum length of a window in milliseconds.
-
-    Raises
-    ------
-    ArgumentError
-        If it is not a length of time, or less than a millisecond.
-    """
-    try:
-        step = pd.Timedelta(max_window) // pd.Timedelta("1ms")  # type: ignore[arg-type]
-    except (ValueError, TypeError):
-        step = 0
-    if not step >= 1:  # NaT // 1 ms is NaN
-        raise ArgumentError(
-            f'max_window={max_window!r}; give a length of at least 1 ms, such as "1D" or "6h"'
-        )
-    return step
-
-
 def subtract(gaps: Intervals, active: Intervals) -> Intervals:
     """Return the gaps without what is being exported, sorted; parts that touch are joined."""
-    both = Intervals(*map(np.concatenate, zip(gaps, active, strict=True)))
+    both = windows.concat(gaps, active)
     axis = windows.axis_of(int(both.group.max(initial=0)) + 1, both.start, both.end)
     parts = windows.cut(axis, both)
     wanted = windows.depths(axis, gaps, parts) > 0

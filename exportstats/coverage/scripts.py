@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from exportstats.core import coerce, schema
-from exportstats.coverage.commands import check_plan, options_of, requests_of
+from exportstats.coverage.commands import REGION, check_plan, options_of, requests_of
 from exportstats.errors import ArgumentError
 from exportstats.stats.as_of import instant
 from exportstats.text import counted
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # Valid names, which are also safe in comments, and the remedy for invalid ones.
 _NAMES = (
     ("account_id", r"[0-9]{12}", "give it with --account"),
-    ("region", r"[A-Za-z0-9][A-Za-z0-9-]*", "give it with --region"),
+    ("region", REGION, "give it with --region"),
     ("log_group_name", r"[A-Za-z0-9_./#-]+", "leave it out with --log-group"),
 )
 _MOST = 20  # slots in the summary at the top of a script

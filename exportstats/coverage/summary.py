@@ -14,6 +14,7 @@ from exportstats.coverage.query import make_query
 from exportstats.errors import ArgumentError
 from exportstats.stats import grouping
 from exportstats.stats.as_of import zone
+from exportstats.stats.weighted import divide
 
 if TYPE_CHECKING:
     from exportstats.core import shards
@@ -178,9 +179,9 @@ def coverage_by_day(
     group = np.broadcast_to(np.arange(len(keys))[:, None], edges.shape)
     lost = np.diff(windows.total_before(axis, missing, group, edges), axis=1)
     in_range = np.diff(edges, axis=1)
-    share = np.full(lost.shape, np.nan)
-    np.divide(in_range - lost, in_range, out=share, where=in_range > 0)
-    table = pd.DataFrame(share, index=grouping.index_of(keys), columns=days)
+    table = pd.DataFrame(
+        divide(in_range - lost, in_range), index=grouping.index_of(keys), columns=days
+    )
     return table[low < query.end]
 
 

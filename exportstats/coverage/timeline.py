@@ -11,12 +11,12 @@ from exportstats.core import coerce, frames
 from exportstats.core.schema import LOG_GROUP
 from exportstats.coverage import exports, gaps, premature, windows
 from exportstats.coverage.query import make_query
-from exportstats.coverage.windows import Intervals
 
 if TYPE_CHECKING:
     from exportstats.core import shards
     from exportstats.coverage.exports import Exports
     from exportstats.coverage.query import Query
+    from exportstats.coverage.windows import Intervals
     from exportstats.stats.as_of import Instant
 
 _STATES = ("gap", "premature", "overlap", "covered")
@@ -136,8 +136,8 @@ def _answer(found: Exports, query: Query) -> pd.DataFrame:
 def _covered(found: Exports, bridged: Intervals, query: Query) -> tuple[Intervals, np.ndarray]:
     """Cut the covered time where its state changes."""
     soon = premature.find(found, query)
-    good = _joined(found.windows(found.covering & ~soon), bridged)
-    every = _joined(found.windows(soon), good)
+    good = windows.concat(found.windows(found.covering & ~soon), bridged)
+    every = windows.concat(found.windows(soon), good)
     axis = windows.axis_of(len(found.keys), *every[1:])
     pieces = windows.cut(axis, every)
     depth = windows.depths(axis, every, pieces)
@@ -146,7 +146,3 @@ def _covered(found: Exports, bridged: Intervals, query: Query) -> tuple[Interval
     pieces, state = pieces.take(depth > 0), state[depth > 0]
     joined, first = windows.join(pieces, state)
     return joined, state[first]
-
-
-def _joined(some: Intervals, more: Intervals) -> Intervals:
-    return Intervals(*map(np.concatenate, zip(some, more, strict=True)))

@@ -40,6 +40,11 @@ class Intervals(NamedTuple):
         return whole.astype("int64")
 
 
+def concat(*several: Intervals) -> Intervals:
+    """Return all intervals in one."""
+    return Intervals(*map(np.concatenate, zip(*several, strict=True)))
+
+
 class Axis(NamedTuple):
     """How group and time are packed into one number.
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from exportstats.core import identity, schema, shards
 from exportstats.stats import grouping
+from exportstats.stats.histories import CLOCK_SKEW, TOO_LONG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
 _FIRST = pd.Timestamp("2006-01-01", tz="UTC")
 _LAST = pd.Timestamp("2100-01-01", tz="UTC")
 _TIMES = ("from_time", "to_time", "creation_time", "completion_time")
-# Allow for clocks that differ between the service's machines.
-_CLOCK_SKEW = pd.Timedelta("5min").as_unit("ms")
-_TIME_OUT = pd.Timedelta("24h")
 
 _COLUMNS = [*schema.KEY, "log_group_name", "status_code", *_TIMES]
 
@@ -80,11 +78,14 @@ def _checks(tasks: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
     known, ended = state.isin(schema.STATES), state.isin(schema.TERMINAL_STATES)
     yield "from_time is after to_time", tasks["from_time"] > tasks["to_time"]
     yield "completion_time is before creation_time", completed < created
-    yield "it lasted longer than the 24-hour time-out", tasks["duration"] > _TIME_OUT + _CLOCK_SKEW
+    yield (
+        "it lasted longer than the 24-hour time-out",
+        tasks["duration"] > TOO_LONG,
+    )
     for name in _TIMES:
         yield f"{name} is before 2006", tasks[name] < _FIRST
         yield f"{name} is after 2099", tasks[name] >= _LAST
-    latest = tasks["observed_at"].where(tasks["observed_at"] < _LAST) + _CLOCK_SKEW
+    latest = tasks["observed_at"].where(tasks["observed_at"] < _LAST) + CLOCK_SKEW
     for name in ("creation_time", "completion_time"):
         yield f"{name} is after observed_at", (tasks[name] > latest) & (tasks[name] < _LAST)
     yield "creation_time is missing", created.isna()

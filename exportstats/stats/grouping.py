@@ -30,7 +30,7 @@ _INNER = (
     _LAST_OBSERVED,
 )
 # Above this number, empty periods are left out: a single task in 2999 would need millions.
-_MOST_PERIODS = 10_000
+MOST_PERIODS = 10_000
 # Up to this number of possible groups, a lookup table is used; above, they are sorted.
 _MOST_LISTED = 1 << 22
 # If more combinations are possible than fit into int64, all columns but one are numbered first.
@@ -162,7 +162,7 @@ def grid(
     missing = numbers == coerce.NAT
     dated = periods[:-1] if missing.any() else periods
     at = np.where(missing, len(dated), np.searchsorted(dated, numbers))
-    keys = groups.keys.loc[np.repeat(groups.keys.index, len(periods))].reset_index(drop=True)
+    keys = repeat(groups.keys, len(periods))
     keys[PERIOD] = calendar.start(np.tile(periods, len(groups.keys)))
     return Groups(groups.codes * len(periods) + at, keys)
 
@@ -170,7 +170,7 @@ def grid(
 def _every(numbers: np.ndarray) -> np.ndarray:
     """Return all periods from the first to the last, and the missing one last."""
     known = np.unique(numbers[numbers != coerce.NAT])
-    if len(known) and known[-1] - known[0] < _MOST_PERIODS:
+    if len(known) and known[-1] - known[0] < MOST_PERIODS:
         known = np.arange(known[0], known[-1] + 1)
     return np.append(known, coerce.NAT) if (numbers == coerce.NAT).any() else known
 
@@ -192,6 +192,11 @@ def unfinished(parts: pd.DataFrame, freq: str | None, tz: str) -> dict[Hashable,
     last = pd.Series([parts[_LAST_OBSERVED].max()])
     start = pd.DatetimeIndex(calendar.start(calendar.number(last)))[0]
     return {"unfinished": start.isoformat()}
+
+
+def repeat(keys: pd.DataFrame, times: int) -> pd.DataFrame:
+    """Return each row of keys several times in a row."""
+    return keys.loc[np.repeat(keys.index, times)].reset_index(drop=True)
 
 
 def index_of(keys: pd.DataFrame) -> pd.Index:

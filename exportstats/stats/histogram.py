@@ -12,7 +12,7 @@ from exportstats.core import shards
 from exportstats.errors import ArgumentError
 from exportstats.stats import grouping
 from exportstats.stats.as_of import known_at
-from exportstats.stats.weighted import count_durations
+from exportstats.stats.weighted import count_durations, divide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,12 +93,11 @@ def duration_histogram(
     count = np.zeros((len(groups.keys), len(edges) - 1), dtype="int64")
     at = np.minimum(np.searchsorted(edges, millis, side="right") - 1, len(edges) - 2)
     np.add.at(count, (groups.codes, at), counted["n"].to_numpy())
-    whole = count.sum(axis=1, keepdims=True)
-    share = np.divide(count, whole, out=np.full(count.shape, np.nan), where=whole > 0)
+    share = divide(count, count.sum(axis=1, keepdims=True))
     intervals = pd.IntervalIndex.from_breaks(
         pd.TimedeltaIndex(edges.view("timedelta64[ms]")), closed="left"
     )
-    keys = groups.keys.loc[np.repeat(groups.keys.index, len(intervals))].reset_index(drop=True)
+    keys = grouping.repeat(groups.keys, len(intervals))
     keys["duration"] = intervals.take(np.tile(np.arange(len(intervals)), len(groups.keys)))
     return pd.DataFrame(
         {"tasks": count.ravel(), "share": share.ravel()}, index=grouping.index_of(keys)

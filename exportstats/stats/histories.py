@@ -17,7 +17,8 @@ BASES = ("log_group", "slot", "all", "none")
 ENOUGH = 20  # tasks in a sufficient history
 _GROUP, _SLOT = list(schema.LOG_GROUP), list(schema.SLOT)
 _LATEST = 100  # tasks in a history: recent enough to follow a slowdown, enough for a 10 % quantile
-TIMED_OUT = pd.Timedelta(TIME_OUT, unit="ms") - pd.Timedelta(minutes=5)  # tolerates clock skew
+CLOCK_SKEW = pd.Timedelta("5min").as_unit("ms")  # between the service's machines, at most
+TIMED_OUT, TOO_LONG = (pd.Timedelta(TIME_OUT, unit="ms") + n * CLOCK_SKEW for n in (-1, 1))
 # The tasks that a slope needs, and how many standard errors it must differ from 0: by the length of
 # the window, and from one task to the next. A drift in a short history may be chance.
 _OF_WINDOWS, _OF_TASKS = (ENOUGH, 3.0), (50, 2.0)

@@ -72,7 +72,7 @@ def landing_lag(tasks: shards.Tasks, *, by: By = None, as_of: Instant = None) ->
     millis = rows["lag"].to_numpy()[known].view("int64")
     lags = sort_weighted(groups.codes[known], millis, np.ones_like(millis), many)
     at_share = lags.quantile(_SHARES[:, None]).T.ravel()
-    keys = groups.keys.loc[np.repeat(groups.keys.index, len(_SHARES))].reset_index(drop=True)
+    keys = grouping.repeat(groups.keys, len(_SHARES))
     keys["share"] = np.tile(_SHARES, many)
     return pd.DataFrame(
         {"lag": to_timedelta(at_share), "tasks": np.repeat(lags.n, len(_SHARES))},

@@ -14,7 +14,7 @@ from exportstats.errors import ArgumentError
 from exportstats.stats import grouping
 from exportstats.stats.as_of import known_at, period, zone
 from exportstats.stats.completion import check_confidence
-from exportstats.stats.weighted import count_durations, sort_weighted
+from exportstats.stats.weighted import count_durations, divide, sort_weighted
 
 if TYPE_CHECKING:
     from exportstats.stats.as_of import Instant, Period
@@ -147,16 +147,15 @@ def compare_periods(
     unknown = np.full(len(groups.keys), np.nan)
     low, high = (np.array([unknown, *some]) for some in zip(*bounds, strict=True))
     change = now - before
-    ratio = np.divide(now, before, out=np.full(now.shape, np.nan), where=before > 0)
     many = len(groups.keys)
-    keys = groups.keys.loc[np.repeat(groups.keys.index, len(MEASURES))].reset_index(drop=True)
+    keys = grouping.repeat(groups.keys, len(MEASURES))
     keys["measure"] = _category(np.tile(np.arange(len(MEASURES)), many), MEASURES)
     columns = {
         "previous": before,
         "current": now,
         "unit": np.repeat([[0], [1], [2], [2]], many, axis=1),
         "change": change,
-        "ratio": ratio,
+        "ratio": divide(now, before),
         "low": low,
         "high": high,
         "n_previous": former.n(),
@@ -199,9 +198,7 @@ class _Side(NamedTuple):
     @property
     def rate(self) -> np.ndarray:
         """Return the share of FAILED tasks among those that ended; NaN if none did."""
-        rate = np.full(len(self.ended), np.nan)
-        np.divide(self.failed, self.ended, out=rate, where=self.ended > 0)
-        return rate
+        return divide(self.failed, self.ended)
 
     def measured(self) -> np.ndarray:
         """Return the measures, one row each."""

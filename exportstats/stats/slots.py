@@ -16,13 +16,11 @@ from exportstats.core import coerce, schema, shards
 from exportstats.stats import grouping
 from exportstats.stats.as_of import known_at, zone
 from exportstats.stats.calendars import calendar_of
+from exportstats.stats.weighted import divide
 
 if TYPE_CHECKING:
     from exportstats.stats.as_of import Instant
     from exportstats.stats.calendars import Calendar
-
-# Above this number, as in grouping, empty periods are left out: a task in the year 2999 is wrong.
-_MOST_PERIODS = 10_000
 
 
 def slot_usage(
@@ -123,9 +121,6 @@ def _use(tasks: pd.DataFrame, *, freq: str, tz: str) -> pd.DataFrame:
     calendar = calendar_of(freq, tz)
     periods = _periods(activity, len(slots.keys), calendar)
     count, busy, idle, overlapping = _sweep(activity, periods)
-    share = np.full(len(count), np.nan)
-    length = periods.end - periods.start
-    np.divide(busy, length, out=share, where=length > 0)
     return (
         slots.keys.take(periods.slot)
         .reset_index(drop=True)
@@ -133,7 +128,7 @@ def _use(tasks: pd.DataFrame, *, freq: str, tz: str) -> pd.DataFrame:
             period=calendar.start(periods.number),
             tasks=count,
             busy=busy.view("timedelta64[ms]"),
-            busy_share=share,
+            busy_share=divide(busy, periods.end - periods.start),
             longest_idle=idle.view("timedelta64[ms]"),
             overlapping=overlapping.view("timedelta64[ms]"),
         )
@@ -158,7 +153,7 @@ def _periods(activity: _Activity, slots: int, calendar: Calendar) -> _Periods:
     lowest, highest = np.full(slots, begin.max(initial=0)), np.full(slots, last.min(initial=0))
     np.minimum.at(lowest, activity.slot, begin)
     np.maximum.at(highest, activity.slot, last)
-    filled = highest - lowest < _MOST_PERIODS
+    filled = highest - lowest < grouping.MOST_PERIODS
     many = (highest - lowest + 1)[filled]
     slot = np.repeat(np.flatnonzero(filled), many)
     number = np.arange(len(slot)) - np.repeat(np.cumsum(many) - many, many) + lowest[slot]

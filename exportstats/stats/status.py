@@ -12,6 +12,7 @@ from exportstats.core import shards
 from exportstats.stats import grouping
 from exportstats.stats.as_of import known_at, zone
 from exportstats.stats.calendars import calendar_of
+from exportstats.stats.weighted import divide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,9 +89,8 @@ def status_breakdown(
 
     count = np.zeros((len(cells.keys), len(states)), dtype="int64")
     np.add.at(count, (cells.codes, codes), counted["tasks"].to_numpy())
-    whole = count.sum(axis=1, keepdims=True)
-    share = np.divide(count, whole, out=np.full(count.shape, np.nan), where=whole > 0)
-    keys = cells.keys.loc[np.repeat(cells.keys.index, len(states))].reset_index(drop=True)
+    share = divide(count, count.sum(axis=1, keepdims=True))
+    keys = grouping.repeat(cells.keys, len(states))
     order = pd.CategoricalDtype(counted["status_code"].cat.categories)
     keys["status_code"] = pd.Categorical([*states] * len(cells.keys), dtype=order)
     table = pd.DataFrame(

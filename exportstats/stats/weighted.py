@@ -91,9 +91,7 @@ class Weighted(NamedTuple):
         each = np.diff(self.through, prepend=0)
         whole = self.values.astype("float64") * each
         sums = np.bincount(self.codes, weights=whole, minlength=len(self.ends))
-        mean: np.ndarray = np.full(len(self.ends), np.nan)
-        np.divide(sums, self.n, out=mean, where=self.n > 0)
-        return mean
+        return divide(sums, self.n)
 
     def min(self) -> np.ndarray:
         """Return each group's smallest value; NaN for an empty group."""
@@ -124,6 +122,13 @@ def sort_weighted(codes: np.ndarray, values: np.ndarray, n: np.ndarray, groups: 
         order = _order(codes, values)
         codes, values, through = codes[order], values[order], np.cumsum(n[order])
     return Weighted(codes, values, through, np.cumsum(sizes))
+
+
+def divide(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Divide; NaN where the whole is not positive."""
+    share: np.ndarray = np.full(np.broadcast(part, whole).shape, np.nan)
+    np.divide(part, whole, out=share, where=whole > 0)
+    return share
 
 
 def to_timedelta(millis: np.ndarray) -> np.ndarray:

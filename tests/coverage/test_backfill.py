@@ -720,7 +720,7 @@ def test_what_is_no_table_of_gaps():
     for name in ("account_id", "region", "log_group_name", "start", "end", "reason", "expires_at"):
         with pytest.raises(SchemaError, match=f"one column {name}"):
             plan_backfill(gaps.drop(columns=name), tasks)
-        with pytest.raises(SchemaError, match=f"column {name} of the gaps is int64"):
+        with pytest.raises(SchemaError, match=f"column {name} of the table of gaps is int64"):
             plan_backfill(gaps.assign(**{name: 0}), tasks)
     with pytest.raises(SchemaError, match="one column start"):
         plan_backfill(pd.concat([gaps, gaps[["start"]]], axis=1), tasks)

@@ -258,7 +258,7 @@ def test_what_is_no_plan():
             render_commands(plan.drop(columns=name))
         with pytest.raises(SchemaError, match=f"one column {name}"):
             render_commands(pd.concat([plan, plan[[name]]], axis=1))
-    with pytest.raises(SchemaError, match="to_time of the plan is int64"):
+    with pytest.raises(SchemaError, match="to_time of the backfill plan is int64"):
         render_commands(plan.assign(to_time=0))
     for name in ("log_group_name", "from_time", "to_time", "destination"):
         with pytest.raises(SchemaError, match=f"row 1 of the plan has no {name}"):
