@@ -167,7 +167,7 @@ def plan_backfill(  # noqa: PLR0913 - options of one plan
         raise ArgumentError("destination=''; give the name of an S3 bucket")
     when = None if as_of is None else instant(as_of, "as_of")
 
-    late, shortest = length(margin, "margin"), length(tolerance, "tolerance")
+    distance, shortest = length(margin, "margin"), length(tolerance, "tolerance")
     lost = (gaps["reason"] == "lost").to_numpy()
     found = shards.collect(tasks, partial(_part, as_of=when))
     active, latest, tried = (found[found["_role"] == role] for role in _ROLES)
@@ -178,7 +178,7 @@ def plan_backfill(  # noqa: PLR0913 - options of one plan
     never = ~lost & (not never_exported) & ~gaps["group"].isin(tried["group"]).to_numpy()
     left_out = {"lost": _intervals(gaps[lost]), "never_exported": _intervals(gaps[never])}
 
-    plan, more = _cut(gaps[~lost & ~never], active, step, now - late, shortest)
+    plan, more = _cut(gaps[~lost & ~never], active, step, now - distance, shortest)
     plan = _add_destinations(plan, latest, destination, prefix)
     plan, ends = add_times(plan, active, histories.Histories(found), now)
     table = _as_table(plan)

@@ -269,6 +269,10 @@ def _as_table(
     return pd.DataFrame(columns, index=grouping.index_of(groups.keys))
 
 
+def _is_share(value: object) -> bool:
+    return isinstance(value, (int, float)) and 0 <= value <= 1
+
+
 def _labels_of(quantiles: float | Sequence[float]) -> dict[str, float]:
     """Return the column names of quantiles, such as p50 and p99.9.
 
@@ -279,6 +283,6 @@ def _labels_of(quantiles: float | Sequence[float]) -> dict[str, float]:
     """
     several = list(quantiles) if isinstance(quantiles, Iterable) else [quantiles]
     for q in several:
-        if not (isinstance(q, (int, float)) and 0 <= q <= 1):
+        if not _is_share(q):
             raise ArgumentError(f"quantiles has {q!r}; give numbers from 0 to 1, such as 0.9")
     return {f"p{100 * q:.10g}": q for q in several}

@@ -712,7 +712,7 @@ def test_other_arguments():
         plan_backfill(gaps_of({}), [])  # type: ignore[arg-type]
 
 
-def test_what_is_no_table_of_gaps():
+def test_invalid_tables_of_gaps():
     """A frame of another shape, or a row that is not a gap, is a SchemaError with its place."""
     gaps, tasks = gaps_of({}), table(*history(MINUTE))
     with pytest.raises(SchemaError, match="DataFrame, not NoneType"):

@@ -220,7 +220,7 @@ def test_a_missing_region_is_no_option():
 
 
 @pytest.mark.parametrize("region", ["", "eu west", "x.example.com/", "-v", "a\n", "file://x"])
-def test_a_region_that_is_none(region: str):
+def test_invalid_regions(region: str):
     """An invalid region is refused for the shell, as it becomes part of an address."""
     with pytest.raises(ArgumentError, match="region="):
         render_commands(plan_of({"region": region}))
@@ -248,7 +248,7 @@ def test_another_form():
         render_commands(plan_of({}), form="yaml")  # type: ignore[arg-type]
 
 
-def test_what_is_no_plan():
+def test_invalid_plans():
     """A frame of another shape, or a task that cannot be created, is a SchemaError."""
     plan = plan_of({})
     with pytest.raises(SchemaError, match="not list"):

@@ -30,7 +30,7 @@ def rows_of_gaps(gaps: pd.DataFrame) -> list[tuple[Any, ...]]:
     return list(zip(*(plain(gaps[name]) for name in COLUMNS if name != "length"), strict=True))
 
 
-def test_a_namesake_without_an_account_is_warned_of():
+def test_a_warning_for_tasks_without_an_account():
     """Tasks without an account are kept apart from a listed log group, with a warning."""
     nowhere = {**day(0), "account_id": None, "region": None}
     listed = log_groups_of([ONE])

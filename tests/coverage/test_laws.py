@@ -166,7 +166,7 @@ def test_a_gap_that_is_partly_lost_is_two_rows():
         ({"as_of": "yesterday"}, "as_of="),
     ],
 )
-def test_arguments_that_cannot_be_meant_are_refused(arguments: dict[str, Any], said: str):
+def test_invalid_arguments(arguments: dict[str, Any], said: str):
     """The error names the argument and its value."""
     with pytest.raises(xs.ArgumentError, match=said):
         xs.find_gaps(frames.empty(), **{**SAMPLE, **arguments})

@@ -87,7 +87,7 @@ def test_no_task():
 
 
 @pytest.mark.parametrize("margin", ["-1h", "soon", None, "NaT", [1, 2]])
-def test_what_is_no_margin(margin: object):
+def test_invalid_margins(margin: object):
     """A margin that is negative or not a length of time is refused."""
     with pytest.raises(ArgumentError, match=r"margin=.*; give a length of time"):
         find_premature(frames.empty(), margin=margin)

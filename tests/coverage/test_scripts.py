@@ -148,7 +148,7 @@ def test_what_a_script_cannot_name_is_refused(field: str, value: str | None, rem
         render_scripts(planned({}, {field: value}), NOW)
 
 
-def test_what_is_no_plan_and_an_empty_one():
+def test_invalid_and_empty_plans():
     """A frame of another shape is an error; an empty plan has no scripts."""
     with pytest.raises(SchemaError, match="one column destination"):
         render_scripts(planned({}).drop(columns="destination"), NOW)

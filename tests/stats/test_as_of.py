@@ -105,7 +105,7 @@ def test_instants_lie_where_times_do(value: str, known: bool):  # noqa: FBT001
         *("2026-11-23T00:00", "2026-02-30", "2026-11-23T06:00+99:00"),
     ],
 )
-def test_what_is_no_instant(value: object):
+def test_invalid_instants(value: object):
     """A time without a time zone, and a value that is not an instant, are refused."""
     with pytest.raises(ArgumentError) as caught:
         instant(value, "start")

@@ -171,7 +171,7 @@ def test_periods_that_one_knows(text: str, freq: str, start: str):
         *("1500us", "ns", "W-XYZ", "D;", "2026", None, 5, 1.5, [], ["D"], float("nan")),
     ],
 )
-def test_what_is_no_frequency(freq: object):
+def test_invalid_frequencies(freq: object):
     """What is not a frequency, or has no fixed place in the calendar, is refused with examples."""
     with pytest.raises(ArgumentError) as caught:
         calendar_of(freq)

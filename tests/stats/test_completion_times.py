@@ -124,7 +124,7 @@ def test_only_completed_tasks():
 @pytest.mark.parametrize(
     "tz", ["", "Nowhere", "Europe", "../UTC", "/etc/localtime", "UTC\0", None, 5, "dateutil/UTC"]
 )
-def test_what_is_no_zone(tz: object):
+def test_invalid_time_zones(tz: object):
     """An invalid time zone is refused with an example, even without tasks."""
     with pytest.raises(ArgumentError) as caught:
         xs.completion_times(frames.empty(), tz=tz)

@@ -390,7 +390,7 @@ def test_names_of_quantiles():
 
 
 @pytest.mark.parametrize("q", [-0.1, 1.1, 50, float("nan"), "0.5", None])
-def test_what_is_no_quantile(q: object):
+def test_invalid_quantiles(q: object):
     """A percentage, or a value that is not from 0 to 1, is refused."""
     with pytest.raises(ArgumentError, match="give numbers from 0 to 1"):
         xs.duration_summary(frames.empty(), quantiles=[0.5, q])

@@ -162,7 +162,7 @@ def test_ways_to_give_edges(bins: Any):  # noqa: ANN401
         *(["a", "b"], ["1s", None], [None, "1s"], ["1s", "NaT", "5s"], [["1s", "2s"]], [60, 300]),
     ],
 )
-def test_what_are_no_edges(bins: Any):  # noqa: ANN401
+def test_invalid_edges(bins: Any):  # noqa: ANN401
     """Edges that are too few, not ascending, negative, missing or invalid are refused."""
     with pytest.raises(ArgumentError) as caught:
         xs.duration_histogram(frames.empty(), bins=bins)

@@ -368,7 +368,7 @@ def test_no_task():
         (("2026-11-17T00:00Z", "2026-11-17T00:00Z"), "the end must be after the start"),
     ],
 )
-def test_what_is_no_period(value: object, words: str):
+def test_invalid_periods(value: object, words: str):
     """The error names the argument, the value, and what to give."""
     with pytest.raises(ArgumentError, match=f"current=.*{words}"):
         compare_periods(frames.empty(), current=value, previous="2026-W30")

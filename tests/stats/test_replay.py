@@ -41,7 +41,7 @@ TABLES: tuple[Callable[..., pd.DataFrame], ...] = (
 )
 
 
-def seen_then(tasks: pd.DataFrame, rows: list[Row], as_of: int) -> pd.DataFrame:
+def observed_at_then(tasks: pd.DataFrame, rows: list[Row], as_of: int) -> pd.DataFrame:
     """Return the tasks as they would have been fetched at an instant, changed by hand."""
     there = [row["creation_time"] <= as_of for row in rows]
     then = []
@@ -82,7 +82,7 @@ def test_the_past_is_as_it_was(part: int, sample: tuple[pd.DataFrame, list[Row]]
     days = DAYS[part::PARTS]
     active = 0
     for day in days:
-        then = seen_then(tasks, rows, day)
+        then = observed_at_then(tasks, rows, day)
         active += not then["status_code"].isin(schema.TERMINAL_STATES).all()
         as_of = pd.Timestamp(day, unit="ms", tz="UTC")
         for table in TABLES:

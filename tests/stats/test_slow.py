@@ -25,7 +25,7 @@ GROUP = ("account_id", "region", "log_group_name")
 COLUMNS = [*GROUP, "task_id", "creation_time", "duration", "typical", "ratio", "score", "n"]
 
 
-def slow_plainly(
+def slow_one_by_one(
     rows: Sequence[Row], threshold: float, at_least: int
 ) -> dict[str, tuple[float, float, int]]:
     """Return `typical`, `score` and `n` of each slow task, in plain Python."""
@@ -89,7 +89,7 @@ def nightly(lengths: Sequence[int], **same: object) -> pd.DataFrame:
 def test_slow_tasks_are_those_found_one_by_one(tasks: pd.DataFrame, threshold: float, least: int):
     """`typical`, `score` and `n` agree with each task's sorted earlier durations."""
     found = find_slow_tasks(tasks, threshold=threshold, at_least=least)
-    expected = slow_plainly(rows_of(tasks), threshold, least)
+    expected = slow_one_by_one(rows_of(tasks), threshold, least)
     assert list(found.columns) == COLUMNS
     assert sorted(found["task_id"]) == sorted(expected)
     for task, typical, score, n in zip(
@@ -165,7 +165,7 @@ def test_sample_against_one_by_one():
     tasks = xs.sample_tasks()
     tasks = tasks[tasks["region"] == "us-east-1"]
     found = find_slow_tasks(tasks)
-    assert set(found["task_id"]) == set(slow_plainly(rows_of(tasks), 3.5, 20))
+    assert set(found["task_id"]) == set(slow_one_by_one(rows_of(tasks), 3.5, 20))
     assert 0 < len(found) < 0.05 * len(tasks)
 
 
