@@ -213,7 +213,7 @@ def test_arguments_are_checked():
         coverage_by_day(frames.empty(), start="2000-01-01T00:00Z", end="2100-01-01T00:00Z")
     with pytest.raises(ArgumentError, match="tolerance='much'; give a length of time"):
         coverage_summary(frames.empty(), **given_, tolerance="much")
-    with pytest.raises(ArgumentError, match="start=0; give a date, as in"):
+    with pytest.raises(ArgumentError, match="start=0; give a date such as"):
         coverage_summary(frames.empty(), start=0, end=stamp(DAY))
 
 

@@ -145,7 +145,7 @@ def test_edges_without_a_time_zone_are_refused():
     """A time of day needs a time zone; the error names the one that has none."""
     bare = "2026-11-16T06:00"
     for week in ((bare, "2026-11-23T00:00Z"), ("2026-11-10T00:00Z", bare)):
-        with pytest.raises(ArgumentError, match=f"week='{bare}'; give a date, as in"):
+        with pytest.raises(ArgumentError, match=f"week='{bare}'; give a date such as"):
             xs.build_weekly_report(frames.empty(), week=week)
     with pytest.raises(ArgumentError, match=f"as_of='{bare}'"):
         xs.build_weekly_report(frames.empty(), as_of=bare)
