@@ -74,6 +74,7 @@ def render_commands(plan: pd.DataFrame, *, form: Form = "shell") -> str:
 
     Examples
     --------
+    >>> import pandas as pd
     >>> plan = pd.DataFrame({"account_id": ["111122223333"], "region": ["eu-west-1"],
     ...     "task_name": ["backfill acme 1970-01-01"], "log_group_name": ["acme"],
     ...     "from_time": [0], "to_time": [86_399_999], "destination": ["acme-logs"],

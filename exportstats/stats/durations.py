@@ -86,8 +86,9 @@ def duration_summary(
 
     Notes
     -----
-    The limits of a quantile are two of the durations. Whatever the distribution, at most 2.5 % lie
-    beyond each, by the binomial distribution (Conover, Practical Nonparametric Statistics, 3rd ed.,
+    The limits of a quantile are two of the durations. The quantile of all such tasks lies beyond
+    each of them with a probability of at most 2.5 %, whatever the distribution of durations; this
+    follows from the binomial distribution (Conover, Practical Nonparametric Statistics, 3rd ed.,
     3.2). If tasks are active, the slow ones have not completed yet, so quantiles and limits are too
     low; then use `censored_p50`. Its limits are those of Brookmeyer and Crowley (1982), from the
     log-log band of the curve. An active task is censored at `as_of`, by default at its
