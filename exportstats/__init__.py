@@ -1,8 +1,7 @@
-"""Answers about CloudWatch Logs export tasks: what failed, how long they take, what is missing.
+"""Analyse CloudWatch Logs export tasks: what failed, how long they take, what is missing in S3.
 
-`import exportstats as xs` gives every public name; they are listed in `__init__.pyi`. Each is
-imported when it is first used, so that neither boto3 nor matplotlib nor pandas costs anything
-before.
+`import exportstats as xs` provides every public name; `__init__.pyi` lists them. Each is imported
+on first use, so that boto3, matplotlib and pandas are only imported when they are needed.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""`python -m exportstats` is the command."""
+"""Run the command with `python -m exportstats`."""
 
 from exportstats.cli import main
 

@@ -1,14 +1,14 @@
 """The errors and warnings of this package.
 
-Every error is an `ExportStatsError`. Its text names what was wrong, the value and the remedy.
+Every error is an `ExportStatsError`. Its text says what was wrong, the value and the remedy.
 """
 
 from __future__ import annotations
 
+import copyreg
 import inspect
 import os
 import warnings
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _PACKAGE = f"{Path(__file__).parent}{os.sep}"
+
+
+class _Picklable(BaseException):
+    """An exception with attributes, which an executor can return from another process."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Support pickling."""
+        return copyreg.__newobj__, (type(self), *self.args), vars(self)  # type: ignore[attr-defined]
 
 
 class ExportStatsError(Exception):
@@ -35,11 +43,11 @@ class SchemaError(ExportStatsError, ValueError):
 
 
 class FileFormatError(ExportStatsError, ValueError):
-    """A file cannot be read; the text names the file, the line and the column."""
+    """A file cannot be read. The text names the file, the line and the column."""
 
 
-class BadRowsError(ExportStatsError, ValueError):
-    """No row can be read, or, if `strict`, one row cannot be read.
+class BadRowsError(_Picklable, ExportStatsError, ValueError):
+    """No row can be read; or, with `strict`, one row cannot be read.
 
     Attributes
     ----------
@@ -50,14 +58,9 @@ class BadRowsError(ExportStatsError, ValueError):
     def __init__(self, rows: pd.DataFrame, outcome: str) -> None:
         super().__init__(f"{_counted(rows)}; {outcome}")
         self.rows = rows
-        self._outcome = outcome
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Support pickling: an executor returns errors from another process."""
-        return type(self), (self.rows, self._outcome)
 
 
-class BadRowsWarning(UserWarning):
+class BadRowsWarning(_Picklable, UserWarning):
     """Rows that cannot be read were left out, or doubtful rows were kept.
 
     Attributes
@@ -72,11 +75,6 @@ class BadRowsWarning(UserWarning):
         super().__init__(f"{_counted(rows)}; {outcome}")
         self.rows = rows
         self.partial = partial
-        self._outcome = outcome
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Support pickling."""
-        return partial(type(self), partial=self.partial), (self.rows, self._outcome)
 
 
 class UnusedWarning(UserWarning):
@@ -95,23 +93,18 @@ class UnusedWarning(UserWarning):
         self.partial = partial
         self.dropped = dropped
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Support pickling."""
-        make = partial(type(self), partial=self.partial, dropped=self.dropped)
-        return make, (str(self),)
-
 
 class PartialListWarning(UserWarning):
-    """A list was cut short: the service has more entries than were read."""
+    """A list is incomplete: the service has more entries than were read."""
 
     partial = True
 
 
 class AccountUnknownWarning(UserWarning):
-    """The account ID or the region is missing, and an answer may depend on it."""
+    """The account ID or the region is missing, and a result may depend on it."""
 
 
-class _Partial(BaseException):
+class _Partial(_Picklable):
     """The data that arrived before loading ended early.
 
     Attributes
@@ -144,17 +137,6 @@ class _Partial(BaseException):
         self.next_token = next_token
         self.failures = failures
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Support pickling: an executor returns errors from another process."""
-        make = partial(
-            type(self),
-            tasks=self.tasks,
-            arrived=self.arrived,
-            next_token=self.next_token,
-            failures=self.failures,
-        )
-        return make, (str(self),)
-
 
 class LoadError(_Partial, ExportStatsError):
     """Loading ended before the end of the list. The error carries what arrived."""
@@ -167,7 +149,7 @@ class LoadInterrupted(_Partial, KeyboardInterrupt):
     """
 
 
-class LoadWarning(UserWarning):
+class LoadWarning(_Picklable, UserWarning):
     """Some targets failed; the tasks of the others were returned.
 
     Attributes
@@ -180,13 +162,9 @@ class LoadWarning(UserWarning):
         super().__init__(message)
         self.failures = failures
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Support pickling."""
-        return type(self), (str(self), self.failures)
-
 
 def warn(warning: Warning) -> None:
-    """Issue a warning at the line that called the package, however deep the call is."""
+    """Issue a warning that points to the line outside of this package."""
     level, frame = 1, inspect.currentframe()
     while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         level, frame = level + 1, frame.f_back
@@ -206,8 +184,8 @@ def report_rows(
     Parameters
     ----------
     left_out, changed, doubtful
-        Frames with `place` and `reason`: rows that were refused, rows with a changed value, and
-        rows that contradict another row.
+        Frames with `place` and `reason`: refused rows, rows with a changed value, and rows that
+        contradict another row.
     of
         The number of all rows.
     strict
@@ -216,7 +194,7 @@ def report_rows(
     Raises
     ------
     BadRowsError
-        Every row was refused; or `strict`, and one was.
+        All rows were refused; or, with `strict`, one row was refused.
     """
     if len(left_out) and len(left_out) >= of:
         raise BadRowsError(left_out, "no row could be read")
@@ -230,7 +208,7 @@ def report_rows(
 
 
 def _counted(rows: pd.DataFrame, examples: int = 3, most: int = 10) -> str:
-    """Count rows by reason, the most frequent first, each with its first places."""
+    """Count rows by reason, the most frequent first, with the first places of each."""
     counts = rows["reason"].value_counts(sort=False).sort_values(ascending=False, kind="stable")
     parts = []
     for reason in counts.index[:most]:

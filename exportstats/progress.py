@@ -15,7 +15,7 @@ def steps(items: Iterable[_Item], what: str) -> Iterable[_Item]:
     """Iterate over the steps of a long computation, with a progress bar."""
     if not is_watched():
         return items
-    from tqdm.auto import tqdm  # noqa: PLC0415 - it takes a while, and not all look
+    from tqdm.auto import tqdm  # noqa: PLC0415 - slow to import
 
     return tqdm(items, desc=what, leave=False, delay=1)
 

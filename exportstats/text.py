@@ -42,7 +42,7 @@ def write_duration(seconds: float, *, compact: bool = False) -> str:
 
 def _in_units(seconds: float) -> str:
     for (unit, size), (part, small) in pairwise(_UNITS):
-        # seconds are written with a decimal as long as there are no minutes before them
+        # seconds have a decimal, unless there are minutes before them
         if round(seconds / small, 1 if small == 1 else 0) * small >= size:
             whole, rest = divmod(round(seconds / small), size // small)
             return f"{whole:,} {unit} {rest} {part}" if rest else f"{whole:,} {unit}"
@@ -65,7 +65,7 @@ def counted(number: float, noun: str = "task") -> str:
 
 
 def percent(share: float) -> str:
-    """Write a share as a percentage; neither a few nor nearly all become none or all.
+    """Write a share as a percentage; only exactly none and all are 0 % and 100 %.
 
     Examples
     --------
@@ -74,9 +74,9 @@ def percent(share: float) -> str:
     """
     if math.isnan(share):
         return "-"
-    if 0 < share < 0.001:  # noqa: PLR2004 - what would be written as 0
+    if 0 < share < 0.001:  # noqa: PLR2004 - would be written as 0
         return "<0.1 %"
-    if 0.999 < share < 1:  # noqa: PLR2004 - what would be written as 100
+    if 0.999 < share < 1:  # noqa: PLR2004 - would be written as 100
         return ">99.9 %"
     return f"{share * 100:.1f}".removesuffix(".0") + " %"
 
@@ -106,9 +106,9 @@ def without_user(url: str) -> str:
 
 
 def shorten(text: str, width: int) -> str:
-    """Replace the middle of text that is wider than `width`; both ends often distinguish names.
+    """Replace the middle of a text that is wider than `width`, because names differ at both ends.
 
-    The width is in columns of a terminal, where a Chinese character or an emoji takes two.
+    The width is in terminal columns; a Chinese character or an emoji takes two.
 
     Examples
     --------
@@ -117,7 +117,7 @@ def shorten(text: str, width: int) -> str:
     >>> shorten("日本語のログ", 6)
     '日…グ'
     """
-    from rich.cells import cell_len  # noqa: PLC0415 - not for a command's --help
+    from rich.cells import cell_len  # noqa: PLC0415 - not needed for --help
 
     if cell_len(text) <= width:
         return text
@@ -170,7 +170,7 @@ def escape_markdown(text: str) -> str:
 
 
 def did_you_mean(given: str, names: Iterable[str]) -> str:
-    """Return a question that ends a message on an unknown name, or nothing if none is near.
+    """Return the end of a message on an unknown name: similar names, or nothing without any.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Let every test import what they share, with `import support`, and have AWS's look-alike."""
+"""Fixtures of all tests; they import helpers as in `import support`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ settings.load_profile("quick")
 
 @pytest.fixture(scope="session", autouse=True)
 def read_models_once() -> Iterator[None]:
-    """Let all sessions of boto3 share one reader of models: most of a session's time is that."""
+    """Let all boto3 sessions share one loader of models, which takes most of their time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             "botocore.session.create_loader", functools.cache(botocore.session.create_loader)
@@ -46,7 +46,7 @@ def read_models_once() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def moto_server() -> Iterator[str]:
-    """Serve AWS's look-alike, which each file finds without what another told it; its address."""
+    """Serve moto, without the state of other test files, and yield its address."""
     from moto.server import ThreadedMotoServer  # noqa: PLC0415 - slow to import
 
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
@@ -58,6 +58,6 @@ def moto_server() -> Iterator[str]:
 
 @pytest.fixture
 def moto(moto_server: str) -> str:
-    """Let AWS's look-alike forget what it was told; gives its address."""
+    """Reset moto, and return its address."""
     urlopen(Request(f"{moto_server}/moto-api/reset", method="POST")).close()  # noqa: S310 - ours
     return moto_server

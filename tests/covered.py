@@ -1,4 +1,4 @@
-"""What the tests of the coverage commands share: hand-made tasks, and counting in plain Python."""
+"""Helpers of the tests of the coverage commands: tasks, and coverage in plain Python."""
 
 from __future__ import annotations
 
@@ -46,30 +46,30 @@ ALL = ("coverage", "gaps", "backfill")
 
 
 def ms(text: str) -> int:
-    """Give the milliseconds since 1970 of a time in UTC."""
+    """Return a time in UTC in milliseconds since 1970."""
     time = dt.datetime.fromisoformat(text)
     time = time if time.tzinfo else time.replace(tzinfo=dt.UTC)
     return (time - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(milliseconds=1)
 
 
 def iso(millis: int) -> str:
-    """Write a time as the formats for machines do."""
+    """Write a time as in the machine-readable formats."""
     time = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(milliseconds=millis)
     return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def key_of(row: Row) -> Key:
-    """Give what a log group is known by."""
+    """Return the key of a log group."""
     return row["accountId"], row["region"], row["logGroupName"]
 
 
 def sample_rows() -> list[Row]:
-    """Read the sample's own lines."""
+    """Read the lines of the sample."""
     return [json.loads(line) for line in gzip.decompress(TASKS.read_bytes()).splitlines()]
 
 
 class Plainly:
-    """What is covered of a range and what is not, cut wherever a window begins or ends."""
+    """Coverage in plain Python: a range is cut wherever a window starts or ends."""
 
     def __init__(
         self, tasks: list[Row], start: int, end: int, tolerance: int, groups: list[Row]
@@ -82,15 +82,15 @@ class Plainly:
             self.tasks[key_of(task)].append(task)
 
     def keys(self) -> list[Key]:
-        """Give the log groups that have tasks or are known of."""
+        """Return the log groups that have tasks or are known."""
         return sorted({*self.tasks, *self.groups})
 
     def low(self, key: Key) -> int:
-        """Give where the range of a log group begins."""
+        """Return the start of the range of a log group."""
         return max(self.start, self.groups.get(key, {}).get("creationTime", self.start))
 
     def pieces(self, key: Key) -> Iterator[tuple[int, int, list[Row]]]:
-        """Give the pieces of a log group's range, and the tasks whose windows hold each."""
+        """Return the pieces of a log group's range, each with the tasks that contain it."""
         low = self.low(key)
         near = [t for t in self.tasks[key] if t["from"] < self.end and t["to"] >= low]
         edges = {low, self.end, *(t["from"] for t in near), *(t["to"] + 1 for t in near)}
@@ -98,7 +98,7 @@ class Plainly:
             yield first, last, [t for t in near if t["from"] <= first and t["to"] >= last - 1]
 
     def holes(self, key: Key) -> list[tuple[int, int, list[Row]]]:
-        """Give what no COMPLETED task covers and is too long to be bridged, with the tries."""
+        """Return the gaps that exceed the tolerance, with the tasks that tried to export them."""
         found = []
         for covered, run in groupby(
             self.pieces(key), lambda piece: any(map(is_completed, piece[2]))
@@ -110,7 +110,7 @@ class Plainly:
         return found
 
     def gaps(self) -> list[Row]:
-        """Give the rows of `gaps`, as JSON has them."""
+        """Return the rows of `gaps` as in its JSON."""
         rows = []
         for key in self.keys():
             days = self.groups.get(key, {}).get("retentionInDays")
@@ -141,7 +141,7 @@ class Plainly:
         return rows
 
     def coverage(self) -> list[Row]:
-        """Give the rows of `coverage`, the worst first."""
+        """Return the rows of `coverage`, the worst first."""
         rows = []
         for key in self.keys():
             whole, overlap, premature = self.end - self.low(key), 0, 0
@@ -168,17 +168,17 @@ class Plainly:
 
 
 def is_completed(task: Row) -> bool:
-    """Tell whether a task covers its window."""
+    """Return whether a task covers its window."""
     return task["status"]["code"] == "COMPLETED"
 
 
 def is_premature(task: Row) -> bool:
-    """Tell whether a task was created less than 12 hours after the end of its window."""
+    """Return whether a task was created less than 12 hours after the end of its window."""
     return task["executionInfo"]["creationTime"] - (task["to"] + 1) < 12 * HOUR
 
 
 def says(task: Row) -> str:
-    """Tell what a task that is not COMPLETED says of a gap."""
+    """Return the reason for a gap that a task gives."""
     return SAYS.get(task["status"]["code"], "active")
 
 
@@ -221,13 +221,13 @@ RANGE = ["--since", "2026-11-01", "--until", "2026-11-02"]
 
 
 def group(name: str = "/app", **more: Any) -> Row:  # noqa: ANN401
-    """Make a log group as the AWS CLI prints it."""
+    """Make a log group in the output of the AWS CLI."""
     arn = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{name}:*"
     return {"logGroupName": name, "creationTime": 0, "arn": arn, **more}
 
 
 def cells_of(markdown: str) -> list[list[str]]:
-    """Give the cells of the one table of a page, escapes taken off."""
+    """Return the cells of the only table of a page, without escapes."""
     lines = [line for line in markdown.splitlines() if line.startswith("|")]
     cells = [re.split(r"(?<!\\)\|", line)[1:-1] for line in lines]
     return [[re.sub(r"\\(.)", r"\1", cell.strip()) for cell in row] for row in cells]

@@ -1,4 +1,4 @@
-"""What the files of real people have in them, for the tests of reading."""
+"""Inputs for the tests of reading."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LISTS = "`aws logs describe-export-tasks`"
 
 
 def task(name: str = "a", **more: Any) -> Task:  # noqa: ANN401
-    """Return a task as AWS has it, which took 216.82 s."""
+    """Return a task in AWS's shape that took 216.82 s."""
     return {
         "taskId": name,
         "taskName": "nightly-app",
@@ -39,7 +39,7 @@ def page(*tasks: Any, **more: Any) -> dict[str, Any]:  # noqa: ANN401
 
 @contextmanager
 def warned() -> Iterator[list[Warning]]:
-    """Collect the warnings, in place of failing by the first."""
+    """Collect warnings instead of raising them."""
     found: list[Warning] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
@@ -57,24 +57,24 @@ def renamed(value: Any, rename: Callable[[str], str]) -> Any:  # noqa: ANN401
 
 
 def pascal(key: str) -> str:
-    """Return a key as Go, .NET and PowerShell have it."""
+    """Return a key as Go, .NET and PowerShell write it."""
     return key[:1].upper() + key[1:]
 
 
 def snake(key: str) -> str:
-    """Return a key as Ruby and Python have it."""
+    """Return a key as Ruby and Python write it."""
     return re.sub("([A-Z])", r"_\1", key).lower()
 
 
 def net(value: Task) -> Task:
-    """Return a task as PowerShell makes JSON of .NET's objects."""
+    """Return a task as PowerShell writes .NET objects."""
     made = renamed(value, pascal)
     made["Status"]["Code"] = {"Value": made["Status"]["Code"]}
     return made
 
 
 def flat(value: Task, between: str) -> Task:
-    """Return a task with its objects taken apart."""
+    """Return a task without nesting."""
     made: Task = {}
     for key, inner in value.items():
         inner_keys = inner.items() if isinstance(inner, dict) else [("", inner)]

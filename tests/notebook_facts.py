@@ -1,6 +1,6 @@
-"""What the notebooks say of the sample, computed in plain pandas, cell by cell.
+"""What the notebooks say about the sample, computed in plain pandas.
 
-Each function gives the pieces of text that hold figures; what is said without a figure is asserted.
+Each function returns the pieces of text with figures; statements without figures are asserted.
 """
 
 from __future__ import annotations
@@ -30,27 +30,27 @@ Row: TypeAlias = dict[str, Any]
 
 
 def words(length: pd.Timedelta) -> str:
-    """Write a duration as the text does."""
+    """Write a duration as in the text."""
     return write_duration(length.total_seconds())
 
 
 def percent(share: float) -> str:
-    """Write a share as the text does."""
+    """Write a share as in the text."""
     return f"{100 * share:.1f} %"
 
 
 def date(time: pd.Timestamp) -> str:
-    """Write a day as the text does, without the year."""
+    """Write a day as in the text, without the year."""
     return f"{time.day} {time:%B}"
 
 
 def week_of(times: pd.Series) -> pd.Series:
-    """Return the Monday on which the week of each time begins; the epoch was a Thursday."""
+    """Return the Monday of the week of each time; the epoch was a Thursday."""
     return (times - pd.Timedelta("4D")).dt.floor("7D") + pd.Timedelta("4D")
 
 
 def quickstart(tasks: pd.DataFrame) -> Facts:
-    """Tell what the quickstart says."""
+    """Return the figures of the quickstart."""
     completed = tasks[tasks["status_code"] == "COMPLETED"]
     assert tasks["status_code"].iloc[0] == "PENDING_CANCEL"
     median = completed.groupby("log_group_name")["duration"].median()
@@ -153,7 +153,7 @@ def _hours(completed: pd.DataFrame) -> Facts:
 
 
 def durations(tasks: pd.DataFrame) -> Facts:
-    """Tell what the analysis of durations says."""
+    """Return the figures of the notebook on durations."""
     completed = tasks[tasks["status_code"] == "COMPLETED"]
     return {
         **_all(tasks, completed),
@@ -360,7 +360,7 @@ def _stuck(tasks: pd.DataFrame) -> Facts:
 
 
 class Gap(NamedTuple):
-    """What no COMPLETED task covers, from `start` to before `end`."""
+    """An interval from `start` to before `end` that no COMPLETED task covers."""
 
     key: Key
     start: pd.Timestamp
@@ -375,12 +375,12 @@ class Gap(NamedTuple):
 
     @property
     def length(self) -> pd.Timedelta:
-        """How long it is."""
+        """The length of the gap."""
         return self.end - self.start
 
 
 def coverage(tasks: pd.DataFrame) -> Facts:
-    """Tell what the notebook on coverage says, by going through the tasks one by one."""
+    """Return the figures of the notebook on coverage, from the tasks one by one."""
     of: dict[Key, list[Row]] = {}
     for row in tasks.assign(end=tasks["to_time"] + MS).to_dict("records"):
         of.setdefault(tuple(row[name] for name in LOG_GROUP), []).append(row)
@@ -416,7 +416,7 @@ def _completed(rows: list[Row]) -> list[Row]:
 
 
 def _gaps(key: Key, rows: list[Row]) -> list[Gap]:
-    """Find the gaps of a log group in the range, with the reason that its tasks tell."""
+    """Find the gaps of a log group in the range, with their reasons."""
     found, until = [], START
     windows = [(row["from_time"], row["end"]) for row in _completed(rows)]
     for start, end in sorted([*windows, (END, END)]):
@@ -432,7 +432,7 @@ def _gaps(key: Key, rows: list[Row]) -> list[Gap]:
 
 
 def _expire(gap: Gap, log_group: Row) -> list[Gap]:
-    """Part what retention has taken of a gap from what it will take."""
+    """Split a gap into what has expired and what will."""
     if "retentionInDays" not in log_group:
         return [gap]
     kept = log_group["retentionInDays"] * DAY
@@ -519,7 +519,7 @@ def _known(known: list[Gap], never: list[Key], observed: pd.Timestamp) -> Facts:
 
 
 def _overlaps(of: dict[Key, list[Row]]) -> Facts:
-    """Cut each log group's range wherever a window starts or ends."""
+    """Cut the range of each log group wherever a window starts or ends."""
     deep = []
     for key, rows in of.items():
         done = [row for row in _completed(rows) if row["from_time"] < END and row["end"] > START]
@@ -577,7 +577,7 @@ def _monday(day: int) -> pd.Timestamp:
 def _plan(
     of: dict[Key, list[Row]], known: list[Gap], never: list[Key], observed: pd.Timestamp
 ) -> Facts:
-    """Cut what is to be exported at midnights, and see that it is done in time."""
+    """Cut the gaps to export at midnight, and check that they are done in time."""
     pieces = [
         piece
         for gap in known
@@ -608,7 +608,7 @@ def _plan(
 
 
 def _without_active(gap: Gap, rows: list[Row]) -> list[Gap]:
-    """Leave out of a gap what tasks that have not ended export."""
+    """Remove from a gap what active tasks export."""
     parts = [gap]
     for row in rows:
         if row["status_code"] not in ENDED:
@@ -625,7 +625,7 @@ def _without_active(gap: Gap, rows: list[Row]) -> list[Gap]:
 
 
 def _days(gap: Gap) -> list[Gap]:
-    """Cut a gap at midnights; each piece expires when its first event does."""
+    """Cut a gap at midnight; each piece expires with its first event."""
     pieces, start = [], gap.start
     while start < gap.end:
         end = min(start.floor("D") + DAY, gap.end)
@@ -636,7 +636,7 @@ def _days(gap: Gap) -> list[Gap]:
 
 
 def weekly_report(tasks: pd.DataFrame) -> Facts:
-    """Tell what the notebook on the weekly report says, by going through the tasks one by one."""
+    """Return the figures of the notebook on the report, from the tasks one by one."""
     start, end = pd.Timestamp("2026-06-08T00:00Z"), pd.Timestamp("2026-06-15T00:00Z")
     due = (start - 2 * DAY, end - 2 * DAY)
     known = tasks[tasks["creation_time"] < end].assign(end=tasks["to_time"] + MS)
@@ -674,7 +674,7 @@ def weekly_report(tasks: pd.DataFrame) -> Facts:
 def _holes(
     rows: list[Row], start: pd.Timestamp, end: pd.Timestamp
 ) -> list[tuple[pd.Timestamp, pd.Timedelta]]:
-    """Return what of a range no window covers: where it starts, and how long it is."""
+    """Return the start and the length of each part of a range that no window covers."""
     found, until = [], start
     for first, last in sorted([*((row["from_time"], row["end"]) for row in rows), (end, end)]):
         if min(first, end) > until:
@@ -743,7 +743,7 @@ def _weekly_covered(regular: int, holes: list[tuple[Key, Any]]) -> str:
 
 
 def recipes(tasks: pd.DataFrame) -> Facts:
-    """Return what the notebook of recipes says, by going through the tasks one by one."""
+    """Return the figures of the notebook of recipes, from the tasks one by one."""
     rows = tasks.to_dict("records")
     failed = [row for row in rows if row["status_code"] == "FAILED"]
     waits = [_until_done_again(row, rows) for row in failed]
@@ -773,7 +773,7 @@ def recipes(tasks: pd.DataFrame) -> Facts:
 
 
 def _until_done_again(failed: Row, rows: list[Row]) -> pd.Timedelta | None:
-    """Return how long after its failure a task of the same window was created."""
+    """Return the time from a failure to the next task with the same window."""
     later = [
         row["creation_time"]
         for row in rows
@@ -786,7 +786,7 @@ def _until_done_again(failed: Row, rows: list[Row]) -> pd.Timedelta | None:
 
 
 def _premature_of_a_team(rows: list[Row]) -> list[str]:
-    """Share the premature tasks that none mended among the log groups of each team."""
+    """Return the share of premature tasks that were not corrected, by team."""
     names = sorted({row["log_group_name"] for row in rows})
     mended = json.loads(PLANTED.read_text(encoding="utf-8"))["premature"]["tasks"]
     early = Counter(
@@ -798,7 +798,7 @@ def _premature_of_a_team(rows: list[Row]) -> list[str]:
 
 
 def _assert_of_recipes(rows: list[Row]) -> None:
-    """Check what the notebook says without a figure: regions, weekdays, tasks made by hand."""
+    """Check the statements without figures: regions, weekdays, tasks made by hand."""
     of: dict[tuple[str, int], list[pd.Timedelta]] = {}
     local: dict[int, list[Row]] = {}
     for row in _completed(rows):

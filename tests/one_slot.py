@@ -1,4 +1,4 @@
-"""A slot at moto that runs one task at a time, and stand-ins for the commands of a script."""
+"""A slot at moto that runs one task at a time, and replacements for a script's commands."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ state=$(aws logs describe-export-tasks "$2" --output=text --task-id="$4" \\
 
 
 class _Aws(socketserver.StreamRequestHandler):
-    """Does what the AWS CLI would do with the words of a command."""
+    """Does what the AWS CLI does with the arguments of a command."""
 
     def handle(self) -> None:
-        """Read credentials and words; answer with an exit code, a line break and the output."""
+        """Read credentials and arguments; answer with exit code, line break and output."""
         key, secret, token, service, operation, *words = self.rfile.read().decode().split("\0")
         options = dict(word[2:].split("=", 1) for word in words if word != "--no-paginate")
         query, region = options.pop("query"), options.pop("region")
@@ -82,9 +82,9 @@ class _Aws(socketserver.StreamRequestHandler):
 
 @contextlib.contextmanager
 def commands(folder: Path) -> Iterator[None]:
-    """Put commands for `aws` and `exportstats` into a folder; this process answers for AWS.
+    """Put the commands `aws` and `exportstats` into a folder; this process answers for AWS.
 
-    Each is a small script that imports next to nothing: a test runs dozens of them.
+    Each is a small script with few imports, because a test runs dozens of them.
     """
     folder.mkdir()
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Aws) as server:
@@ -98,7 +98,7 @@ def commands(folder: Path) -> Iterator[None]:
 
 
 class Slot:
-    """A slot that runs one task at a time; a task ends when its own state is asked for."""
+    """A slot that runs one task at a time; a task ends when its state is requested."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.failing: set[int] = set()  # the starts of the windows of tasks to fail
@@ -133,7 +133,7 @@ class Slot:
         monkeypatch.setattr(LogsBackend, "describe_export_tasks", describe_and_end)
 
     def meet(self, backend: LogsBackend) -> None:
-        """Let all but one create a task only after that one's task has ended."""
+        """Let all but one of the clients create a task only after that one's task has ended."""
         assert self.meeting
         with contextlib.suppress(BrokenBarrierError):
             if self.meeting.wait(3):

@@ -1,4 +1,4 @@
-"""A made-up organisation of 60 accounts, served by moto, for the tests that load from all of it."""
+"""A synthetic organisation of 60 accounts at moto."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from moto.sts.models import sts_backends
 
 
 def found_organisation(url: str) -> list[str]:
-    """Found it in moto's Organizations at an address; gives the accounts' numbers in order."""
+    """Create the organisation at moto's address, and return the account IDs in order."""
     session = boto3.Session("management", "made-up", region_name="us-east-1")
     organizations = session.client("organizations", endpoint_url=url)
     organizations.create_organization(FeatureSet="ALL")
@@ -18,7 +18,7 @@ def found_organisation(url: str) -> list[str]:
 
 
 def account_of(access_key: str) -> str | None:
-    """Tell whose an access key is that moto's STS gave for an assumed role."""
+    """Return the account of an access key of moto's STS."""
     for account, partitions in sts_backends.items():
         for backend in partitions.values():
             if any(role.access_key_id == access_key for role in backend.assumed_roles):

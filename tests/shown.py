@@ -1,4 +1,4 @@
-"""What a terminal shows, for the tests of the command: that it fits, and that nothing is obeyed."""
+"""Checks of terminal output: it fits, and has no control characters."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ SGR = re.compile(r"\x1b\[[\d;]*m")
 
 
 def is_harmless(text: str) -> bool:
-    """Tell whether a terminal would show all of a text, line ends apart, and obey none of it."""
+    """Return whether a terminal shows all of a text, except line ends."""
     return text.replace("\n", "").isprintable()
 
 
 def assert_fits_80(shown: str) -> None:
-    """Check that nothing is wider than 80 columns, and that there is nothing to obey but SGR."""
+    """Check that no line is wider than 80 columns, and that the only escapes are SGR."""
     assert set(SGR.findall(shown)) <= {f"\x1b[{code}m" for code in (0, 1, 2, 31, 32, 33, 34, 36)}
     for line in SGR.sub("", shown).splitlines():
         if not line.startswith("exportstats: "):

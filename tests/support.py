@@ -1,4 +1,4 @@
-"""What the tests of tables share: made tasks, the same numbers counted in plain Python, shards."""
+"""Helpers of the tests of tables: synthetic tasks, plain Python values, shards."""
 
 from __future__ import annotations
 
@@ -78,12 +78,12 @@ TIMES = tuple(column.name for column in schema.TASKS.base if column.kind == "tim
 
 
 def ms(text: str) -> int:
-    """Milliseconds since 1970 of an ISO 8601 text with an offset."""
+    """Return an ISO 8601 text with an offset in milliseconds since 1970."""
     return (datetime.fromisoformat(text) - EPOCH) // timedelta(milliseconds=1)
 
 
 def frame(rows: Sequence[Row]) -> pd.DataFrame:
-    """Make a frame of Python objects, all base columns in it; each task has an identifier."""
+    """Make a frame of Python objects with all base columns; each task has an ID."""
     named = [{"task_id": f"task-{number}", **row} for number, row in enumerate(rows)]
     columns = {
         column.name: pd.Series([row.get(column.name) for row in named], dtype=object)
@@ -93,7 +93,7 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
 
 
 def table(*rows: Row, **same: object) -> pd.DataFrame:
-    """Make a table of tasks of a few fields each, times in milliseconds, small ones too."""
+    """Make a table of tasks from a few fields, with times in milliseconds."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", xs.UnusedWarning)
         return frames.conform(frame([{**same, **row} for row in rows]))
@@ -108,7 +108,7 @@ def rows_of(tasks: pd.DataFrame) -> list[Row]:
 
 
 def plain(values: pd.Series | pd.Index) -> list[Any]:
-    """Return values as plain Python: times and durations in milliseconds, None for missing."""
+    """Return values as plain Python: times and durations in milliseconds, missing ones as None."""
     kind = values.dtype.kind if hasattr(values.dtype, "kind") else "O"
     if kind in "mM":
         whole = values.to_numpy(dtype=f"{kind}8[ms]").astype("int64")
@@ -117,7 +117,7 @@ def plain(values: pd.Series | pd.Index) -> list[Any]:
 
 
 def cells(result: pd.DataFrame, *columns: str) -> dict[Any, Any]:
-    """Return a table as a dict: its index, plain, and the columns asked for, plain."""
+    """Return a table as a dict of its index and the given columns, in plain Python."""
     levels = [plain(result.index.get_level_values(n)) for n in range(result.index.nlevels)]
     keys = levels[0] if len(levels) == 1 else list(zip(*levels, strict=True))
     values = [plain(result[column]) for column in columns]
@@ -127,7 +127,7 @@ def cells(result: pd.DataFrame, *columns: str) -> dict[Any, Any]:
 
 
 def duration_of(row: Row) -> int | None:
-    """Return completion less creation, None where there is none or it cannot be."""
+    """Return completion - creation, or None if it is missing or negative."""
     created, completed = row["creation_time"], row["completion_time"]
     if created is None or completed is None or not 0 <= completed - created <= MOST:
         return None
@@ -135,7 +135,7 @@ def duration_of(row: Row) -> int | None:
 
 
 def by_group(rows: Iterable[Row], names: Sequence[str]) -> dict[Any, list[Row]]:
-    """Put rows into groups; the key is one value, or a tuple of several."""
+    """Group rows; the key is one value, or a tuple of several."""
     groups: dict[Any, list[Row]] = defaultdict(list)
     for row in rows:
         key = tuple(row[name] for name in names)
@@ -144,7 +144,7 @@ def by_group(rows: Iterable[Row], names: Sequence[str]) -> dict[Any, list[Row]]:
 
 
 def quantile(values: Sequence[int], q: float) -> float:
-    """Return a quantile, linear between neighbours."""
+    """Return a quantile with linear interpolation."""
     ordered = sorted(values)
     at = (len(ordered) - 1) * q
     low = ordered[math.floor(at)]
@@ -152,7 +152,7 @@ def quantile(values: Sequence[int], q: float) -> float:
 
 
 def year_and_month(time: int) -> tuple[int, int]:
-    """Return the year and the month of an instant, however far out (it counts days, not dates)."""
+    """Return the year and month of an instant in any year, by counting days."""
     days = time // DAY + 719_468  # since 0000-03-01
     era, day = divmod(days, 146_097)
     year = (day - day // 1460 + day // 36_524 - day // 146_096) // 365
@@ -162,7 +162,7 @@ def year_and_month(time: int) -> tuple[int, int]:
 
 
 def first_of(year: int, month: int) -> int:
-    """Return the first instant of a month, however far out."""
+    """Return the first instant of a month in any year."""
     before_march = month <= 2
     year -= before_march
     era, of_era = divmod(year, 400)
@@ -203,7 +203,7 @@ _MESSAGES = (
 
 @st.composite
 def rows(draw: Callable[..., Any], *, far: bool = True) -> Row:
-    """Return the fields of a task, any of them missing, odd or, with `far`, far out."""
+    """Return the fields of a task, some of them missing, odd or, with `far`, distant."""
     instant = st.one_of(st.none(), _USUAL, _FAR) if far else st.one_of(st.none(), _USUAL)
     row = {
         "account_id": draw(st.sampled_from(["111122223333", "012345678901", None])),
@@ -227,23 +227,23 @@ def rows(draw: Callable[..., Any], *, far: bool = True) -> Row:
 
 
 def tables(*, far: bool = True, max_size: int = 10) -> st.SearchStrategy[pd.DataFrame]:
-    """Return tables of tasks, each task in them once."""
+    """Return tables of tasks, each task once."""
     return st.lists(rows(far=far), max_size=max_size).map(lambda made: table(*made))
 
 
 class Shards:
-    """Tables of tasks in a list; each part and what it gives can be sent through `send`."""
+    """Tables of tasks in a list; parts and results can be sent through `send`."""
 
     def __init__(self, frames: Sequence[pd.DataFrame]) -> None:
         self.frames = frames
 
     def map(self, part: Callable[[pd.DataFrame], pd.DataFrame]) -> Iterator[pd.DataFrame]:
-        """Run a part over each."""
+        """Apply a part to each shard."""
         return map(part, self.frames)
 
 
 def cut(tasks: pd.DataFrame, random: Random, *, anew: bool = False) -> Shards:
-    """Put each slot into one of some shards at random, in any order; some stay empty.
+    """Distribute slots to shards at random, in any order; some stay empty.
 
     With `anew` each shard has only the categories that it needs, as if read from a file.
     """
@@ -257,7 +257,7 @@ def cut(tasks: pd.DataFrame, random: Random, *, anew: bool = False) -> Shards:
 
 
 def shuffled(tasks: pd.DataFrame, random: Random) -> pd.DataFrame:
-    """Put the rows into any order."""
+    """Shuffle the rows."""
     order = list(range(len(tasks)))
     random.shuffle(order)
     return tasks.iloc[order]
@@ -300,12 +300,12 @@ CALLS: dict[str, Callable[[Any], pd.DataFrame]] = {
 
 
 def answers(tasks: pd.DataFrame) -> str:
-    """Return all the statistics of a table as text, to compare between processes."""
+    """Return all statistics of a table as text, to compare processes."""
     return "\n".join(f"{name}\n{call(tasks).to_csv()}" for name, call in CALLS.items())
 
 
 def periods(rows: Sequence[Row], freq: str) -> list[int | None]:
-    """Return each period from the first creation to the last one, and None if one has none.
+    """Return each period from the first creation to the last, and None if a task has none.
 
     Only the periods in use, if there are more than 10,000 from the first to the last.
     """
@@ -321,7 +321,7 @@ def periods(rows: Sequence[Row], freq: str) -> list[int | None]:
 
 
 def next_period(time: int, freq: str) -> int:
-    """Return the first instant of the period after the one of an instant."""
+    """Return the first instant of the next period."""
     if freq in ("D", "W"):
         return time + (DAY if freq == "D" else 7 * DAY)
     year, month = year_and_month(time)

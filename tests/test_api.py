@@ -1,4 +1,4 @@
-"""The public face: each name is there, typed, documented and imported only when it is used."""
+"""The public names exist, are typed and documented, and are imported on first use."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def use_every_name(folder: Path) -> list[Axes]:
 
 
 def test_every_name_is_used_and_works(tmp_path: Path):
-    """A typed use of all public functions runs, and each chart gives the axes it drew on."""
+    """A typed use of all public functions runs, and each chart returns its axes."""
     axes = use_every_name(tmp_path)
     assert len({id(ax) for ax in axes}) == 16
     source = inspect.getsource(use_every_name) + inspect.getsource(use_every_file)
@@ -120,9 +120,9 @@ def test_every_name_is_used_and_works(tmp_path: Path):
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_docstrings_tell_what_a_user_needs(name: str):
-    """Each public function says what it takes, returns and raises, with an example.
+    """Each public function documents parameters, result and errors, with an example.
 
-    One that is the twin of another says which, and has no need to say it all again.
+    A function may refer to another one for these instead.
     """
     text = inspect.getdoc(getattr(xs, name)) or ""
     if re.search(r"those of `read_tasks`|as `write_tasks` (does|writes tasks)", text):
@@ -136,7 +136,7 @@ def test_docstrings_tell_what_a_user_needs(name: str):
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_options_are_named(name: str):
-    """Only what a function is about is positional; every option is keyword-only."""
+    """Only the main arguments are positional; options are keyword-only."""
     parameters = inspect.signature(getattr(xs, name)).parameters.values()
     positional = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
     two = name.startswith("write_") or name == "plan_backfill"
@@ -154,6 +154,6 @@ def test_the_package_imports_nothing_slow():
 
 
 def test_an_unknown_name_is_an_attribute_error():
-    """A name that is not public is refused as Python does it."""
+    """An unknown name is an AttributeError."""
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = xs.no_such_name  # type: ignore[attr-defined]

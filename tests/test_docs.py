@@ -1,4 +1,4 @@
-"""The documentation: what is made from the code is not stale, and every block runs."""
+"""Generated documentation is not stale, and every block runs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def blocks(language: str) -> list[str]:
 
 
 def load_make_docs():
-    """Import docs/make_docs.py, which is no module of a package."""
+    """Import docs/make_docs.py, which is not in a package."""
     spec = importlib.util.spec_from_file_location("make_docs", ROOT / "docs" / "make_docs.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -40,7 +40,7 @@ def load_make_docs():
 
 @pytest.mark.parametrize("name", ["schema.md", "functions.md", "commands.md", "exportstats.1"])
 def test_made_pages_are_not_stale(name: str):
-    """`make docs` would change nothing in the pages that are made from the code."""
+    """`make docs` would not change the generated pages."""
     page = load_make_docs().PAGES[name]()
     assert (ROOT / "docs" / name).read_text(encoding="utf-8") == page, "run `make docs`"
 
@@ -61,7 +61,7 @@ def test_the_manual_page_is_correct():
 
 
 def test_parameters_agree():
-    """A parameter that functions share has one kind and one default, optional periods aside."""
+    """A parameter that functions share has one kind and one default, except optional periods."""
     made = load_make_docs()
     for shared in made.SHARED:
         given = {
@@ -82,7 +82,7 @@ def test_parameters_agree():
 
 
 def test_each_picture_has_the_name_of_its_table():
-    """What a chart draws is found by its name; two draw the tasks themselves."""
+    """Each chart has the name of its table; two draw the tasks themselves."""
     made = load_make_docs()
     tables = {re.sub(made.VERBS, "", name) for name in made.functions()}
     pictures = {name.removeprefix("plot_") for name in xs.__all__ if name.startswith("plot_")}
@@ -90,7 +90,7 @@ def test_each_picture_has_the_name_of_its_table():
 
 
 def test_python_blocks_of_the_readme_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """Each Python block of the README runs as it stands."""
+    """Each Python block of the README runs."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "Agg")
     assert blocks("python")
@@ -100,7 +100,7 @@ def test_python_blocks_of_the_readme_run(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 @pytest.mark.slow
 def test_shell_blocks_of_the_readme_run(tmp_path: Path):
-    """Each line of the README's shell block runs as it stands, against the emulator as AWS."""
+    """Each line of the README's shell block runs, with the emulator as AWS."""
     tasks = xs.sample_tasks().query("account_id == '111122223333' and region == 'eu-west-1'")
     with Emulator(to_json(tasks)) as emulator:
         environment = {
@@ -120,7 +120,7 @@ def test_shell_blocks_of_the_readme_run(tmp_path: Path):
 
 
 def test_commands_of_the_readme_are_targets_of_make():
-    """`make demo` and `make test` are what the README says they are: targets."""
+    """The make commands in the README are targets of the Makefile."""
     (script,) = blocks("console")
     for line in script.splitlines():
         done = subprocess.run([*line.split(), "--dry-run"], cwd=ROOT, capture_output=True)
@@ -129,14 +129,14 @@ def test_commands_of_the_readme_are_targets_of_make():
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_between_pages_lead_somewhere(page: Path):
-    """Each relative link of a page leads to a file that is there."""
+    """Each relative link of a page leads to an existing file."""
     text = page.read_text(encoding="utf-8")
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", text):
         assert (page.parent / target).exists(), target
 
 
 def test_every_public_function_is_in_the_readme():
-    """The README's table of questions names each table and each picture."""
+    """The README's table of questions has every table and every chart."""
     for name in dir(xs):
         if name.startswith("plot_") or name in {"find_anomalies", "status_breakdown"}:
             assert f"`{name}`" in README, name

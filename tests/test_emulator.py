@@ -1,4 +1,4 @@
-"""The emulator, asked with the real boto3 over HTTP, and raw where boto3 would hide the wire."""
+"""The emulator, with boto3 over HTTP, and with raw requests where boto3 hides the protocol."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SESSION = boto3.Session()  # one, because each reads botocore's model anew
 
 
 def make_task(number: int, **fields: Any) -> dict[str, Any]:  # noqa: ANN401
-    """Make a finished task, the greater the number the newer."""
+    """Make an ended task; higher numbers are newer."""
     created = EPOCH + number * 60_000
     task = {
         "accountId": ACCOUNT,
@@ -56,13 +56,13 @@ def make_task(number: int, **fields: Any) -> dict[str, Any]:  # noqa: ANN401
 
 
 def make_tasks(count: int, **fields: Any) -> list[dict[str, Any]]:  # noqa: ANN401
-    """Make tasks 0 to `count - 1`, the oldest first."""
+    """Make tasks 0 to `count - 1`, oldest first."""
     return [make_task(number, **fields) for number in range(count)]
 
 
 @pytest.fixture
 def connect() -> Iterator[Connect]:
-    """Make clients that try once, and close them in the end."""
+    """Return a function that makes clients without retries, and close them at the end."""
     clients = []
 
     def make(
@@ -93,23 +93,23 @@ def connect() -> Iterator[Connect]:
 
 
 def ids(page: Mapping[str, Any]) -> list[str]:
-    """Give the ids of a page's tasks."""
+    """Return the IDs of the tasks of a page."""
     return [task["taskId"] for task in page["exportTasks"]]
 
 
 def numbered(*numbers: int) -> list[str]:
-    """Give the ids of the tasks of these numbers."""
+    """Return the IDs of the tasks with these numbers."""
     return [f"task-{number}" for number in numbers]
 
 
 def all_ids(client: Any, **params: Any) -> list[str]:  # noqa: ANN401
-    """Give the ids of all pages, as botocore's paginator finds them."""
+    """Return the IDs of all pages, with botocore's paginator."""
     pages = client.get_paginator("describe_export_tasks").paginate(**params)
     return [task_id for page in pages for task_id in ids(page)]
 
 
 def error_of(call: Callable[..., Any], **params: Any) -> dict[str, Any]:  # noqa: ANN401
-    """Give the error that a call ends with."""
+    """Return the error that a call raises."""
     with pytest.raises(ClientError) as caught:
         call(**params)
     return caught.value.response
@@ -121,7 +121,7 @@ def raw(
     connection: http.client.HTTPConnection | None = None,
     **headers: str,
 ) -> tuple[http.client.HTTPResponse, bytes]:
-    """Ask without botocore, which drops nulls and unknown fields."""
+    """Send a request without botocore, which drops nulls and unknown fields."""
     own = connection or http.client.HTTPConnection(emulator.url.removeprefix("http://"), timeout=5)
     scope = f"AWS4-HMAC-SHA256 Credential={ACCOUNT}/20260101/us-east-1/logs/aws4_request, more"
     sent = {"Authorization": scope, "X-Amz-Target": "Logs_20140328.DescribeExportTasks"} | headers
@@ -138,7 +138,7 @@ def raw(
 
 
 def test_the_newest_creation_comes_first(connect: Connect) -> None:
-    """Tasks are listed from newest to oldest, whatever the order in which they were added."""
+    """Tasks are listed from newest to oldest, in whatever order they were added."""
     unsorted = [make_task(number) for number in (2, 0, 3, 1)]
     with Emulator(unsorted) as emulator:
         assert ids(connect(emulator).describe_export_tasks()) == numbered(3, 2, 1, 0)
@@ -148,7 +148,7 @@ def test_the_newest_creation_comes_first(connect: Connect) -> None:
 def test_pages_hold_up_to_their_limit(
     connect: Connect, limit: int | None, sizes: list[int]
 ) -> None:
-    """A page holds `limit` tasks, 50 by default; the last has no token, even when it is full."""
+    """A page has `limit` tasks, 50 by default; the last one has no token, even if it is full."""
     with Emulator(make_tasks(100)) as emulator:
         params = {} if limit is None else {"limit": limit}
         pages = list(connect(emulator).get_paginator("describe_export_tasks").paginate(**params))
@@ -158,7 +158,7 @@ def test_pages_hold_up_to_their_limit(
 
 
 def test_filters_compose(connect: Connect) -> None:
-    """State and id filter alone and together; an unknown id gives an empty list, no error."""
+    """State and ID filter alone and together; an unknown ID returns an empty list."""
     tasks = [
         make_task(number, status={"code": "FAILED" if number % 2 else "COMPLETED"})
         for number in range(8)
@@ -175,7 +175,7 @@ def test_filters_compose(connect: Connect) -> None:
 
 
 def test_a_task_created_while_paging_shifts_the_list(connect: Connect) -> None:
-    """After an `add`, the last task of a page comes again as the first of the next."""
+    """After an `add`, the last task of a page is repeated as the first of the next."""
     with Emulator(make_tasks(4)) as emulator:
         client = connect(emulator)
         first = client.describe_export_tasks(limit=2)
@@ -186,7 +186,7 @@ def test_a_task_created_while_paging_shifts_the_list(connect: Connect) -> None:
 
 
 def test_update_changes_what_is_served(connect: Connect) -> None:
-    """Nested fields are merged, None takes one away, and a new creation time moves the task."""
+    """Nested fields are merged, None removes one, and a new creation time moves the task."""
     pending = make_task(
         0, status={"code": "PENDING"}, executionInfo={"creationTime": EPOCH}, taskName="name"
     )
@@ -214,7 +214,7 @@ def test_update_changes_what_is_served(connect: Connect) -> None:
 
 
 def test_the_wire_has_no_null_and_nothing_of_ours() -> None:
-    """What is missing or None is left out, and so are accountId, region and observedAt."""
+    """Missing values are left out, and so are accountId, region and observedAt."""
     bare = {"taskId": "bare", "accountId": ACCOUNT, "taskName": None, "observedAt": EPOCH}
     nested = make_task(1, status={"code": "PENDING", "message": None}, region="us-east-1")
     with Emulator([bare, nested]) as emulator:
@@ -227,7 +227,7 @@ def test_the_wire_has_no_null_and_nothing_of_ours() -> None:
 
 
 def test_a_page_fits_the_model_of_the_service(connect: Connect) -> None:
-    """A whole answer, unparsed, validates against botocore's model of the output."""
+    """An answer is valid by botocore's model of the output."""
     with Emulator(make_tasks(51)) as emulator:
         model = connect(emulator).meta.service_model.operation_model("DescribeExportTasks")
         _, body = raw(emulator)
@@ -241,7 +241,7 @@ def test_a_page_fits_the_model_of_the_service(connect: Connect) -> None:
 
 
 def test_an_answer_has_the_headers_of_the_service() -> None:
-    """Request id, date and type are on every answer, the error's name on an error."""
+    """Every answer has a request ID, a date and a type, and an error has its name."""
     with Emulator() as emulator:
         good, _ = raw(emulator)
         bad, body = raw(emulator, b'{"limit": 51}')
@@ -256,7 +256,7 @@ def test_an_answer_has_the_headers_of_the_service() -> None:
 
 
 def test_the_date_is_that_of_its_own_clock() -> None:
-    """With `now`, its clock goes on from there, in errors too; what signs is not concerned."""
+    """With `now`, answers and errors have the emulator's time; signatures are not affected."""
     now = dt.datetime(2026, 11, 23, 6, tzinfo=dt.UTC)
     with Emulator(now=now) as emulator:
         for body in (b"{}", b'{"limit": 51}'):
@@ -266,7 +266,7 @@ def test_the_date_is_that_of_its_own_clock() -> None:
 
 
 def test_a_connection_is_kept() -> None:
-    """Several requests go over one connection, errors among them."""
+    """Several requests use one connection, with errors among them."""
     with Emulator() as emulator:
         connection = http.client.HTTPConnection(emulator.url.removeprefix("http://"))
         raw(emulator, connection=connection)
@@ -279,7 +279,7 @@ def test_a_connection_is_kept() -> None:
 
 
 def test_a_task_unlike_the_services_is_refused() -> None:
-    """A task that does not fit the model is an ArgumentError that names the task and the field."""
+    """A task that does not match the model is an ArgumentError with the task and the field."""
     with pytest.raises(ArgumentError, match=r"'task-1'.*status\.code.*<class 'int'>"):
         Emulator([make_task(0), make_task(1, status={"code": 7})])
     with pytest.raises(ArgumentError, match=r"'task-1'.*Unknown.*\"logGroup\""):
@@ -289,7 +289,7 @@ def test_a_task_unlike_the_services_is_refused() -> None:
 
 
 def test_an_unknown_state_is_served(connect: Connect) -> None:
-    """A state that the model does not know, as the API reference's COMPLETE, is served as it is."""
+    """A state that is not in the model, such as COMPLETE, is served."""
     with Emulator([make_task(0, status={"code": "COMPLETE"})]) as emulator:
         (task,) = connect(emulator).describe_export_tasks()["exportTasks"]
     assert task["status"]["code"] == "COMPLETE"
@@ -308,7 +308,7 @@ def test_an_unknown_state_is_served(connect: Connect) -> None:
     ],
 )
 def test_a_wrong_parameter_is_refused(body: bytes, message: str) -> None:
-    """Parameters are checked against the model, its greatest values and its states included."""
+    """Parameters are checked against the model, including maxima and states."""
     check_refused(TASKS, body, message)
 
 
@@ -328,12 +328,12 @@ def test_a_wrong_parameter_is_refused(body: bytes, message: str) -> None:
     ],
 )
 def test_a_wrong_parameter_of_log_groups_is_refused(body: bytes, message: str) -> None:
-    """Theirs are checked in the same way; what is not emulated is refused, not ignored."""
+    """Parameters are checked, and those that are not emulated are refused."""
     check_refused(LOG_GROUPS, body, message)
 
 
 def check_refused(operation: str, body: bytes, message: str) -> None:
-    """See that a request is refused for its parameters, with a message."""
+    """Check that a request is refused for its parameters with a message."""
     with Emulator() as emulator:
         answer, content = raw(emulator, body, **{"X-Amz-Target": f"Logs_20140328.{operation}"})
         assert emulator.requests[0].outcome == "InvalidParameterException"
@@ -344,7 +344,7 @@ def check_refused(operation: str, body: bytes, message: str) -> None:
 
 
 def test_an_unsigned_request_is_refused(connect: Connect) -> None:
-    """Without a signature, or with something that is none, nothing is answered."""
+    """A request without a valid signature is refused."""
     with Emulator() as emulator:
         client = connect(emulator, signature_version=UNSIGNED)
         error = error_of(client.describe_export_tasks)
@@ -354,7 +354,7 @@ def test_an_unsigned_request_is_refused(connect: Connect) -> None:
 
 
 def test_another_operation_is_unknown(connect: Connect) -> None:
-    """It answers no operation but its three."""
+    """Only the three operations are answered."""
     with Emulator() as emulator:
         error = error_of(connect(emulator).describe_queries)
     assert error["Error"]["Code"] == "UnknownOperationException"
@@ -375,13 +375,13 @@ def names(page: Mapping[str, Any]) -> list[str]:
 
 
 def all_names(client: Any, **params: Any) -> list[str]:  # noqa: ANN401
-    """Return the names of all pages, as botocore's paginator finds them."""
+    """Return the names of all pages, with botocore's paginator."""
     pages = client.get_paginator("describe_log_groups").paginate(**params)
     return [name for page in pages for name in names(page)]
 
 
 def test_log_groups_are_listed_by_name(connect: Connect) -> None:
-    """All arrive in ASCII order, 50 a page by default, with all their fields and none of ours."""
+    """All log groups arrive in ASCII order, 50 per page by default, with AWS's fields only."""
     made = [
         make_group(f"{letter}/{n:02}", retentionInDays=7, observedAt=EPOCH)
         for letter in "bAa"
@@ -406,7 +406,7 @@ def test_log_groups_are_listed_by_name(connect: Connect) -> None:
 
 
 def test_log_groups_are_filtered(connect: Connect) -> None:
-    """Prefix, part and class filter as AWS documents it; linked accounts are none."""
+    """Prefix, pattern and class filter as AWS documents; there are no linked accounts."""
     made = [
         make_group("/app/web", storedBytes=1, arn="arn"),
         make_group("/app/Web", logGroupClass="INFREQUENT_ACCESS"),
@@ -427,7 +427,7 @@ def test_log_groups_are_filtered(connect: Connect) -> None:
 
 
 def test_a_log_group_is_of_one_slot(connect: Connect) -> None:
-    """Its account and region are the fields of that name, else those of its ARN, else defaults."""
+    """Account and region are those of the fields, else of the ARN, else the defaults."""
     arn = f"arn:aws:logs:eu-west-1:{OTHER}:log-group:/c:*"
     made = [
         make_group("/a"),
@@ -445,7 +445,7 @@ def test_a_log_group_is_of_one_slot(connect: Connect) -> None:
 
 
 def test_a_log_group_unlike_the_services_is_refused() -> None:
-    """One that does not fit the model is an ArgumentError that names it and the field."""
+    """A log group that does not match the model is an ArgumentError with the field."""
     with pytest.raises(ArgumentError, match=r"the log group '/a'.*retentionInDays.*<class 'str'>"):
         Emulator(log_groups=[make_group("/a", retentionInDays="7")])
     with pytest.raises(ArgumentError, match=r"the log group '/a'.*accountId 12345"):
@@ -453,7 +453,7 @@ def test_a_log_group_unlike_the_services_is_refused() -> None:
 
 
 def test_both_lists_have_the_same_mechanism(connect: Connect) -> None:
-    """Each has its own tokens, quota and count of requests; faults hit both, or the one named."""
+    """Each list has its own tokens, quota and counter; faults affect both or the one named."""
     now = 0.0
     groups = [make_group(f"/{n}") for n in range(3)]
     faults = [Fault("throttle", at=(2,)), Fault("deny", at=(3,), operation=LOG_GROUPS)]
@@ -484,7 +484,7 @@ def test_both_lists_have_the_same_mechanism(connect: Connect) -> None:
 
 
 def test_shift_creates_a_log_group_ahead_of_the_others(connect: Connect) -> None:
-    """The second page begins with the log group that ended the first."""
+    """The second page repeats the last log group of the first."""
     groups = [make_group(name) for name in ("-a", "/b", "c")]
     with Emulator(log_groups=groups, faults=[Fault("shift", at=(2,))]) as emulator:
         client = connect(emulator)
@@ -495,7 +495,7 @@ def test_shift_creates_a_log_group_ahead_of_the_others(connect: Connect) -> None
 
 
 def test_log_groups_are_fetched() -> None:
-    """`fetch_log_groups` gets all log groups of a slot, page by page, as they were given."""
+    """`fetch_log_groups` returns all log groups of a slot, page by page."""
     groups = [make_group(f"/{n:03}", retentionInDays=7, storedBytes=n) for n in range(120)]
     with Emulator(log_groups=groups) as emulator:
         found = xs.fetch_log_groups(
@@ -513,7 +513,7 @@ def test_log_groups_are_fetched() -> None:
 
 
 def test_a_token_tells_nothing() -> None:
-    """Tokens of the same place differ, and are long: nobody can make one up."""
+    """Tokens are long and random, so that nobody can guess one."""
     with Emulator(make_tasks(60)) as emulator:
         tokens = {json.loads(raw(emulator)[1])["nextToken"] for _ in range(3)}
     assert len(tokens) == 3
@@ -521,7 +521,7 @@ def test_a_token_tells_nothing() -> None:
 
 
 def test_a_token_is_good_for_its_own_list_only(connect: Connect) -> None:
-    """Another account, region or filter, or a made-up token, is refused as invalid."""
+    """A token for another account, region or filter, or an invented one, is refused."""
     tasks = [*make_tasks(3), *make_tasks(3, accountId=OTHER), *make_tasks(3, region="eu-west-1")]
     with Emulator(tasks) as emulator:
         client = connect(emulator)
@@ -539,7 +539,7 @@ def test_a_token_is_good_for_its_own_list_only(connect: Connect) -> None:
 
 
 def test_a_token_expires(connect: Connect) -> None:
-    """A token is good until its lifetime is over, 24 hours by default, then said to be expired."""
+    """A token expires after its lifetime, 24 hours by default, with an error that says so."""
     now = 0.0
     emulator = Emulator(make_tasks(2))
     emulator._clock = lambda: now
@@ -558,7 +558,7 @@ def test_a_token_expires(connect: Connect) -> None:
 
 
 def test_account_and_region_are_those_of_the_signature(connect: Connect) -> None:
-    """Each slot has its own list; a key that is no account number is the default account's."""
+    """Each slot has its own list; keys that are not account IDs use the default account."""
     tasks = [
         make_task(0),
         make_task(1, accountId=OTHER),
@@ -575,7 +575,7 @@ def test_account_and_region_are_those_of_the_signature(connect: Connect) -> None
 
 
 def test_the_identity_is_told_at_the_same_address(connect: Connect) -> None:
-    """GetCallerIdentity gives the account's number, and no fault of the other call touches it."""
+    """GetCallerIdentity returns the account ID, and faults of other calls do not affect it."""
     with Emulator(faults=[Fault("deny")]) as emulator:
         identity = connect(emulator, service="sts").get_caller_identity()
         assert emulator.requests[0][:3] == ("GetCallerIdentity", ACCOUNT, "us-east-1")
@@ -586,7 +586,7 @@ def test_the_identity_is_told_at_the_same_address(connect: Connect) -> None:
 
 
 def test_deny_identity_denies_the_identity_alone(connect: Connect) -> None:
-    """The fault denies GetCallerIdentity, and the tasks are still listed."""
+    """The fault affects only GetCallerIdentity."""
     with Emulator(make_tasks(1), faults=[Fault("deny_identity")]) as emulator:
         error = error_of(connect(emulator, service="sts").get_caller_identity)
         assert all_ids(connect(emulator)) == numbered(0)
@@ -596,7 +596,7 @@ def test_deny_identity_denies_the_identity_alone(connect: Connect) -> None:
 
 
 def test_what_was_asked_is_remembered(connect: Connect) -> None:
-    """Each request is kept with who asked, for what, and what became of it."""
+    """Each request is recorded with its caller, its parameters and its outcome."""
     with Emulator(make_tasks(2), faults=[Fault("throttle", at=(2,))]) as emulator:
         client = connect(emulator, region="eu-west-1")
         client.describe_export_tasks(limit=1)
@@ -619,7 +619,7 @@ def test_what_was_asked_is_remembered(connect: Connect) -> None:
 
 
 def test_requests_beyond_the_quota_are_throttled(connect: Connect) -> None:
-    """A slot admits its rate at once and then its rate a second, whatever other slots do."""
+    """A slot allows a burst and then its rate, independently of other slots."""
     now = 0.0
     emulator = Emulator(requests_per_second=5)
     emulator._clock = lambda: now
@@ -664,7 +664,7 @@ def test_requests_beyond_the_quota_are_throttled(connect: Connect) -> None:
 def test_a_fault_can_be_an_error(
     connect: Connect, kind: str, code: str, status: int, message: str
 ) -> None:
-    """These kinds are the service's own errors, with its codes, states and words."""
+    """These kinds are the service's own errors, with its codes, statuses and messages."""
     with Emulator(faults=[Fault(kind)]) as emulator:
         with pytest.raises(ClientError, match=message) as caught:
             connect(emulator).describe_export_tasks()
@@ -674,7 +674,7 @@ def test_a_fault_can_be_an_error(
 
 
 def test_cut_ends_within_the_body() -> None:
-    """The length of the whole body is announced, and half of it comes."""
+    """The connection ends in the middle of a body whose full length was announced."""
     with Emulator(make_tasks(3), faults=[Fault("cut")]) as emulator:
         with pytest.raises(http.client.IncompleteRead) as caught:
             raw(emulator)
@@ -684,7 +684,7 @@ def test_cut_ends_within_the_body() -> None:
 
 
 def test_cut_is_no_page_to_boto3(connect: Connect) -> None:
-    """Boto3 sees an error or a page without tasks, as its version has it; then it goes on."""
+    """boto3 raises an error or sees a page without tasks, depending on its version."""
     with Emulator(make_tasks(3), faults=[Fault("cut", at=(1,))]) as emulator:
         client = connect(emulator)
         with suppress(BotoCoreError):
@@ -705,7 +705,7 @@ def test_drop_answers_nothing(connect: Connect) -> None:
 
 @pytest.mark.parametrize("kind", ["short", "invalid_json", "html"])
 def test_a_spoiled_body_looks_like_a_whole_answer(connect: Connect, kind: str) -> None:
-    """Status 200 and a right length, but no JSON: boto3 silently sees a page without tasks."""
+    """Status and length are valid, but the JSON is not: boto3 sees a page without tasks."""
     with Emulator(make_tasks(3), faults=[Fault(kind)]) as emulator:
         answer, body = raw(emulator)
         assert "exportTasks" not in connect(emulator).describe_export_tasks()
@@ -717,7 +717,7 @@ def test_a_spoiled_body_looks_like_a_whole_answer(connect: Connect, kind: str) -
 
 
 def test_gzip_is_whole_and_labelled() -> None:
-    """The body is the right page once it is unzipped."""
+    """The decompressed body is the right page."""
     with Emulator(make_tasks(3), faults=[Fault("gzip")]) as emulator:
         answer, body = raw(emulator)
     assert answer.getheader("Content-Encoding") == "gzip"
@@ -725,7 +725,7 @@ def test_gzip_is_whole_and_labelled() -> None:
 
 
 def test_repeated_token_gives_back_what_was_sent(connect: Connect) -> None:
-    """The second page bears the token that led to it; the first has none to repeat."""
+    """The second page has the token that was sent; the first has none to repeat."""
     with Emulator(make_tasks(3), faults=[Fault("repeated_token")]) as emulator:
         client = connect(emulator)
         token = client.describe_export_tasks(limit=1)["nextToken"]
@@ -736,7 +736,7 @@ def test_repeated_token_gives_back_what_was_sent(connect: Connect) -> None:
 
 
 def test_empty_page_goes_on_where_it_was(connect: Connect) -> None:
-    """An empty page in between loses no task and repeats none."""
+    """An empty page causes no lost and no repeated task."""
     with Emulator(make_tasks(5), faults=[Fault("empty_page", at=(1, 3))]) as emulator:
         client = connect(emulator)
         paginator = client.get_paginator("describe_export_tasks")
@@ -745,7 +745,7 @@ def test_empty_page_goes_on_where_it_was(connect: Connect) -> None:
 
 
 def test_shift_creates_a_task_before_the_answer(connect: Connect) -> None:
-    """The second page begins with the task that ended the first; the new one tops the list."""
+    """The second page repeats the last task of the first, and the new task comes first."""
     with Emulator(make_tasks(4), faults=[Fault("shift", at=(2,))]) as emulator:
         client = connect(emulator)
         paginator = client.get_paginator("describe_export_tasks")
@@ -757,13 +757,13 @@ def test_shift_creates_a_task_before_the_answer(connect: Connect) -> None:
 
 
 def test_shift_begins_an_empty_list(connect: Connect) -> None:
-    """Where there was no task, there is one."""
+    """An empty list gets a task."""
     with Emulator(faults=[Fault("shift")]) as emulator:
         assert len(all_ids(connect(emulator))) == 1
 
 
 def test_slow_and_latency_delay_the_answer(connect: Connect) -> None:
-    """A slow answer takes its seconds more than every answer takes, and is whole."""
+    """A slow answer is delayed in addition to the latency, and is complete."""
     faults = [Fault("slow", at=(2,), seconds=0.2)]
     with Emulator(make_tasks(1), latency_seconds=0.1, faults=faults) as emulator:
         client = connect(emulator)
@@ -777,7 +777,7 @@ def test_slow_and_latency_delay_the_answer(connect: Connect) -> None:
 
 
 def test_expired_token_refuses_the_token(connect: Connect) -> None:
-    """A request with a token is refused as expired, one without is answered."""
+    """A request with a token is refused as expired; one without is answered."""
     with Emulator(make_tasks(2), faults=[Fault("expired_token")]) as emulator:
         client = connect(emulator)
         token = client.describe_export_tasks(limit=1)["nextToken"]
@@ -800,7 +800,7 @@ def test_expired_token_refuses_the_token(connect: Connect) -> None:
     ],
 )
 def test_a_fault_happens_when_it_says(connect: Connect, fault: Fault, refused: list[int]) -> None:
-    """Its fields say which requests it hits, each slot's counted by themselves."""
+    """A fault affects the requests that its fields select, counted for each slot."""
     with Emulator(faults=[fault]) as emulator:
         for client in [connect(emulator), connect(emulator, DEFAULT_ACCOUNT)] * 6:
             with suppress(ClientError):
@@ -810,7 +810,7 @@ def test_a_fault_happens_when_it_says(connect: Connect, fault: Fault, refused: l
 
 
 def test_credentials_expire_until_refreshed(connect: Connect) -> None:
-    """With `access_key`, the old credentials are refused and the new ones are not."""
+    """With `access_key`, the old credentials are refused and new ones are accepted."""
     faults = [Fault("expired", access_key="AKIDOLD")]
     tasks = make_tasks(1, accountId=DEFAULT_ACCOUNT)
     with Emulator(tasks, faults=faults) as emulator:
@@ -820,7 +820,7 @@ def test_credentials_expire_until_refreshed(connect: Connect) -> None:
 
 
 def test_the_first_fault_listed_happens() -> None:
-    """Of two faults that meet at one request, the first is the one."""
+    """Of two faults for one request, the first applies."""
     with Emulator(faults=[Fault("html", every=2), Fault("throttle")]) as emulator:
         raw(emulator)
         raw(emulator)
@@ -845,12 +845,12 @@ def test_the_first_fault_listed_happens() -> None:
     ],
 )
 def test_a_fault_can_be_typed(text: str, fault: Fault) -> None:
-    """The command line's text says kind, every, seconds, account and region."""
+    """The text of the command line has kind, every, seconds, account and region."""
     assert Fault.parse(text) == fault
 
 
 def test_a_fault_in_an_unknown_operation_is_refused() -> None:
-    """The error names what was given and the operations there are."""
+    """The error has the given operation and the valid ones."""
     with pytest.raises(ArgumentError, match=r"'CreateExportTask'.*one of .*DescribeLogGroups"):
         Fault("drop", operation="CreateExportTask")
 
@@ -860,7 +860,7 @@ def test_a_fault_in_an_unknown_operation_is_refused() -> None:
     [("explode:10", "'explode'"), ("", "''"), ("throttle:x", "'throttle:x'")],
 )
 def test_a_fault_that_cannot_be_read_lists_the_kinds(text: str, named: str) -> None:
-    """The error names what was typed and every kind there is."""
+    """The error has the given text and every kind."""
     with pytest.raises(ArgumentError) as caught:
         Fault.parse(text)
     assert named in str(caught.value)
@@ -868,7 +868,7 @@ def test_a_fault_that_cannot_be_read_lists_the_kinds(text: str, named: str) -> N
 
 
 def test_a_fault_every_zero_requests_is_refused() -> None:
-    """`every` is 1 or more."""
+    """`every` must be 1 or more."""
     with pytest.raises(ArgumentError, match="every 0 requests"):
         Fault("drop", every=0)
 
@@ -877,7 +877,7 @@ def test_a_fault_every_zero_requests_is_refused() -> None:
 
 
 def test_eight_clients_at_once_lose_nothing(connect: Connect) -> None:
-    """Eight clients of four slots page at once; all get whole lists, and every request is seen."""
+    """Eight clients of four slots get complete lists, and every request is recorded."""
     slots = [
         (account, region) for account in (ACCOUNT, OTHER) for region in ("eu-west-1", "us-east-1")
     ]
@@ -895,7 +895,7 @@ def test_eight_clients_at_once_lose_nothing(connect: Connect) -> None:
 
 
 def test_stop_does_not_wait_for_those_who_hang(connect: Connect) -> None:
-    """It stops within a second, and whoever waited is told by the end of the connection."""
+    """It stops within a second and closes the connections of waiting clients."""
     with ThreadPoolExecutor(4) as pool, Emulator(faults=[Fault("hang")]) as emulator:
         clients = [connect(emulator, read_timeout=60) for _ in range(4)]
         waiting = [pool.submit(client.describe_export_tasks) for client in clients]
@@ -909,7 +909,7 @@ def test_stop_does_not_wait_for_those_who_hang(connect: Connect) -> None:
 
 
 def test_after_stop_nothing_is_answered(connect: Connect) -> None:
-    """A connection that was kept is ended too, and the emulator can start again."""
+    """Open connections are closed too, and the emulator can be started again."""
     emulator = Emulator(make_tasks(1))
     with emulator:
         client = connect(emulator)
@@ -923,7 +923,7 @@ def test_after_stop_nothing_is_answered(connect: Connect) -> None:
 def test_a_client_that_goes_away_is_no_trouble(
     connect: Connect, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A client that gives up leaves no traceback, and others are answered."""
+    """A client that disconnects causes no traceback, and others are answered."""
     faults = [Fault("slow", at=(1,), seconds=0.3)]
     with Emulator(make_tasks(1), faults=faults) as emulator:
         with pytest.raises(BotoCoreError):
@@ -934,7 +934,7 @@ def test_a_client_that_goes_away_is_no_trouble(
 
 
 def test_a_port_in_use_is_said() -> None:
-    """A port that cannot be had is an ArgumentError that names it."""
+    """An unavailable port is an ArgumentError that names it."""
     with Emulator() as emulator:
         port = int(emulator.url.rpartition(":")[2])
         with pytest.raises(ArgumentError, match=f"port {port}"):

@@ -1,4 +1,4 @@
-"""Recorded tasks at another time: the synthetic sample, and made-up tasks for each rule."""
+"""Recorded tasks moved to another time: the synthetic sample, and tasks for each rule."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def life(task: dict[str, Any]) -> tuple[int, int | None]:
 
 
 def weeks(now: dt.datetime) -> int:
-    """Return by how much the sample moves."""
+    """Return the time by which the sample moves."""
     return -(-(ms(now) - ms(END)) // WEEK) * WEEK
 
 
@@ -78,7 +78,7 @@ NOWS = [
 def test_at_its_own_end_it_is_as_it_was(
     tasks: list[dict[str, Any]], groups: list[dict[str, Any]]
 ) -> None:
-    """As of the time when it was observed, nothing is moved and nothing is left out."""
+    """At the time of observation, nothing is moved or left out."""
     assert rebase(tasks, groups, now=END) == (tasks, groups)
 
 
@@ -86,7 +86,7 @@ def test_at_its_own_end_it_is_as_it_was(
 def test_all_moves_by_the_same_weeks(
     now: dt.datetime, tasks: list[dict[str, Any]], groups: list[dict[str, Any]]
 ) -> None:
-    """What had begun by `now` is there, whole if it had ended; log groups move likewise."""
+    """Tasks and log groups created before `now` are there, and ended tasks are unchanged."""
     moved, moved_groups = rebase(tasks, groups, now=now)
     by = weeks(now)
     assert by % WEEK == 0
@@ -111,7 +111,7 @@ def test_all_moves_by_the_same_weeks(
 
 @pytest.mark.parametrize("now", NOWS)
 def test_active_tasks_look_active(now: dt.datetime, tasks: list[dict[str, Any]]) -> None:
-    """At most one to a slot, not older than the service allows, of whole days that are over."""
+    """There is at most one per slot, within the time-out, with windows of complete days."""
     moved, _ = rebase(tasks, now=now)
     last: dict[tuple[str, str], int] = defaultdict(int)
     for task in moved:
@@ -130,7 +130,7 @@ def test_active_tasks_look_active(now: dt.datetime, tasks: list[dict[str, Any]])
 
 
 def test_an_active_task_is_as_old_as_it_was(tasks: list[dict[str, Any]]) -> None:
-    """That is so where its slot was free so long; else it begins when the slot is free."""
+    """It keeps its age if its slot was free, or starts when the slot becomes free."""
     ages = {task["taskId"]: ms(END) - life(task)[0] for task in tasks if is_active(task)}
     quiet = dt.datetime(2026, 11, 26, 23, tzinfo=dt.UTC)
     moved, _ = rebase(tasks, now=quiet)
@@ -144,7 +144,7 @@ def test_an_active_task_is_as_old_as_it_was(tasks: list[dict[str, Any]]) -> None
 
 
 def test_what_is_exported_is_not_yet_to_come() -> None:
-    """A window that ends just before its task, as it moves by whole days, never ends after it."""
+    """A window never ends after the creation of its task."""
     task = {**make(10 * DAY, code="RUNNING"), "from": 9 * DAY, "to": 10 * DAY - 1}
     task["observedAt"] = 10 * DAY
     for hour in range(0, 48, 5):
@@ -156,7 +156,7 @@ def test_what_is_exported_is_not_yet_to_come() -> None:
 
 
 def test_dates_in_names_move_with_the_windows(tasks: list[dict[str, Any]]) -> None:
-    """A task named by the day that it exports still is; what is no date stays."""
+    """Dates in task names move with the window; other text does not change."""
     moved, _ = rebase(tasks, now=NOWS[0])
     named = [task for task in moved if task.get("taskName", "").startswith("nightly")]
     assert len(named) > 4_000
@@ -168,7 +168,7 @@ def test_dates_in_names_move_with_the_windows(tasks: list[dict[str, Any]]) -> No
 
 
 def test_without_a_time_of_observation_the_last_event_is_the_end() -> None:
-    """Then `now` is taken for a time in the week before the last creation or completion."""
+    """Without `observedAt`, the recording ends at the last creation or completion."""
     tasks = [make(500, 1_000), make(5_000, 9_000), make(6_000, code="RUNNING")]
     moved, _ = rebase(tasks, now=dt.datetime.fromtimestamp(9 + 2 * WEEK / 1000, dt.UTC))
     assert [life(task)[0] - 2 * WEEK for task in moved] == [500, 5_000, 9_000]
@@ -178,7 +178,7 @@ def test_without_a_time_of_observation_the_last_event_is_the_end() -> None:
 
 
 def test_a_window_since_ever_stays_one() -> None:
-    """A 0 is no time, and nothing is moved to before 1970."""
+    """A start of 0 stays 0, and nothing moves to before 1970."""
     task = {**make(10 * DAY, 10 * DAY), "from": 0, "to": DAY}
     (later,), _ = rebase([task], now=dt.datetime(1970, 1, 18, tzinfo=dt.UTC))
     assert (later["from"], later["to"]) == (0, 8 * DAY)
@@ -187,7 +187,7 @@ def test_a_window_since_ever_stays_one() -> None:
 
 
 def test_what_was_given_is_not_changed(tasks: list[dict[str, Any]]) -> None:
-    """The result is new objects."""
+    """The result has new objects."""
     before = json.dumps(tasks[:50])
     rebase(tasks[:50], now=NOWS[0])
     assert json.dumps(tasks[:50]) == before

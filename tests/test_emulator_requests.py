@@ -1,4 +1,4 @@
-"""The emulator, sent what no client should send, through raw sockets."""
+"""The emulator with invalid requests, through raw sockets."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def emulator(capfd: pytest.CaptureFixture[str]) -> Iterator[Emulator]:
     ids=range(48),
 )
 def test_a_bad_request_is_answered(emulator: Emulator, sent: bytes, status: int, code: str) -> None:
-    """It gets the service's error in JSON, at once, while the client still waits for an answer."""
+    """It gets an error in JSON at once, while the client is still waiting."""
     with connect(emulator) as connection:
         connection.sendall(sent)
         answer = http.client.HTTPResponse(connection)
@@ -132,7 +132,7 @@ def test_a_bad_request_is_answered(emulator: Emulator, sent: bytes, status: int,
 
 
 def test_any_depth_is_answered(emulator: Emulator) -> None:
-    """What can just be parsed is not too deep for the checks and their messages."""
+    """JSON of any depth that can be parsed is answered."""
     found = []
     for depth in range(900, 1_000):
         with connect(emulator) as connection:
@@ -144,7 +144,7 @@ def test_any_depth_is_answered(emulator: Emulator) -> None:
 
 
 def test_head_is_answered_without_a_body(emulator: Emulator) -> None:
-    """The headers are those of a GET, and nothing follows them."""
+    """The headers are those of a GET, without a body."""
     with connect(emulator) as connection:
         connection.sendall(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n")
         answer = b"".join(iter(lambda: connection.recv(65_536), b""))
@@ -154,7 +154,7 @@ def test_head_is_answered_without_a_body(emulator: Emulator) -> None:
 
 
 def test_a_body_cut_off_is_answered(emulator: Emulator) -> None:
-    """The client has ended its half of the connection, and is told how much arrived."""
+    """A client that closes its side early is told how much arrived."""
     with connect(emulator) as connection:
         connection.sendall(_SENT + b"Content-Length: 10\r\n\r\n{}")
         connection.shutdown(socket.SHUT_WR)
@@ -180,7 +180,7 @@ def test_a_body_cut_off_is_answered(emulator: Emulator) -> None:
 def test_a_connection_closed_in_the_middle_is_no_trouble(
     emulator: Emulator, sent: bytes, *, resets: bool
 ) -> None:
-    """Wherever a client goes away, by an end or a reset, nothing is said of it."""
+    """A client that closes or resets the connection at any point causes no output."""
     connection = connect(emulator)
     connection.sendall(sent)
     if resets:
@@ -191,7 +191,7 @@ def test_a_connection_closed_in_the_middle_is_no_trouble(
 
 
 def test_a_client_that_speaks_tls_is_told_at_once(emulator: Emulator) -> None:
-    """An `https://` in place of `http://` ends in an error, not in a timeout."""
+    """`https://` instead of `http://` is an error at once, not a timeout."""
     start = time.perf_counter()
     with connect(emulator) as connection, pytest.raises(ssl.SSLError):
         ssl.create_default_context().wrap_socket(connection, server_hostname="localhost")

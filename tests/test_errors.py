@@ -1,4 +1,4 @@
-"""Errors travel: an executor sends them home from another process."""
+"""Errors can be pickled, because an executor returns them from another process."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FAILURES = pd.DataFrame({"region": ["eu-west-1"], "reason": ["AccessDenied"]})
     ids=lambda error: type(error).__name__,
 )
 def test_errors_come_back_from_a_pickle_with_all_they_carry(error: BaseException):
-    """A pickled error says the same and carries the same tables."""
+    """A pickled error has the same text and the same tables."""
     again = pickle.loads(pickle.dumps(error))  # noqa: S301 - it is ours
     assert type(again) is type(error)
     assert str(again) == str(error)
@@ -43,7 +43,7 @@ def test_errors_come_back_from_a_pickle_with_all_they_carry(error: BaseException
 
 
 def test_errors_are_what_python_has_for_them_too():
-    """A missing file is a FileNotFoundError, and bad arguments, tables and files a ValueError."""
+    """A missing file is a FileNotFoundError; bad arguments, tables and files are a ValueError."""
     assert issubclass(xs.MissingFileError, FileNotFoundError)
     wrong = (xs.ArgumentError, xs.SchemaError, xs.FileFormatError, xs.BadRowsError)
     for kind in (*wrong, xs.MissingFileError):

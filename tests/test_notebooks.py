@@ -1,4 +1,4 @@
-"""The notebooks: they run, show what they should, say what is true, and are stored clean."""
+"""The notebooks run, show what they should, state true figures, and are stored without outputs."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def read(path: Path) -> NotebookNode:
 
 
 def draws(cell: NotebookNode) -> bool:
-    """Tell whether a cell draws a chart."""
+    """Return whether a cell draws a chart."""
     return cell.cell_type == "code" and ("xs.plot_" in cell.source or ".plot." in cell.source)
 
 
@@ -68,7 +68,7 @@ def code(notebook: NotebookNode) -> dict[str, str]:
 
 
 def shown(notebook: NotebookNode) -> dict[str, list[str]]:
-    """Return what each cell showed as text, by its id."""
+    """Return the text output of each cell, by its ID."""
     return {
         cell.id: [output.data["text/plain"] for output in cell.outputs if "data" in output]
         for cell in notebook.cells
@@ -77,14 +77,14 @@ def shown(notebook: NotebookNode) -> dict[str, list[str]]:
 
 
 def messages(notebook: NotebookNode) -> list[str]:
-    """Return what cells printed and what went wrong, warnings as well."""
+    """Return what cells printed, their warnings and errors."""
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     return [str(output) for output in outputs if output.output_type in ("stream", "error")]
 
 
 @pytest.fixture(scope="module")
 def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Let "python3" be the interpreter that runs the tests, and keep out all of the user's own."""
+    """Use the interpreter of the tests as "python3", without the user's own configuration."""
     home = tmp_path_factory.mktemp("jupyter")
     spec = home / "kernels" / "python3" / "kernel.json"
     spec.parent.mkdir(parents=True)
@@ -106,7 +106,7 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def execute(jupyter: None, tmp_path_factory: pytest.TempPathFactory) -> Execute:
-    """Return what executes a notebook in a kernel, each but once."""
+    """Return a function that executes a notebook in a kernel, each once."""
     done: dict[Path, NotebookNode] = {}
 
     def run(path: Path) -> NotebookNode:
@@ -122,7 +122,7 @@ def execute(jupyter: None, tmp_path_factory: pytest.TempPathFactory) -> Execute:
 
 
 def with_papermill(path: Path, folder: Path, **parameters: str) -> NotebookNode:
-    """Execute a notebook as papermill does, with its parameters."""
+    """Execute a notebook with papermill and its parameters."""
     target = folder / path.name
     command = [sys.executable, "-m", "papermill", str(path), str(target), "--no-progress-bar"]
     for name, value in parameters.items():
@@ -134,7 +134,7 @@ def with_papermill(path: Path, folder: Path, **parameters: str) -> NotebookNode:
 
 @each_notebook
 def test_a_notebook_is_stored_clean(path: Path):
-    """It has no outputs, no counts, no ids by chance and nothing of the machine it was made on."""
+    """It has no outputs, no counts, no random IDs and no paths of a machine."""
     text = path.read_text(encoding="utf-8")
     notebook = read(path)
     nbformat.validate(notebook)
@@ -150,7 +150,7 @@ def test_a_notebook_is_stored_clean(path: Path):
 
 
 def test_the_notebooks_load_alike():
-    """They take the same parameters of papermill's, and the same code makes a table of them."""
+    """They have the same papermill parameters and the same code to load the tasks."""
     first, *others = (code(read(path)) for path in PATHS)
     for other in others:
         assert other["parameters"].startswith(first["parameters"])
@@ -158,7 +158,7 @@ def test_the_notebooks_load_alike():
 
 
 def test_each_recipe_has_three_lines_at_most():
-    """There are ten questions, each answered in at most three lines of code."""
+    """There are ten questions, each answered in three lines or fewer."""
     cells = read(RECIPES).cells
     questions = [cell.source for cell in cells if cell.source.endswith("?")]
     answers = [source for name, source in code(read(RECIPES)).items() if name not in LOADING]
@@ -168,7 +168,7 @@ def test_each_recipe_has_three_lines_at_most():
 
 @each_notebook
 def test_links_lead_somewhere(path: Path):
-    """Each link in the text is to a file of the repository."""
+    """Each link in the text leads to a file of the repository."""
     text = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
     targets = re.findall(r"\]\(([^)]*)\)", text)
     assert targets
@@ -177,7 +177,7 @@ def test_links_lead_somewhere(path: Path):
 
 @each_notebook
 def test_the_text_says_that_all_is_synthetic(path: Path):
-    """It says so at the top and beneath each picture."""
+    """The text says so at the top and below each chart."""
     cells = read(path).cells
     assert "**All tasks in here are synthetic.**" in cells[0].source
     for cell, after in pairwise(cells):
@@ -187,18 +187,18 @@ def test_the_text_says_that_all_is_synthetic(path: Path):
 
 
 class TestInAKernel:
-    """What they do when they are executed."""
+    """Tests of the executed notebooks."""
 
     pytestmark = in_a_kernel
 
     @each_notebook
     def test_it_runs_without_errors_and_warnings(self, path: Path, execute: Execute):
-        """All of it runs, top to bottom and without AWS, and no cell prints or warns."""
+        """All cells run in order, without AWS, output on stdout, or warnings."""
         assert messages(execute(path)) == []
 
     @each_notebook
     def test_each_chart_is_one_picture(self, path: Path, execute: Execute):
-        """A cell that draws shows one PNG of a slide's shape, not an empty one; no other does."""
+        """A cell that draws shows one PNG in landscape, not an empty one; no other does."""
         charts = 0
         for cell in execute(path).cells:
             outputs = [output.data for output in cell.get("outputs", []) if "data" in output]
@@ -218,7 +218,7 @@ class TestInAKernel:
 
     @each_notebook
     def test_figures_in_the_text_are_true(self, path: Path, execute: Execute):
-        """The text says what its tables say, and has no figure that is not checked here."""
+        """The figures in the text are those of the tables, and all of them are checked here."""
         cells = [cell for cell in execute(path).cells if cell.cell_type == "markdown"]
         tell = {
             QUICKSTART: notebook_facts.quickstart,
@@ -240,14 +240,14 @@ class TestInAKernel:
             )
 
     def test_papermill_reads_a_file(self, execute: Execute, tmp_path: Path):
-        """With SOURCE "file" it shows of the sample in a file what it shows of the sample."""
+        """With SOURCE "file", a file of the sample gives the same output as the sample."""
         xs.write_tasks(xs.sample_tasks(), tmp_path / "tasks.jsonl.gz")
         notebook = with_papermill(DURATIONS, tmp_path, SOURCE="file", FILES="tasks.*")
         assert messages(notebook) == []
         assert shown(execute(DURATIONS)).items() <= shown(notebook).items()
 
     def test_papermill_reads_log_groups_from_a_file(self, execute: Execute, tmp_path: Path):
-        """With SOURCE "file" it reads the log groups too."""
+        """With SOURCE "file", log groups are read too."""
         xs.write_tasks(xs.sample_tasks(), tmp_path / "tasks.parquet")
         groups = ROOT / "data" / "sample" / "log_groups.json"
         (tmp_path / "groups.json").write_bytes(groups.read_bytes())
@@ -259,7 +259,7 @@ class TestInAKernel:
 
     @pytest.mark.usefixtures("jupyter")
     def test_papermill_asks_aws(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-        """With SOURCE "aws" it asks the service, here the emulator, for the region named."""
+        """With SOURCE "aws", the service (here the emulator) is asked for the given region."""
         tasks = xs.sample_tasks().query("account_id == '111122223333' and region == 'us-east-1'")
         with Emulator(to_json(tasks)) as emulator:
             monkeypatch.setenv("AWS_ENDPOINT_URL", emulator.url)

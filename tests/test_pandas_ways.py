@@ -1,4 +1,4 @@
-"""Tables of tasks that went through pandas: put together, merged, text where categories were."""
+"""Tables of tasks after pandas operations: concatenated, merged, with text for categories."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ALL: dict[str, Callable[[Any], Any]] = {
 
 
 def ways(tasks: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Return the same tasks after what people do to frames."""
+    """Return the same tasks after common pandas operations."""
     half = len(tasks) // 2
     owners = tasks[OWNED].drop_duplicates().head(4).astype("str")
     owners = owners.assign(team=["web", "data", None, "web"])
@@ -59,12 +59,12 @@ def ways(tasks: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 @pytest.fixture(scope="module")
 def tasks() -> pd.DataFrame:
-    """Return the latest tasks of the sample, the active ones among them."""
+    """Return the latest tasks of the sample, including the active ones."""
     return xs.sample_tasks().sort_values("creation_time").tail(700).reset_index(drop=True)
 
 
 def flat(answer: pd.DataFrame, columns: list[str] | None = None) -> dict[str, list[Any]]:
-    """Return an answer as plain values by column, its index too."""
+    """Return a result as plain values by column, including its index."""
     table = answer if answer.index.names == [None] else answer.reset_index()
     table.columns = table.columns.map(str)
     return {name: plain(table[name]) for name in columns or table.columns}
@@ -73,7 +73,7 @@ def flat(answer: pd.DataFrame, columns: list[str] | None = None) -> dict[str, li
 @pytest.mark.parametrize("way", ["put together", "of files", "merged", "all text", "objects",
                                  "categories of its own"])  # fmt: skip
 def test_every_function_takes_what_pandas_makes(tasks: pd.DataFrame, way: str):
-    """Each function has the same answer for a table whose categories pandas made something else."""
+    """Each function has the same result for a table with other dtypes for categories."""
     other = ways(tasks)[way]
     for name, call in ALL.items():
         expected = flat(call(tasks))
@@ -84,7 +84,7 @@ def test_every_function_takes_what_pandas_makes(tasks: pd.DataFrame, way: str):
 
 @pytest.mark.parametrize("way", ["put together", "all text", "objects"])
 def test_charts_and_report_take_what_pandas_makes(tasks: pd.DataFrame, way: str):
-    """What takes tasks to draw, write or report them says the same of them."""
+    """Charts, files and the report of such tasks are the same."""
     other = ways(tasks)[way]
     for plot in (xs.plot_task_durations, xs.plot_task_timeline):
         assert words_of(plot(other)) == words_of(plot(tasks))
@@ -95,7 +95,7 @@ def test_charts_and_report_take_what_pandas_makes(tasks: pd.DataFrame, way: str)
 
 
 def words_of(ax: Axes) -> list[str]:
-    """Return what is written in a picture."""
+    """Return the texts in a chart."""
     return [text.get_text() for text in ax.figure.findobj(Text)]
 
 
@@ -127,7 +127,7 @@ OWN = {
 @pytest.mark.parametrize("name", OWN)
 @pytest.mark.parametrize("call", by_calls())
 def test_by_takes_an_own_column(tasks: pd.DataFrame, call: str, name: str):
-    """By an own column each group has the answer that its tasks have alone, of shards too."""
+    """Each group of an own column has the result of its tasks alone, with shards too."""
     values = pd.Series(OWN[name]).take(np.arange(len(tasks)) % 3).reset_index(drop=True)
     owned = tasks.assign(**{name: values})
     call_ = by_calls()[call]
@@ -143,7 +143,7 @@ def test_by_takes_an_own_column(tasks: pd.DataFrame, call: str, name: str):
 
 @pytest.mark.parametrize("call", ["anomalies", "slow", "forecasts", "premature"])
 def test_own_columns_stay(tasks: pd.DataFrame, call: str):
-    """What was joined to the tasks stands with each task that is listed, in its own dtype."""
+    """Own columns are in every list of tasks, in their own dtype."""
     odd = tasks.assign(creation_time=tasks["creation_time"].mask(tasks.index % 9 == 0))
     odd["creation_time"] = odd["creation_time"].where(tasks.index % 9 != 1, odd["to_time"])
     values = pd.Series(OWN["rank"]).take(np.arange(len(odd)) % 3).reset_index(drop=True)

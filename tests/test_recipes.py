@@ -1,4 +1,4 @@
-"""The page on the weekly report is true, and its recipes run as they stand."""
+"""The page on the weekly report is true, and its recipes run."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ WEEK = "2026-W24"  # in which an outage was planted in that account and region
 
 
 def table(heading: str) -> list[list[str]]:
-    """Return the rows of the page's first table beneath a heading."""
+    """Return the rows of the page's first table below a heading."""
     section = PAGE.split(f"\n## {heading}\n")[1].split("\n## ")[0]
     lines = [line for line in section.splitlines() if line.startswith("|")]
     rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
@@ -58,7 +58,7 @@ def table(heading: str) -> list[list[str]]:
 
 
 def test_the_page_has_each_kind_of_finding():
-    """Its table has all rules in their order, each with its severities and its remedy."""
+    """The table has all rules in order, each with its severities and its remedy."""
     rows = table("The findings")
     assert [row[0] for row in rows] == [f"`{one.kind}`" for one in RULES]
     for one, (_, severities, _, remedy) in zip(RULES, rows, strict=True):
@@ -67,7 +67,7 @@ def test_the_page_has_each_kind_of_finding():
 
 
 def in_words(value: object) -> str:
-    """Write a threshold as the page does."""
+    """Write a threshold as on the page."""
     if isinstance(value, timedelta):
         return write_duration(value.total_seconds())
     if isinstance(value, float):
@@ -76,7 +76,7 @@ def in_words(value: object) -> str:
 
 
 def test_the_page_has_each_threshold():
-    """It names each threshold, and beside each its value, as in `SHORT_GAP` (1 min)."""
+    """The page names each threshold with its value, as in `SHORT_GAP` (1 min)."""
     modules = [material, rhythm, incidents, *(sys.modules[one.look.__module__] for one in RULES)]
     known = {
         name: value
@@ -98,7 +98,7 @@ def report() -> xs.WeeklyReport:
 
 
 def test_the_page_has_each_key_of_the_json(report: xs.WeeklyReport):
-    """It lists the keys of the JSON, of a finding and of the figures, in their order."""
+    """The page lists the keys of the JSON, of a finding and of the figures, in order."""
     written = json.loads(report.to_json())
     assert f"version {machine.VERSION}" in PAGE
     for keys in (written, written["findings"][0], written["figures"][0]):
@@ -106,7 +106,7 @@ def test_the_page_has_each_key_of_the_json(report: xs.WeeklyReport):
 
 
 def test_the_page_has_the_files_that_are_written(report: xs.WeeklyReport, tmp_path: Path):
-    """It names the tables that are always there, and those of the pictures."""
+    """The page names the tables that are always written, and those of the charts."""
     report.to_csv(tmp_path)
     for path in tmp_path.iterdir():
         name = path.stem
@@ -116,7 +116,7 @@ def test_the_page_has_the_files_that_are_written(report: xs.WeeklyReport, tmp_pa
 
 
 def test_what_the_page_says_of_the_html(report: xs.WeeklyReport):
-    """The policy that it quotes is the file's, and so many rows are shown."""
+    """The policy on the page is that of the file, and so are the numbers of rows."""
     rows = f"{html._ROWS} rows of a table, Markdown {markdown._ROWS}, the mail {mail._ROWS}"
     assert rows in " ".join(PAGE.split())
     (policy,) = re.findall(r"^default-src.*$", PAGE, re.MULTILINE)
@@ -126,7 +126,7 @@ def test_what_the_page_says_of_the_html(report: xs.WeeklyReport):
 
 
 def test_what_redact_hides_and_what_it_cannot():
-    """Names are gone and numbered by first use; regions, times and counts stay."""
+    """Names are replaced and numbered by first use; regions, times and counts stay."""
     tasks = xs.sample_tasks().query("creation_time < '2026-06-22T00:00Z'")
     hidden, log_groups, _ = redaction.redact(tasks, xs.sample_log_groups())
     text = xs.build_weekly_report(hidden, week=WEEK, log_groups=log_groups).to_json()
@@ -146,7 +146,7 @@ def test_what_redact_hides_and_what_it_cannot():
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
-    """Leave nothing of this machine's in the environment; gives what names emulators as AWS."""
+    """Remove this machine's environment; return a function that uses emulators as AWS."""
     for name in os.environ:
         if name.startswith(("AWS_", "REPORT_", "MAIL_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
@@ -183,7 +183,7 @@ def run(*words: object, folder: Path, **environment: str) -> subprocess.Complete
 
 
 def load(path: Path) -> Any:  # noqa: ANN401 - a module
-    """Import a recipe, which is no module of a package."""
+    """Import a recipe, which is not in a package."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -191,7 +191,7 @@ def load(path: Path) -> Any:  # noqa: ANN401 - a module
 
 
 def parts(raw: bytes | str) -> dict[str, bytes]:
-    """Return what is in a mail, by content type, and by name where it has one."""
+    """Return the contents of a mail by content type, and by name if there is one."""
     if isinstance(raw, str):
         raw = raw.encode()
     letter = email.message_from_bytes(raw, policy=email.policy.SMTP)
@@ -204,7 +204,7 @@ def parts(raw: bytes | str) -> dict[str, bytes]:
 
 
 def sent(region: str = REGION) -> list[Any]:
-    """Return the mails that moto's SES was given; its access keys are all of one account."""
+    """Return the mails that moto's SES got; its access keys are all of one account."""
     return ses_backends[DEFAULT_ACCOUNT_ID][region].sent_messages
 
 
@@ -220,7 +220,7 @@ def slot() -> pd.DataFrame:
 
 
 def test_the_script_is_one_that_bash_reads(tmp_path: Path):
-    """It is a script of bash that may be run, and bash finds nothing wrong in it."""
+    """It is an executable bash script, and bash finds no syntax error."""
     assert SCRIPT.read_text(encoding="utf-8").startswith("#!/usr/bin/env bash\n")
     assert os.access(SCRIPT, os.X_OK)
     done = run("bash", "-n", SCRIPT, folder=tmp_path)
@@ -231,7 +231,7 @@ def test_the_script_is_one_that_bash_reads(tmp_path: Path):
 def test_the_script_fetches_reports_keeps_and_sends(
     slot: pd.DataFrame, aws: Callable[..., None], moto: str, tmp_path: Path
 ):
-    """It reports on what it fetched and what it has kept, and sends the mail.
+    """It reports on what it fetched and kept, and sends the mail.
 
     The files are what the package makes of the same tasks, byte for byte.
     """
@@ -281,9 +281,9 @@ def test_the_script_fetches_reports_keeps_and_sends(
 
 @pytest.mark.slow
 def test_the_script_names_the_week_itself(aws: Callable[..., None], tmp_path: Path):
-    """Without a week, it reports on the last whole one, by the clock in the time zone.
+    """Without a week, it reports on the last complete one in the time zone.
 
-    The log groups are those of AWS, too.
+    It fetches the log groups from AWS, too.
     """
     recorded = xs.sample_tasks().query(
         "account_id == @ACCOUNT and region == @REGION and creation_time >= '2026-08-01T00:00Z'"
@@ -309,7 +309,7 @@ def test_the_script_names_the_week_itself(aws: Callable[..., None], tmp_path: Pa
 def test_the_script_tells_what_went_wrong(
     page: int, code: int, slot: pd.DataFrame, aws: Callable[..., None], tmp_path: Path
 ):
-    """If nothing arrived there is no report; if a part did, it is used, and the code says so."""
+    """Without any tasks there is no report; partial data are used, and the exit code says so."""
     groups = tmp_path / "none.json"
     groups.write_text('{"logGroups": []}', encoding="utf-8")
     quiet = slot[slot["status_code"] == "COMPLETED"]
@@ -324,7 +324,7 @@ def test_the_script_tells_what_went_wrong(
 
 
 def test_the_crontab_is_one():
-    """Each line is a comment, a variable or a job; its job is the script, on Mondays."""
+    """Each line is a comment, a variable or a job; the job runs the script on Mondays."""
     lines = (RECIPES / "crontab").read_text(encoding="utf-8").splitlines()
     lines = [line for line in lines if line and not line.startswith("#")]
     *variables, job = lines
@@ -336,7 +336,7 @@ def test_the_crontab_is_one():
 
 
 def test_the_container_has_what_it_starts():
-    """Each of its two images copies what it starts, from here, and does not run as root."""
+    """Each image copies what it starts from this folder, and does not run as root."""
     text = (RECIPES / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", "")
     lines = [line.split(maxsplit=1) for line in text.splitlines() if line and line[0] != "#"]
     stages: dict[str, dict[str, str]] = {}
@@ -364,7 +364,7 @@ def test_the_container_has_what_it_starts():
 
 
 def test_ecs_and_the_scheduler_take_what_is_given_them(moto: str, aws: Callable[..., None]):
-    """The task and its schedule are what the services' models ask for, and of one another."""
+    """The task and its schedule fit the services' models and each other."""
     aws(moto)
     definition, schedule = (
         json.loads((RECIPES / name).read_text(encoding="utf-8"))
@@ -387,7 +387,7 @@ def test_ecs_and_the_scheduler_take_what_is_given_them(moto: str, aws: Callable[
 
 
 def fill_logs(url: str) -> None:
-    """Make a log group in moto, and export it, which moto does at once."""
+    """Create a log group in moto, and export it, which moto does at once."""
     logs, s3 = (boto3.client(name, endpoint_url=url) for name in ("logs", "s3"))
     s3.create_bucket(Bucket="acme-export-reports")
     logs.create_log_group(logGroupName="acme/new")
@@ -404,7 +404,7 @@ def test_the_function_keeps_tasks_and_report_in_s3(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ):
-    """It reports on what it fetched and what S3 has of earlier runs, and puts both there."""
+    """It reports on the fetched tasks and those in S3, and writes both to S3."""
     aws(moto)
     monkeypatch.setenv("REPORT_BUCKET", "acme-export-reports")
     fill_logs(moto)
@@ -456,7 +456,7 @@ def test_a_mail_is_sent_as_it_was_written(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ):
-    """SES is given the mail with sender, receivers and date, and nothing else changed."""
+    """SES gets the mail with sender, recipients and date, otherwise unchanged."""
     aws(moto)
     boto3.client("sesv2").create_email_identity(EmailIdentity="example.com")
     path = tmp_path / "report.eml"
@@ -481,7 +481,7 @@ def test_a_mail_is_sent_as_it_was_written(
 
 
 def test_what_a_mail_was_addressed_with_is_replaced():
-    """A mail that has a sender, receivers and a date already has but one of each then."""
+    """Existing sender, recipients and date are replaced."""
     raw = b"From: x@example.com\r\nTo: y@example.com\r\nDate: never\r\nSubject: s\r\n\r\nbody\r\n"
     written = load(RECIPES / "send_with_ses.py").address(raw, "a@example.com", ["b@example.com"])
     letter = email.message_from_bytes(written, policy=email.policy.SMTP)
@@ -502,7 +502,7 @@ def workflow() -> dict[str, Any]:
 
 
 def test_the_workflow_asks_for_no_more_than_it_needs(workflow: dict[str, Any]):
-    """It runs weekly and by hand, its token may read and be exchanged, and it has no secret."""
+    """It runs weekly and by hand, with minimal permissions and without a secret."""
     assert workflow["on"] == {"schedule": [{"cron": "0 6 * * 1"}], "workflow_dispatch": None}
     assert workflow["permissions"] == {"contents": "read", "id-token": "write"}
     steps = workflow["jobs"]["report"]["steps"]
@@ -521,7 +521,7 @@ def test_the_workflow_asks_for_no_more_than_it_needs(workflow: dict[str, Any]):
 def test_the_steps_of_the_workflow_run(
     workflow: dict[str, Any], moto: str, aws: Callable[..., None], tmp_path: Path
 ):
-    """They run as GitHub runs them, against moto; all but pip's and those of AWS's own command."""
+    """The steps run as on GitHub, against moto, except those of pip and of the AWS CLI."""
     aws(moto)
     fill_logs(moto)
     job = workflow["jobs"]["report"]
@@ -555,7 +555,7 @@ def test_the_steps_of_the_workflow_run(
 
 
 def test_the_commands_of_all_recipes_are_the_command_s(workflow: dict[str, Any]):
-    """Each `exportstats` in a script, a workflow or the page is one that the command takes."""
+    """Each `exportstats` command in a script, a workflow or the page is valid."""
     texts = [step.get("run", "") for step in workflow["jobs"]["report"]["steps"]]
     texts += re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     lines = [
@@ -577,7 +577,7 @@ def test_the_commands_of_all_recipes_are_the_command_s(workflow: dict[str, Any])
 
 
 def test_the_policy_allows_what_is_asked_and_no_more(moto: str, aws: Callable[..., None]):
-    """IAM takes it; each action is one of AWS's, and none creates, cancels or deletes."""
+    """IAM accepts it, its actions exist, and none creates, cancels or deletes."""
     aws(moto)
     text = (RECIPES / "iam-policy.json").read_text(encoding="utf-8")
     boto3.client("iam").create_policy(PolicyName="weekly", PolicyDocument=text)

@@ -1,4 +1,4 @@
-"""The sample is what its README and `planted.json` say, counted again in another way."""
+"""The sample is as its README and `planted.json` say, counted in another way."""
 
 from __future__ import annotations
 
@@ -36,45 +36,45 @@ Interval = tuple[int, int]
 
 
 def ms(text: str) -> int:
-    """Milliseconds since 1970 of an ISO 8601 text; a date is its midnight in UTC."""
+    """Return an ISO 8601 text in milliseconds since 1970; a date is its midnight in UTC."""
     moment = datetime.fromisoformat(text)
     return (moment.replace(tzinfo=UTC) - EPOCH) // timedelta(milliseconds=1)
 
 
 def key_of(row: Row) -> Key:
-    """Give the log group of a row of planted.json, or of a task or log group as AWS has it."""
+    """Return the log group of a row of planted.json, of a task or of a log group."""
     if "account_id" in row:
         return row["account_id"], row["region"], row["log_group_name"]
     return row["accountId"], row["region"], row["logGroupName"]
 
 
 def code(task: Row) -> str:
-    """Give the task's state."""
+    """Return the state of a task."""
     return str(task["status"]["code"])
 
 
 def created(task: Row) -> int:
-    """Give the task's creation time."""
+    """Return the creation time of a task."""
     return int(task["executionInfo"]["creationTime"])
 
 
 def span(row: Row) -> Interval:
-    """Give the half-open interval of a row of planted.json, or of a task."""
+    """Return the half-open interval of a row of planted.json, or of a task."""
     return (ms(row["start"]), ms(row["end"])) if "start" in row else (row["from"], row["to"] + 1)
 
 
 def iso_week(time: int) -> str:
-    """Name the ISO week of an instant."""
+    """Return the ISO week of an instant."""
     return (EPOCH + timedelta(milliseconds=time)).strftime("%G-W%V")
 
 
 def read_tasks(folder: Path) -> bytes:
-    """Read the tasks of a sample, unpacked: how they are packed differs from zlib to zlib."""
+    """Read the uncompressed tasks, because compressed bytes depend on the zlib version."""
     return gzip.decompress((folder / "tasks.jsonl.gz").read_bytes())
 
 
 def depths(tasks: Iterable[Row], start: int, end: int) -> list[tuple[int, int, int]]:
-    """Count the windows over each part of [start, end): openings less closings, added up."""
+    """Count the windows over each part of [start, end), by adding starts and subtracting ends."""
     steps = Counter({start: 0, end: 0})
     for task in tasks:
         left, right = span(task)
@@ -95,20 +95,20 @@ def tasks() -> list[Row]:
 
 @pytest.fixture(scope="module")
 def planted() -> Row:
-    """Read what is planted."""
+    """Read the planted problems."""
     return dict(json.loads((SAMPLE / "planted.json").read_text(encoding="utf-8")))
 
 
 @pytest.fixture(scope="module")
 def log_groups() -> dict[Key, Row]:
-    """Read the log groups, by key."""
+    """Return the log groups by key."""
     rows = json.loads((SAMPLE / "log_groups.json").read_text(encoding="utf-8"))
     return {key_of(row): row for row in rows}
 
 
 @pytest.fixture(scope="module")
 def by_group(tasks: list[Row]) -> dict[Key, list[Row]]:
-    """Sort the tasks by log group."""
+    """Group the tasks by log group."""
     groups = defaultdict(list)
     for task in tasks:
         groups[key_of(task)].append(task)
@@ -117,7 +117,7 @@ def by_group(tasks: list[Row]) -> dict[Key, list[Row]]:
 
 @pytest.fixture(scope="module")
 def by_slot(tasks: list[Row]) -> dict[tuple[str, str], list[Row]]:
-    """Sort the tasks by slot, in the order of the file."""
+    """Group the tasks by slot, in the order of the file."""
     slots = defaultdict(list)
     for task in tasks:
         slots[task["accountId"], task["region"]].append(task)
@@ -125,12 +125,12 @@ def by_slot(tasks: list[Row]) -> dict[tuple[str, str], list[Row]]:
 
 
 def completed(tasks: Iterable[Row]) -> list[Row]:
-    """Pick the tasks that completed."""
+    """Return the tasks that completed."""
     return [task for task in tasks if code(task) == "COMPLETED"]
 
 
 def nightly_minutes(planted: Row) -> set[tuple[Key, int, int, str]]:
-    """Write out the rows that the rule of the nightly gaps stands for."""
+    """Return the rows of the rule of the nightly gaps."""
     rows = set()
     for rule in planted["nightly_gaps"]:
         assert rule["end_of_day"] == "24:00:00.000"
@@ -152,13 +152,13 @@ def test_generator_makes_the_same_sample_again(tmp_path: Path):
 
 
 def test_pack_has_no_time_and_no_name():
-    """The gzip header carries neither a time nor a file name, so nothing of the maker's machine."""
+    """The gzip header has neither a time nor a file name."""
     header = (SAMPLE / "tasks.jsonl.gz").read_bytes()[:10]
     assert header[3:8] == bytes(5)
 
 
 def test_counts(tasks: list[Row], planted: Row):
-    """About 6,000 tasks of all six states in at least four slots, counted as recorded."""
+    """There are about 6,000 tasks in all six states in at least four slots, as recorded."""
     states = Counter(map(code, tasks))
     slots = Counter((task["accountId"], task["region"]) for task in tasks)
     assert 5500 <= len(tasks) == planted["counts"]["tasks"] <= 6500
@@ -175,7 +175,7 @@ def test_counts(tasks: list[Row], planted: Row):
 
 
 def test_tasks_have_aws_own_shape(tasks: list[Row]):
-    """Every task has AWS's keys, nested, and none that is empty."""
+    """Every task has AWS's keys, nested, and no empty value."""
     always = {"taskId", "logGroupName", "from", "to", "destination", "destinationPrefix"}
     always |= {"status", "executionInfo", "accountId", "region", "observedAt"}
     for task in tasks:
@@ -189,7 +189,7 @@ def test_tasks_have_aws_own_shape(tasks: list[Row]):
 
 
 def test_slot_runs_one_task_at_a_time(by_slot: dict[tuple[str, str], list[Row]], planted: Row):
-    """In a slot, listed newest first, a task is created only when the one before has ended."""
+    """In a slot, a task is created only after the one before it has ended."""
     observed = ms(planted["observed_at"])
     for tasks in by_slot.values():
         assert created(tasks[0]) <= observed
@@ -198,7 +198,7 @@ def test_slot_runs_one_task_at_a_time(by_slot: dict[tuple[str, str], list[Row]],
 
 
 def test_no_task_outlasts_a_day(tasks: list[Row], planted: Row):
-    """No task takes more than 24 hours, and the one that takes as long failed."""
+    """No task takes more than 24 hours, and the one that takes that long failed."""
     observed = ms(planted["observed_at"])
     ends = [task["executionInfo"].get("completionTime", observed) for task in tasks]
     lasting = {end - created(task): code(task) for task, end in zip(tasks, ends, strict=True)}
@@ -208,7 +208,7 @@ def test_no_task_outlasts_a_day(tasks: list[Row], planted: Row):
 
 
 def test_observed_at_is_the_end(tasks: list[Row], planted: Row):
-    """All tasks were observed at one instant, a Monday morning, 52 weeks after the first day."""
+    """All tasks were observed at one instant, a Monday morning, 52 weeks after the start."""
     assert planted["observed_at"] == "2026-11-23T06:00:00.000Z"
     assert {task["observedAt"] for task in tasks} == {ms(planted["observed_at"])}
     assert min(map(created, tasks)) >= ms("2025-11-24")
@@ -216,7 +216,7 @@ def test_observed_at_is_the_end(tasks: list[Row], planted: Row):
 
 
 def test_active_tasks(tasks: list[Row], planted: Row):
-    """One task is RUNNING, one PENDING, one PENDING_CANCEL, each in a slot of its own."""
+    """There is one RUNNING, one PENDING and one PENDING_CANCEL task, in different slots."""
     active = [task for task in tasks if code(task) in ACTIVE]
     assert sorted(map(code, active)) == sorted(ACTIVE)
     assert len({(task["accountId"], task["region"]) for task in active}) == 3
@@ -227,13 +227,13 @@ def test_active_tasks(tasks: list[Row], planted: Row):
 
 
 def test_only_what_ended_has_a_completion_time(tasks: list[Row]):
-    """Ended tasks have a completion time, active ones none."""
+    """Ended tasks have a completion time, and active ones do not."""
     for task in tasks:
         assert ("completionTime" in task["executionInfo"]) == (code(task) in ENDED)
 
 
 def test_messages(tasks: list[Row]):
-    """Messages are AWS's own where they are known, plainly synthetic for failures."""
+    """Messages are AWS's own if these are known, and clearly synthetic for failures."""
     fixed = {
         "COMPLETED": "Completed successfully",
         "CANCELLED": "Cancelled by user",
@@ -250,7 +250,7 @@ def test_messages(tasks: list[Row]):
 
 
 def test_pending_task_has_neither_message_nor_name(tasks: list[Row]):
-    """A PENDING task is as it was recorded on AWS: without a message and without a name."""
+    """The PENDING task has no message and no name, as recorded at AWS."""
     (pending,) = (task for task in tasks if code(task) == "PENDING")
     assert "taskName" not in pending
     assert "message" not in pending["status"]
@@ -264,7 +264,7 @@ def test_windows_are_of_several_lengths(tasks: list[Row]):
 
 
 def test_ranges_go_from_first_to_last_night(by_group: dict[Key, list[Row]], planted: Row):
-    """A range runs from the first nightly window to the end of the day of the last that ended."""
+    """A range goes from the first nightly window to the end of the last ended one's day."""
     ranges = {key_of(row): span(row) for row in planted["ranges"]}
     nights: dict[Key, list[int]] = {}
     for key, tasks in by_group.items():
@@ -276,7 +276,7 @@ def test_ranges_go_from_first_to_last_night(by_group: dict[Key, list[Row]], plan
 
 
 def test_gaps_are_exactly_the_planted_ones(by_group: dict[Key, list[Row]], planted: Row):
-    """No COMPLETED task covers a gap, one covers all else; its reason is how its tasks ended."""
+    """No COMPLETED task covers a gap, and one covers everything else; reasons are right."""
     reasons = {"FAILED": "failed", "CANCELLED": "cancelled"}
     found = set()
     for row in planted["ranges"]:
@@ -302,7 +302,7 @@ def test_gaps_are_exactly_the_planted_ones(by_group: dict[Key, list[Row]], plant
 
 
 def test_gaps_are_joined(planted: Row):
-    """Gaps, overlaps and premature intervals that touch are one, unless they differ in kind."""
+    """Touching gaps, overlaps and premature intervals of one kind are joined."""
     for rows in (planted["gaps"], planted["overlaps"], planted["premature"]["intervals"]):
         for first in rows:
             for second in rows:
@@ -312,7 +312,7 @@ def test_gaps_are_joined(planted: Row):
 
 
 def test_gaps_are_of_every_kind(planted: Row):
-    """About twelve nights were never tried, two of them in the last week; others ended badly."""
+    """About twelve nights were never tried, two of them in the last week; others failed."""
     nights = Counter[str]()
     for gap in planted["gaps"]:
         nights[gap["reason"]] += (span(gap)[1] - span(gap)[0]) // DAY
@@ -325,7 +325,7 @@ def test_gaps_are_of_every_kind(planted: Row):
 
 
 def test_retention_takes_a_gap_soon(planted: Row, log_groups: dict[Key, Row]):
-    """The log group's retention ends for one gap within days, and has ended for another."""
+    """One gap expires within days, and another has expired."""
     observed = ms(planted["observed_at"])
     left = [
         span(gap)[0] + log_groups[key_of(gap)]["retentionInDays"] * DAY - observed
@@ -337,7 +337,7 @@ def test_retention_takes_a_gap_soon(planted: Row, log_groups: dict[Key, Row]):
 
 
 def test_overlaps_are_exactly_the_planted_ones(by_group: dict[Key, list[Row]], planted: Row):
-    """As many COMPLETED tasks as said cover the planted overlaps, and one at most all else."""
+    """Planted overlaps have the given depth, and everything else at most one task."""
     found = [
         (key_of(row), start, end, depth)
         for row in planted["ranges"]
@@ -349,7 +349,7 @@ def test_overlaps_are_exactly_the_planted_ones(by_group: dict[Key, list[Row]], p
 
 
 def test_premature_tasks_are_exactly_the_planted_ones(by_group: dict[Key, list[Row]], planted: Row):
-    """Only the listed tasks were created within 12 h of their window's end."""
+    """Only the listed tasks were created within 12 h of the end of their window."""
     early: dict[str, Row] = {}
     for tasks in by_group.values():
         for task in completed(tasks):
@@ -376,7 +376,7 @@ def test_premature_tasks_are_exactly_the_planted_ones(by_group: dict[Key, list[R
 def test_premature_intervals_are_what_nothing_later_covers(
     by_group: dict[Key, list[Row]], planted: Row
 ):
-    """What only premature tasks cover is covered, but by nothing that was created late enough."""
+    """Premature intervals are covered, but only by premature tasks."""
     early = {row["task_id"] for row in planted["premature"]["tasks"]}
     found = []
     for row in planted["ranges"]:
@@ -391,7 +391,7 @@ def test_premature_intervals_are_what_nothing_later_covers(
 
 
 def test_slowdown_shows_in_the_medians(by_group: dict[Key, list[Row]], planted: Row):
-    """The medians before and after differ by the planted factor, to within five per cent."""
+    """The medians before and after differ by the planted factor, within five per cent."""
     since = ms(planted["slowdown"]["since"])
     durations: dict[bool, list[float]] = {False: [], True: []}
     for task in completed(by_group[key_of(planted["slowdown"])]):
@@ -404,7 +404,7 @@ def test_slowdown_shows_in_the_medians(by_group: dict[Key, list[Row]], planted: 
 
 
 def test_slowdown_can_be_dated(by_group: dict[Key, list[Row]], planted: Row):
-    """The split of log durations into two levels that fits best is within a day of the truth."""
+    """The best split of log durations into two levels is within a day of the truth."""
     group = completed(by_group[key_of(planted["slowdown"])])[::-1]
     logs = [math.log(task["executionInfo"]["completionTime"] - created(task)) for task in group]
 
@@ -417,7 +417,7 @@ def test_slowdown_can_be_dated(by_group: dict[Key, list[Row]], planted: Row):
 
 
 def test_other_log_groups_keep_their_pace(by_group: dict[Key, list[Row]], planted: Row):
-    """No other nightly log group is slower or faster after that day by more than a tenth."""
+    """No other nightly log group changes by more than a tenth after that day."""
     since = ms(planted["slowdown"]["since"])
     for row in planted["ranges"]:
         if key_of(row) != key_of(planted["slowdown"]):
@@ -430,7 +430,7 @@ def test_other_log_groups_keep_their_pace(by_group: dict[Key, list[Row]], plante
 
 
 def test_outage(by_slot: dict[tuple[str, str], list[Row]], planted: Row):
-    """In five nights most exports of one slot failed alike; later some were run again."""
+    """On five nights most exports of one slot failed alike; later some were run again."""
     outage = planted["outage"]
     first, last = ms(outage["first_night"]), ms(outage["last_night"])
     assert (last - first) // DAY == 4
@@ -457,7 +457,7 @@ def test_outage(by_slot: dict[tuple[str, str], list[Row]], planted: Row):
 
 
 def test_stopped_log_group(by_group: dict[Key, list[Row]], planted: Row):
-    """The stopped log group has no task for the last three weeks; all others have."""
+    """The stopped log group has no task in the last three weeks; all others have."""
     three_weeks_ago = ms(planted["observed_at"]) - 20 * DAY
     last = {key: max(map(created, tasks)) for key, tasks in by_group.items()}
     stopped = {key_of(row): row for row in planted["stopped"]}
@@ -467,7 +467,7 @@ def test_stopped_log_group(by_group: dict[Key, list[Row]], planted: Row):
 
 
 def test_weeks(tasks: list[Row], planted: Row):
-    """What went wrong in each of the 52 ISO weeks is as counted; one is quiet, one is the worst."""
+    """The problems in each of the 52 ISO weeks are as counted; one is quiet, one the worst."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for task in tasks:
         counts[iso_week(created(task))].update(["tasks", code(task).lower()])
@@ -507,7 +507,7 @@ def test_weeks(tasks: list[Row], planted: Row):
 
 
 def test_log_groups(by_group: dict[Key, list[Row]], log_groups: dict[Key, Row]):
-    """Every exported log group is listed, with its creation before its first window."""
+    """Every exported log group is listed, and was created before its first window."""
     never_exported = set(log_groups) - set(by_group)
     assert set(by_group) <= set(log_groups)
     assert 1 <= len(never_exported) <= 2
@@ -525,7 +525,7 @@ def test_log_groups(by_group: dict[Key, list[Row]], log_groups: dict[Key, Row]):
 
 
 def test_sample_tasks_reads_it(tasks: list[Row]):
-    """`sample_tasks` gives the same tasks as a table."""
+    """`sample_tasks` returns the same tasks as a table."""
     table = xs.sample_tasks()
     assert sorted(table["task_id"]) == sorted(task["taskId"] for task in tasks)
     assert table["status_code"].value_counts().to_dict() == Counter(map(code, tasks))

@@ -1,4 +1,4 @@
-"""Text for people, and text that cannot do anything but be read."""
+"""Text for people, and the escaping of text."""
 
 import pytest
 from hypothesis import given, strategies as st
@@ -11,7 +11,7 @@ from exportstats import text as words
     ("share", "expected"), [(0, "0 %"), (1e-5, "<0.1 %"), (1 / 3, "33.3 %"), (0.9999, ">99.9 %")]
 )
 def test_shares_do_not_lie(share: float, expected: str):
-    """A few are not none, and nearly all are not all."""
+    """Small shares are not shown as 0 %, and large ones not as 100 %."""
     assert words.percent(share) == expected
 
 
@@ -30,14 +30,14 @@ def test_shares_do_not_lie(share: float, expected: str):
     ],
 )
 def test_durations_are_written_in_two_units_at_most(seconds: float, long: str, short: str) -> None:
-    """A duration is written as one would say it, in full or compactly."""
+    """A duration has at most two units, in full or compactly."""
     assert words.write_duration(seconds) == long
     assert words.write_duration(seconds, compact=True) == short
 
 
 @given(st.text())
 def test_plain_text_is_printable_and_keeps_what_was(text: str) -> None:
-    """Whatever comes in, nothing comes out that a terminal obeys; printable text is untouched."""
+    """The result has no control characters; printable text does not change."""
     assert words.plain(text).isprintable()
     if text.isprintable():
         assert words.plain(text) == text
@@ -45,7 +45,7 @@ def test_plain_text_is_printable_and_keeps_what_was(text: str) -> None:
 
 @given(st.text().map(words.plain), st.integers(4, 30))
 def test_shortening_keeps_both_ends(text: str, width: int) -> None:
-    """A shortened text fits in so many columns, and begins and ends as the whole one does."""
+    """A shortened text fits the width, and keeps its start and its end."""
     short = words.shorten(text, width)
     assert cell_len(short) <= width
     head, gap, tail = short.partition("…")
@@ -54,7 +54,7 @@ def test_shortening_keeps_both_ends(text: str, width: int) -> None:
 
 @given(st.text(alphabet="'=+-@\t\r\n \uff1da1", max_size=6))
 def test_formulas_are_guarded_and_come_back(text: str) -> None:
-    """No guarded text begins a formula, and taking the guard off gives back what was there."""
+    """No guarded text is a formula, and removing the guard restores the text."""
     guarded = words.guard_formula(text)
     assert not guarded.lstrip().startswith(("=", "+", "-", "@", "\uff1d"))
     assert not guarded.startswith(("\t", "\r", "\n"))
@@ -63,7 +63,7 @@ def test_formulas_are_guarded_and_come_back(text: str) -> None:
 
 @given(st.text(alphabet="ab|*_`<>[]\\#~$!&{}\n\x1b"))
 def test_markdown_takes_nothing_for_markup(text: str) -> None:
-    """Each mark that Markdown knows has a backslash before it, and no line ends."""
+    """Each Markdown character has a backslash before it, and there are no line ends."""
     escaped = words.escape_markdown(text)
     assert "\n" not in escaped
     at = 0

@@ -1,4 +1,4 @@
-"""The wheel: what a user installs has all that it needs."""
+"""The wheel has everything that a user needs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_the_wheel_has_code_types_and_sample_and_nothing_else(wheel: Path):
-    """The wheel holds the package with its type marker and the sample, no tests and no docs."""
+    """The wheel has the package with its type marker and the sample, but no tests and docs."""
     names = zipfile.ZipFile(wheel).namelist()
     assert "exportstats/py.typed" in names
     assert "exportstats/__init__.pyi" in names
@@ -47,7 +47,7 @@ def test_the_wheel_has_code_types_and_sample_and_nothing_else(wheel: Path):
 
 @pytest.mark.slow
 def test_the_wheel_works_away_from_the_checkout(wheel: Path, tmp_path: Path):
-    """Installed elsewhere, every public name, the sample and the command are there."""
+    """Installed elsewhere, every public name, the sample and the command work."""
     site = tmp_path / "site"
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
     subprocess.run([*install, "--target", str(site), str(wheel)], check=True, capture_output=True)

@@ -1,1 +1,1 @@
-"""Live AWS: its clients, the targets to ask, and a table of what each answered."""
+"""Fetch tables from AWS: clients, targets, and loading from many targets at once."""

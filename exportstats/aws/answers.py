@@ -1,10 +1,10 @@
-"""Check the answers of every AWS service: complete, in time, not too large, and not endless.
+"""Check that answers of AWS services are complete, in time, not too large and not endless.
 
-botocore reads an HTML page, a truncated body or an empty success as an answer without items and
-without a token, that is, as the end of a list. A malformed body of an error makes it fail. This
-module handles three of botocore's events, for every client:
+botocore takes an HTML page, a truncated body or an empty success for an answer without items and
+token, that is, for the end of a list. It fails on the malformed body of an error. This module
+handles three of botocore's events for every client:
 
-- `before-parse`: the body must be complete JSON or XML; from an error only plain texts are kept.
+- `before-parse`: the body must be complete JSON or XML; of an error, only plain texts are kept.
 - `needs-retry`: an incomplete answer is requested again.
 - `after-call`: an answer that stays incomplete is an error.
 """
@@ -34,15 +34,15 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 MOST_BYTES = 64 * 2**20  # of a decompressed answer; AWS's largest have a few MiB
-MOST_PAGES = 100_000  # of a list: five million tasks
-# In a row. A filter may leave many pages empty; the largest account publicly known has 380.
+MOST_PAGES = 100_000  # of a list, which is five million tasks
+# In a row. A filter may leave many pages empty; the largest publicly known account has 380.
 MOST_EMPTY_PAGES = 400
-_WHOLE_ATTEMPTS = 5  # five broken bodies in a row are not an accident of the network
-_SUCCESS, _FIRST_ERROR_STATUS = 200, 301  # from here on botocore reads an answer as an error
-_GZIP = ("gzip", "x-gzip")  # the same, by RFC 9110
+_WHOLE_ATTEMPTS = 5  # five broken bodies in a row are not a network problem
+_SUCCESS, _FIRST_ERROR_STATUS = 200, 301  # botocore takes 301 and above for errors
+_GZIP = ("gzip", "x-gzip")  # equivalent by RFC 9110
 _ODD = (ValueError, RecursionError, msgspec.MsgspecError, ET.ParseError)
 _KEPT, _BROKEN = "exportstats_answer", "exportstats_broken"
-# The element that an answer must contain, or it is not AWS's.
+# The element that an answer must contain.
 _NEEDED = {
     "AssumeRole": "Credentials",
     "DescribeRegions": "regionInfo",
@@ -50,7 +50,7 @@ _NEEDED = {
     "ListAccounts": "Accounts",
     "ListObjectsV2": "IsTruncated",
 }
-# Elements that are kept of an XML error. S3's also contain the request with its session token.
+# Elements of an XML error to keep. S3's errors also contain the request with its session token.
 _OF_ERROR = ("Code", "Message", "Region", "Endpoint", "Bucket")
 
 
@@ -59,11 +59,11 @@ class BrokenAnswerError(Exception):
 
 
 class RepeatedTokenError(Exception):
-    """The service returned a token that was used before, so the list would never end."""
+    """The service repeated a token, so the list would never end."""
 
 
 class EndlessListError(Exception):
-    """A list is longer than any real one."""
+    """A list is longer than any real list."""
 
 
 class Tokens:
@@ -76,7 +76,7 @@ class Tokens:
         self._empty = 0
 
     def follow(self, token: str, items: int) -> None:
-        """Check the token of a page with so many items, and remember it.
+        """Check and remember the token of a page with this number of items.
 
         Raises
         ------
@@ -104,7 +104,7 @@ def pages(
     most_pages: int | None = None,
     **request: str,
 ) -> Iterator[dict[str, Any]]:
-    """Request page after page; `token` is the token's name in a request.
+    """Yield page after page; `token` is the name of the token in a request.
 
     Raises
     ------
@@ -120,19 +120,19 @@ def pages(
         yield page
         if not page.get(got):
             if page.get("IsTruncated"):
-                raise BrokenAnswerError("IsTruncated is true, and there is no token in it")
+                raise BrokenAnswerError("IsTruncated is true, but there is no token in it")
             return
         request[token] = page[got]
         tokens.follow(page[got], len(page.get(member) or ()))
 
 
 def texts_of(items: list[dict[str, Any]], key: str) -> list[str]:
-    """Return the text that every item must have under a key.
+    """Return the text of each item under a key.
 
     Raises
     ------
     BrokenAnswerError
-        There are no items, or one lacks it.
+        There are no items, or an item has no such text.
     """
     texts = [item.get(key) for item in items]
     if not texts or not all(text and isinstance(text, str) for text in texts):
@@ -140,29 +140,29 @@ def texts_of(items: list[dict[str, Any]], key: str) -> list[str]:
     return [str(text) for text in texts]
 
 
-def watch(client: Any, read: Callable[[bytes], object] | None = None) -> None:  # noqa: ANN401 - boto3's client
+def check_answers(client: Any, read: Callable[[bytes], object] | None = None) -> None:  # noqa: ANN401 - boto3's client
     """Check every answer that a client receives.
 
-    With `read`, the body of every success is kept together with the result of `read`, and botocore
-    does not parse it. `read` raises a ValueError if a body is incomplete.
+    With `read`, the body of every success is kept with the result of `read`, and botocore does not
+    parse it. `read` raises a ValueError if a body is incomplete.
     """
     of_json = client.meta.service_model.metadata["protocol"] == "json"
     service = client.meta.service_model.service_id.hyphenize()
     events = client.meta.events
-    # botocore reads an answer of S3 that is not XML as an error 500, and retries ten times
+    # botocore takes an answer of S3 that is not XML for an error 500, and retries ten times
     events.unregister("before-parse.s3.*", getattr(handlers, "_handle_200_error", None))
-    events.register(f"before-parse.{service}", partial(_look, of_json, read))
-    events.register(f"needs-retry.{service}", _ask_again)
-    events.register(f"after-call.{service}", _refuse)
+    events.register(f"before-parse.{service}", partial(_check_body, of_json, read))
+    events.register(f"needs-retry.{service}", _retry_incomplete)
+    events.register(f"after-call.{service}", _raise_incomplete)
     client._endpoint.http_session._pool_classes_by_scheme.update(_POOLS)  # noqa: SLF001 - botocore has no other way
 
 
-def kept(answer: dict[str, Any]) -> tuple[bytes, Any] | None:
-    """Return the body that was kept and the result of `read`; None if `watch` did not see it."""
+def kept_body(answer: dict[str, Any]) -> tuple[bytes, Any] | None:
+    """Return the kept body and the result of `read`, or None if there are none."""
     return answer.get(_KEPT)
 
 
-def _look(
+def _check_body(
     of_json: bool,  # noqa: FBT001 - of a partial
     read: Callable[[bytes], object] | None,
     response_dict: dict[str, Any],
@@ -172,27 +172,27 @@ def _look(
 ) -> None:
     name = operation_model.name
     if read is None and name not in _NEEDED:
-        return  # botocore's own requests, such as for the region of a bucket
+        return  # a request of botocore itself, such as for the region of a bucket
     body, status = response_dict["body"], response_dict["status_code"]
     if status >= _FIRST_ERROR_STATUS:
-        response_dict["body"] = _as_error(body, status, of_json=of_json)
+        response_dict["body"] = _reduce_error(body, status, of_json=of_json)
         return
     try:
         if response_dict["headers"].get("content-encoding", "").lower() in _GZIP:
-            body = response_dict["body"] = _unpack(body)
+            body = response_dict["body"] = _decompress(body)
         if status != _SUCCESS:
             raise ValueError(f"its status is {status}")
         if read is not None:
             customized_response_dict[_KEPT] = body, read(body)
             response_dict["body"] = b"{}"
         else:
-            _look_for(_NEEDED[name], body, of_json=of_json)
+            _check_element(_NEEDED[name], body, of_json=of_json)
     except (*_ODD, OSError, EOFError, zlib.error) as fault:
         customized_response_dict[_BROKEN] = f"{fault}; it begins with {_beginning(body)!r}"
         response_dict["body"] = b"{}" if of_json else f"<R><{name}Result/></R>".encode()
 
 
-def _ask_again(
+def _retry_incomplete(
     response: Any,  # noqa: ANN401 - botocore's event
     attempts: int,
     request_dict: dict[str, Any],
@@ -201,7 +201,7 @@ def _ask_again(
     if response is None or response[0].status_code >= _FIRST_ERROR_STATUS:
         return None
     _, answer = response
-    # {} is an empty list, but not a page for which there was a token
+    # {} is a valid empty list, but not the page of a token
     if (
         _KEPT in answer
         and answer[_KEPT][0].strip() == b"{}"
@@ -213,12 +213,12 @@ def _ask_again(
     return float(0.1 * 2 ** (attempts - 1))
 
 
-def _refuse(parsed: dict[str, Any], **_: Any) -> None:  # noqa: ANN401 - botocore's event
+def _raise_incomplete(parsed: dict[str, Any], **_: Any) -> None:  # noqa: ANN401 - botocore's event
     if _BROKEN in parsed:
         raise BrokenAnswerError(parsed[_BROKEN])
 
 
-def _unpack(body: bytes) -> bytes:
+def _decompress(body: bytes) -> bytes:
     with gzip.GzipFile(fileobj=io.BytesIO(body)) as file:
         unpacked = file.read(MOST_BYTES + 1)
     if len(unpacked) > MOST_BYTES:
@@ -226,19 +226,19 @@ def _unpack(body: bytes) -> bytes:
     return unpacked
 
 
-def _as_error(body: bytes, status: int, *, of_json: bool) -> bytes:
-    """Reduce the body of an error, which may be a proxy's, to texts that botocore can read."""
+def _reduce_error(body: bytes, status: int, *, of_json: bool) -> bytes:
+    """Reduce the body of an error, which may come from a proxy, to texts that botocore can read."""
     if of_json and not body.strip():
         return body
     try:
         if of_json:
-            said = msgspec.json.decode(body, type=dict[str, object])
-        else:  # every service nests it in its own way
+            fields = msgspec.json.decode(body, type=dict[str, object])
+        else:  # each service nests the error differently
             root = ET.fromstring(body)  # noqa: S314 - as above
-            said = {one.tag.rpartition("}")[2]: one.text for one in root.iter() if not len(one)}
+            fields = {one.tag.rpartition("}")[2]: one.text for one in root.iter() if not len(one)}
     except _ODD:
-        said = {"message": plain(_beginning(body))}
-    texts = {key: text for key, text in said.items() if isinstance(text, str)}
+        fields = {"message": plain(_beginning(body))}
+    texts = {key: text for key, text in fields.items() if isinstance(text, str)}
     if of_json:
         return msgspec.json.encode(texts)
     usual = {"Code": str(status), "Message": plain(_beginning(body))}
@@ -250,7 +250,7 @@ def _as_error(body: bytes, status: int, *, of_json: bool) -> bytes:
     return f"<R><Error>{error}</Error></R>".encode()
 
 
-def _look_for(needed: str, body: bytes, *, of_json: bool) -> None:
+def _check_element(needed: str, body: bytes, *, of_json: bool) -> None:
     if of_json:
         fits = isinstance(msgspec.json.decode(body, type=dict[str, object]).get(needed), list)
     else:
@@ -267,7 +267,7 @@ def _beginning(body: bytes) -> str:
 class _Stream(socket.SocketIO):
     """Limit the time and the size of an answer.
 
-    A socket's timeout is for one read, so an answer of one byte per second would never reach it.
+    The timeout of a socket is for each read, so an answer of one byte per second never reaches it.
     """
 
     until: float

@@ -1,6 +1,6 @@
-"""A boto3 client for one paged request of CloudWatch Logs, with a rate limit and checked answers.
+"""Create boto3 clients for paged requests of CloudWatch Logs, with a rate limit and checks.
 
-botocore handles credentials, signing, endpoints, retries and errors. The rest is done in its
+botocore handles credentials, signing, endpoints, retries and errors. The rest happens in its
 events: the rate limit in `before-send`, so that it includes retries, and the checks in `answers`.
 """
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 SERVICE_RATE = 5.0  # requests per second for an account and region; not adjustable
 MAX_ATTEMPTS = 10
-# A page takes a fraction of a second; botocore's default of a minute, times ten, is too long.
+# A page takes a fraction of a second; botocore's default, ten attempts of a minute, is too long.
 READ_TIMEOUT_SECONDS = 20.0
 _LATEST = 32_503_680_000_000  # milliseconds: the year 3000, as in a table of tasks
 
@@ -172,7 +172,7 @@ def connect(
         wrong = "the endpoint URL, not shown here, has an @ in the wrong place"
     if wrong or client is None:
         raise ArgumentError(f"{plain(wrong)}; give endpoint_url as in https://host:port")
-    answers.watch(client, read)
+    answers.check_answers(client, read)
     return client
 
 
@@ -190,7 +190,7 @@ def make_client(
         "logs",
         region=region,
         endpoint_url=endpoint_url,
-        read=partial(_look_at, operation.member),
+        read=partial(_check_page, operation.member),
         parameter_validation=False,  # requests are checked once, not on every page
     )
     if requests_per_second == "quota":
@@ -215,13 +215,13 @@ def ask(client: Any, operation: Operation, request: Mapping[str, Any]) -> Answer
     answer = getattr(client, operation.method)(**request)
     headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     observed_at = millis_of(headers.get("date"))
-    if (whole := answers.kept(answer)) is not None:
+    if (whole := answers.kept_body(answer)) is not None:
         body, envelope = whole
         count = len(getattr(envelope, operation.member) or ())
         if not count:  # {}, or a token alone
             body = f'{{"{operation.member}":[]}}'.encode()
         return Answer(Page(body, observed_at), count, envelope.nextToken)
-    # An answer that did not come over HTTP, as from botocore's Stubber, has no body.
+    # An answer that did not come over HTTP, such as one of botocore's Stubber, has no body.
     items, token = answer.get(operation.member), answer.get("nextToken")
     if items is None and token is None:
         raise BrokenAnswerError("there is neither a list nor a token in it")
@@ -242,12 +242,12 @@ def is_aws(session: boto3.Session, endpoint_url: str) -> bool:
 
 
 def check_rate(asked: object) -> None:
-    """Refuse a rate limit that is not valid.
+    """Check a rate limit.
 
     Raises
     ------
     ArgumentError
-        It is not a number above 0.
+        The rate limit is not a positive number.
     """
     if asked == "quota" or asked is None:
         return
@@ -258,8 +258,8 @@ def check_rate(asked: object) -> None:
         )
 
 
-def _look_at(member: str, body: bytes) -> _Envelope:
-    """Return the list and the token of a body, and check that all of it is JSON."""
+def _check_page(member: str, body: bytes) -> _Envelope:
+    """Return the list and the token of a body, after checking all of it."""
     envelope = _decode(body)
     if not body.isascii():
         body.decode()
@@ -272,7 +272,7 @@ def _look_at(member: str, body: bytes) -> _Envelope:
 
 
 def millis_of(date: str | None) -> int:
-    """Return an HTTP date in milliseconds, or the time of our own clock if it is not valid."""
+    """Return an HTTP date in milliseconds, or the local time if it is not valid."""
     try:
         millis = _millis_of_date(date or "")
     except (ValueError, OverflowError, TypeError, IndexError):
@@ -280,6 +280,6 @@ def millis_of(date: str | None) -> int:
     return millis if 0 <= millis < _LATEST else int(dt.datetime.now(dt.UTC).timestamp() * 1000)
 
 
-@lru_cache(maxsize=64)  # many answers come within a second
+@lru_cache(maxsize=64)  # many answers have the same second
 def _millis_of_date(date: str) -> int:
     return int(email.utils.parsedate_to_datetime(date).timestamp() * 1000)

@@ -1,8 +1,8 @@
-"""Look into S3 for what COMPLETED tasks delivered.
+"""Check in S3 what COMPLETED tasks delivered.
 
-The service writes `destination/prefix/taskId/stream/000000.gz`. Before that it writes the object
-`aws-logs-write-test`, to check that it can write. A COMPLETED task that left nothing else
-delivered nothing: there were no events, or they were not exported.
+The service writes `destination/prefix/taskId/stream/000000.gz`. First it writes the object
+`aws-logs-write-test`, to check its access. If a COMPLETED task left nothing else, there were no
+events, or they were not exported.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _DEFAULT_PREFIX = "exportedlogs"
 _WRITE_TEST = "aws-logs-write-test"
 _LOOK_SECONDS = 0.2
-_MOST_PAGES = 10_000  # of a task's objects: ten million, more than it can write in its 24 hours
+_MOST_PAGES = 10_000  # ten million objects, more than a task can write in its 24 hours
 _STOPPED = "stopped by the user before it was checked"
 
 
@@ -46,7 +46,7 @@ class _Place(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """What is there: the columns of `schema.DELIVERIES` that come from S3."""
+    """What was found: the columns of `schema.DELIVERIES` that come from S3."""
 
     objects: int | None
     bytes: int | None
@@ -66,17 +66,17 @@ def fetch_deliveries(
     max_workers: int | None = None,
     progress: bool | None = None,
 ) -> pd.DataFrame:
-    """Look into S3 for what each COMPLETED task delivered.
+    """Check in S3 what each COMPLETED task delivered.
 
     Needs `s3:ListBucket` on the buckets. Lists `destination/prefix/taskId/` of each task, many at
-    once; no object is read or written.
+    once, and reads or writes no object.
 
     Parameters
     ----------
     tasks
-        A table of tasks; those that are not COMPLETED are left out.
+        A table of tasks; tasks that are not COMPLETED are left out.
     session, profile, endpoint_url
-        As in boto3. A bucket is listed in the region of its tasks, where it has to be.
+        As in boto3. A bucket is listed in the region of its tasks, as the service requires.
     max_workers
         How many tasks to check at once; by default at most 64.
     progress
@@ -85,14 +85,14 @@ def fetch_deliveries(
     Returns
     -------
     DataFrame
-        One row per COMPLETED task: `account_id`, `region`, `task_id`, `destination`, `prefix`
-        (which was searched), `objects` and `bytes` (without the service's write test), `first_key`,
-        `last_key`, `delivered`, `reason`, `duration` (`timedelta64[ms]`), `throughput` (bytes per
-        second of the duration, queueing included) and `observed_at` (UTC).
+        One row per COMPLETED task: `account_id`, `region`, `task_id`, `destination`, `prefix` (the
+        prefix that was listed), `objects` and `bytes` (without the service's write test),
+        `first_key`, `last_key`, `delivered`, `reason`, `duration` (`timedelta64[ms]`), `throughput`
+        (bytes per second of the duration, queueing included) and `observed_at` (UTC).
 
-        `delivered` is "yes"; "empty" if there is only the write test; "gone" if even that is
-        missing, because it was deleted, for example by a lifecycle rule; or "unknown", with a
-        `reason`, if the list could not be read to its end, or is longer than ten million objects.
+        `delivered` is "yes"; "empty" if there is only the write test; "gone" if the write test is
+        missing too, for example because a lifecycle rule deleted it; or "unknown", with a `reason`,
+        if the list could not be read to its end or has more than ten million objects.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def fetch_deliveries(
     LoadError
         There are no credentials.
     LoadInterrupted
-        Ctrl-C; `.arrived` has what was found so far, and the rest as "unknown".
+        Ctrl-C was pressed; `.arrived` has all tasks, and those not yet checked as "unknown".
 
     Examples
     --------
@@ -122,16 +122,16 @@ def fetch_deliveries(
         check_credentials(session)
         if session.get_credentials() is None and places:
             raise LoadError(
-                "there are no credentials to look into S3 with; name a profile, or set AWS_PROFILE",
+                "there are no credentials for S3; name a profile, or set AWS_PROFILE",
                 tasks=frames.empty(),
             )
-        s3 = _Bucketeer(session, endpoint_url, {place.region for place in places})
+        s3 = _ObjectLister(session, endpoint_url, {place.region for place in places})
     except ASKING as error:
         raise LoadError(str(explain(error)), tasks=frames.empty()) from None
     futures = _submit(s3, places, max_workers)
     try:
         _watch(futures, progress=progress)
-    except KeyboardInterrupt as wish:
+    except KeyboardInterrupt as interrupt:
         for future in futures:
             future.cancel()
         arrived = _to_table(asked, places, futures)
@@ -140,17 +140,17 @@ def fetch_deliveries(
             "tasks were checked",
             tasks=frames.empty(),
             arrived=arrived,
-        ) from wish
+        ) from interrupt
     return _to_table(asked, places, futures)
 
 
-class _Bucketeer:
+class _ObjectLister:
     """List the objects of tasks, from any thread."""
 
     def __init__(
         self, session: boto3.Session, endpoint_url: str | None, regions: set[str | None]
     ) -> None:
-        # clients can be used in many threads, but must not be created in them
+        # clients can be used, but not created, in several threads
         self._clients: dict[str | None, Any] = {}
         for region in sorted(regions, key=str):
             try:
@@ -210,7 +210,7 @@ class _Bucketeer:
         return _Found(0, 0, None, None, delivered, None, millis_of(date))
 
     def _was_tested(self, client: Any, place: _Place) -> bool:  # noqa: ANN401 - boto3's client
-        """Return whether the prefix has a write test; every prefix is checked once."""
+        """Return whether the prefix has a write test; each prefix is checked once."""
         key = place.bucket, place.prefix
         with self._lock:
             known = self._tests.get(key)
@@ -242,7 +242,7 @@ def _unknown(reason: str, *, delivered: str = "unknown") -> _Found:
 
 
 def _submit(
-    s3: _Bucketeer, places: Sequence[_Place], max_workers: int | None
+    s3: _ObjectLister, places: Sequence[_Place], max_workers: int | None
 ) -> list[Future[_Found]]:
     threads = DaemonThreads(min(len(places), max_workers or MOST_WORKERS))
     futures = [threads.submit(s3.look, place) for place in places]
@@ -251,7 +251,7 @@ def _submit(
 
 
 def _watch(futures: Sequence[Future[_Found]], *, progress: bool | None) -> None:
-    """Wait for all, and show the progress."""
+    """Wait for all tasks, and show the progress."""
     shown = is_watched() if progress is None else progress
     with tqdm(desc="deliveries", unit=" tasks", total=len(futures), disable=not shown) as bar:
         waiting = set(futures)

@@ -30,9 +30,9 @@ class Fault(NamedTuple):
 # the errors that a request may raise
 ASKING = (ClientError, BotoCoreError, BrokenAnswerError, RepeatedTokenError, EndlessListError)
 
-_SHOWN = 500  # characters of a foreign text
-# If a signature is wrong, AWS's message contains all that was signed, the session token included.
-# An error for an invalid header shows the header, and a URL may contain a password.
+_SHOWN = 500  # characters of a text from outside
+# If a signature is wrong, AWS's message contains the signed request with the session token. An
+# error about an invalid header shows the header, and a URL may contain a password.
 _SECRETS = (
     (re.compile(r"(?is)(\n\s*\n|the canonical string|x-amz-security-token).*"), ""),
     (re.compile(r"(?is)(invalid header value).*"), r"\1 (not shown here)"),
@@ -48,10 +48,10 @@ _NO_PERMISSION = "the account's administrator can allow it"
 _ACTIONS = {
     "DescribeExportTasks": 'allow the action logs:DescribeExportTasks on the resource "*"',
     "DescribeLogGroups": 'allow the action logs:DescribeLogGroups on the resource "*"',
-    "AssumeRole": "allow the action sts:AssumeRole on the role, and let the role's trust policy "
-    "name who assumes it",
-    "ListAccounts": "allow the action organizations:ListAccounts, and ask from the management "
-    "account or a delegated administrator",
+    "AssumeRole": "allow the action sts:AssumeRole on the role, and add the caller to the role's "
+    "trust policy",
+    "ListAccounts": "allow the action organizations:ListAccounts, and use the management account "
+    "or a delegated administrator",
     "DescribeRegions": 'allow the action ec2:DescribeRegions on the resource "*"',
     "ListObjectsV2": "allow the action s3:ListBucket on the bucket",
 }
@@ -66,8 +66,8 @@ _BY_CODE = {
     ),
     **dict.fromkeys(
         ("UnrecognizedClientException", "InvalidClientTokenId", "AuthFailure"),
-        "check that the credentials are of this partition, and that the region is enabled "
-        "for the account",
+        "check that the credentials are for this partition, and that the region is enabled for the "
+        "account",
     ),
     **dict.fromkeys(
         ("InvalidSignatureException", "SignatureDoesNotMatch", "MissingAuthenticationToken"),
@@ -75,11 +75,11 @@ _BY_CODE = {
     ),
     **dict.fromkeys(
         ("ThrottlingException", "Throttling", "TooManyRequestsException", "LimitExceededException"),
-        "other programs use up the account's 5 requests per second: try again later, or with "
-        "a lower rate limit; what arrived was kept",
+        "other programs use the account's 5 requests per second: try again later, or with a lower "
+        "rate limit; what arrived was kept",
     ),
-    "InvalidParameterException": "a token expires after 24 hours and is valid for the same request "
-    "only: start again without next_token",
+    "InvalidParameterException": "a token expires after 24 hours, and is valid only for the same "
+    "request: start again without next_token",
 }
 
 _BY_TYPE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
@@ -88,7 +88,7 @@ _BY_TYPE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] 
         "name a profile, or set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     ),
     (boto.NoRegionError, "name a region, such as region='eu-west-1', or set AWS_DEFAULT_REGION"),
-    (boto.ProfileNotFound, "`aws configure list-profiles` lists the profiles there are"),
+    (boto.ProfileNotFound, "list your profiles with `aws configure list-profiles`"),
     (
         (boto.SSOError, boto.TokenRetrievalError, boto.CredentialRetrievalError),
         _SIGN_IN,
@@ -107,10 +107,9 @@ _BY_TYPE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] 
 
 
 def explain(error: BaseException) -> Fault:
-    """Return why a request failed, in one line, and the remedy.
+    """Return in one line why a request failed, and the remedy.
 
-    Secrets are removed from the error and from those that caused it, because a traceback shows
-    them all.
+    Secrets are removed from the error and from its causes, because a traceback shows all of them.
     """
     if isinstance(error, KeyboardInterrupt):
         return Fault("stopped by the user", _GOES_ON)
@@ -128,18 +127,18 @@ def explain(error: BaseException) -> Fault:
     remedies = [remedy for kinds, remedy in _BY_TYPE if isinstance(error, kinds)]
     if not remedies and not isinstance(error, ASKING):
         return Fault(f"{type(error).__name__}: {reason}", _UNFORESEEN)
-    return Fault(reason, remedies[0] if remedies else "see boto3's own documentation of this error")
+    return Fault(reason, remedies[0] if remedies else "see boto3's documentation of this error")
 
 
 def cause_of(error: BaseException | None) -> BaseException | None:
-    """Return the error to show as the cause: none if `explain` says it all.
+    """Return the error to show as the cause, or None if `explain` is enough.
 
-    A notebook shows the causes first, and those of a request without a network are 200 lines.
+    A notebook shows causes first, and those of a request without a network take 200 lines.
     """
     return error if error is not None and explain(error).remedy == _UNFORESEEN else None
 
 
-def token_is_dead(error: BaseException) -> bool:
+def is_token_unusable(error: BaseException) -> bool:
     """Return whether the same token cannot be used again."""
     return isinstance(error, RepeatedTokenError) or (
         isinstance(error, ClientError)
@@ -148,11 +147,11 @@ def token_is_dead(error: BaseException) -> bool:
 
 
 def _explain_answer(error: ClientError) -> Fault:
-    said, about = error.response["Error"], error.response["ResponseMetadata"]
+    texts, about = error.response["Error"], error.response["ResponseMetadata"]
     status, tried = about.get("HTTPStatusCode", 0), about.get("RetryAttempts", 0) + 1
-    code = said["Code"] or str(status)
+    code = texts["Code"] or str(status)
     often = f" after {tried} of {MAX_ATTEMPTS} attempts" if tried > 1 else ""
-    message = said["Message"] or responses.get(status, "")
+    message = texts["Message"] or responses.get(status, "")
     reason = f"{code}{often}" + (f": {message}" if message else "")
     remedy = _BY_CODE.get(code)
     if remedy is _NO_PERMISSION:
@@ -165,15 +164,15 @@ def _explain_answer(error: ClientError) -> Fault:
 
 
 def _clean(error: BaseException, seen: set[int]) -> None:
-    """Remove secrets from an error and from all that caused it."""
+    """Remove secrets from an error and its causes."""
     if id(error) in seen:
         return
     seen.add(id(error))
     kwargs: Any = error.kwargs if isinstance(error, BotoCoreError) else {}
     if isinstance(error, ClientError):
-        said: Any = error.response.get("Error") or {}
+        texts: Any = error.response.get("Error") or {}
         response: Any = {
-            "Error": {key: _in_a_line(str(said.get(key) or "")) for key in ("Code", "Message")},
+            "Error": {key: _in_a_line(str(texts.get(key) or "")) for key in ("Code", "Message")},
             "ResponseMetadata": error.response.get("ResponseMetadata") or {},
         }
         error.response = response

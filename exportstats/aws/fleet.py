@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 
     Look = Callable[[Sequence[Load]], object]
 
-# At 5 requests per second and target, more threads than this would wait for the processor.
+# At 5 requests per second and target, more threads would only wait for the CPU.
 MOST_WORKERS = 64
 _MOST_AT_ALL = 1024
 _LOOK_SECONDS = 0.2  # how often progress is shown and Ctrl-C is noticed
 
 
 class DaemonThreads(Executor):
-    """An executor whose threads do not keep the program alive, unlike the standard library's.
+    """An executor whose threads, unlike the standard library's, do not keep the program alive.
 
-    A request that hangs cannot be cancelled, but Ctrl-C must not wait for it.
+    A hanging request cannot be cancelled, but Ctrl-C must not wait for it.
     """
 
     def __init__(self, max_workers: int) -> None:
@@ -71,7 +71,7 @@ class DaemonThreads(Executor):
 
 
 class Bar:
-    """The progress of loads: the items and their rate, and how many targets have ended."""
+    """A progress bar for loads: the items, their rate, and the number of ended targets."""
 
     def __init__(self, what: str, *, shown: bool | None, targets: int) -> None:
         self._what = what
@@ -127,8 +127,8 @@ def load_targets(
         )
     if executor is not None and session is not None:
         raise ArgumentError(
-            "a session cannot be sent to an executor's workers; give profile=, or targets with "
-            "profiles, and leave out session"
+            "a session cannot be sent to the workers of an executor; use profile= or targets with "
+            "profiles instead of session"
         )
     loads = [Load(target, question) for target in targets]
     with Bar(question.operation.what, shown=progress, targets=len(targets)) as bar:
@@ -148,7 +148,7 @@ def _load_all(
     max_workers: int | None,
     look: Look,
 ) -> list[Load]:
-    """Load targets in threads. Ctrl-C ends them at once, and keeps what has arrived."""
+    """Load targets in threads. Ctrl-C ends them at once and keeps what has arrived."""
     stop = threading.Event()
     threads = DaemonThreads(min(len(loads), max_workers or MOST_WORKERS))
     futures = [threads.submit(load.run, sessions, stop) for load in loads]
@@ -164,7 +164,7 @@ def _load_on(
     look: Look,
 ) -> list[Load]:
     """Load targets on an executor. Ctrl-C keeps the targets that have ended."""
-    futures = [executor.submit(run_there, load, profile) for load in loads]
+    futures = [executor.submit(run_in_worker, load, profile) for load in loads]
     return _watch(loads, futures, look, threading.Event())
 
 
@@ -177,14 +177,14 @@ def _watch(
         while waiting:
             _, waiting = wait(waiting, timeout=_LOOK_SECONDS)
             look(_so_far(loads, futures))
-    except KeyboardInterrupt as wish:
+    except KeyboardInterrupt as interrupt:
         stop.set()
         for future in futures:
             future.cancel()
         return [
             _result(load, future)
             if future.done() and not future.cancelled()
-            else load.interrupted_by(wish)
+            else load.interrupted_by(interrupt)
             for load, future in zip(loads, futures, strict=True)
         ]
     return _so_far(loads, futures)
@@ -202,16 +202,16 @@ def _result(load: Load, future: Future[Load]) -> Load:
     try:
         return future.result()
     except Exception as error:  # noqa: BLE001 - executors have errors of their own
-        remedy = "the executor could not run it: check the output of its workers"
+        remedy = "check the output of the executor's workers"
         return replace(load, fault=explain(error)._replace(remedy=remedy), ended=True)
 
 
-def run_there(load: Load, profile: str | None) -> Load:
-    """Run a load in a worker, which makes its own session, once for each question."""
+def run_in_worker(load: Load, profile: str | None) -> Load:
+    """Run a load in a worker, which creates its own session once per question."""
     return load.run(_sessions(load.question, profile))
 
 
 @lru_cache(maxsize=1)
 def _sessions(question: Question, profile: str | None) -> Sessions:
-    del question  # the key of the cache, so that credentials are not kept for longer
+    del question  # only a cache key, so that credentials are not kept longer than a question
     return Sessions(make_session(None, profile, None))

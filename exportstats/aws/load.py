@@ -1,4 +1,4 @@
-"""Load every page from one account and region, or as many as possible."""
+"""Load the pages of a list from one account and region."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exportstats.aws.answers import Tokens
 from exportstats.aws.client import ask, check_credentials, connect, is_aws, make_client
-from exportstats.aws.faults import explain, token_is_dead
+from exportstats.aws.faults import explain, is_token_unusable
 from exportstats.aws.targets import account_of
 from exportstats.errors import ArgumentError
 from exportstats.io.json_text import PAGES_AT_ONCE
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Question:
-    """The request to every target, for so many pages or all; `key` identifies one run."""
+    """The request to every target, and the most pages to load; `key` identifies a run."""
 
     operation: Operation
     request: Mapping[str, Any] = field(compare=False)
@@ -39,15 +39,15 @@ class Question:
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def __post_init__(self) -> None:
-        """Remove a password from the URL, because no request uses it."""
+        """Remove a password from the URL, because requests do not use it."""
         if self.endpoint_url is not None:
             object.__setattr__(self, "endpoint_url", without_user(self.endpoint_url))
 
 
 class Arrived(NamedTuple):
-    """The answers that arrived: the parsed ones, and the latest, which are not parsed yet.
+    """The answers that arrived: parsed ones, and the latest ones, which are not parsed yet.
 
-    It is immutable, because other threads look at it while pages arrive.
+    It is immutable, because other threads read it while pages arrive.
     """
 
     parts: tuple[Any, ...] = ()
@@ -64,11 +64,11 @@ class Arrived(NamedTuple):
         return self._replace(latest=(*self.latest, page))
 
     def _next_row(self, more: Iterable[Rows]) -> int:
-        """Return the number of the next row, counted with the refused rows."""
+        """Return the number of the next row; refused rows count too."""
         return 1 + sum(map(len, (*self.parts, *more)))
 
     def read(self, operation: Operation) -> tuple[Arrived, dict[int, Exception]]:
-        """Parse the latest answers; also return the number and the error of each broken one."""
+        """Parse the latest answers; also return the number and the error of each broken answer."""
         parts: list[Any] = []
         odd: dict[int, Exception] = {}
         first = self.pages_read + 1
@@ -102,11 +102,11 @@ class Load:
     items
         The number of items that arrived, duplicates included.
     fault, next_token
-        Why loading ended early or an answer cannot be read, and the token to continue from.
+        Why loading ended early, or why an answer cannot be read; and the token to continue from.
     cause
         The error that `fault` explains, in this process only.
     odd_page
-        The number of the answer that cannot be read, if there is one.
+        The number of an answer that cannot be read.
     ended
         Whether loading has ended.
     refused
@@ -131,18 +131,18 @@ class Load:
     odd_page: int | None = None
 
     def run(self, sessions: Sessions, stop: Event | None = None) -> Load:
-        """Load the list; an error that ends it early is kept in `fault`."""
+        """Load the list; an error is kept in `fault`."""
         try:
             client = self._connect(sessions)
             for _ in self._page_through(client):
                 if stop is not None and stop.is_set():
                     raise KeyboardInterrupt  # noqa: TRY301 - Ctrl-C in the main thread
-        except KeyboardInterrupt as wish:
-            self.fault, self.interrupted = explain(wish), True
+        except KeyboardInterrupt as interrupt:
+            self.fault, self.interrupted = explain(interrupt), True
         except Exception as error:  # noqa: BLE001 - one target must not affect the others
             self.fault, self.cause = explain(error), error
             self.refused = isinstance(error, ValueError) and not self.arrived.pages
-            if token_is_dead(error):
+            if is_token_unusable(error):
                 self.next_token = None
         self._read_latest()
         self.ended = True
@@ -158,15 +158,15 @@ class Load:
         """Leave out the error, because not every error can be pickled."""
         return {**self.__dict__, "cause": None}
 
-    def interrupted_by(self, wish: KeyboardInterrupt) -> Load:
+    def interrupted_by(self, interrupt: KeyboardInterrupt) -> Load:
         """Return the load as it is now, without waiting for its thread."""
-        load = replace(self, fault=explain(wish), interrupted=True)
+        load = replace(self, fault=explain(interrupt), interrupted=True)
         load._read_latest()  # noqa: SLF001 - its own
         return load
 
     def _connect(self, sessions: Sessions) -> Any:  # noqa: ANN401 - boto3's client
         question = self.question
-        with sessions.lock:  # making clients is not safe in threads
+        with sessions.lock:  # creating clients is not thread-safe
             session = sessions.of(self.target)
             client = make_client(
                 session,
@@ -185,8 +185,8 @@ class Load:
                 self.account_id, self.unknown = found, why
             elif found not in (None, self.account_id):
                 raise ArgumentError(
-                    f"the credentials are those of the account {found}, not {self.account_id}; "
-                    "name its profile or a role_arn"
+                    f"the credentials are for the account {found}, not {self.account_id}; "
+                    "give a profile or a role_arn of that account"
                 )
         return client
 
@@ -215,7 +215,7 @@ def _find_account(
     client: Any,  # noqa: ANN401 - boto3's client
 ) -> tuple[str | None, str]:
     """Ask STS for the account of the credentials; return its ID, or why it is missing."""
-    # An emulator is asked for the account too: its credentials must not be sent to AWS.
+    # An emulator also returns the account, because its credentials must not be sent to AWS.
     elsewhere = client.meta.endpoint_url
     try:
         with sessions.lock:
@@ -224,11 +224,11 @@ def _find_account(
                 "sts",
                 region=client.meta.region_name,
                 endpoint_url=None if is_aws(session, elsewhere) else elsewhere,
-                # a network without access to STS must not delay the tasks
+                # a network without access to STS must not delay loading
                 connect_timeout=3,
                 read_timeout=5,
                 retries={"mode": "standard", "max_attempts": 1},
             )
         return account_of(sts.get_caller_identity()), ""
-    except Exception as error:  # noqa: BLE001 - this must not stop the load
+    except Exception as error:  # noqa: BLE001 - must not stop loading
         return None, f"account_id is missing: STS did not return it ({explain(error).reason})"

@@ -1,4 +1,4 @@
-"""Fetch log groups from AWS: what can be exported, and how long it is kept."""
+"""Fetch log groups and their retention from AWS."""
 
 from __future__ import annotations
 
@@ -69,10 +69,10 @@ def fetch_log_groups(  # noqa: PLR0913 - as fetch_tasks has them
     ArgumentError
         An argument is not valid; nothing was requested.
     LoadError
-        A list could not be read to its end; `.arrived` has all that arrived, `.failures` one row
-        per failed target.
+        A list could not be read to its end. `.arrived` has all that arrived, and `.failures` one
+        row per failed target.
     LoadInterrupted
-        Ctrl-C; carries the same.
+        Ctrl-C was pressed; it has the same attributes.
 
     Examples
     --------

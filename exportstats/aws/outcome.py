@@ -1,4 +1,4 @@
-"""Return what arrived, and raise or warn if a target failed."""
+"""Return what arrived from targets, and raise or warn if a target failed."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def result_of(loads: Sequence[Load], kind: Table, errors: Literal["raise", "warn
     Raises
     ------
     BadRowsError
-        No row can be read, and no target failed, which would be reported instead.
+        No row can be read, and no target failed.
     LoadError
         A target failed, and `errors` is "raise".
     LoadInterrupted
@@ -67,7 +67,7 @@ def result_of(loads: Sequence[Load], kind: Table, errors: Literal["raise", "warn
     """
     arrived = _table_of(loads, kind)
     _warn_of_unknown_accounts(loads, arrived)
-    return _judge(loads, arrived, errors)
+    return _raise_or_warn(loads, arrived, errors)
 
 
 def _table_of(loads: Sequence[Load], kind: Table) -> pd.DataFrame:
@@ -93,7 +93,7 @@ def _warn_of_unknown_accounts(loads: Sequence[Load], arrived: pd.DataFrame) -> N
         warn(AccountUnknownWarning(unknown[0]))
 
 
-def _judge(
+def _raise_or_warn(
     loads: Sequence[Load], arrived: pd.DataFrame, errors: Literal["raise", "warn"]
 ) -> pd.DataFrame:
     """Return what arrived; raise or warn if a target failed."""
@@ -145,11 +145,11 @@ def _failures_of(failed: Iterable[Load]) -> pd.DataFrame:
 
 
 class Failures(pd.DataFrame):
-    """A table of failures; it shows reasons and remedies whole, which pandas would cut."""
+    """A table of failures that shows reasons and remedies in full, which pandas would truncate."""
 
     @property
     def _constructor(self) -> type[pd.DataFrame]:
-        return pd.DataFrame  # what is made of it is a plain table
+        return pd.DataFrame  # results of operations are plain tables
 
     def __repr__(self) -> str:
         """Return the table as text."""

@@ -1,4 +1,4 @@
-"""The accounts and regions to fetch from, and the credentials for each."""
+"""The accounts and regions to fetch from, and their credentials."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _ROLE_ARN = re.compile(r"arn:[\w-]+:iam::([0-9]{12}):role/\S+")
-_SESSION_NAME = "exportstats"  # what CloudTrail shows an assumed role was used by
+_SESSION_NAME = "exportstats"  # as CloudTrail shows the use of a role
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,11 @@ class Target:
     profile: str | None = None
     role_arn: str | None = None
 
-    # whether STS said that the credentials are those of the account; not a field of a target
+    # whether STS has confirmed the account of the credentials; not a field
     is_verified: ClassVar[bool] = False
 
     def verified(self) -> Self:
-        """Return it as one whose account need not be checked with STS any more."""
+        """Mark the account as confirmed by STS, and return the target."""
         object.__setattr__(self, "is_verified", True)
         return self
 
@@ -76,8 +76,8 @@ class Target:
             )
         if self.profile is not None and role is not None:
             raise ArgumentError(
-                f"profile={self.profile!r} and role_arn={self.role_arn!r} were both given; a "
-                "profile can name a role itself, so leave one out"
+                f"profile={self.profile!r} and role_arn={self.role_arn!r} were both given; leave "
+                "one out, because a profile can have a role itself"
             )
         if role is not None and self.account_id not in (None, role[1]):
             raise ArgumentError(
@@ -85,7 +85,7 @@ class Target:
             )
 
     def __str__(self) -> str:
-        """Return a name for messages."""
+        """Return the name of the target in messages."""
         who = self.account_id or self.role_arn or self.profile or "the account"
         return f"{who} in {self.region or 'its region'}"
 
@@ -100,7 +100,7 @@ def account_of(identity: dict[str, Any]) -> str:
     Raises
     ------
     BrokenAnswerError
-        There is none.
+        There is no account ID.
     """
     found = identity.get("Account")
     if not _is_account(found):
@@ -109,11 +109,10 @@ def account_of(identity: dict[str, Any]) -> str:
 
 
 class Sessions:
-    """The boto3 sessions of targets, which share what is slow to load.
+    """The boto3 sessions of targets, which share models and endpoint rules.
 
-    A session takes a tenth of a second, nearly all of it to load the service's model and the rules
-    of its endpoints, which can be shared. Making sessions and clients is not thread-safe, so they
-    are made one at a time.
+    Creating a session takes a tenth of a second, nearly all of it for loading these. Creating
+    sessions and clients is not thread-safe, so they are created one at a time.
     """
 
     def __init__(self, base: boto3.Session) -> None:
@@ -127,7 +126,7 @@ class Sessions:
     def account(
         self, target: Target, find: Callable[[], tuple[str | None, str]]
     ) -> tuple[str | None, str]:
-        """Return the account of a target's own credentials, or why it is missing; asked once."""
+        """Return the account of a profile's credentials, or why it is missing; requested once."""
         with self._asking:
             if target.profile not in self._accounts:
                 self._accounts[target.profile] = find()
@@ -151,7 +150,7 @@ class Sessions:
             session.register_component("credential_provider", _Role(self._sts(), target.role_arn))
         return boto3.Session(botocore_session=session)
 
-    def _sts(self) -> Any:  # noqa: ANN401 - boto3 makes its clients' classes at run time
+    def _sts(self) -> Any:  # noqa: ANN401 - boto3 creates its clients' classes at run time
         """Return the client that assumes roles, with the session's own credentials."""
         if self._assumer is None:
             check_credentials(self._base)
@@ -160,7 +159,7 @@ class Sessions:
 
 
 class _Role:
-    """A botocore credential provider for a role, which renews its credentials in time."""
+    """A botocore credential provider for a role, which renews the credentials in time."""
 
     def __init__(self, sts: Any, role_arn: str) -> None:  # noqa: ANN401 - boto3's client
         self._sts = sts
@@ -186,26 +185,26 @@ class _Role:
 
 
 def check_targets(targets: Iterable[Target] | None, **of_one: object) -> list[Target]:
-    """Return the targets without duplicates; the default is the session's account and region.
+    """Return the targets without duplicates, by default the session's account and region.
 
-    `of_one` are arguments that are allowed only without targets.
+    `of_one` are the arguments that are only allowed without targets.
 
     Raises
     ------
     ArgumentError
-        A value is not a target, there is none, or an argument cannot be used with targets.
+        A value is not a target, there are no targets, or an argument cannot be used with targets.
     """
     if targets is None:
         return [Target(region=cast("str | None", of_one["region"]))]
     wanted = list(dict.fromkeys(targets))
     for target in wanted:
         if not isinstance(target, Target):
-            raise ArgumentError(f"{target!r} is not a target; give xs.Target(account_id, region)")
+            raise ArgumentError(f"{target!r} is not a target; use xs.Target(account_id, region)")
     if not wanted:
         raise ArgumentError("there are no targets; xs.fetch_targets finds some")
     for name, value in of_one.items():
         if value is not None:
-            raise ArgumentError(f"{name}={value!r} is for loading without targets; leave one out")
+            raise ArgumentError(f"{name}={value!r} cannot be used with targets; leave one out")
     return wanted
 
 
@@ -231,7 +230,7 @@ def fetch_targets(
         "all" for the regions that are enabled for the session's account, or a list of names; by
         default the session's region.
     role_name
-        The role to assume in each account. For the session's own account no role is assumed.
+        The role to assume in each account, except the session's own.
     accounts
         The account IDs; by default, with a `role_name`, all active accounts of the organisation.
 
@@ -243,9 +242,9 @@ def fetch_targets(
     Raises
     ------
     ArgumentError
-        `accounts` without a `role_name`, or no region.
+        `accounts` was given without `role_name`, or there is no region.
     LoadError
-        AWS refused the request; the text names the permission.
+        AWS refused a request; the text names the permission.
 
     Examples
     --------
@@ -255,7 +254,7 @@ def fetch_targets(
         tasks = xs.fetch_tasks(targets, errors="warn")
     """
     if accounts is not None and role_name is None:
-        raise ArgumentError("accounts were given without a role_name; name the role to assume")
+        raise ArgumentError("accounts were given without role_name; give the role to assume")
     try:
         session = make_session(session, profile, None)
         check_credentials(session)
@@ -309,7 +308,7 @@ def _accounts(session: boto3.Session, accounts: Sequence[str] | None, here: str)
     return [
         account["Id"]
         for account in found
-        # State is newer than Status; accounts that are closing or suspended cannot be asked
+        # State is newer than Status; closing and suspended accounts cannot be used
         if account.get("State", account.get("Status")) == "ACTIVE"
     ]
 

@@ -1,4 +1,4 @@
-"""Fetch export tasks from AWS: page through DescribeExportTasks into a table of tasks."""
+"""Fetch a table of tasks from AWS with DescribeExportTasks."""
 
 from __future__ import annotations
 
@@ -54,37 +54,37 @@ def fetch_tasks(  # noqa: PLR0913 - each is a parameter of boto3, of the API, or
     errors: Literal["raise", "warn"] = "raise",
     progress: bool | None = None,
 ) -> pd.DataFrame:
-    """Fetch the export tasks that CloudWatch Logs lists, from one or many accounts and regions.
+    """Fetch the export tasks of one or many accounts and regions.
 
-    Needs the permission `logs:DescribeExportTasks` on `"*"`. An account ID that is not known is
-    requested with `sts:GetCallerIdentity`, which needs no permission.
+    Needs the permission `logs:DescribeExportTasks` on `"*"`. A missing account ID is requested with
+    `sts:GetCallerIdentity`, which needs no permission.
 
     Parameters
     ----------
     targets
         Accounts and regions, for example from `fetch_targets`; by default those of the session.
     session
-        A boto3 session; by default one for `profile`, or for the environment. Its credentials
-        assume the targets' roles.
+        A boto3 session; by default one for `profile`, or for the environment. Its credentials are
+        used to assume the targets' roles.
     profile, region, endpoint_url
         As in boto3; `region` cannot be used with `targets`.
     status
         Only tasks in this state, such as "FAILED".
     task_id
-        Only this task. An unknown identifier gives an empty table.
+        Only this task. The table is empty if there is no such task.
     limit
         Tasks per page, 1 to 50.
     next_token
         The token to continue from, from a `LoadError`. A token is valid for 24 hours.
     max_pages
-        Pages per target; by default all. The first pages have the newest tasks.
+        The most pages to load per target; by default all. The newest tasks come first.
     requests_per_second
         The rate limit for each target. "quota" is the service's own limit, 5 per second for an
         account and region, or no limit if the endpoint is not AWS's; None is no limit.
     max_workers
         How many targets to load at once, each in a thread; by default at most 64.
     executor
-        An executor to load on instead of threads: other processes or machines.
+        An executor to use instead of threads, for other processes or machines.
     errors
         What to do if some of the `targets` fail: "raise" a `LoadError` that carries the tasks of
         the others, or "warn" and return them.
@@ -95,20 +95,19 @@ def fetch_tasks(  # noqa: PLR0913 - each is a parameter of boto3, of the API, or
     -------
     DataFrame
         A table of tasks, target by target, newest first, each task once in its latest state.
-        `observed_at` is the time of the service's clock. `account_id` is missing, with an
-        `AccountUnknownWarning`, if STS did not return it.
+        `observed_at` is the time of the service's clock. If STS did not return the account,
+        `account_id` is missing, with an `AccountUnknownWarning`.
 
     Raises
     ------
     ArgumentError
         An argument is not valid, or the service would refuse it; nothing was requested.
     LoadError
-        A list could not be read to its end. `.tasks` has all that arrived, `.failures` one row
-        per failed target with the reason, the remedy and the token to continue from.
-        Limits are 100,000 pages or 400 empty pages in a row for a list, and 20 s or 64 MiB for
-        an answer.
+        A list could not be read to its end. `.tasks` has all that arrived, and `.failures` one row
+        per failed target with the reason, the remedy and the token to continue from. The limits are
+        100,000 pages or 400 consecutive empty pages per list, and 20 s or 64 MiB per answer.
     LoadInterrupted
-        Ctrl-C; carries the same.
+        Ctrl-C was pressed; it has the same attributes.
 
     Examples
     --------
@@ -145,7 +144,7 @@ def fetch_tasks(  # noqa: PLR0913 - each is a parameter of boto3, of the API, or
 def make_request(
     *, status: str | None, task_id: str | None, limit: int, next_token: str | None
 ) -> dict[str, Any]:
-    """Return the request's parameters, or refuse what the service would refuse."""
+    """Return the parameters of the request; refuse what the service would refuse."""
     state = schema.state_of(status) if isinstance(status, str) else status
     if state is not None and state not in schema.STATES:
         raise ArgumentError(f"status={status!r}; give one of {', '.join(schema.STATES)}")
@@ -154,7 +153,7 @@ def make_request(
     if not _is_whole(limit) or limit not in range(1, PAGE_SIZE + 1):
         raise ArgumentError(f"limit={limit!r}; give a whole number from 1 to {PAGE_SIZE}")
     if next_token is not None and not _is_text(next_token):
-        raise ArgumentError(f"next_token={next_token!r}; give the next_token of a LoadError")
+        raise ArgumentError(f"next_token={next_token!r}; give the token of a LoadError")
     asked = {"limit": int(limit), "statusCode": state, "taskId": task_id, "nextToken": next_token}
     return {name: value for name, value in asked.items() if value is not None}
 

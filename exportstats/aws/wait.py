@@ -46,26 +46,26 @@ def wait_for_task(
     task_id
         The task's identifier.
     history
-        A table of tasks, to forecast when the task will end (`estimate_completion`).
+        A table of tasks for the forecast (see `estimate_completion`).
     session, profile, region, endpoint_url
         As for `fetch_tasks`.
     timeout
-        How long to wait at most, such as "2h"; by default until the task has ended.
+        The longest time to wait, such as "2h"; by default there is no limit.
     progress
         Whether to show a progress bar; by default only in a terminal or a notebook.
 
     Returns
     -------
     DataFrame
-        A table of tasks with one row: the task as last seen. After a timeout its `status_code` is
-        still an active state. A task in a missing or unknown state is returned at once.
+        A table of tasks with one row, the task in its latest state. After a timeout, `status_code`
+        is still an active state. A task in a missing or unknown state is returned at once.
 
     Raises
     ------
     ArgumentError
         An argument is not valid.
     LoadError
-        There is no such task in this account and region, or the request failed.
+        There is no such task in this account and region, or a request failed.
 
     Examples
     --------
@@ -91,8 +91,7 @@ def wait_for_task(
             )
             if not len(task):
                 raise LoadError(
-                    f"there is no task {task_id!r} in this account and region; check both, and "
-                    "the identifier",
+                    f"there is no task {task_id!r} in this account and region; check all three",
                     tasks=task,
                 )
             account = task["account_id"].iloc[0]
@@ -119,7 +118,7 @@ def _seconds(timeout: object) -> float:
     except (ValueError, TypeError):
         length = None
     if not isinstance(length, pd.Timedelta) or not length > pd.Timedelta(0):
-        raise ArgumentError(f'timeout={timeout!r}; give a length of time, such as "2h"')
+        raise ArgumentError(f'timeout={timeout!r}; give a duration, such as "2h"')
     return length.total_seconds()
 
 
@@ -127,8 +126,9 @@ def _forecast(task: pd.DataFrame, history: pd.DataFrame | None) -> pd.DataFrame 
     """Estimate the remaining time from other tasks; return None if that is not possible."""
     if history is None or not _is_active(task):
         return None
-    told = estimate_completion(frames.concat([history, task]))
-    mine = told[(told["task_id"] == task["task_id"].iloc[0]) & told["remaining"].notna()]
+    forecasts = estimate_completion(frames.concat([history, task]))
+    is_this = forecasts["task_id"] == task["task_id"].iloc[0]
+    mine = forecasts[is_this & forecasts["remaining"].notna()]
     return mine if len(mine) else None
 
 
@@ -172,7 +172,7 @@ class _Bar:
         self._bar.close()
 
     def show(self, task: pd.DataFrame, forecast: pd.DataFrame | None) -> None:
-        """Show a task as it was just seen."""
+        """Show the latest state of a task."""
         row = task.iloc[0]
         self._seen = time.monotonic()
         elapsed = (row["observed_at"] - row["creation_time"]).total_seconds()

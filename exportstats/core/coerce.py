@@ -100,7 +100,7 @@ def _one_text(value: object) -> str | None:
 
 
 def to_category(values: pd.Series) -> tuple[pd.Series, np.ndarray]:
-    """Convert a column to categories of text; `to_text` says what is accepted."""
+    """Convert a column to categories of text; it accepts what `to_text` accepts."""
     if not isinstance(values.dtype, pd.CategoricalDtype):
         text, bad = to_text(values)
         return text.astype("category"), bad
@@ -130,13 +130,13 @@ def to_times(values: pd.Series, how: TimesIn = MILLIS) -> tuple[pd.Series, np.nd
 
 
 def _in_zone(values: pd.Series, zone: dt.tzinfo | None) -> pd.Series:
-    """Return times with a time zone; of two that a clock showed, the earlier is meant."""
+    """Return times with a time zone; an ambiguous time is the earlier of the two."""
     if isinstance(values.dtype, pd.DatetimeTZDtype):
         return values
     if zone is None:
         raise SchemaError(
-            f'the times in {values.name} have no time zone; times_in="UTC" '
-            f'reads them as UTC, and so does frame["{values.name}"].dt.tz_localize("UTC")'
+            f"the times in {values.name} have no time zone; if they are in UTC, use "
+            f'times_in="UTC" or frame["{values.name}"].dt.tz_localize("UTC")'
         )
     earlier = np.ones(len(values), dtype=bool)
     aware: pd.Series = values.dt.tz_localize(zone, earlier, "shift_forward")
@@ -166,7 +166,7 @@ def _one_time(value: Any, how: TimesIn) -> int | None:  # noqa: ANN401 - any val
 
 
 def _from_text(text: str, how: TimesIn) -> float | dt.datetime | None:
-    """Return the number or the time that a text says, or None."""
+    """Parse a text as a number or a time; return None if it is neither."""
     if _NUMBER.fullmatch(text):
         return float(text) if "." in text or len(text) > _DIGITS else int(text)
     match = _ISO.fullmatch(f"{text} 00:00" if how.zone and _DATE.fullmatch(text) else text)
@@ -239,7 +239,7 @@ def is_category(values: pd.Series) -> bool:
     )
 
 
-def why_bad(value: object, column: Column) -> str:
+def fault_of(value: object, column: Column) -> str:
     """Return why a value cannot be read, with the remedy."""
     if column.kind != "time":
         return f"is not {'a number' if column.kind in ('length', 'count', 'rate') else 'text'}"
@@ -248,7 +248,7 @@ def why_bad(value: object, column: Column) -> str:
         return "was rounded by a spreadsheet; export it from there as text"
     naive = isinstance(value, (dt.datetime, np.datetime64))
     if naive or _ISO.fullmatch(text) or _DATE.fullmatch(text):
-        return 'has no time zone; times_in="UTC" reads it'
+        return 'has no time zone; if it is in UTC, use times_in="UTC"'
     return "is not a time (an aware timestamp, milliseconds since 1970, or ISO 8601 with an offset)"
 
 

@@ -27,15 +27,15 @@ def format_durations(table: pd.DataFrame | pd.Series) -> Styler:
     Parameters
     ----------
     table
-        Any table, as `duration_summary` returns it. Durations and times are known by their dtype,
-        shares by the end of their name (`share`, `covered_fraction`, `failure_rate`).
+        Any table, such as that of `duration_summary`. Durations and times are recognised by their
+        dtype, and shares by the end of their name (`share`, `covered_fraction`, `failure_rate`).
 
     Returns
     -------
     Styler
-        Of pandas; a notebook shows it, with all texts whole. Durations have at most two units, as
-        in "4 min 43 s". A time is in its own time zone, midnight is a date. What is missing is a
-        dash.
+        A pandas Styler, which a notebook shows with full texts. Durations have at most two units,
+        as in "4 min 43 s". Times are in their own time zone, and midnight is shown as a date.
+        Missing values are shown as a dash.
 
     Examples
     --------

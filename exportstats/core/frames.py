@@ -82,9 +82,8 @@ def conform(
     table, how = TABLES[of], coerce.TimesIn.read(times_in)
     frame = data if isinstance(data, pd.DataFrame) else from_arrow(data)
     typed, refused = coerce_rows(frame, table, how)
-    aware = [name for name in frame if isinstance(frame[name].dtype, pd.DatetimeTZDtype)]
-    said = rename(aware, table)
-    say_units(typed, (name for name in table.times if name not in said), how)
+    aware = rename(frame.select_dtypes("datetimetz").columns, table)
+    warn_of_units(typed, (name for name in table.times if name not in aware), how)
     bounded, changed = bound(typed, table)
     rows, doubtful = settle(bounded, table)
     report_rows(*map(_placed, (refused, changed, doubtful)), of=len(frame), strict=strict)
@@ -109,12 +108,12 @@ def concat(tables: Sequence[pd.DataFrame], *, of: str = "tasks") -> pd.DataFrame
     Raises
     ------
     SchemaError
-        One of them is not such a table.
+        An item is not such a table.
 
     Warns
     -----
     AccountUnknownWarning
-        The tables name no region, and may be from several.
+        The tables have no region, and may be from several regions.
 
     Examples
     --------
@@ -145,9 +144,12 @@ def _warn_of_unknown_regions(rows: pd.DataFrame, part: np.ndarray) -> None:
     if (spans["min"].to_numpy() <= before.to_numpy()).any() and not rows.duplicated(
         list(TASKS.key)
     ).any():
-        message = "name no region, share log groups and have tasks from the same time; if they are"
-        remedy = "from several regions, give each its own: tasks.assign(region=...)"
-        warn(AccountUnknownWarning(f"the tables {message} {remedy}"))
+        warn(
+            AccountUnknownWarning(
+                "the tables have no region, share log groups and have tasks from the same time; if "
+                "they are from several regions, add it to each: tasks.assign(region=...)"
+            )
+        )
 
 
 def stack(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
@@ -177,15 +179,15 @@ def in_order(categories: Iterable[str], *, states: bool) -> pd.Index:
 def check(frame: object, table: Table = TASKS) -> pd.DataFrame:
     """Return a frame as a table, or raise a `SchemaError` that names the first wrong column.
 
-    Equivalent dtypes are converted: text that pandas turned from a category to `str`, times in
-    another unit or zone. A frame that needs no conversion is returned itself.
+    Equivalent dtypes are converted, for example text that pandas turned from a category to `str`,
+    or times in another unit or zone. A frame that needs no conversion is returned unchanged.
     """
     one = f"a table of {table.name}"
     if not isinstance(frame, pd.DataFrame):
         raise SchemaError(
             f"{one} is a DataFrame, not {type(frame).__name__}; {table.makers} makes one"
         )
-    if set(frame.index.names).intersection(frame.columns):  # pandas groups by neither of the two
+    if set(frame.index.names).intersection(frame.columns):  # groupby refuses such a name
         frame = frame.rename_axis([None] * frame.index.nlevels)
     columns: dict[str, pd.Series] = {}
     for column in table.columns:
@@ -205,13 +207,13 @@ def check(frame: object, table: Table = TASKS) -> pd.DataFrame:
             )
         is_category = column.kind in ("category", "status")
         columns[column.name] = _tidy(made, column) if is_category else made
-    if table is not TASKS and (again := frame.duplicated(list(table.key))).any():
-        first = ", ".join(map(str, frame.loc[again.to_numpy(), list(table.key)].iloc[0]))
-        raise SchemaError(f"{first} is in the table twice; keep one of the rows")
+    if table is not TASKS and (repeated := frame.duplicated(list(table.key))).any():
+        first = ", ".join(map(str, frame.loc[repeated.to_numpy(), list(table.key)].iloc[0]))
+        raise SchemaError(f"{first} is in the table more than once; keep one row")
     return frame.assign(**columns) if columns else frame
 
 
-# What a column may be for `check`, as the kinds of NumPy; objects and text are "O".
+# The dtypes that `check` accepts for a column, as NumPy's kinds; objects and text are "O".
 _KINDS = {"time": "MO", "length": "mO", "count": "iufO", "rate": "iufO"}
 
 
@@ -246,7 +248,7 @@ def from_arrow(data: Any) -> pd.DataFrame:  # noqa: ANN401 - any Arrow stream
             f"a {type(data).__name__} is not a table, because it exports no Arrow stream. "
             "Pass a pandas, Polars, DuckDB or PyArrow table; for files use xs.read_tasks"
         )
-    # by default pandas makes floats of integers with missing values, which rounds large ones
+    # by default pandas converts integers with missing values to floats, which rounds large ones
     whole = {pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}
     frame: pd.DataFrame = pa.table(data).to_pandas(types_mapper=whole.get, ignore_metadata=True)
     return frame
@@ -281,9 +283,9 @@ def coerce_rows(
             scale = 1 if name == column.name else column.scale
             part, bad = coerce.to_column(given, column, how, scale)
             for row in np.flatnonzero(bad).tolist():
-                reasons.setdefault(row, f"{column.name} {coerce.why_bad(given.iloc[row], column)}")
-            made, torn = (part, []) if name == names[0] else _fill(made, part, column)
-            for row in torn:
+                reasons.setdefault(row, f"{column.name} {coerce.fault_of(given.iloc[row], column)}")
+            made, differing = (part, []) if name == names[0] else _fill(made, part, column)
+            for row in differing:
                 reasons.setdefault(row, f"{names[0]} and {name} differ")
         values[column.name] = made
     ids = values[table.id]
@@ -296,7 +298,7 @@ def coerce_rows(
 
 
 def bound(typed: pd.DataFrame, table: Table = TASKS) -> tuple[pd.DataFrame, pd.Series]:
-    """Limit all times to 1970 to 2999. Return the rows, and a note on each doubtful value."""
+    """Limit all times to 1970 to 2999; return the rows and a note on each changed value."""
     notes, columns = [pd.Series(dtype=object)], {}
 
     def note(rows: np.ndarray, text: str) -> None:
@@ -319,10 +321,10 @@ def bound(typed: pd.DataFrame, table: Table = TASKS) -> tuple[pd.DataFrame, pd.S
     return typed.assign(**columns), pd.concat(notes)
 
 
-def say_units(typed: pd.DataFrame, names: Iterable[str], how: coerce.TimesIn) -> None:
-    """Warn of times that look like numbers in another unit than they were read in.
+def warn_of_units(typed: pd.DataFrame, names: Iterable[str], how: coerce.TimesIn) -> None:
+    """Warn of times that look like numbers in another unit than `how.unit`.
 
-    Seconds of 2001 to 2103 are, as milliseconds, in early 1970, when nobody exported logs.
+    Read as milliseconds, the seconds of 2001 to 2103 are times in early 1970, before any export.
     """
     numbers = {name: coerce.millis(typed[name]) for name in names}
     words = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
@@ -335,7 +337,7 @@ def say_units(typed: pd.DataFrame, names: Iterable[str], how: coerce.TimesIn) ->
         if any(counts.values()):
             what = ", ".join(f"{count:,} of {name}" for name, count in counts.items() if count)
             message = f"times look like {words[unit]}, not like {words[how.unit]} ({what}); "
-            remedy = f'times_in="{unit}" reads them so'
+            remedy = f'use times_in="{unit}"'
             warn(UnusedWarning(message + remedy, partial=True))
             return
 
@@ -365,7 +367,7 @@ def derive(rows: pd.DataFrame, table: Table = TASKS) -> pd.DataFrame:
 def _length(start: pd.Series, end: pd.Series, more: int) -> pd.Series:
     """Return end - start + more milliseconds, NaT where it is negative or missing."""
     first, last = coerce.millis(start), coerce.millis(end)
-    known = (first != coerce.NAT) & (last >= first)  # NaT is the smallest of all
+    known = (first != coerce.NAT) & (last >= first)  # NaT is the smallest integer
     length = np.where(known, last - first + more, coerce.NAT)
     return pd.Series(length.view("timedelta64[ms]"), index=start.index)
 

@@ -1,4 +1,4 @@
-"""Find rows that are the same thing, and the latest state of each."""
+"""Find rows of the same task or log group, and keep the latest state."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ CONTRADICTION_OF_TASKS = CONTRADICTION.format(row="task", id="task_id")
 
 
 def keep_latest(rows: pd.DataFrame, table: Table) -> tuple[pd.DataFrame, pd.Series]:
-    """Keep each thing once, in its latest state.
+    """Keep each task or log group once, in its latest state.
 
-    Return the kept rows, in order, and a reason for each of them that contradicts another.
+    Return the kept rows, in order, and a reason for each of them that contradicts another row.
     """
     ids, nothing = rows[table.id], pd.Series([], index=rows.index[:0], dtype=object)
     if _is_surely_unique(ids) or ids.is_unique:
@@ -24,45 +24,45 @@ def keep_latest(rows: pd.DataFrame, table: Table) -> tuple[pd.DataFrame, pd.Seri
         return rows, nothing
 
     base = rows.loc[again, [column.name for column in table.base]]
-    twins = base.astype(dict.fromkeys(base.columns[base.dtypes == "category"], "str"))
-    thing = twins.groupby(list(table.key), dropna=False).ngroup()
-    fixed = twins[list(table.fixed)]
-    # a field may be missing in one answer and present in the next: no contradiction
-    torn = fixed.groupby(thing).transform("nunique").gt(1).any(axis=1)
-    thing = fixed.where(torn).groupby([thing, *table.fixed], dropna=False).ngroup()
-    ranked = _rank(twins, thing)
-    latest = ranked.drop_duplicates("thing", keep="last").index
+    repeated = base.astype(dict.fromkeys(base.columns[base.dtypes == "category"], "str"))
+    entity = repeated.groupby(list(table.key), dropna=False).ngroup()
+    fixed = repeated[list(table.fixed)]
+    # a field may be missing in one answer and present in the next, which is not a contradiction
+    conflicting = fixed.groupby(entity).transform("nunique").gt(1).any(axis=1)
+    entity = fixed.where(conflicting).groupby([entity, *table.fixed], dropna=False).ngroup()
+    ranked = _rank(repeated, entity)
+    latest = ranked.drop_duplicates("entity", keep="last").index
     if own := [name for name in rows if name not in table.names]:
         # a later state inherits the user's own values from earlier ones
-        known = rows.loc[ranked.index, own].groupby(ranked["thing"]).last()
+        known = rows.loc[ranked.index, own].groupby(ranked["entity"]).last()
         rows = rows.copy()
-        rows.loc[latest, own] = known.loc[thing[latest]].set_axis(latest)
+        rows.loc[latest, own] = known.loc[entity[latest]].set_axis(latest)
     kept = np.asarray(~again | rows.index.isin(latest))
-    doubtful = torn[torn & torn.index.isin(latest)].index
+    doubtful = conflicting[conflicting & conflicting.index.isin(latest)].index
     reason = CONTRADICTION.format(row=table.row, id=table.id)
     return rows[kept], pd.Series(reason, index=doubtful, dtype=object)
 
 
-def _rank(twins: pd.DataFrame, thing: pd.Series) -> pd.DataFrame:
-    """Sort rows so that the latest state of each thing comes last."""
-    order = {"observed_at": twins["observed_at"]}
-    if "status_code" in twins:
-        state = twins["status_code"].map(state_of, na_action="ignore")
+def _rank(repeated: pd.DataFrame, entity: pd.Series) -> pd.DataFrame:
+    """Sort rows so that the latest state of each task or log group comes last."""
+    order = {"observed_at": repeated["observed_at"]}
+    if "status_code" in repeated:
+        state = repeated["status_code"].map(state_of, na_action="ignore")
         step = state.map({state: step for step, state in enumerate(STATES)}).fillna(-1)
         order = {"ended": state.isin(TERMINAL_STATES), **order, "step": step}
-        order["completion_time"] = twins["completion_time"]
-    ranked = pd.DataFrame({"thing": thing, **order})
+        order["completion_time"] = repeated["completion_time"]
+    ranked = pd.DataFrame({"entity": entity, **order})
     # ties are broken by the other values, so that the order of the rows does not matter
-    others = twins.columns.difference(ranked.columns, sort=False)
-    ranked = ranked.join(twins.loc[ranked.duplicated(keep=False), others])
+    others = repeated.columns.difference(ranked.columns, sort=False)
+    ranked = ranked.join(repeated.loc[ranked.duplicated(keep=False), others])
     return ranked.sort_values(list(ranked.columns), kind="stable", na_position="first")
 
 
 def _is_surely_unique(texts: pd.Series) -> bool:
-    """Return True only if all texts differ, which equally long ones show without a table of them.
+    """Return True only if all texts differ; texts of unequal length return False.
 
-    AWS's identifiers are equally long. Eight bytes at a time go into one number, and numbers are
-    sorted in a fifth of the time and memory that pandas' `is_unique` takes.
+    AWS's identifiers have equal length. Each is hashed to one number, eight bytes at a time.
+    Sorting the numbers takes a fifth of the time and memory of pandas' `is_unique`.
     """
     import pyarrow as pa  # noqa: PLC0415 - slow to import
 
@@ -85,4 +85,4 @@ def _is_surely_unique(texts: pd.Series) -> bool:
 
 
 _WORD = 8  # bytes
-_ODD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio: products of it seldom meet
+_ODD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio, as in Fibonacci hashing

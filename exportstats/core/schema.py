@@ -1,7 +1,7 @@
 """The columns of every table, each described once.
 
-A table is a plain pandas DataFrame. Its `Table` is the single source of its shape: `conform`, the
-readers, the writers, the checks and the documentation use it.
+A table is a plain pandas DataFrame. Its `Table` is the single source of its shape for `conform`,
+the readers, the writers, the checks and the documentation.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ class Column:
     aws: str | None  # its dotted path in the service's answer
     kind: Kind
     meaning: str
-    unit: str = ""  # of numbers; times are in UTC and lengths in milliseconds
+    unit: str = ""  # only for numbers; times are in UTC and lengths in milliseconds
     aliases: tuple[str, ...] = ()  # other keys with the same meaning
-    scale: int = 1  # of a length: the milliseconds in the unit that AWS uses
+    scale: int = 1  # only for lengths: milliseconds in AWS's unit
     nullable: bool = True
 
     @property
@@ -85,7 +85,7 @@ class Table:
     makers: str  # the functions that make such a table
     base: tuple[Column, ...]  # the columns that are read and written
     derived: tuple[Column, ...] = ()  # the columns that are computed from others
-    fixed: tuple[str, ...] = ()  # rows with the same key that differ here are two things
+    fixed: tuple[str, ...] = ()  # rows with the same key that differ here are different items
     ignored: tuple[str, ...] = ()  # keys of the service's answer that have no column
 
     @property
@@ -125,15 +125,15 @@ _TASK_ID = Column("task_id", "taskId", "text", "The task's identifier.", nullabl
 _STATE = f"Its state: {', '.join(STATES)}."
 _DURATION = (
     "completion_time - creation_time: turnaround, queueing included. "
-    "Missing where either is, or where it would be negative."
+    "Missing if either is missing, or if it would be negative."
 )
 _WINDOW = (
     "to_time - from_time + 1 ms: the length of the exported range. "
-    "Missing where either is, or where the window is reversed."
+    "Missing if either is missing, or if the window is reversed."
 )
 _RETENTION = "How long events are kept; missing if they never expire."
 _DELIVERED = (
-    "`yes`; `empty`: nothing but the service's write test; `gone`: nothing at all; "
+    "`yes`; `empty`: only the service's write test; `gone`: nothing at all; "
     "`unknown`: it could not be determined."
 )
 
@@ -152,9 +152,9 @@ TASKS = Table(
         Column("from_time", "from", "time", "First instant of the window, inclusive."),
         Column("to_time", "to", "time", "Last instant of the window, inclusive."),
         Column("destination", "destination", "category", "The S3 bucket's name."),
-        Column("destination_prefix", "destinationPrefix", "text", "The prefix of its keys in S3."),
+        Column("destination_prefix", "destinationPrefix", "text", "The prefix of its S3 keys."),
         Column("status_code", "status.code", "status", _STATE, aliases=("status",)),
-        Column("status_message", "status.message", "category", "The message on its state."),
+        Column("status_message", "status.message", "category", "The message about its state."),
         Column("creation_time", "executionInfo.creationTime", "time", "When it was created."),
         Column("completion_time", "executionInfo.completionTime", "time", "When it ended."),
         Column("observed_at", None, "time", "When the service reported this state."),

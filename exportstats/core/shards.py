@@ -1,9 +1,9 @@
 """Apply a function to tasks in one table or in many shards, and combine the results.
 
-A slot runs one task at a time, and no statistic looks across slots before its finish. So tasks may
-be split into any number of shards, each with the whole history of some slots. A statistic has a
-*part*, which turns one shard into a table that adds up, and a *finish*, which turns the sum into
-the answer.
+A slot runs one task at a time, and no statistic combines slots before its last step. Tasks can
+therefore be split into any number of shards, each with the whole history of some slots. A statistic
+has a *part*, which turns one shard into a table that can be concatenated, and a *finish*, which
+computes the answer from all parts.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Shards(Protocol):
     """Tables of tasks, each with the whole history of some slots."""
 
     def map(self, part: Part, /) -> Iterable[pd.DataFrame]:
-        """Apply `part` to each shard, in any order; a part can be pickled."""
+        """Apply `part` to each shard, in any order. Parts can be pickled."""
 
 
 Tasks: TypeAlias = pd.DataFrame | Shards

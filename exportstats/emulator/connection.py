@@ -88,9 +88,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif len(body := self.rfile.read(length)) < length:
             self.send_error(400, f"the body ends after {len(body)} of {length} bytes")
         else:
-            answer, goes_on = self.server.emulator.respond(self.headers, body)
+            answer, keep_alive = self.server.emulator.respond(self.headers, body)
             self.wfile.write(answer)
-            self.close_connection |= not goes_on
+            self.close_connection |= not keep_alive
 
     def send_error(self, code: int, message: str | None = None, _: str | None = None) -> None:
         """Refuse a request as the service does, for the base class too."""

@@ -1,1 +1,1 @@
-"""Files and buffers to tables and back, one way for every kind of table."""
+"""Read tables from files and buffers, and write them, in the same way for every kind of table."""

@@ -1,8 +1,8 @@
 """Read and write tables as CSV.
 
-Columns have their names in the table, and times are ISO 8601 in UTC. An empty cell is a missing
-value. Text that a cell cannot hold as it is has an apostrophe in front, which reading removes:
-empty text, outer blanks, words for missing values, and what a spreadsheet takes for a formula.
+Columns have the names of the table, and times are ISO 8601 in UTC. An empty cell is a missing
+value. Some text is protected by an apostrophe, which reading removes: empty text, text with outer
+blanks, words for missing values, and text that a spreadsheet takes for a formula.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ if TYPE_CHECKING:
 
 _MISSING = ("", "null", "none", "nan", "n/a")
 _BLANKS = " \t\xa0"
-_CHUNK = 10_000  # rows that are Python objects at the same time
+_CHUNK = 10_000  # rows that are held as Python objects at once
 _TYPED = {
     TIME: r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$",  # as written here
     pa.int64(): r"^-?(0|[1-9]\d{0,17})$",
     pa.float64(): r"^-?(0|[1-9]\d{0,17})(\.\d+)?([eE][-+]\d+)?$",
 }
-_DAYS = re.compile(r"[345]\d{4}([.,]\d+)?\s*")  # since 1900: from 1982 to 2064
+_DAYS = re.compile(r"[345]\d{4}([.,]\d+)?\s*")  # days since 1900: the years 1982 to 2064
 _REMEDY = "export it from there as text"
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
 
 
 def write_csv(tables: Iterable[pd.DataFrame], stream: IO[bytes], kind: Table) -> None:
-    """Write tables one below the other, the user's own columns included."""
+    """Write tables one after another, including the user's own columns."""
     text = codecs.getwriter("utf-8")(stream, "backslashreplace")
-    # if everything is quoted, a lost quote affects two rows, and not all up to the next quote
+    # with all cells quoted, a lost quote affects two rows, not all rows up to the next quote
     writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
     for number, rows in enumerate(tables):
         columns = {}
@@ -69,13 +69,13 @@ def write_csv(tables: Iterable[pd.DataFrame], stream: IO[bytes], kind: Table) ->
 def _cells(values: pd.Series) -> list[str | None]:
     if isinstance(values.dtype, pd.DatetimeTZDtype):
         values = coerce.iso_text(values)
-    mark = cache(_mark)  # most columns repeat their values
+    mark = cache(_mark)  # most columns have repeated values
     plain = values.astype(object).where(values.notna(), None)
     return [None if value is None else mark(str(value)) for value in plain]
 
 
 def _mark(text: str) -> str:
-    """Put an apostrophe before text that a cell cannot hold as it is."""
+    """Put an apostrophe before text that needs protection."""
     bare = text.lstrip("'")
     missing = bare.strip(_BLANKS).lower() in _MISSING
     return f"'{text}" if missing or bare.strip(_BLANKS) != bare else guard_formula(text)
@@ -87,9 +87,9 @@ def _unmark(cell: str) -> str:
 
 
 def read_csv(source: Source, kind: Table, how: coerce.TimesIn) -> Rows:
-    """Read a table that `write_csv`, a spreadsheet or a database wrote.
+    """Read a table written by `write_csv`, a spreadsheet or a database.
 
-    Rows are numbered as in a spreadsheet: the header is row 1.
+    Rows are numbered as in a spreadsheet, where the header is row 1.
     """
     lines = chain.from_iterable(
         io.StringIO(block.decode("utf-8", "surrogateescape"), newline="")
@@ -114,16 +114,16 @@ def read_csv(source: Source, kind: Table, how: coerce.TimesIn) -> Rows:
         found = read_columns(table, kind, how)
     except SchemaError as error:
         raise FileFormatError(f"{source.name}: {error}") from error
-    found = found.among(np.array(numbers, dtype="int64"), refused)
+    found = found.renumbered(np.array(numbers, dtype="int64"), refused)
     return replace(found, what=f"{source.name}, row", first=above + 2)
 
 
 def _read_header(lines: Iterator[str], kind: Table) -> tuple[list[str], int, Any]:
-    """Return the column names, how many lines are above them, and a reader of the rows below."""
+    """Return the column names, the number of lines above them, and a reader of the rows below."""
     above, header = next(
         (above, line)
         for above, line in enumerate(lines)
-        if line.strip() and not line.startswith(("sep=", "#TYPE "))  # of Excel and PowerShell
+        if line.strip() and not line.startswith(("sep=", "#TYPE "))  # from Excel and PowerShell
     )
     between = max(",;\t", key=header.count)
     whole = chain([header], lines)
@@ -145,7 +145,7 @@ def _read_rows(
     columns: Sequence[Column | None],
     refused: list[tuple[int, str]],
 ) -> Iterator[tuple[Any, ...]]:
-    """Yield the number and the cells of each row; append the rows with a fault to `refused`."""
+    """Yield the number and the cells of each row; append faulty rows to `refused`."""
     for number in count():
         above = reader.line_num
         try:
@@ -166,22 +166,22 @@ def _read_rows(
 
 def _fault(cells: list[str], columns: Sequence[Column | None]) -> str:
     """Return why a row cannot be read, or nothing."""
-    # a row may lack its last cells, if those columns are the user's own
+    # the last cells of a row may be missing, if those are the user's own columns
     if len(cells) > len(columns) or any(columns[len(cells) :]):
         return f"it has {len(cells)} fields, not {len(columns)}"
     if _NOT_UTF8.search("".join(cells)):
         return "not UTF-8; save it as UTF-8"
     for cell, column in zip(cells, columns, strict=False):
         if cell and column and (column.kind == "time" or column.name == "account_id"):
-            if coerce.ROUNDED.fullmatch(cell.strip()):  # two accounts may have become one
+            if coerce.ROUNDED.fullmatch(cell.strip()):  # rounding may merge two accounts
                 return f"{column.name} was rounded by a spreadsheet; {_REMEDY}"
             if column.kind == "time" and _DAYS.fullmatch(cell):
-                return f"{column.name} is a spreadsheet's number of a day; {_REMEDY} with a zone"
+                return f"{column.name} is a spreadsheet's day number; {_REMEDY} with a time zone"
     return ""
 
 
 def _array(cells: Collection[str], column: Column | None) -> pa.Array:
-    """Return the text of a column's cells; words for missing values count in ours alone."""
+    """Return the text of a column's cells; words for missing values are kept in own columns."""
     missing = _MISSING if column and column.nullable else _MISSING[:1]
     values = {
         cell: None if cell.strip(_BLANKS).lower() in missing else _unmark(cell)
@@ -192,7 +192,7 @@ def _array(cells: Collection[str], column: Column | None) -> pa.Array:
 
 
 def _typed(values: pa.ChunkedArray, column: Column | None) -> pa.ChunkedArray:
-    """Convert text to times or numbers if all of it is; only a user's own column is guessed."""
+    """Convert a column to times, or an own column to times or numbers, if all texts match."""
     types = _TYPED if column is None else [TIME] if column.kind == "time" else []
     for wanted in types:
         if pc.all(pc.match_substring_regex(values, _TYPED[wanted])).as_py():

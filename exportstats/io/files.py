@@ -44,9 +44,9 @@ if TYPE_CHECKING:
 _LINES = (".jsonl", ".ndjson")
 _COMPRESSIONS = (".gz", ".zst", ".bz2", ".xz")
 _WRITTEN_COMPRESSIONS = (".gz", ".zst")
-_GZIP_LEVEL = 6  # the default of gzip; that of Python, 9, takes three times as long for 1 % less
+_GZIP_LEVEL = 6  # gzip's default; Python's default, 9, takes three times as long for 1 % less
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_SLICE = 50_000  # rows that are Python objects at the same time
+_SLICE = 50_000  # rows that are held as Python objects at once
 # twelve digits that are not a date with hour and minute, as in tasks-202611230600.json
 _ACCOUNT = re.compile(r"(?<!\d)(?!20\d\d[01]\d[0-3]\d[0-2]\d[0-5]\d)\d{12}(?!\d)")
 _REGION = re.compile(r"(?<![a-z0-9])[a-z]{2}(?:-[a-z]+){1,2}-\d(?![a-z0-9])")
@@ -62,8 +62,8 @@ class _File(NamedTuple):
     region: str | None
 
     @property
-    def goes_on(self) -> bool | None:
-        """Whether its last page has a token; None if there is no page in it."""
+    def continues(self) -> bool | None:
+        """Whether its last page has a token; None if it has no pages."""
         tokens = [token for rows in self.rows for _, token in rows.pages]
         return tokens[-1] if tokens else None
 
@@ -89,7 +89,7 @@ def read_tasks(
         for standard input. The account and the region are read from folders named `account_id=…`
         and `region=…`, and from names such as `eu-west-1.json`.
     account_id, region
-        The account and the region of tasks that do not name their own.
+        The account and the region of tasks that have none.
     times_in
         The unit of times that are numbers ("s", "ms", "us", "ns"), or the time zone of times
         without one ("UTC", "Europe/Berlin"). By default numbers are milliseconds since 1970, and
@@ -107,12 +107,12 @@ def read_tasks(
     Raises
     ------
     ArgumentError
-        No path was given; or a file does not exist, which is a `FileNotFoundError` too; or files
-        may be from different regions or accounts.
+        No path was given, a file does not exist (also a `FileNotFoundError`), or files may be from
+        different regions or accounts.
     FileFormatError
-        A file is broken, empty, or has other contents; the text names the file, line and column.
+        A file is broken, empty, or has other contents. The text names the file, line and column.
     BadRowsError
-        No row can be read; or `strict`, and one cannot.
+        No row can be read; or, with `strict`, one row cannot be read.
 
     Warns
     -----
@@ -121,9 +121,9 @@ def read_tasks(
     UnusedWarning
         Keys are not used, or times look like another unit.
     PartialListWarning
-        A list was cut short: its last page has a token.
+        A list is incomplete: its last page has a token.
     AccountUnknownWarning
-        Several files do not name their region or account.
+        Several files have no region or account.
 
     Examples
     --------
@@ -201,7 +201,7 @@ def write_tasks(tasks: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     SchemaError
         `tasks` is not a table of tasks.
     ArgumentError
-        The suffix is another one, or the file cannot be written.
+        The suffix is unknown, or the file cannot be written.
     ExportStatsError
         There is no space left.
 
@@ -242,7 +242,7 @@ def _read(
     how = TimesIn.read(times_in)
     found = list(dict.fromkeys(_find_all(paths)))
     if not found:
-        raise ArgumentError('nothing to read: give a file, a pattern, or "-" for standard input')
+        raise ArgumentError('no path was given; give a file, a pattern, or "-" for standard input')
     if account_id is not None and not re.fullmatch(r"'[0-9]{12}'", repr(account_id)):
         raise ArgumentError(f"account_id={account_id!r}; give twelve digits, as text")
     if region is not None and not re.fullmatch(r"'[^']+'", repr(region)):
@@ -250,22 +250,22 @@ def _read(
     files = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for path in found:
-            said = _slot_of(path)
-            whose = account_id or said.get("account"), region or said.get("region")
+            found_in_path = _slot_of(path)
+            slot = account_id or found_in_path.get("account"), region or found_in_path.get("region")
             rows = [
-                rows.filled(account_id=whose[0], region=whose[1])
+                rows.filled(account_id=slot[0], region=slot[1])
                 for rows in _read_file(path, kind, how, pool)
             ]
-            files.append(_File(str(getattr(path, "name", path)), rows, *whose))
+            files.append(_File(str(getattr(path, "name", path)), rows, *slot))
     if kind is not DELIVERIES and region is None:
-        _refuse_mixture(files, kind, "region")
-        _refuse_mixture(files, kind, "account_id")
-    _say_cut_short(files, kind)
-    return to_table(_handed_over(files), kind, strict=strict, how=how)
+        _refuse_mixed(files, kind, "region")
+        _refuse_mixed(files, kind, "account_id")
+    _warn_of_incomplete(files, kind)
+    return to_table(_drain(files), kind, strict=strict, how=how)
 
 
-def _handed_over(files: list[_File]) -> Iterator[Rows]:
-    """Yield all rows without keeping them, so that they can be freed."""
+def _drain(files: list[_File]) -> Iterator[Rows]:
+    """Yield all rows and drop them, so that their memory can be freed."""
     for file in files:
         while file.rows:
             yield file.rows.pop(0)
@@ -280,19 +280,19 @@ def _read_file(path: Any, kind: Table, how: TimesIn, pool: Executor) -> Iterator
         if head.startswith(MAGIC):
             yield read_parquet(source, kind, how)
         elif not head:
-            # A failed command leaves an empty file, but an empty file of JSON Lines has no rows.
+            # A failed command leaves an empty file; but an empty file of JSON Lines is valid.
             if name not in _LINES:
                 raise FileFormatError(f"{source.name}: it is empty")
         elif head[:1] in b"{[" or name in _LINES:
             yield from read_json(source, kind, how, pool, has_lines=name in _LINES)
         elif name == ".csv" or _is_header(first, kind):
             yield read_csv(source, kind, how)
-        elif b'{"' in head and not _other(head):  # lines of a log before the first task
+        elif b'{"' in head and not _other_format(head):  # log lines before the first task
             yield from read_json(source, kind, how, pool, has_lines=False)
         else:
             raise FileFormatError(
                 f"{source.name}, line 1, column 1: neither JSON nor CSV nor Parquet of {kind.name}"
-                f"{_other(head)}: it begins with {first[:60].decode('utf-8', 'replace')!r}. "
+                f"{_other_format(head)}: it begins with {first[:60].decode('utf-8', 'replace')!r}. "
                 "The AWS CLI prints JSON with --output json"
             )
 
@@ -303,14 +303,14 @@ def _is_header(line: bytes, kind: Table) -> bool:
     return any(column is not None and column.name == kind.id for column in found)
 
 
-def _other(head: bytes) -> str:
-    """Return what other format a file has."""
+def _other_format(head: bytes) -> str:
+    """Return the end of an error message if the file has a known other format."""
     if head.rstrip() == b"null":
-        return ", but null, which --query prints if it finds nothing"
-    return next((f", but {what}" for marks, what in _OTHERS if head.startswith(marks)), "")
+        return ", but null, which the AWS CLI prints if --query matches nothing"
+    return next((f", but {what}" for marks, what in _OTHER_FORMATS if head.startswith(marks)), "")
 
 
-_OTHERS = (
+_OTHER_FORMATS = (
     ((b"<",), "HTML or XML"),
     ((b"PK\3\4",), "a spreadsheet (save it as CSV) or another ZIP archive"),
     (
@@ -337,7 +337,7 @@ def _find_all(paths: Iterable[Any]) -> Iterator[Any]:
 def _find(path: Any) -> list[str]:  # noqa: ANN401 - anything a caller may pass
     if not isinstance(path, (str, bytes, os.PathLike)):
         raise ArgumentError(f"a path is text or a Path, not {type(path).__name__}")
-    name = os.path.expanduser(os.fsdecode(path))  # noqa: PTH111 - keeps the form it was given in
+    name = os.path.expanduser(os.fsdecode(path))  # noqa: PTH111 - keeps a relative path as it is
     if not name:
         raise ArgumentError("'' is not a path; give . for this folder")
     what, found = f"file {name!r}", [name]
@@ -351,8 +351,8 @@ def _find(path: Any) -> list[str]:  # noqa: ANN401 - anything a caller may pass
         raise ArgumentError(f"{name!r} cannot be a file: {error}") from error
     if Path(name, "_delta_log").is_dir():
         raise ArgumentError(
-            f"{name!r} is a Delta table; read it with deltalake, and its to_pyarrow_table() "
-            "with xs.conform"
+            f"{name!r} is a Delta table; read it with deltalake and pass its to_pyarrow_table() "
+            "to xs.conform"
         )
     found = sorted(one for one in found if not Path(one).is_dir())
     if not found:
@@ -364,7 +364,7 @@ def _files_in(folder: Path) -> list[str]:
     """Return the files of a folder and its subfolders that may be tables."""
     return [
         str(folder / one)
-        for one in glob.glob("**", root_dir=folder, recursive=True)  # noqa: PTH207 - none that is hidden
+        for one in glob.glob("**", root_dir=folder, recursive=True)  # noqa: PTH207 - skips hidden files
         if _kind_of(Path(one))[0] in _WRITERS
         and not any(part.startswith("_") for part in Path(one).parts)
     ]
@@ -380,35 +380,35 @@ def _slot_of(path: Any) -> dict[str, str]:  # noqa: ANN401 - a path or an open f
         found |= {key.lower(): value for key, value in _HIVE.findall(part)}
     for key, pattern in (("account", _ACCOUNT), ("region", _REGION)):
         for part in reversed(parts[-3:]):
-            if key not in found and len(said := set(pattern.findall(part))) == 1:
-                found[key] = said.pop()
+            if key not in found and len(found_in_path := set(pattern.findall(part))) == 1:
+                found[key] = found_in_path.pop()
     return found
 
 
-def _refuse_mixture(files: list[_File], kind: Table, lacking: str) -> None:
-    """Refuse lists that name no region, or no account, and may be from several.
+def _refuse_mixed(files: list[_File], kind: Table, lacking: str) -> None:
+    """Refuse lists without a region, or without an account, that may be from several.
 
     A task in one of them would hide a gap in another, and a log group the retention of another.
-    Pages of one list, and the same list fetched several times, are from one.
+    Pages of one list, and repeated copies of a list, are from one account and region.
     """
     other = "account_id" if lacking == "region" else "region"
     columns = list(dict.fromkeys([lacking, other, "log_group_name", kind.id, "creation_time"]))
-    names: list[str] = []  # of each list; a file may hold several, one after another
+    names: list[str] = []  # the file of each list; a file may contain several lists
     parts = []
     for file in files:
         names.append(file.name)
         for rows in file.rows:
             if len(rows.table) and rows.table[lacking].null_count:
                 parts.append((len(names) - 1 + rows.lists, rows.table))
-            names += [file.name] * [goes_on for _, goes_on in rows.pages].count(False)
+            names += [file.name] * [continues for _, continues in rows.pages].count(False)
     if len({number for at, _ in parts for number in np.unique(at)}) < 2:  # noqa: PLR2004 - a mixture takes two
         return
     tasks = pd.concat(table.select(columns).to_pandas().assign(list=at) for at, table in parts)
     tasks = tasks[tasks[lacking].isna() & (tasks["region"].notna() | (lacking == "region"))]
-    # a task is the same in all its states; a log group that was created at another time is another
+    # a task is the same in all states; a log group with another creation time is another one
     tasks = tasks.drop_duplicates(kind.id if kind is TASKS else [kind.id, "creation_time"])
     tasks = tasks.astype({"log_group_name": object, other: object})
-    known = tasks["creation_time"].notna()  # nothing shows that the others are from the same time
+    known = tasks["creation_time"].notna()  # the others cannot be compared in time
     tasks["creation_time"] = pd.Series(millis(tasks["creation_time"]), tasks.index).where(known)
     shard = [other, "log_group_name"]
     spans = tasks.fillna({other: ""}).groupby([*shard, "list"])["creation_time"]
@@ -425,48 +425,47 @@ def _refuse_mixture(files: list[_File], kind: Table, lacking: str) -> None:
     what = lacking.removesuffix("_id")
     if kind is LOG_GROUPS and names:
         raise ArgumentError(
-            f"{listed} name no {what} and have log groups of one name that were created at "
-            f"different times, so they may be from several {what}s; {remedy}"
+            f"{listed} have no {what}, and a log group with different creation times, so they may "
+            f"be from several {what}s; {remedy}"
         )
     if (spans["min"] <= before).any():
         raise ArgumentError(
-            f"{listed} name no {what}, share log groups and have tasks from the same time, so they "
+            f"{listed} have no {what}, share log groups and have tasks from the same time, so they "
             f"may be from several {what}s, and a task in one would hide a gap in another; {remedy}"
         )
     if (
         lacking == "region"
         and len(names) > 1
-        and [file.goes_on for file in files].count(False) != 1
+        and [file.continues for file in files].count(False) != 1
     ):
         warn(
             AccountUnknownWarning(
-                f"{listed} name no region and are read as pages of one list; if they are not, "
+                f"{listed} have no region and are read as pages of one list; if they are not, "
                 f"{remedy}"
             )
         )
 
 
-def _say_cut_short(files: Iterable[_File], kind: Table) -> None:
+def _warn_of_incomplete(files: Iterable[_File], kind: Table) -> None:
     """Warn of lists whose last page is in none of the files."""
     lists: defaultdict[tuple[str | None, str | None], list[_File]] = defaultdict(list)
     for file in files:
-        if file.goes_on is not None:
+        if file.continues is not None:
             lists[file.account_id, file.region].append(file)
     command = "aws logs describe-" + re.sub("([A-Z])", r"-\1", kind.member).lower()
     for found in lists.values():
-        if all(file.goes_on for file in found):
+        if all(file.continues for file in found):
             warn(
                 PartialListWarning(
                     f"{found[-1].name}: the list of {kind.name} is not complete, because its last "
-                    f"page has a next token. `{command}` lists all without --max-items and "
-                    "--no-paginate"
+                    f"page has a next token. Run `{command}` without --max-items and --no-paginate"
                 )
             )
 
 
 def _write(kind: Table, table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     rows = frames.check(table, kind).rename(columns=str)
-    # categories that other rows had are not written
+    # do not write categories of rows that were filtered out
     texts = rows.select_dtypes("category")
     rows = rows.assign(**{str(name): texts[name].cat.remove_unused_categories() for name in texts})
     target = Path(path).expanduser()
@@ -475,8 +474,9 @@ def _write(kind: Table, table: pd.DataFrame, path: str | os.PathLike[str]) -> No
         compression and (ending == ".parquet" or compression not in _WRITTEN_COMPRESSIONS)
     ):
         raise ArgumentError(
-            f"the suffix of {str(path)!r} selects no format; give one of {', '.join(_WRITERS)}, "
-            f"all but .parquet also with {' or '.join(_WRITTEN_COMPRESSIONS)}"
+            f"the suffix of {str(path)!r} is not a known format; give one of "
+            f"{', '.join(_WRITERS)}, all except .parquet also with "
+            f"{' or '.join(_WRITTEN_COMPRESSIONS)}"
         )
     slices = (rows.iloc[at : at + _SLICE] for at in range(0, max(len(rows), 1), _SLICE))
     try:
@@ -496,7 +496,7 @@ def _kind_of(path: Path) -> tuple[str, str]:
 @contextlib.contextmanager
 def _compressed(file: IO[bytes], compression: str) -> Iterator[IO[bytes]]:
     if compression == ".gz":
-        # without name and time, so that the same tasks give the same bytes
+        # without name and time, so that the same tasks result in the same bytes
         with gzip.GzipFile("", "wb", _GZIP_LEVEL, file, mtime=0) as stream:
             yield cast("IO[bytes]", stream)
     elif compression == ".zst":
@@ -514,8 +514,8 @@ def _write_json(
     kind: Table,
     around: tuple[bytes, bytes, bytes] = (b"", b"\n", b"\n"),
 ) -> None:
-    """Write rows as JSON with something before, between and after them."""
-    import msgspec  # noqa: PLC0415 - slow to import, and not needed to read
+    """Write rows as JSON, with the given bytes before, between and after them."""
+    import msgspec  # noqa: PLC0415 - slow to import, and only needed to write
 
     encode = msgspec.json.Encoder(enc_hook=str).encode  # an own column may hold anything
     before, between, after = around

@@ -1,9 +1,9 @@
 """Read and write JSON, in every shape that AWS's tools produce.
 
-A text is a sequence of values: rows, pages of the service, or lists of either. JSON Lines are read
-in blocks, all else as a whole. Arrow reads what is exactly as the service or `to_json` writes it,
-without a Python object per row. What Arrow refuses is decoded by Python and read key by key. Both
-ways return the same rows.
+A text is a sequence of values: rows, pages of the service, or lists of either. JSON Lines and large
+pages are read in blocks, other texts as a whole. Arrow reads rows that are exactly as the service
+or `to_json` writes them, without a Python object per row. Other rows are decoded by Python and read
+key by key (`json_values`). Both ways return the same rows.
 
 Writing adds keys to AWS's own, so that a file reads back as the same table: `accountId`, `region`,
 `observedAt`, and `own` for the user's own columns.
@@ -40,11 +40,11 @@ if TYPE_CHECKING:
 
     from exportstats.io.source import Source
 
-PAGES_AT_ONCE = 100  # about 2 MiB: more would be faster to read, but every target holds so many
+PAGES_AT_ONCE = 100  # about 2 MiB; more are faster to read, but every target keeps this many
 
 
 class Page(NamedTuple):
-    """One answer of the service: its body (or its decoded list), and its time."""
+    """One answer of the service: its body or decoded list, and its time."""
 
     body: bytes | Sequence[Any]
     observed_at: int  # milliseconds since 1970
@@ -58,11 +58,11 @@ def read_json(
         parts = [_read_exact(block, kind, how) for block in _blocks(source, kind)]
         if None in parts:
             rows, pages = unpack(_decode(source.read_whole(), source.name), kind)
-            parts = [read_values(rows, kind, how).paged(pages)]
+            parts = [read_values(rows, kind, how).with_pages(pages)]
         first = 1
         for part in filter(None, parts):
             pages = part.pages
-            if part is not parts[-1]:  # its last page goes on in the next block
+            if part is not parts[-1]:  # its last page continues in the next block
                 pages = (*pages[:-1], (pages[-1][0], True))
             yield replace(part, what=f"{source.name}, {kind.row}", first=first, pages=pages)
             first += len(part)
@@ -72,7 +72,7 @@ def read_json(
     line, waiting = 1, deque(islice(blocks, 2))
     while waiting:
         parsed, lines = waiting.popleft().result()
-        waiting += islice(blocks, 1)  # parsed meanwhile; more take memory, and are no faster
+        waiting += islice(blocks, 1)  # parsed meanwhile; more blocks are not faster
         yield replace(parsed, what=f"{source.name}, line", first=line)
         line += lines
 
@@ -80,7 +80,7 @@ def read_json(
 def read_pages(pages: Sequence[Page], first: int, kind: Table) -> list[Rows]:
     """Read answers of the service in order; `first` is the number of their first row.
 
-    A body must be a JSON object in which the list is a list, null or missing.
+    A body must be a JSON object whose list is an array, null or missing.
     """
     bodies = [page.body for page in pages if isinstance(page.body, bytes)]
     rows = _read_exact(b"\n".join(bodies), kind, is_page=True)
@@ -92,16 +92,16 @@ def read_pages(pages: Sequence[Page], first: int, kind: Table) -> list[Rows]:
         body = page.body
         values = decode_each(body.decode()) if isinstance(body, bytes) else [{kind.member: body}]
         rows = read_values(unpack(values, kind)[0], kind).filled(observed_at=page.observed_at)
-        # the service may add keys at any time, and a warning would not help its users
+        # the service may add keys at any time, so they are not worth a warning
         found.append(replace(rows, what=kind.row, first=first, unused=Counter()))
         first += len(rows)
     return found
 
 
 def _blocks(source: Source, kind: Table) -> Iterator[bytes]:
-    """Cut a page between rows into pages, of which Arrow needs less memory; yield others whole.
+    """Split a large page between rows, to use less memory; yield other texts whole.
 
-    A cut at another place, such as within a text, makes JSON that Arrow refuses.
+    Arrow refuses the parts if a text within a row looked like the end of the row.
     """
     key = b'"%s"' % kind.member.encode()
     opening = re.match(rb"\s*\{\s*%s\s*:\s*\[(\s*)\{" % key, source.head)
@@ -119,7 +119,7 @@ def _blocks(source: Source, kind: Table) -> Iterator[bytes]:
 
 
 def _read_lines(block: bytes, kind: Table, how: coerce.TimesIn) -> tuple[Rows, int]:
-    """Read one value per line, and count the lines; a broken line does not affect the others."""
+    """Read one value per line, and count the lines. A broken line does not affect the others."""
     found = _read_exact(block, kind, how)
     lines = count_lines(block) + (not block.endswith(b"\n"))
     if found is not None and len(found.pages or found.table) == lines:
@@ -143,15 +143,15 @@ def _read_lines(block: bytes, kind: Table, how: coerce.TimesIn) -> tuple[Rows, i
             values += rows
             numbers_of += [number] * len(rows)
             pages += more
-    found = read_values(values, kind, how).paged(pages)
-    return found.among(np.array(numbers_of, int), broken), lines
+    found = read_values(values, kind, how).with_pages(pages)
+    return found.renumbered(np.array(numbers_of, int), broken), lines
 
 
 def _has_lines(head: bytes, *, named: bool) -> bool:
-    """Return whether a text has one value per line: half of its lines look like whole objects.
+    """Return whether a text has one value per line, that is, half of its lines look like objects.
 
-    If the file is named as JSON Lines, they only need to outnumber the lines that do not end a
-    value.
+    If the suffix is that of JSON Lines, there must only be more of these than of lines that end
+    within a value.
     """
     lines = [line.strip() for line in head.splitlines() if line.strip()]
     whole = sum(line.startswith(b"{") and line.endswith(b"}") for line in lines)
@@ -161,7 +161,7 @@ def _has_lines(head: bytes, *, named: bool) -> bool:
 
 
 def _decode(text: bytes, name: str) -> list[Any]:
-    """Decode all values of a text, or raise an error that names the place that is not JSON."""
+    """Decode all values of a text; an error names the place that is not JSON."""
     what, at = "not JSON that can be read", 0
     try:
         return list(decode_each(text.decode()))
@@ -187,10 +187,10 @@ def _read_exact(
     if how != coerce.MILLIS or start[:1] not in (b"{", b"[") or not _is_utf8(text):
         return None
     is_page = is_page or re.match(rb'\{\s*"%s"' % kind.member.encode(), start) is not None
-    # Looking for our keys takes a tenth of the time. An attempt without them costs nothing if they
-    # are there, because the first one ends it.
+    # Looking for our own keys takes a tenth of the time, so they are only expected in a second
+    # attempt. The first one ends early if there are any.
     for ours in (False, True):
-        with suppress(pa.ArrowException, OverflowError):  # of a text of more than 2 GiB
+        with suppress(pa.ArrowException, OverflowError):  # OverflowError: more than 2 GiB
             table = pj.read_json(
                 pa.BufferReader(text),
                 memory_pool=POOL,
@@ -218,7 +218,7 @@ def _read_exact(
         if column.scale > 1 and (days := arrays[column.name]) is not None:
             arrays[column.name] = pc.multiply(days, column.scale)
     made = fitted(arrays, len(flat), kind)
-    return None if made is None else Rows(made).paged(pages)
+    return None if made is None else Rows(made).with_pages(pages)
 
 
 def _is_utf8(text: bytes) -> bool:
@@ -230,7 +230,7 @@ def _is_utf8(text: bytes) -> bool:
 
 @cache
 def _expected(kind: Table, *, is_page: bool, ours: bool) -> pa.Schema:
-    """Return the schema of a row, or of a page, with our keys or without them."""
+    """Return the schema of a row or of a page, with or without our own keys."""
     fields: dict[str, Any] = {}
     for column in kind.base:
         if not (column.aws or ours):
@@ -260,7 +260,7 @@ def _nested(fields: dict[str, Any]) -> pa.StructType:
 
 
 def to_json(rows: pd.DataFrame, kind: Table = TASKS) -> Iterator[dict[str, Any]]:
-    """Yield each row in AWS's shape with our keys, without missing values."""
+    """Yield each row in AWS's shape with our own keys, without missing values."""
     paths = {column.name: column.json.split(".") for column in kind.base}
     paths |= {name: [OWN[:-1], name] for name in own_columns(map(str, rows.columns), kind)}
     scales = {column.name: column.scale for column in kind.base}
@@ -278,7 +278,7 @@ def to_json(rows: pd.DataFrame, kind: Table = TASKS) -> Iterator[dict[str, Any]]
 
 
 def _to_list(values: pd.Series, scale: int | None) -> list[Any]:
-    """Return values for JSON: times of the table in milliseconds, None for missing values."""
+    """Return values for JSON: the table's times in milliseconds, missing values as None."""
     plain = values
     if isinstance(values.dtype, pd.DatetimeTZDtype):
         plain = pd.Series(coerce.millis(values), values.index) if scale else coerce.iso_text(values)

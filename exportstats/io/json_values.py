@@ -1,7 +1,7 @@
-"""Decode JSON by Python, and read rows from what it holds, key by key.
+"""Decode JSON with Python, and read rows key by key.
 
-Keys may have any casing and nesting; what no key means is counted, and what another service or tool
-writes is named.
+Keys may have any casing and nesting. Unknown keys are counted, and the output of other services and
+tools is recognised.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from exportstats.io.rows import Rows, read_frame
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-OWN = "own."  # before the user's own columns in our JSON
+OWN = "own."  # the prefix of the user's own columns in our JSON
 _SHOWN = 40
 _squeezed = lru_cache(maxsize=1000)(squeeze)
 
@@ -34,7 +34,7 @@ def _whole_number(digits: str) -> float:
 
 
 DECODER = json.JSONDecoder(parse_int=_whole_number)
-_BLANKS = re.compile(r"[ \t\n\r\ufeff]*")  # files put together have a mark where one begins
+_BLANKS = re.compile(r"[ \t\n\r\ufeff]*")  # concatenated files contain byte order marks
 
 
 def decode_each(text: str) -> Iterator[Any]:
@@ -63,7 +63,7 @@ def unpack(
         if kind.member.lower() not in page and not isinstance(found, list):
             rows.append(value)
             continue
-        # PowerShell makes an object of a list of one
+        # PowerShell writes a list of one item as an object
         inner = found if isinstance(found, list) else [found] * (found is not None)
         place = {"account_id": page.get("accountid") or page.get("account")}
         place |= {"region": page.get("region")}
@@ -77,7 +77,7 @@ def _placed(row: Any, place: dict[str, Any]) -> Any:  # noqa: ANN401 - a value o
     if not isinstance(row, dict):
         return row
     has = {squeeze(key) for key, value in row.items() if value is not None}
-    return row | {name: said for name, said in place.items() if said and squeeze(name) not in has}
+    return row | {name: text for name, text in place.items() if text and squeeze(name) not in has}
 
 
 def read_values(values: Sequence[Any], kind: Table, how: coerce.TimesIn = coerce.MILLIS) -> Rows:
@@ -85,7 +85,7 @@ def read_values(values: Sequence[Any], kind: Table, how: coerce.TimesIn = coerce
     cells: dict[str, dict[int, Any]] = {kind.id: {}}
     for number, value in enumerate(values):
         if isinstance(value, dict):
-            own = kind.id in value  # beside our own column names, other keys are own columns
+            own = kind.id in value  # with our column names, unknown keys are own columns
             _collect(cells, number, value, kind, own=own)
     if kind is LOG_GROUPS:
         _add_places(cells)
@@ -98,7 +98,7 @@ def read_values(values: Sequence[Any], kind: Table, how: coerce.TimesIn = coerce
     }
     numbers = np.array(sorted(named), dtype="int64")
     refused = [
-        (number, _foreign(value, kind))
+        (number, _describe_foreign(value, kind))
         for number, value in enumerate(values)
         if number not in named
     ]
@@ -116,7 +116,7 @@ def read_values(values: Sequence[Any], kind: Table, how: coerce.TimesIn = coerce
         {key: [found.get(number) for number in numbers.tolist()] for key, found in used.items()},
         dtype=object,
     )
-    rows = read_frame(frame, kind, how).among(numbers, refused)
+    rows = read_frame(frame, kind, how).renumbered(numbers, refused)
     return replace(rows, unused=+Counter(unused))
 
 
@@ -144,15 +144,15 @@ def _add_places(cells: dict[str, dict[int, Any]]) -> None:
     """Add the account and the region of ARNs to rows that do not name them."""
     arns = [cells[key] for key in cells if squeeze(key) in ("arn", "loggrouparn")]
     for name, at in (("region", 3), ("account_id", 4)):
-        said = {row for key in cells if squeeze(key) == squeeze(name) for row in cells[key]}
+        known = {row for key in cells if squeeze(key) == squeeze(name) for row in cells[key]}
         for number, arn in (pair for found in arns for pair in found.items()):
             parts = str(arn).split(":")  # arn:aws:logs:region:account:log-group:name
-            if len(parts) > at + 1 and number not in said:
+            if len(parts) > at + 1 and number not in known:
                 cells.setdefault(name, {})[number] = parts[at]
 
 
-def _foreign(value: object, kind: Table) -> str:
-    """Return why a value is not a row: another service's or tool's, or without an identifier."""
+def _describe_foreign(value: object, kind: Table) -> str:
+    """Return why a value is not a row: it is of another service or tool, or has no identifier."""
     if not isinstance(value, dict):
         return f"the {kind.row} is not an object but {_shorten(value)}"
     keys = {squeeze(key) for key in value}
@@ -169,8 +169,8 @@ def _foreign(value: object, kind: Table) -> str:
         or (value and all(isinstance(row, dict) and row.get(kind.id) for row in value.values()))
     ):
         return (
-            "what DataFrame.to_json writes, but not as records; write it with "
-            f'orient="records" or with xs.write_{kind.name.replace(" ", "_")}'
+            'this is DataFrame.to_json without orient="records"; use that, or '
+            f"xs.write_{kind.name.replace(' ', '_')}"
         )
     if any(column and column.name == kind.id for column in map(kind.meanings.get, keys)):
         return f"no {kind.id}"
@@ -178,16 +178,16 @@ def _foreign(value: object, kind: Table) -> str:
     return f"neither a page of {kind.name} nor a {kind.row}: no {kind.id} among its keys {shown}"
 
 
-_LISTS = "`aws logs describe-export-tasks` gives the list that is wanted"
+_LISTS = "use the output of `aws logs describe-export-tasks`"
 _FOREIGN = {
     ("exporttaskid", "exporttos3task", "exportimagetaskid"): (
         f"an export task of EC2, not of CloudWatch Logs; {_LISTS}"
     ),
     ("exporttaskidentifier",): f"an export task of RDS, not of CloudWatch Logs; {_LISTS}",
     ("records", "eventsource", "cloudtrailevent", "events"): (
-        f"CloudTrail's record of API calls, not a list of tasks; {_LISTS}"
+        f"a CloudTrail record of API calls, not a list of tasks; {_LISTS}"
     ),
-    ("stdout", "stdoutlines"): "the result of an Ansible task; save what its stdout holds",
+    ("stdout", "stdoutlines"): "the result of an Ansible task; save only its stdout",
 }
 
 

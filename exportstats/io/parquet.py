@@ -26,7 +26,7 @@ MAGIC = b"PAR1"
 
 
 def write_parquet(tables: Iterable[pd.DataFrame], stream: IO[bytes], kind: Table) -> None:
-    """Write tables one below the other, the user's own columns included."""
+    """Write tables one after another, including the user's own columns."""
     slices = (to_arrow(rows, kind) for rows in tables)
     first = next(slices)
     writer = pq.ParquetWriter(stream, first.schema, compression="zstd")
@@ -35,12 +35,12 @@ def write_parquet(tables: Iterable[pd.DataFrame], stream: IO[bytes], kind: Table
             writer.write_table(table.cast(writer.schema))
         writer.close()
     except BaseException:
-        writer.is_open = False  # otherwise it would write to a closed file
+        writer.is_open = False  # otherwise it would write to the closed file later
         raise
 
 
 def read_parquet(source: Source, kind: Table, how: TimesIn) -> Rows:
-    """Read a table with our columns or AWS's, of any types."""
+    """Read a table with our column names or AWS's, of any types."""
     plain = source.path
     data = None if plain else pa.py_buffer(source.read_whole())
     try:

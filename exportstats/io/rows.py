@@ -21,13 +21,12 @@ if TYPE_CHECKING:
 
     from exportstats.core.schema import Kind, Table
 
-# Reading takes less time and memory with the system's allocator than with Arrow's own: see
-# json_lines in benchmarks/README.md.
+# Reading takes less time and memory with the system's allocator than with Arrow's own.
 POOL = pa.system_memory_pool()
 TIME = pa.timestamp("ms", tz="UTC")
 REPEATED = pa.dictionary(pa.int32(), pa.string())
 _TYPES: dict[Kind, pa.DataType] = {
-    "text": pa.large_string(),  # as in pandas, so that nothing is copied
+    "text": pa.large_string(),  # as in pandas, which avoids a copy
     "category": REPEATED,
     "status": REPEATED,
     "time": TIME,
@@ -53,18 +52,18 @@ class Rows:
     table
         The base columns and the user's own columns.
     what, first
-        What a row is called, such as "tasks.json, line", and the number of the first row.
+        The name of a row in messages, such as "tasks.json, line", and the number of the first row.
     numbers
-        The number of each row of `table`, counted from 0 with the refused rows; None for 0, 1, 2,
-        and so on.
+        The position of each row of `table` among all rows, including refused ones; None for 0, 1,
+        2, and so on.
     refused
-        The number and the reason of each row that cannot be read.
+        The position and the reason of each row that cannot be read.
     unused
-        The number of rows with each key that is not used.
+        The number of rows with each unused key.
     pages
-        How many rows each page has, and whether it has a token, so that the list goes on.
+        The number of rows of each page, and whether it has a token, so that the list continues.
     lists
-        Which of the lists each row of `table` is from; pages may be of several.
+        The number of the list of each row of `table`; there may be pages of several lists.
     """
 
     table: pa.Table
@@ -88,25 +87,25 @@ class Rows:
         """Return the place of a row of `table`."""
         return self.name(row if self.numbers is None else int(self.numbers[row]))
 
-    def paged(self, pages: tuple[tuple[int, bool], ...]) -> Rows:
+    def with_pages(self, pages: tuple[tuple[int, bool], ...]) -> Rows:
         """Return the rows with their pages; a list ends with a page without a token."""
-        ends = [0, *(not goes_on for _, goes_on in pages[:-1])]
+        ends = [0, *(not continues for _, continues in pages[:-1])]
         lists = np.repeat(np.cumsum(ends[: len(pages)]), [size for size, _ in pages])
-        if len(lists) != len(self):  # rows stand beside the pages
+        if len(lists) != len(self):  # there are rows outside of the pages
             return replace(self, pages=pages)
         kept = lists if self.numbers is None else lists[self.numbers]
         return replace(self, pages=pages, lists=kept)
 
-    def among(self, numbers: np.ndarray, broken: Iterable[tuple[int, str]]) -> Rows:
-        """Return the rows renumbered, with further rows that were refused before them."""
+    def renumbered(self, numbers: np.ndarray, broken: Iterable[tuple[int, str]]) -> Rows:
+        """Return the rows with new positions, and with rows that were refused earlier."""
         refused = [*broken, *((int(numbers[row]), reason) for row, reason in self.refused)]
         kept = numbers if self.numbers is None else numbers[self.numbers]
         return replace(self, numbers=kept, refused=sorted(refused))
 
     def filled(self, *, over: bool = False, **values: Any) -> Rows:  # noqa: ANN401 - of any type
-        """Fill the missing values of columns, or, with `over`, replace all values.
+        """Fill the missing values of columns; with `over`, replace all values.
 
-        A value is one for all rows, or an array with one value per row.
+        A value is a scalar, or an array with one value per row.
         """
         table = self.table
         for name, value in values.items():
@@ -137,12 +136,12 @@ def to_table(
     known, tables = [], [arrow_schema(kind).empty_table()]
     for part in parts:
         tables.append(part.table)
-        # only `tables` keeps the data, so that it can be freed
+        # only `tables` refers to the data, so that it can be freed
         known.append(replace(part, table=part.table.schema.empty_table()))
     starts = np.cumsum([len(table) for table in tables])
     try:
         whole = pa.concat_tables(tables, promote_options="permissive", memory_pool=POOL)
-    except pa.ArrowTypeError:  # one of the user's columns has numbers in one file, text in another
+    except pa.ArrowTypeError:  # an own column has numbers in one file and text in another
         tables = [_with_text(table, kind) for table in tables]
         whole = pa.concat_tables(tables, promote_options="permissive", memory_pool=POOL)
     tables.clear()
@@ -162,10 +161,10 @@ def to_table(
             {"place": [known[of].where(row) for of, row in rows], "reason": [*reasons]}
         )
 
-    frames.say_units(typed, kind.times, how)
+    frames.warn_of_units(typed, kind.times, how)
     bounded, changed = frames.bound(typed, kind)
     rows, doubtful = frames.settle(bounded, kind)
-    _say_unused(rows, sum((part.unused for part in known), Counter()), kind)
+    _warn_of_unused(rows, sum((part.unused for part in known), Counter()), kind)
     refused = [(part.name(number), reason) for part in known for number, reason in part.refused]
     report_rows(
         pd.DataFrame(refused, columns=["place", "reason"]),
@@ -185,14 +184,14 @@ def _with_text(table: pa.Table, kind: Table) -> pa.Table:
     return table
 
 
-def _say_unused(rows: pd.DataFrame, unused: Counter[str], kind: Table) -> None:
-    """Warn of keys without a column, and of own columns that may be a misspelt column."""
+def _warn_of_unused(rows: pd.DataFrame, unused: Counter[str], kind: Table) -> None:
+    """Warn of unused keys, and of own columns that may be misspelt names of a column."""
     own = own_columns(rows.columns, kind)
     empty = [name for name in _MAIN if own and name in rows and rows[name].isna().all()]
     keys = [f"{key} ({count:,})" for key, count in unused.most_common(_SHOWN)]
     more = f" and {len(unused) - _SHOWN:,} more" if len(unused) > _SHOWN else ""
     if keys:
-        message = f"unused keys, with the number of {kind.name} that have them: "
+        message = f"unused keys, with the number of {kind.name} that have each: "
         warn(UnusedWarning(f"{message}{', '.join(keys)}{more}", dropped=True))
     if empty and len(rows):
         warn(
@@ -204,7 +203,7 @@ def _say_unused(rows: pd.DataFrame, unused: Counter[str], kind: Table) -> None:
 
 
 def read_columns(table: pa.Table, kind: Table, how: coerce.TimesIn = coerce.MILLIS) -> Rows:
-    """Convert an Arrow table with columns of any types; columns that it lacks are missing."""
+    """Convert an Arrow table with columns of any types, and add missing columns."""
     sources = frames.rename(table.column_names, kind)
     plain = kind.id in sources and not any(map(pa.types.is_struct, table.schema.types))
     types = {field.name: _FITTING.get(field.type, (field.type,)) for field in arrow_schema(kind)}
@@ -234,7 +233,7 @@ def arrow_schema(kind: Table) -> pa.Schema:
 
 
 def to_arrow(typed: pd.DataFrame, kind: Table) -> pa.Table:
-    """Convert typed rows to an Arrow table, the user's own columns included."""
+    """Convert typed rows to an Arrow table, including the user's own columns."""
     table = pa.Table.from_pandas(
         typed[[column.name for column in kind.base]],
         schema=arrow_schema(kind),
@@ -250,10 +249,7 @@ def to_arrow(typed: pd.DataFrame, kind: Table) -> pa.Table:
 
 
 def fitted(arrays: dict[str, Any], length: int, kind: Table) -> pa.Table | None:
-    """Cast arrays to the base columns; return None if an identifier or a value cannot be right.
-
-    Columns without an array are missing.
-    """
+    """Cast arrays to the base columns, and add missing ones; return None if a value is invalid."""
     made = []
     for column in kind.base:
         array, dtype = arrays.get(column.name), _TYPES[column.kind]

@@ -16,8 +16,8 @@ _PACKAGE = Path(__file__).parents[1]
 def sample_tasks() -> pd.DataFrame:
     """Return the synthetic sample: about 6,000 made-up tasks in all states, with planted problems.
 
-    The tasks are from two accounts in three regions, from 2025-11-24 to 2026-11-23T06:00Z, when
-    they were "observed". `data/README.md` describes the planted problems.
+    The tasks are from two accounts in three regions. They were created from 2025-11-24 on and
+    observed at 2026-11-23T06:00Z. `data/README.md` describes the planted problems.
 
     Returns
     -------
@@ -50,6 +50,6 @@ def sample_log_groups() -> pd.DataFrame:
 
 
 def folder() -> Path:
-    """Return the folder with the sample's files: in a wheel inside the package, else beside it."""
+    """Return the folder of the sample: in the installed package, or in the repository."""
     inside = _PACKAGE / "sample_data"
     return inside if inside.is_dir() else _PACKAGE.parent / "data" / "sample"

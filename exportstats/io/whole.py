@@ -1,4 +1,4 @@
-"""Write a file completely or not at all, and only one process at a time."""
+"""Write a file completely or not at all, by one process at a time."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
-    """Open a temporary file that replaces `path` when all of it is written.
+    """Open a temporary file that replaces `path` after it was written completely.
 
-    A link stays a link: its target is replaced. An existing file keeps its mode and, if permitted,
-    its owner. What a killed process left behind is written over by the next one.
+    A link stays a link, and its target is replaced. An existing file keeps its mode and, if
+    permitted, its owner. The next process overwrites what a killed process left behind.
     """
     target, before = _resolved(path)
     with _locked(target, "part") as (file, part):
@@ -41,14 +41,14 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
 
 @contextlib.contextmanager
 def one_at_a_time(path: Path) -> Iterator[None]:
-    """Hold a lock for a file, so that no other process that does so changes it meanwhile."""
+    """Hold a lock for a file, which excludes other processes that use this function."""
     target, _ = _resolved(path)
     with _locked(target, "lock"):
         yield
 
 
 def _resolved(path: Path) -> tuple[Path, os.stat_result | None]:
-    """Follow links, and return the path with the status of the file, None if there is none."""
+    """Follow links; return the path, and the status of the file or None if it does not exist."""
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -56,16 +56,16 @@ def _resolved(path: Path) -> tuple[Path, os.stat_result | None]:
     except ValueError as error:
         raise ArgumentError(f"{str(path)!r} is not a valid path: {error}") from error
     if not stat.S_ISREG(found.st_mode):
-        raise ArgumentError(f"{str(path)!r} is not a regular file; name another place")
+        raise ArgumentError(f"{str(path)!r} is not a regular file; choose another path")
     if not os.access(path, os.W_OK):
-        raise ArgumentError(f"{str(path)!r} is write-protected; name another place")
+        raise ArgumentError(f"{str(path)!r} is write-protected; choose another path")
     return Path(os.path.realpath(path)), found
 
 
 @contextlib.contextmanager
 def _locked(target: Path, ending: str) -> Iterator[tuple[IO[bytes], Path]]:
-    """Create a file beside `target`, locked until this or its process ends, and remove it then."""
-    # short even if the name of the target is long
+    """Create a file next to `target`, hold its lock, and remove it at the end."""
+    # a short name, even if the name of the target is long
     name = target.with_name(f".exportstats-{zlib.crc32(os.fsencode(target.name)):08x}.{ending}")
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     while True:
@@ -75,16 +75,16 @@ def _locked(target: Path, ending: str) -> Iterator[tuple[IO[bytes], Path]]:
             folder = target.parent
             if not folder.is_dir():
                 raise ArgumentError(
-                    f"there is no folder {folder}; make it, or name another place"
+                    f"there is no folder {folder}; create it, or choose another path"
                 ) from None
             raise ArgumentError(
-                f"the folder {folder} cannot be written to: {error.strerror}; name another"
+                f"the folder {folder} is not writable: {error.strerror}; choose another path"
             ) from error
         with os.fdopen(handle, "wb") as file:
             if sys.platform != "win32":
                 with contextlib.suppress(OSError):  # some file systems have no locks
                     fcntl.flock(file, fcntl.LOCK_EX)
-            if _is_at(file, name):  # otherwise the process that was waited for replaced it
+            if _is_at(file, name):  # otherwise the process that held the lock has replaced it
                 try:
                     yield file, name
                 finally:

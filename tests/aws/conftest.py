@@ -1,4 +1,4 @@
-"""What the loaders' tests share: no AWS configuration of this machine, made-up tasks, doubles."""
+"""Fixtures and helpers of the tests of `aws`: sessions, synthetic tasks, servers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _MODELS = create_loader()  # reads botocore's models once for all sessions
 
 @pytest.fixture(autouse=True)
 def no_own_config(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the machine's own AWS configuration, credentials and proxies out of every test."""
+    """Remove the AWS configuration, credentials and proxies of this machine from every test."""
     for name in os.environ:
         if name.startswith("AWS_") or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
@@ -49,7 +49,7 @@ def no_own_config(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def make_session() -> Callable[..., boto3.Session]:
-    """Make sessions whose access key is the account's number, as the emulator takes it."""
+    """Return a function that makes sessions whose access key is the account ID."""
 
     def make(access_key: str = ACCOUNT, region: str | None = REGION, **more: Any) -> boto3.Session:  # noqa: ANN401
         core = botocore.session.Session()
@@ -63,13 +63,13 @@ def make_session() -> Callable[..., boto3.Session]:
 
 @pytest.fixture(scope="module")
 def session(make_session: Callable[..., boto3.Session]) -> boto3.Session:
-    """Give a session of the account that made-up tasks are of."""
+    """Return a session of the account of the synthetic tasks."""
     return make_session()
 
 
 @pytest.fixture(scope="module")
 def no_waiting() -> Iterator[list[float]]:
-    """Let botocore try again at once; gives the seconds that it would have waited."""
+    """Let botocore retry at once, and return the seconds that it would have waited."""
     waits: list[float] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=waits.append))
@@ -78,7 +78,7 @@ def no_waiting() -> Iterator[list[float]]:
 
 @pytest.fixture(scope="session")
 def make_tasks() -> Callable[..., list[dict[str, Any]]]:
-    """Make tasks in AWS's shape, the newest first, each in one of the six states."""
+    """Make tasks in AWS's shape, newest first, in all six states in turn."""
 
     def make(count: int, **fields: Any) -> list[dict[str, Any]]:  # noqa: ANN401
         return [_make_task(number) | fields for number in reversed(range(count))]
@@ -108,7 +108,7 @@ def _make_task(number: int) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def assert_tasks() -> Callable[..., None]:
-    """Compare a table, but for `observed_at`, with tasks in AWS's shape, translated here anew."""
+    """Compare a table, without `observed_at`, with tasks in AWS's shape."""
 
     def compare(found: pd.DataFrame, tasks: Sequence[Mapping[str, Any]]) -> None:
         frames.check(found)
@@ -140,14 +140,14 @@ def _to_row(task: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Scripted(Emulator):
-    """Answers DescribeExportTasks with whole HTTP answers, one after another, the last for ever."""
+    """An emulator that answers DescribeExportTasks with given HTTP answers; the last repeats."""
 
     def __init__(self, *answers: bytes) -> None:
         super().__init__()
         self._answers = answers
 
     def respond(self, headers: Message, body: bytes) -> tuple[bytes, bool]:
-        """Give the next answer; who is asking is answered as ever."""
+        """Return the next answer; STS is answered as usual."""
         if "X-Amz-Target" not in headers:
             return super().respond(headers, body)
         self.requests.append(Request.read(headers, body))
@@ -158,13 +158,13 @@ class Scripted(Emulator):
 
 @pytest.fixture(scope="session")
 def scripted() -> type[Scripted]:
-    """Give the class of an emulator that says what it is told to say."""
+    """Return the class of an emulator with given answers."""
     return Scripted
 
 
 @pytest.fixture
 def closed_port() -> str:
-    """Give the address of a port that nobody listens at."""
+    """Return the address of a port without a listener."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{taken.getsockname()[1]}"
@@ -172,10 +172,10 @@ def closed_port() -> str:
 
 @pytest.fixture(scope="session")
 def in_place_of_aws() -> Callable[..., list[str]]:
-    """Answer all that a session's clients ask, so that nothing leaves this machine.
+    """Answer all requests of a session's clients, so that none leaves this machine.
 
-    Gives a list that grows by what is asked for, and at which host. STS answers with the body
-    `sts`; if that is None, it really is asked.
+    Returns a list that collects each operation with its host. STS is answered with `sts`, or
+    requested for real if `sts` is None.
     """
     return _answer_in_place
 
@@ -202,11 +202,11 @@ def _answer_in_place(session: boto3.Session, sts: bytes | None = _IDENTITY) -> l
 
 
 class Strange:
-    """A server on loopback that answers each operation of any service with whole HTTP answers.
+    """A server on loopback that answers each operation of any service with given HTTP answers.
 
-    They are given as `operation=[answer, ...]`, sent one after another, the last for ever. One is
-    made of bytes, or of pieces of bytes that are sent as they come, or it is a function of how
-    often was asked. `asked` has the operations in the order in which they were asked.
+    The answers are given as `operation=[answer, ...]`; the last one repeats. An answer is bytes,
+    an iterable of bytes that are sent one after another, or a function of the number of requests so
+    far. `asked` has the operations in the order of the requests.
     """
 
     def __init__(self, **answers: Any) -> None:  # noqa: ANN401
@@ -242,7 +242,7 @@ class Strange:
             do_POST = do_GET  # noqa: N815 - as http.server has it
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         return Handler
 
@@ -259,13 +259,13 @@ class Strange:
 
 @pytest.fixture(scope="session")
 def strange() -> type[Strange]:
-    """Return the class of a server that says what it is told to say, for any service."""
+    """Return the class of a server with given answers for any service."""
     return Strange
 
 
 @pytest.fixture
 def all_services(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Let the environment name an address for every service, and credentials."""
+    """Set the environment's endpoint of all services, and credentials."""
 
     def point(url: str, **more: str) -> None:
         values = {

@@ -1,4 +1,4 @@
-"""Whose tasks they are: what STS is asked, where, and what its silence costs."""
+"""The account of the tasks: when and where STS is called, and what happens if it fails."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def test_the_account_is_that_of_the_credentials(make_session: Make, make_tasks: Make) -> None:
-    """STS says whose the tasks are, and is asked once however many pages there are."""
+    """STS returns the account of the tasks, and is called once for any number of pages."""
     with Emulator(make_tasks(120, accountId="444455556666")) as emulator:
         found = fetch_tasks(session=make_session("444455556666"), endpoint_url=emulator.url)
     assert found["account_id"].unique().tolist() == ["444455556666"]
@@ -33,7 +33,7 @@ def test_the_account_is_that_of_the_credentials(make_session: Make, make_tasks: 
 def test_without_sts_the_account_is_missing_and_said_once(
     session: boto3.Session, make_tasks: Make
 ) -> None:
-    """Who may not ask STS gets all tasks, `account_id` missing, and one warning at his own line."""
+    """Without STS, `account_id` is missing, and one warning points to the caller's line."""
     with (
         Emulator(make_tasks(120), faults=[Fault("deny_identity")]) as emulator,
         pytest.warns(xs.AccountUnknownWarning, match="STS did not return it .AccessDenied") as seen,
@@ -45,7 +45,7 @@ def test_without_sts_the_account_is_missing_and_said_once(
 
 
 def test_no_task_no_warning_of_the_account(session: boto3.Session) -> None:
-    """Where there is no row, nothing is missing in it."""
+    """An empty table has no warning, because no account is missing."""
     with Emulator(faults=[Fault("deny_identity")]) as emulator:
         assert fetch_tasks(session=session, endpoint_url=emulator.url).empty
 
@@ -86,13 +86,13 @@ LOOK_ALIKES = (
     ],
 )
 def test_every_partition_and_vpc_endpoint_is_aws(make_session: Make, url: str) -> None:
-    """China, GovCloud, the isolated and the European partition, dual stack, VPC endpoints."""
+    """AWS's hosts are known in all partitions, as dual stack and as VPC endpoints."""
     assert is_aws(make_session(), url)
 
 
 @pytest.mark.parametrize("url", LOOK_ALIKES)
 def test_what_only_looks_like_aws_is_not(make_session: Make, url: str) -> None:
-    """The host's own end decides, wherever else in the URL AWS's name stands."""
+    """Only the end of the host decides, wherever else AWS's name is in the URL."""
     assert not is_aws(make_session(), url)
 
 
@@ -118,7 +118,7 @@ def test_what_only_looks_like_aws_is_not(make_session: Make, url: str) -> None:
 def test_sts_is_asked_where_the_credentials_belong(
     make_session: Make, in_place_of_aws: Make, region: str, endpoint_url: str | None, wanted: str
 ) -> None:
-    """At AWS for AWS, of the region's own partition; for a look-alike there, never at AWS."""
+    """STS is called in AWS's partition of the region, or at the emulator, never at both."""
     session = make_session()
     asked = in_place_of_aws(session)
     fetch_tasks(session=session, region=region, endpoint_url=endpoint_url)
@@ -126,7 +126,7 @@ def test_sts_is_asked_where_the_credentials_belong(
 
 
 def warned(session: boto3.Session) -> str:
-    """Fetch the one task there is, without its account; give the warning's text."""
+    """Fetch a task without its account, and return the text of the warning."""
     with pytest.warns(xs.AccountUnknownWarning, match=r"^account_id is missing: STS") as seen:
         found = fetch_tasks(session=session)
     assert found["task_id"].to_list() == ["a"]
@@ -153,7 +153,7 @@ def warned(session: boto3.Session) -> str:
 def test_an_sts_that_answers_nonsense_costs_the_account_only(
     make_session: Make, in_place_of_aws: Make, body: bytes
 ) -> None:
-    """All tasks come; the warning is one line of a bearable length."""
+    """All tasks arrive, and the warning is one line of limited length."""
     session = make_session()
     in_place_of_aws(session, body)
     text = warned(session)
@@ -165,7 +165,7 @@ def test_an_sts_that_answers_nonsense_costs_the_account_only(
 def test_an_sts_that_cannot_be_reached_costs_the_account_only(
     monkeypatch: pytest.MonkeyPatch, make_session: Make, in_place_of_aws: Make, closed_port: str
 ) -> None:
-    """As in a network with a VPC endpoint for logs and none for STS: all tasks come."""
+    """All tasks arrive without STS, as in a network with a VPC endpoint for logs only."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", closed_port)
     session = make_session()
     in_place_of_aws(session, sts=None)
@@ -175,7 +175,7 @@ def test_an_sts_that_cannot_be_reached_costs_the_account_only(
 def test_a_wrong_address_of_sts_costs_the_account_only(
     monkeypatch: pytest.MonkeyPatch, make_session: Make, in_place_of_aws: Make
 ) -> None:
-    """A variable for STS that holds no URL is no reason to load nothing."""
+    """All tasks arrive if the endpoint variable of STS is not a URL."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "nonsense")
     session = make_session()
     in_place_of_aws(session)

@@ -1,4 +1,4 @@
-"""Answers that are not what they seem: broken, cut, compressed, or a proxy's."""
+"""Broken, truncated, compressed and foreign answers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def say(body: bytes, *headers: str, status: int = 200) -> bytes:
 
 
 def asked(emulator: Emulator) -> int:
-    """Count the requests for tasks, those that were tried again included."""
+    """Count the requests for tasks, including retries."""
     return sum(seen.operation == wire.TASKS for seen in emulator.requests)
 
 
@@ -44,7 +44,7 @@ def test_a_spoiled_page_is_asked_for_again(
     no_waiting: list[float],
     kind: str,
 ) -> None:
-    """Four spoiled answers in a row are nobody's loss; each time one waits twice as long."""
+    """After up to four broken answers in a row nothing is lost; the waits double."""
     tasks = make_tasks(9)
     no_waiting.clear()
     with Emulator(tasks, faults=[Fault(kind, at=(2, 3, 4, 5))]) as emulator:
@@ -91,7 +91,7 @@ def test_a_spoiled_page_is_asked_for_again(
 def test_a_body_that_is_no_page_is_never_the_end(
     session: boto3.Session, scripted: Make, body: bytes
 ) -> None:
-    """A 200 with another body is asked for five times, then an error; what came before is kept."""
+    """Another body with status 200 is requested five times, then an error keeps earlier pages."""
     first = b'{"exportTasks":[{"taskId":"first"}],"nextToken":"t"}'
     with (
         scripted(say(first), say(body)) as emulator,
@@ -106,7 +106,7 @@ def test_a_body_that_is_no_page_is_never_the_end(
 
 @pytest.mark.usefixtures("no_waiting")
 def test_a_page_cut_anywhere_is_never_the_end(session: boto3.Session, scripted: Make) -> None:
-    """Each beginning of a page, its length announced as that of the beginning, is noticed."""
+    """A page that was truncated anywhere is noticed, even if its length matches."""
     page = b'{"exportTasks":[{"taskId":"\xc3\xa4","from":12}],"nextToken":"%d"}'
     answers = [answer for end in range(len(page)) for answer in (say(page[:end]), say(page % end))]
     with scripted(*answers, say(ONE)) as emulator:
@@ -121,7 +121,7 @@ def test_a_page_cut_anywhere_is_never_the_end(session: boto3.Session, scripted: 
 def test_an_empty_answer_is_an_empty_list(
     session: boto3.Session, scripted: Make, body: bytes
 ) -> None:
-    """No task and no token, in AWS's own shape, is the end."""
+    """An answer in AWS's shape without tasks and token is the end of the list."""
     with scripted(say(body)) as emulator:
         assert fetch_tasks(session=session, endpoint_url=emulator.url).empty
     assert asked(emulator) == 1
@@ -131,7 +131,7 @@ def test_an_empty_answer_is_an_empty_list(
 def test_gzip_is_read_though_nobody_asked(
     session: boto3.Session, scripted: Make, label: str
 ) -> None:
-    """A proxy that compresses is understood, however it writes the label."""
+    """Compressed answers of a proxy are read, with any spelling of the header."""
     with scripted(say(gzip.compress(ONE, mtime=0), f"Content-Encoding: {label}")) as emulator:
         found = fetch_tasks(session=session, endpoint_url=emulator.url)
     assert found["task_id"].to_list() == ["a"]
@@ -144,7 +144,7 @@ def test_gzip_is_read_though_nobody_asked(
 def test_what_is_labelled_gzip_and_is_none_is_an_error(
     session: boto3.Session, scripted: Make, body: bytes
 ) -> None:
-    """A wrong label and a cut file are no page, and no traceback of zlib."""
+    """A wrong gzip header or truncated data is a clear error, not one of zlib."""
     with (
         scripted(say(body, "Content-Encoding: gzip")) as emulator,
         pytest.raises(xs.LoadError, match="was incomplete"),
@@ -176,7 +176,7 @@ def test_what_is_labelled_gzip_and_is_none_is_an_error(
 def test_an_error_with_any_body_is_one_clear_line(
     session: boto3.Session, scripted: Make, status: int, attempts: int, body: bytes
 ) -> None:
-    """A proxy's error names at least its status, is not too long, and never breaks the reading."""
+    """An error of a proxy shows its status in a short line, whatever its body is."""
     with (
         scripted(say(body, status=status)) as emulator,
         pytest.raises(xs.LoadError, match=f"page 1 of .*: {status}") as caught,
@@ -188,7 +188,7 @@ def test_an_error_with_any_body_is_one_clear_line(
 
 
 def test_an_error_in_aws_own_words_is_kept_whole(session: boto3.Session, scripted: Make) -> None:
-    """Code and message come through as AWS wrote them, whichever way it writes them."""
+    """Code and message of AWS's errors are kept, in every format of AWS."""
     for body in (
         {"__type": "com.amazonaws.logs#InvalidOperation", "message": "Not so, «Ä»."},
         {"__type": "InvalidOperation:http://x/", "Message": "Not so, «Ä»."},

@@ -1,4 +1,4 @@
-"""Answers that somebody else decoded: a stub, or botocore alone; and moto's."""
+"""Answers that were decoded by a stub or by botocore, and answers of moto."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class StubbedSession(boto3.Session):
     """A session whose clients for logs are stubbed, as in botocore's own documentation."""
 
     def answer(self, *pages: dict[str, Any], error: str | None = None) -> StubbedSession:
-        """Say what will be answered."""
+        """Set the next answer."""
         self._pages, self._error = pages, error
         return self
 
     def client(self, name: str, **options: Any) -> Any:  # noqa: ANN401
-        """Make a client, and stub it."""
+        """Create a stubbed client."""
         made = super().client(name, **options)
         if name == "logs":
             self.stubber = Stubber(made)
@@ -46,7 +46,7 @@ class StubbedSession(boto3.Session):
 
 
 def pages_of(tasks: list[dict[str, Any]], size: int) -> list[dict[str, Any]]:
-    """Cut tasks into answers, decoded."""
+    """Split tasks into decoded answers."""
     plain = [
         {key: value for key, value in task.items() if key not in ("accountId", "region")}
         for task in tasks
@@ -61,14 +61,14 @@ def pages_of(tasks: list[dict[str, Any]], size: int) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def stubbed() -> StubbedSession:
-    """Give a session to be stubbed."""
+    """Return a session with stubbed clients."""
     return StubbedSession("111122223333", "made-up", region_name="us-east-1")
 
 
 def test_a_stubbed_client_gives_the_same_table(
     stubbed: StubbedSession, make_tasks: Make, assert_tasks: Make
 ) -> None:
-    """Answers without a body to look at are read from what botocore decoded."""
+    """Answers without a body are read from what botocore decoded."""
     tasks = make_tasks(23)
     with Emulator() as emulator:
         found = fetch_tasks(session=stubbed.answer(*pages_of(tasks, 5)), endpoint_url=emulator.url)
@@ -79,7 +79,7 @@ def test_a_stubbed_client_gives_the_same_table(
 def test_a_stubbed_error_is_an_error(
     stubbed: StubbedSession, make_tasks: Make, assert_tasks: Make
 ) -> None:
-    """What came before is carried, and the token to go on from."""
+    """An error keeps the earlier tasks and the token to continue from."""
     tasks = make_tasks(10)
     first, *_ = pages_of(tasks, 6)
     with Emulator() as emulator, pytest.raises(xs.LoadError, match="Throttling") as caught:
@@ -91,14 +91,14 @@ def test_a_stubbed_error_is_an_error(
 
 
 def test_a_stubbed_answer_without_anything_is_no_end(stubbed: StubbedSession) -> None:
-    """Nothing in it is what botocore makes of a body that it could not read: an error."""
+    """An empty decoded answer is an error, because botocore returns it for a broken body."""
     with Emulator() as emulator, pytest.raises(xs.LoadError, match="neither a list nor"):
         fetch_tasks(session=stubbed.answer({}), endpoint_url=emulator.url)
 
 
 @pytest.fixture
 def no_bodies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take away our look at the bodies."""
+    """Disable our check of the bodies."""
     monkeypatch.setattr(answers, "_look", lambda *_, **__: None)
 
 
@@ -106,7 +106,7 @@ def no_bodies(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_the_bodies_the_same_table_results(
     session: boto3.Session, make_tasks: Make, assert_tasks: Make
 ) -> None:
-    """Real answers, decoded by botocore alone, make the same table, moving lists included."""
+    """Answers decoded by botocore alone result in the same table, with shifting lists too."""
     tasks = make_tasks(23)
     troubles = [Fault("shift", at=(2,)), Fault("empty_page", at=(3,))]
     with Emulator(tasks, faults=troubles) as emulator:
@@ -118,7 +118,7 @@ def test_without_the_bodies_the_same_table_results(
 def test_without_the_bodies_a_spoiled_page_is_no_end_either(
     session: boto3.Session, make_tasks: Make, assert_tasks: Make, kind: str
 ) -> None:
-    """A page without list and token is an error, with what came before."""
+    """A page without list and token is an error that keeps the earlier tasks."""
     tasks = make_tasks(9)
     with (
         Emulator(tasks, faults=[Fault(kind, at=tuple(range(2, 20)))]) as emulator,
@@ -133,7 +133,7 @@ def test_without_the_bodies_a_spoiled_page_is_no_end_either(
 
 
 def test_motos_tasks_are_accepted(session: boto3.Session, moto: str) -> None:
-    """Its null names, its state "active" and its lack of times make rows, limit or no limit."""
+    """Tasks of moto with null names, the state "active" and no times are read."""
     s3, logs = (
         session.client(name, endpoint_url=moto, region_name="us-east-1") for name in ("s3", "logs")
     )

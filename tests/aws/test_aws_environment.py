@@ -1,4 +1,4 @@
-"""Which credentials, region and endpoint the live loader takes, and what it says of wrong ones."""
+"""The credentials, region and endpoint in use, and the errors for wrong ones."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def emulator() -> Iterator[Emulator]:
 def test_the_environment_says_it_all(
     environment: pytest.MonkeyPatch, emulator: Emulator, name: str
 ) -> None:
-    """Without an argument boto3's variables decide, and STS is asked at the same place."""
+    """Without arguments, boto3's variables are used, and STS is called at the same endpoint."""
     environment.setenv(name, emulator.url)
     assert fetch_tasks()["task_id"].to_list() == ["eu-west-1"]
     assert {(seen.operation, seen.region) for seen in emulator.requests} == {
@@ -54,7 +54,7 @@ def test_the_environment_says_it_all(
 def test_an_argument_goes_before_the_environment(
     environment: pytest.MonkeyPatch, emulator: Emulator, closed_port: str
 ) -> None:
-    """`endpoint_url` and `region` are taken, not what the variables say."""
+    """`endpoint_url` and `region` override the environment."""
     environment.setenv("AWS_ENDPOINT_URL", closed_port)
     found = fetch_tasks(endpoint_url=emulator.url, region="ap-south-1")
     assert found["task_id"].to_list() == ["ap-south-1"]
@@ -62,7 +62,7 @@ def test_an_argument_goes_before_the_environment(
 
 
 def test_a_region_goes_before_the_sessions_own(make_session: Make, emulator: Emulator) -> None:
-    """One session serves many regions."""
+    """`region` overrides that of the session."""
     session = make_session(DEFAULT_ACCOUNT, "eu-west-1")
     found = fetch_tasks(session=session, region="ap-south-1", endpoint_url=emulator.url)
     assert found["region"].to_list() == ["ap-south-1"]
@@ -72,7 +72,7 @@ def test_a_region_goes_before_the_sessions_own(make_session: Make, emulator: Emu
 def test_a_profile_has_credentials_region_and_endpoint(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, emulator: Emulator, how: str
 ) -> None:
-    """A profile of the config file is all one has to name."""
+    """A profile of the config file is enough."""
     config = tmp_path / "config"
     config.write_text(
         "[profile audit]\nregion = ap-south-1\nservices = here\n"
@@ -90,14 +90,14 @@ def test_a_profile_has_credentials_region_and_endpoint(
 
 
 def test_without_credentials_one_is_told_how_to_give_them(emulator: Emulator) -> None:
-    """Nobody is asked, and the error names a profile and the variables."""
+    """Nothing is requested, and the error names the profile and the variables to set."""
     with pytest.raises(xs.LoadError, match=r"Unable to locate credentials; name a profile"):
         fetch_tasks(region="eu-west-1", endpoint_url=emulator.url)
     assert emulator.requests == []
 
 
 def test_half_a_credential_is_none(monkeypatch: pytest.MonkeyPatch, emulator: Emulator) -> None:
-    """A key without its secret is said to be partial."""
+    """An access key without a secret key is reported as partial credentials."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", DEFAULT_ACCOUNT)
     with pytest.raises(xs.LoadError, match=r"Partial credentials found.*AWS_SECRET_ACCESS_KEY"):
         fetch_tasks(region="eu-west-1", endpoint_url=emulator.url)
@@ -105,7 +105,7 @@ def test_half_a_credential_is_none(monkeypatch: pytest.MonkeyPatch, emulator: Em
 
 @pytest.mark.parametrize("how", ["argument", "AWS_PROFILE"])
 def test_an_unknown_profile_is_named(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
-    """The error names it, and the command that lists those there are."""
+    """The error names the profile, and the command that lists profiles."""
     if how == "AWS_PROFILE":
         monkeypatch.setenv("AWS_PROFILE", "nobodys")
     with pytest.raises(xs.LoadError, match=r"\(nobodys\).*aws configure list-profiles") as caught:
@@ -117,7 +117,7 @@ def test_an_unknown_profile_is_named(monkeypatch: pytest.MonkeyPatch, how: str) 
 def test_without_a_region_one_is_told_how_to_name_it(
     make_session: Make, emulator: Emulator, where: str
 ) -> None:
-    """The error names the argument and the variable that boto3 does read."""
+    """The error names the argument and the variable that boto3 reads."""
     with pytest.raises(xs.LoadError, match=r"region='eu-west-1', or set AWS_DEFAULT_REGION"):
         fetch_tasks(
             session=make_session(region=None),
@@ -128,7 +128,7 @@ def test_without_a_region_one_is_told_how_to_name_it(
 
 @pytest.mark.parametrize("region", ["us east 1", "eu-west-1/", "evil.example/"])
 def test_what_is_no_region_is_refused(make_session: Make, region: str) -> None:
-    """The error names it and shows what one looks like; it does not speak of endpoints."""
+    """The error names the region and shows a valid one, without a word on endpoints."""
     with pytest.raises(xs.ArgumentError, match=re.escape(region)) as caught:
         fetch_tasks(session=make_session(), region=region)
     assert str(caught.value).endswith("name a region such as 'eu-west-1'")
@@ -138,7 +138,7 @@ def test_what_is_no_region_is_refused(make_session: Make, region: str) -> None:
     "url", ["localhost:5000", "nonsense", "http://", "https://a b/", "https://x\\.amazonaws.com"]
 )
 def test_what_is_no_endpoint_is_refused(make_session: Make, url: str) -> None:
-    """The error names it and shows what one looks like."""
+    """The error names the endpoint and shows a valid one."""
     with pytest.raises(xs.ArgumentError, match=re.escape(url)) as caught:
         fetch_tasks(session=make_session(), endpoint_url=url)
     assert str(caught.value).endswith("give endpoint_url as in https://host:port")
@@ -146,7 +146,7 @@ def test_what_is_no_endpoint_is_refused(make_session: Make, url: str) -> None:
 
 @pytest.mark.usefixtures("no_waiting")
 def test_an_endpoint_that_nobody_listens_at_is_named(make_session: Make, closed_port: str) -> None:
-    """The error names the URL and says to check network, region and endpoint."""
+    """The error names the URL and says to check the network, the region and the endpoint."""
     with pytest.raises(xs.LoadError, match=rf"{closed_port}.*; check the network") as caught:
         fetch_tasks(session=make_session(), endpoint_url=closed_port)
     assert caught.value.tasks.empty
@@ -156,7 +156,7 @@ def test_an_endpoint_that_nobody_listens_at_is_named(make_session: Make, closed_
 def test_a_credential_process_that_talks_nonsense_is_blamed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """It is not the endpoint's fault."""
+    """The error names the process, not the endpoint."""
     config = tmp_path / "config"
     config.write_text("[default]\nregion = eu-west-1\ncredential_process = echo hello\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))

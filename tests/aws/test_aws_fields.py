@@ -1,4 +1,4 @@
-"""What one answer of the live list brings: each field, the oddities, and the clock."""
+"""The fields of an answer, odd values, and the time of observation."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def say(tasks: list[dict[str, Any]], next_token: str | None = None, *headers: st
 
 
 def stamp(text: str) -> pd.Timestamp:
-    """Read an instant."""
+    """Parse a time."""
     return pd.Timestamp(text, tz="UTC")
 
 
@@ -55,7 +55,7 @@ def stamp(text: str) -> pd.Timestamp:
 
 
 def test_every_field_of_the_response_arrives(session: boto3.Session) -> None:
-    """Each of the eleven fields of the API page stands in its column, times to the millisecond."""
+    """Each of the eleven fields of the API has its column, with times to the millisecond."""
     with Emulator([API_SAMPLE[0] | {"accountId": ACCOUNT}]) as emulator:
         found = fetch_tasks(session=session, endpoint_url=emulator.url)
     assert found.drop(columns="observed_at").iloc[0].to_dict() == {
@@ -78,7 +78,7 @@ def test_every_field_of_the_response_arrives(session: boto3.Session) -> None:
 
 
 def test_the_references_own_sample_is_read(session: boto3.Session, scripted: Make) -> None:
-    """Its two tasks of one id are both kept and reported; its COMPLETE is COMPLETED."""
+    """Both tasks with one ID are kept and reported, and COMPLETE is read as COMPLETED."""
     with (
         scripted(say(API_SAMPLE)) as emulator,
         pytest.warns(xs.BadRowsWarning, match="another task has the same task_id") as caught,
@@ -90,7 +90,7 @@ def test_the_references_own_sample_is_read(session: boto3.Session, scripted: Mak
 
 
 def test_fields_that_are_missing_are_missing_values(session: boto3.Session, scripted: Make) -> None:
-    """A task of an id alone, nulls, and keys that nobody knows make one row each, no error."""
+    """Tasks with only an ID, with nulls or with unknown keys are one row each, without an error."""
     bare = {"taskId": "a"}
     nulls = {"taskId": "b", "taskName": None, "status": None, "executionInfo": None, "from": None}
     more = {"taskId": "c", "new": {"x": [1]}, "status": {"code": "ARCHIVED", "since": 1}}
@@ -106,7 +106,7 @@ def test_fields_that_are_missing_are_missing_values(session: boto3.Session, scri
 def test_what_cannot_be_a_task_is_reported_with_its_place(
     session: boto3.Session, scripted: Make
 ) -> None:
-    """One odd entry in a page costs its neighbours nothing, and is named by its number."""
+    """An invalid entry is reported with its number and does not affect the others."""
     pages = [say([{"taskId": "a"}], "t"), say([{"taskId": "b"}, {"from": 1}, {"taskId": "c"}])]
     with (
         scripted(*pages) as emulator,
@@ -120,7 +120,7 @@ def test_what_cannot_be_a_task_is_reported_with_its_place(
 
 
 def test_observed_at_is_the_services_own_clock(session: boto3.Session, scripted: Make) -> None:
-    """Each row has the Date of the answer that it came in, whatever our clock says."""
+    """Each row has the Date of its answer, whatever the local time is."""
     dates = ("Wed, 22 Jul 2015 17:01:12 GMT", "Wed, 22 Jul 2015 17:01:14 GMT")
     pages = [
         say([{"taskId": "a"}, {"taskId": "b"}], "t", f"Date: {dates[0]}"),
@@ -138,7 +138,7 @@ def test_observed_at_is_the_services_own_clock(session: boto3.Session, scripted:
 def test_without_a_date_our_clock_has_to_do(
     session: boto3.Session, scripted: Make, header: tuple[str, ...]
 ) -> None:
-    """An answer whose Date is missing or none is of the time when it came."""
+    """Without a valid Date, the local time of arrival is used."""
     before = dt.datetime.now(dt.UTC) - dt.timedelta(milliseconds=1)
     with scripted(say([{"taskId": "a"}], None, *header)) as emulator:
         found = fetch_tasks(session=session, endpoint_url=emulator.url)

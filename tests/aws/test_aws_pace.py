@@ -1,4 +1,4 @@
-"""The live loader's rate limit, and what it shows meanwhile."""
+"""The rate limit, and the progress bar."""
 
 from __future__ import annotations
 
@@ -27,31 +27,31 @@ if TYPE_CHECKING:
 
 
 class Clock(SimpleNamespace):
-    """A clock that only sleeping moves."""
+    """A clock that moves only by sleeping."""
 
     def __init__(self) -> None:
         super().__init__(now=100.0, slept=[])
 
     def monotonic(self) -> float:
-        """Tell the time."""
+        """Return the time."""
         return float(self.now)
 
     def sleep(self, seconds: float) -> None:
-        """Let the time pass."""
+        """Advance the time."""
         self.slept.append(round(seconds, 6))
         self.now += seconds
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Put a clock of our own in the limit's place."""
+    """Replace the clock of the rate limit."""
     made = Clock()
     monkeypatch.setattr(client_module, "time", made)
     return made
 
 
 def test_the_pace_is_one_request_an_interval(clock: Clock) -> None:
-    """The first goes at once, each other an interval after the one before; no burst is saved up."""
+    """The first request is sent at once, and each other one an interval later, without bursts."""
     limit = RateLimit(4)
     for _ in range(4):
         limit.wait()
@@ -63,7 +63,7 @@ def test_the_pace_is_one_request_an_interval(clock: Clock) -> None:
 
 
 def test_the_pace_holds_for_many_threads_together() -> None:
-    """N requests take at least (n - 1) intervals, whoever makes them."""
+    """N requests take at least (n - 1) intervals, from any number of threads."""
     limit, passed = RateLimit(100), []
 
     def ask() -> None:
@@ -100,7 +100,7 @@ def test_the_quota_is_kept_at_aws_and_nowhere_else(
     requests_per_second: float | str | None,
     wanted: float | None,
 ) -> None:
-    """By default 5 a second at AWS and no limit elsewhere; a number holds everywhere."""
+    """The default is 5 per second at AWS and no limit elsewhere; a number always applies."""
     session = make_session()
     in_place_of_aws(session)
     made = client_module.make_client(
@@ -120,7 +120,7 @@ def test_the_quota_is_kept_at_aws_and_nowhere_else(
 def test_what_is_tried_again_is_paced_too(
     make_session: Make, make_tasks: Make, clock: Clock
 ) -> None:
-    """Refusals and spoiled answers count: seven requests have six intervals between them."""
+    """Retries count: seven requests have six intervals between them."""
     faults = [Fault("throttle", at=(2, 3)), Fault("html", at=(5,)), Fault("drop", at=(6,))]
     with Emulator(make_tasks(9), faults=faults) as emulator:
         found = fetch_tasks(
@@ -131,7 +131,7 @@ def test_what_is_tried_again_is_paced_too(
 
 
 def test_at_the_quotas_pace_nothing_is_throttled(make_session: Make, make_tasks: Make) -> None:
-    """Thirty pages at the service's own rate: the service refuses none."""
+    """Thirty pages at the quota are not throttled by the service."""
     with Emulator(make_tasks(30), requests_per_second=20) as emulator:
         begin = time.monotonic()
         found = fetch_tasks(
@@ -147,10 +147,10 @@ def test_at_the_quotas_pace_nothing_is_throttled(make_session: Make, make_tasks:
 
 
 class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
+    """A stream that claims to be a terminal."""
 
     def isatty(self) -> bool:
-        """Say so."""
+        """Return True."""
         return True
 
 
@@ -173,7 +173,7 @@ def test_progress_is_shown_where_somebody_looks(
     progress: bool | None,  # noqa: FBT001
     shown: bool,  # noqa: FBT001
 ) -> None:
-    """In a terminal and in a notebook, or as asked: tasks so far and their rate."""
+    """A terminal, a notebook or `progress=True` shows the tasks so far and their rate."""
     monkeypatch.setattr(sys, "stderr", Terminal() if where == "terminal" else io.StringIO())
     monkeypatch.delitem(sys.modules, "ipykernel.kernelapp", raising=False)
     if where == "notebook":

@@ -1,4 +1,4 @@
-"""The live list, read to its end: whatever the list does meanwhile, each task comes once."""
+"""Complete lists: each task arrives once, even if the list changes meanwhile."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def say(tasks: list[dict[str, Any]], next_token: str | None = None) -> bytes:
 def test_the_list_is_read_to_its_end_fifty_a_page(
     session: boto3.Session, make_tasks: Make, assert_tasks: Make
 ) -> None:
-    """Each request asks for 50 and sends the token of the answer before; all tasks arrive."""
+    """Each request has the limit 50 and the token of the last answer, and all tasks arrive."""
     tasks = make_tasks(120)
     with Emulator(tasks) as emulator:
         found = fetch_tasks(session=session, endpoint_url=emulator.url)
@@ -54,7 +54,7 @@ def test_the_list_is_read_to_its_end_fifty_a_page(
 def test_the_newest_pages_are_enough_if_asked_for(
     session: boto3.Session, make_tasks: Make, assert_tasks: Make, most: int
 ) -> None:
-    """So many pages are requested and no more; what they hold is no failed list."""
+    """`max_pages` limits the requests, and the shorter list is not a failure."""
     tasks = make_tasks(120)
     with Emulator(tasks) as emulator:
         found = fetch_tasks(session=session, endpoint_url=emulator.url, max_pages=most)
@@ -66,7 +66,7 @@ def test_the_newest_pages_are_enough_if_asked_for(
 def test_a_list_of_any_length_ends(
     session: boto3.Session, make_tasks: Make, assert_tasks: Make, count: int
 ) -> None:
-    """Around a page's size neither a task nor a request is one too many or too few."""
+    """Lists of about a page have the right number of tasks and requests."""
     tasks = make_tasks(count)
     with Emulator(tasks) as emulator:
         assert_tasks(fetch_tasks(session=session, endpoint_url=emulator.url), tasks)
@@ -74,7 +74,7 @@ def test_a_list_of_any_length_ends(
 
 
 def test_every_parameter_of_the_api_is_sent(session: boto3.Session, make_tasks: Make) -> None:
-    """`limit`, `status`, `task_id` and `next_token` reach the service under its own names."""
+    """`limit`, `status`, `task_id` and `next_token` are sent under the service's names."""
     with Emulator(make_tasks(30)) as emulator, pytest.raises(xs.LoadError) as caught:
         fetch_tasks(
             session=session,
@@ -91,7 +91,7 @@ def test_every_parameter_of_the_api_is_sent(session: boto3.Session, make_tasks: 
 
 
 def test_what_is_not_given_is_not_sent(session: boto3.Session) -> None:
-    """Of the four parameters only `limit` is sent by itself."""
+    """By default, only `limit` is sent."""
     with Emulator() as emulator:
         fetch_tasks(session=session, endpoint_url=emulator.url)
     assert questions(emulator) == [{"limit": 50}]
@@ -115,7 +115,7 @@ def test_filters_compose(
     asked: dict[str, str],
     wanted: set[int],
 ) -> None:
-    """Only what was asked for comes, page by page; an unknown task is an empty table."""
+    """Only the requested tasks arrive, page by page; an unknown task is an empty table."""
     tasks = make_tasks(30)
     with Emulator(tasks) as emulator:
         found = fetch_tasks(session=session, endpoint_url=emulator.url, limit=2, **asked)
@@ -134,7 +134,7 @@ def test_filters_compose(
 def test_a_list_that_shifts_gives_each_task_once(
     session: boto3.Session, make_tasks: Make, assert_tasks: Make
 ) -> None:
-    """Tasks created while one pages push the last of a page into the next; no row is doubled."""
+    """Tasks created while paging shift the list, but no row is repeated."""
     tasks = make_tasks(30)
     with Emulator(tasks, faults=[Fault("shift", at=(2, 4, 5))]) as emulator:
         found = fetch_tasks(session=session, endpoint_url=emulator.url, limit=4)
@@ -144,7 +144,7 @@ def test_a_list_that_shifts_gives_each_task_once(
 def test_a_task_that_comes_twice_is_kept_in_its_latest_state(
     make_session: Make, make_tasks: Make, assert_tasks: Make
 ) -> None:
-    """Pending at the end of a page, done at the beginning of the next: it is done."""
+    """A task that ended between two pages has ended."""
     tasks = make_tasks(7)  # task-6 is PENDING
     session = make_session()
     pages = 0
@@ -168,7 +168,7 @@ def test_a_task_that_comes_twice_is_kept_in_its_latest_state(
 
 
 def test_a_state_is_not_taken_back_by_a_later_page(session: boto3.Session, scripted: Make) -> None:
-    """What has ended stays ended, even if the later answer has the older state."""
+    """An ended task stays ended, even if a later answer has an earlier state."""
     old = {"taskId": "a", "status": {"code": "RUNNING"}, "executionInfo": {"creationTime": 1}}
     new = {
         "taskId": "a",
@@ -185,7 +185,7 @@ def test_a_state_is_not_taken_back_by_a_later_page(session: boto3.Session, scrip
 def test_an_empty_page_with_a_token_goes_on(
     session: boto3.Session, make_tasks: Make, assert_tasks: Make
 ) -> None:
-    """The end is where no token is, not where no task is."""
+    """A page without a token is the end, not a page without tasks."""
     tasks = make_tasks(9)
     with Emulator(tasks, faults=[Fault("empty_page", at=(1, 2, 4, 7))]) as emulator:
         assert_tasks(fetch_tasks(session=session, endpoint_url=emulator.url, limit=3), tasks)
@@ -195,7 +195,7 @@ def test_an_empty_page_with_a_token_goes_on(
 def test_a_page_without_a_list_but_with_a_token_goes_on(
     session: boto3.Session, scripted: Make, body: bytes
 ) -> None:
-    """A list that is left out or null is an empty one."""
+    """A missing or null list is an empty one."""
     with scripted(wire.http(200, wire.JSON, body), say([{"taskId": "a"}])) as emulator:
         found = fetch_tasks(session=session, endpoint_url=emulator.url)
     assert found["task_id"].to_list() == ["a"]
@@ -204,7 +204,7 @@ def test_a_page_without_a_list_but_with_a_token_goes_on(
 def test_a_token_that_comes_back_unchanged_ends_in_an_error(
     session: boto3.Session, make_tasks: Make, assert_tasks: Make
 ) -> None:
-    """It does not loop: what came is handed over, and there is no token to go on from."""
+    """The loader does not loop, keeps the tasks, and offers no token to continue from."""
     tasks = make_tasks(10)
     with (
         Emulator(tasks, faults=[Fault("deny", at=(50,)), Fault("repeated_token")]) as emulator,
@@ -219,7 +219,7 @@ def test_a_token_that_comes_back_unchanged_ends_in_an_error(
 def test_a_token_that_was_given_and_comes_back_is_one_too(
     session: boto3.Session, scripted: Make
 ) -> None:
-    """The token that the caller goes on from counts as used."""
+    """The caller's token counts as used."""
     with (
         scripted(say([{"taskId": "a"}], "mine")) as emulator,
         pytest.raises(xs.LoadError, match="came back unchanged"),
@@ -229,7 +229,7 @@ def test_a_token_that_was_given_and_comes_back_is_one_too(
 
 
 def test_tokens_that_go_in_a_circle_end_in_an_error(session: boto3.Session, scripted: Make) -> None:
-    """A token that was used before, however long ago, is the end."""
+    """A token that was used before is an error, however long ago that was."""
     pages = [say([{"taskId": f"{n}"}], token) for n, token in enumerate(["a", "b", "c", "a"])]
     with (
         scripted(*pages) as emulator,
@@ -246,7 +246,7 @@ def test_tokens_that_go_in_a_circle_end_in_an_error(session: boto3.Session, scri
 
 @st.composite
 def troubles(draw: st.DrawFn) -> list[Fault]:
-    """Draw what happens to the first 40 requests: never five spoiled answers in a row."""
+    """Draw the faults of the first 40 requests: never five broken answers in a row."""
     kinds = ["shift", "empty_page", "gzip", "throttle", "unavailable", "drop"]
     kinds += ["cut", "short", "html", "invalid_json"]
     drawn = draw(st.lists(st.sampled_from([None, *kinds]), min_size=12, max_size=40))
@@ -267,7 +267,7 @@ def test_nothing_is_lost_and_nothing_comes_twice(
     pages: int,
     faults: list[Fault],
 ) -> None:
-    """Whatever the size of a page and the trouble on the way, all tasks arrive, each once."""
+    """With any page size and any faults, each task arrives exactly once."""
     tasks = make_tasks(count)
     with Emulator(tasks, faults=faults) as emulator:
         found = fetch_tasks(

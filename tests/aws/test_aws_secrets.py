@@ -1,4 +1,4 @@
-"""Credentials: no text that the live loader makes has one in it."""
+"""No text of the loader contains credentials."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ SECRET, TOKEN = "SeCrEtKeY/made+up", "SeSsIoNtOkEn/made+up"
 
 
 def every_word(caught: BaseException) -> str:
-    """Give all that an error says of itself, its causes and their tracebacks included."""
+    """Return all texts of an error, its causes and their tracebacks."""
     return "".join(traceback.format_exception(caught)) + repr(caught) + repr(caught.args)
 
 
 def echo(code: str) -> bytes:
-    """Write the error with which AWS shows what it would have signed."""
+    """Write AWS's error about a wrong signature, which shows the signed request."""
     message = (
         "The request signature we calculated does not match the signature you provided.\n\n"
         "The Canonical String for this request should have been\n'POST\n/\n\n"
@@ -46,7 +46,7 @@ def echo(code: str) -> bytes:
 def test_no_error_and_no_log_of_ours_has_a_secret(
     make_session: Make, make_tasks: Make, caplog: pytest.LogCaptureFixture, kind: str
 ) -> None:
-    """Neither secret key nor session token stand in errors, warnings, or our log at DEBUG."""
+    """Errors, warnings and our log at DEBUG contain neither secret key nor session token."""
     faults = [Fault("deny_identity"), Fault(kind, at=tuple(range(2, 12)))]
     caplog.set_level(logging.DEBUG, logger="exportstats")
     with Emulator(make_tasks(9, accountId=DEFAULT_ACCOUNT), faults=faults) as emulator:
@@ -63,7 +63,7 @@ def test_no_error_and_no_log_of_ours_has_a_secret(
 
 @pytest.mark.parametrize("code", ["InvalidSignatureException", "SignatureDoesNotMatch"])
 def test_what_was_signed_is_not_repeated(make_session: Make, scripted: Make, code: str) -> None:
-    """AWS's answer to a wrong signature shows the session token; no text of the error does."""
+    """AWS's error about a wrong signature has the session token; no text of our error has it."""
     with scripted(echo(code)) as emulator, pytest.raises(xs.LoadError, match=code) as caught:
         fetch_tasks(session=secret_session(make_session), endpoint_url=emulator.url)
     assert "secret key" in str(caught.value)
@@ -75,7 +75,7 @@ def test_what_was_signed_is_not_repeated(make_session: Make, scripted: Make, cod
 def test_a_credential_with_a_line_break_is_refused_unseen(
     make_session: Make, what: str, end: str
 ) -> None:
-    """What a careless copy leaves at a token's end is named, the token is not."""
+    """A token with a line break is refused without showing it."""
     session = make_session(
         DEFAULT_ACCOUNT + (end if what == "key" else ""),
         aws_session_token=TOKEN + (end if what == "token" else ""),
@@ -87,13 +87,13 @@ def test_a_credential_with_a_line_break_is_refused_unseen(
 
 
 def secret_session(make_session: Make) -> boto3.Session:
-    """Make a session whose secrets can be told anywhere."""
+    """Make a session with recognisable secrets."""
     session: boto3.Session = make_session(DEFAULT_ACCOUNT, aws_session_token=TOKEN)
     session._session.set_credentials(DEFAULT_ACCOUNT, SECRET, TOKEN)
     return session
 
 
 def assert_no_secret(text: str) -> None:
-    """See that neither secret is in a text."""
+    """Check that a text contains neither secret."""
     assert SECRET not in text
     assert TOKEN not in text

@@ -1,4 +1,4 @@
-"""The live list, not read to its end: what is said, what is kept, and how one goes on."""
+"""Incomplete lists: the error, the tasks that arrived, and how to continue."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ pytestmark = pytest.mark.usefixtures("no_waiting")
 
 
 def asked(emulator: Emulator) -> int:
-    """Count the requests for tasks, those that were tried again included."""
+    """Count the requests for tasks, including retries."""
     return sum(seen.operation == wire.TASKS for seen in emulator.requests)
 
 
 def join(first: pd.DataFrame, rest: pd.DataFrame) -> pd.DataFrame:
-    """Put both together as one is told to."""
+    """Join both parts as the documentation says."""
     return xs.conform(pd.concat([first, rest]))
 
 
@@ -62,7 +62,7 @@ FAILURES = {
 def test_a_failure_part_way_keeps_what_came_and_goes_on(
     session: boto3.Session, make_tasks: Make, assert_tasks: Make, kind: str
 ) -> None:
-    """The error says what, where and what to do; both halves joined are exactly the whole list."""
+    """The error has the cause, the place and the remedy; both parts are the whole list."""
     attempts, reason, remedy = FAILURES[kind]
     tasks = make_tasks(25)
     trouble = Fault(kind, at=tuple(range(3, 3 + attempts)))
@@ -90,7 +90,7 @@ def test_a_failure_part_way_keeps_what_came_and_goes_on(
 
 
 def test_a_notebook_shows_the_sentence_and_the_failures_whole(session: boto3.Session) -> None:
-    """What boto3 and urllib3 raised is not in the traceback; `.failures` cuts no text."""
+    """The traceback has no errors of boto3 and urllib3, and `.failures` shows full texts."""
     with Emulator(faults=[Fault("deny")]) as emulator, pytest.raises(xs.LoadError) as caught:
         fetch_tasks(session=session, endpoint_url=emulator.url)
     error = caught.value
@@ -109,7 +109,7 @@ def test_a_notebook_shows_the_sentence_and_the_failures_whole(session: boto3.Ses
 def test_an_unforeseen_error_keeps_its_traceback(
     session: boto3.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An error that is to be reported is shown with all of its traceback."""
+    """An unexpected error is shown with its full traceback."""
     monkeypatch.setattr("exportstats.aws.load.ask", lambda *_: 1 / 0)
     with pytest.raises(xs.LoadError, match="please report it") as caught:
         fetch_tasks(session=session)
@@ -117,7 +117,7 @@ def test_an_unforeseen_error_keeps_its_traceback(
 
 
 def test_a_failure_at_once_has_an_empty_table(session: boto3.Session) -> None:
-    """Nothing came: the table is empty but a table of tasks, and one begins again."""
+    """If nothing arrived, the error has an empty table of tasks and no token."""
     with (
         Emulator(faults=[Fault("deny")]) as emulator,
         pytest.raises(xs.LoadError, match=r"page 1 of .*\(0 tasks arrived\)") as caught,
@@ -130,7 +130,7 @@ def test_a_failure_at_once_has_an_empty_table(session: boto3.Session) -> None:
 def test_going_on_after_the_list_moved_loses_nothing(
     session: boto3.Session, make_tasks: Make, assert_tasks: Make
 ) -> None:
-    """Tasks that are created between the failure and going on double no row and hide none."""
+    """Tasks created before continuing cause no repeated and no lost rows."""
     tasks = make_tasks(20)
     with Emulator(tasks, faults=[Fault("expired", at=(4,))]) as emulator:
         ask = {"session": session, "endpoint_url": emulator.url, "limit": 3}
@@ -146,7 +146,7 @@ def test_going_on_after_the_list_moved_loses_nothing(
 def test_one_goes_on_as_often_as_it_fails(
     session: boto3.Session, make_tasks: Make, assert_tasks: Make
 ) -> None:
-    """A list that fails at every second page is had in pieces, filters and all."""
+    """A list that fails at every second page can be loaded in parts, with filters too."""
     tasks = [task for task in make_tasks(60) if task["status"]["code"] == "FAILED"]
     with Emulator(make_tasks(60), faults=[Fault("deny", every=2)]) as emulator:
         pieces, token, failures = [], None, 0
@@ -172,7 +172,7 @@ def test_one_goes_on_as_often_as_it_fails(
 def test_credentials_that_expired_are_renewed_and_one_goes_on(
     make_session: Make, make_tasks: Make, assert_tasks: Make
 ) -> None:
-    """The token holds for the renewed credentials too."""
+    """The token is still valid with renewed credentials."""
     tasks = make_tasks(9, accountId="123456789012")
     trouble = Fault("expired", access_key="AKIDOLD", at=(2,))
     with Emulator(tasks, faults=[trouble]) as emulator:
@@ -190,7 +190,7 @@ def test_credentials_that_expired_are_renewed_and_one_goes_on(
 def test_a_token_that_is_too_old_is_not_offered_again(
     session: boto3.Session, make_tasks: Make, assert_tasks: Make
 ) -> None:
-    """Where the service refuses the token itself, one is told to begin again, without it."""
+    """If the service refuses the token, the remedy is to start again without it."""
     tasks = make_tasks(9)
     with (
         Emulator(tasks, faults=[Fault("expired_token")]) as emulator,
@@ -202,7 +202,7 @@ def test_a_token_that_is_too_old_is_not_offered_again(
 
 
 def test_access_denied_names_the_permission(session: boto3.Session) -> None:
-    """Whoever may not ask reads which action to allow, and on which resource."""
+    """The error names the action and the resource to allow."""
     with (
         Emulator(faults=[Fault("deny")]) as emulator,
         pytest.raises(xs.LoadError, match=r'logs:DescribeExportTasks on the resource "\*"'),
@@ -213,7 +213,7 @@ def test_access_denied_names_the_permission(session: boto3.Session) -> None:
 def test_a_service_that_recovers_is_not_an_error(
     session: boto3.Session, make_tasks: Make, assert_tasks: Make
 ) -> None:
-    """Nine refusals in a row are tried again, the tenth attempt counts."""
+    """Nine refused attempts are retried, and the tenth succeeds."""
     tasks = make_tasks(9)
     trouble = Fault("throttle", at=tuple(range(2, 11)))
     with Emulator(tasks, faults=[trouble]) as emulator:
@@ -242,7 +242,7 @@ except xs.LoadInterrupted as stop:
 def test_ctrl_c_hands_over_what_arrived(
     session: boto3.Session, make_tasks: Make, assert_tasks: Make
 ) -> None:
-    """A real SIGINT while the service does not answer: no `except Exception` swallows it."""
+    """SIGINT during a request is not caught by `except Exception`."""
     tasks = make_tasks(30)
     with Emulator(tasks, faults=[Fault("hang", at=(3,))]) as emulator:
         command = [sys.executable, "-W", "error", "-c", PROGRAM, emulator.url]
@@ -262,7 +262,7 @@ def test_ctrl_c_hands_over_what_arrived(
 def test_an_interrupt_at_any_page_loses_nothing(
     make_session: Make, make_tasks: Make, assert_tasks: Make, page: int
 ) -> None:
-    """Ctrl-C just before a page is asked for: what came and the token make up the whole list."""
+    """After Ctrl-C before any page, the tasks and the token complete the list."""
     tasks = make_tasks(9)
     session, pages = make_session(), 0
 
@@ -304,7 +304,7 @@ def test_an_interrupt_at_any_page_loses_nothing(
 def test_what_the_service_would_refuse_is_refused_before(
     session: boto3.Session, name: str, value: object
 ) -> None:
-    """The error names the argument, its value and what may stand there; nothing was asked."""
+    """The error has the argument, its value and valid values; nothing was requested."""
     with (
         Emulator() as emulator,
         pytest.raises(xs.ArgumentError, match=f"^{re.escape(f'{name}={value!r}')}; give") as caught,
@@ -328,19 +328,19 @@ def test_what_the_service_would_refuse_is_refused_before(
     ],
 )
 def test_what_the_service_takes_is_taken(session: boto3.Session, name: str, value: object) -> None:
-    """Every value that is right at the edge, and NumPy's numbers, pass."""
+    """Values at the limits and NumPy's numbers are accepted."""
     with Emulator() as emulator:
         assert fetch_tasks(session=session, endpoint_url=emulator.url, **{name: value}).empty
     assert asked(emulator) == 1
 
 
 def test_a_session_and_a_profile_contradict_each_other(session: boto3.Session) -> None:
-    """Of two that say whose credentials to take, neither is left out silently."""
+    """A session and a profile together are an error; neither is ignored."""
     with pytest.raises(xs.ArgumentError, match=r"profile='audit'.*leave one out$"):
         fetch_tasks(session=session, profile="audit")
 
 
 def test_what_is_no_session_is_refused() -> None:
-    """A client in the session's place is named, and what to give."""
+    """A client instead of a session is refused with the remedy."""
     with pytest.raises(xs.ArgumentError, match=r"session is a str; give a boto3\.Session"):
         fetch_tasks(session="audit")  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The list of bad weather, line by line: nothing is lost and nothing comes twice, in fleets too."""
+"""Faults of AWS and networks, in fleets too: no task is lost or repeated."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COUNT = 510  # 51 pages of 10
 
 
 def fill(region: str, count: int = COUNT) -> list[dict[str, Any]]:
-    """Make tasks of a region, each told by its identifier."""
+    """Make tasks of a region, with its name in their identifiers."""
     return [
         {
             "accountId": OWN,
@@ -45,7 +45,7 @@ def fill(region: str, count: int = COUNT) -> list[dict[str, Any]]:
 )
 @pytest.mark.usefixtures("no_waiting")
 def test_every_tenth_answer_is_bad_and_all_tasks_arrive_once(make_session: Make, kind: str):
-    """Three targets at once, each of whose answers is spoiled every tenth time."""
+    """With three targets and a fault in every tenth answer, each task arrives once."""
     tasks = [task for region in REGIONS for task in fill(region)]
     targets = [xs.Target(OWN, region) for region in REGIONS]
     with Emulator(tasks, faults=[Fault(kind, every=10)]) as emulator:
@@ -61,7 +61,7 @@ def test_every_tenth_answer_is_bad_and_all_tasks_arrive_once(make_session: Make,
 
 @pytest.mark.parametrize("kind", ["repeated_token", "expired_token"])
 def test_a_bad_token_of_one_costs_the_others_nothing(make_session: Make, kind: str):
-    """The target keeps what came before, the others are whole."""
+    """The failing target keeps its earlier tasks, and the others are complete."""
     tasks = [task for region in REGIONS for task in fill(region)]
     faults = [Fault(kind, at=(31,), region="us-east-1")]
     with Emulator(tasks, faults=faults) as emulator, pytest.raises(xs.LoadError) as caught:
@@ -78,7 +78,7 @@ def test_a_bad_token_of_one_costs_the_others_nothing(make_session: Make, kind: s
 
 
 def test_credentials_that_end_at_page_100_are_refreshed():
-    """From the 101st request on the service takes the new key alone, and nothing is lost."""
+    """Credentials that expire after 100 requests are refreshed, and nothing is lost."""
     made: list[str] = []
 
     def refresh() -> dict[str, str]:
@@ -116,7 +116,7 @@ def test_credentials_that_end_at_page_100_are_refreshed():
 def test_an_error_that_nobody_foresaw_stays_in_its_target(
     make_session: Make, monkeypatch: pytest.MonkeyPatch
 ):
-    """Two of three arrive; the third has a row that names the error."""
+    """Two of three targets arrive, and the third has a row that names the error."""
     connect = Load._connect
 
     def stumble(self: Load, *given: Any) -> Any:  # noqa: ANN401 - boto3's client

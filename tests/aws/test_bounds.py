@@ -1,4 +1,4 @@
-"""What does not end by itself is ended: lists, answers that trickle, gzips of a gigabyte."""
+"""Endless lists, slow answers and huge compressed answers are errors."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def page(*ids: str, token: str | None = None) -> bytes:
 
 
 def objects(*keys: str, token: str) -> bytes:
-    """Write a page of objects, not the last one."""
+    """Write a page of objects that is not the last one."""
     contents = "".join(f"<Contents><Key>{key}</Key><Size>1</Size></Contents>" for key in keys)
     return say(
         f"<ListBucketResult><IsTruncated>true</IsTruncated>{contents}"
@@ -46,7 +46,7 @@ def objects(*keys: str, token: str) -> bytes:
 
 
 def deliveries(session: Any, url: str) -> pd.DataFrame:  # noqa: ANN401 - boto3's
-    """Look up the one task there is."""
+    """Check the delivery of one task."""
     rows = {
         "account_id": OWN,
         "region": "us-east-1",
@@ -71,7 +71,7 @@ def test_ever_new_tokens_with_empty_pages_are_an_end(
     strange: Make,
     target: list[xs.Target],
 ) -> None:
-    """After 400 empty pages in a row it is an error; what came is kept, and so is the token."""
+    """400 empty pages in a row are an error that keeps the tasks and the token."""
     with (
         strange(DescribeExportTasks=[page("a", token="0"), lambda n: page(token=str(n))]) as server,
         pytest.raises(xs.LoadError, match="400 pages in a row were empty") as caught,
@@ -89,7 +89,7 @@ def test_a_few_empty_pages_are_no_end(
     target: list[xs.Target],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A filter that leaves many pages empty loses nothing, however often it does."""
+    """A filter with many empty pages loses no task."""
     monkeypatch.setattr(answers, "MOST_EMPTY_PAGES", 20)
     pages = [page(*(["x"] if n % 19 == 0 else []), token=str(n)) for n in range(1, 90)]
     with strange(DescribeExportTasks=[*pages, page("last")]) as server:
@@ -103,7 +103,7 @@ def test_a_list_without_end_is_ended(
     target: list[xs.Target],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A task a page for ever: it ends at the most pages there are; all that came is kept."""
+    """A list with endless pages stops at the limit and keeps the tasks."""
     monkeypatch.setattr(answers, "MOST_PAGES", 250)
     with (
         strange(DescribeExportTasks=lambda n: page(f"t{n}", token=f"n{n}")) as server,
@@ -121,7 +121,7 @@ def test_a_listing_without_end_is_unknown(
     monkeypatch: pytest.MonkeyPatch,
     keys: tuple[str, ...],
 ) -> None:
-    """S3's too ends, at empty pages or at the most there are, and then it is not known."""
+    """S3's listing stops at the limits too, and the delivery is unknown."""
     monkeypatch.setattr("exportstats.aws.deliveries._MOST_PAGES", 450)
     with strange(ListObjectsV2=lambda n: objects(*keys, token=f"n{n}")) as server:
         (found,) = deliveries(session, server.url).itertuples()
@@ -148,7 +148,7 @@ def test_an_answer_that_comes_byte_by_byte_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch,
     part: str,
 ) -> None:
-    """Each byte comes within the timeout of a read, the whole answer does not: it is an error."""
+    """An answer that takes longer than the timeout is an error, even if each byte is in time."""
     monkeypatch.setattr("exportstats.aws.client.READ_TIMEOUT_SECONDS", 0.5)
     monkeypatch.setattr("exportstats.aws.client.MAX_ATTEMPTS", 2)
     whole = page("b" * 1000)
@@ -180,7 +180,7 @@ def test_a_gzip_of_a_gigabyte_is_not_unpacked(
     strange: Make,
     target: list[xs.Target],
 ) -> None:
-    """A megabyte that unpacks to a gigabyte is a clear error, for little memory."""
+    """A megabyte that decompresses to a gigabyte is a clear error and takes little memory."""
     bomb = gzip.compress(bytes(2**24)) * 64
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with strange(
@@ -202,7 +202,7 @@ def test_a_body_without_end_is_not_read(
     target: list[xs.Target],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """More than the most bytes is an error, and not the end of the memory."""
+    """A body above the limit is an error and does not exhaust the memory."""
     monkeypatch.setattr(answers, "MOST_BYTES", 2**20)
     monkeypatch.setattr("exportstats.aws.client.MAX_ATTEMPTS", 2)
     head = b"HTTP/1.1 200 OK\r\n\r\n"
@@ -220,7 +220,7 @@ def test_a_large_page_is_within_the_bounds(
     strange: Make,
     target: list[xs.Target],
 ) -> None:
-    """Ten megabytes, compressed or not, are read."""
+    """An answer of ten megabytes is read, compressed or not."""
     body = json.dumps({"exportTasks": [{"taskId": "a", "taskName": "x" * 10**7}]}).encode()
     packed = say(gzip.compress(body), "Content-Encoding: gzip")
     for answer in (say(body), packed):

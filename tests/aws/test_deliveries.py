@@ -1,4 +1,4 @@
-"""What lies in S3, looked up in moto's server."""
+"""`fetch_deliveries` with moto's S3."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ KEYS = {"aws_access_key_id": "made-up", "aws_secret_access_key": "made-up"}
 
 
 def client(url: str) -> Any:  # noqa: ANN401 - boto3's client
-    """Make a client of S3."""
+    """Create an S3 client."""
     return boto3.client("s3", endpoint_url=url, region_name="us-east-1", **KEYS)
 
 
 def session() -> boto3.Session:
-    """Make a session."""
+    """Create a session."""
     return boto3.Session(region_name="us-east-1", **KEYS)
 
 
 def fill(url: str, bucket: str, objects: dict[str, int]) -> None:
-    """Make a bucket with objects of so many bytes."""
+    """Create a bucket with objects of given sizes."""
     client(url).create_bucket(Bucket=bucket)
     for key, size in objects.items():  # into moto itself: a thousand requests take seconds
         s3_backends[DEFAULT_ACCOUNT_ID]["aws"].put_object(bucket, key, b"x" * size)
 
 
 def make_tasks(**rows: dict[str, Any]) -> pd.DataFrame:
-    """Make a table of tasks, COMPLETED in ten seconds unless told otherwise."""
+    """Make a table of tasks, by default COMPLETED in ten seconds."""
     usual = {
         "account_id": "111122223333",
         "region": "us-east-1",
@@ -47,7 +47,7 @@ def make_tasks(**rows: dict[str, Any]) -> pd.DataFrame:
 
 
 def test_what_each_task_delivered_is_found(moto: str):
-    """Objects are counted without the write test; an absence is empty or gone."""
+    """Objects are counted without the write test; without objects a task is empty or gone."""
     fill(
         moto,
         "bucket",
@@ -87,7 +87,7 @@ def test_what_each_task_delivered_is_found(moto: str):
 
 
 def test_a_listing_of_many_pages_is_added_up(moto: str):
-    """1,010 objects come in two answers; none is lost or counted twice."""
+    """1,010 objects in two pages are counted once each."""
     fill(moto, "bucket", {f"exportedlogs/a/{n:05}/000000.gz": n % 7 for n in range(1010)})
     (row,) = xs.fetch_deliveries(
         make_tasks(a={}), session=session(), endpoint_url=moto
@@ -98,10 +98,10 @@ def test_a_listing_of_many_pages_is_added_up(moto: str):
 
 
 def test_who_may_not_look_is_told_so_and_the_others_are_found(moto: str):
-    """A bucket in a region that cannot be reached is unknown; the other region is found."""
+    """A bucket in an unreachable region is unknown, and the other region is checked."""
     fill(moto, "bucket", {"exportedlogs/a/s/000000.gz": 5})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("exportstats.aws.deliveries._Bucketeer._list", _deny(("b",)))
+        patch.setattr("exportstats.aws.deliveries._ObjectLister._list", _deny(("b",)))
         found = xs.fetch_deliveries(
             make_tasks(a={}, b={}), session=session(), endpoint_url=moto
         ).set_index("task_id")
@@ -110,12 +110,12 @@ def test_who_may_not_look_is_told_so_and_the_others_are_found(moto: str):
 
 
 def _deny(ids: tuple[str, ...]) -> Any:  # noqa: ANN401 - a method
-    """Make a listing that is denied for some tasks: moto's server denies nobody."""
+    """Deny the listing of some tasks, which moto's server cannot do."""
     from botocore.exceptions import ClientError  # noqa: PLC0415 - for this double alone
 
-    from exportstats.aws.deliveries import _Bucketeer  # noqa: PLC0415
+    from exportstats.aws.deliveries import _ObjectLister  # noqa: PLC0415
 
-    plainly = _Bucketeer._list
+    plainly = _ObjectLister._list
 
     def listing(self: Any, place: Any) -> Any:  # noqa: ANN401 - as there
         if place.task_id in ids:
@@ -126,7 +126,7 @@ def _deny(ids: tuple[str, ...]) -> Any:  # noqa: ANN401 - a method
 
 
 def test_no_task_asks_nothing_and_no_credentials_is_an_error(monkeypatch: pytest.MonkeyPatch):
-    """An empty table for no COMPLETED task; one clear error where nobody can ask."""
+    """Without COMPLETED tasks the table is empty; without credentials there is one clear error."""
     none = xs.fetch_deliveries(make_tasks(a={"status_code": "FAILED"}), session=session())
     frames.check(none, schema.DELIVERIES)
     assert len(none) == 0
@@ -139,7 +139,7 @@ def test_no_task_asks_nothing_and_no_credentials_is_an_error(monkeypatch: pytest
 
 
 def test_ctrl_c_gives_what_was_found(moto: str, monkeypatch: pytest.MonkeyPatch):
-    """What was not looked at by then is unknown, and says why."""
+    """Tasks that were not checked before Ctrl-C are unknown, with that reason."""
 
     def interrupt(*_: Any, **__: Any) -> None:  # noqa: ANN401
         raise KeyboardInterrupt

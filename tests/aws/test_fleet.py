@@ -1,4 +1,4 @@
-"""Many accounts and regions at once: what can be had arrives, a fault stays where it is."""
+"""Many accounts and regions: a failing target does not affect the others."""
 
 from __future__ import annotations
 
@@ -46,19 +46,19 @@ def task(account: str, region: str, number: int) -> dict[str, Any]:
 
 
 def fill(accounts: list[str], regions: list[str], count: int) -> list[dict[str, Any]]:
-    """Make as many tasks in each account and region."""
+    """Make the same number of tasks in each account and region."""
     return [task(a, r, n) for a in accounts for r in regions for n in range(count)]
 
 
 @pytest.fixture(scope="module")
 def served(moto_server: str) -> tuple[str, list[str]]:
-    """Serve an organisation; gives the address and the accounts."""
+    """Serve an organisation, and yield the address and the accounts."""
     return moto_server, found_organisation(moto_server)
 
 
 @pytest.fixture
 def organisation(served: tuple[str, list[str]], monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Let the environment be that of the organisation's management account; gives the accounts."""
+    """Use the credentials of the organisation's management account; return the accounts."""
     moto, accounts = served
     for service in ("STS", "ORGANIZATIONS", "EC2"):
         monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", moto)
@@ -69,7 +69,7 @@ def organisation(served: tuple[str, list[str]], monkeypatch: pytest.MonkeyPatch)
 
 
 def test_an_organisation_is_found_with_a_role_for_each_account(organisation: list[str]):
-    """All active accounts times the asked regions; the own account is gone into directly."""
+    """All active accounts in the given regions are targets, the own account without a role."""
     targets = xs.fetch_targets(regions=REGIONS, role_name="audit")
     assert len(organisation) == 60
     assert len(targets) == 60 * 3
@@ -80,7 +80,7 @@ def test_an_organisation_is_found_with_a_role_for_each_account(organisation: lis
 
 
 def test_all_regions_are_those_that_are_enabled(organisation: list[str]):
-    """`regions="all"` asks EC2, and without a role it is the own account alone."""
+    """`regions="all"` asks EC2; without a role only the own account is a target."""
     targets = xs.fetch_targets(regions="all")
     regions = {region["RegionName"] for region in boto3.client("ec2").describe_regions()["Regions"]}
     assert {target.region for target in targets} == regions
@@ -88,7 +88,7 @@ def test_all_regions_are_those_that_are_enabled(organisation: list[str]):
 
 
 def test_a_made_up_organisation_is_loaded_and_what_failed_is_told(organisation: list[str]):
-    """60 accounts by 3 regions, three of them broken: the others arrive, each fault has a row."""
+    """Of 60 accounts in 3 regions three targets fail: the others arrive, each failure has a row."""
     denied, expired, broken = organisation[5], organisation[9], organisation[20]
     faults = [
         Fault("deny", account=denied, region="eu-west-1"),
@@ -130,7 +130,7 @@ def test_a_made_up_organisation_is_loaded_and_what_failed_is_told(organisation: 
 def test_credentials_of_a_role_are_renewed_on_the_way(
     organisation: list[str], monkeypatch: pytest.MonkeyPatch
 ):
-    """A role's credentials that end while one pages are got anew, and nothing is lost."""
+    """Credentials of a role that expire while paging are renewed, and nothing is lost."""
     account = next(number for number in organisation if number != OWN)
     keys: set[str] = set()
 
@@ -191,7 +191,7 @@ def test_one_that_hangs_does_not_hold_up_the_others(
 
 @pytest.mark.parametrize("kind", ["threads", "processes"])
 def test_an_executor_of_the_callers_gives_the_same(kind: str, monkeypatch: pytest.MonkeyPatch):
-    """Threads or processes of the caller's load the same table as our own threads."""
+    """An executor of threads or processes returns the same table."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "111122223333")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made-up")
     targets = [xs.Target("111122223333", region) for region in REGIONS]
@@ -215,7 +215,7 @@ def test_an_executor_of_the_callers_gives_the_same(kind: str, monkeypatch: pytes
 
 
 def test_a_target_is_a_small_value_that_travels():
-    """A target can be pickled and compared, and is small."""
+    """A target can be pickled and compared, and its pickle is small."""
     target = xs.Target("111122223333", "eu-west-1", role_arn="arn:aws:iam::111122223333:role/x")
     assert pickle.loads(pickle.dumps(target)) == target  # noqa: S301 - it is ours
     assert len(pickle.dumps(target)) < 400
@@ -250,7 +250,7 @@ def test_a_target_that_cannot_be_meant_is_refused(fields: dict[str, Any], named:
     ],
 )
 def test_arguments_that_contradict_each_other_are_refused(arguments: dict[str, Any], named: str):
-    """Nothing is asked; the error names what to leave out or to give."""
+    """The error names the argument to change or leave out, and nothing is requested."""
     with pytest.raises(xs.ArgumentError, match=named):
         xs.fetch_tasks(**arguments)
 
@@ -267,7 +267,7 @@ except xs.LoadInterrupted as stop:
 
 
 def test_ctrl_c_ends_within_two_seconds_and_keeps_what_arrived():
-    """Eight targets, all of them slow and one hanging: Ctrl-C gives what had come by then."""
+    """With eight slow targets, one of them hanging, Ctrl-C keeps what has arrived."""
     regions = [f"eu-test-{n}" for n in range(1, 9)]
     faults = [Fault("hang", region="eu-test-8"), Fault("slow", seconds=0.2)]
     environment = os.environ | {
@@ -296,7 +296,7 @@ def test_ctrl_c_ends_within_two_seconds_and_keeps_what_arrived():
 def test_sessions_share_what_is_slow_to_make(
     organisation: list[str], monkeypatch: pytest.MonkeyPatch
 ):
-    """The sessions of roles use the base session's reader of models and rules of endpoints."""
+    """Sessions of roles share the models and the endpoint rules of the base session."""
     monkeypatch.setattr("botocore.session.create_loader", create_loader)  # not that of all tests
     base = boto3.Session()
     sessions = Sessions(base)

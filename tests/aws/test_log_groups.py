@@ -1,4 +1,4 @@
-"""Log groups: fetched from moto's server page by page, in many accounts, and read from files."""
+"""Log groups from moto, page by page and from many accounts, and from files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DAY = 86_400_000
 
 
 def create(url: str, region: str, names: list[str], days: int | None = None) -> None:
-    """Create log groups, with so many days of retention."""
+    """Create log groups with a retention in days."""
     logs: Any = boto3.client(
         "logs",
         region_name=region,
@@ -39,7 +39,7 @@ def create(url: str, region: str, names: list[str], days: int | None = None) -> 
 
 
 def test_all_pages_of_all_targets_are_fetched(moto: str, make_session: Make):
-    """130 log groups of two regions arrive, each once, with its retention and its creation."""
+    """130 log groups of two regions arrive once each, with retention and creation time."""
     create(moto, "eu-west-1", [f"/app/{n:03}" for n in range(120)], days=30)
     create(moto, "us-east-1", [f"/app/{n:03}" for n in range(10)])
     before = pd.Timestamp.now("UTC")
@@ -62,7 +62,7 @@ def test_all_pages_of_all_targets_are_fetched(moto: str, make_session: Make):
 
 
 def test_a_target_that_fails_costs_the_others_nothing(moto: str, make_session: Make):
-    """What arrived of the others is in the error, and the remedy names the permission."""
+    """The error has the log groups of the other targets, and names the permission."""
     create(moto, "us-west-2", ["/other"])
     with Emulator(faults=[Fault("deny")]) as emulator:
         targets = [xs.Target(OWN, "us-west-2")]
@@ -76,7 +76,7 @@ def test_a_target_that_fails_costs_the_others_nothing(moto: str, make_session: M
 
 
 def test_arguments_that_cannot_be_meant_are_refused():
-    """Nothing is asked; the error names the argument."""
+    """The error names the argument, and nothing is requested."""
     with pytest.raises(xs.ArgumentError, match="errors='ignore'"):
         xs.fetch_log_groups(errors="ignore")  # type: ignore[arg-type]
     with pytest.raises(xs.ArgumentError, match="region='eu-west-1'"):
@@ -97,7 +97,7 @@ GROUP: dict[str, Any] = {
 
 @pytest.mark.parametrize("wrapped", [True, False])
 def test_what_the_aws_cli_prints_is_read(tmp_path: Path, wrapped: bool):  # noqa: FBT001
-    """An object with the list, or the list; account and region are those of the ARN."""
+    """A page or a list is read; account and region come from the ARN."""
     file = tmp_path / "groups.json"
     file.write_text(json.dumps({"logGroups": [GROUP]} if wrapped else [GROUP]))
     found = xs.read_log_groups(file)
@@ -114,7 +114,7 @@ def test_what_the_aws_cli_prints_is_read(tmp_path: Path, wrapped: bool):  # noqa
 
 
 def test_our_own_keys_stand_before_the_arn(tmp_path: Path):
-    """A file may say the account, the region and when it was told."""
+    """A file can have the account, the region and the time of observation."""
     more = {"accountId": "444455556666", "region": "us-east-1", "observedAt": DAY}
     file = tmp_path / "groups.json"
     file.write_text(json.dumps([GROUP | more, GROUP | more | {"retentionInDays": 30}]))
@@ -138,7 +138,7 @@ def test_our_own_keys_stand_before_the_arn(tmp_path: Path):
     ],
 )
 def test_a_broken_file_is_named_with_its_place(tmp_path: Path, text: str, said: str):
-    """The error names the file and what is wrong in it."""
+    """The error names the file and its fault."""
     file = tmp_path / "groups.json"
     file.write_text(text)
     with pytest.raises(ValueError, match=said) as caught:
@@ -148,7 +148,7 @@ def test_a_broken_file_is_named_with_its_place(tmp_path: Path, text: str, said: 
 
 
 def test_the_sample_has_its_log_groups():
-    """All 18, each once, with what the generator says of them."""
+    """The sample has 18 log groups, once each, as the generator describes them."""
     found = xs.sample_log_groups()
     frames.check(found, schema.LOG_GROUPS)
     assert len(found) == 18
@@ -156,7 +156,7 @@ def test_the_sample_has_its_log_groups():
 
 
 def test_what_is_no_table_of_log_groups_is_refused():
-    """Another frame, a column of another kind, or a log group twice."""
+    """Other frames, wrong dtypes and repeated log groups are refused."""
     good = xs.sample_log_groups()
     for bad, said in (
         (good.drop(columns="retention"), "retention"),

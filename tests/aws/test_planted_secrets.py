@@ -1,4 +1,4 @@
-"""Secrets that were planted everywhere, looked for in all that is raised, warned of and printed."""
+"""Secrets planted everywhere appear in no error, warning or output."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def say(body: bytes, status: int = 200) -> bytes:
 
 
 def refusal(operation: str) -> bytes:
-    """Write the error with which each service shows what it would have signed."""
+    """Write each service's error about a wrong signature, which shows the signed request."""
     code = "SignatureDoesNotMatch"
     if operation in ("DescribeExportTasks", "DescribeLogGroups", "ListAccounts"):
         body = json.dumps({"__type": code, "message": SIGNED})
@@ -67,7 +67,7 @@ def refusal(operation: str) -> bytes:
 
 
 def answers(*refused: str) -> dict[str, bytes]:
-    """Write a good answer to all operations but the refused ones."""
+    """Write valid answers to all operations except the refused ones."""
     good = {
         "DescribeExportTasks": b'{"exportTasks":[{"taskId":"a","status":{"code":"COMPLETED"},'
         b'"destination":"bucket"}]}',
@@ -90,7 +90,7 @@ def answers(*refused: str) -> dict[str, bytes]:
 
 
 def words_of(error: BaseException) -> Iterator[str]:
-    """Return everything that an error, its attributes and its causes can be printed as."""
+    """Return all printed forms of an error, its attributes and its causes."""
     yield "".join(traceback.format_exception(error))
     one: BaseException | None = error
     while one is not None:
@@ -104,7 +104,7 @@ def words_of(error: BaseException) -> Iterator[str]:
 
 
 def everything(*calls: Callable[[], Any]) -> str:
-    """Make some calls; give all that they raise, warn of and return."""
+    """Make some calls, and return all that they raise, warn of and return."""
     said: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -121,7 +121,7 @@ def everything(*calls: Callable[[], Any]) -> str:
 
 
 def assert_harmless(text: str, *secrets: str) -> None:
-    """See that none of the secrets is in a text."""
+    """Check that a text contains none of the secrets."""
     assert text
     found = [secret for secret in secrets or ALL if secret in text]
     shown = [line for line in text.splitlines() if any(secret in line for secret in found)]
@@ -129,7 +129,7 @@ def assert_harmless(text: str, *secrets: str) -> None:
 
 
 def ways(url: str | None = None, **given: Any) -> list[Callable[[], Any]]:  # noqa: ANN401
-    """Return every way to ask AWS."""
+    """Return all functions that send requests to AWS."""
     there = {"endpoint_url": url, **given}
     roles = [xs.Target(each, role_arn=f"arn:aws:iam::{each}:role/x") for each in (OWN, OTHER)]
     row = {"task_id": ["a"], "region": "us-east-1", "destination": "b", "status_code": "COMPLETED"}
@@ -151,7 +151,7 @@ def ways(url: str | None = None, **given: Any) -> list[Callable[[], Any]]:  # no
 def test_what_was_signed_is_not_repeated_by_any_service(
     all_services: Make, strange: Make, operation: str
 ) -> None:
-    """A signature's error of each service shows no secret, whichever way it was asked."""
+    """A signature error of any service shows no secret, from any function."""
     with strange(**answers(operation)) as server:
         all_services(
             server.url,
@@ -169,7 +169,7 @@ def test_what_was_signed_is_not_repeated_by_any_service(
 def test_a_profile_whose_role_botocore_assumes_shows_nothing(
     all_services: Make, strange: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """STS as botocore itself asks it shows no more than our own clients."""
+    """If botocore itself calls STS, errors show no secrets either."""
     config = tmp_path / "config"
     config.write_text(
         f"[profile p]\nregion=us-east-1\nrole_arn=arn:aws:iam::{OWN}:role/x\nsource_profile=s\n"
@@ -189,7 +189,7 @@ def test_a_profile_whose_role_botocore_assumes_shows_nothing(
 def test_credentials_with_a_line_break_are_refused_in_every_way(
     strange: Make, which: int, end: str
 ) -> None:
-    """Nothing is asked with an access key, secret key or token that cannot be one."""
+    """Nothing is requested with credentials that contain a line break."""
     keys = [KEY, SECRET, TOKEN]
     keys[which] += end
     session = boto3.Session(*keys, region_name="us-east-1")
@@ -205,7 +205,7 @@ def test_credentials_with_a_line_break_are_refused_in_every_way(
 def test_credentials_that_botocore_gets_itself_are_not_shown(
     all_services: Make, strange: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    """A line break in a source profile's token, or in what a process writes, is no leak."""
+    """A line break in a source profile's token or in a process's output shows no secret."""
     config = tmp_path / "config"
     broken = json.dumps(
         {"Version": 1, "AccessKeyId": KEY, "SecretAccessKey": SECRET, "SessionToken": f"{TOKEN}\nx"}
@@ -251,7 +251,7 @@ def test_a_password_in_an_address_is_never_shown(
     url: str,
     of_environment: bool,  # noqa: FBT001 - a parameter
 ) -> None:
-    """Good and bad addresses, given or of the environment, show neither user nor password."""
+    """Valid and invalid URLs, from arguments or the environment, show no user and password."""
     monkeypatch.setattr("exportstats.aws.client.MAX_ATTEMPTS", 1)
     with strange(**answers()) as server:
         address = url.format(
@@ -268,7 +268,7 @@ def test_a_password_in_an_address_is_never_shown(
 
 
 def run(tmp_path: Path, environment: dict[str, str], *words: str) -> str:
-    """Run the command as a user does; give all that it writes."""
+    """Run the command, and return all its output."""
     done = subprocess.run(
         [sys.executable, "-m", "exportstats", *words],
         env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), **environment},
@@ -281,7 +281,7 @@ def run(tmp_path: Path, environment: dict[str, str], *words: str) -> str:
 
 
 def test_the_command_shows_no_secret(strange: Make, tmp_path: Path) -> None:
-    """What fails half-way, and the command that goes on, name the address without password."""
+    """The error of a partial load and the command to continue show no password."""
     pages = [
         say(b'{"exportTasks":[{"taskId":"a"}],"nextToken":"t"}'),
         refusal("DescribeExportTasks"),
@@ -307,7 +307,7 @@ def test_the_command_shows_no_secret(strange: Make, tmp_path: Path) -> None:
 
 
 def test_no_control_character_is_in_what_a_load_says(strange: Make) -> None:
-    """Escapes and line breaks of AWS's texts are made visible in errors, failures and warnings."""
+    """Control characters in AWS's texts are escaped in errors, failures and warnings."""
     evil = "a\u001b[31m\u0007\n\u202eb\u0000"
     body = json.dumps({"__type": f"Odd{evil}", "message": f"m{evil}"}).encode()
     session = boto3.Session(OWN, "s", region_name="us-east-1")

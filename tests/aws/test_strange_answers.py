@@ -1,4 +1,4 @@
-"""Answers that no service gives, from any service: what arrived is kept, and the error is clear."""
+"""Impossible answers of any service: what arrived is kept, and the error is clear."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def page(*ids: str, token: str | None = None) -> bytes:
 
 
 def identity(account: str = OWN) -> bytes:
-    """Write whose credentials they are."""
+    """Write the account of the credentials."""
     return say(
         f"<GetCallerIdentityResponse {NAMESPACE}><GetCallerIdentityResult>"
         f"<Arn>arn:aws:iam::{OWN}:user/a</Arn><Account>{account}</Account>"
@@ -71,7 +71,7 @@ def test_what_is_no_page_is_never_the_end_of_a_list(
     strange: Make,
     answer: bytes,
 ) -> None:
-    """What came before is kept, the token is that of the page that failed, the text is clear."""
+    """Earlier tasks are kept, with the token of the failed page and a clear text."""
     tasks = [page("a", token="to b"), answer]
     with (
         strange(DescribeExportTasks=tasks, GetCallerIdentity=identity()) as server,
@@ -92,7 +92,7 @@ def test_a_page_that_cannot_be_read_costs_no_other(
     strange: Make,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Of three pages the second breaks whatever reads it: the others are kept, and it is said."""
+    """If the second of three pages cannot be parsed, the others are kept, and it is reported."""
     from exportstats.aws import tasks as door  # noqa: PLC0415 - for this double alone
 
     read = door.TASKS.read
@@ -119,7 +119,7 @@ def test_a_number_of_any_length_costs_one_task_at_most(
     strange: Make,
     digits: int,
 ) -> None:
-    """The other tasks of its page and of the other pages are there; it is reported."""
+    """A huge number affects one task at most, which is reported."""
     odd = say(
         b'{"exportTasks":[{"taskId":"b"},{"taskId":"c","from":%s},{"taskId":"d"}]}'
         % (b"9" * digits)
@@ -159,7 +159,7 @@ DATES = [
 
 @pytest.mark.parametrize("date", DATES, ids=lambda date: repr(date[:32]))
 def test_a_date_of_nonsense_is_not_believed(date: str) -> None:
-    """Our own clock is taken instead, and nothing overflows."""
+    """With an invalid Date, the local time is used, without an overflow."""
     now = pd.Timestamp.now("UTC")
     found = pd.Timestamp(millis_of(date), unit="ms", tz="UTC")
     assert abs(found - now) < pd.Timedelta(hours=1) or found.year == 2001
@@ -167,7 +167,7 @@ def test_a_date_of_nonsense_is_not_believed(date: str) -> None:
 
 
 def test_a_task_seen_at_a_date_of_nonsense_is_there(session: Any, strange: Make) -> None:  # noqa: ANN401 - boto3's
-    """A page whose Date is of the year 9999 gives its tasks."""
+    """A page with a Date in the year 9999 has its tasks."""
     for date in ("Fri, 31 Dec 9999 23:59:59 -2359", "Fri, 31 Dec 99999 23:59:59 GMT"):
         body = b'{"exportTasks":[{"taskId":"a"}]}'
         headers = f"Date: {date}\r\nContent-Length: {len(body)}"
@@ -208,7 +208,7 @@ def tasks_of(*ids: str) -> pd.DataFrame:
 
 
 def look(session: Any, *answers: Any, strange: Make) -> Any:  # noqa: ANN401
-    """Look up the one task there is."""
+    """Check the delivery of one task."""
     with strange(ListObjectsV2=list(answers)) as server:
         (found,) = xs.fetch_deliveries(
             tasks_of("a"), session=session, endpoint_url=server.url
@@ -248,7 +248,7 @@ def test_what_is_no_listing_is_unknown_and_never_gone(
     strange: Make,
     answers: list[bytes],
 ) -> None:
-    """No count is given, and the reason is one line."""
+    """The delivery is unknown, without counts, and the reason is one line."""
     found = look(session, *answers, strange=strange)
     assert found.delivered == "unknown"
     assert pd.isna(found.objects)
@@ -257,7 +257,7 @@ def test_what_is_no_listing_is_unknown_and_never_gone(
 
 
 def test_a_whole_listing_is_believed(session: Any, strange: Make) -> None:  # noqa: ANN401 - boto3's
-    """Two pages, an empty one between them, and one that came compressed though nobody asked."""
+    """Two pages with an empty one between them are read, one of them compressed."""
     pages = [
         listing(KEY, truncated="true", token="t"),
         listing(truncated="true", token="u"),
@@ -276,13 +276,13 @@ def test_a_whole_listing_is_believed(session: Any, strange: Make) -> None:  # no
 
 @pytest.mark.usefixtures("no_waiting")
 def test_a_listing_that_was_spoiled_once_is_asked_for_again(session: Any, strange: Make) -> None:  # noqa: ANN401 - boto3's
-    """A proxy's page and an error of 502 cost a second question and nothing else."""
+    """A proxy's page and an error 502 are retried once."""
     spoiled = [say(HTML), say(CUT_HTML, status=502), listing(KEY)]
     assert look(session, *spoiled, strange=strange).delivered == "yes"
 
 
 def test_a_region_that_is_none_costs_no_other(session: Any, strange: Make) -> None:  # noqa: ANN401 - boto3's
-    """The task of a region that cannot be is unknown, the other one is found."""
+    """A task in an invalid region is unknown, and the other one is found."""
     tasks = tasks_of("a", "b")
     tasks["region"] = pd.Categorical(["us-east-1", "not a region!"])
     with strange(ListObjectsV2=listing(KEY)) as server:
@@ -324,7 +324,7 @@ def test_an_account_that_sts_does_not_tell_is_missing(
     strange: Make,
     answer: bytes,
 ) -> None:
-    """All tasks come with one warning, and fetch_targets says so in one line."""
+    """All tasks arrive with one warning, and fetch_targets has a one-line error."""
     with strange(DescribeExportTasks=page("a"), GetCallerIdentity=answer) as server:
         with pytest.warns(xs.AccountUnknownWarning, match="STS did not return it") as warned:
             found = xs.fetch_tasks(session=session, endpoint_url=server.url)
@@ -339,7 +339,7 @@ def test_an_account_that_sts_does_not_tell_is_missing(
 
 
 def regions(*names: str) -> bytes:
-    """Write the regions there are."""
+    """Write a list of regions."""
     items = "".join(f"<item><regionName>{name}</regionName></item>" for name in names)
     return say(
         f"<DescribeRegionsResponse><regionInfo>{items}</regionInfo></DescribeRegionsResponse>"
@@ -382,7 +382,7 @@ def accounts(*numbers: str, token: str | None = None) -> bytes:
 def test_no_regions_and_no_accounts_are_an_error(
     all_services: Make, strange: Make, operation: str, answers: list[bytes]
 ) -> None:
-    """An account has regions and an organisation has accounts: nothing found is nothing known."""
+    """An empty list of regions or accounts is an error, because it cannot be true."""
     usual = {
         "GetCallerIdentity": identity(),
         "DescribeRegions": regions("eu-west-1"),
@@ -399,7 +399,7 @@ def test_no_regions_and_no_accounts_are_an_error(
 def test_pages_of_accounts_are_followed_through_empty_ones(
     all_services: Make, strange: Make
 ) -> None:
-    """Organizations may give an empty page before the last: nothing ends there."""
+    """An empty page of Organizations is not the end of the list."""
     pages = [accounts(OWN, token="t"), accounts(token="u"), accounts("444455556666")]
     with strange(GetCallerIdentity=identity(), ListAccounts=pages) as server:
         all_services(server.url)
@@ -408,7 +408,7 @@ def test_pages_of_accounts_are_followed_through_empty_ones(
 
 
 def role(**more: str) -> bytes:
-    """Write a role's credentials."""
+    """Write the credentials of a role."""
     keys = {
         "AccessKeyId": "ASIA",
         "SecretAccessKey": "s",
@@ -439,7 +439,7 @@ def role(**more: str) -> bytes:
 def test_a_role_that_is_given_no_credentials_costs_its_target_only(
     all_services: Make, strange: Make, answer: bytes
 ) -> None:
-    """The target without a role arrives; the other one has a row that says what was missing."""
+    """The target without a role arrives, and the other one has a row with the missing field."""
     targets = [
         xs.Target(OWN, "eu-west-1"),
         xs.Target("444455556666", role_arn="arn:aws:iam::444455556666:role/x"),

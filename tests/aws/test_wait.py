@@ -1,4 +1,4 @@
-"""Waiting for a task: it ends on every end, asks politely, and says what it expects."""
+"""`wait_for_task` returns at every end, limits its requests and shows a forecast."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ TASK = {
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look every few milliseconds."""
+    """Poll every few milliseconds."""
     monkeypatch.setattr(wait_module, "_SOONEST_SECONDS", 0.05)
 
 
 @pytest.mark.parametrize("end", ["COMPLETED", "FAILED", "CANCELLED"])
 def test_it_goes_from_pending_to_each_end(make_session: Make, end: str):
-    """PENDING, RUNNING, and then whatever end it comes to; the last state is given."""
+    """The task goes through PENDING and RUNNING to each end, and its last state is returned."""
     with Emulator([TASK]) as emulator:
         seen: list[str] = []
 
@@ -66,7 +66,7 @@ def test_it_goes_from_pending_to_each_end(make_session: Make, end: str):
 
 @pytest.mark.parametrize("state", ["ARCHIVED", None])
 def test_a_state_that_nobody_knows_is_not_waited_for(make_session: Make, state: str | None):
-    """A state that is missing, or none that the API has, is returned: it need never change."""
+    """A task in a missing or unknown state is returned at once."""
     with Emulator([{**TASK, "status": {"code": state}}]) as emulator:
         task = xs.wait_for_task(
             "the one",
@@ -80,7 +80,7 @@ def test_a_state_that_nobody_knows_is_not_waited_for(make_session: Make, state: 
 
 
 def test_the_time_can_be_up(make_session: Make):
-    """What was seen last is given, active as it is."""
+    """After the timeout, the active task is returned as last seen."""
     started = time.monotonic()
     with Emulator([TASK]) as emulator:
         task = xs.wait_for_task(
@@ -94,7 +94,7 @@ def test_the_time_can_be_up(make_session: Make):
 
 
 def test_an_unknown_task_is_an_error_at_once(make_session: Make):
-    """The text names the task and what to check; a fault of the service is one too."""
+    """The error names the task and the remedy; so does an error of the service."""
     session = make_session("111122223333")
     with Emulator([TASK]) as emulator, pytest.raises(xs.LoadError, match="no task 'another'"):
         xs.wait_for_task("another", session=session, endpoint_url=emulator.url)
@@ -104,13 +104,13 @@ def test_an_unknown_task_is_an_error_at_once(make_session: Make):
 
 @pytest.mark.parametrize("timeout", ["a while", "-1s", "0s"])
 def test_a_time_that_is_none_is_refused(timeout: str):
-    """Before anything is asked."""
+    """An invalid timeout is refused before any request."""
     with pytest.raises(xs.ArgumentError, match="timeout="):
         xs.wait_for_task("the one", timeout=timeout)
 
 
 def test_one_looks_seldom_while_the_end_is_far(monkeypatch: pytest.MonkeyPatch):
-    """A tenth of what is left, between 5 seconds and a minute; 5 seconds without a forecast."""
+    """The interval is a tenth of the rest, within 5 and 60 seconds; 5 without a forecast."""
     monkeypatch.setattr(wait_module, "_SOONEST_SECONDS", 5.0)
     for left, wanted in (("1s", 5.0), ("2min", 12.0), ("3h", 60.0)):
         forecast = pd.DataFrame({"remaining": [pd.Timedelta(left)]})
@@ -119,7 +119,7 @@ def test_one_looks_seldom_while_the_end_is_far(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_the_bar_tells_what_to_expect(make_session: Make, capsys: pytest.CaptureFixture[str]):
-    """With a history it says how long, from how many tasks; without, that it does not know."""
+    """With a history the bar shows a forecast and its tasks; without, that there is none."""
     done = {"status": {"code": "COMPLETED"}}
     before = [
         {**TASK, **done, "taskId": f"{number}",

@@ -205,7 +205,7 @@ def test_options_select_tasks(look: Callable):
         ("{tasks} --format xml", 2, "'xml' is not one of"),
         ("{tasks} --plot a.png", 2, "No such option"),
         ("missing.json", 2, "there is no file 'missing.json'"),
-        ("{tasks}", 1, "there are no credentials to look into S3 with"),
+        ("{tasks}", 1, "there are no credentials for S3"),
     ],
 )
 def test_what_goes_wrong_is_one_line(

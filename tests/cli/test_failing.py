@@ -186,7 +186,7 @@ def test_an_endpoint_that_nobody_listens_at(run: Callable, serve: Callable):
     ("kind", "reason"),
     [
         ("deny", 'allow the action logs:DescribeExportTasks on the resource "*"'),
-        ("unrecognized", "check that the credentials are of this partition"),
+        ("unrecognized", "check that the credentials are for this partition"),
         ("unavailable", "ServiceUnavailableException"),
         ("drop", "onnection"),
         ("html", "incomplete"),

@@ -93,7 +93,7 @@ def test_the_terminal_gets_options(run: Callable, page: Callable):
     """Errors and warnings of the library are written so, on the way through each command."""
     path = page({"taskId": "a", "executionInfo": {"creationTime": "2026-11-01 06:00"}})
     done = run("status", path, "--by", "regoin", "--strict")
-    assert "--times-in UTC reads it" in done.stderr
+    assert "use --times-in UTC" in done.stderr
     path = page({"taskId": "a"}, {"taskId": "b", "executionInfo": {"creationTime": "lately"}})
     assert "because --strict\n" in run("status", path, "--strict").stderr
     assert "--by regoin; give one" in run("status", path, "--by", "regoin").stderr

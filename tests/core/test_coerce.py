@@ -1,4 +1,4 @@
-"""One column of any kind, made text or times, and what cannot be is marked."""
+"""Columns of any dtype become text, times or numbers; values that cannot are marked."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ usual = st.datetimes(dt.datetime(1, 1, 2), dt.datetime(9999, 12, 30))  # noqa: D
 
 
 def read(values: object, dtype: object = object) -> tuple[list[int | None], list[bool]]:
-    """Return times in milliseconds, and which were marked."""
+    """Return times in milliseconds, and the marks."""
     times, bad = coerce.to_times(pd.Series(values, dtype=dtype, name="creation_time"))
     assert times.dtype == pd.DatetimeTZDtype("ms", "UTC")
     assert bad.dtype == bool
@@ -32,13 +32,13 @@ def read(values: object, dtype: object = object) -> tuple[list[int | None], list
 
 @given(st.lists(st.none() | millis), st.sampled_from(["object", "Int64"]))
 def test_whole_numbers_are_milliseconds(values: list[int | None], dtype: str):
-    """Each int64 but the smallest is the time that it says; beside gaps it is not rounded."""
+    """Each int64 except the smallest is that time; missing values cause no rounding."""
     assert read(values, dtype) == (values, [False] * len(values))
 
 
 @given(st.lists(st.integers(FIRST, LAST), min_size=1))
 def test_text_written_is_text_read(values: list[int]):
-    """`iso_text` of any time of a table reads back as it was, with and without gaps around."""
+    """`iso_text` of any time in a table reads back unchanged, with and without missing values."""
     times = pd.Series(coerce.times(np.array(values)))
     text = coerce.iso_text(times)
     assert read(text, "str") == (values, [False] * len(values))
@@ -59,7 +59,7 @@ def test_iso_text_with_any_offset(moment: dt.datetime, minutes: int, between: st
 
 @given(usual)
 def test_iso_text_in_utc(moment: dt.datetime):
-    """Text that ends in Z is read alone, in a column of its like, and beside other text."""
+    """Text that ends in Z is read alone, with other such text, and in a mixed column."""
     aware = moment.replace(tzinfo=dt.UTC)
     text = moment.isoformat() + "Z"
     expected = (aware - EPOCH) // dt.timedelta(milliseconds=1)
@@ -83,7 +83,7 @@ def test_iso_text_in_utc(moment: dt.datetime):
     ],
 )
 def test_ways_to_write_a_time(text: str, same: str):
-    """ISO 8601 as people and databases write it, and milliseconds as text, are read."""
+    """Common forms of ISO 8601, and milliseconds as text, are read."""
     assert read([text]) == ([ms(same)], [False])
     assert read([text, None]) == ([ms(same), None], [False, False])
 
@@ -118,25 +118,25 @@ def test_ways_to_write_a_time(text: str, same: str):
     ],
 )
 def test_text_that_is_no_time(text: str):
-    """Text without a date, a time and an offset, or of no instant that exists, is marked."""
+    """Text without date, time and offset, or of an invalid date, is marked."""
     assert read([text]) == ([None], [True])
     assert read([text, None, "2026-11-23T06:00Z"])[1] == [True, False, False]
     assert read([text], "category") == ([None], [True])
 
 
 def whole(value: float) -> bool:
-    """Return whether a number is whole, as infinity is too."""
+    """Return whether a number is an integer or infinite."""
     return value == value and (abs(value) == np.inf or value.is_integer())  # noqa: PLR0124
 
 
 def clipped(value: float) -> int:
-    """Return a number as an int64, or the one nearest to it."""
+    """Return a number as the nearest int64."""
     return int(min(max(value, -MOST), MOST)) if abs(value) < 2**63 else int(np.sign(value)) * MOST
 
 
 @given(st.lists(st.floats(width=64) | st.integers(-MOST, MOST).map(float), min_size=1))
 def test_floats_are_times_if_they_are_whole(values: list[float]):
-    """A float is the time that it says if it is whole, or may be of seconds; NaN is missing."""
+    """A float is a time if it is an integer or may be in seconds; NaN is missing."""
     expected = [clipped(v) if whole(v) or 10**9 <= v < 4.2e9 else None for v in values]
     bad = [time is None and v == v for time, v in zip(expected, values, strict=True)]  # noqa: PLR0124
     assert read(values, "float64") == (expected, bad)
@@ -146,12 +146,12 @@ def test_floats_are_times_if_they_are_whole(values: list[float]):
 
 @pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "int64", "uint8", "uint64", "UInt64"])
 def test_every_width_of_whole_numbers(dtype: str):
-    """Whole numbers of any width are milliseconds."""
+    """Integers of any width are milliseconds."""
     assert read([0, 1, 127], dtype) == ([0, 1, 127], [False] * 3)
 
 
 def test_numbers_outside_of_int64():
-    """What no 64-bit number of milliseconds can say is as far away as one can say."""
+    """Numbers outside of int64 are clipped to it."""
     assert read([SMALLEST, 0], "int64") == ([-MOST, 0], [False, False])
     assert read([SMALLEST, None], "Int64") == ([-MOST, None], [False, False])
     far = [SMALLEST, MOST + 1, 10**40, -(10**40), "9" * 5000, "-" + "9" * 5000]
@@ -173,7 +173,7 @@ def test_numbers_outside_of_int64():
     ],
 )
 def test_years_that_no_table_holds(text: str, far: int):
-    """A year of more or less than four digits is outside of a table on the side that it says."""
+    """A year with more or fewer than four digits is outside of the bounds, on the right side."""
     for values in ([text], [text, "2026-11-23T06:00+00:00"]):
         times, bad = read(values)
         assert not any(bad)
@@ -182,7 +182,7 @@ def test_years_that_no_table_holds(text: str, far: int):
 
 @pytest.mark.parametrize(("unit", "step"), [("s", 1000), ("ms", 1), ("us", 1e-3), ("ns", 1e-6)])
 def test_numbers_of_any_unit(unit: str, step: float):
-    """`times_in` says the unit of numbers, be they numbers or text; times with a zone stay."""
+    """`times_in` sets the unit of numbers, also as text; aware times do not change."""
     seen = ms("2026-11-23T06:00:00.512Z") if unit != "s" else ms("2026-11-23T06:00Z")
     number = round(seen / step)
     how = coerce.TimesIn.read(unit)
@@ -197,7 +197,7 @@ def test_numbers_of_any_unit(unit: str, step: float):
 
 
 def test_seconds_with_a_part():
-    """Seconds may have a part, which is read to the millisecond; other units are whole."""
+    """Fractions of seconds are read to the millisecond; other units must be integers."""
     values = pd.Series([1715918400.5, 1715918400.123, "1715918400.25"], dtype=object)
     times, bad = coerce.to_times(values, coerce.TimesIn.read("s"))
     assert plain(times) == [1715918400500, 1715918400123, 1715918400250]
@@ -217,7 +217,7 @@ def test_seconds_with_a_part():
     ],
 )
 def test_times_without_a_zone(text: str, zone: str, utc: str):
-    """`times_in` says the zone of times without one; of two that a clock showed, the earlier."""
+    """`times_in` sets the zone of naive times; an ambiguous one is the earlier."""
     how = coerce.TimesIn.read(zone)
     times, bad = coerce.to_times(pd.Series([text], dtype=object), how)
     assert plain(times) == [ms(utc)]
@@ -230,7 +230,7 @@ def test_times_without_a_zone(text: str, zone: str, utc: str):
 
 @pytest.mark.parametrize("asked", ["minutes", "", "../UTC", "a\0b", 5, "Europe"])
 def test_what_is_neither_unit_nor_zone(asked: object):
-    """`times_in` that cannot be meant is refused with the value and what can be."""
+    """An invalid `times_in` is refused with its value and the valid ones."""
     with pytest.raises(ArgumentError, match=r"times_in=.*s, ms, us or ns .*Europe/Berlin"):
         coerce.TimesIn.read(asked)  # type: ignore[arg-type]
 
@@ -246,20 +246,20 @@ def test_what_is_neither_unit_nor_zone(asked: object):
     ],
 )
 def test_reasons_name_the_way_on(value: object, reason: str):
-    """What is no time is told with what to do, where that is known."""
+    """A value that is not a time is reported with the remedy, if there is one."""
     assert read([value])[1] == [True]
-    assert reason in coerce.why_bad(value, schema.Column("to_time", None, "time", ""))
+    assert reason in coerce.fault_of(value, schema.Column("to_time", None, "time", ""))
 
 
 @pytest.mark.parametrize(("unit", "step"), [("s", 1000), ("us", 1e-3), ("ns", 1e-6)])
 def test_likely_unit(unit: str, step: float):
-    """Numbers of another unit show by the years that they would be; those of ours do not."""
+    """Numbers in another unit are recognised by their years; those in the right unit are not."""
     seen = [ms("2001-09-10T00:00Z"), ms("2026-11-23T06:00Z"), ms("2102-12-31T00:00Z")]
     wrong = pd.Series(coerce.times(np.array([*(round(t / step) for t in seen), SMALLEST])))
     with pytest.warns(UnusedWarning, match=rf'milliseconds \(3 of t\); times_in="{unit}"'):
-        frames.say_units(wrong.to_frame("t"), ["t"], coerce.MILLIS)
+        frames.warn_of_units(wrong.to_frame("t"), ["t"], coerce.MILLIS)
     right = pd.Series(coerce.times(np.array([FIRST, 59_999, *seen, LAST, SMALLEST])))
-    frames.say_units(right.to_frame("t"), ["t"], coerce.MILLIS)
+    frames.warn_of_units(right.to_frame("t"), ["t"], coerce.MILLIS)
 
 
 @given(
@@ -268,7 +268,7 @@ def test_likely_unit(unit: str, step: float):
     st.sampled_from(["UTC", "Asia/Kathmandu", "America/New_York", "Pacific/Apia"]),
 )
 def test_aware_times_of_any_unit_and_zone(moments: list[dt.datetime | None], unit: str, zone: str):
-    """Aware times, whatever their unit and zone, are the same instants, floored to 1 ms."""
+    """Aware times of any unit and zone are the same instants, floored to 1 ms."""
     step = {"s": 1000, "ms": 1, "us": 1}[unit]
     values = pd.Series(pd.to_datetime(moments, utc=True).as_unit(unit)).dt.tz_convert(zone)
     expected = [
@@ -280,7 +280,7 @@ def test_aware_times_of_any_unit_and_zone(moments: list[dt.datetime | None], uni
 
 
 def test_nanoseconds_are_floored():
-    """Times finer than a millisecond are floored, before 1970 too, in a column and as objects."""
+    """Times finer than a millisecond are floored, also before 1970, in columns and objects."""
     values = pd.Series(pd.to_datetime([1_999_999, -1, -1_000_001], utc=True))
     assert values.dtype == "datetime64[ns, UTC]"
     assert read(values, None)[0] == [1, -1, -2]
@@ -288,7 +288,7 @@ def test_nanoseconds_are_floored():
 
 
 def test_standard_librarys_datetimes():
-    """Aware datetimes are read as they are, at the ends of their range too; naive are marked."""
+    """Aware datetimes are read over their whole range; naive ones are marked."""
     east, west = dt.timezone(dt.timedelta(hours=14)), dt.timezone(dt.timedelta(hours=-14))
     moments = [
         dt.datetime(2026, 11, 23, 7, tzinfo=ZoneInfo("Europe/Berlin")),
@@ -304,14 +304,14 @@ def test_standard_librarys_datetimes():
 
 
 def test_odd_objects_among_times():
-    """Booleans, numbers that are no int or float, and containers are marked; numpy's are read."""
+    """Booleans, other number types and containers are marked; NumPy's scalars are read."""
     values = [True, np.True_, Decimal(5), b"5", [5], {"a": 5}, np.int32(5), np.float32(5), 5.0, 5.5]
     good = [None] * 6 + [5, 5, 5, None]
     assert read(values) == (good, [True] * 6 + [False] * 3 + [True])
 
 
 def test_all_missing_is_missing():
-    """A column of nothing, of any way to say so, is missing and not marked."""
+    """A column of missing values of any kind is missing and not marked."""
     for nothing in ([], [None, None], [np.nan, None], [pd.NA, pd.NaT]):
         assert read(nothing) == ([None] * len(nothing), [False] * len(nothing))
     assert read([np.nan], "float64") == ([None], [False])
@@ -319,7 +319,7 @@ def test_all_missing_is_missing():
 
 
 def test_naive_times_are_refused_with_a_remedy():
-    """Times without a zone are refused; the message names the column and what to write."""
+    """Naive times are refused; the message has the column and the remedy."""
     values = pd.Series(pd.to_datetime(["2026-11-23"]), name="creation_time")
     with pytest.raises(SchemaError) as caught:
         coerce.to_times(values)
@@ -332,7 +332,7 @@ def test_naive_times_are_refused_with_a_remedy():
 
 @pytest.mark.parametrize("dtype", ["bool", "boolean", "timedelta64[ms]", "complex128"])
 def test_kinds_that_are_no_times(dtype: str):
-    """A column of booleans, lengths or complex numbers is refused by name and kind."""
+    """Columns of booleans, lengths or complex numbers are refused with name and dtype."""
     values = pd.Series([1, 0], name="to_time").astype(dtype)
     with pytest.raises(SchemaError, match=f"the column to_time is {re.escape(dtype)}, not times"):
         coerce.to_times(values)
@@ -340,7 +340,7 @@ def test_kinds_that_are_no_times(dtype: str):
 
 @given(st.lists(st.none() | st.text()), st.sampled_from(["object", "str", "string", "category"]))
 def test_text_stays_as_it_is(values: list[str | None], dtype: str):
-    """Text of any kind of column becomes `str`, letter by letter; nothing is marked."""
+    """Text in columns of any dtype becomes `str` unchanged; nothing is marked."""
     given_ = pd.Series(values, dtype="object").astype(dtype)
     text, bad = coerce.to_text(given_)
     assert text.dtype == "str"
@@ -353,14 +353,14 @@ def test_text_stays_as_it_is(values: list[str | None], dtype: str):
 
 
 def test_half_a_surrogate_pair():
-    """Half a surrogate pair, which UTF-8 cannot say, is written out: two names stay two."""
+    """Half a surrogate pair is escaped, so different names stay different."""
     text, bad = coerce.to_text(pd.Series(["a\ud800b", "a\ud801b", "\N{FIRE}"], dtype=object))
     assert plain(text) == ["a\\ud800b", "a\\ud801b", "\N{FIRE}"]
     assert not bad.any()
 
 
 def test_objects_that_are_no_text_are_marked():
-    """Among text, what is none is missing and marked; what is missing is not marked."""
+    """Objects that are not text are missing and marked; missing values are not marked."""
     text, bad = coerce.to_text(pd.Series(["a", 1, None, True, b"x", ["a"], np.nan], dtype=object))
     assert plain(text) == ["a", None, None, None, None, None, None]
     assert bad.tolist() == [False, True, False, True, True, True, False]
@@ -368,7 +368,7 @@ def test_objects_that_are_no_text_are_marked():
 
 @pytest.mark.parametrize("dtype", ["int64", "float64", "Int64", "bool", "datetime64[s]"])
 def test_numbers_are_no_text(dtype: str):
-    """An account's number as a number has lost its zeros: refused, with the remedy."""
+    """A numeric account ID has lost its zeros, and is refused with the remedy."""
     values = pd.Series([12345678901, 1]).astype(dtype).rename("account_id")
     for make in (coerce.to_text, coerce.to_category):
         with pytest.raises(SchemaError, match=r"the column account_id is .*; read it as text"):
@@ -376,7 +376,7 @@ def test_numbers_are_no_text(dtype: str):
 
 
 def test_categories_that_are_no_text():
-    """Categories of numbers are refused as numbers are, be there one or many."""
+    """Categories of numbers are refused, like numbers."""
     values = pd.Series([1, 2], dtype="category", name="account_id")
     with pytest.raises(SchemaError, match="account_id"):
         coerce.to_text(values)
@@ -385,7 +385,7 @@ def test_categories_that_are_no_text():
 
 
 def test_row_labels_are_kept():
-    """The values keep their index, and the column that was given is not changed."""
+    """The values keep their index, and the given column is not changed."""
     given_ = pd.Series(["a", None], index=[7, 7], dtype=object)
     before = given_.copy(deep=True)
     for make in (coerce.to_text, coerce.to_category, coerce.to_times):
@@ -394,7 +394,7 @@ def test_row_labels_are_kept():
 
 
 def test_milliseconds_and_times():
-    """`millis` undoes `times`, the smallest int64 being what is missing."""
+    """`millis` is the inverse of `times`; the smallest int64 is NaT."""
     numbers = np.array([0, -1, MOST, SMALLEST])
     times = pd.Series(coerce.times(numbers))
     assert times.isna().tolist() == [False, False, False, True]
@@ -410,7 +410,7 @@ LENGTH = schema.Column("retention", "retentionInDays", "length", "", scale=DAY)
 def numbers(
     values: object, column: schema.Column, scale: int = 1
 ) -> tuple[list[float | None], list[bool]]:
-    """Return what numbers are read, and which were marked."""
+    """Return the numbers that are read, and the marks."""
     given_ = pd.Series(values, dtype=object, name=column.name)
     made, bad = coerce.to_column(given_, column, scale=scale)
     assert str(made.dtype) == column.dtype
@@ -418,7 +418,7 @@ def numbers(
 
 
 def test_counts():
-    """Whole numbers that are not negative, however written, are counts; all else is marked."""
+    """Non-negative integers in any form are counts; everything else is marked."""
     values = [0, 5, 5.0, "7", 2**53 - 1, None, -1, 1.5, "x", True, [1], 10**30, np.nan]
     good = [0, 5, 5, 7, 2**53 - 1, None, None, None, None, None, None, None, None]
     assert numbers(values, COUNT) == (good, [False] * 6 + [True] * 6 + [False])
@@ -435,7 +435,7 @@ def test_rates():
 
 
 def test_lengths():
-    """A number is a length of so many units; text may be one as pandas writes it."""
+    """A number is a length in the column's unit; text may be one in pandas' form."""
     given_ = pd.Series(pd.to_timedelta([5, None], unit="ms"), name="retention")
     assert plain(coerce.to_column(given_, LENGTH, scale=DAY)[0]) == [5, None]
     values = [30, "30", 30.0, "30 days", "1 days 12:00:00", None, -1, "never", True, 10**30, []]

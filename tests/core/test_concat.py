@@ -1,4 +1,4 @@
-"""Tables put together: each task once in its latest state, with what the user knows of it."""
+"""`concat`: each task once in its latest state, with the user's own columns."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ LOOKS = st.lists(
 
 
 def sorted_rows(tasks: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows in an order that does not depend on theirs."""
+    """Return the rows in a canonical order."""
     return tasks.sort_values("task_id", ignore_index=True)
 
 
 @given(st.lists(LOOKS, max_size=4), st.integers(0, 2**32).map(Random))
 def test_each_task_once_in_its_latest_state(looks: list[list[support.Row]], random: Random):
-    """However looks are put into tables, each task is there once, as the latest look had it."""
+    """However observations are split into tables, each task is there once, in its latest state."""
     latest: dict[str, support.Row] = {}
     for look in sorted((one for part in looks for one in part), key=lambda one: one["observed_at"]):
         latest[look["task_id"]] = look
@@ -61,7 +61,7 @@ def test_each_task_once_in_its_latest_state(looks: list[list[support.Row]], rand
 
 @given(st.lists(tables(far=False, max_size=4), max_size=3))
 def test_order_of_tables_does_not_matter(several: list[pd.DataFrame]):
-    """Tables in another order give the same rows, be some of them contradictions."""
+    """The order of the tables does not matter, even with contradicting rows."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", xs.BadRowsWarning)
         found = [xs.concat(order) for order in permutations(several)]
@@ -75,7 +75,7 @@ def test_order_of_tables_does_not_matter(several: list[pd.DataFrame]):
 
 
 def test_contradictions_are_reported():
-    """Two different tasks under one identifier are both kept, and it is said."""
+    """Two different tasks with one ID are both kept and reported."""
     first, second = (table({"task_id": "a", "task_name": name}) for name in "xy")
     with pytest.warns(xs.BadRowsWarning, match="2 x another task has the same task_id") as caught:
         both = xs.concat([first, second])
@@ -104,7 +104,7 @@ def test_own_columns_are_kept(
     kept: str | None,
     late_first: bool,  # noqa: FBT001
 ):
-    """What a user knew of an earlier state is kept, unless they know something of the later."""
+    """A later state inherits own values of an earlier one, unless it has its own."""
     parts = [table(RUNNING).assign(**early), table(DONE).assign(**late)]
     both = xs.concat(parts[::-1] if late_first else parts)
     assert plain(both["status_code"]) == ["COMPLETED"]
@@ -113,7 +113,7 @@ def test_own_columns_are_kept(
 
 
 def test_own_columns_of_some_tables():
-    """A column that only some tables have is missing in the rows of the others."""
+    """A column that only some tables have is missing in the other rows."""
     first = table({"task_id": "a"}).assign(team="web", cost=1.5)
     second = table({"task_id": "b"}).assign(owner=pd.Categorical(["x"]))
     both = xs.concat([first, second])
@@ -123,7 +123,7 @@ def test_own_columns_of_some_tables():
 
 
 def test_tables_that_may_be_from_several_regions():
-    """Without regions, tasks of one log group and time may hide each other's gaps: it is said."""
+    """A warning says if tables without regions share log groups and times."""
     first = table({"task_id": "a", "log_group_name": "x", "creation_time": START}, {})
     other = {"task_id": "b", "log_group_name": "x", "creation_time": START}
     with pytest.warns(xs.AccountUnknownWarning, match=r"tasks\.assign\(region=\.\.\.\)"):
@@ -134,7 +134,7 @@ def test_tables_that_may_be_from_several_regions():
 
 
 def test_what_pandas_puts_together():
-    """What pd.concat, a merge and a filter give is a table still, for every statistic."""
+    """pd.concat, a merge and a filter return tables that every statistic accepts."""
     tasks = xs.sample_tasks()
     halves = [tasks.iloc[:3000], tasks.iloc[3000:]]
     expected = xs.status_breakdown(tasks)
@@ -154,7 +154,7 @@ def test_what_pandas_puts_together():
 
 
 def test_concat_takes_tables_alone():
-    """What is no table is named, and nothing at all is the empty table."""
+    """Anything that is not a table is named, and no tables are the empty table."""
     with pytest.raises(xs.SchemaError, match="a table of tasks is a DataFrame, not list"):
         xs.concat([[1]])  # type: ignore[list-item]
     with pytest.raises(xs.SchemaError, match="needs the column account_id"):
@@ -163,7 +163,7 @@ def test_concat_takes_tables_alone():
 
 
 def test_the_callers_tables_are_never_changed():
-    """Neither the tables nor what is put together of them share anything that is written to."""
+    """The result and the given tables share no data that is written to."""
     first, second = table(RUNNING).assign(team="web"), table(DONE)
     before = [first.copy(deep=True), second.copy(deep=True)]
     both = xs.concat([first, second])
@@ -174,7 +174,7 @@ def test_the_callers_tables_are_never_changed():
 
 @pytest.mark.parametrize("of", ["log_groups", "deliveries"])
 def test_other_tables(of: str):
-    """Log groups and deliveries are put together as tasks are, and have the schema's dtypes."""
+    """Log groups and deliveries can be concatenated too, with the dtypes of the schema."""
     key = "log_group_name" if of == "log_groups" else "task_id"
     number = "stored_bytes" if of == "log_groups" else "bytes"
     made = [
@@ -191,7 +191,7 @@ def test_other_tables(of: str):
 
 @given(st.lists(st.text("ab", min_size=9, max_size=10), max_size=6), st.integers(0, 6))
 def test_identifiers_of_one_length_are_compared_as_numbers(texts: list[str], cut: int) -> None:
-    """They are said to differ only where they do, in chunks, empty ones too, or in one piece."""
+    """IDs are found unique exactly if they are, in any chunks."""
     parts = [pd.Series(some, dtype="str") for some in (texts[:cut], [], texts[cut:])]
     whole = pd.concat(parts, ignore_index=True)
     assert not identity._is_surely_unique(whole) or len(set(texts)) == len(texts)

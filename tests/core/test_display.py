@@ -1,4 +1,4 @@
-"""Tables for people: every kind of column and level is written as people say it."""
+"""`format_durations` for every kind of column and index level."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def cells(table: pd.DataFrame | pd.Series) -> list[list[str]]:
 
 
 def test_each_kind_of_column_is_written_for_people():
-    """Durations are in words, times to the minute, shares percents, and missing values dashes."""
+    """Durations are words, times have minutes, shares are percentages, missing values dashes."""
     times = pd.to_datetime(["2026-11-23T06:00:59Z", None])
     table = pd.DataFrame(
         {
@@ -37,7 +37,7 @@ def test_each_kind_of_column_is_written_for_people():
 
 
 def test_the_index_is_written_too():
-    """Periods, groups that are missing and bins of durations are written as cells are."""
+    """Periods, missing groups and bins of durations in the index are formatted like cells."""
     tasks = xs.sample_tasks()
     months = tasks.assign(team=None).pipe(
         xs.duration_trend, freq="MS", tz="Europe/Berlin", by="team"
@@ -53,7 +53,7 @@ def test_the_index_is_written_too():
 
 
 def test_the_values_stay():
-    """The table is not touched, a Series is a column, and further styles know the values."""
+    """The table does not change, a Series is a column, and the result can be styled further."""
     table = xs.sample_tasks().pipe(xs.duration_summary, by="region")
     before = table.copy()
     style = xs.format_durations(table).highlight_max("p50")
@@ -64,14 +64,14 @@ def test_the_values_stay():
 
 
 def test_columns_of_several_levels():
-    """The last level of a column's name tells a share."""
+    """The last level of a column's name decides whether it is a share."""
     table = xs.sample_tasks().groupby("region", observed=True).agg({"duration": ["size", "max"]})
     assert cells(table)[0] == ["366", "2 min 11 s"]
 
 
 @pytest.mark.parametrize("text", ["<b>&\u202e", "<0.1 %"])
 def test_text_is_escaped(text: str):
-    """Text from AWS is neither markup nor a direction mark; a small share is not a tag."""
+    """Text from AWS is escaped, and a small share is not an HTML tag."""
     html = xs.format_durations(
         pd.DataFrame({"name": [text], "share": 1e-6}, index=[text])
     ).to_html()

@@ -1,4 +1,4 @@
-"""The one door: any frame becomes a table of tasks, or it is said why not."""
+"""`conform` converts any frame to a table of tasks, or reports why it cannot."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def conform_quietly(frame: Any) -> tuple[pd.DataFrame, list[tuple[str, str]]]:  
 
 
 def test_columns_are_those_of_the_design():
-    """The columns are the base columns, in order, and then the two derived ones."""
+    """The columns are the base columns and then the two derived ones, in order."""
     assert list(schema.NAMES) == NAMES
     assert list(frames.empty().columns) == NAMES
     assert [column.name for column in schema.TASKS.derived] == ["duration", "window"]
@@ -73,7 +73,7 @@ def test_columns_are_those_of_the_design():
 
 
 def test_aws_names_are_those_of_the_api():
-    """Each field of the API page has its column, and what AWS does not have keeps its style."""
+    """Each field of the API has its column, and our own keys follow AWS's style."""
     assert {c.aws: c.name for c in schema.TASKS.columns if c.aws} == {
         "taskId": "task_id",
         "taskName": "task_name",
@@ -98,7 +98,7 @@ def test_aws_names_are_those_of_the_api():
     ("shape", "table"), [("ExportTask", schema.TASKS), ("LogGroup", schema.LOG_GROUPS)]
 )
 def test_every_member_of_the_services_model_is_known(shape: str, table: schema.Table):
-    """Each member of botocore's own model has a column, or is named as one that is not used."""
+    """Each member of botocore's model has a column or is listed as ignored."""
     model = botocore.session.get_session().get_service_model("logs")
 
     def paths(members: dict[str, Any], before: str = "") -> list[str]:
@@ -127,7 +127,7 @@ def test_every_member_of_the_services_model_is_known(shape: str, table: schema.T
 
 
 def test_states_are_those_of_the_service():
-    """The six states are there, each either active or terminal."""
+    """There are six states, each either active or terminal."""
     assert set(schema.STATES) == {*support.ACTIVE, *support.ENDED}
     model = botocore.session.get_session().get_service_model("logs")
     assert set(schema.STATES) == set(model.shape_for("ExportTaskStatusCode").enum)
@@ -137,7 +137,7 @@ def test_states_are_those_of_the_service():
 
 @given(tables())
 def test_dtypes_are_as_the_schema_says(tasks: pd.DataFrame):
-    """Whatever was given, each column has its dtype; categories are text, in order, and used."""
+    """For any input, each column has its dtype; categories are text, in order, and used."""
     expected = {column.name: column.dtype for column in schema.TASKS.columns}
     assert {name: str(dtype) for name, dtype in tasks.dtypes.items()} == expected
     frames.check(tasks)
@@ -154,7 +154,7 @@ def test_dtypes_are_as_the_schema_says(tasks: pd.DataFrame):
 
 @given(st.lists(rows(), max_size=20))
 def test_every_field_arrives(made: list[support.Row]):
-    """Each field of each task is in the table as it was given, COMPLETE read as COMPLETED."""
+    """Each field of each task is in the table unchanged; COMPLETE is read as COMPLETED."""
     for row in made[::2]:
         row["status_code"] = "COMPLETE" if row["status_code"] == "COMPLETED" else row["status_code"]
     tasks = table(*made)
@@ -166,7 +166,7 @@ def test_every_field_arrives(made: list[support.Row]):
 
 @given(tables(), st.integers(0, 2**32).map(Random))
 def test_conform_of_a_table_is_the_table(tasks: pd.DataFrame, random: Random):
-    """A table goes through the door unchanged, in any order of its columns."""
+    """A table is returned unchanged, whatever the order of its columns."""
     before = tasks.copy(deep=True)
     assert_frame_equal(xs.conform(tasks), tasks)
     columns = random.sample(list(tasks.columns), len(tasks.columns))
@@ -175,7 +175,7 @@ def test_conform_of_a_table_is_the_table(tasks: pd.DataFrame, random: Random):
 
 
 def test_empty_is_a_table():
-    """The empty table has every column with its dtype, and no row."""
+    """The empty table has every column with its dtype, and no rows."""
     frames.check(frames.empty())
     assert len(frames.empty()) == 0
     assert_frame_equal(xs.conform(frames.empty()), frames.empty())
@@ -185,7 +185,7 @@ def test_empty_is_a_table():
 
 
 def test_missing_columns_are_filled_and_own_ones_stay():
-    """A frame of identifiers is enough; what is no column of ours comes along behind."""
+    """A frame of identifiers is enough; own columns are kept at the end."""
     frame = pd.DataFrame({"colour": ["red"], "task_id": ["a"], "size": [5], ("a", 1): [None]})
     tasks = xs.conform(frame)
     assert list(tasks.columns) == [*NAMES, "colour", "size", ("a", 1)]
@@ -218,7 +218,7 @@ def test_names_in_any_casing(names: list[str]):
 
 
 def test_two_names_of_one_column():
-    """Of two names of one column one fills what the other lacks; rows that differ are refused."""
+    """Two columns for one fill each other; rows in which they differ are refused."""
     made = {"taskId": ["a", "b", "c"], "task_id": ["a", None, "c"], "to": [5, 6, 7]}
     made |= {"status_code": ["COMPLETED", None, "FAILED"], "Status": ["complete", "x", "RUNNING"]}
     frame = pd.DataFrame(made | {"to_time": ["1970-01-01T00:00:00.005Z", None, None]})
@@ -234,7 +234,7 @@ def test_two_names_of_one_column():
 
 
 def test_derived_columns_are_never_trusted():
-    """`duration` and `window` are computed, whatever a frame says that they are."""
+    """`duration` and `window` are computed, whatever the frame contains."""
     frame = pd.DataFrame(
         {
             "task_id": ["a"],
@@ -251,7 +251,7 @@ def test_derived_columns_are_never_trusted():
 
 @given(tables())
 def test_lengths_are_differences(tasks: pd.DataFrame):
-    """Duration is completion less creation, window is to less from and 1 ms; else NaT."""
+    """Duration is completion - creation, window is to - from + 1 ms, else NaT."""
     for row, duration, window in zip(
         rows_of(tasks), plain(tasks["duration"]), plain(tasks["window"]), strict=True
     ):
@@ -276,7 +276,7 @@ def test_lengths_are_differences(tasks: pd.DataFrame):
 def test_lengths_at_the_ends(
     start: int | None, end: int | None, duration: int | None, window: int | None
 ):
-    """A length is exact over all that a table holds, and missing where it is negative."""
+    """A length is exact over the whole range of times, and missing if negative."""
     task = {"creation_time": start, "completion_time": end, "from_time": start, "to_time": end}
     tasks = table(task, {})
     assert plain(tasks["duration"]) == [duration, None]
@@ -285,7 +285,7 @@ def test_lengths_at_the_ends(
 
 @given(st.lists(st.one_of(st.none(), st.integers(-MOST, MOST), st.sampled_from([-1, LAST + 1]))))
 def test_times_are_bounded_once(values: list[int | None]):
-    """Outside of 1970 to 2999 a window's edge is cut, any other time missing; each is reported."""
+    """Outside of 1970 to 2999, window times are clipped and others missing; each is reported."""
     frame = support.frame([dict.fromkeys(support.TIMES, value) for value in values])
     tasks, reported = conform_quietly(frame)
     out = [row for row, value in enumerate(values) if value is not None]
@@ -304,7 +304,7 @@ def test_times_are_bounded_once(values: list[int | None]):
 
 
 def test_a_changed_time_is_a_warning():
-    """It is said what is out of bounds, where, and what was done; nothing was left out."""
+    """A warning has the value, its place and the change; no row was left out."""
     with pytest.warns(BadRowsWarning) as caught:
         table({"to_time": LAST + 1, "creation_time": -1}, {})
     (warning,) = caught
@@ -316,7 +316,7 @@ def test_a_changed_time_is_a_warning():
 
 
 def test_times_in_another_unit_are_noticed():
-    """One warning says which times look like another unit, and what reads them."""
+    """One warning says which times look like another unit, with the remedy."""
     made = {"task_id": ["a", "b"], "creation_time": [1715920300, 1437652800000]}
     frame = pd.DataFrame(made | {"completion_time": [1715920312, None]})
     says = r'look like seconds.*1 of creation_time, 1 of completion_time.*times_in="s"'
@@ -333,7 +333,7 @@ def test_times_in_another_unit_are_noticed():
 
 
 def test_unknown_states_become_categories():
-    """A known state is read in any casing; one that nobody knows is a category behind the six."""
+    """Known states are read in any casing; unknown ones are categories after the six."""
     tasks = table(
         {"status_code": "active"},
         {"status_code": "PAUSED"},
@@ -350,7 +350,7 @@ def test_unknown_states_become_categories():
 
 
 def test_categories_that_are_ordered_or_unused():
-    """A categorical that is ordered, or has categories too many, gives the same table as text."""
+    """An ordered categorical, or one with unused categories, is read like text."""
     states = pd.CategoricalDtype(["ODD", "COMPLETED", "COMPLETE", "unused"], ordered=True)
     regions = pd.CategoricalDtype(["us-east-1", "eu-west-1", "unused"], ordered=True)
     text = pd.DataFrame(
@@ -365,13 +365,13 @@ def test_categories_that_are_ordered_or_unused():
 
 
 def test_row_labels_mean_nothing():
-    """Row labels, be they names or all the same, do not matter, and are not kept."""
+    """Row labels of any kind are ignored and not kept."""
     frame = pd.DataFrame({"task_id": ["a", "b"], "creation_time": [1, 2]}, index=["x", "x"])
     assert_frame_equal(xs.conform(frame), xs.conform(frame.reset_index(drop=True)))
 
 
 def test_the_two_frames_share_nothing():
-    """What is later done to the table does not reach the caller's frame, nor the other way."""
+    """Changes of the table do not affect the caller's frame, and vice versa."""
     frame = pd.DataFrame(
         {
             "task_id": pd.Series(["a", "b"], dtype="str"),
@@ -396,7 +396,7 @@ LARGE = LAST - 1
 
 
 def test_polars():
-    """A Polars frame is read: its times, categories, and numbers beside nulls."""
+    """A Polars frame is read with its times, categories, and numbers with nulls."""
     frame = pl.DataFrame(
         {
             "task_id": ["a", "b"],
@@ -425,7 +425,7 @@ def test_polars():
 
 
 def test_duckdb():
-    """A DuckDB relation is read: its TIMESTAMPTZ, and its BIGINT with nulls, to the last digit."""
+    """A DuckDB relation is read with its TIMESTAMPTZ and its BIGINT with nulls, exactly."""
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'America/St_Johns'")
         connection.execute(
@@ -444,14 +444,14 @@ def test_duckdb():
 
 @given(tables())
 def test_there_and_back_through_other_libraries(tasks: pd.DataFrame):
-    """A table lent to PyArrow or Polars and taken back is the same table."""
+    """A table that went through PyArrow or Polars is the same table."""
     arrow = pa.Table.from_pandas(tasks)
     assert_frame_equal(xs.conform(arrow), tasks)
     assert_frame_equal(xs.conform(pl.from_arrow(arrow)), tasks)
 
 
 def test_arrow_backed_pandas():
-    """Columns that pandas keeps in Arrow, as `dtype_backend="pyarrow"` gives them, are read."""
+    """Arrow-backed pandas columns (`dtype_backend="pyarrow"`) are read."""
     tasks = table(
         {"region": "eu-west-1", "from_time": LARGE, "creation_time": SEEN, "status_code": "FAILED"},
         {"account_id": "012345678901"},
@@ -476,7 +476,7 @@ def test_arrow_backed_pandas():
 
 
 def test_pandas_index_in_arrow():
-    """A PyArrow table that was made of a pandas frame with an index still has its columns."""
+    """A PyArrow table made from a pandas frame with an index keeps its columns."""
     frame = pd.DataFrame({"task_id": ["a"], "from_time": [5]}).set_index("task_id")
     assert plain(xs.conform(pa.Table.from_pandas(frame))["task_id"]) == ["a"]
 
@@ -485,7 +485,7 @@ def test_pandas_index_in_arrow():
 
 
 def test_large_numbers_of_other_libraries():
-    """Numbers beyond 2**53 beside nulls are exact, in columns of ours and in own ones."""
+    """Numbers beyond 2**53 with nulls are exact, in our columns and own ones."""
     frame = pl.DataFrame({"logGroupName": ["/a", "/b"], "storedBytes": [2**53 + 1, None]})
     frame = frame.with_columns(pl.col("storedBytes").alias("own"))
     groups = xs.conform(frame, of="log_groups")
@@ -493,7 +493,7 @@ def test_large_numbers_of_other_libraries():
 
 
 def test_no_identifiers():
-    """Without `task_id` it is no table of tasks; the message shows what is there."""
+    """A frame without `task_id` is refused; the message lists its columns."""
     with pytest.raises(SchemaError, match="needs the column task_id; this frame has: task, 5"):
         xs.conform(pd.DataFrame({"task": ["a"], 5: [1]}))
     with pytest.raises(SchemaError, match="this frame has: none"):
@@ -506,14 +506,14 @@ def test_no_identifiers():
 
 @pytest.mark.parametrize("given_", [None, "tasks.json", [{"task_id": "a"}], {"task_id": ["a"]}])
 def test_no_frame(given_: object):
-    """What exports no Arrow stream is refused by the name of its kind, with the remedy."""
+    """An object without an Arrow stream is refused with its type and the remedy."""
     kind = type(given_).__name__
     with pytest.raises(SchemaError, match=rf"a {kind} is not a table.*xs\.read_tasks"):
         xs.conform(given_)
 
 
 def test_two_columns_of_one_name():
-    """Two columns of one name are refused, be they ours or the user's."""
+    """Two columns of one name are refused, ours or the user's."""
     frame = pd.DataFrame([["a", "b", 1, 2]], columns=["task_id", "task_id", "x", "x"])
     with pytest.raises(SchemaError, match="two columns named task_id; rename or drop one"):
         xs.conform(frame)
@@ -525,7 +525,7 @@ def test_two_columns_of_one_name():
 
 
 def test_naive_times():
-    """Times without a zone are refused, from pandas, Polars and DuckDB alike."""
+    """Naive times are refused, from pandas, Polars and DuckDB."""
     naive = pd.DataFrame({"task_id": ["a"], "to_time": pd.to_datetime(["2026-11-23"])})
     with duckdb.connect() as connection:
         relation = connection.sql("SELECT 'a' AS task_id, TIMESTAMP '2026-11-23' AS to_time")
@@ -536,7 +536,7 @@ def test_naive_times():
 
 @pytest.mark.parametrize("column", ["account_id", "region", "task_id", "status_code"])
 def test_numbers_for_text(column: str):
-    """An account's number as a number is refused, not turned into text without its zeros."""
+    """A numeric account ID is refused, not converted to text without its zeros."""
     frame = pd.DataFrame({"task_id": ["a"]}).assign(**{column: [12345678901]})
     with pytest.raises(SchemaError, match=f"the column {column} is int64, not text; read it as"):
         xs.conform(frame)
@@ -547,7 +547,7 @@ def test_numbers_for_text(column: str):
 
 
 def test_an_account_that_lost_its_zero():
-    """An account ID of 11 digits is no account: it is said, with the remedy."""
+    """An account ID of 11 digits is reported with the remedy."""
     accounts = ["12345678901", "012345678901", None]
     frame = pd.DataFrame({"task_id": ["a", "b", "c"], "account_id": accounts})
     with pytest.warns(BadRowsWarning, match=r"lost a leading zero, so read it as text \(row 0\)"):
@@ -562,7 +562,7 @@ def test_booleans_are_no_times():
 
 @pytest.mark.parametrize("column", schema.TASKS.columns, ids=lambda column: column.name)
 def test_check_names_the_column(column: schema.Column):
-    """The first column that is missing or of another kind is named, with the remedy."""
+    """The first column that is missing or has another dtype is named, with the remedy."""
     tasks = table({})
     assert frames.check(tasks) is tasks
     assert frames.check(own := tasks.assign(more=1)) is own
@@ -578,7 +578,7 @@ def test_check_names_the_column(column: schema.Column):
 
 @pytest.mark.parametrize("nothing", [pd.NaT, None, float("nan"), np.datetime64("NaT")])
 def test_a_column_of_nothing(nothing: object):
-    """A column that is missing throughout is one of any kind, as pandas makes it of `pd.NaT`."""
+    """A column of missing values can have any dtype, such as that of `pd.NaT`."""
     tasks = xs.conform(support.frame([TASK, {**TASK, "task_id": "other"}]))
     for name in (column.name for column in schema.TASKS.base if column.nullable):
         emptied = tasks.assign(**{name: nothing})
@@ -589,7 +589,7 @@ def test_a_column_of_nothing(nothing: object):
 
 @pytest.mark.parametrize("names", [["task_id"], ["account_id", "region"], ["creation_time"]])
 def test_an_index_of_columns(names: list[str]):
-    """An index that is named as a column changes no answer, and the caller's frame stays."""
+    """An index with the name of a column changes no result, nor the caller's frame."""
     tasks = xs.sample_tasks().head(50)
     indexed = tasks.set_index(names, drop=False)
     expected = xs.find_slow_tasks(tasks)
@@ -599,21 +599,21 @@ def test_an_index_of_columns(names: list[str]):
 
 
 def test_what_our_own_tables_print():
-    """Lengths as `tasks --format csv` prints them are no own columns: they are computed anew."""
+    """Lengths as `tasks --format csv` writes them are not own columns; they are recomputed."""
     tasks = xs.conform(support.frame([TASK]))
     printed = tasks.assign(duration_seconds=5.0, window_seconds=6.0, team="web")
     assert_frame_equal(xs.conform(printed), tasks.assign(team="web"))
 
 
 def test_check_wants_a_frame():
-    """What is no DataFrame is no table of tasks, and is named."""
+    """Anything but a DataFrame is refused with its type."""
     with pytest.raises(SchemaError, match="is a DataFrame, not dict"):
         frames.check({})
 
 
 @given(tables(far=False, max_size=4))
 def test_what_means_the_same_is_the_same(tasks: pd.DataFrame):
-    """Text for a category, times of another unit or zone, and objects, are taken as they are."""
+    """Text for a category, times in another unit or zone, and objects are accepted."""
     other = {
         name: "str" if dtype == "category" else "datetime64[ns, Europe/Berlin]"
         for name, dtype in tasks.dtypes.items()
@@ -631,11 +631,11 @@ def test_what_means_the_same_is_the_same(tasks: pd.DataFrame):
 
 
 def test_a_log_group_that_is_there_twice():
-    """A table of log groups or deliveries has each once, or it is said which is there twice."""
+    """A repeated log group or delivery is named in an error."""
     groups = xs.sample_log_groups()
     frames.check(groups, schema.LOG_GROUPS)
     with pytest.raises(
-        SchemaError, match=f"{groups['log_group_name'].iloc[3]} is in the table twice"
+        SchemaError, match=f"{groups['log_group_name'].iloc[3]} is in the table more than once"
     ):
         frames.check(pd.concat([groups, groups.iloc[3:5]]), schema.LOG_GROUPS)
 
@@ -664,7 +664,7 @@ ODD = [
 
 
 def test_odd_rows_are_reported_and_the_others_kept():
-    """Each row that cannot be a task is reported with its place and its first fault."""
+    """Each invalid row is reported with its place and its first fault."""
     tasks, reported = conform_quietly(odd_frame())
     assert plain(tasks["task_id"]) == ["a", "g"]
     assert reported == ODD
@@ -682,7 +682,7 @@ def test_odd_rows_are_counted_by_reason():
 
 
 def test_many_odd_rows_are_not_all_listed():
-    """Of many rows with one fault the first three are named and the rest counted."""
+    """Of many rows with one fault the first three are listed and the rest counted."""
     frame = pd.DataFrame({"task_id": [None] * 7 + ["a"]})
     with pytest.warns(BadRowsWarning, match=r"^7 x no task_id \(row 0, row 1, row 2 and 4 more\)"):
         xs.conform(frame)
@@ -691,7 +691,7 @@ def test_many_odd_rows_are_not_all_listed():
 
 
 def test_no_row_that_can_be_read_is_an_error():
-    """If rows were given and none is a task, that is an error, not a table without one."""
+    """If all given rows are invalid, that is an error, not an empty table."""
     says = r"^2 x no task_id \(row 0, row 1\); no row could be read"
     with pytest.raises(BadRowsError, match=says):
         xs.conform(pd.DataFrame({"task_id": [None, ""]}))
@@ -699,7 +699,7 @@ def test_no_row_that_can_be_read_is_an_error():
 
 
 def test_strict_refuses_all():
-    """With `strict` one odd row refuses them all; the error carries place and reason."""
+    """With `strict`, one invalid row is an error that has its place and reason."""
     with pytest.raises(BadRowsError, match="nothing was kept, because strict=True") as caught:
         xs.conform(odd_frame(), strict=True)
     assert list(caught.value.rows.itertuples(index=False, name=None)) == ODD
@@ -785,7 +785,7 @@ def again(*answers: dict[str, Any]) -> list[pd.DataFrame]:
     ],
 )
 def test_latest_state_is_kept(earlier: dict[str, Any], later: dict[str, Any]):
-    """Of two answers about one task the later one is kept, in whatever order they come."""
+    """Of two answers about one task the later one is kept, in any order."""
     whole = dict.fromkeys(NAMES[:-2]) | TASK | later
     if whole["status_code"] == "COMPLETE":
         whole["status_code"] = "COMPLETED"
@@ -797,7 +797,7 @@ def test_latest_state_is_kept(earlier: dict[str, Any], later: dict[str, Any]):
 
 
 def test_missing_field_is_no_contradiction():
-    """A field that one answer lacks and the next has does not make it another task."""
+    """A field that only one answer has does not make two tasks."""
     for tasks in again(
         {"task_name": None, "status_code": "PENDING"},
         {"task_name": "nightly", "creation_time": None, "status_code": "RUNNING"},
@@ -821,7 +821,7 @@ def test_missing_field_is_no_contradiction():
     ids=lambda other: next(iter(other)),
 )
 def test_two_tasks_of_one_identifier(other: dict[str, Any]):
-    """Tasks that differ in what never changes are both kept, and reported as kept."""
+    """Tasks that differ in fixed fields are both kept and reported."""
     here = {**TASK, "task_name": "x", "destination": "x", "destination_prefix": "x"}
     frame = support.frame([{"task_id": "z"}, here, {**here, **other}, here])
     tasks, reported = conform_quietly(frame)
@@ -837,7 +837,7 @@ def test_two_tasks_of_one_identifier(other: dict[str, Any]):
 
 @pytest.mark.parametrize("column", ["account_id", "region", "task_id"])
 def test_another_key_is_another_task(column: str):
-    """The same identifier in another account or region is another task; missing is a value too."""
+    """One ID in two accounts or regions is two tasks; a missing value counts as one."""
     for value in ("other", None)[: 1 if column == "task_id" else 2]:
         tasks, reported = conform_quietly(support.frame([TASK, {**TASK, column: value}]))
         assert len(tasks) == 2
@@ -846,14 +846,14 @@ def test_another_key_is_another_task(column: str):
 
 
 def test_rows_keep_their_order():
-    """The kept rows stand in the order in which they came."""
+    """The kept rows stay in order."""
     made = [{"task_id": name, "observed_at": seen} for seen, name in enumerate("cabcba")]
     tasks = xs.conform(support.frame(made))
     assert plain(tasks["task_id"]) == ["c", "b", "a"]
 
 
 def keep_latest(made: list[support.Row]) -> list[support.Row]:
-    """Keep each task once, by the rules told in words, in plain Python."""
+    """Keep each task once by the documented rules, in plain Python."""
     kept = []
     for answers in support.by_group(made, schema.KEY).values():
         fixed = (*NAMES[3:5], *NAMES[5:9], "creation_time")
@@ -864,7 +864,7 @@ def keep_latest(made: list[support.Row]) -> list[support.Row]:
 
 
 def lateness(row: support.Row) -> tuple[Any, ...]:
-    """Return what tells which answer is the latest, the most important first."""
+    """Return the sort key of an answer, the most important part first."""
 
     def known(name: str) -> tuple[bool, Any]:
         return (row[name] is not None, row[name] or 0 if name in support.TIMES else row[name] or "")
@@ -898,7 +898,7 @@ ANSWERS = st.fixed_dictionaries(
 
 @given(st.lists(ANSWERS, max_size=8), st.integers(0, 2**32).map(Random))
 def test_latest_state_by_the_rules(made: list[support.Row], random: Random):
-    """Any answers, in any order, give the tasks that the rules in plain Python give."""
+    """Any answers in any order give the same tasks as the rules in plain Python."""
     expected = keep_latest([{**dict.fromkeys(NAMES[:-2]), **row} for row in made])
     for row in expected:
         row["status_code"] = "COMPLETED" if row["status_code"] == "COMPLETE" else row["status_code"]
@@ -916,7 +916,7 @@ def test_latest_state_by_the_rules(made: list[support.Row], random: Random):
 
 
 def test_concat():
-    """Tables one after another hold each task once; none of them is the empty table."""
+    """Concatenated tables have each task once; no tables are the empty table."""
     first = table({**TASK, "status_code": "RUNNING", "observed_at": 1}, {"task_id": "b"})
     second = table({**TASK, "status_code": "COMPLETED", "observed_at": 2}, {"task_id": "c"})
     both = frames.concat([first, second])
@@ -931,7 +931,7 @@ def test_concat():
 @pytest.mark.filterwarnings("ignore::exportstats.errors.AccountUnknownWarning")
 @given(st.lists(tables(max_size=6), max_size=3))
 def test_concat_gives_a_table(several: list[pd.DataFrame]):
-    """Whatever tables are put together, it is the table of all their rows together."""
+    """Any concatenated tables are the table of all their rows."""
     several = [tasks.assign(task_id=f"{n}-" + tasks["task_id"]) for n, tasks in enumerate(several)]
     both = frames.concat(several)
     frames.check(both)
@@ -941,7 +941,7 @@ def test_concat_gives_a_table(several: list[pd.DataFrame]):
 
 
 def test_frames_of_the_services_answer():
-    """A frame that pandas made of the service's list of tasks, its objects in columns, is read."""
+    """A frame that pandas made from the service's list, with objects in columns, is read."""
     info = {"creationTime": START, "completionTime": START + 5}
     answer = [
         {"taskId": "a", "logGroupName": "/app", "from": 1},

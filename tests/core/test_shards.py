@@ -1,4 +1,4 @@
-"""Tasks in one frame or in many shards give the same answer; what holds for every statistic."""
+"""Tasks in one frame or in many shards give the same answer, for every statistic."""
 
 from __future__ import annotations
 
@@ -56,19 +56,19 @@ def test_any_split_gives_the_same_table(
     random: Random,
     anew: bool,  # noqa: FBT001
 ):
-    """However whole slots are put into shards, the table is that of one frame, to the dtype."""
+    """However slots are split into shards, the table is that of one frame, to the dtype."""
     assert_frame_equal(call(cut(tasks, random, anew=anew)), call(tasks))
 
 
 @given(calls, tables(), seeds)
 def test_order_of_rows_does_not_matter(call: Call, tasks: pd.DataFrame, random: Random):
-    """The same tasks in another order give the same table."""
+    """The order of the tasks does not change the table."""
     assert_frame_equal(call(shuffled(tasks, random)), call(tasks))
 
 
 @given(calls, st.lists(rows(), max_size=8), seeds)
 def test_contradicting_tasks_in_any_order(call: Call, made: list[support.Row], random: Random):
-    """Different tasks that share one identifier are counted the same way whatever their order."""
+    """Different tasks with one ID are counted in the same way in any order."""
     frame = support.frame([{"task_id": "same", **row} for row in made])
     typed, _ = frames.coerce_rows(frame)
     tasks, _ = frames.settle(typed)
@@ -77,7 +77,7 @@ def test_contradicting_tasks_in_any_order(call: Call, made: list[support.Row], r
 
 @every
 def test_callers_frame_is_never_changed(call: Call, sample: pd.DataFrame):
-    """After each statistic the frame that was given, its index and attrs included, is as before."""
+    """No statistic changes the given frame, its index or its attrs."""
     tasks = sample.iloc[::7].set_index(pd.Index(range(5, 5 + len(sample.iloc[::7]))))
     tasks.attrs["mine"] = 1
     before = tasks.copy(deep=True)
@@ -88,7 +88,7 @@ def test_callers_frame_is_never_changed(call: Call, sample: pd.DataFrame):
 
 @every
 def test_row_labels_do_not_matter(call: Call, sample: pd.DataFrame):
-    """A filtered frame, its labels in gaps or all the same, counts like one with new labels."""
+    """A filtered frame with any labels counts like one with new labels."""
     some = sample[sample["region"] == "eu-west-1"]
     expected = call(some.reset_index(drop=True))
     assert_frame_equal(call(some), expected)
@@ -97,7 +97,7 @@ def test_row_labels_do_not_matter(call: Call, sample: pd.DataFrame):
 
 @every
 def test_nothing_at_all(call: Call):
-    """No shard, an empty shard and an empty table give the same table, without tasks."""
+    """No shards, an empty shard and an empty table give the same table."""
     nothing = call(frames.empty())
     assert_frame_equal(call(Shards([])), nothing)
     assert_frame_equal(call(Shards([frames.empty(), frames.empty()])), nothing)
@@ -106,14 +106,14 @@ def test_nothing_at_all(call: Call):
 
 @pytest.mark.parametrize("seed", range(2))
 def test_sample_in_any_split(sample: pd.DataFrame, seed: int):
-    """The sample's slots, put into shards at random, give the table of the whole sample."""
+    """Random shards of the sample give the table of the whole sample."""
     parts = cut(sample, Random(seed), anew=bool(seed))  # noqa: S311 - nothing secret
     for call in CALLS.values():
         assert_frame_equal(call(parts), call(sample))
 
 
 def test_parts_travel_to_other_processes(sample: pd.DataFrame):
-    """Every part can be pickled, run in another process, and gives what it gives here."""
+    """Every part can be pickled and returns the same in another process."""
     frames = [tasks for _, tasks in sample.groupby(["account_id", "region"], observed=True)]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(2, mp_context=context) as pool:
@@ -122,7 +122,7 @@ def test_parts_travel_to_other_processes(sample: pd.DataFrame):
 
 
 def test_machines_time_zone_does_not_matter(sample: pd.DataFrame):
-    """Under TZ=Pacific/Auckland each number is what it is here."""
+    """Under TZ=Pacific/Auckland each number is the same."""
     code = "import support, exportstats as xs; print(support.answers(xs.sample_tasks()))"
     folders = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
     done = subprocess.run(
@@ -139,7 +139,7 @@ def test_machines_time_zone_does_not_matter(sample: pd.DataFrame):
 @every
 @pytest.mark.parametrize("given_", [None, 5, "tasks.json", [], {}, pd.Series([1])])
 def test_what_is_no_table_is_refused(call: Call, given_: object):
-    """A number, a path or a Series is refused by name, with a remedy."""
+    """A number, a path or a Series is refused with its type and the remedy."""
     with pytest.raises(
         xs.SchemaError, match=r"is not a table of tasks; pass the result of xs\.fetch_tasks"
     ):
@@ -148,14 +148,14 @@ def test_what_is_no_table_is_refused(call: Call, given_: object):
 
 @every
 def test_a_raw_frame_is_refused(call: Call):
-    """A frame that did not go through `conform` is refused before anything is counted."""
+    """A frame that did not go through `conform` is refused."""
     says = r"needs the column account_id; .*xs\.conform makes one"
     with pytest.raises(xs.SchemaError, match=says):
         call(pd.DataFrame({"task_id": ["a"]}))
 
 
 def test_collect_stacks_what_the_part_gives():
-    """The part sees each shard, and the results stand one after another; else the empty table."""
+    """The part gets each shard, and the results are concatenated; else the empty table."""
     seen = []
 
     def part(tasks: pd.DataFrame) -> pd.DataFrame:
@@ -173,7 +173,7 @@ def test_collect_stacks_what_the_part_gives():
 
 
 def test_stack_keeps_categories():
-    """What is a category in each frame stays one: the states in order, all else by letters."""
+    """A category in each frame stays one: states in order, others alphabetically."""
     first = support.table({"region": "us-east-1", "status_code": "PAUSED"})
     second = support.table({"region": "eu-west-1", "status_code": "ARCHIVED"})
     stacked = frames.stack([first, second])
@@ -185,7 +185,7 @@ def test_stack_keeps_categories():
 
 
 def test_a_selection_is_tasks_again(sample: pd.DataFrame):
-    """What is kept of one table, or of each shard, is counted as if the rest had never been."""
+    """Selected tasks, of a table or of shards, count as if there were no others."""
     ended = sample[sample["status_code"] == "COMPLETED"]
     expected = xs.status_breakdown(ended)
     slots = [rows for _, rows in sample.groupby(list(schema.SLOT), observed=True)]

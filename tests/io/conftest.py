@@ -1,4 +1,4 @@
-"""What the tests of files share."""
+"""Fixtures of the tests of `io`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def save(tmp_path: Path) -> Callable[..., Path]:
-    """Return a function that writes a file, of JSON if it is no text."""
+    """Return a function that writes a file; data that is not text is written as JSON."""
 
     def save(content: Any, name: str = "tasks.json") -> Path:  # noqa: ANN401
         path = tmp_path / name

@@ -1,4 +1,4 @@
-"""What real people have: AWS's names in any casing, our own, and keys of no use."""
+"""JSON as people have it: AWS's names in any casing, our own names, and unused keys."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ CASINGS: dict[str, Any] = {
 @pytest.mark.parametrize("content", CASINGS.values(), ids=CASINGS)
 @pytest.mark.parametrize("lines", [False, True])
 def test_casings(save: Callable[..., Path], content: Any, lines: bool) -> None:  # noqa: ANN401, FBT001
-    """AWS's names in any casing and nesting are the same table, as one text and as JSON Lines."""
+    """AWS's names in any casing and nesting give the same table, as one text and as JSON Lines."""
     expected = xs.read_tasks(save(CASINGS["AWS"], "expected.json"))
     assert plain(expected["duration"]) == [216820] * 2
     with warned() as messages:
@@ -70,7 +70,7 @@ def test_casings(save: Callable[..., Path], content: Any, lines: bool) -> None: 
 
 
 def test_single_objects(save: Callable[..., Path]) -> None:
-    """PowerShell makes an object of a list of one, alone and in a page; a task may stand alone."""
+    """An object instead of a list of one, as from PowerShell, is read; so is a single task."""
     expected = xs.read_tasks(save(page(task()), "expected.json"))
     for value in (net(task()), {"ExportTasks": net(task()), "NextToken": None}, task()):
         for indent in (None, 2):
@@ -79,7 +79,7 @@ def test_single_objects(save: Callable[..., Path]) -> None:
 
 
 def test_our_own_columns(save: Callable[..., Path], tmp_path: Path) -> None:
-    """Our columns as JSON, as pandas writes them, are the table that CSV and Parquet give."""
+    """Our columns as JSON of pandas give the same table as CSV and Parquet."""
     records = [
         {
             **dict.fromkeys(("account_id", "region")),
@@ -125,7 +125,7 @@ def test_our_own_columns(save: Callable[..., Path], tmp_path: Path) -> None:
     ],
 )
 def test_unused_keys_are_named(save: Callable[..., Path], content: list[Task], unused: str) -> None:
-    """Each key that is not used is named once, with how many tasks had it; the rest is read."""
+    """Each unused key is named once with its number of tasks, and the rest is read."""
     for name, text in (
         ("a.json", json.dumps(content)),
         ("b.jsonl", "\n".join(map(json.dumps, content))),
@@ -134,12 +134,12 @@ def test_unused_keys_are_named(save: Callable[..., Path], content: list[Task], u
             assert len(xs.read_tasks(save(text, name))) == len(content)
         (message,) = messages
         assert isinstance(message, xs.UnusedWarning)
-        assert str(message).startswith("unused keys, with the number of tasks that have them: ")
+        assert str(message).startswith("unused keys, with the number of tasks that have each: ")
         assert str(message).endswith(unused)
 
 
 def test_flat_keys_of_a_query(save: Callable[..., Path]) -> None:
-    """Flat keys are read where they can mean only one thing."""
+    """Flat keys are read if they are unambiguous."""
     hashed = [
         {
             "taskId": "a",
@@ -157,7 +157,7 @@ def test_flat_keys_of_a_query(save: Callable[..., Path]) -> None:
 
 
 def test_columns_that_may_be_ours(save: Callable[..., Path]) -> None:
-    """If a column of ours is empty and there are others, these are named."""
+    """If one of our columns is empty and there are own columns, these are named."""
     text = "task_id,log_group,state\na,/app,COMPLETED\n"
     says = r"no task has log_group_name, .*\(log_group, state\)"
     with pytest.warns(xs.UnusedWarning, match=says):
@@ -166,7 +166,7 @@ def test_columns_that_may_be_ours(save: Callable[..., Path]) -> None:
 
 
 def test_states(save: Callable[..., Path]) -> None:
-    """States are read in any casing; one that nobody knows stays as it is, and none is none."""
+    """States are read in any casing, unknown ones are kept, and missing ones stay missing."""
     states = ["completed", "Failed", "PendingCancel", "pending_cancel", "COMPLETE", "active", None]
     made = [task(str(n), status={"code": state}) for n, state in enumerate(states)]
     made[-1].pop("status")

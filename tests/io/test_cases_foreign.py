@@ -1,4 +1,4 @@
-"""What real people have: CSV of spreadsheets, and files of something else, each named."""
+"""CSV of spreadsheets, and files with other contents, which are named."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize("code", ["utf-8", "utf-8-sig", "utf-16"])
 @pytest.mark.parametrize("above", ["", "sep={}\r\n", "#TYPE Amazon.ExportTask\r\n"])
 def test_delimiters(save: Callable[..., Path], between: str, code: str, above: str) -> None:
-    """Columns are parted by commas, semicolons or tabs, in UTF-8 or UTF-16, as Excel saves them."""
+    """CSV with commas, semicolons or tabs is read, in UTF-8 or UTF-16, as from Excel."""
     rows = [
         ["task_id", "log_group_name", "creation_time", "status_message"],
         ["a", "/büro", "2015-07-22T17:01:12Z", "1,5; x" if between == "\t" else "x"],
@@ -53,7 +53,7 @@ def test_delimiters(save: Callable[..., Path], between: str, code: str, above: s
 
 
 def test_own_columns_of_a_csv(save: Callable[..., Path]) -> None:
-    """A column that a user added is kept, and grouped by."""
+    """An own column is kept, and can be grouped by."""
     text = (
         "task_id,log_group_name,status_code,from_time,to_time,creation_time,team\n"
         "a,/app,COMPLETED,0,1,5,web\nb,/app,FAILED,0,1,5\n"
@@ -70,18 +70,18 @@ JSONS: dict[str, tuple[Any, str]] = {
                 {"ExportTaskId": "export-i-06d", "ExportToS3Task": {}, "State": "active"}
             ]
         },
-        f"an export task of EC2, not of CloudWatch Logs; {LISTS}",
+        f"an export task of EC2, not of CloudWatch Logs; .*{LISTS}",
     ),
     "RDS": (
         {"ExportTasks": [{"ExportTaskIdentifier": "x", "Status": "COMPLETE"}]},
-        f"an export task of RDS, not of CloudWatch Logs; {LISTS}",
+        f"an export task of RDS, not of CloudWatch Logs; .*{LISTS}",
     ),
-    "a trail's file": ({"Records": [{"eventName": "CreateExportTask"}]}, "CloudTrail's record of"),
+    "a trail's file": ({"Records": [{"eventName": "CreateExportTask"}]}, "a CloudTrail record of"),
     "LookupEvents": (
         {"Events": [{"EventId": "x", "CloudTrailEvent": "{}"}]},
-        "CloudTrail's record",
+        "a CloudTrail record",
     ),
-    "one event": ({"eventSource": "logs.amazonaws.com", "eventID": "x"}, "CloudTrail's record of"),
+    "one event": ({"eventSource": "logs.amazonaws.com", "eventID": "x"}, "a CloudTrail record of"),
     "Ansible": ({"changed": True, "stdout": "{}", "rc": 0}, "the result of an Ansible task; save"),
     "log groups": (
         {"logGroups": [{"logGroupName": "/a"}]},
@@ -97,7 +97,7 @@ JSONS: dict[str, tuple[Any, str]] = {
     **{
         f"pandas' {orient}": (
             json.loads(pd.DataFrame({"task_id": ["a"], "task_name": ["b"]}).to_json(orient=orient)),
-            r'DataFrame.to_json writes, but not as records; .*orient="records" or',
+            r'DataFrame.to_json without orient="records"',
         )
         for orient in ("columns", "index", "split", "table")
     },
@@ -106,7 +106,7 @@ JSONS: dict[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize(("content", "reason"), JSONS.values(), ids=JSONS)
 def test_json_of_something_else(save: Callable[..., Path], content: Any, reason: str) -> None:  # noqa: ANN401
-    """JSON of another tool or service is an error that names it, and never no tasks at all."""
+    """JSON of another tool or service is an error that names it, not an empty table."""
     for text, name in ((json.dumps(content, indent=2), "x.json"), (json.dumps(content), "x.jsonl")):
         with pytest.raises(xs.BadRowsError, match=f"{reason}.*no row could be read") as caught:
             xs.read_tasks(save(text, name))
@@ -114,7 +114,7 @@ def test_json_of_something_else(save: Callable[..., Path], content: Any, reason:
 
 
 def zipped() -> bytes:
-    """Return an archive, as a spreadsheet is one."""
+    """Return a ZIP archive, such as a spreadsheet."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("xl/workbook.xml", "<x/>")
@@ -130,7 +130,7 @@ TEXTS: dict[str, tuple[str | bytes, str]] = {
     "HTML with JSON in it": ('<script>{"taskId": "a"}</script>', "HTML or XML"),
     "XML": ('<?xml version="1.0"?><Error/>', "HTML or XML"),
     "a spreadsheet": (zipped(), r"a spreadsheet \(save it as CSV\)"),
-    "null": ("null\n", "--query prints if it finds nothing"),
+    "null": ("null\n", "prints if --query matches nothing"),
     "an error of the CLI": (
         "\nAn error occurred (AccessDeniedException) when calling the operation: no\n",
         "begins with 'An error occurred .AccessDeniedException.",
@@ -155,7 +155,7 @@ TEXTS: dict[str, tuple[str | bytes, str]] = {
 def test_text_of_something_else(
     save: Callable[..., Path], content: str | bytes, reason: str, name: str
 ) -> None:
-    """What is no JSON, CSV or Parquet is an error that names file and kind, with the way on."""
+    """Other formats are an error that names the file, the format and the remedy."""
     says = rf"{name}, line 1, column 1: .*{reason}"
     with pytest.raises(xs.FileFormatError, match=says) as caught:
         xs.read_tasks(save(content, name))
@@ -164,7 +164,7 @@ def test_text_of_something_else(
 
 @pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
 def test_compressions(save: Callable[..., Path], compress: Callable[[bytes], bytes]) -> None:
-    """Compressed files are read, whatever they are called; cut off they are an error."""
+    """Compressed files of any name are read; truncated ones are an error."""
     whole = compress(json.dumps(page(task(), task("b"))).encode())
     assert plain(xs.read_tasks(save(whole, "base.json.xz"))["duration"]) == [216820] * 2
     with pytest.raises(xs.FileFormatError, match="cannot be read to its end"):
@@ -172,7 +172,7 @@ def test_compressions(save: Callable[..., Path], compress: Callable[[bytes], byt
 
 
 def test_steampipe(save: Callable[..., Path]) -> None:
-    """What Steampipe prints is read: its rows have our names."""
+    """The output of Steampipe is read: its rows have our names."""
     rows = [
         {"task_id": "a", "log_group_name": "/app", "status_code": "COMPLETED"}
         | {"creation_time": "2015-07-22T17:01:12Z", "from": FROM, "to": TO, "region": "eu-west-1"}
@@ -185,7 +185,7 @@ def test_steampipe(save: Callable[..., Path]) -> None:
 
 
 def test_results_of_a_query(save: Callable[..., Path]) -> None:
-    """What `--query` leaves of a page is read: a list, a task, or nothing."""
+    """The results of `--query` are read: a list, a task, or nothing."""
     assert len(xs.read_tasks(save([task(), task("b")]))) == 2
     assert len(xs.read_tasks(save(task()))) == 1
     assert len(xs.read_tasks(save([]))) == 0
@@ -193,7 +193,7 @@ def test_results_of_a_query(save: Callable[..., Path]) -> None:
 
 
 def test_lines_of_a_log_before_the_first_task(save: Callable[..., Path]) -> None:
-    """What another program printed above the JSON is named, and the tasks are read."""
+    """Lines of another program above the JSON are reported, and the tasks are read."""
     text = "INFO fetching\n" + json.dumps(page(task()))
     with pytest.warns(xs.BadRowsWarning, match=r"line 1\); the others were kept"):
         assert len(xs.read_tasks(save(text))) == 1
@@ -203,7 +203,7 @@ def test_lines_of_a_log_before_the_first_task(save: Callable[..., Path]) -> None
 
 
 def test_accounts_that_a_spreadsheet_rounded(save: Callable[..., Path]) -> None:
-    """Account IDs that became 1.11122E+11 are refused: two of them would be one account."""
+    """Account IDs such as 1.11122E+11 are refused, because two could be the same."""
     text = "account_id{0}task_id\n1{1}11122E+11{0}a\n111122223333{0}b\n"
     for marks in (",.", ";,", "\t."):
         with pytest.warns(xs.BadRowsWarning, match="1 x account_id was rounded by a spreadsheet"):
@@ -213,15 +213,15 @@ def test_accounts_that_a_spreadsheet_rounded(save: Callable[..., Path]) -> None:
 
 @pytest.mark.parametrize("number", ["45987.5", "45987,5", "45987"])
 def test_times_that_a_spreadsheet_counts_in_days(save: Callable[..., Path], number: str) -> None:
-    """A number of a day is refused with the remedy, and not read as a time of 1970."""
+    """A day number is refused with the remedy, and not read as a time in 1970."""
     text = f"task_id;creation_time\na;{number}\nb;2026-11-24T00:00:00Z\n"
-    with pytest.warns(xs.BadRowsWarning, match="number of a day; export it from there as text"):
+    with pytest.warns(xs.BadRowsWarning, match="day number; export it from there as text"):
         tasks = xs.read_tasks(save(text, "tasks.csv"))
     assert plain(tasks["task_id"]) == ["b"]
 
 
 def test_rows_of_several_lines_that_lost_a_quote(save: Callable[..., Path]) -> None:
-    """Where lines became one row of another width it is said so, with how many there are."""
+    """A row that merged several lines is reported with their number."""
     text = 'task_id,task_name\na,x\nd,"1\n2",3\ne,\n'
     with pytest.warns(xs.BadRowsWarning) as caught:
         tasks = xs.read_tasks(save(text, "tasks.csv"))
@@ -231,7 +231,7 @@ def test_rows_of_several_lines_that_lost_a_quote(save: Callable[..., Path]) -> N
 
 
 def test_blanks_around_cells(save: Callable[..., Path]) -> None:
-    """Blanks around a cell, or before its quotes, are no part of it; those within quotes stay."""
+    """Blanks around a cell or its quotes are ignored; those within quotes stay."""
     text = (
         "task_id, log_group_name, status_code , creation_time, task_name\n"
         'a, "/app" , x,,\n'
@@ -249,7 +249,7 @@ def test_blanks_around_cells(save: Callable[..., Path]) -> None:
 @pytest.mark.filterwarnings("ignore::exportstats.errors.UnusedWarning")  # of the own column
 @pytest.mark.parametrize("word", ["NULL", "null", "None", "NaN", "nan", "N/A", " NULL "])
 def test_words_for_missing_values(save: Callable[..., Path], word: str) -> None:
-    """A database's word for no value is none, but may be an identifier and a user's own value."""
+    """NULL and the like are missing values, but not in IDs and own columns."""
     text = f"task_id,region,task_name,completion_time,team\n{word},{word},{word},{word},{word}\n"
     tasks = xs.read_tasks(save(text, "tasks.csv"))
     assert plain(tasks["task_id"]) == plain(tasks["team"]) == [word.strip()]
@@ -262,7 +262,7 @@ def test_words_for_missing_values(save: Callable[..., Path], word: str) -> None:
 
 
 def test_a_last_character_of_unicode(save: Callable[..., Path]) -> None:
-    """U+10FFFF in a CSV is text, also beside a row that is not UTF-8, which is refused alone."""
+    """U+10FFFF in a CSV is text, also next to a row that is not UTF-8 and is refused."""
     text = "task_id,task_name\na,\U0010ffff\nb,x\n"
     assert plain(xs.read_tasks(save(text, "x.csv"))["task_name"]) == ["\U0010ffff", "x"]
     with pytest.warns(xs.BadRowsWarning, match=r"not UTF-8.*row 4"):
@@ -271,7 +271,7 @@ def test_a_last_character_of_unicode(save: Callable[..., Path]) -> None:
 
 
 def test_files_put_together(save: Callable[..., Path]) -> None:
-    """A mark at the beginning of each of several files that became one costs no task."""
+    """Byte order marks within concatenated files cost no task."""
     for kind in ("x.json", "x.jsonl"):
         made = [f"\ufeff{json.dumps(page(task(name)))}\n" for name in "ab"]
         found = xs.read_tasks(save("".join(made), kind), region="eu-west-1")

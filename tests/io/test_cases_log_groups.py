@@ -1,4 +1,4 @@
-"""What real people have: log groups in every shape that tasks come in."""
+"""Log groups in every shape that tasks come in."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ GROUPS: dict[str, Any] = {
 
 @pytest.mark.parametrize("content", GROUPS.values(), ids=GROUPS)
 def test_log_groups(save: Callable[..., Path], content: Any) -> None:  # noqa: ANN401
-    """Log groups are read in every shape that tasks are, each once, whose they are from the ARN."""
+    """Log groups are read in every shape, once each, with account and region from the ARN."""
     for indent in (None, 2):
         groups = xs.read_log_groups(save(json.dumps(content, indent=indent)))
         assert plain(groups["log_group_name"]) == ["/a"]
@@ -65,7 +65,7 @@ def test_log_groups(save: Callable[..., Path], content: Any) -> None:  # noqa: A
 
 
 def test_log_groups_of_several_files(save: Callable[..., Path]) -> None:
-    """All files of log groups are read, and pages one after another in one."""
+    """All files of log groups are read, and several pages in one file."""
     other = {**GROUP, "logGroupName": "/b", "arn": ARN.replace("/a", "/b")}
     paths = [save({"logGroups": [one]}, f"{n}.json") for n, one in enumerate((GROUP, other))]
     assert plain(xs.read_log_groups(*paths)["log_group_name"]) == ["/a", "/b"]
@@ -88,7 +88,7 @@ def test_log_groups_of_several_files(save: Callable[..., Path]) -> None:
     ],
 )
 def test_retention(save: Callable[..., Path], key: str, value: Any, days: int | None) -> None:  # noqa: ANN401
-    """AWS's retention is of days, our own of milliseconds, in JSON and CSV; none is for ever."""
+    """AWS's retention is in days and ours in milliseconds, in JSON and CSV; NA is unlimited."""
     listed = save([{"log_group_name": "/a", key: value}])
     table = save(f"log_group_name,{key}\n/a,{'' if value is None else value}\n", "groups.csv")
     for path in (listed, table):
@@ -97,7 +97,7 @@ def test_retention(save: Callable[..., Path], key: str, value: Any, days: int | 
 
 
 def test_log_groups_that_cannot_be_read(save: Callable[..., Path]) -> None:
-    """Log groups with a number that cannot be meant are named; tasks are no log groups."""
+    """Log groups with invalid numbers are named; tasks are not log groups."""
     days = {"a": -1, "b": "never", "c": True, "d": 5}
     odd = [{"logGroupName": name, "retentionInDays": value} for name, value in days.items()]
     with pytest.warns(xs.BadRowsWarning, match="3 x retention is not a number"):
@@ -106,19 +106,19 @@ def test_log_groups_that_cannot_be_read(save: Callable[..., Path]) -> None:
         xs.read_log_groups(save(page(task())))
     with pytest.raises(xs.BadRowsError, match="no log_group_name among its keys"):
         xs.read_log_groups(save([{"name": "/a"}]))
-    with pytest.warns(xs.UnusedWarning, match=r"number of log groups that have them: taskId \(1\)"):
+    with pytest.warns(xs.UnusedWarning, match=r"number of log groups that have each: taskId \(1\)"):
         xs.read_log_groups(save([task()]))
 
 
 def test_log_groups_that_may_be_mixed_up(save: Callable[..., Path]) -> None:
-    """Files that name no region and have a log group twice are refused, unless it is the same."""
+    """Files without a region are refused if a log group differs between them."""
     groups = [
         {"logGroupName": "/app", "creationTime": created, "retentionInDays": days}
         for created, days in ((5, 7), (5, 30), (6, 90))
     ]
     first, again, other = (save([group], f"{n}.json") for n, group in enumerate(groups))
     assert len(xs.read_log_groups(first, again)) == 1
-    says = "0.json, .*2.json name no region and have log groups of one name .* at different times"
+    says = "0.json, .*2.json have no region, and a log group with different creation times"
     with pytest.raises(xs.ArgumentError, match=says):
         xs.read_log_groups(first, other)
     assert len(xs.read_log_groups(first, other, region="eu-west-1")) == 1

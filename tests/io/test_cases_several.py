@@ -1,4 +1,4 @@
-"""What real people have: lists that were cut short, and several files."""
+"""Incomplete lists, and several files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Task = dict[str, Any]
 
-CUT = r"tasks\.json: the list of tasks is not complete.*export-tasks` lists all without --max-items"
+CUT = r"tasks\.json: the list of tasks is not complete.*Run `.*export-tasks` without --max-items"
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ CUT = r"tasks\.json: the list of tasks is not complete.*export-tasks` lists all 
     ],
 )
 def test_a_list_that_was_cut_short(save: Callable[..., Path], content: Any) -> None:  # noqa: ANN401
-    """A token in the last page says that the list goes on: it is read, and that is said once."""
+    """A token in the last page means that the list is incomplete, with one warning."""
     for text in (json.dumps(content), json.dumps(content, indent=2)):
         with warned() as messages:
             assert len(xs.read_tasks(save(text))) >= 1
@@ -52,7 +52,7 @@ def test_a_list_that_was_cut_short(save: Callable[..., Path], content: Any) -> N
 
 
 def test_pages_up_to_the_last(save: Callable[..., Path]) -> None:
-    """Pages of which the last has no token are a whole list, in one file and in several."""
+    """Pages whose last has no token are a complete list, in one file or several."""
     first, last = page(task(), nextToken="x"), page(task("b", executionInfo={"creationTime": 1}))
     for token in (None, ""):
         ended = last | {"nextToken": token}
@@ -64,7 +64,7 @@ def test_pages_up_to_the_last(save: Callable[..., Path]) -> None:
 
 
 def test_log_groups_that_were_cut_short(save: Callable[..., Path]) -> None:
-    """Of log groups the command is the one that lists them."""
+    """The warning about log groups names the command that lists them."""
     groups = {"logGroups": [{"logGroupName": "/a"}], "nextToken": "x"}
     says = "of log groups .*`aws logs describe-log-groups`"
     with pytest.warns(xs.PartialListWarning, match=says):
@@ -72,18 +72,18 @@ def test_log_groups_that_were_cut_short(save: Callable[..., Path]) -> None:
 
 
 def at(created: int, name: str, **more: Any) -> Task:  # noqa: ANN401
-    """Return a task that was created so many hours after the others."""
+    """Return a task created some hours after the others."""
     when = CREATED + created * 3_600_000
     return task(name, executionInfo={"creationTime": when, "completionTime": when + 1}, **more)
 
 
-SEVERAL = r"1\.json.*2\.json.* name no region, share log groups and have tasks from the same time"
+SEVERAL = r"1\.json.*2\.json.* have no region, share log groups and have tasks from the same time"
 
 
 def test_regions_that_may_be_mixed_up(save: Callable[..., Path]) -> None:
-    """Files that name no region and may be of two are refused: one would cover another's gaps."""
+    """Files without a region are refused if they may be from two regions."""
     europe, america = page(at(0, "a"), at(2, "b")), page(at(1, "c"))
-    with pytest.raises(xs.ArgumentError, match=SEVERAL + r".*region= .*--region.*xs\.concat"):
+    with pytest.raises(xs.ArgumentError, match=SEVERAL + r".*region= .*xs\.concat"):
         xs.read_tasks(save(europe, "1.json"), save(america, "2.json"))
     tasks = xs.read_tasks(save(europe, "1.json"), save(america, "2.json"), region="eu-west-1")
     assert set(tasks["region"]) == {"eu-west-1"}
@@ -96,7 +96,7 @@ def test_regions_that_may_be_mixed_up(save: Callable[..., Path]) -> None:
 
 @pytest.mark.parametrize("shape", ["{0}{1}", "[{0},{1}]", "{0}\n{1}\n"])
 def test_whole_lists_in_one_file(save: Callable[..., Path], shape: str) -> None:
-    """Two lists that ended, one after another, are two: their tasks of one time are refused."""
+    """Two complete lists in one file with tasks from the same time are refused."""
     lists = [page(at(0, "a"), at(2, "b")), page(at(1, "c"))]
     text = shape.format(*map(json.dumps, lists))
     with pytest.raises(xs.ArgumentError, match="may be from several regions"):
@@ -107,7 +107,7 @@ def test_whole_lists_in_one_file(save: Callable[..., Path], shape: str) -> None:
 
 
 def test_tasks_without_a_creation_time_are_no_evidence(save: Callable[..., Path]) -> None:
-    """Nothing shows that they are from the same time: they are read, with a warning for files."""
+    """Tasks without a creation time are read, with a warning for several files."""
     europe, america = page(task("a", executionInfo={})), page(task("b", executionInfo={}))
     lists = save(f"{json.dumps(europe)}\n{json.dumps(america)}\n")
     assert len(xs.read_tasks(lists)) == 2
@@ -130,7 +130,7 @@ def test_tasks_without_a_creation_time_are_no_evidence(save: Callable[..., Path]
     ],
 )
 def test_regions_in_names(save: Callable[..., Path], tmp_path: Path, names: list[str]) -> None:
-    """A region in the name of a file or of its folders says whose the tasks are."""
+    """The region is read from the name of a file or its folders."""
     paths = [save(page(at(0, name)), name) for name in names]
     expected = [re.search(r"[a-z]{2}-(?:[a-z]+-)+\d", name)[0] for name in names]  # type: ignore[index]
     for given_ in (paths, [paths], [tmp_path], [f"{tmp_path}/**/*.json"]):
@@ -156,7 +156,7 @@ def test_regions_in_names(save: Callable[..., Path], tmp_path: Path, names: list
 def test_whose_tasks(
     save: Callable[..., Path], name: str, account: str | None, region: str | None
 ) -> None:
-    """An account and a region are read from a path, and no date is taken for an account."""
+    """Account and region are read from a path, and a date is not taken for an account."""
     tasks = xs.read_tasks(save(page(task()), name))
     assert plain(tasks["account_id"]) == [account]
     assert plain(tasks["region"]) == [region]
@@ -170,13 +170,13 @@ def test_whose_tasks(
 
 
 def test_accounts_in_names_are_enough(save: Callable[..., Path]) -> None:
-    """Files of two accounts are not mixed up, be their region unknown."""
+    """Files of two accounts are not refused, even without regions."""
     paths = [save(page(at(0, n)), f"{n * 12}.json") for n in "12"]
     assert len(xs.read_tasks(*paths)) == 2
 
 
 def test_pages_in_several_files(save: Callable[..., Path]) -> None:
-    """Files without tokens that follow each other are taken for one list, and it is said."""
+    """Files without tokens that follow one another are read as one list, with a warning."""
     for contents in ((page(at(2, "a")), page(at(1, "b"))), ([at(2, "a")], [at(1, "b")])):
         paths = [save(content, f"{n}.json") for n, content in enumerate(contents, 1)]
         for given_ in (paths, paths[::-1]):
@@ -186,7 +186,7 @@ def test_pages_in_several_files(save: Callable[..., Path]) -> None:
 
 
 def test_one_list_on_two_days(save: Callable[..., Path]) -> None:
-    """The same list saved again later is not mixed up with itself, in whatever order it is read."""
+    """A list that was saved again later is not refused, in any order of the files."""
     monday = page(at(1, "b", status={"code": "RUNNING"}), at(0, "a"))
     tuesday = page(at(2, "c"), at(1, "b"))
     paths = [save(monday, "monday.json"), save(tuesday, "tuesday.json")]
@@ -197,7 +197,7 @@ def test_one_list_on_two_days(save: Callable[..., Path]) -> None:
 
 
 def test_wrong_arguments() -> None:
-    """An account ID or a region that cannot be meant is refused with its value."""
+    """An invalid account ID or region is refused with its value."""
     for account in (12345678901, "12", "12345678901a", ""):
         with pytest.raises(xs.ArgumentError, match=r"account_id=.*; give twelve digits, as text"):
             xs.read_tasks(io.StringIO("[]"), account_id=account)
@@ -207,9 +207,9 @@ def test_wrong_arguments() -> None:
 
 
 def test_accounts_that_may_be_mixed_up(save: Callable[..., Path]) -> None:
-    """Files of one region that name no account are refused where they may be of two accounts."""
+    """Files of one region without accounts are refused if they may be from two accounts."""
     paths = [save(page(at(0, n)), f"{n}/eu-west-1.json") for n in ("prod", "dev")]
-    says = r"name no account, .* may be from several accounts.*give account_id= once"
+    says = r"have no account, .* may be from several accounts.*give account_id= once"
     with pytest.raises(xs.ArgumentError, match=says):
         xs.read_tasks(*paths)
     assert len(xs.read_tasks(*paths, account_id="012345678901")) == 2
@@ -219,7 +219,7 @@ def test_accounts_that_may_be_mixed_up(save: Callable[..., Path]) -> None:
 
 @pytest.mark.parametrize("keys", [("accountId", "region"), ("Account", "Region")])
 def test_pages_that_say_whose_they_are(save: Callable[..., Path], keys: tuple[str, str]) -> None:
-    """An account and a region beside a list are those of its tasks, unless a task says others."""
+    """Account and region next to a list apply to its tasks, unless a task has others."""
     places = ("111122223333", "eu-west-1"), ("111122223333", "us-east-1")
     own = task("c", accountId="444455556666", region="sa-east-1")
     for before in (True, False):
@@ -243,7 +243,7 @@ def test_pages_that_say_whose_they_are(save: Callable[..., Path], keys: tuple[st
 
 
 def test_a_page_of_a_single_task_says_whose_it_is(save: Callable[..., Path]) -> None:
-    """The account and the region of a page hold for its list and for an object in its place."""
+    """Account and region of a page apply to a single object too."""
     for tasks in (task("a"), [task("a")]):
         place = {"accountId": "111122223333", "region": "eu-west-1"}
         found = xs.read_tasks(save(place | {"exportTasks": tasks}))
@@ -252,20 +252,20 @@ def test_a_page_of_a_single_task_says_whose_it_is(save: Callable[..., Path]) -> 
 
 
 def test_a_region_behind_a_long_list(save: Callable[..., Path]) -> None:
-    """A region beside a list counts wherever it stands."""
+    """A region next to a list counts wherever it is."""
     tasks = page(*(task(str(n)) for n in range(9)))
     for content in (tasks | {"region": "eu-west-1"}, {"region": "eu-west-1"} | tasks):
         assert plain(xs.read_tasks(save(content))["region"]) == ["eu-west-1"] * 9
 
 
 def test_a_path_that_is_empty() -> None:
-    """An empty path, as of a variable that is not set, is refused, and not this folder."""
+    """An empty path, such as an unset variable, is refused and not taken for this folder."""
     with pytest.raises(xs.ArgumentError, match=r"'' is not a path; give \. for this folder"):
         xs.read_tasks("")
 
 
 def test_files_in_folders(save: Callable[..., Path], tmp_path: Path) -> None:
-    """A row of a file in a folder is named by its path; given with its folder it is read once."""
+    """A file in a folder is named by its path, and read once if given with its folder."""
     path = save([task(), {"taskId": ""}], "folder/tasks.json")
     with pytest.warns(xs.BadRowsWarning) as caught:
         assert len(xs.read_tasks(tmp_path / "folder", path)) == 1
@@ -276,7 +276,7 @@ def test_files_in_folders(save: Callable[..., Path], tmp_path: Path) -> None:
 
 
 def test_a_column_of_ones_own_that_changes_its_kind(save: Callable[..., Path]) -> None:
-    """A column of numbers in one file and of text in the next is text; a gap stays a gap."""
+    """A column of numbers in one file and text in the next is text; missing stays missing."""
     texts = ("task_id,team\na,1\nb,\n", "task_id,team\nc,web\n")
     with warned():
         tasks = xs.read_tasks(*(save(text, f"{n}.csv") for n, text in enumerate(texts)))
@@ -287,7 +287,7 @@ def test_a_column_of_ones_own_that_changes_its_kind(save: Callable[..., Path]) -
 def test_many_files_that_may_be_mixed_up(
     save: Callable[..., Path], number: int, named: str
 ) -> None:
-    """Three of the files are named, and how many more there are."""
+    """The error names three files and the number of the others."""
     paths = [save(page(at(0, f"{n}"), at(2, f"{n}b")), f"{n}.json") for n in range(1, number + 1)]
-    with pytest.raises(xs.ArgumentError, match=rf"1\.json, \S*2\.json, \S*{named} name no region"):
+    with pytest.raises(xs.ArgumentError, match=rf"1\.json, \S*2\.json, \S*{named} have no region"):
         xs.read_tasks(*paths)

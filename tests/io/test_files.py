@@ -1,4 +1,4 @@
-"""Tasks are read from whatever people have on disk, told by its content."""
+"""Tasks are read from all kinds of files, which are detected by their content."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 def task(number: int, **more: object) -> dict[str, Any]:
-    """Make a task as AWS has it, with our three keys."""
+    """Make a task in AWS's shape, with our three keys."""
     return {
         "taskId": f"task-{number}",
         "taskName": "nightly",
@@ -63,7 +63,7 @@ EXPECTED = to_table(read_pages([Page(TASKS, 0)], 1, schema.TASKS), schema.TASKS)
 
 
 def read(*paths: Any) -> pd.DataFrame:  # noqa: ANN401
-    """Read files that have keys of no use, or a token in their last page."""
+    """Read files with unused keys or a token in the last page."""
     with warnings.catch_warnings():
         for kind in (PartialListWarning, UnusedWarning):
             warnings.simplefilter("ignore", kind)
@@ -71,7 +71,7 @@ def read(*paths: Any) -> pd.DataFrame:  # noqa: ANN401
 
 
 def compact(value: object) -> str:
-    """Return JSON without a blank."""
+    """Return JSON without blanks."""
     return json.dumps(value, separators=(",", ":"))
 
 
@@ -113,7 +113,7 @@ FLAVOURS: dict[str, str] = {
 
 @pytest.mark.parametrize("text", FLAVOURS.values(), ids=FLAVOURS)
 def test_flavours(tmp_path: Path, text: str) -> None:
-    """Every flavour of JSON gives the same table, whatever the file is called."""
+    """Every form of JSON gives the same table, whatever the name of the file."""
     for name in ("tasks.json", "tasks.jsonl", "tasks"):
         (tmp_path / name).write_text(text, encoding="utf-8")
         assert_frame_equal(read(tmp_path / name), EXPECTED)
@@ -132,7 +132,7 @@ def test_marks_and_line_ends(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize("count", [0, 1])
 @pytest.mark.parametrize("indent", [None, 4])
 def test_few_tasks(tmp_path: Path, count: int, indent: int | None) -> None:
-    """A page and a list may hold one task or none."""
+    """A page and a list may have one task or none."""
     for value in ({"exportTasks": TASKS[:count]}, TASKS[:count]):
         file = tmp_path / "tasks.json"
         file.write_text(json.dumps(value, indent=indent), encoding="utf-8")
@@ -142,7 +142,7 @@ def test_few_tasks(tmp_path: Path, count: int, indent: int | None) -> None:
 
 
 def test_api_sample(tmp_path: Path) -> None:
-    """The API page's own sample is two COMPLETED tasks of 130 ms, reported as doubtful."""
+    """The API's own sample is two COMPLETED tasks of 130 ms, reported as doubtful."""
     file = tmp_path / "sample.json"
     file.write_bytes(API_SAMPLE)
     with pytest.warns(BadRowsWarning, match="2 x another task has the same task_id") as caught:
@@ -155,7 +155,7 @@ def test_api_sample(tmp_path: Path) -> None:
 
 
 def zstd(data: bytes) -> bytes:
-    """Compress by the zstd command itself where there is one."""
+    """Compress with the zstd command, if there is one."""
     try:
         return subprocess.run(["zstd", "-c"], input=data, capture_output=True, check=True).stdout
     except FileNotFoundError:
@@ -165,7 +165,7 @@ def zstd(data: bytes) -> bytes:
 @pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress, zstd])
 @pytest.mark.parametrize("name", ["tasks.jsonl.gz", "tasks.jsonl.zst", "tasks"])
 def test_compressed(tmp_path: Path, compress: Callable[[bytes], bytes], name: str) -> None:
-    """Compressed files are known by their bytes; all members and frames of one are read."""
+    """Compressed files are detected by their bytes, and all members and frames are read."""
     lines = FLAVOURS["JSON Lines"].encode()
     half = lines.index(b"\n", 500) - 20  # a line may go over from one member to the next
     (tmp_path / name).write_bytes(compress(lines[:half]) + compress(lines[half:]))
@@ -173,7 +173,7 @@ def test_compressed(tmp_path: Path, compress: Callable[[bytes], bytes], name: st
 
 
 def test_many_files(tmp_path: Path) -> None:
-    """Patterns give files in order, one table holds them all, a repeated task is kept once."""
+    """Patterns are read in order into one table, and a repeated task is kept once."""
     for number, page in enumerate(PAGES):
         (tmp_path / f"{number}.json").write_text(json.dumps(page), encoding="utf-8")
     (tmp_path / "deep" / "er").mkdir(parents=True)
@@ -188,7 +188,7 @@ def test_many_files(tmp_path: Path) -> None:
 
 
 def test_folders(tmp_path: Path) -> None:
-    """Of a folder the files that can be tables are read, hidden and temporary ones are not."""
+    """Of a folder, possible tables are read; hidden and temporary files are not."""
     (tmp_path / "tasks.json.gz").write_bytes(gzip.compress(FLAVOURS["bare list"].encode()))
     (tmp_path / "sub").mkdir()
     xs.write_tasks(EXPECTED, tmp_path / "sub" / "tasks.parquet")
@@ -206,7 +206,7 @@ def test_folders(tmp_path: Path) -> None:
 
 
 def test_files_in_order(tmp_path: Path) -> None:
-    """The files that a pattern means are read in the order of their names, folders are not."""
+    """The files of a pattern are read in the order of their names, without folders."""
     (tmp_path / "folder").mkdir()
     for name in "fbdaecg":
         (tmp_path / f"{name}.json").write_text(f'[{{"taskId": "{name}"}}]', encoding="utf-8")
@@ -214,7 +214,7 @@ def test_files_in_order(tmp_path: Path) -> None:
 
 
 def test_literal_path_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A path that exists is itself, even if it looks like a pattern; "~" is one's home."""
+    """An existing path is itself, even if it looks like a pattern; "~" is the home folder."""
     (tmp_path / "[a].json").write_text(FLAVOURS["bare list"], encoding="utf-8")
     (tmp_path / "a.json").write_text("[]", encoding="utf-8")
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -224,8 +224,8 @@ def test_literal_path_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_nothing_there(tmp_path: Path) -> None:
-    """What cannot be a file is named, with the remedy."""
-    with pytest.raises(ArgumentError, match="nothing to read"):
+    """An invalid path is named, with the remedy."""
+    with pytest.raises(ArgumentError, match="no path was given"):
         xs.read_tasks()
     for name in ("no.json", "*.json"):
         with pytest.raises(
@@ -245,7 +245,7 @@ def test_nothing_there(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", [False, True])
 def test_open_files(tmp_path: Path, text: bool) -> None:  # noqa: FBT001
-    """A file that is open, or text or bytes in memory, are read as a path is."""
+    """Open files, and text or bytes in memory, are read like paths."""
     file = tmp_path / "tasks.json"
     file.write_text(FLAVOURS["bare list"], encoding="utf-8")
     with file.open("r" if text else "rb", encoding="utf-8" if text else None) as stream:
@@ -277,7 +277,7 @@ def test_standard_input(
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
 def test_pipe(tmp_path: Path) -> None:
-    """A real pipe can be read, though one cannot go back in it."""
+    """A pipe can be read, although it cannot be read twice."""
     code = """if True:
         import exportstats as xs, sys
         print(len(xs.read_tasks("-")), len(xs.read_tasks(sys.argv[1])))"""
@@ -297,7 +297,7 @@ def test_pipe(tmp_path: Path) -> None:
 
 
 def test_bad_rows_are_placed(tmp_path: Path) -> None:
-    """A row that cannot be a task is named by file and number, and the others are kept."""
+    """An invalid row is reported with file and number, and the others are kept."""
     lines, listed, saved = tmp_path / "a.jsonl", tmp_path / "b.json", tmp_path / "c.csv"
     lines.write_text(f"{compact(TASKS[0])}\n\nnope\n" + '{"taskId": 5}\n[7]\n', encoding="utf-8")
     listed.write_text(json.dumps([TASKS[1], {}, TASKS[2], "x", None]), encoding="utf-8")
@@ -334,7 +334,7 @@ def test_bad_rows_are_placed(tmp_path: Path) -> None:
     ],
 )
 def test_no_row_that_can_be_read_is_an_error(tmp_path: Path, name: str, text: str) -> None:
-    """If there are rows and none is a task, that is an error, and not a table without one."""
+    """If all rows are invalid, that is an error, not an empty table."""
     (tmp_path / name).write_text(text, encoding="utf-8")
     with pytest.raises(BadRowsError, match=rf"{name}, .*; no row could be read$") as caught:
         xs.read_tasks(tmp_path / name)
@@ -342,7 +342,7 @@ def test_no_row_that_can_be_read_is_an_error(tmp_path: Path, name: str, text: st
 
 
 def test_doubtful_rows_are_placed(tmp_path: Path) -> None:
-    """A kept row is named by its line too when lines before it were left out or blank."""
+    """A doubtful row has the right line number, even after refused and blank lines."""
     file = tmp_path / "tasks.jsonl"
     twins = [{"taskId": "a", "taskName": name, "from": "0"} for name in ("x", "y")]
     file.write_text("\n\n".join(["{}", compact(twins[0]), "?", compact(twins[1])]), "utf-8")
@@ -354,7 +354,7 @@ def test_doubtful_rows_are_placed(tmp_path: Path) -> None:
 
 
 def test_spreadsheet_csv(tmp_path: Path) -> None:
-    """A CSV that a spreadsheet saved, or a person wrote, is read: few columns, other quotes."""
+    """A CSV of a spreadsheet or a person is read, with few columns or other quotes."""
     file = tmp_path / "tasks.csv"
     file.write_text(
         "\ufeffnote,task_id,creation_time,log_group_name,duration\r\n"
@@ -372,7 +372,7 @@ def test_spreadsheet_csv(tmp_path: Path) -> None:
 
 
 def test_foreign_parquet(tmp_path: Path) -> None:
-    """Parquet of others is read: other types, their columns beside ours; bad rows are placed."""
+    """Foreign Parquet is read with other types and own columns; bad rows are reported."""
     file = tmp_path / "tasks.parquet"
     times = pd.to_datetime([0, 5], unit="ms", utc=True).as_unit("ns")
     pd.DataFrame(
@@ -395,7 +395,7 @@ def test_foreign_parquet(tmp_path: Path) -> None:
 
 
 def test_parquet_of_any_types(tmp_path: Path) -> None:
-    """Objects in columns of a Parquet file are read, and types that cannot be meant are named."""
+    """Objects in columns of Parquet are read, and impossible types are named."""
     file = tmp_path / "tasks.parquet"
     pd.DataFrame([{key: one[key] for key in one if key != "x"} for one in TASKS]).to_parquet(file)
     assert_frame_equal(xs.read_tasks(file), EXPECTED)

@@ -1,4 +1,4 @@
-"""Files larger than a block are read as if they were parsed in one piece, and places are exact."""
+"""Files larger than a block are read as if parsed in one piece, with exact places."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ TASKS = st.lists(TASK, max_size=25).map(
 
 @st.composite
 def values(draw: Callable[..., Any], tasks: list[Task]) -> list[Any]:
-    """Return tasks as values of all kinds that may stand one after another."""
+    """Return tasks as sequences of values of all kinds."""
     if draw(st.booleans()):
         return tasks
     ends = [0, *sorted(draw(st.lists(st.integers(0, len(tasks)), max_size=4))), len(tasks)]
@@ -90,7 +90,7 @@ def table_of(tasks: list[Task]) -> pd.DataFrame:
 
 
 def read(data: bytes) -> pd.DataFrame:
-    """Read from standard input, for that needs no file."""
+    """Read from standard input, which needs no file."""
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         for kind in (PartialListWarning, UnusedWarning):
             warnings.simplefilter("ignore", kind)
@@ -100,7 +100,7 @@ def read(data: bytes) -> pd.DataFrame:
 
 @pytest.mark.parametrize("key", ["exportTasks", "ExportTasks"])
 def test_a_pipe_is_read_whole(tmp_path: Path, key: str) -> None:
-    """A pipe, which cannot be read twice, says the same as a file, however AWS's keys are cased."""
+    """A pipe, which cannot be read twice, gives the same result as a file, with any casing."""
     tasks = [{"taskId": f"task-{number}", "taskName": "a" * 1000} for number in range(2000)]
     path = tmp_path / "tasks.json"
     path.write_text(json.dumps({key: tasks}))
@@ -117,7 +117,7 @@ def test_a_pipe_is_read_whole(tmp_path: Path, key: str) -> None:
 def test_cuts_never_matter(
     made: tuple[list[Task], list[Any]], indent: int | None, between: str
 ) -> None:
-    """However JSON is laid out and wherever it is cut, it says what Python's decoder says."""
+    """JSON of any layout in any blocks is read as Python's decoder reads it."""
     tasks, listed = made
     text = between.join(
         json.dumps(value, indent=indent, ensure_ascii=bool(indent)) for value in listed
@@ -129,7 +129,7 @@ def test_cuts_never_matter(
 @pytest.mark.usefixtures("small_blocks")
 @given(TASKS, st.booleans())
 def test_cuts_never_matter_in_csv(tasks: list[Task], anew: bool) -> None:  # noqa: FBT001 - drawn
-    """A CSV says the same wherever it is cut, be it ours or saved again by another program."""
+    """A CSV in any blocks is read the same, ours or saved by another program."""
     if anew:  # it will have no quotes where there is nothing
         tasks = [{key: value for key, value in task.items() if value != ""} for task in tasks]
     expected = table_of(tasks)
@@ -146,7 +146,7 @@ def test_cuts_never_matter_in_csv(tasks: list[Task], anew: bool) -> None:  # noq
 
 @pytest.mark.usefixtures("small_blocks")
 def test_a_line_longer_than_all_that_is_read_at_once() -> None:
-    """A line may be of any length, wherever it is."""
+    """A line may have any length and position."""
     tasks = [{"taskId": f"task-{number}", "from": number} for number in range(30)]
     for at in (1, 15, 29):
         tasks[at]["taskName"] = "a" * 5000
@@ -158,7 +158,7 @@ def test_a_line_longer_than_all_that_is_read_at_once() -> None:
 @pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
 def test_a_fault_far_behind_is_at_the_same_place_in_a_file(tmp_path: Path, mark: bytes) -> None:
-    """A file, whose lines are counted when there is a fault, and a stream name the same place."""
+    """A fault has the same place in a file and in a stream."""
     task = json.dumps({"taskId": "a", "from": 0}, indent=2).encode()
     object_and_page = b'{"nextToken": "b", "exportTasks": []}\n'  # asks for a place, and goes on
     text = mark + b"\n".join([task] * 300 + [object_and_page] + [task] * 300) + b"\n\n  oops\n"
@@ -177,7 +177,7 @@ def test_a_fault_far_behind_is_at_the_same_place_in_a_file(tmp_path: Path, mark:
 )
 @pytest.mark.parametrize("before", ["[", '{"exportTasks":['])
 def test_a_list_that_is_closed_too_early(before: str, between: str) -> None:
-    """A block is not taken for part of one list if it goes over from one to another."""
+    """A block that goes from one list to another is not taken for part of one."""
     tasks = [json.dumps({"taskId": f"task-{number}"}) for number in range(40)]
     text = before + ",".join(tasks[:20]) + between + ",".join(tasks[20:]) + "]"
     text += "}" if before[0] == "{" else ""
@@ -190,7 +190,7 @@ def test_a_list_that_is_closed_too_early(before: str, between: str) -> None:
 
 @pytest.mark.usefixtures("small_blocks")
 def test_rows_behind_another_list() -> None:
-    """A list of rows that comes behind another one is read whole, however long it is."""
+    """A list of rows after another one is read completely, whatever its length."""
     tasks = [{"task_id": f"task-{number}"} for number in range(40)]
     columns = [{"name": f"column-{number}"} for number in range(20)]
     text = json.dumps({"columns": columns, "rows": tasks})
@@ -201,7 +201,7 @@ def test_rows_behind_another_list() -> None:
 @pytest.mark.parametrize("token", ["first", "last"])
 @pytest.mark.parametrize("last", [None, "t"])
 def test_a_token_in_a_later_block(token: str, last: str | None) -> None:
-    """Whether a list goes on is known from its last page, in whatever block that is."""
+    """The last page decides whether a list is incomplete, in whatever block it is."""
     pages = []
     for number in range(20):
         page = {"exportTasks": [{"taskId": f"task-{number}"}] * 3, "nextToken": "t"}
@@ -228,7 +228,7 @@ LAYOUTS: dict[str, Callable[[list[str]], str]] = {
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("at", [0, 1, 37, 98, 99])
 def test_bad_row_in_a_later_block(layout: str, at: int) -> None:
-    """A row that cannot be a task is told by its own number, in whatever block it is."""
+    """An invalid row has its own number, in whatever block it is."""
     tasks = [json.dumps({"taskId": f"€{number}", "from": number}) for number in range(100)]
     tasks[at] = '{"taskId": "x", "from": "no time"}'
     before = 2 if layout == "pages" else 1
@@ -247,7 +247,7 @@ def test_bad_row_in_a_later_block(layout: str, at: int) -> None:
     "fault", ["nope", b"\xff", '"a\tb"', "[1,]", "{,}", '"\\x"', "1.", "{} {}"]
 )
 def test_fault_in_a_later_block(layout: str, at: int, fault: str | bytes) -> None:
-    """Broken JSON is told with the very line and column that Python's decoder names."""
+    """Broken JSON is reported with the line and column of Python's decoder."""
     tasks = [json.dumps({"taskId": f"€{number}", "from": number}) for number in range(100)]
     tasks[at] = '{"taskId": "€", "from": FAULT}'
     text = LAYOUTS[layout](tasks).encode()

@@ -1,4 +1,4 @@
-"""A file that is broken is told so, and costs no task that is whole."""
+"""A broken file is reported, and costs no intact task."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ TABLE = table(
 
 
 def read(file: Path) -> tuple[pd.DataFrame, list[str]]:
-    """Read a file; return the places that were reported too."""
+    """Read a file; return the reported places too."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         tasks = xs.read_tasks(file)
@@ -93,7 +93,7 @@ BROKEN: dict[str, tuple[str | bytes, str]] = {
 
 @pytest.mark.parametrize(("content", "message"), BROKEN.values(), ids=BROKEN)
 def test_broken(tmp_path: Path, content: str | bytes, message: str) -> None:
-    """What cannot be read at all is named with file, line and column."""
+    """An unreadable file is reported with file, line and column."""
     file = tmp_path / "tasks.json"
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(FileFormatError, match=message) as caught:
@@ -114,7 +114,7 @@ REFUSED: dict[str, tuple[str, str]] = {
 
 @pytest.mark.parametrize(("content", "reason"), REFUSED.values(), ids=REFUSED)
 def test_refused(tmp_path: Path, content: str, reason: str) -> None:
-    """JSON of something else has no row that can be read, and each is named with the reason."""
+    """JSON of something else has no readable row, and each is reported with the reason."""
     file = tmp_path / "tasks.json"
     file.write_text(content, encoding="utf-8")
     with pytest.raises(
@@ -124,7 +124,7 @@ def test_refused(tmp_path: Path, content: str, reason: str) -> None:
 
 
 def test_a_number_of_5000_digits(tmp_path: Path) -> None:
-    """A number of any length is as far away as can be; only that task is reported."""
+    """A number of any length is out of bounds, and only its task is reported."""
     file = tmp_path / "tasks.json"
     digits = "9" * 5000
     listed = f'[{{"taskId": "a", "from": {digits}}}, {{"taskId": "b"}}]'
@@ -135,7 +135,7 @@ def test_a_number_of_5000_digits(tmp_path: Path) -> None:
 
 
 def test_csv_without_our_columns(tmp_path: Path) -> None:
-    """A file that is called CSV is taken for one, and it is said what its header lacks."""
+    """A file named .csv is read as CSV, and the error says what its header lacks."""
     file = tmp_path / "tasks.csv"
     file.write_text("name,state\na,b\n", encoding="utf-8")
     with pytest.raises(FileFormatError, match=r"needs a column task_id, .*: name, state"):
@@ -143,7 +143,7 @@ def test_csv_without_our_columns(tmp_path: Path) -> None:
 
 
 def test_empty_lines_are_no_tasks(tmp_path: Path) -> None:
-    """An empty file of JSON Lines is a table without a row, whole as any."""
+    """An empty file of JSON Lines is a complete table without rows."""
     for name in ("tasks.jsonl", "tasks.NDJSON", "tasks.jsonl.gz"):
         (tmp_path / name).write_bytes(gzip.compress(b"") if name.endswith("gz") else b"")
         assert xs.read_tasks(tmp_path / name).equals(xs.conform(TABLE.iloc[:0]))
@@ -159,7 +159,7 @@ COMPRESS = {
 
 @pytest.mark.parametrize("codec", COMPRESS)
 def test_compressed_and_cut_off(tmp_path: Path, codec: str) -> None:
-    """Compressed data cut off, or with something else behind, are not taken for whole."""
+    """Truncated compressed data, or data with something after it, are an error."""
     whole = COMPRESS[codec](LINES)
     file = tmp_path / "tasks.jsonl"
     broken = [whole[:-1], whole[: len(whole) // 2], whole + whole[:9], whole + b"rest"]
@@ -171,7 +171,7 @@ def test_compressed_and_cut_off(tmp_path: Path, codec: str) -> None:
 
 
 def test_locked_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that may not be opened is named with the system's own reason."""
+    """A file without read permission is reported with the system's reason."""
     file = tmp_path / "tasks.json"
     file.write_bytes(LINES)
 
@@ -185,7 +185,7 @@ def test_locked_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_parquet_cut_off(tmp_path: Path) -> None:
-    """Parquet that is cut off or without identifiers is named; compressed once more it is read."""
+    """Truncated Parquet, or Parquet without IDs, is an error; compressed Parquet is read."""
     file = tmp_path / "tasks.parquet"
     xs.write_tasks(TABLE, file)
     whole = file.read_bytes()
@@ -202,7 +202,7 @@ def test_parquet_cut_off(tmp_path: Path) -> None:
 
 
 def test_parquet_that_is_not_utf8(tmp_path: Path) -> None:
-    """Parquet whose text is no text is refused, and not found out by whoever prints it."""
+    """Parquet with text that is not UTF-8 is refused when it is read."""
     starts = pa.py_buffer(bytes([0, 0, 0, 0, 1, 0, 0, 0]))
     ids = pa.StringArray.from_buffers(1, starts, pa.py_buffer(b"\xff"))
     file = tmp_path / "tasks.parquet"
@@ -212,7 +212,7 @@ def test_parquet_that_is_not_utf8(tmp_path: Path) -> None:
 
 
 def test_parquet_whose_names_are_not_utf8(tmp_path: Path) -> None:
-    """A name of a column that is no text makes the file a broken one."""
+    """Column names that are not UTF-8 make the file a broken one."""
     file = tmp_path / "tasks.parquet"
     xs.write_tasks(TABLE, file)
     file.write_bytes(file.read_bytes().replace(b"task_name", b"task\xffname"))
@@ -221,7 +221,7 @@ def test_parquet_whose_names_are_not_utf8(tmp_path: Path) -> None:
 
 
 def mutated(data: bytes) -> st.SearchStrategy[bytes]:
-    """Cut bytes off, out, or put others in."""
+    """Remove, insert or replace bytes."""
     cut = st.tuples(st.integers(0, len(data)), st.integers(0, 30), st.binary(max_size=3))
     return cut.map(lambda at: data[: at[0]] + at[2] + data[at[0] + at[1] :]) | st.integers(
         0, len(data)
@@ -233,7 +233,7 @@ FORMATS = (".json", ".jsonl", ".csv", ".parquet", ".json.gz", ".csv.zst", ".csv"
 
 @given(suffix=st.sampled_from(FORMATS), data=st.data())
 def test_any_damage_is_an_error_of_ours(tmp_path: Path, suffix: str, data: st.DataObject) -> None:
-    """Whatever happens to a file, reading it ends well or in an `ExportStatsError`."""
+    """Reading a damaged file succeeds or raises an `ExportStatsError`."""
     file = tmp_path / f"tasks{suffix}"
     xs.write_tasks(TABLE, file)
     file.write_bytes(data.draw(mutated(file.read_bytes())))
@@ -246,7 +246,7 @@ def test_any_damage_is_an_error_of_ours(tmp_path: Path, suffix: str, data: st.Da
 
 @given(mutated(LINES))
 def test_other_lines_are_never_lost(tmp_path: Path, damaged: bytes) -> None:
-    """In JSON Lines each whole line gives its task, and each other one is reported."""
+    """In JSON Lines each intact line is a task, and each other one is reported."""
     file = tmp_path / "tasks.jsonl"
     file.write_bytes(damaged)
     lines = [line for line in damaged.split(b"\n") if line.strip()]
@@ -264,10 +264,10 @@ def test_other_lines_are_never_lost(tmp_path: Path, damaged: bytes) -> None:
 
 @given(st.data())
 def test_other_csv_rows_are_never_lost(tmp_path: Path, data: st.DataObject) -> None:
-    """In CSV too, whatever is missing in one line: each whole line gives its task, or is named.
+    """In a CSV with any damage, each intact line is a task or is reported.
 
-    Where a quote is lost the lines up to the next one are one field: that field is reported, with
-    how many lines are in it.
+    If a quote is lost, the lines up to the next one are one field, which is reported with the
+    number of its lines.
     """
     file = tmp_path / "tasks.csv"
     xs.write_tasks(TABLE, file)
@@ -292,7 +292,7 @@ def test_other_csv_rows_are_never_lost(tmp_path: Path, data: st.DataObject) -> N
 
 @pytest.mark.parametrize("number", range(len(IDS)))
 def test_a_quote_that_is_lost(tmp_path: Path, number: int) -> None:
-    """Without the quote that ends a field the row and the next one are lost, and it is said."""
+    """Without its closing quote, a row and the next one are lost and reported."""
     file = tmp_path / "tasks.csv"
     text = "task_id,task_name\n" + "".join(f'"{name}","a,b"\n' for name in IDS)
     name = IDS[number]
@@ -308,7 +308,7 @@ def test_a_quote_that_is_lost(tmp_path: Path, number: int) -> None:
 
 
 def test_text_of_several_lines(tmp_path: Path) -> None:
-    """Text that has line ends and commas is no row, as long as its quotes match."""
+    """Text with line ends and commas does not start a row, if its quotes match."""
     file = tmp_path / "tasks.csv"
     notes = ["hello, world\nand, more", "a\n,\n", 'say ""x"",\n', "b,c\r\nd,e"]
     file.write_text(
@@ -323,7 +323,7 @@ def test_text_of_several_lines(tmp_path: Path) -> None:
 
 
 def test_csv_that_is_not_utf8(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Of a CSV in Latin-1 each row that has other letters is named, be its width right or not."""
+    """Each row of a Latin-1 CSV with non-ASCII letters is reported, whatever its width."""
     file = tmp_path / "tasks.csv"
     text = "task_id,task_name\na,b\nb,Büro\nc,d,é\né\ne,f\n"
     file.write_text(text, encoding="latin-1")

@@ -1,4 +1,4 @@
-"""What is written reads back as it was, and is never there by half."""
+"""Written tables read back unchanged, and files are never incomplete."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ TEXTS = tuple(
 
 @st.composite
 def tables(draw: Any) -> pd.DataFrame:  # noqa: ANN401
-    """Make tables in which every text may be anything or missing, and times far out."""
+    """Make tables with any text or missing values, and distant times."""
     made = draw(st.lists(rows(), max_size=8))
     for number, row in enumerate(made):
         row["task_id"] = f"{draw(TEXT)}{number}"
@@ -72,7 +72,7 @@ EVERYTHING = table(
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("tasks", [EVERYTHING, EVERYTHING.iloc[:0], EVERYTHING.iloc[:1]])
 def test_suffixes(tmp_path: Path, suffix: str, tasks: pd.DataFrame) -> None:
-    """Every format, compressed or not, gives the same table back, be it of no task."""
+    """Every format, compressed or not, returns the same table, even without tasks."""
     file = tmp_path / f"tasks{suffix}"
     xs.write_tasks(tasks, file)
     assert_frame_equal(xs.read_tasks(file), xs.conform(tasks))
@@ -80,7 +80,7 @@ def test_suffixes(tmp_path: Path, suffix: str, tasks: pd.DataFrame) -> None:
 
 @given(tasks=tables())
 def test_anything_reads_back(tmp_path: Path, tasks: pd.DataFrame) -> None:
-    """Whatever is in a table comes back: what is missing, what is empty, text of any kind."""
+    """Everything in a table is read back: missing values, empty text, any text."""
     for suffix in (".json", ".jsonl", ".csv", ".parquet"):
         file = tmp_path / f"tasks{suffix}"
         xs.write_tasks(tasks, file)
@@ -92,7 +92,7 @@ def test_anything_reads_back(tmp_path: Path, tasks: pd.DataFrame) -> None:
 
 
 def test_what_a_person_sees(tmp_path: Path) -> None:
-    """Times are ISO 8601 in UTC, JSON has AWS's keys with a task a line, no derived column."""
+    """Times are ISO 8601 in UTC, JSON has AWS's keys and one task per line, nothing derived."""
     tasks = table({"from_time": 0, "task_name": "nightly", "region": "eu-west-1"})
     xs.write_tasks(tasks, tmp_path / "tasks.csv")
     header, row = csv.reader(io.StringIO((tmp_path / "tasks.csv").read_text("utf-8")))
@@ -109,7 +109,7 @@ def test_what_a_person_sees(tmp_path: Path) -> None:
 
 
 def test_many_slices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A table that is written slice by slice is one file all the same."""
+    """A table that is written in slices is one file."""
     monkeypatch.setattr("exportstats.io.files._SLICE", 3)
     tasks = table(*({"task_name": f"€{number % 4}", "from_time": number} for number in range(10)))
     for suffix in SUFFIXES:
@@ -121,7 +121,7 @@ def test_many_slices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.filterwarnings("ignore::exportstats.errors.BadRowsWarning")
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_twins_read_back(tmp_path: Path, suffix: str) -> None:
-    """Two different tasks with one identifier are both there afterwards, and reported again."""
+    """Two tasks with one ID are both written, and reported again when read."""
     tasks = table({"task_id": "a", "task_name": "x"}, {"task_id": "a", "task_name": "y"})
     xs.write_tasks(tasks, tmp_path / f"tasks{suffix}")
     with pytest.warns(BadRowsWarning, match="2 x another task has the same task_id"):
@@ -141,14 +141,14 @@ def test_same_bytes_again(tmp_path: Path, suffix: str) -> None:
 
 
 def test_refused(tmp_path: Path) -> None:
-    """What cannot be written is told with its remedy, and leaves nothing behind."""
+    """A refused write is reported with the remedy, and leaves no file."""
     tasks = EVERYTHING
     for name in ("tasks", "tasks.xlsx", "tasks.gz", "tasks.parquet.gz", "tasks.json.bz2", ".json"):
         with pytest.raises(ArgumentError, match=r"one of \.json, \.jsonl, .*\.gz or \.zst"):
             xs.write_tasks(tasks, tmp_path / name)
     with pytest.raises(SchemaError, match=r"needs the column account_id; .*xs\.conform makes one"):
         xs.write_tasks(pd.DataFrame({"task_id": ["a"]}), tmp_path / "tasks.json")
-    with pytest.raises(ArgumentError, match=r"there is no folder .*no; make it"):
+    with pytest.raises(ArgumentError, match=r"there is no folder .*no; create it"):
         xs.write_tasks(tasks, tmp_path / "no" / "tasks.json")
     (tmp_path / "folder.json").mkdir()
     with pytest.raises(ArgumentError, match=r"folder\.json' is not a regular file"):
@@ -160,7 +160,7 @@ def test_refused(tmp_path: Path) -> None:
 def test_failure_leaves_what_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
 ) -> None:
-    """When writing fails half way, the file that was there is there unchanged, and no other."""
+    """If writing fails half way, the old file is unchanged and there is no other."""
     file = tmp_path / f"tasks{suffix}"
     xs.write_tasks(EVERYTHING, file)
     before = file.read_bytes()
@@ -184,7 +184,7 @@ def test_failure_leaves_what_was(
 
 
 def test_replaces_what_was(tmp_path: Path) -> None:
-    """A file is replaced, with the usual rights; a link stays one; "~" is one's home."""
+    """A file is replaced and has the usual mode, a link stays one, "~" is the home folder."""
     file = tmp_path / "real" / "tasks.json"
     file.parent.mkdir()
     (tmp_path / "tasks.json").symlink_to(file)
@@ -198,7 +198,7 @@ def test_replaces_what_was(tmp_path: Path) -> None:
 
 
 def test_the_caller_keeps_the_table(tmp_path: Path) -> None:
-    """Writing changes nothing in the table, and takes one of any index."""
+    """Writing does not change the table, and accepts any index."""
     tasks = EVERYTHING.set_index(pd.Index(list("dcba")))
     for suffix in SUFFIXES:
         xs.write_tasks(tasks, tmp_path / f"tasks{suffix}")
@@ -220,7 +220,7 @@ OWN = EVERYTHING.assign(
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_own_columns_read_back(tmp_path: Path, suffix: str) -> None:
-    """What a user joined to the table is written too, and comes back under its name."""
+    """Own columns are written too, and read back under their names."""
     file = tmp_path / f"tasks{suffix}"
     xs.write_tasks(OWN, file)
     again = xs.read_tasks(file)
@@ -240,7 +240,7 @@ def test_own_columns_read_back(tmp_path: Path, suffix: str) -> None:
     "name", ["Team 1", "own", "own.x", "a\nb", "=cmd", "a,b", 'say "x"', "é", "next_token"]
 )
 def test_own_columns_of_any_name(tmp_path: Path, suffix: str, name: str) -> None:
-    """A user's column may have any name, and is harmless to a spreadsheet all the same."""
+    """An own column may have any name, which is no formula in a spreadsheet."""
     tasks = EVERYTHING.assign(**{name: list("wxyz")})
     file = tmp_path / f"tasks{suffix}"
     xs.write_tasks(tasks, file)
@@ -252,7 +252,7 @@ def test_own_columns_of_any_name(tmp_path: Path, suffix: str, name: str) -> None
 
 @pytest.mark.parametrize("suffix", [".json", ".jsonl", ".csv", ".parquet"])
 def test_own_values_of_any_kind(tmp_path: Path, suffix: str) -> None:
-    """Values of any kind are written as their text, where a format has no more for them."""
+    """Values of any type are written as text if the format has no type for them."""
     values = [{1}, b"x", pd.Timedelta("1h"), 5]
     naive = pd.to_datetime(["2026-11-23", None, None, None])
     tasks = EVERYTHING.assign(mixed=values, naive=naive, part=pd.Categorical(list("abca")))
@@ -302,7 +302,7 @@ FOUND = xs.conform(
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("of", ["log_groups", "deliveries"])
 def test_other_tables(tmp_path: Path, suffix: str, of: str) -> None:
-    """Log groups and deliveries are written and read as tasks are, to the same table and bytes."""
+    """Log groups and deliveries are written and read like tasks, with the same bytes."""
     whole = GROUPS if of == "log_groups" else FOUND
     write, read = getattr(xs, f"write_{of}"), getattr(xs, f"read_{of}")
     file = tmp_path / f"table{suffix}"
@@ -319,7 +319,7 @@ def test_other_tables(tmp_path: Path, suffix: str, of: str) -> None:
 
 @pytest.mark.parametrize("suffix", [".json", ".jsonl", ".csv", ".parquet"])
 def test_own_numbers_that_are_missing_in_some_rows(tmp_path: Path, suffix: str) -> None:
-    """A long number of a user's own is not rounded where another row has none."""
+    """A long own number is not rounded if another row has none."""
     tickets = pd.array([2**53 + 1, None], dtype="Int64")
     tasks = xs.conform(pd.DataFrame({"task_id": ["a", "b"]})).assign(ticket=tickets)
     path = tmp_path / f"tasks{suffix}"

@@ -1,4 +1,4 @@
-"""JSON becomes a table of tasks: as bytes or decoded, exact or odd, it is the same table."""
+"""JSON as bytes or decoded, exact or not, gives the same table of tasks."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def read(parts: list[Rows]) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
 def found(
     parts: list[Rows],
 ) -> tuple[list[tuple[str, Any]], list[tuple[str, str]], Counter[str]]:
-    """Return the place and the fields of each row that can be a task, and what is not used."""
+    """Return the place and the fields of each valid row, and the unused keys."""
     good, refused, unused = [], [], Counter()
     for part in parts:
         names = list(PATHS)
@@ -80,16 +80,16 @@ def found(
 
 
 class OddError(Exception):
-    """It cannot be a task."""
+    """A value is not a task."""
 
 
 def expect(value: Any) -> tuple[support.Row, list[str]]:  # noqa: ANN401
-    """Return the fields of a task, and the keys that are not used.
+    """Return the fields of a task, and the unused keys.
 
     Raises
     ------
     OddError
-        It cannot be one; the text is the reason.
+        The value is not a task; the text is the reason.
     """
     if not isinstance(value, dict):
         raise OddError(f"the task is not an object but {shown(value)}")
@@ -134,7 +134,7 @@ def is_missing(field: Any) -> bool:  # noqa: ANN401
 
 
 def as_text(name: str, field: Any) -> str | None:  # noqa: ANN401
-    """Take text as it is, half a surrogate pair written out."""
+    """Return text with half surrogate pairs escaped."""
     if is_missing(field):
         return None
     if not isinstance(field, str):
@@ -150,7 +150,7 @@ TIME_TEXTS = {
 
 
 def as_time(name: str, field: Any) -> int | None:  # noqa: ANN401
-    """Take whole numbers, however written, and the texts that are known here."""
+    """Return integers in any form, and the texts that this test knows."""
     if is_missing(field):
         return None
     if isinstance(field, float) and (math.isinf(field) or field.is_integer()):
@@ -261,7 +261,7 @@ def expect_lines(block: bytes) -> Any:  # noqa: ANN401
 
 @given(json_lines())
 def test_lines_are_read_as_one_by_one(block: bytes):
-    """Lines of any JSON give the tasks, and the places and reasons, of each line read alone."""
+    """Lines of any JSON give the tasks, places and reasons of each line read alone."""
     try:
         good, refused, unused = found(read_lines(block))
     except xs.FileFormatError:  # it is taken for one text, as more lines go on than are whole
@@ -277,7 +277,7 @@ def test_lines_are_read_as_one_by_one(block: bytes):
 
 @given(st.lists(st.tuples(st.lists(json_tasks(), max_size=3), st.integers(0, 10)), max_size=4))
 def test_pages_as_bytes_and_decoded(pages: list[tuple[list[Any], int]]):
-    """Pages give the same rows, places and reasons as bytes and as lists, and know their time."""
+    """Pages give the same rows, places and reasons as bytes and as lists, with their time."""
     good, refused, number = [], [], 6
     for tasks, seen in pages:
         for task in tasks:
@@ -298,7 +298,7 @@ def test_pages_as_bytes_and_decoded(pages: list[tuple[list[Any], int]]):
 
 @given(tables())
 def test_json_round_trip(tasks: pd.DataFrame):
-    """`to_json` gives AWS's own shape; written as lines, or as a page, it is the same table."""
+    """`to_json` has AWS's own shape; as lines or as a page it reads back unchanged."""
     made = list(to_json(tasks))
     assert [expect(task) for task in made] == [(row, []) for row in rows_of(tasks)]
     block = "\n".join(map(json.dumps, made)).encode()
@@ -309,7 +309,7 @@ def test_json_round_trip(tasks: pd.DataFrame):
 
 
 def test_json_has_no_nulls():
-    """What is missing is left out, and so is an object with nothing in it."""
+    """Missing values are left out, and so are empty objects."""
     tasks = table({"task_id": "a"}, {"task_id": "b", "status_message": "x", "creation_time": 0})
     assert list(to_json(tasks)) == [
         {"taskId": "a"},
@@ -323,7 +323,7 @@ def test_json_has_no_nulls():
 
 @pytest.mark.parametrize("body", [API_SAMPLE, json.loads(API_SAMPLE)["exportTasks"]])
 def test_sample_of_the_api_reference(body: bytes | list[Any]):
-    """The API page's own answer: two tasks of one id, both kept and reported, 130 ms each."""
+    """The API's own answer is two tasks with one ID, both kept and reported, 130 ms each."""
     tasks, reported = read(read_pages([Page(body, SEEN)], 1, TASKS))
     assert plain(tasks["task_id"]) == ["exampleTaskId"] * 2
     assert plain(tasks["task_name"]) == ["my-task-1", "my-task-2"]
@@ -339,7 +339,7 @@ def test_sample_of_the_api_reference(body: bytes | list[Any]):
 
 @pytest.mark.parametrize("body", [b'{"exportTasks":null}', b'{"exportTasks":[]}', []])
 def test_pages_without_a_task(body: bytes | list[Any]):
-    """A page may have none in its list, or null for it; the tasks after it keep their numbers."""
+    """A page may have an empty or null list; later tasks keep their numbers."""
     last = b'{"exportTasks":[{"taskId":"a"},{"taskId":5}]}'
     odd = json.loads(last)["exportTasks"] if isinstance(body, list) else last
     tasks, reported = read(read_pages([Page(body, 1), Page(odd, 2), Page(body, 3)], 1, TASKS))
@@ -349,14 +349,14 @@ def test_pages_without_a_task(body: bytes | list[Any]):
 
 
 def test_no_page_at_all():
-    """Nothing read is an empty table."""
+    """No pages are an empty table."""
     for parts in ([], read_pages([], 1, TASKS), read_lines(b""), read_lines(b"\n \n")):
         assert_frame_equal(to_table(parts, TASKS), frames.empty())
     assert_frame_equal(to_table(read_pages([Page([], 0)], 1, TASKS), TASKS), frames.empty())
 
 
 def test_many_pages_one_of_them_odd():
-    """Of more pages than are read at once, an odd one is named, and the others are as they were."""
+    """Of more pages than are read at once, an odd one is reported, and the others are unchanged."""
     bodies = [
         json.dumps({"exportTasks": [{"taskId": f"{n}-{k}", "from": k} for k in range(3)]}).encode()
         for n in range(120)
@@ -371,7 +371,7 @@ def test_many_pages_one_of_them_odd():
 
 
 def test_one_odd_task_costs_its_neighbours_nothing():
-    """A task is read in the same way beside an exact neighbour and beside an odd one."""
+    """A task is read in the same way next to an exact task and an odd one."""
     odd = [
         {"taskId": "a", "status": 0},
         {"taskId": "a", "status": ""},
@@ -398,7 +398,7 @@ def test_one_odd_task_costs_its_neighbours_nothing():
 
 @pytest.mark.parametrize("block", [b"null", b"null\n", b" \n null\n{}\n", b"null\nnull", b"\tnull"])
 def test_null_that_comes_first(block: bytes):
-    """A null where the first task should be is refused like any other (it can crash a parser)."""
+    """A null in the place of the first task is refused (it can crash a parser)."""
     good, refused, _ = found(read_lines(block + b'\n{"taskId":"a"}'))
     assert [row["task_id"] for _, row in good] == ["a"]
     assert "the task is not an object but null" in {reason for _, reason in refused}
@@ -407,7 +407,7 @@ def test_null_that_comes_first(block: bytes):
 
 
 def test_places_and_reasons_of_lines():
-    """Each line that is no task is told with its number, empty lines counted, and the reason."""
+    """Each invalid line is reported with its number, counting empty lines, and the reason."""
     block = b"\n".join(
         [
             b'{"taskId":"a"}',
@@ -448,7 +448,7 @@ def test_places_and_reasons_of_lines():
 
 
 def test_places_across_parts():
-    """Rows that contradict each other are named by where they came from, whatever part that is."""
+    """Rows that contradict each other are reported with their places, in any part."""
     exact = read_lines(b'{"taskId":"x"}\n{"taskId":"a","from":1}\n', "A")
     odd = read_lines(b'{"taskId":5}\n\n{"taskId":"a","from":2.0}', "B")
     pages = read_pages([Page([], 0), Page([{"taskId": "a", "from": 3}], 0)], 1, TASKS)
@@ -460,7 +460,7 @@ def test_places_across_parts():
 
 
 def test_servers_like_aws():
-    """What similar servers send is read: null names, unknown states, no `executionInfo`."""
+    """Answers of similar servers are read: null names, unknown states, no `executionInfo`."""
     body = b'{"exportTasks":[{"taskId":"a","taskName":null,"status":{"code":"active"},"to":5}]}'
     tasks = to_table(read_pages([Page(body, SEEN)], 1, TASKS), TASKS)
     assert plain(tasks["status_code"]) == ["active"]
@@ -470,7 +470,7 @@ def test_servers_like_aws():
 
 @pytest.mark.parametrize("deep", [100, 900, 100_000])
 def test_deeply_nested_lines(deep: int):
-    """A line nested too deeply to be read costs that line at most, whatever its neighbours are."""
+    """A line nested too deeply is refused, and does not affect the others."""
     nested = b'{"taskId":"deep","more":' + b"[" * deep + b"]" * deep + b"}"
     objects = b'{"taskId":"deep","more":' + b'{"a":' * deep + b"1" + b"}" * deep + b"}"
     for line in (nested, objects):
@@ -483,7 +483,7 @@ def test_deeply_nested_lines(deep: int):
 
 @given(st.lists(st.sampled_from(["x", "y", "\N{FIRE}"]), max_size=5), st.integers(START, START + 5))
 def test_filled_columns(regions: list[str], seen: int):
-    """`filled` sets what is missing, by one value or by one a row, and leaves all else."""
+    """`filled` fills missing values with a scalar or an array, and changes nothing else."""
     tasks = [{"taskId": str(n), "from": n} for n, _ in enumerate(regions)]
     if tasks:
         tasks[0]["region"] = "known"
@@ -504,14 +504,14 @@ def test_filled_columns(regions: list[str], seen: int):
 
 
 def test_where_counts_what_was_refused():
-    """A row's place is that of its line, lines that were refused counted."""
+    """The place of a row counts the refused lines before it."""
     (rows,) = read_lines(b'{"taskId":1}\n\n{"taskId":"a"}\nnull\n{"taskId":"b"}')
     assert [rows.where(n) for n in range(2)] == ["f, line 4", "f, line 6"]
     assert len(rows) == 4
 
 
 def test_pages_of_log_groups():
-    """Answers of DescribeLogGroups are read by the same code, days and ARNs included."""
+    """Answers of DescribeLogGroups are read by the same code, with days and ARNs."""
     arn = "arn:aws:logs:eu-west-1:012345678901:log-group:/a:*"
     exact = [{"logGroupName": "/a", "retentionInDays": 30, "storedBytes": 5}]
     odd = [{"logGroupName": "/c", "arn": arn, "retentionInDays": None, "storedBytes": 2.0}]

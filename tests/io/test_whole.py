@@ -1,4 +1,4 @@
-"""A file is written whole or not at all, whatever ends it, and nothing else is touched."""
+"""A file is written completely or not at all, and nothing else is changed."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def put(path: Path, content: bytes = b"new") -> None:
 
 
 def names(folder: Path) -> set[str]:
-    """Return what is in a folder, hidden files too."""
+    """Return the names in a folder, including hidden files."""
     return {path.name for path in folder.iterdir()}
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o666, 0o755])
 def test_an_existing_file_keeps_its_mode(mode: int, tmp_path: Path):
-    """What was private stays private, and what a group may read it may read still."""
+    """An existing file keeps its mode."""
     path = tmp_path / "a"
     path.write_bytes(b"old")
     path.chmod(mode)
@@ -61,7 +61,7 @@ def test_an_existing_file_keeps_its_mode(mode: int, tmp_path: Path):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away")
 def test_an_existing_file_keeps_its_owner(tmp_path: Path):
-    """A file of another user is still theirs when root has written it."""
+    """A file of another user keeps its owner when root writes it."""
     path = tmp_path / "a"
     path.write_bytes(b"old")
     os.chown(path, 1234, 4321)
@@ -70,7 +70,7 @@ def test_an_existing_file_keeps_its_owner(tmp_path: Path):
 
 
 def test_links_are_followed(tmp_path: Path):
-    """A link, a link to a link and one that leads nowhere stay; their target is written."""
+    """A link, a link to a link and a broken one stay, and their target is written."""
     (tmp_path / "real").mkdir()
     (tmp_path / "one").symlink_to("real/a")
     (tmp_path / "two").symlink_to(tmp_path / "one")
@@ -82,14 +82,14 @@ def test_links_are_followed(tmp_path: Path):
 
 
 def test_a_name_may_be_as_long_as_any(tmp_path: Path):
-    """The temporary file's name is short, so that a name of 255 bytes can be written."""
+    """The temporary file has a short name, so names of 255 bytes can be written."""
     put(tmp_path / ("x" * 255))
     assert names(tmp_path) == {"x" * 255}
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, OSError, SystemExit])
 def test_an_error_leaves_what_was(stop: type[BaseException], tmp_path: Path):
-    """Whatever is raised in between, the old file is there and nothing beside it."""
+    """After any error, the old file is unchanged and there is no other."""
     (tmp_path / "a").write_bytes(b"old")
 
     def fail() -> None:
@@ -112,7 +112,7 @@ def half_written(path: Path) -> subprocess.Popen[bytes]:
 
 
 def test_what_a_killed_process_left_is_removed(tmp_path: Path):
-    """What SIGKILL left is removed by the next one that writes that file, and nothing else is."""
+    """The temporary file of a killed process is removed by the next one, and nothing else."""
     for process in [half_written(tmp_path / name) for name in "ab"]:
         process.kill()
         process.communicate()
@@ -127,7 +127,7 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path):
 
 
 def test_what_another_process_writes_is_waited_for(tmp_path: Path):
-    """A file that another process is writing is written after it, and neither is mixed up."""
+    """A file that another process is writing is written after it, without mixing both."""
     process = half_written(tmp_path / "a")
     threading.Timer(0.2, process.kill).start()
     began = time.monotonic()
@@ -139,7 +139,7 @@ def test_what_another_process_writes_is_waited_for(tmp_path: Path):
 
 
 def test_many_processes_write_one_file(tmp_path: Path):
-    """Of many that write a file at the same time each writes it whole."""
+    """Many processes that write a file at once each write it completely."""
     script = _COUNT.replace("    with one_at_a_time(path):\n", "    if True:\n")
     script = script.replace("int(path.read_text()) + 1", "1111111111")
     command = [sys.executable, "-c", script, str(tmp_path / "a")]
@@ -151,7 +151,7 @@ def test_many_processes_write_one_file(tmp_path: Path):
 
 
 def test_a_link_in_the_place_of_the_temporary_file(tmp_path: Path):
-    """Where somebody put a link there, what it leads to is not written to."""
+    """A link in the place of the temporary file is not followed."""
     process = half_written(tmp_path / "a")
     process.kill()
     process.communicate()
@@ -159,19 +159,19 @@ def test_a_link_in_the_place_of_the_temporary_file(tmp_path: Path):
     left.unlink()
     (tmp_path / "mine").write_bytes(b"mine")
     left.symlink_to("mine")
-    with pytest.raises(ArgumentError, match="cannot be written to"):
+    with pytest.raises(ArgumentError, match="is not writable"):
         put(tmp_path / "a")
     assert (tmp_path / "mine").read_bytes() == b"mine"
 
 
 def test_what_cannot_be_written_is_refused(tmp_path: Path):
-    """A missing folder, a pipe, a folder, a loop of links and a NUL are said, and left as is."""
+    """Missing folders, pipes, folders, loops of links and NULs are refused unchanged."""
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "folder").mkdir()
     before = names(tmp_path)
     for name, error, text in (
-        ("no/a", ArgumentError, "there is no folder .*no; make it"),
+        ("no/a", ArgumentError, "there is no folder .*no; create it"),
         ("pipe", ArgumentError, "pipe' is not a regular file"),
         ("a\0b", ArgumentError, "is not a valid path"),
         ("folder", ArgumentError, "folder' is not a regular file"),
@@ -185,13 +185,13 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path):
 
 @pytest.mark.skipif(not Path("/proc/sys").is_dir(), reason="a folder that not even root writes to")
 def test_a_folder_that_is_read_only_is_named():
-    """The folder is named, and not the temporary file that nobody asked for."""
-    with pytest.raises(ArgumentError, match="the folder /proc/sys cannot be written to: "):
+    """The error names the folder, not the temporary file."""
+    with pytest.raises(ArgumentError, match="the folder /proc/sys is not writable: "):
         put(Path("/proc/sys/a"))
 
 
 def test_one_at_a_time_loses_nothing(tmp_path: Path):
-    """Processes that read, change and write a file at once add up, and leave no lock behind."""
+    """Processes that change a file at once lose no change, and leave no lock behind."""
     path = tmp_path / "a"
     path.write_text("0")
     processes = [subprocess.Popen([sys.executable, "-c", _COUNT, str(path)]) for _ in range(4)]
@@ -201,7 +201,7 @@ def test_one_at_a_time_loses_nothing(tmp_path: Path):
 
 
 def test_a_lock_that_was_left_is_no_obstacle(tmp_path: Path):
-    """The lock ends with its process; the file that it left is used again, and removed."""
+    """A lock ends with its process; its file is used again, and removed."""
     command = [sys.executable, "-c", _HALF.replace("whole_file", "one_at_a_time")]
     process = subprocess.Popen(
         [*command[:2], command[2].replace("    file.write(b'half')\n", ""), str(tmp_path / "a")],
