@@ -1,1 +1,1 @@
-"""Speed and memory beside a named baseline, measured in the same run."""
+"""Time and memory of exportstats and of a baseline, measured in the same run."""

@@ -128,10 +128,10 @@ def tasks_of(histories: list[tuple[np.ndarray, float | None]], *, slots: int = 1
     return xs.conform(frame.assign(destination="acme-logs"))
 
 
-def _held(told: pd.DataFrame, rests: np.ndarray) -> np.ndarray:
+def _held(forecasts: pd.DataFrame, rests: np.ndarray) -> np.ndarray:
     """Return which ends lie in the middle 80 %; a timed-out task ends at 24 hours."""
     low, high = (
-        told[name].to_numpy().view("int64") for name in ("remaining_low", "remaining_high")
+        forecasts[name].to_numpy().view("int64") for name in ("remaining_low", "remaining_high")
     )
     # to the millisecond
     held: np.ndarray = (rests >= low - 1) & (rests <= high + 1)
@@ -157,9 +157,9 @@ def held(shape: str, n: int, repeats: int, *, seen: bool) -> float:
                 elapsed = random.random() * took
             histories.append((drawn[:n], elapsed))
             ends.append(took - int(elapsed))
-        told = xs.estimate_completion(tasks_of(histories))
-        order = told["log_group_name"].astype("str").str.slice(1).astype(int)
-        found.append(_held(told, np.array(ends)[order]))
+        forecasts = xs.estimate_completion(tasks_of(histories))
+        order = forecasts["log_group_name"].astype("str").str.slice(1).astype(int)
+        found.append(_held(forecasts, np.array(ends)[order]))
     return float(np.mean(found))
 
 
@@ -212,8 +212,8 @@ def backtest(repeats: int) -> pd.DataFrame:
     rows = []
     for task in done.sample(repeats, random_state=_SEED).itertuples():
         as_of = (task.creation_time + task.duration / 2).floor("ms")
-        told = xs.estimate_completion(tasks, as_of=as_of)
-        told = told[told["task_id"] == task.task_id].iloc[0]
+        forecasts = xs.estimate_completion(tasks, as_of=as_of)
+        forecasts = forecasts[forecasts["task_id"] == task.task_id].iloc[0]
         before = tasks[
             (tasks["log_group_name"] == task.log_group_name)
             & (tasks["region"] == task.region)
@@ -221,9 +221,9 @@ def backtest(repeats: int) -> pd.DataFrame:
             & (tasks["completion_time"] <= as_of)
         ]
         rest = task.completion_time - as_of
-        average = max(before["duration"].mean() - told["elapsed"], pd.Timedelta(0))
+        average = max(before["duration"].mean() - forecasts["elapsed"], pd.Timedelta(0))
         rows.append(
-            (told["remaining_low"], told["remaining"], told["remaining_high"], average, rest)
+            (forecasts["remaining_low"], forecasts["remaining"], forecasts["remaining_high"], average, rest)
         )
     return pd.DataFrame(rows, columns=["low", "middle", "high", "average", "rest"])
 

@@ -183,7 +183,7 @@ def period_start(time: int | None, freq: str) -> int | None:
     return first_of(year, month if freq == "MS" else 1)
 
 
-# Tables of tasks that may hold whatever a table can hold.
+# Tables of tasks with any valid content.
 
 _USUAL = st.integers(START - 40 * DAY, START)
 _FAR = st.sampled_from([FIRST, FIRST + 1, LAST - 1, LAST, ms("2999-01-01T00:00Z")])

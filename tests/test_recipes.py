@@ -83,11 +83,11 @@ def test_the_page_has_each_threshold():
         for module in modules
         for name, value in vars(module).items()
         if name.isupper() and name[0] != "_" and type(value) in (int, float, timedelta)
-        if not hasattr(schema, name)  # the length of a day is no threshold
+        if not hasattr(schema, name)  # the length of a day is not a threshold
     }
-    told = re.findall(r"`([A-Z]+(?:_[A-Z]+)*)` \(([^)]*)\)", PAGE)
-    assert {name for name, _ in told} == known.keys()
-    for name, value in told:
+    answer = re.findall(r"`([A-Z]+(?:_[A-Z]+)*)` \(([^)]*)\)", PAGE)
+    assert {name for name, _ in answer} == known.keys()
+    for name, value in answer:
         assert value == in_words(known[name]), name
 
 
@@ -295,11 +295,11 @@ def test_the_script_names_the_week_itself(aws: Callable[..., None], tmp_path: Pa
         done = run(SCRIPT, folder=tmp_path, REPORT_TZ="Pacific/Auckland")
     assert done.returncode in {0, 4}, done.stderr
     (written,) = (tmp_path / "exportstats-reports" / "reports").glob("*.json")
-    told = json.loads(written.read_text(encoding="utf-8"))
-    assert told["name"] == f"week {written.stem}"
-    end = datetime.fromisoformat(told["end"])
+    answer = json.loads(written.read_text(encoding="utf-8"))
+    assert answer["name"] == f"week {written.stem}"
+    end = datetime.fromisoformat(answer["end"])
     assert timedelta(0) <= datetime.now(UTC) - end < timedelta(days=7, minutes=5)
-    figures = {row["measure"]: row["current"] for row in told["figures"]}
+    figures = {row["measure"]: row["current"] for row in answer["figures"]}
     assert figures["tasks"] > 15
     assert figures["covered"] > 0.9
 
@@ -359,7 +359,7 @@ def test_the_container_has_what_it_starts():
     assert json.loads(stages["weekly"]["ENTRYPOINT"]) == [SCRIPT.name]
     (handler,) = json.loads(stages["lambda"]["CMD"])
     assert handler == "lambda_handler.handler"
-    # the script looks for its mate beside itself
+    # the script looks for the other file in its own folder
     assert "send_with_ses.py" in stages["weekly"]["COPY"]
 
 
@@ -414,7 +414,7 @@ def test_the_function_keeps_tasks_and_report_in_s3(
     s3.upload_file(str(file), "acme-export-reports", "exportstats/tasks/2026-07-01.parquet")
 
     function = load(RECIPES / "lambda_handler.py")
-    told = function.handler({"week": WEEK}, None)
+    answer = function.handler({"week": WEEK}, None)
 
     listed = s3.list_objects_v2(Bucket="acme-export-reports", Prefix="exportstats/")["Contents"]
     names = {found["Key"] for found in listed}
@@ -429,20 +429,20 @@ def test_the_function_keeps_tasks_and_report_in_s3(
     }
     (fetched,) = names - reports.keys() - {"exportstats/tasks/2026-07-01.parquet"}
     assert re.fullmatch(r"exportstats/tasks/\d{4}-\d\d-\d\d\.parquet", fetched)
-    assert told["keys"] == list(reports)
+    assert answer["keys"] == list(reports)
     bodies = {}
     for key, kind in reports.items():
         answer = s3.get_object(Bucket="acme-export-reports", Key=key)
         assert answer["ContentType"] == kind
         bodies[key] = answer["Body"].read()
     written = json.loads(bodies[f"exportstats/reports/{WEEK}.json"])
-    assert written["headline"] == told["headline"]
+    assert written["headline"] == answer["headline"]
     figures = {row["measure"]: row["current"] for row in written["figures"]}
     start, end = pd.Timestamp("2026-06-08", tz="UTC"), pd.Timestamp("2026-06-15", tz="UTC")
     created = slot["creation_time"]
     assert figures["tasks"] == ((created >= start) & (created < end)).sum()
-    assert ["critical", "not_made_good"] in told["findings"]
-    assert json.loads(json.dumps(told)) == told  # as Lambda answers
+    assert ["critical", "not_made_good"] in answer["findings"]
+    assert json.loads(json.dumps(answer)) == answer  # as Lambda answers
 
 
 # --- SES -----------------------------------------------------------------------------------------

@@ -81,7 +81,7 @@ def depths(tasks: Iterable[Row], start: int, end: int) -> list[tuple[int, int, i
         if left < end and right > start:
             steps[max(left, start)] += 1
             steps[min(right, end)] -= 1
-    # What sums to zero is no edge: one night follows the other, so equal neighbours are joined.
+    # Sums of zero are not edges: one night follows another, so equal neighbours are joined.
     edges = sorted(edge for edge in steps if steps[edge] or edge in {start, end})
     totals = list(accumulate(steps[edge] for edge in edges))[:-1]
     return [(*piece, depth) for piece, depth in zip(pairwise(edges), totals, strict=True)]

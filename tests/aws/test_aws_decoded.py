@@ -99,7 +99,7 @@ def test_a_stubbed_answer_without_anything_is_no_end(stubbed: StubbedSession) ->
 @pytest.fixture
 def no_bodies(monkeypatch: pytest.MonkeyPatch) -> None:
     """Disable our check of the bodies."""
-    monkeypatch.setattr(answers, "_look", lambda *_, **__: None)
+    monkeypatch.setattr(answers, "_check_body", lambda *_, **__: None)
 
 
 @pytest.mark.usefixtures("no_bodies")

@@ -54,7 +54,7 @@ def test_every_tenth_answer_is_bad_and_all_tasks_arrive_once(make_session: Make,
         )
         asked = len(emulator.requests)
     assert asked >= 3 * 51
-    ours = found[found["log_group_name"] == "/app"]  # a list that grows has others beside
+    ours = found[found["log_group_name"] == "/app"]  # a growing list has others too
     assert sorted(ours["task_id"]) == sorted(task["taskId"] for task in tasks)
     assert found["task_id"].is_unique
 

@@ -132,12 +132,12 @@ def test_the_bar_tells_what_to_expect(make_session: Make, capsys: pytest.Capture
         where = {"session": session, "endpoint_url": emulator.url}
         history = xs.fetch_tasks(**where, progress=False)
         xs.wait_for_task("the one", history=history, timeout="200ms", progress=True, **where)
-        told = capsys.readouterr().err
+        output = capsys.readouterr().err
         xs.wait_for_task("the one", timeout="200ms", progress=True, **where)
         untold = capsys.readouterr().err
         xs.wait_for_task("1", progress=True, **where)
         ended = capsys.readouterr().err
-    assert "PENDING" in told
-    assert "from 29 tasks" in told
+    assert "PENDING" in output
+    assert "from 29 tasks" in output
     assert "no history" in untold
     assert "COMPLETED" in ended

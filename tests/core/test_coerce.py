@@ -256,7 +256,7 @@ def test_likely_unit(unit: str, step: float):
     """Numbers in another unit are recognised by their years; those in the right unit are not."""
     seen = [ms("2001-09-10T00:00Z"), ms("2026-11-23T06:00Z"), ms("2102-12-31T00:00Z")]
     wrong = pd.Series(coerce.times(np.array([*(round(t / step) for t in seen), SMALLEST])))
-    with pytest.warns(UnusedWarning, match=rf'milliseconds \(3 of t\); times_in="{unit}"'):
+    with pytest.warns(UnusedWarning, match=rf'milliseconds \(3 of t\); use times_in="{unit}"'):
         frames.warn_of_units(wrong.to_frame("t"), ["t"], coerce.MILLIS)
     right = pd.Series(coerce.times(np.array([FIRST, 59_999, *seen, LAST, SMALLEST])))
     frames.warn_of_units(right.to_frame("t"), ["t"], coerce.MILLIS)

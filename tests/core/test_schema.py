@@ -826,7 +826,7 @@ def test_two_tasks_of_one_identifier(other: dict[str, Any]):
     frame = support.frame([{"task_id": "z"}, here, {**here, **other}, here])
     tasks, reported = conform_quietly(frame)
     assert len(tasks) == 3
-    # of the two that are the same, the later row stands for the task
+    # of two equal rows, the later one is kept
     assert reported == [
         ("row 2", identity.CONTRADICTION_OF_TASKS),
         ("row 3", identity.CONTRADICTION_OF_TASKS),

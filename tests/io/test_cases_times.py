@@ -134,7 +134,7 @@ def conformed(tasks: list[Task], times_in: str) -> pd.DataFrame:
 
 
 def test_utc_as_a_word(save: Callable[..., Path]) -> None:
-    """ " UTC" is read, as Athena and BigQuery write it."""
+    """The suffix " UTC" is read, as Athena and BigQuery write it."""
     text = "task_id,creation_time\na,2015-07-22 17:01:12.382 UTC\n"
     tasks = xs.read_tasks(save(text, "tasks.csv"))
     assert plain(tasks["creation_time"]) == [ms("2015-07-22T17:01:12.382Z")]

@@ -160,7 +160,7 @@ def test_a_line_longer_than_all_that_is_read_at_once() -> None:
 def test_a_fault_far_behind_is_at_the_same_place_in_a_file(tmp_path: Path, mark: bytes) -> None:
     """A fault has the same place in a file and in a stream."""
     task = json.dumps({"taskId": "a", "from": 0}, indent=2).encode()
-    object_and_page = b'{"nextToken": "b", "exportTasks": []}\n'  # asks for a place, and goes on
+    object_and_page = b'{"nextToken": "b", "exportTasks": []}\n'  # reads a token, and continues
     text = mark + b"\n".join([task] * 300 + [object_and_page] + [task] * 300) + b"\n\n  oops\n"
     path = tmp_path / "tasks.json"
     path.write_bytes(text)
@@ -182,7 +182,7 @@ def test_a_list_that_is_closed_too_early(before: str, between: str) -> None:
     text = before + ",".join(tasks[:20]) + between + ",".join(tasks[20:]) + "]"
     text += "}" if before[0] == "{" else ""
     if before[0] == "{" and between != "],[":
-        assert len(read(text.encode())) == 20  # what is in another list is no task
+        assert len(read(text.encode())) == 20  # entries of another list are not tasks
         return
     with pytest.raises(FileFormatError, match=r", line 1, column \d+: not JSON"):
         read(text.encode())

@@ -85,7 +85,7 @@ def test_anything_reads_back(tmp_path: Path, tasks: pd.DataFrame) -> None:
         file = tmp_path / f"tasks{suffix}"
         xs.write_tasks(tasks, file)
         assert_frame_equal(xs.read_tasks(file), tasks)
-    # No cell of a CSV begins as a formula does, whatever blanks are before it.
+    # No cell of a CSV starts like a formula, even after blanks.
     text = (tmp_path / "tasks.csv").read_bytes().decode()
     for cell in chain.from_iterable(csv.reader(io.StringIO(text, newline=""))):
         assert not re.match(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]", cell)
