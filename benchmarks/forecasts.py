@@ -212,8 +212,8 @@ def backtest(repeats: int) -> pd.DataFrame:
     rows = []
     for task in done.sample(repeats, random_state=_SEED).itertuples():
         as_of = (task.creation_time + task.duration / 2).floor("ms")
-        forecasts = xs.estimate_completion(tasks, as_of=as_of)
-        forecasts = forecasts[forecasts["task_id"] == task.task_id].iloc[0]
+        estimate = xs.estimate_completion(tasks, as_of=as_of)
+        estimate = estimate[estimate["task_id"] == task.task_id].iloc[0]
         before = tasks[
             (tasks["log_group_name"] == task.log_group_name)
             & (tasks["region"] == task.region)
@@ -221,9 +221,15 @@ def backtest(repeats: int) -> pd.DataFrame:
             & (tasks["completion_time"] <= as_of)
         ]
         rest = task.completion_time - as_of
-        average = max(before["duration"].mean() - forecasts["elapsed"], pd.Timedelta(0))
+        average = max(before["duration"].mean() - estimate["elapsed"], pd.Timedelta(0))
         rows.append(
-            (forecasts["remaining_low"], forecasts["remaining"], forecasts["remaining_high"], average, rest)
+            (
+                estimate["remaining_low"],
+                estimate["remaining"],
+                estimate["remaining_high"],
+                average,
+                rest,
+            )
         )
     return pd.DataFrame(rows, columns=["low", "middle", "high", "average", "rest"])
 
