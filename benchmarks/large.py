@@ -1,10 +1,12 @@
-"""Statistics of ten million tasks in one frame, beside SQL in DuckDB on the same Parquet file.
+"""Compute statistics of ten million tasks in one frame, and with SQL in DuckDB from a Parquet file.
 
 `python -m benchmarks.large [TASKS]` makes tasks of 3,000 log groups in twenty slots, as
-`benchmarks.tables` does, writes them to a Parquet file, and prints the CPU of each question. DuckDB
-has one thread and reads the file; exportstats starts from the frame. The SQL leaves out confidence
-limits, what is censored in the median, and periods without tasks.
+`benchmarks.tables` does, writes them to a Parquet file, and prints the CPU time of each question.
+DuckDB has one thread and reads the file; exportstats starts from the frame. The SQL has no confidence
+limits, censored median or empty periods.
 """
+
+# ruff: noqa: S608 - the queries are constants
 
 from __future__ import annotations
 
@@ -36,7 +38,8 @@ _DONE = "status_code = 'COMPLETED'"
 _SLOT = "account_id, region"
 QUERIES = {
     "duration_summary": f"""
-        select log_group_name, {_QUANTILES}, min({_LENGTH}), max({_LENGTH}), avg({_LENGTH}), count(*)
+        select log_group_name, {_QUANTILES},
+            min({_LENGTH}), max({_LENGTH}), avg({_LENGTH}), count(*)
         from tasks where {_DONE} group by 1""",
     "duration_trend": f"""
         select log_group_name, {_WEEK}, {_QUANTILES}, count(*)
@@ -65,7 +68,7 @@ def _sql(path: Path, query: str) -> None:
 
 
 def _seconds(call: Callable[[], object]) -> float:
-    """Return the median CPU of several runs."""
+    """Return the median CPU time of several runs."""
     spent = []
     for _ in range(_RUNS):
         before = time.process_time()
@@ -75,7 +78,7 @@ def _seconds(call: Callable[[], object]) -> float:
 
 
 def main(size: int) -> None:
-    """Print a row a question."""
+    """Print one row per question."""
     tasks = tables.make(size, groups=_GROUPS)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "tasks.parquet")
@@ -84,8 +87,9 @@ def main(size: int) -> None:
         print("| question | s | SQL, or reading s | ratio | bound | |")
         print("|---|--:|--:|--:|--:|---|")
         for name, question in QUESTIONS.items():
-            question(tasks.head(size // 100))  # what is imported once is not measured
-            read = partial(_sql, path, QUERIES[name]) if name in QUERIES else partial(pd.read_parquet, path)
+            question(tasks.head(size // 100))  # imports are not measured
+            query = QUERIES.get(name)
+            read = partial(_sql, path, query) if query else partial(pd.read_parquet, path)
             ours, others = _seconds(partial(question, tasks)), _seconds(read)
             verdict = "kept" if ours / others <= BOUNDS[name] else "**missed**"
             row = (f"{ours:.1f}", f"{others:.1f}", f"{ours / others:.2f}", BOUNDS[name], verdict)
