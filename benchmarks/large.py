@@ -2,8 +2,8 @@
 
 `python -m benchmarks.large [TASKS]` makes tasks of 3,000 log groups in twenty slots, as
 `benchmarks.tables` does, writes them to a Parquet file, and prints the CPU time of each question.
-DuckDB has one thread and reads the file; exportstats starts from the frame. The SQL has no confidence
-limits, censored median or empty periods.
+DuckDB has one thread and reads the file; exportstats starts from the frame. The SQL has no
+confidence limits, censored median or empty periods.
 """
 
 # ruff: noqa: S608 - the queries are constants

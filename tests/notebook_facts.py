@@ -533,7 +533,7 @@ def _overlaps(of: dict[Key, list[Row]]) -> Facts:
     assert {(length, depth) for _, length, depth in others} == {(DAY, 2)}
     return {
         "overlaps-said": [
-            f"{len(by_hand)} of the {len(deep)} stretches",
+            f"{len(by_hand)} of the {len(deep)} intervals",
             f"up to {max(by_hand)} tasks deep",
         ]
     }

@@ -179,7 +179,7 @@ def test_links_lead_somewhere(path: Path):
 def test_the_text_says_that_all_is_synthetic(path: Path):
     """The text says so at the top and below each chart."""
     cells = read(path).cells
-    assert "**All tasks in here are synthetic.**" in cells[0].source
+    assert "**All tasks in this notebook are synthetic.**" in cells[0].source
     for cell, after in pairwise(cells):
         if draws(cell):
             assert after.cell_type == "markdown"
