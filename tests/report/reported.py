@@ -1,36 +1,32 @@
-"""What the tests of the report share: a week counted in plain Python, and tables made by hand."""
+"""What the tests of the report share: the sample's weeks, and tables made by hand."""
 
 from __future__ import annotations
 
 import functools
 import json
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import pandas as pd
-from support import DAY, HOUR, Row, ms, plain, quantile, rows_of, table
+from histories import History, millis
+from support import DAY, HOUR, Row, ms, plain, rows_of, table
 
 import exportstats as xs
 from exportstats.core import coerce, schema
-from exportstats.report.rules import RULES
 from exportstats.report.weekly import material_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from exportstats.report.data import Finding
-    from exportstats.report.material import Material
     from exportstats.report.rule import Rule
-
-Key = tuple[Any, ...]
-Stretch = tuple[int, int]
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 LOG_GROUP = ("account_id", "region", "log_group_name")
 WEEK, MINUTE = 7 * DAY, 60_000
 HOPE = ("never_tried", "failed", "cancelled", "active")
-SAYS = {"FAILED": "failed", "CANCELLED": "cancelled"}
-SHOWN = (*LOG_GROUP, "start", "end", "length", "reason", "last_task_id", "expires_at")
 # The five texts of failures that the sample's maker has, told apart by how they begin.
 REASONS = {
     "Synthetic: access denied": "Synthetic: access denied writing <s3 address> (request <id>)",
@@ -41,7 +37,6 @@ REASONS = {
     ),
     "Synthetic: timed out": "Synthetic: timed out after <number> hours",
 }
-
 # A Monday, of the weeks of tables made by hand.
 MONDAY = ms("2026-11-16T00:00Z")
 ISO_WEEK = "2026-W47"
@@ -74,10 +69,12 @@ def sample_rows() -> tuple[list[Row], list[Row]]:
 
 
 @functools.cache
-def counted(week: str) -> Counted:
-    """Count a week of the sample, once."""
-    edges = {one["iso_week"]: one for one in planted()["weeks"]["all"]}[week]
-    return Counted(*sample_rows(), ms(edges["start"]), ms(edges["end"]))
+def history_of(week: str, tz: str = "UTC") -> History:
+    """Return the sample as a history that is asked for a week, in a time zone."""
+    year, number = map(int, week.split("-W"))
+    monday = date.fromisocalendar(year, number, 1)
+    start, end = (millis(monday + timedelta(days=n), ZoneInfo(tz)) for n in (0, 7))
+    return History(tz, week, start, end, None, *sample_rows(), None, [])
 
 
 def every(report: xs.WeeklyReport) -> list[Finding]:
@@ -90,19 +87,6 @@ def finding(report: xs.WeeklyReport, kind: str) -> Finding | None:
     found = [one for one in every(report) if one.kind == kind]
     assert len(found) <= 1
     return found[0] if found else None
-
-
-@functools.cache
-def whole(week: str, kind: str) -> Finding | None:
-    """Return what a rule finds in a week of the sample, of all incidents."""
-    [rule] = [one for one in RULES if one.kind == kind]
-    return rule.find(_sample_material(week))
-
-
-@functools.cache
-def _sample_material(week: str) -> Material:
-    tasks, log_groups = sample()
-    return material_of(tasks, week, log_groups, None, None, "UTC", (), None)
 
 
 def kinds(report: xs.WeeklyReport) -> list[str]:
@@ -122,273 +106,6 @@ def rows_behind(report: xs.WeeklyReport, kind: str) -> list[Row]:
     if kind not in report.tables:
         return []
     return plain_rows(report.tables[kind].drop(columns="finding"))
-
-
-def key_of(row: Row) -> Key:
-    """Return what a log group is known by."""
-    return tuple(row[name] for name in LOG_GROUP)
-
-
-def named(key: Key, **more: object) -> Row:
-    """Return a row of a log group."""
-    return {**dict(zip(LOG_GROUP, key, strict=True)), **more}
-
-
-def joined(stretches: Iterable[Stretch]) -> list[Stretch]:
-    """Join stretches that touch or overlap."""
-    found: list[Stretch] = []
-    for start, end in sorted(stretches):
-        if found and start <= found[-1][1]:
-            found[-1] = (found[-1][0], max(found[-1][1], end))
-        elif start < end:
-            found.append((start, end))
-    return found
-
-
-def without(stretch: Stretch, taken: Iterable[Stretch]) -> list[Stretch]:
-    """Return what is left of a stretch when others are taken from it."""
-    left, (at, end) = [], stretch
-    for start, stop in joined(taken):
-        if start >= end:
-            break
-        if start > at:
-            left.append((at, start))
-        at = max(at, stop)
-    return [*left, (at, end)] if at < end else left
-
-
-def length(stretches: Iterable[Stretch]) -> int:
-    """Add up stretches."""
-    return sum(end - start for start, end in stretches)
-
-
-def cut(stretch: Stretch, to: Stretch) -> list[Stretch]:
-    """Return what of a stretch lies in another."""
-    both = max(stretch[0], to[0]), min(stretch[1], to[1])
-    return [both] if both[0] < both[1] else []
-
-
-def reason_of(message: str | None) -> str:
-    """Return the reason behind a message of the sample."""
-    [found] = [why for begin, why in REASONS.items() if (message or "").startswith(begin)]
-    return found
-
-
-def covers(row: Row) -> bool:
-    """Tell whether a task covers its window."""
-    return row["status_code"] == "COMPLETED"
-
-
-class Counted:
-    """A week of tasks, looked at when it is over, one task at a time."""
-
-    def __init__(self, tasks: list[Row], log_groups: list[Row], start: int, end: int) -> None:
-        self.start, self.end = start, end
-        self.as_of = min(end, max(row["observed_at"] for row in tasks))
-        self.due = start - 2 * DAY, end - 2 * DAY
-        self.tasks = [self.then(row) for row in tasks if row["creation_time"] <= self.as_of]
-        self.listed = {key_of(row): row for row in log_groups}
-        self.of: dict[Key, list[Row]] = {}
-        for row in self.tasks:
-            self.of.setdefault(key_of(row), []).append(row)
-        self.first = {
-            key: min(
-                (r["from_time"] for r in rows if r["status_code"] == "COMPLETED"), default=None
-            )
-            for key, rows in self.of.items()
-        }
-        self.gaps = [gap for key in sorted(self.of) for gap in self.gaps_of(key)]
-        self.regular = {key for key in self.of if self.is_regular(key)}
-
-    def then(self, row: Row) -> Row:
-        """Return a task as it was known at the week's end."""
-        ended = row["completion_time"]
-        if ended is None or ended <= self.as_of:
-            return row
-        return row | {"status_code": "RUNNING", "status_message": None, "completion_time": None}
-
-    def created(self, start: int, end: int, state: str | None = None) -> list[Row]:
-        """Return the tasks created in a range of time, those in a state alone."""
-        return [
-            row
-            for row in self.tasks
-            if start <= row["creation_time"] < end and state in (None, row["status_code"])
-        ]
-
-    def gaps_of(self, key: Key) -> list[Row]:
-        """Return what of a log group no COMPLETED task covers, since its first export."""
-        first, known = self.first[key], self.listed.get(key, {})
-        if first is None:
-            return []
-        low = max(first, known.get("creation_time") or first)
-        windows = [(row["from_time"], row["to_time"] + 1, row) for row in self.of[key]]
-        done = [(begin, end) for begin, end, row in windows if row["status_code"] == "COMPLETED"]
-        found, kept = [], known.get("retention")
-        for start, end in without((low, self.end), done):
-            tries = [
-                (SAYS.get(row["status_code"], "active"), row)
-                for begin, stop, row in windows
-                if begin < end and stop > start and row["status_code"] != "COMPLETED"
-            ]
-            says = max((says for says, _ in tries), key=HOPE.index, default="never_tried")
-            latest = [(r["creation_time"], r["task_id"]) for said, r in tries if said == says]
-            last = max(latest)[1] if latest else None
-            gone = start if kept is None else min(max(self.as_of - kept, start), end)
-            for begin, stop, why in ((start, gone, "lost"), (gone, end, says)):
-                if begin < stop:
-                    found.append(self.row(key, begin, stop, why, last))
-        return found
-
-    def row(self, key: Key, start: int, end: int, reason: str, last: str | None) -> Row:
-        """Return a row of a gap."""
-        kept = self.listed.get(key, {}).get("retention")
-        expires = None if kept is None else start + kept
-        more = {"reason": reason, "last_task_id": last, "expires_at": expires}
-        return named(key, start=start, end=end, length=end - start, **more)
-
-    def missing(self, key: Key, span: Stretch) -> int:
-        """Return how much of a log group is missing in a range."""
-        mine = [gap for gap in self.gaps if key_of(gap) == key]
-        return sum(length(cut((gap["start"], gap["end"]), span)) for gap in mine)
-
-    def is_regular(self, key: Key) -> bool:
-        """Tell whether most of the last eight weeks since the first export are nearly whole."""
-        first, whole = self.first[key], []
-        for back in range(8):
-            span = self.due[0] - back * WEEK, self.due[1] - back * WEEK
-            if first is not None and first <= span[0]:
-                whole.append(self.missing(key, span) <= 0.1 * WEEK)
-        return len(whole) >= 2 and 2 * sum(whole) > len(whole)
-
-    def clipped(self, start: int, end: int) -> list[Row]:
-        """Return what of the gaps of regular log groups lies in a range."""
-        return [
-            self.row(key_of(gap), *part, gap["reason"], gap["last_task_id"])
-            for gap in self.gaps
-            if key_of(gap) in self.regular
-            for part in cut((gap["start"], gap["end"]), (start, end))
-        ]
-
-    def due_gaps(self, *, short: bool) -> list[Row]:
-        """Return the rows of `gaps` or of `short_gaps`."""
-        return [
-            gap
-            for gap in self.clipped(*self.due)
-            if (gap["length"] <= MINUTE) == short and gap["reason"] != "lost"
-        ]
-
-    def expiring(self) -> list[Row]:
-        """Return the rows of `expiring`, the first to expire first."""
-        rows = [
-            gap
-            for gap in self.clipped(0, self.due[1])
-            if gap["reason"] != "lost" and gap["length"] > MINUTE and gap["expires_at"] is not None
-        ]
-        soon = [gap for gap in rows if gap["expires_at"] < self.as_of + 35 * DAY]
-        return sorted(soon, key=lambda gap: (gap["expires_at"], key_of(gap)))
-
-    def lost(self) -> list[Row]:
-        """Return the rows of `lost`: what retention took since the week began."""
-        rows = []
-        for gap in self.clipped(0, self.due[1]):
-            kept = self.listed.get(key_of(gap), {}).get("retention")
-            if gap["reason"] == "lost":
-                since = max(gap["start"], self.start - kept)
-                if gap["end"] - since > MINUTE:
-                    last = gap["last_task_id"]
-                    rows.append(self.row(key_of(gap), since, gap["end"], "lost", last))
-        return sorted(rows, key=lambda gap: (-gap["length"], key_of(gap)))
-
-    def not_made_good(self) -> dict[str, int]:
-        """Return how much of the windows of the week's failed tasks no task covers."""
-        found = {}
-        for task in self.created(self.start, self.end, "FAILED"):
-            window = task["from_time"], min(task["to_time"] + 1, max(self.as_of, self.due[1]))
-            done = [
-                (row["from_time"], row["to_time"] + 1)
-                for row in self.of[key_of(task)]
-                if row["status_code"] == "COMPLETED"
-            ]
-            if missing := length(without(window, done)):
-                found[task["task_id"]] = missing
-        return found
-
-    def stopped(self) -> dict[Key, int]:
-        """Return the regular log groups without a task in the week, and when they had the last."""
-        last = {key: max(row["creation_time"] for row in self.of[key]) for key in self.regular}
-        return {key: when for key, when in last.items() if when < self.start}
-
-    def irregular(self) -> set[Key]:
-        """Return the log groups that are not exported regularly."""
-        there = {
-            key
-            for key, row in self.listed.items()
-            if row["creation_time"] is None or row["creation_time"] < self.end
-        }
-        return {*self.of, *there} - self.regular
-
-    def premature(self) -> dict[str, int]:
-        """Return how much of the due days only premature tasks cover, by task."""
-        found = {}
-        for rows in self.of.values():
-            done = [row for row in rows if row["status_code"] == "COMPLETED"]
-            soon = [row for row in done if row["creation_time"] < row["to_time"] + 1 + 12 * HOUR]
-            late = [row for row in done if row not in soon]
-            good = [(row["from_time"], row["to_time"] + 1) for row in late]
-            for row in soon:
-                for part in cut((row["from_time"], row["to_time"] + 1), self.due):
-                    if alone := length(without(part, good)):
-                        found[row["task_id"]] = alone
-        return found
-
-    def ended_after_a_day(self) -> set[str]:
-        """Return the tasks of the week that failed after 24 hours, give or take 5 minutes."""
-        failed = self.created(self.start, self.end, "FAILED")
-        took = [(row["completion_time"] - row["creation_time"], row["task_id"]) for row in failed]
-        return {name for long, name in took if long >= DAY - 5 * MINUTE}
-
-    def long_active(self) -> set[str]:
-        """Return the tasks that have been active for 12 hours, of the last six weeks."""
-        return {
-            row["task_id"]
-            for row in self.created(self.start - 5 * WEEK, self.end)
-            if row["completion_time"] is None and self.as_of - row["creation_time"] >= 12 * HOUR
-        }
-
-    def new_reasons(self) -> dict[str, int]:
-        """Return the reasons of failures that were first seen in this week."""
-        first: dict[str, int] = {}
-        many: dict[str, int] = {}
-        for row in self.tasks:
-            if row["status_code"] == "FAILED":
-                reason = reason_of(row["status_message"])
-                first[reason] = min(first.get(reason, self.end), row["completion_time"])
-                many[reason] = many.get(reason, 0) + 1
-        return {reason: many[reason] for reason, when in first.items() if when >= self.start}
-
-    def figures(self, start: int, weeks: int) -> dict[str, float]:
-        """Return the key figures of so many weeks from an instant on."""
-        end = start + weeks * WEEK
-        states = [row["status_code"] for row in self.created(start, end)]
-        done = self.created(start, end, "COMPLETED")
-        took = [row["completion_time"] - row["creation_time"] for row in done]
-        ended = [state for state in states if state in ("COMPLETED", "FAILED", "CANCELLED")]
-        due = start - 2 * DAY, end - 2 * DAY
-        asked = sum(
-            length(cut((self.first[key], due[1]), due)) for key in self.regular if self.first[key]
-        )
-        missing = sum(self.missing(key, due) for key in self.regular)
-        return {
-            "tasks": len(states) / weeks,
-            "completed": states.count("COMPLETED") / weeks,
-            "failed": states.count("FAILED") / weeks,
-            "cancelled": states.count("CANCELLED") / weeks,
-            "failure_rate": states.count("FAILED") / len(ended),
-            "p50": quantile(took, 0.5) / 1000,
-            "p90": quantile(took, 0.9) / 1000,
-            "covered": 1 - missing / asked,
-            "missing": missing / 1000 / weeks,
-        }
 
 
 # Tables made by hand: log groups exported every night for some weeks, as an exporter does.

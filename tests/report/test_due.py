@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 import pandas as pd
 import pytest
 from hypothesis import given, settings, strategies as st
+from oracles.facts import both, length, minus, union
 from pandas.testing import assert_frame_equal
 from reported import (
     MINUTE,
     MONDAY,
     WEEK,
     built,
-    cut,
     finding,
-    joined,
     kinds,
-    length,
     log_groups_of,
     look,
     night,
@@ -28,9 +26,8 @@ from reported import (
     rows_behind,
     rows_of_rule,
     tasks_of,
-    without,
 )
-from support import DAY, HOUR, Row, ms
+from support import DAY, HOUR, Row, ms, some
 
 from exportstats.report import rhythm
 from exportstats.report.rules import exporters, gaps, resolved, retention
@@ -83,8 +80,11 @@ def monthly(name: str) -> list[Row]:
 # --- A week that is not over ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("hours", range(0, 7 * 24 + 1, 21))
-@pytest.mark.parametrize("tz", ["UTC", "Asia/Tokyo", "America/Los_Angeles"])
+@pytest.mark.sampled
+@pytest.mark.parametrize(
+    ("hours", "tz"),
+    some(product(range(0, 7 * 24 + 1, 21), ["UTC", "Asia/Tokyo", "America/Los_Angeles"]), 4),
+)
 def test_a_week_so_far_misses_nothing_that_is_not_due(hours: int, tz: str):
     """However far a week is, a log group exported every night has no finding in it."""
     rows = seen(nights("acme/api"), MONDAY + hours * HOUR)
@@ -189,8 +189,8 @@ def test_a_reversed_window_is_no_rhythm():
 # --- Retention -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("days", [1, 3, 5, 7])
-@pytest.mark.parametrize("number", range(-1, 6))
+@pytest.mark.sampled
+@pytest.mark.parametrize(("days", "number"), some(product([1, 3, 5, 7], range(-1, 6)), 3))
 def test_what_is_lost_before_the_next_report_is_critical(days: int, number: int):
     """A missing night that the next report would find lost is critical in this one, or lost."""
     log_groups = log_groups_of({"log_group_name": "acme/api", "retention": days * DAY})
@@ -231,7 +231,7 @@ def test_each_lost_event_is_told_once(days: int, missing: set[int], late: int, t
             retention.lost, *known, week=f"2026-W{number}", tz=tz, log_groups=log_groups
         )
         told += [(row["start"], row["end"]) for row in found]
-    assert length(joined(told)) == length(told)
+    assert length(union(told)) == length(told)
     first = int(pd.Timestamp("2026-11-02", tz=tz).timestamp() * 1000)
     last = int(end.timestamp() * 1000)
     expected = []
@@ -239,12 +239,12 @@ def test_each_lost_event_is_told_once(days: int, missing: set[int], late: int, t
         start = MONDAY + night_ * DAY
         # it is lost when retention takes it, or when it was not exported if that is later
         if start + DAY + late + HOUR <= last - DAY:
-            expected += cut((start, start + DAY), (first - days * DAY, last - days * DAY))
+            expected += both((start, start + DAY), (first - days * DAY, last - days * DAY))
     for stretch in expected:
         early = stretch[0] + days * DAY <= first + 2 * DAY  # told before these weeks, or not
-        assert not without(stretch, told) or early
+        assert not minus(stretch, told) or early
     everything = [(MONDAY + n * DAY, MONDAY + (n + 1) * DAY) for n in missing]
-    assert all(not without(stretch, everything) for stretch in told)
+    assert all(not minus(stretch, everything) for stretch in told)
 
 
 def test_later_losses_are_not_of_this_week():

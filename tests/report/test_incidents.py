@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import hypothesis.strategies as st
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
+from oracles.words import key_of
 from reported import (
     ISO_WEEK,
     built,
     every,
-    key_of,
     log_groups_of,
     night,
     nights,
@@ -159,7 +159,6 @@ def histories(draw: st.DrawFn) -> list[Row]:
     return rows
 
 
-@settings(max_examples=25, deadline=None)
 @given(histories(), st.randoms(use_true_random=False))
 def test_no_gap_is_told_twice(rows: list[Row], random: Random):
     """No gap is told by two incidents; the parts add up to what the rules find, in any order."""

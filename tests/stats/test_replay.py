@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
-from hypothesis import settings
 from pandas.testing import assert_frame_equal
-from support import DAY, Row, ms, rows_of
+from support import DAY, Row, ms, rows_of, some
 
 import exportstats as xs
 from exportstats.core import frames, schema
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 # Most days have an active task in the early afternoon, and almost none at midnight.
 DAYS = range(ms("2025-11-26T14:30:00Z"), ms("2026-11-22T14:30:00Z") + 1, DAY)
 PARTS = 24
-REPLAYED = PARTS if settings.get_current_profile_name() == "ci" else 1
 
 
 def weeks(tasks: pd.DataFrame, *, until: pd.Timestamp, **more: Any) -> pd.DataFrame:  # noqa: ANN401
@@ -71,7 +69,7 @@ def sample() -> tuple[pd.DataFrame, list[Row]]:
 
 @pytest.mark.slow
 @pytest.mark.sampled
-@pytest.mark.parametrize("part", range(REPLAYED))
+@pytest.mark.parametrize("part", some(range(PARTS), PARTS))
 def test_the_past_is_as_it_was(part: int, sample: tuple[pd.DataFrame, list[Row]]):
     """With `as_of`, each table is that of the tasks as they would have been fetched then.
 
