@@ -16,9 +16,9 @@ test: $(VENV)/test-ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n logical --dist loadfile
+	$(BIN)/pytest -n logical --dist worksteal
 
-# What `make test` looks at a part of: more examples, every day of the sample, all made-up histories.
+# What `make test` looks at a part of: more examples, and all cases of the tests marked `sampled`.
 test-whole: $(VENV)/test-ready
 	$(BIN)/pytest -n logical --dist worksteal --hypothesis-profile=ci -m "hypothesis or sampled"
 
@@ -43,7 +43,7 @@ $(BIN)/pip:
 # The lowest versions that pyproject.toml names do too, in an environment of their own; that an old
 # one uses what a new one deprecates is not looked at.
 test-lowest: $(LOWEST)/ready
-	$(LOWEST)/bin/pytest -W ignore::DeprecationWarning -n logical --dist loadfile $(LOWEST_TESTS)
+	$(LOWEST)/bin/pytest -W ignore::DeprecationWarning -n logical --dist worksteal $(LOWEST_TESTS)
 
 $(LOWEST)/ready: pyproject.toml constraints.txt | $(BIN)/pip
 	$(BIN)/python -m venv --clear $(LOWEST)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,11 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+def pytest_collection_finish() -> None:
+    """Spare what was imported: it stays, and each full collection of garbage would look at it."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

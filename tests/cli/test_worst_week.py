@@ -59,7 +59,7 @@ def written(run: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> s
     xs.write_tasks(xs.conform(known.assign(observed_at=AS_OF)), "tasks.parquet")
     Path("groups.json").write_bytes(LOG_GROUPS.read_bytes())
     words = ("tasks.parquet", "--log-groups", "groups.json", "--json", "report.json")
-    done = run("report", *words, "--html", "report.html")
+    done = run("report", *words)
     assert done.exit_code == 0, done.output
     assert done.stdout.startswith(f"Export tasks, week {WEEK}\n")
     return str(done.stdout)

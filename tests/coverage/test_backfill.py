@@ -8,13 +8,26 @@ import subprocess
 import sys
 from collections import defaultdict
 from functools import partial
+from itertools import product
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from support import DAY, FIRST, HOUR, LAST, START as MORNING, Shards, cut, plain, shuffled, table
+from support import (
+    DAY,
+    FIRST,
+    HOUR,
+    LAST,
+    START as MORNING,
+    Shards,
+    cut,
+    plain,
+    shuffled,
+    some,
+    table,
+)
 
 import exportstats as xs
 from exportstats.coverage.commands import render_commands
@@ -106,13 +119,15 @@ def cut_by_walking(start: int, end: int, step: int) -> list[tuple[int, int]]:
     return pieces
 
 
-@pytest.mark.parametrize("step", ["1ms", "5h", "7h30min", "23:59:59.999", "1D", "36h", "3D", "9D"])
-@pytest.mark.parametrize(
-    ("start", "end"),
-    [(-DAY, 0), (5 * HOUR, 6 * HOUR), (-1, 1), (7 * HOUR - 4 * DAY, 1), (3, 4)],
-)
-def test_pieces_are_cut_at_midnights(step: str, start: int, end: int):
+STEPS = ["1ms", "5h", "7h30min", "23:59:59.999", "1D", "36h", "3D", "9D"]
+EDGES = [(-DAY, 0), (5 * HOUR, 6 * HOUR), (-1, 1), (7 * HOUR - 4 * DAY, 1), (3, 4)]
+
+
+@pytest.mark.sampled
+@pytest.mark.parametrize(("step", "edges"), some(product(STEPS, EDGES), 3))
+def test_pieces_are_cut_at_midnights(step: str, edges: tuple[int, int]):
     """Pieces end at midnights and at steps from them, and agree with a walk along the gap."""
+    start, end = edges
     length = pd.Timedelta(step) // pd.Timedelta("1ms")
     if length == 1:
         end = min(end, start + 50)
@@ -554,8 +569,8 @@ def test_slots_do_not_depend_on_each_other():
     assert plan["deadline_risk"].between(0.001, 0.999).any()
     dice = Random(7)  # noqa: S311 - no secret
     for _ in range(3):
-        for some in (cut(tasks, dice), cut(tasks, dice, anew=True), shuffled(tasks, dice)):
-            again = plan_backfill(shuffled(missing, dice), some)
+        for mixed in (cut(tasks, dice), cut(tasks, dice, anew=True), shuffled(tasks, dice)):
+            again = plan_backfill(shuffled(missing, dice), mixed)
             pd.testing.assert_frame_equal(again, plan)
     alone = plan_backfill(
         missing[missing["region"] == "us-east-1"], tasks[tasks["region"] == "us-east-1"]

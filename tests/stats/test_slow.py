@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
 from pandas.testing import assert_frame_equal
-from support import DAY, SECOND, START, Row, cut, duration_of, plain, rows_of, table
+from support import DAY, SECOND, START, Row, by_group, cut, duration_of, plain, rows_of, table
 
 import exportstats as xs
 from exportstats.core import frames
@@ -36,13 +36,12 @@ def slow_one_by_one(
         and duration_of(row) is not None
         and row["log_group_name"] is not None
     ]
-    found = {}
+    found, groups = {}, by_group(done, GROUP)
     for row in done:
         earlier = sorted(
             (other["creation_time"], duration_of(other))
-            for other in done
-            if all(other[name] == row[name] for name in GROUP)
-            and other["creation_time"] < row["creation_time"]
+            for other in groups[tuple(row[name] for name in GROUP)]
+            if other["creation_time"] < row["creation_time"]
         )[-100:]
         logs = [math.log(max(length, 1)) for _, length in earlier]
         if len(logs) < at_least:
