@@ -7,7 +7,6 @@ import io
 import json
 import re
 import struct
-import subprocess
 import sys
 from collections.abc import Callable
 from itertools import pairwise
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import matplotlib.pyplot as plt
 import nbformat
 import notebook_facts
+import papermill
 import pytest
 from nbclient import NotebookClient
 from nbformat import NotebookNode
@@ -124,11 +124,7 @@ def execute(jupyter: None, tmp_path_factory: pytest.TempPathFactory) -> Execute:
 def with_papermill(path: Path, folder: Path, **parameters: str) -> NotebookNode:
     """Execute a notebook with papermill and its parameters."""
     target = folder / path.name
-    command = [sys.executable, "-m", "papermill", str(path), str(target), "--no-progress-bar"]
-    for name, value in parameters.items():
-        command += ["-p", name, value]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    papermill.execute_notebook(path, target, parameters, progress_bar=False, cwd=folder)
     return read(target)
 
 

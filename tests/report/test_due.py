@@ -212,13 +212,14 @@ def test_what_is_lost_before_the_next_report_is_critical(days: int, number: int)
 @settings(max_examples=8, deadline=None, derandomize=True)
 @given(
     days=st.sampled_from([1, 2, 3, 5, 7, 8, 14]),
-    missing=st.sets(st.integers(-10, 20), max_size=6),
+    # of eight weeks, more than three that miss a night would make the log group irregular
+    missing=st.sets(st.integers(-10, 20), max_size=3),
     late=st.sampled_from([13 * HOUR, 20 * HOUR]),
     tz=st.sampled_from(["UTC", "Europe/Berlin", "Pacific/Auckland"]),
 )
 def test_each_lost_event_is_told_once(days: int, missing: set[int], late: int, tz: str):
     """Over five weeks, the reports together tell each event that was lost, and none twice."""
-    edges = [MONDAY + number * DAY for number in range(-40, 24)]
+    edges = [MONDAY + number * DAY for number in range(-75, 24)]
     rows = exported("acme/api", edges, late)
     rows = [row for row in rows if (row["from_time"] - MONDAY) // DAY not in missing]
     log_groups = log_groups_of({"log_group_name": "acme/api", "retention": days * DAY})
@@ -279,15 +280,15 @@ def test_later_reasons_are_not_of_this_week():
 # --- Without log groups --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("render", ["html", "markdown", "json"])
-def test_it_says_that_expiry_was_not_looked_at(render: str):
+def test_it_says_that_expiry_was_not_looked_at():
     """Without log groups each format says so, and how to have it; with them it does not."""
     log_groups = log_groups_of({"log_group_name": "acme/api", "retention": 90 * DAY})
     for given_, told in ((None, True), (log_groups, False)):
-        text = getattr(built(*nights("acme/api"), log_groups=given_), f"to_{render}")()
-        plain = text.replace("\\", "")
-        assert ("was not looked at" in plain) == told
-        assert ("--log-groups" in plain) == told
+        report = built(*nights("acme/api"), log_groups=given_)
+        for text in (report.to_html(), report.to_markdown(), report.to_json()):
+            plain = text.replace("\\", "")
+            assert ("was not looked at" in plain) == told
+            assert ("--log-groups" in plain) == told
 
 
 # --- What is well now ----------------------------------------------------------------------------

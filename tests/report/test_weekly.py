@@ -41,7 +41,7 @@ from exportstats.report import rules
 from exportstats.report.data import SEVERITIES
 from exportstats.report.html import render_fragment
 from exportstats.report.rule import Found, Rule, rule
-from exportstats.report.rules import gaps
+from exportstats.report.rules import durations, failures, gaps, retention
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -448,7 +448,7 @@ def test_a_task_that_has_been_active_for_long():
     for hours, severity in ((0, None), (11, "warning"), (13, "warning"), (21, "critical")):
         rows = [*nights("acme/api"), night("acme/slow", 4, status_code="RUNNING")]
         rows[-1]["creation_time"] = MONDAY + WEEK - hours * HOUR
-        found = finding(built(*rows), "time_outs")
+        found = look(durations.time_outs, *rows)
         assert (found and found.severity) == severity
         if found:
             assert f"the longest for {hours} h: acme/slow in eu-west-1" in found.sentence
@@ -519,7 +519,7 @@ def test_many_failures_are_critical():
         for number in range(many):
             name = f"acme/{number}"
             rows += [*others(name, 1), night(name, 1, status_code="FAILED")]
-        assert finding(built(*rows), "not_made_good").severity == severity
+        assert look(failures.not_made_good, *rows).severity == severity
 
 
 @pytest.mark.parametrize(
@@ -528,8 +528,8 @@ def test_many_failures_are_critical():
 def test_the_time_left_is_the_severity(days: int, severity: str | None):
     """What expires within 35 days of the week's end is a warning, within 10 critical."""
     log_groups = log_groups_of({"log_group_name": "acme/api", "retention": days * DAY})
-    report = built(*others("acme/api", -2), log_groups=log_groups)  # 9 days before its end
-    found = finding(report, "expiring")
+    rows = others("acme/api", -2)  # 9 days before its end
+    found = look(retention.expiring, *rows, log_groups=log_groups)
     assert (found and found.severity) == severity
     if found:
         [row] = plain_rows(found.rows)
