@@ -237,7 +237,7 @@ def test_a_run_that_is_stopped_leaves_no_lock(name: str, start: Callable, script
     """Nor does one that finds a lock remove it: it is not its own."""
     number = signal.Signals[name]
     lock = script.parent / f"backfill-{ACCOUNT}-{REGION}.lock"
-    process = start("sleep 30")
+    process = start("sleep 300")
     while not lock.exists():
         time.sleep(0.05)
     assert start("exit 1").wait(30) == 1
