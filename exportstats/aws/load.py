@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exportstats.aws.answers import Tokens
-from exportstats.aws.client import ask, check_credentials, connect, is_aws, make_client
+from exportstats.aws.client import ask, check_credentials, check_rate, connect, is_aws, make_client
 from exportstats.aws.faults import explain, is_token_unusable
 from exportstats.aws.targets import account_of
 from exportstats.errors import ArgumentError
@@ -39,7 +39,8 @@ class Question:
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def __post_init__(self) -> None:
-        """Remove a password from the URL, because requests do not use it."""
+        """Check the rate limit, and remove the password from the URL."""
+        check_rate(self.requests_per_second)
         if self.endpoint_url is not None:
             object.__setattr__(self, "endpoint_url", without_user(self.endpoint_url))
 

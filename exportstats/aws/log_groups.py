@@ -5,11 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from exportstats.aws.client import Operation, check_rate
-from exportstats.aws.fleet import load_targets
+from exportstats.aws.client import Operation
 from exportstats.aws.load import Question
-from exportstats.aws.outcome import check_errors, raise_refused, result_of
-from exportstats.aws.targets import check_targets
+from exportstats.aws.outcome import fetch_table
 from exportstats.core import schema
 from exportstats.io.json_text import read_pages
 
@@ -82,18 +80,16 @@ def fetch_log_groups(  # noqa: PLR0913 - as fetch_tasks has them
         log_groups = xs.fetch_log_groups(targets, errors="warn")
         gaps = xs.find_gaps(tasks, start=start, end=end, log_groups=log_groups)
     """
-    check_rate(requests_per_second)
-    check_errors(errors)
     question = Question(LOG_GROUPS, {"limit": _PAGE_SIZE}, endpoint_url, requests_per_second)
-    loads = load_targets(
-        check_targets(targets, region=region),
+    return fetch_table(
         question,
+        schema.LOG_GROUPS,
+        targets,
+        {"region": region},
+        errors,
         session=session,
         profile=profile,
         max_workers=max_workers,
         executor=executor,
         progress=progress,
     )
-    if targets is None:
-        raise_refused(loads[0])
-    return result_of(loads, schema.LOG_GROUPS, errors)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 
 from exportstats.aws.faults import cause_of
+from exportstats.aws.fleet import load_targets
+from exportstats.aws.targets import check_targets
 from exportstats.core import frames
 from exportstats.errors import (
     AccountUnknownWarning,
@@ -22,9 +24,10 @@ from exportstats.errors import (
 from exportstats.io.rows import to_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from exportstats.aws.load import Load
+    from exportstats.aws.load import Load, Question
+    from exportstats.aws.targets import Target
     from exportstats.core.schema import Table
 
 _FAILURE_DTYPES = {
@@ -41,23 +44,22 @@ _NAMED = 3
 _WHOLE = partial(pd.option_context, "display.max_colwidth", None, "display.max_columns", None)
 
 
-def check_errors(errors: object) -> None:
-    """Refuse a value of `errors` other than "raise" and "warn"."""
-    if errors not in ("raise", "warn"):
-        raise ArgumentError(f'errors={errors!r}; give "raise" or "warn"')
+def fetch_table(
+    question: Question,
+    kind: Table,
+    targets: Iterable[Target] | None,
+    of_one: Mapping[str, object],
+    errors: Literal["raise", "warn"],
+    **how: Any,  # noqa: ANN401 - as in load_targets
+) -> pd.DataFrame:
+    """Load targets, and return a table of what arrived.
 
-
-def raise_refused(load: Load) -> None:
-    """Raise an `ArgumentError` if wrong arguments kept a target from being asked."""
-    if load.refused:
-        raise ArgumentError(str(load.fault)) from cause_of(load.cause)
-
-
-def result_of(loads: Sequence[Load], kind: Table, errors: Literal["raise", "warn"]) -> pd.DataFrame:
-    """Return a table of what arrived; raise or warn if a target failed or its account is unknown.
+    `of_one` are the arguments that are only allowed without targets, `how` those of `load_targets`.
 
     Raises
     ------
+    ArgumentError
+        An argument is not valid.
     BadRowsError
         No row can be read, and no target failed.
     LoadError
@@ -65,6 +67,11 @@ def result_of(loads: Sequence[Load], kind: Table, errors: Literal["raise", "warn
     LoadInterrupted
         The user stopped loading.
     """
+    if errors not in ("raise", "warn"):
+        raise ArgumentError(f'errors={errors!r}; give "raise" or "warn"')
+    loads = load_targets(check_targets(targets, **of_one), question, **how)
+    if targets is None and loads[0].refused:
+        raise ArgumentError(str(loads[0].fault)) from cause_of(loads[0].cause)
     arrived = _table_of(loads, kind)
     _warn_of_unknown_accounts(loads, arrived)
     return _raise_or_warn(loads, arrived, errors)

@@ -7,11 +7,9 @@ from functools import partial
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal
 
-from exportstats.aws.client import Operation, check_rate
-from exportstats.aws.fleet import load_targets
+from exportstats.aws.client import Operation
 from exportstats.aws.load import Question
-from exportstats.aws.outcome import check_errors, raise_refused, result_of
-from exportstats.aws.targets import check_targets
+from exportstats.aws.outcome import fetch_table
 from exportstats.core import schema
 from exportstats.errors import ArgumentError
 from exportstats.io.json_text import read_pages
@@ -121,24 +119,21 @@ def fetch_tasks(  # noqa: PLR0913 - each is a parameter of boto3, of the API, or
     ['123456789012', 'eu-west-1', 'a']
     """
     request = make_request(status=status, task_id=task_id, limit=limit, next_token=next_token)
-    check_rate(requests_per_second)
     if max_pages is not None and not (_is_whole(max_pages) and max_pages >= 1):
         raise ArgumentError(f"max_pages={max_pages!r}; give a whole number of at least 1")
     question = Question(TASKS, request, endpoint_url, requests_per_second, max_pages)
-    wanted = check_targets(targets, region=region, next_token=next_token)
-    check_errors(errors)
-    loads = load_targets(
-        wanted,
+    return fetch_table(
         question,
+        schema.TASKS,
+        targets,
+        {"region": region, "next_token": next_token},
+        errors,
         session=session,
         profile=profile,
         max_workers=max_workers,
         executor=executor,
         progress=progress,
     )
-    if targets is None:
-        raise_refused(loads[0])
-    return result_of(loads, schema.TASKS, errors)
 
 
 def make_request(

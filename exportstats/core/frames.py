@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 TABLES = {"tasks": TASKS, "log_groups": schema.LOG_GROUPS, "deliveries": schema.DELIVERIES}
 
 
+def _table(of: str) -> Table:
+    if of not in TABLES:
+        raise SchemaError(f"of={of!r}; give one of {', '.join(TABLES)}")
+    return TABLES[of]
+
+
 def empty(table: Table = TASKS) -> pd.DataFrame:
     """Return a table without rows."""
     return _empty(table).copy()
@@ -77,9 +83,7 @@ def conform(
     >>> tasks["duration"].iloc[0], tasks["team"].iloc[0]
     (Timedelta('0 days 00:00:00.130000'), 'web')
     """
-    if of not in TABLES:
-        raise SchemaError(f"of={of!r}; give one of {', '.join(TABLES)}")
-    table, how = TABLES[of], coerce.TimesIn.read(times_in)
+    table, how = _table(of), coerce.TimesIn.read(times_in)
     frame = data if isinstance(data, pd.DataFrame) else from_arrow(data)
     typed, refused = coerce_rows(frame, table, how)
     aware = rename(frame.select_dtypes("datetimetz").columns, table)
@@ -108,7 +112,7 @@ def concat(tables: Sequence[pd.DataFrame], *, of: str = "tasks") -> pd.DataFrame
     Raises
     ------
     SchemaError
-        An item is not such a table.
+        An item is not such a table, or `of` is unknown.
 
     Warns
     -----
@@ -122,7 +126,7 @@ def concat(tables: Sequence[pd.DataFrame], *, of: str = "tasks") -> pd.DataFrame
     >>> concat([late, early])["status_code"].to_list()
     ['COMPLETED']
     """
-    kind = TABLES[of]
+    kind = _table(of)
     if not len(tables):
         return empty(kind)
     rows = stack([check(table, kind) for table in tables])

@@ -26,9 +26,8 @@ STDIN = "-"
 BLOCK = 2**22  # parsed at once; 1 MiB is a tenth slower, and more than 4 MiB is not faster
 
 _BROKEN = (EOFError, zlib.error, lzma.LZMAError, OSError, UnicodeError, pa.ArrowException)
-_DECOMPRESS: dict[
-    bytes, Callable[[Any], Any]
-] = {  # by the first bytes, because a suffix may be wrong
+# By the first bytes, because a suffix may be wrong.
+_DECOMPRESS: dict[bytes, Callable[[Any], Any]] = {
     b"\x1f\x8b": gzip.open,
     b"BZh": bz2.open,
     b"\xfd7zXZ\0": lzma.open,

@@ -159,6 +159,8 @@ def test_concat_takes_tables_alone():
         xs.concat([[1]])  # type: ignore[list-item]
     with pytest.raises(xs.SchemaError, match="needs the column account_id"):
         xs.concat([pd.DataFrame({"task_id": ["a"]})])
+    with pytest.raises(xs.SchemaError, match="of='gaps'; give one of tasks"):
+        xs.concat([], of="gaps")
     assert_frame_equal(xs.concat([]), frames.empty())
 
 
