@@ -449,7 +449,7 @@ def _covered(of: dict[Key, list[Row]], gaps: list[Gap]) -> Facts:
     for gap in gaps:
         missing[gap.name] = missing.get(gap.name, pd.Timedelta(0)) + gap.length
     number = Counter(gap.name for gap in gaps)
-    assert len(missing) == len({gap.key for gap in gaps})  # no two of one name have gaps
+    assert len(missing) == len({gap.key for gap in gaps})  # no two log groups of one name have gaps
     web = missing["acme/web/frontend"]
     assert number["acme/web/frontend"] == 1
     assert sorted(missing, key=missing.__getitem__)[-3:] == [
@@ -589,7 +589,7 @@ def _plan(
     total: dict[Key, pd.Timedelta] = {}
     for slot in {piece.key[:2] for piece in pieces}:
         of_slot = [row for key in of if key[:2] == slot for row in _completed(of[key])]
-        # that an active task goes on for as long as AWS lets it is the worst that can be
+        # the worst case is an active task that lasts until the time-out
         passed = pd.Timedelta("24h")
         queue = [piece for piece in pieces if piece.key[:2] == slot]
         for piece in sorted(

@@ -101,9 +101,9 @@ class Slot:
     """A slot that runs one task at a time; a task ends when its state is requested."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.failing: set[int] = set()  # the starts of the windows of tasks to fail
+        self.failing: set[int] = set()  # window starts of the tasks that fail
         self.refused = 0
-        self.meeting: Barrier | None = None  # where those who found the slot free wait
+        self.meeting: Barrier | None = None  # where clients wait that found the slot free
         lock, create, describe = (
             Lock(),
             LogsBackend.create_export_task,

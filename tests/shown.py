@@ -6,7 +6,7 @@ import re
 
 from rich.cells import cell_len
 
-# What lets rich take stdout for a terminal of 80 columns.
+# Makes rich take stdout for a terminal of 80 columns.
 AS_TERMINAL = {"FORCE_COLOR": "1", "COLUMNS": "80"}
 SGR = re.compile(r"\x1b\[[\d;]*m")
 

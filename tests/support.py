@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-# What a test marked `sampled` looks at: all of it, or a part.
+# A test marked `sampled` uses all cases or some.
 WHOLE = settings.get_current_profile_name() == "ci"
 MOST = 2**63 - 1
 SECOND = 1000
@@ -30,7 +30,7 @@ DAY = 24 * HOUR
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 START = 1_795_413_600_000  # 2026-11-23T06:00Z, a Monday
 FIRST, LAST = 0, 32_503_679_999_999  # the bounds of a time: 1970 to 2999-12-31T23:59:59.999Z
-# The sample response of the API reference, its odd spacing included.
+# The sample response of the API reference, with its odd spacing.
 API_SAMPLE = b"""{
 "exportTasks": [
 {
@@ -270,7 +270,7 @@ def shuffled(tasks: pd.DataFrame, random: Random) -> pd.DataFrame:
     return tasks.iloc[order]
 
 
-# A call of every statistic, for what holds for all of them.
+# A call of every statistic, for common properties.
 
 _NAMES = ["account_id", "log_group_name", "status_message"]
 CALLS: dict[str, Callable[[Any], pd.DataFrame]] = {

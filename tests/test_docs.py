@@ -72,7 +72,7 @@ def test_parameters_agree():
         assert len(given) > 1, shared
         assert all(one.kind is one.KEYWORD_ONLY for one in given.values())
         defaults = {one.default for name, one in given.items() if name != "status_breakdown"}
-        # gaps are of a range, while overlaps may be of all tasks
+        # gaps need a range, while overlaps may be of all tasks
         assert len(defaults) == 1 or shared in ("start", "end"), shared
         if shared in ("freq", "tz"):
             assert all(

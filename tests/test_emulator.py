@@ -34,7 +34,7 @@ ACCOUNT = "111122223333"
 OTHER = "444455556666"
 TASKS, LOG_GROUPS = "DescribeExportTasks", "DescribeLogGroups"
 EPOCH = 1_700_000_000_000
-SESSION = boto3.Session()  # one, because each reads botocore's model anew
+SESSION = boto3.Session()  # only one, because each loads botocore's model
 
 
 def make_task(number: int, **fields: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -210,7 +210,7 @@ def test_update_changes_what_is_served(connect: Connect) -> None:
         emulator.update("nobody", status={"code": "FAILED"})
 
 
-# The wire
+# The protocol
 
 
 def test_the_wire_has_no_null_and_nothing_of_ours() -> None:
@@ -470,7 +470,7 @@ def test_both_lists_have_the_same_mechanism(connect: Connect) -> None:
         assert "not authorized to perform: logs:DescribeLogGroups on" in denied["Message"]
         error = error_of(client.describe_export_tasks, nextToken=token)["Error"]
         assert "nextToken is invalid" in error["Message"]
-        # three and four were used of each five
+        # three and four of five requests were used
         assert names(client.describe_log_groups(nextToken=token)) == ["/1", "/2"]
         client.describe_log_groups()
         error_of(client.describe_log_groups)
@@ -554,7 +554,7 @@ def test_a_token_expires(connect: Connect) -> None:
     assert "expired" in error["Message"]
 
 
-# Whose it is
+# Accounts and regions
 
 
 def test_account_and_region_are_those_of_the_signature(connect: Connect) -> None:

@@ -101,7 +101,7 @@ def emulator(capfd: pytest.CaptureFixture[str]) -> Iterator[Emulator]:
         (with_body(b"{}", _POST + _TARGET), 400, UNSIGNED),
         (with_body(b"{}", _POST + _TARGET + b"Authorization: \xff\xff\r\n"), 400, UNSIGNED),
         (with_body(b"{}", _POST + _TARGET + b"Authorization:\r\n"), 400, UNSIGNED),
-        # what is hardly HTTP
+        # almost HTTP
         (_POST + b"X: y\r\n" * 200 + b"\r\n", 431, MALFORMED),
         (_POST + b"X: " + b"y" * 70_000 + b"\r\n\r\n", 431, MALFORMED),
         (_POST + b"X: " + b"y" * 20_000_000 + b"\r\n\r\n", 431, MALFORMED),

@@ -48,7 +48,7 @@ CLEAN = (
 )
 
 each_notebook = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
-# How Jupyter's own code gets on with the newest Python is not what is tested here.
+# Warnings of Jupyter's own code with the newest Python are not tested here.
 in_a_kernel = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
 
@@ -90,7 +90,7 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     spec.parent.mkdir(parents=True)
     argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     spec.write_text(json.dumps({"argv": argv, **KERNEL}))
-    plt.close()  # matplotlib has made its list of fonts by now, which can take it long
+    plt.close()  # matplotlib has made its list of fonts by now, which can take long
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JUPYTER_PATH", str(home))
         patch.setenv("JUPYTER_CONFIG_DIR", str(home / "config"))
@@ -115,7 +115,7 @@ def execute(jupyter: None, tmp_path_factory: pytest.TempPathFactory) -> Execute:
             resources = {"metadata": {"path": str(folder)}}
             client = NotebookClient(read(path), timeout=120, resources=resources)
             done[path] = client.execute()
-            assert not list(folder.iterdir())  # it leaves nothing behind
+            assert not list(folder.iterdir())  # it leaves no files
         return done[path]
 
     return run
@@ -210,7 +210,7 @@ class TestInAKernel:
             assert 900 <= width <= 2100
             assert 0.5 <= height / width <= 0.65
             assert plt.imread(io.BytesIO(png)).std() > 0.05
-        assert charts > (0 if path == WEEKLY else 5)  # a report has its pictures in itself
+        assert charts > (0 if path == WEEKLY else 5)  # a report contains its charts
 
     @each_notebook
     def test_figures_in_the_text_are_true(self, path: Path, execute: Execute):
@@ -226,7 +226,7 @@ class TestInAKernel:
         facts = tell[path](xs.sample_tasks())
         assert facts.keys() <= {cell.id for cell in cells}
         for cell in cells:
-            # Code, links and names as S3 are no figures; a line may end anywhere.
+            # Code, links and names such as S3 are not figures.
             text = re.sub(r"`[^`]*`|\[[^]]*\]\([^)]*\)", "", " ".join(cell.source.split()))
             for fact in facts.get(cell.id, []):
                 assert fact in text, f"{cell.id}: {fact!r}"

@@ -251,7 +251,7 @@ def test_the_script_fetches_reports_keeps_and_sends(
             "MAIL_TO": "oncall@example.com lead@example.com",
         }
         done = run(SCRIPT, "kept", folder=tmp_path, **asked)
-    assert done.returncode == 4, done.stderr  # it is an outage
+    assert done.returncode == 4, done.stderr  # the outage
     assert len(list(kept.iterdir())) == 2
     reports = tmp_path / "kept" / "reports"
     written = {path: path.read_bytes() for path in reports.rglob("*") if path.is_file()}
@@ -497,7 +497,7 @@ def test_what_a_mail_was_addressed_with_is_replaced():
 def workflow() -> dict[str, Any]:
     """Read the workflow."""
     read = yaml.safe_load((RECIPES / "github-actions.yml").read_text(encoding="utf-8"))
-    read["on"] = read.pop(True)  # YAML 1.1 takes `on` for a truth
+    read["on"] = read.pop(True)  # YAML 1.1 reads `on` as true
     return read
 
 
@@ -512,7 +512,7 @@ def test_the_workflow_asks_for_no_more_than_it_needs(workflow: dict[str, Any]):
         "actions/upload-artifact",
     ]
     for step in steps:
-        assert "${{" not in step.get("run", "")  # nothing is pasted into a script
+        assert "${{" not in step.get("run", "")  # no expression is inserted into a script
         assert step.get("if", "").count("${{") <= 1
     assert "secrets." not in (RECIPES / "github-actions.yml").read_text(encoding="utf-8")
 
@@ -601,5 +601,5 @@ def test_the_policy_allows_what_is_asked_and_no_more(moto: str, aws: Callable[..
     for service, name in (action.split(":") for action in actions - {"s3:ListBucket"}):
         assert name in loader.load_service_model(service, "service-2")["operations"]
     anywhere = [s["Sid"] for s in json.loads(text)["Statement"] if s["Resource"] == "*"]
-    assert anywhere == ["ReadTasksAndLogGroups"]  # these two actions know no narrower resource
+    assert anywhere == ["ReadTasksAndLogGroups"]  # these two actions have no narrower resource
     assert not re.search(r"\*\"", text.replace('"Resource": "*"', "").replace("exportstats/*", ""))

@@ -284,7 +284,7 @@ def test_gaps_are_exactly_the_planted_ones(by_group: dict[Key, list[Row]], plant
         tried = [task for task in tasks if code(task) in reasons]
         for start, end, depth in depths(completed(tasks), *span(row)):
             if depth == 0:
-                # Cut where the reason changes, which here is at a midnight.
+                # Cut where the reason changes, which is at midnight here.
                 cuts = sorted({start, end, *range(start - start % DAY + DAY, end, DAY)})
                 for left, right in pairwise(cuts):
                     ends = {
@@ -383,7 +383,7 @@ def test_premature_intervals_are_what_nothing_later_covers(
         tasks = completed(by_group[key_of(row)])
         premature = [task for task in tasks if task["taskId"] in early]
         good = [task for task in tasks if task["taskId"] not in early]
-        # One more for good than for premature: then 1 is premature alone, 3 is both.
+        # Good tasks count twice, so a depth of 1 is a premature task alone.
         steps = depths([*premature, *good, *good], *span(row))
         found += [(key_of(row), start, end) for start, end, depth in steps if depth == 1]
     intervals = planted["premature"]["intervals"]

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-# Run where the checkout is not: in a folder of its own, with the wheel first on the path.
+# Run outside of the checkout, in a folder of its own, with the wheel first on the path.
 SCRIPT = """
 import sys
 import exportstats as xs

@@ -235,7 +235,7 @@ class Strange:
                 if callable(answer):
                     answer = answer(count)
                 self.close_connection = True
-                with suppress(OSError):  # who asked may have gone
+                with suppress(OSError):  # the client may have disconnected
                     for piece in [answer] if isinstance(answer, bytes) else answer:
                         self.wfile.write(piece)
 

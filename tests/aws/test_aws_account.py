@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Make = Callable[..., Any]
 
 
-# What it says
+# The answer of STS
 
 
 def test_the_account_is_that_of_the_credentials(make_session: Make, make_tasks: Make) -> None:
@@ -50,7 +50,7 @@ def test_no_task_no_warning_of_the_account(session: boto3.Session) -> None:
         assert fetch_tasks(session=session, endpoint_url=emulator.url).empty
 
 
-# Where it is asked
+# The endpoint of STS
 
 LOOK_ALIKES = (
     "http://127.0.0.1:5000",

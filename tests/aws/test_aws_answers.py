@@ -33,7 +33,7 @@ def asked(emulator: Emulator) -> int:
     return sum(seen.operation == wire.TASKS for seen in emulator.requests)
 
 
-# A success that is none
+# Broken successes
 
 
 @pytest.mark.parametrize("kind", ["short", "cut", "html", "invalid_json"])
@@ -152,7 +152,7 @@ def test_what_is_labelled_gzip_and_is_none_is_an_error(
         fetch_tasks(session=session, endpoint_url=emulator.url)
 
 
-# An error that is not AWS's
+# Errors
 
 
 @pytest.mark.usefixtures("no_waiting")

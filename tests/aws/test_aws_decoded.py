@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Make = Callable[..., Any]
 
 
-# No body to look at
+# Answers without a body
 
 
 class StubbedSession(boto3.Session):

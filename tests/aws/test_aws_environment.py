@@ -35,7 +35,7 @@ def emulator() -> Iterator[Emulator]:
         yield running
 
 
-# Where to ask, and as whom
+# Endpoint and credentials
 
 
 @pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS"])
@@ -86,7 +86,7 @@ def test_a_profile_has_credentials_region_and_endpoint(
     assert found["task_id"].to_list() == ["ap-south-1"]
 
 
-# What is missing or wrong
+# Missing and wrong settings
 
 
 def test_without_credentials_one_is_told_how_to_give_them(emulator: Emulator) -> None:

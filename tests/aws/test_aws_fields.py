@@ -51,7 +51,7 @@ def stamp(text: str) -> pd.Timestamp:
     return pd.Timestamp(text, tz="UTC")
 
 
-# What arrives
+# Fields
 
 
 def test_every_field_of_the_response_arrives(session: boto3.Session) -> None:
@@ -116,7 +116,7 @@ def test_what_cannot_be_a_task_is_reported_with_its_place(
     assert found["task_id"].to_list() == ["a", "b", "c"]
 
 
-# The clock
+# The time of observation
 
 
 def test_observed_at_is_the_services_own_clock(session: boto3.Session, scripted: Make) -> None:

@@ -77,7 +77,7 @@ def test_the_pace_holds_for_many_threads_together() -> None:
     for thread in threads:
         thread.join()
     assert len(passed) == 20
-    assert max(passed) - min(passed) >= 19 / 100 - 0.02  # a clock's grain
+    assert max(passed) - min(passed) >= 19 / 100 - 0.02  # the resolution of a clock
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def say(tasks: list[dict[str, Any]], next_token: str | None = None) -> bytes:
     return wire.http(200, wire.JSON, body.encode())
 
 
-# What is asked
+# Requests
 
 
 def test_the_list_is_read_to_its_end_fifty_a_page(
@@ -128,7 +128,7 @@ def test_filters_compose(
     }
 
 
-# A list that moves, and tokens
+# Shifting lists, and tokens
 
 
 def test_a_list_that_shifts_gives_each_task_once(
@@ -241,7 +241,7 @@ def test_tokens_that_go_in_a_circle_end_in_an_error(session: boto3.Session, scri
     assert caught.value.next_token is None
 
 
-# All of it at once
+# Everything combined
 
 
 @st.composite

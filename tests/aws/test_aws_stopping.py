@@ -42,7 +42,7 @@ def join(first: pd.DataFrame, rest: pd.DataFrame) -> pd.DataFrame:
     return xs.conform(pd.concat([first, rest]))
 
 
-# It fails part way
+# Failures
 
 FAILURES = {
     "throttle": (10, "ThrottlingException after 10 of 10 attempts: Rate exceeded", "try again"),
@@ -81,7 +81,7 @@ def test_a_failure_part_way_keeps_what_came_and_goes_on(
     assert re.search(f"{reason}.*; .*{remedy}", text)
     assert text.endswith("(8 tasks arrived)")
     assert "\n" not in text
-    assert error.__context__ is not None  # for who looks for it
+    assert error.__context__ is not None  # for debugging
     assert error.__cause__ is None
     assert_tasks(rest, tasks[8:])
     joined = join(error.tasks, rest)
@@ -221,7 +221,7 @@ def test_a_service_that_recovers_is_not_an_error(
         assert asked(emulator) == 11
 
 
-# It is stopped
+# Ctrl-C
 
 PROGRAM = """
 import signal, sys
@@ -284,7 +284,7 @@ def test_an_interrupt_at_any_page_loses_nothing(
         assert_tasks(join(stop.tasks, fetch_tasks(**ask, next_token=stop.next_token)), tasks)
 
 
-# It is not begun
+# Invalid arguments
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def test_credentials_that_end_at_page_100_are_refreshed():
 
     def account_of(access_key: str) -> str | None:
         asked.append(access_key)
-        if len(asked) == 100:  # the clock cannot be turned forward, but the end can be near
+        if len(asked) == 100:  # the clock cannot be moved, but the expiration can be near
             credentials._expiry_time = dt.datetime.now(credentials._expiry_time.tzinfo)
         return OWN
 

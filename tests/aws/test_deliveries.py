@@ -29,7 +29,10 @@ def session() -> boto3.Session:
 def fill(url: str, bucket: str, objects: dict[str, int]) -> None:
     """Create a bucket with objects of given sizes."""
     client(url).create_bucket(Bucket=bucket)
-    for key, size in objects.items():  # into moto itself: a thousand requests take seconds
+    for (
+        key,
+        size,
+    ) in objects.items():  # directly into moto, because a thousand requests take seconds
         s3_backends[DEFAULT_ACCOUNT_ID]["aws"].put_object(bucket, key, b"x" * size)
 
 

@@ -138,7 +138,7 @@ def test_credentials_of_a_role_are_renewed_on_the_way(
         keys.add(access_key)
         return account_of(access_key)
 
-    # so short that botocore renews them before every request
+    # so short that botocore renews the credentials before every request
     monkeypatch.setattr("moto.sts.responses.TokenResponse.assume_role", _short_lived)
     target = xs.Target(account, "eu-west-1", role_arn=f"arn:aws:iam::{account}:role/audit")
     with Emulator(fill([account], ["eu-west-1"], 260), account_of=remember) as emulator:
@@ -297,7 +297,9 @@ def test_sessions_share_what_is_slow_to_make(
     organisation: list[str], monkeypatch: pytest.MonkeyPatch
 ):
     """Sessions of roles share the models and the endpoint rules of the base session."""
-    monkeypatch.setattr("botocore.session.create_loader", create_loader)  # not that of all tests
+    monkeypatch.setattr(
+        "botocore.session.create_loader", create_loader
+    )  # not the loader of all tests
     base = boto3.Session()
     sessions = Sessions(base)
     roles = [f"arn:aws:iam::{number}:role/audit" for number in organisation[:5]]

@@ -17,7 +17,7 @@ from support import START, plain, table, tables
 import exportstats as xs
 from exportstats.core import frames, identity, schema
 
-# Some looks at some tasks: a later look is further on.
+# Observations of some tasks; later ones have later states.
 LOOKS = st.lists(
     st.tuples(st.sampled_from("abc"), st.integers(0, 5)).map(
         lambda at: {
@@ -49,7 +49,7 @@ def test_each_task_once_in_its_latest_state(looks: list[list[support.Row]], rand
     frames.check(both)
     expected = table(*(latest[name] for name in sorted(latest)))
     assert_frame_equal(sorted_rows(both), expected)
-    # at once, one after another, and by pandas alone
+    # in one call, in several calls, and with pandas only
     one_by_one = frames.empty()
     for part in several:
         one_by_one = xs.concat([one_by_one, part])

@@ -61,7 +61,7 @@ def conform_quietly(frame: Any) -> tuple[pd.DataFrame, list[tuple[str, str]]]:  
     return tasks, reported
 
 
-# What a table of tasks is.
+# The shape of a table of tasks.
 
 
 def test_columns_are_those_of_the_design():
@@ -181,7 +181,7 @@ def test_empty_is_a_table():
     assert_frame_equal(xs.conform(frames.empty()), frames.empty())
 
 
-# What it is made of.
+# The input.
 
 
 def test_missing_columns_are_filled_and_own_ones_stay():
@@ -329,7 +329,7 @@ def test_times_in_another_unit_are_noticed():
     assert plain(xs.conform(naive, times_in="Europe/Berlin")["creation_time"]) == [SEEN]
     early = pd.to_datetime([START // 1000], unit="ms", utc=True)
     aware = pd.DataFrame({"task_id": ["a"], "to_time": early})
-    assert plain(xs.conform(aware)["to_time"]) == [START // 1000]  # what has a zone is meant
+    assert plain(xs.conform(aware)["to_time"]) == [START // 1000]  # aware times are not affected
 
 
 def test_unknown_states_become_categories():
@@ -481,7 +481,7 @@ def test_pandas_index_in_arrow():
     assert plain(xs.conform(pa.Table.from_pandas(frame))["task_id"]) == ["a"]
 
 
-# What is refused.
+# Refused input.
 
 
 def test_large_numbers_of_other_libraries():

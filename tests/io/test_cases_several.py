@@ -165,7 +165,7 @@ def test_whose_tasks(
     assert plain(said["region"]) == ["eu-north-1"]
     own = page(task(accountId="111122223333", region="sa-east-1"))
     tasks = xs.read_tasks(save(own, name), account_id="999988887777", region="eu-north-1")
-    assert plain(tasks["account_id"]) == ["111122223333"]  # what a task says itself holds
+    assert plain(tasks["account_id"]) == ["111122223333"]  # a task's own values take precedence
     assert plain(tasks["region"]) == ["sa-east-1"]
 
 
@@ -213,7 +213,7 @@ def test_accounts_that_may_be_mixed_up(save: Callable[..., Path]) -> None:
     with pytest.raises(xs.ArgumentError, match=says):
         xs.read_tasks(*paths)
     assert len(xs.read_tasks(*paths, account_id="012345678901")) == 2
-    with warned():  # they follow each other, as the lists of one region on two days do
+    with warned():  # they follow one another, like lists of one region on two days
         assert len(xs.read_tasks(paths[0], save(page(at(1, "c")), "c/eu-west-1.json"))) == 2
 
 

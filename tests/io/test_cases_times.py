@@ -43,7 +43,7 @@ def test_units_of_times(
     flat_.to_csv(tmp_path / "tasks.csv", index=False)
     flat_.to_parquet(tmp_path / "tasks.parquet")
     files = [path, tmp_path / "tasks.parquet", tmp_path / "tasks.csv"]
-    # of a float of 19 digits pandas writes the text that a spreadsheet writes
+    # pandas writes a float of 19 digits like a spreadsheet
     for file in files[: 2 if unit == "ns" and kind is float else 3]:
         with warned() as messages:
             xs.read_tasks(file)

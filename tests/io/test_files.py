@@ -167,7 +167,7 @@ def zstd(data: bytes) -> bytes:
 def test_compressed(tmp_path: Path, compress: Callable[[bytes], bytes], name: str) -> None:
     """Compressed files are detected by their bytes, and all members and frames are read."""
     lines = FLAVOURS["JSON Lines"].encode()
-    half = lines.index(b"\n", 500) - 20  # a line may go over from one member to the next
+    half = lines.index(b"\n", 500) - 20  # a line may span two members
     (tmp_path / name).write_bytes(compress(lines[:half]) + compress(lines[half:]))
     assert_frame_equal(xs.read_tasks(tmp_path / name), EXPECTED)
 
@@ -306,7 +306,7 @@ def test_bad_rows_are_placed(tmp_path: Path) -> None:
         tasks = xs.read_tasks(lines, listed, saved)
     assert tasks["task_id"].to_list() == ["task-0", "task-1", "task-2", "c"]
     (warning,) = caught
-    assert warning.filename == __file__  # the line of the caller
+    assert warning.filename == __file__  # the caller's line
     assert warning.message.partial
     times = "from_time is not a time (an aware timestamp, milliseconds since 1970, or ISO 8601 "
     assert sorted(warning.message.rows.to_numpy().tolist()) == [

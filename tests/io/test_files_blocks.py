@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     Task = dict[str, Any]
 
-# Text made to look like the places where blocks are cut, and like their ends.
+# Text that looks like the boundaries of blocks.
 NASTY = st.one_of(
     st.text(st.sampled_from(list('{}[],:"\\ \n\u20ac\U0001f600a')), max_size=12),
     st.sampled_from(['},{"taskId":"no"},{', "}]", '"}],"x":[{', "}{", "\\", '\\"}, {', "a" * 500]),
@@ -130,7 +130,7 @@ def test_cuts_never_matter(
 @given(TASKS, st.booleans())
 def test_cuts_never_matter_in_csv(tasks: list[Task], anew: bool) -> None:  # noqa: FBT001 - drawn
     """A CSV in any blocks is read the same, ours or saved by another program."""
-    if anew:  # it will have no quotes where there is nothing
+    if anew:  # it writes no quotes around empty cells
         tasks = [{key: value for key, value in task.items() if value != ""} for task in tasks]
     expected = table_of(tasks)
     stream = io.BytesIO()

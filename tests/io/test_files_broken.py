@@ -30,7 +30,7 @@ from exportstats.errors import (
 if TYPE_CHECKING:
     import pandas as pd
 
-IDS = [letter * 3 for letter in "abcdefghijkl"]  # what is cut out of one never makes another
+IDS = [letter * 3 for letter in "abcdefghijkl"]  # removing bytes from one never results in another
 TASKS = [
     {"taskId": name, "taskName": "a,b", "status": {"code": "FAILED"}, "from": number}
     for number, name in enumerate(IDS)
@@ -163,7 +163,7 @@ def test_compressed_and_cut_off(tmp_path: Path, codec: str) -> None:
     whole = COMPRESS[codec](LINES)
     file = tmp_path / "tasks.jsonl"
     broken = [whole[:-1], whole[: len(whole) // 2], whole + whole[:9], whole + b"rest"]
-    # bz2 and xz allow anything behind, as their commands do
+    # bz2 and xz ignore trailing data, as their commands do
     for data in broken[: 2 if codec in ("bz2", "xz") else 4]:
         file.write_bytes(data)
         with pytest.raises(FileFormatError, match=r"tasks\.jsonl: cannot be read to its end: \w"):
@@ -178,7 +178,7 @@ def test_locked_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> None:  # noqa: ANN401
         raise PermissionError(13, "Permission denied")
 
-    with monkeypatch.context() as patch:  # root may open anything
+    with monkeypatch.context() as patch:  # root can open every file
         patch.setattr(Path, "open", refuse)
         with pytest.raises(FileFormatError, match="cannot be opened: Permission denied"):
             xs.read_tasks(file)
@@ -241,7 +241,7 @@ def test_any_damage_is_an_error_of_ours(tmp_path: Path, suffix: str, data: st.Da
         tasks, _ = read(file)
     except ExportStatsError:
         return
-    assert set(tasks.columns) >= set(TABLE.columns)  # a name that was damaged is an own column
+    assert set(tasks.columns) >= set(TABLE.columns)  # a damaged name is an own column
 
 
 @given(mutated(LINES))
@@ -258,7 +258,7 @@ def test_other_lines_are_never_lost(tmp_path: Path, damaged: bytes) -> None:
         assert not kept
         return
     assert [name for name in tasks["task_id"] if name in kept] == kept
-    # a task that a line end was put into may be whole all the same
+    # a task with an inserted line end may still be intact
     assert len(tasks) + len(places) >= len(lines) or len(tasks) == len(IDS)
 
 

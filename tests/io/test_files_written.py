@@ -35,7 +35,7 @@ SUFFIXES = (
     ".parquet",
 )
 
-# Whatever a text may hold, and above all what means something in JSON, in CSV or to a spreadsheet.
+# Any text, especially with special characters of JSON, CSV or spreadsheets.
 TEXT = st.one_of(
     st.text(max_size=5),
     st.text(
@@ -136,7 +136,7 @@ def test_same_bytes_again(tmp_path: Path, suffix: str) -> None:
     one, other = ((tmp_path / f"{name}{suffix}").read_bytes() for name in ("one", "other"))
     assert one == other
     if suffix.endswith(".gz"):
-        assert one[3:8] == bytes(5)  # neither its name nor when it was compressed
+        assert one[3:8] == bytes(5)  # neither the name nor the time of compression
         assert gzip.decompress(one)
 
 

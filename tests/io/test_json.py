@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 PATHS = {column.name: column.json.split(".") for column in schema.TASKS.base}
 NO_TIME = "is not a time (an aware timestamp, milliseconds since 1970, or ISO 8601 with an offset)"
 SEEN = ms("2026-11-23T06:00Z")
-BLANKS = " \t\r\ufeff"  # files that were put together have a mark where one begins
+BLANKS = " \t\r\ufeff"  # concatenated files contain byte order marks
 
 
 def read_lines(block: bytes, name: str = "f") -> list[Rows]:
@@ -76,7 +76,7 @@ def found(
     return good, refused, unused
 
 
-# What a JSON value is as a task, in plain Python.
+# JSON values as tasks, in plain Python.
 
 
 class OddError(Exception):
@@ -162,7 +162,7 @@ def as_time(name: str, field: Any) -> int | None:  # noqa: ANN401
     return max(min(field, MOST), -MOST)
 
 
-# Tasks as JSON might have them: most as AWS writes them, some odd in a way.
+# Tasks in JSON: most as AWS writes them, some with odd values.
 
 TEXTS = st.one_of(
     st.sampled_from(
@@ -264,14 +264,14 @@ def test_lines_are_read_as_one_by_one(block: bytes):
     """Lines of any JSON give the tasks, places and reasons of each line read alone."""
     try:
         good, refused, unused = found(read_lines(block))
-    except xs.FileFormatError:  # it is taken for one text, as more lines go on than are whole
+    except xs.FileFormatError:  # read as one text, because most lines do not end a value
         lines = [line.strip() for line in block.splitlines() if line.strip()]
         whole = sum(line.startswith(b"{") and line.endswith(b"}") for line in lines)
         assert whole < sum(line.endswith((b",", b"[", b"{")) for line in lines)
         return
     expected = expect_lines(block)
     assert (good, sorted(refused)) == (expected[0], sorted(expected[1]))
-    # of a row that is refused for another value the keys may be counted or not
+    # the keys of a refused row may be counted or not
     assert expected[2] <= unused
 
 

@@ -15,7 +15,7 @@ import pytest
 from exportstats.errors import ArgumentError
 from exportstats.io.whole import one_at_a_time, whole_file
 
-# Writes half of the file, says so, and waits to be killed.
+# Writes half of the file, prints a line, and waits to be killed.
 _HALF = (
     "import sys, time, pathlib\n"
     "from exportstats.io.whole import whole_file\n"
@@ -24,7 +24,7 @@ _HALF = (
     "    print(flush=True)\n"
     "    time.sleep(60)\n"
 )
-# Adds one to the number in a file, so often.
+# Increments the number in a file several times.
 _COUNT = (
     "import sys, pathlib\n"
     "from exportstats.io.whole import one_at_a_time, whole_file\n"
