@@ -169,9 +169,11 @@ def grid(
 
 def _every(numbers: np.ndarray) -> np.ndarray:
     """Return all periods from the first to the last, and the missing one last."""
-    known = np.unique(numbers[numbers != coerce.NAT])
-    if len(known) and known[-1] - known[0] < MOST_PERIODS:
-        known = np.arange(known[0], known[-1] + 1)
+    known = numbers[numbers != coerce.NAT]
+    if len(known) and known.max() - known.min() < MOST_PERIODS:
+        known = np.arange(known.min(), known.max() + 1)
+    else:
+        known = np.unique(known)
     return np.append(known, coerce.NAT) if (numbers == coerce.NAT).any() else known
 
 

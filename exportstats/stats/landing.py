@@ -70,7 +70,7 @@ def landing_lag(tasks: shards.Tasks, *, by: By = None, as_of: Instant = None) ->
     many = len(groups.keys)
     known = rows["lag"].notna().to_numpy()
     millis = rows["lag"].to_numpy()[known].view("int64")
-    lags = sort_weighted(groups.codes[known], millis, np.ones_like(millis), many)
+    lags = sort_weighted(groups.codes[known], millis, None, many)
     at_share = lags.quantile(_SHARES[:, None]).T.ravel()
     keys = grouping.repeat(groups.keys, len(_SHARES))
     keys["share"] = np.tile(_SHARES, many)

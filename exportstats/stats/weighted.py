@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+_BITS = 63  # of a positive int64
+
 
 def count_durations(
     known: pd.DataFrame, *, names: Sequence[str], freq: str | None = None, tz: str = "UTC"
@@ -41,15 +43,9 @@ def count_by_duration(
     """Count tasks by group, state and durations in milliseconds; see `count_durations`."""
     groups = grouping.group_by_state(tasks, names, freq, tz)
     # -1, below all durations, replaces missing ones so that all fit into one packed number
-    millis = np.where(millis != coerce.NAT, millis, -1)
-    codes, millis = _sorted(groups.codes, millis)
-    new = np.ones(len(codes), dtype=bool)
-    new[1:] = (codes[1:] != codes[:-1]) | (millis[1:] != millis[:-1])
-    starts = np.flatnonzero(new)
-    return groups.keys.take(codes[starts]).assign(
-        duration=np.where(millis < 0, coerce.NAT, millis)[starts].view("timedelta64[ms]"),
-        n=np.diff(np.append(starts, len(codes))),
-    )
+    codes, millis, n = _count(groups.codes, np.where(millis != coerce.NAT, millis, -1))
+    duration = np.where(millis < 0, coerce.NAT, millis).view("timedelta64[ms]")
+    return groups.keys.take(codes).assign(duration=duration, n=n)
 
 
 class Weighted(NamedTuple):
@@ -112,16 +108,16 @@ class Weighted(NamedTuple):
         return np.where(empty, np.nan, value)
 
 
-def sort_weighted(codes: np.ndarray, values: np.ndarray, n: np.ndarray, groups: int) -> Weighted:
-    """Sort values with counts within their groups, which are numbered from 0."""
+def sort_weighted(
+    codes: np.ndarray, values: np.ndarray, n: np.ndarray | None, groups: int
+) -> Weighted:
+    """Sort values within groups, which are numbered from 0; without counts, count them."""
+    if n is None:
+        codes, values, n = _count(codes, values)
+    elif (order := _order(codes, values)) is not None:
+        codes, values, n = codes[order], values[order], n[order]
     sizes = np.bincount(codes, weights=n, minlength=groups).astype("int64")
-    if (n == 1).all():
-        codes, values = _sorted(codes, values)
-        through = np.arange(1, len(codes) + 1)
-    else:
-        order = _order(codes, values)
-        codes, values, through = codes[order], values[order], np.cumsum(n[order])
-    return Weighted(codes, values, through, np.cumsum(sizes))
+    return Weighted(codes, values, np.cumsum(n), np.cumsum(sizes))
 
 
 def divide(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
@@ -140,38 +136,47 @@ def to_timedelta(millis: np.ndarray) -> np.ndarray:
     return lengths
 
 
-def _order(codes: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return the order by group and value."""
-    packed = _packed(codes, values)
-    return np.lexsort((values, codes)) if packed is None else np.argsort(packed, kind="stable")
+def _count(codes: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the distinct pairs of group and value, in order, and the count of each."""
+    packing = _Packing.of(codes, values)
+    if packing is None:
+        pairs, n = np.unique(np.column_stack([codes, values]), axis=0, return_counts=True)
+        return pairs[:, 0], pairs[:, 1], n
+    packed, n = np.unique(packing.pack(codes, values), return_counts=True)
+    return *packing.unpack(packed), n
 
 
-def _sorted(codes: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return groups and values in order; faster than finding the order."""
-    packed = _packed(codes, values)
-    if packed is None:
-        order = np.lexsort((values, codes))
-        return codes[order], values[order]
-    packed.sort()
-    low, span = _range(values)
-    whole, rest = np.divmod(packed, span)
-    return whole, rest + low
-
-
-def _packed(codes: np.ndarray, values: np.ndarray) -> np.ndarray | None:
-    """Pack each group and value into one number with the same order; None if they do not fit.
-
-    Sorting it is several times as fast as sorting by two keys.
-    """
-    low, span = _range(values)
-    if len(codes) and span * (int(codes.max()) + 1) >= 1 << 62:
+def _order(codes: np.ndarray, values: np.ndarray) -> np.ndarray | None:
+    """Return the order by group and value, or None if they are in order."""
+    packing = _Packing.of(codes, values)
+    if packing is None:
+        return np.lexsort((values, codes))
+    packed = packing.pack(codes, values)
+    if (packed[1:] >= packed[:-1]).all():
         return None
-    packed: np.ndarray = codes * span + (values - low)
-    return packed
+    return np.argsort(packed, kind="stable")
 
 
-def _range(values: np.ndarray) -> tuple[int, int]:
-    """Return the smallest value, and the size of the range of values."""
-    if not len(values):
-        return 0, 1
-    return int(values.min()), int(values.max()) - int(values.min()) + 1
+class _Packing(NamedTuple):
+    """How to pack groups and values into single numbers, which sort several times as fast."""
+
+    low: int
+    bits: int
+
+    @classmethod
+    def of(cls, codes: np.ndarray, values: np.ndarray) -> _Packing | None:
+        """Return how to pack them; None if the numbers would be too large."""
+        low, high = int(values.min(initial=0)), int(values.max(initial=0))
+        bits = (high - low).bit_length()
+        return cls(low, bits) if int(codes.max(initial=0)).bit_length() + bits < _BITS else None
+
+    def pack(self, codes: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Return a number for each pair, in the order of the pairs."""
+        packed: np.ndarray = codes << self.bits
+        packed += values
+        packed -= self.low
+        return packed
+
+    def unpack(self, packed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the groups and values."""
+        return packed >> self.bits, (packed & ((1 << self.bits) - 1)) + self.low
