@@ -49,7 +49,8 @@ def plot_failure_reasons(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> No
         panel.notes.append("percentages are of the group's failed tasks")
     numbers, groups = group_rows(table, ("reason",))
     rows = table.assign(_group=numbers).sort_values("tasks", ascending=False, kind="stable")
-    shown = rows.head(rows_that_fit(ax, _ROWS))
+    lines = 2 if is_small(ax) and table.index.nlevels > 1 else 1
+    shown = rows.head(rows_that_fit(ax, _ROWS) // lines)
     height = 0.4 if is_narrow(ax) else 0.7
     kwargs = {"color": BAD, "height": height, **kwargs}
     bars = ax.barh(range(len(shown)), shown["tasks"], **kwargs)

@@ -134,6 +134,10 @@ class Panel(Annotation):
             lay_out(self.ax)
         for panel in panels:
             panel.arrange()
+        if is_small(self.ax):  # what stands above has taken height of the rows
+            lay_out(self.ax)
+            for panel in panels:
+                fit_rows(panel.ax)
 
     def fit_letters(self) -> bool:
         """Make letters fit, and return whether that may have changed the room of the plot."""

@@ -129,7 +129,8 @@ def time_axis(
     ax.xaxis.set_major_formatter(
         dates.ConciseDateFormatter(locator, tz=tz)  # type: ignore[no-untyped-call]
     )
-    ax.set_xlabel(f"{label} ({tz})")
+    # at the right of a small plot is the date that all ticks share
+    ax.set_xlabel(f"{label} ({tz})", loc="left" if is_small(ax) else "center")
 
 
 def count_axis(ax: Axes, which: Literal["x", "y"], label: str = "tasks") -> None:
