@@ -1,8 +1,8 @@
-"""Make the parts of the documentation that are made from the code.
+"""Generate the parts of the documentation that come from the code.
 
 `python docs/make_docs.py` writes `docs/schema.md`, `docs/functions.md`, `docs/commands.md`, the
-manual page `docs/exportstats.1` and the picture in the README. The tests fail when one of the texts
-is stale.
+manual page `docs/exportstats.1` and the chart in the README. The tests fail if one of the texts is
+stale.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SIDE_TABLES = (
 
 
 def schema_page() -> str:
-    """Write the page of the table of tasks."""
+    """Write the page on the tables."""
     lines = [
         "# The table of tasks",
         "",
@@ -72,16 +72,16 @@ def _unit(column: schema.Column) -> str:
 
 
 def functions_page() -> str:
-    """Write the page of the functions on tasks, with the parameters that they share."""
+    """Write the page on the functions, with the parameters that they share."""
     lines = [
         "# The functions on tasks",
         "",
         "Generated from the code by `docs/make_docs.py`. Each function takes a table and returns a",
-        "table; the picture draws that table. A parameter means the same in all of them, and the",
-        "page shows its default, `required` if it has none. A date or a month is a time: its first",
-        "instant in `tz`, or in UTC.",
+        "table, which the chart draws. A parameter has the same meaning in all functions. The",
+        "column has its default, `required` if there is none, or – if the function does not have",
+        "it. A date or a month is a time: its first instant in `tz`, or in UTC.",
         "",
-        f"| function | answers | picture | {' | '.join(f'`{name}`' for name in SHARED)} | others |",
+        f"| function | answer | chart | {' | '.join(f'`{name}`' for name in SHARED)} | others |",
         "|---" * (len(SHARED) + 4) + "|",
     ]
     for name, function in functions().items():
@@ -97,7 +97,7 @@ def functions_page() -> str:
 
 
 SHARED = ("by", "freq", "tz", "as_of", "start", "end")
-VERBS = r"^(find|plan|compare|estimate)_|_(by_day|timeline)$"  # a picture's name leaves them out
+VERBS = r"^(find|plan|compare|estimate)_|_(by_day|timeline)$"  # left out of a chart's name
 
 
 def functions() -> dict[str, Callable[..., object]]:
@@ -119,7 +119,7 @@ def _default(parameter: inspect.Parameter | None) -> str:
 
 
 def commands_page() -> str:
-    """Write the page of the command's reference."""
+    """Write the command reference."""
     lines = ["# The command", "", "Generated from `--help` by `docs/make_docs.py`."]
     names = main.context_settings["help_option_names"]
     with click.Context(
@@ -165,7 +165,7 @@ def man_page() -> str:
 
 
 def _paragraphs(text: str) -> Iterator[str]:
-    """Yield the paragraphs of a help text; what follows a backspace keeps its lines."""
+    """Yield the paragraphs of a help text; a backspace keeps the lines after it."""
     for paragraph in inspect.cleandoc(text).split("\n\n"):
         lines = [_roff(line) for line in paragraph.splitlines() if line != "\b"]
         yield from (".PP", *((".nf", *lines, ".fi") if paragraph.startswith("\b") else lines))
@@ -185,7 +185,7 @@ def _roff(text: str) -> str:
 
 
 def draw_picture(path: Path) -> None:
-    """Draw the README's picture of the synthetic sample."""
+    """Draw the README's chart of the synthetic sample."""
     axes = (
         xs.sample_tasks()
         .pipe(xs.duration_summary, by="log_group_name")
