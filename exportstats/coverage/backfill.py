@@ -64,10 +64,10 @@ def plan_backfill(  # noqa: PLR0913 - options of one plan
 ) -> pd.DataFrame:
     """Plan the tasks that close gaps, and forecast when they will be done.
 
-    Not planned are events that are lost, that an active task already exports, or that are too
-    recent for all late events to have arrived; gaps of up to a minute; and log groups that nobody
-    exports. The rest is cut at midnights (UTC). What expires first is exported first. A slot runs
-    one task at a time; different slots run in parallel.
+    The plan leaves out what is lost, what an active task already exports, and what is too recent
+    for all late events to have arrived. By default, it also leaves out gaps of up to a minute and
+    log groups that were never exported. The rest is cut at midnights (UTC). What expires first is
+    exported first. A slot runs one task at a time; different slots run in parallel.
 
     Parameters
     ----------

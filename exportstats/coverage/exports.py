@@ -102,8 +102,8 @@ def _warn_of_namesakes(keys: pd.DataFrame, query: Query) -> None:
     """
     if query.log_groups is None:
         return
-    unplaced = keys[list(schema.SLOT)].isna().any(axis=1)
-    names = set(keys.loc[unplaced, "log_group_name"].dropna())
+    without_slot = keys[list(schema.SLOT)].isna().any(axis=1)
+    names = set(keys.loc[without_slot, "log_group_name"].dropna())
     listed = query.log_groups[query.log_groups[list(schema.SLOT)].notna().all(axis=1)]
     if alike := sorted(names & set(listed["log_group_name"])):
         warn(
@@ -131,9 +131,9 @@ def read(tasks: pd.DataFrame, query: Query) -> Exports:
     """Return the windows of tasks as exports."""
     known = known_at(tasks, query.as_of)
     groups = grouping.group(known[list(LOG_GROUP)], LOG_GROUP)
-    placed = groups.keys["log_group_name"].notna().to_numpy()
-    high = np.full(len(placed), query.end)
-    low = np.where(placed, beginnings(groups.keys, query), high)
+    has_name = groups.keys["log_group_name"].notna().to_numpy()
+    high = np.full(len(has_name), query.end)
+    low = np.where(has_name, beginnings(groups.keys, query), high)
 
     first, last = coerce.millis(known["from_time"]), coerce.millis(known["to_time"])
     start = np.clip(first, query.start, query.end)
@@ -148,16 +148,16 @@ def read(tasks: pd.DataFrame, query: Query) -> Exports:
 
 def locate(keys: pd.DataFrame, log_groups: pd.DataFrame) -> np.ndarray:
     """Return the row of each key in a table of log groups, -1 if it is not there."""
-    mine, theirs = np.zeros(len(keys), dtype="int64"), np.zeros(len(log_groups), dtype="int64")
+    codes, listed = np.zeros(len(keys), dtype="int64"), np.zeros(len(log_groups), dtype="int64")
     for name in LOG_GROUP:
         at, values = grouping.codes_of(keys[name])
-        there, known = grouping.codes_of(log_groups[name])
+        code, known = grouping.codes_of(log_groups[name])
         place = known.get_indexer(values)[at]
-        mine = np.where((mine < 0) | (place < 0), _NONE, mine * len(known) + place)
-        theirs = theirs * len(known) + there
-    order = np.append(np.argsort(theirs, kind="stable"), _NONE)
-    row: np.ndarray = order[np.searchsorted(theirs[order[:-1]], mine, side="right") - 1]
-    return np.where(np.append(theirs, _NONE)[row] == mine, row, _NONE)
+        codes = np.where((codes < 0) | (place < 0), _NONE, codes * len(known) + place)
+        listed = listed * len(known) + code
+    order = np.append(np.argsort(listed, kind="stable"), _NONE)
+    row: np.ndarray = order[np.searchsorted(listed[order[:-1]], codes, side="right") - 1]
+    return np.where(np.append(listed, _NONE)[row] == codes, row, _NONE)
 
 
 def of_log_groups(keys: pd.DataFrame, column: str, query: Query) -> np.ndarray:

@@ -160,11 +160,11 @@ def curve_of(ends: pd.DataFrame, groups: Groups, events: Sequence[str] = ("COMPL
     """Estimate the curve of each group from the result of `count_censored_durations`."""
     many = len(groups.keys)
     state, n = ends["status_code"], ends["n"].to_numpy()
-    placed = ends["duration"].notna().to_numpy()
+    has_duration = ends["duration"].notna().to_numpy()
     done = state.isin(events).to_numpy()
     active = state.isin(schema.ACTIVE_STATES).to_numpy()
     other = state.isin(schema.TERMINAL_STATES).to_numpy() & ~done
-    used = np.flatnonzero(placed & (done | active | other))
+    used = np.flatnonzero(has_duration & (done | active | other))
     # each group has a row at 0
     codes = np.append(np.arange(many), groups.codes[used])
     millis = np.append(

@@ -103,8 +103,8 @@ def estimate_completion(tasks: shards.Tasks, *, as_of: Instant = None) -> pd.Dat
 def _part(known: pd.DataFrame) -> pd.DataFrame:
     """Return the active tasks, and the histories of their log groups and of each slot."""
     now, created = (coerce.millis(known[name]) for name in ("observed_at", "creation_time"))
-    known_since = (now != coerce.NAT) & (created != coerce.NAT)
-    elapsed = np.where(known_since, np.maximum(now - created, 0), coerce.NAT)
+    has_age = (now != coerce.NAT) & (created != coerce.NAT)
+    elapsed = np.where(has_age, np.maximum(now - created, 0), coerce.NAT)
     active = known["status_code"].isin(schema.ACTIVE_STATES).to_numpy()
     names = [*_GROUP, "task_id", "status_code", "creation_time"]
     some = known[active]

@@ -242,11 +242,11 @@ class Histories:
 
     def _spread_of_others(self, key: tuple[str, ...]) -> float:
         """Return the spread of the logarithms within other log groups; NaN if unknown."""
-        every, mine = self._steps[None], self._steps.get(key, (0, 0.0))
-        steps = every[0] - mine[0]
+        every, own = self._steps[None], self._steps.get(key, (0, 0.0))
+        steps = every[0] - own[0]
         if steps < _FEWEST_STEPS:
             return np.nan
-        return float((every[1] - mine[1]) / steps / 1e6 / _MEAN_STEP)
+        return float((every[1] - own[1]) / steps / 1e6 / _MEAN_STEP)
 
     def model(self, key: tuple[str, ...], history: History, durations: np.ndarray) -> Model:
         """Return the model of a history, given its scaled durations."""

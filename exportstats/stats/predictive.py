@@ -200,8 +200,8 @@ def _with_stuck(
     order = np.lexsort((shares, logs))
     order = order[logs[order] <= _LOG_TIME_OUT]
     logs, shares = logs[order], shares[order]
-    gone = 1 - (1 - np.interp(logs, *stuck)) / alive
-    return Prediction(logs, (1 - share) * shares + share * np.maximum(gone, 0))
+    ended = 1 - (1 - np.interp(logs, *stuck)) / alive
+    return Prediction(logs, (1 - share) * shares + share * np.maximum(ended, 0))
 
 
 class _Student(NamedTuple):

@@ -29,7 +29,7 @@ _MOST_CORRELATED = 0.5
 
 
 def find_slowdowns(tasks: shards.Tasks, *, as_of: Instant = None) -> pd.DataFrame:
-    """Find since when COMPLETED tasks of log groups have been taking longer, lastingly.
+    """Find lasting slowdowns of log groups' COMPLETED tasks, and when they began.
 
     The values of a log group are the medians of the logarithms of its durations, one per day of
     creation (UTC). So a bad night is one value, whatever its number of tasks. The candidate for a
@@ -288,14 +288,14 @@ def _measure(
 ) -> tuple[int, float, float, float, int, int]:
     """Return when a change was, its factor and interval, and the tasks before and after it."""
     before, after = days.value[first:at], days.value[at:last]
-    apart = np.subtract.outer(after, before).ravel()
-    many = len(apart)
+    differences = np.subtract.outer(after, before).ravel()
+    many = len(differences)
     sigma = np.sqrt(many * (len(before) + len(after) + 1) / 12)
     z = NormalDist().inv_cdf((1 + _CONFIDENCE) / 2)
     rank = max(int(np.floor(many / 2 - z * sigma)), 1)
     middle = [(many - 1) // 2, many // 2]
-    apart.partition([rank - 1, *middle, many - rank])
-    shift, low, high = apart[middle].mean(), apart[rank - 1], apart[many - rank]
+    differences.partition([rank - 1, *middle, many - rank])
+    shift, low, high = differences[middle].mean(), differences[rank - 1], differences[many - rank]
     n_before, n_after = np.diff(days.tasks[[first, at, last]])
     factors = (float(np.exp(log)) for log in (shift, low, high))
     return (int(days.since[at]), *factors, int(n_before), int(n_after))  # type: ignore[return-value]
