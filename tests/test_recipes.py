@@ -432,9 +432,9 @@ def test_the_function_keeps_tasks_and_report_in_s3(
     assert answer["keys"] == list(reports)
     bodies = {}
     for key, kind in reports.items():
-        answer = s3.get_object(Bucket="acme-export-reports", Key=key)
-        assert answer["ContentType"] == kind
-        bodies[key] = answer["Body"].read()
+        stored = s3.get_object(Bucket="acme-export-reports", Key=key)
+        assert stored["ContentType"] == kind
+        bodies[key] = stored["Body"].read()
     written = json.loads(bodies[f"exportstats/reports/{WEEK}.json"])
     assert written["headline"] == answer["headline"]
     figures = {row["measure"]: row["current"] for row in written["figures"]}
