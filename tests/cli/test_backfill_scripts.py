@@ -122,11 +122,11 @@ def sh(script: Path, tmp_path: Path) -> Iterator[Callable[..., subprocess.Comple
 @pytest.fixture
 def start(script: Path, tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
     """Start the script in a process group of its own, with an AWS CLI that runs a shell command."""
-    folder = tmp_path / "stuck"
-    folder.mkdir()
     started: list[subprocess.Popen[str]] = []
 
     def begin(command: str) -> subprocess.Popen[str]:
+        folder = tmp_path / f"stuck-{len(started)}"  # the one before may not have run its own yet
+        folder.mkdir()
         for name in ("aws", "exportstats"):
             (folder / name).write_text(f"#!/bin/sh\n{command}\n")
             (folder / name).chmod(0o755)
