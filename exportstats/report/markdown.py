@@ -86,11 +86,14 @@ def _table(view: View, indent: str = "") -> list[str]:
 
 def render_text(report: ReportData) -> str:
     """Write a report as plain text, for the part of a mail that every program shows."""
-    lines = [f"Export tasks, {report.name}", "", *_filled(report.headline, "")]
+    lines = [f"Export tasks, {report.name}", *_filled(report.headline, "")]
     lines += [*_filled(report.period, ""), ""]
     for finding in report.findings:
-        label = "" if finding.severity == "note" else f"{finding.severity.upper()}: "
-        lines += [*_filled(f"{label}{finding.sentence}", "* "), *_filled(finding.remedy, "  ")]
+        if finding.severity == "note":
+            lines += _filled(f"{finding.sentence} {finding.remedy}", "* ")
+        else:
+            lines += _filled(f"{finding.severity.upper()}: {finding.sentence}", "* ")
+            lines += _filled(finding.remedy, "  ")
         for one in finding.news:
             lines += _filled(f"{one.sentence} {one.remedy}", "  - ")
         commands, more = cells.commands(finding)
@@ -99,20 +102,30 @@ def render_text(report: ReportData) -> str:
             words = [shlex.quote(word) for word in shlex.split(command)]
             lines += [f"{line} \\" for line in _broken(words)]
             lines[-1] = lines[-1].removesuffix(" \\")
-        lines += [*_filled(more, "  "), ""]
+        lines += _filled(more, "  ")
+        lines += [""] if finding.severity != "note" or finding is report.findings[-1] else []
     for part in report.parts.values():
         lines += _filled(f"{part.name}: {part.headline}", "")
     lines += [""] if report.parts else []
     figures = cells.figures(report)
-    widths = [max(map(len, column)) for column in zip(figures.head, *figures.rows, strict=True)]
-    for row in (figures.head, *figures.rows):
+    shown = [row for row in figures.rows if row[0] not in _needless(report)]
+    widths = [max(map(len, column)) for column in zip(figures.head, *shown, strict=True)]
+    for row in (figures.head, *shown):
         padded = [
             cell.rjust(width) if numeric else cell.ljust(width)
             for cell, width, numeric in zip(row, widths, figures.numeric, strict=True)
         ]
         lines.append("  ".join(padded).rstrip())
-    limits = [line for limit in report.limits for line in _filled(limit, "")]
-    return "\n".join([*lines, "", *limits]) + "\n"
+    return "\n".join([*lines, "", *_filled(" ".join(report.limits), "")]) + "\n"
+
+
+def _needless(report: ReportData) -> set[str]:
+    """Name the states of which a quiet week has nothing to tell: all are COMPLETED, none FAILED."""
+    if not report.is_quiet:
+        return set()
+    current = report.figures["current"].to_dict()
+    usual = {"completed": current["tasks"], "failed": 0, "cancelled": 0}
+    return {cells.MEASURES[name] for name, value in usual.items() if current[name] == value}
 
 
 def _broken(words: list[str]) -> list[str]:

@@ -149,6 +149,20 @@ def test_fail_on_something_critical(
     assert json.loads(path.read_text(encoding="utf-8"))["findings"][0]["severity"] == "critical"
 
 
+def test_the_quietest_week_fits_a_terminal(run: Callable, sample_file: Path, log_groups: Path):
+    """A quiet week has 24 lines of 80 columns, and each of its findings is among them."""
+    done = run("report", sample_file, "--log-groups", log_groups, "--week", QUIETEST)
+    lines = done.stdout.splitlines()
+    assert len(lines) <= 24
+    assert max(map(len, lines)) < 80
+    report = xs.build_weekly_report(
+        xs.sample_tasks(), week=QUIETEST, log_groups=xs.read_log_groups(log_groups)
+    )
+    said = " ".join(done.stdout.split())
+    assert all(f"{one.sentence} {one.remedy}" in said for one in report.findings)
+    assert all(limit in said for limit in report.limits)
+
+
 def test_the_quietest_week_is_fine(run: Callable, sample_file: Path, log_groups: Path):
     """The sample's quietest week passes whatever one fails on, its worst does not."""
     words = ("report", sample_file, "--log-groups", log_groups, "--week")

@@ -124,7 +124,7 @@ def _have_stopped(rows: pd.DataFrame, *, material: Material) -> Found:
     title="Log groups not exported regularly",
     rank=150,
     severities=("note",),
-    remedy="If that is intended, nothing needs doing.",
+    remedy="If intended, nothing needs doing.",
 )
 def irregular(material: Material) -> Found | None:
     """Name what no gap is told of, so that nobody takes it for complete."""
@@ -158,6 +158,6 @@ def irregular(material: Material) -> Found | None:
     return Found(
         "note",
         f"{groups_of(rows)} not exported regularly ({', '.join(parts)}), such as "
-        f"{place(rows.head(1))}; gaps of these are not listed.",
+        f"{place(rows.head(1))}; their gaps are not listed.",
         rows.reset_index(drop=True),
     )
