@@ -1,9 +1,9 @@
 """Measure how good the forecasts are, on made-up histories and on the synthetic sample.
 
-`python -m benchmarks.forecasts [REPEATS [SHAPE ...]]` makes histories of n tasks of several shapes,
-requests the forecast of the next task, or a plan, and compares it with the true end. An 80 %
-interval should hold 80 % of the ends, and a risk of 30 % should come true in 30 of 100 cases. The
-forecasts come from `estimate_completion` and `plan_backfill`.
+`python -m benchmarks.forecasts [intervals|plans|sample] [REPEATS [SHAPE ...]]` makes histories of n
+tasks of several shapes, requests the forecast of the next task, or a plan, and compares it with the
+true end. An 80 % interval should hold 80 % of the ends, and a risk of 30 % should come true in 30
+of 100 cases. The forecasts come from `estimate_completion` and `plan_backfill`.
 
 - `next`: a task that has just begun, in each of 400 log groups, which share information.
 - `seen`: a task that is looked at while it is active, at a random instant of all active time.
@@ -243,22 +243,24 @@ def _print_head(*names: object) -> None:
     print("|---" + "|--:" * (len(names) - 1) + "|")
 
 
-if __name__ == "__main__":
-    repeats = int(sys.argv[1]) if len(sys.argv) > 1 else REPEATS
-    shapes = sys.argv[2:] or list(SHAPES)
+def _print_intervals(repeats: int, shapes: list[str]) -> None:
     _print_head("held by the 80 %", *(f"n = {n}" for n in _SIZES))
     for shape in shapes:
         for name in ("next", "seen"):
             found = [held(shape, n, repeats, seen=name == "seen") for n in _SIZES]
             _print_row(f"{shape}: {name}", found)
-    print()
+
+
+def _print_plans(repeats: int, shapes: list[str]) -> None:
     sizes = (5, 20, 100)
     _print_head("plan", *(f"{what}, n = {n}" for n in sizes for what in ("held", "risk", "late")))
     for shape in shapes:
         for name, slots, spread in (("1 slot", 1, 0), ("5 slots", 5, 0), ("5, unlike", 5, 0.5)):
             row = [plans(shape, n, repeats // 4, slots=slots, spread=spread).mean() for n in sizes]
             _print_row(f"{shape}: {name}", [value for one in row for value in one])
-    print()
+
+
+def _print_sample(repeats: int, _: list[str]) -> None:
     found = backtest(repeats)
     within = (found["rest"] >= found["low"]) & (found["rest"] <= found["high"])
     error, plain = ((found["rest"] - found[name]).abs() for name in ("middle", "average"))
@@ -266,3 +268,13 @@ if __name__ == "__main__":
     print(f"the middle 80 % hold {within.mean():.1%}")
     print(f"median error {error.median().total_seconds():.0f} s")
     print(f"median error of a plain average {plain.median().total_seconds():.0f} s")
+
+
+if __name__ == "__main__":
+    parts = {"intervals": _print_intervals, "plans": _print_plans, "sample": _print_sample}
+    words = sys.argv[1:]
+    chosen = [words.pop(0)] if words and words[0] in parts else list(parts)
+    repeats = int(words[0]) if words else REPEATS
+    for part in chosen:
+        parts[part](repeats, words[1:] or list(SHAPES))
+        print()

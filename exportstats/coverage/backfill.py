@@ -138,7 +138,9 @@ def plan_backfill(  # noqa: PLR0913 - options of one plan
     is also learned from all log groups in `tasks`. The random numbers depend only on the names and
     windows: the same question has the same answer, whatever else is planned. Durations include
     queueing, so a slot whose tasks used to wait is forecast as slower than it will be. See
-    benchmarks/README.md for how often the last end lay between `end_low` and `end_high`.
+    benchmarks/README.md for how often the last end lay between `end_low` and `end_high`. That is
+    less than 80 % where a short history cannot show what matters: that tasks become slower, that
+    one in a hundred is stuck, or that each task resembles the one before it.
 
     Examples
     --------

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -29,6 +30,7 @@ QUANTILES = (100, 500, 900)
 _CHUNK = 256  # tasks at a time, so that their runs fit into the processor's cache
 _SPREADS = 100  # candidate spreads between log groups
 _LEVELS = (np.arange(400) + 0.5) / 400
+_MOST_STUCK = 20  # with more stuck tasks, their share is known well enough
 _FOLLOWED = 20  # tasks for which a trend continues
 _LOG_TIME_OUT = np.log(TIME_OUT)
 # Steele, Lea and Flood (2014), Fast splittable pseudorandom number generators, figure 17.
@@ -113,7 +115,8 @@ class Source(NamedTuple):
             logs += self.trend.slope * later + error * (self.trend.age + later)
         drawn = np.exp(np.minimum(logs, _LOG_TIME_OUT))
         # whether a task is stuck is independent of the others
-        chances = uniform(_mix(seeds)) / self.model.stuck_share
+        rates = _rates(round(self.model.n_stuck))
+        chances = uniform(_mix(seeds)) / (self.model.stuck_share * rates)
         stuck = chances < 1
         drawn[stuck] = self.model.stuck.quantile(chances[stuck])
         return drawn
@@ -195,7 +198,7 @@ def uniform(seeds: np.ndarray) -> np.ndarray:
 
 
 def _logs(body: Prediction, shares: np.ndarray) -> np.ndarray:
-    logs: np.ndarray = np.log(np.maximum(body.quantile(shares), 1))
+    logs: np.ndarray = np.maximum(np.interp(shares, body.shares, body.logs), 0)
     return logs
 
 
@@ -204,6 +207,18 @@ def _normal(seed: int) -> np.ndarray:
     u, v = uniform(_mix(np.array([seed, seed ^ 2], "uint64")))
     numbers: np.ndarray = np.sqrt(-2 * np.log1p(-u)) * np.cos(2 * np.pi * v)
     return numbers
+
+
+@cache
+def _rates(n_stuck: int) -> np.ndarray:
+    """Return each run's rate of stuck tasks relative to the mean, learned from so many.
+
+    It has a gamma distribution, the posterior of a Poisson rate, and is the same for all log groups.
+    """
+    n = min(max(n_stuck, 1), _MOST_STUCK)
+    numbers = uniform(_mix(seed_of("stuck") + np.arange(n, dtype="uint64")))
+    rates: np.ndarray = -np.log1p(-numbers).sum(axis=0) / n
+    return rates
 
 
 def _to_unit(numbers: np.ndarray) -> np.ndarray:

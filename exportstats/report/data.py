@@ -188,7 +188,8 @@ class ReportData:
         quiet = "A quiet week" if self.as_of >= self.end else "A quiet week so far"
         told = f"{quiet}: {counted(int(tasks), 'task')}, "
         told += f"{int(failed):,} failed" if failed else "none of them failed"
-        told += ", all exported since" if failed and "not_made_good" not in self.tables else ""
+        if failed and "not_made_good" not in self.tables:
+            told += ", all exported since" + " or waived" * ("waived" in self.tables)
         if covered == covered:  # noqa: PLR0124 - not known without a regular log group
             told += ", and what was due is in S3"
             missing = current["missing"]

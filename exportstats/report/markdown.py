@@ -66,10 +66,12 @@ def _findings(report: ReportData) -> list[str]:
         for command in commands:
             lines += ["", "  ```sh", f"  {command}", "  ```"]
         lines += ["", f"  {more}"] if more else []
-        if finding.severity in _WITH_ROWS:
-            shown = cells.view(finding.rows, report, _ROWS)
-            cut = ["", f"  {shown.cut:,} more rows are not shown."] if shown.cut else []
-            lines += ["", *_table(shown, "  "), *cut, ""]
+        for one in (finding, *finding.news):
+            if one.severity in _WITH_ROWS:
+                shown = cells.view(one.rows, report, _ROWS)
+                cut = ["", f"  {shown.cut:,} more rows are not shown."] if shown.cut else []
+                lines += ["", f"  {one.title}:", "", *_table(shown, "  "), *cut]
+        lines += [""] if finding.severity in _WITH_ROWS else []
     return lines
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
@@ -32,6 +32,10 @@ WEEKS_BEFORE = 4
 REGULAR_WEEKS = 8
 REGULAR_LEAST = 2
 REGULAR_SHARE = 0.9
+# What retention takes is told, too, of a log group that keeps its rhythm and of whose weeks
+# together more than this is covered: an exporter that fails now and then makes it irregular, and
+# loses events all the same. One that is exported on request is meant to have gaps.
+EXPORTED_SHARE = 0.5
 # Shorter gaps, as an exporter leaves that ends its days at 23:59:00, are one line for all.
 SHORT_GAP = timedelta(minutes=1)
 
@@ -62,12 +66,12 @@ class Material:
         The words that tell a command where the tasks come from.
     groups
         A row a log group with a task, as `rhythm.learn` gives it, and `regular`, whether it is
-        exported regularly, and `retention` (milliseconds, NaT's number where there is none).
+        exported regularly, `watched`, whether it is told what it loses, and `retention`
+        (milliseconds, NaT's number where there is none).
     uncovered
-        What `find_gaps` gives, of all log groups.
+        What `find_gaps` gives, of all log groups, without what is waived.
     gaps
-        The same since the first export of each log group, and `group`, its row in `groups`;
-        without what is waived.
+        The same since the first export of each log group, and `group`, its row in `groups`.
     waived
         What is waived of them, and `because` of what.
     waivers
@@ -144,18 +148,20 @@ class Material:
         group = exports.locate(gaps, self.groups)
         return clipped(gaps, start[group], end[group])
 
-    def missing(self, start: np.ndarray, end: np.ndarray) -> pd.DataFrame:
-        """Return the gaps of regular log groups, as far as they lie in a range of each.
+    def missing(
+        self, start: np.ndarray, end: np.ndarray, *, of: Literal["regular", "watched"] = "regular"
+    ) -> pd.DataFrame:
+        """Return the gaps of some log groups, as far as they lie in a range of each.
 
         Each says why it is there, by the tasks that overlap this part of it.
         """
-        inside = self._missing(start, end)
+        inside = self._missing(start, end, of)
         return explain_again(inside, self.in_vain, as_of=self.as_of, deliveries=self.deliveries)
 
-    def _missing(self, start: np.ndarray, end: np.ndarray) -> pd.DataFrame:
+    def _missing(self, start: np.ndarray, end: np.ndarray, of: str = "regular") -> pd.DataFrame:
         group = self.gaps["group"].to_numpy()
         inside = clipped(self.gaps, start[group], end[group])
-        return inside[self.groups["regular"].to_numpy()[inside["group"]]]
+        return inside[self.groups[of].to_numpy()[inside["group"]]]
 
     @cached_property
     def in_vain(self) -> pd.DataFrame:
@@ -225,12 +231,9 @@ def gather(
     uncovered = find_gaps(
         tasks, start=start, end=as_of, log_groups=log_groups, as_of=as_of, deliveries=deliveries
     )
-    row = exports.locate(uncovered, groups)
-    first = groups["first_window"].reindex(row).fillna(_NEVER).to_numpy()
-    since = (uncovered["start"].to_numpy() >= first) & (row >= 0)
-    gaps = uncovered[since].reset_index(drop=True).assign(group=row[since])
-    gaps, waived = part_waived(gaps, waivers, as_of.tz_convert(span.start.tz))
-    groups["regular"] = _is_regular(groups, gaps, span, as_of)
+    uncovered, waived = part_waived(uncovered, waivers, as_of.tz_convert(span.start.tz))
+    gaps, waived = (_since_first(rows, groups) for rows in (uncovered, waived))
+    groups["regular"], groups["watched"] = _are_exported(groups, gaps, span, as_of)
     return Material(
         tasks=tasks,
         recent=recent,
@@ -246,6 +249,14 @@ def gather(
         waived=waived,
         waivers=waivers,
     )
+
+
+def _since_first(rows: pd.DataFrame, groups: pd.DataFrame) -> pd.DataFrame:
+    """Return what lies after the first export of its log group, and the `group` of each."""
+    row = exports.locate(rows, groups)
+    first = groups["first_window"].reindex(row).fillna(_NEVER).to_numpy()
+    since = (rows["start"].to_numpy() >= first) & (row >= 0)
+    return rows[since].reset_index(drop=True).assign(group=row[since])
 
 
 def _in_vain(tasks: pd.DataFrame, *, deliveries: pd.DataFrame | None) -> pd.DataFrame:
@@ -332,10 +343,13 @@ def of_groups(frame: pd.DataFrame, *, groups: pd.DataFrame) -> pd.DataFrame:
     return kept
 
 
-def _is_regular(
+def _are_exported(
     groups: pd.DataFrame, gaps: pd.DataFrame, span: Span, as_of: pd.Timestamp
-) -> np.ndarray:
-    """Return which log groups were covered, all but a little, in most of their latest weeks.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return which log groups are exported regularly, and of which losses are told.
+
+    The former were covered, all but a little, in most of their latest weeks; the latter are these
+    and those that keep their rhythm and were covered for more than half of these weeks together.
 
     Of a log group that is not exported daily they end where it is due, and are as long as its
     windows if these are longer than a week.
@@ -347,17 +361,22 @@ def _is_regular(
     last = _due_of(groups, span, as_of)[1]
     weeks = span.shifted(-DUE_AFTER)
     over = 0 if as_of >= span.end else 1  # a week that is not over does not count
-    of_weeks, times = np.zeros((2, len(groups)), dtype="int64")
-    for many in range(REGULAR_WEEKS):
-        week = weeks.before(many + over)
-        low = np.where(daily, to_millis(week.start), last - (many + 1) * long)
-        high = np.where(daily, to_millis(week.end), last - many * long)
+    of_weeks, times, asked, lacking = np.zeros((4, len(groups)), dtype="int64")
+    for back in range(REGULAR_WEEKS):
+        week = weeks.before(back + over)
+        low = np.where(daily, to_millis(week.start), last - (back + 1) * long)
+        high = np.where(daily, to_millis(week.end), last - back * long)
         inside = np.maximum(np.minimum(ends, high[row]) - np.maximum(starts, low[row]), 0)
         missing = np.bincount(row, weights=inside, minlength=len(groups))
         allowed = (1 - REGULAR_SHARE) * (high - low)
         of_weeks += first <= low
         times += (first <= low) & (missing <= allowed)
-    return (of_weeks >= REGULAR_LEAST) & (2 * times > of_weeks)
+        asked += (first <= low) * (high - low)
+        lacking += (first <= low) * missing.astype("int64")
+    many = of_weeks >= REGULAR_LEAST
+    regular = many & (2 * times > of_weeks)
+    steady = many & groups["steady"].to_numpy()
+    return regular, regular | (steady & (lacking < (1 - EXPORTED_SHARE) * asked))
 
 
 def missing_of(tasks: pd.DataFrame, uncovered: pd.DataFrame) -> np.ndarray:

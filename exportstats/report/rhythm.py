@@ -24,6 +24,8 @@ DUE_AFTER = timedelta(days=2)
 # What is known of the rhythm of a log group are its latest exports that went further than all
 # before them, so many at most.
 EXPORTS_OF_RHYTHM = 28
+# A log group keeps its rhythm if more than half of these steps are as long as the median, by this.
+_ALIKE = 0.1
 # An export is late when it takes longer than so many of these.
 USUALLY = 0.8
 _HOUR = 3_600_000
@@ -46,7 +48,8 @@ def learn(tasks: pd.DataFrame) -> pd.DataFrame:
         A row a log group: `LOG_GROUP`; `first_window`, where its first COMPLETED task begins;
         `last_created`; `last_window`, where the last window of any task ends; `anchor`, where that
         of the last export ends (times); `period`, the median step, a day if there is no step yet,
-        and `lateness`, that of `USUALLY` (0.8) of the exports, in whole hours (milliseconds).
+        and `lateness`, that of `USUALLY` (0.8) of the exports, in whole hours (milliseconds);
+        `steady`, whether more than half of the steps are about as long as that.
     """
     named = tasks[tasks["log_group_name"].notna().to_numpy()]
     groups = grouping.group(named, LOG_GROUP)
@@ -72,6 +75,9 @@ def learn(tasks: pd.DataFrame) -> pd.DataFrame:
     latest = np.flatnonzero(_from_the_end(code) < EXPORTS_OF_RHYTHM)
     learned = pd.DataFrame({"step": step[latest], "late": late[latest]}).groupby(code[latest])
     period = learned["step"].median().reindex(range(many)).fillna(DAY).to_numpy()
+    off = np.abs(step[latest] - period[code[latest]])
+    alike = np.bincount(code[latest], weights=off <= _ALIKE * period[code[latest]], minlength=many)
+    steady = 2 * alike > np.bincount(code[latest], minlength=many)
     lateness = learned["late"].quantile(USUALLY, interpolation="higher").reindex(range(many))
     hours = np.ceil(lateness.fillna(DAY).to_numpy() / _HOUR)
     return groups.keys.assign(
@@ -81,6 +87,7 @@ def learn(tasks: pd.DataFrame) -> pd.DataFrame:
         anchor=_extreme(np.maximum, groups.codes, ends, done & windowed & ended, many),
         period=np.maximum(period, 1).astype("int64"),
         lateness=(np.maximum(hours, 0) * _HOUR).astype("int64"),
+        steady=steady,
     )
 
 

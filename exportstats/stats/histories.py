@@ -25,7 +25,7 @@ _OF_WINDOWS, _OF_TASKS = (ENOUGH, 3.0), (50, 2.0)
 _STEEPEST = 1.5
 _FEWEST_STEPS = 5  # differences between tasks of other log groups, to learn a spread
 _MEAN_STEP = 2 / np.sqrt(np.pi)  # mean difference of two normal values, in standard deviations
-COUNTS = ("_n", "_stuck", "_timed_out", "_completed")
+COUNTS = ("_n", "_stuck", "_timed_out", "_completed", "_reach")
 # The prior: one task in ten thousand is stuck, and half of these time out.
 _PRIOR_STUCK, _PRIOR_TASKS = 0.005, 50
 
@@ -46,9 +46,9 @@ def part(known: pd.DataFrame, wanted: np.ndarray | None = None) -> pd.DataFrame:
     timed_out = (known["status_code"] == "FAILED").to_numpy() & (
         known["duration"] >= TIMED_OUT
     ).to_numpy()
+    long = STUCK * _typical(groups, duration, done)
     stuck = timed_out | (
-        known["status_code"].isin(schema.TERMINAL_STATES).to_numpy()
-        & (duration > STUCK * _typical(groups, duration, done))
+        known["status_code"].isin(schema.TERMINAL_STATES).to_numpy() & (duration > long)
     )
     ended = done | timed_out
     history = known[[*_GROUP, "task_id", "creation_time"]].assign(
@@ -57,6 +57,7 @@ def part(known: pd.DataFrame, wanted: np.ndarray | None = None) -> pd.DataFrame:
         _stuck=stuck.astype("float64"),
         _timed_out=timed_out.astype("float64"),
         _completed=(stuck & done).astype("float64"),
+        _reach=np.where(stuck & done, _reach(duration, long), 0),
     )
     of_wanted = np.isin(groups.codes, groups.codes[wanted]) if wanted is not None else True
     counts = history[[*COUNTS[1:]]].sum().to_frame().T.assign(_n=float((ended | stuck).sum()))
@@ -87,6 +88,17 @@ def _typical(groups: grouping.Groups, duration: np.ndarray, done: np.ndarray) ->
     np.divide(total, n, out=typical, where=n > 0)
     each: np.ndarray = np.exp(typical)[groups.codes]
     return each
+
+
+def _reach(duration: np.ndarray, long: np.ndarray) -> np.ndarray:
+    """Return positions from `long` to the time-out, in thousandths, on the scale of logarithms.
+
+    They are whole numbers, so that sums do not depend on the order.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        position = np.log(duration / long) / np.log(TIME_OUT / long)
+    reach: np.ndarray = np.rint(1000 * np.clip(np.nan_to_num(position), 0, 1))
+    return reach
 
 
 def _latest(ended: pd.DataFrame, names: list[str]) -> pd.DataFrame:
@@ -148,7 +160,8 @@ class History(NamedTuple):
         How long they lasted, infinity for those that timed out; and the length of their windows,
         NaN where unknown.
     counts
-        The number of tasks, and of those that were stuck, timed out, and were stuck but COMPLETED.
+        The number of tasks, and of those that were stuck, timed out, and were stuck but COMPLETED,
+        and the sum of the positions of the last ones.
     """
 
     basis: str
@@ -233,11 +246,13 @@ class Histories:
 
     def prior(self, key: tuple[str, ...], history: History) -> Prior:
         """Return what all tasks suggest; the history's own stuck tasks are not counted twice."""
-        _, stuck, timed_out, completed = np.maximum(self._counts - history.counts, 0)
+        _, stuck, timed_out, completed, reach = np.maximum(self._counts - history.counts, 0)
         return Prior(
             self._spread_of_others(key),
             (stuck + _PRIOR_STUCK) / (self._counts[0] + _PRIOR_TASKS),
             (timed_out + 0.5) / (timed_out + completed + 1),
+            (reach / 1000 + 0.25) / (completed + 0.5),
+            int(stuck),
         )
 
     def _spread_of_others(self, key: tuple[str, ...]) -> float:

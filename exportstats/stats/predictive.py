@@ -22,6 +22,7 @@ _LOG_TIME_OUT = float(np.log(TIME_OUT))
 _HALF_LIFE = 20  # after this many tasks an earlier one has half the weight, to follow a slowdown
 _SPREAD_TASKS = 4  # the weight of the prior spread, in tasks
 _FEW = 5  # with fewer tasks, their own spread is too uncertain
+_STEPS = np.arange(17) / 16
 _LEAST_SPREAD = 0.02  # of the logarithms: durations are never quite equal
 _TWO, _NORMAL = 2, 8  # degrees of freedom; from 8 on, the normal distribution is used
 _HALVES = 0.5 ** np.arange(31)
@@ -38,11 +39,18 @@ class Prior(NamedTuple):
         Share of tasks that are stuck.
     timed_out
         Share of stuck tasks that run into the time-out.
+    reach
+        Mean position of the ends of the other stuck tasks, from 0 (the longest usual duration) to 1
+        (the time-out), on the scale of logarithms.
+    n_stuck
+        Number of stuck tasks that this was learned from.
     """
 
     spread: float = np.nan
     stuck: float = 0.0001
     timed_out: float = 0.5
+    reach: float = 0.5
+    n_stuck: int = 0
 
 
 class Prediction(NamedTuple):
@@ -91,6 +99,8 @@ class Model(NamedTuple):
         Distribution of the durations of stuck tasks.
     stuck_share
         Share of tasks that are stuck.
+    n_stuck
+        Number of stuck tasks that this was learned from.
     """
 
     logs: np.ndarray
@@ -99,6 +109,7 @@ class Model(NamedTuple):
     effective_n: float
     stuck: Prediction
     stuck_share: float
+    n_stuck: float
 
     @classmethod
     def fit(cls, durations: np.ndarray, weights: np.ndarray, prior: Prior) -> Model:
@@ -124,13 +135,17 @@ class Model(NamedTuple):
         of_usual = weights[is_usual]
         student = _Student.fit(logs[is_usual], of_usual, prior.spread)
         effective_n = 1 + float(of_usual.sum() ** 2 / (of_usual @ of_usual))
-        others = prior.stuck * (total + timed_out)
+        # the history's own long tasks are not counted twice
+        known = timed_out + float(weights[~is_usual].sum())
+        others = max(prior.stuck * (total + timed_out) - known, prior.stuck)
         stuck = timed_out + others
         timed_out_share = (timed_out + others * prior.timed_out) / stuck
         # stuck tasks end at any time, or run into the time-out
-        ends = np.array([min(logs[is_usual][-1], _LOG_TIME_OUT - 1e-9), _LOG_TIME_OUT])
-        of_stuck = Prediction(ends, np.array([0, 1 - timed_out_share]))
-        return cls(logs, weights, student, effective_n, of_stuck, stuck / (total + stuck))
+        longest = min(logs[is_usual][-1], _LOG_TIME_OUT - 1e-9)
+        ends = longest + _STEPS ** (1 / prior.reach - 1) * (_LOG_TIME_OUT - longest)
+        of_stuck = Prediction(ends, (1 - timed_out_share) * _STEPS)
+        share, n_stuck = stuck / (total + stuck), timed_out + prior.n_stuck
+        return cls(logs, weights, student, effective_n, of_stuck, share, n_stuck)
 
     def predict(self, elapsed: float = 0) -> Prediction:
         """Predict how long a task will last that has lasted `elapsed` ms (below the time-out)."""
@@ -194,7 +209,7 @@ def _with_stuck(
     # the rest of the shares lasts until the time-out or longer
     before = np.searchsorted(body.logs, _LOG_TIME_OUT) + 1
     logs, shares = body.logs[:before], body.shares[:before]
-    edges = np.array([max(stuck.logs[0], now), _LOG_TIME_OUT])
+    edges = np.maximum(stuck.logs, now)
     shares = np.append(shares, np.interp(edges, logs, shares))
     logs = np.append(logs, edges)
     order = np.lexsort((shares, logs))

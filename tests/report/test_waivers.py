@@ -49,6 +49,21 @@ def test_a_waived_gap_is_a_note(waivers: Path, tz: str):
     assert kinds(other) == ["expiring", "gaps"]
 
 
+def test_a_failed_task_within_a_waiver_leaves_nothing(waivers: Path):
+    """What a failed task left on the days of a waiver is not told; what it left beyond them is."""
+    waivers.write_text(f"{WAIVER}from = 2026-11-18\nto = 2026-11-19\n", encoding="utf-8")
+    failed = night("acme/api", 2, task_id="x", status_code="FAILED")
+    rows = [*others("acme/api", 2), failed]
+    assert "not_made_good" in built(*rows).tables
+    report = built(*rows, waivers=waivers)
+    assert "not_made_good" not in report.tables
+    assert "waived" in report.tables
+    longer = failed | {"to_time": failed["to_time"] + DAY}
+    report = built(*others("acme/api", 2, 3), longer, waivers=waivers)
+    [row] = rows_behind(report, "not_made_good")
+    assert row["missing"] == DAY
+
+
 def test_weekends_without_anything_to_export(waivers: Path):
     """A log group exported on weekdays alone is regular, and its weekends are waived."""
     waivers.write_text(f'{WAIVER}weekdays = ["Saturday", "Sunday"]\n', encoding="utf-8")

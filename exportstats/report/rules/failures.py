@@ -11,7 +11,7 @@ from exportstats.core import coerce, schema, shards
 from exportstats.core.schema import LOG_GROUP, SLOT
 from exportstats.coverage.gaps import find_gaps
 from exportstats.report import causes, pictures
-from exportstats.report.material import WEEKS_BEFORE, missing_of, of_groups
+from exportstats.report.material import WEEKS_BEFORE, missing_of, of_groups, part_waived
 from exportstats.report.rule import Found, by_incident, rule
 from exportstats.report.words import LOST, groups_of, name, place, slot, slots_of
 from exportstats.stats.as_of import to_millis
@@ -93,13 +93,14 @@ def _uncovered_then(material: Material, failed: pd.DataFrame) -> pd.DataFrame:
     active = material.in_vain["status_code"].isin(schema.ACTIVE_STATES).any()
     if not active or not start < end:
         return material.uncovered
-    return find_gaps(
+    uncovered = find_gaps(
         shards.select(material.tasks, partial(_as_if_done, groups=failed)),
         start=start,
         end=end,
         log_groups=material.log_groups,
         deliveries=material.deliveries,
     )
+    return part_waived(uncovered, material.waivers, material.now)[0]
 
 
 def _as_if_done(tasks: pd.DataFrame, *, groups: pd.DataFrame) -> pd.DataFrame:

@@ -45,7 +45,7 @@ def expiring(material: Material) -> Found | None:
     late = np.maximum(due, expected_by(groups, as_of))
     kept = groups["retention"].to_numpy()
     end = np.where((kept != coerce.NAT) & (kept < now - due), late, due)
-    missing = material.missing(np.zeros_like(end), end)
+    missing = material.missing(np.zeros_like(end), end, of="watched")
     expires = coerce.millis(missing["expires_at"])
     there = (missing["reason"] != "lost") & is_long(missing)
     rows = missing[there & (expires != coerce.NAT) & (expires < soon)]
@@ -82,7 +82,7 @@ def lost(material: Material) -> Found | None:
     """Look for events that retention took in this week."""
     ends = material.span.start, material.until
     low, high = (_lost_by(material.groups, to_millis(end)) for end in ends)
-    rows = material.missing(low, np.maximum(low, high))
+    rows = material.missing(low, np.maximum(low, high), of="watched")
     rows = rows[is_long(rows)]
     if not len(rows):
         return None

@@ -53,6 +53,7 @@ class Rhythm(NamedTuple):
     anchor: int
     step: int
     late: int
+    steady: bool
 
     @property
     def due_after(self) -> int:
@@ -277,6 +278,16 @@ class Facts:
                 found.append((at, end, None))
         return found
 
+    def not_waived(self, key: Key, stretch: Stretch) -> list[Stretch]:
+        """Return what of a stretch is not in S3, and on no day of a waiver."""
+        waived = [
+            day
+            for one in self.asked.waivers
+            if not self.is_over(one) and fnmatchcase(key[2], one["log_group"])
+            for day in self.days_of(one, stretch)
+        ]
+        return [part for gap in self.uncovered(key, stretch) for part in minus(gap, waived)]
+
     def days_of(self, waiver: Row, stretch: Stretch) -> list[Stretch]:
         """Return what of a stretch lies on the days of a waiver."""
         found, at, zone = [], self.midnight(stretch[0]), ZoneInfo(self.tz)
@@ -322,25 +333,44 @@ class Facts:
             furthest = end if furthest is None else max(furthest, end)
         steps = steps[-28:]
         if not steps:
-            return Rhythm(furthest or 0, DAY, DAY)
+            return Rhythm(furthest or 0, DAY, DAY, steady=False)
         late = sorted(late for _, late in steps)
         # the least lateness that four of five keep to, as far as there is one
         usual = late[math.ceil(0.8 * (len(late) - 1))]
         hours = max(math.ceil(usual / HOUR), 0)
-        return Rhythm(furthest or 0, int(median(step for step, _ in steps)), hours * HOUR)
+        step = median(step for step, _ in steps)
+        alike = [one for one, _ in steps if abs(one - step) <= 0.1 * step]
+        steady = 2 * len(alike) > len(steps)
+        return Rhythm(furthest or 0, int(step), hours * HOUR, steady)
 
     @cached_property
     def regular(self) -> set[Key]:
         """Return the log groups that are exported regularly."""
         return {key for key in self.keys if self.is_regular(key)}
 
+    @cached_property
+    def watched(self) -> set[Key]:
+        """Return the log groups that are regular, or that keep their rhythm and are half there."""
+        found = set(self.regular)
+        for key in self.keys:
+            weeks = self.latest_weeks(key)
+            half = 2 * sum(lack for lack, _ in weeks) < sum(asked for _, asked in weeks)
+            if len(weeks) >= 2 and half and self.rhythm(key).steady:
+                found.add(key)
+        return found
+
     def is_regular(self, key: Key) -> bool:
         """Return whether more than half of the latest weeks of a log group are nearly whole."""
+        whole = [lacking <= 0.1 * asked for lacking, asked in self.latest_weeks(key)]
+        return len(whole) >= 2 and 2 * sum(whole) > len(whole)
+
+    def latest_weeks(self, key: Key) -> list[tuple[int, int]]:
+        """Return what lacks in each of the latest weeks of a log group, and how long it is."""
         first, rhythm = self.first_of(key), self.rhythm(key)
         if first is None:
-            return False
+            return []
         skip = 0 if self.as_of >= self.end else 1  # a week that is not over
-        whole = []
+        weeks = []
         for back in range(skip, skip + 8):
             if rhythm.is_daily:
                 low, high = (self.days_later(edge, -2) for edge in self.week(back))
@@ -350,9 +380,8 @@ class Facts:
                 high = self.due_of(key)[1] - (back - skip) * long
                 low = high - long
             if first <= low:
-                missing = length(self.missing(key, (low, high)))
-                whole.append(missing <= 0.1 * (high - low))
-        return len(whole) >= 2 and 2 * sum(whole) > len(whole)
+                weeks.append((length(self.missing(key, (low, high))), high - low))
+        return weeks
 
 
 # --- Stretches -------------------------------------------------------------------------------

@@ -47,7 +47,7 @@ def not_made_good(facts: Facts) -> Told | None:
             open_.append(rows[-1])
             hopeful += 1
             continue
-        missing = facts.uncovered(key, window) if window and key[2] is not None else []
+        missing = facts.not_waived(key, window) if window and key[2] is not None else []
         if not missing:
             continue
         going = [w for row, w in facts.in_vain[key] if row["status_code"] == "RUNNING"]

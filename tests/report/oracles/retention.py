@@ -11,7 +11,7 @@ from oracles.words import groups, key_of, lasting, order, place, when
 def lost(facts: Facts) -> Told | None:
     """Return what retention took in the week: each event when it is late and kept no longer."""
     rows: list[Row] = []
-    for key in facts.regular:
+    for key in facts.watched:
         kept = facts.retention(key)
         if kept is None:
             continue
@@ -28,7 +28,7 @@ def lost(facts: Facts) -> Told | None:
 def expiring(facts: Facts) -> Told | None:
     """Return what of what is due, or will be too late when it is, expires within 35 days."""
     rows: list[Row] = []
-    for key in facts.regular:
+    for key in facts.watched:
         kept, (_, end) = facts.retention(key), facts.due_of(key)
         if kept is None:
             continue
