@@ -213,7 +213,7 @@ def _normal(seed: int) -> np.ndarray:
 def _rates(n_stuck: int) -> np.ndarray:
     """Return each run's rate of stuck tasks relative to the mean, learned from so many.
 
-    It has a gamma distribution, the posterior of a Poisson rate, and is the same for all log groups.
+    It has a gamma distribution, the posterior of a Poisson rate, and all log groups share it.
     """
     n = min(max(n_stuck, 1), _MOST_STUCK)
     numbers = uniform(_mix(seed_of("stuck") + np.arange(n, dtype="uint64")))
