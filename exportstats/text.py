@@ -147,17 +147,6 @@ def harmless(cell: object) -> object:
     return guard_formula(plain(cell)) if isinstance(cell, str) else cell
 
 
-def unguard_formula(text: str) -> str:
-    """Remove the apostrophe that `guard_formula` added.
-
-    Examples
-    --------
-    >>> unguard_formula("'=1"), unguard_formula("'tis")
-    ('=1', "'tis")
-    """
-    return text[1:] if text.startswith("'") and _FORMULA.match(text[1:]) else text
-
-
 def escape_markdown(text: str) -> str:
     r"""Escape text that Markdown would read as markup, also in a cell of a table.
 

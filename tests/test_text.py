@@ -53,12 +53,12 @@ def test_shortening_keeps_both_ends(text: str, width: int) -> None:
 
 
 @given(st.text(alphabet="'=+-@\t\r\n \uff1da1", max_size=6))
-def test_formulas_are_guarded_and_come_back(text: str) -> None:
-    """No guarded text is a formula, and removing the guard restores the text."""
+def test_formulas_are_guarded(text: str) -> None:
+    """No guarded text is a formula, and the guard adds at most an apostrophe."""
     guarded = words.guard_formula(text)
     assert not guarded.lstrip().startswith(("=", "+", "-", "@", "\uff1d"))
     assert not guarded.startswith(("\t", "\r", "\n"))
-    assert words.unguard_formula(guarded) == text
+    assert guarded in (text, f"'{text}")
 
 
 @given(st.text(alphabet="ab|*_`<>[]\\#~$!&{}\n\x1b"))
