@@ -21,7 +21,7 @@ from exportstats.aws.faults import ASKING, explain
 from exportstats.aws.fleet import MOST_WORKERS, DaemonThreads
 from exportstats.core import frames, schema
 from exportstats.errors import ArgumentError, LoadError, LoadInterrupted
-from exportstats.progress import is_watched
+from exportstats.progress import is_shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -252,8 +252,8 @@ def _submit(
 
 def _watch(futures: Sequence[Future[_Found]], *, progress: bool | None) -> None:
     """Wait for all tasks, and show the progress."""
-    shown = is_watched() if progress is None else progress
-    with tqdm(desc="deliveries", unit=" tasks", total=len(futures), disable=not shown) as bar:
+    hidden = not is_shown(asked=progress)
+    with tqdm(desc="deliveries", unit=" tasks", total=len(futures), disable=hidden) as bar:
         waiting = set(futures)
         while waiting:
             done, waiting = wait(waiting, timeout=_LOOK_SECONDS)

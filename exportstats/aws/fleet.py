@@ -17,7 +17,7 @@ from exportstats.aws.load import Load, Question
 from exportstats.aws.targets import Sessions
 from exportstats.core import frames
 from exportstats.errors import ArgumentError, LoadError
-from exportstats.progress import is_watched
+from exportstats.progress import is_shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -76,8 +76,8 @@ class Bar:
     def __init__(self, what: str, *, shown: bool | None, targets: int) -> None:
         self._what = what
         self._targets = targets
-        shown = is_watched() if shown is None else shown
-        self._bar = tqdm(desc=what, unit=f" {what.rpartition(' ')[2]}", disable=not shown)
+        unit = f" {what.rpartition(' ')[2]}"
+        self._bar = tqdm(desc=what, unit=unit, disable=not is_shown(asked=shown))
 
     def __enter__(self) -> Self:
         """Show the bar."""

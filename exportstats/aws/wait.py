@@ -12,7 +12,7 @@ from exportstats.aws.targets import Target
 from exportstats.aws.tasks import fetch_tasks
 from exportstats.core import frames, schema
 from exportstats.errors import ArgumentError, LoadError
-from exportstats.progress import is_watched
+from exportstats.progress import is_shown
 from exportstats.stats.forecasts import estimate_completion
 from exportstats.text import plain, write_duration
 
@@ -79,7 +79,7 @@ def wait_for_task(
     where = Target(region=region)
     if history is not None:
         history = history[(history["task_id"] != task_id).to_numpy()]
-    with _Bar(shown=is_watched() if progress is None else progress) as bar:
+    with _Bar(shown=is_shown(asked=progress)) as bar:
         while True:
             task = fetch_tasks(
                 [where],
