@@ -124,7 +124,8 @@ def time_axis(
     margin = max(0.02 * (high - low), margin)
     ax.set_xlim(low - margin, high + margin)
     most = int(np.clip(min(size_of(ax)[0], 0.6 * cell_of(ax)[0]) / 40, 3, 9))
-    locator = dates.AutoDateLocator(tz=tz, minticks=3, maxticks=most)  # type: ignore[no-untyped-call]
+    # with few ticks allowed, matplotlib finds none for some ranges unless it may set even fewer
+    locator = dates.AutoDateLocator(tz=tz, minticks=most // 3, maxticks=most)  # type: ignore[no-untyped-call]
     ax.xaxis.set_major_locator(locator)
     ax.xaxis.set_major_formatter(
         dates.ConciseDateFormatter(locator, tz=tz)  # type: ignore[no-untyped-call]
