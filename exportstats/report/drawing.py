@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -55,6 +56,12 @@ def draw(picture: Picture, form: str, *, narrow: bool = False, dpi: float = 100)
     dpi
         Pixels of an inch, of PNG.
     """
+    with warnings.catch_warnings():  # a short range on a narrow axis has few ticks, and these do
+        warnings.filterwarnings("ignore", "AutoDateLocator was unable")
+        return _draw(picture, form, narrow=narrow, dpi=dpi)
+
+
+def _draw(picture: Picture, form: str, *, narrow: bool, dpi: float) -> bytes:
     figure = Figure((_NARROW, _HIGH) if narrow else _SLIDE, layout=_Margins())
     canvas = FigureCanvasAgg(figure)
     ax = figure.add_subplot()
