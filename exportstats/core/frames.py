@@ -143,17 +143,22 @@ def _warn_of_unknown_regions(rows: pd.DataFrame, part: np.ndarray) -> None:
     unknown = pd.DataFrame({"part": part, "created": coerce.millis(rows["creation_time"])})
     unknown["group"] = rows["log_group_name"].astype("str").array
     unknown = unknown[(rows["region"].isna() & rows["creation_time"].notna()).to_numpy()]
-    spans = unknown.groupby(["group", "part"])["created"].agg(["min", "max"]).sort_values("min")
-    before = spans.groupby("group")["max"].transform(lambda ends: ends.cummax().shift())
-    if (spans["min"].to_numpy() <= before.to_numpy()).any() and not rows.duplicated(
-        list(TASKS.key)
-    ).any():
+    spans = spans_of(unknown, ["group"], "part", "created")
+    if spans["overlaps"].any() and not rows.duplicated(list(TASKS.key)).any():
         warn(
             AccountUnknownWarning(
                 "the tables have no region, share log groups and have tasks from the same time; if "
                 "they are from several regions, add it to each: tasks.assign(region=...)"
             )
         )
+
+
+def spans_of(rows: pd.DataFrame, by: list[str], part: str, time: str) -> pd.DataFrame:
+    """Return the time span of each part of each group, and whether it overlaps an earlier one."""
+    spans = rows.groupby([*by, part])[time].agg(["min", "max"]).reset_index()
+    spans = spans.sort_values([*by, "min"])
+    before = spans.groupby(by)["max"].transform(lambda ends: ends.cummax().shift())
+    return spans.assign(overlaps=spans["min"] <= before)
 
 
 def stack(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:

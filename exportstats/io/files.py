@@ -411,9 +411,7 @@ def _refuse_mixed(files: list[_File], kind: Table, lacking: str) -> None:
     known = tasks["creation_time"].notna()  # the others cannot be compared in time
     tasks["creation_time"] = pd.Series(millis(tasks["creation_time"]), tasks.index).where(known)
     shard = [other, "log_group_name"]
-    spans = tasks.fillna({other: ""}).groupby([*shard, "list"])["creation_time"]
-    spans = spans.agg(["min", "max"]).reset_index().sort_values([*shard, "min"])
-    before = spans.groupby(shard)["max"].transform(lambda ends: ends.cummax().shift())
+    spans = frames.spans_of(tasks.fillna({other: ""}), shard, "list", "creation_time")
     remedy = (
         "read each with its own region= and account_id= and combine them "
         f"with xs.concat, or keep them in folders named {lacking}=NAME; give {lacking}= once if "
@@ -428,7 +426,7 @@ def _refuse_mixed(files: list[_File], kind: Table, lacking: str) -> None:
             f"{listed} have no {what}, and a log group with different creation times, so they may "
             f"be from several {what}s; {remedy}"
         )
-    if (spans["min"] <= before).any():
+    if spans["overlaps"].any():
         raise ArgumentError(
             f"{listed} have no {what}, share log groups and have tasks from the same time, so they "
             f"may be from several {what}s, and a task in one would hide a gap in another; {remedy}"
