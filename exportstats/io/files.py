@@ -250,8 +250,8 @@ def _read(
     files = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for path in found:
-            found_in_path = _slot_of(path)
-            slot = account_id or found_in_path.get("account"), region or found_in_path.get("region")
+            named = _slot_of(path)
+            slot = account_id or named.get("account"), region or named.get("region")
             rows = [
                 rows.filled(account_id=slot[0], region=slot[1])
                 for rows in _read_file(path, kind, how, pool)
@@ -380,8 +380,8 @@ def _slot_of(path: Any) -> dict[str, str]:  # noqa: ANN401 - a path or an open f
         found |= {key.lower(): value for key, value in _HIVE.findall(part)}
     for key, pattern in (("account", _ACCOUNT), ("region", _REGION)):
         for part in reversed(parts[-3:]):
-            if key not in found and len(found_in_path := set(pattern.findall(part))) == 1:
-                found[key] = found_in_path.pop()
+            if key not in found and len(names := set(pattern.findall(part))) == 1:
+                found[key] = names.pop()
     return found
 
 
@@ -391,6 +391,38 @@ def _refuse_mixed(files: list[_File], kind: Table, lacking: str) -> None:
     A task in one of them would hide a gap in another, and a log group the retention of another.
     Pages of one list, and repeated copies of a list, are from one account and region.
     """
+    spans, names = _spans_of_lists(files, kind, lacking)
+    listed = ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")  # noqa: PLR2004 - shown
+    what = lacking.removesuffix("_id")
+    remedy = (
+        "read each with its own region= and account_id= and combine them "
+        f"with xs.concat, or keep them in folders named {lacking}=NAME; give {lacking}= once if "
+        "all are from the same one"
+    )
+    if kind is LOG_GROUPS and names:
+        raise ArgumentError(
+            f"{listed} have no {what}, and a log group with different creation times, so they may "
+            f"be from several {what}s; {remedy}"
+        )
+    if spans["overlaps"].any():
+        raise ArgumentError(
+            f"{listed} have no {what}, share log groups and have tasks from the same time, so they "
+            f"may be from several {what}s, and a task in one would hide a gap in another; {remedy}"
+        )
+    ended = [file.continues for file in files].count(False)
+    if lacking == "region" and len(names) > 1 and ended != 1:
+        warn(
+            AccountUnknownWarning(
+                f"{listed} have no region and are read as pages of one list; if they are not, "
+                f"{remedy}"
+            )
+        )
+
+
+def _spans_of_lists(
+    files: list[_File], kind: Table, lacking: str
+) -> tuple[pd.DataFrame, list[str]]:
+    """Return the time spans of lists without `lacking`, and the files that share a log group."""
     other = "account_id" if lacking == "region" else "region"
     columns = list(dict.fromkeys([lacking, other, "log_group_name", kind.id, "creation_time"]))
     names: list[str] = []  # the file of each list; a file may contain several lists
@@ -402,7 +434,7 @@ def _refuse_mixed(files: list[_File], kind: Table, lacking: str) -> None:
                 parts.append((len(names) - 1 + rows.lists, rows.table))
             names += [file.name] * [continues for _, continues in rows.pages].count(False)
     if len({number for at, _ in parts for number in np.unique(at)}) < 2:  # noqa: PLR2004 - a mixture takes two
-        return
+        return pd.DataFrame({"overlaps": []}), []
     tasks = pd.concat(table.select(columns).to_pandas().assign(list=at) for at, table in parts)
     tasks = tasks[tasks[lacking].isna() & (tasks["region"].notna() | (lacking == "region"))]
     # a task is the same in all states; a log group with another creation time is another one
@@ -412,36 +444,8 @@ def _refuse_mixed(files: list[_File], kind: Table, lacking: str) -> None:
     tasks["creation_time"] = pd.Series(millis(tasks["creation_time"]), tasks.index).where(known)
     shard = [other, "log_group_name"]
     spans = frames.spans_of(tasks.fillna({other: ""}), shard, "list", "creation_time")
-    remedy = (
-        "read each with its own region= and account_id= and combine them "
-        f"with xs.concat, or keep them in folders named {lacking}=NAME; give {lacking}= once if "
-        "all are from the same one"
-    )
     shared = spans.loc[spans.duplicated(shard, keep=False), "list"]
-    names = list(dict.fromkeys(names[number] for number in shared))
-    listed = ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")  # noqa: PLR2004 - shown
-    what = lacking.removesuffix("_id")
-    if kind is LOG_GROUPS and names:
-        raise ArgumentError(
-            f"{listed} have no {what}, and a log group with different creation times, so they may "
-            f"be from several {what}s; {remedy}"
-        )
-    if spans["overlaps"].any():
-        raise ArgumentError(
-            f"{listed} have no {what}, share log groups and have tasks from the same time, so they "
-            f"may be from several {what}s, and a task in one would hide a gap in another; {remedy}"
-        )
-    if (
-        lacking == "region"
-        and len(names) > 1
-        and [file.continues for file in files].count(False) != 1
-    ):
-        warn(
-            AccountUnknownWarning(
-                f"{listed} have no region and are read as pages of one list; if they are not, "
-                f"{remedy}"
-            )
-        )
+    return spans, list(dict.fromkeys(names[number] for number in shared))
 
 
 def _warn_of_incomplete(files: Iterable[_File], kind: Table) -> None:
