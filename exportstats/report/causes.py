@@ -1,4 +1,4 @@
-"""What findings are about: windows of log groups, and why their events are not in S3."""
+"""Return the windows that a finding affects, and the cause of each."""
 
 from __future__ import annotations
 
@@ -19,31 +19,32 @@ if TYPE_CHECKING:
 
 
 def of_gaps(gaps: pd.DataFrame, material: Material) -> pd.DataFrame:
-    """Return what gaps are about.
+    """Return the window and the cause of each gap.
 
-    The cause of a gap that a failed task left is what the service says of that task, as far as it
-    was created in the weeks that the report compares. Any other cause is one of a slot.
+    If a failed task left the gap and the task was created in the weeks that the report compares,
+    the cause is the failure reason of the task. Otherwise, the cause is the slot and the reason of
+    the gap.
 
     Returns
     -------
     DataFrame
-        A row a gap: `LOG_GROUP`, `start` and `end` (milliseconds, half-open) and `cause` (text).
+        One row per gap: `LOG_GROUP`, `start` and `end` (milliseconds, half-open) and `cause`.
     """
     edges = coerce.millis(gaps["start"]), coerce.millis(gaps["end"])
     return _about(gaps, *edges, gaps["last_task_id"], gaps["reason"], material)
 
 
 def of_tasks(tasks: pd.DataFrame, material: Material) -> pd.DataFrame:
-    """Return what tasks are about; a row a task, as in `of_gaps`."""
+    """Return the window and the cause of each task, as in `of_gaps`."""
     edges = coerce.millis(tasks["from_time"]), coerce.millis(tasks["to_time"]) + 1
     return _about(tasks, *edges, tasks["task_id"], tasks["status_code"], material)
 
 
-def said_of(tasks: pd.DataFrame) -> dict[tuple[str, ...], str]:
-    """Return what the service says of failed tasks, by their key; nothing where it says nothing."""
+def reasons_by_key(tasks: pd.DataFrame) -> dict[tuple[str, ...], str]:
+    """Return the failure reasons of the tasks that have a message, by task key."""
     failed = tasks[tasks["status_code"] == "FAILED"]
-    said = zip(_texts(failed, KEY), reasons_of(failed), strict=True)
-    return {key: reason for key, reason in said if reason != NO_MESSAGE}
+    reasons = zip(_texts(failed, KEY), reasons_of(failed), strict=True)
+    return {key: reason for key, reason in reasons if reason != NO_MESSAGE}
 
 
 def _about(
@@ -56,7 +57,7 @@ def _about(
 ) -> pd.DataFrame:
     keys = _texts(rows.assign(task_id=tasks), KEY)
     causes = [
-        material.said.get(key, f"{key[0]} {key[1]} {reason}")
+        material.reason_by_key.get(key, f"{key[0]} {key[1]} {reason}")
         for key, reason in zip(keys, reasons, strict=True)
     ]
     about = rows[list(LOG_GROUP)].reset_index(drop=True)
@@ -64,16 +65,16 @@ def _about(
 
 
 def _texts(rows: pd.DataFrame, names: Sequence[str]) -> list[tuple[str, ...]]:
-    """Return some columns of each row, as text."""
+    """Return the given columns of each row as text."""
     columns = (rows[name].astype("str").fillna("") for name in names)
     return list(zip(*columns, strict=True))
 
 
 def incidents_of(about: pd.DataFrame) -> np.ndarray:
-    """Return the number of the incident of each row of what findings are about, from 1.
+    """Return the incident number of each window, starting at 1.
 
-    Windows of one log group that overlap or touch are one incident, and so are windows with the
-    same cause on the same or on successive days (UTC).
+    Windows belong to the same incident if they overlap or touch in one log group, or if they have
+    the same cause on the same or on successive days (UTC).
     """
     start, end = about["start"].to_numpy(), about["end"].to_numpy()
     gap = _runs(about, LOG_GROUP, start, end)
@@ -87,14 +88,17 @@ def incidents_of(about: pd.DataFrame) -> np.ndarray:
 
 
 def length(about: pd.DataFrame) -> int:
-    """Return how long the windows are together, each instant of a log group counted once."""
+    """Return the total length of the windows. Overlaps within a log group count once."""
     start, end = about["start"], about["end"]
     run = _runs(about, LOG_GROUP, start.to_numpy(), end.to_numpy())
     return int((end.groupby(run).max() - start.groupby(run).min()).sum())
 
 
 def _runs(about: pd.DataFrame, by: Sequence[str], start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Return the number of the run of each row: rows of a group that overlap or touch; from 1."""
+    """Return the run number of each row, starting at 1.
+
+    Rows of one group that overlap or touch form a run.
+    """
     group = grouping.group(about, by).codes
     order = np.lexsort([start, group])
     ends = pd.Series(end[order]).groupby(group[order]).cummax()
@@ -105,6 +109,6 @@ def _runs(about: pd.DataFrame, by: Sequence[str], start: np.ndarray, end: np.nda
 
 
 def _lowest(number: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """Return the lowest number of each group, for each row."""
+    """Return the lowest number in the group of each row."""
     lowest: np.ndarray = pd.Series(number).groupby(group).transform("min").to_numpy()
     return lowest

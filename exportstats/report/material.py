@@ -1,4 +1,4 @@
-"""What all findings of a report are made of, computed once."""
+"""Compute once what all rules of a report share."""
 
 from __future__ import annotations
 
@@ -24,19 +24,20 @@ from exportstats.stats.failures import failure_reasons
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Its predecessors that a week is compared with.
+# The number of previous weeks that a week is compared with.
 WEEKS_BEFORE = 4
-# A log group is exported regularly if of its weeks, at most the eight up to the report's and at
-# least two, more than half were covered to this share. Gaps of all others (exported by hand, or
-# never) are taken to be intended.
+# A log group is exported regularly if more than half of its latest weeks are covered to this share.
+# At most eight weeks count, and at least two are needed. Gaps of all other log groups (exported by
+# hand, or never) are assumed to be intended.
 REGULAR_WEEKS = 8
 REGULAR_LEAST = 2
 REGULAR_SHARE = 0.9
-# What retention takes is told, too, of a log group that keeps its rhythm and of whose weeks
-# together more than this is covered: an exporter that fails now and then makes it irregular, and
-# loses events all the same. One that is exported on request is meant to have gaps.
+# Lost events are also reported for an irregular log group if it keeps its rhythm and more than this
+# share of its weeks is covered: an exporter that fails now and then makes it irregular, but its
+# events are still lost. A log group that is exported on request is expected to have gaps.
 EXPORTED_SHARE = 0.5
-# Shorter gaps, as an exporter leaves that ends its days at 23:59:00, are one line for all.
+# Gaps up to this length are reported together. An exporter that ends its windows at 23:59:00
+# leaves such gaps.
 SHORT_GAP = timedelta(minutes=1)
 
 GAP = [*LOG_GROUP, "start", "end", "length", "reason", "last_task_id", "expires_at"]
@@ -47,35 +48,35 @@ _MOMENT = pd.Timedelta("1ms")
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """The tasks of a report, as they were known when it is of, and what is in S3.
+    """The tasks of a report as known at `as_of`, and their coverage.
 
     Attributes
     ----------
     tasks
-        All of them.
+        All tasks.
     recent
-        Those created in the report's span or one of those it is compared with.
+        The tasks created in the span of the report or in the spans it is compared with.
     span, due
-        What the report is of, and of which time the events were due in S3 in it. A log group that
-        is not exported daily has its own: see `due_of`.
+        The span of the report, and the time whose events became due in S3 in this span. Log groups
+        that are not exported daily have their own due range: see `due_of`.
     as_of
-        When it was known.
+        The instant for which the report is computed.
     log_groups, deliveries
-        Tables that stand beside the tasks, if given.
+        The tables of log groups and deliveries, or None.
     source
-        The words that tell a command where the tasks come from.
+        The command-line arguments that name the source of the tasks.
     groups
-        A row a log group with a task, as `rhythm.learn` gives it, and `regular`, whether it is
-        exported regularly, `watched`, whether it is told what it loses, and `retention`
-        (milliseconds, NaT's number where there is none).
+        One row per log group with tasks, as returned by `rhythm.learn`, with the columns `regular`
+        (it is exported regularly), `watched` (its lost events are reported) and `retention`
+        (milliseconds, or the integer of NaT if there is none).
     uncovered
-        What `find_gaps` gives, of all log groups, without what is waived.
+        The gaps of all log groups, as returned by `find_gaps`, without waived gaps.
     gaps
-        The same since the first export of each log group, and `group`, its row in `groups`.
+        The gaps after the first export of each log group. `group` is the row in `groups`.
     waived
-        What is waived of them, and `because` of what.
+        The waived gaps, with the reason in `because`.
     waivers
-        The waivers, those too that hold no longer.
+        All waivers, including expired ones.
     """
 
     tasks: shards.Tasks
@@ -99,7 +100,7 @@ class Material:
 
     @property
     def until(self) -> pd.Timestamp:
-        """Return the end of the span, or when it was known if it was not over."""
+        """Return the end of the span or `as_of`, whichever is earlier."""
         return min(self.span.end.tz_convert("UTC"), self.as_of)
 
     @cached_property
@@ -108,9 +109,9 @@ class Material:
         return failure_reasons(self.week)
 
     @cached_property
-    def said(self) -> dict[tuple[str, ...], str]:
-        """Return what the service says of the recent tasks that failed, by their key."""
-        return causes.said_of(self.recent)
+    def reason_by_key(self) -> dict[tuple[str, ...], str]:
+        """Return the failure reasons of recent tasks, by task key."""
+        return causes.reasons_by_key(self.recent)
 
     @cached_property
     def week(self) -> pd.DataFrame:
@@ -124,7 +125,7 @@ class Material:
 
     @property
     def before(self) -> Span:
-        """Return the spans that this one is compared with, as one."""
+        """Return the weeks before this span as one span."""
         return self.span.before(1, of=WEEKS_BEFORE)
 
     @property
@@ -136,27 +137,30 @@ class Material:
 
     @cached_property
     def due_gaps(self) -> pd.DataFrame:
-        """Return the gaps of regular log groups in what became due in the span."""
+        """Return the gaps of regular log groups in the range that became due in the span."""
         return self.missing(*self.due_of(self.span))
 
     def due_of(self, span: Span) -> tuple[np.ndarray, np.ndarray]:
-        """Return from where to where each log group became due in a span (milliseconds)."""
+        """Return the start and end of the range that became due in a span, for each log group.
+
+        Both are in milliseconds.
+        """
         return _due_of(self.groups, span, self.as_of)
 
     def cut(self, gaps: pd.DataFrame, start: np.ndarray, end: np.ndarray) -> pd.DataFrame:
-        """Return what of some stretches lies in a range of each log group."""
+        """Return the parts of gaps that lie within the range of their log group."""
         group = exports.locate(gaps, self.groups)
         return clipped(gaps, start[group], end[group])
 
     def missing(
         self, start: np.ndarray, end: np.ndarray, *, of: Literal["regular", "watched"] = "regular"
     ) -> pd.DataFrame:
-        """Return the gaps of some log groups, as far as they lie in a range of each.
+        """Return the gaps of some log groups, clipped to the range of each log group.
 
-        Each says why it is there, by the tasks that overlap this part of it.
+        The reason of each gap is determined again from the tasks that overlap the clipped gap.
         """
         inside = self._missing(start, end, of)
-        return explain_again(inside, self.in_vain, as_of=self.as_of, deliveries=self.deliveries)
+        return explain_again(inside, self.undelivered, as_of=self.as_of, deliveries=self.deliveries)
 
     def _missing(self, start: np.ndarray, end: np.ndarray, of: str = "regular") -> pd.DataFrame:
         group = self.gaps["group"].to_numpy()
@@ -164,12 +168,12 @@ class Material:
         return inside[self.groups[of].to_numpy()[inside["group"]]]
 
     @cached_property
-    def in_vain(self) -> pd.DataFrame:
-        """Return the tasks that may say why something is not in S3."""
-        return shards.collect(self.tasks, partial(_in_vain, deliveries=self.deliveries))
+    def undelivered(self) -> pd.DataFrame:
+        """Return the tasks that can explain a gap: not COMPLETED, or checked in S3."""
+        return shards.collect(self.tasks, partial(_undelivered, deliveries=self.deliveries))
 
     def regular_share(self, span: Span) -> tuple[float, float]:
-        """Return how much of what was due in a span is covered, and how many seconds are not."""
+        """Return the covered share and the missing seconds of what regular log groups had due."""
         start, end = self.due_of(span)
         begins = np.maximum(coerce.millis(self.groups["first_window"].fillna(_NEVER)), start)
         asked = np.clip(end - begins, 0, None)[self.groups["regular"]].sum()
@@ -177,7 +181,7 @@ class Material:
         return (1 - missing * 1000 / asked if asked else float("nan")), missing
 
     def ask_due(self, question: Callable[..., pd.DataFrame]) -> pd.DataFrame:
-        """Ask about the coverage of what was due, of regular log groups, each in its own range."""
+        """Apply a coverage function to the due range of each regular log group."""
         start, end = self.due_of(self.span)
         some = self.groups["regular"].to_numpy() & (start < end)
         ranges = np.unique(np.stack([start[some], end[some]]), axis=1).T
@@ -216,7 +220,7 @@ def gather(
     source: tuple[str, ...],
     waivers: tuple[Waiver, ...],
 ) -> Material:
-    """Compute what the findings share."""
+    """Compute the material of a report."""
     tasks = shards.select(tasks, partial(_then, as_of=as_of))
     recent = shards.collect(tasks, partial(created_in, span=span.before(0, of=WEEKS_BEFORE + 2)))
     groups = shards.collect(tasks, rhythm.learn).reset_index(drop=True)
@@ -252,25 +256,25 @@ def gather(
 
 
 def _since_first(rows: pd.DataFrame, groups: pd.DataFrame) -> pd.DataFrame:
-    """Return what lies after the first export of its log group, and the `group` of each."""
+    """Return the gaps after the first export of their log group, with the column `group`."""
     row = exports.locate(rows, groups)
     first = groups["first_window"].reindex(row).fillna(_NEVER).to_numpy()
     since = (rows["start"].to_numpy() >= first) & (row >= 0)
     return rows[since].reset_index(drop=True).assign(group=row[since])
 
 
-def _in_vain(tasks: pd.DataFrame, *, deliveries: pd.DataFrame | None) -> pd.DataFrame:
-    in_vain = tasks["status_code"] != "COMPLETED"
+def _undelivered(tasks: pd.DataFrame, *, deliveries: pd.DataFrame | None) -> pd.DataFrame:
+    kept = tasks["status_code"] != "COMPLETED"
     if deliveries is not None:
-        in_vain |= tasks["task_id"].isin(deliveries["task_id"])
-    some: pd.DataFrame = tasks[in_vain]
+        kept |= tasks["task_id"].isin(deliveries["task_id"])
+    some: pd.DataFrame = tasks[kept]
     return some
 
 
 def part_waived(
     gaps: pd.DataFrame, waivers: tuple[Waiver, ...], now: pd.Timestamp
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Part gaps into those that are not waived and those that are, `because` of what."""
+    """Split gaps into unwaived and waived ones. The column `because` has the waiver's reason."""
     if not waivers:
         return gaps, gaps.iloc[:0].assign(because=pd.Series(dtype="str"))
     left, gone = waive(gaps, waivers, now)
@@ -278,14 +282,14 @@ def part_waived(
 
 
 def _parts_of(gaps: pd.DataFrame, parts: pd.DataFrame) -> pd.DataFrame:
-    """Return parts of gaps, each with the gap's own columns."""
+    """Return parts of gaps with the columns of the gaps."""
     edges = (pd.to_datetime(parts[name], utc=True).dt.as_unit("ms") for name in ("start", "end"))
     whole = gaps.take(parts["row"].to_numpy(dtype="int64")).reset_index(drop=True)
     return clipped(whole, *(coerce.millis(edge) for edge in edges)).reset_index(drop=True)
 
 
 def _due(span: Span, as_of: pd.Timestamp) -> Span:
-    """Return the days that became due in a span, and not after `as_of`."""
+    """Return the days that became due in a span, up to `as_of`."""
     due = span.shifted(-DUE_AFTER)
     if as_of >= span.end:
         return due
@@ -301,9 +305,9 @@ def _due_of(groups: pd.DataFrame, span: Span, as_of: pd.Timestamp) -> tuple[np.n
 
 
 def _then(tasks: pd.DataFrame, *, as_of: pd.Timestamp) -> pd.DataFrame:
-    """Return the tasks as they were known; what was active is RUNNING, whenever one looks.
+    """Return the tasks as known at an instant, with all active tasks RUNNING.
 
-    Whether a task that has ended since was PENDING then, nobody knows any more.
+    Once a task has ended, it is unknown whether it was PENDING or RUNNING before.
     """
     known = known_at(tasks, as_of)
     state = known["status_code"]
@@ -317,7 +321,7 @@ def created_in(tasks: pd.DataFrame, span: Span) -> pd.DataFrame:
 
 
 def clipped(gaps: pd.DataFrame, start: np.ndarray, end: np.ndarray) -> pd.DataFrame:
-    """Return what of each stretch lies in its range; of a gap, what is left expires later."""
+    """Clip each gap to a range. If the start moves, `expires_at` moves by the same time."""
     first, last = coerce.millis(gaps["start"]), coerce.millis(gaps["end"])
     low, high = np.maximum(first, start), np.minimum(last, end)
     later = pd.Series((low - first).view("timedelta64[ms]"), gaps.index)
@@ -333,12 +337,12 @@ def clipped(gaps: pd.DataFrame, start: np.ndarray, end: np.ndarray) -> pd.DataFr
 
 
 def is_long(gaps: pd.DataFrame) -> pd.Series:
-    """Return which gaps are worth a line of their own."""
+    """Return which gaps are longer than `SHORT_GAP`."""
     return gaps["length"] > SHORT_GAP
 
 
 def of_groups(frame: pd.DataFrame, *, groups: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of some log groups; this is a part."""
+    """Return the rows of some log groups. This function is applied to each shard."""
     kept: pd.DataFrame = frame[exports.locate(frame, groups) >= 0]
     return kept
 
@@ -346,12 +350,13 @@ def of_groups(frame: pd.DataFrame, *, groups: pd.DataFrame) -> pd.DataFrame:
 def _are_exported(
     groups: pd.DataFrame, gaps: pd.DataFrame, span: Span, as_of: pd.Timestamp
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return which log groups are exported regularly, and of which losses are told.
+    """Return which log groups are exported regularly, and which are watched for lost events.
 
-    The former were covered, all but a little, in most of their latest weeks; the latter are these
-    and those that keep their rhythm and were covered for more than half of these weeks together.
+    A log group is regular if most of its latest weeks are covered to `REGULAR_SHARE`. It is watched
+    if it is regular, or if it keeps its rhythm and more than `EXPORTED_SHARE` of these weeks is
+    covered in total.
 
-    Of a log group that is not exported daily they end where it is due, and are as long as its
+    If a log group is not exported daily, its weeks end at its own due time. They are as long as its
     windows if these are longer than a week.
     """
     first = coerce.millis(groups["first_window"].fillna(_NEVER))
@@ -360,7 +365,7 @@ def _are_exported(
     daily, long = rhythm.is_daily(groups), np.maximum(groups["period"].to_numpy(), _WEEK)
     last = _due_of(groups, span, as_of)[1]
     weeks = span.shifted(-DUE_AFTER)
-    over = 0 if as_of >= span.end else 1  # a week that is not over does not count
+    over = 0 if as_of >= span.end else 1  # an unfinished week does not count
     of_weeks, times, asked, lacking = np.zeros((4, len(groups)), dtype="int64")
     for back in range(REGULAR_WEEKS):
         week = weeks.before(back + over)
@@ -380,7 +385,7 @@ def _are_exported(
 
 
 def missing_of(tasks: pd.DataFrame, uncovered: pd.DataFrame) -> np.ndarray:
-    """Return how much of the window of each task is not covered, missing where it has none."""
+    """Return the uncovered length of the window of each task, or NaT without a window."""
     log_groups, windows = dict.fromkeys(LOG_GROUP, "str"), [*LOG_GROUP, "from_time", "to_time"]
     both = (
         tasks[windows]
@@ -391,7 +396,7 @@ def missing_of(tasks: pd.DataFrame, uncovered: pd.DataFrame) -> np.ndarray:
     first, last, start, end = (
         coerce.millis(both[side]) for side in ("from_time", "to_time", "start", "end")
     )
-    # a millisecond is added after the minimum, for the last instant of all has none after it
+    # add the millisecond after the minimum, so that the latest possible time does not overflow
     inside = np.maximum(np.minimum(last, end - 1) + 1 - np.maximum(first, start), 0)
     missing = np.zeros(len(tasks), dtype="int64")
     np.add.at(missing, both["row"], inside)
@@ -399,14 +404,14 @@ def missing_of(tasks: pd.DataFrame, uncovered: pd.DataFrame) -> np.ndarray:
     return missing.view("timedelta64[ms]")
 
 
-def shared(stretches: pd.DataFrame, others: pd.DataFrame) -> np.ndarray:
-    """Return how much of each stretch of a log group lies in others of it."""
-    windows = stretches.rename(columns={"start": "from_time"})
-    return missing_of(windows.assign(to_time=stretches["end"] - _MOMENT), others)
+def shared(intervals: pd.DataFrame, others: pd.DataFrame) -> np.ndarray:
+    """Return the length of the overlap of each interval with other intervals of its log group."""
+    windows = intervals.rename(columns={"start": "from_time"})
+    return missing_of(windows.assign(to_time=intervals["end"] - _MOMENT), others)
 
 
 def within(tasks: shards.Tasks, span: Span) -> pd.DataFrame:
-    """Return the tasks created in a span, and those whose creation is not known."""
+    """Return the tasks created in a span, and those without a creation time."""
     return shards.collect(tasks, partial(_within, span=span))
 
 

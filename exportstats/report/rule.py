@@ -1,4 +1,4 @@
-"""What a rule of the report is: one kind of finding, with all that belongs to it."""
+"""Define the rules of the report. A rule finds one kind of finding."""
 
 from __future__ import annotations
 
@@ -18,12 +18,22 @@ if TYPE_CHECKING:
 
 
 class Found(NamedTuple):
-    """What a rule found: how bad it is, a sentence with its figures, and the rows behind it.
+    """The result of a rule: a severity, a sentence with figures, and the rows behind it.
 
-    A `remedy` of its own takes the place of the rule's. `export` has the ranges of log groups whose
-    export would resolve it. `about` has the windows that it is about, as `causes` gives them: what
-    is found of the same windows or of the same cause stands together. `some` tells the same of some
-    of the rows, by their positions; the rows of `about` are then those of `rows`.
+    Attributes
+    ----------
+    severity, sentence, rows
+        See `Finding`.
+    remedy
+        A remedy that replaces the rule's.
+    export
+        The ranges of log groups to export to resolve the finding.
+    about
+        The affected windows, as returned by `causes`. Results with the same windows or the same
+        cause are grouped into one incident.
+    some
+        A function that returns the same result for the rows at some positions. Each row of `rows`
+        then has one row in `about`.
     """
 
     severity: Severity
@@ -36,10 +46,10 @@ class Found(NamedTuple):
 
 
 def by_incident(
-    tell: Callable[[pd.DataFrame], Found], rows: pd.DataFrame, about: pd.DataFrame
+    describe: Callable[[pd.DataFrame], Found], rows: pd.DataFrame, about: pd.DataFrame
 ) -> Found:
-    """Return what is told of some rows, which may be told incident by incident as well."""
-    return tell(rows)._replace(about=about, some=lambda which: tell(rows.iloc[which]))
+    """Return the result for some rows, which can be split by incident."""
+    return describe(rows)._replace(about=about, some=lambda which: describe(rows.iloc[which]))
 
 
 @dataclass(frozen=True)
@@ -49,20 +59,19 @@ class Rule:
     Attributes
     ----------
     kind, title
-        What it is called, in files and for people.
+        The name in files, and the title for people.
     rank
-        Where it stands among findings of one severity, the lowest first, as an on-call engineer
-        wants to know.
+        The order among findings of the same severity. The lowest rank is reported first.
     severities
-        How bad it can be.
+        The severities that a finding can have.
     remedy
-        What to do about it.
+        What to do about a finding.
     look
-        Looks for it in the material of a report.
+        The function that finds it in the material of a report.
     picture
-        Draws it, if it is worth a picture.
+        The function that draws it, or None.
     is_spare
-        Whether it is told only if no worse finding tells of the same windows.
+        Whether to report a finding only if no worse finding covers the same windows.
     """
 
     kind: str
@@ -75,7 +84,7 @@ class Rule:
     is_spare: bool = False
 
     def find(self, material: Material) -> Finding | None:
-        """Return the finding, of all incidents, if there is one."""
+        """Return one finding for all incidents, or None."""
         found = self.look(material)
         if found is None:
             return None
@@ -83,13 +92,13 @@ class Rule:
         return replace(self.write(found), exports=exports)
 
     def write(self, found: Found) -> Finding:
-        """Write what was found as a finding."""
+        """Convert a result to a finding."""
         remedy = self.remedy if found.remedy is None else found.remedy
-        said = found.severity, found.sentence, remedy, found.rows
-        return Finding(self.kind, self.kind, self.title, *said)
+        content = found.severity, found.sentence, remedy, found.rows
+        return Finding(self.kind, self.kind, self.title, *content)
 
     def order(self, found: Found) -> tuple[int, int, str]:
-        """Return where what this rule found stands among all."""
+        """Return the sort key of a result of this rule."""
         return SEVERITIES.index(found.severity), self.rank, self.kind
 
 
@@ -102,7 +111,7 @@ def rule(
     picture: Callable[[Material, Found], Picture] | None = None,
     is_spare: bool = False,
 ) -> Callable[[Callable[[Material], Found | None]], Rule]:
-    """Make a rule of the function that looks for it; the function's name is its kind."""
+    """Make a rule from a function. The name of the function is the kind of the finding."""
 
     def make(look: Callable[[Material], Found | None]) -> Rule:
         return Rule(look.__name__, title, rank, severities, remedy, look, picture, is_spare)

@@ -90,7 +90,7 @@ def _open(rows: pd.DataFrame, *, of: int) -> Found:
 def _uncovered_then(material: Material, failed: pd.DataFrame) -> pd.DataFrame:
     """Return what of some windows is not covered once all active tasks have completed."""
     start, end = failed["from_time"].min(), material.as_of
-    active = material.in_vain["status_code"].isin(schema.ACTIVE_STATES).any()
+    active = material.undelivered["status_code"].isin(schema.ACTIVE_STATES).any()
     if not active or not start < end:
         return material.uncovered
     uncovered = find_gaps(
