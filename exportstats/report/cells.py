@@ -1,4 +1,4 @@
-"""A table's rows as text: times in the report's zone, lengths in words, and no more than fit."""
+"""Format the rows of tables as text, for the report as HTML, Markdown and email."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from exportstats.text import percent, shorten, write_duration
 if TYPE_CHECKING:
     from exportstats.report.data import Finding, ReportData
 
-_COMMANDS, _LONGEST_COMMAND = 3, 1_000  # of a finding; the JSON has them all
+_COMMANDS, _LONGEST_COMMAND = 3, 1_000  # shown for a finding; the JSON has all of them
 _LONGEST = 120  # characters of a cell
 
-# What the tables that stand in every report are called, for people.
+# The titles of the tables of every report.
 TITLES = {
     "coverage": "Coverage of the days that were due, by log group",
     "failures": "Why tasks failed",
@@ -37,18 +37,18 @@ MEASURES = {
 
 @dataclass(frozen=True)
 class View:
-    """Some rows of a table, as text.
+    """Some rows of a table as text.
 
     Attributes
     ----------
     head, rows
-        The names of the columns, and the cells.
+        The column names and the cells.
     numeric
-        Which columns hold numbers.
+        Whether each column holds numbers.
     cut
-        How many rows are not shown.
+        The number of rows that do not fit.
     zeros
-        How many rows are left out because all their numbers are 0.
+        The number of rows that are left out because all their numbers are 0.
     """
 
     head: list[str]
@@ -59,14 +59,14 @@ class View:
 
 
 def view(table: pd.DataFrame, report: ReportData, most: int, *, with_zeros: bool = True) -> View:
-    """Return the first rows of a table as text; when events expire comes first."""
+    """Return the first rows of a table as text, with the column `expires_at` first."""
     flat = table.reset_index() if table.index.names != [None] else table
     if "expires_at" in flat:
         when = flat["expires_at"]
         flat = flat.drop(columns="expires_at")
         if when.notna().any():
             flat.insert(0, "expires_at", when)
-    every = len(flat)
+    total = len(flat)
     if not with_zeros:
         numbers = flat.select_dtypes("number")
         flat = flat[((numbers != 0) & numbers.notna()).any(axis="columns") | numbers.empty]
@@ -77,22 +77,22 @@ def view(table: pd.DataFrame, report: ReportData, most: int, *, with_zeros: bool
         rows=[list(row) for row in zip(*columns, strict=True)],
         numeric=[flat[name].dtype.kind in "mif" for name in shown.columns],
         cut=len(flat) - len(shown),
-        zeros=every - len(flat),
+        zeros=total - len(flat),
     )
 
 
 def commands(finding: Finding) -> tuple[list[str], str]:
-    """Return the commands of a finding that fit, and how to run all if there are several."""
-    every = finding.commands
-    shown = [one for one in every if len(one) <= _LONGEST_COMMAND][:_COMMANDS]
-    if len(every) == len(shown) <= 1:
+    """Return the commands of a finding that fit, and a command that runs all of them."""
+    total = len(finding.commands)
+    shown = [one for one in finding.commands if len(one) <= _LONGEST_COMMAND][:_COMMANDS]
+    if total == len(shown) <= 1:
         return shown, ""
     again = f"exportstats backfill --from-report FILE --finding {finding.id}"
-    return shown, f"Or all {len(every):,} at once, with the report's JSON: {again}"
+    return shown, f"Or all {total:,} at once, with the report's JSON: {again}"
 
 
 def figures(report: ReportData) -> View:
-    """Return the key figures as text, each in its own unit."""
+    """Return the key figures as text, each in its unit."""
     table = report.figures
     rows = []
     for measure, row in table.iterrows():

@@ -1,4 +1,4 @@
-"""The exact command that acts on a finding, ready to paste into a shell."""
+"""Write the shell commands that export what a finding reports as missing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-# What AWS allows; another name, such as a pseudonym, is left out of a command.
+# The names that AWS allows. Other names, such as pseudonyms, are left out of commands.
 _ALLOWED = {
     "account_id": re.compile(r"[0-9]{12}", re.ASCII),
     "region": re.compile(r"[a-z0-9-]+", re.ASCII),
@@ -23,18 +23,18 @@ _ALLOWED = {
 
 
 class Export(NamedTuple):
-    """What one command exports.
+    """The export of one command.
 
     Attributes
     ----------
     account_id, region
-        Its slot, as far as it is known.
+        The slot, or None if unknown.
     log_group_names
-        Those that it exports.
+        The log groups to export.
     start, end
         The range (aware), half-open.
     command
-        What to paste into a shell.
+        The shell command.
     """
 
     account_id: str | None
@@ -46,15 +46,15 @@ class Export(NamedTuple):
 
 
 def exports_of(ranges: pd.DataFrame, source: Sequence[str]) -> tuple[Export, ...]:
-    """Write the `exportstats backfill` of some ranges of log groups, and of nothing else.
+    """Return the `exportstats backfill` commands that export exactly some ranges of log groups.
 
     Parameters
     ----------
     ranges
         The columns `account_id`, `region`, `log_group_name`, `start` and `end`, the most urgent
-        first. What has the same slot, start and end is one command.
+        first. Ranges with the same slot, start and end become one command.
     source
-        The words that tell where the tasks come from.
+        The command-line arguments that name the source of the tasks.
     """
     names: dict[tuple[Any, ...], dict[str, None]] = {}
     for row in _joined(ranges.to_dict("records")):
@@ -77,7 +77,7 @@ def exports_of(ranges: pd.DataFrame, source: Sequence[str]) -> tuple[Export, ...
 
 
 def _joined(ranges: list[dict[Any, Any]]) -> list[dict[Any, Any]]:
-    """Join what touches or overlaps of a log group, in the place of the first of it."""
+    """Join ranges of a log group that touch or overlap, at the position of the first one."""
     joined: dict[tuple[str, ...], list[dict[Any, Any]]] = {}
     for place, row in sorted(enumerate(ranges), key=lambda both: both[1]["start"]):
         mine = joined.setdefault(tuple(str(row[name]) for name in LOG_GROUP), [])
@@ -86,13 +86,13 @@ def _joined(ranges: list[dict[Any, Any]]) -> list[dict[Any, Any]]:
             mine[-1]["place"] = min(mine[-1]["place"], place)
         else:
             mine.append({**row, "place": place})
-    every = [row for rows in joined.values() for row in rows]
-    return sorted(every, key=lambda row: row["place"])
+    merged = [row for rows in joined.values() for row in rows]
+    return sorted(merged, key=lambda row: row["place"])
 
 
 @functools.lru_cache
 def _written(time: pd.Timestamp) -> str:
-    """Write a time in UTC, no more exact than it is."""
+    """Return a time in UTC as text, without trailing zero units."""
     text = time.tz_convert("UTC").strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
     text = text.removesuffix(".000").removesuffix(":00")
     return text.removesuffix("T00:00") if text.endswith("T00:00") else f"{text}Z"

@@ -1,4 +1,4 @@
-"""The report on a week as a value: what was found, the figures, the tables and the pictures."""
+"""Define the values that make up a report: findings, key figures, tables and pictures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Severity = Literal["critical", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "note")
 
-# What nobody can know, said in every report.
+# What cannot be known. Every report says so.
 _LIMITS = (
     (
         "Coverage is an upper bound: the service tells neither a task's prefix of stream names nor "
@@ -27,7 +27,7 @@ _LIMITS = (
     ),
     "A duration is creation to completion, waiting included: the service tells no start.",
 )
-# What was not looked at.
+# What was not checked.
 _NO_EXPIRY = (
     "What will be lost, and by when, was not looked at: give log groups, which tell how long "
     "events are kept, with --log-groups (or log_groups=xs.fetch_log_groups() in Python)."
@@ -38,31 +38,31 @@ _PART = "Only a part of the list is known: what looks like a gap may be covered 
 
 @dataclass(frozen=True, eq=False)
 class Finding:
-    """One line of the report: an incident, or what a rule found of one.
+    """An incident, or the part of an incident that one rule found.
 
     Attributes
     ----------
     id
-        What `exportstats backfill --finding` calls it: the same in each report that tells of it.
+        The identifier for `exportstats backfill --finding`. It is the same in every report.
     kind
-        What it is about: the name of its rule and of its table.
+        The name of its rule and of its table.
     title
-        What its table is called, for people.
+        The title of its table.
     severity
-        `critical`: data are or will be lost for good unless someone acts before the next report.
-        `warning`: something is wrong. `note`: it is good to know.
+        `critical`: events are lost for good unless someone acts before the next report.
+        `warning`: something is wrong. `note`: for information.
     sentence
-        What was found, with its figures. Names in it are AWS's: escape it where it is shown.
+        A description with figures. It can contain names from AWS, so escape it for display.
     remedy
         What to do.
     rows
-        The rows behind it, the most urgent first, all of them.
+        All rows behind it, the most urgent first.
     exports
-        What is to be exported, the most urgent first, of its parts too.
+        The exports that resolve it and its parts, the most urgent first.
     parts
-        What other rules found of the same incident, the worst first; they have no parts.
+        The findings of other rules for the same incident, the worst first. Parts have no parts.
     is_news
-        Whether it tells of something that no worse finding of its incident tells of.
+        Whether it adds something to the worse findings of its incident.
     """
 
     id: str
@@ -78,7 +78,7 @@ class Finding:
 
     @property
     def commands(self) -> tuple[str, ...]:
-        """Return what to paste into a shell to act on it: just that is exported."""
+        """Return the shell commands that run its exports."""
         return tuple(export.command for export in self.exports)
 
     @property
@@ -88,7 +88,7 @@ class Finding:
 
     @property
     def news(self) -> tuple[Finding, ...]:
-        """Return the parts that tell of something new."""
+        """Return the parts that add something to the worse findings of the incident."""
         return tuple(part for part in self.parts if part.is_news)
 
 
@@ -99,13 +99,13 @@ class Picture:
     Attributes
     ----------
     name, title
-        What it is called, in files and for people.
+        The name in files, and the title for people.
     text
-        What it shows, in a sentence, for those who do not see it.
+        A description of what it shows, as alternative text.
     table
-        What it draws, all of it.
+        The table that is drawn.
     plot
-        The name of the function that draws it, of `exportstats.charts`.
+        The name of the function of `exportstats.charts` that draws it.
     """
 
     name: str
@@ -117,32 +117,33 @@ class Picture:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ReportData:
-    """What one week was like.
+    """The report on one week.
 
     Attributes
     ----------
     name
-        What the week is called.
+        The name of the week.
     start, end
-        Its edges (aware, in its time zone); `due_start` and `due_end`, of which time the events
-        were due in S3 in it: two days earlier.
+        The start and end of the week (aware, in its time zone).
+    due_start, due_end
+        The time range whose events became due in S3 in the week. It is two days earlier.
     as_of
-        Everything is as it was known at this instant.
+        The instant for which the report is computed.
     findings
-        The worst first; findings of one cause are parts of the worst of them.
+        The findings, the worst first. Findings with the same cause are parts of the worst one.
     figures
-        The key figures of this week, of the last one and of the four weeks before this one.
+        The key figures of this week, of the previous week and of the four weeks before this week.
     tables
-        Tables by name: all rows of a kind of finding under its name, with the `finding` that each
-        belongs to; `findings`, a row each; `coverage`, `failures` and `durations`.
+        Tables by name: one for each kind of finding, with all its rows and the id of each row's
+        finding in `finding`; and `coverage`, `failures` and `durations`.
     pictures
-        What is drawn.
+        The pictures.
     has_log_groups
-        Whether log groups were given, without which nothing is known of expiry.
+        Whether log groups were given. Without them, expiry is unknown.
     parts
-        The reports of the tasks with one value of a column each, if they were asked for.
+        One report for each value of the column `by`, if it was given.
     is_partial
-        Whether some of the tasks or log groups are known to lack, as where a list was cut short.
+        Whether tasks or log groups are known to be missing, because a list was incomplete.
     """
 
     name: str
@@ -166,7 +167,7 @@ class ReportData:
 
     @property
     def limits(self) -> tuple[str, ...]:
-        """Say what the report cannot know, and what it did not look at."""
+        """Return what the report cannot know and what it did not check."""
         return _LIMITS if self.has_log_groups else (_NO_EXPIRY, *_LIMITS)
 
     @property
@@ -176,29 +177,29 @@ class ReportData:
 
     @property
     def headline(self) -> str:
-        """Say in one sentence how the week was."""
+        """Return a summary of the week in one sentence."""
         if not self.is_quiet:
             many = Counter(finding.severity for finding in self.findings)
-            said = {"critical finding": many["critical"], "warning": many["warning"]}
-            return " and ".join(counted(number, noun) for noun, number in said.items() if number)
+            counts = {"critical finding": many["critical"], "warning": many["warning"]}
+            return " and ".join(counted(number, noun) for noun, number in counts.items() if number)
         current = self.figures["current"].to_dict()
         tasks, failed, covered = (current[name] for name in ("tasks", "failed", "covered"))
         if not tasks:
             return "No task was created in this week."
         quiet = "A quiet week" if self.as_of >= self.end else "A quiet week so far"
-        told = f"{quiet}: {counted(int(tasks), 'task')}, "
-        told += f"{int(failed):,} failed" if failed else "none of them failed"
+        text = f"{quiet}: {counted(int(tasks), 'task')}, "
+        text += f"{int(failed):,} failed" if failed else "none of them failed"
         if failed and "not_made_good" not in self.tables:
-            told += ", all exported since" + " or waived" * ("waived" in self.tables)
-        if covered == covered:  # noqa: PLR0124 - not known without a regular log group
-            told += ", and what was due is in S3"
+            text += ", all exported since" + " or waived" * ("waived" in self.tables)
+        if covered == covered:  # noqa: PLR0124 - NaN without a regular log group
+            text += ", and what was due is in S3"
             missing = current["missing"]
-            told += f" but for {write_duration(missing)}" if missing else ""
-        return told + "."
+            text += f" but for {write_duration(missing)}" if missing else ""
+        return text + "."
 
     @property
     def period(self) -> str:
-        """Say in one sentence what it is of, and in another one if that is not all."""
+        """Return the period of the report in a sentence, with a second one if tasks are missing."""
         start, end, as_of = (f"{t:%Y-%m-%d %H:%M}" for t in (self.start, self.end, self.as_of))
         events = "no events due yet"
         if self.due_start < self.due_end:
@@ -208,9 +209,9 @@ class ReportData:
                 events = f"events of the days {days[0]} to {days[1]}"
             else:
                 events = "events from {:%Y-%m-%d %H:%M} to {:%Y-%m-%d %H:%M}".format(*edges)
-        said = f"Tasks created from {start} to {end}, {events}, as known at {as_of} ({self.tz})."
-        return f"{said} {_PART}" if self.is_partial else said
+        text = f"Tasks created from {start} to {end}, {events}, as known at {as_of} ({self.tz})."
+        return f"{text} {_PART}" if self.is_partial else text
 
     def __repr__(self) -> str:
-        """Name it; its tables would fill pages."""
+        """Return a short description without the tables."""
         return f"<{type(self).__name__} of {self.name}: {self.headline}>"

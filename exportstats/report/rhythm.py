@@ -1,4 +1,4 @@
-"""How often each log group is exported, and how late, learned from what was exported."""
+"""Estimate how often each log group is exported, and how late, from its past exports."""
 
 from __future__ import annotations
 
@@ -18,38 +18,42 @@ if TYPE_CHECKING:
 
     Millis = NDArray[np.int64]
 
-# A day's events are due in S3 so long after the day: log data can take 12 h to become exportable,
-# exporters wait for that, tasks queue for their slot, a failed night is run again the day after.
+# The events of a day are due in S3 this long after the day. Log data can take 12 h to become
+# exportable, exporters wait for that, tasks queue for their slot, and a failed night is run again
+# the next day.
 DUE_AFTER = timedelta(days=2)
-# What is known of the rhythm of a log group are its latest exports that went further than all
-# before them, so many at most.
+# The rhythm of a log group is estimated from at most this many of its latest exports. Only exports
+# whose window ends after those of all earlier exports count.
 EXPORTS_OF_RHYTHM = 28
-# A log group keeps its rhythm if more than half of these steps are as long as the median, by this.
+# A log group keeps its rhythm if more than half of its steps differ from their median by at most
+# this share.
 _ALIKE = 0.1
-# An export is late when it takes longer than so many of these.
+# The quantile of the lateness of past exports after which an export counts as late.
 USUALLY = 0.8
 _HOUR = 3_600_000
-# Of windows of more than a day and a half, a report has other days than those of its week.
+# Log groups with longer steps than a day and a half are not daily, and have their own due range.
 _DAILY = 3 * DAY // 2
 _DUE_AFTER = DUE_AFTER // timedelta(milliseconds=1)
-_RERUN = 12 * _HOUR  # to see that an export failed, and to run it once more
+_RERUN = 12 * _HOUR  # the time to notice a failed export and run it again
 
 
 def learn(tasks: pd.DataFrame) -> pd.DataFrame:
-    """Learn the rhythm of each log group; this is a part, of the whole history of some slots.
+    """Estimate the rhythm of each log group.
 
-    An export goes further if its window ends after those of all COMPLETED tasks before it. How much
-    further is the step, and how long after its window's end it completed is its lateness. So a
-    backfill and a second export of a window change nothing.
+    This function is applied to each shard, which has the whole history of its slots.
+
+    An export is an advance if its window ends after those of all earlier COMPLETED tasks. The
+    difference is the step, and the time from the end of the window to the completion is the
+    lateness. So backfills and repeated exports do not change the rhythm.
 
     Returns
     -------
     DataFrame
-        A row a log group: `LOG_GROUP`; `first_window`, where its first COMPLETED task begins;
-        `last_created`; `last_window`, where the last window of any task ends; `anchor`, where that
-        of the last export ends (times); `period`, the median step, a day if there is no step yet,
-        and `lateness`, that of `USUALLY` (0.8) of the exports, in whole hours (milliseconds);
-        `steady`, whether more than half of the steps are about as long as that.
+        One row per log group: `LOG_GROUP`; the times `first_window` (the start of the first
+        exported window), `last_created`, `last_window` (the latest end of a window of any task) and
+        `anchor` (the latest end of an exported window); in milliseconds, `period` (the median step,
+        or a day without any step) and `lateness` (the quantile `USUALLY`, in whole hours); and
+        `steady` (more than half of the steps are about as long as the period).
     """
     named = tasks[tasks["log_group_name"].notna().to_numpy()]
     groups = grouping.group(named, LOG_GROUP)
@@ -60,7 +64,7 @@ def learn(tasks: pd.DataFrame) -> pd.DataFrame:
     )
     done = (named["status_code"] == "COMPLETED").to_numpy()
     windowed = (begins != coerce.NAT) & (begins <= ends)
-    # what lies after its creation, no task can have exported
+    # a task cannot have exported events after its creation
     ends = np.where(created == coerce.NAT, ends, np.minimum(ends + 1, np.maximum(created, begins)))
     ended = completed != coerce.NAT
     exported = np.flatnonzero(done & windowed & ended)
@@ -92,38 +96,38 @@ def learn(tasks: pd.DataFrame) -> pd.DataFrame:
 
 
 def expected_by(groups: pd.DataFrame, when: int) -> Millis:
-    """Return up to where each log group is usually exported at an instant.
+    """Return the time up to which each log group is usually exported at an instant.
 
-    That is the latest end of one of its windows from which its usual lateness has passed.
+    This is the latest end of a window that is at least the usual lateness ago.
     """
     return _edge(groups, when - groups["lateness"].to_numpy())
 
 
 def due_by(groups: pd.DataFrame, when: int, daily: int) -> Millis:
-    """Return up to where each log group is due at an instant, with time to run it once more.
+    """Return the time up to which each log group is due at an instant, including time for a rerun.
 
-    Of those that are exported every day or more often, in time for that, it is `daily`.
+    For log groups that are exported daily or more often, it is `daily`.
     """
     due: Millis = np.where(is_daily(groups), daily, _edge(groups, when - _due_after(groups)))
     return due
 
 
 def is_daily(groups: pd.DataFrame) -> NDArray[np.bool_]:
-    """Return which log groups are exported every day or more often, and are due as usual."""
+    """Return which log groups are exported daily or more often, and are due after `DUE_AFTER`."""
     daily: NDArray[np.bool_] = groups["period"].to_numpy() <= _DAILY
     daily &= _due_after(groups) == _DUE_AFTER
     return daily
 
 
 def _due_after(groups: pd.DataFrame) -> Millis:
-    """Return how long after the end of its window a log group is due, in whole days."""
+    """Return the time from the end of a window until it is due, rounded up to whole days."""
     days = -(-(groups["lateness"].to_numpy() + _RERUN) // DAY)
     after: Millis = np.maximum(days * DAY, _DUE_AFTER)
     return after
 
 
 def _edge(groups: pd.DataFrame, when: Millis) -> Millis:
-    """Return the latest end of a window at or before an instant, in a log group's own rhythm."""
+    """Return the latest end of a window at or before an instant, by the log group's rhythm."""
     anchor, period = coerce.millis(groups["anchor"]), groups["period"].to_numpy()
     anchor = np.where(anchor == coerce.NAT, 0, anchor)
     edge: Millis = anchor + (when - anchor) // period * period
@@ -131,7 +135,7 @@ def _edge(groups: pd.DataFrame, when: Millis) -> Millis:
 
 
 def _running_maximum(code: Millis, value: Millis) -> Millis:
-    """Return the largest value so far of each group, whose rows stand together."""
+    """Return the running maximum of each group. The rows of a group must be contiguous."""
     if not len(code):
         return value
     low = value.min()
@@ -141,7 +145,7 @@ def _running_maximum(code: Millis, value: Millis) -> Millis:
 
 
 def _from_the_end(code: Millis) -> Millis:
-    """Count the rows of its group that stand after each row."""
+    """Return the number of rows after each row in its group. Groups must be contiguous."""
     last = np.searchsorted(code, code, side="right")
     numbers: Millis = last - 1 - np.arange(len(code))
     return numbers
@@ -150,7 +154,7 @@ def _from_the_end(code: Millis) -> Millis:
 def _extreme(
     ufunc: np.ufunc, code: Millis, value: Millis, which: NDArray[np.bool_], many: int
 ) -> ExtensionArray:
-    """Return the first or last time of each group."""
+    """Return the minimum or maximum time of each group."""
     ends = np.iinfo("int64")
     nothing = ends.max if ufunc is np.minimum else ends.min
     found = np.full(many, nothing)

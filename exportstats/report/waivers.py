@@ -1,4 +1,4 @@
-"""Gaps that are known and meant: what is waived is a note and no warning."""
+"""Waive gaps that are intended, so that they are notes and not warnings."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _KEYS = ("log_group", "reason", "from", "to", "weekdays", "until")
 
 @dataclass(frozen=True)
 class Waiver:
-    """Why some log groups have nothing to export in some time.
+    """A declaration that gaps of some log groups are intended.
 
     Attributes
     ----------
     log_group
-        A name; `*` matches any text.
+        The name of a log group. `*` matches any text.
     reason
-        Why.
+        Why the gaps are intended.
     start, end
-        From the first day to before the last one; None is without end.
+        The first waived day, and the day after the last one. None means no limit.
     weekdays
-        The days of the week that are meant, Monday 0; all if there are none.
+        The waived days of the week (Monday is 0). All days if empty.
     until
-        The last day on which the waiver holds.
+        The last day on which the waiver is valid.
     """
 
     log_group: str
@@ -46,15 +46,15 @@ class Waiver:
     until: dt.date | None = None
 
     def has_expired(self, now: pd.Timestamp) -> bool:
-        """Return whether the waiver holds no longer."""
+        """Return whether the waiver has expired."""
         return self.until is not None and now.date() > self.until
 
-    def stretches(
+    def intervals(
         self, start: pd.Timestamp, end: pd.Timestamp
     ) -> Iterator[tuple[pd.Timestamp, pd.Timestamp]]:
-        """Yield what is waived of a stretch of time, day by day in its time zone."""
+        """Yield the waived parts of a time range, day by day in its time zone."""
         days = pd.date_range(start.date(), end.date() + dt.timedelta(days=1), freq="D")
-        # a midnight that is there twice, or not at all, as where clocks are set then
+        # clock changes can make a midnight ambiguous or nonexistent
         edges = days.tz_localize(start.tz, ambiguous=True, nonexistent="shift_forward")
         for day, begin, after in zip(days.date, edges[:-1], edges[1:], strict=False):
             inside = (self.start is None or day >= self.start) and (
@@ -72,9 +72,9 @@ def read_waivers(path: str | Path) -> tuple[Waiver, ...]:
     Raises
     ------
     ArgumentError
-        It is not TOML, or an entry has an unknown key or an invalid value.
+        If the file is not TOML, or an entry has an unknown key or an invalid value.
     OSError
-        It cannot be read.
+        If the file cannot be read.
     """
     try:
         found = tomllib.loads(Path(path).read_text(encoding="utf-8"))
@@ -119,13 +119,13 @@ def _waiver(entry: dict[str, Any], place: str) -> Waiver:
 def waive(
     gaps: pd.DataFrame, waivers: tuple[Waiver, ...], now: pd.Timestamp
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Part gaps into those that are not waived and those that are.
+    """Split gaps into unwaived and waived parts.
 
     Returns
     -------
     tuple
-        Two tables with the columns `row` (of a gap), `start` and `end`; the second has the
-        `because` of its waiver.
+        Two tables with the columns `row` (the position of the gap), `start` and `end`. The second
+        one also has `because`, the reason of the waiver.
     """
     left: list[tuple[int, pd.Timestamp, pd.Timestamp]] = []
     gone: list[tuple[int, pd.Timestamp, pd.Timestamp, str]] = []
@@ -134,7 +134,7 @@ def waive(
     for row, (name, start, end) in enumerate(zip(names, starts, ends, strict=True)):
         mine = [one for one in holding if fnmatch.fnmatchcase(name, one.log_group)]
         edges = (start.tz_convert(now.tz), end.tz_convert(now.tz))
-        parts = sorted((*part, one.reason) for one in mine for part in one.stretches(*edges))
+        parts = sorted((*part, one.reason) for one in mine for part in one.intervals(*edges))
         at = edges[0]
         for low, high, because in parts:
             if low > at:

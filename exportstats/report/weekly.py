@@ -1,4 +1,4 @@
-"""Build the report on one week, and write it."""
+"""Build and write the weekly report."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ _Text = TypeVar("_Text", bound="str | bytes")
 
 
 class WeeklyReport(ReportData):
-    """What one week was like; it shows itself in a notebook and writes itself.
+    """The report on one week. A notebook displays it as HTML.
 
     `to_html`, `to_markdown`, `to_json` and `to_email` return the report, or write it to `path` and
-    return nothing, as pandas has it.
+    return None, as in pandas.
     """
 
     if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class WeeklyReport(ReportData):
     @overload
     def to_html(self, path: str | Path, *, csv: str | None = None) -> None: ...
     def to_html(self, path: str | Path | None = None, *, csv: str | None = None) -> str | None:
-        """Return the report as one HTML file, or write it; `csv` is where its tables lie."""
+        """Return or write the report as one HTML file. `csv` is the folder of its tables."""
         return _written(html.render_html(self, csv=csv), path)
 
     @overload
@@ -60,7 +60,7 @@ class WeeklyReport(ReportData):
     @overload
     def to_markdown(self, path: str | Path) -> None: ...
     def to_markdown(self, path: str | Path | None = None) -> str | None:
-        """Return the report in GitHub's Markdown, or write it."""
+        """Return or write the report as GitHub-flavored Markdown."""
         return _written(markdown.render_markdown(self), path)
 
     @overload
@@ -68,7 +68,7 @@ class WeeklyReport(ReportData):
     @overload
     def to_json(self, path: str | Path) -> None: ...
     def to_json(self, path: str | Path | None = None) -> str | None:
-        """Return the report as JSON, or write it."""
+        """Return or write the report as JSON."""
         return _written(machine.render_json(self), path)
 
     @overload
@@ -76,20 +76,20 @@ class WeeklyReport(ReportData):
     @overload
     def to_email(self, path: str | Path) -> None: ...
     def to_email(self, path: str | Path | None = None) -> bytes | None:
-        """Return the report as a mail without sender, receivers and date, or write it."""
+        """Return or write the report as an email without sender, recipients and date."""
         return _written(mail.render_email(self), path)
 
     def to_csv(self, folder: str | Path) -> None:
-        """Write every table of the report to a folder as CSV."""
+        """Write each table of the report to a folder as CSV."""
         machine.write_csv(self, folder)
 
     def _repr_html_(self) -> str:
-        """Show itself in a notebook."""
+        """Return the report as HTML for a notebook."""
         return html.render_fragment(self)
 
 
 def _written(text: _Text, path: str | Path | None) -> _Text | None:
-    """Return what was rendered, or write it: whole or not at all."""
+    """Return the rendered report, or write it to a file as a whole."""
     if path is None:
         return text
     with whole_file(Path(path)) as file:
@@ -97,7 +97,7 @@ def _written(text: _Text, path: str | Path | None) -> _Text | None:
     return None
 
 
-def build_weekly_report(  # noqa: PLR0913 - all of them are asked for by name
+def build_weekly_report(  # noqa: PLR0913 - all options are keyword-only
     tasks: shards.Tasks,
     *,
     week: Week = "last",
@@ -109,54 +109,53 @@ def build_weekly_report(  # noqa: PLR0913 - all of them are asked for by name
     by: str | None = None,
     waivers: str | Path | None = None,
 ) -> WeeklyReport:
-    """Report on one week: what needs doing and by when, the worst first.
+    """Build the report on one week: what needs doing and by when, the worst first.
 
-    The week is that of the tasks' creation. Of coverage it answers for the seven days that became
-    due in it: a day's events are due in S3 two days after the day. Gaps are those of log groups
-    that are exported regularly, since their first export. Each kind of finding
-    is a rule of its own, with its threshold, in `exportstats/report/rules/`.
+    The report is on the tasks created in the week. Its coverage is that of the seven days that
+    became due in the week: the events of a day are due in S3 two days later. Gaps are reported for
+    log groups that are exported regularly, from their first export on. The rules for findings and
+    their thresholds are in `exportstats/report/rules/`.
 
     Parameters
     ----------
     tasks
-        A table of tasks, or shards of one: with their history, for a week alone cannot tell what is
-        new, slower or about to be lost.
+        A table of tasks, or its shards. Include the history of the tasks: one week is not enough
+        to find what is new, slower or about to be lost.
     week
         "last", the last whole ISO week before `as_of`; an ISO week as in "2026-W47"; or a start and
         an end (aware).
     log_groups
-        A table of log groups, to tell what will be lost and by when, and what was never exported.
+        A table of log groups. It is needed to find events that will be lost, and log groups that
+        were never exported.
     deliveries
-        A table of deliveries: a task that delivered `empty` or `gone` covers nothing.
+        A table of deliveries. A task whose delivery is `empty` or `gone` covers nothing.
     as_of
-        Report what was known at this instant (aware). Without it: at the end of the week, or when
-        the tasks were last observed if that was before; so a later run of the same week gives the
-        same report.
+        The instant (aware) for which to compute the report. Default: the end of the week, or the
+        last observation of the tasks if that is earlier, so that a later run for the same week
+        gives the same report.
     tz
-        The time zone whose Mondays begin a week, and in which times are shown.
+        The time zone in which weeks begin and times are shown.
     source
-        What `exportstats` has to be told to read these tasks and log groups, as in
-        ["tasks.parquet", "--log-groups=groups.json"]. The commands below findings have it; without
-        it they ask AWS.
-
+        The command-line arguments of `exportstats` to read these tasks and log groups, as in
+        ["tasks.parquet", "--log-groups=groups.json"]. They become part of the commands below
+        findings. Default: the commands load the tasks from AWS.
     by
-        A column of the tasks, such as `account_id` or your own `owner`: `parts` has a report for
-        each of its values, in the order of their severity, and renderers a section.
-
+        A column of the tasks, such as `account_id` or your own `owner`. `parts` then has one report
+        for each value, the worst first, and the written report has one section for each.
     waivers
-        A TOML file of gaps that are meant: these are a note. See docs/weekly_report.md.
+        A TOML file of intended gaps, which become notes. See docs/weekly_report.md.
 
     Returns
     -------
     WeeklyReport
-        A frozen value: `findings`, `figures`, `tables`, `pictures`.
+        An immutable report with `findings`, `figures`, `tables` and `pictures`.
 
     Raises
     ------
     ArgumentError
-        There is no such week, time zone or column, or an instant has no time zone.
+        If the week, the time zone or the column is invalid, or an instant has no time zone.
     SchemaError
-        One of the tables is not what it should be.
+        If a table does not match its schema.
 
     Examples
     --------
@@ -171,7 +170,7 @@ def build_weekly_report(  # noqa: PLR0913 - all of them are asked for by name
 
 
 def _report(material: Material, name: str) -> WeeklyReport:
-    findings, drawn = _look(material)
+    findings, drawn = _apply_rules(material)
     tables = tables_of(findings) | _tables(material)
     return WeeklyReport(
         name=name,
@@ -189,7 +188,7 @@ def _report(material: Material, name: str) -> WeeklyReport:
 
 
 def _parts(whole: Material, by: str) -> dict[str, WeeklyReport]:
-    """Report on the tasks with each value of a column, those with the worst findings first."""
+    """Build one report for each value of a column, the worst first."""
     [column] = names_of(by, whole.tasks)
     values = shards.collect(whole.tasks, partial(_values_of, column=column))[column]
     parts = {}
@@ -235,7 +234,7 @@ def material_of(
     source: Sequence[str],
     waivers: str | Path | None,
 ) -> Material:
-    """Check what a report is asked, and compute what its rules look at."""
+    """Check the arguments of a report and compute its material."""
     if log_groups is not None:
         log_groups = frames.check(log_groups, schema.LOG_GROUPS)
     if deliveries is not None:
@@ -244,7 +243,7 @@ def material_of(
     observed = _last_observed(tasks)
     seen = now if now is not None else observed
     if seen is None:
-        # the report may ask the clock: nothing else tells what week it is
+        # without tasks, only the clock tells which week is the last one
         seen = pd.Timestamp.now("UTC").as_unit("ms")
     span = span_of(week, tz, seen)
     known_waivers = () if waivers is None else read_waivers(waivers)
@@ -252,18 +251,18 @@ def material_of(
     return gather(tasks, span, known, log_groups, deliveries, tuple(source), known_waivers)
 
 
-def _look(material: Material) -> tuple[tuple[Finding, ...], tuple[Picture, ...]]:
-    """Apply all rules, the worst finding first; of a million tasks that takes a while."""
-    looked = [(one, one.look(material)) for one in steps(rules.RULES, "findings")]
-    there = [(one, found) for one, found in looked if found is not None]
-    there.sort(key=lambda both: both[0].order(both[1]))
-    drawn = {one.picture: found for one, found in reversed(there) if one.picture is not None}
+def _apply_rules(material: Material) -> tuple[tuple[Finding, ...], tuple[Picture, ...]]:
+    """Apply all rules, and return the findings and their pictures, the worst first."""
+    applied = [(one, one.look(material)) for one in steps(rules.RULES, "findings")]
+    results = [(one, found) for one, found in applied if found is not None]
+    results.sort(key=lambda result: result[0].order(result[1]))
+    drawn = {one.picture: found for one, found in reversed(results) if one.picture is not None}
     drawings = [draw(material, drawn[draw]) for draw in reversed(drawn)]
-    return incidents(there, material.source), (pictures.states(material), *drawings)
+    return incidents(results, material.source), (pictures.states(material), *drawings)
 
 
 def _tables(material: Material) -> dict[str, pd.DataFrame]:
-    """Return the tables that stand in every report, the worst first."""
+    """Return the tables of every report, with the worst rows first."""
     coverage = material.ask_due(_coverage)
     durations = duration_summary(
         material.week, by=["account_id", "region", "log_group_name"], quantiles=(0.5, 0.9)
@@ -277,8 +276,8 @@ def _tables(material: Material) -> dict[str, pd.DataFrame]:
     }
 
 
-def _coverage(tasks: shards.Tasks, **asked: Any) -> pd.DataFrame:  # noqa: ANN401 - its own
-    return coverage_summary(tasks, **asked).reset_index()
+def _coverage(tasks: shards.Tasks, **options: Any) -> pd.DataFrame:  # noqa: ANN401 - any option
+    return coverage_summary(tasks, **options).reset_index()
 
 
 def _last_observed(tasks: shards.Tasks) -> pd.Timestamp | None:

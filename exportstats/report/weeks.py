@@ -1,4 +1,4 @@
-"""Which span of time a report is of, and those before it."""
+"""Parse the week of a report, and compute the weeks before it."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from exportstats.stats.calendars import monday_of
 
 Week: TypeAlias = str | tuple[str | pd.Timestamp, str | pd.Timestamp]
 
-_FIRST_YEAR, _LAST_YEAR = 1990, 2200  # a report looks back and ahead from its week
+_FIRST_YEAR, _LAST_YEAR = 1990, 2200  # a report also needs the time before and after its week
 
 
 @dataclass(frozen=True)
 class Span:
-    """A span of time in a time zone, from `start` to before `end`.
+    """A time range in a time zone, half-open.
 
     Raises
     ------
     ArgumentError
-        It is of a time without export tasks, which not all calendars reach.
+        If the range is outside the supported years.
 
     Attributes
     ----------
     name
-        What it is called, as in "week 2026-W47".
+        The name, as in "week 2026-W47".
     start, end
-        Its edges, in its time zone.
+        The start and end, in the time zone.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Span:
     end: pd.Timestamp
 
     def __post_init__(self) -> None:
-        """Refuse what nobody means."""
+        """Check the years."""
         if self.start.year < _FIRST_YEAR or self.end.year > _LAST_YEAR:
             raise ArgumentError(
                 f"{self.name} is no time of export tasks; give one of the years {_FIRST_YEAR} to "
@@ -53,30 +53,31 @@ class Span:
         return self.start, self.end
 
     def shifted(self, by: dt.timedelta) -> Span:
-        """Return the span so many days later, at the same time of the day."""
+        """Return the span moved by some days, at the same local time."""
         return Span(self.name, _later(self.start, by), _later(self.end, by))
 
     def before(self, many: int, of: int = 1) -> Span:
-        """Return `of` spans like this one in one, of which the last is `many` before this."""
+        """Return `of` spans as one. The last of them is `many` spans before this one."""
         return Span(self.name, _back(self, self.start, many + of - 1), _back(self, self.end, many))
 
 
 def span_of(week: Week, tz: str, now: pd.Timestamp) -> Span:
-    """Read what a report is asked to be of.
+    """Parse the `week` of a report.
 
     Parameters
     ----------
     week
-        "last", the last whole ISO week before `now`; an ISO week as in "2026-W47"; or two instants.
+        "last", the last complete ISO week before `now`; an ISO week as in "2026-W47"; or a start
+        and an end.
     tz
-        The time zone whose Mondays begin a week.
+        The time zone in which weeks begin.
     now
-        An aware instant.
+        The current time (aware).
 
     Raises
     ------
     ArgumentError
-        It is not a week, or there is no such time zone.
+        If the week or the time zone is invalid.
     """
     zone = zoneinfo.ZoneInfo(as_of.zone(tz))
     if week == "last":
@@ -117,13 +118,13 @@ def _week(monday: dt.date, zone: zoneinfo.ZoneInfo) -> Span:
 
 
 def _back(span: Span, edge: pd.Timestamp, many: int) -> pd.Timestamp:
-    """Go back by so many lengths; whole days are the calendar's, of 23 to 25 hours."""
+    """Move a time back by multiples of the length of a span, in local time."""
     start, end = (time.tz_localize(None) for time in (span.start, span.end))
     return _later(edge, -many * (end - start))
 
 
 def _later(edge: pd.Timestamp, by: dt.timedelta) -> pd.Timestamp:
-    """Add to what a clock on the wall shows; an hour that is not there is the one after it."""
+    """Add a timedelta in local time. A nonexistent hour becomes the next one."""
     moved: pd.Timestamp = (edge.tz_localize(None) + by).tz_localize(
         edge.tz, ambiguous=True, nonexistent="shift_forward"
     )

@@ -1,4 +1,4 @@
-"""What the sentences of a report have in common: names, places, sums and times."""
+"""Format the names, places, counts and times in the sentences of a report."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ LOST = "Nothing brings back what retention has taken; a longer one gives more ti
 
 
 def name(value: object, width: int = 60) -> str:
-    """Write a name from AWS for a sentence: in one line, nothing in it is obeyed."""
+    """Return a name from AWS as one line of plain text without control characters."""
     return shorten(plain(str(value)), width)
 
 
 def place(rows: pd.DataFrame) -> str:
-    """Name the log group of the first row and its slot, and say how many more there are."""
+    """Return the log group and slot of the first row, and the number of other log groups."""
     region, account = (rows[column].iloc[0] for column in ("region", "account_id"))
     where = f" in {name(region)}" if isinstance(region, str) else ""
     where += f" ({name(account)})" if isinstance(account, str) else ""
@@ -32,18 +32,18 @@ def place(rows: pd.DataFrame) -> str:
 
 
 def slot(row: pd.Series) -> str:
-    """Name the account and the region of a row, as far as they are known."""
+    """Return the account and region of a row, as far as they are known."""
     known = [row[column] for column in ("account_id", "region") if isinstance(row[column], str)]
     return " ".join(map(name, known))
 
 
 def groups_of(rows: pd.DataFrame) -> str:
-    """Count the log groups of some rows, and their accounts and regions if there are several."""
+    """Return the number of log groups, and of accounts and regions if there are several."""
     return counted(len(rows[list(LOG_GROUP)].drop_duplicates()), "log group") + slots_of(rows)
 
 
 def slots_of(rows: pd.DataFrame, after: str = "") -> str:
-    """Count the accounts and the regions of some rows, if there are several."""
+    """Return the number of accounts and regions if there are several."""
     accounts, regions = rows["account_id"].nunique(), rows["region"].nunique()
     where = f" of {accounts:,} accounts" if accounts > 1 else ""
     where += f" in {regions:,} regions" if regions > 1 else ""
@@ -51,5 +51,5 @@ def slots_of(rows: pd.DataFrame, after: str = "") -> str:
 
 
 def on(time: pd.Timestamp, material: Material) -> str:
-    """Write a time in the report's time zone, midnight as a date."""
+    """Return a time in the report's time zone as text, with midnight as a date."""
     return write_minute(time.tz_convert(material.span.start.tz))

@@ -1,4 +1,4 @@
-"""All rules of the report: each `Rule` of each module of this package, and no list to keep."""
+"""Collect the rules of the report: every `Rule` in a module of this package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tasks that cannot be as they stand."""
+"""Find tasks with impossible values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     remedy="See where these rows come from; what cannot be is left out of the figures.",
 )
 def bad_data(material: Material) -> Found | None:
-    """Look for tasks of the week with impossible values."""
+    """Find tasks of the week with impossible values."""
     rows = find_anomalies(within(material.tasks, material.span))
     if not len(rows):
         return None

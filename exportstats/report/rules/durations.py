@@ -1,4 +1,4 @@
-"""Tasks that take long: slower log groups, time-outs, busy slots."""
+"""Find long tasks: slower log groups, time-outs and busy slots."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from exportstats.text import counted, percent, write_duration
 if TYPE_CHECKING:
     from exportstats.report.material import Material
 
-# A slowdown is news for so long after it began.
+# A slowdown is reported for this long after it began.
 SLOWDOWN_IS_NEWS = timedelta(days=35)
-# It is over when so many days in a row were fast again, after so many slow ones at least.
+# A slowdown is over when the last FAST_DAYS days were fast again, after at least SLOW_DAYS days.
 FAST_DAYS = 3
 SLOW_DAYS = 10
-# The service ends a task after 24 h.
+# The service ends a task after 24 h. Report an active task before that.
 LONG_ACTIVE = timedelta(hours=12)
 TOO_LONG_ACTIVE = timedelta(hours=20)
 LIKELY_TIME_OUT = 0.1
-# Busier than this, a slot has no room for a night that has to be run again.
+# Above this share of the time, a slot has no room to run a failed night again.
 BUSY_SLOT = 0.8
 _DAY = pd.Timedelta("1D")
 
@@ -46,7 +46,7 @@ _DAY = pd.Timedelta("1D")
     picture=pictures.durations,
 )
 def slowdowns(material: Material) -> Found | None:
-    """Look for log groups that have become slower for good, of late."""
+    """Find log groups whose tasks have recently become slower and stayed so."""
     rows = find_slowdowns(material.tasks, as_of=material.as_of)
     since = material.span.end - SLOWDOWN_IS_NEWS
     rows = rows[(rows["since"] >= since) & (rows["since"] < material.span.end)]
@@ -66,7 +66,7 @@ def slowdowns(material: Material) -> Found | None:
 
 
 def _are_over(slow: pd.DataFrame, material: Material) -> list[bool]:
-    """Return of each slowdown whether the latest days were as fast again as those before it."""
+    """Return for each slowdown whether the latest days were as fast as before it."""
     tasks = shards.collect(material.tasks, partial(of_groups, groups=slow))
     done = tasks[(tasks["status_code"] == "COMPLETED") & (tasks["duration"] > pd.Timedelta(0))]
     over = []
@@ -76,7 +76,7 @@ def _are_over(slow: pd.DataFrame, material: Material) -> list[bool]:
         mine = mine[mine["creation_time"] >= one["since"].iloc[0]]
         logs = np.log(mine["duration"].dt.total_seconds())
         days = logs.groupby(mine["creation_time"].dt.floor("D")).median().to_numpy()
-        # half way, on a logarithmic scale, between the durations before and after the change
+        # halfway, on a logarithmic scale, between the durations before and after the change
         level = np.median(days[:SLOW_DAYS]) - np.log(one["factor"].iloc[0]) / 2
         over.append(len(days) > SLOW_DAYS and bool((days[-FAST_DAYS:] < level).all()))
     return over
@@ -90,7 +90,7 @@ def _are_over(slow: pd.DataFrame, material: Material) -> list[bool]:
     picture=pictures.slots,
 )
 def time_outs(material: Material) -> Found | None:
-    """Look for tasks that the service ended after 24 h, or soon will."""
+    """Find tasks that reached the time-out of 24 h, and active tasks that may reach it."""
     active = estimate_completion(material.recent, as_of=material.as_of)
     near = (active["elapsed"] >= LONG_ACTIVE) | (active["timeout_probability"] >= LIKELY_TIME_OUT)
     names = [*LOG_GROUP, "task_id", "status_code", "creation_time"]
@@ -101,7 +101,7 @@ def time_outs(material: Material) -> Found | None:
     ended = ended.set_axis([*names, "elapsed", "ends"], axis=1).assign(timeout_probability=1.0)
     if not len(rows) and not len(ended):
         return None
-    every, tasks = frames.stack([rows, ended]), material.recent
+    listed, tasks = frames.stack([rows, ended]), material.recent
     longest = rows["elapsed"].max()
     parts = []
     if len(rows):
@@ -116,8 +116,8 @@ def time_outs(material: Material) -> Found | None:
     return Found(
         "critical" if longest >= TOO_LONG_ACTIVE else "warning",
         f"{'; '.join(parts)}.",
-        every,
-        about=causes.of_tasks(tasks[tasks["task_id"].isin(every["task_id"])], material),
+        listed,
+        about=causes.of_tasks(tasks[tasks["task_id"].isin(listed["task_id"])], material),
     )
 
 
@@ -129,7 +129,7 @@ def time_outs(material: Material) -> Found | None:
     picture=pictures.slots,
 )
 def busy_slots(material: Material) -> Found | None:
-    """Look for slots that have no room left, by days in UTC."""
+    """Find slots that are almost always busy, by days in UTC."""
     start, end = (edge.tz_convert("UTC").floor("D") for edge in material.span.edges)
     end = min(end, material.as_of.ceil("D"))
     recent = material.recent

@@ -1,4 +1,4 @@
-"""What the exporter did not do: log groups it stopped exporting, exports too soon or empty."""
+"""Find what an exporter did wrong: it stopped, it ran too early, or its exports are empty."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     picture=coverage,
 )
 def premature(material: Material) -> Found | None:
-    """Look for what was exported too soon for all late events to be in."""
+    """Find windows that were exported too early to include all late events."""
     low, high = material.due_of(material.span)
     some = low < high
     if not some.any():
@@ -43,7 +43,7 @@ def premature(material: Material) -> Found | None:
     known: dict[str, Any] = {"as_of": material.as_of, "deliveries": material.deliveries}
     rows = find_premature(material.tasks, start=start, end=end, **known)
     rows = material.cut(rows, low, high).drop(columns="length")
-    # the windows of several tasks may overlap: what they cover is counted once
+    # the windows of several tasks may overlap; count what they cover once
     tasks = shards.select(material.tasks, partial(of_groups, groups=rows))
     covered = coverage_timeline(tasks, start=start, end=end, **known)
     alone = material.cut(covered[covered["state"] == "premature"], low, high)
@@ -66,7 +66,7 @@ def premature(material: Material) -> Found | None:
     remedy="Look into the bucket. A window without events is empty too; else export it once more.",
 )
 def empty_deliveries(material: Material) -> Found | None:
-    """Look for tasks of the week that are COMPLETED and left nothing in S3."""
+    """Find COMPLETED tasks of the week that left nothing in S3."""
     if material.deliveries is None:
         return None
     missing = material.deliveries[material.deliveries["delivered"].isin(["empty", "gone"])]
@@ -95,7 +95,7 @@ def empty_deliveries(material: Material) -> Found | None:
     "itself after some weeks.",
 )
 def stopped(material: Material) -> Found | None:
-    """Look for log groups that were exported regularly until this week."""
+    """Find log groups that were exported regularly until this week."""
     groups = material.groups
     late = coerce.millis(groups["last_window"]) < expected_by(groups, to_millis(material.until))
     rows = groups[groups["regular"] & late & (groups["last_created"] < material.span.start)]
@@ -105,12 +105,12 @@ def stopped(material: Material) -> Found | None:
     since = rows.assign(
         start=rows["last_window"], end=material.until, reason="never_tried", last_task_id=None
     )
-    tell = partial(_have_stopped, material=material)
-    return by_incident(tell, rows, causes.of_gaps(since, material))
+    describe = partial(_describe_stopped, material=material)
+    return by_incident(describe, rows, causes.of_gaps(since, material))
 
 
-def _have_stopped(rows: pd.DataFrame, *, material: Material) -> Found:
-    """Describe some log groups that are no longer exported."""
+def _describe_stopped(rows: pd.DataFrame, *, material: Material) -> Found:
+    """Describe log groups that are no longer exported."""
     when = on(rows["last_created"].iloc[0], material)
     return Found(
         "warning",
@@ -127,7 +127,7 @@ def _have_stopped(rows: pd.DataFrame, *, material: Material) -> Found:
     remedy="If intended, nothing needs doing.",
 )
 def irregular(material: Material) -> Found | None:
-    """Name what no gap is told of, so that nobody takes it for complete."""
+    """Find log groups whose gaps are not reported, so that no reader assumes they are complete."""
     irregular = material.groups[~material.groups["regular"]]
     never = irregular.iloc[:0]
     if material.log_groups is not None:
@@ -135,7 +135,7 @@ def irregular(material: Material) -> Found | None:
         created = material.log_groups["creation_time"]
         exists = ~(created >= material.until).to_numpy()
         never = material.log_groups[~there & exists]
-    # tasks that all failed have exported nothing
+    # a log group whose tasks all failed was never exported
     some = irregular["first_window"].notna()
     rows = pd.concat(
         [

@@ -1,4 +1,4 @@
-"""Tasks that failed: more of them, for a new reason, and not exported again since."""
+"""Find failed tasks: a higher rate, new reasons, and windows that were not exported again."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from exportstats.text import counted, percent, total
 if TYPE_CHECKING:
     from exportstats.report.material import Material
 
-# From so many failed tasks that nobody ran again, it is an outage and no accident.
+# This many failed tasks that were not run again are critical.
 MANY_FAILURES = 10
 
 
@@ -34,16 +34,16 @@ MANY_FAILURES = 10
     picture=pictures.failures,
 )
 def not_made_good(material: Material) -> Found | None:
-    """Look for windows of tasks that failed in this week, and that nothing has exported since."""
+    """Find windows of tasks that failed in this week and were not exported since."""
     names, window = list(LOG_GROUP), [*LOG_GROUP, "from_time", "to_time"]
     failed = material.failed.sort_values(["creation_time", "task_id"])
     if not len(failed):
         return None
     tries = failed.groupby(window, observed=True, dropna=False)["task_id"].transform("size")
-    # several tries of one window are one row, of the last of them
+    # keep one row per window, with its last attempt
     failed = failed.assign(tries=tries).drop_duplicates(window, keep="last")
     rows = failed.assign(missing=missing_of(failed, material.uncovered))
-    # of a task without a window nobody can tell
+    # keep tasks without a window: whether their events are missing is unknown
     rows = rows[rows["missing"].isna() | (rows["missing"] > pd.Timedelta(0))]
     if not len(rows):
         return None
@@ -52,16 +52,18 @@ def not_made_good(material: Material) -> Found | None:
         lost=missing_of(rows, material.uncovered[material.uncovered["reason"] == "lost"]),
     )
     rows = rows.sort_values(["creation_time", *names, "task_id"], ignore_index=True)
-    return by_incident(partial(_open, of=len(failed)), rows, causes.of_tasks(rows, material))
+    return by_incident(
+        partial(_describe_open, of=len(failed)), rows, causes.of_tasks(rows, material)
+    )
 
 
-def _open(rows: pd.DataFrame, *, of: int) -> Found:
-    """Describe some of the windows of failed tasks; `of` is how many there are."""
+def _describe_open(rows: pd.DataFrame, *, of: int) -> Found:
+    """Describe some of the windows of failed tasks. `of` is the number of all windows."""
     shown = [*LOG_GROUP, "task_id", "creation_time", "from_time", "to_time", "tries"]
     shown += ["missing", "under_way", "lost", "status_message"]
     open_ = rows[rows["missing"].isna() | (rows["missing"] > rows["under_way"])]
     some = open_ if len(open_) else rows
-    known = rows["missing"].notna().any()  # of what a task without a window lacks, nobody can tell
+    known = rows["missing"].notna().any()  # a task without a window has no known missing time
     lacking = f"{total(rows['missing'])} of events are missing, " if known else ""
     sentence = (
         f"{len(rows):,} of {counted(of, 'window')} of failed tasks, in {groups_of(rows)}, "
@@ -88,7 +90,7 @@ def _open(rows: pd.DataFrame, *, of: int) -> Found:
 
 
 def _uncovered_then(material: Material, failed: pd.DataFrame) -> pd.DataFrame:
-    """Return what of some windows is not covered once all active tasks have completed."""
+    """Return the gaps that remain once all active tasks have completed."""
     start, end = failed["from_time"].min(), material.as_of
     active = material.undelivered["status_code"].isin(schema.ACTIVE_STATES).any()
     if not active or not start < end:
@@ -104,7 +106,7 @@ def _uncovered_then(material: Material, failed: pd.DataFrame) -> pd.DataFrame:
 
 
 def _as_if_done(tasks: pd.DataFrame, *, groups: pd.DataFrame) -> pd.DataFrame:
-    """Return the tasks of some log groups as if those that are active had completed."""
+    """Return the tasks of some log groups, with active tasks as COMPLETED."""
     tasks = of_groups(tasks, groups=groups)
     state = tasks["status_code"]
     return tasks.assign(status_code=state.where(~state.isin(schema.ACTIVE_STATES), "COMPLETED"))
@@ -117,7 +119,7 @@ def _as_if_done(tasks: pd.DataFrame, *, groups: pd.DataFrame) -> pd.DataFrame:
     picture=pictures.failures,
 )
 def more_failures(material: Material) -> Found | None:
-    """Return whether clearly more of the tasks failed than in the weeks before."""
+    """Find a failure rate that is significantly higher than in the weeks before."""
     before = material.span.before(1, of=WEEKS_BEFORE)
     table = compare_periods(material.recent, current=material.span.edges, previous=before.edges)
     if "failure_rate" not in table.index:
@@ -148,7 +150,7 @@ def more_failures(material: Material) -> Found | None:
     picture=pictures.failures,
 )
 def new_reasons(material: Material) -> Found | None:
-    """Look for reasons of failures that no task had before this week."""
+    """Find failure reasons that no task had before this week."""
     until = to_millis(material.until)
     tasks = shards.select(material.tasks, partial(_ended_before, until=until))
     reasons = failure_reasons(tasks)
@@ -173,7 +175,7 @@ def new_reasons(material: Material) -> Found | None:
 
 
 def _ended_before(tasks: pd.DataFrame, *, until: int) -> pd.DataFrame:
-    """Return the tasks that had ended before an instant; this is a part."""
+    """Return the tasks that ended before an instant. This function is applied to each shard."""
     ended = coerce.millis(tasks["completion_time"])
     before: pd.DataFrame = tasks[(ended < until) & (ended != coerce.NAT)]
     return before

@@ -1,4 +1,4 @@
-"""What is missing of the days that became due in the week."""
+"""Find gaps in the days that became due in the week."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 @rule(title="Gaps", rank=50, remedy="Export them.", picture=coverage, is_spare=True)
 def gaps(material: Material) -> Found | None:
-    """Look for gaps in the days that became due in this week."""
+    """Find gaps of more than a minute in the days that became due in this week."""
     week = material.due_gaps
     rows = week[is_long(week) & (week["reason"] != "lost")]
     if not len(rows):
         return None
     rows = rows.sort_values(["length", *LOG_GROUP, "start"], ascending=[False, *[True] * 4])
-    return by_incident(partial(_told, material=material), rows, causes.of_gaps(rows, material))
+    return by_incident(partial(_describe, material=material), rows, causes.of_gaps(rows, material))
 
 
-def _told(rows: pd.DataFrame, *, material: Material) -> Found:
-    """Describe some gaps."""
+def _describe(rows: pd.DataFrame, *, material: Material) -> Found:
+    """Describe gaps."""
     why = rows["reason"].astype("str").str.replace("_", " ").value_counts()
     reasons = ", ".join(f"{number:,} {reason}" for reason, number in sorted(why.items()))
     regular = int(material.groups["regular"].sum())
@@ -55,7 +55,7 @@ def _told(rows: pd.DataFrame, *, material: Material) -> Found:
     "23:59:59.999.",
 )
 def short_gaps(material: Material) -> Found | None:
-    """Look for what an exporter leaves that ends its windows a little too early."""
+    """Find gaps of a minute or less, as left by windows that end slightly too early."""
     week = material.due_gaps
     rows = week[~is_long(week) & (week["reason"] != "lost")]
     if not len(rows):

@@ -1,4 +1,4 @@
-"""What was missing a week ago and is in S3 now."""
+"""Find gaps that were closed since last week."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     remedy="Nothing needs doing.",
 )
 def resolved(material: Material) -> Found | None:
-    """Look for gaps that were due a week ago and have been closed since."""
+    """Find gaps that were due a week ago and have been closed since."""
     due, then = material.due_of(material.span)[0], material.span.start
     recent = material.recent
     done = recent[(recent["completion_time"] >= then) & (recent["status_code"] == "COMPLETED")]
     group = exports.locate(done, material.groups)
-    # most of a week's tasks export what was not due before it
+    # skip tasks whose windows were not due before this week, which are most of them
     group = group[(group >= 0) & (coerce.millis(done["from_time"]) < due[group])]
     groups = material.groups.iloc[np.unique(group)]
     groups = groups[groups["regular"]]

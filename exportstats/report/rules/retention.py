@@ -1,4 +1,4 @@
-"""What retention takes before anybody exports it, and what it has taken."""
+"""Find events that expire before they are exported, and events that have expired."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
     from exportstats.report.material import Material
 
-# Events that expire within this are listed as soon as that long before.
+# Events that expire within this time are reported.
 EXPIRES_SOON = timedelta(days=35)
-# A week to the next report, and three days to act on it.
+# Events that expire within this time are critical. It is a week until the next report, and three
+# days to act on it.
 EXPIRES_NOW = timedelta(days=10)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -37,11 +38,11 @@ _MILLISECOND = timedelta(milliseconds=1)
     remedy="Export them before then, the first to expire first.",
 )
 def expiring(material: Material) -> Found | None:
-    """Look for events that retention will take before anybody exports them."""
+    """Find events that will expire before they are exported."""
     groups, due = material.groups, material.due_of(material.span)[1]
     as_of = to_millis(material.as_of)
     now, soon = (as_of + within // _MILLISECOND for within in (EXPIRES_NOW, EXPIRES_SOON))
-    # what is late already is told before it is due where retention does not wait for that
+    # with a short retention, report events that are late even before they are due
     late = np.maximum(due, expected_by(groups, as_of))
     kept = groups["retention"].to_numpy()
     end = np.where((kept != coerce.NAT) & (kept < now - due), late, due)
@@ -52,11 +53,13 @@ def expiring(material: Material) -> Found | None:
     if not len(rows):
         return None
     rows = rows.sort_values(["expires_at", *LOG_GROUP], ignore_index=True)
-    return by_incident(partial(_expire, material=material), rows, causes.of_gaps(rows, material))
+    return by_incident(
+        partial(_describe_expiring, material=material), rows, causes.of_gaps(rows, material)
+    )
 
 
-def _expire(rows: pd.DataFrame, *, material: Material) -> Found:
-    """Describe some events that will be lost."""
+def _describe_expiring(rows: pd.DataFrame, *, material: Material) -> Found:
+    """Describe events that will be lost."""
     first = rows["expires_at"].iloc[0]
     urgent = rows["expires_at"] < material.as_of + EXPIRES_NOW
     begins = (
@@ -79,7 +82,7 @@ def _expire(rows: pd.DataFrame, *, material: Material) -> Found:
     remedy=LOST,
 )
 def lost(material: Material) -> Found | None:
-    """Look for events that retention took in this week."""
+    """Find events that expired in this week without an export."""
     ends = material.span.start, material.until
     low, high = (_lost_by(material.groups, to_millis(end)) for end in ends)
     rows = material.missing(low, np.maximum(low, high), of="watched")
@@ -87,11 +90,11 @@ def lost(material: Material) -> Found | None:
     if not len(rows):
         return None
     rows = rows.sort_values(["length", *LOG_GROUP], ascending=[False, *[True] * 3])
-    return by_incident(_are_lost, rows, causes.of_gaps(rows, material))
+    return by_incident(_describe_lost, rows, causes.of_gaps(rows, material))
 
 
-def _are_lost(rows: pd.DataFrame) -> Found:
-    """Describe some events that were lost."""
+def _describe_lost(rows: pd.DataFrame) -> Found:
+    """Describe events that were lost."""
     return Found(
         "warning",
         f"{total(rows['length'])} of events of {groups_of(rows)} were lost: retention took them in "
@@ -101,10 +104,10 @@ def _are_lost(rows: pd.DataFrame) -> Found:
 
 
 def _lost_by(groups: pd.DataFrame, when: int) -> np.ndarray:
-    """Return up to where retention has taken what was not exported in time, at an instant.
+    """Return, for each log group, the time before which unexported events are lost at an instant.
 
-    What is not late by the log group's own rhythm may still be exported, and is not lost yet. So
-    each event is lost at one instant, and told in one report.
+    Events that are not late in the rhythm of their log group can still be exported, so they do not
+    count as lost yet. Each event is lost at one instant and is reported once.
     """
     kept = groups["retention"].to_numpy()
     gone = np.where(kept == coerce.NAT, 0, when - np.maximum(kept, 0))

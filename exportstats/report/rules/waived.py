@@ -1,4 +1,4 @@
-"""Gaps that are waived, and waivers that hold no longer."""
+"""Find waived gaps and expired waivers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     remedy="Nothing needs doing.",
 )
 def waived(material: Material) -> Found | None:
-    """Name the gaps of the week that a waiver covers."""
+    """Find gaps of the week that a waiver covers."""
     start, end = material.due_of(material.span)
     rows = material.cut(material.waived, start, end)
     if not len(rows):
@@ -41,7 +41,7 @@ def waived(material: Material) -> Found | None:
     remedy="Remove them from the file, or give them another `until`.",
 )
 def expired_waivers(material: Material) -> Found | None:
-    """Name the waivers whose last day is over."""
+    """Find waivers whose last day has passed."""
     over = [one for one in material.waivers if one.has_expired(material.now)]
     if not over:
         return None
