@@ -1,4 +1,4 @@
-"""How the pictures of a report are made bytes."""
+"""Render the pictures of a report as SVG or PNG."""
 
 from __future__ import annotations
 
@@ -22,41 +22,41 @@ if TYPE_CHECKING:
     from exportstats.report.data import Picture
 
 _SLIDE = (10.0, 5.625)  # inches, 16:9
-_NARROW = 3.75  # inches: on a telephone, letters are then as large as those of the page
-_HIGH = 20.0  # inches, until it is known how high a narrow figure has to be
-_PLAIN, _ROW = 2.0, 0.6  # inches of height, of a plot without rows and of each row
+_NARROW = 3.75  # inches; on a phone, the text is then as large as that of the page
+_HIGH = 20.0  # inches, until the height of a narrow figure is known
+_PLAIN, _ROW = 2.0, 0.6  # inches of height: a plot without rows, and each row
 _PAD = 0.1  # inches at the figure's edges
 
 
 class _Margins(LayoutEngine):
-    """Margins that hold what stands around the only plot of a figure.
+    """Layout engine that fits the margins of a figure with one axes.
 
-    Constrained layout does this for any number of plots, and takes several times as long.
+    Constrained layout works for any number of axes, but takes several times as long.
     """
 
     _adjust_compatible = _colorbar_gridspec = False
 
     def execute(self, fig: Figure) -> None:
-        """Move the edges of the plot."""
+        """Set the position of the axes."""
         [ax] = fig.axes
         _move(ax, _around(ax))
 
 
 def draw(picture: Picture, form: str, *, narrow: bool = False, dpi: float = 100) -> bytes:
-    """Draw a picture: the same bytes every time, and no other figure is touched.
+    """Render a picture. The bytes are reproducible, and no other figure is changed.
 
     Parameters
     ----------
     picture
-        What to draw.
+        The picture to render.
     form
         "svg" or "png".
     narrow
-        Draw it for a narrow screen: as high as its rows need.
+        Whether to render for a narrow screen. The height then depends on the number of rows.
     dpi
-        Pixels of an inch, of PNG.
+        Pixels per inch of a PNG.
     """
-    with warnings.catch_warnings():  # a short range on a narrow axis has few ticks, and these do
+    with warnings.catch_warnings():  # a short range on a narrow axis has only a few ticks
         warnings.filterwarnings("ignore", "AutoDateLocator was unable")
         return _draw(picture, form, narrow=narrow, dpi=dpi)
 
@@ -78,7 +78,7 @@ def _draw(picture: Picture, form: str, *, narrow: bool, dpi: float) -> bytes:
         figure.set_dpi(dpi)
         canvas.print_png(file, metadata={"Software": None})  # type: ignore[no-untyped-call]
         return _with_few_colours(file)
-    # not `rc_context`: in a notebook it would take back what loading the backend has set
+    # `rc_context` would reset what loading the backend has set in a notebook
     settings: dict[Any, Any] = {"svg.hashsalt": picture.name, "svg.fonttype": "none"}
     before: dict[Any, Any] = {name: mpl.rcParams[name] for name in settings}
     mpl.rcParams.update(settings)
@@ -91,7 +91,7 @@ def _draw(picture: Picture, form: str, *, narrow: bool, dpi: float) -> bytes:
 
 
 def _with_few_colours(png: io.BytesIO) -> bytes:
-    """Return a picture in 256 colours, which are enough for a chart, in a third of the bytes."""
+    """Reduce a PNG to 256 colours, which is a third of the size and enough for a chart."""
     file = io.BytesIO()
     with Image.open(png) as picture:
         picture.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(file, "png")
@@ -99,8 +99,11 @@ def _with_few_colours(png: io.BytesIO) -> bytes:
 
 
 def _around(ax: Axes) -> np.ndarray:
-    """Measure the margins that a plot needs at its left and bottom, and right and top; pixels."""
-    written = [*ax.texts, *filter(None, [ax.get_legend()])]  # all else is inside, or slow to ask
+    """Return the margins in pixels that an axes needs: left and bottom, then right and top."""
+    written = [
+        *ax.texts,
+        *filter(None, [ax.get_legend()]),
+    ]  # the rest is inside, or slow
     box = ax.get_tightbbox(bbox_extra_artists=written, for_layout_only=True)
     plot = ax.get_window_extent()
     assert box is not None  # noqa: S101 - it is visible
@@ -109,7 +112,7 @@ def _around(ax: Axes) -> np.ndarray:
 
 
 def _move(ax: Axes, margins: np.ndarray) -> None:
-    """Give a plot what its figure has between the margins, and a pixel at least."""
+    """Fit an axes between the margins of its figure, with at least one pixel."""
     size = ax.figure.bbox.size
     inside = np.maximum(size - margins.sum(axis=0), 1)
     ax.set_position((*(margins[0] / size), *(inside / size)))

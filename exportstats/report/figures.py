@@ -1,4 +1,4 @@
-"""The key figures of a week beside those of the weeks before."""
+"""Compute the key figures of a week and of the weeks before it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from exportstats.report.material import Material
     from exportstats.report.weeks import Span
 
-# Each measure with its unit.
+# The unit of each measure.
 MEASURES = {
     "tasks": "tasks",
     "completed": "tasks",
@@ -31,15 +31,14 @@ _STATES = ("COMPLETED", "FAILED", "CANCELLED")
 
 
 def key_figures(material: Material) -> pd.DataFrame:
-    """Put the figures of a week beside those of the last one and of the four weeks before it.
+    """Return the key figures of a week, of the previous week and of the four weeks before it.
 
     Returns
     -------
     DataFrame
         Index: `measure`. Columns: `unit`; `current`, `previous` and `before` (the four weeks before
-        this one in one: counts and missing time a week, rates and quantiles of all their tasks);
-        and `verdict` on the change from `previous`, as `compare_periods` has it, missing where it
-        has none.
+        this one: counts and missing time per week, rates and quantiles over all their tasks); and
+        `verdict` (of `compare_periods` on the change from `previous`; missing if there is none).
     """
     span, last = material.span, material.span.before(1)
     columns = {
@@ -55,13 +54,13 @@ def key_figures(material: Material) -> pd.DataFrame:
     }
     table = pd.DataFrame(columns, index=pd.Index(MEASURES, name="measure"), dtype="float64")
     verdicts = compare_periods(material.recent, current=span.edges, previous=last.edges)
-    told = verdicts["verdict"].astype("str").drop("tasks", errors="ignore")
+    verdict = verdicts["verdict"].astype("str").drop("tasks", errors="ignore")
     table.insert(0, "unit", pd.Series(MEASURES, dtype="str"))
-    return table.assign(verdict=told.reindex(table.index))
+    return table.assign(verdict=verdict.reindex(table.index))
 
 
 def _of_tasks(tasks: pd.DataFrame, weeks: int) -> list[float]:
-    """Return the measures of tasks created in so many weeks, up to `p90`."""
+    """Return the measures up to `p90` for the tasks created in some weeks."""
     counts = status_breakdown(tasks)["tasks"].groupby("status_code", observed=True).sum()
     states = [int(counts.get(state, 0)) for state in _STATES]
     ended = sum(states)
@@ -80,6 +79,6 @@ def _of_tasks(tasks: pd.DataFrame, weeks: int) -> list[float]:
 
 
 def _of_coverage(material: Material, span: Span, weeks: int) -> tuple[float, float]:
-    """Return the last two measures."""
+    """Return the measures `covered` and `missing`."""
     covered, missing = material.regular_share(span)
     return covered, missing / weeks

@@ -1,4 +1,4 @@
-"""The report as one HTML file that needs nothing else, and as what a notebook shows."""
+"""Render the report as a self-contained HTML file, and as HTML for a notebook."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ if TYPE_CHECKING:
 else:  # matplotlib is for a report that is drawn
     drawing = lazy_loader.load("exportstats.report.drawing", suppress_warning=True)
 
-# Rows of a table that are shown; the CSV beside has them all.
+# The number of rows shown of a table. The CSV file has all rows.
 _ROWS = 50
-# Nothing is loaded and nothing runs; pictures are in the file itself.
+# The page loads nothing and runs nothing. Pictures are embedded.
 _POLICY = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; "
     "form-action 'none'"
 )
-# What may stand as it is in an address within double quotes, of several too, as in `srcset`; base64
-# would be a fifth longer.
+# Characters that need no quoting in an address in double quotes, also in a list of addresses as in
+# `srcset`. Base64 would be a fifth longer.
 _UNTOUCHED = "/:;=,()?@!$*+'"
 _NEEDLESS = re.compile(
     r"<\?xml.*?\?>|<!DOCTYPE.*?>|<!--.*?-->|<metadata>.*?</metadata>|(?<=>) (?=<)|DejaVuSans-"
 )
 _PATH = re.compile(r'(?<= d=")[^"]*')
 _LETTER = re.compile(r"\s*([A-Za-z])\s*")
-# A picture with more names and marks than this is made of dots instead.
+# A picture whose SVG is longer than this many characters becomes a PNG.
 _LARGEST = 150_000
 _DPI = 120
-# Matplotlib writes each colour into a style of its own, and none for black text.
+# Matplotlib writes each colour into its own style, but no colour for black text.
 _ON_DARK = {"#000000": "#e8eaed", "#ffffff": "#14181d", "#666666": "#b0b7c0"}
 _RULES = (
     f"[style*='{use}: {light}'] {{{use}: {dark} !important}}"
@@ -52,21 +52,21 @@ _TABLES = ("coverage", "failures", "durations")
 
 
 def render_html(report: ReportData, *, csv: str | None = None) -> str:
-    """Write a report as one HTML file: no script, nothing loaded from anywhere.
+    """Render a report as one HTML file without scripts or external resources.
 
     Parameters
     ----------
     report
-        What `build_weekly_report` gives.
+        A report, as returned by `build_weekly_report`.
     csv
-        Where the tables lie as CSV, as seen from the file; without it, rows that are cut are
-        counted and not linked.
+        The folder of the CSV files, relative to the HTML file. Without it, omitted rows are counted
+        but not linked.
 
     Returns
     -------
     str
-        The same text every time. Charts are SVG in the text, each with its table in a fold; at most
-        50 rows of a table are shown.
+        Reproducible text. Charts are embedded as SVG, each with its table in a fold. At most 50
+        rows of a table are shown.
 
     Examples
     --------
@@ -79,13 +79,13 @@ def render_html(report: ReportData, *, csv: str | None = None) -> str:
 
 
 def render_fragment(report: ReportData) -> str:
-    """Write a report as a part of a page, with its own styles: what a notebook shows."""
+    """Render a report as a part of a page with its own styles, for a notebook."""
     return _template("fragment.html").render(**_shown(report, None))
 
 
 @functools.cache
 def environment() -> jinja2.Environment:
-    """Return the templates, in which every text is escaped unless they say otherwise."""
+    """Return the environment of the templates, with autoescape."""
     return jinja2.Environment(
         loader=jinja2.PackageLoader("exportstats.report"),
         autoescape=True,
@@ -134,5 +134,5 @@ def _image(picture: Picture, *, narrow: bool = False) -> str:
 
 
 def _shorter(path: re.Match[str]) -> str:
-    """Write a path without blanks, of which each would be three characters of an address."""
+    """Return a path without blanks, each of which would take three characters in an address."""
     return ",".join(_LETTER.sub(r"\1", path[0]).split())

@@ -1,4 +1,4 @@
-"""The report for machines: JSON, and a folder of CSV files."""
+"""Write the report in machine-readable form: as JSON, or as a folder of CSV files."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ if TYPE_CHECKING:
 
     from exportstats.report.data import Finding, ReportData
 
-# Of what `render_json` writes; a new one when a name or a meaning changes.
+# The version of the JSON. It changes when a name or a meaning changes.
 VERSION = 1
 _TEXTS = ("kind", "title", "severity", "sentence", "remedy")
 
 
 def render_json(report: ReportData) -> str:
-    """Write a report as JSON: `version`, what it is of, `findings`, `figures` and `tables`.
+    """Render a report as JSON.
 
-    Times are ISO 8601 in UTC, lengths seconds in columns that end with `_seconds`; what is missing
-    is null. All rows are there, none is shortened; the rows of a finding are those of the table of
-    its `kind` that have its `id` as their `finding`.
+    Times are ISO 8601 in UTC. Durations are seconds, in columns that end with `_seconds`. Missing
+    values are null. All rows are included. The rows of a finding are in the table named after its
+    `kind`, with its `id` in the column `finding`.
 
     Parameters
     ----------
     report
-        What `build_weekly_report` gives.
+        A report, as returned by `build_weekly_report`.
 
     Returns
     -------
     str
-        The same text every time.
+        Reproducible text.
 
     Examples
     --------
@@ -72,15 +72,15 @@ def _written(report: ReportData) -> dict[str, Any]:
 
 
 def read_commands(path: str | Path, finding: str | None) -> list[str]:
-    """Read the commands of a finding from what `render_json` wrote.
+    """Read the commands of a finding from a report in JSON.
 
     Raises
     ------
     ArgumentError
-        It is no such file, or of another version; there is no such finding, or it has nothing to
-        export.
+        If the file is not a report or has another version, or if the finding does not exist or has
+        nothing to export.
     OSError
-        The file cannot be read.
+        If the file cannot be read.
     """
     try:
         report = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -97,24 +97,24 @@ def read_commands(path: str | Path, finding: str | None) -> list[str]:
             f"{path} is a report of version {version!r}, and this exportstats reads {VERSION}; "
             "make it once more"
         )
-    they = f"with something to export it has {', '.join(can)}" if can else "it has none to export"
+    others = f"with something to export it has {', '.join(can)}" if can else "it has none to export"
     if finding not in commands:
-        asked = "give a finding" if finding is None else f"there is no finding {finding!r}"
-        raise ArgumentError(f"{asked} of {path}, as in --finding ID; {they}")
+        problem = "give a finding" if finding is None else f"there is no finding {finding!r}"
+        raise ArgumentError(f"{problem} of {path}, as in --finding ID; {others}")
     if not commands[finding]:
-        raise ArgumentError(f"the finding {finding} of {path} has nothing to export; {they}")
+        raise ArgumentError(f"the finding {finding} of {path} has nothing to export; {others}")
     return list(commands[finding])
 
 
 def _findings(report: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the findings of the whole, and of its parts."""
+    """Yield the findings of the parts of a report, then those of the whole report."""
     for part in report["parts"].values():
         yield from _findings(part)
     yield from report["findings"]
 
 
 def _names(finding: dict[str, Any]) -> list[str]:
-    """Return the identifiers of a finding and of its parts, whose exports are its own."""
+    """Return the ids of a finding and of its parts. They share their exports."""
     return [finding["id"], *(part["id"] for part in finding.get("parts", ()))]
 
 
@@ -130,24 +130,24 @@ def _finding(finding: Finding) -> dict[str, Any]:
 
 
 def write_csv(report: ReportData, folder: str | Path) -> None:
-    """Write every table of a report into a folder as CSV, those of its pictures too.
+    """Write each table of a report to a folder as CSV, including the tables of its pictures.
 
-    Columns are as in `render_json`. What a spreadsheet would take for a formula has an apostrophe
-    before it.
+    Columns are as in `render_json`. Text that a spreadsheet would read as a formula is prefixed
+    with an apostrophe.
 
     Parameters
     ----------
     report
-        What `build_weekly_report` gives.
+        A report, as returned by `build_weekly_report`.
     folder
-        Where to; it is made if it is not there.
+        The folder. It is created if it does not exist.
 
     Raises
     ------
     ArgumentError
-        A file is there that is not such a table; nothing was written.
+        If a file that would be replaced is not a table of a report. Nothing is written then.
     OSError
-        A file cannot be written; none is half written.
+        If a file cannot be written. No file is left incomplete.
 
     Examples
     --------
@@ -171,7 +171,7 @@ def write_csv(report: ReportData, folder: str | Path) -> None:
 
 
 def for_machines(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table with its index as columns, lengths in seconds and times as ISO 8601 text."""
+    """Return a table with its index as columns, durations in seconds and times in ISO 8601."""
     flat = table.reset_index() if table.index.names != [None] else table.reset_index(drop=True)
     columns: dict[str, pd.Series] = {}
     for name in flat.columns:
@@ -186,12 +186,12 @@ def for_machines(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def refuse_foreign(report: ReportData, folder: Path) -> None:
-    """Refuse a folder in which files have the names of tables of a report, and are none.
+    """Refuse to overwrite files that have the names of report tables but are something else.
 
     Raises
     ------
     ArgumentError
-        There is one.
+        If the folder has such a file.
     """
     for name, table in _named(report):
         path = folder / f"{name}.csv"
@@ -215,13 +215,13 @@ def _named(report: ReportData) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def _listed(report: ReportData) -> pd.DataFrame:
-    """Return a row a finding, those that are parts of another one too."""
-    every = [(part, whole) for whole in report.findings for part in whole.every]
+    """Return one row per finding, including parts."""
+    pairs = [(part, whole) for whole in report.findings for part in whole.every]
     columns: dict[str, list[Any]] = {
-        "finding": [part.id for part, _ in every],
-        "part_of": [None if part is whole else whole.id for part, whole in every],
-        **{name: [getattr(part, name) for part, _ in every] for name in _TEXTS},
-        "rows": [len(part.rows) for part, _ in every],
+        "finding": [part.id for part, _ in pairs],
+        "part_of": [None if part is whole else whole.id for part, whole in pairs],
+        **{name: [getattr(part, name) for part, _ in pairs] for name in _TEXTS},
+        "rows": [len(part.rows) for part, _ in pairs],
     }
     return pd.DataFrame(columns)
 

@@ -1,4 +1,4 @@
-"""The report as a mail: plain text, and HTML with the pictures in the mail itself."""
+"""Render the report as an email: plain text, and HTML with attached pictures."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 else:  # matplotlib is for a report that is drawn
     drawing = lazy_loader.load("exportstats.report.drawing", suppress_warning=True)
 
-_ROWS = 5  # a mail is no place for tables
-# Columns that it has no room for.
+_ROWS = 5  # shown of a table; an email has little room
+# Columns that are left out.
 _DETAILS = [
     "task_id",
     "end",
@@ -36,23 +36,23 @@ _DETAILS = [
 ]
 _PICTURES = 3
 _DPI = 160
-_MOST = 100_000  # bytes of HTML, from which mail programs cut it off
+_MOST = 100_000  # bytes of HTML; mail programs cut off longer messages
 
 
 def render_email(report: ReportData) -> bytes:
-    """Write a report as a mail, an `.eml` without sender, receivers and date.
+    """Render a report as an email, an `.eml` without sender, recipients and date.
 
     Parameters
     ----------
     report
-        What `build_weekly_report` gives.
+        A report, as returned by `build_weekly_report`.
 
     Returns
     -------
     bytes
-        A message in MIME (RFC 5322, lines end with CR LF), the same every time: `text/plain`, and
-        `text/html` of less than 100 KB with its styles in place and its pictures as PNG beside
-        it. Set `From` and `To` before sending; SES gives it a date.
+        A reproducible MIME message (RFC 5322, lines end with CR LF) with `text/plain` and
+        `text/html`. The HTML is less than 100 KB, with inline styles and attached PNG pictures. Set
+        `From` and `To` before sending. SES adds the date.
 
     Examples
     --------
@@ -74,14 +74,14 @@ def render_email(report: ReportData) -> bytes:
             "png",
             cid=f"<{picture.name}@exportstats>",
         )
-    # random ones otherwise, and then no two mails are the same
+    # the default boundaries are random
     html.set_boundary("exportstats-related")
     mail.set_boundary("exportstats-alternative")
     return mail.as_bytes()
 
 
 def _html(report: ReportData) -> str:
-    """Write the HTML, with fewer rows where it would be too long."""
+    """Render the HTML, with fewer rows if it is too long otherwise."""
     for most in (_ROWS, 1, 0):
         text = _written(report, most)
         if len(text.encode()) < _MOST:

@@ -1,4 +1,4 @@
-"""The report in Markdown, for chat and pull requests, and as plain text."""
+"""Render the report as Markdown and as plain text."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 
 _ROWS = 10
 _WIDTH = 78  # columns of plain text
-# Whose rows say more than their sentence; of the others the sentence is enough.
+# Severities whose rows are shown. For the others, the sentence is enough.
 _WITH_ROWS = ("critical", "warning")
 
 
 def render_markdown(report: ReportData) -> str:
-    """Write a report in GitHub's Markdown: the findings with their first rows, and the figures.
+    """Render a report as GitHub-flavored Markdown, with findings and key figures.
 
     Parameters
     ----------
     report
-        What `build_weekly_report` gives.
+        A report, as returned by `build_weekly_report`.
 
     Returns
     -------
     str
-        The same text every time; of a table at most 10 rows, and how many more there are. Names
-        from AWS are text in it, whatever they look like.
+        Reproducible text. At most 10 rows of a table are shown, and the others are counted. Names
+        from AWS are escaped.
 
     Examples
     --------
@@ -61,7 +61,10 @@ def _findings(report: ReportData) -> list[str]:
     lines = []
     for finding in report.findings:
         label = "" if finding.severity == "note" else f"**{finding.severity}:** "
-        lines += [f"- {label}{_said(finding)}", *(f"  - {_said(part)}" for part in finding.news)]
+        lines += [
+            f"- {label}{_text(finding)}",
+            *(f"  - {_text(part)}" for part in finding.news),
+        ]
         commands, more = cells.commands(finding)
         for command in commands:
             lines += ["", "  ```sh", f"  {command}", "  ```"]
@@ -75,7 +78,7 @@ def _findings(report: ReportData) -> list[str]:
     return lines
 
 
-def _said(finding: Finding) -> str:
+def _text(finding: Finding) -> str:
     return f"{escape_markdown(finding.sentence)} {escape_markdown(finding.remedy)}"
 
 
@@ -87,7 +90,7 @@ def _table(view: View, indent: str = "") -> list[str]:
 
 
 def render_text(report: ReportData) -> str:
-    """Write a report as plain text, for the part of a mail that every program shows."""
+    """Render a report as plain text, for the terminal and for emails."""
     lines = [f"Export tasks, {report.name}", *_filled(report.headline, "")]
     lines += [*_filled(report.period, ""), ""]
     for finding in report.findings:
@@ -100,7 +103,7 @@ def render_text(report: ReportData) -> str:
             lines += _filled(f"{one.sentence} {one.remedy}", "  - ")
         commands, more = cells.commands(finding)
         for command in commands:
-            # continued, so that it can be pasted as it is
+            # continue long lines with a backslash, so that the command can be pasted
             words = [shlex.quote(word) for word in shlex.split(command)]
             lines += [f"{line} \\" for line in _broken(words)]
             lines[-1] = lines[-1].removesuffix(" \\")
@@ -110,7 +113,7 @@ def render_text(report: ReportData) -> str:
         lines += _filled(f"{part.name}: {part.headline}", "")
     lines += [""] if report.parts else []
     figures = cells.figures(report)
-    shown = [row for row in figures.rows if row[0] not in _needless(report)]
+    shown = [row for row in figures.rows if row[0] not in _omitted(report)]
     widths = [max(map(len, column)) for column in zip(figures.head, *shown, strict=True)]
     for row in (figures.head, *shown):
         padded = [
@@ -121,8 +124,8 @@ def render_text(report: ReportData) -> str:
     return "\n".join([*lines, "", *_filled(" ".join(report.limits), "")]) + "\n"
 
 
-def _needless(report: ReportData) -> set[str]:
-    """Name the states of which a quiet week has nothing to tell: all are COMPLETED, none FAILED."""
+def _omitted(report: ReportData) -> set[str]:
+    """Return the measures to omit in a quiet week, such as FAILED if no task failed."""
     if not report.is_quiet:
         return set()
     current = report.figures["current"].to_dict()
@@ -131,7 +134,7 @@ def _needless(report: ReportData) -> set[str]:
 
 
 def _broken(words: list[str]) -> list[str]:
-    """Break the words of a command into lines that leave room for a backslash."""
+    """Wrap the words of a command, with room for a backslash on each line."""
     lines = [f"    {words[0]}"]
     for word in words[1:]:
         if len(lines[-1]) + 1 + len(word) <= _WIDTH - 2:
@@ -142,7 +145,7 @@ def _broken(words: list[str]) -> list[str]:
 
 
 def _filled(text: str, first: str) -> list[str]:
-    """Break a text into lines that fit a mail and a terminal; names are left whole."""
+    """Wrap a text to `_WIDTH` columns without breaking names."""
     return textwrap.wrap(
         text,
         _WIDTH,

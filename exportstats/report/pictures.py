@@ -1,4 +1,4 @@
-"""The pictures of a report: which tables they draw, and what they are called."""
+"""Define the pictures of a report: the table, the title and the chart of each."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from exportstats.report.material import Material
     from exportstats.report.rule import Found
 
-_MOST_GROUPS = 6  # that a chart tells apart
+_MOST_GROUPS = 6  # in a chart
 
 
 def states(material: Material) -> Picture:
-    """Draw the states of all tasks of the last weeks."""
+    """Return the picture of the states of all tasks of the latest weeks."""
     return Picture(
         "states",
         "Tasks by state and day",
@@ -32,7 +32,7 @@ def states(material: Material) -> Picture:
 
 
 def coverage(material: Material, _: Found) -> Picture:
-    """Draw what is in S3 of the days that were due."""
+    """Return the picture of the coverage of the days that were due."""
     timeline = material.ask_due(coverage_timeline)
     many = len(timeline[list(LOG_GROUP)].drop_duplicates())
     return Picture(
@@ -46,7 +46,7 @@ def coverage(material: Material, _: Found) -> Picture:
 
 
 def failures(material: Material, _: Found) -> Picture:
-    """Draw the reasons of this week's failures."""
+    """Return the picture of the failure reasons of this week."""
     reasons = material.reasons
     return Picture(
         "failures",
@@ -59,7 +59,7 @@ def failures(material: Material, _: Found) -> Picture:
 
 
 def durations(material: Material, found: Found) -> Picture:
-    """Draw the durations of the log groups of a finding."""
+    """Return the picture of the durations of the log groups of a finding."""
     tasks = material.recent[exports.locate(material.recent, found.rows.head(_MOST_GROUPS)) >= 0]
     return Picture(
         "durations",
@@ -72,7 +72,7 @@ def durations(material: Material, found: Found) -> Picture:
 
 
 def slots(material: Material, _: Found) -> Picture:
-    """Draw what held the slots in this week."""
+    """Return the picture of the tasks of each slot in this week."""
     many = len(material.week[list(SLOT)].drop_duplicates())
     return Picture(
         "slots",

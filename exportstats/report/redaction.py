@@ -1,4 +1,4 @@
-"""Pseudonyms for everything that tells whose tasks these are, so that a report can be shown."""
+"""Replace identifying texts with pseudonyms, so that a report can be shared."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from exportstats.stats.failures import reasons_of
 if TYPE_CHECKING:
     import numpy as np
 
-_Names = dict[str, dict[str, str]]  # of each column, the pseudonym of each text
+_Names = dict[str, dict[str, str]]  # the pseudonym of each text, by column
 
 _NUMBERS = ("time", "length", "count", "rate")
-# Texts that are AWS's own.
+# Values that AWS defines. They stay as they are.
 _PUBLIC = {
     "region": r"(af|ap|ca|cn|eu|eusc|il|me|mx|sa|us)(-(de|gov|iso[a-z]?))?"
     r"-((north|south)?(east|west)|north|south|central)-[1-9]",
@@ -26,7 +26,7 @@ _PUBLIC = {
     "log_group_class": "STANDARD|INFREQUENT_ACCESS|DELIVERY",
     "delivered": "yes|empty|gone|unknown",
 }
-# What the pseudonyms of a column begin with, if not with its own name.
+# The prefix of the pseudonyms of a column. Default: the name of the column.
 _KINDS = {
     "account_id": "account",
     "log_group_name": "log-group",
@@ -36,7 +36,7 @@ _KINDS = {
 }
 _LEFT_OUT = ("task_name", "prefix", "first_key", "last_key", "reason")
 
-# All that may be left of a message: words of these, with little around them.
+# The words that stay in a message.
 _ORDINARY = """
 a able about access account active address after again all allowed already an and another answer
 any are arn as assume at attempt attempts authorized aws backend be because been before being
@@ -64,7 +64,7 @@ _WORDS = frozenset(_ORDINARY.split())
 _WORD = re.compile(r"[<(]?([A-Za-z0-9]+)[>)]*[.,:;]?")
 _HIDDEN = "<hidden>"
 _AGAIN = re.compile(r"(?<=<hidden>)( <hidden>)+")
-_MOST = 250  # characters of a message, of which the report reads the first 300
+_MOST = 250  # characters of a message; the report reads the first 300
 
 
 def redact(
@@ -72,25 +72,24 @@ def redact(
     log_groups: pd.DataFrame | None = None,
     deliveries: pd.DataFrame | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame | None, pd.DataFrame | None]:
-    """Replace every text that could tell whose tasks these are.
+    """Replace every text that could identify the owner of the tasks.
 
-    Nothing is searched for: only what is known to be public stays. Accounts, log groups, buckets,
-    prefixes, identifiers and the values of own columns become pseudonyms, numbered in the order in
-    which they were first used: `account-1`, `log-group-7`. So what comes later changes none of
-    them, and nothing of a name is in its pseudonym, as it would be in a hash of the few names there
-    are. Names of tasks and keys of objects are left out. A message keeps ordinary words of
-    failures, unless they are the name of something; all others are `<hidden>`. Numbers, times, and
-    the regions, states and classes of AWS stay.
+    Only texts that are known to be public stay. Account IDs, log groups, buckets, prefixes, task
+    IDs and the values of your own columns become pseudonyms, such as `account-1` and `log-group-7`.
+    They are numbered in the order of first use, so later tasks do not change them. Unlike a hash, a
+    pseudonym reveals nothing about the name. Task names and object keys are removed. A message
+    keeps the words that are common in failure messages, unless they are also a name. All other
+    words become `<hidden>`. Numbers, times, and the regions, states and classes of AWS stay.
 
     Parameters
     ----------
     tasks, log_groups, deliveries
-        The tables of a report.
+        The tables to redact.
 
     Returns
     -------
     tuple
-        The same tables, in the same order.
+        The redacted tables, in the same order.
     """
     kinds = [
         (tasks, schema.TASKS),
@@ -112,19 +111,19 @@ def redact(
 
 
 def _text_columns(table: pd.DataFrame, kind: schema.Table) -> list[str]:
-    """Return the columns that may hold a name: all own ones, whatever their dtype."""
+    """Return the columns that may hold names, including all own columns of any dtype."""
     numbers = {column.name for column in kind.columns if column.kind in _NUMBERS}
     return [name for name in table.columns if name not in numbers]
 
 
 def _order(table: pd.DataFrame, kind: schema.Table) -> np.ndarray:
-    """Return the positions of the rows in the order of their creation."""
+    """Return the positions of the rows in order of creation."""
     by = [name for name in ("creation_time", *kind.key) if name in table]
     return table[by].reset_index(drop=True).sort_values(by).index.to_numpy()
 
 
 def _numbered(name: str, values: pd.Series) -> dict[str, str]:
-    """Map each text of a column to its pseudonym, or to itself if it is AWS's own."""
+    """Map each text of a column to its pseudonym, or to itself if AWS defines it."""
     is_public = re.compile(_PUBLIC.get(name, r"(?!)")).fullmatch
     return {
         text: text if is_public(text) else f"{_KINDS.get(name, name)}-{number}"
@@ -133,7 +132,7 @@ def _numbered(name: str, values: pd.Series) -> dict[str, str]:
 
 
 def _hidden(table: pd.DataFrame, kind: schema.Table, names: _Names) -> pd.DataFrame:
-    """Replace the texts of a table."""
+    """Replace the texts of a table with their pseudonyms."""
     dtypes = {column.name: column.dtype for column in kind.columns}
     columns = {}
     for name in _text_columns(table, kind):
@@ -144,9 +143,9 @@ def _hidden(table: pd.DataFrame, kind: schema.Table, names: _Names) -> pd.DataFr
 
 
 def _messages(tasks: pd.DataFrame, names: _Names) -> pd.Series:
-    """Return the reason in each message, as far as its words are ordinary and no name.
+    """Return the reason of each message, with all words hidden that are not common or are names.
 
-    Reasons that differ only in what is hidden are told apart by a letter, so that the figures stay.
+    Reasons that differ only in hidden words get different letters, so that counts do not change.
     """
     known = (
         text
@@ -162,7 +161,7 @@ def _messages(tasks: pd.DataFrame, names: _Names) -> pd.Series:
     for reason in reasons.iloc[_order(tasks, schema.TASKS)].dropna().unique():
         words = (word if _words(word) <= ordinary else _HIDDEN for word in reason.split())
         text = _AGAIN.sub("", " ".join(words))[:_MOST]
-        # in letters, which are never taken for what differs from task to task
+        # use letters: digits in a message count as details of one task
         letter = "".join(ascii_uppercase[int(digit)] for digit in str(seen[text]))
         hidden[reason] = f"{text} ({letter})" if seen[text] else text
         seen[text] += 1
@@ -170,6 +169,6 @@ def _messages(tasks: pd.DataFrame, names: _Names) -> pd.Series:
 
 
 def _words(text: str) -> set[str]:
-    """Return the words of a text, without what may stand around them; what is no word, whole."""
+    """Return the words of a text without punctuation, and everything else unchanged."""
     found = ((_WORD.fullmatch(part), part) for part in text.split())
     return {match[1].lower() if match else part for match, part in found}
