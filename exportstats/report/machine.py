@@ -97,12 +97,12 @@ def read_commands(path: str | Path, finding: str | None) -> list[str]:
             f"{path} is a report of version {version!r}, and this exportstats reads {VERSION}; "
             "make it once more"
         )
-    others = f"with something to export it has {', '.join(can)}" if can else "it has none to export"
+    rest = f"with something to export it has {', '.join(can)}" if can else "it has none to export"
     if finding not in commands:
         problem = "give a finding" if finding is None else f"there is no finding {finding!r}"
-        raise ArgumentError(f"{problem} of {path}, as in --finding ID; {others}")
+        raise ArgumentError(f"{problem} of {path}, as in --finding ID; {rest}")
     if not commands[finding]:
-        raise ArgumentError(f"the finding {finding} of {path} has nothing to export; {others}")
+        raise ArgumentError(f"the finding {finding} of {path} has nothing to export; {rest}")
     return list(commands[finding])
 
 

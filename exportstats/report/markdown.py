@@ -61,10 +61,7 @@ def _findings(report: ReportData) -> list[str]:
     lines = []
     for finding in report.findings:
         label = "" if finding.severity == "note" else f"**{finding.severity}:** "
-        lines += [
-            f"- {label}{_text(finding)}",
-            *(f"  - {_text(part)}" for part in finding.news),
-        ]
+        lines += [f"- {label}{_text(finding)}", *(f"  - {_text(part)}" for part in finding.news)]
         commands, more = cells.commands(finding)
         for command in commands:
             lines += ["", "  ```sh", f"  {command}", "  ```"]
