@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ _BY = ["log_group_name"]
 _SCENES: dict[str, dict[str, Any]] = {
     "tiny": {"figsize": (2.4, 1.8), "layout": "constrained"},
     "small": {"figsize": (4, 3), "layout": "constrained"},
-    "bare": {},
+    "bare": {"layout": "none"},
 }
 
 
@@ -96,33 +97,46 @@ def make_tables(tasks: pd.DataFrame, freq: str) -> Iterator[tuple[str, Plot, pd.
     yield "periods-by-group", xs.plot_periods, xs.compare_periods(tasks, by=_BY, **weeks)
 
 
-def draw_gallery() -> Iterator[tuple[str, Figure]]:
-    """Draw each chart: on little room, dark, four in a figure, of much, of long."""
+def pictures() -> Iterator[tuple[str, Callable[[], Figure]]]:
+    """Yield how to draw each chart: on little room, dark, four in a figure, of much, of long."""
     sample = list(make_tables(xs.sample_tasks(), "W"))
     for name, plot, table in sample:
         for scene, options in _SCENES.items():
-            figure, ax = plt.subplots(**options)
-            plot(table, ax=ax)
-            yield f"{name}-{scene}", figure
-        with plt.style.context("dark_background"):
-            yield f"{name}-dark", plot(table).get_figure(root=True)
+            yield f"{name}-{scene}", partial(_draw, [(plot, table)], **options)
+        yield f"{name}-dark", partial(_draw, [(plot, table)], style="dark_background")
     for first in range(0, len(sample), 4):
-        figure, axes = plt.subplots(2, 2, figsize=(12, 8), layout="constrained")
-        for ax, (_, plot, table) in zip(axes.flat, sample[first:], strict=False):
-            plot(table, ax=ax)
-        yield f"four-{first}", figure
+        four = [(plot, table) for _, plot, table in sample[first : first + 4]]
+        yield f"four-{first}", partial(_draw, four, figsize=(12, 8), layout="constrained")
     for scene, tasks, freq in (
         ("groups", make_tasks(200, 30), "D"),
         ("years", make_tasks(4, 5 * 365), "W"),
     ):
         for name, plot, table in make_tables(tasks, freq):
-            yield f"{name}-{scene}", plot(table).get_figure(root=True)
+            yield f"{name}-{scene}", partial(_draw, [(plot, table)])
+
+
+def _draw(
+    charts: list[tuple[Plot, pd.DataFrame]],
+    style: str = "default",
+    **options: Any,  # noqa: ANN401 - for pyplot
+) -> Figure:
+    """Draw a chart, or several in two columns; without options, in the figure that it makes."""
+    with plt.style.context(style):
+        if len(charts) == 1 and not options:
+            plot, table = charts[0]
+            return plot(table).get_figure(root=True)
+        side = 1 if len(charts) == 1 else 2
+        figure, axes = plt.subplots(side, side, squeeze=False, **options)
+        for ax, (plot, table) in zip(axes.flat, charts, strict=False):
+            plot(table, ax=ax)
+        return figure
 
 
 if __name__ == "__main__":
     mpl.use("Agg")
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    for name, figure in draw_gallery():
+    for name, draw in pictures():
+        figure = draw()
         figure.savefig(folder / f"{name}.png", dpi=80)
         plt.close(figure)

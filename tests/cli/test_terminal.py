@@ -137,7 +137,7 @@ def test_what_is_said_wraps_between_words(terminal: Callable, sample_file: Path)
         line.strip() for line in said
     )
     for words, end in (
-        (["--freq", "fortnight"], 'or several of one, as in "6h"'),
+        (["--freq", "fortnight"], 'or a multiple such as "6h"'),
         (["--plot", "a" * 40 + ".gif"], "give one of .png, .svg, .pdf"),
     ):
         code, shown = terminal("status", sample_file, *words)
