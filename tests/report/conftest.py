@@ -1,4 +1,4 @@
-"""Let the tests of the report import what they share, with `import reported`."""
+"""Make the shared helpers importable with `import reported`."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Made-up histories of exports in which much goes wrong, for the oracles of the report's rules."""
+"""Generate random histories of exports with many faults, for the oracles of the report's rules."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 MINUTE = 60_000
 ZONES = ("UTC", "America/New_York", "Asia/Kolkata")
-# Messages and the reasons behind them, told apart by what differs from task to task.
+# Failure messages and their reasons. Messages with the same reason differ in details of the task.
 MESSAGES = {
     "Access denied writing s3://acme-logs/{n} (request 7F3A9C{n})": (
         "Access denied writing <s3 address> (request <id>)"
@@ -31,14 +31,14 @@ WEEKS = 13
 
 @dataclass(frozen=True)
 class History:
-    """What is known of exports, and what a report is asked for.
+    """A history of exports, and the arguments of a report on it.
 
     Attributes
     ----------
     week, start, end
-        The report's week and its edges (milliseconds).
+        The week of the report, and its start and end (milliseconds).
     as_of
-        When the report is of, if it is asked.
+        The `as_of` of the report, or None.
     """
 
     tz: str
@@ -53,12 +53,12 @@ class History:
 
 
 def make(seed: int) -> History:
-    """Make the history of a seed: each part of it is drawn from that alone."""
+    """Return the history of a seed. It depends on the seed alone."""
     return _World(Random(seed), seed).history()  # noqa: S311 - made up, and the same every time
 
 
 def millis(day: date, zone: ZoneInfo) -> int:
-    """Return when a day begins somewhere."""
+    """Return the start of a day in a time zone."""
     begin = datetime(day.year, day.month, day.day, tzinfo=zone)
     return int(begin.timestamp()) * 1000
 
@@ -71,13 +71,13 @@ class _World:
 
     def history(self) -> History:
         random, tz = self.random, ZONES[self.seed // 3 % 3]
-        # every fourth is near the end of summer time in New York
+        # every fourth is near the end of daylight saving time in New York
         number = random.choice([10, 11, 44, 45]) if self.seed % 4 == 0 else random.randint(14, 50)
         monday = date.fromisocalendar(2026, number, 1)
         zone = ZoneInfo(tz)
         start, end = (millis(monday + timedelta(days=n), zone) for n in (0, 7))
         self.end = end
-        self.zero = millis(monday, ZoneInfo("UTC"))  # the windows' own Monday
+        self.zero = millis(monday, ZoneInfo("UTC"))  # the Monday on which weekly windows begin
         observed = random.choice(
             [
                 *(end + days * DAY for days in (0, 0, 1, 3, 20)),
@@ -116,7 +116,7 @@ class _World:
         )
 
     def slots(self) -> list[tuple[str | None, str | None]]:
-        """Choose some slots; what the AWS CLI prints names none."""
+        """Return some slots, or one without account and region, as in the output of the AWS CLI."""
         if self.random.random() < 0.08:
             return [(None, None)]
         accounts = self.random.sample(["111122223333", "222233334444", "999900001111"], 2)
@@ -124,23 +124,23 @@ class _World:
         return self.random.sample(every, self.random.randint(1, 3))
 
     def days_off(self) -> range:
-        """Choose the days, counted from the week's Monday, of an outage."""
+        """Return the days of an outage, counted from the Monday of the week."""
         first = self.random.randint(-6, 5)
         return range(first, first + self.random.randint(1, 4))
 
     def group(self, slot: tuple, key: Row, style: str) -> None:
-        """Make the tasks of a log group."""
+        """Add the tasks of a log group."""
         random = self.random
         weeks = WEEKS if random.random() < 0.85 else random.randint(1, 5)
         self.late = random.choice([13 * HOUR, 14 * HOUR, 14 * HOUR, 20 * HOUR, 50 * HOUR])
         if random.random() < 0.15:
-            self.late = random.choice([HOUR, 11 * HOUR])  # too soon, always
-        # where each window ends too early: not at all, less than a minute, a minute, a bit more
+            self.late = random.choice([HOUR, 11 * HOUR])  # always too soon
+        # where each window ends too early: not at all, by seconds, by a minute, or by a bit more
         self.short = random.choice([0, 0, 0, 59_999, MINUTE, MINUTE + 1])
         self.took = random.choice([5, 12, 40]) * MINUTE
         self.trouble = random.choice([0.03, 0.1, 0.3])
         self.slow = range(0)
-        self.denied = random.random() < 0.04  # it never was exported
+        self.denied = random.random() < 0.04  # never exported
         if slot == self.busy:
             self.took, self.trouble = 22 * HOUR, 0.03
         elif random.random() < 0.25:
@@ -152,7 +152,7 @@ class _World:
                 self.window(slot, key, number, begin, end)
 
     def windows(self, style: str, weeks: int) -> Iterator[tuple[int, int, int]]:
-        """Yield the number of the day and the edges of each window."""
+        """Yield the day number and the edges of each window."""
         step = {"daily": DAY, "six-hourly": DAY // 4, "weekly": 7 * DAY, "irregular": DAY}[style]
         at = self.zero - 7 * weeks * DAY
         while at < self.last:
@@ -161,7 +161,7 @@ class _World:
             at += step
 
     def window(self, slot: tuple, key: Row, number: int, begin: int, end: int) -> None:
-        """Export a window, or let something go wrong with it."""
+        """Export a window, possibly with a fault."""
         random = self.random
         created = end + self.late + random.randint(0, 30) * MINUTE
         task = {**key, "from_time": begin, "to_time": end - 1 - self.short}
@@ -173,7 +173,7 @@ class _World:
             if random.random() < 0.5:
                 self.done(task, created + random.randint(1, 6) * DAY)
             return
-        # near the report's week more goes wrong
+        # faults are more frequent near the week of the report
         if random.random() > (self.trouble if number > -12 else self.trouble / 4):
             self.done(task, created, number)
             return
@@ -181,7 +181,7 @@ class _World:
         what[0](task, created, created + random.randint(1, 9) * DAY // 2)
 
     def fails(self, task: Row, created: int, again: int) -> None:
-        """Let the task of a window fail, and export it once more, in part or not at all."""
+        """Add a failed task for a window, and maybe export it again as a whole or in part."""
         what = self.random.choice(["once", "thrice", "again", "in part", "now"])
         for number in range(3 if what == "thrice" else 1):
             self.failed(task, created + number * HOUR)
@@ -189,13 +189,13 @@ class _World:
             long = task["to_time"] - task["from_time"]
             self.done({**task, "to_time": task["from_time"] + long * 3 // 4}, again)
         elif what == "now":
-            # it is being exported when the report is looked at
+            # the window is being exported at the time of the report
             self.put(task, max(self.end, created + HOUR) - HOUR, "COMPLETED", self.end + HOUR)
         elif what != "once":
             self.done(task, again)
 
     def is_late(self, task: Row, created: int, again: int) -> None:
-        """Let a window be exported later or never, or cancel its task first."""
+        """Export a window later or never, maybe after a cancelled task."""
         what = self.random.choice(["never", "late", "cancelled", "cancelled and late"])
         if "cancelled" in what:
             self.put(task, created, "CANCELLED", created + MINUTE)
@@ -203,12 +203,12 @@ class _World:
             self.done(task, again)
 
     def is_early(self, task: Row, *_: int) -> None:
-        """Export a window before all of its events can be exported, some times."""
+        """Sometimes export a window before all of its events can be exported."""
         for _ in range(self.random.randint(1, 3)):
             self.done(task, task["to_time"] + self.random.randint(0, 12) * HOUR)
 
     def lasts(self, task: Row, created: int, _: int) -> None:
-        """Let a task last, and maybe until the service ends it."""
+        """Add a task that takes long, maybe up to the time-out of the service."""
         what, message = self.random.choice(["long", "time-out", "now"]), "Timed out after 24 hours"
         if what == "long":
             stuck = self.random.choice([6, 11, 13, 19, 21, 30]) * HOUR
@@ -238,7 +238,7 @@ class _World:
         self.tasks.append({**task, **times, "status_code": state, "status_message": message})
 
     def damaged(self, row: Row) -> Row:
-        """Take something from a few tasks, or make it impossible."""
+        """Remove values from a few tasks, or make them impossible."""
         if self.random.random() > 0.004:
             return row
         changes: list[Row] = [
@@ -253,7 +253,7 @@ class _World:
         return row | self.random.choice(changes)
 
     def log_groups(self, groups: list[Row]) -> list[Row]:
-        """List the log groups, some without an end of retention, some never exported."""
+        """Return the log groups, some without retention and some never exported."""
         random, rows = self.random, []
         keeps = [1, 3, 5, 7, 14, 14, 30, 90, None]
         for key in groups:
@@ -268,7 +268,7 @@ class _World:
         return rows
 
     def deliveries(self, rows: list[Row]) -> list[Row]:
-        """Look into S3: a few tasks left nothing there."""
+        """Return the deliveries. A few tasks left nothing in S3."""
         found = []
         for row in rows:
             if row["status_code"] == "COMPLETED":
@@ -278,7 +278,7 @@ class _World:
         return found
 
     def waivers(self, groups: list[Row], monday: date) -> list[Row]:
-        """Waive something."""
+        """Return some waivers."""
         random, found = self.random, []
         for number in range(random.randint(1, 2)):
             name = random.choice([random.choice(groups)["log_group_name"], "acme/a*", "acme/*"])
@@ -295,12 +295,12 @@ class _World:
 
 
 def slot_of(slot: tuple[str | None, str | None]) -> Row:
-    """Name a slot's parts."""
+    """Return the account and region of a slot."""
     return {"account_id": slot[0], "region": slot[1]}
 
 
 def seen(row: Row, when: int) -> Row:
-    """Return a task as it was observed at an instant."""
+    """Return a task as observed at an instant."""
     if row["completion_time"] <= when:
         return row | {"observed_at": when}
     going = {"status_code": "RUNNING", "completion_time": None, "status_message": None}
@@ -308,7 +308,7 @@ def seen(row: Row, when: int) -> Row:
 
 
 def toml_of(waivers: list[Row]) -> str:
-    """Write waivers as their file has them."""
+    """Return waivers as TOML."""
     lines = []
     for row in waivers:
         lines.append("[[waiver]]")
@@ -318,7 +318,7 @@ def toml_of(waivers: list[Row]) -> str:
 
 
 def repr_of(value: object) -> str:
-    """Write text or a list of text in TOML."""
+    """Return text or a list of text as TOML."""
     if isinstance(value, list):
         return "[" + ", ".join(map(repr_of, value)) + "]"
     return f'"{value}"'

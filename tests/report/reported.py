@@ -1,4 +1,4 @@
-"""What the tests of the report share: the sample's weeks, and tables made by hand."""
+"""Share the sample's weeks and hand-made tables between the tests of the report."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 LOG_GROUP = ("account_id", "region", "log_group_name")
 WEEK, MINUTE = 7 * DAY, 60_000
 HOPE = ("never_tried", "failed", "cancelled", "active")
-# The five texts of failures that the sample's maker has, told apart by how they begin.
+# The five failure messages of the sample, distinguished by how they begin.
 REASONS = {
     "Synthetic: access denied": "Synthetic: access denied writing <s3 address> (request <id>)",
     "Synthetic: bucket": "Synthetic: bucket <bucket> is in another region",
@@ -37,26 +37,26 @@ REASONS = {
     ),
     "Synthetic: timed out": "Synthetic: timed out after <number> hours",
 }
-# A Monday, of the weeks of tables made by hand.
+# The Monday of the week of hand-made tables.
 MONDAY = ms("2026-11-16T00:00Z")
 ISO_WEEK = "2026-W47"
 
 
 @functools.cache
 def planted() -> dict[str, Any]:
-    """Read what the generator of the sample planted."""
+    """Return the faults that the generator planted in the sample."""
     return json.loads((SAMPLE / "planted.json").read_text(encoding="utf-8"))
 
 
 @functools.cache
 def sample() -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the sample's tasks and log groups, loaded once; nobody changes them."""
+    """Return the sample's tasks and log groups, loaded once. Do not change them."""
     return xs.sample_tasks(), xs.sample_log_groups()
 
 
 @functools.cache
 def report_of(week: str) -> xs.WeeklyReport:
-    """Build the sample's report of a week, once."""
+    """Return the sample's report of a week, built once."""
     tasks, log_groups = sample()
     return xs.build_weekly_report(tasks, week=week, log_groups=log_groups)
 
@@ -70,7 +70,7 @@ def sample_rows() -> tuple[list[Row], list[Row]]:
 
 @functools.cache
 def history_of(week: str, tz: str = "UTC") -> History:
-    """Return the sample as a history that is asked for a week, in a time zone."""
+    """Return the sample as a history, with the report's week and time zone."""
     year, number = map(int, week.split("-W"))
     monday = date.fromisocalendar(year, number, 1)
     start, end = (millis(monday + timedelta(days=n), ZoneInfo(tz)) for n in (0, 7))
@@ -78,41 +78,41 @@ def history_of(week: str, tz: str = "UTC") -> History:
 
 
 def every(report: xs.WeeklyReport) -> list[Finding]:
-    """Return all findings, those that are parts of another one too."""
+    """Return all findings including parts."""
     return [part for one in report.findings for part in one.every]
 
 
 def finding(report: xs.WeeklyReport, kind: str) -> Finding | None:
-    """Return the finding of a kind, if there is one."""
+    """Return the finding of a kind, or None."""
     found = [one for one in every(report) if one.kind == kind]
     assert len(found) <= 1
     return found[0] if found else None
 
 
 def kinds(report: xs.WeeklyReport) -> list[str]:
-    """Return the kinds of the findings in their order, each followed by those of its parts."""
+    """Return the kinds of the findings in order, each followed by those of its parts."""
     return [one.kind for one in every(report)]
 
 
 def plain_rows(frame: pd.DataFrame) -> list[Row]:
-    """Return a table as plain Python, times and lengths in milliseconds."""
+    """Return a table as plain Python, with times and durations in milliseconds."""
     columns = [plain(frame[name]) for name in frame.columns]
     rows = zip(*columns, strict=True)
     return [dict(zip(frame.columns, values, strict=True)) for values in rows]
 
 
 def rows_behind(report: xs.WeeklyReport, kind: str) -> list[Row]:
-    """Return the rows of a finding as plain Python; none if it was not found."""
+    """Return the rows of a finding as plain Python, or an empty list without the finding."""
     if kind not in report.tables:
         return []
     return plain_rows(report.tables[kind].drop(columns="finding"))
 
 
-# Tables made by hand: log groups exported every night for some weeks, as an exporter does.
+# Hand-made tables: log groups that are exported every night for some weeks.
 
 
 def night(name: str, number: int, **more: Any) -> Row:  # noqa: ANN401 - any field of a task
-    """Make the task of a night, `number` nights after the first Monday of the week's report."""
+    """Return the task of a night, `number` nights after the Monday of the report's week."""
     start = MONDAY + number * DAY
     created = start + DAY + 14 * HOUR
     row = {
@@ -136,17 +136,17 @@ def night(name: str, number: int, **more: Any) -> Row:  # noqa: ANN401 - any fie
 
 
 def nights(name: str, **more: Any) -> list[Row]:  # noqa: ANN401 - any field of a task
-    """Make the tasks of all nights of four weeks up to the end of the report's week."""
+    """Return the tasks of all nights of four weeks up to the end of the report's week."""
     return [night(name, number, **more) for number in range(-28, 6)]
 
 
 def tasks_of(*rows: Row) -> pd.DataFrame:
-    """Make a table of tasks."""
+    """Return a table of tasks."""
     return table(*rows)
 
 
 def side_table(rows: Iterable[Row], columns: Iterable[schema.Column]) -> pd.DataFrame:
-    """Make a table that stands beside the tasks, times and lengths in milliseconds."""
+    """Return a side table. Times and durations are given in milliseconds."""
     rows, made = list(rows), {}
     for column in columns:
         values = [row.get(column.name) for row in rows]
@@ -163,29 +163,29 @@ def side_table(rows: Iterable[Row], columns: Iterable[schema.Column]) -> pd.Data
 
 
 def log_groups_of(*rows: Row) -> pd.DataFrame:
-    """Make a table of log groups of the account and region of `night`."""
+    """Return a table of log groups in the account and region of `night`."""
     place = {"account_id": "111122223333", "region": "eu-west-1"}
     return side_table([place | row for row in rows], schema.LOG_GROUPS.columns)
 
 
 def deliveries_of(*rows: Row) -> pd.DataFrame:
-    """Make a table of deliveries of the account and region of `night`."""
+    """Return a table of deliveries in the account and region of `night`."""
     place = {"account_id": "111122223333", "region": "eu-west-1"}
     return side_table([place | row for row in rows], schema.DELIVERIES.columns)
 
 
 def others(name: str, *numbers: int) -> list[Row]:
-    """Make the tasks of all nights of a log group but some."""
+    """Return the tasks of all nights of a log group except some."""
     return [row for row in nights(name) if row["task_id"] not in {f"{name}@{n}" for n in numbers}]
 
 
 def built(*rows: Row, week: Any = ISO_WEEK, **more: Any) -> xs.WeeklyReport:  # noqa: ANN401
-    """Build a report of a few tasks."""
+    """Return the report on a few tasks."""
     return xs.build_weekly_report(tasks_of(*rows), week=week, **more)
 
 
 def look(rule: Rule, *rows: Row, week: Any = ISO_WEEK, **more: Any) -> Finding | None:  # noqa: ANN401
-    """Apply one rule to a few tasks, which takes a fraction of a whole report."""
+    """Apply one rule to a few tasks. This is much faster than a whole report."""
     nothing = dict.fromkeys(("log_groups", "deliveries", "as_of", "waivers"))
     known = nothing | {"tz": "UTC", "source": ()} | more
     return rule.find(material_of(tasks_of(*rows), week, **known))
@@ -197,7 +197,7 @@ def rows_of_rule(rule: Rule, *rows: Row, **more: Any) -> list[Row]:  # noqa: ANN
     return [] if found is None else plain_rows(found.rows)
 
 
-# Text from AWS that wants to be more than text.
+# Hostile text, as it may come from AWS.
 HOSTILE = (
     "<script>alert(1)</script>",
     "<img src=x onerror=alert(1)>",
@@ -225,10 +225,10 @@ HOSTILE = (
 
 
 def hostile_tasks() -> pd.DataFrame:
-    """Make a week in which every text of every task is hostile, and much goes wrong."""
+    """Return the tables of a week with many faults in which every text is hostile."""
     rows = []
     for number, text in enumerate(HOSTILE):
-        # in a message its own names would be placeholders, so that it has another's
+        # in its own message, a name would become a placeholder, so use another task's name
         said = HOSTILE[(number + 1) % len(HOSTILE)]
         same = {
             "account_id": f"{text[:200]}{number}",
@@ -254,7 +254,7 @@ def hostile_tasks() -> pd.DataFrame:
 
 @functools.cache
 def hostile_report() -> xs.WeeklyReport:
-    """Build the report of that week, once."""
+    """Return the report of that week, built once."""
     keeps = [
         {
             "account_id": f"{text[:200]}{number}",

@@ -1,4 +1,4 @@
-"""However much there is, a report stays short; what was cut is counted, and lies beside it."""
+"""A report stays short however much it finds. Cut rows are counted and are in the CSV files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GROUPS = 300
 
 
 def nightly(groups: int, first: int = -21) -> pd.DataFrame:
-    """Make the nights of many log groups, of which each failed once in the week."""
+    """Return the nights of many log groups, each of which failed once in the week."""
     parts = []
     for number in range(first, 6):
         start = MONDAY + number * DAY
@@ -56,7 +56,7 @@ def nightly(groups: int, first: int = -21) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def large() -> xs.WeeklyReport:
-    """Build the report of 300 gaps in 300 log groups that expire soon."""
+    """Return a report with 300 gaps in 300 log groups that expire soon."""
     names = sorted(set(nightly(GROUPS, 5)["log_group_name"]))
     log_groups = log_groups_of(
         *({"log_group_name": name, "creation_time": 0, "retention": 20 * DAY} for name in names)
@@ -66,7 +66,7 @@ def large() -> xs.WeeklyReport:
 
 @pytest.fixture(scope="module")
 def tables(large: xs.WeeklyReport, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write its tables."""
+    """Write the tables of the report to a folder."""
     folder = tmp_path_factory.mktemp("large") / "tables"
     machine.write_csv(large, folder)
     return folder
@@ -79,7 +79,7 @@ def section_of(html: str, kind: str) -> str:
 
 
 def test_a_page_shows_the_first_rows_and_counts_the_rest(large: xs.WeeklyReport):
-    """Of 300 gaps 50 are shown and 250 counted; without tables beside it nothing is linked."""
+    """Of 300 gaps, 50 are shown and 250 are counted. Without a folder, there are no links."""
     assert len(finding(large, "gaps").rows) == GROUPS
     html = large.to_html()
     for kind in ("gaps", "expiring"):
@@ -92,7 +92,7 @@ def test_a_page_shows_the_first_rows_and_counts_the_rest(large: xs.WeeklyReport)
 
 
 def test_a_page_links_what_was_cut(large: xs.WeeklyReport, tables: Path):
-    """With tables beside it, each cut table has a link to a file that has all its rows."""
+    """With a folder of tables, each cut table links to a file with all its rows."""
     html = large.to_html(csv="tables")
     assert (
         '<p class="soft">250 more rows: <a href="tables/gaps.csv">gaps.csv</a> has all.</p>'
@@ -107,13 +107,13 @@ def test_a_page_links_what_was_cut(large: xs.WeeklyReport, tables: Path):
 
 
 def test_links_are_addresses(large: xs.WeeklyReport):
-    """A folder of whatever name is quoted as an address is."""
+    """The name of the folder is quoted for use in an address."""
     html = large.to_html(csv='../week 47/"#%?<b>')
     assert 'href="../week%2047/%22%23%25%3F%3Cb%3E/gaps.csv"' in html
 
 
 def test_markdown_and_mail_show_fewer(large: xs.WeeklyReport):
-    """Markdown shows ten rows of a finding or part, a mail five at most; both count the rest."""
+    """Markdown shows at most ten rows of a finding or part, an email five. Both count the rest."""
     told = [one for whole in large.findings for one in (whole, *whole.news)]
     many = sum(one.severity != "note" and len(one.rows) == 300 for one in told)
     assert many > 1
@@ -129,12 +129,12 @@ def test_markdown_and_mail_show_fewer(large: xs.WeeklyReport):
 
 
 def test_a_page_of_many_log_groups_is_small(large: xs.WeeklyReport):
-    """The page is less than a megabyte, its pictures included."""
+    """The page is smaller than a megabyte, including pictures."""
     assert len(large.to_html(csv="tables").encode()) < 1_000_000
 
 
 def test_csv_has_the_rows_of_json(large: xs.WeeklyReport, tables: Path):
-    """Each table of JSON is a file with the same columns and rows, all of them."""
+    """Each table in the JSON has a CSV file with the same columns and all rows."""
     made = json.loads(large.to_json())
     pictures = {f"picture-{picture.name}" for picture in large.pictures}
     every = {"figures": made["figures"], **made["tables"]}
@@ -159,7 +159,7 @@ def test_csv_has_the_rows_of_json(large: xs.WeeklyReport, tables: Path):
 
 @pytest.mark.parametrize("week", ["2026-W24", "2026-W20"])
 def test_the_same_of_the_sample(week: str, tmp_path: Path):
-    """The sample's tables are whole too, and a table is in CSV as it is in the report."""
+    """The sample's tables are complete too, and the CSV files equal the tables of the report."""
     report = report_of(week)
     machine.write_csv(report, tmp_path)
     made = json.loads(report.to_json())
@@ -174,7 +174,7 @@ def test_the_same_of_the_sample(week: str, tmp_path: Path):
 
 
 def test_json_says_lengths_in_seconds_and_times_in_utc():
-    """Columns of lengths end with `_seconds` and are numbers; times are ISO 8601 with a Z."""
+    """Columns of durations end with `_seconds` and are numbers. Times are ISO 8601 with a Z."""
     made = json.loads(report_of("2026-W24").to_json())
     for row in made["tables"]["gaps"]:
         assert set(row) == {
@@ -197,7 +197,7 @@ def test_json_says_lengths_in_seconds_and_times_in_utc():
 
 
 def test_a_folder_that_is_there_keeps_what_else_is_in_it(tmp_path: Path):
-    """Tables are written over those of an earlier report, and nothing else is touched."""
+    """Tables replace those of an earlier report. No other file is changed."""
     (tmp_path / "mine.txt").write_text("kept", encoding="utf-8")
     machine.write_csv(report_of("2026-W24"), tmp_path)
     first = {file.name: file.read_bytes() for file in tmp_path.iterdir()}

@@ -51,8 +51,8 @@ class Opened:
     """A page that was opened, and what it did."""
 
     page: Page
-    said: list[str] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
 
 
 @pytest.fixture(scope="module")
@@ -96,10 +96,10 @@ def opened(browser: Browser, files: Callable[[str], Path]) -> Iterator[Callable[
         page = browser.new_page(viewport=size, color_scheme=scheme)
         pages.append(page)
         found = Opened(page)
-        page.on("console", lambda message: found.said.append(message.text))
-        page.on("pageerror", lambda error: found.said.append(str(error)))
-        page.on("dialog", lambda dialog: found.said.append(dialog.message))
-        page.on("request", lambda request: found.asked.append(request.url))
+        page.on("console", lambda message: found.messages.append(message.text))
+        page.on("pageerror", lambda error: found.messages.append(str(error)))
+        page.on("dialog", lambda dialog: found.messages.append(dialog.message))
+        page.on("request", lambda request: found.requests.append(request.url))
         page.goto(files(name).as_uri())
         return found
 
@@ -168,9 +168,9 @@ def test_a_page_is_silent_and_fits(name: str, width: int, scheme: str, opened: C
     page = found.page
     page.evaluate(OPEN)
     page.wait_for_function("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
-    assert found.said == []
-    assert [url for url in found.asked if not url.startswith(("file:", "data:"))] == []
-    assert len([url for url in found.asked if url.startswith("file:")]) == 1
+    assert found.messages == []
+    assert [url for url in found.requests if not url.startswith(("file:", "data:"))] == []
+    assert len([url for url in found.requests if url.startswith("file:")]) == 1
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     # what is wider scrolls in a box of its own, and no text hangs out of the page
     assert (
@@ -308,7 +308,7 @@ def test_the_policy_forbids_scripts_and_pictures_from_elsewhere(opened: Callable
     assert found.page.evaluate("window.ran") is None
     found.page.evaluate("new Image().src = 'https://evil.example/x.png'")
     found.page.wait_for_timeout(200)
-    assert any("Content Security Policy" in text for text in found.said)
+    assert any("Content Security Policy" in text for text in found.messages)
 
 
 @each

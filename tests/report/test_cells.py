@@ -1,4 +1,4 @@
-"""Tables for people: what they show first, and what they leave out."""
+"""Tables for people: the order of columns, and rows that are left out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from exportstats.report import cells
 
 
 def test_when_events_expire_comes_first():
-    """It is what an on-call engineer needs; where nothing expires there is no such column."""
+    """`expires_at` comes first. Without any value the column is left out."""
     times = pd.to_datetime(["2026-06-23T00:00Z", "2026-06-23T06:30Z"])
     table = pd.DataFrame({"log_group_name": "acme", "start": times, "expires_at": times})
     view = cells.view(table, report_of("2026-W20"), 5)
@@ -20,7 +20,7 @@ def test_when_events_expire_comes_first():
 
 
 def test_rows_of_zeros_are_counted_and_not_shown():
-    """Of a row with another number, or in a table without numbers, nothing is left out."""
+    """Rows with another number and tables without numbers are kept as a whole."""
     report = report_of("2026-W20")
     table = pd.DataFrame({"state": list("abcd"), "tasks": [0, 1, 0, 0], "share": [0, 0.5, None, 1]})
     view = cells.view(table, report, 1, with_zeros=False)

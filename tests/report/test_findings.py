@@ -1,4 +1,4 @@
-"""What a report shows of the sample's weeks beside its findings is what plain Python counts."""
+"""The figures, tables and pictures of the sample's reports equal those counted in plain Python."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from support import DAY, by_group, ms, quantile
 from exportstats.report.data import SEVERITIES
 from exportstats.report.rules import RULES
 
-# The worst and the quietest, those in which something was planted, and one between them.
+# The weeks with the most and the fewest failures, those with planted faults, and one in between.
 WEEKS = ("2025-W52", "2026-W11", "2026-W20", "2026-W24", "2026-W39", "2026-W47")
 each_week = pytest.mark.parametrize("week", WEEKS)
 
 
 @functools.cache
 def facts_of(week: str) -> Facts:
-    """Return what is known of a week, once."""
+    """Return the history of a week, computed once."""
     return Facts(history_of(week))
 
 
 def reason_of(message: str | None) -> str:
-    """Return the reason behind a message of the sample."""
+    """Return the reason of one of the sample's messages."""
     [found] = [why for begin, why in REASONS.items() if (message or "").startswith(begin)]
     return found
 
 
 def figures_of(facts: Facts, start: int, weeks: int) -> dict[str, float]:
-    """Return the key figures of so many weeks from an instant on."""
+    """Return the key figures of some weeks from an instant on."""
     end = start + weeks * WEEK
     states = [row["status_code"] for row in facts.created(start, end)]
     done = facts.created(start, end, "COMPLETED")
@@ -54,7 +54,7 @@ def figures_of(facts: Facts, start: int, weeks: int) -> dict[str, float]:
 
 
 def test_all_weeks_of_the_sample_are_there():
-    """The weeks looked at here are whole weeks of the sample, the worst and the quietest too."""
+    """The tested weeks are whole weeks of the sample and include the worst and the quietest."""
     weeks = planted()["weeks"]
     assert {weeks["worst"], weeks["quietest"], *WEEKS} <= {one["iso_week"] for one in weeks["all"]}
     assert {weeks["worst"], weeks["quietest"]} <= set(WEEKS)
@@ -62,7 +62,7 @@ def test_all_weeks_of_the_sample_are_there():
 
 @each_week
 def test_key_figures_are_those_of_a_loop(week: str):
-    """Each figure of this week, of the last one and of the last four, to the millisecond."""
+    """The figures of this week, the previous week and the last four weeks are exact."""
     figures, facts = report_of(week).figures, facts_of(week)
     for name, start, weeks in (
         ("current", facts.start, 1),
@@ -77,13 +77,13 @@ def test_key_figures_are_those_of_a_loop(week: str):
 
 @each_week
 def test_tables_are_those_of_a_loop(week: str):
-    """The tables of every report: coverage of regular log groups, reasons and durations."""
+    """Every report has coverage of regular log groups, failure reasons and durations."""
     report, facts = report_of(week), facts_of(week)
     coverage = plain_rows(report.tables["coverage"])
     assert {key_of(row) for row in coverage} == facts.regular
     for row in coverage:
         missing = length(facts.missing(key_of(row), facts.due))
-        # a log group that was created in the week is asked for from then on
+        # a log group that was created in the week counts from its creation on
         asked = row["missing"] / (1 - row["covered_fraction"]) if row["missing"] else WEEK
         assert row["missing"] == missing
         assert asked == pytest.approx(WEEK, rel=1e-6)
@@ -106,7 +106,7 @@ def test_tables_are_those_of_a_loop(week: str):
 
 @each_week
 def test_the_picture_of_states_has_all_tasks(week: str):
-    """The states are those of six weeks, the report's and the five that it is compared with."""
+    """The picture of states covers six weeks: that of the report and the five before it."""
     report, facts = report_of(week), facts_of(week)
     states = report.pictures[0]
     assert states.name == "states"
@@ -117,7 +117,7 @@ def test_the_picture_of_states_has_all_tasks(week: str):
 
 @each_week
 def test_findings_are_ranked(week: str):
-    """The most severe first, among those of one severity in one order, and so are their parts."""
+    """Findings are sorted by severity, then by rank, and so are their parts."""
     report, ranks = report_of(week), {one.kind: one.rank for one in RULES}
     for found in (report.findings, *(one.every for one in report.findings)):
         order = [(SEVERITIES.index(one.severity), ranks[one.kind]) for one in found]

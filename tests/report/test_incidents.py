@@ -1,4 +1,4 @@
-"""Failures, gaps and what they cost are one finding if they have one cause."""
+"""Failures, gaps and expiring events with one cause are one finding."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ PLACES = {f"{n}": {"account_id": f"{n}" * 12, "region": f"eu-west-{n}"} for n in
 
 
 def gaps_of(found: Finding) -> list[tuple[tuple, int, int]]:
-    """Return the intervals of a finding, if it is about gaps."""
+    """Return the intervals of a finding about gaps."""
     edges = ("from_time", "to_time") if found.kind == "not_made_good" else ("start", "end")
     if found.kind not in ("not_made_good", "expiring", "gaps", "lost"):
         return []
@@ -59,7 +59,7 @@ def overlap(one: Finding, other: Finding) -> bool:
 
 
 def failing(name: str, *numbers: int, said: str = "Access denied", **more: object) -> list[Row]:
-    """Make the nights of a log group, some of which failed."""
+    """Return the nights of a log group, some of which failed."""
     failed = {"status_code": "FAILED", "status_message": said}
     return [row | more for row in others(name, *numbers)] + [
         night(name, number, **failed) | more for number in numbers
@@ -67,7 +67,7 @@ def failing(name: str, *numbers: int, said: str = "Access denied", **more: objec
 
 
 def test_failures_gaps_and_deadlines_of_one_cause_are_one():
-    """What expires, what failed and what is missing is one finding, with each command once."""
+    """Expiring events, failures and gaps are one finding, with each command once."""
     report = built(*failing("acme/a", 1, 2), *failing("acme/b", 2, 3), log_groups=KEPT)
     [worst] = [one for one in report.findings if one.severity != "note"]
     assert [one.kind for one in worst.every][:2] == ["expiring", "not_made_good"]
@@ -79,7 +79,7 @@ def test_failures_gaps_and_deadlines_of_one_cause_are_one():
 
 
 def test_another_cause_is_another_incident():
-    """Failures for another reason, or of other days, are not the same incident."""
+    """Failures for another reason or on other days are separate incidents."""
     for other in (
         failing("acme/b", 1, said="No such bucket"),
         failing("acme/b", -12),
@@ -100,21 +100,21 @@ def test_the_same_failure_in_several_accounts_is_one_incident():
 
 
 def test_a_log_group_that_stopped_is_told_with_its_gaps():
-    """That a log group is no longer exported and that its days are missing is one finding."""
+    """A log group that is no longer exported and its missing days are one finding."""
     report = built(*nights("acme/a"), *others("acme/b", *range(-1, 6)))
     [worst] = report.findings
     assert {one.kind for one in worst.every} == {"gaps", "stopped"}
 
 
 def test_an_id_is_that_of_the_gap():
-    """An ID does not depend on what else is found, and each finding has its own."""
+    """An id does not depend on other findings, and each finding has its own."""
     one = built(*failing("acme/a", 1, 2), log_groups=KEPT)
     more = built(*failing("acme/a", 1, 2), *others("acme/b", -9), log_groups=KEPT)
     assert {part.id for part in every(one)} <= {part.id for part in every(more)}
 
 
 def test_many_incidents_are_a_few_findings(monkeypatch: pytest.MonkeyPatch):
-    """Of more incidents than are told one by one, the rest are one finding that counts them."""
+    """If there are too many incidents, the rest are one finding that counts them."""
     names = [f"acme/{n}" for n in range(6)]
     rows = [
         row for n, name in enumerate(names) for row in failing(name, 1, said=f"Reason {'x' * n}!")
@@ -128,7 +128,7 @@ def test_many_incidents_are_a_few_findings(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.parametrize("week", ["2026-W24", "2026-W46", "2026-W30"])
 def test_the_json_has_parts_and_ranges(week: str):
-    """The JSON has each part with its ID, and what each command exports."""
+    """The JSON has each part with its id, and the exports of each command."""
     report = report_of(week)
     made = json.loads(report.to_json())
     for one, written in zip(report.findings, made["findings"], strict=True):
@@ -146,7 +146,7 @@ def test_the_json_has_parts_and_ranges(week: str):
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Row]:
-    """Make the nights of a few log groups, of which some failed, are active or are not there."""
+    """Return the nights of a few log groups, some of which failed, are active or are missing."""
     rows = []
     for place in draw(st.sets(st.sampled_from(sorted(PLACES)), min_size=1)):
         for name in ("acme/a", "acme/b"):
@@ -161,7 +161,7 @@ def histories(draw: st.DrawFn) -> list[Row]:
 
 @given(histories(), st.randoms(use_true_random=False))
 def test_no_gap_is_told_twice(rows: list[Row], random: Random):
-    """No gap is told by two incidents; the parts add up to what the rules find, in any order."""
+    """No gap is in two incidents. The parts add up to the results of the rules, in any order."""
     if not rows:
         return
     kept = pd.concat(

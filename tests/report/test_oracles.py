@@ -1,4 +1,4 @@
-"""Every sentence of every rule, on made-up histories in three time zones, against plain Python."""
+"""Compare each sentence of each rule with plain Python, on histories in three time zones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from histories import ZONES, History, make, toml_of
 from oracles import ORACLES
-from oracles.facts import Facts, Told
+from oracles.facts import Expected, Facts
 from reported import history_of, plain_rows, planted, sample, side_table, tasks_of
 from support import WHOLE, some
 
@@ -36,7 +36,7 @@ WEEKS = [one["iso_week"] for one in planted()["weeks"]["all"]]
 
 @pytest.fixture(params=ZONES)
 def here(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Let the computer stand in a time zone."""
+    """Set the local time zone of the process."""
     monkeypatch.setenv("TZ", request.param)
     time.tzset()
     yield request.param
@@ -45,7 +45,7 @@ def here(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 
 class Case(NamedTuple):
-    """A history, and the same as tables."""
+    """A history, and the same history as tables."""
 
     history: History
     tasks: pd.DataFrame
@@ -53,7 +53,7 @@ class Case(NamedTuple):
 
     @classmethod
     def made(cls, seed: int) -> Case:
-        """Make the history of a seed."""
+        """Return the history of a seed."""
         history, listed = make(seed), None
         if history.log_groups is not None:
             listed = side_table(history.log_groups, schema.LOG_GROUPS.columns)
@@ -61,11 +61,11 @@ class Case(NamedTuple):
 
     @classmethod
     def of_sample(cls, week: str, tz: str) -> Case:
-        """Ask for a week of the sample."""
+        """Return the history of a week of the sample."""
         return cls(history_of(week, tz), *sample())
 
     def material(self, folder: Path) -> Material:
-        """Pass it to the report."""
+        """Return the material of the report."""
         waivers, looked = folder / "waivers.toml", self.history.deliveries
         waivers.write_text(toml_of(self.history.waivers), encoding="utf-8")
         return material_of(
@@ -80,7 +80,7 @@ class Case(NamedTuple):
         )
 
     def facts(self) -> Facts:
-        """Pass it to the oracles."""
+        """Return what the oracles expect."""
         facts = Facts(self.history)
         created, as_of = self.tasks["creation_time"], at(facts.as_of)
         recent = self.tasks[(created >= at(facts.week(5)[0])) & (created < at(facts.end))]
@@ -91,13 +91,13 @@ class Case(NamedTuple):
         }
         return facts
 
-    def told(self) -> list[str]:
-        """Return of what the oracles tell."""
+    def kinds(self) -> list[str]:
+        """Return the kinds of findings that the oracles expect."""
         facts = self.facts()
         return [kind for kind, oracle in ORACLES.items() if oracle(facts) is not None]
 
     def differences(self, folder: Path) -> dict[str, str]:
-        """Say by kind what is found otherwise than told."""
+        """Return the differences between found and expected, by kind."""
         known, facts, wrong = self.material(folder), self.facts(), {}
         for one in RULES:
             found = one.find(known)
@@ -111,29 +111,29 @@ def at(time: int) -> pd.Timestamp:
     return pd.Timestamp(time, unit="ms", tz="UTC")
 
 
-def differs(found: Finding | None, told: Told | None) -> str:
-    """Say what a finding says otherwise than an oracle, or nothing."""
-    if found is None or told is None:
-        return "" if found is told else f"found {found and found.sentence!r}, told {told}"
-    if found.severity != told.severity:
-        return f"severity {found.severity}, told {told.severity}"
+def differs(found: Finding | None, expected: Expected | None) -> str:
+    """Return how a finding differs from its oracle, or an empty string."""
+    if found is None or expected is None:
+        return "" if found is expected else f"found {found and found.sentence!r}, not {expected}"
+    if found.severity != expected.severity:
+        return f"severity {found.severity}, expected {expected.severity}"
     rows = plain_rows(found.rows)
-    if len(rows) != len(told.rows):
-        return f"{len(rows)} rows, told {len(told.rows)}: {found.sentence}"
-    for row, expected in zip(rows, told.rows, strict=True):
-        if {name: row[name] for name in expected} != expected:
-            return f"row {row}, told {expected}"
+    if len(rows) != len(expected.rows):
+        return f"{len(rows)} rows, expected {len(expected.rows)}: {found.sentence}"
+    for row, values in zip(rows, expected.rows, strict=True):
+        if {name: row[name] for name in values} != values:
+            return f"row {row}, expected {values}"
     rest = found.sentence.replace("S3", "")
-    for figure in told.figures:
+    for figure in expected.figures:
         before, there, rest = rest.partition(figure)
         if not there or re.search(r"\d", before):
-            return f"{figure!r} is not what {found.sentence!r} goes on with; told {told.figures}"
-    return f"{rest!r} is not told, in {found.sentence!r}" if re.search(r"\d", rest) else ""
+            return f"{figure!r} does not follow in {found.sentence!r}: {expected.figures}"
+    return f"{rest!r} is not expected, in {found.sentence!r}" if re.search(r"\d", rest) else ""
 
 
 @pytest.mark.parametrize("part", some(range(3), 3))
 def test_sentences_are_those_of_plain_python(here: str, part: int, tmp_path: Path):
-    """What each rule finds, or not, is what its oracle tells, with every figure and every row."""
+    """Each rule finds exactly what its oracle expects, with every figure and every row."""
     for seed in range(3 * part + ZONES.index(here), HISTORIES, 9):
         wrong = Case.made(seed).differences(tmp_path)
         assert not wrong, f"seed {seed}"
@@ -141,17 +141,17 @@ def test_sentences_are_those_of_plain_python(here: str, part: int, tmp_path: Pat
 
 @pytest.mark.parametrize(("week", "here"), some(zip(WEEKS, cycle(ZONES)), 5), indirect=["here"])
 def test_weeks_of_the_sample_are_those_of_plain_python(here: str, week: str, tmp_path: Path):
-    """So it is for the sample's weeks, in the time zone of where the computer stands."""
+    """The same holds for the sample's weeks, whatever the local time zone."""
     assert not Case.of_sample(week, here).differences(tmp_path)
 
 
 def test_every_rule_has_an_oracle():
-    """None is left out."""
+    """Every rule has an oracle."""
     assert list(ORACLES) == [one.kind for one in RULES]
 
 
 @pytest.mark.skipif(not WHOLE, reason="a few histories need not have everything")
 def test_every_rule_finds_something_in_many_histories():
-    """A rule that never found anything would not be checked: each does in one of twenty."""
-    told = Counter(kind for seed in range(HISTORIES) for kind in Case.made(seed).told())
-    assert all(told[kind] >= HISTORIES // 20 for kind in ORACLES), told
+    """Each rule finds something in at least one history in twenty, so it is really checked."""
+    counts = Counter(kind for seed in range(HISTORIES) for kind in Case.made(seed).kinds())
+    assert all(counts[kind] >= HISTORIES // 20 for kind in ORACLES), counts

@@ -38,14 +38,14 @@ def test_a_waived_gap_is_a_note(waivers: Path, tz: str):
     waivers.write_text(f"{WAIVER}from = 2026-11-17\nto = 2026-11-20\n", encoding="utf-8")
     log_groups = log_groups_of({"log_group_name": "acme/api", "retention": 20 * DAY})
     rows = others("acme/api", 2)
-    asked = {"tz": tz, "log_groups": log_groups}
-    assert kinds(built(*rows, **asked)) == ["expiring", "gaps"]
-    report = built(*rows, **asked, waivers=waivers)
+    options = {"tz": tz, "log_groups": log_groups}
+    assert kinds(built(*rows, **options)) == ["expiring", "gaps"]
+    report = built(*rows, **options, waivers=waivers)
     assert kinds(report) == ["waived"]
     told = rows_behind(report, "waived")
     assert sum(row["length"] for row in told) == DAY
     assert {row["because"] for row in told} == {"a holiday"}
-    other = built(*others("acme/api", -1), **asked, waivers=waivers)
+    other = built(*others("acme/api", -1), **options, waivers=waivers)
     assert kinds(other) == ["expiring", "gaps"]
 
 
@@ -83,8 +83,8 @@ def test_a_waiver_where_clocks_are_set(waivers: Path):
     gone = [ms(f"2026-11-01T{hour}:30Z") for hour in ("05", "06")]
     rows = [row | {"to_time": row["from_time"] + DAY - 1} for row in others("acme/api", -15)]
     rows.append(night("acme/api", -15, task_id="part", from_time=gone[1]))
-    asked = {"tz": "America/New_York", "week": "2026-W45", "as_of": "2026-11-09T05:00Z"}
-    told = rows_behind(built(*rows, **asked, waivers=waivers), "waived")
+    options = {"tz": "America/New_York", "week": "2026-W45", "as_of": "2026-11-09T05:00Z"}
+    told = rows_behind(built(*rows, **options, waivers=waivers), "waived")
     assert [(row["start"], row["end"]) for row in told] == [(ms("2026-11-01T04:00Z"), gone[1])]
 
 

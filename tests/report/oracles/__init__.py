@@ -1,4 +1,4 @@
-"""What each rule of the report has to find, in plain Python: by its kind."""
+"""Compute in plain Python what each rule of the report has to find, by kind."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from oracles import coverage, data, durations, exporters, failures, retention
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from oracles.facts import Facts, Told
+    from oracles.facts import Expected, Facts
 
-ORACLES: dict[str, Callable[[Facts], Told | None]] = {
+ORACLES: dict[str, Callable[[Facts], Expected | None]] = {
     one.__name__: one
     for one in (
         retention.expiring,

@@ -1,4 +1,4 @@
-"""What is missing of the days that were due, what was closed, and what is waived."""
+"""Find missing events of the days that were due, closed gaps, and waived gaps."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from oracles.facts import MINUTE, Facts, Told, length, minus
+from oracles.facts import MINUTE, Expected, Facts, length, minus
 from oracles.words import LOG_GROUP, groups, key_of, lasting, many, order, place, slots, when
 
 if TYPE_CHECKING:
@@ -19,12 +19,12 @@ def _due_gaps(facts: Facts) -> list[Row]:
 
 
 def total(rows: list[Row], name: str = "length") -> str:
-    """Write the sum of a column."""
+    """Return the sum of a column as text."""
     return lasting(sum(row[name] for row in rows))
 
 
-def gaps(facts: Facts) -> Told | None:
-    """Return the gaps of more than a minute of what became due."""
+def gaps(facts: Facts) -> Expected | None:
+    """Return the gaps of more than a minute that became due."""
     rows = [row for row in _due_gaps(facts) if row["length"] > MINUTE]
     if not rows:
         return None
@@ -40,20 +40,20 @@ def gaps(facts: Facts) -> Told | None:
         total(rows[:1]),
         when(rows[0]["start"], facts.tz),
     ]
-    return Told("warning", figures, rows)
+    return Expected("warning", figures, rows)
 
 
-def short_gaps(facts: Facts) -> Told | None:
-    """Return the gaps of a minute or less."""
+def short_gaps(facts: Facts) -> Expected | None:
+    """Return the gaps of a minute or less that became due."""
     rows = [row for row in _due_gaps(facts) if row["length"] <= MINUTE]
     if not rows:
         return None
     figures = [many(len(rows), "gap"), *groups(rows), total(rows), *place(rows)]
-    return Told("note", figures, rows)
+    return Expected("note", figures, rows)
 
 
-def resolved(facts: Facts) -> Told | None:
-    """Return what was due a week ago, was missing then, and is in S3 now."""
+def resolved(facts: Facts) -> Expected | None:
+    """Return the gaps that were due a week ago, were open then, and are closed now."""
     then = Facts(replace(facts.asked, as_of=facts.start))
     rows = []
     for key in facts.regular & set(then.of):
@@ -67,11 +67,11 @@ def resolved(facts: Facts) -> Told | None:
         return None
     rows.sort(key=lambda row: (-row["closed"], order(key_of(row)), row["start"]))
     figures = [many(len(rows), "gap"), total(rows, "closed"), *groups(rows), *place(rows)]
-    return Told("note", figures, rows)
+    return Expected("note", figures, rows)
 
 
-def waived(facts: Facts) -> Told | None:
-    """Return what of what became due is missing by intention, and what the intention is."""
+def waived(facts: Facts) -> Expected | None:
+    """Return the waived gaps that became due, with the reasons of the waivers."""
     rows: list[Row] = []
     for key in facts.keys:
         low, high = facts.due_of(key)
@@ -79,7 +79,7 @@ def waived(facts: Facts) -> Told | None:
             start, end = max(first, low), min(last, high)
             kept = facts.retention(key)
             gone = start if kept is None else min(max(facts.as_of - kept, start), end)
-            # what is lost is a row of its own
+            # lost events are a row of their own
             for begin, stop in ((start, gone), (gone, end)):
                 if why is not None and begin < stop:
                     row = facts.gap(key, begin, stop, why, None)
@@ -87,11 +87,11 @@ def waived(facts: Facts) -> Told | None:
                     rows.append({**shown, "because": why})
     if not rows:
         return None
-    return Told("note", [total(rows), *groups(rows), *place(rows), rows[0]["because"]], rows)
+    return Expected("note", [total(rows), *groups(rows), *place(rows), rows[0]["because"]], rows)
 
 
-def expired_waivers(facts: Facts) -> Told | None:
-    """Return which waivers hold no longer, and since when at least."""
+def expired_waivers(facts: Facts) -> Expected | None:
+    """Return the expired waivers, and the latest of their last days."""
     over = [one for one in facts.asked.waivers if facts.is_over(one)]
     if not over:
         return None
@@ -100,4 +100,4 @@ def expired_waivers(facts: Facts) -> Told | None:
         for one in over
     ]
     last = max(row["until"] for row in rows)
-    return Told("warning", [many(len(rows), "waiver"), last, rows[0]["log_group_name"]], rows)
+    return Expected("warning", [many(len(rows), "waiver"), last, rows[0]["log_group_name"]], rows)

@@ -1,4 +1,4 @@
-"""Tasks that cannot be as they stand."""
+"""Find tasks with impossible values."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from support import ACTIVE, DAY, ENDED, Row
 
-from oracles.facts import MINUTE, Facts, Told
+from oracles.facts import MINUTE, Expected, Facts
 from oracles.words import many, order, place, slots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def bad_data(facts: Facts) -> Told | None:
-    """Return what is wrong with tasks of the week, and with those of no known week."""
+def bad_data(facts: Facts) -> Expected | None:
+    """Return the tasks with impossible values, of the week or of an unknown time."""
     rows = [
         {name: row[name] for name in ("account_id", "region", "task_id", "log_group_name")}
         | {"reason": reason}
@@ -29,7 +29,9 @@ def bad_data(facts: Facts) -> Told | None:
     why = Counter(row["reason"] for row in rows)
     most = min(reason for reason in why if why[reason] == max(why.values()))
     tasks = many(len({row["task_id"] for row in rows}), "task")
-    return Told("warning", [tasks, *slots(rows), *place(rows[:1]), f"({why[most]})", most], rows)
+    return Expected(
+        "warning", [tasks, *slots(rows), *place(rows[:1]), f"({why[most]})", most], rows
+    )
 
 
 def _wrong(row: Row) -> Iterator[str]:

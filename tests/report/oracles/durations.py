@@ -1,4 +1,4 @@
-"""Tasks that take long: of slower log groups, at the time-out, in busy slots."""
+"""Find long tasks: of slower log groups, at the time-out, and in busy slots."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo
 
 from support import DAY, HOUR, Row, duration_of
 
-from oracles.facts import MINUTE, Facts, Told, length, union
+from oracles.facts import MINUTE, Expected, Facts, length, union
 from oracles.words import LOG_GROUP, groups, key_of, lasting, many, order, place, share, slots
 
 
-def slowdowns(facts: Facts) -> Told | None:
-    """Return what `find_slowdowns` found that began in 35 days and is not over."""
+def slowdowns(facts: Facts) -> Expected | None:
+    """Return the rows of `find_slowdowns` that began in the last 35 days and are not over."""
     rows = [
         row
         for row in facts.slow
@@ -35,11 +35,11 @@ def slowdowns(facts: Facts) -> Told | None:
         f"{worst['high']:.1f}",
         many(worst["n_after"], "task"),
     ]
-    return Told("warning", figures, rows)
+    return Expected("warning", figures, rows)
 
 
 def _is_over(facts: Facts, slow: Row) -> bool:
-    """Return whether the latest three days, after ten slow ones, were fast again."""
+    """Return whether the latest three days, after at least ten days, were fast again."""
     days: dict[int, list[float]] = {}
     for row in facts.of[key_of(slow)]:
         took = duration_of(row)
@@ -50,8 +50,8 @@ def _is_over(facts: Facts, slow: Row) -> bool:
     return len(value) > 10 and all(one < half_way for one in value[-3:])
 
 
-def time_outs(facts: Facts) -> Told | None:
-    """Return the tasks active for 12 h, or likely to reach 24 h, and those that failed at it."""
+def time_outs(facts: Facts) -> Expected | None:
+    """Return the tasks active for 12 h or likely to reach 24 h, and those that failed at 24 h."""
     active: list[Row] = []
     for row in facts.created(facts.week(5)[0], facts.end):
         likely = facts.timeouts.get((row["account_id"], row["region"], row["task_id"]), 0)
@@ -76,15 +76,15 @@ def time_outs(facts: Facts) -> Told | None:
     if ended:
         figures += [many(len(ended), "task"), *slots(ended), "24 h", *place(ended)]
     severity = "critical" if longest >= 20 * HOUR else "warning"
-    return Told(severity, figures, [*active, *ended])
+    return Expected(severity, figures, [*active, *ended])
 
 
 def _shown(row: Row) -> Row:
     return {name: row[name] for name in (*LOG_GROUP, "task_id", "status_code", "creation_time")}
 
 
-def busy_slots(facts: Facts) -> Told | None:
-    """Return which slots had a task active for 80 % of the week's days, in UTC."""
+def busy_slots(facts: Facts) -> Expected | None:
+    """Return the slots with an active task for 80 % of the days of the week, in UTC."""
     start, end = (edge // DAY * DAY for edge in (facts.start, facts.end))
     end = min(end, -(-facts.as_of // DAY) * DAY)
     if start >= end:
@@ -115,4 +115,4 @@ def busy_slots(facts: Facts) -> Told | None:
         share(worst["busy"], end - start),
         many(worst["tasks"], "task"),
     ]
-    return Told("warning", figures, rows)
+    return Expected("warning", figures, rows)

@@ -1,15 +1,15 @@
-"""What the exporter did not do, or too soon."""
+"""Find what the exporter left out or exported too soon."""
 
 from __future__ import annotations
 
 from support import HOUR, Row
 
-from oracles.facts import Facts, Told, both, length, minus, union, window_of
+from oracles.facts import Expected, Facts, both, length, minus, union, window_of
 from oracles.words import LOG_GROUP, groups, key_of, lasting, many, order, place, when
 
 
-def premature(facts: Facts) -> Told | None:
-    """Return what of what became due was exported less than 12 h after its window by all tasks."""
+def premature(facts: Facts) -> Expected | None:
+    """Return what became due and was exported only by tasks less than 12 h after their window."""
     rows, alone = [], 0
     for key in facts.keys:
         done = [(row, w) for row in facts.of[key] if facts.covers(row) and (w := window_of(row))]
@@ -34,11 +34,11 @@ def premature(facts: Facts) -> Told | None:
         return None
     rows.sort(key=lambda r: (order(key_of(r)), r["start"], r["end"], r["task_id"]))
     figures = [lasting(alone), *groups(rows), "12 h", many(len(rows), "task"), *place(rows)]
-    return Told("warning", figures, rows)
+    return Expected("warning", figures, rows)
 
 
-def empty_deliveries(facts: Facts) -> Told | None:
-    """Return which COMPLETED tasks of the week left nothing in S3."""
+def empty_deliveries(facts: Facts) -> Expected | None:
+    """Return the COMPLETED tasks of the week that left nothing in S3."""
     says = {
         (row["account_id"], row["region"], row["task_id"]): row["delivered"]
         for row in facts.asked.deliveries or ()
@@ -52,11 +52,11 @@ def empty_deliveries(facts: Facts) -> Told | None:
     if not rows:
         return None
     rows.sort(key=lambda row: (row["creation_time"], row["task_id"]))
-    return Told("warning", [many(len(rows), "task"), *groups(rows), *place(rows)], rows)
+    return Expected("warning", [many(len(rows), "task"), *groups(rows), *place(rows)], rows)
 
 
-def stopped(facts: Facts) -> Told | None:
-    """Return which regular log groups got no task in the week, though one was to be expected."""
+def stopped(facts: Facts) -> Expected | None:
+    """Return the regular log groups that had no task in the week, although one was expected."""
     rows: list[Row] = []
     for key in facts.regular:
         tasks = facts.of[key]
@@ -72,11 +72,11 @@ def stopped(facts: Facts) -> Told | None:
         return None
     rows.sort(key=lambda row: (row["last_created"], order(key_of(row))))
     since = when(rows[0]["last_created"], facts.tz)
-    return Told("warning", [*groups(rows), *place(rows[:1]), since], rows)
+    return Expected("warning", [*groups(rows), *place(rows[:1]), since], rows)
 
 
-def irregular(facts: Facts) -> Told | None:
-    """Name the log groups that are not exported regularly, those too that never were."""
+def irregular(facts: Facts) -> Expected | None:
+    """Return the log groups that are not exported regularly, or were never exported."""
     rows = []
     for key in {*facts.of, *facts.listed} - facts.regular:
         born = facts.listed.get(key, {}).get("creation_time")
@@ -91,4 +91,4 @@ def irregular(facts: Facts) -> Told | None:
     told = [f"{says.count(what)} {said}" for what, said in parts if what in says]
     rows.sort(key=lambda row: (row["exported"] == "never", order(key_of(row))))
     figures = [*groups(rows), f"({', '.join(told)})", *place(rows[:1])]
-    return Told("note", figures, rows)
+    return Expected("note", figures, rows)

@@ -1,6 +1,6 @@
-"""What the oracles share: coverage, rhythms and what is due, from rows, one log group at a time.
+"""Compute coverage, rhythms and due ranges from rows, for one log group at a time.
 
-It follows docs/definitions.md and docs/weekly_report.md. Times are milliseconds.
+The definitions are in docs/definitions.md and docs/weekly_report.md. Times are milliseconds.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
     from histories import History
 
 Key = tuple
-Stretch = tuple[int, int]
+Interval = tuple[int, int]
 
 MINUTE, WEEK = 60_000, 7 * DAY
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-# From the least hopeful reason of a gap to the most hopeful one.
+# The reasons of gaps, from the least to the most hopeful one.
 HOPE = ("never_tried", "empty", "failed", "cancelled", "unknown", "active")
 
 
-class Told(NamedTuple):
-    """What a finding has to say.
+class Expected(NamedTuple):
+    """The expected finding.
 
     Attributes
     ----------
     severity
-        How bad it is.
+        The severity.
     figures
-        All figures, names and times of its sentence, in their order.
+        All figures, names and times of the sentence, in order.
     rows
-        The rows behind it, in their order; of each the columns that are known.
+        The rows in order, with the columns that the oracle computes.
     """
 
     severity: str
@@ -48,7 +48,7 @@ class Told(NamedTuple):
 
 
 class Rhythm(NamedTuple):
-    """How often a log group is exported, and how late."""
+    """The rhythm of a log group: how often it is exported, and how late."""
 
     anchor: int
     step: int
@@ -57,12 +57,12 @@ class Rhythm(NamedTuple):
 
     @property
     def due_after(self) -> int:
-        """Return after how many whole days a window is due, run once more in 12 hours."""
+        """Return the number of days after which a window is due, including a rerun."""
         return max(2, math.ceil((self.late + 12 * HOUR) / DAY)) * DAY
 
     @property
     def is_daily(self) -> bool:
-        """Return whether the days of the report are those of the log group."""
+        """Return whether the log group is exported daily, so that the days of the report apply."""
         return self.step <= 36 * HOUR and self.due_after == 2 * DAY
 
     def edge(self, time: int) -> int:
@@ -70,15 +70,15 @@ class Rhythm(NamedTuple):
         return self.anchor + math.floor((time - self.anchor) / self.step) * self.step
 
     def expected(self, time: int) -> int:
-        """Return up to where it is usually exported by an instant."""
+        """Return the time up to which it is usually exported at an instant."""
         return self.edge(time - self.late)
 
 
 class Facts:
-    """A history as it was known when the report is of.
+    """The facts of a history as known at the `as_of` of the report.
 
-    Two statistics have tests of their own, and are taken as they are: the rows of
-    `find_slowdowns`, and of each task what `estimate_completion` says of its time-out.
+    Two statistics have their own tests and are not computed again: the rows of `find_slowdowns`,
+    and the probability of a time-out from `estimate_completion`.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Facts:
         slow: list[Row] | None = None,
         timeouts: dict[tuple, float] | None = None,
     ) -> None:
-        self.asked, self.tz = history, history.tz
+        self.history, self.tz = history, history.tz
         self.slow, self.timeouts = slow or [], timeouts or {}
         self.start, self.end = history.start, history.end
         latest = max(row["observed_at"] for row in history.tasks)
@@ -109,7 +109,7 @@ class Facts:
             if row["log_group_name"] is not None:
                 self.of.setdefault(key_of(row), []).append(row)
         self.keys = sorted(self.of, key=order)
-        self.in_vain = {
+        self.undelivered = {
             key: [(r, w) for r in rows if (w := window_of(r)) and not self.covers(r)]
             for key, rows in self.of.items()
         }
@@ -117,7 +117,7 @@ class Facts:
         self._parts: dict[Key, list[tuple[int, int, str | None]]] = {}
 
     def then(self, row: Row) -> Row:
-        """Return a task as it was known: what ended later goes on."""
+        """Return a task as known at `as_of`. A task that ended later is still active."""
         ended = row["completion_time"]
         if row["status_code"] in ACTIVE or (ended is not None and ended > self.as_of):
             later = ended is not None and ended > self.as_of
@@ -128,31 +128,31 @@ class Facts:
     # --- Time --------------------------------------------------------------------------------
 
     def days_later(self, time: int, days: float) -> int:
-        """Return the same time of the day some days later, on the report's clocks."""
+        """Return the same local time some days later, in the time zone of the report."""
         zone = ZoneInfo(self.tz)
         local = datetime.fromtimestamp(time / 1000, UTC).astimezone(zone).replace(tzinfo=None)
         return int((local + timedelta(days=days)).replace(tzinfo=zone).timestamp() * 1000)
 
     def midnight(self, time: int) -> int:
-        """Return the midnight before, on the report's clocks."""
+        """Return the previous midnight in the time zone of the report."""
         local = datetime.fromtimestamp(time / 1000, UTC).astimezone(ZoneInfo(self.tz))
         begin = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
         return int(begin.timestamp() * 1000)
 
-    def week(self, back: int) -> Stretch:
-        """Return the edges of an earlier week."""
+    def week(self, back: int) -> Interval:
+        """Return the start and end of an earlier week."""
         return self.days_later(self.start, -7 * back), self.days_later(self.end, -7 * back)
 
     @cached_property
-    def due(self) -> Stretch:
-        """Return which days became due in the week, in which log groups are exported daily."""
+    def due(self) -> Interval:
+        """Return the days that became due in the week, for log groups that are exported daily."""
         start, end = (self.days_later(edge, -2) for edge in (self.start, self.end))
         if self.as_of < self.end:
             end = min(end, max(start, self.midnight(self.days_later(self.as_of, -2))))
         return start, end
 
-    def due_of(self, key: Key) -> Stretch:
-        """Return from where to where a log group became due in the week."""
+    def due_of(self, key: Key) -> Interval:
+        """Return the range of a log group that became due in the week."""
         rhythm = self.rhythm(key)
         if rhythm.is_daily:
             return self.due
@@ -162,7 +162,7 @@ class Facts:
     # --- Tasks -------------------------------------------------------------------------------
 
     def created(self, start: int, end: int, state: str | None = None) -> list[Row]:
-        """Return the tasks created in a stretch of time."""
+        """Return the tasks created in a time range."""
         return [
             row
             for row in self.tasks
@@ -177,32 +177,32 @@ class Facts:
         return self.created(self.start, self.end)
 
     def covers(self, row: Row) -> bool:
-        """Return whether what a task was to export is in S3, as far as is known."""
+        """Return whether the events of a task are in S3, as far as known."""
         id_ = row["account_id"], row["region"], row["task_id"]
         return row["status_code"] == "COMPLETED" and id_ not in self.empty
 
     # --- Coverage ----------------------------------------------------------------------------
 
-    def windows(self, key: Key) -> list[Stretch]:
+    def windows(self, key: Key) -> list[Interval]:
         """Return the windows of a log group that are in S3."""
         rows = [row for row in self.of.get(key, ()) if self.covers(row)]
         return [window for row in rows if (window := window_of(row))]
 
     def first_of(self, key: Key) -> int | None:
-        """Return where the first export of a log group begins."""
+        """Return the start of the first exported window of a log group."""
         done = [row for row in self.of[key] if row["status_code"] == "COMPLETED"]
         return min((row["from_time"] for row in done if window_of(row)), default=None)
 
-    def uncovered(self, key: Key, stretch: Stretch) -> list[Stretch]:
-        """Return what of a stretch is not in S3; what was before the log group is no gap."""
+    def uncovered(self, key: Key, interval: Interval) -> list[Interval]:
+        """Return the uncovered parts of an interval after the creation of the log group."""
         born = self.listed.get(key, {}).get("creation_time")
-        low = stretch[0] if born is None else max(stretch[0], born)
-        return minus((low, min(stretch[1], self.as_of)), self.windows(key))
+        low = interval[0] if born is None else max(interval[0], born)
+        return minus((low, min(interval[1], self.as_of)), self.windows(key))
 
-    def gaps(self, key: Key, stretch: Stretch) -> list[Row]:
-        """Return the gaps of a stretch since the first export, each with its reason."""
+    def gaps(self, key: Key, interval: Interval) -> list[Row]:
+        """Return the gaps in an interval after the first export, each with its reason."""
         found, kept = [], self.retention(key)
-        for low, high in self.missing(key, stretch):
+        for low, high in self.missing(key, interval):
             gone = low if kept is None else min(max(self.as_of - kept, low), high)
             for begin, stop, why in ((low, gone, "lost"), (gone, high, None)):
                 if begin < stop:
@@ -210,13 +210,13 @@ class Facts:
                     found.append(self.gap(key, begin, stop, why or says, last))
         return found
 
-    def missing(self, key: Key, stretch: Stretch) -> list[Stretch]:
-        """Return what of a stretch is missing and not waived."""
+    def missing(self, key: Key, interval: Interval) -> list[Interval]:
+        """Return the parts of an interval that are missing and not waived."""
         parts = self.waived_or_not(key)
-        return [part for *gap, why in parts if why is None for part in both((*gap,), stretch)]
+        return [part for *gap, why in parts if why is None for part in both((*gap,), interval)]
 
     def gap(self, key: Key, start: int, end: int, reason: str, last: str | None) -> Row:
-        """Return a row of a gap."""
+        """Return the row of a gap."""
         kept = self.retention(key)
         return {
             **dict(zip(LOG_GROUP, key, strict=True)),
@@ -228,10 +228,10 @@ class Facts:
             "expires_at": None if kept is None else start + kept,
         }
 
-    def reason(self, key: Key, gap: Stretch) -> tuple[str, str | None]:
-        """Return the most hopeful thing that tasks say of a gap, and the last that says so."""
-        said = []
-        for row, window in self.in_vain[key]:
+    def reason(self, key: Key, gap: Interval) -> tuple[str, str | None]:
+        """Return the most hopeful reason of the tasks in a gap, and the last task with it."""
+        reasons = []
+        for row, window in self.undelivered[key]:
             if window[0] < gap[1] and gap[0] < window[1]:
                 says = {
                     "COMPLETED": "empty",
@@ -240,18 +240,18 @@ class Facts:
                     "RUNNING": "active",
                 }.get(row["status_code"], "unknown")
                 created = -math.inf if row["creation_time"] is None else row["creation_time"]
-                said.append((HOPE.index(says), created, row["task_id"]))
-        if not said:
+                reasons.append((HOPE.index(says), created, row["task_id"]))
+        if not reasons:
             return "never_tried", None
-        best = max(said)
+        best = max(reasons)
         return HOPE[best[0]], best[2]
 
     def retention(self, key: Key) -> int | None:
-        """Return how long events are kept."""
+        """Return the retention of a log group."""
         return self.listed.get(key, {}).get("retention")
 
     def waived_or_not(self, key: Key) -> list[tuple[int, int, str | None]]:
-        """Return what is not in S3 of a log group, in parts that are waived or not, and why."""
+        """Return the uncovered parts of a log group, split into waived and unwaived ones."""
         if key not in self._parts:
             self._parts[key] = self._waived_or_not(key)
         return self._parts[key]
@@ -260,7 +260,7 @@ class Facts:
         first = self.first_of(key)
         if first is None:
             return []
-        holding = [one for one in self.asked.waivers if not self.is_over(one)]
+        holding = [one for one in self.history.waivers if not self.is_over(one)]
         found: list[tuple[int, int, str | None]] = []
         for start, end in self.uncovered(key, (first, self.as_of)):
             parts = []
@@ -278,20 +278,20 @@ class Facts:
                 found.append((at, end, None))
         return found
 
-    def not_waived(self, key: Key, stretch: Stretch) -> list[Stretch]:
-        """Return what of a stretch is not in S3, and on no day of a waiver."""
+    def not_waived(self, key: Key, interval: Interval) -> list[Interval]:
+        """Return the uncovered parts of an interval that no waiver covers."""
         waived = [
             day
-            for one in self.asked.waivers
+            for one in self.history.waivers
             if not self.is_over(one) and fnmatchcase(key[2], one["log_group"])
-            for day in self.days_of(one, stretch)
+            for day in self.days_of(one, interval)
         ]
-        return [part for gap in self.uncovered(key, stretch) for part in minus(gap, waived)]
+        return [part for gap in self.uncovered(key, interval) for part in minus(gap, waived)]
 
-    def days_of(self, waiver: Row, stretch: Stretch) -> list[Stretch]:
-        """Return what of a stretch lies on the days of a waiver."""
-        found, at, zone = [], self.midnight(stretch[0]), ZoneInfo(self.tz)
-        while at < stretch[1]:
+    def days_of(self, waiver: Row, interval: Interval) -> list[Interval]:
+        """Return the parts of an interval that a waiver covers."""
+        found, at, zone = [], self.midnight(interval[0]), ZoneInfo(self.tz)
+        while at < interval[1]:
             after = self.days_later(at, 1)
             day = datetime.fromtimestamp(at / 1000, UTC).astimezone(zone).date()
             if (
@@ -299,19 +299,19 @@ class Facts:
                 and (waiver.get("to") is None or day < waiver["to"])
                 and (not waiver.get("weekdays") or WEEKDAYS[day.weekday()] in waiver["weekdays"])
             ):
-                found += both((at, after), stretch)
+                found += both((at, after), interval)
             at = after
         return found
 
     def is_over(self, waiver: Row) -> bool:
-        """Return whether the last day of a waiver is over."""
+        """Return whether a waiver has expired."""
         today = datetime.fromtimestamp(self.as_of / 1000, UTC).astimezone(ZoneInfo(self.tz)).date()
         return waiver.get("until") is not None and today > waiver["until"]
 
     # --- Rhythm ------------------------------------------------------------------------------
 
     def rhythm(self, key: Key) -> Rhythm:
-        """Return the rhythm of a log group, of its latest 28 exports that went further."""
+        """Return the rhythm of a log group from the latest 28 exports that advanced."""
         if key not in self._rhythms:
             self._rhythms[key] = self._learned(key)
         return self._rhythms[key]
@@ -321,7 +321,7 @@ class Facts:
         for row in self.of[key]:
             window = window_of(row)
             if row["status_code"] == "COMPLETED" and window and row["completion_time"] is not None:
-                # nothing can be exported that happens after the task's creation
+                # a task cannot export events after its creation
                 created = row["creation_time"]
                 end = window[1] if created is None else min(window[1], max(created, window[0]))
                 done.append((row["completion_time"], end))
@@ -335,7 +335,7 @@ class Facts:
         if not steps:
             return Rhythm(furthest or 0, DAY, DAY, steady=False)
         late = sorted(late for _, late in steps)
-        # the least lateness that four of five keep to, as far as there is one
+        # the lowest lateness that at least four of five exports keep
         usual = late[math.ceil(0.8 * (len(late) - 1))]
         hours = max(math.ceil(usual / HOUR), 0)
         step = median(step for step, _ in steps)
@@ -350,7 +350,7 @@ class Facts:
 
     @cached_property
     def watched(self) -> set[Key]:
-        """Return the log groups that are regular, or that keep their rhythm and are half there."""
+        """Return the log groups that are regular, or keep their rhythm and are half covered."""
         found = set(self.regular)
         for key in self.keys:
             weeks = self.latest_weeks(key)
@@ -360,22 +360,22 @@ class Facts:
         return found
 
     def is_regular(self, key: Key) -> bool:
-        """Return whether more than half of the latest weeks of a log group are nearly whole."""
+        """Return whether more than half of the latest weeks of a log group are nearly complete."""
         whole = [lacking <= 0.1 * asked for lacking, asked in self.latest_weeks(key)]
         return len(whole) >= 2 and 2 * sum(whole) > len(whole)
 
     def latest_weeks(self, key: Key) -> list[tuple[int, int]]:
-        """Return what lacks in each of the latest weeks of a log group, and how long it is."""
+        """Return the missing time and the length of each of the latest weeks of a log group."""
         first, rhythm = self.first_of(key), self.rhythm(key)
         if first is None:
             return []
-        skip = 0 if self.as_of >= self.end else 1  # a week that is not over
+        skip = 0 if self.as_of >= self.end else 1  # an unfinished week does not count
         weeks = []
         for back in range(skip, skip + 8):
             if rhythm.is_daily:
                 low, high = (self.days_later(edge, -2) for edge in self.week(back))
             else:
-                # its own weeks end where it is due
+                # weeks of its own end at its due time
                 long = max(rhythm.step, WEEK)
                 high = self.due_of(key)[1] - (back - skip) * long
                 low = high - long
@@ -387,21 +387,21 @@ class Facts:
 # --- Stretches -------------------------------------------------------------------------------
 
 
-def window_of(row: Row) -> Stretch | None:
-    """Return the window of a task, half-open; none if it is reversed or not known."""
+def window_of(row: Row) -> Interval | None:
+    """Return the half-open window of a task, or None if it is reversed or unknown."""
     first, last = row["from_time"], row["to_time"]
     return None if first is None or last is None or first > last else (first, last + 1)
 
 
-def both(one: Stretch, other: Stretch) -> list[Stretch]:
-    """Return what lies in both stretches."""
+def both(one: Interval, other: Interval) -> list[Interval]:
+    """Return the intersection of two intervals."""
     low, high = max(one[0], other[0]), min(one[1], other[1])
     return [(low, high)] if low < high else []
 
 
-def minus(stretch: Stretch, taken: list[Stretch]) -> list[Stretch]:
-    """Return what of a stretch lies in none of others."""
-    left, (at, end) = [], stretch
+def minus(interval: Interval, taken: list[Interval]) -> list[Interval]:
+    """Return the parts of an interval that are in no other interval."""
+    left, (at, end) = [], interval
     for low, high in sorted(taken):
         if low >= end:
             break
@@ -411,10 +411,10 @@ def minus(stretch: Stretch, taken: list[Stretch]) -> list[Stretch]:
     return [*left, (at, end)] if at < end else left
 
 
-def union(stretches: list[Stretch]) -> list[Stretch]:
-    """Join stretches that touch or overlap."""
-    found: list[Stretch] = []
-    for low, high in sorted(stretches):
+def union(intervals: list[Interval]) -> list[Interval]:
+    """Join intervals that touch or overlap."""
+    found: list[Interval] = []
+    for low, high in sorted(intervals):
         if found and low <= found[-1][1]:
             found[-1] = found[-1][0], max(found[-1][1], high)
         elif low < high:
@@ -422,6 +422,6 @@ def union(stretches: list[Stretch]) -> list[Stretch]:
     return found
 
 
-def length(stretches: list[Stretch]) -> int:
-    """Add up stretches."""
-    return sum(high - low for low, high in stretches)
+def length(intervals: list[Interval]) -> int:
+    """Return the total length of intervals."""
+    return sum(high - low for low, high in intervals)

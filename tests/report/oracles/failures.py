@@ -1,4 +1,4 @@
-"""Tasks that failed: what of them is open, whether they are more, and whether it is for news."""
+"""Find failed tasks: open windows, a higher failure rate, and new reasons."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from histories import MESSAGES
 from support import Row, by_group
 
 from oracles.coverage import total
-from oracles.facts import Facts, Told, both, length, minus, window_of
+from oracles.facts import Expected, Facts, both, length, minus, window_of
 from oracles.words import LOG_GROUP, groups, key_of, many, order, place, share, slots
 
 SLOT = ("account_id", "region")
-# What a message differs in from task to task.
+# The parts of a message that differ from task to task.
 REASONS = {
     **{re.escape(text or "").replace(r"\{n\}", r"\d+"): why for text, why in MESSAGES.items()},
     "Timed out after 24 hours": "Timed out after <number> hours",
-    **{f"{begin}.*": why for begin, why in reported.REASONS.items()},  # the sample's
+    **{f"{begin}.*": why for begin, why in reported.REASONS.items()},  # messages of the sample
 }
 
 
 def reason_of(row: Row) -> str:
-    """Return why a task failed."""
+    """Return the failure reason of a task."""
     text = row["status_message"] or ""
     [why] = [why for pattern, why in REASONS.items() if re.fullmatch(pattern, text)]
     return why
 
 
-def not_made_good(facts: Facts) -> Told | None:
-    """Return which windows of the week's failed tasks are not in S3 since, and how much of each."""
+def not_made_good(facts: Facts) -> Expected | None:
+    """Return the windows of failed tasks that are not in S3, and the missing time of each."""
     failed = [row for row in facts.in_week if row["status_code"] == "FAILED"]
     rows, open_, hopeful = [], [], 0
     windows = by_group(failed, [*LOG_GROUP, "from_time", "to_time"])
@@ -42,7 +42,7 @@ def not_made_good(facts: Facts) -> Told | None:
         told |= {"from_time": row["from_time"], "to_time": row["to_time"], "tries": len(tries)}
         told["status_message"] = row["status_message"]
         if row["from_time"] is None or row["to_time"] is None:
-            # nobody can tell
+            # unknown without a window
             rows.append(told | {"missing": None})
             open_.append(rows[-1])
             hopeful += 1
@@ -50,7 +50,7 @@ def not_made_good(facts: Facts) -> Told | None:
         missing = facts.not_waived(key, window) if window and key[2] is not None else []
         if not missing:
             continue
-        going = [w for row, w in facts.in_vain[key] if row["status_code"] == "RUNNING"]
+        going = [w for row, w in facts.undelivered[key] if row["status_code"] == "RUNNING"]
         idle = [part for gap in missing for part in minus(gap, going)]
         kept = facts.retention(key)
         gone = (0, 0 if kept is None else facts.as_of - kept)
@@ -72,19 +72,19 @@ def not_made_good(facts: Facts) -> Told | None:
         total(known, name) for name in ("under_way", "lost") if any(row[name] for row in known)
     ]
     severity = "critical" if hopeful >= 10 else "warning" if open_ else "note"
-    return Told(severity, figures, rows)
+    return Expected(severity, figures, rows)
 
 
 def wilson(failed: int, ended: int) -> tuple[float, float]:
-    """Return the interval of a rate at 95 %, as Wilson (1927) has it."""
+    """Return the 95 % confidence interval of a rate (Wilson, 1927)."""
     z, rate = 1.959963984540054, failed / ended
     middle = (rate + z * z / (2 * ended)) / (1 + z * z / ended)
     half = z * math.sqrt(rate * (1 - rate) / ended + z * z / (4 * ended**2)) / (1 + z * z / ended)
     return middle - half, middle + half
 
 
-def more_failures(facts: Facts) -> Told | None:
-    """Return whether clearly more of the tasks that ended failed than in the four weeks before."""
+def more_failures(facts: Facts) -> Expected | None:
+    """Return a failure rate that is significantly higher than in the four weeks before."""
     counts = []
     for start, end in ((facts.start, facts.end), (facts.week(4)[0], facts.start)):
         states = [row["status_code"] for row in facts.created(start, end)]
@@ -94,7 +94,7 @@ def more_failures(facts: Facts) -> Told | None:
     if not ended or not ended_before:
         return None
     rate, former = now / ended, before / ended_before
-    # Newcombe's (1998) interval of the difference
+    # the confidence interval of the difference (Newcombe, 1998)
     low = (
         rate
         - former
@@ -122,11 +122,11 @@ def more_failures(facts: Facts) -> Told | None:
         f"({most['tasks']})",
         most["reason"],
     ]
-    return Told("warning", figures, rows)
+    return Expected("warning", figures, rows)
 
 
-def new_reasons(facts: Facts) -> Told | None:
-    """Return the reasons that no task had before the week, if there were tasks before."""
+def new_reasons(facts: Facts) -> Expected | None:
+    """Return the reasons that no task had before the week, if there were earlier tasks."""
     if all((row["creation_time"] or math.inf) >= facts.start for row in facts.tasks):
         return None
     failed = [
@@ -153,4 +153,4 @@ def new_reasons(facts: Facts) -> Told | None:
         *([f"and {many(len(slots) - 1, 'more slot')}"] if len(slots) > 1 else []),
         first,
     ]
-    return Told("warning", figures, rows)
+    return Expected("warning", figures, rows)

@@ -1,15 +1,15 @@
-"""What retention has taken, and what it takes next."""
+"""Find events that have expired, and events that expire next."""
 
 from __future__ import annotations
 
 from support import DAY, Row
 
-from oracles.facts import MINUTE, Facts, Told
+from oracles.facts import MINUTE, Expected, Facts
 from oracles.words import groups, key_of, lasting, order, place, when
 
 
-def lost(facts: Facts) -> Told | None:
-    """Return what retention took in the week: each event when it is late and kept no longer."""
+def lost(facts: Facts) -> Expected | None:
+    """Return the events lost in the week: late, and past their retention."""
     rows: list[Row] = []
     for key in facts.watched:
         kept = facts.retention(key)
@@ -22,17 +22,17 @@ def lost(facts: Facts) -> Told | None:
         return None
     rows.sort(key=lambda row: (-row["length"], order(key_of(row)), row["start"]))
     total = sum(row["length"] for row in rows)
-    return Told("warning", [lasting(total), *groups(rows), *place(rows)], rows)
+    return Expected("warning", [lasting(total), *groups(rows), *place(rows)], rows)
 
 
-def expiring(facts: Facts) -> Told | None:
-    """Return what of what is due, or will be too late when it is, expires within 35 days."""
+def expiring(facts: Facts) -> Expected | None:
+    """Return missing events that expire within 35 days, and are due or cannot wait until then."""
     rows: list[Row] = []
     for key in facts.watched:
         kept, (_, end) = facts.retention(key), facts.due_of(key)
         if kept is None:
             continue
-        # if the first event that is not due would be gone in 10 days, what is late is told
+        # if the first event that is not due yet expires within 10 days, late events are reported
         if end + kept < facts.as_of + 10 * DAY:
             end = max(end, facts.rhythm(key).expected(facts.as_of))
         rows += [
@@ -50,4 +50,4 @@ def expiring(facts: Facts) -> Told | None:
     begins = [] if first <= facts.as_of else [when(first, facts.tz)]
     total = lasting(sum(row["length"] for row in rows))
     figures = [total, *groups(rows), *place(rows[:1]), *begins]
-    return Told("critical" if urgent else "warning", figures, rows)
+    return Expected("critical" if urgent else "warning", figures, rows)

@@ -1,4 +1,4 @@
-"""How a sentence writes figures, lengths, times and places, in plain Python."""
+"""Format the figures, lengths, times and places in sentences, in plain Python."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
 def lasting(millis: float) -> str:
-    """Write a length in its largest unit and the one below, seconds of less than a minute exactly.
+    """Return a length in its largest unit and the one below. Seconds below a minute are exact.
 
-    What would be rounded up to a whole larger unit is written in that.
+    A length that rounds up to a larger unit is written in that unit.
     """
     seconds = millis / 1000
     if seconds < 1:
@@ -36,7 +36,7 @@ def lasting(millis: float) -> str:
 
 
 def share(part: float, whole: float) -> str:
-    """Write a share in percent; what is little is not nothing, and what is much is not all."""
+    """Return a share in percent. A small share is not 0 %, and a large one is not 100 %."""
     percent = 100 * part / whole
     if 0 < percent < 0.1:
         return "<0.1 %"
@@ -46,12 +46,12 @@ def share(part: float, whole: float) -> str:
 
 
 def many(number: int, noun: str) -> str:
-    """Count in words."""
+    """Return a count with its noun."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def when(time: int, tz: str) -> str:
-    """Write an instant in the report's time zone, its minute unless that is midnight."""
+    """Return an instant in the report's time zone to the minute, with midnight as a date."""
     local = datetime.fromtimestamp(time // 1000, UTC).astimezone(ZoneInfo(tz))
     day = f"{local.year}-{local.month:02}-{local.day:02}"
     minute = f"{local.hour:02}:{local.minute:02}"
@@ -59,17 +59,17 @@ def when(time: int, tz: str) -> str:
 
 
 def key_of(row: Row) -> tuple:
-    """Return what a log group is known by."""
+    """Return the key of a log group."""
     return tuple(row[name] for name in LOG_GROUP)
 
 
 def order(key: Iterable[str | None]) -> list[tuple[bool, str]]:
-    """Sort by text, what is missing last."""
+    """Return a sort key for text that may be missing. Missing text is last."""
     return [(part is None, part or "") for part in key]
 
 
 def place(rows: list[Row]) -> list[str]:
-    """Write the log group of the first row, its slot, and how many more log groups there are."""
+    """Return the log group and slot of the first row, and the number of other log groups."""
     first = rows[0]
     said = [first["log_group_name"] or "an unnamed log group"]
     if first["region"] is not None:
@@ -81,12 +81,12 @@ def place(rows: list[Row]) -> list[str]:
 
 
 def groups(rows: list[Row]) -> list[str]:
-    """Count the log groups of rows, and their accounts and regions if there are several."""
+    """Return the number of log groups, and of accounts and regions if there are several."""
     return [many(len({key_of(row) for row in rows}), "log group"), *slots(rows)]
 
 
 def slots(rows: list[Row]) -> list[str]:
-    """Count the accounts and the regions of rows, if there are several."""
+    """Return the number of accounts and regions, if there are several."""
     said = []
     for word, name, noun in (("of", "account_id", "accounts"), ("in", "region", "regions")):
         known = {row[name] for row in rows} - {None}
