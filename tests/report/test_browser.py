@@ -1,4 +1,4 @@
-"""The page in a real browser: nothing is said, asked for or cut off, and all can be read."""
+"""The page works in a real browser: it loads nothing, fits the screen and is accessible."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ each = pytest.mark.parametrize("name", REPORTS)
 
 @dataclass
 class Opened:
-    """A page that was opened, and what it did."""
+    """A loaded page, with its messages and requests."""
 
     page: Page
     messages: list[str] = field(default_factory=list)
@@ -57,7 +57,7 @@ class Opened:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Start one Chromium for all tests."""
+    """Return one Chromium for all tests."""
     path = shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
         reason = "there is no chromium and no google-chrome on the PATH"
@@ -72,7 +72,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Write each report once, with its tables beside it."""
+    """Return the files of the reports, written once, with their tables."""
     folder = tmp_path_factory.mktemp("pages")
 
     def write(name: str) -> Path:
@@ -88,7 +88,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 @pytest.fixture
 def opened(browser: Browser, files: Callable[[str], Path]) -> Iterator[Callable[..., Opened]]:
-    """Open a report in a window of its own, and keep all that it says and asks for."""
+    """Return a function that opens a report in a new window and records messages and requests."""
     pages = []
 
     def load(name: str, width: int = 1280, scheme: Any = "light") -> Opened:  # noqa: ANN401
@@ -113,7 +113,7 @@ OPEN = "document.querySelectorAll('details').forEach(d => d.open = true)"
 
 
 def test_nothing_scrolls_sideways_on_a_telephone(opened: Callable):
-    """At 390 px all tables and charts fit, and each chart is one drawn for it; not on paper."""
+    """At 390 px, all tables and charts fit, and charts are the narrow ones, except in print."""
     page = opened("worst", 390).page
     page.evaluate(OPEN)
     wide = "[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth)"
@@ -128,7 +128,7 @@ def test_nothing_scrolls_sideways_on_a_telephone(opened: Callable):
 
 
 def test_expiry_is_seen_on_a_telephone(opened: Callable):
-    """When events expire stands first in the table of what will be lost."""
+    """The expiry time is the first column of the table of events that will be lost."""
     page = opened("worst", 390).page
     page.locator("details > summary").first.click()
     cell = page.locator("details td").first
@@ -139,7 +139,7 @@ def test_expiry_is_seen_on_a_telephone(opened: Callable):
 
 
 def test_the_mail_can_be_read_on_a_telephone(browser: Browser, tmp_path: Path):
-    """At 390 px nothing of the mail is wider, and its pictures are drawn for that width."""
+    """At 390 px, nothing in the email is wider, and its pictures are narrow ones."""
     mail = message_from_bytes(report_of("2026-W24").to_email(), policy=policy.default)
     html, pictures = mail.get_body(["html"]).get_content(), []
     for part in mail.walk():
@@ -163,7 +163,7 @@ def test_the_mail_can_be_read_on_a_telephone(browser: Browser, tmp_path: Path):
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_page_is_silent_and_fits(name: str, width: int, scheme: str, opened: Callable):
-    """No message, no error, no request but for the file, and no scrolling sideways."""
+    """The page has no messages, errors or external requests, and does not scroll sideways."""
     found = opened(name, width, scheme)
     page = found.page
     page.evaluate(OPEN)
@@ -172,7 +172,7 @@ def test_a_page_is_silent_and_fits(name: str, width: int, scheme: str, opened: C
     assert [url for url in found.requests if not url.startswith(("file:", "data:"))] == []
     assert len([url for url in found.requests if url.startswith("file:")]) == 1
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    # what is wider scrolls in a box of its own, and no text hangs out of the page
+    # wide content scrolls in its own box, and no text overflows the page
     assert (
         page.evaluate(
             """[...document.querySelectorAll('h1, h2, p, li, summary, figure, .scroll')]
@@ -189,26 +189,26 @@ def test_a_page_is_silent_and_fits(name: str, width: int, scheme: str, opened: C
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_everybody_can_read_it(name: str, width: int, scheme: str, opened: Callable):
-    """Axe finds nothing serious or critical, contrast included, with all folds open."""
+    """Axe reports no serious or critical violation, including contrast, with all folds open."""
     page = opened(name, width, scheme).page
     page.evaluate(OPEN)
     assert complaints(page) == []
 
 
 def test_everybody_can_read_the_hostile_page(opened: Callable):
-    """Nor does it of the hostile page with one fold open: for all its cells it takes a minute."""
+    """Axe reports none on the hostile page with one fold open. All folds would take a minute."""
     page = opened("hostile", 390, "dark").page
     page.locator("details > summary").first.click()
     assert complaints(page) == []
 
 
 def test_everybody_can_read_it_with_folds_shut(opened: Callable):
-    """Nor does it of the page as it opens."""
+    """Axe reports none with all folds shut."""
     assert complaints(opened("worst").page) == []
 
 
 def complaints(page: Page) -> list[tuple[str, str]]:
-    """Return what axe takes for serious or critical, each with the first place of it."""
+    """Return the serious and critical violations of axe, each with its first element."""
     return [
         (one["id"], one["nodes"][0]["html"][:200])
         for one in Axe().run(page).response["violations"]
@@ -218,7 +218,7 @@ def complaints(page: Page) -> list[tuple[str, str]]:
 
 @each
 def test_folds_open(name: str, opened: Callable):
-    """A click on each fold opens it and shows its table, another one shuts it again."""
+    """A click on a fold opens it and shows its table. Another click closes it."""
     page = opened(name).page
     folds = page.locator("details")
     assert folds.count() >= 4
@@ -226,7 +226,7 @@ def test_folds_open(name: str, opened: Callable):
         fold = folds.nth(at)
         assert fold.get_attribute("open") is None
         if not fold.locator(":scope > summary").is_visible():
-            continue  # it is inside of another one
+            continue  # a fold within another one
         inside = fold.locator("table, img").first
         assert not inside.is_visible()
         fold.locator(":scope > summary").click()
@@ -237,7 +237,7 @@ def test_folds_open(name: str, opened: Callable):
 
 
 def test_folds_open_by_key(opened: Callable):
-    """A fold has the focus by Tab, and Enter opens it."""
+    """Tab focuses a fold, and Enter opens it."""
     page = opened("worst").page
     for _ in range(5):
         page.keyboard.press("Tab")
@@ -249,7 +249,7 @@ def test_folds_open_by_key(opened: Callable):
 
 @each
 def test_it_can_be_printed(name: str, opened: Callable):
-    """For print it is black on white, even from a dark screen, and makes pages."""
+    """In print, the page is black on white even with a dark color scheme, and has several pages."""
     page = opened(name, 1280, "dark").page
     page.emulate_media(media="print", color_scheme="dark")
     colours = page.evaluate(
@@ -262,14 +262,14 @@ def test_it_can_be_printed(name: str, opened: Callable):
 
 
 def test_the_quietest_week_fits_on_one_screen(opened: Callable):
-    """A quiet week is short: its page is no higher than a screen."""
+    """The page of a quiet week fits on one screen."""
     page = opened("quietest").page
     assert page.evaluate("document.documentElement.scrollHeight") <= 800
     assert "A quiet week" in page.inner_text(".headline")
 
 
 def test_what_needs_doing_is_seen_first(opened: Callable):
-    """The worst finding, its parts and its first command are on the first screen, however small."""
+    """The worst finding, its parts and its first command are on the first screen of any size."""
     for width in WIDTHS:
         page = opened("worst", width).page
         box = page.locator("li.finding pre").first.bounding_box()
@@ -286,12 +286,12 @@ def test_what_needs_doing_is_seen_first(opened: Callable):
     ],
 )
 def test_pages_are_small(name: str, files: Callable):
-    """A page is less than a megabyte."""
+    """A page is smaller than a megabyte."""
     assert files(name).stat().st_size < 1_000_000
 
 
 def test_it_needs_no_script(browser: Browser, files: Callable):
-    """With scripts switched off it is the same page."""
+    """The page is the same with scripts disabled."""
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(files("worst").as_uri())
@@ -301,7 +301,7 @@ def test_it_needs_no_script(browser: Browser, files: Callable):
 
 
 def test_the_policy_forbids_scripts_and_pictures_from_elsewhere(opened: Callable):
-    """What would be put into the page cannot run, nor ask anybody for anything."""
+    """Injected scripts do not run, and injected pictures are not loaded."""
     found = opened("quietest")
     with pytest.raises(Error):
         found.page.add_script_tag(content="window.ran = 1")
@@ -313,7 +313,7 @@ def test_the_policy_forbids_scripts_and_pictures_from_elsewhere(opened: Callable
 
 @each
 def test_links_lead_to_tables(name: str, opened: Callable, files: Callable):
-    """Each link is to a CSV file that lies beside the page."""
+    """Each link leads to a CSV file."""
     page = opened(name).page
     links = page.evaluate("[...document.querySelectorAll('a')].map(a => a.getAttribute('href'))")
     for link in links:
@@ -324,7 +324,7 @@ def test_links_lead_to_tables(name: str, opened: Callable, files: Callable):
 
 @pytest.mark.parametrize(("scheme", "paper"), [("light", (255, 255, 255)), ("dark", (20, 24, 29))])
 def test_charts_are_dark_on_dark(scheme: str, paper: tuple[int, int, int], opened: Callable):
-    """The paper of a chart is that of the page, and white where it is printed."""
+    """The background of a chart is that of the page, and white in print."""
     page = opened("worst", 1280, scheme).page
     assert corner(page) == paper
     page.emulate_media(media="print", color_scheme=scheme)
@@ -332,16 +332,16 @@ def test_charts_are_dark_on_dark(scheme: str, paper: tuple[int, int, int], opene
 
 
 def corner(page: Page) -> tuple[int, ...]:
-    """Return the colour at the corner of the first chart."""
+    """Return the color of the corner of the first chart."""
     pixels = plt.imread(io.BytesIO(page.locator("img").first.screenshot()))
     return tuple((pixels[2, 2, :3] * 255).round())
 
 
 def test_print_opens_the_folds(opened: Callable):
-    """On paper nothing can be clicked, so that all tables are shown."""
+    """In print, all folds are open."""
     page = opened("worst").page
     hidden = """[...document.querySelectorAll('details table')]
         .filter(e => !e.checkVisibility({contentVisibilityAuto: true})).length"""
     assert page.evaluate(hidden) > 0
     page.emulate_media(media="print")
-    page.wait_for_function(f"{hidden} === 0")  # the next frame shows them
+    page.wait_for_function(f"{hidden} === 0")  # the folds open in the next frame

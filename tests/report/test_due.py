@@ -1,4 +1,4 @@
-"""Nothing is missing before it is due, what is about to be lost is told in time, and once."""
+"""Events are missing only once they are due, and losses are reported in time and once."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from exportstats.report.rules import exporters, gaps, resolved, retention
 
 
 def at(millis: int) -> pd.Timestamp:
-    """Make an aware time."""
+    """Return an aware time."""
     return pd.Timestamp(millis, unit="ms", tz="UTC")
 
 
 def seen(rows: list[Row], when: int) -> list[Row]:
-    """Make what would have been observed at an instant."""
+    """Return the table as observed at an instant."""
     found = []
     for row in rows:
         if row["creation_time"] <= when:
@@ -50,7 +50,7 @@ def seen(rows: list[Row], when: int) -> list[Row]:
 
 
 def exported(name: str, edges: list[int], late: int, **more: Any) -> list[Row]:  # noqa: ANN401
-    """Make the tasks of a log group whose windows lie between these edges."""
+    """Return the tasks of a log group with windows between these edges."""
     return [
         night(name, 0)
         | {
@@ -66,12 +66,12 @@ def exported(name: str, edges: list[int], late: int, **more: Any) -> list[Row]: 
 
 
 def weekly(name: str, *, first: int = -10, last: int = 1, late: int = DAY) -> list[Row]:
-    """Make weeks from Monday to Monday, exported a day later."""
+    """Return weekly windows from Monday to Monday, exported a day later."""
     return exported(name, [MONDAY + number * WEEK for number in range(first, last + 1)], late)
 
 
 def monthly(name: str) -> list[Row]:
-    """Make the months of a year, exported two days later."""
+    """Return monthly windows of a year, exported two days later."""
     edges = [ms(f"2025-{m:02}-01T00:00Z") for m in range(11, 13)]
     edges += [ms(f"2026-{m:02}-01T00:00Z") for m in range(1, 13)]
     return exported(name, edges, 2 * DAY)
@@ -86,7 +86,7 @@ def monthly(name: str) -> list[Row]:
     some(product(range(0, 7 * 24 + 1, 21), ["UTC", "Asia/Tokyo", "America/Los_Angeles"]), 4),
 )
 def test_a_week_so_far_misses_nothing_that_is_not_due(hours: int, tz: str):
-    """However far a week is, a log group exported every night has no finding in it."""
+    """At any time of the week, a log group that is exported every night has no findings."""
     rows = seen(nights("acme/api"), MONDAY + hours * HOUR)
     log_groups = log_groups_of({"log_group_name": "acme/api", "retention": 3 * DAY})
     report = built(*rows, tz=tz, log_groups=log_groups)
@@ -96,7 +96,7 @@ def test_a_week_so_far_misses_nothing_that_is_not_due(hours: int, tz: str):
 
 
 def test_a_week_so_far_tells_what_is_due():
-    """On a Thursday a missing Monday is a gap, a missing Wednesday is none yet."""
+    """On a Thursday, a missing Monday is a gap, but a missing Wednesday is not due yet."""
     when = MONDAY + 3 * DAY + 20 * HOUR
     report = built(*seen(others("acme/api", 0, 2), when))
     assert [row["start"] for row in rows_behind(report, "gaps")] == [MONDAY]
@@ -106,7 +106,7 @@ def test_a_week_so_far_tells_what_is_due():
 
 
 def test_a_week_that_has_just_begun():
-    """Where no day is due yet, there is a report that says so."""
+    """The report says so if no day is due yet."""
     report = built(*seen(nights("acme/api"), MONDAY + HOUR), week="2026-W48")
     assert report.findings == ()
     assert "no events due yet" in report.period
@@ -114,7 +114,7 @@ def test_a_week_that_has_just_begun():
 
 
 def test_what_is_not_due_says_nothing_of_what_is():
-    """That the newest day of a gap is being exported does not make the older ones active."""
+    """If the newest day of a gap is being exported, the older days are not active."""
     later = night("acme/api", 5, status_code="RUNNING", creation_time=MONDAY + WEEK - HOUR)
     rows = [*others("acme/api", 3, 4, 5), night("acme/api", 3, task_id="x", status_code="FAILED")]
     log_groups = log_groups_of({"log_group_name": "acme/api", "retention": 14 * DAY})
@@ -131,7 +131,7 @@ def test_what_is_not_due_says_nothing_of_what_is():
 @pytest.mark.parametrize("make", [weekly, monthly])
 @pytest.mark.parametrize("week", [f"2026-W{number}" for number in range(42, 48)])
 def test_a_rhythm_of_its_own_has_no_gaps(make: Any, week: str):  # noqa: ANN401 - a function
-    """A log group exported once a week or a month is whole as long as no export is late."""
+    """A log group that is exported weekly or monthly has no gaps as long as no export is late."""
     end = ms("2026-10-19T00:00Z") + (int(week[-2:]) - 42) * WEEK
     report = built(*seen(make("acme/slow"), end + 6 * HOUR), week=week)
     assert report.findings == ()
@@ -139,7 +139,7 @@ def test_a_rhythm_of_its_own_has_no_gaps(make: Any, week: str):  # noqa: ANN401 
 
 
 def test_a_missing_week_is_told_once_and_whole():
-    """The missing window of a weekly export is one gap, in the one report in which it was due."""
+    """A missing window of a weekly export is one gap, in the report of the week it became due."""
     rows = [row for row in weekly("acme/slow", last=4) if row["from_time"] != MONDAY - WEEK]
     told = []
     for number in range(46, 51):
@@ -150,14 +150,14 @@ def test_a_missing_week_is_told_once_and_whole():
 
 
 def test_what_is_always_late_is_no_gap():
-    """A log group that takes four days each time is due after these."""
+    """A log group whose exports always take four days is due after that time."""
     edges = [MONDAY + number * DAY for number in range(-28, 7)]
     rows = exported("acme/late", edges, 4 * DAY)
     assert built(*seen(rows, MONDAY + WEEK)).findings == ()
 
 
 def test_an_outage_is_no_rhythm():
-    """Five nights that were exported late do not make their log group a late one."""
+    """Five late nights do not change the rhythm of a log group."""
     rows = nights("acme/api")
     for row in rows[-20:-15]:
         row["creation_time"] = row["completion_time"] = rows[-15]["creation_time"]
@@ -166,7 +166,7 @@ def test_an_outage_is_no_rhythm():
 
 
 def test_a_premature_week_is_told_once_and_whole():
-    """Of a log group exported once a week, too soon, a report has the week that was due in it."""
+    """The premature windows of a weekly export are reported in the week they became due."""
     rows, told = weekly("acme/slow", late=HOUR, last=4), []
     for number in range(46, 50):
         known = seen(rows, MONDAY + (number - 46) * WEEK + HOUR)
@@ -177,7 +177,7 @@ def test_a_premature_week_is_told_once_and_whole():
 
 
 def test_a_reversed_window_is_no_rhythm():
-    """A window that ends before it begins covers nothing, and moves no edge."""
+    """A window that ends before it begins covers nothing and does not change the rhythm."""
     rows = weekly("acme/slow")
     odd = rows[-1] | {"task_id": "odd", "from_time": MONDAY + 2 * DAY, "to_time": MONDAY + DAY}
     learned = [
@@ -192,7 +192,7 @@ def test_a_reversed_window_is_no_rhythm():
 @pytest.mark.sampled
 @pytest.mark.parametrize(("days", "number"), some(product([1, 3, 5, 7], range(-1, 6)), 3))
 def test_what_is_lost_before_the_next_report_is_critical(days: int, number: int):
-    """A missing night that the next report would find lost is critical in this one, or lost."""
+    """A missing night that is lost before the next report is critical in this one, or lost."""
     log_groups = log_groups_of({"log_group_name": "acme/api", "retention": days * DAY})
     rows = others("acme/api", number)
     start, end, now = MONDAY + number * DAY, MONDAY + (number + 1) * DAY, MONDAY + WEEK
@@ -201,7 +201,7 @@ def test_what_is_lost_before_the_next_report_is_critical(days: int, number: int)
         for rule in (retention.lost, retention.expiring)
     )
     gone = min(max(now - days * DAY, start), end)
-    # what the report of the week before has told
+    # reported in the week before
     before = min(max(MONDAY - days * DAY, start), end)
     assert lost == ([(before, gone)] if before < gone else [])
     assert expiring == ([(gone, end)] if gone < end else [])
@@ -217,7 +217,7 @@ def test_what_is_lost_before_the_next_report_is_critical(days: int, number: int)
     tz=st.sampled_from(["UTC", "Europe/Berlin", "Pacific/Auckland"]),
 )
 def test_each_lost_event_is_told_once(days: int, missing: set[int], late: int, tz: str):
-    """Over five weeks, the reports together tell each event that was lost, and none twice."""
+    """Over five weeks, each lost event is reported exactly once."""
     edges = [MONDAY + number * DAY for number in range(-75, 24)]
     rows = exported("acme/api", edges, late)
     rows = [row for row in rows if (row["from_time"] - MONDAY) // DAY not in missing]
@@ -237,25 +237,25 @@ def test_each_lost_event_is_told_once(days: int, missing: set[int], late: int, t
     expected = []
     for night_ in missing:
         start = MONDAY + night_ * DAY
-        # it is lost when retention takes it, or when it was not exported if that is later
+        # an event is lost when it expires, or when its export is late if that is later
         if start + DAY + late + HOUR <= last - DAY:
             expected += both((start, start + DAY), (first - days * DAY, last - days * DAY))
     for stretch in expected:
-        early = stretch[0] + days * DAY <= first + 2 * DAY  # told before these weeks, or not
+        early = stretch[0] + days * DAY <= first + 2 * DAY  # reported before these weeks, or never
         assert not minus(stretch, told) or early
     everything = [(MONDAY + n * DAY, MONDAY + (n + 1) * DAY) for n in missing]
     assert all(not minus(stretch, everything) for stretch in told)
 
 
 def test_later_losses_are_not_of_this_week():
-    """With an `as_of` after the week, what retention took since is not said to be of it."""
+    """With an `as_of` after the week, events that expired after the week are not part of it."""
     log_groups = log_groups_of({"log_group_name": "acme/api", "retention": 7 * DAY})
     rows = others("acme/api", 2)
     at_its_end = built(*rows, log_groups=log_groups)
     later = built(*rows, log_groups=log_groups, as_of="2026-11-29T00:00Z")
     assert "lost" not in kinds(at_its_end)
     assert "lost" not in kinds(later)
-    # it was lost in the week after
+    # lost in the following week
     after = at(MONDAY + 2 * WEEK)
     found = rows_of_rule(retention.lost, *rows, log_groups=log_groups, week="2026-W48", as_of=after)
     lost = [(row["start"], row["end"]) for row in found]
@@ -263,7 +263,7 @@ def test_later_losses_are_not_of_this_week():
 
 
 def test_later_reasons_are_not_of_this_week():
-    """A reason of failures that was new in the week after is not new in this one."""
+    """A failure reason that was new in the following week is not new in this one."""
     rows = [
         *nights("acme/api"),
         night("acme/api", 1, task_id="x", status_code="FAILED", status_message="Denied"),
@@ -280,7 +280,7 @@ def test_later_reasons_are_not_of_this_week():
 
 
 def test_it_says_that_expiry_was_not_looked_at():
-    """Without log groups each format says so, and how to have it; with them it does not."""
+    """Without log groups, each format says that expiry was not checked and how to add them."""
     log_groups = log_groups_of({"log_group_name": "acme/api", "retention": 90 * DAY})
     for given_, told in ((None, True), (log_groups, False)):
         report = built(*nights("acme/api"), log_groups=given_)
@@ -294,7 +294,7 @@ def test_it_says_that_expiry_was_not_looked_at():
 
 
 def test_what_was_resolved_is_told_in_the_next_report():
-    """A gap of the week before that was closed in this one is told, once; an open one is not."""
+    """A gap of the previous week is reported once when it was closed, and not while it is open."""
     rows = [*others("acme/api", -4, -6), *others("acme/other", -4)]
     again = night("acme/api", -4, task_id="again", creation_time=MONDAY + DAY)
     rows.append(again | {"completion_time": MONDAY + DAY + HOUR})

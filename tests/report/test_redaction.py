@@ -1,4 +1,4 @@
-"""A redacted report shows nobody whose it is: names are gone from all formats, figures are not."""
+"""A redacted report has no names in any format, and the same figures."""
 
 from __future__ import annotations
 
@@ -50,17 +50,17 @@ PSEUDONYM = {
 
 @pytest.fixture(scope="module")
 def hidden() -> xs.WeeklyReport:
-    """Build the redacted report of the sample's worst week."""
+    """Return the redacted report of the sample's worst week."""
     tasks, log_groups, _ = redact(*sample())
     return xs.build_weekly_report(tasks, week=WEEK, log_groups=log_groups)
 
 
 def texts_of(report: xs.WeeklyReport, folder: Path) -> dict[str, str]:
-    """Return what each format says, a mail's parts decoded."""
+    """Return the text of each format, with the parts of the email decoded."""
     machine.write_csv(report, folder)
     mail = message_from_bytes(report.to_email(), policy=policy.default)
     parts = [part.get_content() for part in mail.walk() if part.get_content_maintype() == "text"]
-    heads = [str(part.items()) for part in mail.walk()]  # what encodes a picture may be any letters
+    heads = [str(part.items()) for part in mail.walk()]  # encoded pictures can contain any letters
     return {
         "html": report.to_html(),
         "markdown": report.to_markdown().replace("\\", ""),
@@ -71,30 +71,30 @@ def texts_of(report: xs.WeeklyReport, folder: Path) -> dict[str, str]:
 
 
 def names_in(tasks: pd.DataFrame, *columns: str) -> set[str]:
-    """Return all names of some columns."""
+    """Return all names in some columns."""
     return {str(name) for column in columns for name in tasks[column].dropna()}
 
 
 def test_no_name_is_left_in_any_format(hidden: xs.WeeklyReport, tmp_path: Path):
-    """No account, log group, bucket, prefix or identifier of the sample is in any format."""
+    """No account, log group, bucket, prefix or task id of the sample is in any format."""
     tasks, log_groups = sample()
     secret = names_in(tasks, "account_id", "log_group_name", "destination", "task_id")
     secret |= names_in(log_groups, "log_group_name") | names_in(tasks, "destination_prefix")
     assert len(secret) > len(tasks)
-    # identifiers are looked for by their shape: there are too many to look for each
+    # search for task ids by their pattern: there are too many to search for each
     shape = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
     ids = {name for name in secret if shape.fullmatch(name)}
     for kind, text in texts_of(hidden, tmp_path).items():
         assert not shape.search(text), kind
         for name in secret - ids:
-            # a prefix may be an ordinary word, of which our own sentences have some
+            # a prefix can be an ordinary word of the report's sentences
             whole = rf"(?<![\w-]){re.escape(name)}(?![\w-])"
             assert not re.search(whole, text), (kind, name)
         assert "acme" not in text, kind
 
 
 def test_names_of_tasks_are_left_out(hidden: xs.WeeklyReport):
-    """No task has a name any more, for anybody may write anything into it."""
+    """Tasks have no task name, because it may contain anything."""
     tasks, _, _ = redact(*sample())
     assert tasks["task_name"].isna().all()
     told = [one.sentence for one in every(hidden) if one.kind == "not_made_good"]
@@ -103,7 +103,7 @@ def test_names_of_tasks_are_left_out(hidden: xs.WeeklyReport):
 
 
 def test_a_redacted_report_has_the_same_figures(hidden: xs.WeeklyReport):
-    """What was found, how often and how severe, and each figure, is as it was."""
+    """The findings, their severity and rows, and the key figures do not change."""
     original = report_of(WEEK)
     assert_frame_equal(hidden.figures, original.figures)
     assert kinds(hidden) == kinds(original)
@@ -122,7 +122,7 @@ def test_a_redacted_report_has_the_same_figures(hidden: xs.WeeklyReport):
 
 
 def test_redacted_tables_are_tables():
-    """They have the columns and dtypes that all tables have, and the rows in their order."""
+    """Redacted tables match the schema, and keep the order of rows."""
     tasks, log_groups = sample()
     again, groups, deliveries = redact(tasks, log_groups)
     frames.check(again)
@@ -144,7 +144,7 @@ def test_redacted_tables_are_tables():
 
 
 def test_pseudonyms_stay_when_tasks_are_added():
-    """What comes later changes no pseudonym of what was there, so two weeks can be compared."""
+    """Later tasks do not change the pseudonyms of earlier ones, so weeks can be compared."""
     tasks, log_groups = sample()
     now, _, _ = redact(tasks, log_groups)
     for until in ("2026-03-01T00:00Z", "2026-10-01T12:00Z"):
@@ -171,7 +171,7 @@ def test_pseudonyms_do_not_depend_on_the_order_of_rows():
 
 
 def test_tables_of_one_report_have_the_same_pseudonyms():
-    """A log group and a delivery have those of their tasks; keys and reasons are gone."""
+    """Log groups and deliveries get the pseudonyms of their tasks. Keys and reasons are removed."""
     tasks = tasks_of(*nights("acme/secret"))
     log_groups = log_groups_of(
         {"log_group_name": "acme/secret", "creation_time": 0},
@@ -200,7 +200,7 @@ def test_tables_of_one_report_have_the_same_pseudonyms():
 
 
 def secrets() -> dict[str, Any]:
-    """Return the names of a task, each a word that nothing else has."""
+    """Return the names of a task, each a unique word."""
     return {
         "account_id": "987654321098",
         "log_group_name": "Quux/payroll",
@@ -223,7 +223,7 @@ MESSAGES = (
 
 
 def test_messages_hold_no_name(tmp_path: Path):
-    """A message that quotes names of its task, of whatever shape, quotes none of them any more."""
+    """Names of the task itself are hidden in its message, whatever their form."""
     names = secrets()
     rows = [night("", number) | names | {"task_id": f"t{number}"} for number in range(-28, 2)]
     for number, message in enumerate(MESSAGES):
@@ -241,7 +241,7 @@ def test_messages_hold_no_name(tmp_path: Path):
 
 
 def test_a_message_of_another_tasks_names():
-    """Names of any task are hidden in the message of any other, the longest first."""
+    """Names of other tasks are hidden in a message, the longest first."""
     rows = [
         night("acme", 0, destination="acme-eu"),
         night("acme/api", 1, destination="acme-eu-west"),
@@ -253,7 +253,7 @@ def test_a_message_of_another_tasks_names():
 
 
 def test_missing_names_stay_missing():
-    """What has no account, bucket or log group has none afterwards, and no pseudonym either."""
+    """A missing account, bucket or log group stays missing and gets no pseudonym."""
     tasks = tasks_of(
         night("a", 0, account_id=None, destination=None, log_group_name=None), night("b", 1)
     )
@@ -264,7 +264,7 @@ def test_missing_names_stay_missing():
 
 
 def test_numbers_tell_the_order_of_first_use_alone():
-    """A pseudonym is a number by the first creation, not by the name or its place in the table."""
+    """A pseudonym depends on the first creation, not on the name or the position in the table."""
     rows = [
         night("zebra", -3, destination="z"),
         night("ant", 0, destination="a"),
@@ -277,7 +277,7 @@ def test_numbers_tell_the_order_of_first_use_alone():
 
 
 def test_the_words_of_the_samples_messages_stay():
-    """No reason of the sample has a name in it, so a redacted one reads as before."""
+    """The reasons of the sample contain no names, so redaction does not change them."""
     tasks, log_groups = sample()
     hidden = redact(tasks, log_groups)[0]
     before, after = (xs.failure_reasons(some)["tasks"] for some in (tasks, hidden))
@@ -285,7 +285,7 @@ def test_the_words_of_the_samples_messages_stay():
 
 
 def message_of(message: str, **fields: str) -> str:
-    """Redact one FAILED task, and return its message."""
+    """Return the redacted message of one FAILED task."""
     row = night("acme", 0, status_code="FAILED", status_message=message, **fields)
     return str(redact(tasks_of(row))[0]["status_message"].iloc[0])
 
@@ -302,12 +302,12 @@ def message_of(message: str, **fields: str) -> str:
     ],
 )
 def test_a_message_keeps_ordinary_words_alone(message: str, fields: dict[str, str], expected: str):
-    """A name is hidden in every form, and so is an ordinary word that is a name."""
+    """Names are hidden in every form, even if they are ordinary words."""
     assert message_of(message, **fields) == expected
 
 
 def test_names_that_differ_in_case_only():
-    """A name with a dotless i beside the same one with an i is no error, and is hidden too."""
+    """Names that differ only in a dotless i are both hidden, without an error."""
     rows = [
         night("kap\u0131", 0, status_message="kap\u0131 KAPI kapi failed"),
         night("kapi", 1),
@@ -319,7 +319,7 @@ def test_names_that_differ_in_case_only():
 
 
 def test_what_is_not_public_is_hidden_in_every_column():
-    """An own column, a state and a region that AWS does not have, and classes tell nothing."""
+    """Own columns, and states, regions and classes that are not AWS's, are hidden."""
     tasks = tasks_of(
         night("a", 0, status_code="acme state", region="acme-payroll-1"),
         night("b", 1, region="us-gov-east-1"),
@@ -347,7 +347,7 @@ TEMPLATES = (
     "timed out after 24 hours {}",
     "internal failure{}",
 )
-# What may be in a redacted message: words of the templates, placeholders, and a letter.
+# The allowed words of a redacted message: those of the templates, placeholders, and a letter.
 SAID = {
     *re.findall("[a-z]+", " ".join(TEMPLATES).lower()),
     *("hidden", "id", "bucket", "prefix", "path", "number", "account", "arn", "s3", "address"),
@@ -361,7 +361,7 @@ NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_
 
 @given(data=st.data())
 def test_names_of_every_script(data: st.DataObject):
-    """No part of any name is in the tables: messages have the words that they had without it."""
+    """No part of a name is in the tables. Messages have the same words as without the name."""
     rows = []
     for number in range(data.draw(st.integers(1, 6))):
         names = {name: data.draw(NAMES) for name in secrets() if name != "task_id"}

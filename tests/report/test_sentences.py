@@ -1,4 +1,4 @@
-"""Every sentence says what is so: of re-runs, bumps, overlapping tasks, rates, accounts, days."""
+"""Sentences are exact about reruns, slow periods, overlapping tasks, rates, days and accounts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ DENIED = {"status_code": "FAILED", "status_message": "Denied"}
 
 
 def test_a_window_exported_again_in_part():
-    """After a re-run of 18 of 24 hours, 6 hours are missing, and that is what is said."""
+    """After a rerun of 18 of 24 hours, the sentence says that 6 hours are missing."""
     rerun = night("acme/api", 2, task_id="again", to_time=MONDAY + 2 * DAY + 18 * HOUR - 1)
     found = look(
         failures.not_made_good,
@@ -48,7 +48,7 @@ def test_a_window_exported_again_in_part():
 
 
 def test_a_window_that_is_being_exported_again():
-    """While a re-run is under way nothing has to be exported; that it is, is said."""
+    """While a rerun is active, nothing has to be exported, and the sentence says so."""
     rows = [*others("acme/api", 4), night("acme/api", 4, task_id="failed", **DENIED)]
     again = night("acme/api", 4, task_id="again", status_code="RUNNING")
     report = built(*rows, again | {"creation_time": MONDAY + WEEK - HOUR})
@@ -60,14 +60,14 @@ def test_a_window_that_is_being_exported_again():
 
 
 def test_an_export_under_way_of_no_known_beginning():
-    """An active task counts though nothing tells when it was created."""
+    """An active task counts even if its creation time is unknown."""
     rows = [*others("acme/api", 2), night("acme/api", 2, task_id="failed", **DENIED)]
     again = night("acme/api", 2, task_id="again", status_code="RUNNING", creation_time=None)
     assert look(failures.not_made_good, *rows, again).severity == "note"
 
 
 def test_a_window_that_is_lost():
-    """Of a window that retention has taken no command is recommended."""
+    """No command is recommended for a window that is lost."""
     log_groups = log_groups_of({"log_group_name": "acme/api", "retention": 2 * DAY})
     found = look(
         failures.not_made_good,
@@ -82,7 +82,7 @@ def test_a_window_that_is_lost():
 
 
 def test_several_tries_of_a_window_are_one():
-    """A window that failed three times is one row, of its last try, with how many there were."""
+    """A window that failed three times is one row with the last task and the number of attempts."""
     tries = [
         night("acme/api", 2, task_id=f"try-{n}", **DENIED)
         | {"creation_time": MONDAY + 3 * DAY + n * HOUR}
@@ -98,7 +98,7 @@ def test_several_tries_of_a_window_are_one():
 
 
 def slow_between(first: int, last: int) -> list[Row]:
-    """Make ten weeks of nights that took 5 to 7 minutes, and four times as long in between."""
+    """Return ten weeks of nights of 5 to 7 minutes, with a period that is four times as long."""
     rows = []
     for number in range(-64, 6):
         took = (5 + number % 3) * MINUTE * (4 if first <= number < last else 1)
@@ -109,12 +109,12 @@ def slow_between(first: int, last: int) -> list[Row]:
 
 @pytest.mark.parametrize("last", range(-4, 4))
 def test_a_bump_that_is_over_is_not_for_good(last: int):
-    """Two or three weeks of slow nights that are over are no log group slower for good."""
+    """A slow period of two or three weeks that has ended is not reported."""
     assert look(durations.slowdowns, *slow_between(-18, last)) is None
 
 
 def test_what_is_still_slow_is_told():
-    """As long as it lasts it is told, with its factor."""
+    """A slow period that lasts is reported with its factor."""
     [row] = plain_rows(look(durations.slowdowns, *slow_between(-18, 6)).rows)
     assert row["factor"] == pytest.approx(4, rel=0.1)
 
@@ -124,7 +124,7 @@ def test_what_is_still_slow_is_told():
 
 @pytest.mark.parametrize("many", [1, 3])
 def test_a_premature_day_is_counted_once(many: int):
-    """However many tasks exported a day too soon, it is one day."""
+    """A day that several tasks exported too soon counts once."""
     soon = [
         night("acme/api", 2, task_id=f"soon-{n}", creation_time=MONDAY + 3 * DAY + HOUR)
         for n in range(many)
@@ -139,7 +139,7 @@ def test_a_premature_day_is_counted_once(many: int):
 
 
 def test_a_rate_is_of_all_that_ended():
-    """The sentence names how many failed of how many, and the baseline is that of the table."""
+    """The sentence has the number of failed and ended tasks, and the baseline of the table."""
     report = report_of("2026-W24")
     said = finding(report, "more_failures").sentence
     assert said.startswith("17.2 % of the tasks that ended in this week have FAILED (21 of 122), ")
@@ -149,14 +149,14 @@ def test_a_rate_is_of_all_that_ended():
 
 
 def test_the_days_are_whole():
-    """The days that were due are named by the first and the last of them."""
+    """The days that were due are named by the first and the last one."""
     assert "events of the days 2026-06-06 to 2026-06-12, " in report_of("2026-W24").period
     part = built(*nights("acme/api"), week=("2026-11-16T06:00Z", "2026-11-19T06:00Z")).period
     assert "events from 2026-11-14 06:00 to 2026-11-17 06:00, " in part
 
 
 def test_sentences_name_the_account():
-    """With several accounts a sentence names that of its example, and how many there are."""
+    """With several accounts, a sentence names the account of its example and counts the others."""
     rows: list[Row] = []
     for number in range(3):
         account = f"{number}" * 12
@@ -170,21 +170,21 @@ def test_sentences_name_the_account():
 
 
 def test_a_log_group_whose_tasks_all_failed_was_never_exported():
-    """It is no log group that is exported now and then."""
+    """A log group whose tasks all failed counts as never exported."""
     rows = [row | DENIED for row in nights("acme/api")]
     found = look(exporters.irregular, *rows)
     assert "(1 never exported), such as acme/api" in found.sentence
 
 
 def test_a_log_group_without_a_name():
-    """A task that names no log group is of none that is called nan."""
+    """A task without a log group is not part of a log group named nan."""
     unnamed = night("acme/api", 2, task_id="x", log_group_name=None)
     found = look(data.bad_data, *nights("acme/api"), unnamed)
     assert "such as of an unnamed log group in eu-west-1 (111122223333);" in found.sentence
 
 
 def test_nothing_is_said_of_tasks_without_a_place():
-    """Without accounts and regions, as the AWS CLI prints tasks, no sentence names any."""
+    """Without accounts and regions, as in the output of the AWS CLI, no sentence names any."""
     nowhere: dict[str, Any] = {"account_id": None, "region": None}
     rows = [row | nowhere for row in others("acme/api", 2)]
     report = built(*rows, night("acme/api", 2, **DENIED) | nowhere)

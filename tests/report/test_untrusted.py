@@ -1,4 +1,4 @@
-"""Names and messages are text in every format: nothing runs, nothing is loaded, nothing breaks."""
+"""Names and messages are plain text in every format: nothing runs, loads or breaks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     import exportstats as xs
 
-# All elements that a page has, and their attributes.
+# The allowed elements of a page, with their attributes.
 ALLOWED = {
     "html": {"lang"},
     "head": set(),
@@ -68,12 +68,12 @@ ALLOWED = {
     "a": {"href"},
 }
 EMPTY = {"meta", "img", "source"}
-# Two marks that begin a formula, then what a spreadsheet skips before one.
+# Two characters that start a formula, then those that a spreadsheet skips before one.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d")
 
 
 class Seen(HTMLParser):
-    """What a browser would make of a page: elements, attributes, text and nothing else."""
+    """The elements, attributes and text that a browser parses from a page."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class Seen(HTMLParser):
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Keep an element."""
+        """Record an element."""
         self.elements.append((tag, {name: value or "" for name, value in attrs}))
         assert len({name for name, _ in attrs}) == len(attrs), attrs
         if tag not in EMPTY:
@@ -95,54 +95,54 @@ class Seen(HTMLParser):
             self.cells.append("")
 
     def handle_endtag(self, tag: str) -> None:
-        """See that what is closed was open."""
+        """Check that a closed element was open."""
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        """Keep a text."""
+        """Record text."""
         if self.open and self.open[-1] not in ("style", "title"):
             self.text += data
             if self.open[-1] in ("td", "th"):
                 self.cells[-1] += data
 
     def handle_comment(self, data: str) -> None:
-        """Keep what should not be there."""
+        """Record a comment, which is not allowed."""
         self.rest.append(data)
 
     def handle_decl(self, decl: str) -> None:
-        """Keep a declaration."""
+        """Record a declaration."""
         self.rest.append(decl)
 
     def handle_pi(self, data: str) -> None:
-        """Keep what should not be there."""
+        """Record a processing instruction, which is not allowed."""
         self.rest.append(data)
 
 
 @pytest.fixture(scope="module")
 def report() -> xs.WeeklyReport:
-    """Build the report of a week in which every text is hostile."""
+    """Return the report of the week with hostile text."""
     return hostile_report()
 
 
 @pytest.fixture(scope="module")
 def page(report: xs.WeeklyReport) -> str:
-    """Write it as a page, with links to tables in a folder that has a hostile name itself."""
+    """Return the report as a page that links to tables in a folder with a hostile name."""
     return report.to_html(csv='a "folder" <b> & #1?')
 
 
 @pytest.fixture(scope="module")
 def mail(report: xs.WeeklyReport) -> bytes:
-    """Write it as a mail."""
+    """Return the report as an email."""
     return report.to_email()
 
 
 def shown_of(text: str) -> str:
-    """Return what is shown of a text: what does something made visible, the middle left out."""
+    """Return text as it is displayed: escapes visible, the middle cut."""
     return shorten(plain(text), 120)
 
 
 def test_the_hostile_texts_get_everywhere(report: xs.WeeklyReport):
-    """They are in sentences, in rows and in what the pictures draw, or nothing here is tested."""
+    """The hostile text is in sentences, rows and pictures, so the other tests really check it."""
     assert {"not_made_good", "new_reasons", "gaps", "expiring", "premature"} <= set(kinds(report))
     for kind in ("not_made_good", "gaps", "expiring", "premature"):
         names = set(report.tables[kind]["log_group_name"].astype("str"))
@@ -154,7 +154,7 @@ def test_the_hostile_texts_get_everywhere(report: xs.WeeklyReport):
 
 
 def test_a_page_has_no_element_but_its_own(page: str):
-    """Parsed as a browser would, there is no script, no handler, and no element from a name."""
+    """The parsed page has no scripts, no event handlers and no elements from names."""
     seen = Seen(page)
     assert seen.open == []
     assert seen.rest == ["doctype html"]
@@ -173,7 +173,7 @@ def test_a_page_has_no_element_but_its_own(page: str):
 
 
 def test_a_page_says_that_nothing_is_to_be_loaded(page: str):
-    """Its policy allows no script, no connection and no picture but those in it."""
+    """The policy of the page allows no scripts, no connections and only embedded pictures."""
     [rules] = [a["content"] for _, a in Seen(page).elements if a.get("http-equiv")]
     assert rules.startswith("default-src 'none'; ")
     assert dict(rule.split(" ", 1) for rule in rules.split("; ")) == {
@@ -186,7 +186,7 @@ def test_a_page_says_that_nothing_is_to_be_loaded(page: str):
 
 
 def test_a_page_shows_what_cannot_be_seen(page: str):
-    """Escapes, direction marks and line ends are shown as such; nothing invisible is in it."""
+    """Escapes, direction marks and line ends are visible. There are no invisible characters."""
     assert is_harmless(page)
     seen = Seen(page)
     for text in HOSTILE:
@@ -194,12 +194,12 @@ def test_a_page_shows_what_cannot_be_seen(page: str):
     assert "\\x1b[31mred" in seen.text
     assert "\\u202egnp.exe" in seen.text
     assert "two\\nlines\\r\\nSubject" in seen.text
-    assert "{{ 7*7 }}" in seen.text  # and not 49: no template is made of it
+    assert "{{ 7*7 }}" in seen.text  # not 49: the text is not a template
     assert "x" * 200 not in page
 
 
 def test_a_fragment_is_as_harmless(report: xs.WeeklyReport):
-    """What a notebook shows has no other elements either."""
+    """The HTML for a notebook has no other elements either."""
     seen = Seen(render_fragment(report))
     assert seen.open == []
     assert seen.rest == []
@@ -208,7 +208,7 @@ def test_a_fragment_is_as_harmless(report: xs.WeeklyReport):
 
 
 def test_pictures_hold_nothing_that_runs(page: str):
-    """The SVG of each picture is well formed, and has no script, link, handler or text from AWS."""
+    """The SVG of each picture is well formed and has no scripts, links, handlers or AWS text."""
     for name in ("src", "srcset"):
         assert page.count(f' {name}="data:image/') == len(hostile_report().pictures)
     found = re.findall(r' src(?:set)?="data:image/svg\+xml,([^"]*)"', page)
@@ -228,13 +228,13 @@ def test_pictures_hold_nothing_that_runs(page: str):
 
 
 def inline(tokens: list[Any]) -> Iterator[Any]:
-    """Return the tokens inside of all lines of text."""
+    """Return the inline tokens of all lines of text."""
     for token in tokens:
         yield from token.children or ()
 
 
 def leafed_through(report: xs.WeeklyReport) -> Iterator[str]:
-    """Write the report in Markdown until each row of each finding was among the first ten."""
+    """Return Markdown in which each row of each finding is among the first ten once."""
     longest = max(len(one.rows) for one in report.findings)
     for start in range(0, longest, 10):
         findings = [replace(one, rows=one.rows.iloc[start:]) for one in report.findings]
@@ -243,7 +243,7 @@ def leafed_through(report: xs.WeeklyReport) -> Iterator[str]:
 
 
 def test_markdown_has_no_markup_from_a_name(report: xs.WeeklyReport):
-    """A Markdown parser sees no link, picture, code or HTML in it, and bold where we write it."""
+    """Names become no links, pictures, code or HTML in parsed Markdown. Bold text is only ours."""
     for text in leafed_through(report):
         assert is_harmless(text)
         tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text)
@@ -265,13 +265,13 @@ def test_markdown_has_no_markup_from_a_name(report: xs.WeeklyReport):
 
 
 def test_markdown_tables_keep_their_columns(report: xs.WeeklyReport):
-    """Each row of each table has as many cells as its head, whatever pipes are in names."""
+    """Each row of each table has as many cells as its header, even with pipes in names."""
     shown: set[str] = set()
     for text in leafed_through(report):
         tables: list[list[list[str]]] = [[]]
         for line in text.splitlines():
             if line.lstrip().startswith("|"):
-                # a pipe after an odd number of backslashes is one of a name
+                # a pipe after an odd number of backslashes is part of a name
                 tables[-1].append(re.split(r"(?<!\\)(?:\\\\)*\|", line.strip())[1:-1])
             else:
                 tables.append([])
@@ -282,20 +282,20 @@ def test_markdown_tables_keep_their_columns(report: xs.WeeklyReport):
 
 
 def test_plain_text_is_printable(report: xs.WeeklyReport):
-    """The text for terminals and mails has nothing but printable characters and line ends."""
+    """The plain text has only printable characters and line ends."""
     text = render_text(report)
     assert is_harmless(text)
     longest = max(len(plain(text)) for text in HOSTILE)
     for line in text.splitlines():
         assert len(line) < longest
-        assert len(line) <= 78 or " " not in line.strip()[:60]  # only a name is left whole
+        assert len(line) <= 78 or " " not in line.strip()[:60]  # only names are not wrapped
 
 
 # --- Mail ----------------------------------------------------------------------------------------
 
 
 def test_a_mail_has_its_parts_and_no_header_from_a_name(mail: bytes):
-    """Plain text and HTML with pictures, all in order; no name makes a header or a part."""
+    """The email has plain text and HTML with pictures. No name becomes a header or a part."""
     message = message_from_bytes(mail, policy=policy.default)
     assert message.defects == []
     assert set(message.keys()) == {"Subject", "MIME-Version", "Content-Type"}
@@ -317,7 +317,7 @@ def test_a_mail_has_its_parts_and_no_header_from_a_name(mail: bytes):
 
 
 def test_a_mails_html_is_small_and_harmless(mail: bytes):
-    """It is less than 100 KB, has its own elements alone, and all its pictures are beside it."""
+    """The HTML of an email is smaller than 100 KB, with allowed elements and attached pictures."""
     message = message_from_bytes(mail, policy=policy.default)
     html = message.get_body(("html",)).get_content()
     assert len(html.encode()) < 100_000
@@ -335,7 +335,7 @@ def test_a_mails_html_is_small_and_harmless(mail: bytes):
 
 
 def test_no_name_in_a_mail_is_a_template(report: xs.WeeklyReport):
-    """A name that looks like a template is text, in a sentence and in a row."""
+    """A name that looks like a template stays text, in a sentence and in a row."""
     [name] = [text for text in HOSTILE if "{{ 7*7 }}" in text]
     told = [
         replace(one, sentence=name, rows=one.rows.assign(log_group_name=name))
@@ -348,7 +348,7 @@ def test_no_name_in_a_mail_is_a_template(report: xs.WeeklyReport):
 
 
 def test_a_mails_text_is_that_of_the_terminal(mail: bytes, report: xs.WeeklyReport):
-    """Its plain text is what the command prints."""
+    """The plain text of the email is what the command prints."""
     message = message_from_bytes(mail, policy=policy.default)
     text = message.get_body(("plain",)).get_content()
     assert text.replace("\r\n", "\n") == render_text(report)
@@ -358,7 +358,7 @@ def test_a_mails_text_is_that_of_the_terminal(mail: bytes, report: xs.WeeklyRepo
 
 
 def test_csv_has_no_formula(report: xs.WeeklyReport, tmp_path: Path):
-    """No cell begins as a formula, none has anything invisible, and each row is a line."""
+    """No CSV cell starts a formula or has invisible characters, and each row is one line."""
     machine.write_csv(report, tmp_path)
     files = sorted(tmp_path.iterdir())
     assert {file.suffix for file in files} == {".csv"}
@@ -371,7 +371,7 @@ def test_csv_has_no_formula(report: xs.WeeklyReport, tmp_path: Path):
         head = rows[0]
         for row in rows[1:]:
             for name, cell in zip(head, row, strict=True):
-                # a negative number is none: how long before its window's end a task was created
+                # negative numbers are not formulas: a task created before its window's end
                 if not re.fullmatch(r"-?\d+(\.\d+)?(e-?\d+)?", cell):
                     assert not cell.lstrip(" '").startswith(FORMULA) or cell.startswith("'"), name
                 texts.add(cell)
@@ -380,7 +380,7 @@ def test_csv_has_no_formula(report: xs.WeeklyReport, tmp_path: Path):
 
 
 def test_json_has_the_names_as_they_are(report: xs.WeeklyReport):
-    """It is ASCII, parses, and has each name whole and as it came."""
+    """The JSON is ASCII, can be parsed, and has each name unchanged."""
     text = report.to_json()
     assert text.isascii()
     made = json.loads(text, parse_constant=pytest.fail)

@@ -1,4 +1,4 @@
-"""A gap that is waived is a note, and a waiver that holds no longer is told."""
+"""A waived gap is a note, and an expired waiver is reported."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ WAIVER = '[[waiver]]\nlog_group = "acme/*"\nreason = "a holiday"\n'
 
 @pytest.fixture
 def waivers(tmp_path: Path) -> Path:
-    """Name a file of waivers."""
+    """Return the path of a file of waivers."""
     return tmp_path / "waivers.toml"
 
 
 @pytest.mark.parametrize("tz", ["UTC", "Asia/Tokyo"])
 def test_a_waived_gap_is_a_note(waivers: Path, tz: str):
-    """Within its range a gap is a note; outside of it, it is a gap still."""
+    """A gap within the range of a waiver is a note. Outside of it, it stays a gap."""
     waivers.write_text(f"{WAIVER}from = 2026-11-17\nto = 2026-11-20\n", encoding="utf-8")
     log_groups = log_groups_of({"log_group_name": "acme/api", "retention": 20 * DAY})
     rows = others("acme/api", 2)
@@ -50,7 +50,7 @@ def test_a_waived_gap_is_a_note(waivers: Path, tz: str):
 
 
 def test_a_failed_task_within_a_waiver_leaves_nothing(waivers: Path):
-    """What a failed task left on the days of a waiver is not told; what it left beyond them is."""
+    """The windows of a failed task count as missing only outside the days of a waiver."""
     waivers.write_text(f"{WAIVER}from = 2026-11-18\nto = 2026-11-19\n", encoding="utf-8")
     failed = night("acme/api", 2, task_id="x", status_code="FAILED")
     rows = [*others("acme/api", 2), failed]
@@ -65,7 +65,7 @@ def test_a_failed_task_within_a_waiver_leaves_nothing(waivers: Path):
 
 
 def test_weekends_without_anything_to_export(waivers: Path):
-    """A log group exported on weekdays alone is regular, and its weekends are waived."""
+    """A log group that is exported only on weekdays is regular, with waived weekends."""
     waivers.write_text(f'{WAIVER}weekdays = ["Saturday", "Sunday"]\n', encoding="utf-8")
     rows = [row for row in nights("acme/api") if (row["from_time"] - MONDAY) // DAY % 7 < 5]
     assert kinds(built(*rows)) == ["irregular"]
@@ -77,9 +77,9 @@ def test_weekends_without_anything_to_export(waivers: Path):
 
 
 def test_a_waiver_where_clocks_are_set(waivers: Path):
-    """A gap that ends in an hour that is there twice is waived by the day as any other."""
+    """A gap that ends in a repeated hour is waived by day like any other."""
     waivers.write_text(f'{WAIVER}weekdays = ["Sunday"]\n', encoding="utf-8")
-    # of a Sunday of 25 hours: its 01:30 is at 05:30 and at 06:30 in UTC
+    # a Sunday of 25 hours: its 01:30 is at 05:30 and at 06:30 UTC
     gone = [ms(f"2026-11-01T{hour}:30Z") for hour in ("05", "06")]
     rows = [row | {"to_time": row["from_time"] + DAY - 1} for row in others("acme/api", -15)]
     rows.append(night("acme/api", -15, task_id="part", from_time=gone[1]))
@@ -89,14 +89,14 @@ def test_a_waiver_where_clocks_are_set(waivers: Path):
 
 
 def test_a_waiver_ends(waivers: Path):
-    """After its last day a waiver covers nothing, and that is told."""
+    """After its last day, a waiver covers nothing and is reported."""
     waivers.write_text(f"{WAIVER}until = 2026-11-20\n", encoding="utf-8")
     report = built(*others("acme/api", 2), waivers=waivers)
     assert kinds(report) == ["gaps", "expired_waivers"]
 
 
 def test_the_latest_day_of_the_waivers_that_ended_is_told(waivers: Path):
-    """Of several waivers that hold no longer, each held until the day that is told or before."""
+    """The sentence on several expired waivers names the latest of their last days."""
     days = "2026-11-10", "2026-11-20"
     waivers.write_text("".join(f"{WAIVER}until = {day}\n" for day in days), encoding="utf-8")
     found = finding(built(*nights("acme/api"), waivers=waivers), "expired_waivers")
@@ -104,7 +104,7 @@ def test_the_latest_day_of_the_waivers_that_ended_is_told(waivers: Path):
 
 
 def test_what_was_waived_is_not_resolved(waivers: Path):
-    """A gap that was meant is no gap that was closed, whoever exported it after all."""
+    """A waived gap that is exported after all does not count as resolved."""
     again = night("acme/api", -4, task_id="again", creation_time=MONDAY + DAY)
     rows = [*others("acme/api", -4), again | {"completion_time": MONDAY + DAY + HOUR}]
     assert kinds(built(*rows)) == ["resolved"]
@@ -124,7 +124,7 @@ def test_what_was_waived_is_not_resolved(waivers: Path):
     ],
 )
 def test_what_is_no_waiver_is_refused(text: str, says: str, waivers: Path):
-    """An error names what was wrong."""
+    """The error says what is wrong."""
     waivers.write_text(text, encoding="utf-8")
     with pytest.raises(ArgumentError, match=says):
         built(waivers=waivers)

@@ -1,4 +1,4 @@
-"""What a weekly report is asked, and what never changes its answer."""
+"""The arguments of a weekly report, and what does not change the result."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ RENDERERS: dict[str, Callable[[xs.WeeklyReport], str | bytes]] = {
 
 
 def stamp(text: str, tz: str = "UTC") -> pd.Timestamp:
-    """Make an aware time of what a clock on the wall shows."""
+    """Return an aware time from a local time."""
     return pd.Timestamp(text, tz=tz)
 
 
@@ -69,17 +69,17 @@ def stamp(text: str, tz: str = "UTC") -> pd.Timestamp:
 @pytest.mark.parametrize(
     ("as_of", "tz", "name"),
     [
-        (None, "UTC", "week 2026-W47"),  # the tasks were observed on the Monday after it
+        (None, "UTC", "week 2026-W47"),  # observed on the Monday after the week
         ("2026-11-22T23:59:59Z", "UTC", "week 2026-W46"),
         ("2026-11-23T00:00Z", "UTC", "week 2026-W47"),
-        ("2026-11-22T16:00Z", "Asia/Tokyo", "week 2026-W47"),  # it is Monday there
-        ("2026-11-23T04:00Z", "America/New_York", "week 2026-W46"),  # and still Sunday here
+        ("2026-11-22T16:00Z", "Asia/Tokyo", "week 2026-W47"),  # Monday in Tokyo
+        ("2026-11-23T04:00Z", "America/New_York", "week 2026-W46"),  # still Sunday in New York
         ("2026-01-01T00:00Z", "UTC", "week 2025-W52"),
         ("2026-01-05T00:00Z", "UTC", "week 2026-W01"),
     ],
 )
 def test_last_is_the_last_whole_week(as_of: str | None, tz: str, name: str):
-    """`last` is the last ISO week that was over when the tasks were observed, or at `as_of`."""
+    """`last` is the last ISO week that ended before the last observation, or before `as_of`."""
     report = built(*nights("acme/api"), week="last", as_of=as_of, tz=tz)
     assert report.name == name
     assert report.start == report.start.normalize()
@@ -88,14 +88,14 @@ def test_last_is_the_last_whole_week(as_of: str | None, tz: str, name: str):
 
 
 def test_last_is_what_is_asked_for_without_a_week():
-    """Without `week` it is the last one, and the same as if it had been named."""
+    """The default of `week` is `last`, which gives the same report as its name."""
     tasks = tasks_of(*nights("acme/api"))
     left, right = xs.build_weekly_report(tasks), xs.build_weekly_report(tasks, week=ISO_WEEK)
     assert left.to_json() == right.to_json()
 
 
 def test_a_range_is_a_week_too():
-    """A start and an end are taken as they are, as text or as times, in the report's zone."""
+    """A start and an end, as text or as times, are in the time zone of the report."""
     tasks = nights("acme/api")
     for week in (
         ("2026-11-16T00:00Z", "2026-11-23T00:00Z"),
@@ -136,13 +136,13 @@ def test_a_range_is_a_week_too():
     ],
 )
 def test_what_is_no_week_is_refused(week: Any):  # noqa: ANN401 - anything at all
-    """An error names the value as it was given, and says how a week is written."""
+    """The error has the given value and says how to write a week."""
     with pytest.raises(ArgumentError, match=f"week={re.escape(repr(week))}"):
         xs.build_weekly_report(frames.empty(), week=week)
 
 
 def test_edges_without_a_time_zone_are_refused():
-    """A time of day needs a time zone; the error names the one that has none."""
+    """A start or end with a time of day needs a time zone. The error names the one without."""
     bare = "2026-11-16T06:00"
     for week in ((bare, "2026-11-23T00:00Z"), ("2026-11-10T00:00Z", bare)):
         with pytest.raises(ArgumentError, match=f"week='{bare}'; give a date such as"):
@@ -155,13 +155,13 @@ def test_edges_without_a_time_zone_are_refused():
 
 @pytest.mark.parametrize("tz", ["Mars/Olympus", "", "../../etc/passwd", "UTC\n", None, 3])
 def test_what_is_no_time_zone_is_refused(tz: Any):  # noqa: ANN401 - anything at all
-    """An error names the value, and gives a time zone for an example."""
+    """The error has the given value and an example of a time zone."""
     with pytest.raises(ArgumentError, match=f'^tz={re.escape(repr(tz))}.*"Europe/Berlin"$'):
         xs.build_weekly_report(frames.empty(), week=ISO_WEEK, tz=tz)
 
 
 def test_what_is_no_table_is_refused():
-    """Tasks and side tables have to be what they are."""
+    """A table that does not match its schema is refused."""
     with pytest.raises(SchemaError):
         xs.build_weekly_report(pd.DataFrame({"task_id": ["a"]}), week=ISO_WEEK)
     with pytest.raises(SchemaError, match="read_log_groups"):
@@ -182,8 +182,8 @@ def test_what_is_no_table_is_refused():
 def test_a_week_in_berlin_has_its_own_length(
     week: str, start: str, end: str, due_start: str, due_end: str
 ):
-    """Where clocks change a week has an hour less or more, and each begins at midnight there."""
-    # a task an hour, so that one at each edge tells to which side it belongs
+    """A week with a clock change is an hour shorter or longer and begins at local midnight."""
+    # one task per hour, so that one at each edge shows to which week it belongs
     first, hours = ms(start) - 8 * DAY, 24 * 24
     rows = [
         night("acme/api", 0, task_id=f"{n}", creation_time=first + n * HOUR, observed_at=MONDAY)
@@ -205,7 +205,7 @@ def test_a_week_in_berlin_has_its_own_length(
 
 
 def test_times_are_shown_in_the_zone():
-    """Texts and tables for people have the zone's times, JSON has them in UTC."""
+    """Text and tables for people have local times. The JSON has UTC."""
     rows = [row for row in nights("acme/api") if row["task_id"] != "acme/api@0"]
     report = built(*rows, tz="Asia/Kolkata")
     [gap] = rows_behind(report, "gaps")
@@ -221,7 +221,7 @@ def test_times_are_shown_in_the_zone():
 
 
 def test_as_of_is_the_weeks_end_or_the_last_look():
-    """Without `as_of` all is as at the week's end, or as last observed if that was before it."""
+    """The default `as_of` is the end of the week, or the last observation if that is earlier."""
     tasks = nights("acme/api")
     assert built(*tasks).as_of == stamp("2026-11-23")
     early = [row | {"observed_at": MONDAY + 3 * DAY} for row in tasks]
@@ -231,16 +231,16 @@ def test_as_of_is_the_weeks_end_or_the_last_look():
 
 
 def test_as_of_tells_what_was_known_then():
-    """With `as_of`, later tasks are not there and later ends not known, whatever the week."""
+    """With `as_of`, later tasks are ignored and later ends are unknown, in any week."""
     rows = nights("acme/api")
-    at = MONDAY + 3 * DAY + 14 * HOUR + MINUTE  # a minute after the task of Wednesday began
+    at = MONDAY + 3 * DAY + 14 * HOUR + MINUTE  # a minute after the creation of Wednesday's task
     report = built(*rows, as_of=pd.Timestamp(at, unit="ms", tz="UTC"))
     figures = report.figures["current"]
     created = [row for row in rows if MONDAY <= row["creation_time"] <= at]
     done = [row for row in created if row["completion_time"] <= at]
     assert figures["tasks"] == len(created)
     assert figures["completed"] == len(done) == len(created) - 1
-    # later, what was made good in between is
+    # later, the failed window has been exported again
     rows = [
         *others("acme/api", 1),
         night("acme/api", 1, task_id="x", creation_time=MONDAY + 8 * DAY),
@@ -251,7 +251,7 @@ def test_as_of_tells_what_was_known_then():
 
 
 def seen_at(tasks: pd.DataFrame, at: int) -> pd.DataFrame:
-    """Make the table that would have been fetched at an instant."""
+    """Return the table as it would have been fetched at an instant."""
     rows = []
     for row in rows_of(tasks):
         if row["creation_time"] <= at:
@@ -266,7 +266,7 @@ def seen_at(tasks: pd.DataFrame, at: int) -> pd.DataFrame:
     ("week", "renderers"), [("2026-W30", ["json", "markdown"]), ("2026-W24", list(RENDERERS))]
 )
 def test_a_later_run_gives_the_same_bytes(week: str, renderers: list[str]):
-    """However long after the week's end the tasks were fetched, each format has the same bytes."""
+    """Each format has the same bytes, however long after the week the tasks were fetched."""
     tasks, log_groups = sample()
     [edges] = [one for one in planted()["weeks"]["all"] if one["iso_week"] == week]
     end = ms(edges["end"])
@@ -276,7 +276,7 @@ def test_a_later_run_gives_the_same_bytes(week: str, renderers: list[str]):
         assert len(then) < len(tasks)
         report = xs.build_weekly_report(then, week=week, log_groups=log_groups)
         for name in renderers:
-            if name not in ("html", "email") or not later:  # these take their time
+            if name not in ("html", "email") or not later:  # these formats are slow
                 assert RENDERERS[name](report) == expected[name], (name, later)
 
 
@@ -284,7 +284,7 @@ def test_a_later_run_gives_the_same_bytes(week: str, renderers: list[str]):
 
 
 def test_the_order_of_rows_does_not_matter():
-    """Tasks and log groups in any order give the same report."""
+    """The order of tasks and log groups does not matter."""
     tasks, log_groups = sample()
     random = Random(6)  # noqa: S311 - an order, no secret
     order = list(range(len(log_groups)))
@@ -301,7 +301,7 @@ def test_the_order_of_rows_does_not_matter():
 
 @pytest.mark.parametrize(("week", "anew"), [("2026-W24", False), ("2026-W39", True)])
 def test_shards_give_the_same(week: str, anew: bool):  # noqa: FBT001 - a parameter
-    """Tasks in shards, with categories of their own or not, give the same report as in one."""
+    """Shards give the same report as one table, with the same or with different categories."""
     tasks, log_groups = sample()
     shards = cut(tasks, Random(7), anew=anew)  # noqa: S311 - an order, no secret
     report = xs.build_weekly_report(shards, week=week, log_groups=log_groups)
@@ -312,7 +312,7 @@ def test_shards_give_the_same(week: str, anew: bool):  # noqa: FBT001 - a parame
 
 
 def test_frames_of_the_caller_are_left_alone():
-    """Neither building nor rendering changes tasks, log groups or deliveries."""
+    """Building and rendering do not change tasks, log groups or deliveries."""
     tasks = tasks_of(*others("acme/api", 2), night("acme/api", 2, status_code="FAILED"))
     log_groups = log_groups_of({"log_group_name": "acme/api", "retention": 14 * DAY})
     deliveries = deliveries_of({"task_id": "acme/api@3", "delivered": "empty"})
@@ -331,7 +331,7 @@ def test_frames_of_the_caller_are_left_alone():
 
 
 def test_building_twice_gives_the_same_bytes():
-    """No clock and no random identifier is in any format, of a report that was built twice."""
+    """Two reports on the same week have the same bytes: no format has a clock or random ids."""
     report = built(*others("acme/api", 2), night("acme/api", 2, status_code="FAILED"))
     again = built(*others("acme/api", 2), night("acme/api", 2, status_code="FAILED"))
     for name, render in RENDERERS.items():
@@ -342,7 +342,7 @@ def test_building_twice_gives_the_same_bytes():
 
 
 def test_no_tasks_at_all():
-    """An empty table gives a report that says so, in every format, and finds nothing."""
+    """An empty table gives a report without findings that says so in every format."""
     report = xs.build_weekly_report(frames.empty(), week=ISO_WEEK, as_of="2026-11-23T00:00Z")
     assert report.headline == "No task was created in this week."
     assert report.findings == ()
@@ -356,7 +356,7 @@ def test_no_tasks_at_all():
 
 
 def test_one_task():
-    """One task is counted; that alone makes no log group a regular one."""
+    """One task is counted, but does not make its log group regular."""
     report = built(night("acme/api", 1))
     assert report.headline == "A quiet week: 1 task, none of them failed."
     assert kinds(report) == ["irregular"]
@@ -366,14 +366,14 @@ def test_one_task():
 
 
 def test_a_week_before_all_tasks():
-    """Before the first task there is nothing, and no error."""
+    """A week before the first task gives an empty report, without an error."""
     report = built(*nights("acme/api"), week="2026-W10")
     assert report.headline == "No task was created in this week."
     assert report.findings == ()
 
 
 def test_tasks_that_nobody_observed():
-    """Without `observed_at` a week that is over is as at its end."""
+    """Without `observed_at`, a past week is reported as of its end."""
     rows = [
         row
         | {name: row[name] - 104 * WEEK for name in row if name.endswith("_time")}
@@ -393,7 +393,7 @@ def test_tasks_that_nobody_observed():
     ("delivered", "found"), [("empty", True), ("gone", True), ("yes", False), ("unknown", False)]
 )
 def test_what_left_nothing_in_s3(delivered: str, found: bool):  # noqa: FBT001 - a parameter
-    """A COMPLETED task of the week that delivered nothing is told of, and covers nothing."""
+    """A COMPLETED task of the week that delivered nothing is reported, and covers nothing."""
     rows = nights("acme/api")
     deliveries = deliveries_of(
         {"task_id": "acme/api@2", "delivered": delivered, "destination": "acme-logs"},
@@ -410,7 +410,7 @@ def test_what_left_nothing_in_s3(delivered: str, found: bool):  # noqa: FBT001 -
 
 
 def test_a_slot_that_is_always_busy():
-    """A slot busy for four fifths of the week is told of, with its share; a less busy one not."""
+    """A slot that is busy for four fifths of the week is reported with its share."""
 
     def hours(region: str, many: int) -> list[dict[str, Any]]:
         return [
@@ -431,7 +431,7 @@ def test_a_slot_that_is_always_busy():
 
 
 def test_tasks_that_cannot_be():
-    """Tasks of the week with impossible times are told of, and those without a creation time."""
+    """Tasks of the week with impossible times or without a creation time are reported."""
     rows = [
         *nights("acme/api"),
         night("acme/api", 1, task_id="backwards", completion_time=MONDAY),
@@ -444,7 +444,7 @@ def test_tasks_that_cannot_be():
 
 
 def test_a_task_that_has_been_active_for_long():
-    """One far longer than all others is a warning, after 20 h critical: it ends after 24 h."""
+    """A task that is active for long is a warning, and critical after 20 h. It ends after 24 h."""
     for hours, severity in ((0, None), (11, "warning"), (13, "warning"), (21, "critical")):
         rows = [*nights("acme/api"), night("acme/slow", 4, status_code="RUNNING")]
         rows[-1]["creation_time"] = MONDAY + WEEK - hours * HOUR
@@ -455,7 +455,7 @@ def test_a_task_that_has_been_active_for_long():
 
 
 def test_a_failure_that_was_made_good_needs_nothing():
-    """A failed task whose window a later one covers is counted, and the week is quiet."""
+    """A failed task whose window was exported later is counted, but the week is quiet."""
     then = night("acme/api", -20, task_id="then", status_code="FAILED", status_message="Denied")
     now = night("acme/api", 2, task_id="now", status_code="FAILED", status_message="Denied")
     report = built(*nights("acme/api"), then, now)
@@ -466,7 +466,7 @@ def test_a_failure_that_was_made_good_needs_nothing():
 
 
 def test_a_failure_that_was_not():
-    """Without that later task it is not made good, how much of it is missing stands there."""
+    """A failed task whose window was not exported later is reported with its missing time."""
     now = night("acme/api", 2, task_id="now", status_code="FAILED", status_message="Denied")
     half = night("acme/api", 2, task_id="half", to_time=MONDAY + 2 * DAY + 12 * HOUR - 1)
     report = built(*others("acme/api", 2), now, half)
@@ -482,21 +482,21 @@ CANCELLED = {"status_code": "CANCELLED", "task_id": "again"}
 @pytest.mark.parametrize(
     "rows",
     [
-        # the night after the failed one was cancelled: they are one gap, and its reason `cancelled`
+        # the night after was cancelled: both nights are one gap with the reason `cancelled`
         [
             *others("acme/api", 2, 3),
             night("acme/api", 2, **DENIED),
             night("acme/api", 3, **CANCELLED),
         ],
-        # it was tried again, and that was cancelled
+        # the next attempt was cancelled
         [*others("acme/api", 2), night("acme/api", 2, **DENIED), night("acme/api", 2, **CANCELLED)],
-        # its log group was never exported at all
+        # the log group was never exported
         [*nights("acme/api"), night("acme/new", 2, **DENIED)],
     ],
     ids=["beside a cancelled night", "cancelled again", "never exported"],
 )
 def test_no_failure_is_made_good_by_nothing(rows: list[dict[str, Any]]):
-    """A failed task whose window nothing covers is told of, whatever else was tried near it."""
+    """A failed task whose window is not covered is reported, whatever other attempts there were."""
     then = night("acme/api", -20, task_id="then", **DENIED)
     report = built(*rows, then)
     assert "not_made_good" in kinds(report)
@@ -504,7 +504,7 @@ def test_no_failure_is_made_good_by_nothing(rows: list[dict[str, Any]]):
 
 
 def test_a_pending_task_makes_no_difference_later():
-    """A task that waited when the week ended is the same in a run before and after it began."""
+    """A task that was PENDING at the end of the week gives the same report if it starts later."""
     late = night("acme/api", 5, creation_time=MONDAY + WEEK - HOUR)
     waits = late | {"status_code": "PENDING", "completion_time": None}
     ended = late | {"completion_time": MONDAY + WEEK + HOUR}
@@ -513,7 +513,7 @@ def test_a_pending_task_makes_no_difference_later():
 
 
 def test_many_failures_are_critical():
-    """Ten failed tasks that nobody ran again are an outage; nine are a warning."""
+    """Ten failed tasks without a rerun are critical. Nine are a warning."""
     for many, severity in ((9, "warning"), (10, "critical")):
         rows = []
         for number in range(many):
@@ -526,9 +526,9 @@ def test_many_failures_are_critical():
     ("days", "severity"), [(44, None), (43, "warning"), (19, "warning"), (18, "critical")]
 )
 def test_the_time_left_is_the_severity(days: int, severity: str | None):
-    """What expires within 35 days of the week's end is a warning, within 10 critical."""
+    """Events that expire within 35 days of the week's end are a warning, within 10 critical."""
     log_groups = log_groups_of({"log_group_name": "acme/api", "retention": days * DAY})
-    rows = others("acme/api", -2)  # 9 days before its end
+    rows = others("acme/api", -2)  # 9 days before the end of its retention
     found = look(retention.expiring, *rows, log_groups=log_groups)
     assert (found and found.severity) == severity
     if found:
@@ -537,19 +537,19 @@ def test_the_time_left_is_the_severity(days: int, severity: str | None):
 
 
 def test_what_is_lost_is_told_of_once():
-    """What retention took in the week is told of, what it took in the weeks before no more."""
+    """Events that were lost in the week are reported, those lost before are not."""
     log_groups = log_groups_of({"log_group_name": "acme/api", "retention": 7 * DAY})
     report = built(*others("acme/api", -2), log_groups=log_groups)
     [row] = rows_behind(report, "lost")
     assert (row["start"], row["end"]) == (MONDAY - 2 * DAY, MONDAY - DAY)
     assert row["expires_at"] == MONDAY + 5 * DAY
     assert "expiring" not in kinds(report)
-    before = built(*others("acme/api", -10), log_groups=log_groups)  # it went the week before
+    before = built(*others("acme/api", -10), log_groups=log_groups)  # lost in the week before
     assert before.findings == ()
 
 
 def test_gaps_of_others_are_nobodys_business():
-    """A log group exported now and then, or in less than two weeks, has no gaps."""
+    """A log group that is exported irregularly, or for less than two weeks, has no gaps."""
     rows = [*nights("acme/api"), *(night("acme/hand", number) for number in (-20, -6, 1))]
     rows += [night("acme/new", number) for number in (-3, 0)]
     report = built(*rows)
@@ -561,7 +561,7 @@ def test_gaps_of_others_are_nobodys_business():
 
 
 def test_each_reason_of_a_gap_is_counted():
-    """The sentence on gaps counts them by reason, and every reason can be there."""
+    """The sentence on gaps counts them by reason, for every reason."""
     tries = {"failed": "FAILED", "cancelled": "CANCELLED", "active": "RUNNING"}
     rows = []
     for number, reason in enumerate(HOPE):
@@ -580,7 +580,7 @@ def test_each_reason_of_a_gap_is_counted():
 
 
 def test_a_rule_is_one_unit(monkeypatch: pytest.MonkeyPatch):
-    """A new kind of finding is one function: it is ranked, and it stands in every format."""
+    """A new rule needs only one function: its findings are ranked and are in every format."""
 
     @rule(title="Tasks of a busy week", rank=1, severities=("note",), remedy="Have a rest.")
     def busy(material: Material) -> Found | None:
@@ -597,7 +597,7 @@ def test_a_rule_is_one_unit(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_the_most_severe_stands_first(monkeypatch: pytest.MonkeyPatch):
-    """Findings stand by severity, and those of one severity by the rank of their rule."""
+    """Findings are sorted by severity, then by the rank of their rule."""
 
     def made(kind: str, rank: int, severity: Severity) -> Rule:
         found = Found(severity, "Found.", pd.DataFrame({"x": [1]}))
@@ -613,7 +613,7 @@ def test_the_most_severe_stands_first(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_all_rules_are_found():
-    """Each rule has a kind, a rank and a title of its own, and says what to do."""
+    """Each rule has its own kind, rank and title, and a remedy."""
     for field in ("kind", "rank", "title"):
         assert len({getattr(one, field) for one in rules.RULES}) == len(rules.RULES) >= 15
     for one in rules.RULES:
@@ -622,7 +622,7 @@ def test_all_rules_are_found():
 
 
 def test_a_report_writes_itself(tmp_path: Path):
-    """Each `to_` returns what is rendered, or writes it to a path as pandas does."""
+    """Each `to_` method returns the rendered report, or writes it to a path, as in pandas."""
     report = built(*others("acme/api", 2))
     for name, render in RENDERERS.items():
         path = tmp_path / name
@@ -634,7 +634,7 @@ def test_a_report_writes_itself(tmp_path: Path):
 
 
 def test_a_report_is_frozen():
-    """Nothing of a report can be set, and no table be put into it or taken from it."""
+    """A report is immutable, and so is its mapping of tables."""
     report = built(*nights("acme/api"))
     with pytest.raises(dataclasses.FrozenInstanceError):
         report.name = "another"
@@ -645,7 +645,7 @@ def test_a_report_is_frozen():
 
 
 def test_it_shows_itself_in_a_notebook():
-    """A notebook shows the same parts as the page, without a page around them."""
+    """A notebook shows the same content as the page."""
     report = report_of("2026-W20")
     shown = report._repr_html_()
     assert shown in report.to_html()
@@ -654,7 +654,7 @@ def test_it_shows_itself_in_a_notebook():
 
 
 def test_one_task_without_observed_at_does_not_hide_the_others():
-    """The last week is that before the latest observation, whoever else has none."""
+    """The last week is that before the latest observation, even if some tasks have none."""
     tasks = xs.sample_tasks()
     then = pd.Timestamp("2026-06-15T06:00Z").as_unit("ms")
     seen = tasks[tasks["creation_time"] < then].assign(observed_at=then)

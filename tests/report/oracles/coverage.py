@@ -54,7 +54,7 @@ def short_gaps(facts: Facts) -> Expected | None:
 
 def resolved(facts: Facts) -> Expected | None:
     """Return the gaps that were due a week ago, were open then, and are closed now."""
-    then = Facts(replace(facts.asked, as_of=facts.start))
+    then = Facts(replace(facts.history, as_of=facts.start))
     rows = []
     for key in facts.regular & set(then.of):
         for gap in then.gaps(key, (0, facts.due_of(key)[0])):
@@ -92,7 +92,7 @@ def waived(facts: Facts) -> Expected | None:
 
 def expired_waivers(facts: Facts) -> Expected | None:
     """Return the expired waivers, and the latest of their last days."""
-    over = [one for one in facts.asked.waivers if facts.is_over(one)]
+    over = [one for one in facts.history.waivers if facts.is_over(one)]
     if not over:
         return None
     rows = [

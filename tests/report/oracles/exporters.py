@@ -41,7 +41,7 @@ def empty_deliveries(facts: Facts) -> Expected | None:
     """Return the COMPLETED tasks of the week that left nothing in S3."""
     says = {
         (row["account_id"], row["region"], row["task_id"]): row["delivered"]
-        for row in facts.asked.deliveries or ()
+        for row in facts.history.deliveries or ()
     }
     rows = []
     for row in facts.in_week:
