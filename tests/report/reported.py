@@ -229,7 +229,7 @@ def hostile_tasks() -> pd.DataFrame:
     rows = []
     for number, text in enumerate(HOSTILE):
         # in its own message, a name would become a placeholder, so use another task's name
-        said = HOSTILE[(number + 1) % len(HOSTILE)]
+        message = HOSTILE[(number + 1) % len(HOSTILE)]
         same = {
             "account_id": f"{text[:200]}{number}",
             "region": text[:100],
@@ -240,7 +240,7 @@ def hostile_tasks() -> pd.DataFrame:
         for day in range(-28, 3):
             row = night(text, day, **same) | {"task_id": f"{text[:300]}~{number}~{day}"}
             if day in (0, 1):
-                row |= {"status_code": "FAILED", "status_message": f"{said} broke it"}
+                row |= {"status_code": "FAILED", "status_message": f"{message} broke it"}
             rows.append(row)
         late = night(text, 3, **same, status_code="RUNNING")
         soon = night(text, 4, **same)

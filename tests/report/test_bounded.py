@@ -114,8 +114,8 @@ def test_links_are_addresses(large: xs.WeeklyReport):
 
 def test_markdown_and_mail_show_fewer(large: xs.WeeklyReport):
     """Markdown shows at most ten rows of a finding or part, an email five. Both count the rest."""
-    told = [one for whole in large.findings for one in (whole, *whole.news)]
-    many = sum(one.severity != "note" and len(one.rows) == 300 for one in told)
+    shown = [one for whole in large.findings for one in (whole, *whole.news)]
+    many = sum(one.severity != "note" and len(one.rows) == 300 for one in shown)
     assert many > 1
     text = large.to_markdown()
     assert text.count("  290 more rows are not shown.") == many

@@ -120,8 +120,8 @@ def test_what_is_not_due_says_nothing_of_what_is():
     log_groups = log_groups_of({"log_group_name": "acme/api", "retention": 14 * DAY})
     for rule in (gaps.gaps, retention.expiring):
         found = look(rule, *rows, later, log_groups=log_groups)
-        told = [(row["end"], row["reason"], row["last_task_id"]) for row in plain_rows(found.rows)]
-        assert told == [(MONDAY + 5 * DAY, "failed", "x")]
+        gap = [(row["end"], row["reason"], row["last_task_id"]) for row in plain_rows(found.rows)]
+        assert gap == [(MONDAY + 5 * DAY, "failed", "x")]
         assert found.commands
 
 
@@ -141,12 +141,12 @@ def test_a_rhythm_of_its_own_has_no_gaps(make: Any, week: str):  # noqa: ANN401 
 def test_a_missing_week_is_told_once_and_whole():
     """A missing window of a weekly export is one gap, in the report of the week it became due."""
     rows = [row for row in weekly("acme/slow", last=4) if row["from_time"] != MONDAY - WEEK]
-    told = []
+    listed = []
     for number in range(46, 51):
         end = MONDAY + (number - 46) * WEEK
         found = rows_of_rule(gaps.gaps, *seen(rows, end + HOUR), week=f"2026-W{number}")
-        told += [(number, row["start"], row["end"]) for row in found]
-    assert told == [(47, MONDAY - WEEK, MONDAY)]
+        listed += [(number, row["start"], row["end"]) for row in found]
+    assert listed == [(47, MONDAY - WEEK, MONDAY)]
 
 
 def test_what_is_always_late_is_no_gap():
@@ -167,13 +167,13 @@ def test_an_outage_is_no_rhythm():
 
 def test_a_premature_week_is_told_once_and_whole():
     """The premature windows of a weekly export are reported in the week they became due."""
-    rows, told = weekly("acme/slow", late=HOUR, last=4), []
+    rows, listed = weekly("acme/slow", late=HOUR, last=4), []
     for number in range(46, 50):
         known = seen(rows, MONDAY + (number - 46) * WEEK + HOUR)
         found = rows_of_rule(exporters.premature, *known, week=f"2026-W{number}")
-        told += [(row["start"], row["end"], row["premature"]) for row in found]
+        listed += [(row["start"], row["end"], row["premature"]) for row in found]
     starts = [MONDAY + number * WEEK for number in range(-2, 2)]
-    assert told == [(start, start + WEEK, WEEK) for start in starts]
+    assert listed == [(start, start + WEEK, WEEK) for start in starts]
 
 
 def test_a_reversed_window_is_no_rhythm():
@@ -222,7 +222,7 @@ def test_each_lost_event_is_told_once(days: int, missing: set[int], late: int, t
     rows = exported("acme/api", edges, late)
     rows = [row for row in rows if (row["from_time"] - MONDAY) // DAY not in missing]
     log_groups = log_groups_of({"log_group_name": "acme/api", "retention": days * DAY})
-    told: list[tuple[int, int]] = []
+    listed: list[tuple[int, int]] = []
     for number in range(45, 50):
         monday = pd.Timestamp("2026-11-02", tz=tz) + pd.DateOffset(weeks=number - 45)
         end = (monday + pd.DateOffset(weeks=1)).tz_convert("UTC")
@@ -230,8 +230,8 @@ def test_each_lost_event_is_told_once(days: int, missing: set[int], late: int, t
         found = rows_of_rule(
             retention.lost, *known, week=f"2026-W{number}", tz=tz, log_groups=log_groups
         )
-        told += [(row["start"], row["end"]) for row in found]
-    assert length(union(told)) == length(told)
+        listed += [(row["start"], row["end"]) for row in found]
+    assert length(union(listed)) == length(listed)
     first = int(pd.Timestamp("2026-11-02", tz=tz).timestamp() * 1000)
     last = int(end.timestamp() * 1000)
     expected = []
@@ -240,11 +240,11 @@ def test_each_lost_event_is_told_once(days: int, missing: set[int], late: int, t
         # an event is lost when it expires, or when its export is late if that is later
         if start + DAY + late + HOUR <= last - DAY:
             expected += both((start, start + DAY), (first - days * DAY, last - days * DAY))
-    for stretch in expected:
-        early = stretch[0] + days * DAY <= first + 2 * DAY  # reported before these weeks, or never
-        assert not minus(stretch, told) or early
+    for interval in expected:
+        early = interval[0] + days * DAY <= first + 2 * DAY  # reported before these weeks, or never
+        assert not minus(interval, listed) or early
     everything = [(MONDAY + n * DAY, MONDAY + (n + 1) * DAY) for n in missing]
-    assert all(not minus(stretch, everything) for stretch in told)
+    assert all(not minus(interval, everything) for interval in listed)
 
 
 def test_later_losses_are_not_of_this_week():
@@ -282,12 +282,12 @@ def test_later_reasons_are_not_of_this_week():
 def test_it_says_that_expiry_was_not_looked_at():
     """Without log groups, each format says that expiry was not checked and how to add them."""
     log_groups = log_groups_of({"log_group_name": "acme/api", "retention": 90 * DAY})
-    for given_, told in ((None, True), (log_groups, False)):
+    for given_, expected in ((None, True), (log_groups, False)):
         report = built(*nights("acme/api"), log_groups=given_)
         for text in (report.to_html(), report.to_markdown(), report.to_json()):
             plain = text.replace("\\", "")
-            assert ("was not looked at" in plain) == told
-            assert ("--log-groups" in plain) == told
+            assert ("was not looked at" in plain) == expected
+            assert ("--log-groups" in plain) == expected
 
 
 # --- What is well now ----------------------------------------------------------------------------

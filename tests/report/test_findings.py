@@ -84,9 +84,9 @@ def test_tables_are_those_of_a_loop(week: str):
     for row in coverage:
         missing = length(facts.missing(key_of(row), facts.due))
         # a log group that was created in the week counts from its creation on
-        asked = row["missing"] / (1 - row["covered_fraction"]) if row["missing"] else WEEK
+        due = row["missing"] / (1 - row["covered_fraction"]) if row["missing"] else WEEK
         assert row["missing"] == missing
-        assert asked == pytest.approx(WEEK, rel=1e-6)
+        assert due == pytest.approx(WEEK, rel=1e-6)
     shares = [row["covered_fraction"] for row in coverage]
     assert shares == sorted(shares)
 
@@ -100,8 +100,8 @@ def test_tables_are_those_of_a_loop(week: str):
 
     failed = facts.created(facts.start, facts.end, "FAILED")
     reasons = by_group([{"why": reason_of(row["status_message"])} for row in failed], ["why"])
-    told = {row["reason"]: row["tasks"] for row in plain_rows(report.tables["failures"])}
-    assert told == {reason: len(rows) for reason, rows in reasons.items()}
+    counts = {row["reason"]: row["tasks"] for row in plain_rows(report.tables["failures"])}
+    assert counts == {reason: len(rows) for reason, rows in reasons.items()}
 
 
 @each_week

@@ -58,9 +58,9 @@ def overlap(one: Finding, other: Finding) -> bool:
     )
 
 
-def failing(name: str, *numbers: int, said: str = "Access denied", **more: object) -> list[Row]:
+def failing(name: str, *numbers: int, text: str = "Access denied", **more: object) -> list[Row]:
     """Return the nights of a log group, some of which failed."""
-    failed = {"status_code": "FAILED", "status_message": said}
+    failed = {"status_code": "FAILED", "status_message": text}
     return [row | more for row in others(name, *numbers)] + [
         night(name, number, **failed) | more for number in numbers
     ]
@@ -81,12 +81,12 @@ def test_failures_gaps_and_deadlines_of_one_cause_are_one():
 def test_another_cause_is_another_incident():
     """Failures for another reason or on other days are separate incidents."""
     for other in (
-        failing("acme/b", 1, said="No such bucket"),
+        failing("acme/b", 1, text="No such bucket"),
         failing("acme/b", -12),
     ):
         report = built(*failing("acme/a", 1), *other, log_groups=KEPT)
-        told = [one for one in report.findings if one.kind == "expiring"]
-        assert [len(one.rows) for one in told] == [1, 1]
+        expiring = [one for one in report.findings if one.kind == "expiring"]
+        assert [len(one.rows) for one in expiring] == [1, 1]
 
 
 def test_the_same_failure_in_several_accounts_is_one_incident():
@@ -117,13 +117,13 @@ def test_many_incidents_are_a_few_findings(monkeypatch: pytest.MonkeyPatch):
     """If there are too many incidents, the rest are one finding that counts them."""
     names = [f"acme/{n}" for n in range(6)]
     rows = [
-        row for n, name in enumerate(names) for row in failing(name, 1, said=f"Reason {'x' * n}!")
+        row for n, name in enumerate(names) for row in failing(name, 1, text=f"Reason {'x' * n}!")
     ]
     monkeypatch.setattr(incidents, "MOST_INCIDENTS", 3)
     kept = log_groups_of(*({"log_group_name": name, "retention": 20 * DAY} for name in names))
-    told = [one for one in built(*rows, log_groups=kept).findings if one.kind == "expiring"]
-    assert [len(one.rows) for one in told] == [1, 1, 4]
-    assert told[-1].id == "expiring-others"
+    expiring = [one for one in built(*rows, log_groups=kept).findings if one.kind == "expiring"]
+    assert [len(one.rows) for one in expiring] == [1, 1, 4]
+    assert expiring[-1].id == "expiring-others"
 
 
 @pytest.mark.parametrize("week", ["2026-W24", "2026-W46", "2026-W30"])
@@ -171,9 +171,9 @@ def test_no_gap_is_told_twice(rows: list[Row], random: Random):
         ],
         ignore_index=True,
     )
-    asked = {"week": ISO_WEEK, "log_groups": xs.conform(kept, of="log_groups")}
+    options = {"week": ISO_WEEK, "log_groups": xs.conform(kept, of="log_groups")}
     tasks = tasks_of(*rows)
-    material = material_of(tasks, ISO_WEEK, asked["log_groups"], None, None, "UTC", (), None)
+    material = material_of(tasks, ISO_WEEK, options["log_groups"], None, None, "UTC", (), None)
     found = [(rule, rule.look(material)) for rule in RULES]
     there = [(rule, one) for rule, one in found if one is not None]
     wholes = incidents.incidents(there, ())

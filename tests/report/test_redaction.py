@@ -97,9 +97,9 @@ def test_names_of_tasks_are_left_out(hidden: xs.WeeklyReport):
     """Tasks have no task name, because it may contain anything."""
     tasks, _, _ = redact(*sample())
     assert tasks["task_name"].isna().all()
-    told = [one.sentence for one in every(hidden) if one.kind == "not_made_good"]
-    assert told
-    assert all("log-group-" in sentence for sentence in told)
+    sentences = [one.sentence for one in every(hidden) if one.kind == "not_made_good"]
+    assert sentences
+    assert all("log-group-" in sentence for sentence in sentences)
 
 
 def test_a_redacted_report_has_the_same_figures(hidden: xs.WeeklyReport):
@@ -228,8 +228,8 @@ def test_messages_hold_no_name(tmp_path: Path):
     rows = [night("", number) | names | {"task_id": f"t{number}"} for number in range(-28, 2)]
     for number, message in enumerate(MESSAGES):
         name = names["task_id"][:-1] + str(number)
-        said = message.format(**names | {"task_id": name})
-        failed = {"status_code": "FAILED", "status_message": said}
+        text = message.format(**names | {"task_id": name})
+        failed = {"status_code": "FAILED", "status_message": text}
         rows.append(night("", 2) | names | {"task_id": name} | failed)
     report = xs.build_weekly_report(redact(tasks_of(*rows))[0], week=ISO_WEEK)
     assert len(rows_behind(report, "new_reasons")) == len(MESSAGES)
@@ -247,9 +247,9 @@ def test_a_message_of_another_tasks_names():
         night("acme/api", 1, destination="acme-eu-west"),
         night("other", 2, status_message="acme-eu-west, acme-eu, acme/api and acme"),
     ]
-    [told] = redact(tasks_of(*rows))[0]["status_message"].dropna()
-    assert "acme" not in told
-    assert not re.search("-west|/api", told)
+    [message] = redact(tasks_of(*rows))[0]["status_message"].dropna()
+    assert "acme" not in message
+    assert not re.search("-west|/api", message)
 
 
 def test_missing_names_stay_missing():
@@ -348,7 +348,7 @@ TEMPLATES = (
     "internal failure{}",
 )
 # The allowed words of a redacted message: those of the templates, placeholders, and a letter.
-SAID = {
+ALLOWED = {
     *re.findall("[a-z]+", " ".join(TEMPLATES).lower()),
     *("hidden", "id", "bucket", "prefix", "path", "number", "account", "arn", "s3", "address"),
     *ascii_lowercase,
@@ -366,14 +366,14 @@ def test_names_of_every_script(data: st.DataObject):
     for number in range(data.draw(st.integers(1, 6))):
         names = {name: data.draw(NAMES) for name in secrets() if name != "task_id"}
         parts = [*names.values(), names["log_group_name"].rpartition("/")[2]]
-        told = data.draw(st.sampled_from(parts + [f(one) for one in parts for f in FORMS]))
-        message = data.draw(st.sampled_from(TEMPLATES)).format(told)
+        text = data.draw(st.sampled_from(parts + [f(one) for one in parts for f in FORMS]))
+        message = data.draw(st.sampled_from(TEMPLATES)).format(text)
         rows.append(night("", number, status_code="FAILED", status_message=message) | names)
     tasks = tasks_of(*rows)
     hidden, _, _ = redact(tasks)
     for message in hidden["status_message"]:
         words = re.findall(r"[^\s.,:;()<>]+", message)
-        assert SAID.issuperset(word.lower() for word in words), message
+        assert ALLOWED.issuperset(word.lower() for word in words), message
     for name, pattern in PSEUDONYM.items():
         assert hidden[name].dropna().astype("str").str.fullmatch(pattern).all()
     before, after = (xs.failure_reasons(some) for some in (tasks, hidden))

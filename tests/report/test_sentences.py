@@ -141,10 +141,10 @@ def test_a_premature_day_is_counted_once(many: int):
 def test_a_rate_is_of_all_that_ended():
     """The sentence has the number of failed and ended tasks, and the baseline of the table."""
     report = report_of("2026-W24")
-    said = finding(report, "more_failures").sentence
-    assert said.startswith("17.2 % of the tasks that ended in this week have FAILED (21 of 122), ")
+    text = finding(report, "more_failures").sentence
+    assert text.startswith("17.2 % of the tasks that ended in this week have FAILED (21 of 122), ")
     before = report.figures.loc["failure_rate", "before"]
-    assert f"after {100 * before:.1f} % in the 4 weeks before" in said
+    assert f"after {100 * before:.1f} % in the 4 weeks before" in text
     assert "4 weeks before" in report.to_markdown()
 
 
@@ -164,9 +164,9 @@ def test_sentences_name_the_account():
         rows.append(night("acme/api", 2, account_id=account, **DENIED))
     report = built(*rows)
     for kind in ("gaps", "not_made_good"):
-        said = finding(report, kind).sentence
-        assert "acme/api in eu-west-1 (000000000000)" in said
-        assert re.search(r"(in|of) 3 accounts", said)
+        text = finding(report, kind).sentence
+        assert "acme/api in eu-west-1 (000000000000)" in text
+        assert re.search(r"(in|of) 3 accounts", text)
 
 
 def test_a_log_group_whose_tasks_all_failed_was_never_exported():

@@ -337,14 +337,14 @@ def test_a_mails_html_is_small_and_harmless(mail: bytes):
 def test_no_name_in_a_mail_is_a_template(report: xs.WeeklyReport):
     """A name that looks like a template stays text, in a sentence and in a row."""
     [name] = [text for text in HOSTILE if "{{ 7*7 }}" in text]
-    told = [
+    findings = [
         replace(one, sentence=name, rows=one.rows.assign(log_group_name=name))
         for one in report.findings
         if one.severity != "note"
     ]
-    mail = replace(report, findings=tuple(told), pictures=()).to_email()
+    mail = replace(report, findings=tuple(findings), pictures=()).to_email()
     html = message_from_bytes(mail, policy=policy.default).get_body(("html",)).get_content()
-    assert Seen(html).text.count(name) > len(told)
+    assert Seen(html).text.count(name) > len(findings)
 
 
 def test_a_mails_text_is_that_of_the_terminal(mail: bytes, report: xs.WeeklyReport):

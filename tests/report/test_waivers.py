@@ -42,9 +42,9 @@ def test_a_waived_gap_is_a_note(waivers: Path, tz: str):
     assert kinds(built(*rows, **options)) == ["expiring", "gaps"]
     report = built(*rows, **options, waivers=waivers)
     assert kinds(report) == ["waived"]
-    told = rows_behind(report, "waived")
-    assert sum(row["length"] for row in told) == DAY
-    assert {row["because"] for row in told} == {"a holiday"}
+    waived = rows_behind(report, "waived")
+    assert sum(row["length"] for row in waived) == DAY
+    assert {row["because"] for row in waived} == {"a holiday"}
     other = built(*others("acme/api", -1), **options, waivers=waivers)
     assert kinds(other) == ["expiring", "gaps"]
 
@@ -84,8 +84,8 @@ def test_a_waiver_where_clocks_are_set(waivers: Path):
     rows = [row | {"to_time": row["from_time"] + DAY - 1} for row in others("acme/api", -15)]
     rows.append(night("acme/api", -15, task_id="part", from_time=gone[1]))
     options = {"tz": "America/New_York", "week": "2026-W45", "as_of": "2026-11-09T05:00Z"}
-    told = rows_behind(built(*rows, **options, waivers=waivers), "waived")
-    assert [(row["start"], row["end"]) for row in told] == [(ms("2026-11-01T04:00Z"), gone[1])]
+    waived = rows_behind(built(*rows, **options, waivers=waivers), "waived")
+    assert [(row["start"], row["end"]) for row in waived] == [(ms("2026-11-01T04:00Z"), gone[1])]
 
 
 def test_a_waiver_ends(waivers: Path):

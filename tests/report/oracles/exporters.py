@@ -88,7 +88,7 @@ def irregular(facts: Facts) -> Expected | None:
         return None
     says = [row["exported"] for row in rows]
     parts = [("now and then", "exported now and then"), ("never", "never exported")]
-    told = [f"{says.count(what)} {said}" for what, said in parts if what in says]
+    counts = [f"{says.count(what)} {label}" for what, label in parts if what in says]
     rows.sort(key=lambda row: (row["exported"] == "never", order(key_of(row))))
-    figures = [*groups(rows), f"({', '.join(told)})", *place(rows[:1])]
+    figures = [*groups(rows), f"({', '.join(counts)})", *place(rows[:1])]
     return Expected("note", figures, rows)

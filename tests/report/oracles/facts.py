@@ -354,14 +354,14 @@ class Facts:
         found = set(self.regular)
         for key in self.keys:
             weeks = self.latest_weeks(key)
-            half = 2 * sum(lack for lack, _ in weeks) < sum(asked for _, asked in weeks)
+            half = 2 * sum(missing for missing, _ in weeks) < sum(total for _, total in weeks)
             if len(weeks) >= 2 and half and self.rhythm(key).steady:
                 found.add(key)
         return found
 
     def is_regular(self, key: Key) -> bool:
         """Return whether more than half of the latest weeks of a log group are nearly complete."""
-        whole = [lacking <= 0.1 * asked for lacking, asked in self.latest_weeks(key)]
+        whole = [lacking <= 0.1 * total for lacking, total in self.latest_weeks(key)]
         return len(whole) >= 2 and 2 * sum(whole) > len(whole)
 
     def latest_weeks(self, key: Key) -> list[tuple[int, int]]:
@@ -384,7 +384,7 @@ class Facts:
         return weeks
 
 
-# --- Stretches -------------------------------------------------------------------------------
+# --- Intervals -------------------------------------------------------------------------------
 
 
 def window_of(row: Row) -> Interval | None:

@@ -38,12 +38,12 @@ def not_made_good(facts: Facts) -> Expected | None:
     for tries in windows.values():
         row = max(tries, key=lambda row: (row["creation_time"], row["task_id"]))
         key, window = key_of(row), window_of(row)
-        told = {name: row[name] for name in (*LOG_GROUP, "task_id", "creation_time")}
-        told |= {"from_time": row["from_time"], "to_time": row["to_time"], "tries": len(tries)}
-        told["status_message"] = row["status_message"]
+        values = {name: row[name] for name in (*LOG_GROUP, "task_id", "creation_time")}
+        values |= {"from_time": row["from_time"], "to_time": row["to_time"], "tries": len(tries)}
+        values["status_message"] = row["status_message"]
         if row["from_time"] is None or row["to_time"] is None:
             # unknown without a window
-            rows.append(told | {"missing": None})
+            rows.append(values | {"missing": None})
             open_.append(rows[-1])
             hopeful += 1
             continue
@@ -56,8 +56,8 @@ def not_made_good(facts: Facts) -> Expected | None:
         gone = (0, 0 if kept is None else facts.as_of - kept)
         lost = [part for gap in missing for part in both(gap, gone)]
         left = [part for gap in idle for part in minus(gap, [gone])]
-        told |= {"missing": length(missing), "under_way": length(missing) - length(idle)}
-        rows.append(told | {"lost": length(lost)})
+        values |= {"missing": length(missing), "under_way": length(missing) - length(idle)}
+        rows.append(values | {"lost": length(lost)})
         if idle:
             open_.append(rows[-1])
         hopeful += bool(left)

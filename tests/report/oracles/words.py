@@ -71,13 +71,13 @@ def order(key: Iterable[str | None]) -> list[tuple[bool, str]]:
 def place(rows: list[Row]) -> list[str]:
     """Return the log group and slot of the first row, and the number of other log groups."""
     first = rows[0]
-    said = [first["log_group_name"] or "an unnamed log group"]
+    parts = [first["log_group_name"] or "an unnamed log group"]
     if first["region"] is not None:
-        said.append(f"in {first['region']}")
+        parts.append(f"in {first['region']}")
     if first["account_id"] is not None:
-        said.append(f"({first['account_id']})")
+        parts.append(f"({first['account_id']})")
     more = len({key_of(row) for row in rows}) - 1
-    return [*said, *([f"and {many(more, 'more log group')}"] if more else [])]
+    return [*parts, *([f"and {many(more, 'more log group')}"] if more else [])]
 
 
 def groups(rows: list[Row]) -> list[str]:
@@ -87,8 +87,8 @@ def groups(rows: list[Row]) -> list[str]:
 
 def slots(rows: list[Row]) -> list[str]:
     """Return the number of accounts and regions, if there are several."""
-    said = []
+    parts = []
     for word, name, noun in (("of", "account_id", "accounts"), ("in", "region", "regions")):
         known = {row[name] for row in rows} - {None}
-        said += [f"{word} {len(known)} {noun}"] if len(known) > 1 else []
-    return said
+        parts += [f"{word} {len(known)} {noun}"] if len(known) > 1 else []
+    return parts
