@@ -1,7 +1,7 @@
 """The command `exportstats`: parse, call, print.
 
 A command's module is imported when the command is used. It imports pandas, boto3 and rich only
-inside functions, so that `--help` answers at once.
+inside functions, so that `--help` is fast.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from exportstats import __version__
 from exportstats.cli.failing import in_one_line
 from exportstats.text import did_you_mean
 
-# The module of each command, which is a function of its name.
+# The module of each command; the command is the function of the same name.
 COMMANDS = {
     "fetch": "fetch",
     "tasks": "tables",
@@ -41,10 +41,10 @@ COMMANDS = {
 
 
 class Commands(click.Group):
-    """A group that imports its commands when they are used."""
+    """A group that imports a command when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Return the names of the commands, in the order of the list."""
+        """Return the names of the commands, in the order in which help lists them."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
@@ -73,7 +73,7 @@ class Commands(click.Group):
 
 
 def _set_color(ctx: click.Context, _: click.Parameter, color: str) -> None:
-    """Let click and rich use colour or not."""
+    """Set whether click and rich use colour."""
     ctx.color = {"always": True, "never": False}.get(color)
 
 
@@ -91,12 +91,12 @@ def _set_color(ctx: click.Context, _: click.Parameter, color: str) -> None:
     show_default=True,
     expose_value=False,
     callback=_set_color,
-    help="Colour: in a terminal unless NO_COLOR is set, always or never.",
+    help="When to use colour; auto means in a terminal, unless NO_COLOR is set.",
 )
 @click.version_option(__version__, message="exportstats %(version)s")
 def main() -> None:
     """Analyse CloudWatch Logs export tasks.
 
-    All commands but `demo` and `emulate` read tasks from files (written by `fetch`, or the
-    output of `aws logs describe-export-tasks`) or, without a file, fetch them from AWS.
+    Most commands read tasks from files, or fetch them from AWS if no file is given. A file is
+    either written by `fetch` or the output of `aws logs describe-export-tasks`.
     """

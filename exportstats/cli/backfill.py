@@ -1,4 +1,4 @@
-"""The command `backfill`: what would close the gaps."""
+"""The command `backfill`: the tasks that would close the gaps."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ if TYPE_CHECKING:
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _LATEST = dt.timedelta(hours=12)  # until an event can be exported
-_TOMORROW = dt.timedelta(days=2)  # until what is due tomorrow has been exported
-# What is said of what a plan leaves out.
+_TOMORROW = dt.timedelta(days=2)  # until tomorrow's export is done
+# Messages on what a plan leaves out, by reason.
 _LEFT_OUT = {
-    "lost": "{length} of events that retention has taken",
+    "lost": "{length} of events deleted by retention",
     "never_exported": "{log_groups} never exported; --never-exported adds them",
     "short": "{gaps} of a minute or less; --short-gaps adds them",
-    "too_recent": "{length} of the last 12 h, whose events may still arrive",
-    "active": "{length} that active tasks export",
+    "too_recent": "{length} within the last 12 h, where events may still arrive",
+    "active": "{length} that active tasks are exporting",
 }
 _SCRIPT = NewFile({".sh": re.compile(b"#!/bin/sh\n# Backfill made by exportstats")})
 
 
 class _Scripts(NewFolder):
-    """A folder to write scripts into, or one script."""
+    """A folder to write scripts into, or a single script."""
 
     def convert(self, value: Any, *more: Any) -> Path:  # noqa: ANN401 - click's signature
         """Return the path, or refuse it."""
@@ -66,27 +66,27 @@ class _Scripts(NewFolder):
         help="The longest window of one task, such as 6h or 7D.",
     ),
     click.option(
-        "--destination", metavar="BUCKET", help="The S3 bucket; by default that of the last task."
+        "--destination", metavar="BUCKET", help="The S3 bucket.  [default: that of the last task]"
     ),
-    click.option("--prefix", help="The prefix of the keys; by default that of the last task."),
+    click.option("--prefix", help="The key prefix.  [default: that of the last task]"),
     click.option(
         "--format",
         "form",
         type=click.Choice(["shell", "json"]),
         default="shell",
         show_default=True,
-        help="Print commands of the AWS CLI, or one line of JSON for each call of boto3.",
+        help="Print AWS CLI commands, or a line of JSON with the arguments of each boto3 call.",
     ),
     click.option(
         "--script",
         type=_Scripts(),
         metavar="FOLDER|FILE.sh",
-        help="Instead, write a shell script for each slot, which creates the tasks one after "
-        "another and can be run again: into a folder, or into one file for one slot.",
+        help="Write a shell script for each slot instead of printing commands. A script creates "
+        "one task after another, and can be run again. Give a folder, or a file for a single slot.",
     ),
     click.option("--short-gaps", is_flag=True, help="Also export gaps of a minute or less."),
     click.option(
-        "--never-exported", is_flag=True, help="Also export log groups that no task ever exported."
+        "--never-exported", is_flag=True, help="Also export log groups that were never exported."
     ),
     PLOT,
     filters=PLACE,
@@ -105,9 +105,9 @@ def backfill(
 ) -> None:
     """Print the commands that would close the gaps.
 
-    Nothing is created. The commands are printed on standard output; how long they take, and which
-    gaps are left out, on standard error. A slot (an account and region) runs one task at a time:
-    wait for the end of each.
+    No task is created. The commands go to standard output. An estimate of how long they take, and
+    the gaps that are left out, go to standard error. A slot (an account and region) runs one task
+    at a time, so wait for each task to end before you create the next.
 
     \b
     exportstats backfill tasks.parquet --log-groups log-groups.json > commands.sh
@@ -115,7 +115,7 @@ def backfill(
     exportstats backfill --from-report report.json --finding gaps-1a2b3c
     """
     if script is not None and form == "json":
-        raise ArgumentError("--script writes for the shell; leave out --format json")
+        raise ArgumentError("--script writes shell scripts; leave out --format json")
     asked = ask(origin, **{name: given.pop(name) for name in ("since", "until", "tolerance")})
     table = of_finding(xs.find_gaps(asked.tasks, **asked.range), asked)
     if from_report is not None:
@@ -142,15 +142,15 @@ def backfill(
 
 
 def _write_scripts(plan: pd.DataFrame, place: Path, as_of: Instant) -> None:
-    """Write a script for each slot, unless it would replace a file that is not such a script."""
+    """Write a script for each slot; refuse to replace a file that is not such a script."""
     from exportstats.coverage import scripts
 
     texts = scripts.render_scripts(plan, as_of)
     if place.suffix == ".sh":
         if len(texts) > 1:
             raise ArgumentError(
-                f"--script {place} is one file, and the plan has {len(texts):,} slots, each with a "
-                "script of its own; name a folder"
+                f"--script {place} is a single file, but each of the {len(texts):,} slots has its "
+                "own script; give a folder"
             )
         files = dict(zip([place], texts.values(), strict=True))
     else:
@@ -167,7 +167,7 @@ def _write_scripts(plan: pd.DataFrame, place: Path, as_of: Instant) -> None:
 
 
 def _say_left_out(plan: pd.DataFrame) -> None:
-    """Say what of the gaps is not planned, and how to plan it."""
+    """Print which gaps are left out of the plan, and how to include them."""
     for why, text in _LEFT_OUT.items():
         left = plan.attrs["left_out"][why]
         if left["gaps"]:
@@ -177,7 +177,7 @@ def _say_left_out(plan: pd.DataFrame) -> None:
 
 
 def _say_estimate(plan: pd.DataFrame, asked: Asked) -> None:
-    """Say how long a plan takes, and what of it comes too late."""
+    """Print how long the plan takes, and how many tasks will be too late."""
     if not len(plan):
         say(f"nothing to export, {asked.days}")
         return
@@ -187,17 +187,17 @@ def _say_estimate(plan: pd.DataFrame, asked: Asked) -> None:
     say(f"{counted(len(plan))}, one at a time in each of {slots} (account and region)")
     if plan["end_high"].notna().any():
         middle, high = (write_minute(plan.attrs[name]) for name in ("expected_end", "end_high"))
-        say(f"done about {middle}; 9 times in 10 by {high} UTC")
+        say(f"expected end {middle}, 90th percentile {high} UTC")
     if guesses := int((~plan["enough_history"]).sum()):
-        say(f"{guesses:,} are guesses: fewer than 20 durations of their log group known")
+        say(f"{guesses:,} are guesses: fewer than 20 durations of the log group are known")
     if late := int(plan["late"].sum()):
-        say(f"{late:,} will probably come too late: retention is faster")
+        say(f"{late:,} will probably be too late: retention deletes the events first")
 
 
 def _say_outside(asked: Asked) -> None:
-    """Say which gaps lie before and after the range, and how to take them in.
+    """Print which gaps lie before and after the range, and how to include them.
 
-    After the last day that is due, that is only what expires before it could be exported tomorrow.
+    After the last day that is due, only gaps that expire before tomorrow's export count.
     """
     as_of, start, end = (asked.range[name] for name in ("as_of", "start", "end"))
     now = as_of or dt.datetime.now(dt.UTC)
@@ -217,7 +217,7 @@ def _say_outside(asked: Asked) -> None:
 
 
 def _say_gaps(gaps: pd.DataFrame, where: str, option: str) -> None:
-    """Say how many gaps lie there, when the first expires, and which option adds them."""
+    """Print how many gaps there are, when the first expires, and which option adds them."""
     expires = gaps["expires_at"].dropna()
     first = f"; first expiry {write_minute(expires.min())}" if len(expires) else ""
     many = f"{counted(len(gaps), 'gap')} of {total(gaps['length'])}"
@@ -226,7 +226,7 @@ def _say_gaps(gaps: pd.DataFrame, where: str, option: str) -> None:
 
 
 def _known_gaps(asked: Asked, start: dt.datetime, end: dt.datetime) -> pd.DataFrame:
-    """Find the gaps in another range: not those before a log group's first export, nor lost."""
+    """Find gaps in another range, except lost ones and those before the first export."""
     gaps = xs.find_gaps(asked.tasks, **{**asked.range, "start": start, "end": end})
     key = list(schema.LOG_GROUP)
     done = asked.tasks[(asked.tasks["status_code"] == "COMPLETED").to_numpy()]

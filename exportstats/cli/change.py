@@ -1,4 +1,4 @@
-"""The commands on what changed: compare two periods, and list what became slow."""
+"""The commands `compare` and `slow`, on what changed."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _PERIOD_HELP = (
 
 
 def _period(text: str) -> Any:  # noqa: ANN401 - as compare_periods takes it
-    """Return a period, or the two instants that a stroke separates."""
+    """Return a period, or two instants separated by a slash."""
     return tuple(text.split("/")) if "/" in text else text
 
 
 def _checked(ctx: click.Context, param: click.Parameter, text: str) -> str:  # noqa: ARG001
-    """Refuse text that is no period."""
+    """Refuse text that is not a period."""
     from exportstats.stats.as_of import period
 
     period(_period(text), str(param.name))
@@ -48,14 +48,14 @@ def _checked(ctx: click.Context, param: click.Parameter, text: str) -> str:  # n
         required=True,
         callback=_checked,
         metavar="PERIOD",
-        help="The one to compare it with.",
+        help="The period to compare it with.",
     ),
     BY,
 )
 def compare(origin: Origin, current: str, previous: str, by: list[str] | None) -> Answer:
     """Compare two periods: tasks, failure rate and durations.
 
-    Failure rate and durations have a verdict.
+    The column "verdict" says whether the failure rate and the durations changed.
 
     \b
     exportstats compare tasks.parquet --current 2026-W47 --previous 2026-W46
@@ -88,7 +88,7 @@ def _in_unit(value: float, unit: str) -> str:
 
 @question(
     click.option(
-        "--lasting", is_flag=True, help="List log groups that became slower, and since when."
+        "--lasting", is_flag=True, help="List lasting slowdowns of log groups, and since when."
     ),
     click.option(
         "--threshold",
@@ -96,21 +96,21 @@ def _in_unit(value: float, unit: str) -> str:
         default=3.5,
         show_default=True,
         metavar="NUMBER",
-        help="How many robust standard deviations a slow task is above its log group.",
+        help="List tasks at least this many robust standard deviations above their log group.",
     ),
     filters=[name for name in FILTERS if name != "status"],
 )
 def slow(origin: Origin, *, lasting: bool, threshold: float) -> Answer:
     """List unusually slow tasks, or log groups that became slower.
 
-    A slow task took much longer than earlier ones of its log group. The worst comes first.
+    A slow task took much longer than earlier tasks of its log group. The slowest comes first.
 
     \b
     exportstats slow tasks.parquet --plot slow.png
     exportstats slow tasks.parquet --lasting
     """
     if lasting and click.get_current_context().params["chart"] is not None:
-        raise ArgumentError("--plot draws single tasks; leave it out, or leave out --lasting")
+        raise ArgumentError("--plot draws single tasks; leave out --lasting, or leave out --plot")
     tasks, wanted = origin.tasks(), origin.wanted
     if lasting:
         table = xs.find_slowdowns(wanted.of(tasks))

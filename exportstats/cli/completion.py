@@ -1,4 +1,4 @@
-"""The command that lets a shell complete the others."""
+"""The command `completion`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from click.shell_completion import get_completion_class
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print a script that lets a shell complete commands.
+    """Print a shell script that enables command completion.
 
     For bash, add this line to ~/.bashrc:
 

@@ -1,4 +1,4 @@
-"""The commands on what is not in S3: coverage and gaps."""
+"""The commands `coverage` and `gaps`: what is in S3, and what is not."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from exportstats.cli.ranges import Asked
     from exportstats.cli.source import Origin
 
-_MANY = 50  # log groups, from which a heat map shows more than bars
+_MANY = 50  # log groups; above that, a heat map shows more than bars
 
 
 @question(*RANGE, filters=PLACE)
 def coverage(origin: Origin, **limits: Any) -> Answer:  # noqa: ANN401 - what click parsed
-    """Show how much of a range is in S3, the worst log group first.
+    """Show how much of a time range is in S3, worst log group first.
 
     \b
     exportstats coverage tasks.parquet --since 2026-10-01 --until 2026-11-01
@@ -54,9 +54,9 @@ def coverage(origin: Origin, **limits: Any) -> Answer:  # noqa: ANN401 - what cl
     filters=PLACE,
 )
 def gaps(origin: Origin, *, check: bool, **limits: Any) -> Answer:  # noqa: ANN401 - what click parsed
-    """List the parts of a range that are not in S3, and why.
+    """List the parts of a time range that are not in S3, and why.
 
-    That is what no COMPLETED task covers.
+    A gap is a part that no COMPLETED task covers.
 
     \b
     exportstats gaps tasks.parquet --since 7d
@@ -70,7 +70,7 @@ def gaps(origin: Origin, *, check: bool, **limits: Any) -> Answer:  # noqa: ANN4
     notes, short = [UPPER_BOUND], int((table["length"] <= SHORT_GAP).sum())
     if short > 1:
         notes += [
-            f"{short:,} gaps are of a minute or less; --tolerance 1min takes them for covered"
+            f"{short:,} gaps are a minute or shorter; --tolerance 1min treats them as covered"
         ]
     return Answer(
         table,
@@ -83,9 +83,9 @@ def gaps(origin: Origin, *, check: bool, **limits: Any) -> Answer:  # noqa: ANN4
 
 
 def _checked(gaps: pd.DataFrame, asked: Asked) -> int:
-    """Return the exit code of a check: where nothing was looked at, nothing is fine."""
+    """Return the exit code of --check, which fails if there is nothing to check."""
     if not asked.has_log_groups:
-        say("nothing was checked: the tasks name no log group; name them with --log-groups")
+        say("nothing was checked: no task has a log group; give --log-groups")
         return FAILED
     return FOUND if len(gaps) else 0
 

@@ -27,11 +27,11 @@ _COMMANDS = (
     "durations {tasks} --by log_group_name --plot {folder}/durations.png",
     "durations {tasks} --freq MS --plot {folder}/trend.png",
     "failures {tasks} --plot {folder}/failures.png",
-    # the sample ends there, and the emulator's clock is today's
+    # the end of the sample; the clock of the emulator shows the present
     "coverage {tasks} --since 2026-09-01 --until 2026-11-22 --plot {folder}/coverage.png",
     "gaps {tasks} --since 2026-10-23 --until 2026-11-22 --tolerance 1min",
 )
-# The week in which most was planted.
+# The week with most planted problems.
 _REPORT = (
     "report {tasks} --log-groups {folder}/log-groups.json --week 2026-W24 "
     "--html {folder}/report-2026-W24.html --csv-dir {folder}/report-2026-W24"
@@ -49,10 +49,10 @@ _REPORT = (
     help="The folder for the tasks, the charts and the report.",
 )
 def demo(folder: Path) -> None:
-    """Run everything on a synthetic sample, without AWS.
+    """Try everything on a synthetic sample, without AWS.
 
-    An emulator of the service is started on this machine with a year of made-up tasks. They are
-    fetched from it with boto3 over HTTP, counted, drawn and reported.
+    This starts an emulator of the service on this machine, with a year of synthetic tasks. It
+    fetches them with boto3 over HTTP, and writes tables, charts and a report.
     """
     from exportstats.emulator import Emulator
     from exportstats.io import json_text, sample as sampled
@@ -62,7 +62,7 @@ def demo(folder: Path) -> None:
     with Emulator(json_text.to_json(sample)) as emulator:
         click.echo(
             f"{len(sample):,} synthetic tasks are served on {emulator.url}, "
-            "which answers as CloudWatch Logs does."
+            "an emulator of CloudWatch Logs."
         )
         tasks = xs.concat(list(_fetch_each(sample, emulator.url)))
     where = folder / "tasks.parquet"
@@ -86,11 +86,11 @@ def demo(folder: Path) -> None:
 
 
 def _claim(folder: Path) -> None:
-    """Make the folder, or reuse that of an earlier demo; refuse one with foreign files."""
+    """Create the folder, or reuse that of an earlier demo; refuse one with other files."""
     mark = folder / ".exportstats-demo"
     if folder.exists() and not mark.exists() and any(folder.iterdir()):
         raise ArgumentError(
-            f"{folder} has files that no demo has made; name another folder with -o"
+            f"{folder} has files that are not from a demo; choose another folder with -o"
         )
     folder.mkdir(parents=True, exist_ok=True)
     mark.touch()
@@ -120,7 +120,7 @@ def _fetch_each(sample: pd.DataFrame, url: str) -> Iterator[pd.DataFrame]:
 
 @contextlib.contextmanager
 def _environment(**values: str) -> Iterator[None]:
-    """Set variables for a while, and hide what would let the user's own AWS settings in."""
+    """Set environment variables temporarily, and hide the user's own AWS settings."""
     before = dict(os.environ)
     for name in [name for name in before if name.startswith("AWS_")]:
         del os.environ[name]

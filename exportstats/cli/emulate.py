@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Emulate(click.Command):
-    """A command with the faults in its help."""
+    """A command whose help lists the faults."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the list of faults."""
@@ -39,22 +39,21 @@ class Emulate(click.Command):
     "--log-groups",
     "log_groups_from",
     metavar="FILE",
-    help="Serve these log groups: the output of `aws logs describe-log-groups`.",
+    help="Serve the log groups in this output of `aws logs describe-log-groups`.",
 )
 @click.option(
     "--now",
     callback=moment,
     metavar="TIME",
-    help="Move tasks and log groups to this time (UTC by default), such as 2026-11-26T06:00Z, and "
-    "start the emulator's clock there.  [default: the real time for the sample; files are not "
-    "moved]",
+    help="Start the emulator's clock at this time (UTC by default), such as 2026-11-26T06:00Z, and "
+    "move tasks and log groups to it.  [default: now for the sample; files are not moved]",
 )
 @click.option(
     "--port",
     metavar="NUMBER",
     type=click.IntRange(0, 65_535),
     default=0,
-    help="The port; by default a free one.",
+    help="The port.  [default: any free port]",
 )
 @click.option(
     "--requests-per-second",
@@ -62,7 +61,7 @@ class Emulate(click.Command):
     type=click.FloatRange(min=0),
     default=5.0,
     show_default=True,
-    help="Quota of each account, region and operation; 0 for none.",
+    help="The quota of each account, region and operation; 0 for no quota.",
 )
 @click.option(
     "--latency",
@@ -70,14 +69,14 @@ class Emulate(click.Command):
     metavar="SECONDS",
     type=click.FloatRange(min=0),
     default=0.0,
-    help="How long each answer takes.",
+    help="How long each response takes.",
 )
 @click.option(
     "--fault",
     "faults",
     multiple=True,
     metavar="KIND[:EVERY][=SECONDS][@ACCOUNT[/REGION]]",
-    help="Produce this fault, always or in every EVERY-th request. Repeat it for several.",
+    help="Produce this fault in every request, or in every EVERY-th. Repeat it for several.",
 )
 def emulate(
     source: tuple[str, ...],
@@ -89,15 +88,15 @@ def emulate(
 ) -> None:
     """Emulate the CloudWatch Logs endpoint on 127.0.0.1.
 
-    Without a SOURCE, the synthetic sample is served as of now: its times are moved by whole weeks,
-    so that weekdays and hours do not change, and later tasks and log groups are left out. Active
-    tasks are at most as old as in the sample (19 seconds to an hour). Nothing changes while the
-    emulator runs.
+    Without a SOURCE, the synthetic sample is served as of now. Its times are moved by whole weeks,
+    which keeps weekdays and hours. Tasks and log groups that would lie in the future are left out.
+    Active tasks are at most as old as in the sample (19 seconds to an hour). No task changes while
+    the emulator runs.
 
-    Files are served unchanged. With --now they are moved like the sample; their latest time of
-    observation is moved to --now or less than a week later.
+    Files are served unchanged. With --now they are moved like the sample: their latest time of
+    observation becomes --now, or a time less than a week later.
 
-    An access key of twelve digits is the account ID. Ctrl-C ends the emulator with exit code 0.
+    An access key of twelve digits selects that account. Ctrl-C stops the emulator with exit code 0.
 
     \b
     exportstats emulate --fault throttle:10 --fault slow:3=2.5@/eu-west-1
@@ -135,10 +134,10 @@ def emulate(
             what += f" and {len(log_groups):,} log groups"
         if now or not source:
             what += f" as of {at.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
-        click.echo(f"{what}\non {emulator.url} until Ctrl-C. In another terminal, set one of")
-        click.echo("the accounts and regions (of several lines, the last one counts):\n")
+        click.echo(f"{what}\non {emulator.url} until Ctrl-C. In another terminal, set")
+        click.echo("an account and region (of several lines, the last one counts):\n")
         click.echo(f"export AWS_ENDPOINT_URL={emulator.url} AWS_SECRET_ACCESS_KEY=emulated")
-        # No comments after the commands: an interactive zsh reads # as an argument.
+        # without comments, because an interactive zsh reads # as an argument
         for (account, region), _ in reversed(slots.most_common()):
             where = shlex.quote(plain(region))
             click.echo(f"export AWS_ACCESS_KEY_ID={account} AWS_DEFAULT_REGION={where}")
@@ -148,7 +147,7 @@ def emulate(
 
 
 def _to_json(table: pd.DataFrame, kind: schema.Table) -> list[dict[str, Any]]:
-    """Return a table in AWS's shape, without the user's own columns."""
+    """Return a table as the JSON of AWS, without the user's own columns."""
     from exportstats.io import json_text
 
     return list(json_text.to_json(table[[column.name for column in kind.base]], kind))

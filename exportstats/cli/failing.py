@@ -1,4 +1,4 @@
-"""How a command ends if something fails: one line on stderr, and an exit code."""
+"""Failures of a command: one line on stderr, and an exit code."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SIGNALS = ("SIGTERM", "SIGHUP")  # handled like Ctrl-C; Windows lacks the secon
 _PART = "exportstats.part"
 
 
-# Parameters of the library whose options have other names; others differ by their dashes only.
+# Parameters of the library whose options have another name; others only replace _ by -.
 _NAMES = {
     "account_id": "--account",
     "start": "--since",
@@ -42,17 +42,17 @@ _PARAMETER = re.compile(r"""(?<![-\w/])([a-z_]+)=('[^']*'|"[^"]*"|True|-?\d[\d.]
 def say(text: str, command: str = "") -> None:
     """Print a message on stderr, without control characters.
 
-    In a terminal, a command to run has a line of its own, which can be copied whole.
+    In a terminal, a command to run is printed on its own line, so that it can be copied.
     """
     line = wrapped(f"exportstats: {plain(text)}")
     if command:
         line += ("\n" if sys.stderr.isatty() else " ") + plain(command)
-    with contextlib.suppress(OSError):  # the terminal may be closed while a file is still written
+    with contextlib.suppress(OSError):  # the terminal may be gone while a file is still written
         click.echo(line, err=True)
 
 
 def wrapped(line: str) -> str:
-    """Wrap a line for stderr between words, if that is a terminal."""
+    """Wrap a line for stderr at words, if stderr is a terminal."""
     if not sys.stderr.isatty():
         return line
     indent = " " * (len(line) - len(line.lstrip()) + 2)
@@ -68,7 +68,7 @@ def wrapped(line: str) -> str:
 def in_options(text: str, command: click.Command) -> str:
     """Write a message of the library for the terminal: `region='x'` becomes `--region x`.
 
-    A parameter that the command has no option for stays as it is.
+    A parameter without an option of the command is left unchanged.
     """
     options = {name: one for one in command.params for name in one.opts}
 
@@ -85,7 +85,7 @@ def in_options(text: str, command: click.Command) -> str:
 
 
 def _translated(text: str) -> str:
-    """Write a message for the command that runs."""
+    """Write a message of the library with the options of the running command."""
     context = click.get_current_context(silent=True)
     command = context and context.command
     if context and isinstance(command, click.Group) and context.invoked_subcommand:
@@ -93,13 +93,13 @@ def _translated(text: str) -> str:
     return in_options(text, command) if command else text
 
 
-def mark_part() -> None:
-    """Remember that the result is incomplete, so that the command ends with 3."""
+def mark_partial() -> None:
+    """Mark the result as incomplete, so that the exit code is 3."""
     click.get_current_context().meta[_PART] = True
 
 
-def knows_a_part() -> bool:
-    """Return whether the result is incomplete, for example because of a warning."""
+def is_partial() -> bool:
+    """Return whether the result is marked as incomplete."""
     return _PART in click.get_current_context().meta
 
 
@@ -107,8 +107,8 @@ def knows_a_part() -> bool:
 def in_one_line(meta: dict[str, Any]) -> Iterator[None]:
     """Print errors and warnings as lines, and turn errors into exit codes.
 
-    A command with an incomplete result ends with 3 instead of 0 or 4. `meta` is that of click's
-    context and remembers it for `knows_a_part`.
+    With an incomplete result, the exit code is 3 instead of 0 or 4. `meta` is that of click's
+    context, where `is_partial` finds the mark.
     """
     _let_escape()
 
@@ -147,7 +147,7 @@ def in_one_line(meta: dict[str, Any]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _wrapped_usage() -> Iterator[None]:
-    """Wrap what click says on wrong usage."""
+    """Wrap click's messages on wrong usage."""
     try:
         yield
     except click.exceptions.NoArgsIsHelpError:
@@ -158,7 +158,7 @@ def _wrapped_usage() -> Iterator[None]:
 
 
 def _let_escape() -> None:
-    """Escape characters that stdout or stderr cannot write, instead of failing."""
+    """Escape characters that stdout or stderr cannot encode, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -166,9 +166,9 @@ def _let_escape() -> None:
 
 @contextlib.contextmanager
 def _as_ctrl_c() -> Iterator[list[int]]:
-    """Handle other signals like Ctrl-C, and yield the list of those that arrive.
+    """Handle other signals like Ctrl-C, and yield a list of those received.
 
-    Signals that are already handled or ignored, for example by `nohup`, are not changed.
+    Signals that are already handled or ignored, for example by `nohup`, are left alone.
     """
     came: list[int] = []
 
@@ -199,5 +199,5 @@ def _described(error: Exception) -> str:
     if isinstance(error, ExportStatsError | OSError):
         return str(error)
     if isinstance(error, UnicodeEncodeError) or "null byte" in str(error):
-        return f"an option or a path is not valid UTF-8, or contains a NUL: {error}; change it"
+        return f"an option or path is not valid UTF-8 or contains a NUL: {error}; change it"
     raise error

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 import exportstats as xs
-from exportstats.cli.failing import knows_a_part, say
+from exportstats.cli.failing import is_partial, say
 from exportstats.cli.options import TABLES, NewFile
 from exportstats.cli.question import title_of
 from exportstats.cli.source import sourced
@@ -31,35 +31,35 @@ if TYPE_CHECKING:
         "file",
         type=NewFile(TABLES),
         required=True,
-        help="The file to write: .parquet, .csv, .jsonl or .json; all but .parquet also .gz or "
+        help="The file to write: .parquet, .csv, .jsonl or .json. All but .parquet may add .gz or "
         ".zst.",
     ),
     click.option(
         "--replace", is_flag=True, help="Replace an existing file instead of adding to it."
     ),
-    click.option("--next-token", metavar="TOKEN", help="Continue where an earlier fetch stopped."),
+    click.option("--next-token", metavar="TOKEN", help="Continue an earlier fetch at this token."),
     is_live=True,
 )
 def fetch(origin: Origin, file: Path, *, replace: bool) -> None:
-    """Fetch every export task from AWS, and add them to a file.
+    """Fetch export tasks from AWS and add them to a file.
 
-    Tasks that are already in the file stay there, because AWS forgets old tasks; each task is kept
-    once, in its latest state. After a failure or Ctrl-C, what arrived is added too, and the exit
-    code is 3. Needs the permission logs:DescribeExportTasks on "*".
+    Tasks already in the file are kept, because AWS forgets old tasks. Each task is stored once, in
+    its latest state. After a failure or Ctrl-C, the tasks that arrived are stored, and the exit
+    code is 3. Requires the permission logs:DescribeExportTasks on "*".
 
-    AWS can select tasks by state or identifier only, so with other filters all tasks are fetched,
-    and the filters are applied afterwards.
+    AWS can filter tasks by state or task ID only. Other filters are applied after all tasks are
+    fetched.
 
     \b
     exportstats fetch --region eu-west-1 -o tasks.parquet
     """
-    _read(file)  # refuse a file that is not a table of tasks before AWS is asked
+    _read(file)  # fail before AWS is asked
     tasks = origin.load()
     with one_at_a_time(file):
         before = _read(file)  # another fetch may have written it meanwhile
-        if replace and knows_a_part():
-            say(f"{file} is not replaced, because not all tasks arrived; they are added to it")
-        if before is None or (replace and not knows_a_part()):
+        if replace and is_partial():
+            say(f"not all tasks arrived, so {file} is not replaced; they are added to it")
+        if before is None or (replace and not is_partial()):
             written, what = tasks, ""
         else:
             written = _merged(before, tasks)
@@ -69,7 +69,7 @@ def fetch(origin: Origin, file: Path, *, replace: bool) -> None:
 
 
 def _read(file: Path) -> pd.DataFrame | None:
-    """Read the tasks of an existing file, or refuse it if writing it again would lose something."""
+    """Read the tasks of an existing file; refuse it if rewriting it would lose data."""
     if not file.exists() or not file.stat().st_size:
         return None
     try:
@@ -82,13 +82,13 @@ def _read(file: Path) -> pd.DataFrame | None:
             raise ArgumentError(str(lost[0]))
     except xs.ExportStatsError as error:
         raise ArgumentError(
-            f"{file} exists, and something in it would be lost: {error}; name another file"
+            f"{file} exists, and adding to it would lose data: {error}; choose another file"
         ) from error
     return tasks
 
 
 def _merged(before: pd.DataFrame, tasks: pd.DataFrame) -> pd.DataFrame:
-    """Combine the tasks of a file with those that were fetched; own columns stay with a task."""
+    """Combine the tasks of a file with fetched ones, and keep the user's own columns."""
     before, tasks = _placed(before, tasks), _placed(tasks, before)
     own = [str(name) for name in before if name not in tasks]
     for name in own:
@@ -110,7 +110,7 @@ def _placed(table: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
 
 
 def _compared(before: pd.DataFrame, after: pd.DataFrame) -> str:
-    """Return how many tasks are new, changed and unchanged."""
+    """Count new, changed and unchanged tasks, in words."""
     key = list(schema.KEY)
     fields = [column.name for column in schema.TASKS.base if column.name != "observed_at"]
     same = len(after[fields].merge(before[fields].drop_duplicates(), on=fields))

@@ -1,4 +1,4 @@
-"""The finding of a report that `backfill` acts on: its source, its log groups and their ranges."""
+"""A finding of a report as the input of `backfill`: source, log groups and time ranges."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from exportstats.cli.ranges import Asked
 
-_PARTS = "exportstats.finding"  # what each command of a finding exports: a selection and a range
+_PARTS = "exportstats.finding"  # the selection and time range of each command of a finding
 _SELECTING = ("since", "until", "log_group", "account", "region")
 _SLOT = ("account", "region")
 
@@ -30,20 +30,20 @@ FINDING = (
         "--from-report",
         type=click.Path(exists=True, dir_okay=False),
         metavar="FILE",
-        help="Plan what a finding of this report needs, and nothing else: its source, log "
-        "groups and ranges are read from what `exportstats report --json` wrote.",
+        help="Close only the gaps of one finding in this report, written by `exportstats report "
+        "--json`. Source, log groups and time ranges are those of the finding.",
     ),
     click.option(
-        "--finding", metavar="ID", help="The finding of --from-report, such as gaps-1a2b3c."
+        "--finding", metavar="ID", help="The finding in --from-report, such as gaps-1a2b3c."
     ),
 )
 
 
 class ByFinding(click.Command):
-    """A command whose source and range can be those of a finding."""
+    """A command that can take its source and time range from a finding."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put what the finding's own commands say before the words that were given."""
+        """Prepend the arguments of the finding's own commands to those given."""
         if not any(word.startswith(("--from-report", "--finding")) for word in args):
             return super().parse_args(ctx, args)
         from exportstats.report import machine
@@ -52,11 +52,11 @@ class ByFinding(click.Command):
         given = self._parsed(ctx, args)
         path, finding = given["from_report"], given["finding"]
         if path is None:
-            raise ArgumentError("--finding is one of a report; give --from-report FILE as well")
+            raise ArgumentError("--finding needs a report; give --from-report FILE as well")
         commands = [shlex.split(text)[2:] for text in machine.read_commands(path, finding)]
         for name in _SELECTING:
             if given[name]:
-                raise ArgumentError(f"--{dashed(name)} is told by the finding; leave it out")
+                raise ArgumentError(f"--{dashed(name)} is set by the finding; leave it out")
         parts = [self._parsed(ctx, words) for words in commands]
         words = [f"--since={min(part['since'] for part in parts).isoformat()}"]
         words += [f"--until={max(part['until'] for part in parts).isoformat()}"]
@@ -75,20 +75,20 @@ class ByFinding(click.Command):
         return super().parse_args(ctx, [*words, *args])
 
     def _parsed(self, ctx: click.Context, words: Sequence[str]) -> dict[str, Any]:
-        """Parse some words alone."""
+        """Parse arguments in a context of their own."""
         other = click.Context(self, parent=ctx.parent, info_name=ctx.info_name)
         super().parse_args(other, [*words])
         return other.params
 
 
 def _source_of(words: Sequence[str]) -> list[str]:
-    """Return the words of a command up to what it selects."""
+    """Return the arguments of a command before those that select."""
     chosen = tuple(f"--{dashed(name)}=" for name in _SELECTING)
     return list(words[: next(at for at, word in enumerate(words) if word.startswith(chosen))])
 
 
 def of_finding(gaps: pd.DataFrame, asked: Asked) -> pd.DataFrame:
-    """Return what of some gaps a finding is about; all of them if none was named."""
+    """Return the gaps that belong to the finding; all if there is no finding."""
     import numpy as np
     import pandas as pd
 
@@ -101,7 +101,7 @@ def of_finding(gaps: pd.DataFrame, asked: Asked) -> pd.DataFrame:
     cut = []
     for wanted, edges in parts:
         known = [asked.tasks, asked.range["log_groups"]]
-        wanted.tell_unknown(*(table for table in known if table is not None))
+        wanted.say_unknown(*(table for table in known if table is not None))
         mine = wanted.of_log_groups(gaps)
         cut.append(clipped(mine, *(np.full(len(mine), to_millis(edge)) for edge in edges)))
     return pd.concat(cut, ignore_index=True)

@@ -1,4 +1,4 @@
-"""Many accounts and regions on the command line: the options, and the report of failures."""
+"""Many accounts and regions: the options, and messages on failures."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FLEET_OPTIONS = (
     click.option(
         "--organization",
         is_flag=True,
-        help="Fetch from every active account of the organisation, with --role-name.",
+        help="Fetch from every active account of the organisation; needs --role-name.",
     ),
     click.option("--role-name", metavar="NAME", help="The role to assume in each account."),
     click.option(
@@ -35,11 +35,11 @@ FLEET_OPTIONS = (
         "targets_file",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
         metavar="FILE",
-        help="Fetch from the accounts and regions in this CSV or JSON file, with account_id, "
-        "region, and profile or role_arn.",
+        help="Fetch from the accounts and regions in this CSV or JSON file. Its fields are "
+        "account_id, region, and profile or role_arn.",
     ),
 )
-_SHOWN = 10  # targets for each cause
+_SHOWN = 10  # targets of each cause
 _CAUSES = 20
 _WIDTH = 80  # of an invalid value
 _FIELDS = ("account_id", "region", "profile", "role_arn")
@@ -54,17 +54,18 @@ def fetch_targets(
     role_name: str | None,
     targets_file: Path | None,
 ) -> list[Target] | None:
-    """Return the accounts and regions of the options; None for those of the environment."""
+    """Return the accounts and regions that options name; None for the one of the environment."""
     if organization != (role_name is not None):
-        raise ArgumentError("--organization and --role-name need each other; give both or neither")
+        raise ArgumentError("--organization and --role-name go together; give both or neither")
     if all_regions and region is not None:
         raise ArgumentError(
-            f"--all-regions and --region {region} exclude each other; leave one out"
+            f"--all-regions and --region {region} cannot be combined; leave one out"
         )
     if targets_file is not None:
         if profiles or region or all_regions or organization:
             raise ArgumentError(
-                f"--targets {targets_file} names all accounts and regions; leave out other options"
+                f"--targets {targets_file} names all accounts and regions; "
+                "leave out --profile, --region, --all-regions and --organization"
             )
         return read_targets(targets_file)
     if organization or all_regions:
@@ -79,13 +80,13 @@ def fetch_targets(
     return None
 
 
-def tell_failures(failures: pd.DataFrame) -> None:
+def print_failures(failures: pd.DataFrame) -> None:
     """Print the failures on stderr."""
     click.echo("\n".join(map(wrapped, failure_lines(failures))) + "\n", err=True)
 
 
 def failure_lines(failures: pd.DataFrame) -> Iterator[str]:
-    """Yield the failures: each cause once, with its remedy and its targets."""
+    """Yield each cause once, with its remedy and its targets."""
     causes: dict[tuple[str, str], list[int]] = {}
     said = zip(failures["reason"], failures["remedy"], strict=True)
     for at, (reason, remedy) in enumerate(said):
@@ -150,7 +151,7 @@ def _rows(text: str) -> Iterator[dict[str, Any]]:
 
 
 def _once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """Make a row of names and values; a field that is there twice is refused."""
+    """Return pairs as a dictionary; refuse a field that appears twice."""
     pairs = list(pairs)
     names = [name for name, _ in pairs]
     for name in _FIELDS:
@@ -172,5 +173,5 @@ def _to_target(row: object, number: int) -> Target:
     try:
         return xs.Target(**{name: None if value == "" else value for name, value in row.items()})
     except ArgumentError as error:
-        # of a column of the file, and not of an option
+        # the message is about a column of the file, not an option
         raise ArgumentError(f", target {number}: {str(error).replace('=', ' ', 1)}") from error

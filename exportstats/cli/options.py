@@ -1,4 +1,4 @@
-"""Options of several commands."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Kind = Literal["table", "csv", "json", "markdown"]
 _HEAD = 2**12  # bytes that identify the format of a file
 
-# The first bytes of formats; a file is only replaced by one of the same format.
+# How files of a format begin; a file is replaced only by one of the same format.
 PICTURES = {
     ".png": re.compile(rb"\x89PNG\r\n"),
     ".svg": re.compile(rb"(?s)\s*<(\?xml.*<svg|svg)\b"),
@@ -40,7 +40,7 @@ TABLES: dict[str, re.Pattern[bytes] | None] = dict.fromkeys(
 
 
 class _NewPath(click.Path):
-    """A path to write to; what cannot be written is refused before any work is done."""
+    """A path to write to, checked before any work is done."""
 
     def convert(
         self,
@@ -52,7 +52,7 @@ class _NewPath(click.Path):
         path = Path(os.path.expanduser(value))  # noqa: PTH111 - `~nobody` is a name like any other
         try:
             super().convert(path, param, ctx)
-            refusal = self.refusal_of(path) if value else "'' is not a path; give . for this folder"
+            refusal = self.refusal_of(path) if value else "'' is not a path; use . for this folder"
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else error
             refusal = f"{str(path)!r} cannot be written: {why}"
@@ -66,7 +66,7 @@ class _NewPath(click.Path):
 
 
 class NewFile(_NewPath):
-    """A file to write: its suffix is that of a format, and its folder exists.
+    """A file to write, in an existing folder and with the suffix of a known format.
 
     An existing file is replaced only if it has the same format.
     """
@@ -84,18 +84,18 @@ class NewFile(_NewPath):
         ending = next((one for one in self._kinds if name.endswith(one)), None)
         if ending is None:
             return (
-                f"the suffix of {str(path)!r} is not a format that can be written; "
-                f"give one of {', '.join(self._kinds)}"
+                f"the suffix of {str(path)!r} is not a supported format; "
+                f"use one of {', '.join(self._kinds)}"
             )
         if not os.access(Path(os.path.realpath(path)).parent, os.W_OK):
             return (
-                f"there is no folder {str(path.parent)!r} that can be written to; "
-                "make it, or name another place"
+                f"the folder {str(path.parent)!r} does not exist or is not writable; "
+                "create it or choose another"
             )
         if path.exists() and (kind := self._kinds[ending]) is not None and not _begins(path, kind):
             return (
-                f"{str(path)!r} exists, and is not a {ending} file that this command wrote; "
-                "remove it, or name another place"
+                f"{str(path)!r} exists and is not a {ending} file that this command wrote; "
+                "remove it or choose another path"
             )
         return None
 
@@ -111,7 +111,7 @@ class NewFolder(_NewPath):
         there = next(one for one in (path.absolute(), *path.absolute().parents) if one.exists())
         if os.access(there, os.W_OK):
             return None
-        return f"the folder {str(there)!r} cannot be written to; name another"
+        return f"the folder {str(there)!r} is not writable; choose another"
 
 
 def _begins(path: Path, kind: re.Pattern[bytes]) -> bool:
@@ -131,17 +131,17 @@ def refuse_inputs(ctx: click.Context) -> None:
             for one in _inputs(ctx):
                 if one.exists() and path.samefile(one):
                     raise ArgumentError(
-                        f"{param.opts[-1]} {path} is the input file {one}; name another file"
+                        f"{param.opts[-1]} {path} is the input file {one}; choose another file"
                     )
 
 
 def _refuse_inside(ctx: click.Context, option: str, folder: Path) -> None:
-    """Refuse to write into an input folder, which would be read with the output next time."""
+    """Refuse to write into an input folder: the next run would read the output as input."""
     for given in ctx.params.get("source") or ():
         there = os.path.realpath(os.path.expanduser(given))  # noqa: PTH111 - as reading does it
         if os.path.isdir(there) and Path(os.path.realpath(folder)).is_relative_to(there):  # noqa: PTH112 - no error of a NUL
             raise ArgumentError(
-                f"{option} {folder} is in the input folder {given}; name another folder"
+                f"{option} {folder} is in the input folder {given}; choose another folder"
             )
 
 
@@ -164,7 +164,7 @@ def _files_of(given: str | Path) -> Iterator[Path]:
         else:
             yield from map(Path, glob.iglob(str(path), recursive=True))  # noqa: PTH207 - the same
     except (OSError, ValueError):
-        return  # reading it gives the error
+        return  # reading it raises the error
 
 
 def _columns(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> list[str] | None:
@@ -187,10 +187,13 @@ FORMAT = click.option(
     type=click.Choice(["table", "csv", "json", "markdown"]),
     default="table",
     show_default=True,
-    help="The output format; csv and json have durations in seconds.",
+    help="The output format. In csv and json, durations are in seconds.",
 )
 PLOT = click.option(
-    "--plot", "chart", type=NewFile(PICTURES), help="Also draw the table as .png, .svg or .pdf."
+    "--plot",
+    "chart",
+    type=NewFile(PICTURES),
+    help="Also draw a chart and save it to this .png, .svg or .pdf file.",
 )
 BY = click.option(
     "--by",
@@ -203,5 +206,5 @@ FREQ = click.option(
     "--freq",
     callback=_freq,
     metavar="FREQ",
-    help="Group by creation time, in UTC: h, D, W, MS (months), QS or YS, or multiples such as 6h.",
+    help="Group by creation time, in UTC: h, D, W, MS (months), QS, YS, or a multiple such as 6h.",
 )

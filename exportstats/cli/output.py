@@ -1,6 +1,6 @@
-"""Print a table: for people in the terminal or as Markdown, for machines as CSV or JSON.
+"""Print a table for people (in the terminal or as Markdown) or for machines (CSV or JSON).
 
-For people, durations are in words, and in a terminal the table is made to fit it. For machines,
+For people, durations are in words, and the table is made to fit the terminal. For machines,
 durations are in seconds, times are ISO 8601 in UTC, and nothing is left out.
 """
 
@@ -40,14 +40,14 @@ _COLORS = {
     "PENDING_CANCEL": "yellow",
     "CANCELLED": "yellow",
 }
-_WIDEST = 512  # the longest name at AWS, but a file may contain anything
-_MOST = 10_000  # rows for people
-_NARROWEST = 14  # of names, before a column is left out
-# Text that is shortened in its middle; other text is sentences.
+_WIDEST = 512  # characters of the longest name in AWS; a file may contain longer ones
+_MOST = 10_000  # rows of a table for people
+_NARROWEST = 14  # characters of a name, before a column is left out
+# Columns of names, which are shortened in the middle; other text is sentences.
 _NAMES = {column.name for column in schema.TASKS.base} - {"status_message"}
 _IDS = (*schema.KEY, "example_task_id")
-_WIDE = 40  # enough for sentences
-_LINES = 4  # that sentences take in a cell
+_WIDE = 40  # characters that are enough for sentences
+_LINES = 4  # of sentences in a cell
 _GAP = 2
 
 
@@ -62,7 +62,7 @@ class _Column:
     cells
         Its text, row by row.
     kind
-        "id", which is never shortened; "text"; "time"; or "number", at the right.
+        "id", which is never shortened; "text"; "time"; or "number", aligned to the right.
     """
 
     name: str
@@ -76,7 +76,7 @@ class _Column:
 
     @cached_property
     def least(self) -> int:
-        """The width below which it says nothing."""
+        """The smallest width at which it can be read."""
         if self.kind != "text":
             return self.width
         if self.is_prose:
@@ -86,24 +86,27 @@ class _Column:
 
     @cached_property
     def is_prose(self) -> bool:
-        """Whether cells are sentences, which take several lines."""
+        """Whether its cells are sentences, which may take several lines."""
         return self.kind == "text" and self.name not in _NAMES
 
     @property
     def is_shared(self) -> bool:
-        """Whether all rows have the same; in a single row, only the account and region count."""
+        """Whether its value, the same in all rows, can move to the title.
+
+        Of a single row, only the account and region can.
+        """
         movable = self.name in schema.SLOT if len(self.cells) == 1 else self.kind != "number"
         return movable and len(set(self.cells)) == 1
 
 
 def show(answer: Answer, kind: Kind) -> None:
-    """Print an answer: its table for machines, its view for people."""
+    """Print the table of an answer for machines, or its view for people."""
     if kind == "csv":
         click.echo(for_machines(answer.table).map(harmless).to_csv(index=False), nl=False)
         return
     if kind == "json":
         flat = for_machines(answer.table).astype(object)
-        # in ASCII, so that it contains no control characters
+        # json escapes all but ASCII, and so all control characters
         click.echo(json.dumps(flat.where(flat.notna(), None).to_dict("records"), indent=2))
         return
     console = console_of()
@@ -117,11 +120,11 @@ def show(answer: Answer, kind: Kind) -> None:
     else:
         click.echo("\n".join(_aligned(answer)))
     if (more := len(answer.table if answer.view is None else answer.view) - limit) > 0:
-        say(f"{more:,} more rows are not shown; --format csv or json has them all")
+        say(f"{more:,} more rows are not shown; use --format csv or json for all")
 
 
 def console_of() -> Console:
-    """Return the terminal, with colour as --color has it."""
+    """Return the console, with colour as --color asks for."""
     color = click.get_current_context().color
     system: Any = "standard" if color else "auto"
     return Console(
@@ -130,14 +133,17 @@ def console_of() -> Console:
 
 
 def _columns_of(answer: Answer, rows: int = _MOST) -> list[_Column]:
-    """Return the columns for people as text, by their dtype unless `write` has them."""
+    """Return the columns for people as text, formatted by `write` or else by their dtype."""
     view = answer.table.reset_index() if answer.view is None else answer.view
     if not len(view):
         return []
-    return [
-        _column(plain(str(name)), values, answer.write.get(str(name)))
-        for name, values in view[:rows].items()
-    ]
+    found = []
+    for name, values in view[:rows].items():
+        # a number to group by, such as a year or a cost centre, is printed as it is
+        is_label = name in answer.table.index.names and values.dtype.kind in "iuf"
+        cells = values.convert_dtypes().astype(object) if is_label else values
+        found.append(_column(plain(str(name)), cells, answer.write.get(str(name))))
+    return found
 
 
 def _column(name: str, values: pd.Series, write: Callable[[Any], str] | None) -> _Column:
@@ -158,7 +164,7 @@ def _compact(length: pd.Timedelta) -> str:
 
 
 def _times(values: pd.Series) -> pd.Series:
-    """Write times to the minute, or as dates if all are midnights."""
+    """Write times to the minute, or as dates if all of them are midnight."""
     exact = coerce.iso_text(values)
     if exact.dropna().str.endswith("T00:00:00.000Z").all():
         return exact.str[:10]
@@ -178,7 +184,7 @@ def _to_markdown(answer: Answer) -> Iterator[str]:
 
 
 def _aligned(answer: Answer) -> Iterator[str]:
-    """Yield lines in which nothing is shortened; a cell that is far too wide moves its own only."""
+    """Yield aligned lines without shortening; a far too wide cell only shifts its own row."""
     yield click.style(plain(answer.title), bold=True)
     if not (columns := _columns_of(answer)):
         return
@@ -200,10 +206,10 @@ def _aligned(answer: Answer) -> Iterator[str]:
 
 
 def fitted(answer: Answer, console: Console, *, rows: int) -> Iterator[RenderableType]:
-    """Yield a title, a table, and what it leaves out, as they fit a terminal.
+    """Yield a title, a table that fits the terminal, and a note on omitted columns.
 
-    What all rows share goes into the title; then text is shortened, and the last columns are left
-    out, but identifiers.
+    If the table is too wide, values that all rows share move to the title. Then text is shortened,
+    and then the last columns are omitted, except for identifiers.
     """
     columns, title = _columns_of(answer, rows), answer.title
     room = console.width
@@ -219,7 +225,7 @@ def fitted(answer: Answer, console: Console, *, rows: int) -> Iterator[Renderabl
     widths = [column.width for column in columns]
     inside = room - gap * (len(columns) - 1)
     _shrink(widths, [column.least for column in columns], inside)
-    _shrink(widths, [1] * len(widths), inside)  # and cells take several lines
+    _shrink(widths, [1] * len(widths), inside)  # cells then take several lines
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, gap - 1, 0, 0), show_edge=False)
     for column, width in zip(columns, widths, strict=True):
         right = column.kind == "number"
@@ -238,18 +244,18 @@ def fitted(answer: Answer, console: Console, *, rows: int) -> Iterator[Renderabl
         yield Text()
         yield table
     if left_out:
-        yield Text(f"not shown here: {', '.join(left_out)}; a wider terminal has all", style="dim")
+        yield Text(f"columns not shown: {', '.join(left_out)}; use a wider terminal", style="dim")
 
 
 def _needed(columns: list[_Column], *, least: bool = False) -> int:
-    """Return the width of a table, with its text whole or, for `least`, as short as can be."""
+    """Return the width that a table needs, with full text or, if `least`, with the shortest."""
     if least:
         return sum(column.least for column in columns) + len(columns) - 1
     return sum(column.width for column in columns) + _GAP * (len(columns) - 1)
 
 
 def _without_shared(columns: list[_Column]) -> tuple[list[_Column], list[str]]:
-    """Return columns without what all rows share, and what that is."""
+    """Separate the values that all rows share from the columns."""
     kept = [column for column in columns if not column.is_shared]
     if not kept:
         return columns, []
@@ -267,7 +273,7 @@ def _without_shared(columns: list[_Column]) -> tuple[list[_Column], list[str]]:
 
 
 def _shrink(widths: list[int], least: list[int], room: int) -> None:
-    """Narrow the widest columns until all fit, or none can be narrower."""
+    """Narrow the widest columns until all fit or none can be narrower."""
     while sum(widths) > room and (
         wide := [at for at, width in enumerate(widths) if width > least[at]]
     ):

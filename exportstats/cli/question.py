@@ -1,4 +1,4 @@
-"""A question: a command that answers with one table, which is printed and drawn."""
+"""A question: a command whose answer is one table, printed and optionally drawn."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from exportstats.cli.options import Kind
 
 
-# How to write columns of numbers.
+# How to format some columns, by name.
 Write: TypeAlias = "Mapping[str, Callable[[Any], str]]"
 
 
@@ -37,19 +37,19 @@ class Answer(NamedTuple):
     table
         The table for machines.
     title
-        What it is of, for people.
+        The title for people.
     view
-        The table for people, the least needed columns last; by default `table`.
+        The table for people, least important columns last; by default `table`.
     write
-        How to write columns of numbers for people; others are written by their dtype.
+        How to format some columns for people; others are formatted by their dtype.
     plot
         Draws the chart.
     notes
-        What to say to people on stderr.
+        Messages for people, printed on stderr.
     shown
-        How many rows to show in a terminal; by default all.
+        The number of rows to show in a terminal; by default all.
     exit_code
-        What the command ends with.
+        The exit code of the command.
     """
 
     table: pd.DataFrame
@@ -65,7 +65,7 @@ class Answer(NamedTuple):
 def question(
     *options: Callable[..., Any], filters: Sequence[str] = tuple(FILTERS), is_drawn: bool = True
 ) -> Callable[[Callable[..., Answer]], click.Command]:
-    """Make a command of a function that returns an `Answer`; it gets what `sourced` gives."""
+    """Make a command of a function that returns an `Answer`; `sourced` has its arguments."""
 
     def decorate(function: Callable[..., Answer]) -> click.Command:
         @functools.wraps(function)
@@ -87,7 +87,7 @@ def question(
 
 
 def draw(plot: Callable[[], Any], path: Path) -> None:
-    """Draw a chart, and save it completely or not at all."""
+    """Draw a chart and save it, as a whole file or not at all."""
     os.environ.setdefault("MPLBACKEND", "Agg")  # a command opens no window
     figure = plot().figure
     with whole_file(path) as file:

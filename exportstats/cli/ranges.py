@@ -1,4 +1,4 @@
-"""What the commands on coverage have in common: a range of time, log groups, and their tasks."""
+"""What the coverage commands share: a time range, log groups and tasks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 import exportstats as xs
-from exportstats.cli.failing import knows_a_part, mark_part, say
+from exportstats.cli.failing import is_partial, mark_partial, say
 from exportstats.cli.wanted import moment, refuse_reversed
 from exportstats.core import schema
 from exportstats.errors import ArgumentError, LoadError
@@ -23,25 +23,25 @@ if TYPE_CHECKING:
     from exportstats.cli.wanted import Wanted
 
 SHORT_GAP = dt.timedelta(minutes=1)  # a gap of a minute or less is seldom worth a task
-# Said once wherever coverage is shown.
+# A note on every table of coverage.
 UPPER_BOUND = (
-    "coverage is an upper bound: the service tells neither a task's prefix of stream names nor "
-    "how much it wrote"
+    "coverage is an upper bound: the API reports neither the stream prefix of a task nor how much "
+    "it wrote"
 )
 _DAYS = 30
 
 
 class Asked(NamedTuple):
-    """What a command on coverage is asked: tasks, a range, and what more is known.
+    """The input of a coverage command: tasks, log groups and a time range.
 
     Attributes
     ----------
     tasks
         The selected tasks.
     every
-        All tasks, those too that hold the slots of these.
+        All tasks, because those not selected also occupy slots.
     range
-        The arguments that all functions on coverage share.
+        The arguments that all coverage functions share.
     """
 
     tasks: pd.DataFrame
@@ -50,13 +50,13 @@ class Asked(NamedTuple):
 
     @property
     def days(self) -> str:
-        """Say the range, dates where it begins and ends at midnight, and whether tasks lack."""
+        """The range in words, marked as partial if tasks are missing."""
         days = " to ".join(write_minute(self.range[name]) for name in ("start", "end")) + " UTC"
-        return f"{days} (partial)" if knows_a_part() else days
+        return f"{days} (partial)" if is_partial() else days
 
     @property
     def has_log_groups(self) -> bool:
-        """Whether there is any log group to look at."""
+        """Whether any log group is known."""
         tables = [self.tasks, self.range["log_groups"]]
         return any(table["log_group_name"].notna().any() for table in tables if table is not None)
 
@@ -66,8 +66,8 @@ LOG_GROUPS = click.option(
     "log_groups_from",
     multiple=True,
     metavar="FILE|aws",
-    help="The log groups, to find those never exported and when events expire: the output of "
-    "`aws logs describe-log-groups`, or `aws` to fetch them. Repeat it for several files.",
+    help="The output of `aws logs describe-log-groups`, or `aws` to fetch the log groups. It shows "
+    "which ones were never exported and when events expire. Repeat it for several files.",
 )
 RANGE = (
     click.option(
@@ -89,23 +89,23 @@ RANGE = (
         default="0ms",
         show_default=True,
         metavar="LENGTH",
-        help="Count gaps up to this length as covered, such as 1min.",
+        help="Treat gaps up to this length as covered, such as 1min.",
     ),
     LOG_GROUPS,
 )
 
 
 def ask(origin: Origin, *, since: Any, until: Any, tolerance: str) -> Asked:  # noqa: ANN401
-    """Load what a command on coverage is asked of, and the range.
+    """Load the input of a coverage command.
 
-    Tasks are not selected by state or time: FAILED tasks tell why a range is not covered, and a
-    task of any later time may cover it.
+    Tasks are not selected by state or time. FAILED tasks explain gaps, and a task of any later
+    time may cover the range.
     """
     from exportstats.coverage.query import length
 
-    length(tolerance, "tolerance")  # refused before AWS is asked
+    length(tolerance, "tolerance")  # fail before AWS is asked
     every, log_groups = load_both(origin, lambda tasks: _range_of(tasks, since, until))
-    _say_what_covers_unknown(every)  # before some are selected, by a log group that is unknown
+    _warn_of_unknown_coverage(every)  # before a selection drops tasks without a log group
     tasks, log_groups = kept(origin.wanted, every, log_groups)
     start, end, as_of = _range_of(tasks if len(tasks) else every, since, until)
     common = {
@@ -118,16 +118,16 @@ def ask(origin: Origin, *, since: Any, until: Any, tolerance: str) -> Asked:  # 
     return Asked(tasks, every, common)
 
 
-def _say_what_covers_unknown(tasks: pd.DataFrame) -> None:
-    """Say how many tasks may cover something, and nobody knows what: not all is known then."""
+def _warn_of_unknown_coverage(tasks: pd.DataFrame) -> None:
+    """Warn of tasks without a log group or window, and mark the result as incomplete."""
     window = tasks[["from_time", "to_time"]].notna().all(axis="columns")
     unknown = tasks["log_group_name"].isna() | ((tasks["status_code"] == "COMPLETED") & ~window)
     if count := int(unknown.sum()):
         say(
-            f"what {count:,} of {len(tasks):,} tasks cover is unknown: no log group or no window; "
-            "what looks like a gap may be covered by these"
+            f"{count:,} of {len(tasks):,} tasks have no log group or no window; "
+            "they may cover some of the gaps"
         )
-        mark_part()
+        mark_partial()
 
 
 def load_both(
@@ -136,10 +136,10 @@ def load_both(
     *,
     can_spare: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-    """Get the tasks and the log groups, if any are named.
+    """Load the tasks, and the log groups if `--log-groups` is given.
 
-    All tasks are checked before AWS is asked for log groups. Where they are not all, that is said.
-    Who can spare the log groups that AWS does not tell has the tasks all the same.
+    `check` is called with the tasks before AWS is asked for log groups. With `can_spare`, a failure
+    to fetch log groups is a warning and not an error.
     """
     found = origin.read_log_groups()
     tasks = origin.tasks()
@@ -149,10 +149,10 @@ def load_both(
     except LoadError as error:
         if not can_spare:
             raise
-        say(f"not looked at, so nothing of AWS's is known of expiry: {error}")
-        mark_part()
-    if knows_a_part():
-        say("not all of the list is known or understood: what looks like a gap may be covered")
+        say(f"log groups were not fetched, so expiry is unknown: {error}")
+        mark_partial()
+    if is_partial():
+        say("some tasks or log groups are missing or unreadable; some gaps may be covered")
     if not found:
         return tasks, None
     log_groups = xs.concat(found, of="log_groups")
@@ -162,33 +162,33 @@ def load_both(
 def kept(
     wanted: Wanted, tasks: pd.DataFrame, log_groups: pd.DataFrame | None
 ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-    """Return the tasks and log groups that are wanted.
+    """Return the selected tasks and log groups.
 
     Raises
     ------
     ArgumentError
-        Nothing is left, of which there would be neither gaps nor findings.
+        If nothing is selected: the absence of gaps and findings would mean nothing.
     """
     tables = [tasks] if log_groups is None else [tasks, log_groups]
     chosen = [wanted.of_log_groups(table) for table in tables]
     if any(map(len, tables)) and not any(map(len, chosen)):
         raise ArgumentError(wanted.nothing_of(len(tasks), *tables))
-    wanted.tell_unknown(*tables)
+    wanted.say_unknown(*tables)
     return chosen[0], None if log_groups is None else chosen[1]
 
 
 def _placed(table: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
-    """Fill accounts and regions that a table does not name with the only one of another table.
+    """Fill in missing accounts and regions if another table has only one.
 
-    What the AWS CLI prints of tasks names neither, of log groups it has an ARN with both: without
-    this, the tasks would be of other log groups than those listed.
+    The AWS CLI prints tasks without account and region, but log groups with an ARN that has both.
+    Without this, tasks and log groups would not match.
     """
     for name in schema.SLOT:
         known = other[name].dropna().unique()
-        # With more than one nobody can tell which, and it is warned of where that matters.
+        # With several it is unknown which; `conform` and the statistics warn where that matters.
         if not table[name].isna().any() or len(known) != 1:
             continue
-        say(f"what does not name its {name} is taken to be of {known[0]}")
+        say(f"rows without {name} are assigned to {known[0]}")
         filled = table[name].astype("str").fillna(known[0]).astype("category")
         table = table.assign(**{name: filled})
     return table
@@ -203,7 +203,7 @@ def _range_of(
     end = until
     if end is None:
         if as_of is None:
-            raise ArgumentError("no task says when it was observed; give --since and --until")
+            raise ArgumentError("no task has a time of observation; give --since and --until")
         end = last_due(as_of)
     start = since or end - dt.timedelta(days=_DAYS)
     refuse_reversed(start, end)

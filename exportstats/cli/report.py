@@ -1,4 +1,4 @@
-"""The command `report`: a week's report, in the terminal and into files."""
+"""The command `report`: a weekly report, in the terminal and in files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 import exportstats as xs
-from exportstats.cli.failing import FAILED, FOUND, knows_a_part, say
+from exportstats.cli.failing import FAILED, FOUND, is_partial, say
 from exportstats.cli.options import NewFile, NewFolder
 from exportstats.cli.ranges import LOG_GROUPS, kept, load_both
 from exportstats.cli.source import sourced
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from exportstats.cli.source import Origin
 
-# How reports begin, which the next one may replace.
+# How a report begins that a later one may replace.
 _HTML = re.compile(rb"(?s)<!doctype html>.*<title>Export tasks, ")
 _MARKDOWN = re.compile(rb"# Export tasks, ")
 _KINDS = {
@@ -42,7 +42,7 @@ _FAILING = {"warning": ("critical", "warning"), "critical": ("critical",)}
         default="last",
         show_default=True,
         metavar="WEEK",
-        help="The week, such as 2026-W47; `last` is the last full one before the tasks were "
+        help="The week, such as 2026-W47; `last` is the last full week before the tasks were "
         "observed.",
     ),
     click.option("--tz", default="UTC", show_default=True, help="The time zone of the week."),
@@ -54,18 +54,18 @@ _FAILING = {"warning": ("critical", "warning"), "critical": ("critical",)}
         "--csv-dir",
         type=NewFolder(),
         metavar="FOLDER",
-        help="Write the complete tables to this folder; the HTML links to them.",
+        help="Write the complete tables to this folder; the HTML report links to them.",
     ),
     click.option(
         "--waivers",
         type=click.Path(exists=True, dir_okay=False),
         metavar="FILE",
-        help="A TOML file of gaps that are meant, which are notes and no warnings.",
+        help="A TOML file of intended gaps, which are reported as notes and not as warnings.",
     ),
     click.option(
         "--split-by",
         metavar="COLUMN",
-        help="Write a report for each value of this column too, such as account_id or your own "
+        help="Also write a report for each value of this column, such as account_id or your own "
         "owner.",
     ),
     click.option(
@@ -76,7 +76,7 @@ _FAILING = {"warning": ("critical", "warning"), "critical": ("critical",)}
     click.option(
         "--redact",
         is_flag=True,
-        help="Replace accounts, log groups, buckets and identifiers by pseudonyms.",
+        help="Replace accounts, log groups, buckets and identifiers with pseudonyms.",
     ),
     filters=PLACE,
 )
@@ -91,10 +91,10 @@ def report(
     redact: bool,
     **files: Path | None,
 ) -> None:
-    """Report on a week: what needs doing and by when.
+    """Report on a week: what needs to be done, and by when.
 
-    The worst comes first. The report needs earlier tasks too, to know what is new, slower or about
-    to be lost.
+    The most urgent finding comes first. Include earlier tasks: the report compares with them to
+    find what is new, slower or about to be lost.
 
     \b
     exportstats report tasks.parquet --log-groups groups.json --html report.html
@@ -107,7 +107,7 @@ def report(
     from exportstats.report.waivers import read_waivers
     from exportstats.report.weeks import span_of
 
-    # what cannot be read or written is refused before AWS is asked
+    # fail before AWS is asked
     span_of(week, tz, pd.Timestamp.now("UTC"))
     if waivers is not None:
         read_waivers(waivers)
@@ -125,13 +125,13 @@ def report(
         by=split_by,
         waivers=waivers,
     )
-    made = dataclasses.replace(made, is_partial=knows_a_part())
+    made = dataclasses.replace(made, is_partial=is_partial())
     click.echo(markdown.render_text(made), nl=False)
     for what, path in _write(made, files):
         say(f"{what} is in {path}")
     for value, part in made.parts.items():
         own = {name: path and _beside(path, value) for name, path in files.items()}
-        for what, path in _write(dataclasses.replace(part, is_partial=knows_a_part()), own):
+        for what, path in _write(dataclasses.replace(part, is_partial=is_partial()), own):
             say(f"{what} of {value} is in {path}")
     if fail_on is not None and not len(tasks):
         say("there are no tasks, so nothing was checked")
@@ -141,13 +141,13 @@ def report(
 
 
 def _beside(path: Path, value: str) -> Path:
-    """Name the file of a part beside that of the whole."""
+    """Return the path of a part, beside that of the whole report."""
     plain = re.sub(r"[^\w.-]+", "-", value).strip("-.") or "none"
     return path.with_name(f"{path.stem}-{plain}{path.suffix}")
 
 
 def _write(made: xs.WeeklyReport, files: dict[str, Path | None]) -> Iterator[tuple[str, Path]]:
-    """Write what was asked for, each file whole or not at all."""
+    """Write the files that options name, and yield what each contains."""
     from exportstats import progress
 
     os.environ.setdefault("MPLBACKEND", "Agg")  # a command opens no window

@@ -1,4 +1,4 @@
-"""The sources of tasks and log groups: the options that name them, and loading from them."""
+"""Where tasks and log groups come from: the options, and loading."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import exportstats as xs
-from exportstats.cli.failing import mark_part, say
-from exportstats.cli.fleet import FLEET_OPTIONS, fetch_targets, tell_failures
+from exportstats.cli.failing import mark_partial, say
+from exportstats.cli.fleet import FLEET_OPTIONS, fetch_targets, print_failures
 from exportstats.cli.options import refuse_inputs
 from exportstats.cli.wanted import FILTERS, Wanted, dashed, refuse_reversed
 from exportstats.errors import ArgumentError, LoadError, LoadInterrupted
@@ -33,38 +33,39 @@ _LIVE_ONLY = (
 ASK = "aws"  # the value of --log-groups that fetches them from AWS
 
 
-PROFILE = click.option("--profile", metavar="NAME", help="The profile for AWS.")
+PROFILE = click.option("--profile", metavar="NAME", help="The AWS profile.")
 LIVE_REGION = click.option(
     "--region", metavar="NAME", help="The region to fetch from, such as eu-west-1."
 )
 ENDPOINT_URL = click.option(
-    "--endpoint-url", metavar="URL", help="The endpoint to use instead of AWS's own."
+    "--endpoint-url", metavar="URL", help="The endpoint to use instead of the one of AWS."
 )
 _PROFILES = click.option(
     "--profile",
     "profiles",
     multiple=True,
     metavar="NAME",
-    help="The profile for AWS; repeat it for several.",
+    help="The AWS profile; repeat it for several.",
 )
 _SOURCE = click.argument("source", nargs=-1, metavar="[SOURCE]...")
 _OF_FILES = (
     click.option(
         "--times-in",
         metavar="UNIT|ZONE",
-        help="How to read times in files: the unit of numbers (s, ms, us or ns), or the time zone "
-        "of times without one, such as Europe/Berlin.  [default: ms]",
+        help="How to read times in files: the unit of numbers (s, ms, us or ns), or a time zone "
+        "such as Europe/Berlin for times without one.  [default: ms]",
     ),
-    click.option("--strict", is_flag=True, help="Fail if a row of a file cannot be read."),
+    click.option("--strict", is_flag=True, help="Fail if any row of a file cannot be read."),
 )
 _REGION = click.option(
     "--region",
     metavar="NAME",
-    help="Only this region, such as eu-west-1; also the region to fetch from, and the region of "
-    "files that name none.",
+    help="Only this region, such as eu-west-1. It is also the region to fetch from, and that of "
+    "files without one.",
 )
 _HELP = (
-    "SOURCE is files, folders, patterns, or - for standard input; without it, tasks come from AWS."
+    "SOURCE is files, folders or patterns, or - for standard input. Without it, tasks are fetched "
+    "from AWS."
 )
 
 
@@ -74,10 +75,10 @@ def sourced(
     is_live: bool = False,
     cls: type[click.Command] = click.Command,
 ) -> Callable[[Callable[..., None]], click.Command]:
-    """Make a command of a function that needs tasks; `is_live` if they cannot come from files.
+    """Make a command of a function that needs tasks; `is_live` if only AWS can be their source.
 
-    The function gets `origin`, the source of the tasks and the selection of those to show, and the
-    values of its own options.
+    The function is called with `origin`, the source and selection of tasks, and the values of its
+    own options.
     """
     selecting = [FILTERS[name] for name in filters]
     region, of_files = (LIVE_REGION, ()) if is_live else (_REGION, (_SOURCE, *_OF_FILES))
@@ -109,7 +110,7 @@ def sourced(
 
 
 def _refuse_unknown(by: list[str]) -> None:
-    """Refuse columns that tasks from AWS do not have, before they are fetched."""
+    """Refuse columns that tasks from AWS do not have, before fetching them."""
     from exportstats.core.frames import empty
     from exportstats.stats.grouping import names_of
 
@@ -118,9 +119,9 @@ def _refuse_unknown(by: list[str]) -> None:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Origin:
-    """The source of tasks and log groups, files or AWS, and the selection of those to show.
+    """The source of tasks and log groups (files or AWS), and the selection of what to show.
 
-    Other fields than `wanted` are the options.
+    All fields but `wanted` are options of the same name.
     """
 
     wanted: Wanted
@@ -139,7 +140,7 @@ class Origin:
     log_groups_from: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse options for files if there are none, and options for AWS if it is not used."""
+        """Refuse options for files or for AWS if these are not used."""
         refuse_reversed(self.wanted.since, self.wanted.until)
         files = [name for name in (*self.source, *self.log_groups_from) if name != ASK]
         if self.source and ASK not in self.log_groups_from:
@@ -155,7 +156,7 @@ class Origin:
 
     @functools.cached_property
     def targets(self) -> list[Target] | None:
-        """The accounts and regions to fetch from; None for those of the environment."""
+        """The accounts and regions to fetch from; None for the one of the environment."""
         found = fetch_targets(
             profiles=self.profiles,
             region=self.region,
@@ -169,9 +170,9 @@ class Origin:
         asked = [one for one in found if self.account in (None, one.account_id or self.account)]
         if not asked:
             raise ArgumentError(
-                f"none of {len(found):,} targets has the account {self.account}; change --account"
+                f"none of {len(found):,} targets is in account {self.account}; change --account"
             )
-        say(f"asking {len(asked):,} targets, each an account and a region")
+        say(f"asking {len(asked):,} targets (accounts and regions)")
         return asked
 
     @property
@@ -186,7 +187,7 @@ class Origin:
 
     @property
     def words(self) -> list[str]:
-        """The words that name the same source again, without the account and the region."""
+        """The arguments that name the same source, without account and region."""
         named = {"times-in": self.times_in, "role-name": self.role_name}
         named |= {"endpoint-url": self.endpoint_url and without_user(self.endpoint_url)}
         words = [*self.source]
@@ -203,7 +204,7 @@ class Origin:
         return wanted.of(self.tasks(status=wanted.status, task_id=wanted.task_id))
 
     def tasks(self, *, status: str | None = None, task_id: str | None = None) -> pd.DataFrame:
-        """Read the files, or fetch from AWS, which can select by state or identifier."""
+        """Read tasks from files, or fetch them from AWS with its filters for state or task ID."""
         if self.source:
             return xs.read_tasks(*self.source, **self.reading)
         what: dict[str, Any] = {"next_token": self.next_token, "status": status, "task_id": task_id}
@@ -221,7 +222,7 @@ class Origin:
         return [xs.read_log_groups(*files, **self.reading)] if files else []
 
     def fetch_log_groups(self) -> list[pd.DataFrame]:
-        """Fetch the log groups of the same accounts and regions, if asked for."""
+        """Fetch the log groups of the same accounts and regions, if `--log-groups aws` is given."""
         if ASK not in self.log_groups_from:
             return []
         try:
@@ -231,25 +232,25 @@ class Origin:
 
     @property
     def asked(self) -> dict[str, Any]:
-        """The arguments of `xs.fetch_tasks` besides targets."""
+        """The arguments of `xs.fetch_tasks` other than targets."""
         return {
             "profile": self.profiles[0] if len(self.profiles) == 1 else None,
             "region": self.region if self.targets is None else None,
-            # `_stopped` prints it
+            # without a password, because `_stopped` prints it
             "endpoint_url": self.endpoint_url and without_user(self.endpoint_url),
         }
 
     def _stopped(
         self, stop: LoadError | LoadInterrupted, what: dict[str, Any] | None = None
     ) -> pd.DataFrame:
-        """Return what arrived, if anything did, and print how to get the rest."""
+        """Return what arrived, and print how to get the rest; raise `stop` if nothing arrived."""
         count, interrupted = len(stop.arrived), isinstance(stop, LoadInterrupted)
         if count and interrupted:
             say(f"stopped: {count:,} {'log groups' if what is None else 'tasks'} arrived")
         elif count:
             say(f"incomplete: {stop}")
         if self.targets is not None and stop.failures is not None:
-            tell_failures(stop.failures)
+            print_failures(stop.failures)
         if not count:
             raise stop
         if what is not None and stop.next_token:
@@ -257,5 +258,5 @@ class Origin:
             again = {**self.asked, **what, "next_token": stop.next_token}
             options = [f"--{dashed(name)}={value}" for name, value in again.items() if value]
             say("for the rest:", f"exportstats fetch {shlex.join(options)} -o rest.parquet")
-        mark_part()
+        mark_partial()
         return stop.arrived

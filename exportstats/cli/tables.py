@@ -1,4 +1,4 @@
-"""The questions that one table of the selected tasks answers: status, durations, failures, …."""
+"""The commands that show one table of the selected tasks: status, durations, failures, …."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 import exportstats as xs
-from exportstats.cli.failing import mark_part, say
+from exportstats.cli.failing import mark_partial, say
 from exportstats.cli.options import BY, FREQ
 from exportstats.cli.question import Answer, question, title_of
 from exportstats.core import schema
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from exportstats.cli.source import Origin
 
 _SHARES = (0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
-_SHOWN = 40  # rows in a terminal
-_ENOUGH_FOR_P99 = 100  # with fewer, less than one task lies above it
+_SHOWN = 40  # rows in a terminal, by default
+_ENOUGH_FOR_P99 = 100  # with fewer, less than one task is expected above it
 
 
 @question(BY, FREQ)
@@ -43,8 +43,8 @@ def status(origin: Origin, by: list[str] | None, freq: str | None) -> Answer:
 def durations(origin: Origin, by: list[str] | None, freq: str | None) -> Answer:
     """Summarise how long COMPLETED tasks took.
 
-    Durations are from creation to completion. "censored" counts tasks that are still active, whose
-    duration is not known yet.
+    Durations are from creation to completion. The column "censored" counts tasks that are still
+    active.
 
     \b
     exportstats durations tasks.json --by log_group_name
@@ -67,7 +67,9 @@ def durations(origin: Origin, by: list[str] | None, freq: str | None) -> Answer:
     if "p99" in view and few.any():
         texts = [write_duration(p99, compact=True) for p99 in view["p99"].dt.total_seconds()]
         view["p99"] = [f"~{p99}" if weak else p99 for p99, weak in zip(texts, few, strict=True)]
-        notes = [f"~ a p99 of fewer than {_ENOUGH_FOR_P99} tasks is little more than their maximum"]
+        notes = [
+            f"~ marks a p99 of fewer than {_ENOUGH_FOR_P99} tasks, which is close to the maximum"
+        ]
     return Answer(table, title_of(tasks), view, {"p99": str} if notes else {}, plot, notes)
 
 
@@ -92,10 +94,10 @@ def failures(origin: Origin, by: list[str] | None) -> Answer:
     BY, click.option("--ended", is_flag=True, help="Also count FAILED and CANCELLED tasks as done.")
 )
 def curve(origin: Origin, by: list[str] | None, *, ended: bool) -> Answer:
-    """Show by when tasks are done, counting active ones.
+    """Show how long it takes until a share of the tasks is done.
 
-    The table shows how long it takes until so many of 100 tasks have completed; csv and json have
-    every step.
+    Active tasks are taken into account. The table has a column for each share; csv and json have
+    every step of the curve.
 
     \b
     exportstats curve tasks.parquet --by log_group_name --plot curve.png
@@ -110,7 +112,7 @@ def curve(origin: Origin, by: list[str] | None, *, ended: bool) -> Answer:
 
 
 def _of_curve(table: pd.DataFrame) -> pd.DataFrame:
-    """Return by when some shares of each group have ended; missing if the curve ends below."""
+    """Return when each group reaches some shares; missing if its curve ends below."""
     flat = table.reset_index()
     names = [name for name in table.index.names if name != "duration"]
     keys = [flat[name] for name in names] or [flat["at_risk"] * 0]
@@ -133,13 +135,13 @@ def _write_reached(length: pd.Timedelta) -> str:
         default="W",
         show_default=True,
         metavar="FREQ",
-        help="The periods, in UTC: h, D, W, MS (months), QS or YS, or multiples such as 6h.",
+        help="The periods, in UTC: h, D, W, MS (months), QS, YS, or a multiple such as 6h.",
     )
 )
 def slots(origin: Origin, freq: str) -> Answer:
     """Show how busy each account and region is.
 
-    An account and region is a slot, which runs one task at a time.
+    Each account and region is a slot, which runs one task at a time.
 
     \b
     exportstats slots tasks.parquet --since 4w
@@ -149,7 +151,7 @@ def slots(origin: Origin, freq: str) -> Answer:
     table = xs.slot_usage(tasks, freq=freq)
     names = {"busy_share": "share", "longest_idle": "longest idle"}
     view = table.reset_index().rename(columns=names)
-    twice = "more than one task was active at a time in a slot, which the service rules out"
+    twice = "some slots had more than one active task at a time, which the service rules out"
     return Answer(
         table,
         title_of(tasks),
@@ -160,14 +162,14 @@ def slots(origin: Origin, freq: str) -> Answer:
 
 
 def _a_column_a_state(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a row a group: its tasks, and how many of them are in each state."""
+    """Return a row for each group: its number of tasks, and that in each state."""
     states = list(dict.fromkeys(table.index.get_level_values("status_code"))) or schema.STATES
     counts = table["tasks"].to_numpy().reshape(-1, len(states))
     view = table.index[:: len(states)].to_frame(index=False).drop(columns="status_code")
     view["tasks"] = counts.sum(axis=1)
     columns = {state: [state] for state in schema.TERMINAL_STATES}
     columns["active"] = list(schema.ACTIVE_STATES)
-    # those that nobody knows yet, whose names may be anything
+    # unknown states, whose names may be anything
     columns["other"] = [state for state in states if state not in schema.STATES]
     for name, members in columns.items():
         view[name] = counts[:, [state in members for state in states]].sum(axis=1)
@@ -184,10 +186,9 @@ def _a_column_a_state(table: pd.DataFrame) -> pd.DataFrame:
     is_drawn=False,
 )
 def tasks(origin: Origin, limit: int | None) -> Answer:
-    """List tasks, the newest first.
+    """List tasks, newest first.
 
-    The table has their state, times, duration and message; csv and json have every column of the
-    table of tasks.
+    The table shows state, times, duration and message; csv and json have every column.
 
     \b
     exportstats tasks tasks.parquet --status failed --since 7d
@@ -196,7 +197,7 @@ def tasks(origin: Origin, limit: int | None) -> Answer:
     found = origin.load()
     table = found.sort_values("creation_time", ascending=False, kind="stable", ignore_index=True)
     if limit is not None and limit < len(table):
-        say(f"{len(table) - limit:,} older tasks are not shown; --limit shows more")
+        say(f"{len(table) - limit:,} older tasks are not shown; raise --limit to list more")
         table = table.head(limit)
     view = table[["account_id", "region", "task_id", "status_code", "log_group_name"]].assign(
         created=table["creation_time"],
@@ -211,17 +212,17 @@ def tasks(origin: Origin, limit: int | None) -> Answer:
 
 
 @question(
-    click.option("--s3-profile", metavar="NAME", help="Look into S3 as this profile."),
+    click.option("--s3-profile", metavar="NAME", help="The AWS profile for S3."),
     click.option(
-        "--s3-endpoint-url", metavar="URL", help="Look there instead of into AWS's own S3."
+        "--s3-endpoint-url", metavar="URL", help="The endpoint to use instead of S3's own."
     ),
     is_drawn=False,
 )
 def deliveries(origin: Origin, s3_profile: str | None, s3_endpoint_url: str | None) -> Answer:
     """List what tasks delivered to S3.
 
-    Needs s3:ListBucket on the buckets. The table shows only what is missing in S3; csv and json
-    have a row for every task.
+    Requires s3:ListBucket on the buckets. The table lists only tasks without objects in S3; csv
+    and json have a row for each task.
 
     \b
     exportstats deliveries tasks.parquet --since 7d
@@ -231,15 +232,15 @@ def deliveries(origin: Origin, s3_profile: str | None, s3_endpoint_url: str | No
         table = xs.fetch_deliveries(tasks, profile=s3_profile, endpoint_url=s3_endpoint_url)
     except LoadInterrupted as stop:
         say(str(stop))
-        mark_part()
+        mark_partial()
         table = stop.arrived
     counts = table["delivered"].value_counts()
-    told = {"yes": "delivered", "empty": "empty", "gone": "gone", "unknown": "unknown"}
-    found = [f"{counts[name]:,} {text}" for name, text in told.items() if counts.get(name)]
+    words = {"yes": "delivered", "empty": "empty", "gone": "gone", "unknown": "unknown"}
+    found = [f"{counts[name]:,} {text}" for name, text in words.items() if counts.get(name)]
     title = ", ".join([f"{counted(len(table), 'COMPLETED task')} looked up in S3", *found])
     if unknown := counts.get("unknown"):
-        say(f"{unknown:,} of {len(table):,} could not be looked up; see the reason of each")
-        mark_part()
+        say(f"{unknown:,} of {len(table):,} could not be looked up; see the column reason")
+        mark_partial()
     names = ["account_id", "region", "task_id", "delivered", "destination", "prefix", "reason"]
     bad = table.loc[table["delivered"] != "yes", names]
     view = bad.dropna(axis="columns", how="all").fillna({"reason": ""})

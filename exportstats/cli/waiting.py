@@ -1,4 +1,4 @@
-"""The commands on tasks that are active: when they will be done, and waiting for one."""
+"""The commands `eta` and `wait`, on active tasks."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from exportstats.cli.source import Origin
 
-_RISKY = 0.01  # the probability of a time-out that is worth a column
-HISTORY_PAGES = 10  # of the newest tasks, to estimate from: 500 tasks, 2 s by the quota
+_RISKY = 0.01  # the probability of a time-out from which it has a column
+HISTORY_PAGES = 10  # of the newest tasks to estimate from: 500 tasks, 2 s at the rate limit
 
 
 @question()
@@ -39,14 +39,14 @@ def eta(origin: Origin) -> Answer:
     table = origin.wanted.of(xs.estimate_completion(tasks), tasks)
     if len(table) and tasks["observed_at"].isna().all():
         say(
-            "no task says when it was observed, so nothing can be estimated; "
-            "`exportstats fetch` writes it, the AWS CLI does not"
+            "no task has a time of observation, so nothing can be estimated; "
+            "use a file from `exportstats fetch`, not from the AWS CLI"
         )
     return forecast(table)._replace(plot=lambda: xs.plot_completion(table))
 
 
 def forecast(table: pd.DataFrame) -> Answer:
-    """Return the active tasks, with when they will probably end."""
+    """Return the active tasks with their expected ends."""
     view = table[["account_id", "region", "log_group_name"]].assign(
         state=table["status_code"], left=table["remaining"]
     )
@@ -63,9 +63,9 @@ def forecast(table: pd.DataFrame) -> Answer:
 @PROFILE
 @LIVE_REGION
 @ENDPOINT_URL
-@click.option("--timeout", metavar="LENGTH", help="Wait no longer than this, as in 2h.")
+@click.option("--timeout", metavar="LENGTH", help="Wait no longer than this, such as 2h.")
 def wait(task_id: str, timeout: str | None, **asked: Any) -> None:  # noqa: ANN401 - what click parsed
-    """Wait until a task has ended; exit with 0 only if it COMPLETED.
+    """Wait until a task ends; exit with 0 only if it COMPLETED.
 
     The remaining time is estimated from the newest 500 tasks of the account and region.
 
@@ -77,20 +77,20 @@ def wait(task_id: str, timeout: str | None, **asked: Any) -> None:  # noqa: ANN4
             warnings.simplefilter("ignore", xs.AccountUnknownWarning)
             history = xs.fetch_tasks(**asked, max_pages=HISTORY_PAGES, progress=False)
     except LoadError as error:
-        history = error.tasks  # for the forecast, what arrived has to do
+        history = error.tasks  # a part is enough for the forecast
         if not len(history):
             raise
     task = xs.wait_for_task(task_id, history=history, timeout=timeout, **asked).iloc[0]
     state = task["status_code"]
     active = state in ACTIVE_STATES
-    say(f"the time is up, and the task is still {state}" if active else ending(task))
+    say(f"the timeout has passed and the task is still {state}" if active else ending(task))
     click.get_current_context().exit(0 if state == "COMPLETED" else FAILED)
 
 
 def ending(task: pd.Series) -> str:
-    """Say how a task ended, after how long and, if it did not COMPLETE, why."""
+    """Describe how a task ended: its state, its duration and, unless COMPLETED, the reason."""
     state, duration = task["status_code"], task["duration"].total_seconds()
-    state = state if isinstance(state, str) else "in no known state"
+    state = state if isinstance(state, str) else "in an unknown state"
     took = f" after {write_duration(duration)}" if duration == duration else ""  # noqa: PLR0124 - a NaN
     message = task["status_message"]
     why = f": {message}" if isinstance(message, str) and state != "COMPLETED" else ""

@@ -38,7 +38,9 @@ def moment(ctx: click.Context, param: click.Parameter, text: str | None) -> dt.d
     except (ValueError, OverflowError):
         pass
     raise click.BadParameter(
-        f"{text!r} is not a time; give 2026-11-01, 2026-11-01T06:00Z or 7d", ctx, param
+        f"{text!r} is not a time; use a form such as 2026-11-01, 2026-11-01T06:00Z or 7d",
+        ctx,
+        param,
     )
 
 
@@ -60,7 +62,7 @@ FILTERS = {
         "--account",
         callback=_account,
         metavar="ID",
-        help="Only this account; also the account of files that name none.",
+        help="Only this account. It is also the account of files without one.",
     ),
     "status": click.option(
         "--status",
@@ -95,16 +97,16 @@ class Wanted(NamedTuple):
     until: dt.datetime | None = None
 
     def of(self, table: pd.DataFrame, known: pd.DataFrame | None = None) -> pd.DataFrame:
-        """Return the selected rows of a table with one row per task, and say if there are none.
+        """Return the selected rows of a table with one row per task, with a message if none match.
 
-        `known` has all tasks if `table` has only some of them, to know the log groups.
+        `known` has the tasks to look up log groups in, if `table` has only some of them.
         """
         kept = self.of_log_groups(table)
         for name, wanted in (("status_code", self.status), ("task_id", self.task_id)):
             kept = kept if wanted is None else kept[kept[name] == wanted]
         undated = kept["creation_time"].isna().sum() if self.since or self.until else 0
         if undated:
-            say(f"--since and --until leave out {undated:,} tasks without a creation time")
+            say(f"{undated:,} tasks without a creation time are left out by --since and --until")
         for time, keep in ((self.since, "ge"), (self.until, "lt")):
             if time is not None:
                 kept = kept[getattr(kept["creation_time"], keep)(time)]
@@ -112,11 +114,11 @@ class Wanted(NamedTuple):
         if len(table) and not len(kept):
             say(self.nothing_of(len(table), known))
         else:
-            self.tell_unknown(known)
+            self.say_unknown(known)
         return kept.reset_index(drop=True)
 
     def of_log_groups(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Return the rows of a table with the selected log groups, account and region."""
+        """Return the rows of the selected log groups, account and region."""
         for name, wanted in (("account_id", self.account), ("region", self.region)):
             table = table if wanted is None else table[table[name] == wanted]
         if not self.log_group:
@@ -126,7 +128,7 @@ class Wanted(NamedTuple):
         return table[names.isin([name for name in names.dropna().unique() if fits(name)])]
 
     def nothing_of(self, count: int, *tables: pd.DataFrame) -> str:
-        """Return the message that no task matches, with log groups of similar names."""
+        """Return the message that no task matches, with similar log groups as suggestions."""
         given = [
             f"--{dashed(name)} {f'{one:%Y-%m-%dT%H:%MZ}' if isinstance(one, dt.datetime) else one}"
             for name, value in self._asdict().items()
@@ -136,8 +138,8 @@ class Wanted(NamedTuple):
         near = "".join(near for _, near in self._unknown(tables))
         return f"none of {count:,} tasks matches {' '.join(given)}{near}"
 
-    def tell_unknown(self, *tables: pd.DataFrame, where: str = "") -> None:
-        """Say which selected log groups are in none of the tables."""
+    def say_unknown(self, *tables: pd.DataFrame, where: str = "") -> None:
+        """Print which selected log groups are in none of the tables."""
         if any(map(len, tables)):
             for name, near in self._unknown(tables):
                 say(f"no log group{where} matches --log-group {name}{near}")

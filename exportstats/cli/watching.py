@@ -1,4 +1,4 @@
-"""The command `watch`: the active tasks of many accounts and regions, live in the terminal."""
+"""The command `watch`: active tasks of many accounts and regions, live in the terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import click
 
 import exportstats as xs
 from exportstats.cli.failing import PARTIAL
-from exportstats.cli.fleet import failure_lines, tell_failures
+from exportstats.cli.fleet import failure_lines, print_failures
 from exportstats.cli.source import sourced
 from exportstats.cli.waiting import HISTORY_PAGES, ending, forecast
 from exportstats.cli.wanted import PLACE
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from exportstats.aws.targets import Target
     from exportstats.cli.source import Origin
 
-# Three requests a look, of the 5 a second that everybody in an account and region shares.
+# A poll is three requests; all users of an account and region share 5 a second.
 _SHORTEST_SECONDS = 5
-_FRAME = 7  # lines that are no rows: the title, the head, what is left out, the cursor's
+_FRAME = 7  # lines that are not rows: title, header, notes and cursor
 _TARGET = ["account_id", "region", "profile", "role_arn"]
 
 
@@ -45,16 +45,16 @@ _TARGET = ["account_id", "region", "profile", "role_arn"]
         help="How long to wait between requests.",
     ),
     click.option(
-        "--once", is_flag=True, help="Print the table once; the default without a terminal."
+        "--once", is_flag=True, help="Print the table once; the default if not in a terminal."
     ),
     filters=PLACE,
     is_live=True,
 )
 def watch(origin: Origin, interval_seconds: int, *, once: bool) -> None:
-    """Watch the active tasks, and when each will be done.
+    """Watch active tasks, and when each will be done.
 
-    Three requests for each account and region find the active tasks. If there are any, its newest
-    500 tasks are fetched once, to learn how long they take. In eight of ten cases a task ends
+    Finding the active tasks takes three requests for each account and region. If there are any,
+    the newest 500 tasks are fetched once to estimate durations. In eight of ten cases a task ends
     between "from" and "to". The command ends when no task is active.
 
     \b
@@ -67,58 +67,58 @@ def watch(origin: Origin, interval_seconds: int, *, once: bool) -> None:
     from exportstats.cli import output
 
     watched, wanted = Watched(targets=origin.targets, **origin.asked), origin.wanted
-    wanted.tell_unknown(watched.tasks, where=" among the newest tasks")
+    wanted.say_unknown(watched.tasks, where=" among the newest tasks")
 
     def active() -> pd.DataFrame:
-        told = wanted.of_log_groups(xs.estimate_completion(watched.tasks))
-        return told.sort_values("ends", kind="stable")
+        forecasts = wanted.of_log_groups(xs.estimate_completion(watched.tasks))
+        return forecasts.sort_values("ends", kind="stable")
 
-    told = active()
+    forecasts = active()
     if once or not sys.stdout.isatty():
-        output.show(forecast(told), "table")
+        output.show(forecast(forecasts), "table")
         if watched.failures is not None:
-            tell_failures(watched.failures)
+            print_failures(watched.failures)
     else:
         with Live(console=output.console_of(), auto_refresh=False) as live:
-            _show(live, told, watched, interval_seconds)
-            while len(told):
+            _show(live, forecasts, watched, interval_seconds)
+            while len(forecasts):
                 time.sleep(interval_seconds)
-                for _, task in wanted.of_log_groups(watched.look()).iterrows():
-                    # above the table, to stay; what goes to stderr would be overwritten
+                for _, task in wanted.of_log_groups(watched.poll()).iterrows():
+                    # above the table, where it stays; stderr would be overwritten
                     live.console.print(Text(plain(f"{_name(task)}: {ending(task)}")))
-                told = active()
-                _show(live, told, watched, interval_seconds)
+                forecasts = active()
+                _show(live, forecasts, watched, interval_seconds)
     click.get_current_context().exit(0 if watched.failures is None else PARTIAL)
 
 
-def _show(live: Live, told: pd.DataFrame, watched: Watched, seconds: int) -> None:
-    """Show the active tasks, as many as there is room for, and the failures below them."""
+def _show(live: Live, forecasts: pd.DataFrame, watched: Watched, seconds: int) -> None:
+    """Show as many active tasks as fit, and the failures below them."""
     from rich.console import Group
     from rich.text import Text
 
     from exportstats.cli import output
 
-    answer = forecast(told)
+    answer = forecast(forecasts)
     title = f"{answer.title} at {dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M:%S} UTC"
-    if len(told):
-        title += f", and again every {seconds} s until Ctrl-C"
+    if len(forecasts):
+        title += f", refreshed every {seconds} s until Ctrl-C"
     notes = [] if watched.failures is None else list(failure_lines(watched.failures))
     room = max(live.console.height - _FRAME - len(notes), 1)
-    if len(told) > room:
-        notes.insert(0, f"… and {len(told) - room:,} more")
+    if len(forecasts) > room:
+        notes.insert(0, f"… and {len(forecasts) - room:,} more")
     table = output.fitted(answer._replace(title=title), live.console, rows=room)
     live.update(Group(*table, *map(Text, map(plain, notes))), refresh=True)
 
 
 class Watched:
-    """The tasks of some targets, as they were last seen.
+    """The tasks of some targets in their latest known state.
 
     Attributes
     ----------
     tasks
-        The active ones and, if there are any, the newest, which tell how long they take.
+        The active tasks and, if there are any, the newest ones, to estimate durations from.
     failures
-        What failed when they were last asked for, as a `LoadError` has it; None if nothing did.
+        The failures of the last poll, as in `LoadError.failures`; None if there are none.
     """
 
     def __init__(self, *, targets: list[Target] | None, region: str | None, **asked: Any) -> None:  # noqa: ANN401 - fetch_tasks' own
@@ -128,9 +128,9 @@ class Watched:
         failures = self.failures
         if failures is not None and len(failures) == len(targets or [None]):
             if targets is not None:
-                tell_failures(failures)
+                print_failures(failures)
             raise self._failed[0]
-        # the account is known now, and STS not asked again
+        # the account is now known, so STS is not asked again
         account = self.tasks["account_id"].iloc[0] if len(self.tasks) else None
         known = account if isinstance(account, str) else None
         self._targets = targets or [xs.Target(known, region).verified()]
@@ -141,7 +141,7 @@ class Watched:
 
     @property
     def failures(self) -> pd.DataFrame | None:
-        """Return what failed, a row a target."""
+        """The failures, one row per target."""
         from exportstats.core.frames import stack
 
         rows = [failed.failures for failed in self._failed if failed.failures is not None]
@@ -149,12 +149,12 @@ class Watched:
             return None
         return stack(rows).drop_duplicates(_TARGET)
 
-    def look(self) -> pd.DataFrame:
-        """Ask for the active ones; give those that are not active any more."""
+    def poll(self) -> pd.DataFrame:
+        """Poll the active tasks, and return those that have ended."""
         self._failed = []
         before = self.tasks[self.tasks["status_code"].isin(ACTIVE_STATES)]
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # they were told of at the first look
+            warnings.simplefilter("ignore", UserWarning)  # already shown at the first poll
             seen = self._active(self._targets)
             lost = before[~before["task_id"].isin(seen["task_id"])]
             found = [
@@ -162,15 +162,16 @@ class Watched:
                 for _, task in lost.iterrows()
             ]
             seen = xs.concat([seen, *found])
-            # of those that could not be asked for, what was seen last stays
+            # tasks that could not be polled keep their last state
             others = self.tasks[~self.tasks["task_id"].isin(seen["task_id"])]
             self.tasks = xs.concat([others, seen])
         return seen[~seen["status_code"].isin(ACTIVE_STATES)]
 
     def _active(self, targets: Sequence[Target] | None, **more: Any) -> pd.DataFrame:  # noqa: ANN401 - fetch_tasks' own
-        """Ask for the active tasks, with a request for each state.
+        """Fetch the active tasks, with a request for each state.
 
-        That is in the order of a task's life: one that moves on meanwhile is seen twice, not never.
+        States are in the order in which tasks pass them. So a task that changes its state
+        meanwhile is seen twice, but never missed.
         """
         some = [
             self._fetch(targets, status=state, progress=False, **more) for state in ACTIVE_STATES
@@ -178,7 +179,7 @@ class Watched:
         return xs.concat(some)
 
     def _whose(self, task: pd.Series) -> list[Target]:
-        """Return the targets that a task may be of: one need not name its account or region."""
+        """Return the targets that a task may belong to, as its account or region may be missing."""
         return [
             target
             for target in self._targets
@@ -187,11 +188,11 @@ class Watched:
         ]
 
     def _fetch(self, targets: Sequence[Target] | None, **what: Any) -> pd.DataFrame:  # noqa: ANN401 - fetch_tasks' own
-        """Fetch tasks; what fails is kept, and does not cost the others."""
+        """Fetch tasks; record failures, and keep what arrived."""
         try:
             return xs.fetch_tasks(targets, **self._asked, **what)
         except xs.LoadError as error:
-            if error.failures is None:  # it is not known whom to ask
+            if error.failures is None:  # the targets are unknown
                 raise
             self._failed.append(error)
             return error.tasks

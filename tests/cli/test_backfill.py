@@ -101,7 +101,7 @@ def test_what_active_tasks_export_is_told(said: Callable):
     day = "2026-11-17"
     tasks = [*nights(day), running | {"executionInfo": {"creationTime": TODAY - HOUR}}]
     count, text = said(tasks)
-    assert (count, "left out: 1 d that active tasks export\n" in text) == (0, True)
+    assert (count, "left out: 1 d that active tasks are exporting\n" in text) == (0, True)
 
 
 def test_short_gaps_and_never_exported_log_groups_must_be_asked_for(
@@ -123,12 +123,12 @@ def test_short_gaps_and_never_exported_log_groups_must_be_asked_for(
     assert count == 1
     assert "left out: 1 log group never exported; --never-exported adds them\n" in text
     assert "left out: 1 gap of a minute or less; --short-gaps adds them\n" in text
-    assert "that active tasks export" not in text
+    assert "that active tasks are exporting" not in text
     assert ask("--never-exported")[0] == 2
     assert ask("--short-gaps")[0] == 2
     count, text = ask("--short-gaps", "--until", "2026-11-23")
-    assert "left out: 6 h of the last 12 h, whose events may still arrive" in text
-    assert "that active tasks export" not in text
+    assert "left out: 6 h within the last 12 h, where events may still arrive" in text
+    assert "that active tasks are exporting" not in text
 
 
 def test_a_log_group_alone_is_planned_beside_all_others(
@@ -144,5 +144,5 @@ def test_a_log_group_alone_is_planned_beside_all_others(
         done = run("backfill", page(*tasks), *words, "--max-window", "60D")
         assert done.exit_code == 0, done.output
         assert "--destination=bucket" in done.stdout
-        ends += [line for line in done.stderr.splitlines() if "done about" in line]
+        ends += [line for line in done.stderr.splitlines() if "expected end" in line]
     assert ends[0] < ends[1]

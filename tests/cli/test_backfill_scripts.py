@@ -257,7 +257,7 @@ def test_a_slot_has_a_file_of_its_own(run: Callable, source: Path, page: Callabl
     words = ("backfill", source, other, *RANGE, "--script")
     done = run(*words, tmp_path / "one.sh")
     assert done.exit_code == 2
-    assert "the plan has 2 slots, each with a script of its own; name a folder" in done.stderr
+    assert "each of the 2 slots has its own script; give a folder" in done.stderr
     folder = tmp_path / "scripts"
     done = run(*words, folder)
     assert done.exit_code == 0, done.stderr

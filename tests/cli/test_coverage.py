@@ -184,7 +184,7 @@ def test_backfill_prints_commands_and_nothing_else(
         (["gaps", "{}", "--since", "yesterday"], "'yesterday' is not a time"),
         (["gaps", "{}", "--region", "eu-west-1"], "none of 4 tasks matches --region eu-west-1"),
         (["backfill", "{}", *RANGE, "--max-window", "0h"], "--max-window 0h"),
-        (["coverage", "{}", "--plot", "x.gif"], "is not a format"),
+        (["coverage", "{}", "--plot", "x.gif"], "is not a supported format"),
     ],
 )
 def test_wrong_usage_is_one_line(words: list[str], said: str, run: Callable, tasks_file: Path):
@@ -283,7 +283,7 @@ def test_what_the_aws_cli_prints_of_both_is_one_log_group(run: Callable, tmp_pat
     (row,) = csv.DictReader(io.StringIO(done.stdout))
     assert (row["account_id"], row["region"]) == ("111122223333", "eu-west-1")
     assert row["length_seconds"] == "43200.0"
-    assert "taken to be of 111122223333" in done.stderr
+    assert "assigned to 111122223333" in done.stderr
     done = run("backfill", tasks, *day, "--log-groups", groups)
     assert done.exit_code == 0, done.stderr
     assert done.stdout.count("aws logs create-export-task --region=eu-west-1") == 1

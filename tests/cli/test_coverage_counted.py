@@ -274,9 +274,13 @@ CODES = [
     ("{command} {tasks} --tolerance nonsense", 2, "--tolerance nonsense; give a length of time"),
     ("{command} {tasks} --tolerance=-1min", 2, "--tolerance -1min; give a length of time"),
     ("{command} {tasks} --since 2026-11-03", 2, "is not before --until"),
-    ("{command} {tasks} --since nonsense", 2, "'nonsense' is not a time; give 2026-11-01"),
+    (
+        "{command} {tasks} --since nonsense",
+        2,
+        "'nonsense' is not a time; use a form such as 2026-11-01",
+    ),
     ("{command} {tasks} --region x", 2, "none of 9 tasks matches --region x"),
-    ("{command} {tasks} --plot a.gif", 2, "is not a format"),
+    ("{command} {tasks} --plot a.gif", 2, "is not a supported format"),
     ("{command} {tasks} --log-groups missing.json", 2, "missing.json"),
     ("{command} {tasks} --log-groups {tasks}", 1, "these are tasks"),
     ("{command} missing.json", 2, "there is no file 'missing.json'"),
@@ -319,7 +323,7 @@ def test_no_tasks_without_a_range_are_refused(command: str, run: Callable, page:
     done = run(command, page())
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr == (
-        "exportstats: no task says when it was observed; give --since and --until\n"
+        "exportstats: no task has a time of observation; give --since and --until\n"
     )
     done = run(command, page(), *RANGE)
     assert done.exit_code == 0
@@ -361,7 +365,7 @@ def test_what_is_said_beside_the_tables(run: Callable, page: Callable):
     late = [{**hour, "to": hour["to"] - MINUTE} for hour in hours]
     said = run("gaps", page(*late), *RANGE).stderr
     assert said.endswith(
-        "24 gaps are of a minute or less; --tolerance 1min takes them for covered\n"
+        "24 gaps are a minute or shorter; --tolerance 1min treats them as covered\n"
     )
 
 
@@ -398,8 +402,8 @@ def test_a_backfill_can_be_piped_into_a_shell(run: Callable, sample_file: Path):
     said = done.stderr.splitlines()
     assert all(line.startswith("exportstats: ") for line in said)
     # one lost day, by the table of gaps itself
-    assert said[0] == "exportstats: left out: 1 d of events that retention has taken"
+    assert said[0] == "exportstats: left out: 1 d of events deleted by retention"
     slots_said = f"{len(lines)} tasks, one at a time in each of {len(slots)} slots"
     assert f"exportstats: {slots_said} (account and region)" in said
-    done_by = r"exportstats: done about (\S+ \S+); 9 times in 10 by \S+ \S+ UTC"
+    done_by = r"exportstats: expected end (\S+ \S+), 90th percentile \S+ \S+ UTC"
     assert any(re.fullmatch(done_by, line) for line in said)

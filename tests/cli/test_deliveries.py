@@ -112,7 +112,7 @@ def look(
     return call
 
 
-UNKNOWN = "exportstats: 1 of 6 could not be looked up; see the reason of each\n"
+UNKNOWN = "exportstats: 1 of 6 could not be looked up; see the column reason\n"
 
 
 def listed(name: str, prefix: str = "exportedlogs") -> list[int]:
@@ -171,12 +171,12 @@ def test_where_all_is_delivered_the_title_says_so(look: Callable):
 def test_a_long_table_is_cut_and_says_so(look: Callable):
     """A terminal has the first 40; how many more there are is said, and the others have all."""
     tasks = [task(f"none-{n}", destination=None) for n in range(45)]
-    none = "exportstats: 45 of 45 could not be looked up; see the reason of each\n"
+    none = "exportstats: 45 of 45 could not be looked up; see the column reason\n"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FORCE_COLOR", "1")
         done = look(tasks)
     assert len(re.findall(r"^none-\d+ ", done.stdout, re.MULTILINE)) == 40
-    more = "exportstats: 5 more rows are not shown; --format csv or json has them all\n"
+    more = "exportstats: 5 more rows are not shown; use --format csv or json for all\n"
     assert done.stderr == none + more
     done = look(tasks, "--format", "markdown")
     assert len(re.findall(r"/none-\d+/", done.stdout)) == 45

@@ -62,12 +62,12 @@ def test_no_tasks_are_an_empty_file(run: Callable, live: Emulator, tmp_path: Pat
     [
         (
             "tasks",
-            "'tasks' is not a format that can be written; give one of .parquet, .csv, .csv.gz",
+            "'tasks' is not a supported format; use one of .parquet, .csv, .csv.gz",
         ),
-        ("tasks.xlsx", ".xlsx' is not a format that can be written; give one of"),
-        (".csv", "is not a format"),
-        ("tasks.parquet.gz", "is not a format"),
-        ("missing/tasks.csv", "there is no folder 'missing' that can be written to; make it"),
+        ("tasks.xlsx", ".xlsx' is not a supported format; use one of"),
+        (".csv", "is not a supported format"),
+        ("tasks.parquet.gz", "is not a supported format"),
+        ("missing/tasks.csv", "the folder 'missing' does not exist or is not writable; create it"),
         ("folder.csv", "'folder.csv' is a directory"),
         ("", "'.' is a directory"),
     ],

@@ -143,7 +143,7 @@ def test_only_the_account_is_asked(run: Callable, live: Emulator, tmp_path: Path
     assert "asking 1 targets" in done.stderr
     done = run("status", "--targets", file, "--account", "999999999999")
     assert done.exit_code == 2
-    assert "none of 2 targets has the account 999999999999" in done.stderr
+    assert "none of 2 targets is in account 999999999999" in done.stderr
 
 
 @pytest.mark.parametrize(

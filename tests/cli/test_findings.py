@@ -91,11 +91,11 @@ def test_a_source_of_ones_own_takes_the_place(run: Callable, findings: list[dict
         (["--finding", "nothing"], " (Events that will be lost)"),
         ([], "give a finding of report.json, as in --finding ID"),
         (["--finding", "irregular"], "the finding irregular of report.json has nothing to export"),
-        (["--finding", "ID", "--since", "7d"], "--since is told by the finding; leave it out"),
-        (["--finding", "ID", "--until", "7d"], "--until is told by the finding; leave it out"),
-        (["--finding", "ID", "--log-group", "*"], "--log-group is told by the finding"),
-        (["--finding", "ID", "--account", "111122223333"], "--account is told by the finding"),
-        (["--finding", "ID", "--region", "eu-west-1"], "--region is told by the finding"),
+        (["--finding", "ID", "--since", "7d"], "--since is set by the finding; leave it out"),
+        (["--finding", "ID", "--until", "7d"], "--until is set by the finding; leave it out"),
+        (["--finding", "ID", "--log-group", "*"], "--log-group is set by the finding"),
+        (["--finding", "ID", "--account", "111122223333"], "--account is set by the finding"),
+        (["--finding", "ID", "--region", "eu-west-1"], "--region is set by the finding"),
     ],
 )
 def test_what_cannot_be_is_refused(

@@ -145,8 +145,8 @@ def test_several_profiles_are_asked(run: Callable, tmp_path: Path, monkeypatch: 
     [
         ("--organization", "--role-name"),
         ("--role-name audit", "--organization"),
-        ("--all-regions --region eu-west-1", "exclude each other"),
-        ("--targets t.csv --region eu-west-1", "leave out other options"),
+        ("--all-regions --region eu-west-1", "cannot be combined"),
+        ("--targets t.csv --region eu-west-1", "names all accounts and regions; leave out"),
         ("--targets bad.csv", "target 1: 'acount'"),
         ("--targets short.csv", "target 2: account_id '12'"),
         ("--targets broken.json", "broken.json, line 2"),

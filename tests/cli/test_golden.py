@@ -184,7 +184,7 @@ FAILURES_AT_80 = f"""
     Synthetic: no answer from <bucket> after         31   19 % 2025-11-28 2026-10-19
     <number> attempts in <number> s
     Synthetic: timed out after <number> hours         1  0.6 % 2026-07-23 2026-07-23
-    not shown here: example_task_id; a wider terminal has all
+    columns not shown: example_task_id; use a wider terminal
     """
 
 

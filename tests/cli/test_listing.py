@@ -57,7 +57,7 @@ def test_limit_keeps_the_newest(limit: int, count: int, run: Callable, fifty: Pa
         done = run("tasks", fifty, "--limit", limit, "--format", kind)
         assert done.exit_code == 0
         assert sum(UUID[:30] in line for line in done.stdout.splitlines()) == count
-        said = f"exportstats: {50 - count} older tasks are not shown; --limit shows more\n"
+        said = f"exportstats: {50 - count} older tasks are not shown; raise --limit to list more\n"
         assert done.stderr == (said if count < 50 else "")
     assert run("tasks", fifty, "--limit", -1).exit_code == 2
 
@@ -75,7 +75,7 @@ def test_a_terminal_gets_whole_identifiers(terminal: Callable, fifty: Path):
     lines = SGR.sub("", shown).splitlines()
     assert code == 0
     assert max(map(len, lines[:-1])) <= 80
-    assert lines[-1] == "exportstats: 10 more rows are not shown; --format csv or json has them all"
+    assert lines[-1] == "exportstats: 10 more rows are not shown; use --format csv or json for all"
     assert sum(UUID[:34] in line for line in lines) == 40
     first = next(line for line in lines if UUID[:34] in line)
     assert first.startswith(UUID.format(0))

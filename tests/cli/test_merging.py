@@ -108,7 +108,7 @@ def test_a_part_never_replaces(run: Callable, serve: Callable, made: Callable, w
             *(f"task-{number}" for number in (0, 1, 2)),
             *(f"task-{number}" for number in range(20, 120)),
         }
-        assert bool(words) == (f"{path} is not replaced, because not all tasks" in done.stderr)
+        assert bool(words) == (f"not all tasks arrived, so {path} is not replaced" in done.stderr)
 
 
 def test_nothing_arrived_changes_nothing(
@@ -147,7 +147,7 @@ def test_what_is_no_table_of_tasks_is_refused_first(
     path.write_text(content)
     done = run("fetch", "-o", path, *words)
     assert done.exit_code == 2
-    assert f"{path} exists, and something in it would be lost: " in done.stderr
+    assert f"{path} exists, and adding to it would lose data: " in done.stderr
     assert done.stderr.count("\n") == 1
     assert path.read_text() == content
     assert not emulator.requests

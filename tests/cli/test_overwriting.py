@@ -70,7 +70,7 @@ def test_an_output_is_no_file_of_log_groups_or_targets(
     before = report.read_bytes()
     done = run("report", tasks, *WEEK, "--log-groups", report, "--json", report)
     assert done.exit_code == 2
-    assert f"--json {report} is the input file {report}; name another file" in done.stderr
+    assert f"--json {report} is the input file {report}; choose another file" in done.stderr
     targets = tasks.with_name("targets.csv")
     targets.write_text("account_id,region\n111122223333,eu-west-1\n")
     done = run("fetch", "--targets", targets, "-o", targets)
@@ -91,7 +91,7 @@ def test_somebody_elses_file_stays(
     for source in ([], ["missing.json"]):
         done = run(command, *source, *words(command), option, name)
         assert done.exit_code == 2
-        assert f"'{name}' exists, and is not a" in done.stderr
+        assert f"'{name}' exists and is not a" in done.stderr
         assert path.read_text() == content
     assert not live.requests
 
@@ -185,7 +185,7 @@ def test_demo_takes_no_folder_with_own_files(run: Callable, tmp_path: Path):
     (tmp_path / "tasks.parquet").write_text("a year of history")
     done = run("demo", "-o", tmp_path)
     assert done.exit_code == 2
-    assert "has files that no demo has made; name another folder with -o" in done.stderr
+    assert "has files that are not from a demo; choose another folder with -o" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["tasks.parquet"]
 
 
@@ -209,7 +209,7 @@ def test_times_that_no_task_has_are_wrong_usage(
     for option in ("--since", "--until"):
         done = run(command, tasks, f"{option}={time}")
         assert done.exit_code == 2
-        assert "is not a time; give 2026-11-01" in done.stderr
+        assert "is not a time; use a form such as 2026-11-01" in done.stderr
 
 
 def test_json_of_a_report_is_known_again(run: Callable, tasks: Path):

@@ -39,19 +39,19 @@ def test_a_list_that_was_cut_short_ends_with_3(line: str, run: Callable, cut_sho
 
 
 @pytest.mark.parametrize("line", ["gaps", "coverage", "backfill", "report --week 2023-W46"])
-def test_coverage_says_that_it_knows_a_part(line: str, run: Callable, cut_short: Path):
+def test_coverage_says_that_it_is_partial(line: str, run: Callable, cut_short: Path):
     """What looks like a gap may be covered by the rest: on stderr, and in the title."""
     command, *options = line.split()
     done = run(command, cut_short, *options, *(RANGE if line in COVERAGE else []))
     assert (
-        "not all of the list is known or understood: what looks like a gap may be covered"
+        "some tasks or log groups are missing or unreadable; some gaps may be covered"
         in done.stderr
     )
     if command in ("gaps", "coverage"):
         assert done.stdout.splitlines()[0].endswith("UTC (partial)")
 
 
-def test_a_report_says_that_it_knows_a_part(run: Callable, cut_short: Path):
+def test_a_report_says_that_it_is_partial(run: Callable, cut_short: Path):
     """It stands in the text, on the page, in Markdown and in the mail; JSON has it as a value."""
     files = [cut_short.with_name(f"r{ending}") for ending in (".html", ".md", ".eml", ".json")]
     options = zip(("--html", "--markdown", "--email", "--json"), files, strict=True)
@@ -151,6 +151,6 @@ def test_tasks_that_cover_nobody_knows_what(
     whole, other = made(2, destination="acme", **window)
     done = run(command, page(whole, other | lacking), *RANGE)
     assert done.exit_code == 3, done.stderr
-    assert "what 1 of 2 tasks cover is unknown: no log group or no window" in done.stderr
+    assert "1 of 2 tasks have no log group or no window" in done.stderr
     renamed = {"taskId": "a", "LogGroup": "/app", "status": "COMPLETED"}
     assert run(command, page(renamed), *RANGE).exit_code == 3

@@ -86,7 +86,7 @@ def test_no_column_is_lost(line: str, columns: int, run: Callable, sample_file: 
     shown = SGR.sub("", run(command, sample_file, *options, env=env).stdout)
     title, _, table = shown.partition("\n\n")
     names, _, rows = table.partition("─")
-    _, _, missing = rows.partition("not shown here: ")
+    _, _, missing = rows.partition("columns not shown: ")
     for name in re.split(r" {2,}", head):
         assert name in names or f"{name} " in title.replace("\n", " ") or name in missing, name
     assert not re.search(r"\b(1{4}|4{4})\d*…|…[2356]*\b(3{4}|6{4})\b", shown)
@@ -185,3 +185,17 @@ def test_a_command_to_run_can_be_copied_whole(
     (line,) = (line for line in shown.splitlines() if "exportstats fetch --" in line)
     assert line.startswith("exportstats fetch --")
     assert line.endswith("-o rest.parquet")
+
+
+def test_a_number_to_group_by_has_no_separators(run: Callable, tmp_path: Path):
+    """A year or a cost centre is printed as it is, also if some are missing; counts have commas."""
+    tasks = xs.sample_tasks()
+    tasks["year"] = 2026
+    tasks["centre"] = tasks["region"].eq("eu-west-1").map({True: 1234.0})
+    xs.write_tasks(tasks, tmp_path / "tasks.parquet")
+    lines = run("status", tmp_path / "tasks.parquet", "--by", "year,centre").stdout.splitlines()
+    counts = tasks["centre"].isna().value_counts()
+    assert [line.split()[:3] for line in lines[4:]] == [
+        ["2026", "1234", f"{counts[False]:,}"],
+        ["2026", "(unknown)", f"{counts[True]:,}"],
+    ]

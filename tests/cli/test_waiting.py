@@ -96,7 +96,7 @@ def test_the_time_can_be_up(run: Callable, emulator: Emulator):
     """It says so, and exits with 1; an unknown task or length of time is one line too."""
     done = run("wait", "the-one", "--endpoint-url", emulator.url, "--timeout", "200ms")
     assert done.exit_code == 1
-    assert "the time is up, and the task is still PENDING" in done.stderr
+    assert "the timeout has passed and the task is still PENDING" in done.stderr
     done = run("wait", "nobody", "--endpoint-url", emulator.url)
     assert (done.exit_code, "no task 'nobody'" in done.stderr) == (1, True)
     done = run("wait", "the-one", "--endpoint-url", emulator.url, "--timeout", "soon")

@@ -86,7 +86,7 @@ def test_a_task_is_followed_to_each_of_its_ends(serve: Callable, made: Callable,
     seen = watched(emulator.url)
     emulator.update("the-one", status={"code": "PENDING_CANCEL"})
     emulator.add(active("another"))
-    assert seen.look().empty
+    assert seen.poll().empty
     told = xs.estimate_completion(seen.tasks)
     assert told.set_index("task_id")["status_code"].to_dict() == {
         "the-one": "PENDING_CANCEL",
@@ -94,10 +94,10 @@ def test_a_task_is_followed_to_each_of_its_ends(serve: Callable, made: Callable,
     }
     assert (told["n"] == 30).all(), "the history is that of the first load"
     end(emulator, "the-one", state)
-    (row,) = seen.look().itertuples()
+    (row,) = seen.poll().itertuples()
     assert (row.task_id, row.status_code, row.status_message) == ("the-one", state, "so it is")
     assert row.duration.total_seconds() == 90
-    assert seen.look().empty
+    assert seen.poll().empty
     assert xs.estimate_completion(seen.tasks)["task_id"].to_list() == ["another"]
 
 
@@ -109,12 +109,12 @@ def test_a_look_is_three_requests(serve: Callable, made: Callable):
     states = [one.params.get("statusCode") for one in asked]
     assert states == ["PENDING", "RUNNING", "PENDING_CANCEL", *[None] * 10], "active ones first"
     emulator.requests.clear()
-    seen.look()
+    seen.poll()
     asked = [request.params.get("statusCode") for request in emulator.requests]
     assert asked == ["PENDING", "RUNNING", "PENDING_CANCEL"], "in the order of a task's life"
     end(emulator, "the-one")
     emulator.requests.clear()
-    seen.look()
+    seen.poll()
     assert [request.params.get("taskId") for request in emulator.requests][3:] == ["the-one"]
 
 
@@ -127,7 +127,7 @@ def test_only_whose_a_task_may_be_is_asked_for_its_end(serve: Callable):
     assert {one.region for one in pages if "statusCode" not in one.params} == {REGION}
     end(emulator, "the-one")
     emulator.requests.clear()
-    assert len(seen.look()) == 1
+    assert len(seen.poll()) == 1
     by_id = [request for request in emulator.requests if "taskId" in request.params]
     assert [request.region for request in by_id] == [REGION]
 
