@@ -101,7 +101,7 @@ def test_a_check_of_nothing_is_no_success(run: Callable, page: Callable):
     assert (done.exit_code, done.stdout.splitlines()[0][:13]) == (0, "no log groups")
     done = run("gaps", page(), *RANGE, "--check")
     assert done.exit_code == 1
-    assert "nothing was checked: the tasks name no log group" in done.stderr
+    assert "nothing was checked: no task has a log group" in done.stderr
 
 
 def test_what_is_only_unused_is_said_and_fine(run: Callable, page: Callable, made: Callable):

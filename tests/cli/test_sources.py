@@ -133,7 +133,7 @@ def test_what_times_leave_out_for_want_of_one_is_said(
     first, second = made(2)
     done = run("status", page(first, {**second, "executionInfo": {}}), "--since", "2000-01-01")
     assert "1 task, created" in done.stdout
-    assert "leave out 1 tasks without a creation time" in done.stderr
+    assert "1 tasks without a creation time are left out" in done.stderr
 
 
 def test_filters_that_leave_nothing_say_so(run: Callable, sample_file: Path):

@@ -9,6 +9,7 @@ import pytest
 from rich.cells import cell_len
 from shown import AS_TERMINAL, SGR
 
+import exportstats as xs
 from exportstats.emulator import Fault
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def test_what_is_said_wraps_between_words(terminal: Callable, sample_file: Path)
     _, shown = terminal("gaps", sample_file, "--since", "2026-11-01", "--until", "2026-11-22")
     said = shown[shown.index("exportstats: coverage") :].splitlines()
     assert max(map(len, said)) <= 80
-    assert "neither a task's prefix of stream names nor how much it wrote" in " ".join(
+    assert "neither the stream prefix of a task nor how much it wrote" in " ".join(
         line.strip() for line in said
     )
     for words, end in (

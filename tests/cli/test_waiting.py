@@ -82,7 +82,9 @@ def test_a_page_that_fails_is_no_success(run: Callable, serve: Callable, made: C
     assert done.exit_code == (0 if page == 2 else 1), done.stderr
 
 
-@pytest.mark.parametrize(("state", "text"), [("ARCHIVED", "ARCHIVED"), (None, "in no known state")])
+@pytest.mark.parametrize(
+    ("state", "text"), [("ARCHIVED", "ARCHIVED"), (None, "in an unknown state")]
+)
 def test_a_state_that_nobody_knows(run: Callable, emulator: Emulator, state: str | None, text: str):
     """It is said at once, and is not the success that one waits for."""
     emulator.update("the-one", status={"code": state})

@@ -177,7 +177,7 @@ def test_it_ends_when_nothing_is_active(live_run: Callable, serve: Callable, mad
     assert done.exit_code == 0
     shown = SGR.sub("", done.stdout)
     assert re.search(
-        r"1 active task at \S+ \d\d:\d\d:\d\d UTC, and again every 60 s until Ctrl-C", shown
+        r"1 active task at \S+ \d\d:\d\d:\d\d UTC, refreshed every 60 s until Ctrl-C", shown
     )
     assert "/app: FAILED after 1 min 30 s: so it is" in " ".join(shown.split())
     assert re.search(r"no active tasks at \S+ \d\d:\d\d:\d\d UTC\s*$", CURSOR.sub("", shown))
