@@ -1,4 +1,4 @@
-"""Pictures: each draws one table, computes nothing, and returns what it drew on."""
+"""Charts: each draws one table, computes nothing, and returns the axes."""
 
 from typing import TYPE_CHECKING
 

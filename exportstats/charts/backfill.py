@@ -1,4 +1,4 @@
-"""The picture of when the gaps will be closed."""
+"""The chart of when the gaps will be closed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _LOOKS: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 _HIGH: dict[str, Any] = {"facecolor": "#CCCCCC", "zorder": 1}
 _CAP: dict[str, Any] = {"facecolor": GREY, "zorder": 1}
-_WIDE = 4  # pixels, from which there is room for a line
+_WIDE = 4  # pixels of a bar, above which there is room for a line
 
 
 @chart(
@@ -54,13 +54,14 @@ _WIDE = 4  # pixels, from which there is room for a line
     kwargs="For the bars, of `PolyCollection`.",
 )
 def plot_backfill(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
-    """Draw when each planned task is expected to run, a lane a slot, the latest ones first.
+    """Draw when each planned task is expected to run.
 
-    A bar goes from a task's expected start to its expected end; the paler strip below it goes on
-    to the end that 90 % of the runs do not exceed. Late tasks are red, those that are guesses for
-    want of history hatched; ticks are deadlines. Bars thinner than a pixel merge into bands. Of
-    more than 25 slots, those with most late tasks and then the latest end are drawn. When all tasks
-    of the plan are done is said as the plan's `attrs` have it: later than the end of each slot.
+    There is a lane for each slot, and slots with the most late tasks come first. A bar extends from
+    the expected start to the expected end of a task. The paler strip below it extends to the 90th
+    percentile of the end. Late tasks are red. Tasks with too little history for a good estimate
+    are hatched. Ticks are deadlines. Bars thinner than a pixel merge into bands. At most 25 slots
+    are drawn: those with the most late tasks, and then the latest end. A note says when all tasks
+    are done, from `table.attrs`.
 
     Examples
     --------
@@ -78,7 +79,7 @@ def plot_backfill(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
     late, known = (table[name].fillna(value=False).to_numpy(bool) for name in _COLUMNS[-2:])
     panel.notes += [f"n = {counted(len(table))}", f"late: {late.sum():,}"]
     if guesses := (~known).sum():
-        panel.notes.append(f"guesses: {guesses:,}, of too little history")
+        panel.notes.append(f"guesses: {guesses:,}, from too little history")
     if without := (~drawn).sum():
         panel.notes.append(f"{counted(without)} not drawn: without expected times")
     if not drawn.any():
@@ -118,7 +119,7 @@ def plot_backfill(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
 
 
 def _write_end(plan: pd.DataFrame) -> str:
-    """Say when the last task ends, in half and in 90 % of the runs, or of some rows only when."""
+    """Describe when all tasks are done; for some rows of a plan, when the last one ends."""
     whole = plan.attrs if plan.attrs.get("tasks") == len(plan) else {}
     if not {"expected_end", "end_high"} <= whole.keys():
         return f"last end {plan['expected_end'].max():%Y-%m-%d %H:%M}"

@@ -1,4 +1,4 @@
-"""What every chart begins with, and the part of the docstring that all share."""
+"""The decorator of all charts, and the part of the docstring that they share."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-# Of a chart that can stand on the axes of another.
-SERIES = "`label` is their name in the legend, `color` their one colour."
+# For charts that can be drawn on the axes of another.
+SERIES = "`label` is the name in the legend, and `color` the colour of the whole series."
 
 _PARAMETERS = """\
 Parameters
@@ -37,25 +37,25 @@ ax
 Returns
 -------
 Axes
-    What it drew on. Its `set_title` replaces the title; a colour bar has axes of its own.
+    The axes of the chart. `set_title` replaces the title. A colour bar has its own axes.
 
 Raises
 ------
 SchemaError
-    The frame has another shape.
+    If the table does not have the required columns and index levels.
 
 """
 
 
 class NothingToDrawError(Exception):
-    """An absence, with the words for it that a chart shows in an empty frame."""
+    """Raised if there is nothing to draw, with the text to show in the empty axes."""
 
 
 class Plot(Protocol):
     """A function that draws a table."""
 
     def __call__(self, table: pd.DataFrame, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
-        """Draw it, and return what it was drawn on."""
+        """Draw the table, and return the axes."""
 
 
 def chart(
@@ -68,19 +68,19 @@ def chart(
 ) -> Callable[[Callable[..., None]], Plot]:
     """Make a chart of a function that draws a table on a panel.
 
-    It may raise `NothingToDrawError`, and writes the panel's header itself: some parts of a chart
-    can only be drawn when all that stands around it has its place.
+    The function may raise `NothingToDrawError`. It writes the header of the panel itself, because
+    some parts of a chart can only be drawn when everything around the plot is in place.
 
     Parameters
     ----------
     title
-        Of the chart, unless the caller writes one.
+        The title of the chart, unless the caller sets one.
     maker
         The function that makes the table.
     columns, levels
-        What the table and its index have to have.
+        The columns and index levels that the table must have.
     kwargs
-        What the keywords are for.
+        The description of the keyword arguments.
     """
 
     def decorate(draw: Callable[..., None]) -> Plot:
@@ -112,7 +112,7 @@ def _signature_of(draw: Callable[..., None]) -> inspect.Signature:
 
 
 def _document(text: str, table: str, kwargs: str) -> str:
-    """Complete a docstring with what is the same for all charts, before its examples."""
+    """Insert the part that all charts share into a docstring, before its examples."""
     parameters = _PARAMETERS.format(table=_indent(table))
     before, heading, after = inspect.cleandoc(text).partition("Examples\n")
     before, _, own = before.partition("Parameters\n----------\n")
@@ -121,10 +121,11 @@ def _document(text: str, table: str, kwargs: str) -> str:
 
 
 def _describe(maker: str, columns: Sequence[str], levels: Sequence[str]) -> str:
-    """Describe the table that a chart draws."""
+    """Describe the parameter `table`."""
     read = [f"the columns {', '.join(columns)}"] if columns else []
-    read += [f"the index's level {level}" for level in levels]
-    return f"What {maker} returns" + (f"; read are {' and '.join(read)}." if read else ".")
+    read += [f"the index level {level}" for level in levels]
+    needs = f" The chart uses {' and '.join(read)}." if read else ""
+    return f"The table that {maker} returns.{needs}"
 
 
 def _indent(text: str) -> str:

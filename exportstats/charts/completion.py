@@ -1,4 +1,4 @@
-"""The picture of completion curves: by when tasks are done, and how many tell so."""
+"""The chart of completion curves: how soon tasks are done, and the number at risk."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from exportstats.charts.panel import Panel
 
 _COLUMNS = ("at_risk", "completed", "competing", "censored", "probability", "low", "high")
-_STEPS = 2_000  # of a curve; more cannot be told apart
-_BELOW, _ROW = 40, 12  # points: where the risk table begins, and how high its rows are
+_STEPS = 2_000  # of a curve; more are not visible
+_BELOW, _ROW = 40, 12  # points: the top of the risk table, and the height of its rows
 _RISK = "still active"  # the id of the table's texts
 _NARROW = 45  # points between two numbers of the risk table
 
@@ -34,10 +34,11 @@ _NARROW = 45  # points between two numbers of the risk table
     kwargs="For the lines, of `Axes.step`; " + SERIES,
 )
 def plot_completion_curve(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
-    """Draw the probability of having completed, as steps with a band, and who is at risk below.
+    """Draw the probability of having completed as steps, with a confidence band.
 
-    A curve ends below 100 % by as much as tasks end otherwise. The numbers below the axis are the
-    tasks that were still active then. Of more than six groups the six with most tasks are drawn.
+    A curve stays below 100 % by the share of tasks that end otherwise. The numbers below the axis
+    count the tasks that were still active at that time. Of more than six groups, the slowest six
+    are named and the others grey.
 
     Examples
     --------
@@ -77,7 +78,7 @@ def plot_completion_curve(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> N
 def _draw_curve(
     ax: Axes, rows: pd.DataFrame, seconds: np.ndarray, line: dict[str, Any]
 ) -> np.ndarray:
-    """Draw a curve without the steps that nobody could see, and return which rows are left."""
+    """Draw a curve without its invisible steps, and return which rows are kept."""
     share = rows["probability"].to_numpy(dtype="float64")
     kept = np.ones(len(share), dtype=bool)
     kept[1:-1] = np.diff(np.floor(np.nan_to_num(share) * _STEPS))[:-1] > 0
@@ -91,9 +92,9 @@ def _draw_band(ax: Axes, rows: pd.DataFrame, seconds: np.ndarray, colour: str) -
 
 
 def _write_risk(panel: Panel) -> None:
-    """Write under the axis how many tasks were still active, one row a curve, where there is room.
+    """Write the number of active tasks below the axis, a row for each curve, if there is room.
 
-    A second chart on the axes may have moved its ticks, so the rows of the first are written again.
+    All rows are written again, because a second chart on the axes may have moved the ticks.
     """
     ax = panel.ax
     for text in [text for text in ax.texts if text.get_gid() == _RISK]:
@@ -112,7 +113,7 @@ def _write_risk(panel: Panel) -> None:
 
     write("still active:", low, -6, 0, ha="right", color=ink())
     for row, (at_risk, seconds, colour) in enumerate(panel.curves):
-        # just before the first end that is not before the tick
+        # at risk just before the first end at or after the tick
         left = np.append(at_risk, 0)[np.searchsorted(seconds, ticks)]
         for many, tick in zip(left, ticks, strict=True):
             write(f"{many:,}", tick, 0, row, ha="center", color=colour)

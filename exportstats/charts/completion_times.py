@@ -1,4 +1,4 @@
-"""The picture of the hours of the week in which tasks complete."""
+"""The chart of the hours of the week in which tasks complete."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from exportstats.charts.panel import Panel
 
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_WIDE = 400  # points of a figure that has room for a number of three digits in a cell
+_WIDE = 400  # points of a figure whose cells have room for three digits
 _HOURS: tuple[object, ...] = tuple(range(24))
 
 
@@ -30,9 +30,9 @@ _HOURS: tuple[object, ...] = tuple(range(24))
     kwargs="For the cells, of `Axes.pcolormesh`.",
 )
 def plot_completion_times(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
-    """Draw in which hours of the week tasks complete; an hour without one stays empty.
+    """Draw how many tasks complete in each hour of the week.
 
-    The time zone is `table.attrs["tz"]`, UTC if it is not there.
+    Hours without a task stay empty. The time zone is `table.attrs["tz"]`, or else UTC.
 
     Examples
     --------
@@ -44,7 +44,7 @@ def plot_completion_times(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> N
     if tuple(table.index) != _DAYS or tuple(table.columns) != _HOURS:
         raise SchemaError(
             f"a frame of {len(table)} rows and {len(table.columns)} columns is not Monday to "
-            "Sunday by the hours 0 to 23; this chart draws what completion_times gives"
+            "Sunday by the hours 0 to 23; this chart draws what completion_times returns"
         )
     tasks = table.to_numpy()
     if not tasks.sum():

@@ -1,4 +1,4 @@
-"""The picture of what is not in S3."""
+"""The chart of what is in S3, and what is not."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _MAKERS = "coverage_timeline or coverage_by_day"
 _COLUMNS = (*LOG_GROUP, "start", "end", "length", "state", "reason", "expires_at")
 _MOST = 40  # lanes on a slide
-_THIN = (-0.21, 0.09)  # half a bar's height: a minute shall not look like a day
+_THIN = (-0.21, 0.09)  # half the height of a bar, so that a minute does not look like a day
 _SECOND = 1 / 86_400
 
 UPPER_BOUND = "coverage is an upper bound: stream prefixes and bytes are not in the API"
@@ -56,12 +56,14 @@ _LABELS = {"gap": "gap", "lost": "gap, lost for ever"}
     kwargs="For the bars, of `PolyCollection`, or for the cells, of `Axes.pcolormesh`.",
 )
 def plot_coverage(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
-    """Draw what of each log group is in S3, those that miss most first.
+    """Draw which parts of each log group are in S3, the worst log group first.
 
-    Of `coverage_timeline`: a lane of bars a log group, at most 40, its missing time at the right.
-    What is shorter than a pixel is drawn a pixel wide and half as high. Below the bars is a tick at
-    each deadline, `expires_at`, of a gap that is not lost yet; deadlines long after the range are
-    an arrow at the edge. Of `coverage_by_day`: a heat map, a row a log group, at most 60.
+    `coverage_timeline` is drawn as bars, in a lane for each of at most 40 log groups. The missing
+    time is at the right. Bars shorter than a pixel are drawn a pixel wide and half as high. A tick
+    below the bars marks the deadline (`expires_at`) of each gap that is not lost yet. An arrow at
+    the edge stands for deadlines long after the range.
+
+    `coverage_by_day` is drawn as a heat map, with a row for each of at most 60 log groups.
 
     Examples
     --------
@@ -89,13 +91,13 @@ def _refuse_states(states: pd.Series) -> None:
     for state in states.unique():
         if state not in known:
             raise SchemaError(
-                f"the state {shorten(state)} is none of {', '.join(known)}; "
-                f"this chart draws what {_MAKERS} gives"
+                f"the state {shorten(state)} is not one of {', '.join(known)}; "
+                f"this chart draws what {_MAKERS} returns"
             )
 
 
 def _draw_timeline(panel: Panel, table: pd.DataFrame, kwargs: dict[str, Any]) -> None:
-    # Which are the worst comes first: millions of rows are added up, only those of 40 are read.
+    # The worst are chosen first: of millions of rows, only those of 40 log groups are converted.
     numbers, groups = group(table, LOG_GROUP)
     missing = _add_up(panel, table, numbers, len(groups))
     order = np.argsort(-missing, kind="stable")
@@ -131,8 +133,8 @@ def _draw_timeline(panel: Panel, table: pd.DataFrame, kwargs: dict[str, Any]) ->
     if not np.isnan(deadlines).all():
         panel.legend.append(deadline_key())
     panel.write_header()
-    # What is covered shows above and below what is thin, but only where rows touch: in a table of
-    # gaps alone nothing is said to be covered.
+    # Covered time shows above and below thin bars, but only where rows touch: a table of gaps
+    # alone does not tell what is covered.
     ground = _joined(bars)
     wide = ground.right - ground.left >= pixel
     draw_bars(ax, ground.only(wide), {**_LOOKS["covered"], "zorder": 1, **kwargs})
@@ -142,7 +144,7 @@ def _draw_timeline(panel: Panel, table: pd.DataFrame, kwargs: dict[str, Any]) ->
 
 
 def _add_up(panel: Panel, table: pd.DataFrame, numbers: np.ndarray, groups: int) -> np.ndarray:
-    """Return each group's missing time, in ms, and note it of all of them."""
+    """Return the missing time of each group in ms, and add notes on their total."""
     length = table["length"].fillna(pd.Timedelta(0)).to_numpy("timedelta64[ms]").astype("int64")
     gap = table["state"].eq("gap").to_numpy()
     missing = np.bincount(numbers, weights=length * gap, minlength=groups)

@@ -1,4 +1,4 @@
-"""The heat map of what is in S3, a day a column."""
+"""The heat map of what is in S3, with a column for each day."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _MOST = 60  # rows on a slide
 _CELLS = 500  # columns that are still a pixel wide
 
-# What is covered whole has a colour of its own: a day that lacks a minute must not look like it.
+# A fully covered day has its own colour: a day with a gap of a minute must look different.
 _WHOLE = "#A6D9C8"
 _ALMOST = 1 - 1e-9  # a millisecond of a day is 1e-8
 _COLOURS = LinearSegmentedColormap.from_list(
@@ -30,20 +30,19 @@ _COLOURS = LinearSegmentedColormap.from_list(
 
 
 def draw_days(panel: Panel, table: pd.DataFrame, bound: str, kwargs: dict[str, Any]) -> None:
-    """Draw a row a log group and a column a day, coloured by how much of it is covered.
+    """Draw the covered share of each day, with a row for each log group.
 
-    A cell without a value, before the log group was created, stays empty. So many days that a
-    column would be thinner than a pixel are drawn several a column, which has its worst day's
-    colour.
+    Cells without a value, before the log group was created, stay empty. If columns would be thinner
+    than a pixel, a column stands for several days and has the colour of the worst one.
     """
     shares = table.to_numpy(dtype="float64")
     zone = shorten(table.columns.tz or "UTC")  # type: ignore[attr-defined]
-    # Days in their own zone, each as wide as the others, although two a year are not as long.
+    # Days in their own zone, all equally wide, although two a year differ in length.
     days = to_days(table.columns.tz_localize(None).normalize())  # type: ignore[attr-defined]
     known = max((~np.isnan(shares)).sum(), 1)
     panel.notes += [
         f"n = {counted(len(table), 'log group')}, {counted(len(days), 'day')}",
-        f"covered whole: {percent((shares > _ALMOST).sum() / known)} of the days",
+        f"fully covered: {percent((shares > _ALMOST).sum() / known)} of the days",
         f"not at all: {percent((shares == 0).sum() / known)}",
     ]
     missing = np.nansum(1 - shares, axis=1)
@@ -56,7 +55,7 @@ def draw_days(panel: Panel, table: pd.DataFrame, bound: str, kwargs: dict[str, A
     edges = np.arange(first, end + together, together)
     columns = (days.astype("int64") - first) // together
     cells = pd.DataFrame(shares[worst].T).groupby(columns).min()
-    cells = cells.reindex(range(len(edges) - 1)).T  # a day that the table does not have is empty
+    cells = cells.reindex(range(len(edges) - 1)).T  # days missing in the table are empty
     if together > 1:
         panel.notes.append(f"a column is the worst of {together} days")
 

@@ -1,4 +1,4 @@
-"""The picture of how long tasks take, group by group."""
+"""The chart of how long tasks take, by group."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _MARKERS = "oD^svPX*"
     kwargs="For the thick lines, of `Axes.hlines`.",
 )
 def plot_duration_summary(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
-    """Draw the quantiles of the durations of completed tasks, one row a group.
+    """Draw quantiles of the durations of completed tasks, with a row for each group.
 
-    A thin line goes from the shortest to the longest, a thick one from the lowest to the highest
-    quantile, and each quantile is a marker: a hollow one if so few tasks cannot tell it, that is
-    if fewer than one of them is expected beyond it. The slowest (by p50, else by the lowest
-    quantile) come first, at most 25 groups.
+    A thin line extends from the shortest to the longest duration, and a thick one from the lowest
+    to the highest quantile. Each quantile is a marker. It is hollow if the group has too few tasks:
+    if fewer than one is expected beyond the quantile. The slowest groups come first, by p50 or
+    else the lowest quantile. At most 25 groups are drawn.
 
     Examples
     --------

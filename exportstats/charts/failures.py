@@ -1,4 +1,4 @@
-"""The picture of why tasks failed."""
+"""The chart of why tasks failed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from exportstats.charts.panel import Panel
 
 _ROWS = 10  # each of up to two lines
-_COUNT = 80  # points, of the number beside a bar
+_COUNT = 80  # points of width for the number beside a bar
 _FEW = 6  # rows that have room for three lines each
 
 
@@ -33,7 +33,9 @@ _FEW = 6  # rows that have room for three lines each
     kwargs="For the bars, of `Axes.barh`.",
 )
 def plot_failure_reasons(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
-    """Draw how many tasks failed for which reason, the most frequent first, at most 10 of them.
+    """Draw how many tasks failed for each reason.
+
+    The most frequent reasons come first, at most 10 of them.
 
     Examples
     --------
@@ -80,7 +82,7 @@ def plot_failure_reasons(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> No
 
 
 def _wrap(reason: object, room: int) -> str:
-    """Put a reason on two lines; of a long one the middle of the second is left out."""
+    """Wrap a reason to two lines; shorten the second in its middle if need be."""
     text = shorten(reason, 100_000)
     first = textwrap.wrap(text, room)[0]
     rest = text[len(first) :].strip()
@@ -88,6 +90,6 @@ def _wrap(reason: object, room: int) -> str:
 
 
 def _days(times: pd.Series) -> list[str]:
-    """Write the days of times; strftime ends with the year 9999, this does not."""
+    """Write times as days, also after the year 9999, where strftime fails."""
     days = np.datetime_as_string(pd.DatetimeIndex(times).to_numpy("datetime64[ms]"), unit="D")
     return ["unknown" if day == "NaT" else day for day in days.tolist()]

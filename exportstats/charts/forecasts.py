@@ -1,4 +1,4 @@
-"""The picture of when the active tasks will be done."""
+"""The chart of when the active tasks will be done."""
 
 from __future__ import annotations
 
@@ -34,13 +34,12 @@ _LINE: dict[str, Any] = {"linestyle": ":", "linewidth": 1.2}
     kwargs="For the bars, of `Axes.barh`.",
 )
 def plot_completion(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
-    """Draw how long each active task has lasted, and from when to when its end is expected.
+    """Draw how long each active task has lasted, and when its end is expected.
 
-    A row a task, the one that is expected to end first at the top, along the time since its
-    creation: a grey line for what has elapsed, a bar in the colour of its state from the 10th to
-    the 90th percentile of its end, and a mark at the median. A dotted line is the service's
-    time-out of 24 hours, if the axis reaches that far. Of more than 25 tasks those that end first
-    are drawn.
+    Each task has a row along the time since its creation. A grey line is the elapsed time. A bar in
+    the colour of the state extends from the 10th to the 90th percentile of the end, with a mark at
+    the median. A dotted line marks the 24-hour time-out of the service, if the axis reaches it.
+    Tasks that end first come first, at most 25 of them.
 
     Examples
     --------
@@ -54,7 +53,7 @@ def plot_completion(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
     rows = table.sort_values("ends", kind="stable").head(rows_that_fit(ax))
     elapsed = to_seconds(rows["elapsed"])
     low, middle, high = (to_seconds(rows[name]) for name in _RANGE)
-    # an axis needs an end, also where nothing is known
+    # the axis needs an end even if nothing is known
     furthest = np.nanmax([60, *elapsed, *(elapsed + high)])
     duration_axis(panel, "x", np.array([furthest]), "time since the creation", log=False)
     often = "8 times out of 10 the end lies in the bar"

@@ -1,4 +1,4 @@
-"""The picture of how durations are spread."""
+"""The chart of how durations are distributed."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _SHARE = "share"
     kwargs="For the bars, of `Axes.bar`, or the outlines, of `Axes.stairs`; " + SERIES,
 )
 def plot_duration_histogram(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
-    """Draw how many completed tasks took how long.
+    """Draw a histogram of the durations of completed tasks.
 
-    One group is drawn as bars of its tasks; several as outlines of their shares, because groups of
-    different sizes compare by shares alone. Of more than six groups the
-    slowest six are outlined, the others grey and together.
+    A single group is drawn as bars of its number of tasks. Several groups are drawn as outlines of
+    their shares, so that groups of different sizes can be compared. Of more than six groups, the
+    slowest six are outlined, and the others are merged into a grey one.
 
     Examples
     --------
@@ -56,7 +56,7 @@ def plot_duration_histogram(panel: Panel, table: pd.DataFrame, **kwargs: Any) ->
             "edgecolor": "white",
             "linewidth": 0.8,
         }
-        style |= {"alpha": 1 if first else 0.6, **kwargs}  # the bars behind them show through
+        style |= {"alpha": 1 if first else 0.6, **kwargs}  # so that bars behind these show through
         bars = ax.bar(left, tasks, right - left, label=label, **style)
         if label:
             panel.legend.append((bars.patches[0], label))
@@ -64,7 +64,7 @@ def plot_duration_histogram(panel: Panel, table: pd.DataFrame, **kwargs: Any) ->
     else:
         edges = np.unique(np.concatenate([left, right]))
         others = [line.rows for line in lines if not line.look.marker]
-        if others:  # together, because many outlines hide each other
+        if others:  # merged, because many outlines hide each other
             rows = np.any(others, axis=0)
             at = np.searchsorted(edges, left[rows])
             many = np.bincount(at, tasks[rows], len(edges) - 1)

@@ -1,4 +1,4 @@
-"""The picture of how fresh S3 is."""
+"""The chart of how fresh S3 is."""
 
 from __future__ import annotations
 
@@ -26,11 +26,12 @@ if TYPE_CHECKING:
     kwargs="For the lines, of `Axes.plot`; " + SERIES,
 )
 def plot_landing_lag(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
-    """Draw which share of the tasks had landed within which time, as steps, a line a group.
+    """Draw the distribution of the landing lag as steps, with a line for each group.
 
-    Of more than six groups the slowest six are named, the others grey. The axis is a log one when
-    the largest lag is more than 20 times the smallest. A lag below 0, of a window that ended after
-    the task did, is drawn at 0 and noted.
+    A line shows the share of tasks that landed within a time. Of more than six groups, the slowest
+    six are named and the others grey. The axis is logarithmic if the largest lag is more than 20
+    times the smallest. A negative lag, of a window that ended after its task, is drawn at 0 and
+    noted.
 
     Examples
     --------

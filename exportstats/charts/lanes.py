@@ -1,4 +1,4 @@
-"""Lanes: rows of bars along a time axis, named, and as many bars as there are."""
+"""Lanes: named rows with any number of bars along a time axis."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ if TYPE_CHECKING:
     from exportstats.charts.panel import Panel
     from exportstats.charts.style import Entry
 
-# Heights in a lane, whose middle is 0 and whose neighbours are at -1 and 1; downwards.
+# Extents in a lane, downwards; its middle is 0, and its neighbours are at -1 and 1.
 BAR = (-0.36, 0.24)
 DEADLINE = (0.3, 0.46)
 
 
 class Bars(NamedTuple):
-    """Bars: the lane of each, and where it begins and ends, in matplotlib's days."""
+    """Bars: the lane, start and end of each, in matplotlib's days."""
 
     lanes: np.ndarray
     left: np.ndarray
     right: np.ndarray
 
     def only(self, chosen: np.ndarray) -> Bars:
-        """Return some of them."""
+        """Select some of the bars."""
         return Bars(self.lanes[chosen], self.left[chosen], self.right[chosen])
 
 
 def choose_lanes(
     panel: Panel, numbers: np.ndarray, order: np.ndarray, which: str, most: int = 25
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Choose the first groups of an order, and note how many are left out.
+    """Choose the first groups in an order, and note how many are left out.
 
     Returns
     -------
     chosen, lanes
-        The groups' numbers, and the lane of each row, -1 of a group that is left out.
+        The numbers of the chosen groups, and the lane of each row, or -1 if it has none.
     """
     chosen = order[: rows_that_fit(panel.ax, most)]
     if more := len(order) - len(chosen):
@@ -54,7 +54,7 @@ def choose_lanes(
 
 
 def pixel_of(ax: Axes) -> float:
-    """Return how many days a pixel is; the limits and the layout have to be there."""
+    """Return the width of a pixel in days; limits and layout must be final."""
     low, high = ax.get_xlim()
     return float((high - low) / max(ax.get_window_extent().width, 1))
 
@@ -66,30 +66,30 @@ def draw_bars(
     height: tuple[float, float] = BAR,
     thin: tuple[float, float] | None = None,
 ) -> None:
-    """Draw bars as two collections: those wider than a pixel as they are, the others merged.
+    """Draw any number of bars as two collections, with bars thinner than a pixel merged.
 
-    A thin bar fills its pixel; neighbouring pixels are one band. So no bar disappears, and there
-    are never more shapes than pixels.
+    A thin bar fills its pixel, and neighbouring pixels form a band. So every bar is visible, and
+    there are never more shapes than pixels.
 
     Parameters
     ----------
     ax
-        Where to draw, with its limits and layout.
+        The axes, with final limits and layout.
     bars
-        Any number of them; those with a missing end are left out.
+        The bars; those with a missing start or end are left out.
     style
         Of `PolyCollection`.
     height
-        From where to where in its lane a bar reaches.
+        The extent of a bar in its lane.
     thin
-        The same for bars thinner than a pixel, if it differs.
+        The extent of bars thinner than a pixel, if it differs.
     """
     bars = bars.only(~np.isnan(bars.left + bars.right))
     narrow = bars.right - bars.left < pixel_of(ax)
-    # Antialiased neighbours would let what is below them shine through.
+    # What is below would shine through between antialiased neighbours.
     style = {"linewidth": 0, "antialiased": False, "zorder": 2, **style}
     _add(ax, bars.only(~narrow), style, height)
-    # Rounded to whole pixels, one would vanish where the picture is saved with fewer of them.
+    # Snapped to pixels, bars would vanish if the figure is saved at a lower resolution.
     above = {
         "zorder": style["zorder"] + 0.5,
         "hatch": None,
@@ -100,7 +100,7 @@ def draw_bars(
 
 
 def _merge(ax: Axes, bars: Bars) -> Bars:
-    """Return the bands of pixels that thin bars lie in."""
+    """Return the bands of pixels that contain thin bars."""
     low, pixel = ax.get_xlim()[0], pixel_of(ax)
     middle = (bars.left + bars.right) / 2
     columns = np.floor((middle - low) / pixel).astype("int64")
@@ -134,11 +134,11 @@ def draw_deadlines(ax: Axes, lanes: np.ndarray, days: np.ndarray) -> None:
 
 
 def deadline_key() -> Entry:
-    """Make the legend's entry of the ticks."""
+    """Return the legend entry of deadlines."""
     return key("deadline (arrow: later)", color=ink(1), marker="|", linestyle="none")
 
 
 def near(days: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Return what an axis from `low` to `high` shows: deadlines make it longer, by half at most."""
+    """Return the limits and the deadlines to show; these extend the axis by at most half."""
     close = days[(days >= low) & (days <= high + (high - low) / 2)]
     return np.append(close, [low, high])

@@ -1,4 +1,4 @@
-"""How much room a chart has, in points: on its axes, and around them."""
+"""The room that a chart has on and around its axes, in points."""
 
 from __future__ import annotations
 
@@ -11,47 +11,47 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_NARROW = 360.0  # in a narrower and higher figure a row's name stands above its bar
-_SMALL = (350.0, 230.0)  # in a narrower or lower cell of the figure letters are smaller
-_LABELS = 30.0  # what the tick labels and the label of an axis take
+_NARROW = 360.0  # in narrower portrait figures, names stand above the bars
+_SMALL = (350.0, 230.0)  # in narrower or lower cells of a figure, text is smaller
+_LABELS = 30.0  # height of the tick labels and the label of an axis
 
 
 def figure_of(ax: Axes) -> Figure:
-    """Return the figure of the axes, the outermost one."""
+    """Return the outermost figure of the axes."""
     figure = ax.get_figure(root=True)
     assert figure is not None  # noqa: S101 - axes that can be drawn on have one
     return figure
 
 
 def has_layout(ax: Axes) -> bool:
-    """Return whether a layout engine makes room for what stands around the plots."""
+    """Return whether a layout engine makes room for text around the plots."""
     return figure_of(ax).get_layout_engine() is not None
 
 
 def lay_out(ax: Axes) -> None:
-    """Let the layout engine place the axes as far as they are drawn."""
+    """Let the layout engine place the axes for what is drawn so far."""
     figure = figure_of(ax)
     if (layout := figure.get_layout_engine()) is not None:
-        with warnings.catch_warnings(action="ignore"):  # drawing gives them again
+        with warnings.catch_warnings(action="ignore"):  # drawing repeats them
             layout.execute(figure)
 
 
 def size_of(ax: Axes) -> tuple[float, float]:
-    """Measure the width and the height of the axes."""
+    """Return the width and height of the axes."""
     box, inch = ax.get_window_extent(), figure_of(ax).dpi
     return box.width * 72 / inch, box.height * 72 / inch
 
 
 def is_narrow(ax: Axes) -> bool:
-    """Return whether a figure is narrow and high as a telephone, without room beside the plot."""
+    """Return whether a figure is a narrow portrait, without room beside the plot."""
     width, height = figure_of(ax).get_size_inches() * 72
     return bool(width < min(_NARROW, height))
 
 
 def cell_of(ax: Axes) -> tuple[float, float]:
-    """Measure the part of the figure that the axes and all around them have.
+    """Return the width and height of the figure's cell with the axes and their surroundings.
 
-    It stays the same while other plots beside them are drawn.
+    It does not change while plots beside it are drawn.
     """
     width, height = figure_of(ax).get_size_inches() * 72
     grid = spec.get_gridspec() if (spec := ax.get_subplotspec()) else None
@@ -59,27 +59,27 @@ def cell_of(ax: Axes) -> tuple[float, float]:
 
 
 def is_small(ax: Axes) -> bool:
-    """Return whether a panel is so small that its letters are smaller."""
+    """Return whether the axes are so small that their text must be smaller."""
     return any(size < least for size, least in zip(cell_of(ax), _SMALL, strict=True))
 
 
 def columns_of(ax: Axes) -> float:
-    """Measure the axes' width in em of small text."""
+    """Return the width of the axes in em of small text."""
     return size_of(ax)[0] / SMALL
 
 
 def room_left(ax: Axes) -> float:
-    """Return how much there is between the figure's left edge and the plot."""
+    """Return the room between the left edge of the figure and the plot."""
     return float(ax.get_position().x0 * figure_of(ax).get_figwidth() * 72)
 
 
 def room_right(ax: Axes) -> float:
-    """Return how much there is between the plot and the figure's right edge."""
+    """Return the room between the plot and the right edge of the figure."""
     return float((1 - ax.get_position().x1) * figure_of(ax).get_figwidth() * 72)
 
 
 def room_above(ax: Axes) -> float:
-    """Return how much the caller's layout leaves above the plot."""
+    """Return the room above the plot in the caller's layout."""
     if has_layout(ax):
         return 0.4 * cell_of(ax)[1]  # for so much a layout engine makes room
     box = ax.get_position()
@@ -94,7 +94,7 @@ def room_above(ax: Axes) -> float:
 
 
 def room_below(ax: Axes) -> float:
-    """Return how much the caller's layout leaves below the plot."""
+    """Return the room below the plot in the caller's layout."""
     if is_small(ax):
         return 0.0
     if has_layout(ax):

@@ -1,4 +1,4 @@
-"""Groups as lines: the slowest named, the others grey."""
+"""Groups as lines: the slowest are named, the others grey."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from exportstats.charts.panel import Panel
 
-FEW = 10  # tasks, of which a quantile or a mean says little
-_LONGEST = 38  # characters, of a name in the legend
-_MOST_LINES = 500  # more of them are one grey surface
+FEW = 10  # tasks; with fewer, a quantile or a mean says little
+_LONGEST = 38  # characters of a name in the legend
+_MOST_LINES = 500  # more lines would be a grey area
 
 
 class Line(NamedTuple):
@@ -27,11 +27,11 @@ class Line(NamedTuple):
     Attributes
     ----------
     rows
-        Which rows are its own.
+        A mask of the rows of the group.
     label, look
-        Its name in the legend, and its look, which has no marker where it is one of many.
+        Its name in the legend, and its look. A grey line has neither name nor marker.
     tasks
-        How many it has.
+        Its number of tasks.
     """
 
     rows: np.ndarray
@@ -41,7 +41,7 @@ class Line(NamedTuple):
 
     @property
     def style(self) -> dict[str, Any]:
-        """How the line is drawn."""
+        """The style of the line."""
         if not self.look.marker:
             return {"color": self.look.colour, "linewidth": 0.6, "zorder": 1}
         return {"color": self.look.colour, "linestyle": self.look.dash}
@@ -57,26 +57,27 @@ def split_lines(
     weights: str,
     tasks: str | None = None,
 ) -> list[Line]:
-    """Return the groups to draw as lines, and note how many tasks and groups there are.
+    """Return the groups to draw as lines, and note the number of tasks and groups.
 
-    Of many groups, the slowest that have at least 10 tasks are named, the others grey; these
-    are drawn first, below the others.
+    Of many groups, the slowest with at least 10 tasks are named. The others are grey, and come
+    first, so that they are drawn below.
 
     Parameters
     ----------
     panel
-        Where they will be drawn.
+        The panel to draw on.
     table
-        Its index has the groups' levels, if any.
+        A table whose other index levels are those of the groups.
     level
-        The one that is not the groups'.
+        The index level within a group.
     kwargs
-        `label` and `color` are taken out.
+        Keyword arguments of the caller; `label` and `color` are removed.
     seconds, weights
-        How slow a row is, and the column that counts its tasks, for the mean of a group.
+        The duration of each row and the column with its number of tasks, to sort groups by their
+        mean.
     tasks
-        The column that has the group's number of tasks in at least one row, if it is not the
-        sum of the weights.
+        The column whose maximum is the number of tasks of a group; by default the sum of the
+        weights.
     """
     numbers, groups = group_rows(table, (level,))
     many = np.bincount(numbers, table[weights])

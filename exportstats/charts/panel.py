@@ -1,4 +1,4 @@
-"""What charts draw on: the axes, their title, notes and legend, and what was drawn there before."""
+"""Panels: axes with a title, notes and a legend, and a record of earlier charts on them."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _SLIDE = (10.0, 5.625)  # inches, 16:9
-_LINE = 1.3 * SMALL  # points, of a line of notes
+_LINE = 1.3 * SMALL  # points of height for a line of notes
 _ENTRY = 18.0  # points of a plot's height for each entry of a legend inside
 
 
 def begin(ax: Axes | None, title: str) -> Panel:
-    """Return the panel of the caller's axes, or of a new figure of a slide's size."""
+    """Return the panel of the caller's axes, or of a new figure of the size of a slide."""
     if ax is None:
         layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
         ax = plt.subplots(figsize=_SLIDE, layout=layout)[1]
@@ -49,9 +49,9 @@ def begin(ax: Axes | None, title: str) -> Panel:
 
 
 class Panel(Annotation):
-    """What is drawn on: the axes, and what the charts there have to know of each other.
+    """Axes to draw on, and the state that charts on the same axes share.
 
-    It is the notes above the plot: so it goes when the axes are cleared.
+    It is also the artist of the notes above the plot, so that it goes when the axes are cleared.
     """
 
     def __init__(self, ax: Axes) -> None:
@@ -68,12 +68,12 @@ class Panel(Annotation):
         # of all charts on the axes
         self.series = 0
         self.labels: list[str] = []
-        self.bars: list[list[Any]] = []  # that stand side by side, chart by chart
-        self.curves: list[tuple[np.ndarray, np.ndarray, str]] = []  # whose risk stands below
+        self.bars: list[list[Any]] = []  # side by side, for each chart
+        self.curves: list[tuple[np.ndarray, np.ndarray, str]] = []  # with a risk table below
         self._spans: dict[str, tuple[float, float]] = {}
         self._notes: list[str] = []
         self._legend: list[Entry] = []
-        self._written: str | None = None  # our title; "" where the caller has one
+        self._written: str | None = None  # our title; "" if the caller set one
         self._pad, self._raising = 0.0, False  # of the title
         if ax.has_data():
             self._spans = {"x": ax.dataLim.intervalx, "y": ax.dataLim.intervaly}
@@ -82,10 +82,10 @@ class Panel(Annotation):
     def name_series(
         self, names: Sequence[str], kwargs: dict[str, Any]
     ) -> list[tuple[str, GroupLook]]:
-        """Take the caller's `label` and `color` from the keywords, and name and style each series.
+        """Name and style each series, by the `label` and `color` of the caller if given.
 
-        A second chart on the same axes goes on where the first one ended. One series alone is named
-        by the label only.
+        Both are removed from `kwargs`. A second chart on the same axes continues the colours of the
+        first. A single series is named by the label only.
         """
         self.label, colour = kwargs.pop("label", None), kwargs.pop("color", None)
         self.labels += [shorten(self.label)] if self.label else []
@@ -99,14 +99,14 @@ class Panel(Annotation):
         return found
 
     def hold(self, which: str, values: np.ndarray) -> tuple[float, float]:
-        """Return the least and greatest value on an axis, of the charts before this one too."""
+        """Return the limits of the values on an axis, including those of earlier charts."""
         every = np.append(values, self._spans.get(which, ()))
         every = every[np.isfinite(every)]
         self._spans[which] = float(every.min()), float(every.max())
         return self._spans[which]
 
     def draw_nothing(self, words: str) -> None:
-        """Draw an absence as an absence: a title, an empty frame and the words for it."""
+        """Draw the title and an empty frame with a text that says what is missing."""
         ax = self.ax
         self.notes, self.legend = [], []
         self.write_header()
@@ -114,38 +114,38 @@ class Panel(Annotation):
         ax.text(0.5, 0.5, words, ha="center", va="center", color=ink(), fontsize=13)
 
     def write_header(self) -> None:
-        """Write the title, the notes below it, and below these the legend, all above the plot.
+        """Write the title, the notes and the legend above the plot.
 
-        There the legend covers no data and the plot keeps its width. A second chart on the axes
-        adds to the notes and the legend. Where there is little room the legend goes into the plot,
-        and the first notes are left out. A title of the caller stays.
+        There the legend hides no data, and the plot keeps its width. A second chart on the axes
+        adds to the notes and the legend. If there is little room, the legend moves into the plot
+        and some notes are left out. A title set by the caller is kept.
         """
         if self.notes and self.label:
             self.notes[0] = f"{shorten(self.label)}: {self.notes[0]}"
         self._notes += [note for note in self.notes if note not in self._notes]
         known = [label for _, label in self._legend]
         self._legend += [entry for entry in self.legend if entry[1] not in known]
-        lay_out(self.ax)  # names of rows take width; only now it is known
+        lay_out(self.ax)  # row names take width that is only now known
         panels: list[Panel] = [self]
-        if has_layout(self.ax):  # what this plot takes, those beside it have not
+        if has_layout(self.ax):  # plots beside this one lose the room that it takes
             panels = figure_of(self.ax).findobj(Panel)
         changed = [panel.fit_letters() for panel in panels]
         if any(changed):
             lay_out(self.ax)
         for panel in panels:
             panel.arrange()
-        if is_small(self.ax):  # what stands above has taken height of the rows
+        if is_small(self.ax):  # the header has taken height from the rows
             lay_out(self.ax)
             for panel in panels:
                 fit_rows(panel.ax)
 
     def fit_letters(self) -> bool:
-        """Make letters fit, and return whether that may have changed the room of the plot."""
+        """Make text fit, and return whether that may have changed the size of the plot."""
         _fit_labels(self.ax)
         return fit_rows(self.ax) or is_small(self.ax)
 
     def arrange(self) -> None:
-        """Give each part of the header its place and size."""
+        """Place and size the parts of the header."""
         ax = self.ax
         size = 10.0 if is_small(ax) else 13.0
         width = size_of(ax)[0]
@@ -196,9 +196,9 @@ class Panel(Annotation):
             text.set(text=label, **LITERAL)
 
     def _write_title(self, title: str, size: float, pad: float) -> None:
-        """Write our title at the left, unless the caller has one; a later one takes its place.
+        """Write our title at the left, unless the caller has set one.
 
-        Whoever sets a title sets its distance from the plot too, so it is raised above the notes
+        Setting a title also resets its distance from the plot, so it is raised above the notes
         again.
         """
         ax, first = self.ax, self._written is None
@@ -216,7 +216,7 @@ class Panel(Annotation):
             ax.title.add_callback(self._give_way)
 
     def _give_way(self, _: Artist) -> None:
-        """Take our title away when the caller sets one."""
+        """Remove our title when the caller sets one."""
         if self._raising:
             return
         self._raising = True
@@ -228,7 +228,7 @@ class Panel(Annotation):
 
 
 def _fit_labels(ax: Axes) -> None:
-    """Wrap the labels of axes that are shorter than these; those of a small panel are small."""
+    """Wrap axis labels that are longer than their axis; make them smaller in a small panel."""
     width, height = size_of(ax)
     for axis, length in ((ax.xaxis, width), (ax.yaxis, height)):
         label = axis.label
@@ -243,7 +243,7 @@ def _fit_labels(ax: Axes) -> None:
 
 
 def _columns(ax: Axes, legend: Sequence[Entry]) -> int:
-    """Return how many entries fit into a row; widths are in em, the handle's 4 included."""
+    """Return how many legend entries fit in a row; widths are in em, with 4 for the handle."""
     widths = [4 + 0.58 * len(label) + 0.12 * sum(map(str.isupper, label)) for _, label in legend]
     columns = max(len(widths), 1)
     while columns > 1 and sum(map(max, np.array_split(widths, columns))) > columns_of(ax):
@@ -252,7 +252,7 @@ def _columns(ax: Axes, legend: Sequence[Entry]) -> int:
 
 
 def _wrap(ax: Axes, notes: Sequence[str]) -> list[str]:
-    """Break notes into lines, between two of them where that can be."""
+    """Wrap notes into lines, if possible between two notes."""
     whole = "\u00a0· ".join(notes).replace(" %", "\u00a0%")
     lines = textwrap.wrap(whole, max(int(columns_of(ax) / 0.55), 20))
     return [line.replace("\u00a0", " ") for line in lines]

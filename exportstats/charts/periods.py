@@ -1,4 +1,4 @@
-"""The picture of two periods beside each other."""
+"""The chart that compares two periods."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from exportstats.charts.panel import Panel
 
-_MOST = 5.0  # times the former value; what is beyond is at the edge, and its number beside it
+_MOST = 5.0  # times the previous value; larger changes are arrows at the edge
 _PER_GROUP = 4  # measures
 
 
@@ -35,13 +35,13 @@ _LOOKS = {"worse": (BAD, "^"), "better": (GOOD, "v"), "no clear change": (GREY, 
     kwargs="For the dumbbells' bars, of `Axes.hlines`.",
 )
 def plot_periods(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
-    """Draw the change of each measure as a dumbbell, from the former value to the current one.
+    """Draw the change of each measure as a dumbbell, from the previous to the current value.
 
-    The measures have different units, so the axis is the multiple of the former value, which is at
-    1, and the values themselves stand at the right. Colour and marker are the verdict's, the
-    thin line is the interval of the change. Beyond 5 times, and where there was nothing before,
-    an arrow is at the edge. Of more than six groups,
-    those that became worse come first, then those that became better, then the largest.
+    Measures have different units, so the axis shows multiples of the previous value. The values
+    themselves are at the right. Colour and marker show the verdict, and the thin line is the
+    interval of the change. An arrow at the edge stands for changes of more than 5 times, or from
+    0. At most six groups are drawn: those that became worse, then those that became better, then
+    the largest.
 
     Examples
     --------
@@ -72,7 +72,7 @@ def plot_periods(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
         old, new = (table.loc[size, name].sum() for name in ("n_previous", "n_current"))
         panel.notes.append(f"n = {counted(old)} before, {counted(new)} now")
     if more := len(groups) - len(shown):
-        panel.notes.append(f"{len(shown)} groups, the worse first, {more:,} more not shown")
+        panel.notes.append(f"{len(shown)} groups, worse ones first, {more:,} more not shown")
     looks = {"previous": (GREY, "o"), **_LOOKS}
     for name in ("previous", *(name for name in _LOOKS if (rows["verdict"] == name).any())):
         colour, marker = looks[name]
@@ -83,7 +83,7 @@ def plot_periods(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
 
 
 def _first(table: pd.DataFrame, numbers: np.ndarray) -> list[int]:
-    """Choose the groups to draw: the worse, then the better, then the largest."""
+    """Choose the groups to draw: those that became worse, then better, then the largest."""
     many = int(numbers.max()) + 1
     worse, better = (
         np.bincount(numbers, weights=table["verdict"] == name, minlength=many) > 0
@@ -115,7 +115,7 @@ def _draw_rows(ax: Axes, rows: pd.DataFrame, kwargs: dict[str, Any]) -> None:
         bar: dict[str, Any] = {"color": colour, "linewidth": 4, "alpha": 0.5}
         ax.hlines(y[these], 1, at[these], **{**bar, **kwargs})
         bounded = these & ~np.isnan(low)
-        place = y[bounded] + 0.25  # below the bar, which would hide it
+        place = y[bounded] + 0.25  # below the bar, so that it is visible
         ax.hlines(place, low[bounded], high[bounded], color=colour, linewidth=1)
         point: dict[str, Any] = {"linestyle": "none", "color": colour, "clip_on": False}
         ax.plot(np.ones(these.sum()), y[these], marker="o", markerfacecolor=ink(0), **point)
@@ -131,7 +131,7 @@ def _draw_rows(ax: Axes, rows: pd.DataFrame, kwargs: dict[str, Any]) -> None:
 
 
 def _write(value: float, unit: str) -> str:
-    """Write a value in its unit; "-" for none."""
+    """Write a value in its unit."""
     if unit == "s":
         return write_duration(value)
     if unit == "share":

@@ -1,4 +1,4 @@
-"""Rows from the top down, each with a name at its left and a note at its right."""
+"""Rows from the top down, with a name at the left and a note at the right."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ if TYPE_CHECKING:
     from exportstats.charts.panel import Panel
 
 ROW = "row"  # the id of the texts of rows
-_LEAST, _LEAST_ROW = 6.5, 8.0  # points, of letters and of the height of a row
-_LEAST_NOTE = 5.0  # points, of letters
-_WIDTH_OF_NOTES = 250.0  # points, of a figure that has room for them
+_LEAST, _LEAST_ROW = 6.5, 8.0  # points: the smallest text, and the lowest row
+_LEAST_NOTE = 5.0  # points: the smallest text of a note
+_WIDTH_OF_NOTES = 250.0  # points of width, below which there are no notes
 
 
 def rows_that_fit(ax: Axes, most: int = 25) -> int:
-    """Return how many rows a chart has: as many as can be read, on a slide `most`."""
+    """Return how many rows can be read: `most` on a slide, fewer on small axes."""
     if not is_small(ax):
         return most
     return int(np.clip(0.6 * cell_of(ax)[1] / _LEAST_ROW, 4, most))
 
 
 def name_room(ax: Axes, notes: Sequence[str] = ()) -> int:
-    """Return how many characters a row's name can have: 44 on a slide, fewer on a small panel.
+    """Return how many characters a row name can have: 44 on a slide, fewer on small axes.
 
-    In a narrow figure the notes stand in the same line.
+    In a narrow figure, names share their line with the notes.
     """
     if is_narrow(ax):
         return max(int(2 * columns_of(ax)) - max(map(len, notes), default=0) - 2, 16)
@@ -55,9 +55,9 @@ def name_room(ax: Axes, notes: Sequence[str] = ()) -> int:
 
 
 def name_rows(ax: Axes, labels: Sequence[str], more: int = 0, *, bar: float = 0.7) -> None:
-    """Name the rows at 0, 1, … from the top down; a last one says how many are not shown.
+    """Name the rows at 0, 1, … from the top down; a last row counts `more` that are not shown.
 
-    In a narrow figure a name stands above its bar, whose height in rows is `bar`.
+    In a narrow figure, names stand above the bars, whose height in rows is `bar`.
     """
     names = [*labels, *([f"… and {more:,} more"] if more else [])]
     ax.tick_params(axis="y", length=0)
@@ -72,14 +72,14 @@ def name_rows(ax: Axes, labels: Sequence[str], more: int = 0, *, bar: float = 0.
         longest = max(len(line) for name in [*names, " "] for line in name.split("\n"))
         size = min(size, (room_left(ax) - 4) / (0.6 * longest))
     ax.set_yticks(range(len(names)), names, fontsize=size, gid=ROW, **LITERAL)
-    room = max(4 - len(names), 0) / 2  # one bar shall not fill the slide
+    room = max(4 - len(names), 0) / 2  # a single bar does not fill the slide
     ax.set_ylim(len(names) - 0.4 + room, -0.6 - room)
 
 
 def note_rows(ax: Axes, notes: Sequence[str], *, bar: float = 0.7) -> None:
-    """Write a small note at the right of each row, in a narrow figure above its bar.
+    """Write a small note at the right of each row, if there is room.
 
-    Where there is no room for notes, there are none.
+    In a narrow figure, notes stand above the bars.
     """
     size = SMALL
     if not has_layout(ax):
@@ -95,7 +95,7 @@ def note_rows(ax: Axes, notes: Sequence[str], *, bar: float = 0.7) -> None:
 
 
 def fit_rows(ax: Axes) -> bool:
-    """Make the letters of rows as small as the rows, and return whether some were larger."""
+    """Shrink the text of rows to their height, and return whether any was too large."""
     row = size_of(ax)[1] / max(np.ptp(ax.get_ylim()), 1)
     smaller = False
     for text in [*ax.get_yticklabels(), *ax.texts]:
@@ -112,7 +112,7 @@ def fit_rows(ax: Axes) -> bool:
 def name_lanes(panel: Panel, groups: pd.DataFrame, notes: Sequence[str] = ()) -> None:
     """Name the lanes, and write a note at the right of each.
 
-    An account or a region that all log groups share is in no lane's name, but in a note.
+    An account or region that all log groups share is in the notes of the panel, not in the names.
     """
     ax = panel.ax
     several = list(groups.columns[:2]) if len(groups.columns) == len(LOG_GROUP) else []

@@ -1,4 +1,4 @@
-"""Axes for times and for durations, with ticks that a person would choose."""
+"""Axes for times, durations, counts and shares, with ticks at round values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from exportstats.charts.panel import Panel
 
-LEAST = 0.001  # seconds; the clock's resolution, and what a log axis shows for 0
+LEAST = 0.001  # seconds: the resolution of the clock, which stands for 0 on a log axis
 _SECONDS = (1, 2, 5, 10, 20, 30)
 _DAYS = [days * 10.0**power for power in range(12) for days in (1, 2, 5)]
 _FINE = np.array(
@@ -34,9 +34,9 @@ _COARSE = np.array(
     [0.001, 0.01, 0.1, 1, 10, 60, 600, 3_600] + [86_400 * 10.0**power for power in range(12)]
 )
 _ENOUGH, _MANY = 3, 7  # ticks
-_UNFINISHED = "unfinished"  # the id of its hatch
+_UNFINISHED = "unfinished"  # the id of the hatched area
 _COUNTS = ticker.StrMethodFormatter("{x:,.0f}")
-_SPREAD = 20  # the longest over the shortest, from which a log axis shows more
+_SPREAD = 20  # ratio of the longest to the shortest, above which an axis is logarithmic
 
 
 class DurationLocator(ticker.Locator):
@@ -46,12 +46,12 @@ class DurationLocator(ticker.Locator):
         self.log = log
 
     def __call__(self) -> Any:
-        """Return the ticks inside the axis's view."""
+        """Return the ticks within the view of the axis."""
         low, high = sorted(self.axis.get_view_interval())  # type: ignore[union-attr]
         return self.tick_values(low, high)
 
     def _most(self) -> int:
-        """Return how many ticks there is room for."""
+        """Return how many ticks fit."""
         if not isinstance(self.axis, Axis):
             return _MANY
         width, height = size_of(self.axis.axes)
@@ -71,7 +71,7 @@ class DurationLocator(ticker.Locator):
 
 
 def _thin(ticks: np.ndarray, factor: float) -> np.ndarray:
-    """Leave out ticks that are less than a factor above the one before."""
+    """Leave out ticks that are less than a factor above the previous one."""
     kept = [ticks[0]]
     for tick in ticks[1:]:
         if tick >= kept[-1] * factor:
@@ -87,16 +87,16 @@ def duration_axis(
     *,
     log: bool | None = True,
 ) -> None:
-    """Make an axis one of durations that shows all of `seconds`, a log one or one from zero.
+    """Turn an axis into one of durations that shows all `seconds`, logarithmic or from zero.
 
-    None chooses a log one if the longest is more than 20 times the shortest.
+    With `log=None` it is logarithmic if the longest is more than 20 times the shortest.
     """
     ax = panel.ax
     low, high = np.maximum(panel.hold(which, seconds), LEAST)
     if log is None:
         log = bool(high > _SPREAD * low)
     if log:
-        # At least a decade: else nearly equal durations would look far apart.
+        # at least a decade, so that nearly equal durations do not look far apart
         widen = max(1.3, (10 * low / high) ** 0.5)
         limits = (low / widen, high * widen)
     else:
@@ -118,7 +118,7 @@ def time_axis(
     margin: float = 1 / 48,
     tz: tzinfo = UTC,
 ) -> None:
-    """Make the x axis one of times in `tz`, with all of `days` and at least `margin` around."""
+    """Turn the x axis into one of times that shows all `days`, with a margin."""
     ax = panel.ax
     low, high = panel.hold("x", days)
     margin = max(0.02 * (high - low), margin)
@@ -130,12 +130,12 @@ def time_axis(
     ax.xaxis.set_major_formatter(
         dates.ConciseDateFormatter(locator, tz=tz)  # type: ignore[no-untyped-call]
     )
-    # at the right of a small plot is the date that all ticks share
+    # in a small plot, the date that all ticks share is at the right
     ax.set_xlabel(f"{label} ({tz})", loc="left" if is_small(ax) else "center")
 
 
 def count_axis(ax: Axes, which: Literal["x", "y"], label: str = "tasks") -> None:
-    """Make an axis one of whole numbers."""
+    """Turn an axis into one of whole numbers."""
     axis = _axis(ax, which)
     axis.set_major_locator(_whole_numbers(ax))
     axis.set_major_formatter(_COUNTS)
@@ -143,14 +143,14 @@ def count_axis(ax: Axes, which: Literal["x", "y"], label: str = "tasks") -> None
 
 
 def share_axis(ax: Axes, which: Literal["x", "y"], label: str) -> None:
-    """Make an axis one of percentages."""
+    """Turn an axis into one of percentages."""
     axis = _axis(ax, which)
     axis.set_major_formatter(ticker.PercentFormatter(1, decimals=0, symbol=" %"))
     axis.set_label_text(label)
 
 
 def colour_bar(ax: Axes, colours: ScalarMappable, label: str, **kwargs: Any) -> None:
-    """Put a bar beside the plot that tells which colour is how many."""
+    """Add a colour bar beside the plot."""
     ticks = None if isinstance(colours.norm, LogNorm) else _whole_numbers(ax)
     bar = figure_of(ax).colorbar(colours, ax=ax, **{"ticks": ticks, "format": _COUNTS, **kwargs})
     small: dict[str, Any] = {"fontsize": 7} if is_small(ax) else {}
@@ -159,7 +159,7 @@ def colour_bar(ax: Axes, colours: ScalarMappable, label: str, **kwargs: Any) -> 
 
 
 def draw_grid(ax: Axes, which: Literal["x", "y"]) -> None:
-    """Draw pale lines at the ticks of an axis, behind all else."""
+    """Draw pale lines at the ticks of an axis, behind everything else."""
     _axis(ax, which).grid(visible=True, color=ink(0.13), linewidth=0.6)
     ax.set_axisbelow(True)
 
@@ -174,9 +174,9 @@ def _whole_numbers(ax: Axes) -> ticker.Locator:
 
 
 def mark_unfinished(panel: Panel, table: pd.DataFrame, before: float, length: float) -> None:
-    """Hatch the period that was not over when the tasks were observed, and say so in the legend.
+    """Hatch the period that was unfinished when the tasks were observed, with a legend entry.
 
-    It begins at `table.attrs["unfinished"]`, less `before`, and is `length` days long.
+    The area begins at `table.attrs["unfinished"]` plus `before` and is `length` days long.
     """
     if "unfinished" not in table.attrs:
         return
@@ -189,23 +189,23 @@ def mark_unfinished(panel: Panel, table: pd.DataFrame, before: float, length: fl
 
 
 def zone_of(times: pd.Series | pd.Index) -> tzinfo:
-    """Return the time zone of a column or level of times."""
+    """Return the time zone of a column or index level."""
     return pd.DatetimeIndex(times).tz or UTC
 
 
 def to_days(times: pd.Series | pd.Index) -> np.ndarray:
-    """Return times as matplotlib's days, NaN for those that are missing."""
+    """Return times as matplotlib's days; missing ones are NaN."""
     instants = pd.DatetimeIndex(times).to_numpy(dtype="datetime64[ms]")
     days: np.ndarray = dates.date2num(instants)  # type: ignore[no-untyped-call]
     return days
 
 
 def to_seconds(lengths: pd.Series | pd.Index) -> np.ndarray:
-    """Return durations as seconds, NaN for the missing; 0 becomes the clock's 1 ms."""
+    """Return durations in seconds; missing ones are NaN, and 0 becomes 1 ms."""
     seconds = pd.TimedeltaIndex(lengths).to_numpy(dtype="timedelta64[ms]") / np.timedelta64(1, "s")
     return np.maximum(seconds, LEAST)
 
 
 def period_step(starts: np.ndarray) -> float:
-    """Return the length of the shortest period, in days, from periods' starts in order."""
+    """Return the length of the shortest period in days, from the sorted starts."""
     return float(np.diff(starts).min()) if len(starts) > 1 else 1.0

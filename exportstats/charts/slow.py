@@ -1,4 +1,4 @@
-"""The picture of the tasks that took far longer than their log group's."""
+"""The chart of tasks that took far longer than usual for their log group."""
 
 from __future__ import annotations
 
@@ -30,11 +30,10 @@ _TOOK: dict[str, Any] = {"color": BAD, "marker": "o", "linestyle": "none"}
     kwargs="For the dumbbells' bars, of `Axes.hlines`.",
 )
 def plot_slow_tasks(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
-    """Draw each slow task as a dumbbell, from what is usual for its log group to what it took.
+    """Draw each slow task as a dumbbell, from the usual duration of its log group to its own.
 
-    A row a task, the highest score at the top, on a log axis of durations; at its right stand how
-    many times as long it took, and the day of its creation. Of more than 25 tasks those of the
-    highest score are drawn.
+    The ratio of the two and the day of creation are at the right. Tasks with the highest score come
+    first, at most 25 of them.
 
     Examples
     --------
@@ -54,7 +53,7 @@ def plot_slow_tasks(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
     panel.notes.append(counted(len(table), "slow task"))
     name_lanes(panel, rows[[*LOG_GROUP]], beside)
     if more := len(table) - len(rows):
-        panel.notes.append(f"{more:,} more, of a lower score, not shown")
+        panel.notes.append(f"{more:,} more, with lower scores, not shown")
 
     hollow = {**_TOOK, "color": GREY, "markerfacecolor": ink(0)}
     y = np.arange(len(rows))

@@ -1,4 +1,4 @@
-"""The picture of the states that tasks are in."""
+"""The chart of the states of tasks."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from exportstats.charts.panel import Panel
 
-# From the base line up: what is worth comparing stands on the base line.
+# From the base line up: what matters most is on the base line, where it can be compared.
 _STACK = ("FAILED", "CANCELLED", "COMPLETED", "PENDING_CANCEL", "RUNNING", "PENDING")
 _FAILED = ("FAILED", "CANCELLED")
 _MANY = 100  # periods
@@ -48,13 +48,16 @@ _MANY = 100  # periods
     kwargs="For the bars, of `Axes.barh`, or with periods of `Axes.bar`; " + SERIES,
 )
 def plot_status_breakdown(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
-    """Draw how many tasks are in which state.
+    """Draw how many tasks are in each state.
 
-    Without groups: one bar a state. With periods: stacked bars along time; a period without a row
-    is a gap, and the one that was not over when the tasks were observed is hatched. With groups:
-    one bar a group, of its tasks' shares, those with most FAILED and CANCELLED tasks first, at most
-    25 of them. Groups and periods at once are an `ArgumentError`. A second chart on the same axes
-    puts its bars beside the first one's, in a colour of its own, or with periods paler.
+    - Without groups, there is a bar for each state.
+    - With periods, bars are stacked along time. A period without rows is a gap, and the period that
+      was unfinished when the tasks were observed is hatched.
+    - With groups, there is a bar for each group, with the share of each state. Groups with the most
+      FAILED and CANCELLED tasks come first, at most 25 of them.
+
+    A chart cannot have both groups and periods. A second chart on the same axes has its bars beside
+    those of the first, in its own colour or, with periods, paler.
 
     Examples
     --------
@@ -70,7 +73,7 @@ def plot_status_breakdown(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> N
             "leave out by= or freq= in status_breakdown, or draw one group's rows"
         )
     if groups and panel.series:
-        raise ArgumentError("the groups of two tables are not the same rows; use another ax")
+        raise ArgumentError("two tables may have different groups; draw the second on another ax")
     if not table["tasks"].sum():
         raise NothingToDrawError("no tasks")
     panel.notes.append(f"n = {counted(table['tasks'].sum())}")
@@ -102,7 +105,7 @@ def _draw_states(panel: Panel, table: pd.DataFrame, kwargs: dict[str, Any]) -> N
 def _dodge(
     panel: Panel, bars: Iterable[Rectangle], which: str, texts: Sequence[Annotation] = ()
 ) -> None:
-    """Put the bars of each chart on the axes beside those of the charts before."""
+    """Place the bars of each chart on the axes beside those of earlier charts."""
     name = {"x": "width", "y": "height"}[which]
     panel.bars.append(
         [
@@ -127,7 +130,7 @@ def _draw_groups(panel: Panel, table: pd.DataFrame, kwargs: dict[str, Any]) -> N
     tasks = _stack(table, numbers, len(groups))
     totals = tasks.sum(axis="columns")
     failed = tasks[[*(state for state in _FAILED if state in tasks)]].sum(axis="columns")
-    # By number, not by share: else 25 groups of one failed task hide the one that matters.
+    # by number, because groups with a single, failed task would lead by share
     order = np.lexsort((-totals, -failed))[: rows_that_fit(ax)]
     shares = tasks.div(totals.clip(lower=1), axis="index").iloc[order]
     left = np.zeros(len(order))
@@ -156,10 +159,10 @@ def _draw_periods(panel: Panel, table: pd.DataFrame, kwargs: dict[str, Any]) -> 
     starts, numbers = np.unique(days[known], return_inverse=True)
     tasks = _stack(table[known], numbers, len(starts))
     step = period_step(starts)
-    # A period ends where the next begins, unless there is a gap: months differ in length.
+    # A period ends where the next begins, unless there is a gap; months differ in length.
     widths = np.diff(starts, append=starts[-1] + step)
     widths[widths > 1.5 * step] = step
-    narrow = len(starts) > _MANY  # a hatch or a space would be all that one sees
+    narrow = len(starts) > _MANY  # so that hatches and spaces do not hide the colours
     ((label, _),) = panel.name_series([""], kwargs)
     place = len(panel.bars)
     pale: dict[str, Any] = {"alpha": max(1 - 0.4 * place, 0.2)} if place else {}
@@ -168,7 +171,7 @@ def _draw_periods(panel: Panel, table: pd.DataFrame, kwargs: dict[str, Any]) -> 
     for state, many in tasks.items():
         style = bar_style(look_of(state), hatched=not narrow)
         panel.legend.append(patch(shorten(state), **style))
-        there = many.to_numpy() > 0  # most states are in few periods, and each bar is slow
+        there = many.to_numpy() > 0  # bars are slow to draw, and most states occur in few periods
         style |= {"align": "edge", "bottom": bottom[there], **pale, **kwargs}
         wide = widths[there] * (1 if narrow else 0.9)
         drawn += ax.bar(starts[there], many[there], wide, **style)
@@ -188,7 +191,7 @@ def _states(table: pd.DataFrame) -> pd.Index:
 
 
 def _stack(table: pd.DataFrame, numbers: np.ndarray, many: int) -> pd.DataFrame:
-    """Count the tasks of each number, a column a state that occurs, in the order of a stack."""
+    """Count the tasks of each number, with a column for each state in stacking order."""
     states, tasks = _states(table), table["tasks"].to_numpy()
     found = states[tasks > 0].unique()
     order = [*(state for state in _STACK if state in found), *sorted(set(found) - set(_STACK))]

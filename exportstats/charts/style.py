@@ -1,4 +1,4 @@
-"""What the charts look like: colours, hatches and markers, and the legend's entries of them."""
+"""Colours, hatches and markers of the charts, and their legend entries."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 Entry: TypeAlias = "tuple[Artist, str]"  # of a legend
 
 MAX_GROUPS = 6
-GREY = "#808080"  # seen on white and on black
+GREY = "#808080"  # visible on white and on black
 BAD, GOOD = "#D55E00", "#009E73"
 SMALL = 8.5  # points
 
-# How many: the darker the more, and the palest is not to be taken for the white of none.
+# Counts: darker is more, and the palest colour differs from the white of none.
 COUNT_COLOURS = LinearSegmentedColormap.from_list(
     "counts", mpl.colormaps["Blues"](np.linspace(0.25, 1, 256))
 )
 
 
 class StateLook(NamedTuple):
-    """How a state is told apart: by a colour, and by a hatch (bars) or a marker (points)."""
+    """The look of a state: a colour, and a hatch (bars) or a marker (points)."""
 
     colour: str
     hatch: str
@@ -35,15 +35,15 @@ class StateLook(NamedTuple):
 
 
 class GroupLook(NamedTuple):
-    """How a group is told apart: by a colour, and by a dash (outlines) or a marker (lines)."""
+    """The look of a group: a colour, and a dash (outlines) or a marker (lines)."""
 
     colour: str
     dash: Any
     marker: str
 
 
-# Okabe and Ito's colours, which the colour-blind can tell apart. The markers of the active states
-# all point upwards: they stand at the least that a duration can be.
+# The colours of Okabe and Ito, which colour-blind people can distinguish. The markers of active
+# states point upwards, because they mark a lower bound of the duration.
 STATE_LOOKS = {
     "PENDING": StateLook("#56B4E9", "--", "2"),
     "RUNNING": StateLook("#0072B2", "..", "^"),
@@ -65,18 +65,18 @@ GROUP_LOOKS = (
 
 
 def look_of(state: object) -> StateLook:
-    """Return the look of a state, of one that nobody knows yet too."""
+    """Return the look of a state; unknown states share one."""
     return STATE_LOOKS.get(str(state), UNKNOWN_LOOK)
 
 
 def bar_style(look: StateLook, *, hatched: bool = True) -> dict[str, Any]:
-    """Return how a bar of a state is drawn."""
+    """Return the style of a bar with this look."""
     hatch = look.hatch if hatched else ""
     return {"facecolor": look.colour, "hatch": hatch, "edgecolor": "white", "linewidth": 0}
 
 
 def ink(strength: float = 0.6) -> str:
-    """Mix the colours of text and background: a grey that is seen on white and on black."""
+    """Return a mix of text and background colour, visible on light and dark backgrounds."""
     text, ground = (to_rgb(mpl.rcParams[name]) for name in ("text.color", "axes.facecolor"))
     red, green, blue = (
         strength * mark + (1 - strength) * paper for mark, paper in zip(text, ground, strict=True)
@@ -85,10 +85,10 @@ def ink(strength: float = 0.6) -> str:
 
 
 def key(label: str, **style: Any) -> Entry:
-    """Make a legend's entry of a line's or a marker's style."""
+    """Return a legend entry for a line or a marker."""
     return Line2D([], [], **style), label
 
 
 def patch(label: str, **style: Any) -> Entry:
-    """Make a legend's entry of a bar's style."""
+    """Return a legend entry for a bar."""
     return Patch(**{"linewidth": 0, **style}), label

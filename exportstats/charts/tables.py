@@ -1,4 +1,4 @@
-"""The reading of tables: their shape, their groups and the groups' names."""
+"""Reading tables: their shape, their groups, and names for these."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from exportstats.errors import SchemaError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_NEXT_TO_NOTHING = 24  # characters
+_LITTLE_ROOM = 24  # characters
 _ACCOUNT = re.compile(r"\d{12}", re.ASCII)
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+){1,2}-\d", re.ASCII)
 
@@ -22,16 +22,16 @@ _REGION = re.compile(r"[a-z]{2}(-[a-z]+){1,2}-\d", re.ASCII)
 def require(
     table: object, *, maker: str, columns: Sequence[str] = (), levels: Sequence[str] = ()
 ) -> None:
-    """Refuse what is not the table that `maker` gives.
+    """Check that a table has the shape that `maker` returns.
 
     Raises
     ------
     SchemaError
-        It names what is missing and the function that makes the table.
+        If it does not. The message names what is missing and the function that makes the table.
     """
-    remedy = f"this chart draws what {maker} gives"
+    remedy = f"this chart draws what {maker} returns"
     if not isinstance(table, pd.DataFrame):
-        raise SchemaError(f"a {type(table).__name__} is no DataFrame; {remedy}")
+        raise SchemaError(f"a {type(table).__name__} is not a DataFrame; {remedy}")
     for name in columns:
         if name not in table.columns:
             raise SchemaError(f"the column {name} is missing; {remedy}")
@@ -41,36 +41,37 @@ def require(
 
 
 def quantiles_of(table: pd.DataFrame, maker: str) -> dict[str, float]:
-    """Return the percentage of each column of a quantile, as of `p99.9`.
+    """Return the percentage of each quantile column, such as `p99.9`.
 
     Raises
     ------
     SchemaError
-        There is no such column.
+        If there is no such column.
     """
     names = [(name, re.fullmatch(r"p(\d+(?:\.\d+)?)", str(name))) for name in table.columns]
     found = {name: float(match[1]) for name, match in names if match}
     if not found:
         raise SchemaError(
-            f"there is no column of a quantile, as p50; this chart draws what {maker} gives"
+            f"there is no quantile column such as p50; this chart draws what {maker} returns"
         )
     return found
 
 
 def group_rows(table: pd.DataFrame, inner: Sequence[str] = ()) -> tuple[np.ndarray, pd.DataFrame]:
-    """Return the number of each row's group, by order of appearance, and the groups.
+    """Assign a number to each group, in order of appearance.
 
     Parameters
     ----------
     table
-        A table whose index has the groups' levels, any number of them.
+        A table whose index has any number of levels to group by.
     inner
-        The levels that are not the groups'.
+        Index levels not to group by.
 
     Returns
     -------
     numbers, groups
-        One number a row; and a frame with one row a group and one column a level.
+        The group number of each row, and a frame with a row for each group and a column for each
+        level.
     """
     outer = [place for place, name in enumerate(table.index.names) if name not in inner]
     if not outer:
@@ -83,20 +84,20 @@ def group_rows(table: pd.DataFrame, inner: Sequence[str] = ()) -> tuple[np.ndarr
 def name_groups(groups: pd.DataFrame, room: int) -> list[str]:
     """Name groups by the values of their levels, in about `room` characters.
 
-    Where these are too long, accounts become their last digits and regions AWS's short codes, as
-    `euw1`, before anything else is shortened. Where there is next to no room, the first levels
-    are left out as long as the others tell the groups apart.
+    If these are too long, accounts are shortened to their last digits and regions to AWS's short
+    codes, such as `euw1`, before anything else. If there is very little room, the first levels are
+    left out as long as the others distinguish the groups.
     """
     levels = [values.tolist() for _, values in groups.items()]
     whole = [" · ".join(map(str, values)) for values in zip(*levels, strict=True)]
     if max(map(len, whole), default=0) > room:
         levels = [_abbreviate(values) for values in levels]
         many = _count(levels)
-        while room < _NEXT_TO_NOTHING and len(levels) > 1 and _count(levels[1:]) == many:
+        while room < _LITTLE_ROOM and len(levels) > 1 and _count(levels[1:]) == many:
             del levels[0]
     longest = np.array([max(len(str(value)) for value in values) for values in levels])
     fits = longest <= room / len(levels)
-    # What short levels, as a region, do not need goes to the long ones.
+    # Long levels get the room that short ones, such as a region, do not need.
     width = max(int((room - longest[fits].sum()) / max((~fits).sum(), 1)), 12)
     columns = [
         shorten_apart(values, room if fit else width)
@@ -110,7 +111,7 @@ def _count(levels: list[list[object]]) -> int:
 
 
 def _abbreviate(values: list[object]) -> list[object]:
-    """Shorten accounts and regions, as long as that leaves different ones different."""
+    """Shorten accounts and regions, unless different ones would become equal."""
     texts = [str(value) for value in values]
     short = texts
     if all(_ACCOUNT.fullmatch(text) for text in texts):
@@ -121,7 +122,7 @@ def _abbreviate(values: list[object]) -> list[object]:
 
 
 def _code(region: str) -> str:
-    """Return a region's short code: that of ap-southeast-2 is apse2."""
+    """Return the short code of a region, such as apse2 for ap-southeast-2."""
     continent, *middle, number = region.split("-")
     letters = [re.sub("^(north|south)(?=east|west)", r"\1-", part).split("-") for part in middle]
     return continent + "".join(word[0] for words in letters for word in words) + number

@@ -1,4 +1,4 @@
-"""The picture of what each single task did."""
+"""The chart of the duration of each task."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from exportstats.stats.as_of import Instant
 
 _FEW = 500
-_POINTS = 20_000  # more of them hide each other
-_RASTERIZED = 2_000  # more of them make a vector file large
+_POINTS = 20_000  # more points hide each other
+_RASTERIZED = 2_000  # more points make a vector file large
 
 
 @chart(
@@ -44,15 +44,15 @@ def plot_task_durations(
 ) -> None:
     """Draw each task's creation time and duration, by state.
 
-    An active task stands, with an open marker that points upwards, at the least that its duration
-    can be: the time from its creation to `as_of`. Above 20,000 the ended tasks are drawn as
-    hexagons coloured by their number. Tasks that cannot be drawn are counted in a note.
+    An active task is drawn at its age at `as_of`, with an open marker that points upwards, because
+    its duration is at least that. More than 20,000 ended tasks are drawn as hexagons, coloured by
+    their number. A note counts tasks that cannot be drawn.
 
     Parameters
     ----------
     as_of
-        The instant to which active tasks are counted, aware or a date of UTC; each task's
-        `observed_at` if None.
+        The instant for the age of active tasks: an aware time, or a date in UTC. By default the
+        `observed_at` of each task.
 
     Examples
     --------
@@ -75,7 +75,7 @@ def plot_task_durations(
         (state, drawn & (status.codes == code))
         for code, state in [(-1, "unknown"), *enumerate(status.categories)]
     ]
-    # The rarest come last, on top of the others, and what still grows on top of what has ended.
+    # The rarest states are drawn last, on top of others, and active ones on top of ended ones.
     order = {state: place for place, state in enumerate(("unknown", *STATES))}
     layers.sort(
         key=lambda layer: (layer[0] in ACTIVE_STATES, -layer[1].sum(), order.get(layer[0], 9))
@@ -85,7 +85,7 @@ def plot_task_durations(
         layers = [layer for layer in layers if layer[0] in ACTIVE_STATES]
         panel.notes.append("ended tasks as hexagons")
         _draw_hexagons(ax, days[ended], seconds[ended], kwargs)
-        _scale(panel, days[drawn], seconds[drawn])  # hexbin has set its own
+        _scale(panel, days[drawn], seconds[drawn])  # hexbin changes the scales
         kwargs = {}
     for state, rows in layers:
         many = int(rows.sum())
@@ -102,7 +102,7 @@ def plot_task_durations(
 def _place(
     panel: Panel, tasks: pd.DataFrame, as_of: pd.Timestamp | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return each task's creation (days), duration (seconds, NaN if not drawn), if it is active."""
+    """Return creation (days), duration (seconds, NaN if not drawn) and whether it is active."""
     days, seconds = to_days(tasks["creation_time"]), to_seconds(tasks["duration"])
     states = tasks["status_code"]
     active, ended = (states.isin(some).to_numpy() for some in (ACTIVE_STATES, TERMINAL_STATES))
@@ -113,7 +113,7 @@ def _place(
         "active but without observed_at": active & np.isnan(age),
         f"created after {'observed_at' if as_of is None else 'as_of'}": active & (age < 0),
         "ended but without duration": ended & np.isnan(seconds),
-        "without duration, and in no known state": ~active & np.isnan(seconds),
+        "without duration and in an unknown state": ~active & np.isnan(seconds),
     }
     drawn = np.full(len(tasks), True)
     for reason, rows in reasons.items():

@@ -1,4 +1,4 @@
-"""The picture of what occupies each slot."""
+"""The chart of what occupies each slot."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 
 _TIMES = ("creation_time", "completion_time", "observed_at")
 _COLUMNS = (*SLOT, *_TIMES, "status_code")
-_BARS = 3_000  # tasks; more of them are thinner than a pixel, and drawing them takes long
-_ALMOST = 1e-6  # what rounding may lack to a whole row of the image
+_BARS = 3_000  # tasks; more bars would be thinner than a pixel, and slow to draw
+_ALMOST = 1e-6  # tolerance when rounding to rows of the image
 _MINUTE = 1 / 1440
 
 _OVERLAP = (0.28, 0.42)  # below the lane's bars
-_WIDE = 4  # pixels, from which there is room for a line
+_WIDE = 4  # pixels of a bar, above which there is room for a line
 
-# From the bottom of a lane to its top; all states that nobody knows yet look the same.
+# From the bottom of a lane to its top; all unknown states look the same.
 _STACK = ("COMPLETED", "CANCELLED", "FAILED", "other", *ACTIVE_STATES)
 _LOOKS: tuple[StateLook, ...] = tuple(STATE_LOOKS.get(state, UNKNOWN_LOOK) for state in _STACK)
 _OTHER = _STACK.index("other")
@@ -53,13 +53,13 @@ _OTHER = _STACK.index("other")
     kwargs="For the bars, of `PolyCollection`, or for the image, of `Axes.imshow`.",
 )
 def plot_task_timeline(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
-    """Draw from when to when each task was active, a lane a slot, the busiest first.
+    """Draw when each task was active, in a lane for each slot, the busiest slot first.
 
-    A bar goes from a task's creation to its completion, or with an arrow to when an active task was
-    observed. Bars thinner than a pixel merge into bands. Of more than 3,000 tasks each pixel of
-    a lane is filled up to the share of its time that tasks of each state take, at least by a line
-    where there is a task. A black strip below a lane is where more than one task was active, which
-    the service rules out. Of more than 25 slots the busiest are drawn.
+    A bar extends from the creation of a task to its completion, or with an arrow to the time of
+    observation of an active task. Bars thinner than a pixel merge into bands. With more than 3,000
+    tasks, each pixel of a lane shows the share of time in each state, with at least a line for each
+    state that occurs. A black strip below a lane marks times with more than one active task, which
+    the service rules out. At most 25 slots are drawn.
 
     Examples
     --------
@@ -107,25 +107,25 @@ def plot_task_timeline(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None
 
 
 def _place(panel: Panel, tasks: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return where each task's bar begins and ends, and which can be drawn."""
+    """Return the start and end of the bar of each task, and which can be drawn."""
     left, completed, seen = (to_days(tasks[name]) for name in _TIMES)
     active = tasks["status_code"].isin(ACTIVE_STATES).to_numpy()
     right = np.where(active, seen, completed)
-    untold = ~(right >= left)  # or it is missing
+    unknown = ~(right >= left)  # reversed or missing
     drawn = ~np.isnan(left)
     if lost := (~drawn).sum():
         panel.notes.append(f"{counted(lost)} not drawn: without creation_time")
-    if points := (drawn & untold).sum():
+    if points := (drawn & unknown).sum():
         panel.notes.append(f"{counted(points)} without a known end, drawn as a point")
-    return left, np.where(untold, left, right), drawn
+    return left, np.where(unknown, left, right), drawn
 
 
 def _stack(status: pd.Series) -> tuple[np.ndarray, list[str]]:
-    """Return each task's place in the stack of states, and the names of those places."""
+    """Return the place of each task in the stack of states, and the names of the places."""
     found = pd.Categorical(status)
     names = [str(name) for name in found.categories]
     at = [_STACK.index(name) if name in STATES else _OTHER for name in names]
-    states = np.array([*at, _OTHER], dtype="int8")[found.codes]  # a missing one has the code -1
+    states = np.array([*at, _OTHER], dtype="int8")[found.codes]  # a missing state has the code -1
     used = np.unique(found.codes)
     others = ["unknown" if code < 0 else names[code] for code in used.tolist()]
     others = [name for name in others if name not in STATES]
@@ -134,12 +134,12 @@ def _stack(status: pd.Series) -> tuple[np.ndarray, list[str]]:
 
 
 def _overlaps(bars: Bars) -> Bars:
-    """Return where more than one task of a lane is active, as bars that do not touch.
+    """Return when more than one task of a lane is active, as bars that do not touch.
 
-    A task overlaps an earlier one from its own start to the end of the one that ends last.
+    A task overlaps earlier ones from its own start to the latest of their ends.
     """
     low = bars.left.min()
-    span = bars.right.max() - low + 1  # lanes one after another, so that none reaches the next
+    span = bars.right.max() - low + 1  # puts lanes one after another, without overlap
     start = bars.lanes * span + (bars.left - low)
     end = bars.lanes * span + (bars.right - low)
     order = np.argsort(start)
@@ -154,7 +154,7 @@ def _overlaps(bars: Bars) -> Bars:
 
 
 def _draw_tasks(ax: Axes, bars: Bars, states: np.ndarray, kwargs: dict[str, Any]) -> None:
-    """Draw a bar a task; the rarest states come last, and what goes on above what has ended."""
+    """Draw a bar for each task; rare states on top, and active ones on top of ended ones."""
     counts = np.bincount(states, minlength=len(_STACK))
     for state in sorted(np.flatnonzero(counts), key=lambda at: (at > _OTHER, -counts[at])):
         draw_bars(ax, bars.only(states == state), {**bar_style(_LOOKS[state]), **kwargs})
@@ -166,14 +166,14 @@ def _draw_tasks(ax: Axes, bars: Bars, states: np.ndarray, kwargs: dict[str, Any]
 def _draw_image(
     ax: Axes, bars: Bars, states: np.ndarray, lanes: int, kwargs: dict[str, Any]
 ) -> None:
-    """Fill each pixel of a lane, from its bottom, with the states of the tasks there."""
+    """Draw the share of each state in each pixel of a lane, from the bottom up."""
     low, high = ax.get_xlim()
     box = ax.get_window_extent()
     columns = max(int(box.width), 1)
     rows = max(int(box.height / lanes * (BAR[1] - BAR[0])), len(_STACK) + 1)
     least = 1 + rows // 20
     shares, there = _shares(bars, states, lanes, (low, high, columns))
-    # what is there is seen, however short; where that leaves too few rows, all others give way
+    # every state that occurs is visible; if that needs too many rows, the others shrink
     more = np.maximum(rows * shares - least, 0)
     wanted = more.sum(axis=1, keepdims=True)
     room = rows - least * there.sum(axis=1, keepdims=True)
@@ -189,16 +189,16 @@ def _draw_image(
         style = {"interpolation": "nearest", "aspect": "auto", "origin": "lower", "zorder": 2}
         limits = {"xlim": ax.get_xlim(), "ylim": ax.get_ylim()}
         ax.imshow(pixels[at], extent=extent, **{**style, **kwargs})
-        ax.set(**limits)  # imshow has set its own
+        ax.set(**limits)  # imshow changes the limits
 
 
 def _shares(
     bars: Bars, states: np.ndarray, lanes: int, axis: tuple[float, float, int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the share of the time that tasks take, and if one is there, by lane, state, column.
+    """Return the share of time with tasks, and whether there is any, by lane, state and column.
 
-    Each bar adds 1 to its columns, less what it lacks in its first and last one. A difference
-    array says that in two places a bar: the running sum of it gives the columns.
+    Each bar adds 1 to each of its columns, and a part of 1 to its first and last. It is entered in
+    a difference array at its two ends, and the cumulative sum gives the columns.
     """
     low, high, columns = axis
     shape = (lanes, len(_STACK), columns + 2)
@@ -208,7 +208,7 @@ def _shares(
         where = (days - low) * (columns / (high - low))
         column = np.clip(where, 0, columns - 1).astype("int64")
         at = lane + column
-        inside = where - column  # how far into its column it begins or ends
+        inside = where - column  # the position of the end within its column
         share += sign * np.bincount(at, weights=1 - inside, minlength=len(share))
         share += sign * np.bincount(at + 1, weights=inside, minlength=len(share))
         number += sign * np.bincount(at + (sign < 0), minlength=len(number))
@@ -217,7 +217,7 @@ def _shares(
 
 
 def _draw_arrows(ax: Axes, bars: Bars, states: np.ndarray) -> None:
-    """Draw an arrow at the end of each bar of a task that goes on, one a pixel."""
+    """Draw an arrow at the end of each active task, at most one per pixel."""
     middle = sum(BAR) / 2
     pixel = pixel_of(ax)
     for state in range(_OTHER + 1, len(_STACK)):

@@ -1,4 +1,4 @@
-"""The picture of how durations change from period to period."""
+"""The chart of how durations change over time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _DASHES = ("-", "--", ":", "-.")  # of the quantiles, in the order of the columns
 _HOLLOW = 3.5  # points, the size of a hollow marker
-_MANY = 60  # periods, from which markers hide the lines
+_MANY = 60  # periods, above which markers would hide the lines
 
 
 @chart(
@@ -42,12 +42,12 @@ _MANY = 60  # periods, from which markers hide the lines
     kwargs="For the lines, of `Axes.plot`; " + SERIES,
 )
 def plot_duration_trend(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
-    """Draw quantiles of the durations, period by period.
+    """Draw quantiles of the durations by period.
 
-    A period without a completed task breaks the lines; one with fewer than 10 has small hollow
-    markers, as long as there are at most 60 periods. The period that was not over when the tasks
-    were observed is hatched. Of more than six groups the slowest six are named, the others grey.
-    The axis is a log one when the largest duration is more than 20 times the smallest.
+    A period without completed tasks interrupts the lines. A period with fewer than 10 has small
+    hollow markers, if there are at most 60 periods. The period that was unfinished when the tasks
+    were observed is hatched. Of more than six groups, the slowest six are named and the others
+    grey. The axis is logarithmic if the largest duration is more than 20 times the smallest.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Words in pictures: names from outside shown literally, counts and shares."""
+"""Text in charts: names from outside are shown literally."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from matplotlib import font_manager
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# For every text that comes from outside: a `$` or a `_` in it is no formula.
+# For all text from outside, in which `$` and `_` are not markup.
 LITERAL: dict[str, Any] = {"parse_math": False, "usetex": False}
 
 
 def shorten(value: object, width: int = 40, head: float = 0.5) -> str:
-    r"""Show any text literally on one line; what is too long loses its middle.
+    r"""Return any text literally and on one line, shortened in its middle if it is too long.
 
-    What cannot be seen (control characters, marks of direction) and what the font does not have is
-    written as an escape.
+    Invisible characters (control characters, direction marks) and those that the font lacks are
+    written as escapes.
 
     Parameters
     ----------
     value
-        The text; "unknown" stands for a missing one.
+        The text; a missing one becomes "unknown".
     width
-        Characters, at most.
+        The maximum number of characters.
     head
-        The part of them that comes before the gap.
+        The share of them before the ellipsis.
 
     Examples
     --------
@@ -59,12 +59,12 @@ def shorten(value: object, width: int = 40, head: float = 0.5) -> str:
 
 
 def shorten_apart(values: Sequence[object], width: int = 40) -> list[str]:
-    """Shorten several texts, with the gap where it leaves most of them different."""
+    """Shorten several texts, with the ellipsis where most of them stay different."""
     tries = [[shorten(value, width, head) for value in values] for head in (0.5, 0.25, 0, 0.75, 1)]
     return max(tries, key=lambda names: len(set(names)))
 
 
 @lru_cache(maxsize=8)
 def _glyphs(fonts: tuple[Any, ...]) -> frozenset[int]:
-    """Return which characters the fonts in use can draw: a missing one is a warning and a box."""
+    """Return the characters that the fonts have; a missing one causes a warning."""
     return frozenset().union(*(font_manager.get_font(font).get_charmap() for font in fonts))

@@ -74,7 +74,7 @@ def test_late_tasks_are_red_and_guesses_hatched():
     assert [left for left, _, _ in boxes(ax, LATE)] == pytest.approx([2, 3])
     hatched = {to_hex(bars.get_facecolor()) for bars in ax.collections if bars.get_hatch()}
     assert hatched == {GUESS, LATE}
-    assert "late: 2 · guesses: 2, of too little history" in note(ax)
+    assert "late: 2 · guesses: 2, from too little history" in note(ax)
     assert ax.texts[0].get_text() == "2 of 4 late"
 
 

@@ -243,5 +243,5 @@ def test_groups_of_two_tables_are_refused(tables: dict[str, list[pd.DataFrame]])
     ax = plt.subplots()[1]
     table = xs.status_breakdown(xs.sample_tasks(), by="region")
     charts.plot_status_breakdown(table, ax=ax)
-    with pytest.raises(ArgumentError, match="use another ax"):
+    with pytest.raises(ArgumentError, match="draw the second on another ax"):
         charts.plot_status_breakdown(table, ax=ax)

@@ -304,7 +304,7 @@ def test_a_missing_minute_does_not_look_like_none():
     whole, minute, least = ax.collections[0].to_rgba(cells(ax))[0]
     assert to_hex(whole) == COVERED
     assert to_hex(minute) == to_hex(least) != COVERED
-    assert "covered whole: 33.3 % of the days" in note(ax)
+    assert "fully covered: 33.3 % of the days" in note(ax)
 
 
 def test_days_that_the_table_does_not_have_are_empty():

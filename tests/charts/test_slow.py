@@ -44,7 +44,7 @@ def test_of_many_the_worst_are_drawn():
     assert names == [f"/{number}" for number in range(59, 34, -1)]
     words = " ".join(text.get_text() for text in ax.texts).replace("\n", " ")
     assert "60 slow tasks" in words
-    assert "35 more, of a lower score" in words
+    assert "35 more, with lower scores" in words
 
 
 @pytest.mark.parametrize("usual", [0, 60])

@@ -96,7 +96,7 @@ def test_tasks_that_cannot_be_drawn_are_counted():
     assert "n = 10 tasks" in text
     assert "2 tasks not drawn: without creation_time" in text
     assert "2 tasks not drawn: ended but without duration" in text
-    assert "1 task not drawn: without duration, and in no known state" in text
+    assert "1 task not drawn: without duration and in an unknown state" in text
     assert "1 task not drawn: active but without observed_at" in text
     assert "1 task not drawn: created after observed_at" in text
 

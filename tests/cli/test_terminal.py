@@ -139,7 +139,7 @@ def test_what_is_said_wraps_between_words(terminal: Callable, sample_file: Path)
     )
     for words, end in (
         (["--freq", "fortnight"], 'or a multiple such as "6h"'),
-        (["--plot", "a" * 40 + ".gif"], "give one of .png, .svg, .pdf"),
+        (["--plot", "a" * 40 + ".gif"], "use one of .png, .svg, .pdf"),
     ):
         code, shown = terminal("status", sample_file, *words)
         assert code == 2
