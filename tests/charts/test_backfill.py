@@ -1,4 +1,4 @@
-"""The picture of when the gaps will be closed."""
+"""The chart of when the gaps will be closed."""
 
 import numpy as np
 import pandas as pd
@@ -32,7 +32,7 @@ def plan(hours: list[float], *, slots: int = 1, due: float = 1e6) -> pd.DataFram
 
 
 def boxes(ax: Axes, colour: str) -> list[list[float]]:
-    """Give the bars of a colour: left and width, in hours after the start, and the lane."""
+    """Return the bars of a colour: left and width, in hours after the start, and the lane."""
     start = NOW.timestamp() / 86_400
     return [
         [(path.get_extents().x0 - start) * 24, path.get_extents().width * 24,
@@ -44,7 +44,7 @@ def boxes(ax: Axes, colour: str) -> list[list[float]]:
 
 
 def note(ax: Axes) -> str:
-    """Give the notes below the title."""
+    """Return the notes below the title."""
     return ax.texts[-1].get_text().replace("\n", " ")
 
 
@@ -68,7 +68,7 @@ def test_all_done_is_what_the_plan_says_of_all_slots():
 
 
 def test_late_tasks_are_red_and_guesses_hatched():
-    """Colour tells the late ones, a hatch those of too little history."""
+    """Late tasks have their own colour, and those with too little history a hatch."""
     table = plan([1, 1, 1, 1], due=2.5).assign(enough_history=[True, False, True, False])
     ax = plot_backfill(table)
     assert [left for left, _, _ in boxes(ax, LATE)] == pytest.approx([2, 3])

@@ -11,7 +11,7 @@ from exportstats.charts import plot_completion_curve
 
 
 def curve(n: int, *, seed: int = 1) -> pd.DataFrame:
-    """Give the curve of so many made-up tasks, a tenth of them FAILED, some active."""
+    """Return the curve of so many made-up tasks, a tenth of them FAILED, some active."""
     random = np.random.default_rng(seed)
     took = random.lognormal(12, 1, n).astype("int64")
     state = np.where(random.random(n) < 0.1, "FAILED", "COMPLETED")

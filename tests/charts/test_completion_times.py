@@ -1,4 +1,4 @@
-"""The picture of the hours of the week in which tasks complete."""
+"""The chart of the hours of the week in which tasks complete."""
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sun
 
 
 def week(counts: dict[tuple[str, int], int]) -> pd.DataFrame:
-    """Give what `completion_times` gives."""
+    """Return what `completion_times` returns."""
     table = pd.DataFrame(
         0, index=pd.Index(DAYS, name="weekday"), columns=pd.RangeIndex(24, name="hour")
     )

@@ -1,4 +1,4 @@
-"""The picture of what is not in S3."""
+"""The chart of what is not in S3."""
 
 from time import perf_counter
 
@@ -20,7 +20,7 @@ Piece = tuple[str, str, str | None, str | None]
 
 
 def timeline(groups: dict[object, list[Piece]]) -> pd.DataFrame:
-    """Give what `coverage_timeline` gives, of pieces: length, state, reason and days to expiry."""
+    """Make the table of `coverage_timeline` from lengths, states, reasons and days to expiry."""
     rows = []
     for name, pieces in groups.items():
         start = START
@@ -66,7 +66,7 @@ def nightly(groups: int, days: int = 365, *, cut: str = "1min") -> pd.DataFrame:
 
 
 def by_day(shares: list[list[float]], tz: str = "UTC", start: str = "2026-03-27") -> pd.DataFrame:
-    """Give what `coverage_by_day` gives."""
+    """Return what `coverage_by_day` returns."""
     keys = [("1", "eu-west-1", f"group-{number}") for number in range(len(shares))]
     index = pd.MultiIndex.from_tuples(keys, names=NAMES)
     days = pd.date_range(start, periods=len(shares[0]), freq="D", tz=tz, name="day")
@@ -74,7 +74,7 @@ def by_day(shares: list[list[float]], tz: str = "UTC", start: str = "2026-03-27"
 
 
 def boxes(ax: Axes, colour: str) -> list[list[float]]:
-    """Give the bars of a colour: left (days after the start), width, lane and height."""
+    """Return the bars of a colour: left (days after the start), width, lane and height."""
     start = START.timestamp() / 86_400
     found = []
     for collection in ax.collections:
@@ -86,12 +86,12 @@ def boxes(ax: Axes, colour: str) -> list[list[float]]:
 
 
 def names(ax: Axes) -> list[str]:
-    """Give the rows' names from the top down."""
+    """Return the rows' names from the top down."""
     return [label.get_text() for label in ax.get_yticklabels()]
 
 
 def note(ax: Axes) -> str:
-    """Give the notes below the title."""
+    """Return the notes below the title."""
     return ax.texts[-1].get_text().replace("\n", " ")
 
 
@@ -261,7 +261,7 @@ def test_an_unknown_state_is_refused():
     """A state that would be drawn as covered, or not at all, is an error that names it."""
     table = nightly(1, 5).astype({"state": "str"})
     table.loc[2, "state"] = "maybe"
-    with pytest.raises(SchemaError, match="maybe is none of covered"):
+    with pytest.raises(SchemaError, match="maybe is not one of covered"):
         plot_coverage(table)
 
 
@@ -286,7 +286,7 @@ def test_keywords_reach_the_bars_and_the_cells():
 
 
 def cells(ax: Axes) -> np.ma.MaskedArray:
-    """Give the heat map's values."""
+    """Return the heat map's values."""
     return ax.collections[0].get_array()
 
 

@@ -1,4 +1,4 @@
-"""The picture of how long tasks take, group by group."""
+"""The chart of how long tasks take, group by group."""
 
 import pandas as pd
 import pytest
@@ -10,7 +10,7 @@ QUANTILES = ("p50", "p90", "p99")
 
 
 def summary(rows: dict[object, tuple[int, int, float]]) -> pd.DataFrame:
-    """Return what `duration_summary` gives, from completed, censored and median (seconds)."""
+    """Return what `duration_summary` returns, from completed, censored and median (seconds)."""
     table = pd.DataFrame(
         [(n, more) for n, more, _ in rows.values()],
         columns=["completed", "censored"],
@@ -100,7 +100,7 @@ def test_no_quantile_is_refused():
 
 
 def test_only_running_tasks_are_no_durations():
-    """Without a completed task the chart says so."""
+    """Without completed tasks, the chart says so."""
     ax = plot_duration_summary(summary({"a": (0, 3, 10)}))
     assert ax.texts[-1].get_text() == "no completed tasks"
 

@@ -1,4 +1,4 @@
-"""The picture of why tasks failed."""
+"""The chart of why tasks failed."""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,7 @@ from exportstats.charts import plot_failure_reasons
 
 
 def failures(reasons: list[object], tasks: list[int]) -> pd.DataFrame:
-    """Give what `failure_reasons` gives."""
+    """Return what `failure_reasons` returns."""
     first = pd.date_range("2026-01-01", periods=len(reasons), freq="D", tz="UTC").as_unit("ms")
     return pd.DataFrame(
         {
@@ -23,7 +23,7 @@ def failures(reasons: list[object], tasks: list[int]) -> pd.DataFrame:
 
 
 def words(table: pd.DataFrame) -> list[str]:
-    """Give all texts inside the axes."""
+    """Return all texts inside the axes."""
     return [text.get_text() for text in plot_failure_reasons(table).texts]
 
 
@@ -36,7 +36,7 @@ def test_most_frequent_reason_comes_first():
 
 
 def test_count_share_and_days_are_written():
-    """Each reason tells its count, its share and the days between which it was seen."""
+    """Each reason is labelled with its count, share, first and last day."""
     shown = words(failures(["a", "b"], [3, 1]))
     assert "3 (75 %)" in shown
     assert "2026-01-01 to 2026-01-02" in shown

@@ -1,4 +1,4 @@
-"""The picture of when the active tasks will be done."""
+"""The chart of when the active tasks will be done."""
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ NAN = float("nan")
 
 
 def forecasts(*rows: tuple[object, ...]) -> pd.DataFrame:
-    """Return what `estimate_completion` gives, of names, states and five lengths in seconds."""
+    """Return what `estimate_completion` returns, of names, states and five lengths in seconds."""
     names = ["log_group_name", "status_code", "elapsed", "remaining_low", "remaining"]
     table = pd.DataFrame(rows, columns=[*names, "remaining_high"])
     for name in table.columns[2:]:
@@ -39,7 +39,7 @@ def names(ax: Axes) -> list[str]:
 
 
 def test_a_row_is_elapsed_range_and_median():
-    """Each of them is where the table has it, on an axis that begins at the creation."""
+    """Bars and marks are at the values of the table, on an axis from the creation."""
     ax = plot_completion(forecasts(SLOW, SOON))
     assert names(ax) == ["/soon", "/slow"], "what ends first is at the top"
     assert bars(ax) == [(90, 150), (1200, 4200)]
@@ -53,7 +53,7 @@ def test_a_row_is_elapsed_range_and_median():
 
 
 def test_colours_are_the_states():
-    """As in every other chart; the legend names those that are there."""
+    """States have the colours of other charts, and the legend names those that occur."""
     ax = plot_completion(forecasts(SLOW, SOON))
     shown = {bar.get_facecolor()[:3] for bar in ax.patches}
     assert len(shown) == 2
@@ -63,7 +63,7 @@ def test_colours_are_the_states():
 
 
 def test_without_a_forecast_there_is_only_what_elapsed():
-    """It is the last row, and says so; alone it has an axis too."""
+    """A task without a forecast is the last row and says so; it also has an axis of its own."""
     ax = plot_completion(forecasts(UNKNOWN, SOON))
     assert names(ax) == ["/soon", "/unknown"]
     assert bars(ax) == [(90, 150)]
@@ -74,7 +74,7 @@ def test_without_a_forecast_there_is_only_what_elapsed():
 
 
 def test_the_time_out_is_drawn_where_it_can_be_reached():
-    """A line at 24 hours, if a range goes that far; else the axis is not stretched to it."""
+    """The time-out is a line at 24 hours, if a range extends that far."""
     far = plot_completion(forecasts(("/far", "RUNNING", 80_000, 1000, 3000, 6400)))
     assert 86_400 in [line.get_xdata()[0] for line in far.lines]
     assert far.get_legend().get_texts()[-1].get_text() == "time-out"

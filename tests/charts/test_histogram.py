@@ -1,4 +1,4 @@
-"""The picture of how durations are spread."""
+"""The chart of how durations are spread."""
 
 import pandas as pd
 import pytest
@@ -11,7 +11,7 @@ BINS = pd.IntervalIndex.from_breaks(
 
 
 def spread(counts: dict[str, list[int]]) -> pd.DataFrame:
-    """Give what `duration_histogram` gives, by group."""
+    """Return what `duration_histogram` returns, by group."""
     index = pd.MultiIndex.from_product([list(counts), BINS], names=["region", "duration"])
     tasks = [count for group in counts.values() for count in group]
     share = [count / sum(group) for group in counts.values() for count in group]
@@ -68,13 +68,13 @@ def test_of_many_groups_the_slowest_six_are_named():
 
 
 def test_a_single_group_is_named():
-    """Bars of one group say whose they are."""
+    """A single group is named in a note."""
     ax = plot_duration_histogram(spread({"eu-west-1": [1, 2, 3]}))
     assert "eu-west-1" in ax.texts[-1].get_text()
 
 
 def test_an_interval_from_zero_is_drawn():
-    """A first interval that begins at 0 has a place on the log axis."""
+    """A first interval from 0 is drawn on the log axis."""
     bins = pd.IntervalIndex.from_breaks(pd.to_timedelta([0, 1, 10], unit="s"), closed="left")
     table = pd.DataFrame({"tasks": [1, 1], "share": 0.5}, index=bins.rename("duration"))
     ax = plot_duration_histogram(table)

@@ -1,4 +1,4 @@
-"""The picture of how fresh S3 is."""
+"""The chart of how fresh S3 is."""
 
 import numpy as np
 import pandas as pd
@@ -13,19 +13,19 @@ SHARES = pd.Index([0, 0.5, 1], name="share")
 
 
 def lags(hours: list[float], tasks: int = 3) -> pd.DataFrame:
-    """Give what `landing_lag` gives, of fewer shares."""
+    """Return what `landing_lag` returns, of fewer shares."""
     lengths = pd.to_timedelta(hours, unit="h").as_unit("ms")
     return pd.DataFrame({"lag": lengths, "tasks": tasks}, index=SHARES)
 
 
 def grouped(counts: dict[str, int]) -> pd.DataFrame:
-    """Give the lags of some groups."""
+    """Return the lags of some groups."""
     parts = {name: lags([13, 14, 30] if n else [np.nan] * 3, n) for name, n in counts.items()}
     return pd.concat(parts, names=["region"])
 
 
 def note(table: pd.DataFrame) -> str:
-    """Give the chart's notes, on one line."""
+    """Return the chart's notes, on one line."""
     return " ".join(plot_landing_lag(table).texts[-1].get_text().split())
 
 
@@ -77,7 +77,7 @@ def test_of_many_groups_the_slowest_six_are_named():
 
 
 def test_a_single_group_is_named():
-    """One group's line says whose it is."""
+    """A single group is named in a note."""
     assert "eu-west-1" in note(grouped({"eu-west-1": 4}))
 
 
@@ -90,14 +90,14 @@ def test_a_single_task():
 
 @pytest.mark.parametrize("by", [None, "region"])
 def test_none(by: str | None):
-    """Without a completed task the chart says so."""
+    """Without completed tasks, the chart says so."""
     ax = plot_landing_lag(landing_lag(frames.empty(), by=by))
     assert [text.get_text() for text in ax.texts][-1] == "no completed tasks"
     assert not ax.lines
 
 
 def test_another_frame_is_refused():
-    """A frame of another shape is refused by the name of what makes the right one."""
+    """A table of another shape is refused, and the error names the function that makes it."""
     for wrong in (lags([1, 2, 3]).drop(columns="lag"), lags([1, 2, 3]).reset_index(), [1]):
         with pytest.raises(SchemaError, match="landing_lag"):
             plot_landing_lag(wrong)

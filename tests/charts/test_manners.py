@@ -1,4 +1,4 @@
-"""What every chart does alike."""
+"""What all charts have in common."""
 
 import inspect
 from collections.abc import Callable
@@ -40,13 +40,13 @@ def lengths(*seconds: float) -> pd.Index:
 
 
 def states(names: list[object]) -> pd.DataFrame:
-    """Return what `status_breakdown` gives, by group."""
+    """Return what `status_breakdown` returns, by group."""
     index = pd.MultiIndex.from_product([names, list(STATES)], names=["task_name", "status_code"])
     return pd.DataFrame({"tasks": 1, "share": 1 / 6}, index=index)
 
 
 def reasons(names: list[object]) -> pd.DataFrame:
-    """Return what `failure_reasons` gives, by group; the reasons are the same texts."""
+    """Return what `failure_reasons` returns, by group; the reasons are the same texts."""
     index = pd.MultiIndex.from_arrays([names, names[::-1]], names=["task_name", "reason"])
     seen = times(len(names))
     return pd.DataFrame(
@@ -56,7 +56,7 @@ def reasons(names: list[object]) -> pd.DataFrame:
 
 
 def summary(names: list[object]) -> pd.DataFrame:
-    """Return what `duration_summary` gives, by group."""
+    """Return what `duration_summary` returns, by group."""
     row = dict(zip(["min", "p50", "p90", "max", "mean"], lengths(1, 2, 30, 40, 5), strict=True))
     return pd.DataFrame(
         {"completed": 50, "censored": 1, **row}, index=pd.Index(names, name="task_name")
@@ -64,21 +64,21 @@ def summary(names: list[object]) -> pd.DataFrame:
 
 
 def histogram(names: list[object]) -> pd.DataFrame:
-    """Return what `duration_histogram` gives, by group."""
+    """Return what `duration_histogram` returns, by group."""
     bins = pd.IntervalIndex.from_breaks(lengths(1, 10, 100), closed="left")
     index = pd.MultiIndex.from_product([names, bins], names=["task_name", "duration"])
     return pd.DataFrame({"tasks": 5, "share": 0.5}, index=index)
 
 
 def trend(names: list[object]) -> pd.DataFrame:
-    """Return what `duration_trend` gives, by group."""
+    """Return what `duration_trend` returns, by group."""
     index = pd.MultiIndex.from_product([names, times(4)], names=["task_name", "period"])
     half, most = lengths(60, 90)
     return pd.DataFrame({"completed": 20, "censored": 0, "p50": half, "p90": most}, index=index)
 
 
 def hours(names: list[object]) -> pd.DataFrame:
-    """Return what `completion_times` gives; the zone's name is one of the texts."""
+    """Return what `completion_times` returns; the zone's name is one of the texts."""
     table = pd.DataFrame(
         int(bool(names)),
         index=pd.Index(DAYS, name="weekday"),
@@ -101,7 +101,7 @@ def tasks(names: list[object]) -> pd.DataFrame:
 
 
 def timeline(names: list[object]) -> pd.DataFrame:
-    """Return what `coverage_timeline` gives: a gap of a day in each of some log groups."""
+    """Return what `coverage_timeline` returns: a gap of a day in each of some log groups."""
     start = times(len(names))
     return pd.DataFrame(
         {
@@ -136,7 +136,7 @@ def plan(names: list[object]) -> pd.DataFrame:
 
 
 def lag_table(names: list[object]) -> pd.DataFrame:
-    """Return what `landing_lag` gives, by group."""
+    """Return what `landing_lag` returns, by group."""
     index = pd.MultiIndex.from_product([names, [0.0, 0.5, 1.0]], names=["task_name", "share"])
     return pd.DataFrame({"lag": lengths(*range(1, 3 * len(names) + 1)), "tasks": 5}, index=index)
 
@@ -157,7 +157,7 @@ def slot_tasks(names: list[object]) -> pd.DataFrame:
 
 
 def comparison(names: list[object]) -> pd.DataFrame:
-    """Return what `compare_periods` gives, by group."""
+    """Return what `compare_periods` returns, by group."""
     measures = {"tasks": "tasks", "failure_rate": "share", "p50": "s", "p90": "s"}
     index = pd.MultiIndex.from_product([names, measures], names=["task_name", "measure"])
     count = len(index)
@@ -179,7 +179,7 @@ def comparison(names: list[object]) -> pd.DataFrame:
 
 
 def curve(names: list[object]) -> pd.DataFrame:
-    """Return what `completion_curve` gives, by group."""
+    """Return what `completion_curve` returns, by group."""
     times_ = lengths(0, 60, 600)
     index = pd.MultiIndex.from_product([names, times_], names=["task_name", "duration"])
     many = len(names)
@@ -216,7 +216,7 @@ def forecasts(names: list[object]) -> pd.DataFrame:
 
 
 def slow_tasks(names: list[object]) -> pd.DataFrame:
-    """Return what `find_slow_tasks` gives, by log group."""
+    """Return what `find_slow_tasks` returns, by log group."""
     many = len(names)
     return pd.DataFrame(
         {
@@ -264,7 +264,7 @@ Make = Callable[[list[object]], pd.DataFrame]
 
 
 def test_all_charts_are_here():
-    """The manners are tested for every public chart."""
+    """These tests cover every public chart."""
     assert sorted(charts.__all__) == sorted(plot.__name__ for plot, _, _ in CHARTS)
 
 
@@ -328,7 +328,7 @@ def test_leaves_the_global_style_alone(plot: Plot, make: Make, maker: str):
 
 @every_chart
 def test_an_absence_is_drawn_as_an_absence(plot: Plot, make: Make, maker: str):
-    """A table without tasks gives a title and words, no empty scale and no error."""
+    """A table without tasks gives a title and a text, without empty axes or an error."""
     _, ax = plt.subplots()
     assert plot(make([]), ax=ax) is ax
     assert ax.get_title(loc="left")
@@ -340,7 +340,7 @@ def test_an_absence_is_drawn_as_an_absence(plot: Plot, make: Make, maker: str):
 
 @every_chart
 def test_hostile_text_is_shown_literally(plot: Plot, make: Make, maker: str):
-    """Neither formulas, control characters, missing glyphs nor length break or distort a chart."""
+    """Formulas, control characters, missing glyphs and long names do not break a chart."""
     ax = plot(make([*HOSTILE]))
     ax.figure.draw_without_rendering()  # a missing glyph or a broken formula would warn or raise
     legend = ax.get_legend()
@@ -370,7 +370,7 @@ def test_a_formula_stays_text(plot: Plot, make: Make, maker: str):
 
 @every_chart
 def test_another_frame_is_refused(plot: Plot, make: Make, maker: str):
-    """A frame of another shape is a SchemaError that names the function that makes it."""
+    """A table of another shape is a SchemaError that names the function that makes it."""
     for wrong in (pd.DataFrame({"a": [1]}), make(["a"]).iloc[:, :0], [1, 2]):
         with pytest.raises(SchemaError, match=maker):
             plot(wrong)
@@ -386,7 +386,7 @@ def test_a_missing_column_is_named(plot: Plot, make: Make, maker: str):
 
 @every_chart
 def test_keywords_reach_the_main_artist(plot: Plot, make: Make, maker: str):
-    """What matplotlib knows and the chart does not goes to what it mainly draws."""
+    """Other keyword arguments go to the main artists of the chart."""
     ax = plot(make(["a", "b"]), gid="mine")
     assert ax.findobj(lambda artist: artist.get_gid() == "mine")
 

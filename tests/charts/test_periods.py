@@ -1,4 +1,4 @@
-"""The picture of two periods beside each other."""
+"""The chart of two periods beside each other."""
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ NAN = float("nan")
 
 
 def comparison(**changes: object) -> pd.DataFrame:
-    """Return what `compare_periods` gives without groups; `changes` are columns of the p50."""
+    """Return what `compare_periods` returns without groups; `changes` are columns of the p50."""
     rows = {
         "tasks": [70.0, 68.0, "tasks", NAN, NAN, "no clear change"],
         "failure_rate": [0.2, 0.1, "share", -0.15, -0.05, "better"],
@@ -74,7 +74,7 @@ def test_what_is_far_out_is_at_the_edge():
 
 
 def test_from_nothing_to_something_is_an_arrow():
-    """What was 0 and is not any more has the arrow of its verdict; what stays 0 has not moved."""
+    """A change from 0 is an arrow in the colour of the verdict; 0 to 0 is no change."""
     ax = plot_periods(comparison(previous=0.0))
     assert marks(ax, ">") == [(5.0, 2)]
     assert ax.texts[2].get_text() == "0 s → 10 min"
@@ -91,7 +91,7 @@ def test_no_multiple_of_what_is_not_known():
 
 
 def test_all_missing():
-    """Tasks of which nothing can be known are written as such, without a warning."""
+    """Tasks without known values are drawn without a warning."""
     table = comparison()
     table[["previous", "current", "low", "high"]] = NAN
     table["verdict"] = "no clear change"

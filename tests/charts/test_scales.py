@@ -97,6 +97,6 @@ def test_a_duration_of_zero_has_a_place_on_a_log_axis():
 
 
 def test_the_shortest_step_is_a_period():
-    """Periods' length is told by the nearest neighbours; a single one counts as a day."""
+    """The length of periods is the smallest distance; a single one is a day long."""
     assert scales.period_step(np.array([0.0, 7.0, 28.0])) == 7
     assert scales.period_step(np.array([5.0])) == 1

@@ -1,4 +1,4 @@
-"""The picture of the tasks that took far longer than their log group's."""
+"""The chart of the tasks that took far longer than their log group's."""
 
 import pandas as pd
 import pytest
@@ -8,7 +8,7 @@ from exportstats.charts.slow import plot_slow_tasks
 
 
 def slow(*rows: tuple[object, ...]) -> pd.DataFrame:
-    """Give what `find_slow_tasks` gives, of names, durations and usual ones in seconds, scores."""
+    """Make the table of `find_slow_tasks` from names, durations, usual durations and scores."""
     table = pd.DataFrame(rows, columns=["log_group_name", "duration", "typical", "score"])
     table["ratio"] = table["duration"] / table["typical"]
     for name in ("duration", "typical"):
@@ -61,7 +61,7 @@ def test_no_time_and_no_length_break_nothing(usual: int):
 
 
 def test_it_draws_the_sample():
-    """Just the rows of the table, in its order."""
+    """The chart of the sample has exactly the rows of the table, in its order."""
     table = xs.find_slow_tasks(xs.sample_tasks(), threshold=9)
     took = plot_slow_tasks(table).lines[1].get_xdata()
     assert took.tolist() == table["duration"].dt.total_seconds().to_list()

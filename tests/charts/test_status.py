@@ -1,4 +1,4 @@
-"""The picture of the states that tasks are in."""
+"""The chart of the states that tasks are in."""
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from exportstats.errors import ArgumentError
 
 
 def breakdown(counts: dict[object, list[int]], level: str = "log_group_name") -> pd.DataFrame:
-    """Return what `status_breakdown` gives, from six counts a group."""
+    """Return what `status_breakdown` returns, from six counts a group."""
     index = pd.MultiIndex.from_product(
         [pd.Index(list(counts), name=level), pd.CategoricalIndex(STATES, STATES)],
         names=[level, "status_code"],
@@ -23,7 +23,7 @@ def breakdown(counts: dict[object, list[int]], level: str = "log_group_name") ->
 
 
 def whole(counts: list[int], states: tuple[str, ...] = STATES) -> pd.DataFrame:
-    """Return what `status_breakdown` gives without groups."""
+    """Return what `status_breakdown` returns without groups."""
     index = pd.CategoricalIndex(states, states, name="status_code")
     return pd.DataFrame({"tasks": counts, "share": np.array(counts) / sum(counts)}, index=index)
 
@@ -43,7 +43,7 @@ def test_every_state_has_a_bar():
 
 
 def test_count_and_share_are_written():
-    """Each bar tells its count and its share."""
+    """Each bar is labelled with its count and share."""
     ax = plot_status_breakdown(whole([0, 0, 0, 1500, 500, 0]))
     words = [text.get_text() for text in ax.texts]
     assert "1,500 (75 %)" in words
@@ -90,7 +90,7 @@ def test_shares_of_a_group_fill_its_bar():
 
 
 def test_failed_tasks_stand_on_the_base_line():
-    """What is worth comparing begins at zero, and the legend is in the stack's order."""
+    """FAILED is on the base line, and the legend has the order of the stack."""
     ax = plot_status_breakdown(breakdown({"a": [1, 0, 0, 2, 3, 2]}))
     failed = next(bar for bar in ax.patches if to_hex(bar.get_facecolor()) == "#d55e00")
     assert failed.get_x() == 0
@@ -140,7 +140,7 @@ def test_months_of_different_lengths_leave_no_gap():
 
 
 def test_tasks_without_a_period_are_counted():
-    """What has no place on the time axis is told in a note, and so is a table of nothing else."""
+    """Tasks without a period are counted in a note, even if there are no others."""
     some = breakdown(
         {weeks("2026-01-05")[0]: [0, 0, 0, 3, 0, 0], pd.NaT: [0, 0, 0, 1, 1, 0]}, "period"
     )

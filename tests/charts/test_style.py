@@ -57,7 +57,7 @@ def test_rows_are_named_from_the_top_down():
 
 
 def test_in_a_narrow_figure_names_stand_above_their_bars():
-    """So the plot has the whole width, and a note stands at the right in the line of the name."""
+    """In a narrow figure, the plot has the full width, and notes share the line of the name."""
     figure, ax = plt.subplots(figsize=(3.75, 4), layout="constrained")
     ax.barh(range(2), [1, 2], height=0.7)
     rows.note_rows(ax, ["note", "another"])

@@ -1,4 +1,4 @@
-"""The reading of tables."""
+"""Reading tables."""
 
 import pandas as pd
 import pytest

@@ -1,4 +1,4 @@
-"""The picture of what each single task did."""
+"""The chart of what each single task did."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""The picture of what occupies each slot."""
+"""The chart of what occupies each slot."""
 
 from typing import Any
 
@@ -254,7 +254,7 @@ def test_tasks_of_no_length(count: int):
 
 
 def test_none():
-    """Without a task the chart says so."""
+    """Without tasks, the chart says so."""
     ax = plot_task_timeline(frames.empty())
     assert ax.texts[-1].get_text() == "no tasks"
     assert not ax.images
@@ -262,13 +262,13 @@ def test_none():
 
 @pytest.mark.parametrize("count", [10, 4_000])
 def test_keywords_reach_bars_and_image(count: int):
-    """What matplotlib knows and the chart does not goes to the bars, or to the image."""
+    """Other keyword arguments go to the bars or to the image."""
     ax = plot_task_timeline(many(count=count), gid="mine")
     assert ax.findobj(lambda artist: artist.get_gid() == "mine")
 
 
 def test_another_frame_is_refused():
-    """A frame of another shape is refused by the name of what makes the right one."""
+    """A table of another shape is refused, and the error names the function that makes it."""
     for wrong in (tasks(span(0, 1)).drop(columns="region"), [1]):
         with pytest.raises(SchemaError, match="conform"):
             plot_task_timeline(wrong)

@@ -1,4 +1,4 @@
-"""The picture of how durations change from period to period."""
+"""The chart of how durations change from period to period."""
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from exportstats.errors import SchemaError
 
 
 def trend(completed: list[int], p50: list[float], weeks: list[int] | None = None) -> pd.DataFrame:
-    """Return what `duration_trend` gives, with the 90th percentile at twice the median."""
+    """Return what `duration_trend` returns, with the 90th percentile at twice the median."""
     start = pd.Timestamp("2026-01-05", tz="UTC").as_unit("ms")
     periods = [start + pd.Timedelta(7 * week, "D") for week in weeks or range(len(completed))]
     known = np.array(completed) > 0
@@ -124,7 +124,7 @@ def test_of_many_groups_the_slowest_six_are_named():
 
 
 def test_active_and_unplaced_tasks_are_counted():
-    """What the lines do not contain is told in a note."""
+    """A note counts what the lines do not contain."""
     table = trend([20, 20, 3], [60, 70, 80])
     table["censored"] = [0, 0, 4]
     table.index = pd.DatetimeIndex([*table.index[:2], pd.NaT], name="period")
@@ -143,6 +143,6 @@ def test_one_period_alone_is_a_point():
 
 
 def test_no_completed_task_is_said():
-    """Without any completed task the chart says so."""
+    """Without completed tasks, the chart says so."""
     ax = plot_duration_trend(trend([0, 0], [0, 0]))
     assert ax.texts[-1].get_text() == "no completed tasks"

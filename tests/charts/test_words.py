@@ -1,4 +1,4 @@
-"""Words in pictures."""
+"""Text in charts."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""What the command's tests share: no AWS configuration of this machine, and ways to run it."""
+"""Fixtures for tests of commands: an isolated AWS configuration, and ways to run commands."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ HEARS_CTRL_C = (
 
 
 class Done(NamedTuple):
-    """What a process left."""
+    """The result of a process."""
 
     code: int
     stdout: str
@@ -47,7 +47,7 @@ class Done(NamedTuple):
 
 @pytest.fixture(autouse=True)
 def no_own_config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Keep the machine's own AWS configuration, proxies and taste in colours out of every test."""
+    """Isolate every test from the AWS configuration, proxies and colour settings of the machine."""
     for name in os.environ:
         mine = name.startswith("AWS_") or name.lower().endswith("_proxy")
         if mine or name in {"COLUMNS", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"}:
@@ -60,7 +60,7 @@ def no_own_config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture(autouse=True)
 def forget_help() -> Iterator[None]:
-    """Let click forget how --help was spelled here: it remembers that for the whole process."""
+    """Reset the help option names that click caches for the whole process."""
     yield
     for command in (main, *(main.get_command(click.Context(main), name) for name in COMMANDS)):
         command._help_option = None
@@ -68,7 +68,7 @@ def forget_help() -> Iterator[None]:
 
 @pytest.fixture
 def run() -> Callable[..., Result]:
-    """Run the command here, and see that it ends as a command does: by an exit code."""
+    """Run the command in this process, and check that it ends with an exit code."""
 
     def invoke(*words: object, **more: Any) -> Result:  # noqa: ANN401 - CliRunner's own
         done = CliRunner().invoke(main, list(map(str, words)), prog_name="exportstats", **more)
@@ -82,7 +82,7 @@ def run() -> Callable[..., Result]:
 
 @pytest.fixture
 def shell(tmp_path: Path) -> Callable[..., Done]:
-    """Run the installed command as a process of its own, in an empty folder."""
+    """Run the installed command as a separate process, in an empty folder."""
 
     def call(
         *words: object,
@@ -109,7 +109,7 @@ def shell(tmp_path: Path) -> Callable[..., Done]:
 
 @pytest.fixture
 def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start the command as a process that hears Ctrl-C; it is ended with the test."""
+    """Start the command as a process that receives Ctrl-C; the fixture ends it."""
     started: list[subprocess.Popen[str]] = []
 
     def begin(*words: object, **environment: str) -> subprocess.Popen[str]:
@@ -132,7 +132,7 @@ def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
 @pytest.fixture(scope="session")
 def end() -> Callable[[subprocess.Popen[str]], Done]:
-    """Press Ctrl-C, and give what the process left."""
+    """Press Ctrl-C, and return the result of the process."""
 
     def interrupt(process: subprocess.Popen[str]) -> Done:
         process.send_signal(signal.SIGINT)
@@ -145,7 +145,7 @@ def end() -> Callable[[subprocess.Popen[str]], Done]:
 
 @pytest.fixture
 def terminal() -> Callable[..., tuple[int, str]]:
-    """Run the command in a real terminal; gives the exit code, and all that it was sent.
+    """Run the command in a real terminal; return the exit code and all output.
 
     `stop_at` is a text after which Ctrl-C is pressed.
     """
@@ -206,7 +206,7 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture
 def live(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
-    """Let the environment name the emulator as AWS, and nothing asked of it yet."""
+    """Point the environment at the emulator, with its requests reset."""
     point_to(emulator.url, monkeypatch)
     emulator.requests.clear()
     return emulator
@@ -214,7 +214,7 @@ def live(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
 
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Emulator]]:
-    """Start an emulator of the test's own, and let the environment name it as AWS."""
+    """Start a separate emulator, and point the environment at it."""
     with contextlib.ExitStack() as stack:
 
         def begin(tasks: Any, *, kind: type[Emulator] = Emulator, **more: Any) -> Emulator:  # noqa: ANN401
@@ -226,7 +226,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Emulator]]:
 
 
 def point_to(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the environment name an emulator as AWS."""
+    """Point the environment at an emulator."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", url)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCOUNT)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made-up")

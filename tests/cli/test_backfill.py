@@ -1,4 +1,4 @@
-"""`backfill` says what it leaves out of the gaps there are, and how to take it in."""
+"""`backfill` says which gaps it leaves out, and how to include them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def nights(*without: str, **fields: Any) -> list[dict[str, Any]]:  # noqa: ANN40
 
 @pytest.fixture
 def said(run: Callable, page: Callable, groups_file: Callable) -> Callable[..., tuple[int, str]]:
-    """Return how many tasks a backfill has, and what it says; events are kept for some days."""
+    """Return the number of tasks of a backfill and its messages, for a retention in days."""
 
     def ask(tasks: list[dict[str, Any]], *words: str, kept: int | None = 90) -> tuple[int, str]:
         group = PLACE | {"creationTime": 0} | ({} if kept is None else {"retentionInDays": kept})
@@ -54,7 +54,7 @@ def said(run: Callable, page: Callable, groups_file: Callable) -> Callable[..., 
 
 
 def test_what_lies_before_the_range_is_told_and_can_be_had(said: Callable):
-    """A gap 60 days old that expires soon is not in the 30 days; the option told takes it in."""
+    """A gap before the default range of 30 days is reported, with the option that includes it."""
     tasks = nights("2026-09-10", "2026-09-12", "2026-11-10")
     count, text = said(tasks)
     assert count == 1
@@ -68,14 +68,14 @@ def test_what_lies_before_the_range_is_told_and_can_be_had(said: Callable):
 
 
 def test_what_can_be_lost_no_more_is_not_told(said: Callable):
-    """What is lost, and what comes before the first export, is not to be had by any option."""
+    """Lost gaps and those before the first export cannot be included by any option."""
     assert "left out" not in said(nights("2026-09-10"), kept=60)[1]
     _, text = said(nights("2026-09-10"), kept=None)
     assert "exportstats: --since 2026-09-10 adds them\n" in text
 
 
 def test_what_lies_after_the_range_is_told(said: Callable):
-    """With an end of one's own, what is due after it is left out; days that are not due are not."""
+    """With --until, due gaps after it are reported as left out, but not days not yet due."""
     tasks = nights("2026-11-10", "2026-11-20")
     count, text = said(tasks, "--until", "2026-11-15")
     assert count == 1
@@ -86,7 +86,7 @@ def test_what_lies_after_the_range_is_told(said: Callable):
 
 
 def test_what_expires_before_tomorrow_cannot_wait(said: Callable):
-    """With a retention of a day or two, what is not in the range by default is lost tomorrow."""
+    """With a retention of a day or two, gaps after the default range expire before tomorrow."""
     count, text = said(nights(), kept=2)
     assert (count, "nothing to export" in text) == (0, True)
     assert "left out: 1 gap of 18 h after 2026-11-22 UTC\n" in text
@@ -96,7 +96,7 @@ def test_what_expires_before_tomorrow_cannot_wait(said: Callable):
 
 
 def test_what_active_tasks_export_is_told(said: Callable):
-    """It is not exported twice, and the sum of what is left out says so."""
+    """What active tasks export is not exported twice, and is reported as left out."""
     running = nights(status={"code": "RUNNING"})[-5] | {"taskId": "running"}
     day = "2026-11-17"
     tasks = [*nights(day), running | {"executionInfo": {"creationTime": TODAY - HOUR}}]
@@ -107,7 +107,7 @@ def test_what_active_tasks_export_is_told(said: Callable):
 def test_short_gaps_and_never_exported_log_groups_must_be_asked_for(
     run: Callable, page: Callable, groups_file: Callable
 ):
-    """Each is left out, counted, and added by the option that is told."""
+    """Each is left out and counted, and the named option adds it."""
     tasks = nights("2026-11-10")
     tasks[-1]["to"] -= 60_000
     groups = groups_file(
@@ -134,7 +134,7 @@ def test_short_gaps_and_never_exported_log_groups_must_be_asked_for(
 def test_a_log_group_alone_is_planned_beside_all_others(
     run: Callable, page: Callable, groups_file: Callable
 ):
-    """Its slot's other tasks tell where to export to, and hold the slot."""
+    """Other tasks of its slot provide the destination, and occupy the slot."""
     running = nights(status={"code": "RUNNING"})[-1] | {"taskId": "running"}
     running["executionInfo"] = {"creationTime": TODAY}
     new = PLACE | {"creationTime": 0, "logGroupName": "/new"}

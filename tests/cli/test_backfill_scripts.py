@@ -1,4 +1,4 @@
-"""The scripts of a backfill are run: each window is exported once, whatever comes in between.
+"""The scripts of a backfill export each window once, whatever goes wrong.
 
 moto stands for AWS; that a slot runs one task at a time, and that tasks end, is made up here. The
 commands stand in for the true ones and are fast; one test takes those.
@@ -35,7 +35,7 @@ RANGE = ["--since", "2026-11-16", "--until", "2026-11-20"]
 
 @pytest.fixture
 def slot(moto: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Slot]:
-    """Let the environment name moto as AWS, with the log group and the bucket of the tasks."""
+    """Point the environment at moto, with the log group and the bucket of the tasks."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", moto)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "made-up")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made-up")

@@ -1,4 +1,4 @@
-"""`curve`, `compare`, `slow` and `slots`: the functions' tables, for people and for machines."""
+"""`curve`, `compare`, `slow` and `slots` print the tables of the functions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WEEKS = ["--current", "2026-W47", "--previous", "2026-W46"]
 
 
 def test_compare_shows_each_measure_with_a_verdict(run: Callable, sample_file: Path):
-    """For machines the table of the function, for people its values with their units."""
+    """Machines get the table of the function, and people its values with units."""
     rows = json.loads(run("compare", sample_file, *WEEKS, "--format", "json").stdout)
     table = xs.compare_periods(xs.sample_tasks(), current="2026-W47", previous="2026-W46")
     assert [row["measure"] for row in rows] == ["tasks", "failure_rate", "p50", "p90"]
@@ -35,7 +35,7 @@ def test_compare_shows_each_measure_with_a_verdict(run: Callable, sample_file: P
 
 @pytest.mark.parametrize("period", ["2026-W99", "2026-11-16/", "lately", "2026-11-23/2026-11-16"])
 def test_a_period_that_is_none_is_refused(run: Callable, sample_file: Path, period: str):
-    """One line that names it, and exit code 2."""
+    """A wrong period is named in one line, with exit code 2."""
     done = run("compare", sample_file, "--current", period, "--previous", "2026-W46")
     assert done.exit_code == 2
     assert done.stderr.count("\n") == 1
@@ -59,7 +59,7 @@ def test_slow_lists_tasks_and_lasting_slowdowns(run: Callable, sample_file: Path
 
 
 def test_curve_tells_by_when_shares_are_done(run: Callable, sample_file: Path):
-    """By when so many of 100 have completed; "never" above where the curve ends."""
+    """The table shows when each share is reached, and "never" above the end of the curve."""
     rows = json.loads(run("curve", sample_file, "--format", "json").stdout)
     table = xs.completion_curve(xs.sample_tasks())
     assert [row["probability"] for row in rows] == table["probability"].to_list()
@@ -73,7 +73,7 @@ def test_curve_tells_by_when_shares_are_done(run: Callable, sample_file: Path):
 
 
 def test_slots_shows_how_busy_each_is(run: Callable, sample_file: Path):
-    """The function's table; a clean sample has no overlapping tasks to warn of."""
+    """The table is that of the function, without a warning if no tasks overlap."""
     words = ["slots", sample_file, "--freq", "MS"]
     rows = json.loads(run(*words, "--format", "json").stdout)
     table = xs.slot_usage(xs.sample_tasks(), freq="MS")
@@ -93,7 +93,7 @@ def test_each_can_be_drawn(command: str, run: Callable, sample_file: Path, tmp_p
 
 
 def test_only_single_slow_tasks_are_drawn(run: Callable, tmp_path: Path):
-    """Lasting slowdowns have no chart: that is said before anything is read."""
+    """Lasting slowdowns have no chart, which is refused before anything is read."""
     done = run("slow", tmp_path / "none.csv", "--lasting", "--plot", tmp_path / "chart.png")
     assert (done.exit_code, "leave out --lasting" in done.stderr) == (2, True)
 

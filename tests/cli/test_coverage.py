@@ -1,4 +1,4 @@
-"""`coverage`, `gaps`, `backfill` and `deliveries`: what they print, and how they end."""
+"""The output and exit codes of `coverage`, `gaps`, `backfill` and `deliveries`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ KEYS = {"aws_access_key_id": "made-up", "aws_secret_access_key": "made-up"}
 
 
 def night(number: int, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - a task's
-    """Make a task that exports one day, from the first on."""
+    """Make a task that exports one day, counted from the first."""
     return {
         "taskId": f"task-{number}",
         "accountId": "111122223333",
@@ -107,7 +107,7 @@ def test_gaps_are_listed_with_reason_and_deadline(
 
 
 def test_check_tells_by_the_exit_code(run: Callable, tasks_file: Path):
-    """4 with a gap, 0 without; a tolerated one is none."""
+    """The exit code is 4 with a gap and 0 without; a tolerated gap does not count."""
     assert run("gaps", tasks_file, *RANGE, "--check").exit_code == 4
     assert run("gaps", tasks_file, *RANGE).exit_code == 0
     last = ["--since", "2024-10-06", "--until", "2024-10-08"]
@@ -127,7 +127,7 @@ def test_without_a_range_it_is_the_days_before(run: Callable, tasks_file: Path):
 
 
 def test_coverage_is_summed_up_by_log_group(run: Callable, tasks_file: Path, groups_file: Path):
-    """The worst comes first, with fractions as they are counted in plain Python."""
+    """The worst log group comes first, with the fractions that plain Python computes."""
     words = ["coverage", tasks_file, *RANGE, "--log-groups", groups_file]
     never, api = json.loads(run(*words, "--format", "json").stdout)
     assert (never["log_group_name"], never["covered_fraction"], never["gaps"]) == ("never", 0, 1)
@@ -153,7 +153,7 @@ def test_charts_are_drawn(run: Callable, tasks_file: Path, tmp_path: Path):
 def test_backfill_prints_commands_and_nothing_else(
     run: Callable, tasks_file: Path, groups_file: Path
 ):
-    """A line a task on stdout, the estimate on stderr; windows are inclusive, as AWS has them."""
+    """Stdout has a line for each task, stderr the estimate; windows are inclusive, as in AWS."""
     done = run("backfill", tasks_file, "--short-gaps", *RANGE)
     assert done.exit_code == 0
     first, second = done.stdout.splitlines()
@@ -188,7 +188,7 @@ def test_backfill_prints_commands_and_nothing_else(
     ],
 )
 def test_wrong_usage_is_one_line(words: list[str], said: str, run: Callable, tasks_file: Path):
-    """It names the option and its value, and exits with 2."""
+    """Wrong usage names the option and its value, and exits with 2."""
     done = run(*[word.format(tasks_file) for word in words])
     assert done.exit_code == 2
     assert said in done.stderr
@@ -261,7 +261,7 @@ def test_deliveries_shows_what_is_not_there(run: Callable, moto: str, tasks_file
 
 
 def test_the_sample_has_what_the_functions_say(run: Callable, sample_file: Path):
-    """The command adds nothing to the table, and leaves nothing out."""
+    """The output has exactly the rows of the table."""
     words = ["gaps", sample_file, "--since", "2026-10-01", "--until", "2026-11-22"]
     rows = json.loads(run(*words, "--format", "json").stdout)
     gaps = xs.find_gaps(xs.sample_tasks(), start="2026-10-01T00:00Z", end="2026-11-22T00:00Z")
@@ -271,7 +271,7 @@ def test_the_sample_has_what_the_functions_say(run: Callable, sample_file: Path)
 
 
 def test_what_the_aws_cli_prints_of_both_is_one_log_group(run: Callable, tmp_path: Path):
-    """Its tasks name neither account nor region, its log groups do: half a day is missing, once."""
+    """Tasks without account and region are matched with log groups that have both."""
     task = {key: value for key, value in night(0).items() if key not in OURS}
     task["to"] = FIRST + 12 * HOUR - 1
     tasks, groups = tmp_path / "aws.json", tmp_path / "lg.json"
@@ -297,7 +297,7 @@ def test_what_the_aws_cli_prints_of_both_is_one_log_group(run: Callable, tmp_pat
 
 @pytest.mark.usefixtures("credentials")
 def test_a_file_can_have_its_log_groups_asked_for(run: Callable, moto: str, tasks_file: Path):
-    """The options for asking AWS are then for that alone; a missing file is told before."""
+    """With a file of tasks, AWS options apply to log groups; a missing file fails first."""
     logs: Any = boto3.client("logs", endpoint_url=moto, region_name="us-west-2", **KEYS)
     logs.create_log_group(logGroupName="/west")
     where = ["--log-groups", "aws", "--region", "us-west-2", "--endpoint-url", moto]
@@ -356,7 +356,7 @@ def test_which_targets_failed_is_told_if_no_log_group_arrives(
 def test_ctrl_c_shows_what_deliveries_found(
     run: Callable, moto: str, tasks_file: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """What was looked at by then is shown, the rest is unknown, and the exit code is 3."""
+    """After Ctrl-C, the results so far are shown, the rest is unknown, and the exit code is 3."""
     for name, value in KEYS.items():
         monkeypatch.setenv(name.upper(), value)
 

@@ -1,4 +1,4 @@
-"""The commands on coverage against AWS's look-alike, and a plan's commands run as they stand."""
+"""The coverage commands against moto, and the commands of a plan, run unchanged."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class Cloud:
             s3.create_bucket(Bucket=bucket)
 
     def tasks(self, account: str, region: str) -> list[Row]:
-        """Give the export tasks of an account and region."""
+        """Return the export tasks of an account and region."""
         return self.client("logs", account, region).describe_export_tasks()["exportTasks"]
 
 
@@ -163,7 +163,7 @@ def run_in_bash(commands: Iterable[str], account: str, folder: Path) -> None:
 
 
 def plan_of(run: Callable[..., Result], *words: object) -> tuple[list[str], list[Row]]:
-    """Give the commands of a backfill, and the same as calls of boto3."""
+    """Return the commands of a backfill, and the same as calls of boto3."""
     commands = run("backfill", *words).stdout.splitlines()
     calls = [
         json.loads(line) for line in run("backfill", *words, "--format", "json").stdout.splitlines()
@@ -175,7 +175,7 @@ def plan_of(run: Callable[..., Result], *words: object) -> tuple[list[str], list
 def test_the_printed_commands_close_the_gaps(
     rows: list[Row], run: Callable, cloud: Cloud, tmp_path: Path
 ):
-    """Run as they stand, and COMPLETED, with the active tasks, they leave only what is lost."""
+    """After the commands are run, only lost gaps remain."""
     sample = tmp_path / "sample.jsonl"
     sample.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     more = ["--log-groups", LOG_GROUPS, "--since", "2026-10-23", "--until", "2026-11-22"]
@@ -236,7 +236,7 @@ def test_the_printed_commands_close_the_gaps(
 def test_hostile_names_reach_aws_as_they_are(
     run: Callable, page: Callable, cloud: Cloud, tmp_path: Path
 ):
-    """A shell obeys nothing in a name, and exported is the log group that is so named."""
+    """A shell executes nothing in a name, and the log group of that name is exported."""
     short = [name for name in EVIL if len(name) <= 512]
     for name in short:
         cloud.create(ACCOUNT, REGION, name, "acme-logs")
@@ -318,7 +318,7 @@ def test_log_groups_of_aws_beside_tasks_of_a_file(
 def test_log_groups_that_aws_does_not_tell_are_an_error(
     run: Callable, serve: Callable, made: Callable
 ):
-    """Where it denies that question alone the command ends with 1, and prints no table."""
+    """If AWS denies only the log groups, the command exits with 1 and prints no table."""
     serve(made(2), faults=[Fault("deny", operation="DescribeLogGroups")])
     done = run("gaps", *RANGE, "--log-groups", "aws")
     assert (done.exit_code, done.stdout) == (1, "")

@@ -1,4 +1,4 @@
-"""The commands coverage, gaps and backfill: what they say is what the functions return."""
+"""The commands coverage, gaps and backfill print what the functions return."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ RANGES = {
 
 
 def machine_rows(table: pd.DataFrame) -> list[Row]:
-    """Return a table as the formats for machines have it."""
+    """Return a table in the form for machines."""
     rows = []
     for row in table.astype(object).to_dict("records"):
         made: Row = {}
@@ -72,7 +72,7 @@ def machine_rows(table: pd.DataFrame) -> list[Row]:
 def gaps_and_coverage(
     start: str, end: str, tolerance: str = "0s", *, with_groups: bool = True
 ) -> tuple[list[Row], list[Row]]:
-    """Return what the functions in Python say of the sample."""
+    """Return the results of the Python functions for the sample."""
     log_groups = xs.sample_log_groups() if with_groups else None
     asked = {"start": start, "end": end, "tolerance": tolerance, "log_groups": log_groups}
     tasks = xs.sample_tasks()
@@ -91,7 +91,7 @@ def test_every_figure_of_gaps_and_coverage_is_that_of_the_functions(
     run: Callable,
     sample_file: Path,
 ):
-    """JSON and CSV have what Python returns, in any range, with log groups and without."""
+    """JSON and CSV equal the results in Python, for any range, with and without log groups."""
     options = [*words.split(), *(["--log-groups", LOG_GROUPS] if with_groups else [])]
     gaps, coverage = gaps_and_coverage(*RANGES[words], with_groups=with_groups)
     for command, counted in (("gaps", gaps), ("coverage", coverage)):
@@ -209,7 +209,7 @@ GOLDEN = {
 
 @pytest.mark.parametrize("words", GOLDEN)
 def test_a_day_of_all_is_word_for_word(words: str, run: Callable, page: Callable):
-    """Of a day that has everything each command prints just this, in each format, and exits 0."""
+    """For a day with every kind of gap, each command prints exactly this and exits with 0."""
     command, *options = words.split()
     done = run(command, page(*DAY_OF_ALL), *RANGE, *options)
     assert done.exit_code == 0
@@ -219,7 +219,7 @@ def test_a_day_of_all_is_word_for_word(words: str, run: Callable, page: Callable
 
 
 def test_the_default_range_is_thirty_days_before_a_midnight(run: Callable, page: Callable):
-    """It ends at the last midnight a day or more before the latest observation, UTC."""
+    """The default range ends at the last midnight at least a day before the latest observation."""
     observed = {"2026-11-23T06:00": "2026-11-22", "2026-11-23T00:00": "2026-11-22"}
     observed["2026-11-22T23:59:59.999"] = "2026-11-21"
     for time, end in observed.items():
@@ -236,7 +236,7 @@ def test_the_default_range_is_thirty_days_before_a_midnight(run: Callable, page:
 def test_log_groups_of_a_file_tell_of_creation_retention_and_those_never_exported(
     run: Callable, page: Callable, groups_file: Callable
 ):
-    """One never exported is a gap; before its creation there is none; what is gone is lost."""
+    """A log group never exported is a gap since its creation, and lost where events expired."""
     path = groups_file(
         group(retentionInDays=3),
         group("/new", creationTime=ms("2026-11-01T12:00")),
@@ -306,7 +306,7 @@ def test_how_each_command_ends(
     page: Callable,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    """0 is well, 4 a gap under --check, 2 wrong usage and 1 a broken file, said in one line."""
+    """The exit code is 0, 4 for a gap with --check, 2 for wrong usage or 1 for a broken file."""
     path = page(*DAY_OF_ALL)
     monkeypatch.chdir(path.parent)
     name, first, *rest = line.format(tasks=path).split()
@@ -319,7 +319,7 @@ def test_how_each_command_ends(
 
 @pytest.mark.parametrize("command", ALL)
 def test_no_tasks_without_a_range_are_refused(command: str, run: Callable, page: Callable):
-    """Where nothing tells when it was observed, a range has to be given; with one, all is well."""
+    """Tasks without a time of observation need --since and --until."""
     done = run(command, page())
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr == (
@@ -341,7 +341,7 @@ def test_no_tasks_without_a_range_are_refused(command: str, run: Callable, page:
 def test_a_list_that_breaks_off_is_partial(
     command: str, run: Callable, serve: Callable, made: Callable
 ):
-    """What arrived is shown, that it is not all is said; the exit code is 3, also of --check."""
+    """A partial result is shown and marked, and the exit code is 3, also with --check."""
     day = {"from": ms("2026-11-01"), "to": ms("2026-11-01T12:00") - 1, "destination": "acme"}
     serve(made(120, **day), faults=[Fault("deny", at=(2,))])
     words = [*RANGE, *(["--check"] if command == "gaps" else [])]
@@ -352,7 +352,7 @@ def test_a_list_that_breaks_off_is_partial(
 
 
 def test_what_is_said_beside_the_tables(run: Callable, page: Callable):
-    """People are told that coverage is an upper bound, and of gaps of a minute; machines not."""
+    """Notes on the upper bound and on short gaps are printed for people, not for machines."""
     path = page(*DAY_OF_ALL)
     for command in ("coverage", "gaps"):
         for kind in ("table", "markdown"):
@@ -371,7 +371,7 @@ def test_what_is_said_beside_the_tables(run: Callable, page: Callable):
 
 @pytest.mark.parametrize("command", ALL)
 def test_a_chart_is_a_png(command: str, run: Callable, page: Callable, tmp_path: Path):
-    """--plot draws into the file beside the result, which stays the same, and says where it is."""
+    """--plot writes the chart and names its file; the result is unchanged."""
     path, chart = page(*DAY_OF_ALL), tmp_path / "chart.png"
     done = run(command, path, *RANGE, "--plot", chart)
     assert done.exit_code == 0
@@ -381,14 +381,14 @@ def test_a_chart_is_a_png(command: str, run: Callable, page: Callable, tmp_path:
 
 
 def test_many_log_groups_are_drawn_too(run: Callable, page: Callable, tmp_path: Path):
-    """From 51 log groups on coverage is drawn day by day."""
+    """With more than 50 log groups, coverage is drawn by day."""
     tasks = [task(f"{n}", 0, 6, logGroupName=f"/app/{n}") for n in range(51)]
     assert run("coverage", page(*tasks), *RANGE, "--plot", tmp_path / "a.png").exit_code == 0
     assert (tmp_path / "a.png").read_bytes().startswith(PNG)
 
 
 def test_a_backfill_can_be_piped_into_a_shell(run: Callable, sample_file: Path):
-    """Stdout is commands alone, a line each; the estimate is on stderr."""
+    """Stdout has only commands, one per line; the estimate is on stderr."""
     more = (sample_file, "--log-groups", LOG_GROUPS)
     done = run("backfill", *more)
     lines = done.stdout.splitlines()

@@ -1,4 +1,4 @@
-"""Hostile names in the commands on coverage: text everywhere, and 80 columns."""
+"""Hostile names in the coverage commands are printed as text, within 80 columns."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def evil(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Write tasks and log groups whose names are the evil ones."""
+    """Write tasks and log groups with hostile names."""
     folder = tmp_path_factory.mktemp("evil")
     tasks = [
         task(f"{n}", 0, 12, logGroupName=name, destination=name, destinationPrefix=name)
@@ -46,7 +46,7 @@ def evil(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 @pytest.mark.parametrize("command", ["coverage", "gaps"])
 @pytest.mark.parametrize("kind", ["table", "csv", "json", "markdown"])
 def test_hostile_names_are_text(command: str, kind: str, run: Callable, evil: tuple[Path, Path]):
-    """In each format each name is there whole, as text, and nothing of it is obeyed."""
+    """Every format has each name complete and as text, without control sequences."""
     done = run(command, evil[0], *RANGE, "--log-groups", evil[1], "--format", kind)
     assert done.exit_code == 0
     assert is_harmless(done.stdout)
@@ -74,7 +74,7 @@ def test_hostile_names_are_text(command: str, kind: str, run: Callable, evil: tu
 def test_the_commands_of_hostile_names_are_a_line_each(
     form: str, run: Callable, evil: tuple[Path, Path]
 ):
-    """Nothing in a name ends a command's line, or is obeyed where it is printed."""
+    """Nothing in a name ends the line of a command or acts on the terminal."""
     more = ["--log-groups", evil[1], "--never-exported", "--format", form]
     done = run("backfill", evil[0], *RANGE, *more)
     assert done.exit_code == 0

@@ -1,4 +1,4 @@
-"""The command deliveries: what tasks left in S3, looked up in moto's server."""
+"""The command deliveries: what tasks delivered to S3, with moto's server as S3."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ EVIL = [
 
 @pytest.fixture(scope="module")
 def moto(moto_server: str) -> str:
-    """Let S3's look-alike have a bucket of what four tasks left; gives its address."""
+    """Serve a bucket with the deliveries of four tasks; return the URL."""
     s3: Any = boto3.client(
         "s3",
         endpoint_url=moto_server,
@@ -116,13 +116,13 @@ UNKNOWN = "exportstats: 1 of 6 could not be looked up; see the column reason\n"
 
 
 def listed(name: str, prefix: str = "exportedlogs") -> list[int]:
-    """Give the sizes of what lies there of a task, the write test left out."""
+    """Return the sizes of the objects of a task, without the write test."""
     folder = f"{prefix}/{name}/"
     return [size for key, size in OBJECTS.items() if key.startswith(folder)]
 
 
 def test_machines_have_a_row_for_every_completed_task(look: Callable):
-    """JSON and CSV tell what each delivered; objects, bytes and rate are those of the bucket."""
+    """JSON and CSV have a row per task, with objects, bytes and rate as in the bucket."""
     done = look(TASKS, "--format", "json")
     assert (done.exit_code, done.stderr) == (3, UNKNOWN)
     rows = {row["task_id"]: row for row in json.loads(done.stdout)}
@@ -144,7 +144,7 @@ def test_machines_have_a_row_for_every_completed_task(look: Callable):
 
 
 def test_people_see_what_is_not_there(look: Callable):
-    """The title counts all; the table and Markdown have what did not deliver, and why."""
+    """The title counts all tasks; the table has those without deliveries, and why."""
     done = look(TASKS)
     assert (done.exit_code, done.stderr) == (3, UNKNOWN)
     title, _, _, _, *lines = done.stdout.splitlines()
@@ -159,7 +159,7 @@ def test_people_see_what_is_not_there(look: Callable):
 
 
 def test_where_all_is_delivered_the_title_says_so(look: Callable):
-    """There is no table of what is missing where nothing is, and none of no tasks."""
+    """There is no table if nothing is missing or if there are no tasks."""
     done = look(TASKS[:2])
     assert done.exit_code == 0
     assert done.stdout == "2 COMPLETED tasks looked up in S3, 2 delivered\n"
@@ -169,7 +169,7 @@ def test_where_all_is_delivered_the_title_says_so(look: Callable):
 
 
 def test_a_long_table_is_cut_and_says_so(look: Callable):
-    """A terminal has the first 40; how many more there are is said, and the others have all."""
+    """A terminal shows the first 40 rows and counts the rest; other formats have all."""
     tasks = [task(f"none-{n}", destination=None) for n in range(45)]
     none = "exportstats: 45 of 45 could not be looked up; see the column reason\n"
     with pytest.MonkeyPatch.context() as patch:
@@ -211,7 +211,7 @@ def test_options_select_tasks(look: Callable):
 def test_what_goes_wrong_is_one_line(
     words: str, code: int, said: str, run: Callable, page: Callable
 ):
-    """Wrong usage ends with 2, and S3 that cannot be asked with 1; no table is printed."""
+    """Wrong usage exits with 2 and an unreachable S3 with 1; no table is printed."""
     done = run("deliveries", *words.format(tasks=page(*TASKS)).split())
     assert done.exit_code == code
     assert said in done.stderr.splitlines()[-1]
@@ -219,7 +219,7 @@ def test_what_goes_wrong_is_one_line(
 
 
 def test_partial_tasks_end_with_3(run: Callable, serve: Callable, made: Callable, moto: str):
-    """What arrived of live tasks is looked up, and the exit code tells that it is not all."""
+    """Tasks that arrived before a failure are looked up, and the exit code is 3."""
     serve(made(120), faults=[Fault("deny", at=(2,))])
     done = run("deliveries", "--s3-endpoint-url", moto, "--format", "json")
     assert done.exit_code == 3
@@ -229,7 +229,7 @@ def test_partial_tasks_end_with_3(run: Callable, serve: Callable, made: Callable
 
 @pytest.fixture
 def evil(monkeypatch: pytest.MonkeyPatch) -> list[Row]:
-    """Make tasks of evil names, and an S3 that says nothing but evil of them."""
+    """Make tasks with hostile names, and an S3 with hostile answers."""
     tasks = [
         task(f"{n}{name}"[:512], destination=name, destinationPrefix=name)
         for n, name in enumerate(EVIL)
@@ -246,7 +246,7 @@ def evil(monkeypatch: pytest.MonkeyPatch) -> list[Row]:
 
 @pytest.mark.parametrize("kind", ["table", "csv", "json", "markdown"])
 def test_hostile_names_are_text(kind: str, look: Callable, evil: list[Row]):
-    """In each format every name is shown as text, and nothing of it is obeyed."""
+    """Every format shows each name as text, without control sequences."""
     done = look(evil, "--format", kind)
     assert done.exit_code == 3, "there is none of the buckets"
     assert is_harmless(done.stdout)
@@ -265,7 +265,7 @@ def test_hostile_names_are_text(kind: str, look: Callable, evil: list[Row]):
 
 
 def test_a_table_fits_80_columns(look: Callable):
-    """In a terminal no line is wider, and there is nothing to obey but SGR."""
+    """In a terminal, no line is too wide, and the only control sequences are colours."""
     tasks = [*TASKS, task("wide", destination="日" * 60)]
     shown = look(tasks, env={"FORCE_COLOR": "1", "COLUMNS": "80"}).stdout
     assert "\x1b[1m" in shown

@@ -1,4 +1,4 @@
-"""`demo`: without AWS, whatever the machine's own AWS settings, it shows and leaves everything."""
+"""`demo` works without AWS, whatever the AWS settings of the machine."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ CHARTS = [
 
 
 class Demo(NamedTuple):
-    """What the demonstration left."""
+    """The result of the demo."""
 
     folder: Path
     done: subprocess.CompletedProcess[str]
@@ -66,13 +66,13 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
 
 
 def test_demo_succeeds_whatever_the_settings(demo: Demo):
-    """Neither a profile, an endpoint nor a proxy of the user's own has a say."""
+    """The user's own profile, endpoint and proxy have no effect."""
     assert demo.done.returncode == 0, demo.done.stderr
     assert "Traceback" not in demo.done.stderr
 
 
 def test_demo_prints_the_breakdown(demo: Demo):
-    """It says that the tasks are synthetic, and prints each command with its answer."""
+    """The output says that tasks are synthetic, and has each command with its result."""
     text = demo.done.stdout
     assert text.startswith("6,096 synthetic tasks are served on http://127.0.0.1:")
     assert BREAKDOWN in text
@@ -82,7 +82,7 @@ def test_demo_prints_the_breakdown(demo: Demo):
 
 
 def test_demo_leaves_the_tasks(demo: Demo):
-    """The file has the sample's tasks, as they came over HTTP."""
+    """The file has the tasks of the sample, fetched over HTTP."""
     found = xs.read_tasks(demo.folder / "tasks.parquet")
     key = ["account_id", "region", "task_id"]
     pair = [
@@ -93,7 +93,7 @@ def test_demo_leaves_the_tasks(demo: Demo):
 
 
 def test_demo_leaves_the_charts(demo: Demo):
-    """Each chart is a whole PNG, and each is listed."""
+    """Each chart is a complete PNG and is listed."""
     assert sorted(path.stem for path in demo.folder.glob("*.png")) == CHARTS
     for path in demo.folder.glob("*.png"):
         content = path.read_bytes()
@@ -104,7 +104,7 @@ def test_demo_leaves_the_charts(demo: Demo):
 
 
 def test_demo_ends_with_the_report(demo: Demo):
-    """The last line is where the worst week's report is, and it is whole, with its tables."""
+    """The last line is the path of the report, which is complete and has its tables."""
     report = Path(demo.done.stdout.splitlines()[-1].strip())
     assert report == demo.folder / "report-2026-W24.html"
     text = report.read_text("utf-8")
@@ -114,7 +114,7 @@ def test_demo_ends_with_the_report(demo: Demo):
 
 
 def test_demo_leaves_the_environment_alone(monkeypatch: pytest.MonkeyPatch):
-    """What is set for the fetch is put back, also when that fails."""
+    """Environment variables set for the fetch are restored, even if it fails."""
     from exportstats.cli.demo import _environment  # noqa: PLC0415 - slow
 
     monkeypatch.setenv("AWS_PROFILE", "mine")

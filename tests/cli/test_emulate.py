@@ -1,4 +1,4 @@
-"""`emulate`: it serves what it says, to anyone who copies what it prints, until Ctrl-C."""
+"""`emulate` serves tasks until Ctrl-C, to clients configured as it prints."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ END = "2026-11-23T06:00Z"  # of the sample
 
 
 def read_until(process: subprocess.Popen[str], last: str) -> list[str]:
-    """Give the lines that a process prints, up to a certain one."""
+    """Return the lines that a process prints, up to a certain one."""
     lines: list[str] = []
     while last not in lines:
         line = process.stdout.readline()
@@ -36,7 +36,7 @@ def read_until(process: subprocess.Popen[str], last: str) -> list[str]:
 
 
 def exported(lines: list[str], account: str, region: str) -> dict[str, str]:
-    """Give what a shell exports that runs the first line, and the one of a slot."""
+    """Return the variables that the printed exports of a slot set in a shell."""
     first = next(line for line in lines if "AWS_ENDPOINT_URL" in line)
     slot = next(line for line in lines if account in line and region in line)
     words = [shlex.split(line, comments=True) for line in (first, slot)]
@@ -56,7 +56,7 @@ def test_what_it_prints_works(
     shell: Callable,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    """The exports that it prints lead boto3 and `exportstats` to the sample; Ctrl-C gives 0."""
+    """The printed exports point boto3 and `exportstats` at the sample; Ctrl-C exits with 0."""
     process = start("emulate", "--requests-per-second", "0", "--now", END)
     lines = read_until(process, "exportstats status")
     assert lines[0] == "6,096 synthetic tasks and 18 log groups as of 2026-11-23 06:00 UTC"
@@ -162,7 +162,7 @@ def test_files_are_moved_by_now_alone(
 
 
 def test_a_region_from_a_file_is_only_text(start: Callable, run: Callable, page: Callable):
-    """What is printed to be copied into a shell has nothing in it that a shell obeys."""
+    """The printed exports are safe to copy into a shell."""
     evil = "$(touch harmed)\x1b[31m'; touch harmed #"
     path = page({"taskId": "a", "region": evil, "accountId": "111122223333"})
     lines = read_until(start("emulate", path), "exportstats status")
@@ -172,7 +172,7 @@ def test_a_region_from_a_file_is_only_text(start: Callable, run: Callable, page:
 
 
 def test_a_port_that_is_taken_is_said(run: Callable):
-    """A port that somebody else has is wrong usage, with a remedy."""
+    """A port in use is wrong usage, with a remedy."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -185,7 +185,7 @@ def test_a_port_that_is_taken_is_said(run: Callable):
 
 
 def test_help_lists_every_fault(run: Callable):
-    """Each fault that there is stands in the help, with what it does."""
+    """The help lists and describes every fault."""
     text = run("emulate", "--help").stdout
     for kind in KINDS:
         assert f"  {kind} " in text

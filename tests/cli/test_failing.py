@@ -1,4 +1,4 @@
-"""What goes wrong ends in one line that says what, where and what to do, and in an exit code."""
+"""Errors are one line with cause, place and remedy, and an exit code."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def tasks(page: Callable, made: Callable, monkeypatch: pytest.MonkeyPatch) -> Pa
 
 @pytest.mark.parametrize(("line", "reason"), USAGE)
 def test_wrong_usage_is_one_line_and_2(line: str, reason: str, run: Callable, tasks: Path):
-    """Wrong usage exits with 2; the line names the value and what may stand there."""
+    """Wrong usage exits with 2, and the line names the value and what is allowed."""
     done = run(*line.format(tasks=tasks, folder=tasks.parent).split())
     assert done.exit_code == 2
     assert reason in error_of(done)
@@ -123,7 +123,7 @@ BROKEN = [
 
 @pytest.mark.parametrize(("content", "reason"), BROKEN)
 def test_a_broken_file_is_one_line_and_1(content: bytes, reason: str, run: Callable, tasks: Path):
-    """A file that is none exits with 1; the line names the file, and the place in it."""
+    """An invalid file exits with 1, and the line names the file and the place in it."""
     path = tasks.with_name("broken.json")
     path.write_bytes(content)
     done = run("status", path)
@@ -152,7 +152,7 @@ def test_aws_that_cannot_be_asked_is_one_line_and_1(
     tasks: Path,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    """No profile, region or credentials, or a broken configuration: said, with a remedy."""
+    """A missing profile, region or credentials, or a broken configuration, has a remedy."""
     tasks.with_name("broken.ini").write_text("[profile\nx")
     emulator = serve([])
     for name, value in environment.items():
@@ -168,7 +168,7 @@ def test_aws_that_cannot_be_asked_is_one_line_and_1(
 
 @pytest.fixture
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let botocore try again at once."""
+    """Let botocore retry without waiting."""
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
 
 
@@ -198,7 +198,7 @@ def test_an_endpoint_that_nobody_listens_at(run: Callable, serve: Callable):
 def test_a_service_that_refuses_is_one_line_and_1(
     kind: str, reason: str, run: Callable, serve: Callable
 ):
-    """What the service or a proxy answers instead of tasks is said, with a remedy."""
+    """An error from the service or a proxy is shown, with a remedy."""
     serve([], faults=[Fault(kind)])
     done = run("failures")
     assert done.exit_code == 1
@@ -208,7 +208,7 @@ def test_a_service_that_refuses_is_one_line_and_1(
 
 @pytest.mark.parametrize("words", ["status", "durations --format csv", "--help"])
 def test_a_full_disk_is_one_line_and_1(words: str, sample_file: Path, shell: Callable):
-    """Where stdout takes nothing, that is said in one line, and exits with 1."""
+    """If stdout cannot be written, that is one line, with exit code 1."""
     command, *options = words.split()
     source = [] if words == "--help" else [sample_file]
     with Path("/dev/full").open("wb") as full:
@@ -221,7 +221,7 @@ def test_a_full_disk_is_one_line_and_1(words: str, sample_file: Path, shell: Cal
 
 @pytest.mark.parametrize("words", ["status", "status --format csv"])
 def test_a_closed_pipe_is_no_word(words: str, sample_file: Path, shell: Callable):
-    """`| head -1` ends the command without a word."""
+    """`| head -1` ends the command without a message."""
     command, *options = words.split()
     reader, writer = os.pipe()
     os.close(reader)
@@ -233,7 +233,7 @@ def test_a_closed_pipe_is_no_word(words: str, sample_file: Path, shell: Callable
 def test_a_character_that_the_terminal_lacks_is_no_error(
     shell: Callable, page: Callable, made: Callable
 ):
-    """Where stdout cannot encode a name, it is written as an escape."""
+    """Characters that stdout cannot encode are escaped."""
     path = page(*made(1, logGroupName="日本"))
     done = shell("status", path, "--by", "log_group_name", PYTHONIOENCODING="latin-1")
     assert done.code == 0
@@ -245,7 +245,7 @@ def test_a_character_that_the_terminal_lacks_is_no_error(
     [b"", b"\xff\xfe", b"[", b"[" * 100_000, b"[1]", b'[{"account_id": 1}]', b"a,b\n1,2,3"],
 )
 def test_a_broken_list_of_targets_is_one_line_and_2(content: bytes, run: Callable, tasks: Path):
-    """A file of --targets that is none is wrong usage; the line names it."""
+    """An invalid --targets file is wrong usage, and the line names it."""
     tasks.write_bytes(content)
     done = run("status", "--targets", tasks)
     assert done.exit_code == 2
@@ -300,7 +300,7 @@ def odd_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def test_no_option_brings_a_traceback(
     command: str, options: list[tuple[str, str]], run: Callable, odd_file: Path
 ):
-    """Whatever is given to the options, the command ends by itself, with 0, 1 or 2."""
+    """Any option values end the command normally, with 0, 1 or 2."""
     done = run(command, odd_file, *(f"{name}={value}" for name, value in options))
     assert done.exit_code in (0, 2)
     assert done.stdout if done.exit_code == 0 else error_of(done)
@@ -322,7 +322,7 @@ def test_no_option_brings_a_traceback(
     )
 )
 def test_no_file_brings_a_traceback(content: bytes, run: Callable, odd_file: Path):
-    """Whatever is in a file, the command ends by itself, with 0 or 1."""
+    """Any file contents end the command normally, with 0 or 1."""
     path = odd_file.with_name("any.json")
     path.write_bytes(content)
     done = run("durations", path, "--by", "region", "--format", "csv")

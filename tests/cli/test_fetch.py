@@ -1,4 +1,4 @@
-"""`fetch`: what arrives is in the file, whatever ends it."""
+"""`fetch` stores the tasks that arrive, however it ends."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ class Talkative(Emulator):
     TOKEN = "'; touch harmed; '$(touch harmed)"
 
     def respond(self, headers: Message, body: bytes) -> tuple[bytes, bool]:
-        """Give one page with the token, then refuse."""
+        """Return one page with the token, then refuse."""
         request = wire.Request.read(headers, body)
         if request.operation != wire.TASKS:
             return super().respond(headers, body)

@@ -189,7 +189,7 @@ FAILURES_AT_80 = f"""
 
 
 def lines_of(text: str) -> list[str]:
-    """Give the lines, without blanks at their ends."""
+    """Return the lines, without blanks at their ends."""
     return [line.rstrip() for line in text.splitlines()]
 
 

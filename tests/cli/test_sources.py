@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def counts(done: Result) -> dict[str, int]:
-    """Give the number of tasks in each state of a `status --format json`."""
+    """Return the number of tasks in each state of a `status --format json`."""
     return {row["status_code"]: row["tasks"] for row in json.loads(done.stdout) if row["tasks"]}
 
 

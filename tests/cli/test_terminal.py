@@ -1,4 +1,4 @@
-"""A terminal and a pipe: colour, width and progress where somebody looks, and only there."""
+"""Colour, width and progress in a terminal, and none of them in a pipe."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_terminal_has_colours(terminal: Callable, sample_file: Path):
 
 
 def test_names_give_way_and_numbers_never(run: Callable, sample_file: Path):
-    """In 80 columns names lose their middle, numbers nothing."""
+    """In 80 columns, names are shortened in the middle, but numbers are complete."""
     words = ["durations", sample_file, "--by", "log_group_name"]
     lines = SGR.sub("", run(*words, env=AS_TERMINAL).stdout).splitlines()
     assert max(map(cell_len, lines)) <= 80
@@ -80,7 +80,7 @@ def test_color_is_an_option(run: Callable, sample_file: Path):
     ],
 )
 def test_no_column_is_lost(line: str, columns: int, run: Callable, sample_file: Path):
-    """Each is in the head, in the title or named as not shown; accounts and regions are whole."""
+    """Each column is in the header, in the title or named as not shown."""
     command, *options = line.split()
     _, _, head, *_ = run(command, sample_file, *options).stdout.splitlines()
     env = AS_TERMINAL | {"COLUMNS": str(columns)}
@@ -189,7 +189,7 @@ def test_a_command_to_run_can_be_copied_whole(
 
 
 def test_a_number_to_group_by_has_no_separators(run: Callable, tmp_path: Path):
-    """A year or a cost centre is printed as it is, also if some are missing; counts have commas."""
+    """A year or cost centre has no separators, even if some are missing; counts have them."""
     tasks = xs.sample_tasks()
     tasks["year"] = 2026
     tasks["centre"] = tasks["region"].eq("eu-west-1").map({True: 1234.0})

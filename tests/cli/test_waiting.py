@@ -86,7 +86,7 @@ def test_a_page_that_fails_is_no_success(run: Callable, serve: Callable, made: C
     ("state", "text"), [("ARCHIVED", "ARCHIVED"), (None, "in an unknown state")]
 )
 def test_a_state_that_nobody_knows(run: Callable, emulator: Emulator, state: str | None, text: str):
-    """It is said at once, and is not the success that one waits for."""
+    """An unknown state ends the wait at once, and is not a success."""
     emulator.update("the-one", status={"code": state})
     done = run("wait", "the-one", "--endpoint-url", emulator.url, "--timeout", "5min")
     assert done.exit_code == 1
