@@ -220,10 +220,10 @@ def test_what_is_no_week_is_refused_first(words: list[str], says: str, run: Call
 @pytest.mark.parametrize(
     ("option", "name", "says"),
     [
-        ("--html", "no/such/report.html", "there is no folder"),
+        ("--html", "no/such/report.html", "does not exist or is not writable"),
         ("--html", "report.txt", "the suffix of"),
         ("--markdown", "report.html", "the suffix of"),
-        ("--email", "no/such/report.eml", "there is no folder"),
+        ("--email", "no/such/report.eml", "does not exist or is not writable"),
         ("--json", "report", "the suffix of"),
     ],
 )
@@ -334,7 +334,7 @@ def test_a_failed_look_up_of_log_groups_costs_no_report(
     assert done.exit_code == 3
     assert done.stdout.startswith("Export tasks, week ")
     assert "was not looked at" in " ".join(done.stdout.split())
-    assert "nothing of AWS's is known of expiry" in done.stderr
+    assert "log groups were not fetched, so expiry is unknown" in done.stderr
 
 
 def test_a_report_for_each_account(run: Callable, small: Callable, tmp_path: Path):
