@@ -117,6 +117,6 @@ def _texts(values: pd.Series, name: str, tz: str) -> list[str]:
     write = writer_of(values.dtype, name)
     missing = values.isna()
     return [
-        MISSING if gone else shorten(write(value), _LONGEST)
-        for value, gone in zip(values, missing, strict=True)
+        MISSING if is_missing else shorten(write(value), _LONGEST)
+        for value, is_missing in zip(values, missing, strict=True)
     ]

@@ -79,15 +79,15 @@ def exports_of(ranges: pd.DataFrame, source: Sequence[str]) -> tuple[Export, ...
 def _joined(ranges: list[dict[Any, Any]]) -> list[dict[Any, Any]]:
     """Join ranges of a log group that touch or overlap, at the position of the first one."""
     joined: dict[tuple[str, ...], list[dict[Any, Any]]] = {}
-    for place, row in sorted(enumerate(ranges), key=lambda both: both[1]["start"]):
-        mine = joined.setdefault(tuple(str(row[name]) for name in LOG_GROUP), [])
-        if mine and row["start"] <= mine[-1]["end"]:
-            mine[-1]["end"] = max(mine[-1]["end"], row["end"])
-            mine[-1]["place"] = min(mine[-1]["place"], place)
+    for position, row in sorted(enumerate(ranges), key=lambda item: item[1]["start"]):
+        runs = joined.setdefault(tuple(str(row[name]) for name in LOG_GROUP), [])
+        if runs and row["start"] <= runs[-1]["end"]:
+            runs[-1]["end"] = max(runs[-1]["end"], row["end"])
+            runs[-1]["position"] = min(runs[-1]["position"], position)
         else:
-            mine.append({**row, "place": place})
+            runs.append({**row, "position": position})
     merged = [row for rows in joined.values() for row in rows]
-    return sorted(merged, key=lambda row: row["place"])
+    return sorted(merged, key=lambda row: row["position"])
 
 
 @functools.lru_cache

@@ -195,13 +195,13 @@ class Material:
             return question(frames.empty(), start=low, end=high)
         answers = []
         for low, high in ranges:
-            mine = self.groups[some & (start == low) & (end == high)]
+            groups = self.groups[some & (start == low) & (end == high)]
             tasks = self.tasks
             if len(ranges) > 1:
-                tasks = shards.select(tasks, partial(of_groups, groups=mine[list(LOG_GROUP)]))
+                tasks = shards.select(tasks, partial(of_groups, groups=groups[list(LOG_GROUP)]))
             times = coerce.times(np.array([low, high]))
             answer = question(tasks, start=times[0], end=times[1], **known)
-            answers.append(of_groups(answer, groups=mine))
+            answers.append(of_groups(answer, groups=groups))
         ordered = {
             name: values.dtype
             for name, values in answers[0].items()

@@ -57,7 +57,7 @@ def learn(tasks: pd.DataFrame) -> pd.DataFrame:
     """
     named = tasks[tasks["log_group_name"].notna().to_numpy()]
     groups = grouping.group(named, LOG_GROUP)
-    many = len(groups.keys)
+    count = len(groups.keys)
     begins, ends = (coerce.millis(named[name]) for name in ("from_time", "to_time"))
     created, completed = (
         coerce.millis(named[name]) for name in ("creation_time", "completion_time")
@@ -78,17 +78,17 @@ def learn(tasks: pd.DataFrame) -> pd.DataFrame:
     code, step, late = code[further], step[further], (completed[row] - end)[further]
     latest = np.flatnonzero(_from_the_end(code) < EXPORTS_OF_RHYTHM)
     learned = pd.DataFrame({"step": step[latest], "late": late[latest]}).groupby(code[latest])
-    period = learned["step"].median().reindex(range(many)).fillna(DAY).to_numpy()
+    period = learned["step"].median().reindex(range(count)).fillna(DAY).to_numpy()
     off = np.abs(step[latest] - period[code[latest]])
-    alike = np.bincount(code[latest], weights=off <= _ALIKE * period[code[latest]], minlength=many)
-    steady = 2 * alike > np.bincount(code[latest], minlength=many)
-    lateness = learned["late"].quantile(USUALLY, interpolation="higher").reindex(range(many))
+    alike = np.bincount(code[latest], weights=off <= _ALIKE * period[code[latest]], minlength=count)
+    steady = 2 * alike > np.bincount(code[latest], minlength=count)
+    lateness = learned["late"].quantile(USUALLY, interpolation="higher").reindex(range(count))
     hours = np.ceil(lateness.fillna(DAY).to_numpy() / _HOUR)
     return groups.keys.assign(
-        first_window=_extreme(np.minimum, groups.codes, begins, done & windowed, many),
-        last_created=_extreme(np.maximum, groups.codes, created, created != coerce.NAT, many),
-        last_window=_extreme(np.maximum, groups.codes, ends, windowed, many),
-        anchor=_extreme(np.maximum, groups.codes, ends, done & windowed & ended, many),
+        first_window=_extreme(np.minimum, groups.codes, begins, done & windowed, count),
+        last_created=_extreme(np.maximum, groups.codes, created, created != coerce.NAT, count),
+        last_window=_extreme(np.maximum, groups.codes, ends, windowed, count),
+        anchor=_extreme(np.maximum, groups.codes, ends, done & windowed & ended, count),
         period=np.maximum(period, 1).astype("int64"),
         lateness=(np.maximum(hours, 0) * _HOUR).astype("int64"),
         steady=steady,
@@ -152,11 +152,11 @@ def _from_the_end(code: Millis) -> Millis:
 
 
 def _extreme(
-    ufunc: np.ufunc, code: Millis, value: Millis, which: NDArray[np.bool_], many: int
+    ufunc: np.ufunc, code: Millis, value: Millis, which: NDArray[np.bool_], count: int
 ) -> ExtensionArray:
     """Return the minimum or maximum time of each group."""
     ends = np.iinfo("int64")
     nothing = ends.max if ufunc is np.minimum else ends.min
-    found = np.full(many, nothing)
+    found = np.full(count, nothing)
     ufunc.at(found, code[which], value[which])
     return coerce.times(np.where(found == nothing, coerce.NAT, found))

@@ -129,12 +129,12 @@ def waive(
     """
     left: list[tuple[int, pd.Timestamp, pd.Timestamp]] = []
     gone: list[tuple[int, pd.Timestamp, pd.Timestamp, str]] = []
-    holding = [waiver for waiver in waivers if not waiver.has_expired(now)]
+    valid = [waiver for waiver in waivers if not waiver.has_expired(now)]
     names, starts, ends = (list(gaps[name]) for name in ("log_group_name", "start", "end"))
     for row, (name, start, end) in enumerate(zip(names, starts, ends, strict=True)):
-        mine = [one for one in holding if fnmatch.fnmatchcase(name, one.log_group)]
+        matching = [one for one in valid if fnmatch.fnmatchcase(name, one.log_group)]
         edges = (start.tz_convert(now.tz), end.tz_convert(now.tz))
-        parts = sorted((*part, one.reason) for one in mine for part in one.intervals(*edges))
+        parts = sorted((*part, one.reason) for one in matching for part in one.intervals(*edges))
         at = edges[0]
         for low, high, because in parts:
             if low > at:

@@ -196,11 +196,11 @@ def _parts(whole: Material, by: str) -> dict[str, WeeklyReport]:
         tasks = shards.select(whole.tasks, partial(_with_value, column=column, value=value))
         log_groups = whole.log_groups
         if log_groups is not None:
-            there = shards.collect(tasks, _log_groups_of)
-            mine = exports.locate(log_groups, there) >= 0
+            present = shards.collect(tasks, _log_groups_of)
+            kept = exports.locate(log_groups, present) >= 0
             if column in log_groups.columns:
-                mine |= (log_groups[column].astype("str") == value).to_numpy()
-            log_groups = log_groups[mine]
+                kept |= (log_groups[column].astype("str") == value).to_numpy()
+            log_groups = log_groups[kept]
         known = log_groups, whole.deliveries, whole.source, whole.waivers
         part = gather(tasks, whole.span, whole.as_of, *known)
         parts[value] = _report(part, f"{whole.span.name}, {column} {value}")

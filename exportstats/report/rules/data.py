@@ -25,12 +25,12 @@ def bad_data(material: Material) -> Found | None:
     rows = find_anomalies(within(material.tasks, material.span))
     if not len(rows):
         return None
-    most = rows["reason"].value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    reasons = rows["reason"].value_counts().sort_index().sort_values(ascending=False, kind="stable")
     tasks = len(rows[list(KEY)].drop_duplicates())
     stand = "it stands" if tasks == 1 else "they stand"
     return Found(
         "warning",
         f"{counted(tasks, 'task')}{slots_of(rows)} cannot be as {stand}, such as of "
-        f"{place(rows.head(1))}; most often ({most.iloc[0]:,}): {most.index[0]}.",
+        f"{place(rows.head(1))}; most often ({reasons.iloc[0]:,}): {reasons.index[0]}.",
         rows,
     )

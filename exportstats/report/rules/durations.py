@@ -72,10 +72,10 @@ def _are_over(slow: pd.DataFrame, material: Material) -> list[bool]:
     over = []
     for row in range(len(slow)):
         one = slow.iloc[[row]]
-        mine = of_groups(done, groups=one)
-        mine = mine[mine["creation_time"] >= one["since"].iloc[0]]
-        logs = np.log(mine["duration"].dt.total_seconds())
-        days = logs.groupby(mine["creation_time"].dt.floor("D")).median().to_numpy()
+        later = of_groups(done, groups=one)
+        later = later[later["creation_time"] >= one["since"].iloc[0]]
+        logs = np.log(later["duration"].dt.total_seconds())
+        days = logs.groupby(later["creation_time"].dt.floor("D")).median().to_numpy()
         # halfway, on a logarithmic scale, between the durations before and after the change
         level = np.median(days[:SLOW_DAYS]) - np.log(one["factor"].iloc[0]) / 2
         over.append(len(days) > SLOW_DAYS and bool((days[-FAST_DAYS:] < level).all()))

@@ -131,10 +131,10 @@ def irregular(material: Material) -> Found | None:
     irregular = material.groups[~material.groups["regular"]]
     never = irregular.iloc[:0]
     if material.log_groups is not None:
-        there = exports.locate(material.log_groups, material.groups) >= 0
+        has_tasks = exports.locate(material.log_groups, material.groups) >= 0
         created = material.log_groups["creation_time"]
         exists = ~(created >= material.until).to_numpy()
-        never = material.log_groups[~there & exists]
+        never = material.log_groups[~has_tasks & exists]
     # a log group whose tasks all failed was never exported
     some = irregular["first_window"].notna()
     rows = pd.concat(
@@ -148,12 +148,12 @@ def irregular(material: Material) -> Found | None:
         return None
     rows = rows.sort_values(["exported", *LOG_GROUP], ascending=[False, *[True] * 3])
     parts = [
-        f"{many:,} {what}"
-        for many, what in (
+        f"{count:,} {label}"
+        for count, label in (
             ((rows["exported"] != "never").sum(), "exported now and then"),
             ((rows["exported"] == "never").sum(), "never exported"),
         )
-        if many
+        if count
     ]
     return Found(
         "note",

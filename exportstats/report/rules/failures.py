@@ -129,17 +129,17 @@ def more_failures(material: Material) -> Found | None:
         return None
     rows = failure_reasons(material.week, by=list(SLOT)).reset_index()
     rows = rows.sort_values(["tasks", "reason"], ascending=[False, True], ignore_index=True)
-    most = rows.iloc[0]
-    where = f" in {slot(most)}" if slot(most) else ""
+    top = rows.iloc[0]
+    where = f" in {slot(top)}" if slot(top) else ""
     about = causes.of_tasks(material.failed, material)
     return Found(
         "warning",
         f"{percent(rate['current'])} of the tasks that ended in this week have FAILED "
         f"({rows['tasks'].sum():,} of {int(rate['n_current']):,}),{slots_of(rows, ',')} after "
         f"{percent(rate['previous'])} in the {WEEKS_BEFORE} weeks before. "
-        f"Most often{where} ({most['tasks']:,}): {name(most['reason'], 120)}.",
+        f"Most often{where} ({top['tasks']:,}): {name(top['reason'], 120)}.",
         rows,
-        about=about[about["cause"] == most["reason"]],
+        about=about[about["cause"] == top["reason"]],
     )
 
 

@@ -48,8 +48,8 @@ def expiring(material: Material) -> Found | None:
     end = np.where((kept != coerce.NAT) & (kept < now - due), late, due)
     missing = material.missing(np.zeros_like(end), end, of="watched")
     expires = coerce.millis(missing["expires_at"])
-    there = (missing["reason"] != "lost") & is_long(missing)
-    rows = missing[there & (expires != coerce.NAT) & (expires < soon)]
+    remaining = (missing["reason"] != "lost") & is_long(missing)
+    rows = missing[remaining & (expires != coerce.NAT) & (expires < soon)]
     if not len(rows):
         return None
     rows = rows.sort_values(["expires_at", *LOG_GROUP], ignore_index=True)
@@ -110,5 +110,5 @@ def _lost_by(groups: pd.DataFrame, when: int) -> np.ndarray:
     count as lost yet. Each event is lost at one instant and is reported once.
     """
     kept = groups["retention"].to_numpy()
-    gone = np.where(kept == coerce.NAT, 0, when - np.maximum(kept, 0))
-    return np.minimum(gone, expected_by(groups, when))
+    expired = np.where(kept == coerce.NAT, 0, when - np.maximum(kept, 0))
+    return np.minimum(expired, expected_by(groups, when))
