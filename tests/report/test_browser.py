@@ -112,7 +112,7 @@ DECODED = "Promise.all([...document.images].map(i => i.decode()))"
 OPEN = "document.querySelectorAll('details').forEach(d => d.open = true)"
 
 
-def test_nothing_scrolls_sideways_on_a_telephone(opened: Callable):
+def test_nothing_scrolls_sideways_on_a_phone(opened: Callable):
     """At 390 px, all tables and charts fit, and charts are the narrow ones, except in print."""
     page = opened("worst", 390).page
     page.evaluate(OPEN)
@@ -127,7 +127,7 @@ def test_nothing_scrolls_sideways_on_a_telephone(opened: Callable):
     assert set(page.evaluate("[...document.images].map(i => i.naturalWidth)")) == {960}
 
 
-def test_expiry_is_seen_on_a_telephone(opened: Callable):
+def test_expiry_is_visible_on_a_phone(opened: Callable):
     """The expiry time is the first column of the table of events that will be lost."""
     page = opened("worst", 390).page
     page.locator("details > summary").first.click()
@@ -138,7 +138,7 @@ def test_expiry_is_seen_on_a_telephone(opened: Callable):
     assert box["x"] + box["width"] <= 390
 
 
-def test_the_mail_can_be_read_on_a_telephone(browser: Browser, tmp_path: Path):
+def test_the_email_fits_on_a_phone(browser: Browser, tmp_path: Path):
     """At 390 px, nothing in the email is wider, and its pictures are narrow ones."""
     mail = message_from_bytes(report_of("2026-W24").to_email(), policy=policy.default)
     html, pictures = mail.get_body(["html"]).get_content(), []
@@ -188,21 +188,21 @@ def test_a_page_is_silent_and_fits(name: str, width: int, scheme: str, opened: C
 @pytest.mark.parametrize("name", ["worst", "quietest"])
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_everybody_can_read_it(name: str, width: int, scheme: str, opened: Callable):
+def test_the_page_is_accessible(name: str, width: int, scheme: str, opened: Callable):
     """Axe reports no serious or critical violation, including contrast, with all folds open."""
     page = opened(name, width, scheme).page
     page.evaluate(OPEN)
     assert complaints(page) == []
 
 
-def test_everybody_can_read_the_hostile_page(opened: Callable):
+def test_the_hostile_page_is_accessible(opened: Callable):
     """Axe reports none on the hostile page with one fold open. All folds would take a minute."""
     page = opened("hostile", 390, "dark").page
     page.locator("details > summary").first.click()
     assert complaints(page) == []
 
 
-def test_everybody_can_read_it_with_folds_shut(opened: Callable):
+def test_the_page_is_accessible_with_folds_shut(opened: Callable):
     """Axe reports none with all folds shut."""
     assert complaints(opened("worst").page) == []
 
@@ -268,7 +268,7 @@ def test_the_quietest_week_fits_on_one_screen(opened: Callable):
     assert "A quiet week" in page.inner_text(".headline")
 
 
-def test_what_needs_doing_is_seen_first(opened: Callable):
+def test_the_worst_finding_is_visible_first(opened: Callable):
     """The worst finding, its parts and its first command are on the first screen of any size."""
     for width in WIDTHS:
         page = opened("worst", width).page

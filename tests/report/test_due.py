@@ -85,7 +85,7 @@ def monthly(name: str) -> list[Row]:
     ("hours", "tz"),
     some(product(range(0, 7 * 24 + 1, 21), ["UTC", "Asia/Tokyo", "America/Los_Angeles"]), 4),
 )
-def test_a_week_so_far_misses_nothing_that_is_not_due(hours: int, tz: str):
+def test_an_unfinished_week_reports_nothing_before_it_is_due(hours: int, tz: str):
     """At any time of the week, a log group that is exported every night has no findings."""
     rows = seen(nights("acme/api"), MONDAY + hours * HOUR)
     log_groups = log_groups_of({"log_group_name": "acme/api", "retention": 3 * DAY})
@@ -95,7 +95,7 @@ def test_a_week_so_far_misses_nothing_that_is_not_due(hours: int, tz: str):
         assert report.due_end <= at(MONDAY + hours * HOUR) - pd.Timedelta("2D")
 
 
-def test_a_week_so_far_tells_what_is_due():
+def test_an_unfinished_week_reports_what_is_due():
     """On a Thursday, a missing Monday is a gap, but a missing Wednesday is not due yet."""
     when = MONDAY + 3 * DAY + 20 * HOUR
     report = built(*seen(others("acme/api", 0, 2), when))
@@ -113,7 +113,7 @@ def test_a_week_that_has_just_begun():
     assert report.to_html()
 
 
-def test_what_is_not_due_says_nothing_of_what_is():
+def test_an_active_day_does_not_make_older_days_active():
     """If the newest day of a gap is being exported, the older days are not active."""
     later = night("acme/api", 5, status_code="RUNNING", creation_time=MONDAY + WEEK - HOUR)
     rows = [*others("acme/api", 3, 4, 5), night("acme/api", 3, task_id="x", status_code="FAILED")]
@@ -138,7 +138,7 @@ def test_a_rhythm_of_its_own_has_no_gaps(make: Any, week: str):  # noqa: ANN401 
     assert report.tables["coverage"]["covered_fraction"].to_list() in ([], [1.0])
 
 
-def test_a_missing_week_is_told_once_and_whole():
+def test_a_missing_week_is_one_gap_in_one_report():
     """A missing window of a weekly export is one gap, in the report of the week it became due."""
     rows = [row for row in weekly("acme/slow", last=4) if row["from_time"] != MONDAY - WEEK]
     listed = []
@@ -149,14 +149,14 @@ def test_a_missing_week_is_told_once_and_whole():
     assert listed == [(47, MONDAY - WEEK, MONDAY)]
 
 
-def test_what_is_always_late_is_no_gap():
+def test_always_late_exports_have_no_gaps():
     """A log group whose exports always take four days is due after that time."""
     edges = [MONDAY + number * DAY for number in range(-28, 7)]
     rows = exported("acme/late", edges, 4 * DAY)
     assert built(*seen(rows, MONDAY + WEEK)).findings == ()
 
 
-def test_an_outage_is_no_rhythm():
+def test_an_outage_does_not_change_the_rhythm():
     """Five late nights do not change the rhythm of a log group."""
     rows = nights("acme/api")
     for row in rows[-20:-15]:
@@ -165,7 +165,7 @@ def test_an_outage_is_no_rhythm():
     assert [row["start"] for row in rows_behind(report, "gaps")] == [MONDAY + 2 * DAY]
 
 
-def test_a_premature_week_is_told_once_and_whole():
+def test_a_premature_week_is_reported_once():
     """The premature windows of a weekly export are reported in the week they became due."""
     rows, listed = weekly("acme/slow", late=HOUR, last=4), []
     for number in range(46, 50):
@@ -176,7 +176,7 @@ def test_a_premature_week_is_told_once_and_whole():
     assert listed == [(start, start + WEEK, WEEK) for start in starts]
 
 
-def test_a_reversed_window_is_no_rhythm():
+def test_a_reversed_window_does_not_change_the_rhythm():
     """A window that ends before it begins covers nothing and does not change the rhythm."""
     rows = weekly("acme/slow")
     odd = rows[-1] | {"task_id": "odd", "from_time": MONDAY + 2 * DAY, "to_time": MONDAY + DAY}
@@ -191,7 +191,7 @@ def test_a_reversed_window_is_no_rhythm():
 
 @pytest.mark.sampled
 @pytest.mark.parametrize(("days", "number"), some(product([1, 3, 5, 7], range(-1, 6)), 3))
-def test_what_is_lost_before_the_next_report_is_critical(days: int, number: int):
+def test_a_loss_before_the_next_report_is_critical(days: int, number: int):
     """A missing night that is lost before the next report is critical in this one, or lost."""
     log_groups = log_groups_of({"log_group_name": "acme/api", "retention": days * DAY})
     rows = others("acme/api", number)
@@ -216,7 +216,7 @@ def test_what_is_lost_before_the_next_report_is_critical(days: int, number: int)
     late=st.sampled_from([13 * HOUR, 20 * HOUR]),
     tz=st.sampled_from(["UTC", "Europe/Berlin", "Pacific/Auckland"]),
 )
-def test_each_lost_event_is_told_once(days: int, missing: set[int], late: int, tz: str):
+def test_each_lost_event_is_reported_once(days: int, missing: set[int], late: int, tz: str):
     """Over five weeks, each lost event is reported exactly once."""
     edges = [MONDAY + number * DAY for number in range(-75, 24)]
     rows = exported("acme/api", edges, late)
@@ -279,7 +279,7 @@ def test_later_reasons_are_not_of_this_week():
 # --- Without log groups --------------------------------------------------------------------------
 
 
-def test_it_says_that_expiry_was_not_looked_at():
+def test_unchecked_expiry_is_reported():
     """Without log groups, each format says that expiry was not checked and how to add them."""
     log_groups = log_groups_of({"log_group_name": "acme/api", "retention": 90 * DAY})
     for given_, expected in ((None, True), (log_groups, False)):
@@ -293,7 +293,7 @@ def test_it_says_that_expiry_was_not_looked_at():
 # --- What is well now ----------------------------------------------------------------------------
 
 
-def test_what_was_resolved_is_told_in_the_next_report():
+def test_resolved_gaps_are_in_the_next_report():
     """A gap of the previous week is reported once when it was closed, and not while it is open."""
     rows = [*others("acme/api", -4, -6), *others("acme/other", -4)]
     again = night("acme/api", -4, task_id="again", creation_time=MONDAY + DAY)

@@ -263,7 +263,7 @@ def test_missing_names_stay_missing():
     assert redact(frames.empty())[0].empty
 
 
-def test_numbers_tell_the_order_of_first_use_alone():
+def test_pseudonyms_are_numbered_by_first_use():
     """A pseudonym depends on the first creation, not on the name or the position in the table."""
     rows = [
         night("zebra", -3, destination="z"),
@@ -301,7 +301,7 @@ def message_of(message: str, **fields: str) -> str:
         ("access denied (x)", {"task_name": "not allowed"}, "access denied <hidden>"),
     ],
 )
-def test_a_message_keeps_ordinary_words_alone(message: str, fields: dict[str, str], expected: str):
+def test_a_message_keeps_only_ordinary_words(message: str, fields: dict[str, str], expected: str):
     """Names are hidden in every form, even if they are ordinary words."""
     assert message_of(message, **fields) == expected
 
@@ -318,7 +318,7 @@ def test_names_that_differ_in_case_only():
     assert hidden["status_message"].iloc[0] == "<log group> <hidden> failed"
 
 
-def test_what_is_not_public_is_hidden_in_every_column():
+def test_only_public_values_stay_in_every_column():
     """Own columns, and states, regions and classes that are not AWS's, are hidden."""
     tasks = tasks_of(
         night("a", 0, status_code="acme state", region="acme-payroll-1"),

@@ -59,7 +59,7 @@ def test_a_window_that_is_being_exported_again():
     assert "all exported since" not in report.headline
 
 
-def test_an_export_under_way_of_no_known_beginning():
+def test_an_active_task_without_a_creation_time():
     """An active task counts even if its creation time is unknown."""
     rows = [*others("acme/api", 2), night("acme/api", 2, task_id="failed", **DENIED)]
     again = night("acme/api", 2, task_id="again", status_code="RUNNING", creation_time=None)
@@ -81,7 +81,7 @@ def test_a_window_that_is_lost():
     assert not found.commands
 
 
-def test_several_tries_of_a_window_are_one():
+def test_several_attempts_of_a_window_are_one_row():
     """A window that failed three times is one row with the last task and the number of attempts."""
     tries = [
         night("acme/api", 2, task_id=f"try-{n}", **DENIED)
@@ -108,12 +108,12 @@ def slow_between(first: int, last: int) -> list[Row]:
 
 
 @pytest.mark.parametrize("last", range(-4, 4))
-def test_a_bump_that_is_over_is_not_for_good(last: int):
+def test_a_slow_period_that_ended_is_not_reported(last: int):
     """A slow period of two or three weeks that has ended is not reported."""
     assert look(durations.slowdowns, *slow_between(-18, last)) is None
 
 
-def test_what_is_still_slow_is_told():
+def test_a_slow_period_that_lasts_is_reported():
     """A slow period that lasts is reported with its factor."""
     [row] = plain_rows(look(durations.slowdowns, *slow_between(-18, 6)).rows)
     assert row["factor"] == pytest.approx(4, rel=0.1)
@@ -183,7 +183,7 @@ def test_a_log_group_without_a_name():
     assert "such as of an unnamed log group in eu-west-1 (111122223333);" in found.sentence
 
 
-def test_nothing_is_said_of_tasks_without_a_place():
+def test_sentences_without_accounts_and_regions():
     """Without accounts and regions, as in the output of the AWS CLI, no sentence names any."""
     nowhere: dict[str, Any] = {"account_id": None, "region": None}
     rows = [row | nowhere for row in others("acme/api", 2)]

@@ -172,7 +172,7 @@ def test_a_page_has_no_element_but_its_own(page: str):
         assert re.fullmatch(rf"{pictures}|{folder}[\w-]+\.csv", address)
 
 
-def test_a_page_says_that_nothing_is_to_be_loaded(page: str):
+def test_the_policy_of_a_page_forbids_loading(page: str):
     """The policy of the page allows no scripts, no connections and only embedded pictures."""
     [rules] = [a["content"] for _, a in Seen(page).elements if a.get("http-equiv")]
     assert rules.startswith("default-src 'none'; ")
@@ -185,7 +185,7 @@ def test_a_page_says_that_nothing_is_to_be_loaded(page: str):
     }
 
 
-def test_a_page_shows_what_cannot_be_seen(page: str):
+def test_a_page_shows_invisible_characters(page: str):
     """Escapes, direction marks and line ends are visible. There are no invisible characters."""
     assert is_harmless(page)
     seen = Seen(page)

@@ -95,7 +95,7 @@ def test_a_waiver_ends(waivers: Path):
     assert kinds(report) == ["gaps", "expired_waivers"]
 
 
-def test_the_latest_day_of_the_waivers_that_ended_is_told(waivers: Path):
+def test_the_latest_day_of_expired_waivers_is_reported(waivers: Path):
     """The sentence on several expired waivers names the latest of their last days."""
     days = "2026-11-10", "2026-11-20"
     waivers.write_text("".join(f"{WAIVER}until = {day}\n" for day in days), encoding="utf-8")
@@ -103,7 +103,7 @@ def test_the_latest_day_of_the_waivers_that_ended_is_told(waivers: Path):
     assert found.sentence.startswith("2 waivers held until 2026-11-20 or earlier")
 
 
-def test_what_was_waived_is_not_resolved(waivers: Path):
+def test_waived_gaps_are_not_resolved(waivers: Path):
     """A waived gap that is exported after all does not count as resolved."""
     again = night("acme/api", -4, task_id="again", creation_time=MONDAY + DAY)
     rows = [*others("acme/api", -4), again | {"completion_time": MONDAY + DAY + HOUR}]
@@ -123,7 +123,7 @@ def test_what_was_waived_is_not_resolved(waivers: Path):
         (WAIVER + 'weekdays = ["Sonntag"]', "Sonntag"),
     ],
 )
-def test_what_is_no_waiver_is_refused(text: str, says: str, waivers: Path):
+def test_an_invalid_waiver_is_refused(text: str, says: str, waivers: Path):
     """The error says what is wrong."""
     waivers.write_text(text, encoding="utf-8")
     with pytest.raises(ArgumentError, match=says):

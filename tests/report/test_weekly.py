@@ -87,7 +87,7 @@ def test_last_is_the_last_whole_week(as_of: str | None, tz: str, name: str):
     assert report.tz == tz
 
 
-def test_last_is_what_is_asked_for_without_a_week():
+def test_the_default_week():
     """The default of `week` is `last`, which gives the same report as its name."""
     tasks = tasks_of(*nights("acme/api"))
     left, right = xs.build_weekly_report(tasks), xs.build_weekly_report(tasks, week=ISO_WEEK)
@@ -135,7 +135,7 @@ def test_a_range_is_a_week_too():
         ("2026-11-16T00:00Z", "2026-11-16T00:00Z"),
     ],
 )
-def test_what_is_no_week_is_refused(week: Any):  # noqa: ANN401 - anything at all
+def test_an_invalid_week_is_refused(week: Any):  # noqa: ANN401 - anything at all
     """The error has the given value and says how to write a week."""
     with pytest.raises(ArgumentError, match=f"week={re.escape(repr(week))}"):
         xs.build_weekly_report(frames.empty(), week=week)
@@ -154,13 +154,13 @@ def test_edges_without_a_time_zone_are_refused():
 
 
 @pytest.mark.parametrize("tz", ["Mars/Olympus", "", "../../etc/passwd", "UTC\n", None, 3])
-def test_what_is_no_time_zone_is_refused(tz: Any):  # noqa: ANN401 - anything at all
+def test_an_invalid_time_zone_is_refused(tz: Any):  # noqa: ANN401 - anything at all
     """The error has the given value and an example of a time zone."""
     with pytest.raises(ArgumentError, match=f'^tz={re.escape(repr(tz))}.*"Europe/Berlin"$'):
         xs.build_weekly_report(frames.empty(), week=ISO_WEEK, tz=tz)
 
 
-def test_what_is_no_table_is_refused():
+def test_an_invalid_table_is_refused():
     """A table that does not match its schema is refused."""
     with pytest.raises(SchemaError):
         xs.build_weekly_report(pd.DataFrame({"task_id": ["a"]}), week=ISO_WEEK)
@@ -220,7 +220,7 @@ def test_times_are_shown_in_the_zone():
 # --- What was known ------------------------------------------------------------------------------
 
 
-def test_as_of_is_the_weeks_end_or_the_last_look():
+def test_the_default_as_of():
     """The default `as_of` is the end of the week, or the last observation if that is earlier."""
     tasks = nights("acme/api")
     assert built(*tasks).as_of == stamp("2026-11-23")
@@ -230,7 +230,7 @@ def test_as_of_is_the_weeks_end_or_the_last_look():
     assert built(*known, tz="Asia/Tokyo").as_of.tzinfo is not None
 
 
-def test_as_of_tells_what_was_known_then():
+def test_as_of_limits_what_is_known():
     """With `as_of`, later tasks are ignored and later ends are unknown, in any week."""
     rows = nights("acme/api")
     at = MONDAY + 3 * DAY + 14 * HOUR + MINUTE  # a minute after the creation of Wednesday's task
@@ -311,7 +311,7 @@ def test_shards_give_the_same(week: str, anew: bool):  # noqa: FBT001 - a parame
     assert [p.name for p in report.pictures] == [p.name for p in expected.pictures]
 
 
-def test_frames_of_the_caller_are_left_alone():
+def test_frames_of_the_caller_do_not_change():
     """Building and rendering do not change tasks, log groups or deliveries."""
     tasks = tasks_of(*others("acme/api", 2), night("acme/api", 2, status_code="FAILED"))
     log_groups = log_groups_of({"log_group_name": "acme/api", "retention": 14 * DAY})
@@ -372,7 +372,7 @@ def test_a_week_before_all_tasks():
     assert report.findings == ()
 
 
-def test_tasks_that_nobody_observed():
+def test_tasks_without_observed_at():
     """Without `observed_at`, a past week is reported as of its end."""
     rows = [
         row
@@ -392,7 +392,7 @@ def test_tasks_that_nobody_observed():
 @pytest.mark.parametrize(
     ("delivered", "found"), [("empty", True), ("gone", True), ("yes", False), ("unknown", False)]
 )
-def test_what_left_nothing_in_s3(delivered: str, found: bool):  # noqa: FBT001 - a parameter
+def test_empty_deliveries(delivered: str, found: bool):  # noqa: FBT001 - a parameter
     """A COMPLETED task of the week that delivered nothing is reported, and covers nothing."""
     rows = nights("acme/api")
     deliveries = deliveries_of(
@@ -430,7 +430,7 @@ def test_a_slot_that_is_always_busy():
     assert "slots" in [picture.name for picture in report.pictures]
 
 
-def test_tasks_that_cannot_be():
+def test_impossible_tasks():
     """Tasks of the week with impossible times or without a creation time are reported."""
     rows = [
         *nights("acme/api"),
@@ -454,7 +454,7 @@ def test_a_task_that_has_been_active_for_long():
             assert f"the longest for {hours} h: acme/slow in eu-west-1" in found.sentence
 
 
-def test_a_failure_that_was_made_good_needs_nothing():
+def test_a_failure_exported_later_is_quiet():
     """A failed task whose window was exported later is counted, but the week is quiet."""
     then = night("acme/api", -20, task_id="then", status_code="FAILED", status_message="Denied")
     now = night("acme/api", 2, task_id="now", status_code="FAILED", status_message="Denied")
@@ -465,7 +465,7 @@ def test_a_failure_that_was_made_good_needs_nothing():
     assert report.findings == ()
 
 
-def test_a_failure_that_was_not():
+def test_a_failure_not_exported_later():
     """A failed task whose window was not exported later is reported with its missing time."""
     now = night("acme/api", 2, task_id="now", status_code="FAILED", status_message="Denied")
     half = night("acme/api", 2, task_id="half", to_time=MONDAY + 2 * DAY + 12 * HOUR - 1)
@@ -495,7 +495,7 @@ CANCELLED = {"status_code": "CANCELLED", "task_id": "again"}
     ],
     ids=["beside a cancelled night", "cancelled again", "never exported"],
 )
-def test_no_failure_is_made_good_by_nothing(rows: list[dict[str, Any]]):
+def test_a_failure_without_coverage_is_reported(rows: list[dict[str, Any]]):
     """A failed task whose window is not covered is reported, whatever other attempts there were."""
     then = night("acme/api", -20, task_id="then", **DENIED)
     report = built(*rows, then)
@@ -536,7 +536,7 @@ def test_the_time_left_is_the_severity(days: int, severity: str | None):
         assert row["expires_at"] == MONDAY - 2 * DAY + days * DAY
 
 
-def test_what_is_lost_is_told_of_once():
+def test_lost_events_are_reported_once():
     """Events that were lost in the week are reported, those lost before are not."""
     log_groups = log_groups_of({"log_group_name": "acme/api", "retention": 7 * DAY})
     report = built(*others("acme/api", -2), log_groups=log_groups)
@@ -548,7 +548,7 @@ def test_what_is_lost_is_told_of_once():
     assert before.findings == ()
 
 
-def test_gaps_of_others_are_nobodys_business():
+def test_irregular_log_groups_have_no_gaps():
     """A log group that is exported irregularly, or for less than two weeks, has no gaps."""
     rows = [*nights("acme/api"), *(night("acme/hand", number) for number in (-20, -6, 1))]
     rows += [night("acme/new", number) for number in (-3, 0)]
@@ -596,7 +596,7 @@ def test_a_rule_is_one_unit(monkeypatch: pytest.MonkeyPatch):
     assert "Tasks of a busy week: 8 rows" in report.to_html()
 
 
-def test_the_most_severe_stands_first(monkeypatch: pytest.MonkeyPatch):
+def test_findings_are_sorted(monkeypatch: pytest.MonkeyPatch):
     """Findings are sorted by severity, then by the rank of their rule."""
 
     def made(kind: str, rank: int, severity: Severity) -> Rule:
