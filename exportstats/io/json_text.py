@@ -108,14 +108,15 @@ def _blocks(source: Source, kind: Table) -> Iterator[bytes]:
     if not (opening and source.rewinds):
         yield source.read_whole()
         return
-    before, text, seam = b"", bytearray(), b"},%s{" % opening[1]
+    before, seam = b"", b"},%s{" % opening[1]
+    parts: list[bytes | memoryview] = []
     for block in source.blocks():
-        text += block
-        if (end := text.rfind(seam, -len(block) - len(seam))) >= 0:
-            yield before + text[: end + 1] + b"]}"
-            before = b"{%s:[" % key
-            del text[: end + 2]
-    yield before + text
+        if (end := block.rfind(seam)) < 0:
+            parts.append(block)
+            continue
+        yield b"".join([before, *parts, memoryview(block)[: end + 1], b"]}"])
+        before, parts = b"{%s:[" % key, [memoryview(block)[end + 2 :]]
+    yield b"".join([before, *parts])
 
 
 def _read_lines(block: bytes, kind: Table, how: coerce.TimesIn) -> tuple[Rows, int]:
