@@ -33,7 +33,7 @@ _GROUPS = 150  # log groups of each of twenty slots
 _RUNS = 3
 _LENGTH = "epoch_ms(completion_time) - epoch_ms(creation_time)"
 _QUANTILES = f"quantile_cont({_LENGTH}, [0.5, 0.9, 0.99])"
-_WEEK = "(epoch_ms(creation_time) // 86400000 + 3) // 7"
+_WEEK = "date_trunc('week', epoch_ms(epoch_ms(creation_time)))"  # without the extension for zones
 _DONE = "status_code = 'COMPLETED'"
 _SLOT = "account_id, region"
 QUERIES = {
