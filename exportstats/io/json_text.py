@@ -55,12 +55,15 @@ def read_json(
 ) -> Iterator[Rows]:
     """Read JSON; `has_lines` says that the file is named as JSON Lines."""
     if not _has_lines(source.head, named=has_lines):
-        parts = [_read_exact(block, kind, how) for block in _blocks(source, kind)]
-        if None in parts:
-            rows, pages = unpack(_decode(source.read_whole(), source.name), kind)
-            parts = [read_values(rows, kind, how).with_pages(pages)]
+        parts: list[Rows] = []
+        for block in _blocks(source, kind):
+            if (part := _read_exact(block, kind, how)) is None:
+                rows, pages = unpack(_decode(source.read_whole(), source.name), kind)
+                parts = [read_values(rows, kind, how).with_pages(pages)]
+                break
+            parts.append(part)
         first = 1
-        for part in filter(None, parts):
+        for part in parts:
             pages = part.pages
             if part is not parts[-1]:  # its last page continues in the next block
                 pages = (*pages[:-1], (pages[-1][0], True))
