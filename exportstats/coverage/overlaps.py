@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from exportstats.core import shards
     from exportstats.coverage.exports import Exports
     from exportstats.coverage.query import Query
-    from exportstats.coverage.windows import Axis, Intervals
+    from exportstats.coverage.windows import Intervals
     from exportstats.stats.as_of import Instant
+    from exportstats.stats.packing import Packing
 
 
 def find_overlaps(
@@ -93,7 +94,7 @@ def _answer(found: Exports, _: Query) -> pd.DataFrame:
     )
 
 
-def _names(found: Exports, axis: Axis, pieces: Intervals, depth: np.ndarray) -> pd.Series:
+def _names(found: Exports, axis: Packing, pieces: Intervals, depth: np.ndarray) -> pd.Series:
     """Return the IDs of the tasks over each piece, in the order of creation, missing last."""
     rows = np.flatnonzero(found.covering)
     first, last = windows.ranges_touched(axis, pieces, found.windows(rows))

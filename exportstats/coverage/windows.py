@@ -1,8 +1,7 @@
 """Arithmetic on intervals of time, for all groups at once.
 
-Times are integers, intervals half-open (`[start, end)`), and groups are numbered from 0. Group and
-time are packed into one int64. Sorting it sorts by both, several times as fast as sorting by two
-keys, and puts all groups on one axis.
+Times are integers, intervals half-open (`[start, end)`), and groups are numbered from 0. Combined
+in one number, group and time put all groups on one axis.
 """
 
 from __future__ import annotations
@@ -13,8 +12,7 @@ import numpy as np
 
 from exportstats.core.schema import DAY
 from exportstats.errors import ArgumentError
-
-_MOST = 1 << 63  # packed numbers stay below this
+from exportstats.stats.packing import Packing
 
 
 class Intervals(NamedTuple):
@@ -45,31 +43,7 @@ def concat(*several: Intervals) -> Intervals:
     return Intervals(*map(np.concatenate, zip(*several, strict=True)))
 
 
-class Axis(NamedTuple):
-    """How group and time are packed into one number.
-
-    Attributes
-    ----------
-    low, span
-        The first time, and how many numbers each group has.
-    """
-
-    low: int
-    span: int
-
-    def pack(self, group: np.ndarray, time: np.ndarray) -> np.ndarray:
-        """Pack groups and times; the times must lie on the axis."""
-        packed: np.ndarray = time - self.low
-        packed += group * self.span
-        return packed
-
-    def unpack(self, packed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return groups and times."""
-        group, at = np.divmod(packed, self.span)
-        return group, at + self.low
-
-
-def axis_of(groups: int, *times: np.ndarray) -> Axis:
+def axis_of(groups: int, *times: np.ndarray) -> Packing:
     """Return an axis that can pack these times.
 
     Raises
@@ -77,15 +51,13 @@ def axis_of(groups: int, *times: np.ndarray) -> Axis:
     ArgumentError
         If int64 has too few numbers: the limit is 280,000 groups over 1,030 years.
     """
-    some = [array for array in times if array.size]
-    low = min((int(array.min()) for array in some), default=0)
-    span = max((int(array.max()) for array in some), default=0) - low + 1
-    if groups * span >= _MOST:
+    if (axis := Packing.of(groups, *times)) is None:
+        days = (int(np.ptp(np.concatenate(times))) + 1) // DAY
         raise ArgumentError(
-            f"{groups:,} log groups over {span // DAY:,} days are too many at once; "
+            f"{groups:,} log groups over {days:,} days are too many at once; "
             "give a start and an end, or the tasks of some slots"
         )
-    return Axis(low, span)
+    return axis
 
 
 def find_uncovered(windows: Intervals, low: np.ndarray, high: np.ndarray) -> Intervals:
@@ -109,7 +81,7 @@ def find_uncovered(windows: Intervals, low: np.ndarray, high: np.ndarray) -> Int
     return Intervals(group, start, axis.unpack(starts[at])[1])
 
 
-def cut(axis: Axis, windows: Intervals) -> Intervals:
+def cut(axis: Packing, windows: Intervals) -> Intervals:
     """Cut each group's time wherever a window starts or ends; sorted, with uncovered pieces."""
     edges = np.concatenate(
         [axis.pack(windows.group, windows.start), axis.pack(windows.group, windows.end)]
@@ -137,7 +109,7 @@ def join(intervals: Intervals, value: np.ndarray | None = None) -> tuple[Interva
     return Intervals(group[first], start[first], end[last]), first
 
 
-def depths(axis: Axis, windows: Intervals, pieces: Intervals) -> np.ndarray:
+def depths(axis: Packing, windows: Intervals, pieces: Intervals) -> np.ndarray:
     """Count the windows over each piece; no window may start or end inside a piece."""
     starts = np.sort(axis.pack(windows.group, windows.start))
     ends = np.sort(axis.pack(windows.group, windows.end))
@@ -147,7 +119,7 @@ def depths(axis: Axis, windows: Intervals, pieces: Intervals) -> np.ndarray:
 
 
 def ranges_touched(
-    axis: Axis, intervals: Intervals, windows: Intervals
+    axis: Packing, intervals: Intervals, windows: Intervals
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return which sorted, disjoint intervals each window overlaps: `[first, last)`."""
     ends = axis.pack(intervals.group, intervals.end)
@@ -158,7 +130,7 @@ def ranges_touched(
 
 
 def total_before(
-    axis: Axis, intervals: Intervals, group: np.ndarray, time: np.ndarray
+    axis: Packing, intervals: Intervals, group: np.ndarray, time: np.ndarray
 ) -> np.ndarray:
     """Return how much time the sorted, disjoint intervals have before each `time`.
 

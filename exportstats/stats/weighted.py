@@ -8,13 +8,12 @@ import numpy as np
 
 from exportstats.core import coerce, schema
 from exportstats.stats import grouping
+from exportstats.stats.packing import Packing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
-
-_BITS = 63  # of a positive int64
 
 
 def count_durations(
@@ -42,7 +41,7 @@ def count_by_duration(
 ) -> pd.DataFrame:
     """Count tasks by group, state and durations in milliseconds; see `count_durations`."""
     groups = grouping.group_by_state(tasks, names, freq, tz)
-    # -1, below all durations, replaces missing ones so that all fit into one packed number
+    # -1, below all durations, replaces missing ones so that the range of values stays small
     codes, millis, n = _count(groups.codes, np.where(millis != coerce.NAT, millis, -1))
     duration = np.where(millis < 0, coerce.NAT, millis).view("timedelta64[ms]")
     return groups.keys.take(codes).assign(duration=duration, n=n)
@@ -138,7 +137,7 @@ def to_timedelta(millis: np.ndarray) -> np.ndarray:
 
 def _count(codes: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the distinct pairs of group and value, in order, and the count of each."""
-    packing = _Packing.of(codes, values)
+    packing = Packing.of(int(codes.max(initial=-1)) + 1, values)
     if packing is None:
         pairs, n = np.unique(np.column_stack([codes, values]), axis=0, return_counts=True)
         return pairs[:, 0], pairs[:, 1], n
@@ -148,35 +147,10 @@ def _count(codes: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 def _order(codes: np.ndarray, values: np.ndarray) -> np.ndarray | None:
     """Return the order by group and value, or None if they are in order."""
-    packing = _Packing.of(codes, values)
+    packing = Packing.of(int(codes.max(initial=-1)) + 1, values)
     if packing is None:
         return np.lexsort((values, codes))
     packed = packing.pack(codes, values)
     if (packed[1:] >= packed[:-1]).all():
         return None
     return np.argsort(packed, kind="stable")
-
-
-class _Packing(NamedTuple):
-    """How to pack groups and values into single numbers, which sort several times as fast."""
-
-    low: int
-    bits: int
-
-    @classmethod
-    def of(cls, codes: np.ndarray, values: np.ndarray) -> _Packing | None:
-        """Return how to pack them; None if the numbers would be too large."""
-        low, high = int(values.min(initial=0)), int(values.max(initial=0))
-        bits = (high - low).bit_length()
-        return cls(low, bits) if int(codes.max(initial=0)).bit_length() + bits < _BITS else None
-
-    def pack(self, codes: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """Return a number for each pair, in the order of the pairs."""
-        packed: np.ndarray = codes << self.bits
-        packed += values
-        packed -= self.low
-        return packed
-
-    def unpack(self, packed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the groups and values."""
-        return packed >> self.bits, (packed & ((1 << self.bits) - 1)) + self.low
