@@ -309,7 +309,7 @@ def test_the_script_names_the_week_itself(aws: Callable[..., None], tmp_path: Pa
 def test_the_script_tells_what_went_wrong(
     page: int, code: int, slot: pd.DataFrame, aws: Callable[..., None], tmp_path: Path
 ):
-    """Without any tasks there is no report; partial data are used, and the exit code says so."""
+    """Without tasks, it writes no report; it uses partial data and exits with their code."""
     groups = tmp_path / "none.json"
     groups.write_text('{"logGroups": []}', encoding="utf-8")
     quiet = slot[slot["status_code"] == "COMPLETED"]
