@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LOWEST := $(VENV)/lowest
-LOWEST_TESTS := tests/core tests/io tests/stats tests/charts tests/cli/test_golden.py
+LOWEST_TESTS := tests/archive tests/core tests/io tests/stats tests/charts tests/cli/test_golden.py
 
 .PHONY: demo test test-whole test-lowest sample docs notebooks benchmarks clean
 
@@ -31,7 +31,7 @@ $(VENV)/demo-ready: pyproject.toml constraints.txt | $(BIN)/pip
 # What the checks need beside.
 $(VENV)/test-ready: pyproject.toml constraints.txt | $(BIN)/pip
 	$(BIN)/pip install --disable-pip-version-check --constraint constraints.txt pip
-	$(BIN)/pip install --constraint constraints.txt --group dev --editable '.[notebooks]'
+	$(BIN)/pip install --constraint constraints.txt --group dev --editable '.[archive,notebooks]'
 	@touch $@ $(VENV)/demo-ready
 
 # pip is the last thing that venv makes; where it is missing, the rest is of a try that failed.
@@ -47,7 +47,7 @@ test-lowest: $(LOWEST)/ready
 
 $(LOWEST)/ready: pyproject.toml constraints.txt | $(BIN)/pip
 	$(BIN)/python -m venv --clear $(LOWEST)
-	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' | sed 's/>=/==/' >$(LOWEST)/requirements.txt
+	$(BIN)/python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; print(*p["dependencies"], *p["optional-dependencies"]["archive"], sep="\n")' | sed 's/>=/==/' >$(LOWEST)/requirements.txt
 	grep -E '^(duckdb|hypothesis|polars|pytest|pytest-xdist|PyYAML)==' constraints.txt >>$(LOWEST)/requirements.txt
 	$(LOWEST)/bin/pip install --disable-pip-version-check --requirement $(LOWEST)/requirements.txt --editable .
 	@touch $@

@@ -1,3 +1,4 @@
+from .archive.archive import Archive as Archive
 from .aws.deliveries import fetch_deliveries as fetch_deliveries
 from .aws.log_groups import fetch_log_groups as fetch_log_groups
 from .aws.targets import Target as Target, fetch_targets as fetch_targets
@@ -35,9 +36,11 @@ from .coverage.summary import (
 from .coverage.timeline import coverage_timeline as coverage_timeline
 from .errors import (
     AccountUnknownWarning as AccountUnknownWarning,
+    ArchiveError as ArchiveError,
     ArgumentError as ArgumentError,
     BadRowsError as BadRowsError,
     BadRowsWarning as BadRowsWarning,
+    DamagedFileWarning as DamagedFileWarning,
     ExportStatsError as ExportStatsError,
     FileFormatError as FileFormatError,
     LoadError as LoadError,

@@ -46,6 +46,10 @@ class FileFormatError(ExportStatsError, ValueError):
     """A file cannot be read. The text names the file, the line and the column."""
 
 
+class ArchiveError(ExportStatsError):
+    """An archive cannot be read or written."""
+
+
 class BadRowsError(_Picklable, ExportStatsError, ValueError):
     """No row can be read; or, with `strict`, one row cannot be read.
 
@@ -98,6 +102,22 @@ class PartialListWarning(UserWarning):
     """A list is incomplete: the service has more entries than were read."""
 
     partial = True
+
+
+class DamagedFileWarning(_Picklable, UserWarning):
+    """Files of an archive are damaged or missing, and a result lacks their rows.
+
+    Attributes
+    ----------
+    files
+        A DataFrame with `file`, `rows`, `shard` and `reason`, one row for each file.
+    """
+
+    partial = True
+
+    def __init__(self, message: str, files: pd.DataFrame) -> None:
+        super().__init__(message)
+        self.files = files
 
 
 class AccountUnknownWarning(UserWarning):

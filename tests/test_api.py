@@ -43,10 +43,24 @@ def use_every_file(folder: Path, tasks: pd.DataFrame) -> pd.DataFrame:
     return again
 
 
+def use_an_archive(folder: Path, tasks: pd.DataFrame) -> None:
+    """Keep tasks and log groups in an archive, and ask it."""
+    archive = xs.Archive(folder / "history", storage_options={})
+    archive.add(tasks)
+    archive.add(xs.sample_log_groups(), of="log_groups")
+    latest: pd.DataFrame = archive.tasks(as_of="2999-01-01", accounts=["111122223333"])
+    log_groups: pd.DataFrame = archive.log_groups(regions=["eu-west-1"])
+    assert len(latest) > len(log_groups) > 0
+    history: pd.DataFrame = archive.history(latest["task_id"].iloc[0])
+    assert len(history) == 1
+    assert xs.status_breakdown(archive).equals(xs.status_breakdown(tasks))
+
+
 def use_every_name(folder: Path) -> list[Axes]:
     """Use each public name as a user would; mypy checks what this test runs."""
     tasks: pd.DataFrame = xs.conform(xs.sample_tasks().head(300))
     again: pd.DataFrame = use_every_file(folder, tasks)
+    use_an_archive(folder, tasks)
     anomalies: pd.DataFrame = xs.find_anomalies(again)
     assert anomalies.empty
     with pytest.raises(xs.ArgumentError):
@@ -111,7 +125,7 @@ def test_every_name_is_used_and_works(tmp_path: Path):
     """A typed use of all public functions runs, and each chart returns its axes."""
     axes = use_every_name(tmp_path)
     assert len({id(ax) for ax in axes}) == 16
-    source = inspect.getsource(use_every_name) + inspect.getsource(use_every_file)
+    source = "".join(map(inspect.getsource, (use_every_name, use_every_file, use_an_archive)))
     raised = {name for name in xs.__all__ if name.endswith(("Error", "Warning", "Interrupted"))}
     assert not {n for n in xs.__all__ if n not in raised and f"xs.{n}" not in source}
     for name in raised:

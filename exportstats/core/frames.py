@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 TABLES = {"tasks": TASKS, "log_groups": schema.LOG_GROUPS, "deliveries": schema.DELIVERIES}
 
 
-def _table(of: str) -> Table:
+def table_of(of: str) -> Table:
+    """Return the table that `of` names."""
     if of not in TABLES:
         raise SchemaError(f"of={of!r}; give one of {', '.join(TABLES)}")
     return TABLES[of]
@@ -83,7 +84,7 @@ def conform(
     >>> tasks["duration"].iloc[0], tasks["team"].iloc[0]
     (Timedelta('0 days 00:00:00.130000'), 'web')
     """
-    table, how = _table(of), coerce.TimesIn.read(times_in)
+    table, how = table_of(of), coerce.TimesIn.read(times_in)
     frame = data if isinstance(data, pd.DataFrame) else from_arrow(data)
     typed, refused = coerce_rows(frame, table, how)
     aware = rename(frame.select_dtypes("datetimetz").columns, table)
@@ -126,7 +127,7 @@ def concat(tables: Sequence[pd.DataFrame], *, of: str = "tasks") -> pd.DataFrame
     >>> concat([late, early])["status_code"].to_list()
     ['COMPLETED']
     """
-    kind = _table(of)
+    kind = table_of(of)
     if not len(tables):
         return empty(kind)
     rows = stack([check(table, kind) for table in tables])

@@ -1,0 +1,48 @@
+"""Add observations to an archive."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from exportstats.archive.delta import Store
+from exportstats.archive.kinds import shards_of, to_stored
+from exportstats.archive.observations import UNCHANGED, compare
+from exportstats.archive.query import Query
+from exportstats.archive.reading import read_all
+from exportstats.core import frames, schema
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from exportstats.archive.storage import Storage
+    from exportstats.core.schema import Table
+
+
+def append(storage: Storage, kind: Table, rows: pd.DataFrame) -> np.ndarray:
+    """Append the observations that are not known yet.
+
+    Return for each row whether it was new, changed or unchanged, as in `observations`.
+    """
+    if kind is not schema.TASKS:  # an archive always has tasks, so that it can be recognised
+        Store(storage, schema.TASKS).ensure()
+    store = Store(storage, kind)
+    found = compare(rows, _known(store, rows), kind)
+    fresh = rows[found != UNCHANGED]
+    if len(fresh):
+        store.append(to_stored(fresh, kind))
+    else:
+        store.ensure()
+    return found
+
+
+def _known(store: Store, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the observations that may be of the same tasks."""
+    snapshot = store.snapshot()
+    if snapshot is None or not len(rows):
+        return frames.empty(store.kind)[[column.name for column in store.kind.base]]
+    query = Query(shards=frozenset(shards_of(rows)))
+    if "creation_time" in rows and rows["creation_time"].notna().all():
+        created = rows["creation_time"]
+        query = query.created(created.min(), created.max())
+    return read_all(snapshot, query).table

@@ -1,0 +1,264 @@
+"""Keep what was observed, and ask it as of any time."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from exportstats.archive.adding import append
+from exportstats.archive.delta import Store
+from exportstats.archive.observations import changes, check_observations
+from exportstats.archive.query import Query, texts
+from exportstats.archive.reading import apply_part, read_all, read_latest, warn_of_damage
+from exportstats.archive.storage import Storage
+from exportstats.core import frames, schema
+from exportstats.errors import MissingFileError, SchemaError
+from exportstats.stats.as_of import instant
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator, Mapping, Sequence
+    from concurrent.futures import Executor
+
+    import pandas as pd
+
+    from exportstats.archive.delta import Snapshot
+    from exportstats.core.schema import Table
+    from exportstats.core.shards import Part
+    from exportstats.stats.as_of import Instant
+
+
+class Archive:
+    """Tasks, log groups and other tables as they were observed, in a folder or a bucket.
+
+    An archive only grows: it has a row for each new or changed task, and one for each time that a
+    task was seen active. It answers what is known now, or what was known at any time. It can be
+    passed to statistics, coverage functions and `build_weekly_report` in place of a table of tasks.
+
+    Parameters
+    ----------
+    uri
+        A folder, or `s3://bucket/prefix`. The credentials for S3 are those that boto3 finds.
+    storage_options
+        Options of deltalake for the storage, such as `{"AWS_REGION": "eu-west-1"}`. They replace
+        those that boto3 finds.
+
+    Raises
+    ------
+    ArgumentError
+        The address is neither a folder nor in S3.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> import exportstats as xs
+    >>> with TemporaryDirectory() as folder:
+    ...     archive = xs.Archive(folder)
+    ...     archive.add(xs.sample_tasks())
+    ...     len(archive.tasks(since="2026-11-22"))
+    18
+    """
+
+    def __init__(
+        self,
+        uri: str | os.PathLike[str],
+        storage_options: Mapping[str, str] | None = None,
+    ) -> None:
+        self._storage = Storage(uri, storage_options)
+        self._executor: Executor | None = None
+
+    def __repr__(self) -> str:
+        """Return the address; options may have credentials."""
+        return f"Archive({self.uri!r})"
+
+    @property
+    def uri(self) -> str:
+        """The address."""
+        return self._storage.uri
+
+    def tasks(
+        self,
+        as_of: Instant = None,
+        since: Instant = None,
+        until: Instant = None,
+        accounts: Sequence[str] | None = None,
+        regions: Sequence[str] | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pd.DataFrame:
+        """Return each task in its latest state, or as it was known at an instant.
+
+        Parameters
+        ----------
+        as_of
+            Use only what was observed until this time.
+        since, until
+            Only tasks created at or after `since` and before `until`.
+        accounts, regions
+            Only these accounts and regions.
+        columns
+            The columns to return, in this order; by default all of them.
+
+        Returns
+        -------
+        DataFrame
+            A table of tasks. `observed_at` is when the state was first seen, or, of an active task,
+            when it was last seen.
+
+        Raises
+        ------
+        ArchiveError
+            The archive cannot be read.
+        MissingFileError
+            There is no archive at this address.
+
+        Warns
+        -----
+        DamagedFileWarning
+            A file is damaged or missing; the table has what is in the others.
+        """
+        start, end = (
+            None if edge is None else instant(edge, name)
+            for edge, name in ((since, "since"), (until, "until"))
+        )
+        query = replace(_query(as_of, accounts, regions), since=start, until=end)
+        tasks = self._latest(schema.TASKS, query)
+        created = tasks["creation_time"]
+        for edge, keep in ((start, created.ge), (end, created.lt)):
+            if edge is not None:
+                tasks = tasks[keep(edge)]
+        if columns is None:
+            return tasks.reset_index(drop=True)
+        unknown = [name for name in columns if name not in tasks]
+        if unknown or isinstance(columns, str):
+            raise SchemaError(
+                f"columns={columns!r}; give a list of columns of a table of tasks: "
+                f"{', '.join(tasks.columns)}"
+            )
+        return tasks[[*columns]].reset_index(drop=True)
+
+    def log_groups(
+        self,
+        as_of: Instant = None,
+        accounts: Sequence[str] | None = None,
+        regions: Sequence[str] | None = None,
+    ) -> pd.DataFrame:
+        """Return each log group in its latest state, or as it was known at an instant."""
+        return self.table("log_groups", as_of=as_of, accounts=accounts, regions=regions)
+
+    def table(
+        self,
+        of: str,
+        *,
+        as_of: Instant = None,
+        accounts: Sequence[str] | None = None,
+        regions: Sequence[str] | None = None,
+    ) -> pd.DataFrame:
+        """Return a table of any kind: "tasks", "log_groups" or "deliveries"."""
+        return self._latest(frames.table_of(of), _query(as_of, accounts, regions))
+
+    def history(self, task_id: str) -> pd.DataFrame:
+        """Return the states of a task in order of time, one row each time that it changed.
+
+        `observed_at` is when a state was first seen. An active task has a row for each time that
+        it was seen.
+        """
+        snapshot = self._snapshot(schema.TASKS)
+        if snapshot is None:
+            return frames.empty()
+        rows, damaged = read_all(snapshot, Query(ids=(str(task_id),)))
+        warn_of_damage(self._storage, damaged)
+        return frames.derive(changes(rows, schema.TASKS))
+
+    def add(self, rows: pd.DataFrame, *, of: str = "tasks") -> None:
+        """Add observations; what is known already is left out.
+
+        Parameters
+        ----------
+        rows
+            A table of tasks, or of what `of` names. Each row needs an account, a region and an
+            `observed_at`. Own columns are not kept.
+        of
+            As for `table`.
+
+        Raises
+        ------
+        ArgumentError
+            A row lacks one of these.
+        SchemaError
+            It is not such a table.
+        ArchiveError
+            The archive cannot be written. No row was added.
+        """
+        kind = frames.table_of(of)
+        append(self._storage, kind, check_observations(rows, kind))
+
+    def on(self, executor: Executor) -> Archive:
+        """Return the archive with its parts run on an executor, of any kind.
+
+        Examples
+        --------
+        On all cores of this machine::
+
+            with ProcessPoolExecutor() as pool:
+                xs.duration_summary(archive.on(pool), by="log_group_name")
+        """
+        other = copy.copy(self)
+        other._executor = executor  # noqa: SLF001 - its own
+        return other
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the executor, which cannot be sent to another process."""
+        return {**self.__dict__, "_executor": None}
+
+    def map(self, part: Part, /) -> Iterator[pd.DataFrame]:
+        """Apply `part` to the tasks of each shard, all of one version of the archive.
+
+        With an executor, the shards are read where the parts run.
+        """
+        snapshot = self._snapshot(schema.TASKS)
+        if snapshot is None:
+            return
+        run = partial(apply_part, self._storage, snapshot.version, part)
+        shards = snapshot.shards
+        results = map(run, shards) if self._executor is None else self._executor.map(run, shards)
+        for result, damaged in results:
+            warn_of_damage(self._storage, damaged)
+            yield result
+
+    def _latest(self, kind: Table, query: Query) -> pd.DataFrame:
+        """Return each row of a kind in its latest state."""
+        snapshot = self._snapshot(kind)
+        if snapshot is None:
+            return frames.empty(kind)
+        found, damaged = read_latest(snapshot, query)
+        warn_of_damage(self._storage, damaged)
+        return found
+
+    def _snapshot(self, kind: Table) -> Snapshot | None:
+        """Return the current version of a table, or None if the archive has no such table.
+
+        Raises
+        ------
+        MissingFileError
+            There is no archive.
+        """
+        snapshot = Store(self._storage, kind).snapshot()
+        if snapshot is None and Store(self._storage, schema.TASKS).snapshot() is None:
+            raise MissingFileError(
+                f"there is no archive at {self.uri}; `exportstats archive sync` makes one"
+            )
+        return snapshot
+
+
+def _query(
+    as_of: Instant,
+    accounts: Sequence[str] | None,
+    regions: Sequence[str] | None,
+) -> Query:
+    return Query(
+        texts(accounts, "accounts"),
+        texts(regions, "regions"),
+        as_of=None if as_of is None else instant(as_of, "as_of"),
+    )

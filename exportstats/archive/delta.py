@@ -1,0 +1,232 @@
+"""One Delta table of an archive: append observations, and read those of one version."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.fs as pf
+
+from exportstats.archive import kinds
+from exportstats.archive.storage import without_credentials
+from exportstats.errors import ArchiveError, ExportStatsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from deltalake import DeltaTable
+
+    from exportstats.archive.query import Query
+    from exportstats.archive.storage import Storage
+    from exportstats.core.schema import Table
+
+_CONFIGURATION = "exportstats.format"
+
+
+class Read(NamedTuple):
+    """What was read, and the files that could not be: `file`, `rows`, `shard` and `reason`."""
+
+    table: pa.Table
+    damaged: pd.DataFrame
+
+
+def deltalake() -> Any:  # noqa: ANN401 - the module
+    """Import deltalake, which is an extra.
+
+    Raises
+    ------
+    ExportStatsError
+        It is not installed.
+    """
+    try:
+        import deltalake  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise ExportStatsError(
+            "an archive needs deltalake; run: pip install 'exportstats[archive]'"
+        ) from error
+    return deltalake
+
+
+@dataclass(frozen=True)
+class Store:
+    """The Delta table of one kind of table."""
+
+    storage: Storage
+    kind: Table
+
+    @property
+    def address(self) -> str:
+        """Its address, for deltalake."""
+        return self.storage.at(kinds.NAMES[self.kind])
+
+    def snapshot(self, version: int | None = None) -> Snapshot | None:
+        """Return the table as it is now, or as of a version; None if there is none.
+
+        Raises
+        ------
+        ArchiveError
+            It cannot be read, or its format is newer.
+        """
+        module = deltalake()
+        with self.explained("read") as options:
+            try:
+                table = module.DeltaTable(self.address, version=version, storage_options=options)
+            except module.exceptions.TableNotFoundError:
+                return None
+        self._check_format(table)
+        return Snapshot(self, table)
+
+    def append(self, rows: pa.Table) -> None:
+        """Append observations, all of them or none; create the table if there is none.
+
+        Raises
+        ------
+        ArchiveError
+            They cannot be written, or the format of the table is newer.
+        """
+        self.ensure()
+        with self.explained("written") as options:
+            deltalake().write_deltalake(
+                self.address,
+                rows,
+                mode="append",
+                schema_mode="merge",
+                storage_options=options,
+                writer_properties=writer_properties(),
+            )
+
+    def ensure(self) -> None:
+        """Create the table if there is none; another process may do so at the same time."""
+        if self.snapshot() is not None:
+            return
+        with self.explained("created") as options:
+            try:
+                deltalake().DeltaTable.create(
+                    self.address,
+                    kinds.stored_schema(self.kind),
+                    partition_by=[kinds.SHARD],
+                    configuration={_CONFIGURATION: str(kinds.FORMAT)},
+                    storage_options=options,
+                    raise_if_key_not_exists=False,
+                )
+            except deltalake().exceptions.DeltaError:
+                if self.snapshot() is None:
+                    raise
+
+    def _check_format(self, table: DeltaTable) -> None:
+        found = (table.metadata().configuration or {}).get(_CONFIGURATION, "")
+        if not found.isdecimal():
+            raise ArchiveError(
+                f"{self.address} is a Delta table, but not one of an archive; give another address"
+            )
+        if int(found) > kinds.FORMAT:
+            raise ArchiveError(
+                f"{self.address} has the format {found}, and this version of exportstats knows "
+                f"only {kinds.FORMAT}; update exportstats"
+            )
+
+    @contextlib.contextmanager
+    def explained(self, what: str) -> Iterator[dict[str, str]]:
+        """Yield the options of the storage, and make one sentence of an error of deltalake."""
+        options: dict[str, str] = self.storage.options()
+        try:
+            yield options
+        except ExportStatsError:
+            raise
+        except (deltalake().exceptions.DeltaError, pa.ArrowException, OSError, ValueError) as error:
+            told = without_credentials(str(error), options)
+            raise ArchiveError(f"{self.address} cannot be {what}: {told}") from None
+
+
+def writer_properties() -> Any:  # noqa: ANN401 - deltalake's
+    """Return how files are written."""
+    return deltalake().WriterProperties(compression="ZSTD", max_row_group_size=kinds.ROWS_IN_GROUP)
+
+
+class Snapshot:
+    """One version of a Delta table."""
+
+    def __init__(self, store: Store, table: DeltaTable) -> None:
+        self.store = store
+        self.table = table
+        self.version = table.version()
+        actions: pd.DataFrame = pa.table(table.get_add_actions(flatten=True)).to_pandas()
+        self.files = actions.sort_values("path", ignore_index=True)
+
+    @property
+    def shards(self) -> list[int]:
+        """The shards that have rows."""
+        return sorted(map(int, self.files[f"partition.{kinds.SHARD}"].unique()))
+
+    def read(self, query: Query) -> Read:
+        """Read the selected observations, without the files that are damaged.
+
+        Raises
+        ------
+        ArchiveError
+            A file of this version was deleted meanwhile.
+        """
+        files = query.files(self.files)
+        try:
+            return Read(self._read(files, query), _damages([]))
+        except (pa.ArrowException, OSError):
+            return self._read_each(files, query)
+
+    def _read_each(self, files: pd.DataFrame, query: Query) -> Read:
+        """Read file by file, to find the damaged ones."""
+        tables, damages = [self._read(files[:0], query)], []
+        for at in range(len(files)):
+            one = files.iloc[at : at + 1]
+            try:
+                tables.append(self._read(one, query))
+            except (pa.ArrowException, OSError) as error:
+                file = one.iloc[0]
+                shard, rows = file[f"partition.{kinds.SHARD}"], file["num_records"]
+                reason = without_credentials(str(error), self.store.storage.options())
+                damages.append((f"{self.store.address}/{file['path']}", rows, shard, reason))
+        damaged = _damages(damages)
+        if damages and not self._are_current(damaged):
+            raise ArchiveError(
+                f"{self.store.address} was compacted, and its old files were deleted, while "
+                f"version {self.version} was read; begin again"
+            )
+        return Read(pa.concat_tables(tables, promote_options="default"), damaged)
+
+    def _are_current(self, damaged: pd.DataFrame) -> bool:
+        """Return whether files still belong to the table."""
+        now = self.store.snapshot()
+        if now is None:
+            return False
+        return bool(damaged["file"].isin(f"{self.store.address}/" + now.files["path"]).all())
+
+    def _read(self, files: pd.DataFrame, query: Query) -> pa.Table:
+        kind = self.store.kind
+        stored = [field.name for field in self.table.schema().fields]
+        schema = kinds.reading_schema(kind, stored, query.plain)
+        repeated = [field.name for field in schema if pa.types.is_dictionary(field.type)]
+        dataset = ds.dataset(
+            [*files["path"]],
+            schema=schema,
+            format=ds.ParquetFileFormat(dictionary_columns=repeated),
+            filesystem=self._filesystem(files),
+        )
+        return kinds.from_stored(dataset.to_table(filter=query.rows(kind.id)), kind)
+
+    def _filesystem(self, files: pd.DataFrame) -> pf.FileSystem:
+        storage = self.store.storage
+        folder = storage.folder(kinds.NAMES[self.store.kind])
+        if folder is not None:
+            return pf.SubTreeFileSystem(str(folder), pf.LocalFileSystem())
+        from deltalake.fs import DeltaStorageHandler  # noqa: PLC0415 - an extra
+
+        sizes = dict(zip(files["path"], files["size_bytes"].astype(int), strict=True))
+        handler = DeltaStorageHandler(self.store.address, storage.options(), sizes)
+        return pf.PyFileSystem(handler)
+
+
+def _damages(rows: Sequence[tuple[object, ...]]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["file", "rows", "shard", "reason"])

@@ -1,0 +1,98 @@
+"""Compare observations with those that are kept already."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from exportstats.core import coerce, frames
+from exportstats.core.schema import TERMINAL_STATES
+from exportstats.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from exportstats.core.schema import Table
+
+NEW, CHANGED, UNCHANGED = 0, 1, 2
+
+
+def check_observations(rows: pd.DataFrame, kind: Table) -> pd.DataFrame:
+    """Return a table to add, after checking that each row has a key and an `observed_at`.
+
+    Raises
+    ------
+    SchemaError
+        It is not such a table.
+    ArgumentError
+        A value is missing.
+    """
+    checked = frames.check(rows, kind)
+    remedies = {
+        "account_id": "give account_id= when the table is read or fetched",
+        "region": "give region= when the table is read or fetched",
+        "observed_at": "the archive keeps when a state was seen: add it, for example with "
+        'tasks.assign(observed_at=pd.Timestamp("2026-11-23T06:00Z"))',
+    }
+    for name in (*kind.key, "observed_at"):
+        if lacking := int(checked[name].isna().sum()):
+            remedy = remedies.get(name, "remove these rows")
+            raise ArgumentError(f"{lacking:,} {kind.name} have no {name}; {remedy}")
+    return checked
+
+
+def compare(incoming: pd.DataFrame, known: pd.DataFrame, kind: Table) -> np.ndarray:
+    """Return for each incoming row whether it is new, changed or unchanged.
+
+    A row is unchanged if it is there already, or equals the observation before it. An active task
+    changes with time: that it was still active is kept for each look.
+    """
+    names = [column.name for column in kind.base]
+    both = frames.stack([known[names], incoming[names]])
+    codes = {name: _codes(both[name]) for name in names}
+    identity = list(dict.fromkeys([*kind.key, *kind.fixed]))
+    rest = [name for name in names if name not in (*identity, "observed_at")]
+    keys = pd.DataFrame({name: codes[name] for name in identity})
+    entity = keys.groupby(identity, sort=False).ngroup().to_numpy()
+    is_incoming = np.arange(len(both)) >= len(known)
+    # rows of one instant are sorted by their values, so that equal ones are neighbours
+    state = [codes[name] for name in rest]
+    order = np.lexsort((is_incoming, *state, codes["observed_at"], entity))
+
+    first = _differs(entity[order])
+    later = first | _differs(codes["observed_at"][order])  # than the row before
+    differs = np.logical_or.reduce([_differs(values[order]) for values in state])
+    # of two states at one instant it is not known which one is the later
+    instant = np.cumsum(later) - 1
+    is_mixed = np.bincount(instant, differs & ~later, minlength=1) > 0
+    after_mixed = is_mixed[instant] | is_mixed[np.maximum(instant - 1, 0)]
+    changed = first | differs | (later & after_mixed)
+    if "status_code" in names:
+        is_ended = both["status_code"].isin(TERMINAL_STATES).to_numpy()
+        changed |= later & ~is_ended[order]
+    is_new = first & ~np.isin(entity[order], entity[: len(known)])
+    found = np.empty(len(order), dtype=int)
+    found[order] = np.where(is_new, NEW, np.where(changed, CHANGED, UNCHANGED))
+    return found[is_incoming]
+
+
+def _differs(ordered: np.ndarray) -> np.ndarray:
+    """Return whether each value differs from the one before it; the first one does."""
+    return np.concatenate([[True], ordered[1:] != ordered[:-1]])[: len(ordered)]
+
+
+def changes(rows: pd.DataFrame, kind: Table) -> pd.DataFrame:
+    """Return observations in order of time, without those that equal the one before."""
+    ordered = rows.sort_values([*kind.key, "observed_at"], kind="stable", ignore_index=True)
+    kept = compare(ordered, ordered[:0], kind) != UNCHANGED
+    changed: pd.DataFrame = ordered[kept]
+    return changed.reset_index(drop=True)
+
+
+def _codes(values: pd.Series) -> np.ndarray:
+    """Return numbers that are equal where the values are equal, missing ones included."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        return values.cat.codes.to_numpy()
+    if values.dtype.kind == "M":
+        return coerce.millis(values)
+    return pd.factorize(values)[0]

@@ -1,0 +1,76 @@
+"""Read tables from an archive: in their latest state, or every observation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import pandas as pd
+import pyarrow as pa
+
+from exportstats.archive.delta import Store
+from exportstats.archive.query import Query
+from exportstats.core import schema
+from exportstats.errors import ArchiveError, DamagedFileWarning, warn
+from exportstats.io.rows import Rows, to_table
+
+if TYPE_CHECKING:
+    from exportstats.archive.delta import Snapshot
+    from exportstats.archive.storage import Storage
+    from exportstats.core.shards import Part
+
+
+class Result(NamedTuple):
+    """A table, and the files that could not be read."""
+
+    table: pd.DataFrame
+    damaged: pd.DataFrame
+
+
+def read_latest(snapshot: Snapshot, query: Query) -> Result:
+    """Return each row of the selection in its latest state."""
+    found, damaged = snapshot.read(query)
+    return Result(to_table([Rows(found)], snapshot.store.kind), damaged)
+
+
+def read_all(snapshot: Snapshot, query: Query) -> Result:
+    """Return every observation of the selection, without derived columns."""
+    found, damaged = snapshot.read(query)
+    return Result(typed(found), damaged)
+
+
+def typed(found: pa.Table) -> pd.DataFrame:
+    """Convert what was read to a DataFrame with the dtypes of a table."""
+    frame: pd.DataFrame = found.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+    return frame
+
+
+def apply_part(storage: Storage, version: int, part: Part, shard: int) -> Result:
+    """Apply a part to the tasks of a shard, in any process.
+
+    Raises
+    ------
+    ArchiveError
+        This version is not there any more.
+    """
+    snapshot = Store(storage, schema.TASKS).snapshot(version)
+    if snapshot is None:
+        raise ArchiveError(f"{storage.uri} was deleted while it was read")
+    tasks, damaged = read_latest(snapshot, Query(shards=frozenset([shard])))
+    return Result(part(tasks), damaged)
+
+
+def warn_of_damage(storage: Storage, damaged: pd.DataFrame) -> None:
+    """Warn of the files that could not be read."""
+    if not len(damaged):
+        return
+    rows = int(damaged["rows"].fillna(0).sum())
+    first = damaged.iloc[0]
+    more = f" and {len(damaged) - 1:,} more files" if len(damaged) > 1 else ""
+    warn(
+        DamagedFileWarning(
+            f"{first['file']}{more} of the archive {storage.uri} cannot be read, so {rows:,} "
+            f"observations are missing: {first['reason']}. Restore it from a backup, or from an "
+            "earlier version of the bucket's objects",
+            damaged,
+        )
+    )

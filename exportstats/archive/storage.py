@@ -1,0 +1,145 @@
+"""Where an archive is: a local folder, or a bucket with the credentials of boto3's chain."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
+
+from exportstats.errors import ArgumentError
+from exportstats.text import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import boto3
+
+_S3 = "s3://"
+_ACCESS_KEY, _SECRET_KEY, _TOKEN = "ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"
+_HIDDEN = (_ACCESS_KEY, _SECRET_KEY, _TOKEN, "SSE_CUSTOMER_KEY_BASE64")
+_BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^?#%\s]*)?", re.ASCII)
+
+
+class _Bucket(NamedTuple):
+    """The session whose credentials are used, and what does not change with them."""
+
+    session: boto3.Session
+    fixed: dict[str, str]
+
+
+class Storage:
+    """The folder or bucket of an archive. It can be pickled, without credentials.
+
+    Parameters
+    ----------
+    uri
+        A folder, or `s3://bucket/prefix`.
+    options
+        Options of deltalake for this storage. They replace those found here.
+    """
+
+    def __init__(self, uri: object, options: Mapping[str, str] | None) -> None:
+        text = os.fspath(uri) if isinstance(uri, os.PathLike) else uri
+        if not isinstance(text, str) or not text or not text.isprintable():
+            raise ArgumentError(f"uri={uri!r}; give a folder or s3://bucket/prefix")
+        self.is_local = not is_remote(text)
+        if not self.is_local:
+            if not _BUCKET.fullmatch(text):
+                raise ArgumentError(f"uri={text!r}; give a folder or s3://bucket/prefix")
+            self.uri = text.rstrip("/")
+        else:
+            self.uri = str(Path(text).expanduser().absolute())
+            if "%" in self.uri:  # deltalake decodes it
+                raise ArgumentError(f"uri={text!r}; give a folder without % in its path")
+        self.given = {_short(name): value for name, value in (options or {}).items()}
+        self._bucket: _Bucket | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the session, which has credentials."""
+        return {**self.__dict__, "_bucket": None}
+
+    def at(self, name: str) -> str:
+        """Return the address of a table, for deltalake."""
+        return Path(self.uri, name).as_uri() if self.is_local else f"{self.uri}/{name}"
+
+    def folder(self, name: str) -> Path | None:
+        """Return the folder of a table, or None in a bucket."""
+        return Path(self.uri, name) if self.is_local else None
+
+    def options(self) -> dict[str, str]:
+        """Return options for deltalake, with credentials that are valid now. Never keep them."""
+        if self.is_local:
+            return {}
+        found = dict(self.given)
+        if _ACCESS_KEY not in found and "SKIP_SIGNATURE" not in found:
+            found = self._credentials() | found
+        return {f"AWS_{name}": value for name, value in found.items()}
+
+    def _credentials(self) -> dict[str, str]:
+        if self._bucket is None:
+            self._bucket = _find_bucket(urlsplit(self.uri).netloc, self.given)
+        credentials = self._bucket.session.get_credentials()
+        if credentials is None:
+            raise ArgumentError(
+                f"{self.uri} needs AWS credentials, and none were found; "
+                "log in, or name a profile in AWS_PROFILE"
+            )
+        keys = credentials.get_frozen_credentials()
+        found = {_ACCESS_KEY: keys.access_key, _SECRET_KEY: keys.secret_key, _TOKEN: keys.token}
+        return {name: value for name, value in found.items() if value} | self._bucket.fixed
+
+
+def is_remote(uri: str) -> bool:
+    """Return whether an address is not that of a local folder.
+
+    Raises
+    ------
+    ArgumentError
+        It is the address of a storage that is not supported.
+    """
+    scheme, found, _ = uri.partition("://")
+    if found and scheme.isalnum() and scheme != "s3":
+        raise ArgumentError(f"uri={uri!r}; give a folder or s3://bucket/prefix")
+    return uri.startswith(_S3)
+
+
+def without_credentials(text: str, options: Mapping[str, str]) -> str:
+    """Return a message without the credentials among the options, and without control characters.
+
+    An error of S3 may repeat the access key.
+    """
+    for name, value in options.items():
+        if value and _short(name) in _HIDDEN:
+            text = text.replace(value, "(hidden)")
+    return plain(text)
+
+
+def _short(name: str) -> str:
+    return name.upper().removeprefix("AWS_")
+
+
+def _find_bucket(bucket: str, given: Mapping[str, str]) -> _Bucket:
+    """Find the region and the endpoint of a bucket."""
+    import boto3  # noqa: PLC0415 - slow to import, and not needed for a local folder
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - the same
+
+    from exportstats.aws.client import check_credentials, is_aws  # noqa: PLC0415 - the same
+
+    session = boto3.Session()
+    check_credentials(session)
+    region = given.get("REGION") or session.region_name
+    client: Any = session.client("s3", region_name=region or "us-east-1")
+    url = given.get("ENDPOINT") or given.get("ENDPOINT_URL") or client.meta.endpoint_url
+    if not is_aws(session, url):
+        fixed = {"ENDPOINT": url, "ALLOW_HTTP": str(url.startswith("http://")).lower()}
+    else:
+        fixed = {}
+        with contextlib.suppress(
+            ClientError, BotoCoreError, KeyError
+        ):  # deltalake says what is wrong
+            region = client.head_bucket(Bucket=bucket)["BucketRegion"]
+    client.close()
+    return _Bucket(session, {**fixed, "REGION": region or "us-east-1"})

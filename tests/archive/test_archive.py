@@ -1,0 +1,214 @@
+"""What was added to an archive is read back, as of any time, by all functions and by others."""
+
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+import sys
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+from archived import assert_same, data_files, files
+from pandas.testing import assert_frame_equal
+from support import CALLS, table
+
+import exportstats as xs
+from exportstats.archive import kinds
+
+if TYPE_CHECKING:
+    from support import Row
+
+SLOT = {"account_id": "111122223333", "region": "eu-west-1"}
+HOUR = 3_600_000
+DAYS = {"start": "2026-11-01T00:00Z", "end": "2026-11-22T00:00Z"}
+
+
+def seen(at: int, *rows: Row) -> pd.DataFrame:
+    """Make tasks of one slot that were observed at an hour."""
+    return table(*rows, **SLOT, observed_at=at * HOUR)
+
+
+def test_what_was_added_is_read_back(kept: xs.Archive, sample: pd.DataFrame):
+    """Tasks and log groups are read back to the dtype."""
+    assert_same(kept.tasks(), sample)
+    groups = xs.sample_log_groups()
+    assert_frame_equal(
+        kept.log_groups().sort_values([*groups.columns[:3]], ignore_index=True),
+        groups.sort_values([*groups.columns[:3]], ignore_index=True),
+    )
+    assert kept.table("deliveries").empty
+
+
+def test_known_tasks_are_not_added_again(archive: xs.Archive, sample: pd.DataFrame):
+    """Adding what is known writes nothing, and reading it later writes only active tasks."""
+    archive.add(sample)
+    before = files(archive)
+    archive.add(sample)
+    assert files(archive) == before
+    later = sample.assign(observed_at=sample["observed_at"] + pd.Timedelta("1h"))
+    archive.add(later)
+    tasks = archive.tasks()
+    is_later = tasks["observed_at"] > sample["observed_at"].max()
+    assert set(tasks["status_code"][is_later]) == {"PENDING", "RUNNING", "PENDING_CANCEL"}
+    assert_same(tasks, sample, seen=False)
+
+
+def test_the_state_at_an_instant_is_what_had_been_observed_by_then(archive: xs.Archive):
+    """A task that had completed, but was last seen running, is running at `as_of`."""
+    run = {"task_id": "a", "creation_time": HOUR}
+    archive.add(seen(1, run | {"status_code": "PENDING"}))
+    archive.add(seen(2, run | {"status_code": "RUNNING"}))
+    archive.add(seen(9, run | {"status_code": "COMPLETED", "completion_time": 3 * HOUR}))
+    hours = [pd.Timestamp(hour * HOUR, unit="ms", tz="UTC") for hour in (0, 1, 2, 8, 9)]
+    states = [archive.tasks(as_of=hour)["status_code"].to_list() for hour in hours]
+    assert states == [[], ["PENDING"], ["RUNNING"], ["RUNNING"], ["COMPLETED"]]
+    history = archive.history("a")
+    assert history["status_code"].to_list() == ["PENDING", "RUNNING", "COMPLETED"]
+    assert history["duration"].iloc[-1] == pd.Timedelta("2h")
+    assert archive.history("b").empty
+
+
+def test_a_selection(kept: xs.Archive, sample: pd.DataFrame):
+    """Times of creation, accounts, regions and columns select as a filter of the table does."""
+    first, last = pd.Timestamp("2026-11-01", tz="UTC"), pd.Timestamp("2026-11-15", tz="UTC")
+    created = sample["creation_time"]
+    assert_same(
+        kept.tasks(since="2026-11-01", until="2026-11-15"),
+        xs.conform(sample[(created >= first) & (created < last)]),
+    )
+    account, region = SLOT.values()
+    of_account = sample["account_id"] == account
+    assert_same(kept.tasks(accounts=[account]), xs.conform(sample[of_account]))
+    of_slot = of_account & (sample["region"] == region)
+    assert_same(kept.tasks(accounts=[account], regions=[region]), xs.conform(sample[of_slot]))
+    assert_same(kept.tasks(regions=[region]), xs.conform(sample[sample["region"] == region]))
+    assert [*kept.tasks(columns=["duration", "task_id"])] == ["duration", "task_id"]
+    assert kept.tasks(accounts=["999999999999"]).empty
+    assert kept.log_groups(regions=["nowhere"]).empty
+
+
+def test_archive_in_place_of_a_table(kept: xs.Archive, sample: pd.DataFrame):
+    """Each statistic, coverage and the weekly report of an archive are those of its table."""
+    for call in CALLS.values():
+        assert_frame_equal(call(kept), call(sample))
+    groups = xs.sample_log_groups()
+    for coverage in (xs.find_gaps, xs.coverage_summary):
+        assert_frame_equal(
+            coverage(kept, **DAYS, log_groups=groups), coverage(sample, **DAYS, log_groups=groups)
+        )
+    of_archive, of_table = (
+        xs.build_weekly_report(tasks, week="2026-W45", log_groups=groups).to_json()
+        for tasks in (kept, sample)
+    )
+    assert of_archive == of_table
+
+
+@pytest.mark.parametrize("kind", ["threads", "processes"])
+def test_parts_run_on_any_executor(kept: xs.Archive, sample: pd.DataFrame, kind: str):
+    """Shards are read where the parts run: in threads or in other processes."""
+    makers = {
+        "threads": lambda: ThreadPoolExecutor(2),
+        "processes": lambda: ProcessPoolExecutor(
+            2, mp_context=multiprocessing.get_context("spawn")
+        ),
+    }
+    with makers[kind]() as pool:
+        found = xs.duration_summary(kept.on(pool), by="log_group_name")
+    assert_frame_equal(found, xs.duration_summary(sample, by="log_group_name"))
+    assert pickle.loads(pickle.dumps(kept)).uri == kept.uri  # noqa: S301 - our own
+
+
+def test_nothing_is_not_an_empty_archive(archive: xs.Archive):
+    """Reading where no archive is names the address and the command that makes one."""
+    for ask in (archive.tasks, archive.log_groups, lambda: xs.status_breakdown(archive)):
+        with pytest.raises(xs.MissingFileError, match=r"no archive at .*history; `exportstats"):
+            ask()
+    assert not Path(archive.uri).exists()
+    archive.add(table())
+    assert archive.tasks().empty
+    assert archive.log_groups().empty
+    assert archive.history("a").empty
+    assert xs.status_breakdown(archive).equals(xs.status_breakdown(table()))
+
+
+@pytest.mark.parametrize("lacking", ["account_id", "region", "observed_at"])
+def test_what_cannot_be_kept_is_refused(archive: xs.Archive, lacking: str):
+    """A row without account, region or time of observation is refused, and nothing is written."""
+    row = {**SLOT, "observed_at": HOUR, lacking: None}
+    with pytest.raises(xs.ArgumentError, match=f"1 tasks have no {lacking}; "):
+        archive.add(table(row, row | SLOT | {"observed_at": HOUR}))
+    assert not Path(archive.uri).exists()
+
+
+def test_two_tasks_with_one_id_are_both_kept(archive: xs.Archive):
+    """Different tasks under one ID are kept and reported, as in a table."""
+    with pytest.warns(xs.BadRowsWarning):
+        two = seen(1, {"task_id": "a", "task_name": "one"}, {"task_id": "a", "task_name": "two"})
+    archive.add(two)
+    before = files(archive)
+    archive.add(two)
+    assert files(archive) == before
+    with pytest.warns(xs.BadRowsWarning, match="another task has the same task_id"):
+        assert sorted(archive.tasks()["task_name"]) == ["one", "two"]
+
+
+def bytes_read() -> int:
+    """Return how much this process has read."""
+    return int(Path("/proc/self/io").read_text().split()[1])
+
+
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="only Linux counts them")
+def test_a_question_about_one_account_reads_its_data_only(archive: xs.Archive):
+    """Of 20 accounts, a tenth of the bytes is read for one; for a slot, files of its shard."""
+    accounts = [f"{number:012d}" for number in range(20)]
+    tasks = table(
+        *(
+            {"account_id": account, "task_id": f"{account}-{number:032d}"}
+            for account in accounts
+            for number in range(4000)
+        ),
+        region="eu-west-1",
+        observed_at=HOUR,
+    )
+    archive.add(tasks)
+    size = sum(path.stat().st_size for path in data_files(archive))
+    archive.tasks(accounts=accounts[:1])  # what is imported on first use
+    before = bytes_read()
+    assert len(archive.tasks(accounts=accounts[3:4])) == 4000
+    assert bytes_read() - before < 0.2 * size + 50_000
+
+
+@pytest.mark.parametrize("address", ["", "gs://bucket/a", "s3://", "s3://b/a?b=c", 5, "50%41"])
+def test_addresses_that_are_not_valid(address: object):
+    """Other addresses are refused with the value."""
+    with pytest.raises(xs.ArgumentError, match=r"uri=.*give a folder"):
+        xs.Archive(address)  # type: ignore[arg-type]
+
+
+def test_without_the_extra(archive: xs.Archive, monkeypatch: pytest.MonkeyPatch):
+    """Without deltalake, the error names the command that installs it."""
+    monkeypatch.setitem(sys.modules, "deltalake", None)
+    with pytest.raises(xs.ExportStatsError, match=r"pip install 'exportstats\[archive\]'"):
+        archive.tasks()
+
+
+def test_arguments_that_are_not_valid(kept: xs.Archive):
+    """A text in place of a list, an unknown column or kind are refused with the value."""
+    with pytest.raises(xs.ArgumentError, match="accounts='111122223333'; give a list"):
+        kept.tasks(accounts="111122223333")
+    with pytest.raises(xs.SchemaError, match=r"columns=.'no'.; give a list of columns"):
+        kept.tasks(columns=["no"])
+    with pytest.raises(xs.SchemaError, match="of='looks'; give one of tasks"):
+        kept.table("looks")
+    with pytest.raises(xs.ArgumentError, match="as_of='yesterday'"):
+        kept.tasks(as_of="yesterday")
+
+
+def test_the_shard_of_a_slot_never_changes():
+    """The hash of an account and region is the same in every release and process."""
+    assert kinds.shard_of("111122223333", "eu-west-1") == 11
+    assert kinds.shard_of("012345678901", "us-east-1") == 14
+    assert kinds.SHARDS == 16

@@ -1,0 +1,137 @@
+"""Damaged files, other formats and other versions are named, and the rest still answers."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import deltalake
+import pandas as pd
+import pyarrow as pa
+import pytest
+from archived import assert_same, data_files
+from support import table
+
+import exportstats as xs
+from exportstats.archive import kinds
+from exportstats.archive.delta import Store
+from exportstats.archive.query import Query
+from exportstats.archive.storage import Storage
+from exportstats.core import schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        Path.unlink,
+        lambda file: file.write_bytes(b""),
+        lambda file: file.write_bytes(file.read_bytes()[:-100]),
+        lambda file: file.write_bytes(file.read_bytes().replace(b"eu-west-1", b"eu-west-2")[::-1]),
+    ],
+    ids=["missing", "empty", "truncated", "other bytes"],
+)
+def test_a_damaged_file_is_named_and_the_others_are_read(
+    archive: xs.Archive, sample: pd.DataFrame, damage: Callable[[Path], object]
+):
+    """The warning names the file and counts its rows; the result has what is in the others."""
+    archive.add(sample)
+    file = data_files(archive)[0]
+    shard = int(file.parent.name.removeprefix("shard="))
+    damage(file)
+    of_file = pd.Series(kinds.shards_of(sample), sample.index) == shard
+    with pytest.warns(xs.DamagedFileWarning, match="cannot be read, so [0-9,]+ obs") as caught:
+        tasks = archive.tasks()
+    warning = caught[0].message
+    assert isinstance(warning, xs.DamagedFileWarning)
+    assert file.name in str(warning)
+    assert warning.files["rows"].to_list() == [int(of_file.sum())]
+    assert_same(tasks, xs.conform(sample[~of_file]))
+    with pytest.warns(xs.DamagedFileWarning):
+        counts = xs.status_breakdown(archive)
+    assert counts["tasks"].sum() == len(tasks)
+    other = sample.loc[~of_file, list(schema.SLOT)].iloc[0].astype(str)
+    assert len(archive.tasks(accounts=[other["account_id"]], regions=[other["region"]]))
+
+
+def test_a_reader_of_an_old_version_begins_again(archive: xs.Archive, sample: pd.DataFrame):
+    """If the files of a version are deleted while it is read, the error says to begin again."""
+    archive.add(sample.head(3000))
+    snapshot = Store(Storage(archive.uri, None), schema.TASKS).snapshot()
+    assert snapshot is not None
+    archive.add(sample.tail(3096))
+    assert len(snapshot.read(Query()).table) == 3000
+    delta = deltalake.DeltaTable(f"{archive.uri}/tasks")
+    delta.optimize.compact()
+    assert len(snapshot.read(Query()).table) == 3000
+    delta.vacuum(0, dry_run=False, enforce_retention_duration=False)
+    with pytest.raises(xs.ArchiveError, match=r"was compacted, .*; begin again"):
+        snapshot.read(Query())
+    assert_same(archive.tasks(), sample)
+
+
+def rewritten(archive: xs.Archive, name: str, value: str) -> None:
+    """Change an entry of the configuration of the Delta table of tasks."""
+    log = next(Path(archive.uri, "tasks", "_delta_log").glob("*0.json"))
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    for line in lines:
+        if "metaData" in line:
+            line["metaData"]["configuration"] = {name: value}
+    log.write_text("\n".join(map(json.dumps, lines)) + "\n")
+
+
+def test_a_newer_format_is_refused(archive: xs.Archive):
+    """An archive of a newer major version is neither read nor written."""
+    archive.add(table())
+    rewritten(archive, "exportstats.format", "2")
+    for ask in (archive.tasks, lambda: archive.add(table()), lambda: [*archive.map(len)]):
+        with pytest.raises(xs.ArchiveError, match=r"has the format 2, and .* update exportstats"):
+            ask()
+
+
+def test_another_delta_table_is_refused(archive: xs.Archive):
+    """A Delta table of somebody else is neither read nor written."""
+    archive.add(table())
+    rewritten(archive, "made.by", "another")
+    for ask in (archive.tasks, lambda: archive.add(table())):
+        with pytest.raises(xs.ArchiveError, match="is a Delta table, but not one of an archive"):
+            ask()
+
+
+def test_a_column_of_next_year_does_not_matter(archive: xs.Archive, sample: pd.DataFrame):
+    """Today's reader reads and writes an archive that has one more column."""
+    archive.add(sample.head(3000))
+    snapshot = Store(Storage(archive.uri, None), schema.TASKS).snapshot()
+    assert snapshot is not None
+    newer = kinds.to_stored(sample[3000:5000], schema.TASKS)
+    newer = newer.append_column("bytes", pa.array(range(2000)))
+    deltalake.write_deltalake(f"{archive.uri}/tasks", newer, mode="append", schema_mode="merge")
+    archive.add(sample[5000:])
+    assert_same(archive.tasks(), sample)
+    assert len(archive.tasks(accounts=["111122223333"], since="2026-11-01"))
+    stored = deltalake.DeltaTable(f"{archive.uri}/tasks").to_pandas()
+    assert stored["bytes"].notna().sum() == 2000
+
+
+def test_an_archive_without_a_column_of_today(archive: xs.Archive, sample: pd.DataFrame):
+    """Next year's reader reads and writes an archive that lacks one of its columns."""
+    archive.add(table())
+    shutil.rmtree(Path(archive.uri, "tasks"))
+    older = kinds.to_stored(sample.head(3000), schema.TASKS).drop_columns("status_message")
+    deltalake.DeltaTable.create(
+        f"{archive.uri}/tasks",
+        older.schema,
+        partition_by=["shard"],
+        configuration={"exportstats.format": "1"},
+        raise_if_key_not_exists=False,
+    )
+    deltalake.write_deltalake(f"{archive.uri}/tasks", older, mode="append")
+    nothing = sample["status_message"].iloc[:0].cat.remove_unused_categories()
+    lacking = sample.head(3000).assign(status_message=nothing.reindex(range(3000)))
+    assert_same(archive.tasks(), xs.conform(lacking))
+    archive.add(sample.tail(3096))
+    assert_same(archive.tasks(), xs.concat([lacking, sample.tail(3096)]))
