@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import warnings
-from typing import Any
+from itertools import permutations
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
@@ -16,6 +17,9 @@ import exportstats as xs
 from exportstats.core import frames
 from exportstats.coverage.gaps import find_gaps
 from exportstats.errors import AccountUnknownWarning, ArgumentError, SchemaError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # A case may have log groups of the same name, one of them without an account.
 pytestmark = pytest.mark.filterwarnings("ignore::exportstats.errors.AccountUnknownWarning")
@@ -89,6 +93,18 @@ def test_the_most_hopeful_task_speaks_for_a_gap():
     ]
 
 
+@pytest.mark.parametrize("order", list(permutations(range(4))))
+def test_of_tasks_created_at_once_the_last_id_speaks(order: Sequence[int]):
+    """The ID decides between tasks that are alike, whatever the order of rows and log groups."""
+    same = {"status_code": "FAILED", "creation_time": 3}
+    tried = [
+        *(day(1, task_id=name, **same) for name in ("a", "b", "z")),
+        day(1, task_id="c", log_group_name="acme/web", **same),
+    ]
+    gaps = find_gaps(table(*(tried[at] for at in order)), **RANGE)
+    assert list(gaps["last_task_id"]) == ["z", "c"]
+
+
 @pytest.mark.parametrize(
     ("delivered", "gaps"), [("yes", 0), ("unknown", 0), ("empty", 1), ("gone", 1)]
 )
@@ -111,6 +127,24 @@ def test_retention_cuts_a_gap_in_two():
         (2 * DAY, 5 * DAY, "never_tried", 6 * DAY),
         (6 * DAY, 10 * DAY, "never_tried", 10 * DAY),
     ]
+
+
+@pytest.mark.parametrize(
+    ("expired", "found"),
+    [
+        (1 * DAY, [(1 * DAY, 3 * DAY, "never_tried")]),
+        (1 * DAY + 1, [(1 * DAY, 1 * DAY + 1, "lost"), (1 * DAY + 1, 3 * DAY, "never_tried")]),
+        (3 * DAY - 1, [(1 * DAY, 3 * DAY - 1, "lost"), (3 * DAY - 1, 3 * DAY, "never_tried")]),
+        (3 * DAY, [(1 * DAY, 3 * DAY, "lost")]),
+    ],
+)
+def test_what_is_lost_ends_at_the_millisecond(expired: int, found: list[tuple[int, int, str]]):
+    """A gap is lost up to where retention has deleted; no part is empty or too short to list."""
+    log_groups = log_groups_of([ONE | {"retention": 4 * DAY, "observed_at": expired + 4 * DAY}])
+    tasks = table(day(0), day(3, 9))
+    gaps = find_gaps(tasks, **RANGE, log_groups=log_groups, tolerance="1h")
+    columns = [plain(gaps[name]) for name in ("start", "end", "reason")]
+    assert list(zip(*columns, strict=True)) == found
 
 
 def test_as_of_is_the_now_of_retention():

@@ -72,6 +72,15 @@ def test_different_tasks_are_different_rows():
     assert list(overlaps["task_ids"]) == [("task-1", "task-0"), ("task-2", "task-0")]
 
 
+def test_tasks_created_at_once_are_in_the_order_of_their_ids():
+    """IDs are in the order of creation, then sorted; those without a creation time are last."""
+    times = {"c": 2, "d": None, "a": 2, "b": 2, "z": 1}
+    rows = [{"task_id": name, "creation_time": time} for name, time in times.items()]
+    same = {"from_time": 0, "to_time": 9, "log_group_name": "acme/api"}
+    [ids] = find_overlaps(table(*rows, status_code="COMPLETED", **same))["task_ids"]
+    assert ids == ("z", "a", "b", "c", "d")
+
+
 def test_neither_touching_nor_empty_windows_overlap():
     """Windows that touch, are reversed or missing overlap nothing."""
     tasks = table(

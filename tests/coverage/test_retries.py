@@ -108,6 +108,13 @@ def test_a_retry_that_failed_has_a_retry_of_its_own():
     assert plain(found["retry_duration"]) == [60 * SECOND] * 2
 
 
+def test_of_retries_created_at_once_the_first_id_counts():
+    """Of two retries created at the same time, the one with the first ID is listed."""
+    again = {"status_code": "COMPLETED", "creation_time": START + 1}
+    tasks = nights({"status_code": "FAILED"}, again | {"task_id": "z"}, again | {"task_id": "b"})
+    assert find_retries(tasks)["retry_task_id"].tolist() == ["b"]
+
+
 @pytest.mark.parametrize(
     ("window", "is_retry"),
     [

@@ -186,6 +186,12 @@ def test_without_censoring_the_error_is_that_of_a_share():
     )
 
 
+@pytest.mark.parametrize("many", range(1, 30))
+def test_when_all_have_completed_the_probability_is_one(many: int):
+    """If every task has completed, the last probability is 1 without a rounding error."""
+    assert completion_curve(made([(at, "C") for at in range(many)]))["probability"].iloc[-1] == 1
+
+
 @given(lengths)
 def test_ended_counts_every_end(ends: list[tuple[int, str]]):
     """With event="ended", failed tasks count like completed ones, and nothing competes."""

@@ -119,6 +119,17 @@ def test_only_the_last_hundred_count():
     assert found["task_id"].nunique() == 50
 
 
+def test_of_tasks_created_at_once_the_longest_count():
+    """If tasks created at once are more than 100, the order of the rows does not matter."""
+    tasks = nightly([60] * 60 + [600] * 60 + [1000])
+    created = tasks["creation_time"].where(tasks.index == 120, tasks["creation_time"].iloc[0])
+    ends = created + tasks["duration"]
+    tasks = frames.conform(tasks.assign(creation_time=created, completion_time=ends))
+    found = find_slow_tasks(tasks.iloc[::-1])
+    assert_frame_equal(found, find_slow_tasks(tasks))
+    assert plain(find_slow_tasks(tasks, threshold=0.5)["typical"]) == [600_000]
+
+
 def test_later_tasks_change_nothing():
     """Adding later tasks does not change what was found."""
     random = Random(1)  # noqa: S311 - nothing secret
