@@ -53,6 +53,9 @@ def use_an_archive(folder: Path, tasks: pd.DataFrame) -> None:
     assert len(latest) > len(log_groups) > 0
     history: pd.DataFrame = archive.history(latest["task_id"].iloc[0])
     assert len(history) == 1
+    assert len(archive.info()) == len(tasks[["account_id", "region"]].drop_duplicates())
+    with pytest.raises(xs.ArgumentError):
+        archive.sync([xs.Target()], region="eu-west-1")
     assert xs.status_breakdown(archive).equals(xs.status_breakdown(tasks))
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def append(storage: Storage, kind: Table, rows: pd.DataFrame) -> np.ndarray:
     """Append the observations that are not known yet.
 
-    Return for each row whether it was new, changed or unchanged, as in `observations`.
+    Return what each row was, as in `observations.compare`.
     """
     if kind is not schema.TASKS:  # an archive always has tasks, so that it can be recognised
         Store(storage, schema.TASKS).ensure()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from exportstats.archive.adding import append
 from exportstats.archive.delta import Store
+from exportstats.archive.info import count
 from exportstats.archive.observations import changes, check_observations
 from exportstats.archive.query import Query, texts
-from exportstats.archive.reading import apply_part, read_all, read_latest, warn_of_damage
+from exportstats.archive.reading import apply_part, latest, read_all, warn_of_damage
 from exportstats.archive.storage import Storage
 from exportstats.core import frames, schema
 from exportstats.errors import MissingFileError, SchemaError
@@ -19,12 +20,14 @@ from exportstats.stats.as_of import instant
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Executor
 
+    import boto3
     import pandas as pd
 
     from exportstats.archive.delta import Snapshot
+    from exportstats.aws.targets import Target
     from exportstats.core.schema import Table
     from exportstats.core.shards import Part
     from exportstats.stats.as_of import Instant
@@ -171,6 +174,27 @@ class Archive:
         warn_of_damage(self._storage, damaged)
         return frames.derive(changes(rows, schema.TASKS))
 
+    def info(self) -> pd.DataFrame:
+        """Return what is kept of each account and region, and what the service has forgotten.
+
+        Returns
+        -------
+        DataFrame
+            One row per account and region: the numbers of `tasks`, of `active` ones and of
+            `observations`; the range of creation times and of observations; `settled_until`: all
+            tasks created before have ended and are kept; `oldest_listed`, the oldest creation when
+            a list was last read to its end; the number of tasks that were `gone` from it by then,
+            since when (`gone_since`), and bounds for how long the service remembers a task:
+            `remembered_at_least` and `remembered_at_most`.
+
+        Raises
+        ------
+        MissingFileError
+            There is no archive at this address.
+        """
+        snapshot = self._snapshot(schema.TASKS)
+        return frames.empty() if snapshot is None else count(self._storage, snapshot)
+
     def add(self, rows: pd.DataFrame, *, of: str = "tasks") -> None:
         """Add observations; what is known already is left out.
 
@@ -193,6 +217,87 @@ class Archive:
         """
         kind = frames.table_of(of)
         append(self._storage, kind, check_observations(rows, kind))
+
+    def sync(  # noqa: PLR0913 - as fetch_tasks has them
+        self,
+        targets: Iterable[Target] | None = None,
+        *,
+        full: bool = False,
+        log_groups: bool = False,
+        session: boto3.Session | None = None,
+        profile: str | None = None,
+        region: str | None = None,
+        endpoint_url: str | None = None,
+        requests_per_second: float | Literal["quota"] | None = "quota",
+        max_workers: int | None = None,
+        executor: Executor | None = None,
+        errors: Literal["raise", "warn"] = "raise",
+        progress: bool | None = None,
+    ) -> pd.DataFrame:
+        """Fetch what is new or changed, and keep it.
+
+        The list of an account and region is read from its newest task down to where all further
+        tasks are known and have ended. What arrived is kept every few seconds, and also if a
+        request fails or the program is stopped; the next sync reads the rest.
+
+        Parameters
+        ----------
+        targets
+            Accounts and regions, as for `fetch_tasks`.
+        full
+            Read the lists to their end. This also finds the tasks that the service no longer
+            lists; `info` counts them.
+        log_groups
+            Fetch and keep the log groups, too. Needs the permission `logs:DescribeLogGroups`.
+        session, profile, region, endpoint_url
+            As for `fetch_tasks`. They are for the list of tasks, not for the archive.
+        requests_per_second, max_workers, executor, errors, progress
+            As for `fetch_tasks`. With an executor, what arrived from a target is kept once its
+            list has ended.
+
+        Returns
+        -------
+        DataFrame
+            One row per target: `account_id`, `region`, `profile`, `role_arn`, `requests`, and the
+            numbers of `new`, `changed` and `unchanged` tasks of those that were read; `reason` and
+            `remedy` if it failed.
+
+        Raises
+        ------
+        ArgumentError
+            An argument is not valid; nothing was requested.
+        LoadError
+            A list could not be read. What arrived is kept. `.arrived` is the table above, and
+            `.failures` has one row per failed target.
+        LoadInterrupted
+            Ctrl-C was pressed; it has the same attributes.
+        ArchiveError
+            The archive cannot be written.
+
+        Examples
+        --------
+        Every night, for a whole organisation::
+
+            targets = xs.fetch_targets(regions="all", role_name="audit")
+            xs.Archive("s3://bucket/exportstats").sync(targets, errors="warn")
+        """
+        from exportstats.archive.sync import sync  # noqa: PLC0415 - imports boto3
+
+        return sync(
+            self._storage,
+            targets,
+            full=full,
+            log_groups=log_groups,
+            session=session,
+            profile=profile,
+            region=region,
+            endpoint_url=endpoint_url,
+            requests_per_second=requests_per_second,
+            max_workers=max_workers,
+            executor=executor,
+            errors=errors,
+            progress=progress,
+        )
 
     def on(self, executor: Executor) -> Archive:
         """Return the archive with its parts run on an executor, of any kind.
@@ -229,12 +334,8 @@ class Archive:
 
     def _latest(self, kind: Table, query: Query) -> pd.DataFrame:
         """Return each row of a kind in its latest state."""
-        snapshot = self._snapshot(kind)
-        if snapshot is None:
-            return frames.empty(kind)
-        found, damaged = read_latest(snapshot, query)
-        warn_of_damage(self._storage, damaged)
-        return found
+        self._snapshot(kind)
+        return latest(self._storage, kind, query)
 
     def _snapshot(self, kind: Table) -> Snapshot | None:
         """Return the current version of a table, or None if the archive has no such table.

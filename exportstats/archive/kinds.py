@@ -39,7 +39,8 @@ LOOKS = Table(
         _ACCOUNT,
         _REGION,
         Column("settled_until", None, "time", "All tasks created before have ended and are kept."),
-        Column("oldest_listed", None, "time", "The oldest creation that the service listed."),
+        Column("oldest_listed", None, "time", "The oldest creation in the list, at its end."),
+        Column("listed_at", None, "time", "When it was first the oldest."),
         _OBSERVED,
     ),
 )

@@ -14,7 +14,7 @@ from exportstats.errors import ArgumentError
 if TYPE_CHECKING:
     from exportstats.core.schema import Table
 
-NEW, CHANGED, UNCHANGED = 0, 1, 2
+NEW, CHANGED, SEEN_AGAIN, UNCHANGED = range(4)
 
 
 def check_observations(rows: pd.DataFrame, kind: Table) -> pd.DataFrame:
@@ -42,10 +42,10 @@ def check_observations(rows: pd.DataFrame, kind: Table) -> pd.DataFrame:
 
 
 def compare(incoming: pd.DataFrame, known: pd.DataFrame, kind: Table) -> np.ndarray:
-    """Return for each incoming row whether it is new, changed or unchanged.
+    """Return for each incoming row whether it is new, changed, seen again or unchanged.
 
-    A row is unchanged if it is there already, or equals the observation before it. An active task
-    changes with time: that it was still active is kept for each look.
+    A row is unchanged if it is there already, or equals the observation before it. But if it is of
+    an active task, it is seen again: that it was still active is kept for each look.
     """
     names = [column.name for column in kind.base]
     both = frames.stack([known[names], incoming[names]])
@@ -67,12 +67,12 @@ def compare(incoming: pd.DataFrame, known: pd.DataFrame, kind: Table) -> np.ndar
     is_mixed = np.bincount(instant, differs & ~later, minlength=1) > 0
     after_mixed = is_mixed[instant] | is_mixed[np.maximum(instant - 1, 0)]
     changed = first | differs | (later & after_mixed)
+    again = np.zeros(len(order), dtype=bool)
     if "status_code" in names:
-        is_ended = both["status_code"].isin(TERMINAL_STATES).to_numpy()
-        changed |= later & ~is_ended[order]
+        again = later & ~both["status_code"].isin(TERMINAL_STATES).to_numpy()[order]
     is_new = first & ~np.isin(entity[order], entity[: len(known)])
     found = np.empty(len(order), dtype=int)
-    found[order] = np.where(is_new, NEW, np.where(changed, CHANGED, UNCHANGED))
+    found[order] = np.select([is_new, changed, again], [NEW, CHANGED, SEEN_AGAIN], UNCHANGED)
     return found[is_incoming]
 
 

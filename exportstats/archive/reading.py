@@ -9,13 +9,14 @@ import pyarrow as pa
 
 from exportstats.archive.delta import Store
 from exportstats.archive.query import Query
-from exportstats.core import schema
+from exportstats.core import frames, schema
 from exportstats.errors import ArchiveError, DamagedFileWarning, warn
 from exportstats.io.rows import Rows, to_table
 
 if TYPE_CHECKING:
     from exportstats.archive.delta import Snapshot
     from exportstats.archive.storage import Storage
+    from exportstats.core.schema import Table
     from exportstats.core.shards import Part
 
 
@@ -30,6 +31,16 @@ def read_latest(snapshot: Snapshot, query: Query) -> Result:
     """Return each row of the selection in its latest state."""
     found, damaged = snapshot.read(query)
     return Result(to_table([Rows(found)], snapshot.store.kind), damaged)
+
+
+def latest(storage: Storage, kind: Table, query: Query) -> pd.DataFrame:
+    """Return each row of a kind in its latest state; an empty table if there is none."""
+    snapshot = Store(storage, kind).snapshot()
+    if snapshot is None:
+        return frames.empty(kind)
+    found, damaged = read_latest(snapshot, query)
+    warn_of_damage(storage, damaged)
+    return found
 
 
 def read_all(snapshot: Snapshot, query: Query) -> Result:

@@ -39,7 +39,8 @@ _SECRETS = (
     (re.compile(r"//\S*@"), "//...@"),
 )
 _SIGN_IN = "sign in again (as with `aws sso login`) or renew the credentials"
-_GOES_ON = "what arrived was kept, and the next token continues from there"
+CONTINUES = "the next token continues from there"
+_GOES_ON = f"what arrived was kept, and {CONTINUES}"
 _GO_ON = f"try again; {_GOES_ON}"
 _UNFORESEEN = "this error is not expected: please report it; what arrived was kept"
 _NOT_AWS = "this answer is not from AWS: check the endpoint URL and the proxy"

@@ -111,8 +111,11 @@ def load_targets(
     max_workers: int | None,
     executor: Executor | None,
     progress: bool | None,
+    each: Look | None = None,
 ) -> list[Load]:
     """Load targets, and show the progress.
+
+    `each` is called with the loads several times a second, and its errors end loading.
 
     Raises
     ------
@@ -132,13 +135,19 @@ def load_targets(
         )
     loads = [Load(target, question) for target in targets]
     with Bar(question.operation.what, shown=progress, targets=len(targets)) as bar:
+
+        def look(so_far: Sequence[Load]) -> None:
+            bar.look(so_far)
+            if each is not None:
+                each(so_far)
+
         if executor is not None:
-            return _load_on(executor, loads, profile, look=bar.look)
+            return _load_on(executor, loads, profile, look=look)
         try:
             sessions = Sessions(make_session(session, profile, None))
         except ASKING as error:
             raise LoadError(str(explain(error)), tasks=frames.empty()) from None
-        return _load_all(loads, sessions, max_workers=max_workers, look=bar.look)
+        return _load_all(loads, sessions, max_workers=max_workers, look=look)
 
 
 def _load_all(
@@ -177,14 +186,16 @@ def _watch(
         while waiting:
             _, waiting = wait(waiting, timeout=_LOOK_SECONDS)
             look(_so_far(loads, futures))
-    except KeyboardInterrupt as interrupt:
+    except BaseException as error:
         stop.set()
         for future in futures:
             future.cancel()
+        if not isinstance(error, KeyboardInterrupt):
+            raise
         return [
             _result(load, future)
             if future.done() and not future.cancelled()
-            else load.interrupted_by(interrupt)
+            else load.interrupted_by(error)
             for load, future in zip(loads, futures, strict=True)
         ]
     return _so_far(loads, futures)

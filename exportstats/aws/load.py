@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from exportstats.aws.client import Operation
     from exportstats.aws.faults import Fault
+    from exportstats.aws.newest import Settled, Walk
     from exportstats.aws.targets import Sessions, Target
     from exportstats.io.json_text import Page
     from exportstats.io.rows import Rows
@@ -29,13 +30,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Question:
-    """The request to every target, and the most pages to load; `key` identifies a run."""
+    """The request to every target, and how far to page; `key` identifies a run."""
 
     operation: Operation
     request: Mapping[str, Any] = field(compare=False)
     endpoint_url: str | None
     requests_per_second: float | str | None
     max_pages: int | None = None
+    settled: Settled | None = field(default=None, compare=False)
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def __post_init__(self) -> None:
@@ -108,6 +110,8 @@ class Load:
         The error that `fault` explains, in this process only.
     odd_page
         The number of an answer that cannot be read.
+    walk
+        What the pages showed, if the question is only about what is not known.
     ended
         Whether loading has ended.
     refused
@@ -130,6 +134,7 @@ class Load:
     ended: bool = False
     cause: BaseException | None = None
     odd_page: int | None = None
+    walk: Walk | None = None
 
     def run(self, sessions: Sessions, stop: Event | None = None) -> Load:
         """Load the list; an error is kept in `fault`."""
@@ -196,6 +201,8 @@ class Load:
         operation, request = self.question.operation, self.question.request
         self.next_token = request.get("nextToken")
         tokens = Tokens(self.next_token)
+        if self.question.settled is not None:
+            self.walk = self.question.settled.walk((self.account_id, self.region))
         while True:
             here = {} if self.next_token is None else {"nextToken": self.next_token}
             answer = ask(client, operation, {**request, **here})
@@ -205,7 +212,11 @@ class Load:
                 self._read_latest()  # while other targets wait for the network
             yield answer.page
             self.next_token = answer.next_token or None
+            enough = self.walk is not None and self.walk.reaches(answer.page)
             if self.next_token is None or self.arrived.pages == self.question.max_pages:
+                return
+            if self.walk is not None and enough:
+                self.walk.stopped = True
                 return
             tokens.follow(self.next_token, answer.items)
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from exportstats.aws.load import Load, Question
     from exportstats.aws.targets import Target
     from exportstats.core.schema import Table
+    from exportstats.io.rows import Rows
 
 _FAILURE_DTYPES = {
     "account_id": "str",
@@ -67,27 +68,48 @@ def fetch_table(
     LoadInterrupted
         The user stopped loading.
     """
-    if errors not in ("raise", "warn"):
-        raise ArgumentError(f'errors={errors!r}; give "raise" or "warn"')
+    check_errors(errors)
     loads = load_targets(check_targets(targets, **of_one), question, **how)
     if targets is None and loads[0].refused:
         raise ArgumentError(str(loads[0].fault)) from cause_of(loads[0].cause)
-    arrived = _table_of(loads, kind)
+    arrived = table_of(
+        [(load, load.arrived.parts) for load in loads], kind, strict=not any(x.fault for x in loads)
+    )
     _warn_of_unknown_accounts(loads, arrived)
-    return _raise_or_warn(loads, arrived, errors)
+    return raise_or_warn(loads, arrived, errors)
 
 
-def _table_of(loads: Sequence[Load], kind: Table) -> pd.DataFrame:
-    """Return a table of what arrived, each row with its account and region."""
+def check_errors(errors: object) -> None:
+    """Check what to do if a target fails.
+
+    Raises
+    ------
+    ArgumentError
+        It is neither "raise" nor "warn".
+    """
+    if errors not in ("raise", "warn"):
+        raise ArgumentError(f'errors={errors!r}; give "raise" or "warn"')
+
+
+def table_of(
+    arrived: Sequence[tuple[Load, Sequence[Rows]]], kind: Table, *, strict: bool = False
+) -> pd.DataFrame:
+    """Return a table of what arrived, each row with its account and region.
+
+    Raises
+    ------
+    BadRowsError
+        No row can be read, and `strict`. Otherwise that is a warning.
+    """
     parts = (
         rows.filled(over=True, account_id=load.account_id, region=load.region)
-        for load in loads
-        for rows in load.arrived.parts
+        for load, found in arrived
+        for rows in found
     )
     try:
         return to_table(parts, kind)
     except BadRowsError as error:
-        if not any(load.fault for load in loads):
+        if strict:
             raise
         warn(BadRowsWarning(error.rows, "no row could be read", partial=True))
         return frames.empty(kind)
@@ -100,16 +122,23 @@ def _warn_of_unknown_accounts(loads: Sequence[Load], arrived: pd.DataFrame) -> N
         warn(AccountUnknownWarning(unknown[0]))
 
 
-def _raise_or_warn(
-    loads: Sequence[Load], arrived: pd.DataFrame, errors: Literal["raise", "warn"]
+def raise_or_warn(
+    loads: Sequence[Load],
+    arrived: pd.DataFrame,
+    errors: Literal["raise", "warn"],
+    came: str | None = None,
 ) -> pd.DataFrame:
-    """Return what arrived; raise or warn if a target failed."""
+    """Return what arrived; raise or warn if a target failed.
+
+    `came` says what arrived, if it is not in the table.
+    """
     failed = [load for load in loads if load.fault is not None]
     if not failed:
         return arrived
     first = failed[0]
     operation = first.question.operation
-    came = f"({len(arrived):,} {operation.what.rpartition('export ')[2]} arrived)"
+    of_tasks = operation.member == "exportTasks" and came is None
+    came = came or f"({len(arrived):,} {operation.what.rpartition('export ')[2]} arrived)"
     if len(loads) == 1:
         message = f"{_place(first)}{first.fault} {came}"
     else:
@@ -118,7 +147,7 @@ def _raise_or_warn(
         message = f"{len(failed):,} of {len(loads):,} targets failed {came}: {reasons}{more}"
     found = _failures_of(failed)
     carried: dict[str, Any] = {
-        "tasks": arrived if operation.member == "exportTasks" else frames.empty(),
+        "tasks": arrived if of_tasks else frames.empty(),
         "arrived": arrived,
         "next_token": first.next_token if len(loads) == 1 else None,
         "failures": found,

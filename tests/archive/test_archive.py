@@ -7,6 +7,7 @@ import pickle
 import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -162,13 +163,14 @@ def bytes_read() -> int:
 
 @pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="only Linux counts them")
 def test_a_question_about_one_account_reads_its_data_only(archive: xs.Archive):
-    """Of 20 accounts, a tenth of the bytes is read for one; for a slot, files of its shard."""
+    """Of 20 accounts of equal size, less than a fifth of the bytes is read for one."""
     accounts = [f"{number:012d}" for number in range(20)]
+    random = Random(0)  # noqa: S311 - nothing secret
     tasks = table(
         *(
-            {"account_id": account, "task_id": f"{account}-{number:032d}"}
+            {"account_id": account, "task_id": random.randbytes(16).hex()}
             for account in accounts
-            for number in range(4000)
+            for _ in range(4000)
         ),
         region="eu-west-1",
         observed_at=HOUR,
@@ -178,7 +180,7 @@ def test_a_question_about_one_account_reads_its_data_only(archive: xs.Archive):
     archive.tasks(accounts=accounts[:1])  # what is imported on first use
     before = bytes_read()
     assert len(archive.tasks(accounts=accounts[3:4])) == 4000
-    assert bytes_read() - before < 0.2 * size + 50_000
+    assert bytes_read() - before < 0.2 * size
 
 
 @pytest.mark.parametrize("address", ["", "gs://bucket/a", "s3://", "s3://b/a?b=c", 5, "50%41"])

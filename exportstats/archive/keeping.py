@@ -1,0 +1,147 @@
+"""Keep what arrives from targets, and what their lists show as a whole."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from exportstats.archive.adding import append
+from exportstats.archive.delta import Store
+from exportstats.archive.kinds import LISTINGS, LOOKS, shard_of
+from exportstats.archive.observations import CHANGED, NEW
+from exportstats.archive.query import Query
+from exportstats.archive.reading import latest
+from exportstats.aws.newest import Settled, Walk
+from exportstats.aws.outcome import table_of
+from exportstats.core import coerce, frames, schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from exportstats.archive.storage import Storage
+    from exportstats.aws.load import Load
+    from exportstats.aws.newest import Slot
+    from exportstats.core.schema import Table
+
+# What arrived is kept this often. A commit to S3 takes about a third of a second.
+_SECONDS_BETWEEN_COMMITS = 5.0
+
+
+class Keeper:
+    """Keep what arrives from targets, in few commits for all of them.
+
+    Attributes
+    ----------
+    counts
+        The number of new, changed and unchanged rows of each account and region.
+    """
+
+    def __init__(self, storage: Storage, kind: Table) -> None:
+        self._storage = storage
+        self._kind = kind
+        self._taken: dict[int, int] = {}  # the number of kept parts of each load
+        self._latest = time.monotonic()
+        self.counts: dict[Slot, np.ndarray] = {}
+
+    def look(self, loads: Sequence[Load]) -> None:
+        """Keep what arrived, but not too often."""
+        if time.monotonic() - self._latest >= _SECONDS_BETWEEN_COMMITS:
+            self.keep(loads)
+
+    def keep(self, loads: Sequence[Load]) -> None:
+        """Keep what arrived since the last time."""
+        parts = [load.arrived.parts for load in loads]
+        fresh = [
+            (load, found[self._taken.get(at, 0) :])
+            for at, (load, found) in enumerate(zip(loads, parts, strict=True))
+            if load.account_id is not None
+        ]
+        rows = table_of([(load, found) for load, found in fresh if found], self._kind)
+        if len(rows):
+            self._count(rows, append(self._storage, self._kind, rows))
+        self._taken = {at: len(found) for at, found in enumerate(parts)}
+        self._latest = time.monotonic()
+
+    def _count(self, rows: pd.DataFrame, found: np.ndarray) -> None:
+        what = np.select([found == NEW, found == CHANGED], [0, 1], 2)
+        slots = zip(*(rows[name] for name in schema.SLOT), strict=True)
+        for slot, at in zip(slots, what, strict=True):
+            self.counts.setdefault(slot, np.zeros(3, dtype=int))[at] += 1
+
+
+def settled(storage: Storage) -> Settled:
+    """Return down to where the list of each account and region has to be read."""
+    Store(storage, schema.TASKS).snapshot()  # refuse another format before anything is asked
+    return Settled(_by_slot(latest(storage, LOOKS, Query()), "settled_until"))
+
+
+def _by_slot(looks: pd.DataFrame, time: str) -> dict[Slot, int | None]:
+    """Return a time of each account and region that has it, in milliseconds."""
+    known = looks[looks[time].notna()]
+    slots = zip(*(known[name] for name in schema.SLOT), strict=True)
+    return dict(zip(slots, coerce.millis(known[time]).tolist(), strict=True))
+
+
+def keep_looks(storage: Storage, loads: Sequence[Load]) -> None:
+    """Keep what the lists of ended loads show: until when all is settled, and what is gone."""
+    ended = [(load, load.walk) for load in loads if load.fault is None and load.walk is not None]
+    looks = latest(storage, LOOKS, Query())
+    oldest, since = _by_slot(looks, "oldest_listed"), _by_slot(looks, "listed_at")
+    rows = []
+    for load, walk in ended:
+        slot = (load.account_id, load.region)
+        until = walk.settled_until
+        if until is None and walk.is_ordered:  # the list is empty
+            until = walk.known_until
+        if not walk.stopped and oldest.get(slot) != walk.oldest:
+            oldest[slot], since[slot] = walk.oldest, walk.began
+        rows.append((*slot, until, oldest.get(slot), since.get(slot), walk.began))
+    append(storage, LOOKS, _table(rows, LOOKS))
+    whole = [(load, walk) for load, walk in ended if not walk.stopped]
+    gone = [row for some in _by_shard(whole) for row in _listings(storage, *some)]
+    if gone:
+        append(storage, LISTINGS, _table(gone, LISTINGS))
+
+
+def _listings(
+    storage: Storage, shard: int, loads: Sequence[tuple[Load, Walk]]
+) -> Iterator[tuple[object, ...]]:
+    """Yield the known tasks of a shard that are gone from the lists, and those that came back."""
+    query = Query(shards=frozenset([shard]))
+    tasks, listings = latest(storage, schema.TASKS, query), latest(storage, LISTINGS, query)
+    was_gone = listings[listings["listed"] == "no"]
+    for load, walk in loads:
+        if walk.began is None:
+            continue
+        listed = {one for rows in load.arrived.parts for one in rows.table["task_id"].to_pylist()}
+        slot = (load.account_id, load.region)
+        known = tasks[_of(tasks, slot)]
+        began = pd.Timestamp(walk.began, unit="ms", tz="UTC")
+        # another sync may have added tasks that were created meanwhile
+        known = known[(known["observed_at"] <= began) & ~(known["creation_time"] > began)]
+        for gone in set(known["task_id"]) - listed:
+            yield (*slot, gone, "no", walk.began)
+        for back in set(was_gone["task_id"][_of(was_gone, slot)]) & listed:
+            yield (*slot, back, "yes", walk.began)
+
+
+def _of(rows: pd.DataFrame, slot: Slot) -> pd.Series:
+    return (rows["account_id"] == slot[0]) & (rows["region"] == slot[1])
+
+
+def _by_shard(
+    loads: Iterable[tuple[Load, Walk]],
+) -> Iterator[tuple[int, list[tuple[Load, Walk]]]]:
+    shards: dict[int, list[tuple[Load, Walk]]] = {}
+    for load, walk in loads:
+        shards.setdefault(shard_of(str(load.account_id), str(load.region)), []).append((load, walk))
+    yield from sorted(shards.items())
+
+
+def _table(rows: Sequence[tuple[object, ...]], kind: Table) -> pd.DataFrame:
+    names = [column.name for column in kind.base]
+    typed, _ = frames.coerce_rows(pd.DataFrame(rows, columns=names, dtype=object), kind)
+    return frames.settle(typed, kind)[0]

@@ -1,0 +1,251 @@
+"""A sync reads what is new, keeps all that arrives, and says what happened to each target."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pandas as pd
+import pytest
+from archived import assert_same, files
+from deltalake import DeltaTable
+
+import exportstats as xs
+from exportstats.emulator import Emulator, Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ACCOUNT, REGION = "111122223333", "eu-west-1"
+EPOCH = 1_795_413_600_000
+MINUTE = 60_000
+Task = dict[str, Any]
+
+
+def task(number: int, code: str = "COMPLETED", **fields: Any) -> Task:  # noqa: ANN401
+    """Make a task in AWS's shape, created in the minute of its number."""
+    created = EPOCH + number * MINUTE
+    info = {"creationTime": created}
+    if code == "COMPLETED":
+        info["completionTime"] = created + 30_000
+    return {
+        "accountId": ACCOUNT,
+        "region": REGION,
+        "taskId": f"task-{number}",
+        "logGroupName": f"/app/{number % 3}",
+        "from": created - 86_400_000,
+        "to": created - 1,
+        "status": {"code": code},
+        "executionInfo": info,
+    } | fields
+
+
+def session(account: str = ACCOUNT) -> boto3.Session:
+    """Return a session whose access key is the account."""
+    return boto3.Session(account, "made-up", region_name=REGION)
+
+
+def read(archive: xs.Archive, emulator: Emulator, **more: Any) -> pd.Series:  # noqa: ANN401
+    """Sync the only target, and return its row."""
+    found = archive.sync(session=session(), endpoint_url=emulator.url, progress=False, **more)
+    assert len(found) == 1
+    return found.iloc[0]
+
+
+def numbers(result: pd.Series) -> list[int]:
+    """Return requests, new, changed and unchanged tasks."""
+    return result[["requests", "new", "changed", "unchanged"]].to_list()
+
+
+def everything(emulator: Emulator) -> pd.DataFrame:
+    """Return a full list."""
+    return xs.fetch_tasks(session=session(), endpoint_url=emulator.url, progress=False)
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    """Serve 1,000 ended tasks."""
+    with Emulator(map(task, range(1000))) as running:
+        yield running
+
+
+def test_a_sync_costs_what_is_new(archive: xs.Archive, emulator: Emulator):
+    """After the first one, 50 new tasks take two requests; none takes one and writes nothing."""
+    assert numbers(read(archive, emulator)) == [20, 1000, 0, 0]
+    assert_same(archive.tasks(), everything(emulator), seen=False)
+    before = files(archive)
+    assert numbers(read(archive, emulator)) == [1, 0, 0, 50]
+    assert files(archive) == before
+    for number in range(1000, 1050):
+        emulator.add(task(number))
+    assert numbers(read(archive, emulator)) == [2, 50, 0, 50]
+    assert_same(archive.tasks(), everything(emulator), seen=False)
+    assert numbers(read(archive, emulator, full=True)) == [21, 0, 0, 1050]
+
+
+def test_an_active_task_further_down_is_read_until_it_ends(archive: xs.Archive, emulator: Emulator):
+    """Paging goes on to a task that was active last time, however many are newer."""
+    emulator.add(task(1000, "RUNNING"))
+    read(archive, emulator)
+    for number in range(1001, 1200):
+        emulator.add(task(number))
+    result = read(archive, emulator)
+    assert numbers(result)[:3] == [5, 199, 0]
+    emulator.update("task-1000", status={"code": "FAILED"})
+    assert numbers(read(archive, emulator))[:3] == [5, 0, 1]
+    assert numbers(read(archive, emulator))[:3] == [1, 0, 0]
+    assert_same(archive.tasks(), everything(emulator), seen=False)
+    assert archive.history("task-1000")["status_code"].iloc[-1] == "FAILED"
+
+
+def test_a_sync_broken_off_leaves_no_hole(archive: xs.Archive, emulator: Emulator):
+    """What arrived is kept, and the next sync goes on down to what was settled before."""
+    read(archive, emulator)
+    for number in range(1000, 1400):
+        emulator.add(task(number))
+    emulator._faults = (Fault("deny", at=(24,)),)
+    with pytest.raises(xs.LoadError, match="150 new or changed tasks are kept") as caught:
+        read(archive, emulator)
+    assert caught.value.arrived["new"].to_list() == [150]
+    assert caught.value.failures["remedy"].str.contains("DescribeExportTasks").all()
+    assert len(archive.tasks()) == 1150
+    emulator._faults = ()
+    assert numbers(read(archive, emulator))[1:3] == [250, 0]
+    assert_same(archive.tasks(), everything(emulator), seen=False)
+
+
+@pytest.mark.parametrize("order", ["oldest first", "shuffled"])
+def test_an_order_that_was_not_promised_is_read_to_the_end(archive: xs.Archive, order: str):
+    """A list in another order is read whole at every sync, so that nothing new is missed."""
+    with Emulator(map(task, range(120))) as emulator:
+        read(archive, emulator)
+        for number in range(120, 300):
+            emulator.add(task(number))
+            if number % 60:
+                continue
+            entries = emulator._slots[ACCOUNT, REGION].lists["DescribeExportTasks"]
+            if order == "shuffled":
+                Random(number).shuffle(entries._entries)  # noqa: S311 - nothing secret
+            else:
+                entries._entries.sort(key=lambda entry: entry.order, reverse=True)
+            entries._sorted = True
+            read(archive, emulator)
+            assert_same(archive.tasks(), everything(emulator), seen=False)
+
+
+def test_forgotten_tasks_are_kept_and_counted(archive: xs.Archive):
+    """A full sync says how many tasks the service no longer lists, and since when."""
+    start = dt.datetime(2026, 12, 1, tzinfo=dt.UTC)
+    with Emulator(map(task, range(300)), now=start) as emulator:
+        read(archive, emulator)
+        info = archive.info().iloc[0]
+        assert (info["tasks"], info["gone"]) == (300, 0)
+    later = start + dt.timedelta(days=1)
+    with Emulator(map(task, range(100, 320)), now=later) as emulator:
+        read(archive, emulator)
+        assert archive.info()["gone"].to_list() == [0]
+        assert numbers(read(archive, emulator, full=True)) == [5, 0, 0, 220]
+    info = archive.info().iloc[0]
+    assert (info["tasks"], info["gone"]) == (320, 100)
+    assert abs(info["gone_since"] - pd.Timestamp(later)) < pd.Timedelta("1min")
+    created = pd.Timestamp(EPOCH + 100 * MINUTE, unit="ms", tz="UTC")
+    assert info["oldest_listed"] == created
+    assert info["remembered_at_least"] == pytest.approx(later - created, abs=pd.Timedelta("1min"))
+    difference = info["remembered_at_most"] - info["remembered_at_least"]
+    assert difference == pd.Timedelta("1min")
+    with Emulator(map(task, range(320)), now=later + dt.timedelta(days=1)) as emulator:
+        read(archive, emulator, full=True)
+    assert archive.info()["gone"].to_list() == [0]
+
+
+def test_many_targets_in_few_commits(archive: xs.Archive):
+    """Each target has its numbers; what failed has the reason; all are kept in one commit."""
+    regions = [f"region-{number}" for number in range(30)]
+    tasks = [task(number, region=region) for region in regions for number in range(60)]
+    targets = [xs.Target(ACCOUNT, region) for region in regions]
+    with Emulator(tasks, faults=[Fault("deny", region="region-7")]) as emulator:
+        with pytest.warns(xs.LoadWarning, match="1 of 30 targets failed"):
+            found = archive.sync(
+                targets, session=session(), endpoint_url=emulator.url, errors="warn"
+            )
+        assert (found["new"] == 60).sum() == 29
+        failed = found[found["reason"].notna()]
+        assert failed["region"].to_list() == ["region-7"]
+        assert failed["remedy"].str.contains("logs:DescribeExportTasks").all()
+        assert DeltaTable(f"{archive.uri}/tasks").version() == 1
+        asked = len(emulator.requests)
+        with pytest.warns(xs.LoadWarning):
+            archive.sync(targets, session=session(), endpoint_url=emulator.url, errors="warn")
+        assert len(emulator.requests) - asked < 1.1 * 30 + 2
+    assert len(archive.tasks()) == 29 * 60
+    assert len(archive.info()) == 29
+
+
+def test_log_groups_are_observed_too(archive: xs.Archive, emulator: Emulator):
+    """With `log_groups`, their retention is kept as it was at each sync."""
+    group = {"arn": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/app:*", "logGroupName": "/app"}
+    times = [dt.datetime(2026, 12, day, tzinfo=dt.UTC) for day in (1, 2, 3)]
+    for days, now in zip((30, 30, 7), times, strict=True):
+        with Emulator([task(1)], log_groups=[group | {"retentionInDays": days}], now=now) as server:
+            read(archive, server, log_groups=True)
+    assert archive.log_groups()["retention"].dt.days.to_list() == [7]
+    assert archive.log_groups(as_of="2026-12-02T12:00Z")["retention"].dt.days.to_list() == [30]
+    assert len(DeltaTable(f"{archive.uri}/log_groups").to_pandas()) == 2
+
+
+def test_an_unknown_account_fails(archive: xs.Archive, emulator: Emulator):
+    """Without an account, nothing is kept, and the error says so."""
+    emulator._faults = (Fault("deny_identity"),)
+    with pytest.raises(xs.LoadError, match=r"name the account.*0 new or changed tasks are kept"):
+        read(archive, emulator)
+    found = archive.sync([xs.Target(ACCOUNT, REGION)], session=session(), endpoint_url=emulator.url)
+    assert found["new"].to_list() == [1000]
+
+
+def test_a_clock_that_goes_back(archive: xs.Archive):
+    """If the service's clock goes back, each task is still in its latest state."""
+    now = dt.datetime(2026, 12, 1, tzinfo=dt.UTC)
+    states = ("PENDING", "RUNNING", "COMPLETED")
+    for hours, state in zip((0, 5, -3), states, strict=True):
+        with Emulator([task(1, state)], now=now + dt.timedelta(hours=hours)) as emulator:
+            read(archive, emulator)
+    assert archive.tasks()["status_code"].to_list() == ["COMPLETED"]
+    assert len(archive.history("task-1")) == 3
+
+
+@pytest.mark.parametrize("kind", ["threads", "processes"])
+def test_a_sync_on_an_executor(
+    archive: xs.Archive, emulator: Emulator, kind: str, monkeypatch: pytest.MonkeyPatch
+):
+    """Lists are read in other threads or processes, and stop in the same place."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCOUNT)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made-up")
+    makers: dict[str, Callable[[], Any]] = {
+        "threads": lambda: ThreadPoolExecutor(2),
+        "processes": lambda: ProcessPoolExecutor(2, mp_context=get_context("spawn")),
+    }
+    with makers[kind]() as pool:
+        asked = []
+        for _ in range(2):
+            found = archive.sync(
+                [xs.Target(ACCOUNT, REGION)], executor=pool, endpoint_url=emulator.url
+            )
+            asked.append(found["requests"].iloc[0])
+    assert asked == [20, 1]
+    assert len(archive.tasks()) == 1000
+
+
+def test_arguments_are_refused_before_anything_is_asked(archive: xs.Archive, emulator: Emulator):
+    """An argument that is not valid is refused; nothing is requested or written."""
+    for wrong in ({"errors": "ignore"}, {"requests_per_second": 0}, {"max_workers": 0}):
+        with pytest.raises(xs.ArgumentError, match=re.escape(next(iter(wrong)))):
+            read(archive, emulator, **wrong)
+    with pytest.raises(xs.ArgumentError, match="region="):
+        archive.sync([xs.Target()], region=REGION)
+    assert not emulator.requests
+    assert not files(archive)
