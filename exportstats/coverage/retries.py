@@ -97,17 +97,61 @@ def _retries_of(tasks: pd.DataFrame, failed: np.ndarray) -> np.ndarray:
 
     The tasks must be sorted by log group and creation.
     """
-    group = grouping.group(tasks, LOG_GROUP).codes
-    ends = np.append(np.flatnonzero(np.diff(group)) + 1, len(group))
-    created, first, last = (
+    created, start, end = (
         coerce.millis(tasks[name]) for name in ("creation_time", "from_time", "to_time")
     )
-    known = (created != coerce.NAT) & (first != coerce.NAT) & (first <= last)
+    known = (created != coerce.NAT) & (start != coerce.NAT) & (start <= end)
+    rows = np.flatnonzero(known)
+    group, created = grouping.group(tasks, LOG_GROUP).codes[rows], created[rows]
+    time = np.cumsum(np.append(False, (np.diff(group) != 0) | (np.diff(created) != 0))[: len(rows)])
+    starts, start = np.unique(start[rows], return_inverse=True)
+    _, start = np.unique(group * len(starts) + start, return_inverse=True)
+    mine = np.flatnonzero(np.isin(rows, failed))
+    later, stop = (np.searchsorted(by, by[mine], side="right") for by in (time, group))
+    found = np.append(rows, -1)[_first_holding(start, end[rows], mine, later, stop)]
     retries = np.full(len(failed), -1)
-    for at, row in enumerate(failed):
-        later = slice(row + 1, ends[np.searchsorted(ends, row, side="right")])
-        holds = (first[later] <= first[row]) & (last[later] >= last[row])
-        again = np.flatnonzero(holds & known[later] & (created[later] > created[row]))
-        if known[row] and len(again):
-            retries[at] = row + 1 + again[0]
+    retries[known[failed]] = found
     return retries
+
+
+def _first_holding(
+    start: np.ndarray, end: np.ndarray, held: np.ndarray, place: np.ndarray, stop: np.ndarray
+) -> np.ndarray:
+    """Return the first window from `place` that contains the window `held`, -1 if there is none.
+
+    Windows from `stop` on must start later. In blocks of 1, 2, 4 and so on, windows are sorted by
+    start, with the latest end so far. So one search shows whether a block has such a window. Blocks
+    are searched from `place`, each as long as its position allows. The first that has it is halved.
+    """
+    bits = len(start).bit_length()
+    many = 1 << bits
+    packed = np.arange(many)
+    packed[: len(start)] += start << bits
+    packed[len(start) :] += many << bits
+    end = np.append(end, np.full(many - len(start), -1))
+    blocks: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def has(size: int, which: np.ndarray) -> np.ndarray:
+        starts, ends = blocks[size]
+        block = place[which] >> size
+        at = np.searchsorted(starts, (block << bits + 1) + start[held[which]], side="right") - 1
+        found: np.ndarray = (at >= block << size) & (ends[at] >= end[held[which]])
+        return found
+
+    first_in = np.full(len(held), -1)  # the size of the first block that has it
+    searched = np.flatnonzero(place < stop)
+    while len(searched):
+        size = len(blocks)
+        packed = np.sort(packed.reshape(-1, 1 << size), axis=1)
+        number = np.arange(len(packed))[:, None] << bits + 1
+        latest = np.maximum.accumulate(end[packed & many - 1], axis=1)
+        blocks.append(((number + (packed >> bits)).ravel(), latest.ravel()))
+        now = searched[place[searched] >> size & 1 == 1]
+        there = has(size, now)
+        first_in[now[there]] = size
+        place[now[~there]] += 1 << size
+        searched = searched[(first_in[searched] < 0) & (place[searched] < stop[searched])]
+    for size in range(len(blocks) - 2, -1, -1):
+        now = np.flatnonzero(first_in > size)
+        place[now[~has(size, now)]] += 1 << size
+    return np.where(first_in < 0, -1, place)

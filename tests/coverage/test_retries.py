@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,8 +14,6 @@ from exportstats.coverage.retries import find_retries
 from exportstats.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from random import Random
-
     import pandas as pd
 
 COLUMNS = [
@@ -85,6 +84,27 @@ def test_retries_are_those_of_every_pair(tasks: pd.DataFrame):
 def test_the_order_of_rows_does_not_matter(tasks: pd.DataFrame, random: Random):
     """The order of the rows does not change the result."""
     assert cells_of(shuffled(tasks, random)) == cells_of(tasks)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_retries_of_many_tasks(seed: int):
+    """Retries that are many tasks away are found in log groups of hundreds of tasks."""
+    random = Random(seed)  # noqa: S311 - nothing secret
+    rows = []
+    for _ in range(300):
+        first = random.randrange(200)
+        rows.append(
+            {
+                "log_group_name": random.choice(["acme/api", "acme/web"]),
+                "status_code": random.choice(["FAILED", "COMPLETED"]),
+                "from_time": first,
+                "to_time": first + random.randrange(40),
+                "creation_time": START + random.randrange(200),
+            }
+        )
+    expected = retries_of(rows_of(table(*rows)))
+    assert cells_of(table(*rows)) == expected
+    assert {row[8] is None for row in expected} == {True, False}
 
 
 def nights(*rows: Row) -> pd.DataFrame:
