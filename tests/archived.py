@@ -1,18 +1,53 @@
-"""Helpers of the tests of the archive: compare tables in any order, count files and bytes."""
+"""Helpers of the tests of the archive: tasks of an emulator, comparison in any order, files."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import boto3
 from pandas.testing import assert_frame_equal
 
+import exportstats as xs
 from exportstats.core import schema
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    import exportstats as xs
+    from exportstats.emulator import Emulator
+
+ACCOUNT, REGION = "111122223333", "eu-west-1"
+EPOCH = 1_795_413_600_000
+MINUTE = 60_000
+Task = dict[str, Any]
+
+
+def task(number: int, code: str = "COMPLETED", **fields: Any) -> Task:  # noqa: ANN401
+    """Make a task in AWS's shape, created in the minute of its number."""
+    created = EPOCH + number * MINUTE
+    info = {"creationTime": created}
+    if code == "COMPLETED":
+        info["completionTime"] = created + 30_000
+    return {
+        "accountId": ACCOUNT,
+        "region": REGION,
+        "taskId": f"task-{number}",
+        "logGroupName": f"/app/{number % 3}",
+        "from": created - 86_400_000,
+        "to": created - 1,
+        "status": {"code": code},
+        "executionInfo": info,
+    } | fields
+
+
+def session(account: str = ACCOUNT) -> boto3.Session:
+    """Return a session whose access key is the account."""
+    return boto3.Session(account, "made-up", region_name=REGION)
+
+
+def everything(emulator: Emulator) -> pd.DataFrame:
+    """Return the whole list of the slot of the session."""
+    return xs.fetch_tasks(session=session(), endpoint_url=emulator.url, progress=False)
 
 
 def assert_same(one: pd.DataFrame, other: pd.DataFrame, *, seen: bool = True) -> None:

@@ -54,6 +54,8 @@ def use_an_archive(folder: Path, tasks: pd.DataFrame) -> None:
     history: pd.DataFrame = archive.history(latest["task_id"].iloc[0])
     assert len(history) == 1
     assert len(archive.info()) == len(tasks[["account_id", "region"]].drop_duplicates())
+    assert archive.compact()["files_after"].sum() > 0
+    assert archive.vacuum("7D")["deleted_files"].sum() == 0
     with pytest.raises(xs.ArgumentError):
         archive.sync([xs.Target()], region="eu-west-1")
     assert xs.status_breakdown(archive).equals(xs.status_breakdown(tasks))

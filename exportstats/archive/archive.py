@@ -14,6 +14,7 @@ from exportstats.archive.observations import changes, check_observations
 from exportstats.archive.query import Query, texts
 from exportstats.archive.reading import apply_part, latest, read_all, warn_of_damage
 from exportstats.archive.storage import Storage
+from exportstats.archive.upkeep import compact, vacuum
 from exportstats.core import frames, schema
 from exportstats.errors import MissingFileError, SchemaError
 from exportstats.stats.as_of import instant
@@ -298,6 +299,41 @@ class Archive:
             errors=errors,
             progress=progress,
         )
+
+    def compact(self) -> pd.DataFrame:
+        """Merge small files, so that reading stays fast; writers may go on meanwhile.
+
+        The files that were merged stay until `vacuum` deletes them, for readers that began before.
+
+        Returns
+        -------
+        DataFrame
+            The numbers of files and bytes before and after, one row for each table of the archive.
+
+        Raises
+        ------
+        ArchiveError
+            It failed, for example because another compaction ran at the same time. Nothing is lost.
+        """
+        self._snapshot(schema.TASKS)
+        return compact(self._storage)
+
+    def vacuum(self, retention: str | pd.Timedelta | None = None) -> pd.DataFrame:
+        """Delete files that were merged; no observation is deleted.
+
+        Parameters
+        ----------
+        retention
+            Keep files that a reader needs that began this long ago, by default "7D". With less than
+            a day, files of writers that were stopped half-way are kept, too.
+
+        Returns
+        -------
+        DataFrame
+            The number of deleted files, one row for each table of the archive.
+        """
+        self._snapshot(schema.TASKS)
+        return vacuum(self._storage, retention)
 
     def on(self, executor: Executor) -> Archive:
         """Return the archive with its parts run on an executor, of any kind.

@@ -111,6 +111,8 @@ class Store:
                     partition_by=[kinds.SHARD],
                     configuration={_CONFIGURATION: str(kinds.FORMAT)},
                     storage_options=options,
+                    # of two that create it at once, one must fail instead of changing the table
+                    commit_properties=deltalake().CommitProperties(max_commit_retries=0),
                     raise_if_key_not_exists=False,
                 )
             except deltalake().exceptions.DeltaError:
@@ -156,6 +158,11 @@ class Snapshot:
         self.version = table.version()
         actions: pd.DataFrame = pa.table(table.get_add_actions(flatten=True)).to_pandas()
         self.files = actions.sort_values("path", ignore_index=True)
+
+    def fresh(self, options: dict[str, str]) -> DeltaTable:
+        """Return the table at its current version, to change it with credentials valid now."""
+        table: DeltaTable = deltalake().DeltaTable(self.store.address, storage_options=options)
+        return table
 
     @property
     def shards(self) -> list[int]:

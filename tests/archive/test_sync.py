@@ -9,10 +9,19 @@ from multiprocessing import get_context
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pandas as pd
 import pytest
-from archived import assert_same, files
+from archived import (
+    ACCOUNT,
+    EPOCH,
+    MINUTE,
+    REGION,
+    assert_same,
+    everything,
+    files,
+    session,
+    task,
+)
 from deltalake import DeltaTable
 
 import exportstats as xs
@@ -20,34 +29,6 @@ from exportstats.emulator import Emulator, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-ACCOUNT, REGION = "111122223333", "eu-west-1"
-EPOCH = 1_795_413_600_000
-MINUTE = 60_000
-Task = dict[str, Any]
-
-
-def task(number: int, code: str = "COMPLETED", **fields: Any) -> Task:  # noqa: ANN401
-    """Make a task in AWS's shape, created in the minute of its number."""
-    created = EPOCH + number * MINUTE
-    info = {"creationTime": created}
-    if code == "COMPLETED":
-        info["completionTime"] = created + 30_000
-    return {
-        "accountId": ACCOUNT,
-        "region": REGION,
-        "taskId": f"task-{number}",
-        "logGroupName": f"/app/{number % 3}",
-        "from": created - 86_400_000,
-        "to": created - 1,
-        "status": {"code": code},
-        "executionInfo": info,
-    } | fields
-
-
-def session(account: str = ACCOUNT) -> boto3.Session:
-    """Return a session whose access key is the account."""
-    return boto3.Session(account, "made-up", region_name=REGION)
 
 
 def read(archive: xs.Archive, emulator: Emulator, **more: Any) -> pd.Series:  # noqa: ANN401
@@ -60,11 +41,6 @@ def read(archive: xs.Archive, emulator: Emulator, **more: Any) -> pd.Series:  # 
 def numbers(result: pd.Series) -> list[int]:
     """Return requests, new, changed and unchanged tasks."""
     return result[["requests", "new", "changed", "unchanged"]].to_list()
-
-
-def everything(emulator: Emulator) -> pd.DataFrame:
-    """Return a full list."""
-    return xs.fetch_tasks(session=session(), endpoint_url=emulator.url, progress=False)
 
 
 @pytest.fixture

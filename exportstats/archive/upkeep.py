@@ -1,0 +1,78 @@
+"""Keep an archive small: merge small files, and delete those that no version needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from exportstats.archive.delta import Store, writer_properties
+from exportstats.archive.kinds import KINDS, SHARD
+from exportstats.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from exportstats.archive.delta import Snapshot
+    from exportstats.archive.storage import Storage
+
+# Larger files are left alone until there are two small ones.
+_SMALL = 64 * 2**20
+# A writer that is this old does not finish any more, so its files belong to nobody.
+_LONGEST_WRITE = pd.Timedelta("1D")
+_USUAL = pd.Timedelta("7D")
+
+
+def compact(storage: Storage) -> pd.DataFrame:
+    """Merge the files of each shard, sorted by account; see `Archive.compact`."""
+    rows = []
+    for name, store, before in _tables(storage):
+        for shard, files in before.files.groupby(f"partition.{SHARD}"):
+            if (files["size_bytes"] < _SMALL).sum() > 1:
+                with store.explained("compacted") as options:
+                    before.fresh(options).optimize.z_order(
+                        ["account_id"],
+                        partition_filters=[(SHARD, "=", str(shard))],
+                        writer_properties=writer_properties(),
+                    )
+        after = store.snapshot()
+        found = [len(before.files), before.files["size_bytes"].sum()]
+        found += [] if after is None else [len(after.files), after.files["size_bytes"].sum()]
+        rows.append((name, *map(int, found)))
+    names = ["table", "files_before", "bytes_before", "files_after", "bytes_after"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def vacuum(storage: Storage, retention: object) -> pd.DataFrame:
+    """Delete files that only versions before `retention` need; see `Archive.vacuum`."""
+    length = _length(retention)
+    rows = []
+    for name, store, snapshot in _tables(storage):
+        with store.explained("vacuumed") as options:
+            deleted = snapshot.fresh(options).vacuum(
+                retention_hours=int(length / pd.Timedelta("1h")),
+                dry_run=False,
+                enforce_retention_duration=False,
+                full=length >= _LONGEST_WRITE,
+            )
+        rows.append((name, len(deleted)))
+    return pd.DataFrame(rows, columns=["table", "deleted_files"])
+
+
+def _tables(storage: Storage) -> Iterator[tuple[str, Store, Snapshot]]:
+    for name, kind in KINDS.items():
+        store = Store(storage, kind)
+        snapshot = store.snapshot()
+        if snapshot is not None:
+            yield name, store, snapshot
+
+
+def _length(retention: object) -> pd.Timedelta:
+    """Return the length of time, in whole hours."""
+    try:
+        length = _USUAL if retention is None else pd.to_timedelta(retention)  # type: ignore[call-overload]
+    except (ValueError, TypeError):
+        length = None
+    if not isinstance(length, pd.Timedelta) or not length >= pd.Timedelta(0):
+        raise ArgumentError(f'retention={retention!r}; give a length of time, such as "7D"')
+    return length.ceil("h")
