@@ -7,6 +7,7 @@ of 100 cases. The forecasts come from `estimate_completion` and `plan_backfill`.
 
 - `next`: a task that has just begun, in each of 400 log groups, which share information.
 - `seen`: a task that is looked at while it is active, at a random instant of all active time.
+- `ideal`: the same as `seen`, for a forecast that knows the distribution.
 - `plan`: the end of 24 tasks with windows of an hour, in one slot or in each of five; and how often
   a task ends after its deadline, compared with the mean of `deadline_risk`. The slots are alike, or
   `unlike`: some take twice as long as others.
@@ -38,6 +39,7 @@ _TIME_OUT = _DAY
 _TYPICAL = 600_000.0  # ten minutes
 _PIECES = 24
 _BESIDE = 400
+_IDEAL = 100_000
 _SLOT = {"account_id": "111122223333", "region": "eu-west-1"}
 
 
@@ -102,6 +104,8 @@ SHAPES: dict[str, Callable[[Random, int], np.ndarray]] = {
     "uniform": _uniform,
     "waves": _waves,
 }
+# each task depends on the ones before it
+_DEPENDENT = ("drift", "waves")
 
 
 def tasks_of(histories: list[tuple[np.ndarray, float | None]], *, slots: int = 1) -> pd.DataFrame:
@@ -161,6 +165,19 @@ def held(shape: str, n: int, repeats: int, *, seen: bool) -> float:
         order = forecasts["log_group_name"].astype("str").str.slice(1).astype(int)
         found.append(_held(forecasts, np.array(ends)[order]))
     return float(np.mean(found))
+
+
+def ideal(shape: str, repeats: int) -> float:
+    """Return how often the intervals would hold the ends of active tasks with a known distribution.
+
+    This is more than 80 % where many tasks end at the same instant, the time-out.
+    """
+    random = np.random.default_rng(_SEED)
+    every = np.sort(np.minimum(SHAPES[shape](random, 100_000), _TIME_OUT))
+    took = random.choice(every, repeats, p=every / every.sum())
+    longer = np.searchsorted(every, took * random.random(repeats), side="right")
+    low, high = (every[(longer + q * (len(every) - longer)).astype(int)] for q in (0.1, 0.9))
+    return float(np.mean((took >= low) & (took <= high)))
 
 
 def plans(shape: str, n: int, repeats: int, *, slots: int, spread: float = 0) -> pd.DataFrame:
@@ -249,6 +266,8 @@ def _print_intervals(repeats: int, shapes: list[str]) -> None:
         for name in ("next", "seen"):
             found = [held(shape, n, repeats, seen=name == "seen") for n in _SIZES]
             _print_row(f"{shape}: {name}", found)
+        if shape not in _DEPENDENT:
+            _print_row(f"{shape}: seen, ideal", [ideal(shape, _IDEAL)] * len(_SIZES))
 
 
 def _print_plans(repeats: int, shapes: list[str]) -> None:

@@ -98,17 +98,18 @@ class Source(NamedTuple):
         """Draw durations for tasks (rows) and runs (columns), from each task's seed and place."""
         body, _ = self.model.usual_after(-np.inf)
         effective_n, shift, width = self.model.effective_n, np.zeros(RUNS), 1.0
+        center = self.model.usual.location
         if self.pool is not None:
-            own = self.pool.between / (self.pool.between + self.model.mean_variance)
+            own = self.pool.between / (self.pool.between + self.model.center_variance)
             shift = (1 - own) * (self.pool.mean - self.center)
-            spread = np.sqrt(self.model.usual.scale**2 - (1 - own) * self.model.mean_variance)
-            width = spread / _logs(body, _LEVELS).std()
+            spread = self.model.usual.scale * np.sqrt(1 - (1 - own) / self.model.effective_n)
+            width = spread / _roots(body, _LEVELS).std()
             effective_n = effective_n / own
         which = (uniform(seeds) * effective_n).astype("uint64")
         numbers = _mix(_mix(np.array([self.seed], "uint64")) + _STEPS)
-        logs = _logs(body, _to_unit(_mix(numbers + which * _GOLDEN)))
-        center = self.model.usual.location
-        logs = center + width * (logs - center) + shift
+        roots = _roots(body, _to_unit(_mix(numbers + which * _GOLDEN)))
+        roots = np.maximum(center + width * (roots - center), 1)
+        logs = 3 * np.log(roots) + shift
         if self.trend.error:
             later = np.minimum(places, _FOLLOWED)[:, None]
             error = self.trend.error * _normal(self.seed ^ 1)
@@ -197,9 +198,10 @@ def uniform(seeds: np.ndarray) -> np.ndarray:
     return _to_unit(_mix(_mix(seeds)[:, None] + _STEPS))
 
 
-def _logs(body: Prediction, shares: np.ndarray) -> np.ndarray:
-    logs: np.ndarray = np.maximum(np.interp(shares, body.shares, body.logs), 0)
-    return logs
+def _roots(body: Prediction, shares: np.ndarray) -> np.ndarray:
+    """Return the cube roots of the quantiles for these shares."""
+    roots: np.ndarray = np.exp(np.maximum(np.interp(shares, body.shares, body.logs), 0) / 3)
+    return roots
 
 
 def _normal(seed: int) -> np.ndarray:

@@ -28,7 +28,7 @@ def estimate_completion(tasks: shards.Tasks, *, as_of: Instant = None) -> pd.Dat
     24-hour time-out; later ones weigh more. If there are none, the history of its slot is used,
     then that of all slots. The remaining time is estimated from those that took longer than the
     task has taken so far. Below the shortest and above the longest of them, Student's distribution
-    of the logarithms is used. If the history is short, its spread is learned from other log groups.
+    of the cube roots is used. If the history is short, its spread is learned from other log groups.
 
     Some tasks are stuck: they run into the time-out, or end at any time before it. Their share is
     learned from the tasks of all slots. If durations depend on the length of the window, they are

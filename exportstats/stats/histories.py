@@ -256,7 +256,7 @@ class Histories:
         )
 
     def _spread_of_others(self, key: tuple[str, ...]) -> float:
-        """Return the spread of the logarithms within other log groups; NaN if unknown."""
+        """Return the relative spread of cube roots within other log groups; NaN if unknown."""
         every, own = self._steps[None], self._steps.get(key, (0, 0.0))
         steps = every[0] - own[0]
         if steps < _FEWEST_STEPS:
@@ -269,24 +269,25 @@ class Histories:
 
     @cached_property
     def centers(self) -> dict[tuple[str, ...], tuple[float, float]]:
-        """The center of each log group's logarithms and its variance, if their spread is known."""
+        """The center of each log group's durations and its variance, if their spread is known."""
         found = {}
         for key, history in self._of[BASES[0]].items():
             if not np.isnan(self._spread_of_others(key)):
                 past = self.model(key, history, history.scaled_to(np.nan).durations)
-                found[key] = past.usual.location, past.mean_variance
+                found[key] = past.center, past.center_variance
         return found
 
     @cached_property
     def _steps(self) -> dict[tuple[str, ...] | None, tuple[int, int]]:
         """The differences between consecutive tasks of a log group: their number, and their sum.
 
-        The latest tasks of each slot are used. Sums are in millionths of the logarithm, so that
+        The latest tasks of each slot are used. Sums are in millionths, so that
         they do not depend on the order. A trend or a slowdown hardly changes them.
         """
         found: dict[tuple[str, ...] | None, tuple[int, int]] = {}
         for key, history in _split(self._slots[~(self._slots["_stuck"] > 0)], _GROUP).items():
-            sizes = np.abs(np.diff(np.log(np.maximum(history.durations, 1))))
+            roots = np.cbrt(np.maximum(history.durations, 1))
+            sizes = np.abs(np.diff(roots)) / roots.mean()
             found[key] = (len(sizes), int(np.rint(sizes * 1e6).sum()))
         steps, total = (sum(one[at] for one in found.values()) for at in (0, 1))
         found[None] = (steps, total)

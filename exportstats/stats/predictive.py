@@ -2,8 +2,10 @@
 
 Given n durations, the next one lies in each of the n + 1 intervals between them with the same
 probability, whatever the distribution (Hill, Posterior distribution of percentiles, JASA 63, 1968).
-Below the shortest and above the longest, the probability follows Student's distribution of the
-logarithms. If the history is short, its spread is learned from other log groups. In addition, a
+Below the shortest and above the longest, the probability follows Student's distribution of the cube
+roots, which are close to normal for lognormal, gamma and Weibull durations alike (Wilson and
+Hilferty, The distribution of chi-square, PNAS 17, 1931). If the history is short, its spread is
+learned from other log groups. In addition, a
 share of the tasks is stuck: they end at any time up to the time-out, or run into it. This share is
 learned from all tasks.
 """
@@ -23,7 +25,8 @@ _HALF_LIFE = 20  # after this many tasks an earlier one has half the weight, to 
 _SPREAD_TASKS = 4  # the weight of the prior spread, in tasks
 _FEW = 5  # with fewer tasks, their own spread is too uncertain
 _STEPS = np.arange(17) / 16
-_LEAST_SPREAD = 0.02  # of the logarithms: durations are never quite equal
+_LEAST_SPREAD = 0.007  # relative to the cube root: durations are never quite equal
+_WIDE = 0.4  # the spread, relative to the cube root, if nothing is known of it
 _TWO, _NORMAL = 2, 8  # degrees of freedom; from 8 on, the normal distribution is used
 _HALVES = 0.5 ** np.arange(31)
 
@@ -34,7 +37,7 @@ class Prior(NamedTuple):
     Attributes
     ----------
     spread
-        Standard deviation of logarithms within a log group; NaN if unknown.
+        Standard deviation of cube roots within a log group, relative to their mean; NaN if unknown.
     stuck
         Share of tasks that are stuck.
     timed_out
@@ -153,9 +156,14 @@ class Model(NamedTuple):
         return _with_stuck(*self.usual_after(now), now, self.stuck, self.stuck_share)
 
     @property
-    def mean_variance(self) -> float:
-        """The variance of the mean of the logarithms."""
-        return self.usual.scale**2 / self.effective_n
+    def center(self) -> float:
+        """The logarithm of the duration in the center: of the cube of the mean cube root."""
+        return 3 * math.log(self.usual.location)
+
+    @property
+    def center_variance(self) -> float:
+        """The variance of `center`, to first order."""
+        return (3 * self.usual.scale / self.usual.location) ** 2 / self.effective_n
 
     def usual_after(self, now: float) -> tuple[Prediction, float]:
         """Return the distribution of the usual durations above `now`, and their probability.
@@ -220,7 +228,7 @@ def _with_stuck(
 
 
 class _Student(NamedTuple):
-    """Student's distribution with 1, 2 or 4 degrees of freedom, or the normal one for 8 and more.
+    """Student's distribution of cube roots, with 1, 2 or 4 degrees of freedom, or the normal one.
 
     These have closed forms: Shaw, Sampling Student's T distribution, Journal of Computational
     Finance 9 (2006), section 2.
@@ -233,34 +241,33 @@ class _Student(NamedTuple):
     @classmethod
     def fit(cls, logs: np.ndarray, weights: np.ndarray, spread: float) -> _Student:
         """Fit the distribution of the next value, given a prior spread (NaN if unknown)."""
-        n, total = len(logs), weights.sum()
-        location = float(weights @ logs) / total
+        n, total, roots = len(logs), weights.sum(), np.exp(logs / 3)
+        location = float(weights @ roots) / total
         effective = total**2 / float(weights @ weights)
-        variance = float(weights @ (logs - location) ** 2) / total
+        variance = float(weights @ (roots - location) ** 2) / total
         known = not np.isnan(spread)
         prior = _SPREAD_TASKS if known else float(n < _FEW)
-        spread = spread if known else 1.0  # wide
-        squares = effective * variance + prior * spread**2
+        squares = effective * variance + prior * (location * (spread if known else _WIDE)) ** 2
         variance = squares / (effective - 1 + prior)
-        scale = max(np.sqrt(variance * (1 + 1 / effective)), _LEAST_SPREAD)
+        scale = max(np.sqrt(variance * (1 + 1 / effective)), _LEAST_SPREAD * location)
         freedom = n - 1 + _SPREAD_TASKS if known else max(n - 1, 2)
         return cls(location, float(scale), max(d for d in (1, 2, 4, _NORMAL) if d <= freedom))
 
     def above(self, log: float) -> float:
-        """Return the probability above a value."""
-        return self._survival((log - self.location) / self.scale)
+        """Return the probability above a logarithm of a duration."""
+        return self._survival((math.exp(log / 3) - self.location) / self.scale)
 
     def below(self, log: float) -> float:
-        """Return the probability below a value."""
-        return self._survival((self.location - log) / self.scale)
+        """Return the probability below a logarithm of a duration."""
+        return self._survival((self.location - math.exp(log / 3)) / self.scale)
 
     def quantile_above(self, shares: np.ndarray) -> np.ndarray:
-        """Return the values that have these probabilities above them."""
-        return self.location + self.scale * self._inverse(shares)
+        """Return the logarithms that have these probabilities above them."""
+        return _to_logs(self.location + self.scale * self._inverse(shares))
 
     def quantile_below(self, shares: np.ndarray) -> np.ndarray:
-        """Return the values that have these probabilities below them."""
-        return self.location - self.scale * self._inverse(shares)
+        """Return the logarithms that have these probabilities below them."""
+        return _to_logs(self.location - self.scale * self._inverse(shares))
 
     def _survival(self, z: float) -> float:
         if np.isinf(z):
@@ -290,3 +297,9 @@ class _Student(NamedTuple):
         inside = np.maximum(np.cos(np.arccos(np.minimum(root, 1)) / 3) / root - 1, 0)
         z = np.sign(0.5 - shares) * 2 * np.sqrt(inside)
         return z
+
+
+def _to_logs(roots: np.ndarray) -> np.ndarray:
+    """Return the logarithms of the cubes; a duration is at least a millisecond."""
+    logs: np.ndarray = 3 * np.log(np.maximum(roots, 1))
+    return logs
