@@ -264,7 +264,7 @@ def test_four_of_five_ends_lie_in_the_range(n: int, most: float, shape: str):
 
 @pytest.mark.parametrize("degrees", [1, 2, 4, 8])
 def test_tails_are_those_of_scipy(degrees: int):
-    """Probabilities and quantiles of cube roots agree with SciPy's t distribution, or the normal one."""
+    """The tails of cube roots are those of SciPy's t distribution, or of the normal one."""
     other = stats.norm() if degrees == 8 else stats.t(degrees)
     ours = _Student(80.0, 10.0, degrees)
     for z in (-7.0, -2.0, -0.1, 0.0, 0.5, 3.0, 20.0):
