@@ -157,6 +157,13 @@ def test_what_never_took_so_long_may_be_stuck():
     assert 0.5 < row.timeout_probability < 0.95
 
 
+def test_a_history_without_stuck_tasks_leaves_them_possible():
+    """Without a stuck task, each is expected to be one as if 0.005 of 50 more tasks had been."""
+    row = only(table(*history([600_000] * 100), active(0)))
+    # half of them end before the time-out
+    assert row.timeout_probability == pytest.approx(0.005 / 150 / 2, rel=0.02)
+
+
 def test_stuck_tasks_are_learned_across_slots():
     """If one in a hundred times out elsewhere, a task that lasts too long most likely will."""
     random = np.random.default_rng(7)
