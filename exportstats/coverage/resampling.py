@@ -114,7 +114,7 @@ class Source(NamedTuple):
             later = np.minimum(places, _FOLLOWED)[:, None]
             error = self.trend.error * _normal(self.seed ^ 1)
             logs += self.trend.slope * later + error * (self.trend.age + later)
-        drawn = np.exp(np.minimum(logs, _LOG_TIME_OUT))
+        drawn: np.ndarray = np.exp(np.minimum(logs, _LOG_TIME_OUT))
         # whether a task is stuck is independent of the others
         rates = _rates(round(self.model.n_stuck))
         chances = uniform(_mix(seeds)) / (self.model.stuck_share * rates)
