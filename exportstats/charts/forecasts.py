@@ -12,6 +12,7 @@ from exportstats.charts.scales import duration_axis, to_seconds
 from exportstats.charts.style import ink, key, look_of, patch
 from exportstats.charts.words import shorten
 from exportstats.core.schema import LOG_GROUP
+from exportstats.stats.predictive import TIME_OUT
 from exportstats.text import counted, write_duration
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 _RANGE = ("remaining_low", "remaining", "remaining_high")
 _COLUMNS = (*LOG_GROUP, "status_code", "elapsed", *_RANGE, "ends")
-_TIME_OUT_SECONDS = 86_400  # of the service
 _ELAPSED = "#BBBBBB"
 _MEDIAN: dict[str, Any] = {"marker": "|", "linestyle": "none", "markeredgewidth": 2}
 _LINE: dict[str, Any] = {"linestyle": ":", "linewidth": 1.2}
@@ -73,8 +73,8 @@ def plot_completion(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
         look = look_of(state)
         panel.legend.append(patch(shorten(state, 20), facecolor=look.colour, alpha=0.75))
     panel.legend.append(key("median end", markersize=13, color=ink(1), **_MEDIAN))
-    if ax.get_xlim()[1] >= _TIME_OUT_SECONDS:
-        ax.axvline(_TIME_OUT_SECONDS, color=ink(1), **_LINE)
+    if ax.get_xlim()[1] >= TIME_OUT / 1000:
+        ax.axvline(TIME_OUT / 1000, color=ink(1), **_LINE)
         panel.legend.append(key("time-out", color=ink(1), **_LINE))
     panel.write_header()
 

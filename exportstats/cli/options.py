@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import glob
 import os
 import re
 import stat
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from exportstats.errors import ArgumentError
+from exportstats.errors import ArgumentError, ExportStatsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -147,24 +146,13 @@ def _refuse_inside(ctx: click.Context, option: str, folder: Path) -> None:
 
 def _inputs(ctx: click.Context) -> Iterator[Path]:
     """Yield the files that a command reads."""
+    from exportstats.io.files import find
+
     for name in ("source", "log_groups_from", "targets_file"):
         given = ctx.params.get(name) or ()
         for one in given if isinstance(given, tuple) else (given,):
-            yield from _files_of(one)
-
-
-def _files_of(given: str | Path) -> Iterator[Path]:
-    """Yield the files of a path, a folder or a pattern."""
-    path = Path(os.path.expanduser(given))  # noqa: PTH111 - as reading does it
-    try:
-        if path.is_dir():
-            yield from path.rglob("*")
-        elif path.exists():
-            yield path
-        else:
-            yield from map(Path, glob.iglob(str(path), recursive=True))  # noqa: PTH207 - the same
-    except (OSError, ValueError):
-        return  # reading it raises the error
+            with contextlib.suppress(ExportStatsError):  # reading it raises the error
+                yield from map(Path, find(one))
 
 
 def _columns(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> list[str] | None:

@@ -137,23 +137,23 @@ def _columns_of(answer: Answer, rows: int = _MOST) -> list[_Column]:
     view = answer.table.reset_index() if answer.view is None else answer.view
     if not len(view):
         return []
-    found = []
-    for name, values in view[:rows].items():
-        # a number to group by, such as a year or a cost centre, is printed as it is
-        is_label = name in answer.table.index.names and values.dtype.kind in "iuf"
-        cells = values.convert_dtypes().astype(object) if is_label else values
-        found.append(_column(plain(str(name)), cells, answer.write.get(str(name))))
-    return found
+    labels, write = answer.table.index.names, answer.write
+    return [
+        _column(plain(str(name)), values, write.get(str(name)), is_label=name in labels)
+        for name, values in view[:rows].items()
+    ]
 
 
-def _column(name: str, values: pd.Series, write: Callable[[Any], str] | None) -> _Column:
+def _column(
+    name: str, values: pd.Series, write: Callable[[Any], str] | None, *, is_label: bool
+) -> _Column:
     kind = values.dtype.kind
     if write is not None:
         return _Column(name, [plain(write(value)) for value in values], "number")
     if kind == "M":
         return _Column(name, _times(values).fillna("-").to_list(), "time")
-    write = _compact if kind == "m" else display.writer_of(values.dtype, name)
-    is_number = kind in "iufm"
+    write = _compact if kind == "m" else display.writer_of(values.dtype, name, is_label=is_label)
+    is_number = kind == "m" or (kind in "iuf" and not is_label)
     missing = "-" if is_number else "(unknown)"
     cells = [missing if pd.isna(value) else write(value) for value in values]
     return _Column(name, cells, "number" if is_number else "id" if name in _IDS else "text")

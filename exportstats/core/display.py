@@ -53,13 +53,21 @@ def format_durations(table: pd.DataFrame | pd.Series) -> Styler:
         index = frame.axes[axis]
         for level in range(index.nlevels):
             values = index.get_level_values(level)
-            write = _cell(values.dtype, values.name)
+            write = _cell(values.dtype, values.name, is_label=True)
             style = style.format_index(write, axis=axis, level=level, na_rep=MISSING)
     return style
 
 
-def writer_of(dtype: Any, name: object) -> Callable[[Any], str]:  # noqa: ANN401 - pandas' or NumPy's
-    """Return the function that writes the values of a column of this name for people."""
+def writer_of(
+    dtype: Any,  # noqa: ANN401 - pandas' or NumPy's
+    name: object,
+    *,
+    is_label: bool = False,
+) -> Callable[[Any], str]:
+    """Return the function that writes the values of a column of this name for people.
+
+    Numbers that are labels, such as a year or a cost centre to group by, have no separators.
+    """
     if isinstance(dtype, pd.IntervalDtype):
         write = writer_of(dtype.subtype, name)
         return lambda interval: f"{write(interval.left)} to {write(interval.right)}"
@@ -67,15 +75,18 @@ def writer_of(dtype: Any, name: object) -> Callable[[Any], str]:  # noqa: ANN401
         return write_minute
     if dtype.kind == "m":
         return lambda length: write_duration(length.total_seconds())
-    if dtype.kind == "f":
-        return percent if str(name).endswith(_SHARES) else _write_number
-    return "{:,}".format if dtype.kind in "iu" else lambda value: plain(str(value))
+    if dtype.kind == "f" and str(name).endswith(_SHARES):
+        return percent
+    if dtype.kind in "iuf" and is_label:
+        return lambda value: str(value).removesuffix(".0")
+    numbers = {"i": "{:,}".format, "u": "{:,}".format, "f": _write_number}
+    return numbers.get(dtype.kind, lambda value: plain(str(value)))
 
 
 def _write_number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= _LARGE else f"{value:.3g}"
 
 
-def _cell(dtype: Any, name: object) -> Callable[[Any], str]:  # noqa: ANN401 - as above
-    write = writer_of(dtype, name[-1] if isinstance(name, tuple) else name)
+def _cell(dtype: Any, name: object, *, is_label: bool = False) -> Callable[[Any], str]:  # noqa: ANN401 - as above
+    write = writer_of(dtype, name[-1] if isinstance(name, tuple) else name, is_label=is_label)
     return lambda value: html.escape(write(value), quote=False)

@@ -311,7 +311,7 @@ def _cut(
     plan = units.take(unit)[["group"]].assign(start=start, end=end, deadline=deadline)
     first = gaps.drop_duplicates("group").set_index("group")[[*_KEY, "slot"]]
     plan = plan.join(first, on="group")
-    order = np.lexsort((end, plan["group"], start, deadline, deadline == coerce.NAT, plan["slot"]))
+    order = np.lexsort((plan["group"], start, deadline, deadline == coerce.NAT, plan["slot"]))
     group = units["group"].to_numpy()
     for why in ("active", "short"):
         left_out[why] = left_out[why]._replace(group=group[left_out[why].group])

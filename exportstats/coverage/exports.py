@@ -136,9 +136,7 @@ def read(tasks: pd.DataFrame, query: Query) -> Exports:
     low = np.where(has_name, beginnings(groups.keys, query), high)
 
     first, last = coerce.millis(known["from_time"]), coerce.millis(known["to_time"])
-    start = np.clip(first, query.start, query.end)
-    if (low > query.start).any():
-        np.maximum(start, low[groups.codes], out=start)
+    start = np.maximum(np.minimum(first, query.end), low[groups.codes])
     end = last + 1
     np.clip(end, query.start, query.end, out=end)
     meaning = _meanings(known, query)

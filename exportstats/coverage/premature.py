@@ -107,7 +107,7 @@ def _answer(found: Exports, query: Query) -> pd.DataFrame:
     first, last = early.start.min(initial=query.end), early.end.max(initial=query.start)
     low, high = (np.clip(edge, first, last) for edge in (found.low, found.high))
     lacking = windows.find_uncovered(complete, low, high)
-    axis = windows.axis_of(len(found.keys), *lacking[1:], *early[1:])
+    axis = windows.axis_of(len(found.keys), *early[1:])
     before_start = windows.total_before(axis, lacking, early.group, early.start)
     premature = windows.total_before(axis, lacking, early.group, early.end) - before_start
     row, listed = np.flatnonzero(soon)[premature > 0], early.take(premature > 0)

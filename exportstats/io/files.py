@@ -331,10 +331,19 @@ def _find_all(paths: Iterable[Any]) -> Iterator[Any]:
         elif hasattr(path, "read") or path == STDIN:
             yield path
         else:
-            yield from _find(path)
+            yield from find(path)
 
 
-def _find(path: Any) -> list[str]:  # noqa: ANN401 - anything a caller may pass
+def find(path: Any) -> list[str]:  # noqa: ANN401 - anything a caller may pass
+    """Return the files of a path, a pattern or a folder, sorted.
+
+    Raises
+    ------
+    ArgumentError
+        If it cannot be a path, or is a Delta table.
+    MissingFileError
+        If there is no file.
+    """
     if not isinstance(path, (str, bytes, os.PathLike)):
         raise ArgumentError(f"a path is text or a Path, not {type(path).__name__}")
     name = os.path.expanduser(os.fsdecode(path))  # noqa: PTH111 - keeps a relative path as it is

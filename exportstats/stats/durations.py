@@ -247,8 +247,7 @@ def _binomial_quantiles(n: int, p: float, shares: tuple[float, ...]) -> np.ndarr
     k = np.arange(max(0, int(n * p - reach)), min(n, int(n * p + reach)) + 1)
     # each probability is the previous one times a ratio
     ratios = (n - k[:-1]) / k[1:] * (p / (1 - p))
-    logs = np.concatenate([[0], np.cumsum(np.log(ratios))])
-    through = np.cumsum(np.exp(logs - logs.max()))
+    through = np.cumsum(np.cumprod(np.append(1, ratios)))
     found: np.ndarray = k[np.searchsorted(through, np.array(shares) * through[-1])]
     return found
 

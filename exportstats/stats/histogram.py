@@ -91,7 +91,7 @@ def duration_histogram(
         edges = _in_use(edges, millis)
 
     count = np.zeros((len(groups.keys), len(edges) - 1), dtype="int64")
-    at = np.minimum(np.searchsorted(edges, millis, side="right") - 1, len(edges) - 2)
+    at = np.searchsorted(edges, millis, side="right") - 1
     np.add.at(count, (groups.codes, at), counted["n"].to_numpy())
     share = divide(count, count.sum(axis=1, keepdims=True))
     intervals = pd.IntervalIndex.from_breaks(
@@ -128,6 +128,6 @@ def _in_use(edges: np.ndarray, millis: np.ndarray) -> np.ndarray:
     """Leave out the bins below the shortest and above the longest duration."""
     if not len(millis):
         return edges[:1]
-    first = min(np.searchsorted(edges, millis.min(), side="right"), len(edges) - 1) - 1
+    first = np.searchsorted(edges, millis.min(), side="right") - 1
     last = np.searchsorted(edges, millis.max(), side="right")
     return edges[first : last + 1]

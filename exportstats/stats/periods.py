@@ -291,8 +291,7 @@ def _verdicts(
     """Return the numbers of the verdicts."""
     sizes = [_LARGE_ENOUGH.get(measure, (np.inf, np.inf)) for measure in MEASURES]
     absolute, relative = (np.array(some)[:, None] for some in zip(*sizes, strict=True))
-    share = np.where(before > 0, before, 0)
     with np.errstate(invalid="ignore"):  # infinity times 0, for the number of tasks
-        large = (np.abs(change) >= absolute) & (np.abs(change) >= relative * share)
+        large = (np.abs(change) >= absolute) & (np.abs(change) >= relative * before)
     verdicts: np.ndarray = np.where(large & (low > 0), 0, np.where(large & (high < 0), 1, 2))
     return verdicts

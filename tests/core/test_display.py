@@ -52,6 +52,14 @@ def test_the_index_is_written_too():
     ]
 
 
+def test_a_number_in_the_index_has_no_separators():
+    """A year or cost centre to group by is printed as it is, text with a point stays whole."""
+    keys = {"year": [2026, 2027], "centre": [1234.0, None], "version": ["1.0", "2.0"]}
+    table = pd.DataFrame({"tasks": [1500, 2]}, index=pd.MultiIndex.from_frame(pd.DataFrame(keys)))
+    lines = xs.format_durations(table).to_string(delimiter="|").splitlines()
+    assert lines[2:] == ["2026|1234|1.0|1,500", "2027|–|2.0|2"]  # noqa: RUF001
+
+
 def test_the_values_stay():
     """The table does not change, a Series is a column, and the result can be styled further."""
     table = xs.sample_tasks().pipe(xs.duration_summary, by="region")

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, strategies as st
 from oracle import HOPE, KEY, SAMPLE, Case, cases, deliveries_of, log_groups_of, sampled, stamp
-from support import ms, plain, table
+from support import LAST, ms, plain, table
 
 import exportstats as xs
 from exportstats.core import frames
-from exportstats.coverage.gaps import find_gaps
+from exportstats.coverage.gaps import explain_again, find_gaps
 from exportstats.errors import AccountUnknownWarning, ArgumentError, SchemaError
 
 if TYPE_CHECKING:
@@ -53,6 +53,26 @@ def test_gaps_are_those_of_single_milliseconds(case: Case):
     gaps = find_gaps(case.tasks, **case.arguments(*GIVEN))
     assert rows_of_gaps(gaps) == case.gap_rows()
     assert list(gaps.columns) == COLUMNS
+
+
+@given(cases(), st.integers(0, 40))
+def test_a_part_of_a_gap_is_explained_as_a_gap_of_its_own(case: Case, at: int):
+    """Cut at an instant, each part has the reason and task of a gap of a range that ends there."""
+    middle = stamp(case.start + at % (case.end - case.start))
+    if middle == stamp(case.start):
+        return
+    as_of = stamp(LAST if case.as_of is None else case.as_of)
+    given_ = case.arguments() | {"as_of": as_of}
+    gaps = find_gaps(case.tasks, **given_)
+    for name, edge in (("end", {"upper": middle}), ("start", {"lower": middle})):
+        parts = gaps.assign(**{name: gaps[name].clip(**edge)})
+        parts = parts[parts["start"] < parts["end"]].reset_index(drop=True)
+        found = explain_again(parts, case.tasks, as_of=as_of, deliveries=given_["deliveries"])
+        if len(found):
+            expected = find_gaps(case.tasks, **given_ | {name: middle})
+            pd.testing.assert_frame_equal(
+                found[[*KEY, "reason", "last_task_id"]], expected[[*KEY, "reason", "last_task_id"]]
+            )
 
 
 ONE = {"account_id": "111122223333", "region": "eu-west-1", "log_group_name": "acme/api"}

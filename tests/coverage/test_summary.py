@@ -169,6 +169,16 @@ def test_days_before_creation_are_missing():
     np.testing.assert_array_equal(days.to_numpy(), [[np.nan, 1, 0]])
 
 
+def test_exports_of_the_time_before_creation_do_not_count():
+    """What tasks cover before a log group's creation is neither overlapping nor premature."""
+    row = ONE | {"from_time": 0, "to_time": 2 * DAY - 1, "status_code": "COMPLETED"}
+    tasks = table(row, row, creation_time=2 * DAY)
+    log_groups = log_groups_of([ONE | {"creation_time": DAY + DAY // 2}])
+    summary = coverage_summary(tasks, start=stamp(0), end=stamp(2 * DAY), log_groups=log_groups)
+    assert plain(summary["overlapping"]) == [DAY // 2]
+    assert plain(summary["premature_fraction"]) == [1]
+
+
 def test_log_groups_that_nobody_exported():
     """A log group without tasks is not covered; one created at the end is left out."""
     log_groups = log_groups_of([ONE, ONE | {"log_group_name": "late", "creation_time": 2 * DAY}])

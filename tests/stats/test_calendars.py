@@ -168,7 +168,21 @@ def test_periods_that_one_knows(text: str, freq: str, start: str):
     "freq",
     [
         *("", "x", "5", "H", "T", "B", "SMS", "BMS", "WOM-1MON", "bh", "0D", "-1D", "-2MS", "us"),
-        *("1500us", "ns", "W-XYZ", "D;", "2026", None, 5, 1.5, [], ["D"], float("nan")),
+        *(
+            "100001D",
+            "1000000000000MS",
+            "1500us",
+            "ns",
+            "W-XYZ",
+            "D;",
+            "2026",
+            None,
+            5,
+            1.5,
+            [],
+            ["D"],
+            float("nan"),
+        ),
     ],
 )
 def test_invalid_frequencies(freq: object):

@@ -168,6 +168,12 @@ def test_curve_and_band_are_those_of_lifelines():
         assert found[time] == pytest.approx((share, low, high), abs=1e-8)
 
 
+def test_the_table_says_what_was_estimated():
+    """The event and the confidence of the band are in `attrs`, for the chart."""
+    found = completion_curve(made([(1, "C")]), event="ended", confidence=0.9)
+    assert found.attrs == {"event": "ended", "confidence": 0.9}
+
+
 def test_by_hand():
     """Of 5: one completes, one fails, one runs, one completes, one fails: 1/5, then + 3/5 / 2."""
     found = completion_curve(made([(1, "C"), (2, "F"), (3, "A"), (4, "C"), (5, "F")]))

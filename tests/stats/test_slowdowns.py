@@ -79,6 +79,13 @@ def test_it_is_found_soon_and_not_before(sample: pd.DataFrame):
     assert found["n_after"].to_list() == [10]
 
 
+@pytest.mark.parametrize(("days", "many"), [(10, 1), (9, 0)])
+def test_ten_days_on_each_side_are_enough(days: int, many: int):
+    """A change is found with 10 days before and 10 after it, but not with 9 after it."""
+    before, after = np.tile([60, 66], 5), np.tile([600, 660], 5)[:days]
+    assert len(find_slowdowns(tasks_of([*before, *after]))) == many
+
+
 def test_as_of_is_a_table_cut_off(sample: pd.DataFrame):
     """With `as_of`, the result is that of the tasks that had ended by then."""
     as_of = pd.Timestamp("2026-10-10T14:00Z")
