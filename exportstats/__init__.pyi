@@ -79,6 +79,10 @@ from .stats.forecasts import estimate_completion as estimate_completion
 from .stats.histogram import duration_histogram as duration_histogram
 from .stats.landing import landing_lag as landing_lag
 from .stats.periods import compare_periods as compare_periods
+from .stats.phases import (
+    phase_durations as phase_durations,
+    phase_summary as phase_summary,
+)
 from .stats.slots import slot_usage as slot_usage
 from .stats.slow import find_slow_tasks as find_slow_tasks
 from .stats.slowdowns import find_slowdowns as find_slowdowns

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,7 +12,14 @@ from exportstats.archive.delta import Store
 from exportstats.archive.info import count
 from exportstats.archive.observations import changes, check_observations
 from exportstats.archive.query import Query, texts
-from exportstats.archive.reading import apply_part, latest, read_all, warn_of_damage
+from exportstats.archive.reading import (
+    apply_part,
+    latest,
+    read_all,
+    read_history,
+    read_latest,
+    warn_of_damage,
+)
 from exportstats.archive.storage import Storage
 from exportstats.archive.upkeep import compact, vacuum
 from exportstats.core import frames, schema
@@ -28,9 +35,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from exportstats.archive.delta import Snapshot
+    from exportstats.archive.reading import Reader
     from exportstats.aws.targets import Target
     from exportstats.core.schema import Table
-    from exportstats.core.shards import Part
+    from exportstats.core.shards import Part, Shards
     from exportstats.stats.as_of import Instant
 
 
@@ -358,10 +366,21 @@ class Archive:
 
         With an executor, the shards are read where the parts run.
         """
+        return self._map(read_latest, part)
+
+    @property
+    def observations(self) -> Shards:
+        """Every observation of the tasks, in shards, for functions that take a history.
+
+        `history` returns those of one task.
+        """
+        return _Observations(self)
+
+    def _map(self, read: Reader, part: Part) -> Iterator[pd.DataFrame]:
         snapshot = self._snapshot(schema.TASKS)
         if snapshot is None:
             return
-        run = partial(apply_part, self._storage, snapshot.version, part)
+        run = partial(apply_part, self._storage, snapshot.version, read, part)
         shards = snapshot.shards
         results = map(run, shards) if self._executor is None else self._executor.map(run, shards)
         for result, damaged in results:
@@ -387,6 +406,17 @@ class Archive:
                 f"there is no archive at {self.uri}; `exportstats archive sync` makes one"
             )
         return snapshot
+
+
+@dataclass(frozen=True)
+class _Observations:
+    """Every observation of an archive."""
+
+    archive: Archive
+
+    def map(self, part: Part, /) -> Iterator[pd.DataFrame]:
+        """Apply `part` to the observations of each shard, all of one version of the archive."""
+        return self.archive._map(read_history, part)  # noqa: SLF001 - its own
 
 
 def _query(

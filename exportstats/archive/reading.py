@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import pandas as pd
 import pyarrow as pa
@@ -14,6 +14,8 @@ from exportstats.errors import ArchiveError, DamagedFileWarning, warn
 from exportstats.io.rows import Rows, to_table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from exportstats.archive.delta import Snapshot
     from exportstats.archive.storage import Storage
     from exportstats.core.schema import Table
@@ -25,6 +27,9 @@ class Result(NamedTuple):
 
     table: pd.DataFrame
     damaged: pd.DataFrame
+
+
+Reader: TypeAlias = "Callable[[Snapshot, Query], Result]"
 
 
 def read_latest(snapshot: Snapshot, query: Query) -> Result:
@@ -49,14 +54,20 @@ def read_all(snapshot: Snapshot, query: Query) -> Result:
     return Result(typed(found), damaged)
 
 
+def read_history(snapshot: Snapshot, query: Query) -> Result:
+    """Return every observation of the selection, as a table of tasks."""
+    rows, damaged = read_all(snapshot, query)
+    return Result(frames.derive(rows), damaged)
+
+
 def typed(found: pa.Table) -> pd.DataFrame:
     """Convert what was read to a DataFrame with the dtypes of a table."""
     frame: pd.DataFrame = found.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
     return frame
 
 
-def apply_part(storage: Storage, version: int, part: Part, shard: int) -> Result:
-    """Apply a part to the tasks of a shard, in any process.
+def apply_part(storage: Storage, version: int, read: Reader, part: Part, shard: int) -> Result:
+    """Apply a part to what `read` returns of a shard, in any process.
 
     Raises
     ------
@@ -66,7 +77,7 @@ def apply_part(storage: Storage, version: int, part: Part, shard: int) -> Result
     snapshot = Store(storage, schema.TASKS).snapshot(version)
     if snapshot is None:
         raise ArchiveError(f"{storage.uri} was deleted while it was read")
-    tasks, damaged = read_latest(snapshot, Query(shards=frozenset([shard])))
+    tasks, damaged = read(snapshot, Query(shards=frozenset([shard])))
     return Result(part(tasks), damaged)
 
 

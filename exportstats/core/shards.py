@@ -45,6 +45,14 @@ def collect(tasks: Tasks, part: Part) -> pd.DataFrame:
     return frames.stack(found or [part(frames.empty())])
 
 
+def observations_of(tasks: Tasks) -> Tasks:
+    """Return every observation of the tasks of an archive; a table has them as rows."""
+    if isinstance(tasks, pd.DataFrame):
+        return tasks
+    every: Tasks = getattr(tasks, "observations", tasks)
+    return every
+
+
 def select(tasks: Tasks, keep: Part) -> Tasks:
     """Return the tasks that `keep` leaves of each shard; `keep` can be pickled."""
     if isinstance(tasks, (pd.DataFrame, pd.Series)) or not hasattr(tasks, "map"):

@@ -103,7 +103,7 @@ def duration_summary(
          completed             p50            mean
     all          3 0 days 00:00:02 0 days 00:00:03
     """
-    labels = _labels_of(quantiles)
+    labels = labels_of(quantiles)
     names = grouping.names_of(by, tasks, ("completed", "censored", "min", "max", "mean", *labels))
     counted = shards.collect(known_at(tasks, as_of), partial(count_censored_durations, names=names))
     groups = grouping.grid(counted, names)
@@ -181,7 +181,7 @@ def duration_trend(
     1970-01-03 00:00:00+00:00   0 days 00:00:06
     Name: p50, dtype: timedelta64[ms]
     """
-    labels = _labels_of(quantiles)
+    labels = labels_of(quantiles)
     names = grouping.names_of(by, tasks, ("completed", "censored", *labels))
     calendar_of(freq, zone(tz))
     part = partial(_count_periods, names=names, freq=freq, tz=tz)
@@ -273,7 +273,7 @@ def _is_share(value: object) -> bool:
     return isinstance(value, (int, float)) and 0 <= value <= 1
 
 
-def _labels_of(quantiles: float | Sequence[float]) -> dict[str, float]:
+def labels_of(quantiles: float | Sequence[float]) -> dict[str, float]:
     """Return the column names of quantiles, such as p50 and p99.9.
 
     Raises
