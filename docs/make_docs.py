@@ -96,18 +96,20 @@ def functions_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+TABLES = ("tasks", "observations", "phases", "gaps")
 SHARED = ("by", "freq", "tz", "as_of", "start", "end")
 VERBS = r"^(find|plan|compare|estimate)_|_(by_day|timeline)$"  # left out of a chart's name
 
 
 def functions() -> dict[str, Callable[..., object]]:
-    """Return the public functions whose first parameter is a table of tasks or of gaps."""
+    """Return the public functions whose first parameter is a table."""
     every = ((name, getattr(xs, name)) for name in xs.__all__ if not name.startswith("plot_"))
     return {
         name: one
         for name, one in every
         if inspect.isfunction(one)
-        and next(iter(inspect.signature(one).parameters), None) in ("tasks", "gaps")
+        and next(iter(inspect.signature(one).parameters), None)
+        in ("tasks", "gaps", "observations", "phases")
         and not name.startswith(("fetch_", "write_", "build_"))
     }
 

@@ -16,6 +16,7 @@ from .charts import (
     plot_failure_reasons as plot_failure_reasons,
     plot_landing_lag as plot_landing_lag,
     plot_periods as plot_periods,
+    plot_phase_durations as plot_phase_durations,
     plot_slow_tasks as plot_slow_tasks,
     plot_status_breakdown as plot_status_breakdown,
     plot_task_durations as plot_task_durations,

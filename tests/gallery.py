@@ -64,6 +64,24 @@ def make_tasks(groups: int, days: int) -> pd.DataFrame:
     )
 
 
+def seen_now_and_then(tasks: pd.DataFrame) -> pd.DataFrame:
+    """Return the tasks with looks at them every five minutes; each waited for a third of its time.
+
+    Of long tasks, only the last look before the start and the first one after it are there.
+    """
+    created, length = tasks["creation_time"], tasks["duration"]
+    start = created + length / 3
+    before, after = start.dt.floor("5min"), start.dt.ceil("5min")
+    looks = [tasks]
+    for state, time, is_seen in (
+        ("PENDING", before, before > created),
+        ("RUNNING", after, after < tasks["completion_time"]),
+    ):
+        seen = tasks[is_seen].assign(observed_at=time, completion_time=pd.NaT, status_code=state)
+        looks.append(seen.astype({"status_code": tasks["status_code"].dtype}))
+    return pd.concat(looks).astype({"observed_at": "datetime64[ms, UTC]"})
+
+
 def make_tables(tasks: pd.DataFrame, freq: str) -> Iterator[tuple[str, Plot, pd.DataFrame]]:
     """Make each chart's table, some charts' more than one."""
     last = tasks["to_time"].max() + pd.Timedelta("1ms")
@@ -93,6 +111,7 @@ def make_tables(tasks: pd.DataFrame, freq: str) -> Iterator[tuple[str, Plot, pd.
     yield "curve-by-group", xs.plot_completion_curve, xs.completion_curve(tasks, by=_BY)
     yield "completion", xs.plot_completion, xs.estimate_completion(tasks)
     yield "slow", xs.plot_slow_tasks, xs.find_slow_tasks(tasks)
+    yield "phases", xs.plot_phase_durations, xs.phase_durations(seen_now_and_then(tasks))
     yield "periods", xs.plot_periods, xs.compare_periods(tasks, **weeks)
     yield "periods-by-group", xs.plot_periods, xs.compare_periods(tasks, by=_BY, **weeks)
 

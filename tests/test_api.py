@@ -58,6 +58,9 @@ def use_an_archive(folder: Path, tasks: pd.DataFrame) -> None:
     assert archive.vacuum("7D")["deleted_files"].sum() == 0
     with pytest.raises(xs.ArgumentError):
         archive.sync([xs.Target()], region="eu-west-1")
+    phases: pd.DataFrame = xs.phase_durations(archive)
+    summary: pd.DataFrame = xs.phase_summary(phases, by="region")
+    assert summary["completed"].sum() == (tasks["status_code"] == "COMPLETED").sum()
     assert xs.status_breakdown(archive).equals(xs.status_breakdown(tasks))
 
 
@@ -114,6 +117,7 @@ def use_every_name(folder: Path) -> list[Axes]:
         xs.plot_completion(active),
         xs.plot_slow_tasks(slow),
         again.pipe(xs.completion_curve, event="ended").pipe(xs.plot_completion_curve),
+        again.pipe(xs.phase_durations).pipe(xs.plot_phase_durations),
         again.pipe(xs.landing_lag).pipe(xs.plot_landing_lag),
         again.pipe(xs.plot_task_timeline),
         again.pipe(xs.status_breakdown, freq="W").pipe(xs.plot_status_breakdown),
@@ -129,7 +133,7 @@ def use_every_name(folder: Path) -> list[Axes]:
 def test_every_name_is_used_and_works(tmp_path: Path):
     """A typed use of all public functions runs, and each chart returns its axes."""
     axes = use_every_name(tmp_path)
-    assert len({id(ax) for ax in axes}) == 16
+    assert len({id(ax) for ax in axes}) == 17
     source = "".join(map(inspect.getsource, (use_every_name, use_every_file, use_an_archive)))
     raised = {name for name in xs.__all__ if name.endswith(("Error", "Warning", "Interrupted"))}
     assert not {n for n in xs.__all__ if n not in raised and f"xs.{n}" not in source}

@@ -8,6 +8,7 @@ from .forecasts import plot_completion
 from .histogram import plot_duration_histogram
 from .landing import plot_landing_lag
 from .periods import plot_periods
+from .phases import plot_phase_durations
 from .slow import plot_slow_tasks
 from .status import plot_status_breakdown
 from .task_durations import plot_task_durations
@@ -26,6 +27,7 @@ __all__ = [
     "plot_failure_reasons",
     "plot_landing_lag",
     "plot_periods",
+    "plot_phase_durations",
     "plot_slow_tasks",
     "plot_status_breakdown",
     "plot_task_durations",

@@ -232,6 +232,14 @@ def slow_tasks(names: list[object]) -> pd.DataFrame:
     )
 
 
+def phases(names: list[object]) -> pd.DataFrame:
+    """Return what the chart needs of what `phase_durations` returns."""
+    many = len(names)
+    ends = {"low": lengths(*range(1, many + 1)), "high": lengths(*range(9, many + 9))}
+    bounds = {f"{one}_{end}": ends[end] for one in ("waiting", "running") for end in ends}
+    return pd.DataFrame({"status_code": "COMPLETED", "looks": 1, **bounds}, index=range(many))
+
+
 CHARTS = [
     (charts.plot_status_breakdown, states, "status_breakdown"),
     (charts.plot_failure_reasons, reasons, "failure_reasons"),
@@ -246,6 +254,7 @@ CHARTS = [
     (charts.plot_completion_curve, curve, "completion_curve"),
     (charts.plot_completion, forecasts, "estimate_completion"),
     (charts.plot_slow_tasks, slow_tasks, "find_slow_tasks"),
+    (charts.plot_phase_durations, phases, "phase_durations"),
     (charts.plot_periods, comparison, "compare_periods"),
     (charts.plot_task_timeline, slot_tasks, "conform"),
 ]
@@ -351,7 +360,7 @@ def test_hostile_text_is_shown_literally(plot: Plot, make: Make, maker: str):
         assert len(text) < 250
 
 
-@every_chart
+@of_charts("phase_durations")  # it shows no name
 def test_a_formula_stays_text(plot: Plot, make: Make, maker: str):
     """`$a_b$` is drawn with its dollars, wherever a chart shows a name."""
     ax = plot(make(["$a_b$", "$c_d$"]))
@@ -391,7 +400,7 @@ def test_keywords_reach_the_main_artist(plot: Plot, make: Make, maker: str):
     assert ax.findobj(lambda artist: artist.get_gid() == "mine")
 
 
-@of_charts("completion_times", "conform")  # they draw no groups
+@of_charts("completion_times", "conform", "phase_durations")  # they draw no groups
 def test_many_groups_fit(plot: Plot, make: Make, maker: str):
     """300 groups are drawn without a warning, and the picture says that some are left out."""
     ax = plot(make([f"/aws/lambda/function-{number}" for number in range(300)]))

@@ -1,0 +1,73 @@
+"""The chart of how long tasks waited and ran, as far as they were seen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from exportstats.charts.chart import SERIES, NothingToDrawError, chart
+from exportstats.charts.layout import is_small
+from exportstats.charts.scales import LEAST, draw_grid, duration_axis, share_axis, to_seconds
+from exportstats.charts.style import patch
+from exportstats.text import counted
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from exportstats.charts.panel import Panel
+
+_PHASES = ("waiting", "running")
+_COLUMNS = ("status_code", "looks", *(f"{one}_{end}" for one in _PHASES for end in ("low", "high")))
+_STEPS = 2_000  # of an edge; more are not visible
+
+
+@chart(
+    "How long export tasks wait, and how long they run",
+    maker="phase_durations",
+    columns=_COLUMNS,
+    kwargs="For the bands, of `Axes.fill_betweenx`; " + SERIES,
+)
+def plot_phase_durations(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
+    """Draw the distributions of waiting and running of COMPLETED tasks, each as a band.
+
+    The left edge of a band is the share of tasks that took at most so long if each took the least
+    that is possible, and the right edge if each took the most. The true distribution is between
+    them. The more often tasks were seen, the narrower the band. The axis is logarithmic if the
+    longest time is more than 20 times the shortest above 0.
+
+    Examples
+    --------
+    >>> from exportstats import phase_durations, sample_tasks
+    >>> sample_tasks().pipe(phase_durations).pipe(plot_phase_durations).get_ylabel()
+    'share of the completed tasks'
+    """
+    done = table["status_code"] == "COMPLETED"
+    rows = table[done & table["waiting_high"].notna() & table["running_high"].notna()]
+    if not len(rows):
+        raise NothingToDrawError("no completed tasks")
+    ax = panel.ax
+    seen = int((rows["looks"] > 0).sum())
+    panel.notes.append(f"n = {counted(len(rows), 'completed task')}, {seen:,} seen while active")
+    panel.notes.append("bands: from the least to the most that is possible")
+    kept = np.unique(np.linspace(0, len(rows) - 1, _STEPS).astype("int64"))
+    shares = np.append(0, (kept + 1) / len(rows))
+    drawn = []
+    for phase, (label, look) in zip(_PHASES, panel.name_series(_PHASES, kwargs), strict=True):
+        edges = [np.sort(to_seconds(rows[f"{phase}_{end}"]))[kept] for end in ("low", "high")]
+        low, high = (np.append(edge[:1], edge) for edge in edges)
+        style: dict[str, Any] = {"color": look.colour, "alpha": 0.3, "linewidth": 0, **kwargs}
+        ax.fill_betweenx(shares, low, high, step="pre", **style)
+        for edge in (low, high):
+            line: dict[str, Any] = {"color": look.colour, "linestyle": look.dash}
+            ax.plot(edge, shares, drawstyle="steps-post", linewidth=1.2, **line)
+        panel.legend.append(patch(label, facecolor=style["color"], alpha=style["alpha"]))
+        drawn += edges
+    seconds = np.concatenate(drawn)
+    above = seconds[seconds > LEAST]  # 0 is beyond the left end of a logarithmic axis
+    duration_axis(panel, "x", above if len(above) else seconds, "time", log=None)
+    share_axis(ax, "y", "share of the completed tasks")
+    ax.set_ylim(0, 1.02)
+    ax.set_yticks([0, 0.5, 1] if is_small(ax) else [0, 0.25, 0.5, 0.75, 0.9, 1])
+    draw_grid(ax, "y")
+    panel.write_header()
