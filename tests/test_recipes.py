@@ -29,7 +29,17 @@ from exportstats.cli import main
 from exportstats.core import schema
 from exportstats.emulator import Emulator, Fault, rebase
 from exportstats.io.json_text import to_json
-from exportstats.report import html, incidents, machine, mail, markdown, material, redaction, rhythm
+from exportstats.report import (
+    html,
+    incidents,
+    machine,
+    mail,
+    markdown,
+    material,
+    redaction,
+    rhythm,
+    weekdays,
+)
 from exportstats.report.rules import RULES
 from exportstats.text import write_duration
 
@@ -77,7 +87,13 @@ def in_words(value: object) -> str:
 
 def test_the_page_has_each_threshold():
     """The page names each threshold with its value, as in `SHORT_GAP` (1 min)."""
-    modules = [material, rhythm, incidents, *(sys.modules[one.look.__module__] for one in RULES)]
+    modules = [
+        material,
+        rhythm,
+        weekdays,
+        incidents,
+        *(sys.modules[one.look.__module__] for one in RULES),
+    ]
     known = {
         name: value
         for module in modules

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from exportstats.report.data import Finding, ReportData
 
 _COMMANDS, _LONGEST_COMMAND = 3, 1_000  # shown for a finding; the JSON has all of them
+_WAIVERS = 3  # shown for a finding
 _LONGEST = 120  # characters of a cell
 
 # The titles of the tables of every report.
@@ -89,6 +90,14 @@ def commands(finding: Finding) -> tuple[list[str], str]:
         return shown, ""
     again = f"exportstats backfill --from-report FILE --finding {finding.id}"
     return shown, f"Or all {total:,} at once, with the report's JSON: {again}"
+
+
+def waivers(finding: Finding) -> str:
+    """Return the waivers of a finding that fit, as in a file of waivers."""
+    shown = list(finding.waivers[:_WAIVERS])
+    if more := len(finding.waivers) - len(shown):
+        shown.append(f"# {more:,} more in the report's JSON")
+    return "\n\n".join(shown)
 
 
 def figures(report: ReportData) -> View:

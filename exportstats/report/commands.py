@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from exportstats.core.schema import LOG_GROUP, SLOT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
@@ -58,10 +58,8 @@ def exports_of(ranges: pd.DataFrame, source: Sequence[str]) -> tuple[Export, ...
     """
     names: dict[tuple[Any, ...], dict[str, None]] = {}
     for row in _joined(ranges.to_dict("records")):
-        known = {name: row[name] for name in _ALLOWED if isinstance(row[name], str)}
+        known = names_of(row)
         if "log_group_name" not in known:
-            continue
-        if not all(_ALLOWED[name].fullmatch(value) for name, value in known.items()):
             continue
         same = *(known.get(name) for name in SLOT), row["start"], row["end"]
         names.setdefault(same, {})[known["log_group_name"]] = None
@@ -74,6 +72,12 @@ def exports_of(ranges: pd.DataFrame, source: Sequence[str]) -> tuple[Export, ...
         words += [f"--log-group={name}" for name in groups]
         exports.append(Export(account, region, tuple(groups), start, end, shlex.join(words)))
     return tuple(exports)
+
+
+def names_of(row: Mapping[Any, Any]) -> dict[str, str]:
+    """Return the known names of a row, or none of them if one is not a name in AWS."""
+    known = {name: row[name] for name in _ALLOWED if isinstance(row[name], str)}
+    return known if all(_ALLOWED[name].fullmatch(text) for name, text in known.items()) else {}
 
 
 def _joined(ranges: list[dict[Any, Any]]) -> list[dict[Any, Any]]:

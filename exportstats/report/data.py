@@ -59,6 +59,8 @@ class Finding:
         All rows behind it, the most urgent first.
     exports
         The exports that resolve it and its parts, the most urgent first.
+    waivers
+        The text of waivers that resolve it if it is intended.
     parts
         The findings of other rules for the same incident, the worst first. Parts have no parts.
     is_news
@@ -73,6 +75,7 @@ class Finding:
     remedy: str
     rows: pd.DataFrame
     exports: tuple[Export, ...] = ()
+    waivers: tuple[str, ...] = ()
     parts: tuple[Finding, ...] = ()
     is_news: bool = True
 

@@ -125,6 +125,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "rows": len(finding.rows),
         "commands": list(finding.commands),
         "exports": _records(pd.DataFrame(finding.exports, columns=[*Export._fields])),
+        "waivers": list(finding.waivers),
         "parts": [_finding(part) for part in finding.parts],
     }
 

@@ -103,5 +103,6 @@ def _written(report: ReportData, most: int) -> str:
             pictures=report.pictures[:_PICTURES],
             view=shown,
             commands=cells.commands,
+            waivers=cells.waivers,
         )
     )

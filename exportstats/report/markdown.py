@@ -66,6 +66,12 @@ def _findings(report: ReportData) -> list[str]:
         for command in commands:
             lines += ["", "  ```sh", f"  {command}", "  ```"]
         lines += ["", f"  {more}"] if more else []
+        if finding.waivers:
+            lines += [
+                "",
+                *textwrap.indent(f"```toml\n{cells.waivers(finding)}\n```", "  ").split("\n"),
+                "",
+            ]
         for one in (finding, *finding.news):
             if one.severity in _WITH_ROWS:
                 shown = cells.view(one.rows, report, _ROWS)
@@ -105,6 +111,7 @@ def render_text(report: ReportData) -> str:
             lines += [f"{line} \\" for line in _broken(words)]
             lines[-1] = lines[-1].removesuffix(" \\")
         lines += _filled(more, "  ")
+        lines += textwrap.indent(cells.waivers(finding), "    ").splitlines()
         lines += [""] if finding.severity != "note" or finding is report.findings[-1] else []
     for part in report.parts.values():
         lines += _filled(f"{part.name}: {part.headline}", "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from exportstats.core import coerce, frames, schema, shards
 from exportstats.core.schema import LOG_GROUP
 from exportstats.coverage import exports
 from exportstats.coverage.gaps import explain_again, find_gaps
-from exportstats.report import causes, rhythm
+from exportstats.report import causes, rhythm, weekdays
 from exportstats.report.rhythm import DUE_AFTER
 from exportstats.report.waivers import Waiver, waive
 from exportstats.report.weeks import Span
@@ -70,11 +70,16 @@ class Material:
         (it is exported regularly), `watched` (its lost events are reported) and `retention`
         (milliseconds, or the integer of NaT if there is none).
     uncovered
-        The gaps of all log groups, as returned by `find_gaps`, without waived gaps.
+        The gaps of all log groups, as returned by `find_gaps`, without waived gaps and those of
+        rest days.
     gaps
         The gaps after the first export of each log group. `group` is the row in `groups`.
     waived
         The waived gaps, with the reason in `because`.
+    rest
+        The days on which a log group is never exported, as returned by `find_rest_days`.
+    undelivered
+        The tasks that can explain a gap: not COMPLETED, or checked in S3.
     waivers
         All waivers, including expired ones.
     """
@@ -91,6 +96,8 @@ class Material:
     uncovered: pd.DataFrame
     gaps: pd.DataFrame
     waived: pd.DataFrame
+    rest: pd.DataFrame
+    undelivered: pd.DataFrame
     waivers: tuple[Waiver, ...]
 
     @property
@@ -167,11 +174,6 @@ class Material:
         inside = clipped(self.gaps, start[group], end[group])
         return inside[self.groups[of].to_numpy()[inside["group"]]]
 
-    @cached_property
-    def undelivered(self) -> pd.DataFrame:
-        """Return the tasks that can explain a gap: not COMPLETED, or checked in S3."""
-        return shards.collect(self.tasks, partial(_undelivered, deliveries=self.deliveries))
-
     def regular_share(self, span: Span) -> tuple[float, float]:
         """Return the covered share and the missing seconds of what regular log groups had due."""
         start, end = self.due_of(span)
@@ -221,7 +223,7 @@ def gather(
     waivers: tuple[Waiver, ...],
 ) -> Material:
     """Compute the material of a report."""
-    tasks = shards.select(tasks, partial(_then, as_of=as_of))
+    tasks = shards.select(tasks, partial(known_then, as_of=as_of))
     recent = shards.collect(tasks, partial(created_in, span=span.before(0, of=WEEKS_BEFORE + 2)))
     groups = shards.collect(tasks, rhythm.learn).reset_index(drop=True)
     groups["retention"] = coerce.NAT
@@ -232,11 +234,10 @@ def gather(
     week = created_in(recent, span)
     failed = week.loc[week["status_code"] == "FAILED", "from_time"]
     start = min([as_of - _MOMENT, *groups["first_window"].dropna(), *failed.dropna()])
-    uncovered = find_gaps(
-        tasks, start=start, end=as_of, log_groups=log_groups, as_of=as_of, deliveries=deliveries
-    )
-    uncovered, waived = part_waived(uncovered, waivers, as_of.tz_convert(span.start.tz))
-    gaps, waived = (_since_first(rows, groups) for rows in (uncovered, waived))
+    known: dict[str, Any]
+    known = {"log_groups": log_groups, "deliveries": deliveries, "waivers": waivers}
+    found = missing_at(as_of.tz_convert(span.start.tz), tasks, groups, start=start, **known)
+    gaps, waived = (since_first(rows, groups) for rows in (found.uncovered, found.waived))
     groups["regular"], groups["watched"] = _are_exported(groups, gaps, span, as_of)
     return Material(
         tasks=tasks,
@@ -248,19 +249,51 @@ def gather(
         deliveries=deliveries,
         source=source,
         groups=groups,
-        uncovered=uncovered,
+        uncovered=found.uncovered,
         gaps=gaps,
         waived=waived,
+        rest=found.rest,
+        undelivered=found.undelivered,
         waivers=waivers,
     )
 
 
-def _since_first(rows: pd.DataFrame, groups: pd.DataFrame) -> pd.DataFrame:
+class Missing(NamedTuple):
+    """The gaps of log groups. See the attributes of `Material`."""
+
+    uncovered: pd.DataFrame
+    waived: pd.DataFrame
+    rest: pd.DataFrame
+    undelivered: pd.DataFrame
+
+
+def missing_at(
+    now: pd.Timestamp,
+    tasks: shards.Tasks,
+    groups: pd.DataFrame,
+    *,
+    start: pd.Timestamp,
+    log_groups: pd.DataFrame | None,
+    deliveries: pd.DataFrame | None,
+    waivers: tuple[Waiver, ...],
+) -> Missing:
+    """Find the gaps from `start` to an instant, at which the tasks and `groups` were as given."""
+    gaps = find_gaps(
+        tasks, start=start, end=now, log_groups=log_groups, as_of=now, deliveries=deliveries
+    )
+    undelivered = shards.collect(tasks, partial(_undelivered, deliveries=deliveries))
+    rest = weekdays.find_rest_days(since_first(gaps, groups), groups, undelivered)
+    uncovered, waived = part_waived(gaps, waivers, now)
+    return Missing(without_rest(uncovered, groups, rest), waived, rest, undelivered)
+
+
+def since_first(rows: pd.DataFrame, groups: pd.DataFrame) -> pd.DataFrame:
     """Return the gaps after the first export of their log group, with the column `group`."""
     row = exports.locate(rows, groups)
-    first = groups["first_window"].reindex(row).fillna(_NEVER).to_numpy()
-    since = (rows["start"].to_numpy() >= first) & (row >= 0)
-    return rows[since].reset_index(drop=True).assign(group=row[since])
+    rows, row = rows[row >= 0], row[row >= 0]
+    first = coerce.millis(groups["first_window"].fillna(_NEVER))[row]
+    later = clipped(rows.assign(group=row), first, np.full(len(row), to_millis(_NEVER)))
+    return later.reset_index(drop=True)
 
 
 def _undelivered(tasks: pd.DataFrame, *, deliveries: pd.DataFrame | None) -> pd.DataFrame:
@@ -281,11 +314,16 @@ def part_waived(
     return _parts_of(gaps, left), _parts_of(gaps, gone).assign(because=gone["because"].array)
 
 
+def without_rest(gaps: pd.DataFrame, groups: pd.DataFrame, rest: pd.DataFrame) -> pd.DataFrame:
+    """Return the parts of gaps outside of rest days. `groups` are those of `rest`."""
+    return _parts_of(gaps, weekdays.without_rest(gaps, exports.locate(gaps, groups), rest))
+
+
 def _parts_of(gaps: pd.DataFrame, parts: pd.DataFrame) -> pd.DataFrame:
     """Return parts of gaps with the columns of the gaps."""
-    edges = (pd.to_datetime(parts[name], utc=True).dt.as_unit("ms") for name in ("start", "end"))
     whole = gaps.take(parts["row"].to_numpy(dtype="int64")).reset_index(drop=True)
-    return clipped(whole, *(coerce.millis(edge) for edge in edges)).reset_index(drop=True)
+    edges = (parts[name].to_numpy(dtype="int64") for name in ("start", "end"))
+    return clipped(whole, *edges).reset_index(drop=True)
 
 
 def _due(span: Span, as_of: pd.Timestamp) -> Span:
@@ -304,7 +342,7 @@ def _due_of(groups: pd.DataFrame, span: Span, as_of: pd.Timestamp) -> tuple[np.n
     return start, np.maximum(start, rhythm.due_by(groups, until, to_millis(daily.end)))
 
 
-def _then(tasks: pd.DataFrame, *, as_of: pd.Timestamp) -> pd.DataFrame:
+def known_then(tasks: pd.DataFrame, *, as_of: pd.Timestamp) -> pd.DataFrame:
     """Return the tasks as known at an instant, with all active tasks RUNNING.
 
     Once a task has ended, it is unknown whether it was PENDING or RUNNING before.

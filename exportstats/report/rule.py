@@ -28,6 +28,8 @@ class Found(NamedTuple):
         A remedy that replaces the rule's.
     export
         The ranges of log groups to export to resolve the finding.
+    waivers
+        The text of waivers that resolve it if it is intended.
     about
         The affected windows, as returned by `causes`. Results with the same windows or the same
         cause are grouped into one incident.
@@ -41,6 +43,7 @@ class Found(NamedTuple):
     rows: pd.DataFrame
     remedy: str | None = None
     export: pd.DataFrame | None = None
+    waivers: tuple[str, ...] = ()
     about: pd.DataFrame | None = None
     some: Callable[[np.ndarray], Found] | None = None
 
@@ -95,7 +98,7 @@ class Rule:
         """Convert a result to a finding."""
         remedy = self.remedy if found.remedy is None else found.remedy
         content = found.severity, found.sentence, remedy, found.rows
-        return Finding(self.kind, self.kind, self.title, *content)
+        return Finding(self.kind, self.kind, self.title, *content, waivers=found.waivers)
 
     def order(self, found: Found) -> tuple[int, int, str]:
         """Return the sort key of a result of this rule."""

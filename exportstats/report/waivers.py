@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from exportstats.core import coerce
 from exportstats.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _KEYS = ("log_group", "reason", "from", "to", "weekdays", "until")
 
 
@@ -49,6 +50,12 @@ class Waiver:
         """Return whether the waiver has expired."""
         return self.until is not None and now.date() > self.until
 
+    def covers(self, day: dt.date) -> bool:
+        """Return whether the waiver covers a day."""
+        begun = self.start is None or day >= self.start
+        over = self.end is not None and day >= self.end
+        return begun and not over and (not self.weekdays or day.weekday() in self.weekdays)
+
     def intervals(
         self, start: pd.Timestamp, end: pd.Timestamp
     ) -> Iterator[tuple[pd.Timestamp, pd.Timestamp]]:
@@ -57,10 +64,7 @@ class Waiver:
         # clock changes can make a midnight ambiguous or nonexistent
         edges = days.tz_localize(start.tz, ambiguous=True, nonexistent="shift_forward")
         for day, begin, after in zip(days.date, edges[:-1], edges[1:], strict=False):
-            inside = (self.start is None or day >= self.start) and (
-                self.end is None or day < self.end
-            )
-            if inside and (not self.weekdays or day.weekday() in self.weekdays):
+            if self.covers(day):
                 low, high = max(begin, start), min(after, end)
                 if low < high:
                     yield low, high
@@ -104,16 +108,22 @@ def _waiver(entry: dict[str, Any], place: str) -> Waiver:
             "that is not waived"
         )
     weekdays = entry.get("weekdays", [])
-    if not isinstance(weekdays, list) or not set(map(str, weekdays)) <= set(_DAYS):
+    if not isinstance(weekdays, list) or not set(map(str, weekdays)) <= set(DAYS):
         raise ArgumentError(f'{place}: weekdays = {weekdays!r}; give days such as ["Sunday"]')
     return Waiver(
         entry["log_group"],
         entry["reason"],
         entry.get("from"),
         entry.get("to"),
-        tuple(map(_DAYS.index, weekdays)),
+        tuple(map(DAYS.index, weekdays)),
         entry.get("until"),
     )
+
+
+def text_of(log_group: str, weekdays: Sequence[str], reason: str) -> str:
+    """Return a waiver of some weekdays, as in a file of waivers."""
+    days = ", ".join(f'"{weekday}"' for weekday in weekdays)
+    return f'[[waiver]]\nlog_group = "{log_group}"\nreason = "{reason}"\nweekdays = [{days}]'
 
 
 def waive(
@@ -124,8 +134,8 @@ def waive(
     Returns
     -------
     tuple
-        Two tables with the columns `row` (the position of the gap), `start` and `end`. The second
-        one also has `because`, the reason of the waiver.
+        Two tables with the columns `row` (the position of the gap), `start` and `end`
+        (milliseconds). The second one also has `because`, the reason of the waiver.
     """
     left: list[tuple[int, pd.Timestamp, pd.Timestamp]] = []
     gone: list[tuple[int, pd.Timestamp, pd.Timestamp, str]] = []
@@ -145,4 +155,8 @@ def waive(
         if at < edges[1]:
             left.append((row, at, edges[1]))
     columns = ["row", "start", "end"]
-    return pd.DataFrame(left, columns=columns), pd.DataFrame(gone, columns=[*columns, "because"])
+    tables = pd.DataFrame(left, columns=columns), pd.DataFrame(gone, columns=[*columns, "because"])
+    for table in tables:
+        for name in ("start", "end"):
+            table[name] = coerce.millis(pd.to_datetime(table[name], utc=True))
+    return tables

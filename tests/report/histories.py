@@ -25,7 +25,10 @@ MESSAGES = {
     "The key's policy denies it": "The key's policy denies it",
     None: "(no message)",
 }
-STYLES = ("daily", "daily", "daily", "daily", "six-hourly", "weekly", "irregular")
+STYLES = (
+    *("daily", "daily", "daily", "daily", "six-hourly", "weekly", "irregular"),
+    *("weekdays", "weekdays", "monday", "fewer"),
+)
 WEEKS = 13
 
 
@@ -153,12 +156,24 @@ class _World:
 
     def windows(self, style: str, weeks: int) -> Iterator[tuple[int, int, int]]:
         """Yield the day number and the edges of each window."""
-        step = {"daily": DAY, "six-hourly": DAY // 4, "weekly": 7 * DAY, "irregular": DAY}[style]
-        at = self.zero - 7 * weeks * DAY
+        step = {"six-hourly": DAY // 4, "weekly": 7 * DAY}.get(style, DAY)
+        at = self.zero - 7 * weeks * DAY + self.random.choice([0, 0, 5, 18]) * HOUR
+        less = self.random.randint(-50, -7)  # the day from which there are fewer exports
         while at < self.last:
-            if style != "irregular" or self.random.random() < 0.3:
-                yield (at - self.zero) // DAY, at, at + step
+            number, begin = (at - self.zero) // DAY, at
             at += step
+            if style == "irregular" and self.random.random() > 0.3:
+                continue
+            off = style == "weekdays" or (style == "fewer" and number > less)
+            # seldom, a weekend is exported by hand
+            if off and number % 7 > 4 and self.random.random() > 0.01:
+                continue
+            if style == "monday":
+                # the weekend is part of a window of three days
+                if number % 7 in (4, 5):
+                    continue
+                begin -= 2 * DAY if number % 7 == 6 else 0
+            yield number, begin, at
 
     def window(self, slot: tuple, key: Row, number: int, begin: int, end: int) -> None:
         """Export a window, possibly with a fault."""

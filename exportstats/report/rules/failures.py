@@ -11,7 +11,13 @@ from exportstats.core import coerce, schema, shards
 from exportstats.core.schema import LOG_GROUP, SLOT
 from exportstats.coverage.gaps import find_gaps
 from exportstats.report import causes, pictures
-from exportstats.report.material import WEEKS_BEFORE, missing_of, of_groups, part_waived
+from exportstats.report.material import (
+    WEEKS_BEFORE,
+    missing_of,
+    of_groups,
+    part_waived,
+    without_rest,
+)
 from exportstats.report.rule import Found, by_incident, rule
 from exportstats.report.words import LOST, groups_of, name, place, slot, slots_of
 from exportstats.stats.as_of import to_millis
@@ -102,7 +108,8 @@ def _uncovered_then(material: Material, failed: pd.DataFrame) -> pd.DataFrame:
         log_groups=material.log_groups,
         deliveries=material.deliveries,
     )
-    return part_waived(uncovered, material.waivers, material.now)[0]
+    uncovered, _ = part_waived(uncovered, material.waivers, material.now)
+    return without_rest(uncovered, material.groups, material.rest)
 
 
 def _as_if_done(tasks: pd.DataFrame, *, groups: pd.DataFrame) -> pd.DataFrame:

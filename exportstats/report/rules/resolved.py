@@ -11,8 +11,16 @@ import pandas as pd
 from exportstats.core import coerce, shards
 from exportstats.core.schema import LOG_GROUP
 from exportstats.coverage import exports
-from exportstats.coverage.gaps import find_gaps
-from exportstats.report.material import is_long, of_groups, part_waived, shared
+from exportstats.report import rhythm
+from exportstats.report.material import (
+    is_long,
+    known_then,
+    missing_at,
+    of_groups,
+    shared,
+    since_first,
+    without_rest,
+)
 from exportstats.report.rule import Found, rule
 from exportstats.report.words import groups_of, place
 from exportstats.text import counted, total
@@ -40,15 +48,20 @@ def resolved(material: Material) -> Found | None:
     first = groups["first_window"].min()
     if not first < then:
         return None
-    before = find_gaps(
-        shards.select(material.tasks, partial(of_groups, groups=groups)),
+    tasks = shards.select(material.tasks, partial(of_groups, groups=groups))
+    tasks = shards.select(tasks, partial(known_then, as_of=then))
+    groups = shards.collect(tasks, rhythm.learn).reset_index(drop=True)
+    found = missing_at(
+        then,
+        tasks,
+        groups,
         start=first,
-        end=then,
         log_groups=material.log_groups,
-        as_of=then,
         deliveries=material.deliveries,
+        waivers=material.waivers,
     )
-    before, _ = part_waived(of_groups(before, groups=groups), material.waivers, then)
+    # what has become a rest day since is not resolved
+    before = without_rest(since_first(found.uncovered, groups), material.groups, material.rest)
     before = material.cut(before, np.zeros_like(due), due)
     before = before[is_long(before) & (before["reason"] != "lost")]
     closed = before["length"] - shared(before, material.uncovered)

@@ -30,6 +30,7 @@ ORACLES: dict[str, Callable[[Facts], Expected | None]] = {
         data.bad_data,
         coverage.resolved,
         coverage.short_gaps,
+        exporters.weekdays,
         exporters.irregular,
         coverage.waived,
     )

@@ -10,6 +10,8 @@ from oracles.facts import MINUTE, Expected, Facts, length, minus
 from oracles.words import LOG_GROUP, groups, key_of, lasting, many, order, place, slots, when
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from support import Row
 
 
@@ -57,7 +59,8 @@ def resolved(facts: Facts) -> Expected | None:
     then = Facts(replace(facts.history, as_of=facts.start))
     rows = []
     for key in facts.regular & set(then.of):
-        for gap in then.gaps(key, (0, facts.due_of(key)[0])):
+        gaps_then = then.gaps(key, (0, facts.due_of(key)[0]))
+        for gap in (part for one in gaps_then for part in _without_rest(facts, key, one)):
             left = minus((gap["start"], gap["end"]), facts.windows(key))
             closed = gap["length"] - length(left)
             if gap["length"] > MINUTE and gap["reason"] != "lost" and closed:
@@ -68,6 +71,12 @@ def resolved(facts: Facts) -> Expected | None:
     rows.sort(key=lambda row: (-row["closed"], order(key_of(row)), row["start"]))
     figures = [many(len(rows), "gap"), total(rows, "closed"), *groups(rows), *place(rows)]
     return Expected("note", figures, rows)
+
+
+def _without_rest(facts: Facts, key: tuple, gap: Row) -> Iterator[Row]:
+    """Yield the parts of a gap outside of the days on which nothing is due."""
+    for start, end in minus((gap["start"], gap["end"]), facts.rest_of(key)):
+        yield gap | {"start": start, "end": end, "length": end - start}
 
 
 def waived(facts: Facts) -> Expected | None:

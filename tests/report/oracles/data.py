@@ -34,7 +34,7 @@ def bad_data(facts: Facts) -> Expected | None:
     )
 
 
-def _wrong(row: Row) -> Iterator[str]:
+def _wrong(row: Row) -> Iterator[str]:  # noqa: C901 - one line for each reason
     created, ended, state = row["creation_time"], row["completion_time"], row["status_code"]
     first, last = row["from_time"], row["to_time"]
     if first is not None and last is not None and first > last:
@@ -50,6 +50,8 @@ def _wrong(row: Row) -> Iterator[str]:
         yield "status_code is missing"
     elif state not in (*ACTIVE, *ENDED):
         yield "status_code is not a state of the API"
+    if state in ACTIVE and ended is not None:
+        yield "it is active, but has a completion_time"
     if state in ENDED and ended is None:
         yield "it has ended, but has no completion_time"
     if row["log_group_name"] is None:

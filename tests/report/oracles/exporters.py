@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-from support import HOUR, Row
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from zoneinfo import ZoneInfo
 
-from oracles.facts import Expected, Facts, both, length, minus, union, window_of
+from support import DAY, HOUR, Row
+
+from oracles.facts import (
+    WEEKDAYS,
+    Expected,
+    Facts,
+    both,
+    length,
+    minus,
+    union,
+    waives,
+    window_of,
+)
 from oracles.words import LOG_GROUP, groups, key_of, lasting, many, order, place, when
 
 
@@ -66,13 +80,45 @@ def stopped(facts: Facts) -> Expected | None:
             if window := window_of(row):
                 created = row["creation_time"]
                 ends.append(window[1] if created is None else min(window[1], created))
-        if last < facts.start and max(ends) < facts.rhythm(key).expected(facts.until):
+        late = max(ends), facts.rhythm(key).expected(facts.until)
+        if last < facts.start and facts.missing(key, late):
             rows.append({**dict(zip(LOG_GROUP, key, strict=True)), "last_created": last})
     if not rows:
         return None
     rows.sort(key=lambda row: (row["last_created"], order(key_of(row))))
     since = when(rows[0]["last_created"], facts.tz)
     return Expected("warning", [*groups(rows), *place(rows[:1]), since], rows)
+
+
+def weekdays(facts: Facts) -> Expected | None:
+    """Return the log groups that are never exported on some weekdays, without a waiver."""
+    rows = []
+    valid = [one for one in facts.history.waivers if not facts.is_over(one)]
+    for key in facts.watched:
+        phase, due = facts.rhythm(key).phase, facts.due_of(key)[1]
+        days, since = [], []
+        for day, first in facts.rest(key).items():
+            end = phase + (day + 1) * DAY
+            local = datetime.fromtimestamp((end - DAY // 2) / 1000, UTC).astimezone(
+                ZoneInfo(facts.tz)
+            )
+            confirmed = any(
+                fnmatchcase(key[2], one["log_group"]) and waives(one, local.date()) for one in valid
+            )
+            if due - 7 * DAY < end <= due and not confirmed:
+                days.append(local.weekday())
+                since.append(phase + first * DAY)
+        if days:
+            named = dict(zip(LOG_GROUP, key, strict=True))
+            text = ", ".join(WEEKDAYS[day] for day in sorted(days))
+            rows.append({**named, "weekdays": text, "since": min(since)})
+    if not rows:
+        return None
+    rows.sort(key=lambda row: order(key_of(row)))
+    first = rows[0]
+    days = first["weekdays"].replace(", ", " and ")
+    figures = [*groups(rows), *place(rows[:1]), days, when(first["since"], facts.tz)]
+    return Expected("note", figures, rows)
 
 
 def irregular(facts: Facts) -> Expected | None:

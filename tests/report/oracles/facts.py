@@ -6,7 +6,8 @@ The definitions are in docs/definitions.md and docs/weekly_report.md. Times are 
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime, timedelta
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
 from fnmatch import fnmatchcase
 from functools import cached_property
 from statistics import median
@@ -48,12 +49,14 @@ class Expected(NamedTuple):
 
 
 class Rhythm(NamedTuple):
-    """The rhythm of a log group: how often it is exported, and how late."""
+    """The rhythm of a log group: how often it is exported, how late, and when its days begin."""
 
     anchor: int
     step: int
     late: int
     steady: bool
+    phase: int = 0
+    later: tuple[int, ...] = (0,) * 7  # by how many days each weekday is exported later
 
     @property
     def due_after(self) -> int:
@@ -63,10 +66,17 @@ class Rhythm(NamedTuple):
     @property
     def is_daily(self) -> bool:
         """Return whether the log group is exported daily, so that the days of the report apply."""
-        return self.step <= 36 * HOUR and self.due_after == 2 * DAY
+        latest = self.late + max(self.later) * DAY
+        return self.step <= 36 * HOUR and latest + 12 * HOUR <= 2 * DAY
 
     def edge(self, time: int) -> int:
         """Return the latest end of a window at an instant."""
+        if any(self.later):
+            # the start of the first day that is exported later than this instant
+            day = (time - self.phase) // DAY - 7
+            while self.phase + (day + 1 + self.later[weekday(day)]) * DAY <= time:
+                day += 1
+            return self.phase + day * DAY
         return self.anchor + math.floor((time - self.anchor) / self.step) * self.step
 
     def expected(self, time: int) -> int:
@@ -114,6 +124,7 @@ class Facts:
             for key, rows in self.of.items()
         }
         self._rhythms: dict[Key, Rhythm] = {}
+        self._rests: dict[Key, dict[int, int]] = {}
         self._parts: dict[Key, list[tuple[int, int, str | None]]] = {}
 
     def then(self, row: Row) -> Row:
@@ -213,7 +224,8 @@ class Facts:
     def missing(self, key: Key, interval: Interval) -> list[Interval]:
         """Return the parts of an interval that are missing and not waived."""
         parts = self.waived_or_not(key)
-        return [part for *gap, why in parts if why is None for part in both((*gap,), interval)]
+        open_ = [part for *gap, why in parts if why is None for part in both((*gap,), interval)]
+        return [part for gap in open_ for part in minus(gap, self.rest_of(key))]
 
     def gap(self, key: Key, start: int, end: int, reason: str, last: str | None) -> Row:
         """Return the row of a gap."""
@@ -286,6 +298,7 @@ class Facts:
             if not self.is_over(one) and fnmatchcase(key[2], one["log_group"])
             for day in self.days_of(one, interval)
         ]
+        waived += self.rest_of(key)
         return [part for gap in self.uncovered(key, interval) for part in minus(gap, waived)]
 
     def days_of(self, waiver: Row, interval: Interval) -> list[Interval]:
@@ -294,11 +307,7 @@ class Facts:
         while at < interval[1]:
             after = self.days_later(at, 1)
             day = datetime.fromtimestamp(at / 1000, UTC).astimezone(zone).date()
-            if (
-                (waiver.get("from") is None or day >= waiver["from"])
-                and (waiver.get("to") is None or day < waiver["to"])
-                and (not waiver.get("weekdays") or WEEKDAYS[day.weekday()] in waiver["weekdays"])
-            ):
+            if waives(waiver, day):
                 found += both((at, after), interval)
             at = after
         return found
@@ -324,24 +333,85 @@ class Facts:
                 # a task cannot export events after its creation
                 created = row["creation_time"]
                 end = window[1] if created is None else min(window[1], max(created, window[0]))
-                done.append((row["completion_time"], end))
-        done.sort()
+                done.append((row["completion_time"], end, window[0]))
+        done.sort(key=lambda one: one[0])
         steps, furthest = [], None
-        for completed, end in done:
+        for completed, end, begin in done:
             if furthest is not None and end > furthest:
-                steps.append((end - furthest, completed - end))
+                steps.append((end - furthest, completed, end, begin))
             furthest = end if furthest is None else max(furthest, end)
         steps = steps[-28:]
         if not steps:
             return Rhythm(furthest or 0, DAY, DAY, steady=False)
-        late = sorted(late for _, late in steps)
-        # the lowest lateness that at least four of five exports keep
-        usual = late[math.ceil(0.8 * (len(late) - 1))]
-        hours = max(math.ceil(usual / HOUR), 0)
-        step = median(step for step, _ in steps)
-        alike = [one for one, _ in steps if abs(one - step) <= 0.1 * step]
+        step = median(step for step, *_ in steps)
+        alike = [one for one, *_ in steps if abs(one - step) <= 0.1 * step]
         steady = 2 * len(alike) > len(steps)
-        return Rhythm(furthest or 0, int(step), hours * HOUR, steady)
+        minutes = Counter(round_half_up(end, MINUTE) % DAY for _, _, end, _ in steps)
+        phase = min(minute for minute in minutes if minutes[minute] == max(minutes.values()))
+        lags, later = self._lags(steps, phase), [0] * 7
+        usual = low_median([completed - end for _, completed, end, _ in steps])
+        if step <= 36 * HOUR:
+            for number, some in lags.items():
+                if len(some) >= 3:
+                    later[number] = min(max(round((low_median(some) - usual) / DAY), 0), 6)
+        late = sorted(
+            completed - end - later[weekday(days_of(begin, end, phase)[-1])] * DAY
+            for _, completed, end, begin in steps
+        )
+        # the lowest lateness that at least four of five exports keep
+        hours = max(math.ceil(late[math.ceil(0.8 * (len(late) - 1))] / HOUR), 0)
+        return Rhythm(furthest or 0, int(step), hours * HOUR, steady, phase, tuple(later))
+
+    def _lags(self, steps: list[tuple[int, int, int, int]], phase: int) -> dict[int, list[int]]:
+        """Return the times from the end of each day to its export, by weekday."""
+        lags: dict[int, list[int]] = {}
+        for _, completed, end, begin in steps:
+            latest = {weekday(day): day for day in days_of(begin, end, phase)}
+            for number, day in latest.items():
+                lags.setdefault(number, []).append(completed - phase - (day + 1) * DAY)
+        return lags
+
+    # --- Weekdays that are never exported --------------------------------------------------------
+
+    def rest(self, key: Key) -> dict[int, int]:
+        """Return the days on which nothing is due, each with the first of its weeks."""
+        if key not in self._rests:
+            self._rests[key] = self._rest(key)
+        return self._rests[key]
+
+    def _rest(self, key: Key) -> dict[int, int]:
+        first, phase = self.first_of(key), self.rhythm(key).phase
+        if first is None:
+            return {}
+        begin, end = (first - phase + HOUR) // DAY, (self.as_of - phase + HOUR) // DAY
+        missing, tried = set(), set()
+        for low, high in self.uncovered(key, (first, self.as_of)):
+            missing |= set(range(-((phase + HOUR - low) // DAY), (high - phase + HOUR) // DAY))
+        for _, (low, high) in self.undelivered[key]:
+            past = -((phase + HOUR - high) // DAY)
+            tried |= set(range((low - phase + HOUR) // DAY, min(past, end + 1)))
+        found = {}
+        for one in range(begin, begin + 7):
+            weeks: list[int] = []  # those without this day, one after the other
+            for day in (*range(one, end, 7), None):
+                if day in missing - tried:
+                    weeks.append(day)
+                    continue
+                good = [
+                    sum(begin <= d and d not in missing for d in range(week - 6, week + 1)) >= 4
+                    for week in weeks
+                ]
+                for number, week in enumerate(weeks):
+                    # all weeks count if it was not exported before
+                    if sum(good if weeks[0] < begin + 7 else good[:number]) >= 4:
+                        found[week] = weeks[0]
+                weeks = []
+        return found
+
+    def rest_of(self, key: Key) -> list[Interval]:
+        """Return the rest days of a log group as intervals."""
+        phase = self.rhythm(key).phase
+        return [(phase + day * DAY, phase + (day + 1) * DAY) for day in sorted(self.rest(key))]
 
     @cached_property
     def regular(self) -> set[Key]:
@@ -382,6 +452,36 @@ class Facts:
             if first <= low:
                 weeks.append((length(self.missing(key, (low, high))), high - low))
         return weeks
+
+
+def weekday(day: int) -> int:
+    """Return the weekday of a day since 1970, a Thursday. Monday is 0."""
+    return (day + 3) % 7
+
+
+def days_of(begin: int, end: int, phase: int) -> list[int]:
+    """Return the days of which a window holds half, or the day that holds half of the window."""
+    half = min(end - begin, DAY) // 2
+    return list(range((begin - phase + half) // DAY, (end - phase - half) // DAY + 1))
+
+
+def low_median(values: list[int]) -> int:
+    """Return the median, or the lower one of two."""
+    return sorted(values)[(len(values) - 1) // 2]
+
+
+def round_half_up(value: int, unit: int) -> int:
+    """Round to a multiple of a unit."""
+    return (2 * value + unit) // (2 * unit) * unit
+
+
+def waives(waiver: Row, day: date) -> bool:
+    """Return whether a waiver covers a day."""
+    return (
+        (waiver.get("from") is None or day >= waiver["from"])
+        and (waiver.get("to") is None or day < waiver["to"])
+        and (not waiver.get("weekdays") or WEEKDAYS[day.weekday()] in waiver["weekdays"])
+    )
 
 
 # --- Intervals -------------------------------------------------------------------------------
