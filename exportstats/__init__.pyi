@@ -1,4 +1,9 @@
 from .archive.archive import Archive as Archive
+from .archive.sources import (
+    read_deliveries as read_deliveries,
+    read_log_groups as read_log_groups,
+    read_tasks as read_tasks,
+)
 from .aws.deliveries import fetch_deliveries as fetch_deliveries
 from .aws.log_groups import fetch_log_groups as fetch_log_groups
 from .aws.targets import Target as Target, fetch_targets as fetch_targets
@@ -53,9 +58,6 @@ from .errors import (
     UnusedWarning as UnusedWarning,
 )
 from .io.files import (
-    read_deliveries as read_deliveries,
-    read_log_groups as read_log_groups,
-    read_tasks as read_tasks,
     write_deliveries as write_deliveries,
     write_log_groups as write_log_groups,
     write_tasks as write_tasks,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import boto3
 
-_S3 = "s3://"
+S3 = "s3://"
 _ACCESS_KEY, _SECRET_KEY, _TOKEN = "ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"
 _HIDDEN = (_ACCESS_KEY, _SECRET_KEY, _TOKEN, "SSE_CUSTOMER_KEY_BASE64")
 _BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^?#%\s]*)?", re.ASCII)
@@ -103,7 +103,7 @@ def is_remote(uri: str) -> bool:
     scheme, found, _ = uri.partition("://")
     if found and scheme.isalnum() and scheme != "s3":
         raise ArgumentError(f"uri={uri!r}; give a folder or s3://bucket/prefix")
-    return uri.startswith(_S3)
+    return uri.startswith(S3)
 
 
 def without_credentials(text: str, options: Mapping[str, str]) -> str:

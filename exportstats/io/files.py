@@ -68,119 +68,6 @@ class _File(NamedTuple):
         return tokens[-1] if tokens else None
 
 
-def read_tasks(
-    *paths: Any,  # noqa: ANN401 - paths, lists of them, open files
-    account_id: str | None = None,
-    region: str | None = None,
-    times_in: str | None = None,
-    strict: bool = False,
-) -> pd.DataFrame:
-    """Read export tasks from files.
-
-    The format is detected from the content: JSON (the output of `aws logs describe-export-tasks`,
-    one or more pages, a list of tasks, or one task per line), CSV, or Parquet. Keys and columns may
-    have AWS's names or ours, in any casing, nested, or flat with a dot. Text may be UTF-8 or
-    UTF-16, and compressed with gzip, zstandard, bzip2 or xz.
-
-    Parameters
-    ----------
-    *paths
-        Files, lists of files, patterns such as `"exports/**/*.json"`, folders, open files, or "-"
-        for standard input. The account and the region are read from folders named `account_id=…`
-        and `region=…`, and from names such as `eu-west-1.json`.
-    account_id, region
-        The account and the region of tasks that have none.
-    times_in
-        The unit of times that are numbers ("s", "ms", "us", "ns"), or the time zone of times
-        without one ("UTC", "Europe/Berlin"). By default numbers are milliseconds since 1970, and
-        times need an offset.
-    strict
-        Raise an error if a row cannot be read. Otherwise such rows are left out and reported in a
-        `BadRowsWarning` with their place and reason.
-
-    Returns
-    -------
-    DataFrame
-        One table with the tasks of all files, each task once in its latest state. Times are
-        `datetime64[ms, UTC]`, durations `timedelta64[ms]`.
-
-    Raises
-    ------
-    ArgumentError
-        No path was given, a file does not exist (also a `FileNotFoundError`), or files may be from
-        different regions or accounts.
-    FileFormatError
-        A file is broken, empty, or has other contents. The text names the file, line and column.
-    BadRowsError
-        No row can be read; or, with `strict`, one row cannot be read.
-
-    Warns
-    -----
-    BadRowsWarning
-        Rows were left out, or kept with a changed value.
-    UnusedWarning
-        Keys are not used, or times look like another unit.
-    PartialListWarning
-        A list is incomplete: its last page has a token.
-    AccountUnknownWarning
-        Several files have no region or account.
-
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> from tempfile import TemporaryDirectory
-    >>> with TemporaryDirectory() as folder:
-    ...     file = Path(folder, "tasks.json")
-    ...     _ = file.write_text('{"exportTasks": [{"taskId": "a", "from": 0, "to": 59999}]}')
-    ...     tasks = read_tasks(file)
-    >>> tasks["window"].iloc[0]
-    Timedelta('0 days 00:01:00')
-    """
-    return _read(TASKS, paths, account_id, region, times_in, strict=strict)
-
-
-def read_log_groups(
-    *paths: Any,  # noqa: ANN401 - as read_tasks
-    account_id: str | None = None,
-    region: str | None = None,
-    times_in: str | None = None,
-    strict: bool = False,
-) -> pd.DataFrame:
-    """Read log groups from files, such as the output of `aws logs describe-log-groups`.
-
-    Parameters, errors and warnings are those of `read_tasks`. The account and the region of a log
-    group come from its `arn`, unless it names others. Each log group is kept once.
-
-    Examples
-    --------
-    >>> import io
-    >>> page = io.StringIO('{"logGroups": [{"logGroupName": "/app", "retentionInDays": 30}]}')
-    >>> read_log_groups(page)["retention"].iloc[0]
-    Timedelta('30 days 00:00:00')
-    """
-    return _read(LOG_GROUPS, paths, account_id, region, times_in, strict=strict)
-
-
-def read_deliveries(
-    *paths: Any,  # noqa: ANN401 - as read_tasks
-    account_id: str | None = None,
-    region: str | None = None,
-    times_in: str | None = None,
-    strict: bool = False,
-) -> pd.DataFrame:
-    """Read deliveries from files that `write_deliveries` wrote.
-
-    Parameters, errors and warnings are those of `read_tasks`. Each task is kept once.
-
-    Examples
-    --------
-    >>> import io
-    >>> read_deliveries(io.StringIO('[{"taskId": "a", "objects": 3}]'))["objects"].to_list()
-    [3]
-    """
-    return _read(DELIVERIES, paths, account_id, region, times_in, strict=strict)
-
-
 def write_tasks(tasks: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     """Write a table of tasks to a file, from which `read_tasks` reads the same table.
 
@@ -214,7 +101,7 @@ def write_tasks(tasks: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     >>> tasks = xs.conform(pd.DataFrame({"task_id": ["a"], "creation_time": [1437584472856]}))
     >>> with TemporaryDirectory() as folder:
     ...     write_tasks(tasks, Path(folder, "tasks.csv.gz"))
-    ...     read_tasks(Path(folder, "tasks.csv.gz")).equals(tasks)
+    ...     xs.read_tasks(Path(folder, "tasks.csv.gz")).equals(tasks)
     True
     """
     _write(TASKS, tasks, path)
@@ -230,15 +117,16 @@ def write_deliveries(deliveries: pd.DataFrame, path: str | os.PathLike[str]) -> 
     _write(DELIVERIES, deliveries, path)
 
 
-def _read(
+def read_files(
     kind: Table,
     paths: Sequence[Any],
-    account_id: str | None,
-    region: str | None,
-    times_in: str | None,
     *,
-    strict: bool,
+    account_id: str | None = None,
+    region: str | None = None,
+    times_in: str | None = None,
+    strict: bool = False,
 ) -> pd.DataFrame:
+    """Read a kind of table from files; `archive.sources.read_tasks` describes the arguments."""
     how = TimesIn.read(times_in)
     found = list(dict.fromkeys(_find_all(paths)))
     if not found:
@@ -360,8 +248,8 @@ def find(path: Any) -> list[str]:  # noqa: ANN401 - anything a caller may pass
         raise ArgumentError(f"{name!r} cannot be a file: {error}") from error
     if Path(name, "_delta_log").is_dir():
         raise ArgumentError(
-            f"{name!r} is a Delta table; read it with deltalake and pass its to_pyarrow_table() "
-            "to xs.conform"
+            f"{name!r} is a Delta table; if it is one of an archive, give the archive's folder, "
+            "or else read it with deltalake and pass its to_pyarrow_table() to xs.conform"
         )
     found = sorted(one for one in found if not Path(one).is_dir())
     if not found:

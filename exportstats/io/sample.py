@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from exportstats.io.files import read_log_groups, read_tasks
+from exportstats.core.schema import LOG_GROUPS, TASKS
+from exportstats.io.files import read_files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +31,7 @@ def sample_tasks() -> pd.DataFrame:
     >>> tasks["account_id"].nunique(), tasks["status_code"].nunique()
     (2, 6)
     """
-    return read_tasks(folder() / "tasks.jsonl.gz")
+    return read_files(TASKS, [folder() / "tasks.jsonl.gz"])
 
 
 def sample_log_groups() -> pd.DataFrame:
@@ -46,7 +47,7 @@ def sample_log_groups() -> pd.DataFrame:
     >>> sample_log_groups()["retention"].max()
     Timedelta('731 days 00:00:00')
     """
-    return read_log_groups(folder() / "log_groups.json")
+    return read_files(LOG_GROUPS, [folder() / "log_groups.json"])
 
 
 def folder() -> Path:

@@ -1,0 +1,190 @@
+"""Read tables from files and archives, in any mixture."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from exportstats.archive.kinds import KINDS, NAMES
+from exportstats.archive.storage import S3
+from exportstats.core import frames
+from exportstats.core.schema import DELIVERIES, LOG_GROUPS, TASKS, Table
+from exportstats.io.files import read_files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import pandas as pd
+
+
+def read_tasks(
+    *paths: Any,  # noqa: ANN401 - paths, lists of them, open files
+    account_id: str | None = None,
+    region: str | None = None,
+    times_in: str | None = None,
+    strict: bool = False,
+) -> pd.DataFrame:
+    """Read export tasks from files or archives.
+
+    An archive is its folder, or `s3://bucket/prefix`. The format of a file is detected from the
+    content: JSON (the output of `aws logs describe-export-tasks`, one or more pages, a list of
+    tasks, or one task per line), CSV, or Parquet. Keys and columns may have AWS's names or ours, in
+    any casing, nested, or flat with a dot. Text may be UTF-8 or UTF-16, and compressed with gzip,
+    zstandard, bzip2 or xz.
+
+    Parameters
+    ----------
+    *paths
+        Archives, files, lists of files, patterns such as `"exports/**/*.json"`, folders, open
+        files, or "-" for standard input. The account and the region are read from folders named
+        `account_id=…` and `region=…`, and from names such as `eu-west-1.json`.
+    account_id, region
+        The account and the region of tasks that have none.
+    times_in
+        The unit of times that are numbers ("s", "ms", "us", "ns"), or the time zone of times
+        without one ("UTC", "Europe/Berlin"). By default numbers are milliseconds since 1970, and
+        times need an offset.
+    strict
+        Raise an error if a row cannot be read. Otherwise such rows are left out and reported in a
+        `BadRowsWarning` with their place and reason.
+
+    Returns
+    -------
+    DataFrame
+        One table with the tasks of all files and archives, each task once in its latest state.
+        Times are `datetime64[ms, UTC]`, durations `timedelta64[ms]`.
+
+    Raises
+    ------
+    ArgumentError
+        No path was given, a file does not exist (also a `FileNotFoundError`), or files may be from
+        different regions or accounts.
+    FileFormatError
+        A file is broken, empty, or has other contents. The text names the file, line and column.
+    BadRowsError
+        No row can be read; or, with `strict`, one row cannot be read.
+
+    Warns
+    -----
+    BadRowsWarning
+        Rows were left out, or kept with a changed value.
+    UnusedWarning
+        Keys are not used, or times look like another unit.
+    PartialListWarning
+        A list is incomplete: its last page has a token.
+    AccountUnknownWarning
+        Several files have no region or account.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     file = Path(folder, "tasks.json")
+    ...     _ = file.write_text('{"exportTasks": [{"taskId": "a", "from": 0, "to": 59999}]}')
+    ...     tasks = read_tasks(file)
+    >>> tasks["window"].iloc[0]
+    Timedelta('0 days 00:01:00')
+    """
+    return _read(
+        TASKS,
+        paths,
+        account_id=account_id,
+        region=region,
+        times_in=times_in,
+        strict=strict,
+    )
+
+
+def read_log_groups(
+    *paths: Any,  # noqa: ANN401 - as read_tasks
+    account_id: str | None = None,
+    region: str | None = None,
+    times_in: str | None = None,
+    strict: bool = False,
+) -> pd.DataFrame:
+    """Read log groups from archives or files, such as the output of `aws logs describe-log-groups`.
+
+    Parameters, errors and warnings are those of `read_tasks`. The account and the region of a log
+    group come from its `arn`, unless it names others. Each log group is kept once.
+
+    Examples
+    --------
+    >>> import io
+    >>> page = io.StringIO('{"logGroups": [{"logGroupName": "/app", "retentionInDays": 30}]}')
+    >>> read_log_groups(page)["retention"].iloc[0]
+    Timedelta('30 days 00:00:00')
+    """
+    return _read(
+        LOG_GROUPS,
+        paths,
+        account_id=account_id,
+        region=region,
+        times_in=times_in,
+        strict=strict,
+    )
+
+
+def read_deliveries(
+    *paths: Any,  # noqa: ANN401 - as read_tasks
+    account_id: str | None = None,
+    region: str | None = None,
+    times_in: str | None = None,
+    strict: bool = False,
+) -> pd.DataFrame:
+    """Read deliveries from archives, or from files that `write_deliveries` wrote.
+
+    Parameters, errors and warnings are those of `read_tasks`. Each task is kept once.
+
+    Examples
+    --------
+    >>> import io
+    >>> read_deliveries(io.StringIO('[{"taskId": "a", "objects": 3}]'))["objects"].to_list()
+    [3]
+    """
+    return _read(
+        DELIVERIES,
+        paths,
+        account_id=account_id,
+        region=region,
+        times_in=times_in,
+        strict=strict,
+    )
+
+
+def is_archive(path: object) -> bool:
+    """Return whether a path is the address of an archive."""
+    if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str):
+        return False
+    if str(path).startswith(S3):
+        return True
+    try:
+        folder = Path(str(path)).expanduser()
+        return any((folder / name / "_delta_log").is_dir() for name in KINDS)
+    except (OSError, ValueError, RuntimeError):  # reading it says what is wrong
+        return False
+
+
+def _read(kind: Table, paths: Iterable[Any], **how: Any) -> pd.DataFrame:  # noqa: ANN401
+    """Read archives and files, and combine what is in them."""
+    given = [*_flat(paths)]
+    archives = [path for path in given if is_archive(path)]
+    files = [path for path in given if not is_archive(path)]
+    if not archives:
+        return read_files(kind, files, **how)
+    from exportstats.archive.archive import Archive  # noqa: PLC0415 - not needed for files
+
+    of = NAMES[kind]
+    tables = [Archive(path).table(of) for path in dict.fromkeys(archives)]
+    if files:
+        tables.append(read_files(kind, files, **how))
+    return tables[0] if len(tables) == 1 else frames.concat(tables, of=of)
+
+
+def _flat(paths: Iterable[Any]) -> Iterator[Any]:
+    for path in paths:
+        if isinstance(path, (list, tuple)):
+            yield from _flat(path)
+        else:
+            yield path
