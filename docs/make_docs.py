@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 import exportstats as xs
-from exportstats.cli import COMMANDS, main
+from exportstats.cli import main
 from exportstats.core import schema
 
 if TYPE_CHECKING:
@@ -128,13 +128,23 @@ def commands_page() -> str:
         main, info_name="exportstats", max_content_width=_WIDTH, help_option_names=names
     ) as context:
         helps = {"exportstats": main.get_help(context)}
-        for name in COMMANDS:
-            command = main.get_command(context, name)
-            inner = click.Context(command, info_name=name, parent=context, max_content_width=_WIDTH)
-            helps[f"exportstats {name}"] = command.get_help(inner)
+        for command, inner in every_command(context):
+            helps[inner.command_path] = command.get_help(inner)
     for name, text in helps.items():
         lines += ["", f"## `{name}`", "", "```text", text.rstrip(), "```"]
     return "\n".join(lines) + "\n"
+
+
+def every_command(context: click.Context) -> Iterator[tuple[click.Command, click.Context]]:
+    """Yield each command of a group and of the groups in it."""
+    group = context.command
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        width = context.max_content_width
+        inner = click.Context(command, info_name=name, parent=context, max_content_width=width)
+        yield command, inner
+        if isinstance(command, click.Group):
+            yield from every_command(inner)
 
 
 def man_page() -> str:
@@ -152,11 +162,9 @@ def man_page() -> str:
     with click.Context(main, info_name="exportstats", help_option_names=names) as context:
         lines += [*_paragraphs(str(main.help)), ".SH OPTIONS", *_options(main, context)]
         lines.append(".SH COMMANDS")
-        for name in COMMANDS:
-            command = main.get_command(context, name)
-            inner = click.Context(command, info_name=name, parent=context)
+        for command, inner in every_command(context):
             usage = " ".join(command.collect_usage_pieces(inner))
-            lines += [f".SS {_roff(f'exportstats {name} {usage}')}"]
+            lines += [f".SS {_roff(f'{inner.command_path} {usage}')}"]
             lines += [*_paragraphs(str(command.help)), *_options(command, inner)]
             formatter = click.HelpFormatter()
             command.format_epilog(inner, formatter)

@@ -204,28 +204,30 @@ class Archive:
         snapshot = self._snapshot(schema.TASKS)
         return frames.empty() if snapshot is None else count(self._storage, snapshot)
 
-    def add(self, rows: pd.DataFrame, *, of: str = "tasks") -> None:
-        """Add observations; what is known already is left out.
+    def add(self, rows: pd.DataFrame, *, of: str = "tasks", observed_at: Instant = None) -> None:
+        """Add observations that come from elsewhere; what is known already is left out.
 
         Parameters
         ----------
         rows
-            A table of tasks, or of what `of` names. Each row needs an account, a region and an
-            `observed_at`. Own columns are not kept.
+            A table of tasks, or of what `of` names, in any order of time. Each row needs an
+            account and a region. Own columns are not kept.
         of
             As for `table`.
+        observed_at
+            When the rows were observed that do not say so. The output of the AWS CLI does not.
 
         Raises
         ------
         ArgumentError
-            A row lacks one of these.
+            A row lacks an account, a region or a time of observation.
         SchemaError
             It is not such a table.
         ArchiveError
             The archive cannot be written. No row was added.
         """
         kind = frames.table_of(of)
-        append(self._storage, kind, check_observations(rows, kind))
+        append(self._storage, kind, check_observations(rows, kind, observed_at))
 
     def sync(  # noqa: PLR0913 - as fetch_tasks has them
         self,

@@ -99,7 +99,8 @@ def keep_looks(storage: Storage, loads: Sequence[Load]) -> None:
         if not walk.stopped and oldest.get(slot) != walk.oldest:
             oldest[slot], since[slot] = walk.oldest, walk.began
         rows.append((*slot, until, oldest.get(slot), since.get(slot), walk.began))
-    append(storage, LOOKS, _table(rows, LOOKS))
+    if rows:
+        append(storage, LOOKS, _table(rows, LOOKS))
     whole = [(load, walk) for load, walk in ended if not walk.stopped]
     gone = [row for some in _by_shard(whole) for row in _listings(storage, *some)]
     if gone:

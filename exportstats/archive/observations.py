@@ -10,15 +10,17 @@ import pandas as pd
 from exportstats.core import coerce, frames
 from exportstats.core.schema import TERMINAL_STATES
 from exportstats.errors import ArgumentError
+from exportstats.stats.as_of import instant
 
 if TYPE_CHECKING:
     from exportstats.core.schema import Table
+    from exportstats.stats.as_of import Instant
 
 NEW, CHANGED, SEEN_AGAIN, UNCHANGED = range(4)
 
 
-def check_observations(rows: pd.DataFrame, kind: Table) -> pd.DataFrame:
-    """Return a table to add, after checking that each row has a key and an `observed_at`.
+def check_observations(rows: pd.DataFrame, kind: Table, observed_at: Instant) -> pd.DataFrame:
+    """Return a table to add, with `observed_at` filled in; each row must have a key and a time.
 
     Raises
     ------
@@ -28,16 +30,15 @@ def check_observations(rows: pd.DataFrame, kind: Table) -> pd.DataFrame:
         A value is missing.
     """
     checked = frames.check(rows, kind)
-    remedies = {
-        "account_id": "give account_id= when the table is read or fetched",
-        "region": "give region= when the table is read or fetched",
-        "observed_at": "the archive keeps when a state was seen: add it, for example with "
-        'tasks.assign(observed_at=pd.Timestamp("2026-11-23T06:00Z"))',
-    }
+    if observed_at is not None:
+        seen = checked["observed_at"]
+        checked = checked.assign(observed_at=seen.fillna(instant(observed_at, "observed_at")))
     for name in (*kind.key, "observed_at"):
         if lacking := int(checked[name].isna().sum()):
-            remedy = remedies.get(name, "remove these rows")
-            raise ArgumentError(f"{lacking:,} {kind.name} have no {name}; {remedy}")
+            remedy = "remove these rows" if name == kind.id else f"give {name}= for them"
+            raise ArgumentError(
+                f"{lacking:,} of {len(checked):,} {kind.name} have no {name}; {remedy}"
+            )
     return checked
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 S3 = "s3://"
 _ACCESS_KEY, _SECRET_KEY, _TOKEN = "ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"
 _HIDDEN = (_ACCESS_KEY, _SECRET_KEY, _TOKEN, "SSE_CUSTOMER_KEY_BASE64")
+_REMEDY = "give a folder or s3://bucket/prefix"
 _BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^?#%\s]*)?", re.ASCII)
 
 
@@ -44,16 +45,16 @@ class Storage:
     def __init__(self, uri: object, options: Mapping[str, str] | None) -> None:
         text = os.fspath(uri) if isinstance(uri, os.PathLike) else uri
         if not isinstance(text, str) or not text or not text.isprintable():
-            raise ArgumentError(f"uri={uri!r}; give a folder or s3://bucket/prefix")
+            raise ArgumentError(f"{uri!r} is no archive's address; {_REMEDY}")
         self.is_local = not is_remote(text)
         if not self.is_local:
             if not _BUCKET.fullmatch(text):
-                raise ArgumentError(f"uri={text!r}; give a folder or s3://bucket/prefix")
+                raise ArgumentError(f"{text!r} is no archive's address; {_REMEDY}")
             self.uri = text.rstrip("/")
         else:
             self.uri = str(Path(text).expanduser().absolute())
             if "%" in self.uri:  # deltalake decodes it
-                raise ArgumentError(f"uri={text!r}; give a folder without % in its path")
+                raise ArgumentError(f"{self.uri!r} has a % in it; give a folder without one")
         self.given = {_short(name): value for name, value in (options or {}).items()}
         self._bucket: _Bucket | None = None
 
@@ -102,7 +103,7 @@ def is_remote(uri: str) -> bool:
     """
     scheme, found, _ = uri.partition("://")
     if found and scheme.isalnum() and scheme != "s3":
-        raise ArgumentError(f"uri={uri!r}; give a folder or s3://bucket/prefix")
+        raise ArgumentError(f"{uri!r} is no archive's address; {_REMEDY}")
     return uri.startswith(S3)
 
 

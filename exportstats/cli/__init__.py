@@ -12,12 +12,13 @@ from typing import Any
 import click
 
 from exportstats import __version__
-from exportstats.cli.failing import in_one_line
+from exportstats.cli.failing import in_one_line, remember
 from exportstats.text import did_you_mean
 
 # The module of each command; the command is the function of the same name.
 COMMANDS = {
     "fetch": "fetch",
+    "archive": "archive",
     "tasks": "tables",
     "status": "tables",
     "durations": "tables",
@@ -59,7 +60,9 @@ class Commands(click.Group):
         """Find a command, or suggest those with a similar name."""
         if args and args[0] not in COMMANDS and (near := did_you_mean(args[0], COMMANDS)):
             ctx.fail(f"No such command {args[0]!r}{near}")
-        return super().resolve_command(ctx, args)
+        found = super().resolve_command(ctx, args)
+        remember(ctx, found[1])
+        return found
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:  # noqa: ANN401 - click's
         """Parse the command line, and print what --help and --version ask for."""
@@ -97,6 +100,6 @@ def _set_color(ctx: click.Context, _: click.Parameter, color: str) -> None:
 def main() -> None:
     """Analyse CloudWatch Logs export tasks.
 
-    Most commands read tasks from files, or fetch them from AWS if no file is given. A file is
-    either written by `fetch` or the output of `aws logs describe-export-tasks`.
+    Most commands read tasks from files or an archive, or fetch them from AWS if none is given. A
+    file is either written by `fetch` or the output of `aws logs describe-export-tasks`.
     """

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FAILED, USAGE, PARTIAL, FOUND = 1, 2, 3, 4
 _SIGNALLED = 128  # plus the number of the signal: 130 for Ctrl-C
 _SIGNALS = ("SIGTERM", "SIGHUP")  # handled like Ctrl-C; Windows lacks the second
-_PART = "exportstats.part"
+_PART, _COMMAND = "exportstats.part", "exportstats.command"
 
 
 # Parameters of the library whose options have another name; others only replace _ by -.
@@ -87,10 +87,13 @@ def in_options(text: str, command: click.Command) -> str:
 def _translated(text: str) -> str:
     """Write a message of the library with the options of the running command."""
     context = click.get_current_context(silent=True)
-    command = context and context.command
-    if context and isinstance(command, click.Group) and context.invoked_subcommand:
-        command = command.get_command(context, context.invoked_subcommand)
+    command = context and context.meta.get(_COMMAND, context.command)
     return in_options(text, command) if command else text
+
+
+def remember(context: click.Context, command: click.Command | None) -> None:
+    """Remember the command that runs, whose options messages have."""
+    context.meta[_COMMAND] = command
 
 
 def mark_partial() -> None:

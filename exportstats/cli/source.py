@@ -64,8 +64,8 @@ _REGION = click.option(
     "files without one.",
 )
 _HELP = (
-    "SOURCE is files, folders or patterns, or - for standard input. Without it, tasks are fetched "
-    "from AWS."
+    "SOURCE is files, folders, patterns or archives, or - for standard input. Without it, tasks "
+    "are fetched from AWS."
 )
 
 

@@ -17,12 +17,27 @@ from exportstats.cli.failing import in_options
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-EVERY = [main.get_command(click.Context(main), name) for name in COMMANDS]
+GROUP = [main.get_command(click.Context(main), name) for name in COMMANDS]
+EVERY = [
+    command
+    for one in GROUP
+    for command in (one.commands.values() if isinstance(one, click.Group) else [one])
+]
 PACKAGE = Path(exportstats.__file__).parent
 NAMED = re.compile(r"(?<![-\w/])([a-z_]+)=(?=['\"\s,;)]|True|\d|$)")
 # What no command passes on, or only after it has checked it.
 ONLY_IN_PYTHON = {
-    *("accounts", "at_least", "bins", "confidence", "errors", "executor", "limit", "max_pages"),
+    *(
+        "accounts",
+        "at_least",
+        "bins",
+        "columns",
+        "confidence",
+        "errors",
+        "executor",
+        "limit",
+        "max_pages",
+    ),
     *("event", "form", "max_workers", "of", "orient", "requests_per_second", "role_arn"),
 }
 

@@ -201,7 +201,7 @@ def test_folders(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match=r"no file of \.json, .* in the folder .*empty"):
         xs.read_tasks(tmp_path / "empty")
     (tmp_path / "delta" / "_delta_log").mkdir(parents=True)
-    with pytest.raises(ArgumentError, match="is a Delta table; read it with deltalake"):
+    with pytest.raises(ArgumentError, match=r"is a Delta table; .* read it with deltalake"):
         xs.read_tasks(tmp_path / "delta")
 
 

@@ -1,0 +1,251 @@
+"""The commands `archive …`: keep what is observed, and look at it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import exportstats as xs
+from exportstats.cli.failing import mark_partial, remember, say
+from exportstats.cli.fleet import print_failures
+from exportstats.cli.options import FORMAT, TABLES, NewFile
+from exportstats.cli.question import Answer, title_of
+from exportstats.cli.source import sourced
+from exportstats.cli.wanted import moment
+from exportstats.errors import ArgumentError, LoadError, LoadInterrupted
+from exportstats.text import counted
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from pathlib import Path
+
+    import pandas as pd
+
+    from exportstats.cli.options import Kind
+    from exportstats.cli.source import Origin
+
+
+class _Group(click.Group):
+    """A group whose messages have the options of the command that runs."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:  # noqa: ANN401 - click's
+        """Find a command, and remember it for messages."""
+        found = super().resolve_command(ctx, args)
+        remember(ctx, found[1])
+        return found
+
+
+ADDRESS = click.argument("address", metavar="ARCHIVE")
+AS_OF = click.option(
+    "--as-of",
+    callback=moment,
+    metavar="TIME",
+    help="What was known at this time, such as 2026-11-01T06:00Z, or an age such as 7d.",
+)
+OF = click.option(
+    "--of",
+    type=click.Choice(["tasks", "log_groups", "deliveries"]),
+    default="tasks",
+    show_default=True,
+    help="Which table.",
+)
+
+
+@click.group(cls=_Group)
+def archive() -> None:
+    """Keep what is observed, because AWS forgets old tasks.
+
+    ARCHIVE is a folder or s3://bucket/prefix. Every command that reads files also reads an archive,
+    for example `exportstats status ARCHIVE`.
+    """
+
+
+@sourced(
+    ADDRESS,
+    click.option("--full", is_flag=True, help="Read every list to its end, not to what is known."),
+    click.option("--log-groups", is_flag=True, help="Also fetch and keep the log groups."),
+    FORMAT,
+    filters=("account",),
+    is_live=True,
+)
+def sync(origin: Origin, address: str, *, full: bool, log_groups: bool, kind: Kind) -> None:
+    """Fetch what is new or changed from AWS, and keep it.
+
+    The archive is created if there is none. What arrived is kept every few seconds, and also after
+    a failure or Ctrl-C; then the exit code is 3, and the next sync reads the rest. Requires the
+    permission logs:DescribeExportTasks on "*".
+
+    \b
+    exportstats archive sync ./history --region eu-west-1
+    exportstats archive sync s3://bucket/exportstats --all-regions
+    """
+    from exportstats.cli import output
+
+    targets, asked = origin.targets, origin.asked
+    if targets is None and origin.account is not None:
+        targets = [xs.Target(origin.account, asked.pop("region"), asked.pop("profile"))]
+    try:
+        found = xs.Archive(address).sync(targets, full=full, log_groups=log_groups, **asked)
+    except (LoadError, LoadInterrupted) as stop:
+        found = _stopped(stop, several=origin.targets is not None)
+    output.show(Answer(found, _title(found), view=found.dropna(axis="columns", how="all")), kind)
+
+
+def _stopped(stop: LoadError | LoadInterrupted, *, several: bool) -> pd.DataFrame:
+    """Return what a sync did before it failed; raise `stop` if nothing arrived."""
+    found = stop.arrived
+    if not found["requests"].sum():
+        raise stop
+    say(f"{'stopped' if isinstance(stop, LoadInterrupted) else 'incomplete'}: {stop}")
+    if several and stop.failures is not None:
+        print_failures(stop.failures)
+    mark_partial()
+    return found
+
+
+def _title(found: pd.DataFrame) -> str:
+    failed = found["reason"].notna().sum()
+    return (
+        f"{counted(len(found), 'target')}{f', {failed:,} failed' if failed else ''}: "
+        f"{found['new'].sum():,} new, {found['changed'].sum():,} changed, "
+        f"{found['unchanged'].sum():,} unchanged; {counted(found['requests'].sum(), 'request')}"
+    )
+
+
+@click.command()
+@ADDRESS
+@FORMAT
+def info(address: str, *, kind: Kind) -> None:
+    """Show what is kept of each account and region, and what AWS has forgotten.
+
+    `gone` tasks were no longer listed when a list was last read to its end, as `sync --full` does.
+    """
+    from exportstats.cli import output
+
+    found = xs.Archive(address).info()
+    title = (
+        f"{counted(found['tasks'].sum())} in {counted(len(found), 'slot')} (accounts and regions)"
+    )
+    output.show(Answer(found, title), kind)
+
+
+@click.command()
+@ADDRESS
+@click.argument("task_id", metavar="TASK_ID")
+@FORMAT
+def history(address: str, task_id: str, *, kind: Kind) -> None:
+    """Show the states of a task in order of time."""
+    from exportstats.cli import output
+
+    found = xs.Archive(address).history(task_id)
+    if not len(found):
+        raise ArgumentError(f"the archive {address} has no task {task_id!r}; check the task ID")
+    first = ["observed_at", "status_code", "status_message", "completion_time"]
+    others = [name for name in found if name not in first]
+    output.show(Answer(found, title_of(found.tail(1)), view=found[[*first, *others]]), kind)
+
+
+@click.command()
+@ADDRESS
+@FORMAT
+def compact(address: str, *, kind: Kind) -> None:
+    """Merge small files, so that reading stays fast; syncs may go on meanwhile."""
+    from exportstats.cli import output
+
+    found = xs.Archive(address).compact()
+    before, after = (found[f"files_{when}"].sum() for when in ("before", "after"))
+    output.show(Answer(found, f"{before:,} files became {after:,}"), kind)
+
+
+@click.command()
+@ADDRESS
+@click.option(
+    "--retention",
+    default="7D",
+    show_default=True,
+    metavar="LENGTH",
+    help="Keep files that were merged less than this long ago, for readers that began before.",
+)
+@FORMAT
+def vacuum(address: str, *, retention: str, kind: Kind) -> None:
+    """Delete files that were merged; no observation is deleted."""
+    from exportstats.cli import output
+
+    found = xs.Archive(address).vacuum(retention)
+    count = found["deleted_files"].sum()
+    output.show(Answer(found, f"{counted(count, 'file')} deleted"), kind)
+
+
+@click.command()
+@ADDRESS
+@click.option(
+    "-o",
+    "--output",
+    "file",
+    type=NewFile(TABLES),
+    required=True,
+    help="The file to write: .parquet, .csv, .jsonl or .json. All but .parquet may add .gz or "
+    ".zst.",
+)
+@click.option("--replace", is_flag=True, help="Replace an existing file.")
+@OF
+@AS_OF
+def export(address: str, file: Path, *, replace: bool, of: str, as_of: dt.datetime | None) -> None:
+    """Write a table to a file: the latest state, or what was known at a time."""
+    if file.exists() and not replace:
+        raise ArgumentError(f"{file} exists; choose another file, or give --replace")
+    table = xs.Archive(address).table(of, as_of=as_of)
+    write = {
+        "tasks": xs.write_tasks,
+        "log_groups": xs.write_log_groups,
+        "deliveries": xs.write_deliveries,
+    }
+    write[of](table, file)
+    say(f"{file}: {title_of(table) if of == 'tasks' else counted(len(table), 'row')}")
+
+
+@click.command("import")
+@ADDRESS
+@click.argument("source", nargs=-1, required=True, metavar="FILE...")
+@OF
+@click.option(
+    "--observed-at",
+    callback=moment,
+    metavar="TIME",
+    help="When the rows were observed that do not say so, such as 2026-11-01T06:00Z.",
+)
+@click.option("--account", metavar="ID", help="The account of rows without one.")
+@click.option("--region", metavar="NAME", help="The region of rows without one.")
+def import_(
+    address: str,
+    source: tuple[str, ...],
+    *,
+    of: str,
+    observed_at: dt.datetime | None,
+    account: str | None,
+    region: str | None,
+) -> None:
+    """Add files of earlier days; what is known already is not added again.
+
+    Each file is one look; the order of files does not matter. The output of the AWS CLI does not
+    say when it was observed, so it needs --observed-at.
+
+    \b
+    exportstats archive import ./history tasks.parquet
+    exportstats archive import ./history 22.json --observed-at 2026-11-22T06:00Z
+    """
+    read = {
+        "tasks": xs.read_tasks,
+        "log_groups": xs.read_log_groups,
+        "deliveries": xs.read_deliveries,
+    }
+    kept = xs.Archive(address)
+    for path in source:
+        rows = read[of](path, account_id=account, region=region)
+        kept.add(rows, of=of, observed_at=observed_at)
+        say(f"{path}: {title_of(rows) if of == 'tasks' else counted(len(rows), 'row')}")
+
+
+for _command in (sync, info, history, compact, vacuum, export, import_):
+    archive.add_command(_command)
