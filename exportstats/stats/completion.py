@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from exportstats.core import frames, schema, shards
+from exportstats.core import coerce, schema, shards
 from exportstats.errors import ArgumentError
 from exportstats.stats import grouping
 from exportstats.stats.as_of import known_at
@@ -150,10 +150,14 @@ def count_censored_durations(known: pd.DataFrame, *, names: Sequence[str]) -> pd
     DataFrame
         The columns of the groups, `status_code`, `duration` (missing if unknown) and `n`.
     """
-    active = known["status_code"].isin(schema.ACTIVE_STATES)
-    ends = known["completion_time"].mask(active, known["observed_at"])
-    timed = frames.derive(known.assign(completion_time=ends))
-    return count_by_duration(timed, names, timed["duration"].to_numpy().view("int64"))
+    millis = known["duration"].to_numpy(copy=True).view("int64")
+    rows = np.flatnonzero(known["status_code"].isin(schema.ACTIVE_STATES))
+    created, observed = (
+        coerce.millis(known[name])[rows] for name in ("creation_time", "observed_at")
+    )
+    known_age = (created != coerce.NAT) & (observed >= created)
+    millis[rows] = np.where(known_age, observed - created, coerce.NAT)
+    return count_by_duration(known, names, millis)
 
 
 def curve_of(ends: pd.DataFrame, groups: Groups, events: Sequence[str] = ("COMPLETED",)) -> Curve:

@@ -115,13 +115,14 @@ def with_own(answer: pd.DataFrame, tasks: pd.DataFrame) -> pd.DataFrame:
 def group_by_state(
     tasks: pd.DataFrame, names: Sequence[str], freq: str | None = None, tz: str = "UTC"
 ) -> Groups:
-    """Group tasks by columns and state, and with `freq` by the `period` of their creation."""
+    """Group tasks by columns and state, and with `freq` by the `period` of their creation.
+
+    Periods are numbers, see `Calendar.number`; `grid` makes times of them.
+    """
     keys = columns_of(tasks, names).assign(status_code=tasks["status_code"])
     if freq is None:
         return group(keys, [*names, "status_code"])
-    calendar = calendar_of(freq, tz)
-    starts = calendar.start(calendar.number(tasks["creation_time"]))
-    keys = keys.assign(**{PERIOD: pd.Series(starts, index=keys.index)})
+    keys[PERIOD] = calendar_of(freq, tz).number(tasks["creation_time"])
     return group(keys, [*names, PERIOD, "status_code"])
 
 
@@ -151,12 +152,13 @@ def group(frame: pd.DataFrame, names: Sequence[str]) -> Groups:
 def grid(
     frame: pd.DataFrame, names: Sequence[str], freq: str | None = None, tz: str = "UTC"
 ) -> Groups:
-    """Group rows; with `freq`, each group has every period, even without rows."""
+    """Group the rows of `group_by_state`; with `freq`, each group has every period."""
     groups = group(frame, names)
     if freq is None:
         return groups
     calendar = calendar_of(freq, tz)
-    numbers = calendar.number(frame[PERIOD])
+    codes, found = codes_of(frame[PERIOD])
+    numbers = found.to_numpy()
     periods = _every(numbers)
     periods = periods[calendar.exist(periods)]
     missing = numbers == coerce.NAT
@@ -164,7 +166,7 @@ def grid(
     at = np.where(missing, len(dated), np.searchsorted(dated, numbers))
     keys = repeat(groups.keys, len(periods))
     keys[PERIOD] = calendar.start(np.tile(periods, len(groups.keys)))
-    return Groups(groups.codes * len(periods) + at, keys)
+    return Groups(groups.codes * len(periods) + at[codes], keys)
 
 
 def _every(numbers: np.ndarray) -> np.ndarray:
@@ -212,7 +214,16 @@ def index_of(keys: pd.DataFrame) -> pd.Index:
 
 
 def codes_of(values: pd.Series) -> tuple[np.ndarray, pd.Index]:
-    """Return the position of each value among the sorted values, missing last, and these values."""
+    """Return the position of each value among the sorted values, missing last, and these values.
+
+    Among the values of categories and of integers, there may be some that do not occur.
+    """
+    if isinstance(values.dtype, np.dtype) and values.dtype.kind in "iu" and len(values):
+        low, many = values.min(), int(values.max()) - int(values.min()) + 1
+        if many <= MOST_PERIODS:
+            above = (values.to_numpy() - low).view(f"u{values.dtype.itemsize}")  # may overflow
+            every = np.arange(many).astype(values.dtype) + low
+            return above.astype("int64"), pd.Index(every)
     if isinstance(values.dtype, pd.CategoricalDtype):
         found: pd.Index = pd.CategoricalIndex(values.cat.categories, dtype=values.dtype)
         codes = values.cat.codes.to_numpy()

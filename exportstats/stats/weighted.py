@@ -42,9 +42,9 @@ def count_by_duration(
     """Count tasks by group, state and durations in milliseconds; see `count_durations`."""
     groups = grouping.group_by_state(tasks, names, freq, tz)
     # -1, below all durations, replaces missing ones so that the range of values stays small
-    codes, millis, n = _count(groups.codes, np.where(millis != coerce.NAT, millis, -1))
-    duration = np.where(millis < 0, coerce.NAT, millis).view("timedelta64[ms]")
-    return groups.keys.take(codes).assign(duration=duration, n=n)
+    codes, millis, n = _count(groups.codes, np.maximum(millis, -1))
+    millis[millis < 0] = coerce.NAT
+    return groups.keys.take(codes).assign(duration=millis.view("timedelta64[ms]"), n=n)
 
 
 class Weighted(NamedTuple):
@@ -115,8 +115,9 @@ def sort_weighted(
         codes, values, n = _count(codes, values)
     elif (order := _order(codes, values)) is not None:
         codes, values, n = codes[order], values[order], n[order]
-    sizes = np.bincount(codes, weights=n, minlength=groups).astype("int64")
-    return Weighted(codes, values, np.cumsum(n), np.cumsum(sizes))
+    through = np.cumsum(n)
+    ends = np.append(0, through)[np.searchsorted(codes, np.arange(groups), side="right")]
+    return Weighted(codes, values, through, ends)
 
 
 def divide(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

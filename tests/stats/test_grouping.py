@@ -29,6 +29,7 @@ from exportstats.core import frames, schema
 from exportstats.errors import ArgumentError
 from exportstats.stats import grouping
 from exportstats.stats.as_of import known_at
+from exportstats.stats.calendars import calendar_of
 from exportstats.stats.status import status_breakdown
 
 if TYPE_CHECKING:
@@ -95,7 +96,8 @@ def test_grid_has_every_period(tasks: pd.DataFrame, names: list[str], freq: str)
         for time in periods(rows, freq)
     ]
     assert found == expected
-    keys = list(zip(*(plain(counted.keys[name]) for name in [*names, "period"]), strict=True))
+    starts = pd.Series(calendar_of(freq).start(counted.keys["period"].to_numpy()))
+    keys = list(zip(*(plain(counted.keys[name]) for name in names), plain(starts), strict=True))
     assert [found[code] for code in cells.codes] == keys
 
 
@@ -310,3 +312,50 @@ def test_what_was_never_observed_tells_no_unfinished_period(make: Callable[..., 
     unseen = xs.conform(xs.sample_tasks().head(9).assign(observed_at=pd.NaT))
     for tasks in (frames.empty(), unseen):
         assert make(tasks, freq="D").attrs == {}
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values"),
+    [
+        ("int8", [-128, 127, 0, -128]),
+        ("uint8", [255, 0, 3, 255]),
+        ("int64", [-(2**63), 2**63 - 1, 0, 0]),
+        ("int64", [2**63 - 1, 2**63 - 1, 2**63 - 9, 2**63 - 2]),
+        ("uint64", [2**64 - 1, 2**64 - 9, 2**64 - 1, 2**64 - 2]),
+        ("int32", [2026, 2025, 12_026, 2026]),
+    ],
+)
+def test_integers_of_any_type_and_range(dtype: str, values: list[int]):
+    """Integers keep their dtype and are sorted, whether near each other or far apart."""
+    for names in (["number"], ["region", "number"]):
+        frame = pd.DataFrame({"number": pd.Series(values, dtype=dtype), "region": "r"})
+        groups = grouping.group(frame, names)
+        assert groups.keys["number"].dtype == dtype
+        assert groups.keys["number"].to_list() == sorted(set(values))
+        assert [groups.keys["number"][code] for code in groups.codes] == values
+
+
+@pytest.mark.parametrize(
+    ("make", "wrong"),
+    [
+        (xs.status_breakdown, {"freq": "fortnight"}),
+        (xs.status_breakdown, {"tz": "Mars"}),
+        (xs.duration_trend, {"freq": "fortnight"}),
+        (xs.duration_trend, {"tz": "Mars"}),
+        (xs.slot_usage, {"freq": "fortnight"}),
+        (xs.slot_usage, {"tz": "Mars"}),
+        (xs.completion_times, {"tz": "Mars"}),
+    ],
+)
+def test_arguments_are_checked_before_a_shard_is_read(
+    make: Callable[..., pd.DataFrame], wrong: dict[str, str]
+):
+    """An invalid frequency or time zone is refused at once, not after minutes of reading."""
+
+    class Unread:
+        def map(self, _: object) -> None:
+            raise AssertionError
+
+    ((name, value),) = wrong.items()
+    with pytest.raises(ArgumentError, match=f"{name}={value!r}"):
+        make(Unread(), **wrong)

@@ -123,6 +123,20 @@ def test_the_split_is_where_the_rank_sums_differ_most(values: list[int]):
     assert pvalues[int(at[0])] == pytest.approx(min(pvalues.values()))
 
 
+@pytest.mark.parametrize("ones", [3, 6, 10])
+def test_ties_are_corrected_for(ones: int):
+    """The p-value is that of SciPy's tie-corrected statistic, as the largest of its size."""
+    before, after = [0.0] * 10, [1.0] * ones + [0.0] * (10 - ones)
+    test = mannwhitneyu(before, after, method="asymptotic", use_continuity=False)
+    z = NormalDist().inv_cdf(1 - test.pvalue / 2)
+    _, p = _split(np.array([*before, *after]), np.array([0]), np.array([20]))
+    rest = np.array([*before, *after]) - np.repeat([0, ones / 10], 10)
+    correlation = min(max(float(rest[1:] @ rest[:-1] / max(rest @ rest, 1e-9)), 0), 0.5)
+    b = z / math.sqrt((1 + correlation) / (1 - correlation))
+    expected = NormalDist().pdf(b) * 4 / b  # of 20 days, only one place is possible
+    assert p[0] == pytest.approx(expected if b > 1 else 1)
+
+
 def test_many_ranges_are_split_as_each_alone():
     """Ranges of different lengths are split together as each is alone."""
     parts = [np.log(noise(seed, many)) for seed, many in ((1, 20), (2, 77), (3, 200))]
