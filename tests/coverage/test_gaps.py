@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
 from oracle import HOPE, KEY, SAMPLE, Case, cases, deliveries_of, log_groups_of, sampled, stamp
 from support import LAST, ms, plain, table
 
@@ -53,26 +53,6 @@ def test_gaps_are_those_of_single_milliseconds(case: Case):
     gaps = find_gaps(case.tasks, **case.arguments(*GIVEN))
     assert rows_of_gaps(gaps) == case.gap_rows()
     assert list(gaps.columns) == COLUMNS
-
-
-@given(cases(), st.integers(0, 40))
-def test_a_part_of_a_gap_is_explained_as_a_gap_of_its_own(case: Case, at: int):
-    """Cut at an instant, each part has the reason and task of a gap of a range that ends there."""
-    middle = stamp(case.start + at % (case.end - case.start))
-    if middle == stamp(case.start):
-        return
-    as_of = stamp(LAST if case.as_of is None else case.as_of)
-    given_ = case.arguments() | {"as_of": as_of}
-    gaps = find_gaps(case.tasks, **given_)
-    for name, edge in (("end", {"upper": middle}), ("start", {"lower": middle})):
-        parts = gaps.assign(**{name: gaps[name].clip(**edge)})
-        parts = parts[parts["start"] < parts["end"]].reset_index(drop=True)
-        found = explain_again(parts, case.tasks, as_of=as_of, deliveries=given_["deliveries"])
-        if len(found):
-            expected = find_gaps(case.tasks, **given_ | {name: middle})
-            pd.testing.assert_frame_equal(
-                found[[*KEY, "reason", "last_task_id"]], expected[[*KEY, "reason", "last_task_id"]]
-            )
 
 
 ONE = {"account_id": "111122223333", "region": "eu-west-1", "log_group_name": "acme/api"}
@@ -123,6 +103,30 @@ def test_of_tasks_created_at_once_the_last_id_speaks(order: Sequence[int]):
     ]
     gaps = find_gaps(table(*(tried[at] for at in order)), **RANGE)
     assert list(gaps["last_task_id"]) == ["z", "c"]
+
+
+def test_a_part_of_a_gap_is_explained_by_the_tasks_in_it():
+    """Each part has the reason and task of a gap of its own; what is lost stays lost."""
+    tasks = table(
+        *(
+            day(number, status_code=state, task_id=f"{name}-{state}", log_group_name=name)
+            for name in ("acme/api", "acme/web")
+            for number, state in ((1, "FAILED"), (3, "CANCELLED"))
+        )
+    )
+    gaps = find_gaps(tasks, **RANGE)
+    assert gaps["reason"].to_list() == ["cancelled"] * 2
+    for first, last, state in ((0, 2, "FAILED"), (2, 9, "CANCELLED"), (4, 9, None)):
+        parts = gaps.assign(start=stamp(first * DAY), end=stamp(last * DAY))
+        found = explain_again(parts, tasks, as_of=stamp(LAST), deliveries=None)
+        assert set(found["reason"]) == {state.lower() if state else "never_tried"}
+        names = [f"{name}-{state}" for name in ("acme/api", "acme/web")]
+        assert plain(found["last_task_id"]) == (names if state else [None, None])
+    lost = gaps.assign(reason=gaps["reason"].cat.set_categories(["lost"]).fillna("lost"))
+    found = explain_again(lost, tasks, as_of=stamp(LAST), deliveries=None)
+    assert set(found["reason"]) == {"lost"}
+    nothing = explain_again(gaps.head(0), tasks, as_of=stamp(LAST), deliveries=None)
+    assert len(nothing) == 0
 
 
 @pytest.mark.parametrize(
