@@ -17,6 +17,8 @@ from exportstats.stats.forecasts import estimate_completion
 from exportstats.text import plain, write_duration
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import boto3
 
 # Most tasks take at least a minute, and all share the quota of 5 requests per second.
@@ -25,7 +27,7 @@ _TICK_SECONDS = 0.5  # how often the bar moves and Ctrl-C is noticed
 _SHARE = 0.1  # of the remaining time, to wait before the next request
 
 
-def wait_for_task(
+def wait_for_task(  # noqa: PLR0913 - most are those of fetch_tasks
     task_id: str,
     *,
     history: pd.DataFrame | None = None,
@@ -34,6 +36,7 @@ def wait_for_task(
     region: str | None = None,
     endpoint_url: str | None = None,
     timeout: str | pd.Timedelta | None = None,
+    each: Callable[[pd.DataFrame], object] | None = None,
     progress: bool | None = None,
 ) -> pd.DataFrame:
     """Wait until a task is COMPLETED, FAILED or CANCELLED.
@@ -51,6 +54,9 @@ def wait_for_task(
         As for `fetch_tasks`.
     timeout
         The longest time to wait, such as "2h"; by default there is no limit.
+    each
+        Called with the table of the task each time that it was seen. `each=archive.add` keeps what
+        `phase_durations` needs.
     progress
         Whether to show a progress bar; by default only in a terminal or a notebook.
 
@@ -94,6 +100,8 @@ def wait_for_task(
                     f"there is no task {task_id!r} in this account and region; check all three",
                     tasks=task,
                 )
+            if each is not None:
+                each(task)
             account = task["account_id"].iloc[0]
             if isinstance(account, str):  # so that STS is asked only once
                 where = Target(account, region).verified()

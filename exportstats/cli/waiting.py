@@ -12,16 +12,46 @@ from exportstats.cli.failing import FAILED, say
 from exportstats.cli.question import Answer, question
 from exportstats.cli.source import ENDPOINT_URL, LIVE_REGION, PROFILE
 from exportstats.core.schema import ACTIVE_STATES
-from exportstats.errors import LoadError
+from exportstats.errors import ExportStatsError, LoadError
 from exportstats.text import counted, percent, write_duration
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
     from exportstats.cli.source import Origin
 
 _RISKY = 0.01  # the probability of a time-out from which it has a column
 HISTORY_PAGES = 10  # of the newest tasks to estimate from: 500 tasks, 2 s at the rate limit
+
+ARCHIVE = click.option(
+    "--archive",
+    metavar="ADDRESS",
+    help="Add all tasks that are seen to this archive: a folder, or s3://bucket/prefix.",
+)
+
+
+class Kept:
+    """What was seen, added to an archive if there is one. A failure is reported once."""
+
+    def __init__(self, address: str | None) -> None:
+        self._archive = None if address is None else xs.Archive(address)
+        self._has_failed = False
+
+    def add(self, seen: Sequence[pd.DataFrame]) -> None:
+        """Add tables of tasks; a task may be in several of them."""
+        from exportstats.core.frames import stack
+
+        tables = [tasks for tasks in seen if len(tasks)]
+        if self._archive is None or not tables:
+            return
+        try:
+            self._archive.add(stack(tables))
+        except ExportStatsError as error:
+            if not self._has_failed:
+                say(f"what is seen is not kept: {error}")
+            self._has_failed = True
 
 
 @question()
@@ -64,14 +94,17 @@ def forecast(table: pd.DataFrame) -> Answer:
 @LIVE_REGION
 @ENDPOINT_URL
 @click.option("--timeout", metavar="LENGTH", help="Wait no longer than this, such as 2h.")
-def wait(task_id: str, timeout: str | None, **asked: Any) -> None:  # noqa: ANN401 - what click parsed
+@ARCHIVE
+def wait(task_id: str, timeout: str | None, archive: str | None, **asked: Any) -> None:  # noqa: ANN401 - what click parsed
     """Wait until a task ends; exit with 0 only if it COMPLETED.
 
-    The remaining time is estimated from the newest 500 tasks of the account and region.
+    The remaining time is estimated from the newest 500 tasks of the account and region. With
+    --archive, an archive shows later how long the task waited, and how long it ran.
 
     \b
     exportstats wait cda45419-90ea-4db5-9833-aade86253e66 --timeout 2h
     """
+    kept = Kept(archive)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", xs.AccountUnknownWarning)
@@ -80,7 +113,10 @@ def wait(task_id: str, timeout: str | None, **asked: Any) -> None:  # noqa: ANN4
         history = error.tasks  # a part is enough for the forecast
         if not len(history):
             raise
-    task = xs.wait_for_task(task_id, history=history, timeout=timeout, **asked).iloc[0]
+    kept.add([history])
+    task = xs.wait_for_task(
+        task_id, history=history, timeout=timeout, each=lambda seen: kept.add([seen]), **asked
+    ).iloc[0]
     state = task["status_code"]
     active = state in ACTIVE_STATES
     say(f"the timeout has passed and the task is still {state}" if active else ending(task))

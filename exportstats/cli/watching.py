@@ -14,7 +14,7 @@ import exportstats as xs
 from exportstats.cli.failing import PARTIAL
 from exportstats.cli.fleet import failure_lines, print_failures
 from exportstats.cli.source import sourced
-from exportstats.cli.waiting import HISTORY_PAGES, ending, forecast
+from exportstats.cli.waiting import ARCHIVE, HISTORY_PAGES, Kept, ending, forecast
 from exportstats.cli.wanted import PLACE
 from exportstats.core.schema import ACTIVE_STATES
 from exportstats.text import plain
@@ -47,10 +47,11 @@ _TARGET = ["account_id", "region", "profile", "role_arn"]
     click.option(
         "--once", is_flag=True, help="Print the table once; the default if not in a terminal."
     ),
+    ARCHIVE,
     filters=PLACE,
     is_live=True,
 )
-def watch(origin: Origin, interval_seconds: int, *, once: bool) -> None:
+def watch(origin: Origin, interval_seconds: int, archive: str | None, *, once: bool) -> None:
     """Watch active tasks, and when each will be done.
 
     Finding the active tasks takes three requests for each account and region. If there are any,
@@ -66,7 +67,9 @@ def watch(origin: Origin, interval_seconds: int, *, once: bool) -> None:
 
     from exportstats.cli import output
 
+    kept = Kept(archive)
     watched, wanted = Watched(targets=origin.targets, **origin.asked), origin.wanted
+    kept.add(watched.seen)
     wanted.say_unknown(watched.tasks, where=" among the newest tasks")
 
     def active() -> pd.DataFrame:
@@ -83,7 +86,9 @@ def watch(origin: Origin, interval_seconds: int, *, once: bool) -> None:
             _show(live, forecasts, watched, interval_seconds)
             while len(forecasts):
                 time.sleep(interval_seconds)
-                for _, task in wanted.of_log_groups(watched.poll()).iterrows():
+                ended = watched.poll()
+                kept.add(watched.seen)
+                for _, task in wanted.of_log_groups(ended).iterrows():
                     # above the table, where it stays; stderr would be overwritten
                     live.console.print(Text(plain(f"{_name(task)}: {ending(task)}")))
                 forecasts = active()
@@ -117,6 +122,8 @@ class Watched:
     ----------
     tasks
         The active tasks and, if there are any, the newest ones, to estimate durations from.
+    seen
+        What the last poll fetched, table by table; at first also the newest tasks.
     failures
         The failures of the last poll, as in `LoadError.failures`; None if there are none.
     """
@@ -124,6 +131,7 @@ class Watched:
     def __init__(self, *, targets: list[Target] | None, region: str | None, **asked: Any) -> None:  # noqa: ANN401 - fetch_tasks' own
         self._asked = asked
         self._failed: list[xs.LoadError] = []
+        self.seen: list[pd.DataFrame] = []
         self.tasks = self._active(targets, region=region)
         failures = self.failures
         if failures is not None and len(failures) == len(targets or [None]):
@@ -151,7 +159,7 @@ class Watched:
 
     def poll(self) -> pd.DataFrame:
         """Poll the active tasks, and return those that have ended."""
-        self._failed = []
+        self._failed, self.seen = [], []
         before = self.tasks[self.tasks["status_code"].isin(ACTIVE_STATES)]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # already shown at the first poll
@@ -190,12 +198,14 @@ class Watched:
     def _fetch(self, targets: Sequence[Target] | None, **what: Any) -> pd.DataFrame:  # noqa: ANN401 - fetch_tasks' own
         """Fetch tasks; record failures, and keep what arrived."""
         try:
-            return xs.fetch_tasks(targets, **self._asked, **what)
+            found = xs.fetch_tasks(targets, **self._asked, **what)
         except xs.LoadError as error:
             if error.failures is None:  # the targets are unknown
                 raise
             self._failed.append(error)
-            return error.tasks
+            found = error.tasks
+        self.seen.append(found)
+        return found
 
 
 def _name(task: pd.Series) -> str:

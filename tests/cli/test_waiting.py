@@ -7,6 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import pytest
 
 import exportstats as xs
@@ -103,6 +104,52 @@ def test_the_time_can_be_up(run: Callable, emulator: Emulator):
     assert (done.exit_code, "no task 'nobody'" in done.stderr) == (1, True)
     done = run("wait", "the-one", "--endpoint-url", emulator.url, "--timeout", "soon")
     assert (done.exit_code, "--timeout soon" in done.stderr) == (2, True)
+
+
+def test_an_archive_keeps_each_look(run: Callable, emulator: Emulator, tmp_path: Path):
+    """With --archive, it has every state that was seen, and bounds of waiting and running."""
+    emulator._ahead_seconds += NOW / 1000 + 10 - time.time()
+
+    def live() -> None:
+        for state, after in (("RUNNING", 30), ("COMPLETED", 90)):
+            time.sleep(0.4)
+            emulator._ahead_seconds += 60
+            over = {"completionTime": NOW + after * 1000} if state == "COMPLETED" else {}
+            emulator.update("the-one", status={"code": state}, executionInfo=over)
+
+    thread = threading.Thread(target=live)
+    thread.start()
+    address = tmp_path / "history"
+    done = run("wait", "the-one", "--endpoint-url", emulator.url, "--archive", address)
+    thread.join()
+    assert (done.exit_code, done.stderr.count("\n")) == (0, 1)
+    archive = xs.Archive(address)
+    states = archive.history("the-one")["status_code"].astype("str").unique()
+    assert states.tolist() == ["PENDING", "RUNNING", "COMPLETED"]
+    (phases,) = xs.phase_durations(archive).to_dict("records")
+    assert phases["looks"] >= 2
+    assert phases["waiting_low"] >= pd.Timedelta("10s")
+    assert phases["waiting_high"] <= pd.Timedelta("80s")
+    assert phases["waiting_low"] + phases["running_high"] == pd.Timedelta("90s")
+
+
+@pytest.mark.parametrize("end", ["COMPLETED", "FAILED"])
+def test_an_archive_that_fails_does_not_stop_it(
+    run: Callable, emulator: Emulator, tmp_path: Path, end: str
+):
+    """It is said once, and the exit code is that of the task."""
+    (tmp_path / "file").write_text("not a folder")
+    thread = threading.Timer(0.5, emulator.update, ["the-one"], {"status": {"code": end}})
+    thread.start()
+    where = tmp_path / "file" / "history"
+    done = run("wait", "the-one", "--endpoint-url", emulator.url, "--archive", where)
+    thread.join()
+    assert done.exit_code == (0 if end == "COMPLETED" else 1)
+    assert done.stderr.count("what is seen is not kept: ") == 1
+    assert str(where) in done.stderr
+    assert end in done.stderr
+    done = run("wait", "the-one", "--archive", "gs://bucket/history")
+    assert (done.exit_code, "gs://bucket/history" in done.stderr) == (2, True)
 
 
 def test_eta_lists_the_active_tasks(run: Callable, sample_file: Path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -182,6 +183,75 @@ def test_it_ends_when_nothing_is_active(live_run: Callable, serve: Callable, mad
     assert "/app: FAILED after 1 min 30 s: so it is" in " ".join(shown.split())
     assert re.search(r"no active tasks at \S+ \d\d:\d\d:\d\d UTC\s*$", CURSOR.sub("", shown))
     assert not done.stderr
+
+
+def test_an_archive_keeps_what_is_seen(
+    live_run: Callable, serve: Callable, made: Callable, tmp_path: Path
+):
+    """With --archive, it has each look at an active task, its end, and the newest tasks."""
+    created = int(time.time() * 1000) - 60_000
+    info = {"creationTime": created}
+    emulator = serve(
+        [active("the-one", status={"code": "PENDING"}, executionInfo=info), *made(600)]
+    )
+
+    def later(**changes: Any) -> None:  # noqa: ANN401
+        emulator._ahead_seconds += 60
+        emulator.update("the-one", **changes)
+
+    over = {"completionTime": created + 200_000}
+    looks = [
+        lambda: later(status={"code": "RUNNING"}),
+        later,
+        lambda: later(status={"code": "COMPLETED"}, executionInfo=over),
+    ]
+    done = live_run("--archive", tmp_path / "history", looks=looks)
+    assert (done.exit_code, done.stderr) == (0, "")
+    archive = xs.Archive(tmp_path / "history")
+    seen = archive.history("the-one")
+    states = seen["status_code"].to_list()
+    assert list(dict.fromkeys(states)) == ["PENDING", "RUNNING", "COMPLETED"]
+    # the first poll may see it twice, and in two different seconds
+    assert 2 <= states.count("RUNNING") <= 3
+    assert len(archive.tasks()) == 500
+    (phases,) = xs.phase_durations(seen).to_dict("records")
+    assert phases["waiting_low"].total_seconds() == pytest.approx(60, abs=15)
+    assert phases["waiting_high"].total_seconds() == pytest.approx(121, abs=15)
+    assert phases["looks"] == len(states) - 1
+
+
+@pytest.mark.parametrize("when", ["at first", "later"])
+def test_an_archive_that_fails_stops_nothing(
+    live_run: Callable, serve: Callable, tmp_path: Path, when: str
+):
+    """It is said once on stderr, the table goes on, and the exit code stays 0."""
+    emulator = serve([active("the-one")])
+    where = tmp_path / "history"
+
+    def spoil() -> None:
+        if where.is_dir():
+            shutil.rmtree(where)
+        where.write_text("not a folder")
+
+    if when == "at first":
+        spoil()
+    looks = [spoil, lambda: None, lambda: end(emulator, "the-one")]
+    done = live_run("--archive", where, looks=looks)
+    assert done.exit_code == 0
+    assert done.stderr.count("what is seen is not kept: ") == 1
+    assert "/app: COMPLETED after 1 min 30 s" in " ".join(SGR.sub("", done.stdout).split())
+
+
+def test_in_a_terminal_a_failing_archive_is_read(
+    terminal: Callable, serve: Callable, made: Callable, tmp_path: Path
+):
+    """The message stays above the table."""
+    serve([active("the-one"), *made(30)])
+    (tmp_path / "file").write_text("not a folder")
+    where = tmp_path / "file" / "history"
+    code, shown = terminal("watch", "--archive", str(where), stop_at="/app", TERM="xterm")
+    assert code == 130
+    assert "what is seen is not kept" in SGR.sub("", shown)
 
 
 def test_nothing_of_a_name_is_obeyed_and_all_fits(live_run: Callable, serve: Callable):
