@@ -14,6 +14,7 @@ from hypothesis import settings, strategies as st
 
 import exportstats as xs
 from exportstats.core import frames, schema
+from exportstats.errors import BadRowsWarning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -104,6 +105,20 @@ def table(*rows: Row, **same: object) -> pd.DataFrame:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", xs.UnusedWarning)
         return frames.conform(frame([{**same, **row} for row in rows]))
+
+
+def conform_quietly(frame: Any) -> tuple[pd.DataFrame, list[tuple[str, str]]]:  # noqa: ANN401
+    """Return the table, and the place and reason of each row that was reported."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        tasks = xs.conform(frame)
+    reported = [
+        (row.place, row.reason)
+        for each in caught
+        if isinstance(each.message, BadRowsWarning)
+        for row in each.message.rows.itertuples()
+    ]
+    return tasks, reported
 
 
 def rows_of(tasks: pd.DataFrame) -> list[Row]:
