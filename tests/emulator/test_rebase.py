@@ -13,7 +13,7 @@ import pytest
 
 from exportstats.emulator import rebase
 
-SAMPLE = Path(__file__).parents[1] / "data" / "sample"
+SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 END = dt.datetime(2026, 11, 23, 6, tzinfo=dt.UTC)
 DAY = 86_400_000
 WEEK = 7 * DAY
