@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import pytest
 from pandas.testing import assert_frame_equal
 
 import exportstats as xs
@@ -20,6 +22,7 @@ ACCOUNT, REGION = "111122223333", "eu-west-1"
 EPOCH = 1_795_413_600_000
 MINUTE = 60_000
 Task = dict[str, Any]
+needs_moto = pytest.mark.skipif(find_spec("moto") is None, reason="moto is not installed")
 
 
 def task(number: int, code: str = "COMPLETED", **fields: Any) -> Task:  # noqa: ANN401

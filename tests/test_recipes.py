@@ -251,10 +251,8 @@ def test_the_script_fetches_reports_keeps_and_sends(
 
     The files are what the package makes of the same tasks, byte for byte.
     """
-    kept = tmp_path / "kept" / "tasks"
-    kept.mkdir(parents=True)
-    old = slot[slot["creation_time"] < "2026-06-10T00:00Z"]
-    xs.write_tasks(old, kept / "2026-06-10.parquet")
+    kept = xs.Archive(tmp_path / "kept" / "history")
+    kept.add(slot[slot["creation_time"] < "2026-06-10T00:00Z"].reset_index(drop=True))
     new = slot[slot["creation_time"] >= "2026-06-08T00:00Z"]
     aws(moto, "_SESV2")
     boto3.client("sesv2", endpoint_url=moto).create_email_identity(EmailIdentity="example.com")
@@ -268,7 +266,7 @@ def test_the_script_fetches_reports_keeps_and_sends(
         }
         done = run(SCRIPT, "kept", folder=tmp_path, **asked)
     assert done.returncode == 4, done.stderr  # the outage
-    assert len(list(kept.iterdir())) == 2
+    assert len(kept.tasks()) == len(slot)
     reports = tmp_path / "kept" / "reports"
     written = {path: path.read_bytes() for path in reports.rglob("*") if path.is_file()}
     (message,) = sent()
@@ -277,10 +275,7 @@ def test_the_script_fetches_reports_keeps_and_sends(
         slot,
         week=WEEK,
         log_groups=xs.read_log_groups(str(SAMPLE_LOG_GROUPS)),
-        source=[
-            *sorted(f"kept/tasks/{path.name}" for path in kept.iterdir()),
-            f"--log-groups={SAMPLE_LOG_GROUPS}",
-        ],
+        source=["kept/history", f"--log-groups={SAMPLE_LOG_GROUPS}"],
     )
     assert [f.kind for f in expected.findings if f.severity == "critical"]
     assert written[reports / f"{WEEK}.json"].decode() == expected.to_json()
@@ -418,16 +413,14 @@ def test_the_function_keeps_tasks_and_report_in_s3(
     moto: str,
     aws: Callable[..., None],
     monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
 ):
-    """It reports on the fetched tasks and those in S3, and writes both to S3."""
+    """It adds what it fetches to the archive in S3, and writes the report on all of it to S3."""
     aws(moto)
     monkeypatch.setenv("REPORT_BUCKET", "acme-export-reports")
     fill_logs(moto)
     s3 = boto3.client("s3")
-    file = tmp_path / "2026-07-01.parquet"
-    xs.write_tasks(slot, file)
-    s3.upload_file(str(file), "acme-export-reports", "exportstats/tasks/2026-07-01.parquet")
+    archive = xs.Archive("s3://acme-export-reports/exportstats/history")
+    archive.add(slot)
 
     function = load(RECIPES / "lambda_handler.py")
     answer = function.handler({"week": WEEK}, None)
@@ -443,8 +436,10 @@ def test_the_function_keeps_tasks_and_report_in_s3(
             ".eml": "message/rfc822",
         }.items()
     }
-    (fetched,) = names - reports.keys() - {"exportstats/tasks/2026-07-01.parquet"}
-    assert re.fullmatch(r"exportstats/tasks/\d{4}-\d\d-\d\d\.parquet", fetched)
+    assert reports.keys() <= names
+    assert all(name.startswith("exportstats/history/") for name in names - reports.keys())
+    assert len(archive.tasks()) == len(slot) + 1
+    assert archive.log_groups()["log_group_name"].to_list() == ["acme/new"]
     assert answer["keys"] == list(reports)
     bodies = {}
     for key, kind in reports.items():
@@ -537,7 +532,7 @@ def test_the_workflow_asks_for_no_more_than_it_needs(workflow: dict[str, Any]):
 def test_the_steps_of_the_workflow_run(
     workflow: dict[str, Any], moto: str, aws: Callable[..., None], tmp_path: Path
 ):
-    """The steps run as on GitHub, against moto, except those of pip and of the AWS CLI."""
+    """The steps run as on GitHub, against moto, except that of pip."""
     aws(moto)
     fill_logs(moto)
     job = workflow["jobs"]["report"]
@@ -546,7 +541,7 @@ def test_the_steps_of_the_workflow_run(
     for step in job["steps"]:
         if "run" not in step:
             continue
-        if step["run"].startswith(("pip ", "aws ")):
+        if step["run"].startswith("pip "):
             elsewhere.append(step["run"])
             continue
         script = tmp_path / "step.sh"
@@ -559,11 +554,8 @@ def test_the_steps_of_the_workflow_run(
             **workflow["env"],
         )
         assert done.returncode in ({0, 4} if "--fail-on" in step["run"] else {0}), done.stderr
-    assert elsewhere == [
-        "pip install exportstats",
-        'aws s3 sync "$HISTORY" tasks',
-        'aws s3 sync tasks "$HISTORY"',
-    ]
+    assert elsewhere == ["pip install 'exportstats[archive]'"]
+    assert len(xs.read_tasks(workflow["env"]["HISTORY"])) == 1
     upload = job["steps"][-1]["with"]["path"]
     written = {path.suffix for path in (tmp_path / upload).iterdir()}
     assert written == {".html", ".md", ".eml", ".json", ""}

@@ -1,20 +1,18 @@
-"""Report on a week from AWS Lambda, and keep the tasks and the report in S3.
+"""Report on a week from AWS Lambda, and keep what was observed and the report in S3.
 
 The environment names the bucket (`REPORT_BUCKET`), and may name a prefix (`REPORT_PREFIX`) and a
 time zone (`REPORT_TZ`). The event may name a week, `{"week": "2026-W47"}`; without one it is the
 last whole week.
 
-`PREFIX/tasks/` has what each day's run fetched, and the report reads all of it: how long the
-service lists a finished task is not known. `PREFIX/reports/` has the report by week.
+`PREFIX/history/` is the archive, and the report reads all of it: how long the service lists a
+finished task is not known. `PREFIX/reports/` has the report by week.
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 # Lambda lets one write in the folder for temporary files alone, and it shows no window.
 os.environ.setdefault("MPLCONFIGDIR", tempfile.gettempdir())
@@ -23,9 +21,6 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 import boto3
 
 import exportstats as xs
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _TYPES = {
     ".html": ("text/html; charset=utf-8", xs.WeeklyReport.to_html),
@@ -39,13 +34,15 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: 
     """Fetch, keep and report; gives what was found, and where the report lies."""
     bucket = os.environ["REPORT_BUCKET"]
     prefix = os.environ.get("REPORT_PREFIX", "exportstats").strip("/")
-    s3 = boto3.client("s3")
+    archive = xs.Archive(f"s3://{bucket}/{prefix}/history")
+    archive.sync(log_groups=True)
     report = xs.build_weekly_report(
-        _with_history(s3, bucket, f"{prefix}/tasks/", xs.fetch_tasks()),
+        archive,
         week=event.get("week", "last"),
-        log_groups=xs.fetch_log_groups(),
+        log_groups=archive.log_groups(),
         tz=os.environ.get("REPORT_TZ", "UTC"),
     )
+    s3 = boto3.client("s3")
     keys = []
     for ending, (kind, render) in _TYPES.items():
         text = render(report)
@@ -58,17 +55,3 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: 
         "bucket": bucket,
         "keys": keys,
     }
-
-
-def _with_history(s3: Any, bucket: str, prefix: str, tasks: pd.DataFrame) -> pd.DataFrame:  # noqa: ANN401 - boto3's client
-    """Keep the tasks of this run, and give them with those of all runs before."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-            for found in page.get("Contents", []):
-                if (key := found["Key"]).endswith(".parquet"):
-                    s3.download_file(bucket, key, str(folder / Path(key).name))
-        today = folder / f"{datetime.now(UTC):%Y-%m-%d}.parquet"
-        xs.write_tasks(tasks, today)
-        s3.upload_file(str(today), bucket, f"{prefix}{today.name}")
-        return xs.read_tasks(str(folder / "*.parquet"))

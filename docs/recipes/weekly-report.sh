@@ -3,13 +3,15 @@
 #
 #   weekly-report.sh [FOLDER]
 #
-# FOLDER/tasks    what each day's run fetched. The report reads all of it, for how long the service
-#                 lists a finished task is not known, and a week alone cannot tell what is new.
+# FOLDER/history  the archive. The report reads all of it: how long the service lists a finished
+#                 task is not known, and a week alone cannot tell what is new. To start with files of
+#                 earlier runs: exportstats archive import FOLDER/history FOLDER/tasks/*.parquet
 # FOLDER/reports  the report by week: 2026-W47.html, .md, .eml, .json, and its tables in 2026-W47/.
 #
 # All else comes from the environment:
+#   REPORT_ARCHIVE     another archive, as in s3://bucket/exportstats/history; else FOLDER/history
 #   REPORT_TARGETS     whom to ask, as in "--organization --role-name audit"; else boto3's defaults
-#   REPORT_LOG_GROUPS  a file of log groups; else AWS is asked for them
+#   REPORT_LOG_GROUPS  a file of log groups; else AWS is asked for them, and they are kept, too
 #   REPORT_WEEK        as in 2026-W47; else the last whole week
 #   REPORT_TZ          the time zone of the week; else UTC
 #   REPORT_FAIL_ON     warning or critical, at which the exit code is 4; else critical
@@ -25,22 +27,23 @@ tz=${REPORT_TZ:-UTC}
 week=${REPORT_WEEK:-$(TZ=$tz date --date '7 days ago' +%G-W%V)}
 read -ra targets <<<"${REPORT_TARGETS:-}"
 read -ra receivers <<<"${MAIL_TO:-}"
-log_groups=(--log-groups "${REPORT_LOG_GROUPS:-aws}")
+archive=${REPORT_ARCHIVE:-$folder/history}
+report=$folder/reports/$week
+sync=("${targets[@]}")
 if [[ -z ${REPORT_LOG_GROUPS:-} ]]; then
-  log_groups+=("${targets[@]}")
+  sync+=(--log-groups)
 fi
 
-mkdir -p "$folder/tasks" "$folder/reports"
-report=$folder/reports/$week
+mkdir -p "$folder/reports"
 
 fetched=0
-exportstats fetch "${targets[@]}" -o "$folder/tasks/$(date --utc +%F).parquet" || fetched=$?
+exportstats archive sync "$archive" "${sync[@]}" || fetched=$?
 if ((fetched != 0 && fetched != 3)); then
   exit "$fetched"
 fi
 
 told=0
-exportstats report "$folder"/tasks/*.parquet "${log_groups[@]}" --week "$week" --tz "$tz" \
+exportstats report "$archive" --log-groups "${REPORT_LOG_GROUPS:-$archive}" --week "$week" --tz "$tz" \
   --html "$report.html" --markdown "$report.md" --email "$report.eml" --json "$report.json" \
   --csv-dir "$report" --fail-on "${REPORT_FAIL_ON:-critical}" || told=$?
 if ((told != 0 && told != 3 && told != 4)); then

@@ -109,7 +109,11 @@ class Store:
                     self.address,
                     kinds.stored_schema(self.kind),
                     partition_by=[kinds.SHARD],
-                    configuration={_CONFIGURATION: str(kinds.FORMAT)},
+                    configuration={
+                        _CONFIGURATION: str(kinds.FORMAT),
+                        # `vacuum` does it, so that writers need no permission to delete
+                        "delta.enableExpiredLogCleanup": "false",
+                    },
                     storage_options=options,
                     # of two that create it at once, one must fail instead of changing the table
                     commit_properties=deltalake().CommitProperties(max_commit_retries=0),

@@ -49,7 +49,9 @@ def vacuum(storage: Storage, retention: object) -> pd.DataFrame:
     rows = []
     for name, store, snapshot in _tables(storage):
         with store.explained("vacuumed") as options:
-            deleted = snapshot.fresh(options).vacuum(
+            table = snapshot.fresh(options)
+            table.cleanup_metadata()
+            deleted = table.vacuum(
                 retention_hours=int(length / pd.Timedelta("1h")),
                 dry_run=False,
                 enforce_retention_duration=False,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 import pytest
-from archived import ACCOUNT, assert_same, session, task
+from archived import ACCOUNT, assert_same, needs_moto, session, task
 from support import WHOLE
 
 import exportstats as xs
@@ -131,9 +131,9 @@ def test_eight_syncs_at_once(archive: xs.Archive, busy: Emulator):
 
 
 @pytest.mark.slow
+@needs_moto
 def test_eight_syncs_at_once_in_s3(moto: str, busy: Emulator, monkeypatch: pytest.MonkeyPatch):
     """The same in a bucket, with a compaction."""
-    pytest.importorskip("moto")
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", moto)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCOUNT)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made-up")
