@@ -254,14 +254,17 @@ def tables(*, far: bool = True, max_size: int = 10) -> st.SearchStrategy[pd.Data
 
 
 class Shards:
-    """Tables of tasks in a list; parts and results can be sent through `send`."""
+    """Tables of tasks in a list; each part gets only the columns that it says to read."""
 
     def __init__(self, frames: Sequence[pd.DataFrame]) -> None:
         self.frames = frames
 
     def map(self, part: Callable[[pd.DataFrame], pd.DataFrame]) -> Iterator[pd.DataFrame]:
         """Apply a part to each shard."""
-        return map(part, self.frames)
+        columns = getattr(part, "columns", None)
+        if columns is None:
+            return map(part, self.frames)
+        return (part(some[[name for name in some if name in columns]]) for some in self.frames)
 
 
 def cut(tasks: pd.DataFrame, random: Random, *, anew: bool = False) -> Shards:

@@ -16,7 +16,7 @@ from exportstats.core.schema import KEY, SLOT, TASKS, Column, Kind, Table
 from exportstats.io.rows import POOL, arrow_schema, to_arrow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     import pandas as pd
 
@@ -108,8 +108,12 @@ def to_stored(rows: pd.DataFrame, kind: Table) -> pa.Table:
     return table.cast(stored_schema(kind))
 
 
-def reading_schema(kind: Table, stored: Iterable[str], plain: Iterable[str]) -> pa.Schema:
+def reading_schema(
+    kind: Table, stored: Iterable[str], plain: Iterable[str], columns: Collection[str] | None
+) -> pa.Schema:
     """Return the types in which to read the columns that are stored; `plain` ones as plain text.
+
+    With `columns`, only these are read.
 
     Parquet's statistics are used for filters on plain text only.
     """
@@ -117,13 +121,22 @@ def reading_schema(kind: Table, stored: Iterable[str], plain: Iterable[str]) -> 
     lengths = {column.name: pa.int64() for column in kind.base if column.kind == "length"}
     texts = dict.fromkeys(plain, pa.string())
     named = types | lengths | texts
-    return pa.schema([(name, named[name]) for name in stored if name in types])
+    return pa.schema(
+        [
+            (name, named[name])
+            for name in stored
+            if name in types and (columns is None or name in columns)
+        ]
+    )
 
 
-def from_stored(table: pa.Table, kind: Table) -> pa.Table:
+def from_stored(table: pa.Table, kind: Table, columns: Collection[str] | None) -> pa.Table:
     """Convert what was read to the types of a table, and fill in columns that were not stored."""
     made = []
-    for field in arrow_schema(kind):
+    wanted = pa.schema(
+        [field for field in arrow_schema(kind) if columns is None or field.name in columns]
+    )
+    for field in wanted:
         if field.name not in table.column_names:
             made.append(pa.nulls(len(table), field.type))
             continue
@@ -131,4 +144,4 @@ def from_stored(table: pa.Table, kind: Table) -> pa.Table:
         if pa.types.is_dictionary(field.type) and not pa.types.is_dictionary(values.type):
             values = values.dictionary_encode()
         made.append(values.cast(field.type))
-    return pa.table(made, schema=arrow_schema(kind)).unify_dictionaries(POOL)
+    return pa.table(made, schema=wanted).unify_dictionaries(POOL)

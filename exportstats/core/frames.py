@@ -14,7 +14,7 @@ from exportstats.core.schema import FIRST, LAST, STATES, TASKS, Column, Table, s
 from exportstats.errors import AccountUnknownWarning, SchemaError, UnusedWarning, report_rows, warn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
 TABLES = {"tasks": TASKS, "log_groups": schema.LOG_GROUPS, "deliveries": schema.DELIVERIES}
 
@@ -186,8 +186,12 @@ def in_order(categories: Iterable[str], *, states: bool) -> pd.Index:
     return pd.Index([*first, *sorted(set(categories) - set(first))], dtype="str")
 
 
-def check(frame: object, table: Table = TASKS) -> pd.DataFrame:
+def check(
+    frame: object, table: Table = TASKS, names: Collection[str] | None = None
+) -> pd.DataFrame:
     """Return a frame as a table, or raise a `SchemaError` that names the first wrong column.
+
+    With `names`, only these columns are needed and checked.
 
     Equivalent dtypes are converted, for example text that pandas turned from a category to `str`,
     or times in another unit or zone. A frame that needs no conversion is returned unchanged.
@@ -201,6 +205,8 @@ def check(frame: object, table: Table = TASKS) -> pd.DataFrame:
         frame = frame.rename_axis([None] * frame.index.nlevels)
     columns: dict[str, pd.Series] = {}
     for column in table.columns:
+        if names is not None and column.name not in names:
+            continue
         if column.name not in frame:
             raise SchemaError(f"{one} needs the column {column.name}; {table.makers} makes one")
         values = frame[column.name]
@@ -358,23 +364,30 @@ def settle(typed: pd.DataFrame, table: Table = TASKS) -> tuple[pd.DataFrame, pd.
     Return the table, and a reason for each row that contradicts another, indexed as `typed` is.
     """
     kept, doubtful = keep_latest(typed, table)
-    kept = kept.reset_index(drop=True)
-    texts = (column for column in table.base if column.kind in ("category", "status"))
-    tidy = {column.name: _tidy(kept[column.name], column) for column in texts}
-    return derive(kept.assign(**tidy), table), doubtful
+    return derive(tidy(kept.reset_index(drop=True), table), table), doubtful
+
+
+def tidy(rows: pd.DataFrame, table: Table = TASKS) -> pd.DataFrame:
+    """Put the categories of the columns that are there in order, without unused ones."""
+    texts = [
+        column
+        for column in table.base
+        if column.kind in ("category", "status") and column.name in rows
+    ]
+    return rows.assign(**{column.name: _tidy(rows[column.name], column) for column in texts})
 
 
 def derive(rows: pd.DataFrame, table: Table = TASKS) -> pd.DataFrame:
     """Add the derived columns, and put the user's own columns last."""
     if table is TASKS:
         rows = rows.assign(
-            duration=_length(rows["creation_time"], rows["completion_time"], 0),
-            window=_length(rows["from_time"], rows["to_time"], 1),
+            duration=length(rows["creation_time"], rows["completion_time"]),
+            window=length(rows["from_time"], rows["to_time"], 1),
         )
     return rows[[*table.names, *(name for name in rows if name not in table.names)]]
 
 
-def _length(start: pd.Series, end: pd.Series, more: int) -> pd.Series:
+def length(start: pd.Series, end: pd.Series, more: int = 0) -> pd.Series:
     """Return end - start + more milliseconds, NaT where it is negative or missing."""
     first, last = coerce.millis(start), coerce.millis(end)
     known = (first != coerce.NAT) & (last >= first)  # NaT is the smallest integer

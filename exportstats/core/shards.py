@@ -3,12 +3,13 @@
 A slot runs one task at a time, and no statistic combines slots before its last step. Tasks can
 therefore be split into any number of shards, each with the whole history of some slots. A statistic
 has a *part*, which turns one shard into a table that can be concatenated, and a *finish*, which
-computes the answer from all parts.
+computes the answer from all parts. A part may say which columns it reads; a shard that comes from a
+file can then be read with these alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeAlias
@@ -25,22 +26,51 @@ class Shards(Protocol):
     """Tables of tasks, each with the whole history of some slots."""
 
     def map(self, part: Part, /) -> Iterable[pd.DataFrame]:
-        """Apply `part` to each shard, in any order. Parts can be pickled."""
+        """Apply `part` to each shard, in any order. Parts can be pickled.
+
+        If `part.columns` is not None, tables with these columns alone are enough.
+        """
 
 
 Tasks: TypeAlias = pd.DataFrame | Shards
 
 
-def collect(tasks: Tasks, part: Part) -> pd.DataFrame:
-    """Apply a part to one table of tasks or to each shard, and concatenate the results."""
+@dataclass(frozen=True)
+class Steps:
+    """A part of several steps, one after another.
+
+    Attributes
+    ----------
+    steps
+        The steps.
+    columns
+        The columns that they read; None for all.
+    """
+
+    steps: tuple[Part, ...]
+    columns: frozenset[str] | None = None
+
+    def __call__(self, tasks: pd.DataFrame) -> pd.DataFrame:
+        """Apply the steps to a shard."""
+        for step in self.steps:
+            tasks = step(tasks)
+        return tasks
+
+
+def collect(tasks: Tasks, part: Part, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Apply a part to one table of tasks or to each shard, and concatenate the results.
+
+    `columns` are those that the part reads; by default all of them.
+    """
     if isinstance(tasks, pd.DataFrame):
-        return _through(tasks, steps=(frames.check, part))
+        return part(frames.check(tasks))
     if isinstance(tasks, pd.Series) or not hasattr(tasks, "map"):
         raise SchemaError(
             f"a {type(tasks).__name__} is not a table of tasks; "
             "pass the result of xs.fetch_tasks, xs.read_tasks or xs.conform"
         )
-    found = [*tasks.map(partial(_through, steps=(frames.check, part)))]
+    names = None if columns is None else frozenset(columns)
+    found = [*tasks.map(Steps((partial(frames.check, names=names), part), names))]
     # without any shard, the answer is that of an empty table
     return frames.stack(found or [part(frames.empty())])
 
@@ -53,11 +83,11 @@ def observations_of(tasks: Tasks) -> Tasks:
     return every
 
 
-def select(tasks: Tasks, keep: Part) -> Tasks:
-    """Return the tasks that `keep` leaves of each shard; `keep` can be pickled."""
+def select(tasks: Tasks, keep: Part, columns: Sequence[str] | None = None) -> Tasks:
+    """Return the tasks that `keep` leaves of each shard; `columns` are those that it reads."""
     if isinstance(tasks, (pd.DataFrame, pd.Series)) or not hasattr(tasks, "map"):
         return collect(tasks, keep)
-    return _Selected(tasks, keep)
+    return _Selected(tasks, keep, None if columns is None else frozenset(columns))
 
 
 @dataclass(frozen=True)
@@ -66,13 +96,10 @@ class _Selected:
 
     tasks: Shards
     keep: Part
+    columns: frozenset[str] | None
 
     def map(self, part: Part, /) -> Iterable[pd.DataFrame]:
         """Apply `part` to the kept tasks of each shard."""
-        return self.tasks.map(partial(_through, steps=(self.keep, part)))
-
-
-def _through(tasks: pd.DataFrame, *, steps: tuple[Part, ...]) -> pd.DataFrame:
-    for step in steps:
-        tasks = step(tasks)
-    return tasks
+        names = getattr(part, "columns", None)
+        every = None if names is None or self.columns is None else names | self.columns
+        return self.tasks.map(Steps((self.keep, part), every))

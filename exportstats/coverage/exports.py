@@ -78,15 +78,22 @@ class Exports(NamedTuple):
         return Intervals(self.group[which], self.start[which], self.end[which])
 
 
+# What is read of the tasks; an answer with tasks or their own columns reads all.
+COLUMNS = (
+    *dict.fromkeys((*schema.KEY, *LOG_GROUP)),
+    *("from_time", "to_time", "status_code", "creation_time", "completion_time", "observed_at"),
+)
 Answer: TypeAlias = Callable[[Exports, Query], pd.DataFrame]
 
 
-def collect(tasks: shards.Tasks, answer: Answer, query: Query) -> pd.DataFrame:
+def collect(
+    tasks: shards.Tasks, answer: Answer, query: Query, columns: Sequence[str] | None = COLUMNS
+) -> pd.DataFrame:
     """Answer a question for the log groups of all tasks, and for those in `query.log_groups`.
 
     An answer needs at least one row for every log group that has tasks.
     """
-    found = shards.collect(tasks, partial(_part, answer=answer, query=query))
+    found = shards.collect(tasks, partial(_part, answer=answer, query=query), columns)
     _warn_of_namesakes(found, query)
     rest = _without_tasks(found, query)
     if len(rest):

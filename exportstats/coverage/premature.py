@@ -80,7 +80,7 @@ def find_premature(
     0       a 0 days 01:00:00    1 days
     """
     query = make_query(start, end, margin=margin, as_of=as_of, deliveries=deliveries)
-    found = exports.collect(tasks, _answer, query)
+    found = exports.collect(tasks, _answer, query, None)
     found = found.sort_values(["task_id", "creation_time"], kind="stable")
     times = [coerce.millis(found[name]) for name in ("start", "end")]
     return exports.sort_rows(found, times)

@@ -23,6 +23,7 @@ _FIRST, _END = (
 )
 _DATE = re.compile(r"\d{4}(-\d\d(-\d\d)?)?", re.ASCII)
 _PERIOD = re.compile(r"\d{4}(-?Q[1-4]|-\d\d(-\d\d)?)?", re.ASCII)
+_READ_COLUMNS = ("status_code", "creation_time", "completion_time", "observed_at")
 _END_COLUMNS = ("status_message", "completion_time", "duration")
 
 
@@ -132,7 +133,8 @@ def known_at(tasks: _Tasks, as_of: Instant) -> _Tasks:
     """
     if as_of is None:
         return tasks
-    known = shards.select(tasks, partial(_known_at, as_of=instant(as_of, "as_of")))
+    keep = partial(_known_at, as_of=instant(as_of, "as_of"))
+    known = shards.select(tasks, keep, _READ_COLUMNS)
     return cast("_Tasks", known)
 
 
@@ -145,5 +147,5 @@ def _known_at(tasks: pd.DataFrame, *, as_of: pd.Timestamp) -> pd.DataFrame:
     return created.assign(
         status_code=created["status_code"].where(~later, "RUNNING"),
         observed_at=observed,
-        **{name: created[name].where(~later) for name in _END_COLUMNS},
+        **{name: created[name].where(~later) for name in _END_COLUMNS if name in created},
     )

@@ -17,7 +17,7 @@ from exportstats.core import coerce, schema, shards
 from exportstats.errors import ArgumentError
 from exportstats.stats import grouping
 from exportstats.stats.as_of import known_at
-from exportstats.stats.weighted import count_by_duration
+from exportstats.stats.weighted import DURATION_COLUMNS, count_by_duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,7 +128,8 @@ def completion_curve(
     if event not in _EVENTS:
         raise ArgumentError(f"event={event!r}; give one of {', '.join(map(repr, _EVENTS))}")
     check_confidence(confidence)
-    ends = shards.collect(known_at(tasks, as_of), partial(count_censored_durations, names=names))
+    part = partial(count_censored_durations, names=names)
+    ends = shards.collect(known_at(tasks, as_of), part, (*names, *DURATION_COLUMNS))
     groups = grouping.grid(ends, names)
     curve = curve_of(ends, groups, _EVENTS[event])
     low, high = _band(curve, confidence)

@@ -51,7 +51,8 @@ def completion_times(
     >>> int(completion_times(frames.conform(frame)).loc["Thursday", 0])
     1
     """
-    counted = shards.collect(known_at(tasks, as_of), partial(_count, tz=zone(tz)))
+    part = partial(_count, tz=zone(tz))
+    counted = shards.collect(known_at(tasks, as_of), part, ("status_code", "completion_time"))
     count = np.zeros((len(WEEKDAYS), _HOURS), dtype="int64")
     np.add.at(count, (counted["weekday"], counted["hour"]), counted["tasks"])
     table = pd.DataFrame(

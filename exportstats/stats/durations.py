@@ -26,7 +26,12 @@ from exportstats.stats.completion import (
     median_of,
 )
 from exportstats.stats.grouping import Groups
-from exportstats.stats.weighted import count_durations, sort_weighted, to_timedelta
+from exportstats.stats.weighted import (
+    DURATION_COLUMNS,
+    count_durations,
+    sort_weighted,
+    to_timedelta,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,7 +110,8 @@ def duration_summary(
     """
     labels = labels_of(quantiles)
     names = grouping.names_of(by, tasks, ("completed", "censored", "min", "max", "mean", *labels))
-    counted = shards.collect(known_at(tasks, as_of), partial(count_censored_durations, names=names))
+    part = partial(count_censored_durations, names=names)
+    counted = shards.collect(known_at(tasks, as_of), part, (*names, *DURATION_COLUMNS))
     groups = grouping.grid(counted, names)
     counts, durations = _completed(counted, groups)
     lengths = {
@@ -185,7 +191,7 @@ def duration_trend(
     names = grouping.names_of(by, tasks, ("completed", "censored", *labels))
     calendar_of(freq, zone(tz))
     part = partial(_count_periods, names=names, freq=freq, tz=tz)
-    counted = shards.collect(known_at(tasks, as_of), part)
+    counted = shards.collect(known_at(tasks, as_of), part, (*names, *DURATION_COLUMNS))
     groups = grouping.grid(counted, names, freq, tz)
     counts, durations = _completed(counted, groups)
     lengths = {label: durations.quantile(q) for label, q in labels.items()}

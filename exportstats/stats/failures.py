@@ -30,6 +30,10 @@ _OWN_NAMES = {
     "destination_prefix": "<prefix>",
     "log_group_name": "<log group>",
 }
+_READ_COLUMNS = (
+    *_OWN_NAMES,
+    *("task_id", "status_code", "status_message", "creation_time", "completion_time"),
+)
 _SHORTEST_NAME = 3
 _LONGEST = 300  # characters of a message that are read; it could be of any length
 _WORD = re.compile(r"\w+")
@@ -116,7 +120,8 @@ def failure_reasons(tasks: shards.Tasks, *, by: By = None, as_of: Instant = None
         raise ArgumentError(
             'by="status_message"; leave it out, the reasons are counted by message anyway'
         )
-    found = shards.collect(known_at(tasks, as_of), partial(_reasons, names=names))
+    part = partial(_reasons, names=names)
+    found = shards.collect(known_at(tasks, as_of), part, (*names, *_READ_COLUMNS))
     table = _merge(found, [*names, "reason"])
     whole = grouping.group(table, names)
     sizes = np.bincount(whole.codes, weights=table["tasks"], minlength=len(whole.keys))

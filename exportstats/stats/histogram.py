@@ -12,7 +12,7 @@ from exportstats.core import shards
 from exportstats.errors import ArgumentError
 from exportstats.stats import grouping
 from exportstats.stats.as_of import known_at
-from exportstats.stats.weighted import count_durations, divide
+from exportstats.stats.weighted import DURATION_COLUMNS, count_durations, divide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,7 +82,8 @@ def duration_histogram(
     """
     names = grouping.names_of(by, tasks, ("share",))
     given = None if bins is None else _edges_of(bins)
-    counted = shards.collect(known_at(tasks, as_of), partial(count_durations, names=names))
+    part = partial(count_durations, names=names)
+    counted = shards.collect(known_at(tasks, as_of), part, (*names, *DURATION_COLUMNS))
     counted = counted[(counted["status_code"] == "COMPLETED") & counted["duration"].notna()]
     groups = grouping.grid(counted, names)
     millis = counted["duration"].to_numpy().view("int64")

@@ -65,7 +65,8 @@ def landing_lag(tasks: shards.Tasks, *, by: By = None, as_of: Instant = None) ->
     1.0   0 days 00:00:06      3
     """
     names = grouping.names_of(by, tasks, ("share",))
-    rows = shards.collect(known_at(tasks, as_of), partial(_lags, names=names))
+    columns = (*names, "to_time", "status_code", "completion_time")
+    rows = shards.collect(known_at(tasks, as_of), partial(_lags, names=names), columns)
     groups = grouping.grid(rows, names)
     many = len(groups.keys)
     known = rows["lag"].notna().to_numpy()

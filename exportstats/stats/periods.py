@@ -14,7 +14,7 @@ from exportstats.errors import ArgumentError
 from exportstats.stats import grouping
 from exportstats.stats.as_of import known_at, period, zone
 from exportstats.stats.completion import check_confidence
-from exportstats.stats.weighted import count_durations, divide, sort_weighted
+from exportstats.stats.weighted import DURATION_COLUMNS, count_durations, divide, sort_weighted
 
 if TYPE_CHECKING:
     from exportstats.stats.as_of import Instant, Period
@@ -134,7 +134,7 @@ def compare_periods(
     if max(first for first, _ in periods) < min(end for _, end in periods):
         raise ArgumentError(f"previous={previous!r} and current={current!r} overlap")
     part = partial(_count, periods=periods, names=names)
-    counted = shards.collect(known_at(tasks, as_of), part)
+    counted = shards.collect(known_at(tasks, as_of), part, (*names, *DURATION_COLUMNS))
     groups = grouping.grid(counted, names)
     former, latter = (_side(counted, groups, is_current=which) for which in (False, True))
 

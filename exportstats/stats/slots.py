@@ -82,7 +82,9 @@ def slot_usage(
     1970-01-02 00:00:00+00:00      0        0.25 0 days 18:00:00
     """
     calendar_of(freq, zone(tz))
-    used = shards.collect(known_at(tasks, as_of), partial(_use, freq=freq, tz=tz))
+    part = partial(_use, freq=freq, tz=tz)
+    columns = (*schema.SLOT, *grouping.STATE_COLUMNS, "completion_time")
+    used = shards.collect(known_at(tasks, as_of), part, columns)
     names = [*schema.SLOT, grouping.PERIOD]
     # each row is a group of its own, so this only sorts them
     rows = grouping.group(used, names)

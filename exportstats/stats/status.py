@@ -79,7 +79,8 @@ def status_breakdown(
     if freq is not None:
         calendar_of(freq)
     part = partial(_count, names=names, freq=freq, tz=tz)
-    counted = shards.collect(known_at(tasks, as_of), part)
+    columns = (*names, *grouping.STATE_COLUMNS)
+    counted = shards.collect(known_at(tasks, as_of), part, columns)
     cells = grouping.grid(counted, names, freq, tz)
     states = counted["status_code"].cat.categories
     codes = counted["status_code"].cat.codes.to_numpy().astype("int64")

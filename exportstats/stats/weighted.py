@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+# What `count_durations` reads besides the groups.
+DURATION_COLUMNS = (*grouping.STATE_COLUMNS, "duration")
+
+
 def count_durations(
     known: pd.DataFrame, *, names: Sequence[str], freq: str | None = None, tz: str = "UTC"
 ) -> pd.DataFrame:

@@ -51,7 +51,7 @@ class Sent:
     def map(self, part: Callable[[pd.DataFrame], pd.DataFrame]) -> list[pd.DataFrame]:
         """Run a part over each shard, pickled both ways."""
         there = pickle.loads(pickle.dumps(part))  # noqa: S301 - it is ours
-        return [pickle.loads(pickle.dumps(there(frame))) for frame in self.shards.frames]  # noqa: S301
+        return [pickle.loads(pickle.dumps(made)) for made in self.shards.map(there)]  # noqa: S301
 
 
 @pytest.mark.parametrize("name", CALLS)
