@@ -64,11 +64,7 @@ def collect(tasks: Tasks, part: Part, columns: Sequence[str] | None = None) -> p
     """
     if isinstance(tasks, pd.DataFrame):
         return part(frames.check(tasks))
-    if isinstance(tasks, pd.Series) or not hasattr(tasks, "map"):
-        raise SchemaError(
-            f"a {type(tasks).__name__} is not a table of tasks; "
-            "pass the result of xs.fetch_tasks, xs.read_tasks or xs.conform"
-        )
+    _check_shards(tasks)
     names = None if columns is None else frozenset(columns)
     found = [*tasks.map(Steps((partial(frames.check, names=names), part), names))]
     # without any shard, the answer is that of an empty table
@@ -85,8 +81,9 @@ def observations_of(tasks: Tasks) -> Tasks:
 
 def select(tasks: Tasks, keep: Part, columns: Sequence[str] | None = None) -> Tasks:
     """Return the tasks that `keep` leaves of each shard; `columns` are those that it reads."""
-    if isinstance(tasks, (pd.DataFrame, pd.Series)) or not hasattr(tasks, "map"):
-        return collect(tasks, keep)
+    if isinstance(tasks, pd.DataFrame):
+        return keep(frames.check(tasks, names=columns))
+    _check_shards(tasks)
     return _Selected(tasks, keep, None if columns is None else frozenset(columns))
 
 
@@ -103,3 +100,11 @@ class _Selected:
         names = getattr(part, "columns", None)
         every = None if names is None or self.columns is None else names | self.columns
         return self.tasks.map(Steps((self.keep, part), every))
+
+
+def _check_shards(tasks: object) -> None:
+    if isinstance(tasks, pd.Series) or not hasattr(tasks, "map"):
+        raise SchemaError(
+            f"a {type(tasks).__name__} is not a table of tasks; "
+            "pass the result of xs.fetch_tasks, xs.read_tasks or xs.conform"
+        )
