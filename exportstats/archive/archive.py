@@ -134,21 +134,23 @@ class Archive:
             None if edge is None else instant(edge, name)
             for edge, name in ((since, "since"), (until, "until"))
         )
-        query = replace(_query(as_of, accounts, regions), since=start, until=end)
+        wanted = None
+        if columns is not None:
+            if isinstance(columns, str) or not {*columns} <= {*schema.NAMES}:
+                raise SchemaError(
+                    f"columns={columns!r}; give a list of columns of a table of tasks: "
+                    f"{', '.join(schema.NAMES)}"
+                )
+            wanted = frozenset((*columns, "creation_time"))
+        query = _query(as_of, accounts, regions)
+        query = replace(query, since=start, until=end, columns=wanted)
         tasks = self._latest(schema.TASKS, query)
         created = tasks["creation_time"]
         for edge, keep in ((start, created.ge), (end, created.lt)):
             if edge is not None:
                 tasks = tasks[keep(edge)]
-        if columns is None:
-            return tasks.reset_index(drop=True)
-        unknown = [name for name in columns if name not in tasks]
-        if unknown or isinstance(columns, str):
-            raise SchemaError(
-                f"columns={columns!r}; give a list of columns of a table of tasks: "
-                f"{', '.join(tasks.columns)}"
-            )
-        return tasks[[*columns]].reset_index(drop=True)
+        tasks = tasks.reset_index(drop=True)
+        return tasks if columns is None else tasks[[*columns]]
 
     def log_groups(
         self,

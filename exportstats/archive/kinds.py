@@ -108,12 +108,8 @@ def to_stored(rows: pd.DataFrame, kind: Table) -> pa.Table:
     return table.cast(stored_schema(kind))
 
 
-def reading_schema(
-    kind: Table, stored: Iterable[str], plain: Iterable[str], columns: Collection[str] | None
-) -> pa.Schema:
+def reading_schema(kind: Table, stored: Iterable[str], plain: Iterable[str]) -> pa.Schema:
     """Return the types in which to read the columns that are stored; `plain` ones as plain text.
-
-    With `columns`, only these are read.
 
     Parquet's statistics are used for filters on plain text only.
     """
@@ -121,22 +117,14 @@ def reading_schema(
     lengths = {column.name: pa.int64() for column in kind.base if column.kind == "length"}
     texts = dict.fromkeys(plain, pa.string())
     named = types | lengths | texts
-    return pa.schema(
-        [
-            (name, named[name])
-            for name in stored
-            if name in types and (columns is None or name in columns)
-        ]
-    )
+    return pa.schema([(name, named[name]) for name in stored if name in types])
 
 
 def from_stored(table: pa.Table, kind: Table, columns: Collection[str] | None) -> pa.Table:
     """Convert what was read to the types of a table, and fill in columns that were not stored."""
     made = []
-    wanted = pa.schema(
-        [field for field in arrow_schema(kind) if columns is None or field.name in columns]
-    )
-    for field in wanted:
+    fields = [field for field in arrow_schema(kind) if columns is None or field.name in columns]
+    for field in fields:
         if field.name not in table.column_names:
             made.append(pa.nulls(len(table), field.type))
             continue
@@ -144,4 +132,4 @@ def from_stored(table: pa.Table, kind: Table, columns: Collection[str] | None) -
         if pa.types.is_dictionary(field.type) and not pa.types.is_dictionary(values.type):
             values = values.dictionary_encode()
         made.append(values.cast(field.type))
-    return pa.table(made, schema=wanted).unify_dictionaries(POOL)
+    return pa.table(made, schema=pa.schema(fields)).unify_dictionaries(POOL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import pandas as pd
@@ -9,7 +10,7 @@ import pyarrow as pa
 
 from exportstats.archive.delta import Store
 from exportstats.archive.query import Query
-from exportstats.core import frames, schema
+from exportstats.core import frames, identity, schema
 from exportstats.errors import ArchiveError, DamagedFileWarning, warn
 from exportstats.io.rows import Rows, to_table
 
@@ -33,9 +34,26 @@ Reader: TypeAlias = "Callable[[Snapshot, Query], Result]"
 
 
 def read_latest(snapshot: Snapshot, query: Query) -> Result:
-    """Return each row of the selection in its latest state."""
-    found, damaged = snapshot.read(query)
-    return Result(to_table([Rows(found)], snapshot.store.kind), damaged)
+    """Return each row of the selection in its latest state.
+
+    With `query.columns`, the other columns are read only of tasks with several observations.
+    """
+    kind, names = snapshot.store.kind, query.columns
+    if names is None:
+        found, damaged = snapshot.read(query)
+        return Result(to_table([Rows(found)], kind), damaged)
+    sources = (frames.SOURCES[name][:2] for name in names & {*frames.SOURCES})
+    stored = frozenset({*kind.key, *names}.union(*sources))
+    found, damaged = snapshot.read(replace(query, columns=stored))
+    rows = typed(found)
+    repeated = identity.repeated(rows, kind)
+    if repeated.any():
+        ids = rows.loc[repeated, kind.id].unique()
+        latest, more = read_latest(snapshot, replace(query, ids=tuple(ids), columns=None))
+        once = rows[~rows[kind.id].isin(ids)]
+        rows = frames.stack([once, latest[[*once]]])
+        damaged = pd.concat([damaged, more]).drop_duplicates("file")
+    return Result(frames.derive(frames.tidy(rows, kind), kind), damaged)
 
 
 def latest(storage: Storage, kind: Table, query: Query) -> pd.DataFrame:
@@ -67,7 +85,7 @@ def typed(found: pa.Table) -> pd.DataFrame:
 
 
 def apply_part(storage: Storage, version: int, read: Reader, part: Part, shard: int) -> Result:
-    """Apply a part to what `read` returns of a shard, in any process.
+    """Apply a part to the columns that it reads of a shard, in any process.
 
     Raises
     ------
@@ -77,7 +95,10 @@ def apply_part(storage: Storage, version: int, read: Reader, part: Part, shard: 
     snapshot = Store(storage, schema.TASKS).snapshot(version)
     if snapshot is None:
         raise ArchiveError(f"{storage.uri} was deleted while it was read")
-    tasks, damaged = read(snapshot, Query(shards=frozenset([shard])))
+    columns = getattr(part, "columns", None)
+    if columns is not None and not columns <= {*schema.NAMES}:
+        columns = None  # so that the part can name all columns in its error
+    tasks, damaged = read(snapshot, Query(shards=frozenset([shard]), columns=columns))
     return Result(part(tasks), damaged)
 
 

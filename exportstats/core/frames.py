@@ -16,6 +16,11 @@ from exportstats.errors import AccountUnknownWarning, SchemaError, UnusedWarning
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
+# The start and the end of each derived column of tasks, and the milliseconds to add.
+SOURCES = {
+    "duration": ("creation_time", "completion_time", 0),
+    "window": ("from_time", "to_time", 1),
+}
 TABLES = {"tasks": TASKS, "log_groups": schema.LOG_GROUPS, "deliveries": schema.DELIVERIES}
 
 
@@ -378,13 +383,15 @@ def tidy(rows: pd.DataFrame, table: Table = TASKS) -> pd.DataFrame:
 
 
 def derive(rows: pd.DataFrame, table: Table = TASKS) -> pd.DataFrame:
-    """Add the derived columns, and put the user's own columns last."""
-    if table is TASKS:
-        rows = rows.assign(
-            duration=length(rows["creation_time"], rows["completion_time"]),
-            window=length(rows["from_time"], rows["to_time"], 1),
-        )
-    return rows[[*table.names, *(name for name in rows if name not in table.names)]]
+    """Add the derived columns of those that are there, and put the user's own columns last."""
+    made = {
+        name: length(rows[start], rows[end], more)
+        for name, (start, end, more) in SOURCES.items()
+        if table is TASKS and start in rows and end in rows
+    }
+    rows = rows.assign(**made)
+    known = [name for name in table.names if name in rows]
+    return rows[[*known, *(name for name in rows if name not in table.names)]]
 
 
 def length(start: pd.Series, end: pd.Series, more: int = 0) -> pd.Series:

@@ -16,21 +16,18 @@ def keep_latest(rows: pd.DataFrame, table: Table) -> tuple[pd.DataFrame, pd.Seri
 
     Return the kept rows, in order, and a reason for each of them that contradicts another row.
     """
-    ids, nothing = rows[table.id], pd.Series([], index=rows.index[:0], dtype=object)
-    if _is_surely_unique(ids) or ids.is_unique:
-        return rows, nothing
-    again = rows.duplicated(list(table.key), keep=False).to_numpy()
+    again = repeated(rows, table)
     if not again.any():
-        return rows, nothing
+        return rows, pd.Series([], index=rows.index[:0], dtype=object)
 
     base = rows.loc[again, [column.name for column in table.base]]
-    repeated = base.astype(dict.fromkeys(base.columns[base.dtypes == "category"], "str"))
-    entity = repeated.groupby(list(table.key), dropna=False).ngroup()
-    fixed = repeated[list(table.fixed)]
+    several = base.astype(dict.fromkeys(base.columns[base.dtypes == "category"], "str"))
+    entity = several.groupby(list(table.key), dropna=False).ngroup()
+    fixed = several[list(table.fixed)]
     # a field may be missing in one answer and present in the next, which is not a contradiction
     conflicting = fixed.groupby(entity).transform("nunique").gt(1).any(axis=1)
     entity = fixed.where(conflicting).groupby([entity, *table.fixed], dropna=False).ngroup()
-    ranked = _rank(repeated, entity)
+    ranked = _rank(several, entity)
     latest = ranked.drop_duplicates("entity", keep="last").index
     if own := [name for name in rows if name not in table.names]:
         # a later state inherits the user's own values from earlier ones
@@ -43,18 +40,26 @@ def keep_latest(rows: pd.DataFrame, table: Table) -> tuple[pd.DataFrame, pd.Seri
     return rows[kept], pd.Series(reason, index=doubtful, dtype=object)
 
 
-def _rank(repeated: pd.DataFrame, entity: pd.Series) -> pd.DataFrame:
+def repeated(rows: pd.DataFrame, table: Table) -> np.ndarray:
+    """Return a mask of the rows that share their key with another row."""
+    if _is_surely_unique(rows[table.id]) or rows[table.id].is_unique:
+        return np.zeros(len(rows), dtype=bool)
+    again: np.ndarray = rows.duplicated(list(table.key), keep=False).to_numpy()
+    return again
+
+
+def _rank(several: pd.DataFrame, entity: pd.Series) -> pd.DataFrame:
     """Sort rows so that the latest state of each task or log group comes last."""
-    order = {"observed_at": repeated["observed_at"]}
-    if "status_code" in repeated:
-        state = repeated["status_code"].map(state_of, na_action="ignore")
+    order = {"observed_at": several["observed_at"]}
+    if "status_code" in several:
+        state = several["status_code"].map(state_of, na_action="ignore")
         step = state.map({state: step for step, state in enumerate(STATES)}).fillna(-1)
         order = {"ended": state.isin(TERMINAL_STATES), **order, "step": step}
-        order["completion_time"] = repeated["completion_time"]
+        order["completion_time"] = several["completion_time"]
     ranked = pd.DataFrame({"entity": entity, **order})
     # ties are broken by the other values, so that the order of the rows does not matter
-    others = repeated.columns.difference(ranked.columns, sort=False)
-    ranked = ranked.join(repeated.loc[ranked.duplicated(keep=False), others])
+    others = several.columns.difference(ranked.columns, sort=False)
+    ranked = ranked.join(several.loc[ranked.duplicated(keep=False), others])
     return ranked.sort_values(list(ranked.columns), kind="stable", na_position="first")
 
 

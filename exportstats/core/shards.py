@@ -82,7 +82,7 @@ def observations_of(tasks: Tasks) -> Tasks:
 def select(tasks: Tasks, keep: Part, columns: Sequence[str] | None = None) -> Tasks:
     """Return the tasks that `keep` leaves of each shard; `columns` are those that it reads."""
     if isinstance(tasks, pd.DataFrame):
-        return keep(frames.check(tasks, names=columns))
+        return keep(frames.check(tasks))
     _check_shards(tasks)
     return _Selected(tasks, keep, None if columns is None else frozenset(columns))
 

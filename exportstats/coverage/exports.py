@@ -93,6 +93,7 @@ def collect(
 
     An answer needs at least one row for every log group that has tasks.
     """
+    tasks = known_at(tasks, query.as_of)
     found = shards.collect(tasks, partial(_part, answer=answer, query=query), columns)
     _warn_of_namesakes(found, query)
     rest = _without_tasks(found, query)
@@ -135,20 +136,19 @@ def _untried(keys: pd.DataFrame, query: Query) -> Exports:
 
 
 def read(tasks: pd.DataFrame, query: Query) -> Exports:
-    """Return the windows of tasks as exports."""
-    known = known_at(tasks, query.as_of)
-    groups = grouping.group(known[list(LOG_GROUP)], LOG_GROUP)
+    """Return the windows of tasks, as they were known, as exports."""
+    groups = grouping.group(tasks[list(LOG_GROUP)], LOG_GROUP)
     has_name = groups.keys["log_group_name"].notna().to_numpy()
     high = np.full(len(has_name), query.end)
     low = np.where(has_name, beginnings(groups.keys, query), high)
 
-    first, last = coerce.millis(known["from_time"]), coerce.millis(known["to_time"])
+    first, last = coerce.millis(tasks["from_time"]), coerce.millis(tasks["to_time"])
     start = np.maximum(np.minimum(first, query.end), low[groups.codes])
     end = last + 1
     np.clip(end, query.start, query.end, out=end)
-    meaning = _meanings(known, query)
+    meaning = _meanings(tasks, query)
     meaning[(start >= end) | (first == coerce.NAT)] = _NONE
-    return Exports(known, groups.keys, low, high, groups.codes, start, end, meaning)
+    return Exports(tasks, groups.keys, low, high, groups.codes, start, end, meaning)
 
 
 def locate(keys: pd.DataFrame, log_groups: pd.DataFrame) -> np.ndarray:

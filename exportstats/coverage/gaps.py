@@ -10,7 +10,7 @@ import pandas as pd
 from exportstats.core import coerce
 from exportstats.coverage import exports, windows
 from exportstats.coverage.query import make_query
-from exportstats.stats.as_of import to_millis
+from exportstats.stats.as_of import known_at, to_millis
 
 if TYPE_CHECKING:
     from exportstats.core import shards
@@ -176,7 +176,7 @@ def explain_again(
     if not len(gaps):
         return gaps
     query = make_query(gaps["start"].min(), gaps["end"].max(), as_of=as_of, deliveries=deliveries)
-    found = exports.read(tasks, query)
+    found = exports.read(known_at(tasks, query.as_of), query)
     group = exports.locate(gaps, found.keys)
     start, end = coerce.millis(gaps["start"]), coerce.millis(gaps["end"])
     order = np.lexsort([start, group])
