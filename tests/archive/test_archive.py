@@ -57,6 +57,34 @@ def test_known_tasks_are_not_added_again(archive: xs.Archive, sample: pd.DataFra
     assert_same(tasks, sample, seen=False)
 
 
+def test_repeated_tasks_answer_in_their_latest_state(archive: xs.Archive, sample: pd.DataFrame):
+    """Each function takes the end state of tasks seen twice, whatever columns it reads."""
+    tasks = xs.conform(sample.head(2000))
+    early = tasks.iloc[::3].assign(
+        status_code="RUNNING",
+        completion_time=pd.NaT,
+        observed_at=tasks["observed_at"].min() - pd.Timedelta("400D"),
+    )
+    archive.add(xs.conform(early))
+    archive.add(tasks)
+    for call in CALLS.values():
+        assert_frame_equal(call(archive), call(tasks))
+
+
+def test_a_part_reads_only_its_columns(kept: xs.Archive):
+    """A shard has the columns that the part reads, and what identifies the tasks."""
+
+    class Part:
+        columns = frozenset({"duration", "status_code"})
+
+        def __call__(self, tasks: pd.DataFrame) -> pd.DataFrame:
+            return tasks.head(0)
+
+    expected = {*Part.columns, "account_id", "region", "task_id"}
+    for made in kept.map(Part()):
+        assert expected <= {*made} <= expected | {"creation_time", "completion_time"}
+
+
 def test_the_state_at_an_instant_is_what_had_been_observed_by_then(archive: xs.Archive):
     """A task that had completed, but was last seen running, is running at `as_of`."""
     run = {"task_id": "a", "creation_time": HOUR}
