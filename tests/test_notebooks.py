@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import matplotlib.pyplot as plt
 import nbformat
+import notebook_coverage_facts
 import notebook_facts
 import papermill
 import pytest
@@ -219,8 +220,8 @@ class TestInAKernel:
         tell = {
             QUICKSTART: notebook_facts.quickstart,
             DURATIONS: notebook_facts.durations,
-            COVERAGE: notebook_facts.coverage,
-            WEEKLY: notebook_facts.weekly_report,
+            COVERAGE: notebook_coverage_facts.coverage,
+            WEEKLY: notebook_coverage_facts.weekly_report,
             RECIPES: notebook_facts.recipes,
         }
         facts = tell[path](xs.sample_tasks())
