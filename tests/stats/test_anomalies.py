@@ -151,6 +151,13 @@ def test_just_within_bounds():
     assert len(xs.find_anomalies(table(day_and_more, clocks, ends, same))) == 0
 
 
+def test_a_time_after_2099_is_not_after_the_observation_too():
+    """A creation from the year 2100 on has that reason only; the clocks say nothing about it."""
+    running = {**GOOD, "status_code": "RUNNING", "completion_time": None}
+    found = xs.find_anomalies(table({**running, "creation_time": YEAR_2100}))
+    assert plain(found["reason"]) == ["creation_time is after 2099"]
+
+
 @pytest.mark.parametrize("seen", [LAST, YEAR_2100, FIRST, None])
 def test_far_out_observation(seen: int | None):
     """An `observed_at` in any year causes no overflow."""
