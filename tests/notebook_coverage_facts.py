@@ -12,6 +12,7 @@ from notebook_facts import (
     BY_HAND,
     DAY,
     LOG_GROUP,
+    MINUTE,
     PLANTED,
     SAMPLE,
     Facts,
@@ -24,7 +25,7 @@ from notebook_facts import (
 )
 
 START, END = pd.Timestamp("2026-09-01T00:00Z"), pd.Timestamp("2026-11-22T00:00Z")
-MINUTE, MS = pd.Timedelta("1min"), pd.Timedelta("1ms")
+MS = pd.Timedelta("1ms")
 ENDED = {"COMPLETED", "FAILED", "CANCELLED"}
 
 Key: TypeAlias = tuple[str, ...]

@@ -19,7 +19,7 @@ PLANTED = SAMPLE / "planted.json"
 LOG_GROUP = ["account_id", "region", "log_group_name"]
 BY_HAND = {"acme/fraud/scoring", "acme/ml/features"}
 PAYMENTS = "acme/payments/api"
-DAY = pd.Timedelta("1D")
+DAY, MINUTE = pd.Timedelta("1D"), pd.Timedelta("1min")
 
 Facts: TypeAlias = dict[str, list[str]]
 Row: TypeAlias = dict[str, Any]
