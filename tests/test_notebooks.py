@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import matplotlib.pyplot as plt
 import nbformat
+import notebook_archive_facts
 import notebook_coverage_facts
 import notebook_facts
 import papermill
@@ -228,7 +229,7 @@ class TestInAKernel:
             COVERAGE: notebook_coverage_facts.coverage,
             WEEKLY: notebook_coverage_facts.weekly_report,
             RECIPES: notebook_facts.recipes,
-            HISTORY: notebook_facts.history,
+            HISTORY: notebook_archive_facts.history,
         }
         facts = tell[path](xs.sample_tasks())
         assert facts.keys() <= {cell.id for cell in cells}
