@@ -20,22 +20,22 @@ def keep_latest(rows: pd.DataFrame, table: Table) -> tuple[pd.DataFrame, pd.Seri
     if not again.any():
         return rows, pd.Series([], index=rows.index[:0], dtype=object)
 
-    base = rows.loc[again, [column.name for column in table.base]]
-    several = base.astype(dict.fromkeys(base.columns[base.dtypes == "category"], "str"))
-    entity = several.groupby(list(table.key), dropna=False).ngroup()
-    fixed = several[list(table.fixed)]
-    # a field may be missing in one answer and present in the next, which is not a contradiction
-    conflicting = fixed.groupby(entity).transform("nunique").gt(1).any(axis=1)
-    entity = fixed.where(conflicting).groupby([entity, *table.fixed], dropna=False).ngroup()
-    ranked = _rank(several, entity)
-    latest = ranked.drop_duplicates("entity", keep="last").index
+    several = rows.loc[again, [column.name for column in table.base]]
+    entity, conflicting = _entities(several, table)
+    order = _rank(several, entity)
+    in_order = entity[order]
+    is_last = np.append(in_order[1:] != in_order[:-1], True)
+    latest = np.zeros(len(several), dtype=bool)
+    latest[order[is_last]] = True
     if own := [name for name in rows if name not in table.names]:
         # a later state inherits the user's own values from earlier ones
-        known = rows.loc[ranked.index, own].groupby(ranked["entity"]).last()
+        known = rows.loc[again, own].iloc[order].groupby(in_order).last()
+        labels = several.index[order[is_last]]
         rows = rows.copy()
-        rows.loc[latest, own] = known.loc[entity[latest]].set_axis(latest)
-    kept = np.asarray(~again | rows.index.isin(latest))
-    doubtful = conflicting[conflicting & conflicting.index.isin(latest)].index
+        rows.loc[labels, own] = known.set_axis(labels)
+    kept = ~again
+    kept[again] = latest
+    doubtful = several.index[conflicting & latest]
     reason = CONTRADICTION.format(row=table.row, id=table.id)
     return rows[kept], pd.Series(reason, index=doubtful, dtype=object)
 
@@ -48,19 +48,66 @@ def repeated(rows: pd.DataFrame, table: Table) -> np.ndarray:
     return again
 
 
-def _rank(several: pd.DataFrame, entity: pd.Series) -> pd.DataFrame:
-    """Sort rows so that the latest state of each task or log group comes last."""
-    order = {"observed_at": several["observed_at"]}
+def _entities(several: pd.DataFrame, table: Table) -> tuple[np.ndarray, np.ndarray]:
+    """Return a number for each task or log group, and the rows whose key has several of them."""
+    entity = _groups([_codes(several[name]) for name in table.key])
+    order = np.argsort(entity, kind="stable")
+    starts = np.flatnonzero(np.diff(entity[order], prepend=-1))
+    conflicting = np.zeros(len(starts), dtype=bool)
+    fixed = [_codes(several[name]) for name in table.fixed]
+    for codes in fixed:
+        # a field may be missing in one answer and present in the next, which is not a contradiction
+        most = np.maximum.reduceat(codes[order], starts)
+        least = np.minimum.reduceat(np.where(codes < 0, len(codes), codes)[order], starts)
+        conflicting |= least < most
+    rows = conflicting[entity]
+    if rows.any():
+        entity = _groups([entity, *(np.where(rows, codes, 0) for codes in fixed)])
+    return entity, rows
+
+
+def _rank(several: pd.DataFrame, entity: np.ndarray) -> np.ndarray:
+    """Return the order of rows in which the latest state of each entity comes last."""
+    keys = {"entity": entity, "observed_at": several["observed_at"].to_numpy("datetime64[ms]")}
     if "status_code" in several:
-        state = several["status_code"].map(state_of, na_action="ignore")
-        step = state.map({state: step for step, state in enumerate(STATES)}).fillna(-1)
-        order = {"ended": state.isin(TERMINAL_STATES), **order, "step": step}
-        order["completion_time"] = several["completion_time"]
-    ranked = pd.DataFrame({"entity": entity, **order})
+        status = several["status_code"].astype("category").cat
+        states = [state_of(state) for state in status.categories]
+        ended = np.array([*(state in TERMINAL_STATES for state in states), False])
+        steps = {state: step for step, state in enumerate(STATES)}
+        step = np.array([*(steps.get(state, -1) for state in states), -1])
+        keys = {"entity": entity, "ended": ended[status.codes], **keys, "step": step[status.codes]}
+        keys["completion_time"] = several["completion_time"].to_numpy("datetime64[ms]")
+    numbers = [value.view("int64") if value.dtype.kind == "M" else value for value in keys.values()]
+    order = np.lexsort(numbers[::-1])
     # ties are broken by the other values, so that the order of the rows does not matter
-    others = several.columns.difference(ranked.columns, sort=False)
-    ranked = ranked.join(several.loc[ranked.duplicated(keep=False), others])
-    return ranked.sort_values(list(ranked.columns), kind="stable", na_position="first")
+    differs = np.zeros(len(order), dtype=bool)
+    differs[:1] = True
+    for value in numbers:
+        differs[1:] |= value[order][1:] != value[order][:-1]
+    run = np.cumsum(differs) - 1
+    tied = np.flatnonzero(np.bincount(run)[run] > 1)
+    if len(tied):
+        others = several.columns.difference(list(keys), sort=False)
+        values = several.iloc[order[tied]][others].reset_index(drop=True)
+        values = values.astype(dict.fromkeys(values.columns[values.dtypes == "category"], "str"))
+        ranked = values.assign(run=run[tied]).sort_values(
+            ["run", *others], kind="stable", na_position="first"
+        )
+        order[tied] = order[tied][ranked.index]
+    return order
+
+
+def _groups(numbers: list[np.ndarray]) -> np.ndarray:
+    """Return the number of the group of each row; rows of a group have the same numbers."""
+    frame = pd.DataFrame(dict(enumerate(numbers)))
+    return frame.groupby(list(frame), sort=False).ngroup().to_numpy()
+
+
+def _codes(values: pd.Series) -> np.ndarray:
+    """Return a number for each value; -1 for a missing one."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        return values.cat.codes.to_numpy().astype("int64")
+    return pd.factorize(values)[0]
 
 
 def _is_surely_unique(texts: pd.Series) -> bool:
