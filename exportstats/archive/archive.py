@@ -183,7 +183,7 @@ class Archive:
             return frames.empty()
         rows, damaged = read_all(snapshot, Query(ids=(str(task_id),)))
         warn_of_damage(self._storage, damaged)
-        return frames.derive(changes(rows, schema.TASKS))
+        return changes(frames.check(frames.derive(rows)))
 
     def info(self) -> pd.DataFrame:
         """Return what is kept of each account and region, and what the service has forgotten.

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from exportstats.core import coerce, frames
-from exportstats.core.schema import TERMINAL_STATES
+from exportstats.core.schema import KEY, TASKS, TERMINAL_STATES
 from exportstats.errors import ArgumentError
 from exportstats.stats.as_of import instant
 
@@ -82,10 +82,15 @@ def _differs(ordered: np.ndarray) -> np.ndarray:
     return np.concatenate([[True], ordered[1:] != ordered[:-1]])[: len(ordered)]
 
 
-def changes(rows: pd.DataFrame, kind: Table) -> pd.DataFrame:
-    """Return observations in order of time, without those that equal the one before."""
-    ordered = rows.sort_values([*kind.key, "observed_at"], kind="stable", ignore_index=True)
-    kept = compare(ordered, ordered[:0], kind) != UNCHANGED
+def changes(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return observations of tasks in order of time, without those that equal the one before.
+
+    Of one instant, the state that is further in the life of a task comes last.
+    """
+    step = rows["status_code"].cat.codes.to_numpy()
+    ordered = rows.assign(_step=step).sort_values([*KEY, "observed_at", "_step"], kind="stable")
+    ordered = ordered.drop(columns="_step").reset_index(drop=True)
+    kept = compare(ordered, ordered[:0], TASKS) != UNCHANGED
     changed: pd.DataFrame = ordered[kept]
     return changed.reset_index(drop=True)
 
