@@ -135,7 +135,7 @@ def _calendar(offset: Any) -> Calendar | None:  # noqa: ANN401 - pandas' offsets
     if isinstance(offset, offsets.Week):
         weekday = getattr(offset, "weekday", None)  # not in pandas' type stubs
         weekday = 6 if weekday is None else weekday
-        first = (weekday + 1 - _THURSDAY) % 7 - 7
+        first = -((_THURSDAY - 1 - weekday) % 7)
         return Calendar("ms", offset.n * 7 * DAY, first * DAY)
     if isinstance(offset, offsets.Day):
         return Calendar("ms", offset.n * DAY, 0)
