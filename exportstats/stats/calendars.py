@@ -151,4 +151,4 @@ def _first_month(offset: Any, size: int) -> int:  # noqa: ANN401 - four classes,
     name = offset.rule_code.rpartition("-")[2]  # the month of an anchor such as YE-MAR
     month = _MONTHS.index(name)
     first = month if isinstance(offset, (offsets.QuarterBegin, offsets.YearBegin)) else month + 1
-    return first % size - (size if first % size else 0)
+    return -(-first % size)

@@ -63,14 +63,18 @@ def starts(values: list[int | None], freq: str) -> list[int | None]:
     return plain(pd.Series(calendar.start(calendar.number(times(values)))))
 
 
-@given(
-    st.lists(st.integers(ms("1700-01-01T00:00Z"), ms("2250-01-01T00:00Z"))),
-    st.sampled_from(sorted(SAME)),
-)
-def test_periods_are_those_of_pandas(values: list[int], freq: str):
+@pytest.mark.parametrize("freq", SAME)
+@given(st.lists(st.integers(ms("1700-01-01T00:00Z"), ms("2250-01-01T00:00Z"))))
+def test_periods_are_those_of_pandas(freq: str, values: list[int]):
     """Each period begins when pandas' own period does, also before 1970."""
     naive = times(values).dt.tz_localize(None).dt.as_unit("ns")
     assert starts(values, freq) == plain(naive.dt.to_period(SAME[freq]).dt.start_time)
+
+
+@pytest.mark.parametrize("freq", [*SAME, "5D", "3W", "2QS-FEB", "4YE-MAR"])
+def test_period_0_contains_the_first_of_january_1970(freq: str):
+    """Periods are counted from the one with 1970-01-01, whatever the anchor and the multiple."""
+    assert calendar_of(freq).number(times([0])) == [0]
 
 
 ZONES = ["UTC", "Europe/Berlin", "Asia/Kolkata", "America/Sao_Paulo", "Australia/Lord_Howe"]
