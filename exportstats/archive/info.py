@@ -8,7 +8,7 @@ import pandas as pd
 
 from exportstats.archive.kinds import LISTINGS, LOOKS
 from exportstats.archive.query import Query
-from exportstats.archive.reading import latest, read_all
+from exportstats.archive.reading import latest, read_all, warn_of_damage
 from exportstats.core import frames, schema
 from exportstats.core.schema import KEY, SLOT
 
@@ -39,7 +39,8 @@ def count(storage: Storage, snapshot: Snapshot) -> pd.DataFrame:
 
 def _count_shard(storage: Storage, snapshot: Snapshot, shard: int) -> pd.DataFrame:
     query = Query(shards=frozenset([shard]))
-    rows, _ = read_all(snapshot, query)
+    rows, damaged = read_all(snapshot, query)
+    warn_of_damage(storage, damaged)
     tasks = frames.settle(rows)[0]
     looks, listings = latest(storage, LOOKS, query), latest(storage, LISTINGS, query)
     is_active = tasks["status_code"].isin(schema.ACTIVE_STATES)

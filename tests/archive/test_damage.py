@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,7 @@ import deltalake
 import pandas as pd
 import pyarrow as pa
 import pytest
-from archived import assert_same, data_files
+from archived import assert_same, data_files, everything, session, task
 from support import table
 
 import exportstats as xs
@@ -20,6 +22,7 @@ from exportstats.archive.delta import Store
 from exportstats.archive.query import Query
 from exportstats.archive.storage import Storage
 from exportstats.core import schema
+from exportstats.emulator import Emulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,6 +59,49 @@ def test_a_damaged_file_is_named_and_the_others_are_read(
     assert counts["tasks"].sum() == len(tasks)
     other = sample.loc[~of_file, list(schema.SLOT)].iloc[0].astype(str)
     assert len(archive.tasks(accounts=[other["account_id"]], regions=[other["region"]]))
+
+
+def test_what_was_lost_is_read_again(archive: xs.Archive):
+    """A full sync adds what the service still lists; deltalake's repair ends the warning."""
+    with Emulator(map(task, range(120))) as emulator:
+        archive.sync(session=session(), endpoint_url=emulator.url)
+        (file,) = data_files(archive)
+        file.unlink()
+        with pytest.warns(xs.DamagedFileWarning):
+            assert archive.tasks().empty
+        with pytest.warns(xs.DamagedFileWarning):
+            archive.sync(session=session(), endpoint_url=emulator.url, full=True)
+        with pytest.warns(xs.DamagedFileWarning):
+            assert archive.info()["tasks"].to_list() == [120]
+        deltalake.DeltaTable(f"{archive.uri}/tasks").repair()
+        assert_same(archive.tasks(), everything(emulator), seen=False)
+
+
+FULL = """
+import resource, signal, sys
+import exportstats as xs
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+archive, sample = xs.Archive(sys.argv[1]), xs.sample_tasks()
+archive.add(sample.head(1000))
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+try:
+    archive.add(sample)
+except xs.ArchiveError as error:
+    print(error)
+"""
+
+
+def test_a_full_disk(archive: xs.Archive, sample: pd.DataFrame):
+    """If a file cannot be written whole, the error says so, and nothing was added or lost."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", FULL, archive.uri], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "cannot be written: " in done.stdout
+    assert "File too large" in done.stdout
+    assert_same(archive.tasks(), xs.conform(sample.head(1000)))
+    archive.add(sample)
+    assert_same(archive.tasks(), sample)
 
 
 def test_a_reader_of_an_old_version_begins_again(archive: xs.Archive, sample: pd.DataFrame):
