@@ -1,4 +1,4 @@
-"""Draw without a screen."""
+"""Use a matplotlib backend without a screen."""
 
 import matplotlib as mpl
 

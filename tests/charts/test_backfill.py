@@ -14,7 +14,7 @@ IN_TIME, GUESS, LATE, HIGH, DEADLINE = "#0072b2", "#56b4e9", "#d55e00", "#cccccc
 
 
 def plan(hours: list[float], *, slots: int = 1, due: float = 1e6) -> pd.DataFrame:
-    """Give what the chart needs of what `plan_backfill` gives: the same tasks in some slots."""
+    """Return a plan as the chart needs it, with the same tasks in some slots."""
     end = np.cumsum(hours)
     times = {
         "expected_start": end - hours,
@@ -49,7 +49,7 @@ def note(ax: Axes) -> str:
 
 
 def test_a_task_is_a_bar_with_its_latest_end():
-    """From expected start to expected end, and paler on to the end of 90 % of the runs."""
+    """A bar goes from expected start to expected end, and paler to `end_high`."""
     ax = plot_backfill(plan([2, 1]))
     assert boxes(ax, IN_TIME) == [pytest.approx([0, 2, 0]), pytest.approx([2, 1, 0])]
     assert boxes(ax, HIGH) == [pytest.approx([2, 1, 0]), pytest.approx([3, 1.5, 0])]
@@ -58,7 +58,7 @@ def test_a_task_is_a_bar_with_its_latest_end():
 
 
 def test_all_done_is_what_the_plan_says_of_all_slots():
-    """It is later than the latest time of a slot; of some of the rows it is not claimed."""
+    """The end of all slots comes from the whole plan, and is left out for a part of it."""
     table = plan([2, 1], slots=3)
     middle, high = NOW + pd.Timedelta("4h"), NOW + pd.Timedelta("6h")
     table.attrs = {"expected_end": middle, "end_high": high, "tasks": len(table)}
@@ -79,7 +79,7 @@ def test_late_tasks_are_red_and_guesses_hatched():
 
 
 def test_deadlines_are_ticks_and_later_ones_an_arrow():
-    """A deadline near the end is a tick; one of years later does not squeeze the bars."""
+    """A deadline near the end is a tick; a distant one is an arrow, so bars stay visible."""
     ax = plot_backfill(plan([1, 1], due=3.5))
     assert [left for left, _, _ in boxes(ax, DEADLINE)] == pytest.approx([3.5], abs=0.02)
     ax = plot_backfill(plan([1, 1], due=20_000))
@@ -89,7 +89,7 @@ def test_deadlines_are_ticks_and_later_ones_an_arrow():
 
 
 def test_the_worst_slot_is_on_top():
-    """Most late tasks first, then the latest end."""
+    """Slots are sorted by late tasks, then by the latest end."""
     parts = [plan([1, 1], due=9), plan([5], due=9), plan([1], due=0.5)]
     named = [part.assign(account_id=name) for part, name in zip(parts, "abc", strict=True)]
     ax = plot_backfill(pd.concat(named, ignore_index=True))
@@ -98,14 +98,14 @@ def test_the_worst_slot_is_on_top():
 
 
 def test_of_many_slots_25_are_drawn():
-    """25 lanes, and a note on the others."""
+    """25 slots are drawn, and a note counts the others."""
     ax = plot_backfill(plan([1], slots=300))
     assert len(ax.get_yticks()) == 25
     assert "the worst 25 of 300 slots, 275 more not shown" in note(ax)
 
 
 def test_thousands_of_tasks_merge_into_bands():
-    """Never more shapes than pixels, and from the first task's start to the last one's end."""
+    """There are no more shapes than pixels, from the first start to the last end."""
     ax = plot_backfill(plan([0.1] * 5_000))
     ax.figure.canvas.draw()
     bars = boxes(ax, IN_TIME)
@@ -126,7 +126,7 @@ def test_a_single_late_task_is_seen_among_thousands():
 
 
 def test_tasks_without_expected_times_are_counted():
-    """What has no bar is told in a note; when none has one, that is all that is said."""
+    """A note counts tasks without a bar; if no task has one, only the note is drawn."""
     table = plan([1, 1, 1])
     table["expected_end"] = table["expected_end"].where(table.index > 0)
     assert "1 task not drawn: without expected times" in note(plot_backfill(table))
@@ -135,7 +135,7 @@ def test_tasks_without_expected_times_are_counted():
 
 
 def test_what_is_not_known_is_left_out():
-    """Without deadlines and later ends there are bars alone."""
+    """Without deadlines and later ends, only the bars are drawn."""
     ax = plot_backfill(plan([1, 2]).assign(deadline=pd.NaT, end_high=pd.NaT))
     assert len(boxes(ax, IN_TIME)) == 2
     assert not boxes(ax, HIGH)
@@ -144,7 +144,7 @@ def test_what_is_not_known_is_left_out():
 
 
 def test_nothing_to_do_is_said():
-    """An empty plan gives words."""
+    """An empty plan is drawn as a text."""
     assert plot_backfill(plan([1]).iloc[:0]).texts[-1].get_text() == "no tasks to create"
 
 
@@ -155,6 +155,6 @@ def test_another_frame_is_refused():
 
 
 def test_keywords_reach_the_bars():
-    """What matplotlib knows goes to the bars."""
+    """Other keyword arguments go to the bars."""
     ax = plot_backfill(plan([1]), gid="mine")
     assert ax.findobj(lambda artist: artist.get_gid() == "mine")

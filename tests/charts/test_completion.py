@@ -11,7 +11,7 @@ from exportstats.charts import plot_completion_curve
 
 
 def curve(n: int, *, seed: int = 1) -> pd.DataFrame:
-    """Return the curve of so many made-up tasks, a tenth of them FAILED, some active."""
+    """Return the curve of synthetic tasks, a tenth of them FAILED and some active."""
     random = np.random.default_rng(seed)
     took = random.lognormal(12, 1, n).astype("int64")
     state = np.where(random.random(n) < 0.1, "FAILED", "COMPLETED")
@@ -32,7 +32,7 @@ def curve(n: int, *, seed: int = 1) -> pd.DataFrame:
 
 @pytest.mark.parametrize("n", [3, 300, 20_000])
 def test_the_steps_are_those_of_the_table(n: int):
-    """Each drawn point is a row of the table; of many, those that can be told apart are drawn."""
+    """Each drawn point is a row; of many rows, those that differ visibly are drawn."""
     table = curve(n)
     (line,) = plot_completion_curve(table).lines
     seconds = table.index.to_numpy() / np.timedelta64(1, "s")
@@ -57,7 +57,7 @@ def test_the_numbers_below_are_those_still_active():
 
 
 def test_what_is_said_of_the_tasks():
-    """How many there are, how many ended otherwise, and how many are active still."""
+    """Notes count the tasks, other ends, and active tasks."""
     table = curve(300)
     said = " ".join(text.get_text() for text in plot_completion_curve(table).texts)
     assert "n = 300 tasks" in said
@@ -66,7 +66,7 @@ def test_what_is_said_of_the_tasks():
 
 
 def test_six_of_many_groups_are_named():
-    """Those that take longest are named, the others grey and without a band; a note says so."""
+    """The slowest six groups are named, the others grey without a band, with a note."""
     tasks = xs.sample_tasks()
     ax = plot_completion_curve(xs.completion_curve(tasks, by="log_group_name"))
     assert len(ax.lines) == 15
@@ -76,7 +76,7 @@ def test_six_of_many_groups_are_named():
 
 
 def test_nothing_completed_is_said():
-    """No task, or none that has completed."""
+    """Without completed tasks, the chart says so."""
     for table in (curve(3).iloc[:0], curve(3).assign(completed=0)):
         ax = plot_completion_curve(table)
         assert "no completed tasks" in [text.get_text() for text in ax.texts]

@@ -21,7 +21,7 @@ def week(counts: dict[tuple[str, int], int]) -> pd.DataFrame:
 
 
 def test_each_hour_is_a_cell_and_none_is_empty():
-    """Counts are where their day and hour are; a zero has no colour at all."""
+    """Each count is at its day and hour, and a zero has no colour."""
     ax = plot_completion_times(week({("Monday", 0): 2, ("Sunday", 23): 5}))
     cells = ax.collections[0].get_array()
     assert cells.shape == (7, 24)
@@ -48,7 +48,7 @@ def test_the_peak_is_labelled():
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])
 def test_the_zone_is_named(zone: str):
-    """The axis names the time zone that the table tells, UTC if it tells none."""
+    """The axis names the time zone of the table, by default UTC."""
     table = week({("Tuesday", 3): 1})
     if zone != "UTC":
         table.attrs["tz"] = zone
@@ -65,7 +65,7 @@ def test_the_colour_bar_counts_whole_tasks():
 
 
 def test_one_is_not_taken_for_none():
-    """The palest colour, that of a single task, is not white."""
+    """The palest colour, of a single task, is not white."""
     ax = plot_completion_times(week({("Tuesday", 3): 10_000, ("Friday", 9): 1}))
     mesh = ax.collections[0]
     assert np.mean(mesh.cmap(mesh.norm(1))[:3]) < 0.9

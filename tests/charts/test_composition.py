@@ -1,4 +1,4 @@
-"""Charts on axes of the caller: two on one, small ones, subplots, dark ones."""
+"""Charts on the caller's axes: two in one, small ones, subplots, dark backgrounds."""
 
 from collections.abc import Callable, Iterator
 
@@ -31,7 +31,7 @@ each = pytest.mark.parametrize("name", PAIRS)
 
 @pytest.fixture(scope="module")
 def tables() -> dict[str, list[pd.DataFrame]]:
-    """Return each chart's tables of two regions."""
+    """Return two tables for each chart, one per region."""
     tasks = xs.sample_tasks()
     parts = [tasks[tasks["region"] == region] for region in ("eu-west-1", "us-east-1")]
     return {name: [make(part) for part in parts] for name, (make, _) in PAIRS.items()}
@@ -44,26 +44,26 @@ def _close() -> Iterator[None]:
 
 
 def both(name: str, tables: dict[str, list[pd.DataFrame]], ax: Axes) -> Axes:
-    """Draw both tables on one axes, each with a label."""
+    """Draw both tables on the same axes, each with a label."""
     for label, table in zip(("west", "east"), tables[name], strict=True):
         PAIRS[name][1](table, ax=ax, label=label)
     return ax
 
 
 def bars_of(ax: Axes) -> list[Patch]:
-    """Return the shapes of the data, without the hatch of the period that is not over."""
+    """Return the shapes of the data, without the hatch of the unfinished period."""
     return [patch for patch in ax.patches if patch.get_gid() != "unfinished"]
 
 
 def legend(ax: Axes) -> list[str]:
-    """Return the legend's labels, without the numbers of tasks."""
+    """Return the labels of the legend without the numbers of tasks."""
     box = ax.get_legend()
     return [text.get_text().split(" (")[0] for text in box.get_texts()] if box else []
 
 
 @each
 def test_two_charts_on_one_axes_have_one_legend(name: str, tables: dict[str, list[pd.DataFrame]]):
-    """Both labels are in it, and the notes are those of both."""
+    """The legend has both labels, and the notes are those of both."""
     ax = both(name, tables, plt.subplots(figsize=(10, 6), layout="constrained")[1])
     assert {"west", "east"} <= set(legend(ax))
     notes = ax.texts[-1].get_text() if name != "curve" else ax.findobj(Panel)[0].get_text()
@@ -73,7 +73,7 @@ def test_two_charts_on_one_axes_have_one_legend(name: str, tables: dict[str, lis
 
 @pytest.mark.parametrize("name", ["trend", "curve", "histogram", "lag", "states"])
 def test_two_charts_on_one_axes_differ_in_colour(name: str, tables: dict[str, list[pd.DataFrame]]):
-    """The second one's colour is another, and `color=` is that of all its lines and markers."""
+    """The second chart has another colour; `color=` sets that of all lines and markers."""
     ax = both(name, tables, plt.subplots()[1])
     colours = [
         to_hex(artist.get_color() if hasattr(artist, "get_color") else artist.get_facecolor())
@@ -88,7 +88,7 @@ def test_two_charts_on_one_axes_differ_in_colour(name: str, tables: dict[str, li
 
 @pytest.mark.parametrize("name", ["trend", "weeks"])
 def test_a_period_that_is_not_over_is_hatched(name: str, tables: dict[str, list[pd.DataFrame]]):
-    """Once for all charts on the axes, over its length, and the legend says what the hatch is."""
+    """The unfinished period is hatched once for all charts, and is in the legend."""
     for freq in ("W", "MS"):
         make = xs.duration_trend if name == "trend" else xs.status_breakdown
         table = make(xs.sample_tasks(), freq=freq)
@@ -105,7 +105,7 @@ def test_a_period_that_is_not_over_is_hatched(name: str, tables: dict[str, list[
 
 @pytest.mark.parametrize("name", ["trend", "weeks"])
 def test_periods_that_are_over_are_not_hatched(name: str):
-    """Nothing is hatched where the last task's period had ended, or where nobody knows."""
+    """Without an unfinished period in the table, nothing is hatched."""
     tasks = xs.sample_tasks()
     tasks = tasks[tasks["creation_time"] < pd.Timestamp("2026-11-09T00:00Z")]
     make = xs.duration_trend if name == "trend" else xs.status_breakdown
@@ -116,7 +116,7 @@ def test_periods_that_are_over_are_not_hatched(name: str):
 
 @each
 def test_the_limits_hold_both(name: str, tables: dict[str, list[pd.DataFrame]]):
-    """Each limit is that of one of the charts alone, or beyond it."""
+    """The limits include those of each chart alone."""
     together = both(name, tables, plt.subplots()[1])
     for table in tables[name]:
         alone = PAIRS[name][1](table, ax=plt.subplots()[1])
@@ -131,7 +131,7 @@ def test_the_limits_hold_both(name: str, tables: dict[str, list[pd.DataFrame]]):
 def test_bars_of_two_charts_do_not_hide_each_other(
     name: str, tables: dict[str, list[pd.DataFrame]]
 ):
-    """Bars of states stand side by side; those of durations let each other show through."""
+    """Bars of states are side by side; those of durations are translucent."""
     ax = both(name, tables, plt.subplots()[1])
     if name == "histogram":
         assert ax.patches[-1].get_alpha() < 1
@@ -149,7 +149,7 @@ def test_bars_of_two_charts_do_not_hide_each_other(
 def test_a_title_of_the_caller_replaces_ours(
     name: str, place: str, tables: dict[str, list[pd.DataFrame]]
 ):
-    """Set before or after, it is the only one, above the notes and the legend."""
+    """A title set before or after is the only one, above notes and legend."""
     for before in (True, False):
         figure, ax = plt.subplots(figsize=(10, 6), layout="constrained")
         if before:
@@ -172,7 +172,7 @@ def test_a_title_of_the_caller_replaces_ours(
 def test_nothing_is_drawn_outside_the_figure(
     name: str, layout: str, size: tuple[float, float], tables: dict[str, list[pd.DataFrame]]
 ):
-    """A small figure with a layout holds everything, and the plot has room in it."""
+    """With a layout engine, a small figure contains everything, and the plot has room."""
     figure, ax = plt.subplots(figsize=size, layout=layout)
     both(name, tables, ax)
     figure.draw_without_rendering()
@@ -186,7 +186,7 @@ def test_nothing_is_drawn_outside_the_figure(
 
 @each
 def test_without_a_layout_the_head_stays_inside(name: str, tables: dict[str, list[pd.DataFrame]]):
-    """What the margin has no room for goes into the plot or is left out."""
+    """What does not fit the margin is drawn in the plot or left out."""
     for size in ((3, 2), (6.4, 4.8)):
         figure, ax = plt.subplots(figsize=size)
         both(name, tables, ax)
@@ -197,7 +197,7 @@ def test_without_a_layout_the_head_stays_inside(name: str, tables: dict[str, lis
 
 @each
 def test_subplots(name: str, tables: dict[str, list[pd.DataFrame]]):
-    """Four charts in a figure do not overlap."""
+    """Four charts in one figure do not overlap."""
     figure, axes = plt.subplots(2, 2, figsize=(9, 6), layout="constrained")
     for ax in axes.flat:
         both(name, tables, ax)
@@ -208,7 +208,7 @@ def test_subplots(name: str, tables: dict[str, list[pd.DataFrame]]):
 
 @each
 def test_dark_background(name: str, tables: dict[str, list[pd.DataFrame]]):
-    """Text is light, and no line, marker or grid is black."""
+    """On a dark background, text is light, and no line, marker or grid is black."""
     with plt.style.context("dark_background"):
         ax = both(name, tables, plt.subplots()[1])
         ax.figure.draw_without_rendering()
@@ -222,7 +222,7 @@ def test_dark_background(name: str, tables: dict[str, list[pd.DataFrame]]):
 
 
 def test_a_cleared_axes_begins_anew(tables: dict[str, list[pd.DataFrame]]):
-    """After `ax.clear()` the first colour is used again, and nothing is left of the old notes."""
+    """After `ax.clear()`, the first colour is used again and old notes are gone."""
     ax = both("lag", tables, plt.subplots()[1])
     ax.clear()
     PAIRS["lag"][1](tables["lag"][0], ax=ax)
@@ -231,7 +231,7 @@ def test_a_cleared_axes_begins_anew(tables: dict[str, list[pd.DataFrame]]):
 
 
 def test_the_limits_hold_what_the_caller_drew(tables: dict[str, list[pd.DataFrame]]):
-    """A line that was there before stays in view."""
+    """A line that the caller drew before stays in view."""
     _, ax = plt.subplots()
     ax.plot([1e6, 2e6], [0, 1])
     PAIRS["lag"][1](tables["lag"][0], ax=ax)
@@ -239,7 +239,7 @@ def test_the_limits_hold_what_the_caller_drew(tables: dict[str, list[pd.DataFram
 
 
 def test_groups_of_two_tables_are_refused(tables: dict[str, list[pd.DataFrame]]):
-    """Rows of groups in another order cannot stand on the rows of the first chart."""
+    """A second table with groups in another order is refused."""
     ax = plt.subplots()[1]
     table = xs.status_breakdown(xs.sample_tasks(), by="region")
     charts.plot_status_breakdown(table, ax=ax)

@@ -20,7 +20,7 @@ Piece = tuple[str, str, str | None, str | None]
 
 
 def timeline(groups: dict[object, list[Piece]]) -> pd.DataFrame:
-    """Make the table of `coverage_timeline` from lengths, states, reasons and days to expiry."""
+    """Return a table of `coverage_timeline` from lengths, states, reasons and days to expiry."""
     rows = []
     for name, pieces in groups.items():
         start = START
@@ -37,7 +37,7 @@ def timeline(groups: dict[object, list[Piece]]) -> pd.DataFrame:
 
 
 def nightly(groups: int, days: int = 365, *, cut: str = "1min") -> pd.DataFrame:
-    """Give log groups that miss the first minute of each day, later ones in more days."""
+    """Return log groups without the first minute of each day, later ones for more days."""
     rng = np.random.default_rng(1)
     day = np.tile(np.repeat(np.arange(days), 2), groups)
     number = np.repeat(np.arange(groups), 2 * days)
@@ -86,7 +86,7 @@ def boxes(ax: Axes, colour: str) -> list[list[float]]:
 
 
 def names(ax: Axes) -> list[str]:
-    """Return the rows' names from the top down."""
+    """Return the names of the rows from the top down."""
     return [label.get_text() for label in ax.get_yticklabels()]
 
 
@@ -96,7 +96,7 @@ def note(ax: Axes) -> str:
 
 
 def test_the_worst_log_group_is_on_top():
-    """Lanes are in order of missing time, each with it at the right."""
+    """Log groups are sorted by missing time, which is written at the right."""
     ax = plot_coverage(
         timeline(
             {
@@ -112,7 +112,7 @@ def test_the_worst_log_group_is_on_top():
 
 
 def test_each_state_is_where_the_table_has_it():
-    """A state has a colour of its own, and its bars begin and end as in the table."""
+    """Each state has its colour, and its bars begin and end as in the table."""
     pieces = [
         ("1D", "gap", "lost", "2D"),
         ("2D", "gap", "failed", "9D"),
@@ -132,7 +132,7 @@ def test_each_state_is_where_the_table_has_it():
 
 
 def test_premature_and_lost_are_hatched():
-    """What only a colour would tell apart for some is told apart by a hatch too."""
+    """Premature and lost parts also differ by a hatch."""
     ax = plot_coverage(
         timeline({"a": [("1D", "premature", None, None), ("1D", "gap", "lost", "1D")]})
     )
@@ -141,7 +141,7 @@ def test_premature_and_lost_are_hatched():
 
 
 def test_gaps_of_a_minute_are_seen_and_do_not_fill_the_lane():
-    """A year of nightly gaps is at least a pixel each, half as high, on the covered ground."""
+    """In a year of nightly gaps, each is at least a pixel wide and half as high as the row."""
     ax = plot_coverage(nightly(1))
     gaps, ground = boxes(ax, GAP), boxes(ax, COVERED)
     pixel = np.ptp(ax.get_xlim()) / ax.get_window_extent().width
@@ -154,7 +154,7 @@ def test_gaps_of_a_minute_are_seen_and_do_not_fill_the_lane():
 
 
 def test_thin_gaps_are_still_there_in_a_smaller_picture():
-    """Saved with half the pixels, no gap disappears."""
+    """With half the pixels, no gap disappears."""
     table = nightly(1)
     table.loc[table.index % 40 != 0, ["state", "reason"]] = ["covered", None]
     ax = plot_coverage(table)
@@ -168,7 +168,7 @@ def test_thin_gaps_are_still_there_in_a_smaller_picture():
 
 
 def test_a_table_of_gaps_alone_says_nothing_of_cover():
-    """Where the table has no row, nothing is drawn."""
+    """A table of gaps alone has no bars of covered time."""
     table = nightly(2)
     ax = plot_coverage(table[table["state"] == "gap"])
     assert not boxes(ax, COVERED)
@@ -176,7 +176,7 @@ def test_a_table_of_gaps_alone_says_nothing_of_cover():
 
 
 def test_an_hour_is_drawn_as_an_hour():
-    """A short range fills the axis."""
+    """A range of an hour fills the axis."""
     pieces = [("30min", "covered", None, None), ("30min", "gap", "active", None)]
     ax = plot_coverage(timeline({"a": pieces}))
     assert np.ptp(ax.get_xlim()) * 24 == pytest.approx(1, abs=0.1)
@@ -184,7 +184,7 @@ def test_an_hour_is_drawn_as_an_hour():
 
 
 def test_deadlines_are_ticks_and_later_ones_an_arrow():
-    """A tick stands at an `expires_at` near the range; years later is an arrow at the edge."""
+    """An `expires_at` near the range is a tick, a distant one an arrow at the edge."""
     near, far = ("1D", "gap", "failed", "6D"), ("1D", "gap", "failed", "3000D")
     ax = plot_coverage(timeline({"a": [near, ("4D", "covered", None, None)], "b": [far]}))
     ticks = boxes(ax, "#000000")
@@ -197,14 +197,14 @@ def test_deadlines_are_ticks_and_later_ones_an_arrow():
 
 
 def test_what_is_lost_has_no_deadline():
-    """A deadline that is over is no deadline."""
+    """Lost gaps have no deadline."""
     ax = plot_coverage(timeline({"a": [("5D", "gap", "lost", "2D")]}))
     assert not boxes(ax, "#000000")
     assert "deadline" not in note(ax)
 
 
 def test_of_many_log_groups_the_worst_40_are_drawn():
-    """40 lanes, a note on the others, few artists, and notes about all of them."""
+    """40 log groups are drawn with few artists; the notes are about all of them."""
     table = nightly(300, 30)
     ax = plot_coverage(table)
     assert len(names(ax)) == 40
@@ -228,7 +228,7 @@ def test_many_log_groups_are_nearly_as_fast_as_few():
 
 
 def test_rows_in_any_order_give_the_same_bars():
-    """The picture does not depend on the order of the rows."""
+    """The order of the rows does not change the picture."""
     table = nightly(3, 20, cut="6h")
     shuffled = table.sample(frac=1, random_state=1)
     for colour in (GAP, COVERED):
@@ -236,13 +236,13 @@ def test_rows_in_any_order_give_the_same_bars():
 
 
 def test_an_upper_bound_is_said_once():
-    """Both pictures say, once, that there may be less in S3 than they show."""
+    """Both charts have one note that S3 may contain less than they show."""
     for table in (nightly(2, 5), by_day([[1.0, 0.5]])):
         assert note(plot_coverage(table)).count("upper bound") == 1
 
 
 def test_an_account_that_all_share_is_said_once():
-    """Account and region are in the lanes' names only where they differ."""
+    """Names have account and region only where they differ."""
     table = nightly(2, 5)
     assert "in 1, eu-west-1" in note(plot_coverage(table))
     table["account_id"] = np.where(table["log_group_name"] == table["log_group_name"][0], "1", "2")
@@ -250,7 +250,7 @@ def test_an_account_that_all_share_is_said_once():
 
 
 def test_rows_that_cannot_be_drawn_are_counted():
-    """A row without a time is told in a note."""
+    """A note counts the rows without a time."""
     table = nightly(1, 5)
     table["start"] = table["start"].where(table.index != 3)
     assert "rows not drawn: 1, no time" in note(plot_coverage(table))
@@ -258,7 +258,7 @@ def test_rows_that_cannot_be_drawn_are_counted():
 
 
 def test_an_unknown_state_is_refused():
-    """A state that would be drawn as covered, or not at all, is an error that names it."""
+    """An unknown state is an error that names it."""
     table = nightly(1, 5).astype({"state": "str"})
     table.loc[2, "state"] = "maybe"
     with pytest.raises(SchemaError, match="maybe is not one of covered"):
@@ -273,25 +273,25 @@ def test_another_frame_is_refused():
 
 
 def test_nothing_is_said():
-    """A table without a log group, of either kind, gives words."""
+    """A table without log groups is drawn as a text."""
     for table in (nightly(1).iloc[:0], by_day([[1.0]]).iloc[:0]):
         assert plot_coverage(table).texts[-1].get_text() == "no log groups"
 
 
 def test_keywords_reach_the_bars_and_the_cells():
-    """What matplotlib knows goes to what is mainly drawn."""
+    """Other keyword arguments go to the bars or the cells."""
     for table in (nightly(2, 5), by_day([[1.0, 0.5]])):
         ax = plot_coverage(table, gid="mine")
         assert ax.findobj(lambda artist: artist.get_gid() == "mine")
 
 
 def cells(ax: Axes) -> np.ma.MaskedArray:
-    """Return the heat map's values."""
+    """Return the values of the heat map."""
     return ax.collections[0].get_array()
 
 
 def test_days_are_columns_and_the_worst_row_is_on_top():
-    """A cell is a day of a log group; what has no value stays empty."""
+    """A cell is a day of a log group, and is empty without a value."""
     ax = plot_coverage(by_day([[1, 1, 1], [np.nan, 0.5, 1], [0, 0, 1]]))
     assert names(ax) == ["group-2", "group-1", "group-0"]
     assert cells(ax).filled(-1).tolist() == [[0, 0, 1], [-1, 0.5, 1], [1, 1, 1]]
@@ -299,7 +299,7 @@ def test_days_are_columns_and_the_worst_row_is_on_top():
 
 
 def test_a_missing_minute_does_not_look_like_none():
-    """A day that lacks a minute has another colour than a whole one."""
+    """A day without a minute has another colour than a complete day."""
     ax = plot_coverage(by_day([[1.0, 1 - 1 / 1440, 1 - 1 / 86_400_000]]))
     whole, minute, least = ax.collections[0].to_rgba(cells(ax))[0]
     assert to_hex(whole) == COVERED
@@ -308,13 +308,13 @@ def test_a_missing_minute_does_not_look_like_none():
 
 
 def test_days_that_the_table_does_not_have_are_empty():
-    """Every other day alone leaves every other column empty."""
+    """Days that the table lacks are empty columns."""
     ax = plot_coverage(by_day([[0.1, 0.2, 0.3]]).iloc[:, ::2])
     assert cells(ax).mask.tolist() == [[False, True, False]]
 
 
 def test_days_of_another_zone_are_its_own():
-    """Columns are local days, of one width on the day of the change of clocks too."""
+    """Columns are local days of equal width, also when the clocks change."""
     ax = plot_coverage(by_day([[0.1, 0.2, 0.3, 0.4]], tz="Europe/Berlin"))
     assert cells(ax).shape == (1, 4)
     assert not np.ma.is_masked(cells(ax))
@@ -324,7 +324,7 @@ def test_days_of_another_zone_are_its_own():
 
 @pytest.mark.parametrize(("groups", "days"), [(12, 7), (300, 365), (5000, 7), (12, 1500)])
 def test_heat_maps_of_any_size_are_drawn(groups: int, days: int):
-    """At most 60 rows and 500 columns, of the worst; the picture says so."""
+    """At most 60 rows and 500 columns of the worst are drawn, with a note."""
     shares = np.random.default_rng(1).random((groups, days)).tolist()
     ax = plot_coverage(by_day(shares))
     ax.figure.draw_without_rendering()

@@ -24,13 +24,13 @@ def summary(rows: dict[object, tuple[int, int, float]]) -> pd.DataFrame:
 
 
 def test_slowest_group_comes_first():
-    """Groups are in falling order of their median; those without a completed task are last."""
+    """Groups are sorted by their median; those without completed tasks are last."""
     ax = plot_duration_summary(summary({"a": (9, 0, 10), "b": (0, 2, 1), "c": (9, 0, 99)}))
     assert [name.get_text() for name in ax.get_yticklabels()] == ["c", "a", "b"]
 
 
 def test_counts_are_written():
-    """At the right each group tells n, and how many are still running."""
+    """At the right, each group has n and its number of active tasks."""
     ax = plot_duration_summary(summary({"a": (1200, 0, 10), "b": (0, 2, 1), "c": (9, 3, 99)}))
     shown = [text.get_text() for text in ax.texts]
     assert shown[:3] == ["n=9 +3 active", "n=1,200", "n=0 +2 active"]
@@ -75,7 +75,7 @@ def test_a_thousand_tasks_support_a_permille():
 
 
 def test_ticks_are_in_human_units():
-    """From a second to an hour the axis says so."""
+    """From a second to an hour, the ticks have units that people use."""
     ax = plot_duration_summary(summary({"a": (900, 0, 10), "b": (9, 2, 300)}))
     ax.figure.draw_without_rendering()
     assert [tick.get_text() for tick in ax.get_xticklabels()] == [
@@ -85,7 +85,7 @@ def test_ticks_are_in_human_units():
 
 
 def test_a_single_quantile_is_enough():
-    """Any quantiles do, and the order is then by the lowest."""
+    """Any quantiles can be drawn, and the lowest gives the order."""
     table = summary({"a": (900, 0, 10), "b": (900, 0, 20)}).drop(columns=["p50", "p90"])
     ax = plot_duration_summary(table)
     assert [name.get_text() for name in ax.get_yticklabels()] == ["b", "a"]

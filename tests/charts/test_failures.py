@@ -28,7 +28,7 @@ def words(table: pd.DataFrame) -> list[str]:
 
 
 def test_most_frequent_reason_comes_first():
-    """There is a bar a reason, as long as its count, in falling order."""
+    """Each reason has a bar as long as its count, in descending order."""
     ax = plot_failure_reasons(failures(["a", "b", "c"], [2, 9, 1]))
     assert [bar.get_width() for bar in ax.patches] == [9, 2, 1]
     assert [name.get_text() for name in ax.get_yticklabels()] == ["b", "a", "c"]
@@ -54,7 +54,7 @@ def test_one_day_is_written_once():
 
 
 def test_the_last_time_there_is_is_written():
-    """A time in the year 2999 is no error."""
+    """A time in the year 2999 is written."""
     table = failures(["a"], [1])
     far = pd.DatetimeIndex(np.array([LAST]).view("datetime64[ms]"))
     table["last_time"] = far.tz_localize("UTC")

@@ -12,7 +12,7 @@ NAN = float("nan")
 
 
 def forecasts(*rows: tuple[object, ...]) -> pd.DataFrame:
-    """Return what `estimate_completion` returns, of names, states and five lengths in seconds."""
+    """Return a table of `estimate_completion` from names, states and five lengths in seconds."""
     names = ["log_group_name", "status_code", "elapsed", "remaining_low", "remaining"]
     table = pd.DataFrame(rows, columns=[*names, "remaining_high"])
     for name in table.columns[2:]:
@@ -27,7 +27,7 @@ UNKNOWN = ("/unknown", "RUNNING", 300, NAN, NAN, NAN)
 
 
 def bars(ax: Axes) -> list[tuple[float, float]]:
-    """Return from where to where each bar goes, from the top down; none where it is not known."""
+    """Return start and end of each bar from the top down, without unknown ones."""
     found = sorted(ax.patches, key=lambda patch: patch.get_y())
     edges = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in found]
     return [edge for edge in edges if not np.isnan(edge).any()]
@@ -84,7 +84,7 @@ def test_the_time_out_is_drawn_where_it_can_be_reached():
 
 
 def test_of_many_those_that_end_first_are_drawn():
-    """25 rows, and the picture says how many more there are."""
+    """25 rows are drawn, and a note counts the others."""
     many = [
         (f"/{number}", "RUNNING", 60, 10 * number, 20 * number, 30 * number) for number in range(40)
     ]
@@ -95,6 +95,6 @@ def test_of_many_those_that_end_first_are_drawn():
 
 
 def test_it_draws_the_sample():
-    """The table of the sample as it was on an evening, each task with its range."""
+    """The forecasts of the sample on an evening are drawn, each task with its range."""
     table = xs.estimate_completion(xs.sample_tasks(), as_of="2026-10-29T15:00Z")
     assert len(bars(plot_completion(table))) == len(table) == 2

@@ -30,7 +30,7 @@ def test_one_group_is_bars(index: pd.Index):
 
 
 def test_the_axis_spans_what_occurs():
-    """Empty bins at the ends take no room."""
+    """Empty bins at the ends are not drawn."""
     table = pd.DataFrame({"tasks": [0, 5, 0], "share": [0, 1, 0]}, index=BINS)
     low, high = plot_duration_histogram(table).get_xlim()
     assert 5 < low < 10
@@ -50,14 +50,14 @@ def test_several_groups_are_outlines_of_shares():
 
 
 def test_a_bin_that_a_group_does_not_have_is_empty():
-    """Rows that are not there count as nothing and do not shift the others."""
+    """Missing rows count as 0 and do not shift the others."""
     table = spread({"a": [1, 1, 2], "b": [1, 2, 1]}).drop(index=("b", BINS[1]))
     outlines = plot_duration_histogram(table).patches
     assert list(outlines[1].get_data()[0]) == [0.25, 0, 0.25]
 
 
 def test_of_many_groups_the_slowest_six_are_named():
-    """Six outlines, of the slowest groups, the others as one grey surface, and a note on it."""
+    """The slowest six groups are outlines, the others one grey area, with a note."""
     ax = plot_duration_histogram(spread({f"g{size}": [size] * 3 for size in range(1, 10)}))
     assert len(ax.patches) == 7
     labels = [text.get_text() for text in ax.get_legend().get_texts()]

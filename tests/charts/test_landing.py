@@ -13,7 +13,7 @@ SHARES = pd.Index([0, 0.5, 1], name="share")
 
 
 def lags(hours: list[float], tasks: int = 3) -> pd.DataFrame:
-    """Return what `landing_lag` returns, of fewer shares."""
+    """Return a table of `landing_lag` with fewer shares."""
     lengths = pd.to_timedelta(hours, unit="h").as_unit("ms")
     return pd.DataFrame({"lag": lengths, "tasks": tasks}, index=SHARES)
 
@@ -42,7 +42,7 @@ def test_one_group_is_a_line_of_steps():
 
 
 def test_a_wide_spread_is_a_log_axis():
-    """From 20 times on the axis is a log one, unless a lag is below 0."""
+    """From a factor of 20 the axis is logarithmic, unless a lag is below 0."""
     assert plot_landing_lag(lags([1, 14, 30])).get_xscale() == "log"
     assert plot_landing_lag(lags([-1, 14, 30])).get_xscale() == "linear"
 
@@ -67,7 +67,7 @@ def test_groups_differ_and_say_how_many_they_are():
 
 
 def test_of_many_groups_the_slowest_six_are_named():
-    """Six coloured lines, of the slowest groups that are not tiny, and a note on the grey ones."""
+    """The slowest six groups that are not tiny are named, the others grey, with a note."""
     table = grouped({f"g{n}": n for n in range(1, 10)})
     ax = plot_landing_lag(table)
     assert len(ax.lines) == 9
@@ -82,7 +82,7 @@ def test_a_single_group_is_named():
 
 
 def test_a_single_task():
-    """One task, whose lag is the same at every share, is drawn without a warning."""
+    """A single task is drawn without a warning."""
     ax = plot_landing_lag(lags([14, 14, 14], 1))
     ax.figure.draw_without_rendering()
     assert "n = 1 completed task" in ax.texts[-1].get_text()

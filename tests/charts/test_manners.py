@@ -261,7 +261,7 @@ CHARTS = [
 
 
 def of_charts(*but: str) -> pytest.MarkDecorator:
-    """Run a test for every chart but some."""
+    """Parametrise a test with all charts but some."""
     chosen = [chart for chart in CHARTS if chart[2] not in but]
     ids = [maker for _, _, maker in chosen]
     return pytest.mark.parametrize(("plot", "make", "maker"), chosen, ids=ids)
@@ -279,7 +279,7 @@ def test_all_charts_are_here():
 
 @every_chart
 def test_draws_on_the_given_axes(plot: Plot, make: Make, maker: str):
-    """A chart returns the axes that it was given, and makes no further figure."""
+    """A chart returns the given axes and creates no other figure."""
     _, ax = plt.subplots()
     assert plot(make(["a"]), ax=ax) is ax
     assert len(plt.get_fignums()) == 1
@@ -287,7 +287,7 @@ def test_draws_on_the_given_axes(plot: Plot, make: Make, maker: str):
 
 @every_chart
 def test_makes_a_figure_of_a_slides_size(plot: Plot, make: Make, maker: str):
-    """Without axes a chart makes one figure of 16:9 whose layout cuts nothing off."""
+    """Without axes, a chart creates one figure of 16:9 that cuts nothing off."""
     figure = plot(make(["a"])).figure
     width, height = figure.get_size_inches()
     assert width / height == pytest.approx(16 / 9)
@@ -298,7 +298,7 @@ def test_makes_a_figure_of_a_slides_size(plot: Plot, make: Make, maker: str):
 
 @every_chart
 def test_help_is_whole(plot: Plot, make: Make, maker: str):
-    """The docstring has all parts, in order, and the signature names what they describe."""
+    """The docstring has all sections in order, and the signature has what they describe."""
     text = inspect.getdoc(plot)
     parts = ["Parameters", "table", "ax", "**kwargs", "Returns", "Raises", "Examples"]
     places = [text.index(f"\n{part}\n") for part in parts]
@@ -312,7 +312,7 @@ def test_help_is_whole(plot: Plot, make: Make, maker: str):
 
 @every_chart
 def test_a_failure_leaves_no_figure(plot: Plot, make: Make, maker: str):
-    """A keyword that matplotlib does not know is its error, and the new figure is closed."""
+    """An unknown keyword is matplotlib's error, and the new figure is closed."""
     with pytest.raises((AttributeError, TypeError), match="no_such_keyword"):
         plot(make(["a", "b"]), no_such_keyword=1)
     assert not plt.get_fignums()
@@ -337,7 +337,7 @@ def test_leaves_the_global_style_alone(plot: Plot, make: Make, maker: str):
 
 @every_chart
 def test_an_absence_is_drawn_as_an_absence(plot: Plot, make: Make, maker: str):
-    """A table without tasks gives a title and a text, without empty axes or an error."""
+    """A table without tasks gives a title and a text, but no empty axes."""
     _, ax = plt.subplots()
     assert plot(make([]), ax=ax) is ax
     assert ax.get_title(loc="left")
@@ -362,7 +362,7 @@ def test_hostile_text_is_shown_literally(plot: Plot, make: Make, maker: str):
 
 @of_charts("phase_durations")  # it shows no name
 def test_a_formula_stays_text(plot: Plot, make: Make, maker: str):
-    """`$a_b$` is drawn with its dollars, wherever a chart shows a name."""
+    """`$a_b$` is drawn with its dollar signs in every chart."""
     ax = plot(make(["$a_b$", "$c_d$"]))
     ax.figure.draw_without_rendering()
     legend = ax.get_legend()
@@ -387,7 +387,7 @@ def test_another_frame_is_refused(plot: Plot, make: Make, maker: str):
 
 @of_charts("completion_times")  # its columns are hours
 def test_a_missing_column_is_named(plot: Plot, make: Make, maker: str):
-    """The error names the column that is missing."""
+    """The error names the missing column."""
     table = make(["a"])
     with pytest.raises(SchemaError, match=f"column {table.columns[0]} is missing"):
         plot(table.drop(columns=table.columns[0]))
@@ -402,7 +402,7 @@ def test_keywords_reach_the_main_artist(plot: Plot, make: Make, maker: str):
 
 @of_charts("completion_times", "conform", "phase_durations")  # they draw no groups
 def test_many_groups_fit(plot: Plot, make: Make, maker: str):
-    """300 groups are drawn without a warning, and the picture says that some are left out."""
+    """300 groups are drawn without a warning, and a note counts what is left out."""
     ax = plot(make([f"/aws/lambda/function-{number}" for number in range(300)]))
     ax.figure.draw_without_rendering()
     words = [text.get_text() for text in [*ax.texts, *ax.get_yticklabels()]]

@@ -1,4 +1,4 @@
-"""The chart of two periods beside each other."""
+"""The chart that compares two periods."""
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ NAN = float("nan")
 
 
 def comparison(**changes: object) -> pd.DataFrame:
-    """Return what `compare_periods` returns without groups; `changes` are columns of the p50."""
+    """Return a table of `compare_periods` without groups; `changes` are columns of the p50."""
     rows = {
         "tasks": [70.0, 68.0, "tasks", NAN, NAN, "no clear change"],
         "failure_rate": [0.2, 0.1, "share", -0.15, -0.05, "better"],
@@ -48,7 +48,7 @@ def test_verdicts_differ_by_colour_and_marker():
 
 
 def test_values_are_written_in_their_units():
-    """At the right of each row stand the former and the current value, in the measure's unit."""
+    """At the right of each row, both values are written in the unit of the measure."""
     texts = [text.get_text() for text in plot_periods(comparison()).texts]
     assert texts[:4] == ["70 → 68", "20 % → 10 %", "5 min → 10 min", "15 min → 16 min 30 s"]
     labels = [label.get_text() for label in plot_periods(comparison()).get_yticklabels()]
@@ -56,7 +56,7 @@ def test_values_are_written_in_their_units():
 
 
 def test_intervals_are_lines_where_they_are_known():
-    """The interval of the change is drawn about the current value; none where it is missing."""
+    """The interval of the change is a line, unless it is missing."""
     ax = plot_periods(comparison())
     segments = [line for lines in ax.collections for line in lines.get_segments()]
     thin = {int(line[0, 1]): line[:, 0] for line in segments if line[0, 1] % 1}
@@ -66,7 +66,7 @@ def test_intervals_are_lines_where_they_are_known():
 
 
 def test_what_is_far_out_is_at_the_edge():
-    """Beyond 5 times there is an arrow at the edge, and the number stands beside it."""
+    """Beyond 5 times, an arrow is drawn at the edge, beside the number."""
     ax = plot_periods(comparison(current=6000.0, low=5000.0, high=7000.0))
     assert ax.get_xlim() == (0, 5)
     assert marks(ax, ">") == [(5.0, 2)]
@@ -83,7 +83,7 @@ def test_from_nothing_to_something_is_an_arrow():
 
 
 def test_no_multiple_of_what_is_not_known():
-    """Without a former value there is no dumbbell, but the numbers are written."""
+    """Without a previous value there is no dumbbell, but the values are written."""
     ax = plot_periods(comparison(previous=NAN))
     assert ax.texts[2].get_text() == "- → 10 min"
     assert not marks(ax, "^")
@@ -101,7 +101,7 @@ def test_all_missing():
 
 
 def test_of_many_groups_the_worse_come_first():
-    """Six groups: those that became worse, then the better, then the largest; the rest counted."""
+    """Six groups are drawn: worse ones, better ones, then the largest; others are counted."""
     calm = comparison(verdict="no clear change")
     calm.loc["failure_rate", "verdict"] = "no clear change"
     better = comparison(verdict="better")
@@ -115,7 +115,7 @@ def test_of_many_groups_the_worse_come_first():
 
 
 def test_no_task_is_said():
-    """Without a task in either period the chart says so."""
+    """Without tasks in either period, the chart says so."""
     for table in (comparison().iloc[:0], comparison().assign(n_previous=0, n_current=0)):
         ax = plot_periods(table)
         assert ax.texts[-1].get_text() == "no tasks"
@@ -131,7 +131,7 @@ def test_another_frame_is_refused():
 
 
 def test_the_callers_axes_table_and_keywords():
-    """It draws on the axes given, changes no table, and gives keywords to the bars."""
+    """The axes are the given ones, the table stays, and keywords go to the bars."""
     table = comparison()
     before = table.copy(deep=True)
     ax = plot_periods(table, gid="mine")

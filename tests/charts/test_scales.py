@@ -25,13 +25,13 @@ from exportstats.charts.panel import begin
     ],
 )
 def test_durations_are_written_for_people(seconds: float, text: str):
-    """A duration is written in at most two units."""
+    """A duration has at most two units."""
     assert scales.write_duration(seconds) == text
 
 
 @given(st.floats(0.001, 1e15), st.floats(1, 1e9))
 def test_a_log_axis_has_a_few_different_ticks(low: float, ratio: float):
-    """However long or short the durations, there are 3 to 16 ticks, and no two say the same."""
+    """Whatever the durations, there are 3 to 16 ticks with different labels."""
     ticks = scales.DurationLocator(log=True).tick_values(low / 3.2, low * ratio * 3.2)
     names = [scales.write_duration(tick) for tick in ticks]
     assert 3 <= len(names) == len(set(names)) <= 16
@@ -39,21 +39,21 @@ def test_a_log_axis_has_a_few_different_ticks(low: float, ratio: float):
 
 @given(st.floats(0.01, 1e12))
 def test_a_linear_axis_has_a_few_different_ticks(high: float):
-    """An axis from zero has 2 to 8 ticks, and no two say the same."""
+    """An axis from zero has 2 to 8 ticks with different labels."""
     ticks = scales.DurationLocator(log=False).tick_values(0, high)
     names = [scales.write_duration(tick) for tick in ticks]
     assert 2 <= len(names) == len(set(names)) <= 8
 
 
 def test_ticks_are_whole_units():
-    """From a second to a day the ticks are those that a person would name."""
+    """From a second to a day, the ticks are round values."""
     ticks = scales.DurationLocator(log=True).tick_values(0.9, 90_000)
     names = [scales.write_duration(tick) for tick in ticks]
     assert names == ["1 s", "10 s", "1 min", "10 min", "1 h", "1 d"]
 
 
 def test_equal_durations_have_an_axis():
-    """One duration alone gives an axis with it inside, at least a decade wide."""
+    """A single duration is inside its axis, which spans a decade or more."""
     panel = begin(None, "Title")
     scales.duration_axis(panel, "x", np.array([61.0, np.nan]), "duration")
     low, high = panel.ax.get_xlim()
@@ -63,7 +63,7 @@ def test_equal_durations_have_an_axis():
 
 
 def test_one_time_has_an_axis():
-    """One time alone gives an axis of about an hour, and not one of four years."""
+    """A single time has an axis of about an hour."""
     panel = begin(None, "Title")
     scales.time_axis(panel, np.array([20_000.0]))
     low, high = panel.ax.get_xlim()

@@ -20,7 +20,7 @@ def slow(*rows: tuple[object, ...]) -> pd.DataFrame:
 
 
 def test_a_row_goes_from_the_usual_to_what_it_took():
-    """The hollow end is the log group's, the full one the task's; how far, and when, beside it."""
+    """The hollow end is typical, the full one the task's; ratio and day are beside it."""
     ax = plot_slow_tasks(slow(("/a", 600, 60, 9.0), ("/b", 900, 300, 4.0)))
     assert [label.get_text() for label in ax.get_yticklabels()] == ["/a", "/b"]
     usual, took = ax.lines
@@ -38,7 +38,7 @@ def test_a_row_goes_from_the_usual_to_what_it_took():
 
 
 def test_of_many_the_worst_are_drawn():
-    """25 rows, the highest score first whatever the table's order, and what is left out counted."""
+    """The 25 rows with the highest scores are drawn, and the others counted."""
     ax = plot_slow_tasks(slow(*((f"/{number}", 600, 60, float(number)) for number in range(60))))
     names = [label.get_text() for label in ax.get_yticklabels()]
     assert names == [f"/{number}" for number in range(59, 34, -1)]
@@ -49,7 +49,7 @@ def test_of_many_the_worst_are_drawn():
 
 @pytest.mark.parametrize("usual", [0, 60])
 def test_no_time_and_no_length_break_nothing(usual: int):
-    """A task without a creation time has no day; a duration of 0 is the clock's least."""
+    """Without a creation time there is no day; a typical duration of 0 is drawn as 1 ms."""
     table = slow(("/a", 600, 60, 9.0)).assign(
         creation_time=pd.Series(pd.to_datetime([None], utc=True)).dt.as_unit("ms"),
         typical=pd.Series(pd.to_timedelta([usual], unit="s")).astype("timedelta64[ms]"),

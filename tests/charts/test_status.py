@@ -34,7 +34,7 @@ def weeks(*starts: str | None) -> list[pd.Timestamp]:
 
 
 def test_every_state_has_a_bar():
-    """There is a bar for each row, as long as its count, zeros and unknown states included."""
+    """Each row has a bar as long as its count, also for zeros and unknown states."""
     counts = [0, 1, 0, 90, 8, 1, 3]
     ax = plot_status_breakdown(whole(counts, (*STATES, "PAUSED")))
     assert [bar.get_width() for bar in ax.patches] == counts
@@ -63,7 +63,7 @@ def test_states_differ_by_colour_and_hatch():
 
 
 def test_groups_with_most_failed_tasks_come_first():
-    """Groups are in the order of their FAILED and CANCELLED tasks, and these are written."""
+    """Groups are sorted by FAILED and CANCELLED tasks, which are written."""
     ax = plot_status_breakdown(
         breakdown(
             {
@@ -80,7 +80,7 @@ def test_groups_with_most_failed_tasks_come_first():
 
 
 def test_shares_of_a_group_fill_its_bar():
-    """The parts of a group's bar lie end to end from 0 to 1; a group without tasks has none."""
+    """The parts of a bar add up to 1; a group without tasks has none."""
     ax = plot_status_breakdown(breakdown({"a": [1, 1, 1, 2, 3, 2], "b": [0] * 6}))
     first = sorted((bar.get_x(), bar.get_width()) for bar in ax.patches if round(bar.get_y()) == 0)
     ends = np.cumsum([width for _, width in first])
@@ -90,7 +90,7 @@ def test_shares_of_a_group_fill_its_bar():
 
 
 def test_failed_tasks_stand_on_the_base_line():
-    """FAILED is on the base line, and the legend has the order of the stack."""
+    """FAILED is at the bottom, and the legend has the order of the stack."""
     ax = plot_status_breakdown(breakdown({"a": [1, 0, 0, 2, 3, 2]}))
     failed = next(bar for bar in ax.patches if to_hex(bar.get_facecolor()) == "#d55e00")
     assert failed.get_x() == 0
@@ -157,7 +157,7 @@ def test_one_period_has_days_around_it():
 
 
 def test_groups_and_periods_together_are_refused():
-    """One chart cannot show both, and the error says what to leave out."""
+    """Groups and periods together are refused, and the error says what to leave out."""
     table = breakdown({"a": [1] * 6}).assign(period=weeks("2026-01-05")[0])
     with pytest.raises(ArgumentError, match=r"log_group_name.*leave out by= or freq="):
         plot_status_breakdown(table.set_index("period", append=True))

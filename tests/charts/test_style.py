@@ -15,14 +15,14 @@ def test_each_state_has_its_own_look():
 
 
 def test_each_group_has_its_own_look():
-    """As many groups as are drawn at most differ in colour, in dash and in marker."""
+    """The most groups that can be drawn differ in colour, dash and marker."""
     assert len(style.GROUP_LOOKS) == style.MAX_GROUPS
     for cue in zip(*style.GROUP_LOOKS, strict=True):
         assert len(set(cue)) == style.MAX_GROUPS
 
 
 def test_a_header_takes_no_room_of_the_plot():
-    """Title, notes and legend stand above the axes, one above the other."""
+    """Title, notes and legend are above the axes, without overlapping."""
     panel = begin(None, "Title")
     ax = panel.ax
     panel.legend = [style.key(f"a group with a name of its own {number}") for number in range(6)]

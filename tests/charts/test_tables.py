@@ -1,4 +1,4 @@
-"""Reading tables."""
+"""Groups of tables: their numbers and their names."""
 
 import pandas as pd
 import pytest
@@ -18,7 +18,7 @@ def test_groups_are_numbered_by_appearance():
 
 
 def test_categorical_groups_are_numbered_alike():
-    """Unused categories are no groups, and a missing one is."""
+    """Unused categories are not groups, but a missing value is."""
     index = pd.CategoricalIndex(["b", None, "b"], categories=["a", "b"], name="region")
     numbers, groups = tables.group_rows(pd.DataFrame(index=index))
     assert numbers.tolist() == [0, 1, 0]
@@ -26,7 +26,7 @@ def test_categorical_groups_are_numbered_alike():
 
 
 def test_accounts_and_regions_are_shortened_first():
-    """Beside a long name an account becomes its last digits and a region its code."""
+    """Beside a long name, accounts become their last digits and regions their codes."""
     groups = pd.DataFrame([["123456789012", "eu-west-1", "/aws/lambda/" + "x" * 90]])
     name = tables.name_groups(groups, 44)[0]
     assert name.startswith("…9012 · euw1 · /aws/lamb")
@@ -37,14 +37,14 @@ def test_accounts_and_regions_are_shortened_first():
 
 
 def test_accounts_that_end_alike_stay_apart():
-    """Two accounts with the same last digits are not shortened to these."""
+    """Accounts with the same last digits are not shortened to them."""
     groups = pd.DataFrame([["111111111234", "x" * 60], ["222222221234", "x" * 60]])
     names = tables.name_groups(groups, 44)
     assert len(set(names)) == 2
 
 
 def test_with_next_to_no_room_the_log_group_stays():
-    """What comes first is left out as long as the rest tells the groups apart."""
+    """With little room, account and region are left out if names stay different."""
     groups = pd.DataFrame(
         [["123456789012", "eu-west-1", "/app/a"], ["123456789012", "eu-west-1", "/b"]]
     )
@@ -56,6 +56,6 @@ def test_with_next_to_no_room_the_log_group_stays():
     [("eu-west-1", "euw1"), ("ap-southeast-2", "apse2"), ("us-gov-east-1", "usge1")],
 )
 def test_regions_have_the_codes_of_aws(region: str, code: str):
-    """A region's short code is the one that AWS gives its zones."""
+    """The short code of a region is the one in AWS's zone IDs."""
     groups = pd.DataFrame([[region, "x" * 60]])
     assert tables.name_groups(groups, 30)[0].startswith(f"{code} · ")

@@ -117,7 +117,7 @@ def test_the_last_time_there_is():
 
 
 def test_nothing_that_can_be_drawn_is_said():
-    """When no task can be drawn, the chart says how many and why."""
+    """If no task can be drawn, the chart says how many and why."""
     ax = plot_task_durations(tasks(["COMPLETED"], seconds=np.nan))
     assert "1 task not drawn: ended but without duration" in ax.texts[-1].get_text()
     assert not ax.lines
@@ -162,7 +162,7 @@ def test_very_many_tasks_are_hexagons():
 
 
 def test_equal_tasks_are_one_hexagon():
-    """Very many tasks of one time and one duration are drawn, and no axis degenerates."""
+    """Many tasks with equal times and durations are drawn without a degenerate axis."""
     table = tasks(["COMPLETED"] * 20_001).assign(creation_time=NOW)
     ax = plot_task_durations(table)
     ax.figure.draw_without_rendering()

@@ -23,7 +23,7 @@ BLACK = to_rgba("black")
 
 
 def tasks(*rows: dict[str, Any], **same: object) -> pd.DataFrame:
-    """Make tasks of a few fields each, times in hours after `START`."""
+    """Return tasks from a few fields, with times in hours after `START`."""
     made = []
     for number, row in enumerate(rows):
         full = {"account_id": "1", "region": "eu-west-1", "status_code": "COMPLETED", **same, **row}
@@ -42,7 +42,7 @@ def span(start: float, end: float, **more: object) -> dict[str, Any]:
 
 
 def many(slots: int = 1, count: int = 4_000, state: str = "COMPLETED") -> pd.DataFrame:
-    """Make tasks of half an hour, one an hour."""
+    """Return tasks of half an hour, one per hour."""
     number = np.arange(count)
     created = START + number // slots * HOUR
     return frames.conform(
@@ -60,7 +60,7 @@ def many(slots: int = 1, count: int = 4_000, state: str = "COMPLETED") -> pd.Dat
 
 
 def bars(ax: Axes, state: str) -> list[tuple[float, float]]:
-    """Return from when to when the bars of a state go, in hours."""
+    """Return start and end of the bars of a state, in hours."""
     found = []
     for each in ax.collections:
         if isinstance(each, PolyCollection) and (
@@ -78,7 +78,7 @@ def black(ax: Axes) -> int:
 
 
 def words(table: pd.DataFrame) -> str:
-    """Return all the chart's texts, on one line."""
+    """Return all texts of the chart on one line."""
     return " ".join(" ".join(text.get_text() for text in plot_task_timeline(table).texts).split())
 
 
@@ -118,7 +118,7 @@ def test_the_busiest_slot_comes_first():
 
 @pytest.mark.parametrize("count", [60, 4_000])
 def test_of_many_slots_the_busiest_are_drawn(count: int):
-    """25 lanes, and a note on the slots that have none."""
+    """25 slots are drawn, and a note counts the others."""
     table = many(slots=30, count=count)
     assert len(plot_task_timeline(table).get_yticks()) == 25
     assert "the busiest 25 of 30 slots, 5 more not shown" in words(table)
@@ -160,7 +160,7 @@ def test_overlaps_are_those_of_sets(made: list[tuple[int, int, int]]):
 
 @given(st.lists(st.tuples(st.integers(0, 1), st.floats(0, 9), st.floats(0, 9)), max_size=8))
 def test_shares_are_those_of_each_column(made: list[tuple[int, float, float]]):
-    """Each column has the time that every bar has in it, and each bar is somewhere."""
+    """Each column has the time that every bar has in it, and no bar is lost."""
     columns = 5
     lanes = np.array([lane for lane, *_ in made], dtype="int64")
     left = np.array([min(ends) for _, *ends in made])
@@ -178,7 +178,7 @@ def test_shares_are_those_of_each_column(made: list[tuple[int, float, float]]):
 
 
 def test_many_tasks_are_an_image():
-    """Above 3,000 tasks a lane is an image, as high as its share of the time: here a half."""
+    """Above 3,000 tasks, a slot is an image whose heights are shares of the time."""
     ax = plot_task_timeline(many())
     (image,) = ax.images
     pixels = np.asarray(image.get_array())
@@ -230,7 +230,7 @@ def test_tasks_that_cannot_be_drawn_are_counted():
 
 
 def test_nothing_that_can_be_drawn_is_said():
-    """When no task can be drawn, the chart says how many and why."""
+    """If no task can be drawn, the chart says how many and why."""
     assert "1 task not drawn: without creation_time" in words(tasks(span(None, 2)))
 
 

@@ -34,7 +34,7 @@ def grouped(count: int) -> pd.DataFrame:
 
 
 def test_median_is_solid_and_p90_dashed():
-    """Two lines, through all periods, one a quantile."""
+    """Each quantile is one line through all periods: p50 solid, p90 dashed."""
     ax = plot_duration_trend(trend([20, 20, 20], [60, 70, 80]))
     solid = [line for line in ax.lines if line.get_linestyle() == "-"]
     dashed = [line for line in ax.lines if line.get_linestyle() == "--"]
@@ -44,7 +44,7 @@ def test_median_is_solid_and_p90_dashed():
 
 
 def test_any_quantiles_are_drawn():
-    """Each quantile of the table has a line of its own dash, one alone a solid one."""
+    """Each quantile has its own dash, and a single one is solid."""
     one = trend([20, 20], [60, 70])[["completed", "censored", "p90"]]
     ax = plot_duration_trend(one)
     assert ax.lines[0].get_linestyle() == "-"
@@ -68,7 +68,7 @@ def test_the_axis_is_in_the_time_zone_of_the_periods():
 
 
 def test_a_period_without_a_completed_task_breaks_the_line():
-    """An absence is a break, whether the period has a row of zeros or no row at all."""
+    """A period without completed tasks interrupts the line, with or without a row."""
     for table in (
         trend([20, 20, 0, 20], [60, 70, 0, 80]),
         trend([20, 20, 20], [60, 70, 80], weeks=[0, 1, 3]),
@@ -78,7 +78,7 @@ def test_a_period_without_a_completed_task_breaks_the_line():
 
 
 def test_rows_in_any_order_give_the_same_line():
-    """A line goes forward in time, however the table is sorted."""
+    """The order of the rows does not change the line."""
     table = trend([20, 20, 20], [60, 70, 80]).iloc[[2, 0, 1]]
     assert plot_duration_trend(table).lines[0].get_ydata().tolist() == [60, 70, 80]
 
@@ -95,7 +95,7 @@ def test_few_tasks_are_hollow_and_small():
 
 
 def test_the_axis_fits_the_spread():
-    """Durations of one size are on a scale from zero, those of very different sizes on a log."""
+    """Similar durations have a linear axis from 0, different ones a logarithmic axis."""
     near = plot_duration_trend(trend([20, 20], [60, 70]))
     assert near.get_yscale() == "linear"
     assert near.get_ylim()[0] == 0
@@ -115,7 +115,7 @@ def test_groups_differ_by_colour_and_marker():
 
 
 def test_of_many_groups_the_slowest_six_are_named():
-    """Six groups have their colour and markers; a note says how many are grey."""
+    """Six groups have colours and markers, and a note counts the grey ones."""
     ax = plot_duration_trend(grouped(9))
     lines = [line for line in ax.lines if line.get_linestyle() == "-"]
     assert len(lines) == 9
@@ -134,7 +134,7 @@ def test_active_and_unplaced_tasks_are_counted():
 
 
 def test_one_period_alone_is_a_point():
-    """A single period is drawn as a marker a quantile, on an axis of about a day."""
+    """A single period is one marker per quantile, on an axis of about a day."""
     ax = plot_duration_trend(trend([20], [60]))
     assert np.ptp(ax.get_xlim()) == 1
     assert [line.get_ydata().tolist() for line in ax.lines if line.get_marker() == "o"] == [

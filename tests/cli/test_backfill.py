@@ -17,7 +17,7 @@ PLACE = {"accountId": "111122223333", "region": "eu-west-1", "logGroupName": "/a
 
 
 def nights(*without: str, **fields: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - a task's
-    """Make a task for each day since the first of September, but for some."""
+    """Return a task for each day since 1 September, except for some days."""
     left_out = {ms(f"{day}T00:00Z") for day in without}
     return [
         PLACE
@@ -134,7 +134,7 @@ def test_short_gaps_and_never_exported_log_groups_must_be_asked_for(
 def test_a_log_group_alone_is_planned_beside_all_others(
     run: Callable, page: Callable, groups_file: Callable
 ):
-    """Other tasks of its slot provide the destination, and occupy the slot."""
+    """Other tasks of the slot provide the destination and occupy the slot."""
     running = nights(status={"code": "RUNNING"})[-1] | {"taskId": "running"}
     running["executionInfo"] = {"creationTime": TODAY}
     new = PLACE | {"creationTime": 0, "logGroupName": "/new"}

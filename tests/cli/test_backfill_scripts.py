@@ -50,13 +50,13 @@ def logs() -> Any:  # noqa: ANN401 - a client of boto3
 
 
 def make_bucket(name: str) -> None:
-    """Make a bucket where the log group is."""
+    """Create a bucket in the region of the log group."""
     s3: Any = boto3.client("s3", region_name=REGION)
     s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
 
 
 def windows(state: str | None = None) -> Counter[int]:
-    """Count by days since the first how often a window was exported, or ended in a state."""
+    """Count, by day, how often a window was exported or ended in a state."""
     tasks = logs().describe_export_tasks()["exportTasks"]
     return Counter(
         (task["from"] - FIRST) // DAY for task in tasks if state in (None, task["status"]["code"])
@@ -65,7 +65,7 @@ def windows(state: str | None = None) -> Counter[int]:
 
 @pytest.fixture
 def source(page: Callable) -> Path:
-    """Write two nights of four: the second and the third are missing."""
+    """Write the tasks of two of four nights: the second and the third are missing."""
     return page(
         *(
             {
@@ -102,7 +102,7 @@ def script(run: Callable, source: Path, tmp_path: Path, slot: Slot) -> Path:
 
 @pytest.fixture
 def sh(script: Path, tmp_path: Path) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
-    """Run the script, with commands in place of the AWS CLI and of exportstats."""
+    """Run the script with replacements for the AWS CLI and exportstats."""
     folder = tmp_path / "bin"
 
     def call(*first: str) -> subprocess.CompletedProcess[str]:
@@ -121,7 +121,7 @@ def sh(script: Path, tmp_path: Path) -> Iterator[Callable[..., subprocess.Comple
 
 @pytest.fixture
 def start(script: Path, tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
-    """Start the script in a process group of its own, with an AWS CLI that runs a shell command."""
+    """Start the script in its own process group, with a shell command as the AWS CLI."""
     started: list[subprocess.Popen[str]] = []
 
     def begin(command: str) -> subprocess.Popen[str]:
@@ -149,7 +149,7 @@ def start(script: Path, tmp_path: Path) -> Iterator[Callable[[str], subprocess.P
 
 @pytest.mark.slow
 def test_each_window_is_exported_once(sh: Callable, slot: Slot, tmp_path: Path):
-    """With the true commands; run twice, it exports each once, for it waits for the slot."""
+    """Run twice with the real commands, the script exports each window once."""
     true = tmp_path / "true"
     true.mkdir()
     (true / "exportstats").symlink_to(Path(sys.executable).parent / "exportstats")
@@ -168,7 +168,7 @@ def test_each_window_is_exported_once(sh: Callable, slot: Slot, tmp_path: Path):
 
 
 def test_a_task_of_someone_else_is_waited_for(sh: Callable, slot: Slot):
-    """It holds the slot; if it exports one of the windows, that is left out."""
+    """The script waits for another task in the slot, and skips a window that it exports."""
     wide = {"fromTime": FIRST, "to": FIRST + 2 * DAY - 1}
     held = logs().create_export_task(logGroupName="/app", destination="bucket", **wide)["taskId"]
     done = sh()
@@ -179,7 +179,7 @@ def test_a_task_of_someone_else_is_waited_for(sh: Callable, slot: Slot):
 
 
 def test_a_failed_task_stops_it_and_is_tried_again(sh: Callable, slot: Slot):
-    """What comes after it is not begun; the next run goes on there."""
+    """A failed task stops the script; the next run continues with this window."""
     slot.failing = {FIRST + DAY}
     done = sh()
     assert done.returncode == 1
@@ -193,7 +193,7 @@ def test_a_failed_task_stops_it_and_is_tried_again(sh: Callable, slot: Slot):
 
 
 def test_the_first_refusal_stops_it(run: Callable, source: Path, sh: Callable, script: Path):
-    """What AWS says of it is shown, and how to go on; nothing else was tried."""
+    """A refusal by AWS stops the script, which shows the message and how to continue."""
     words = ("backfill", source, *RANGE, "--destination", "later", "--script", script)
     assert run(*words).exit_code == 0
     done = sh()
@@ -217,7 +217,7 @@ def test_another_account_is_no_place_for_it(script: Path, sh: Callable):
 
 
 def test_two_runs_at_once_export_once(sh: Callable, slot: Slot, script: Path):
-    """The second one stops before it asks for tasks, and says which lock to remove if it is old."""
+    """The second of two runs stops at once, and names the lock to remove if it is old."""
     slot.meeting = Barrier(2)
     with ThreadPoolExecutor(2) as pool:
         done = [*pool.map(lambda _: sh(), range(2))]
@@ -234,7 +234,7 @@ def test_two_runs_at_once_export_once(sh: Callable, slot: Slot, script: Path):
 
 @pytest.mark.parametrize("name", ["SIGHUP", "SIGINT", "SIGPIPE", "SIGTERM"])
 def test_a_run_that_is_stopped_leaves_no_lock(name: str, start: Callable, script: Path):
-    """Nor does one that finds a lock remove it: it is not its own."""
+    """A stopped run removes its lock; a run that finds a lock does not remove it."""
     number = signal.Signals[name]
     lock = script.parent / f"backfill-{ACCOUNT}-{REGION}.lock"
     process = start("sleep 300")
@@ -250,7 +250,7 @@ def test_a_run_that_is_stopped_leaves_no_lock(name: str, start: Callable, script
 
 
 def test_a_slot_has_a_file_of_its_own(run: Callable, source: Path, page: Callable, tmp_path: Path):
-    """Several go into a folder; a file that is none of these scripts is not replaced."""
+    """Scripts of several slots go into a folder; a foreign file there is not replaced."""
     text = source.read_text()
     other = tmp_path / "other.json"
     other.write_text(text.replace(REGION, "us-east-1"))
@@ -279,7 +279,7 @@ def test_a_slot_has_a_file_of_its_own(run: Callable, source: Path, page: Callabl
 
 
 def test_nothing_to_export_is_no_script(run: Callable, source: Path, tmp_path: Path):
-    """Then no file is written."""
+    """Without anything to export, no file is written."""
     day = ("--since", "2026-11-19", "--until", "2026-11-20")
     done = run("backfill", source, *day, "--script", tmp_path / "none.sh")
     assert done.exit_code == 0

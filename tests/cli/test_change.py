@@ -85,7 +85,7 @@ def test_slots_shows_how_busy_each_is(run: Callable, sample_file: Path):
 
 @pytest.mark.parametrize("command", ["curve", "slots", "compare", "slow", "eta"])
 def test_each_can_be_drawn(command: str, run: Callable, sample_file: Path, tmp_path: Path):
-    """A whole PNG."""
+    """Each command writes a complete PNG."""
     words = WEEKS if command == "compare" else []
     done = run(command, sample_file, *words, "--plot", tmp_path / "chart.png")
     assert done.exit_code == 0
@@ -102,7 +102,7 @@ def test_only_single_slow_tasks_are_drawn(run: Callable, tmp_path: Path):
     "words", [["curve"], ["slots"], ["slow"], ["slow", "--lasting"], ["compare", *WEEKS], ["eta"]]
 )
 def test_they_fit_80_columns(words: list[str], run: Callable, sample_file: Path):
-    """In a terminal names give way."""
+    """In a terminal of 80 columns, names are shortened."""
     command, *options = words
     done = run(command, sample_file, *options, env=AS_TERMINAL)
     shown = SGR.sub("", done.stdout)

@@ -29,7 +29,7 @@ KEYS = {"aws_access_key_id": "made-up", "aws_secret_access_key": "made-up"}
 
 
 def night(number: int, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - a task's
-    """Make a task that exports one day, counted from the first."""
+    """Return a task that exports one day, counted from the first."""
     return {
         "taskId": f"task-{number}",
         "accountId": "111122223333",
@@ -118,7 +118,7 @@ def test_check_tells_by_the_exit_code(run: Callable, tasks_file: Path):
 
 
 def test_without_a_range_it_is_the_days_before(run: Callable, tasks_file: Path):
-    """Thirty days up to the last midnight that is a day before the tasks were observed."""
+    """The default range is the 30 days up to a midnight, a day before the observation."""
     # observed 2024-10-10T00:00
     assert "2024-09-09 to 2024-10-09 UTC" in run("gaps", tasks_file).stdout
     assert "2024-10-01 06:30 to 2024-10-09 UTC" in run(
@@ -141,7 +141,7 @@ def test_coverage_is_summed_up_by_log_group(run: Callable, tasks_file: Path, gro
 
 
 def test_charts_are_drawn(run: Callable, tasks_file: Path, tmp_path: Path):
-    """Each of the three commands leaves a whole PNG, and says where."""
+    """Each of the three commands writes a complete PNG and names it."""
     for command in ("coverage", "gaps", "backfill"):
         chart = tmp_path / f"{command}.png"
         done = run(command, tasks_file, *RANGE, "--plot", chart)
@@ -197,7 +197,7 @@ def test_wrong_usage_is_one_line(words: list[str], said: str, run: Callable, tas
 def test_a_file_of_log_groups_that_is_none_is_an_error(
     run: Callable, tasks_file: Path, tmp_path: Path
 ):
-    """A missing or a broken one is named."""
+    """A missing or invalid file of log groups is an error that names it."""
     done = run("gaps", tasks_file, *RANGE, "--log-groups", tmp_path / "none.json")
     assert done.exit_code == 2
     assert "none.json" in done.stderr
@@ -209,7 +209,7 @@ def test_a_file_of_log_groups_that_is_none_is_an_error(
 
 @pytest.mark.parametrize("command", ["coverage", "gaps"])
 def test_names_give_way_in_80_columns(command: str, run: Callable, sample_file: Path):
-    """In a terminal of 80 columns every line fits, with log groups and deadlines too."""
+    """In 80 columns every line fits, with log groups and deadlines too."""
     words = [command, sample_file, "--since", "2026-10-01", "--until", "2026-11-22"]
     shown = run(*words, env=AS_TERMINAL).stdout
     lines = SGR.sub("", shown).splitlines()
@@ -218,7 +218,7 @@ def test_names_give_way_in_80_columns(command: str, run: Callable, sample_file: 
 
 @pytest.fixture
 def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Set made-up ones."""
+    """Set synthetic credentials."""
     for name, value in KEYS.items():
         monkeypatch.setenv(name.upper(), value)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
@@ -226,7 +226,7 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("credentials")
 def test_log_groups_are_asked_for(run: Callable, moto: str):
-    """`--log-groups aws` asks the same account and region as the tasks; all is a gap here."""
+    """`--log-groups aws` uses the account and region of the tasks; here all is a gap."""
     logs: Any = boto3.client("logs", endpoint_url=moto, region_name="us-east-1", **KEYS)
     logs.create_log_group(logGroupName="/made/up")
     done = run("gaps", "--endpoint-url", moto, "--since", "2020-01-01", "--until", "2020-01-02",
@@ -309,7 +309,7 @@ def test_a_file_can_have_its_log_groups_asked_for(run: Callable, moto: str, task
 
 
 def test_targets_are_found_once(run: Callable, moto: str, monkeypatch: pytest.MonkeyPatch):
-    """Also if both tasks and log groups are asked for."""
+    """Targets are found once, even if tasks and log groups are fetched."""
     found: list[Any] = []
 
     def find(**given: Any) -> list[xs.Target]:  # noqa: ANN401 - what click parsed
@@ -327,7 +327,7 @@ def test_targets_are_found_once(run: Callable, moto: str, monkeypatch: pytest.Mo
 def test_which_targets_failed_is_told_if_no_log_group_arrives(
     run: Callable, moto: str, monkeypatch: pytest.MonkeyPatch
 ):
-    """Each with its reason and remedy, and the command fails."""
+    """If no log group arrives, each target has its reason and remedy, and the command fails."""
     for name, value in KEYS.items():
         monkeypatch.setenv(name.upper(), value)
     regions = ("us-east-1", "us-west-1")
@@ -372,7 +372,7 @@ def test_ctrl_c_shows_what_deliveries_found(
 
 @pytest.mark.usefixtures("credentials")
 def test_deliveries_fits_80_columns(run: Callable, moto: str, tmp_path: Path):
-    """With an identifier and a prefix as AWS has them, and with a very long prefix."""
+    """The table fits 80 columns, with IDs as in AWS and with a very long prefix."""
     s3: Any = boto3.client("s3", endpoint_url=moto, region_name="us-east-1", **KEYS)
     s3.create_bucket(Bucket="bucket")
     for prefix in ("exportedlogs", "x" * 900):

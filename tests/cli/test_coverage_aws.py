@@ -85,7 +85,7 @@ class Cloud:
         self._lock = threading.Lock()
 
     def client(self, service: str, account: str, region: str) -> Any:  # noqa: ANN401 - boto3's
-        """Make a client whose requests moto takes for those of the account."""
+        """Return a client whose requests moto assigns to the account."""
         key = service, account, region
         with self._lock:
             if key not in self._clients:
@@ -148,7 +148,7 @@ def cloud(moto: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 
 def run_in_bash(commands: Iterable[str], account: str, folder: Path) -> None:
-    """Run commands as they stand, with an account's credentials; each has to go well."""
+    """Run commands unchanged, with the credentials of an account; each must succeed."""
     script = "set -e\n" + "".join(f"{command}\n" for command in commands)
     done = subprocess.run(
         ["bash"],
@@ -163,7 +163,7 @@ def run_in_bash(commands: Iterable[str], account: str, folder: Path) -> None:
 
 
 def plan_of(run: Callable[..., Result], *words: object) -> tuple[list[str], list[Row]]:
-    """Return the commands of a backfill, and the same as calls of boto3."""
+    """Return the commands of a backfill, and the same as boto3 calls."""
     commands = run("backfill", *words).stdout.splitlines()
     calls = [
         json.loads(line) for line in run("backfill", *words, "--format", "json").stdout.splitlines()
@@ -258,7 +258,7 @@ def test_hostile_names_reach_aws_as_they_are(
 
 
 def test_log_groups_and_tasks_of_aws(run: Callable, cloud: Cloud, monkeypatch: pytest.MonkeyPatch):
-    """`--log-groups aws` asks the same account and region as for the tasks."""
+    """`--log-groups aws` uses the same account and region as for the tasks."""
     own = "123456789012"
     for name in ("/tried", "/never"):
         cloud.create(own, REGION, name, "acme-logs")
@@ -298,7 +298,7 @@ def test_log_groups_and_tasks_of_aws(run: Callable, cloud: Cloud, monkeypatch: p
 def test_log_groups_of_aws_beside_tasks_of_a_file(
     run: Callable, page: Callable, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ):
-    """With a SOURCE the environment says where `--log-groups aws` asks."""
+    """With a SOURCE, the environment decides where `--log-groups aws` asks."""
     own = "123456789012"
     cloud.create(own, REGION, "/never", "acme-logs")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "made-up")

@@ -74,7 +74,7 @@ def test_hostile_names_are_text(command: str, kind: str, run: Callable, evil: tu
 def test_the_commands_of_hostile_names_are_a_line_each(
     form: str, run: Callable, evil: tuple[Path, Path]
 ):
-    """Nothing in a name ends the line of a command or acts on the terminal."""
+    """No name ends the line of a command or controls the terminal."""
     more = ["--log-groups", evil[1], "--never-exported", "--format", form]
     done = run("backfill", evil[0], *RANGE, *more)
     assert done.exit_code == 0
@@ -88,7 +88,7 @@ def test_the_commands_of_hostile_names_are_a_line_each(
 def test_a_table_fits_80_columns(
     command: str, run: Callable, evil: tuple[Path, Path], sample_file: Path
 ):
-    """Whatever the names, where rich takes stdout for a terminal; and numbers are whole."""
+    """The table fits 80 columns whatever the names, and numbers are complete."""
     for path, groups, more in ((evil[0], evil[1], RANGE), (sample_file, LOG_GROUPS, [])):
         done = run(command, path, *more, "--log-groups", groups, env=AS_TERMINAL)
         assert "\x1b[1m" in done.stdout
@@ -104,7 +104,7 @@ def test_a_table_fits_80_columns(
 
 
 def test_a_real_terminal_obeys_nothing(terminal: Callable, evil: tuple[Path, Path]):
-    """The same in a real terminal of 80 columns."""
+    """A real terminal of 80 columns gets no control sequences either."""
     code, shown = terminal("gaps", evil[0], *RANGE, "--log-groups", evil[1], "--check")
     assert code == 4
     assert_fits_80(shown)

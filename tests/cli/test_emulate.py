@@ -126,7 +126,7 @@ def test_the_sample_is_as_of_now(
 def test_it_serves_the_log_groups_of_a_file(
     start: Callable, page: Callable, groups_file: Callable, monkeypatch: pytest.MonkeyPatch
 ):
-    """They are served as they are, with the tasks of a file or without any."""
+    """Log groups of a file are served unchanged, with or without tasks of a file."""
     groups = groups_file({"logGroupName": "/app", "creationTime": 1_700_000_000_000})
     process = start("emulate", page({"taskId": "a"}), "--log-groups", groups)
     lines = read_until(process, "exportstats status")

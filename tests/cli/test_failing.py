@@ -80,7 +80,7 @@ def error_of(done) -> str:  # noqa: ANN001 - click's result, or our own
 
 @pytest.fixture
 def tasks(page: Callable, made: Callable, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Write two tasks to a file, and go where it is."""
+    """Write two tasks to a file, and change to its folder."""
     path = page(*made(2))
     monkeypatch.chdir(path.parent)
     return path
@@ -254,7 +254,7 @@ def test_a_broken_list_of_targets_is_one_line_and_2(content: bytes, run: Callabl
 
 @pytest.mark.parametrize("freq", ["99999999999999999999D", "99999999999999W", "9" * 17 + "MS"])
 def test_a_frequency_beyond_all_integers_is_wrong_usage(run: Callable, tasks: Path, freq: str):
-    """A count of periods that no integer holds is refused as any other frequency that is none."""
+    """A multiple of a period that does not fit an integer is refused like any invalid one."""
     done = run("status", tasks, "--freq", freq)
     assert done.exit_code == 2
     assert "give a calendar frequency" in error_of(done)

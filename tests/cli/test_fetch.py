@@ -21,13 +21,13 @@ PAGES = 33  # of 50 tasks, of the 1,641 that the emulator serves
 
 
 def asked(emulator: Emulator) -> int:
-    """Count the pages that were asked for."""
+    """Count the pages that were requested."""
     return sum(request.operation == wire.TASKS for request in emulator.requests)
 
 
 @pytest.mark.parametrize("ending", [".parquet", ".csv", ".JSON"])
 def test_all_tasks_are_in_the_file(ending: str, run: Callable, live: Emulator, tmp_path: Path):
-    """`fetch` writes what `fetch_tasks` gives; nothing is on stdout, where and what on stderr."""
+    """`fetch` writes the tasks of `fetch_tasks`; its messages are on stderr, stdout is empty."""
     path = tmp_path / f"tasks{ending}"
     done = run("fetch", "-o", path)
     assert done.exit_code == 0
@@ -39,7 +39,7 @@ def test_all_tasks_are_in_the_file(ending: str, run: Callable, live: Emulator, t
 
 
 def test_fetch_selects(run: Callable, live: Emulator, tmp_path: Path):
-    """--status is asked of AWS, --since is looked at afterwards; the file has just these."""
+    """The file has only tasks that --status and --since select."""
     path = tmp_path / "tasks.csv"
     run("fetch", "-o", path, "--status", "failed", "--since", "2026-06-01")
     tasks = xs.read_tasks(path)
@@ -49,7 +49,7 @@ def test_fetch_selects(run: Callable, live: Emulator, tmp_path: Path):
 
 
 def test_no_tasks_are_an_empty_file(run: Callable, live: Emulator, tmp_path: Path):
-    """A region without tasks gives a file without tasks, which is a source again."""
+    """A region without tasks gives a file without tasks, which can be read again."""
     for ending in (".parquet", ".csv", ".jsonl", ".json"):
         path = tmp_path / f"tasks{ending}"
         assert run("fetch", "--region", "eu-north-1", "-o", path).exit_code == 0
@@ -80,7 +80,7 @@ def test_what_cannot_be_written_is_refused_before_aws_is_asked(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    """A place that cannot be written to does not cost the minutes of a fetch."""
+    """A path that cannot be written is refused before anything is fetched."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder.csv").mkdir()
     done = run("fetch", "-o", name)
@@ -93,7 +93,7 @@ def test_what_cannot_be_written_is_refused_before_aws_is_asked(
 def test_what_cannot_be_counted_is_refused_before_aws_is_asked(
     words: list[str], run: Callable, live: Emulator
 ):
-    """A column, a frequency or a chart that is none does not cost a fetch either."""
+    """An invalid column, frequency or chart is refused before anything is fetched."""
     assert run("status", *words).exit_code == 2
     assert run("durations", *words).exit_code == 2
     assert not live.requests
@@ -102,7 +102,7 @@ def test_what_cannot_be_counted_is_refused_before_aws_is_asked(
 def test_ctrl_c_writes_what_arrived(
     start: Callable, end: Callable, serve: Callable, made: Callable, tmp_path: Path
 ):
-    """Ctrl-C in the middle: whole pages are in the file, the exit code is 3, no traceback."""
+    """After Ctrl-C the file has the pages that arrived, and the exit code is 3."""
     emulator = serve(made(50 * PAGES), latency_seconds=0.1)
     path = tmp_path / "tasks.parquet"
     process = start("fetch", "-o", path)
@@ -123,7 +123,7 @@ def test_ctrl_c_writes_what_arrived(
 def test_ctrl_c_before_anything_arrived(
     start: Callable, end: Callable, serve: Callable, made: Callable, tmp_path: Path
 ):
-    """Ctrl-C before the first page: no file, what was there stays, the exit code is 130."""
+    """Ctrl-C before the first page leaves the file unchanged, and the exit code is 130."""
     emulator = serve(made(1), faults=[Fault("hang")])
     path = tmp_path / "tasks.csv"
     xs.write_tasks(xs.sample_tasks().head(3), path)
@@ -140,7 +140,7 @@ def test_ctrl_c_before_anything_arrived(
 def test_ctrl_c_prints_the_table_of_what_arrived(
     start: Callable, end: Callable, serve: Callable, made: Callable
 ):
-    """A table is of what arrived too, with the exit code 3."""
+    """After Ctrl-C a table of the tasks that arrived is printed, and the exit code is 3."""
     emulator = serve(made(50 * PAGES), latency_seconds=0.1)
     process = start("status", "--format", "csv")
     while asked(emulator) < 4:
@@ -153,7 +153,7 @@ def test_ctrl_c_prints_the_table_of_what_arrived(
 def test_a_failure_keeps_what_arrived_and_tells_how_to_go_on(
     run: Callable, serve: Callable, made: Callable, tmp_path: Path
 ):
-    """A failure in the middle exits with 3; the command it names brings just the rest."""
+    """A later failure exits with 3, and the command that it prints fetches only the rest."""
     emulator = serve(made(170), faults=[Fault("deny", at=(3,))])
     path = tmp_path / "tasks.parquet"
     words = ["--region", "eu-west-1", "--endpoint-url", emulator.url, "--status", "completed"]
@@ -178,7 +178,7 @@ def test_a_failure_keeps_what_arrived_and_tells_how_to_go_on(
 def test_a_failure_at_once_writes_nothing(
     run: Callable, serve: Callable, made: Callable, tmp_path: Path
 ):
-    """A failure before the first page exits with 1, and leaves the old file alone."""
+    """A failure before the first page exits with 1, and the old file stays."""
     serve(made(3), faults=[Fault("expired")])
     path = tmp_path / "tasks.jsonl"
     xs.write_tasks(xs.sample_tasks().head(3), path)
@@ -192,7 +192,7 @@ def test_a_failure_at_once_writes_nothing(
 
 
 class Talkative(Emulator):
-    """A service whose token and whose refusal are written by somebody who means harm."""
+    """A service whose token and error message are hostile."""
 
     TOKEN = "'; touch harmed; '$(touch harmed)"
 
@@ -212,7 +212,7 @@ class Talkative(Emulator):
 
 
 def test_what_aws_says_of_a_failure_is_only_text(run: Callable, serve: Callable, tmp_path: Path):
-    """A message or a token with escapes, quotes or line ends is shown, and does nothing."""
+    """A message or token with escapes, quotes or newlines is printed as text."""
     serve([], kind=Talkative)
     done = run("fetch", "-o", tmp_path / "tasks.csv")
     assert done.exit_code == 3, done.stderr
@@ -225,7 +225,7 @@ def test_what_aws_says_of_a_failure_is_only_text(run: Callable, serve: Callable,
 
 
 def test_an_account_that_sts_hides_is_said(run: Callable, serve: Callable, made: Callable):
-    """Where STS would not tell the account, that is one line on stderr, and exit code 0."""
+    """If STS denies the account ID, one line on stderr says so, and the exit code is 0."""
     serve(made(2), faults=[Fault("deny_identity")])
     done = run("status", "--format", "json")
     assert done.exit_code == 0

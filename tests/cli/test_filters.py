@@ -1,4 +1,4 @@
-"""Which tasks a command is asked for: by log group, account, region, state and time."""
+"""Commands select tasks by log group, account, region, state and time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAMES = ["/acme/api", "/acme/web", "/Acme/api", "other[1]"]
 
 
 def task(number: int, name: str, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - a task's
-    """Make a task that exports one day."""
+    """Return a task that exports one day."""
     return {
         "accountId": "111122223333",
         "region": "eu-west-1",
@@ -43,7 +43,7 @@ def task(number: int, name: str, **fields: Any) -> dict[str, Any]:  # noqa: ANN4
 
 @pytest.fixture
 def tasks(page: Callable) -> Path:
-    """Write four days of four log groups, the third day of one FAILED, and one in another slot."""
+    """Write four days of four log groups; the third of one FAILED, one is in another slot."""
     made = [task(number, name) for name in NAMES for number in range(4)]
     made[2]["status"] = {"code": "FAILED"}
     elsewhere = task(9, "/acme/api", accountId="444455556666", region="us-east-1")
@@ -51,7 +51,7 @@ def tasks(page: Callable) -> Path:
 
 
 def ids(done: Result) -> list[str]:
-    """Return the identifiers that `tasks --format json` printed."""
+    """Return the IDs that `tasks --format json` printed."""
     assert done.exit_code == 0, done.stderr
     return sorted(row["task_id"] for row in json.loads(done.stdout))
 
@@ -69,7 +69,7 @@ def ids(done: Result) -> list[str]:
     ],
 )
 def test_log_groups_are_selected(words: list[str], names: set[str], run: Callable, tasks: Path):
-    """A name is exact text in its own case, * stands for any text, and several are put together."""
+    """A name is exact and case-sensitive, * matches any text, and several are combined."""
     done = run("tasks", tasks, *words, "--format", "json")
     assert {row["log_group_name"] for row in json.loads(done.stdout)} == names
     assert not done.stderr
@@ -87,12 +87,12 @@ def test_log_groups_are_selected(words: list[str], names: set[str], run: Callabl
     ],
 )
 def test_other_filters_select(words: list[str], expected: list[str], run: Callable, tasks: Path):
-    """Account, region, state, identifier and times keep just the tasks that have them."""
+    """Account, region, state, ID and times select the tasks that have them."""
     assert ids(run("tasks", tasks, *words, "--format", "json")) == expected
 
 
 def test_account_and_region_say_whose_tasks_a_file_has(run: Callable, page: Callable):
-    """Tasks of which the file says neither are of the given ones; of which it does, stay theirs."""
+    """Tasks without account and region get the given ones; others keep theirs."""
     nameless = {**task(0, "/a"), "accountId": None, "region": None}
     file = page(nameless, task(1, "/a"), task(2, "/a", region="us-east-1"))
     words = ["--account", "111122223333", "--region", "eu-west-1", "--format", "json"]
@@ -113,7 +113,7 @@ def test_account_and_region_say_whose_tasks_a_file_has(run: Callable, page: Call
     ],
 )
 def test_every_command_selects_by_place(command: str, run: Callable, tasks: Path):
-    """Each command that has tasks takes log groups, an account and a region, on files."""
+    """Each command on tasks of files can select log groups, an account and a region."""
     name, *options = command.split()
     words = ["--log-group", "/acme/api", "--account", "111122223333", "--region", "eu-west-1"]
     done = run(name, tasks, *options, *words)
@@ -122,7 +122,7 @@ def test_every_command_selects_by_place(command: str, run: Callable, tasks: Path
 
 
 def test_live_tasks_are_selected(run: Callable, live: Emulator):
-    """The same options on what AWS answers; a log group cannot be asked for."""
+    """The same options select live tasks."""
     done = run("tasks", "--format", "json")
     rows = json.loads(done.stdout)
     name = rows[0]["log_group_name"]
@@ -134,7 +134,7 @@ def test_live_tasks_are_selected(run: Callable, live: Emulator):
 
 
 def test_only_the_account_is_asked(run: Callable, live: Emulator, tmp_path: Path):
-    """Of many targets just those of the account are asked; none is wrong usage."""
+    """Of many targets, only those of the account are asked; an unknown one is wrong usage."""
     file = tmp_path / "targets.csv"
     rows = [f"{account},eu-west-1" for account in ("111122223333", "444455556666")]
     file.write_text("\n".join(["account_id,region", *rows]))
@@ -165,7 +165,7 @@ def test_only_the_account_is_asked(run: Callable, live: Emulator, tmp_path: Path
 def test_a_filter_that_leaves_nothing_says_so(
     words: list[str], said: str, run: Callable, tasks: Path
 ):
-    """It names what was asked for, and log groups whose names are near."""
+    """The message has the filter, and log groups with similar names."""
     done = run("status", tasks, *words)
     assert done.exit_code == 0
     assert said in done.stderr
@@ -173,7 +173,7 @@ def test_a_filter_that_leaves_nothing_says_so(
 
 
 def test_one_of_several_log_groups_that_is_unknown_is_said(run: Callable, tasks: Path):
-    """What fits no task is not lost among those that do."""
+    """Each pattern that matches no task is reported, even if others match."""
     done = run("status", tasks, "--log-group", "/acme/web", "--log-group", "/acme/wep")
     assert "no log group matches --log-group /acme/wep; did you mean /acme/web" in done.stderr
     assert done.stdout.startswith("4 tasks")
@@ -181,7 +181,7 @@ def test_one_of_several_log_groups_that_is_unknown_is_said(run: Callable, tasks:
 
 @pytest.mark.parametrize("command", ["gaps", "coverage", "backfill", "report"])
 def test_coverage_of_nothing_is_wrong_usage(command: str, run: Callable, tasks: Path):
-    """A log group that is misspelled has no gaps: that would be taken for an answer."""
+    """An unknown log group is refused, because no gaps would look like an answer."""
     options = ["--week", "2024-W41"] if command == "report" else RANGE
     done = run(command, tasks, *options, "--log-group", "/acme/apo")
     assert done.exit_code == 2
@@ -192,14 +192,14 @@ def test_coverage_of_nothing_is_wrong_usage(command: str, run: Callable, tasks: 
 @pytest.mark.parametrize("option", ["--status", "--task-id"])
 @pytest.mark.parametrize("command", ["gaps", "coverage", "backfill", "report"])
 def test_coverage_is_not_selected_by_state(command: str, option: str, run: Callable, tasks: Path):
-    """What is covered is told by COMPLETED tasks, and why it is not by the others: all of them."""
+    """Coverage needs tasks in all states, so its commands have no options to select them."""
     done = run(command, tasks, f"{option}=FAILED")
     assert done.exit_code == 2
     assert "No such option" in done.stderr
 
 
 def test_log_groups_are_selected_like_tasks(run: Callable, tasks: Path, groups_file: Callable):
-    """Of the log groups too just those asked for are looked at, also ones never exported."""
+    """The filter applies to --log-groups too, including log groups never exported."""
     same = {"accountId": "111122223333", "region": "eu-west-1", "creationTime": 0}
     groups = groups_file(
         *({**same, "logGroupName": name} for name in (*NAMES, "/acme/never", "never"))
@@ -217,14 +217,14 @@ def test_log_groups_are_selected_like_tasks(run: Callable, tasks: Path, groups_f
 
 
 def test_what_was_observed_does_not_depend_on_the_log_group(run: Callable, tasks: Path):
-    """The range that is taken where none is given is that of all tasks."""
+    """The default range is that of all tasks, not of the selected ones."""
     whole = run("gaps", tasks).stdout.splitlines()[0].partition(", 20")[2]
     done = run("gaps", tasks, "--log-group", "/acme/api", "--account", "111122223333")
     assert done.stdout.splitlines()[0].endswith(whole)
 
 
 def test_log_groups_of_several_files(run: Callable, tasks: Path, tmp_path: Path):
-    """`--log-groups` may be given again, and takes patterns; each log group counts once."""
+    """`--log-groups` can be repeated and takes patterns; each log group counts once."""
     for number in range(3):
         names = [f"new-{number}", "/acme/api"]
         same = {"accountId": "111122223333", "region": "eu-west-1", "creationTime": 0}
@@ -259,7 +259,7 @@ def test_eta_needs_all_and_shows_what_is_wanted(run: Callable, page: Callable):
 
 
 def test_options_of_the_other_way_in_are_refused(run: Callable, tasks: Path, live: Emulator):
-    """What is for files is refused where AWS is asked, and the other way round."""
+    """Options for files are refused with live AWS, and the other way round."""
     for words in (["--strict"], ["--times-in", "s"]):
         done = run("status", *words)
         assert done.exit_code == 2
@@ -271,7 +271,7 @@ def test_options_of_the_other_way_in_are_refused(run: Callable, tasks: Path, liv
 
 
 def test_times_in_another_unit_are_read(run: Callable, page: Callable):
-    """`--times-in s` reads seconds as such, and an unknown unit is refused."""
+    """`--times-in s` reads seconds, and an unknown unit is refused."""
     times = {"creationTime": 1_700_000_000, "completionTime": 1_700_000_012}
     file = page({"taskId": "a", "status": {"code": "COMPLETED"}, "executionInfo": times})
     rows = json.loads(run("tasks", file, "--times-in", "s", "--format", "json").stdout)
@@ -283,7 +283,7 @@ def test_times_in_another_unit_are_read(run: Callable, page: Callable):
 
 
 def test_strict_refuses_the_whole(run: Callable, page: Callable, groups_file: Callable):
-    """With `--strict` a row that cannot be read ends the command with 1, of log groups too."""
+    """With `--strict`, one invalid row ends the command with 1, for log groups too."""
     file = page(task(0, "/a"), {"taskName": "nameless"})
     assert run("status", file).exit_code == 3
     done = run("status", file, "--strict")

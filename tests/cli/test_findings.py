@@ -1,4 +1,4 @@
-"""`backfill --from-report --finding`: what a finding needs, and nothing else."""
+"""`backfill --from-report --finding` plans what one finding needs, and nothing else."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, sample_file: Path) -> Path:
-    """Make a folder with the sample and a week's report."""
+    """Return a folder with the sample and the report of a week."""
     folder = tmp_path_factory.mktemp("findings")
     (folder / "tasks.parquet").write_bytes(sample_file.read_bytes())
     (folder / "groups.json").write_bytes(LOG_GROUPS.read_bytes())
@@ -35,19 +35,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory, sample_file: Path) -> Path:
 
 @pytest.fixture
 def findings(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """Go to that folder; give the findings of the report that have something to export."""
+    """Change to that folder, and return the findings with something to export."""
     monkeypatch.chdir(folder)
     found = json.loads(Path("report.json").read_text(encoding="utf-8"))["findings"]
     return [one for one in found if one["commands"]]
 
 
 def requests(text: str) -> list[str]:
-    """Return what is asked of AWS, in an order of its own."""
+    """Return the requests to AWS, sorted."""
     return sorted(text.splitlines())
 
 
 def test_a_finding_is_all_its_commands(run: Callable, findings: list[dict[str, Any]]):
-    """Its plan has the tasks of each command that stands below it, once each."""
+    """The plan has each task of the finding's commands once."""
     assert len(findings) > 1
     assert max(len(one["commands"]) for one in findings) > 1
     text = Path("report.md").read_text(encoding="utf-8")
@@ -64,7 +64,7 @@ def test_a_finding_is_all_its_commands(run: Callable, findings: list[dict[str, A
 
 
 def test_a_finding_can_be_a_script(run: Callable, findings: list[dict[str, Any]], tmp_path: Path):
-    """As all plans, a script for each slot."""
+    """A finding can be exported as scripts, one per slot."""
     asked = ("--from-report", "report.json", "--finding", findings[0]["id"])
     done = run("backfill", *asked, "--script", tmp_path / "scripts")
     assert done.exit_code == 0, done.output
@@ -74,7 +74,7 @@ def test_a_finding_can_be_a_script(run: Callable, findings: list[dict[str, Any]]
 
 
 def test_a_source_of_ones_own_takes_the_place(run: Callable, findings: list[dict[str, Any]]):
-    """What was exported since the report is left out then."""
+    """With another source, what was exported since the report is left out."""
     tasks = xs.read_tasks("tasks.parquet")
     done = tasks.assign(from_time=tasks["from_time"].min(), to_time=tasks["to_time"].max())
     xs.write_tasks(xs.conform(done[(done["status_code"] == "COMPLETED").to_numpy()]), "new.parquet")
@@ -101,7 +101,7 @@ def test_a_source_of_ones_own_takes_the_place(run: Callable, findings: list[dict
 def test_what_cannot_be_is_refused(
     words: list[str], says: str, run: Callable, findings: list[dict[str, Any]]
 ):
-    """One line says what was wrong and what there is."""
+    """An unknown finding is refused in one line that lists the existing ones."""
     given = [findings[0]["id"] if word == "ID" else word for word in words]
     done = run("backfill", "--from-report", "report.json", *given)
     assert done.exit_code == 2
@@ -123,7 +123,7 @@ def test_what_cannot_be_is_refused(
     ],
 )
 def test_what_is_no_report_is_refused(text: str, says: str, run: Callable, tmp_path: Path):
-    """A file that is something else is named, and what to give instead."""
+    """A file that is not a report is refused with its name and a remedy."""
     path = tmp_path / "report.json"
     path.write_text(text, encoding="utf-8")
     done = run("backfill", "--from-report", path, "--finding", "gaps")
@@ -134,7 +134,7 @@ def test_what_is_no_report_is_refused(text: str, says: str, run: Callable, tmp_p
 
 
 def test_a_finding_is_of_a_report(run: Callable, tmp_path: Path):
-    """Without the report a finding is refused, and so is a report that is not there."""
+    """A finding without a report is refused, and so is a missing report."""
     done = run("backfill", "--finding", "gaps")
     assert (done.exit_code, "give --from-report FILE as well" in done.stderr) == (2, True)
     done = run("backfill", "--from-report", tmp_path / "none.json", "--finding", "gaps")

@@ -1,4 +1,4 @@
-"""Many accounts and regions by one command, against moto and the emulator."""
+"""One command for many accounts and regions, against moto and the emulator."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REGIONS = ["eu-west-1", "us-east-1", "us-west-2"]
 
 @pytest.fixture(scope="module")
 def organisation(moto_server: str) -> Iterator[tuple[dict[str, str], list[str]]]:
-    """Serve an organisation of 60 accounts by moto; gives the environment and the accounts."""
+    """Serve an organisation of 60 accounts, and yield its environment and accounts."""
     # moto knows some thirty regions; this organisation has enabled three of them
     few = [region for region in RegionsAndZonesBackend.regions if region.name in REGIONS]
     services = ("STS", "ORGANIZATIONS", "EC2")
@@ -56,7 +56,7 @@ def start(
 
 
 def task(account: str, region: str, number: int) -> dict[str, object]:
-    """Make a task of an account and region."""
+    """Return a task of an account and region."""
     return {
         "accountId": account,
         "region": region,
@@ -69,7 +69,7 @@ def task(account: str, region: str, number: int) -> dict[str, object]:
 def test_an_organisation_is_fetched_by_one_command(
     organisation: tuple[dict[str, str], list[str]], tmp_path: Path
 ):
-    """60 accounts in all regions with three broken: the rest is in the file, each cause is told."""
+    """Of 60 accounts, three fail; the file has the others, and each cause is printed."""
     environment, accounts = organisation
     tasks = [task(a, r, n) for a in accounts for r in REGIONS for n in range(3)]
     faults = [
@@ -122,7 +122,7 @@ def test_targets_of_a_file_are_asked(
 
 
 def test_several_profiles_are_asked(run: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """--profile again and again asks each of them."""
+    """--profile can be repeated."""
     config = tmp_path / "config"
     config.write_text(
         "".join(

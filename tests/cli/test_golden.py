@@ -1,4 +1,4 @@
-"""What the commands print of the synthetic sample, word for word."""
+"""The output of the commands for the sample, word for word."""
 
 from __future__ import annotations
 
@@ -189,13 +189,13 @@ FAILURES_AT_80 = f"""
 
 
 def lines_of(text: str) -> list[str]:
-    """Return the lines, without blanks at their ends."""
+    """Return the lines without trailing spaces."""
     return [line.rstrip() for line in text.splitlines()]
 
 
 @pytest.mark.parametrize("words", GOLDEN)
 def test_output_is_word_for_word(words: str, run: Callable, sample_file: Path):
-    """Each command prints of the sample, in each format, just this, and the exit code is 0."""
+    """Each command prints exactly this in each format, and exits with 0."""
     command, *options = words.split()
     done = run(command, sample_file, *options)
     assert done.exit_code == 0
@@ -203,7 +203,7 @@ def test_output_is_word_for_word(words: str, run: Callable, sample_file: Path):
 
 
 def test_failures_in_a_terminal_are_word_for_word(terminal: Callable, sample_file: Path):
-    """In a terminal of 80 columns reasons take several lines, and are not cut."""
+    """In 80 columns, reasons wrap to several lines and are not shortened."""
     code, shown = terminal("failures", sample_file)
     plain = re.sub(r"\x1b\[[\d;]*m", "", shown)
     assert code == 0
@@ -211,7 +211,7 @@ def test_failures_in_a_terminal_are_word_for_word(terminal: Callable, sample_fil
 
 
 def test_numbers_are_those_of_the_file(run: Callable, sample_file: Path):
-    """Counts and quantiles are what plain Python counts in the sample's own lines."""
+    """Counts and quantiles agree with plain Python on the lines of the file."""
     states, durations = defaultdict(Counter), defaultdict(list)
     for line in gzip.decompress(SAMPLE.read_bytes()).splitlines():
         task = json.loads(line)

@@ -1,4 +1,4 @@
-"""Help: it is there at once, for everything, in 80 columns."""
+"""`--help` is fast, complete and at most 80 columns wide."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ finally:
     "words", [["--help"], ["--version"], ["-h"], *([name, "--help"] for name in COMMANDS)]
 )
 def test_help_imports_nothing_that_is_slow(words: list[str]):
-    """`--help`, of the group and of each command, imports neither pandas nor boto3 nor the like."""
+    """`--help` of the group and of each command does not import pandas or boto3."""
     done = subprocess.run(
         [sys.executable, "-c", LOADED, *words], capture_output=True, text=True, check=True
     )
@@ -44,7 +44,7 @@ def test_help_imports_nothing_that_is_slow(words: list[str]):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_explains_every_option_in_80_columns(name: str, run: Callable):
-    """Each option of each command has a text of its own, and no line is longer than 80."""
+    """Each option of each command has a text, and no line is longer than 80."""
     with click.Context(main) as context:
         command = main.get_command(context, name)
     for parameter in command.params:
@@ -81,7 +81,7 @@ def test_the_module_is_the_command(shell: Callable):
 
 
 def test_what_help_knows_by_heart_is_still_so(tmp_path: Path):
-    """The endings of files that the command lists without asking are all."""
+    """The suffixes in the help are all that a table can be written to."""
     for ending in options.TABLES:
         xs.write_tasks(frames.empty(), tmp_path / f"tasks{ending}")
     with pytest.raises(xs.ArgumentError) as refused:
@@ -92,7 +92,7 @@ def test_what_help_knows_by_heart_is_still_so(tmp_path: Path):
 
 @pytest.mark.parametrize(("typed", "meant"), [("sttaus", "status"), ("gap", "gaps")])
 def test_a_mistyped_command_gets_a_suggestion(typed: str, meant: str):
-    """A command that there is not is refused, with one that is spelled alike."""
+    """An unknown command is refused with a suggestion."""
     result = CliRunner().invoke(main, [typed])
     assert result.exit_code == 2
     assert f"No such command '{typed}'; did you mean {meant}" in result.output

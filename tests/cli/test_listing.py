@@ -21,7 +21,7 @@ UUID = "cda45419-90ea-4db5-9833-aade86253e{:02d}"
 
 @pytest.fixture
 def fifty(page: Callable, made: Callable) -> Path:
-    """Write fifty tasks with identifiers as AWS makes them, one FAILED and one without times."""
+    """Write fifty tasks with IDs as in AWS; one FAILED and one has no times."""
     tasks = made(50, logGroupName="/aws/containerinsights/acme-prod/application")
     for number, task in enumerate(tasks):
         task["taskId"] = UUID.format(number)
@@ -31,7 +31,7 @@ def fifty(page: Callable, made: Callable) -> Path:
 
 
 def test_machines_get_every_column_newest_first(run: Callable, sample_file: Path):
-    """In csv and json there are all tasks with the columns of the table, durations in seconds."""
+    """In csv and json, all tasks have all columns, and durations are in seconds."""
     expected = xs.sample_tasks().sort_values("creation_time", ascending=False, kind="stable")
     rows = json.loads(run("tasks", sample_file, "--format", "json").stdout)
     assert [row["creation_time"] for row in rows] == sorted(
@@ -52,7 +52,7 @@ def test_machines_get_every_column_newest_first(run: Callable, sample_file: Path
 
 @pytest.mark.parametrize(("limit", "count"), [(0, 0), (3, 3), (50, 50), (99, 50)])
 def test_limit_keeps_the_newest(limit: int, count: int, run: Callable, fifty: Path):
-    """`--limit` keeps so many of the newest in every format, and what it leaves out is said."""
+    """`--limit` keeps the newest tasks in every format, and reports how many it omits."""
     for kind in ("json", "csv", "table", "markdown"):
         done = run("tasks", fifty, "--limit", limit, "--format", kind)
         assert done.exit_code == 0
@@ -63,14 +63,14 @@ def test_limit_keeps_the_newest(limit: int, count: int, run: Callable, fifty: Pa
 
 
 def test_a_pipe_gets_all(run: Callable, fifty: Path):
-    """Without a terminal the table has all rows: one may look for something in it."""
+    """Without a terminal, the table has all rows, so that it can be searched."""
     done = run("tasks", fifty)
     assert sum(UUID[:30] in line for line in done.stdout.splitlines()) == 50
     assert not done.stderr
 
 
 def test_a_terminal_gets_whole_identifiers(terminal: Callable, fifty: Path):
-    """In 80 columns identifiers are whole, as `wait` takes them, and how many there are is said."""
+    """In 80 columns IDs are complete, so `wait` accepts them; omitted rows are counted."""
     code, shown = terminal("tasks", fifty)
     lines = SGR.sub("", shown).splitlines()
     assert code == 0
@@ -84,13 +84,13 @@ def test_a_terminal_gets_whole_identifiers(terminal: Callable, fifty: Path):
 
 
 def test_a_wide_terminal_shows_messages(terminal: Callable, fifty: Path):
-    """Where there is room, why a task FAILED stands beside it."""
+    """A wide terminal also shows why a task FAILED."""
     _, shown = terminal("tasks", fifty, columns=160)
     assert "Synthetic: access denied" in SGR.sub("", shown)
 
 
 def test_own_columns_are_listed(run: Callable, tmp_path: Path):
-    """What a user added to the table is in what machines get."""
+    """The user's own columns are in csv and json."""
     tasks = xs.sample_tasks().head(3).assign(team=["a", "b", None])
     xs.write_tasks(tasks, tmp_path / "tasks.csv")
     rows = json.loads(run("tasks", tmp_path / "tasks.csv", "--format", "json").stdout)

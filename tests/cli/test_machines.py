@@ -1,4 +1,4 @@
-"""What machines get: numbers, times and text, each as such, from every command in every format."""
+"""JSON and CSV have numbers, times and text as such, from every command."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
 def names_of(command: str) -> list[str]:
-    """Return the formats for machines that a command has."""
+    """Return the machine-readable formats of a command."""
     with click.Context(main) as context:
         params = {param.name: param for param in main.get_command(context, command).params}
     kinds = params["kind"].type.choices if "kind" in params else []
@@ -66,7 +66,7 @@ def names_of(command: str) -> list[str]:
 
 
 def test_no_command_is_forgotten():
-    """Each command with formats is in the list above, and has both of those for machines."""
+    """Each command with formats is in the list above, with both csv and json."""
     tried = {line.split()[0] for line in LINES}
     assert {name for name in COMMANDS if names_of(name)} == tried
     assert {tuple(names_of(name)) for name in tried} == {("csv", "json")}
@@ -76,7 +76,7 @@ def test_no_command_is_forgotten():
 def ask(
     run: Callable, sample_file: Path, moto: str, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., str]:
-    """Ask a command of the sample, S3 at moto's server where nothing is; gives what it prints."""
+    """Return the output of a command on the sample, with an empty S3 at moto's server."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "made-up")
 
@@ -91,7 +91,7 @@ def ask(
 
 
 def refuse(constant: str) -> None:
-    """Refuse what is no JSON: NaN and the infinite."""
+    """Refuse NaN and infinity, which are not JSON."""
     raise AssertionError(constant)
 
 
@@ -134,7 +134,7 @@ def test_machines_get_no_words(line: str, ask: Callable):
 
 
 def test_backfill_prints_numbers(run: Callable, sample_file: Path):
-    """`backfill --format json` has a call on each line, with times in milliseconds."""
+    """`backfill --format json` has one call per line, with times in milliseconds."""
     done = run("backfill", sample_file, *RANGE.split(), "--format", "json")
     lines = [json.loads(line, parse_constant=refuse) for line in done.stdout.splitlines()]
     assert lines
@@ -146,7 +146,7 @@ def test_backfill_prints_numbers(run: Callable, sample_file: Path):
 
 
 def test_columns_for_machines():
-    """Lengths are in seconds, times and dates ISO 8601, and an index with a name is a column."""
+    """Durations are in seconds, times are ISO 8601, and a named index is a column."""
     times = pd.Series(coerce.times(np.array([START, coerce.NAT])), name="day")
     lengths = pd.Series(pd.to_timedelta([1500, None], unit="ms"), index=["a", "b"])
     table = pd.DataFrame({"spent": lengths, "created": times.array, "number": [1, 2]})

@@ -1,4 +1,4 @@
-"""`fetch -o` on a file that is there adds to it: nothing that AWS has forgotten is lost."""
+"""`fetch -o` adds to an existing file, so nothing that AWS has forgotten is lost."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def running(task: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture
 def written(tmp_path: Path, made: Callable) -> Callable[..., Path]:
-    """Write the older of five tasks to a file, the last of them still RUNNING."""
+    """Write the older of five tasks to a file; the last of them is still RUNNING."""
 
     def write(ending: str, **own: Any) -> Path:  # noqa: ANN401 - columns
         page = tmp_path / "before.json"
@@ -54,7 +54,7 @@ def written(tmp_path: Path, made: Callable) -> Callable[..., Path]:
 def test_each_task_is_there_once_in_its_latest_state(
     ending: str, run: Callable, serve: Callable, made: Callable, written: Callable
 ):
-    """Old tasks that AWS lists no more stay, those that changed change, and it is said."""
+    """Old tasks stay, changed ones are updated, and both are counted."""
     path = written(ending)
     assert list(states(path).values()) == ["RUNNING", "COMPLETED", "COMPLETED"]
     serve(made(5, **WINDOW)[:4])  # task-0, the oldest, is forgotten
@@ -71,7 +71,7 @@ def test_each_task_is_there_once_in_its_latest_state(
 def test_own_columns_stay(
     ending: str, run: Callable, serve: Callable, made: Callable, written: Callable
 ):
-    """What a user added of a task stays with it, also when its state changes; numbers as such."""
+    """The user's own columns stay with their task when its state changes."""
     large = 10**9 + 1 if "json" in ending else 2**60 + 1  # JSON's numbers are floats
     path = written(ending, team=["web", "api", None], rank=[3, large, 1])
     serve(made(5, **WINDOW)[:4])
@@ -88,7 +88,7 @@ def test_own_columns_stay(
 
 
 def test_replace_replaces(run: Callable, serve: Callable, made: Callable, written: Callable):
-    """With `--replace` the file has just what AWS lists now."""
+    """With `--replace`, the file has only what AWS lists now."""
     path = written(".csv")
     serve(made(5, **WINDOW)[:2])
     done = run("fetch", "-o", path, "--replace")
@@ -98,7 +98,7 @@ def test_replace_replaces(run: Callable, serve: Callable, made: Callable, writte
 
 
 def test_a_part_never_replaces(run: Callable, serve: Callable, made: Callable, written: Callable):
-    """Where the fetch did not reach its end, what arrived is added, whatever was asked, and 3."""
+    """An incomplete fetch only adds, even with `--replace`, and the exit code is 3."""
     path = written(".parquet")
     for words in ([], ["--replace"]):
         serve(made(120), faults=[Fault("deny", at=(3,))])
@@ -114,7 +114,7 @@ def test_a_part_never_replaces(run: Callable, serve: Callable, made: Callable, w
 def test_nothing_arrived_changes_nothing(
     run: Callable, serve: Callable, made: Callable, written: Callable
 ):
-    """A region without tasks, or a refusal, leaves the file with all that it had."""
+    """A region without tasks, or a refusal, leaves the file unchanged."""
     path = written(".jsonl.gz")
     before = states(path)
     serve(made(3))
@@ -141,7 +141,7 @@ def test_nothing_arrived_changes_nothing(
 def test_what_is_no_table_of_tasks_is_refused_first(
     name: str, content: str, words: list[str], run: Callable, serve: Callable, tmp_path: Path
 ):
-    """A file of which anything would be lost is refused before AWS is asked, and untouched."""
+    """A file that would lose data is refused before AWS is asked, and stays."""
     emulator = serve([])
     path = tmp_path / name
     path.write_text(content)
@@ -154,7 +154,7 @@ def test_what_is_no_table_of_tasks_is_refused_first(
 
 
 def test_parquet_of_something_else_is_refused(run: Callable, serve: Callable, tmp_path: Path):
-    """A Parquet file that has no tasks is somebody's own."""
+    """A Parquet file without tasks is not overwritten."""
     emulator = serve([])
     path = tmp_path / "tasks.parquet"
     pd.DataFrame({"weight": [70]}).to_parquet(path)
@@ -165,7 +165,7 @@ def test_parquet_of_something_else_is_refused(run: Callable, serve: Callable, tm
 
 
 def test_an_empty_file_is_filled(run: Callable, serve: Callable, made: Callable, tmp_path: Path):
-    """`mktemp` makes a file without a byte, of which nothing can be lost."""
+    """An empty file, as `mktemp` makes it, is overwritten."""
     serve(made(2))
     path = tmp_path / "tasks.parquet"
     path.touch()
@@ -176,7 +176,7 @@ def test_an_empty_file_is_filled(run: Callable, serve: Callable, made: Callable,
 def test_an_account_that_sts_hides_one_night_doubles_nothing(
     run: Callable, serve: Callable, made: Callable, written: Callable
 ):
-    """Tasks that come without their account are known again by those of the file."""
+    """Tasks fetched without an account ID are matched with those in the file."""
     path = written(".parquet")
     serve(made(4, **WINDOW), faults=[Fault("deny_identity")])
     done = run("fetch", "-o", path)
@@ -188,7 +188,7 @@ def test_an_account_that_sts_hides_one_night_doubles_nothing(
 def test_two_fetches_at_once_lose_nothing(
     start: Callable, serve: Callable, made: Callable, tmp_path: Path
 ):
-    """Two processes that add different tasks to one file at the same time both succeed."""
+    """Two processes can add different tasks to one file at the same time."""
     serve([*made(200), *made(200, region="us-east-1")], latency_seconds=0.01)
     path = tmp_path / "tasks.csv"
     processes = [
@@ -206,7 +206,7 @@ def test_two_fetches_at_once_lose_nothing(
 
 
 def test_a_mode_and_a_link_stay(run: Callable, serve: Callable, made: Callable, written: Callable):
-    """The history that only its owner may read is so still, and may be reached by a link."""
+    """The mode of the file and a link to it stay."""
     path = written(".csv")
     path.chmod(0o600)
     link = path.with_name("link.csv")
@@ -219,7 +219,7 @@ def test_a_mode_and_a_link_stay(run: Callable, serve: Callable, made: Callable, 
 
 
 def test_a_million_hours_are_merged_in_seconds(tmp_path: Path):
-    """Merging is no question of each task with each other one: 100,000 take a few seconds."""
+    """Merging 100,000 tasks takes a few seconds, so not each is compared with each."""
     script = (
         "import pandas as pd, exportstats as xs\n"
         "from exportstats.cli.fetch import _compared, _merged\n"

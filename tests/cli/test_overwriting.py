@@ -1,4 +1,4 @@
-"""Nothing is destroyed: an output is never an input, nor a file that is somebody's own."""
+"""No command overwrites its input or a file that it did not write."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ KINDS = [
 
 @pytest.fixture
 def tasks(page: Callable, made: Callable, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Write tasks, and go where they are."""
+    """Write tasks, and change to their folder."""
     path = page(*made(3, **{"from": 0, "to": 1, "observedAt": 1_700_500_000_000}), name="tasks")
     monkeypatch.chdir(path.parent)
     return path
 
 
 def words(command: str) -> list[str]:
-    """Return what a command needs beside."""
+    """Return the other arguments that a command needs."""
     return WEEK if command == "report" else []
 
 
@@ -46,7 +46,7 @@ def words(command: str) -> list[str]:
 def test_an_output_is_no_source(
     command: str, option: str, name: str, link: Callable, run: Callable, tasks: Path
 ):
-    """What is read is not written over, also under another name, a link's or a pattern's."""
+    """An input is not overwritten, even if named by another path, a link or a pattern."""
     tasks.rename(name)
     before = (tasks.parent / name).read_bytes()
     output = name
@@ -64,7 +64,7 @@ def test_an_output_is_no_source(
 def test_an_output_is_no_file_of_log_groups_or_targets(
     run: Callable, tasks: Path, live: Emulator, groups_file: Callable
 ):
-    """Nor is it one of the other files that are read, be they of the very kind to be written."""
+    """Files of log groups and targets are not overwritten either."""
     report = tasks.with_name("report.json")
     assert run("report", tasks, *WEEK, "--json", report).exit_code == 0
     before = report.read_bytes()
@@ -85,7 +85,7 @@ def test_an_output_is_no_file_of_log_groups_or_targets(
 def test_somebody_elses_file_stays(
     command: str, option: str, name: str, content: str, run: Callable, tasks: Path, live: Emulator
 ):
-    """A file that is not of the kind to be written is refused before anything is read or asked."""
+    """A file of another kind is refused before anything is read or fetched."""
     path = tasks.with_name(name)
     path.write_text(content)
     for source in ([], ["missing.json"]):
@@ -98,7 +98,7 @@ def test_somebody_elses_file_stays(
 
 @pytest.mark.parametrize(("command", "option", "name"), KINDS)
 def test_the_last_one_is_replaced(command: str, option: str, name: str, run: Callable, tasks: Path):
-    """What the command wrote itself, or an empty file, it replaces; its mode stays."""
+    """A file that the command wrote, or an empty one, is replaced; its mode stays."""
     path = tasks.with_name(name)
     path.touch(0o600)
     sizes = []
@@ -110,7 +110,7 @@ def test_the_last_one_is_replaced(command: str, option: str, name: str, run: Cal
 
 
 def test_a_link_is_written_through(run: Callable, tasks: Path):
-    """A link to the chart of last week stays a link, for all outputs in the same way."""
+    """A link stays a link, for all outputs."""
     folder = tasks.with_name("real")
     folder.mkdir()
     for command, option, name in KINDS:
@@ -124,7 +124,7 @@ def test_a_link_is_written_through(run: Callable, tasks: Path):
 def test_what_is_no_place_for_a_file(
     command: str, option: str, name: str, run: Callable, tasks: Path
 ):
-    """A pipe, a loop of links, too long a name and a NUL are one line and 2."""
+    """A pipe, a loop of links, a long name and a NUL are refused in one line, with 2."""
     ending = name.partition(".")[2]
     os.mkfifo(f"pipe.{ending}")
     tasks.with_name(f"loop.{ending}").symlink_to(f"loop.{ending}")
@@ -135,7 +135,7 @@ def test_what_is_no_place_for_a_file(
 
 
 def test_tables_do_not_replace_other_files(run: Callable, tasks: Path, live: Emulator):
-    """`--csv-dir` into a folder with a foreign figures.csv is refused, and nothing is written."""
+    """`--csv-dir` into a folder with a foreign figures.csv is refused."""
     folder = tasks.with_name("tables")
     folder.mkdir()
     (folder / "figures.csv").write_text("date,weight\n2026-01-01,70\n")
@@ -150,7 +150,7 @@ def test_tables_do_not_replace_other_files(run: Callable, tasks: Path, live: Emu
 
 @pytest.mark.parametrize("place", ["", "\0", "x" * 300, "tasks"])
 def test_what_is_no_place_for_a_folder(place: str, run: Callable, tasks: Path):
-    """An unset variable, a NUL, too long a name and a file are refused; nothing is written."""
+    """An empty name, a NUL, a long name and a file are refused as a folder."""
     for words in (["report", tasks, *WEEK, f"--csv-dir={place}"], ["demo", f"--output={place}"]):
         done = run(*words)
         assert done.exit_code == 2
@@ -159,7 +159,7 @@ def test_what_is_no_place_for_a_folder(place: str, run: Callable, tasks: Path):
 
 
 def test_bytes_that_are_no_text_are_wrong_usage(tasks: Path):
-    """A log group's or a task's name in another encoding than UTF-8 is refused in one line."""
+    """An argument that is not UTF-8 is refused in one line."""
     for option in (b"--task-id=\xff", b"--log-group=\xff", b"--region=\xff"):
         command = [sys.executable, "-m", "exportstats", "status", tasks, option]
         done = subprocess.run(command, capture_output=True, text=True)
@@ -169,7 +169,7 @@ def test_bytes_that_are_no_text_are_wrong_usage(tasks: Path):
 
 
 def test_tables_replace_those_of_last_week(run: Callable, tasks: Path, groups_file: Callable):
-    """A folder of tables is written again, with log groups or without; other files in it stay."""
+    """Tables in a folder are replaced; other files in it stay."""
     folder = tasks.with_name("tables")
     groups = groups_file({"logGroupName": "/app", "retentionInDays": 7, "creationTime": 0})
     assert run("report", tasks, *WEEK, "--csv-dir", folder).exit_code == 0
@@ -181,7 +181,7 @@ def test_tables_replace_those_of_last_week(run: Callable, tasks: Path, groups_fi
 
 
 def test_demo_takes_no_folder_with_own_files(run: Callable, tmp_path: Path):
-    """A folder that is not empty and that no demo has made is refused, and left as it is."""
+    """A folder with other files is refused by `demo`, and stays."""
     (tmp_path / "tasks.parquet").write_text("a year of history")
     done = run("demo", "-o", tmp_path)
     assert done.exit_code == 2
@@ -191,7 +191,7 @@ def test_demo_takes_no_folder_with_own_files(run: Callable, tmp_path: Path):
 
 @pytest.mark.parametrize("name", ["\0", "loop", "x" * 300, "missing/file"])
 def test_a_source_that_cannot_be_read_is_one_line(name: str, run: Callable, tasks: Path):
-    """A NUL, a loop of links or too long a name in a path of tasks, log groups or targets."""
+    """A NUL, a loop of links or a long name in an input path is one line."""
     tasks.with_name("loop").symlink_to("loop")
     lines = ["status", name], ["gaps", tasks, "--log-groups", name], ["status", "--targets", name]
     for line in lines:
@@ -205,7 +205,7 @@ def test_a_source_that_cannot_be_read_is_one_line(name: str, run: Callable, task
 def test_times_that_no_task_has_are_wrong_usage(
     time: str, command: str, run: Callable, tasks: Path
 ):
-    """A time that lies before 1970 or after 2999 is refused in one line."""
+    """A time before 1970 or after 2999 is refused in one line."""
     for option in ("--since", "--until"):
         done = run(command, tasks, f"{option}={time}")
         assert done.exit_code == 2
@@ -213,14 +213,14 @@ def test_times_that_no_task_has_are_wrong_usage(
 
 
 def test_json_of_a_report_is_known_again(run: Callable, tasks: Path):
-    """What tells our JSON from others is at its beginning, whatever is in it."""
+    """JSON of a report is recognised by its beginning, whatever it contains."""
     path = tasks.with_name("report.json")
     assert run("report", tasks, *WEEK, "--json", path).exit_code == 0
     assert list(json.loads(path.read_text()))[:2] == ["version", "name"]
 
 
 def test_tables_in_a_folder_that_is_read(run: Callable, tasks: Path, tmp_path: Path):
-    """`--csv-dir` in a source is refused: with the tables in it the folder could not be read."""
+    """`--csv-dir` in a source folder is refused, because it would be read as tasks."""
     folder = tmp_path / "read"
     folder.mkdir()
     tasks.rename(folder / "tasks.json")

@@ -1,4 +1,4 @@
-"""Exit code 3: what was left out or cut short is said, and no command ends as if it had all."""
+"""An incomplete answer is reported, and the exit code is 3."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COVERAGE = ["gaps", "coverage", "backfill"]
 
 @pytest.fixture
 def cut_short(tmp_path: Path, made: Callable) -> Path:
-    """Write one page of a list that goes on."""
+    """Write the first page of a longer list."""
     path = tmp_path / "page.json"
     observed = {"from": 0, "to": 1, "destination": "b", "observedAt": 1_700_500_000_000}
     path.write_text(json.dumps({"exportTasks": made(3, **observed), "nextToken": "abc"}))
@@ -30,7 +30,7 @@ def cut_short(tmp_path: Path, made: Callable) -> Path:
 
 @pytest.mark.parametrize("line", [*LINES, *COVERAGE])
 def test_a_list_that_was_cut_short_ends_with_3(line: str, run: Callable, cut_short: Path):
-    """The answer is there, that the list goes on is said, and the exit code is 3."""
+    """An incomplete list is answered, reported, and the exit code is 3."""
     command, *options = line.split()
     done = run(command, cut_short, *options, *(RANGE if line in COVERAGE else []))
     assert done.exit_code == 3
@@ -40,7 +40,7 @@ def test_a_list_that_was_cut_short_ends_with_3(line: str, run: Callable, cut_sho
 
 @pytest.mark.parametrize("line", ["gaps", "coverage", "backfill", "report --week 2023-W46"])
 def test_coverage_says_that_it_is_partial(line: str, run: Callable, cut_short: Path):
-    """What looks like a gap may be covered by the rest: on stderr, and in the title."""
+    """A message and the title say that the rest may cover what looks like a gap."""
     command, *options = line.split()
     done = run(command, cut_short, *options, *(RANGE if line in COVERAGE else []))
     assert (
@@ -52,7 +52,7 @@ def test_coverage_says_that_it_is_partial(line: str, run: Callable, cut_short: P
 
 
 def test_a_report_says_that_it_is_partial(run: Callable, cut_short: Path):
-    """It stands in the text, on the page, in Markdown and in the mail; JSON has it as a value."""
+    """All formats of the report say so; in JSON it is a value."""
     files = [cut_short.with_name(f"r{ending}") for ending in (".html", ".md", ".eml", ".json")]
     options = zip(("--html", "--markdown", "--email", "--json"), files, strict=True)
     words = [word for option in options for word in option]
@@ -71,7 +71,7 @@ def test_a_report_says_that_it_is_partial(run: Callable, cut_short: Path):
 def test_rows_that_were_left_out_end_with_3(
     line: str, run: Callable, page: Callable, made: Callable
 ):
-    """Each command ends with 3 when a row was refused, whatever its format."""
+    """Each command exits with 3 if a row was refused, in every format."""
     file = page(*made(2, observedAt=1_700_500_000_000), {"taskName": "nameless"})
     command, *options = line.split()
     formats = [[]] if command == "report" else [["--format", "csv"], ["--format", "json"]]
@@ -82,7 +82,7 @@ def test_rows_that_were_left_out_end_with_3(
 
 
 def test_no_row_that_can_be_read_is_a_failure(run: Callable, page: Callable):
-    """Where there were rows and none is left there is no answer, and the exit code is 1."""
+    """If no row can be read, there is no answer, and the exit code is 1."""
     for command in (*LINES, *COVERAGE):
         words = command.split()
         done = run(words[0], page({"taskName": "a"}, {"taskName": "b"}), *words[1:])
@@ -91,12 +91,12 @@ def test_no_row_that_can_be_read_is_a_failure(run: Callable, page: Callable):
 
 
 def test_what_is_missing_counts_more_than_what_is_found(run: Callable, cut_short: Path):
-    """`--check` that found a gap ends with 3 where it knew a part: the rest may cover it."""
+    """`--check` exits with 3, not 4, if the rest may cover the gap."""
     assert run("gaps", cut_short, *RANGE, "--check").exit_code == 3
 
 
 def test_a_check_of_nothing_is_no_success(run: Callable, page: Callable):
-    """Without a log group to look at there are no gaps, and `--check` fails."""
+    """Without any log group, `--check` fails."""
     done = run("gaps", page(), *RANGE)
     assert (done.exit_code, done.stdout.splitlines()[0][:13]) == (0, "no log groups")
     done = run("gaps", page(), *RANGE, "--check")
@@ -105,14 +105,14 @@ def test_a_check_of_nothing_is_no_success(run: Callable, page: Callable):
 
 
 def test_what_is_only_unused_is_said_and_fine(run: Callable, page: Callable, made: Callable):
-    """A key that no column is made of is named, and the exit code is 0."""
+    """An unused key is reported, and the exit code is 0."""
     done = run("status", page(*made(2, mine=1)))
     assert done.exit_code == 0, done.stderr
     assert "mine" in done.stderr
 
 
 def test_times_that_are_misread_end_with_3(run: Callable, page: Callable):
-    """Seconds that are taken for milliseconds make every answer wrong, which 3 says."""
+    """Seconds read as milliseconds make every answer wrong, so the exit code is 3."""
     times = {"creationTime": 1_700_000_000, "completionTime": 1_700_000_012}
     file = page({"taskId": "a", "status": {"code": "COMPLETED"}, "executionInfo": times})
     done = run("durations", file)
@@ -123,7 +123,7 @@ def test_times_that_are_misread_end_with_3(run: Callable, page: Callable):
 
 @pytest.mark.parametrize(("code", "ends"), [(0, 3), (1, 1), (2, 2), (4, 3), (None, 3)])
 def test_what_failed_does_not_become_3(code: int | None, ends: int):
-    """A command that failed ends with just that; what it found it may not have found in all."""
+    """Only a success becomes 3; a command that fails keeps its exit code."""
     import click  # noqa: PLC0415 - for its own way to exit
 
     class Part(UserWarning):
@@ -146,7 +146,7 @@ def test_what_failed_does_not_become_3(code: int | None, ends: int):
 def test_tasks_that_cover_nobody_knows_what(
     command: str, lacking: dict[str, None], run: Callable, page: Callable, made: Callable
 ):
-    """Without a log group or a window a task may cover what looks like a gap: that is 3."""
+    """A task without log group or window may cover a gap, so the exit code is 3."""
     window = {"from": 1_700_000_000_000, "to": 1_700_000_060_000}
     whole, other = made(2, destination="acme", **window)
     done = run(command, page(whole, other | lacking), *RANGE)

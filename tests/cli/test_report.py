@@ -1,4 +1,4 @@
-"""`report`: what it prints and writes of a week, and how it ends."""
+"""What `report` prints and writes, and its exit codes."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ DAY, MONDAY = 86_400_000, 1_794_787_200_000  # 2026-11-16
 
 @pytest.fixture(scope="module")
 def log_groups() -> Path:
-    """Name the file of the sample's log groups."""
+    """Return the path of the sample's log groups."""
     return LOG_GROUPS
 
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Write the nights of four weeks of a log group, the last ones of some state."""
+    """Write four weeks of nights of a log group, the last ones in some state."""
     folder = tmp_path_factory.mktemp("small")
 
     def write(name: str, state: str = "COMPLETED", **fields: Any) -> Path:  # noqa: ANN401
@@ -66,7 +66,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 def test_it_writes_all_that_is_asked_for(
     run: Callable, sample_file: Path, log_groups: Path, tmp_path: Path
 ):
-    """Each format is a file of its own, what the library renders; and where each is, is said."""
+    """Each format is written to its file as the library renders it, and listed."""
     names = {"html": "r.html", "markdown": "r.md", "email": "r.eml", "json": "r.json"}
     files = {kind: tmp_path / name for kind, name in names.items()}
     words = [word for kind, path in files.items() for word in (f"--{kind}", path)]
@@ -101,7 +101,7 @@ def test_it_writes_all_that_is_asked_for(
 
 
 def test_the_text_fits_a_terminal(run: Callable, sample_file: Path, log_groups: Path):
-    """No line of the sample's reports is wider than 80 columns, and nothing is to be obeyed."""
+    """No line is wider than 80 columns or has control characters."""
     for week in (WORST, "2026-W30", "2026-W47"):
         done = run("report", sample_file, "--log-groups", log_groups, "--week", week)
         assert done.exit_code == 0
@@ -124,7 +124,7 @@ def test_the_text_fits_a_terminal(run: Callable, sample_file: Path, log_groups: 
 def test_fail_on_a_warning(
     state: str, fail_on: str | None, code: int, run: Callable, small: Callable
 ):
-    """With `--fail-on warning` it ends with 4 when there is one; without it, it does not."""
+    """With `--fail-on warning`, a warning exits with 4; without it, with 0."""
     words = [] if fail_on is None else ["--fail-on", fail_on]
     done = run("report", small(f"{state}-{fail_on}", state), *words)
     assert done.exit_code == code
@@ -135,7 +135,7 @@ def test_fail_on_a_warning(
 def test_fail_on_something_critical(
     fail_on: str, code: int, run: Callable, small: Callable, groups_file: Callable
 ):
-    """What is critical is enough for both, and the report is written all the same."""
+    """A critical finding counts for both values of --fail-on, and the report is written."""
     arn = "arn:aws:logs:eu-west-1:111122223333:log-group:acme/secret:*"
     groups = groups_file(
         {"logGroupName": "acme/secret", "arn": arn, "creationTime": 0, "retentionInDays": 7}
@@ -150,7 +150,7 @@ def test_fail_on_something_critical(
 
 
 def test_the_quietest_week_fits_a_terminal(run: Callable, sample_file: Path, log_groups: Path):
-    """A quiet week has 24 lines of 80 columns, and each of its findings is among them."""
+    """A quiet week has 24 lines of 80 columns with all its findings."""
     done = run("report", sample_file, "--log-groups", log_groups, "--week", QUIETEST)
     lines = done.stdout.splitlines()
     assert len(lines) <= 24
@@ -164,7 +164,7 @@ def test_the_quietest_week_fits_a_terminal(run: Callable, sample_file: Path, log
 
 
 def test_the_quietest_week_is_fine(run: Callable, sample_file: Path, log_groups: Path):
-    """The sample's quietest week passes whatever one fails on, its worst does not."""
+    """The quietest week exits with 0 on warnings, the worst with 4 on critical findings."""
     words = ("report", sample_file, "--log-groups", log_groups, "--week")
     done = run(*words, QUIETEST, "--fail-on", "warning")
     assert done.exit_code == 0
@@ -174,7 +174,7 @@ def test_the_quietest_week_is_fine(run: Callable, sample_file: Path, log_groups:
 
 
 def test_redact_hides_names(run: Callable, small: Callable, tmp_path: Path):
-    """With `--redact` no name is in what it prints, says or writes."""
+    """With `--redact`, no name is in any output."""
     path = tmp_path / "report.html"
     source = small("redact", "FAILED")
     done = run("report", source, "--redact", "--html", path, "--csv-dir", tmp_path / "csv")
@@ -207,7 +207,7 @@ def test_the_time_zone_of_the_week(run: Callable, small: Callable):
     ],
 )
 def test_what_is_no_week_is_refused_first(words: list[str], says: str, run: Callable):
-    """A week or a zone that is none ends it with 2 and one line, before a file is looked for."""
+    """An invalid week or time zone is refused with 2 before a file is read."""
     done = run("report", "there-is-no-such-file.json", *words)
     assert done.exit_code == 2
     assert says in done.stderr
@@ -230,7 +230,7 @@ def test_what_is_no_week_is_refused_first(words: list[str], says: str, run: Call
 def test_files_that_cannot_be_are_refused_first(
     option: str, name: str, says: str, run: Callable, tmp_path: Path
 ):
-    """A folder that is not there, or an ending that says nothing, is refused before all else."""
+    """A missing folder or an unknown suffix is refused before a file is read."""
     done = run("report", "there-is-no-such-file.json", option, tmp_path / name)
     assert done.exit_code == 2
     assert says in done.stderr
@@ -238,7 +238,7 @@ def test_files_that_cannot_be_are_refused_first(
 
 
 def test_a_folder_of_tables_that_is_a_file_is_refused(run: Callable, tmp_path: Path):
-    """A file in place of the folder of tables is refused, and left as it was."""
+    """A file in place of the folder of tables is refused, and stays."""
     path = tmp_path / "tables"
     path.write_text("mine", encoding="utf-8")
     done = run("report", "there-is-no-such-file.json", "--csv-dir", path)
@@ -247,7 +247,7 @@ def test_a_folder_of_tables_that_is_a_file_is_refused(run: Callable, tmp_path: P
 
 
 def test_nothing_is_half_written(run: Callable, small: Callable, tmp_path: Path):
-    """Where a source cannot be read no file is made, and what was there is left as it was."""
+    """If a source cannot be read, no file is written, and existing ones stay."""
     path = tmp_path / "report.html"
     path.write_text("<!doctype html>\n<title>Export tasks, last week", encoding="utf-8")
     before = path.read_bytes()
@@ -263,7 +263,7 @@ def test_nothing_is_half_written(run: Callable, small: Callable, tmp_path: Path)
 
 
 def test_links_lead_from_the_page_to_the_tables(run: Callable, small: Callable, tmp_path: Path):
-    """The page links to tables as seen from where it lies, wherever the command was run."""
+    """Links to the tables are relative to the page, not to the working directory."""
     (tmp_path / "pages").mkdir()
     page = tmp_path / "pages" / "report.html"
     many = small("many", "FAILED")
@@ -282,7 +282,7 @@ def test_links_lead_from_the_page_to_the_tables(run: Callable, small: Callable, 
 
 
 def test_hostile_names_do_nothing_to_a_terminal(run: Callable, small: Callable):
-    """Whatever log groups are called, what is printed is printable."""
+    """Whatever the names of log groups, all output is printable."""
     name = "\x1b[31mred\x1b]0;title\x07\u202egnp\x00\n" + "x" * 5000
     done = run("report", small("hostile", "FAILED", logGroupName=name))
     assert done.exit_code == 0
@@ -295,7 +295,7 @@ def test_hostile_names_do_nothing_to_a_terminal(run: Callable, small: Callable):
 def test_the_commands_export_what_was_found(
     run: Callable, sample_file: Path, log_groups: Path, tmp_path: Path
 ):
-    """Pasted as they stand, the commands below a finding plan its rows and nothing else."""
+    """The commands of a finding, run unchanged, plan its rows and nothing else."""
     path = tmp_path / "r.json"
     week = ("--week", "2026-W47", "--json", path)
     run("report", sample_file, "--log-groups", log_groups, *week)
@@ -328,7 +328,7 @@ def test_the_commands_export_what_was_found(
 def test_a_failed_look_up_of_log_groups_costs_no_report(
     run: Callable, serve: Callable, made: Callable
 ):
-    """Where AWS tells tasks and no log groups, there is a report, and it says what it lacks."""
+    """If AWS denies the log groups, the report is written and says what it lacks."""
     serve(made(2), faults=[Fault("deny", operation="DescribeLogGroups")])
     done = run("report", "--log-groups", "aws", "--region", "eu-west-1")
     assert done.exit_code == 3
@@ -338,7 +338,7 @@ def test_a_failed_look_up_of_log_groups_costs_no_report(
 
 
 def test_a_report_for_each_account(run: Callable, small: Callable, tmp_path: Path):
-    """Beside the report is one for each value of the column, that says whose it is."""
+    """There is one more report for each value of the column, with the value in it."""
     path = tmp_path / "r.html"
     done = run("report", small("split"), "--split-by", "account_id", "--html", path)
     assert done.exit_code == 0
@@ -352,7 +352,7 @@ WAIVER = '[[waiver]]\nlog_group = "acme/*"\nreason = "moved"\n'
 
 
 def test_what_is_waived_is_a_note(run: Callable, small: Callable, tmp_path: Path):
-    """With a file of waivers a week of gaps is fine; one that holds no longer is told."""
+    """Waived gaps are a note; an expired waiver is reported."""
     waivers = tmp_path / "waivers.toml"
     words = ("report", small("waived", "CANCELLED"), "--fail-on", "warning", "--waivers", waivers)
     waivers.write_text(f"{WAIVER}from = 2026-11-17\nuntil = 2026-12-31\n", encoding="utf-8")
@@ -390,7 +390,7 @@ def test_what_is_waived_is_a_note(run: Callable, small: Callable, tmp_path: Path
 def test_what_is_no_file_of_waivers_is_refused(
     text: bytes, says: str, run: Callable, tmp_path: Path
 ):
-    """An error is one line with the place, and it comes before a file is looked for."""
+    """An invalid waiver is one line with its place, before a source is read."""
     waivers = tmp_path / "waivers.toml"
     waivers.write_bytes(text)
     done = run("report", "there-is-no-such-file.json", "--waivers", waivers)
@@ -402,7 +402,7 @@ def test_what_is_no_file_of_waivers_is_refused(
 
 
 def test_a_file_of_waivers_that_cannot_be_read_is_refused(run: Callable, tmp_path: Path):
-    """One that is not there, or that is a folder, is named."""
+    """A missing file of waivers, or a folder, is refused with its name."""
     for path in (tmp_path / "none.toml", tmp_path):
         done = run("report", "there-is-no-such-file.json", "--waivers", path)
         assert done.exit_code == 2

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGHUP end a command as Ctrl-C does; nobody's handling of them is changed."""
+"""SIGTERM and SIGHUP end a command as Ctrl-C does; other handlers stay."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
 def wait_for(emulator: Emulator, pages: int, process: subprocess.Popen[str]) -> None:
-    """Wait until so many pages were asked for."""
+    """Wait until this many pages were requested."""
     while sum(request.operation == wire.TASKS for request in emulator.requests) < pages:
         time.sleep(0.01)
         assert process.poll() is None, process.stderr.read()
@@ -33,7 +33,7 @@ def wait_for(emulator: Emulator, pages: int, process: subprocess.Popen[str]) -> 
 def test_what_arrived_is_written(
     number: int, start: Callable, serve: Callable, made: Callable, tmp_path: Path
 ):
-    """Whole pages are in the file, no temporary file is beside it, and the exit code is 3."""
+    """The file has the pages that arrived, without a temporary file, and the exit code is 3."""
     emulator = serve(made(2_000), latency_seconds=0.1)
     path = tmp_path / "tasks.parquet"
     process = start("fetch", "-o", path)
@@ -53,7 +53,7 @@ def test_what_arrived_is_written(
 def test_before_anything_arrived(
     number: int, start: Callable, serve: Callable, made: Callable, tmp_path: Path
 ):
-    """Where there is nothing to write, the exit code is 128 and the signal's number."""
+    """With nothing to write, the exit code is 128 plus the number of the signal."""
     emulator = serve(made(1), faults=[Fault("hang")])
     process = start("fetch", "-o", tmp_path / "tasks.csv")
     wait_for(emulator, 1, process)
@@ -65,7 +65,7 @@ def test_before_anything_arrived(
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_chart_half_drawn_leaves_nothing(number: int, start: Callable, tmp_path: Path):
-    """A signal while a file is written leaves the old one, and no temporary one."""
+    """A signal during writing leaves the old file and no temporary one."""
     path = tmp_path / "tasks.csv"
     script = (
         "import os, pathlib, sys\n"
@@ -87,7 +87,7 @@ def test_a_chart_half_drawn_leaves_nothing(number: int, start: Callable, tmp_pat
 
 
 def test_nohup_is_respected(serve: Callable, made: Callable, tmp_path: Path):
-    """A command that is to outlive its terminal does: SIGHUP stays ignored."""
+    """With nohup, SIGHUP stays ignored."""
     emulator = serve(made(500), latency_seconds=0.05)
     path = tmp_path / "tasks.csv"
     script = (
@@ -109,7 +109,7 @@ def test_nohup_is_respected(serve: Callable, made: Callable, tmp_path: Path):
 
 
 def test_handlers_are_put_back(run: Callable, sample_file: Path):
-    """After a command that was called from Python the signals do what they did."""
+    """After a call from Python, the signal handlers are those from before."""
     before = [signal.getsignal(number) for number in SIGNALS]
     assert run("status", sample_file).exit_code == 0
     assert [signal.getsignal(number) for number in SIGNALS] == before

@@ -1,4 +1,4 @@
-"""Where tasks come from: files in every form, standard input, and live AWS; and which are kept."""
+"""Tasks come from files in every form, standard input, and live AWS."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 def counts(done: Result) -> dict[str, int]:
-    """Return the number of tasks in each state of a `status --format json`."""
+    """Return the number of tasks in each state from `status --format json`."""
     return {row["status_code"]: row["tasks"] for row in json.loads(done.stdout) if row["tasks"]}
 
 
 @pytest.mark.parametrize("ending", [".json", ".jsonl.gz", ".csv", ".json.zst", ".parquet"])
 def test_files_of_every_kind_are_read(ending: str, run: Callable, tmp_path: Path):
-    """What `write_tasks` writes, in any form, is a source."""
+    """Every format of `write_tasks` can be read."""
     xs.write_tasks(xs.sample_tasks(), tmp_path / f"tasks{ending}")
     done = run("status", tmp_path / f"tasks{ending}", "--format", "json")
     assert counts(done)["COMPLETED"] == 5884
@@ -35,7 +35,7 @@ def test_files_of_every_kind_are_read(ending: str, run: Callable, tmp_path: Path
 
 
 def test_several_files_and_patterns_are_one_table(run: Callable, page: Callable, made: Callable):
-    """Files and patterns are read together, and a task in two of them is counted once."""
+    """Files and patterns are combined, and a task in two files counts once."""
     first, second, third = made(3)
     page(first, second, name="a.json")
     page(second, third, name="b.json")
@@ -60,7 +60,7 @@ def test_standard_input_is_a_source(shell: Callable, page: Callable, made: Calla
     ],
 )
 def test_no_tasks_are_no_fault(words: str, run: Callable, page: Callable):
-    """An empty source says so to people, is an empty table for machines, and exits with 0."""
+    """An empty source says so, gives an empty table in csv and json, and exits with 0."""
     command, *options = words.split()
     for kind in ("table", "markdown", "csv", "json"):
         done = run(command, page(), *options, "--format", kind)
@@ -76,7 +76,7 @@ def test_no_tasks_are_no_fault(words: str, run: Callable, page: Callable):
 
 @pytest.mark.parametrize("words", ["status", "durations --by region", "failures"])
 def test_no_tasks_are_drawn_as_such(words: str, run: Callable, page: Callable):
-    """A chart of nothing is a chart too."""
+    """A chart without tasks is drawn too."""
     command, *options = words.split()
     chart = page().with_name("chart.png")
     assert run(command, page(), *options, "--plot", chart).exit_code == 0
@@ -96,14 +96,14 @@ def test_no_tasks_are_drawn_as_such(words: str, run: Callable, page: Callable):
     ],
 )
 def test_options_select_tasks(words: list[str], expected: dict, run: Callable, sample_file: Path):
-    """--status, --task-id, --since and --until keep just the tasks that they name."""
+    """--status, --task-id, --since and --until select tasks."""
     done = run("status", sample_file, *words, "--format", "json")
     assert counts(done) == expected
     assert not done.stderr
 
 
 def test_since_is_inclusive_and_until_is_not(run: Callable, page: Callable, made: Callable):
-    """A task created at the very instant is since it, and not until it."""
+    """--since includes a task created at that instant, --until does not."""
     path = page(*made(2))  # created at 22:13:20Z and an hour later
     middle = "2023-11-14T23:13:20Z"
     assert counts(run("status", path, "--since", middle, "--format=json")) == {"COMPLETED": 1}
@@ -115,7 +115,7 @@ def test_since_is_inclusive_and_until_is_not(run: Callable, page: Callable, made
 def test_since_may_be_so_long_ago(
     ago: str, kept: int, run: Callable, page: Callable, made: Callable
 ):
-    """90m, 3h, 2d and 1w are counted back from now."""
+    """90m, 3h, 2d and 1w are ages, counted back from now."""
     now = dt.datetime.now(dt.UTC)
     ages = [dt.timedelta(minutes=1), dt.timedelta(hours=2), dt.timedelta(1), dt.timedelta(6)]
     tasks = [
@@ -129,7 +129,7 @@ def test_since_may_be_so_long_ago(
 def test_what_times_leave_out_for_want_of_one_is_said(
     run: Callable, page: Callable, made: Callable
 ):
-    """A task without a creation time is not lost silently to --since."""
+    """Tasks without a creation time that --since leaves out are counted."""
     first, second = made(2)
     done = run("status", page(first, {**second, "executionInfo": {}}), "--since", "2000-01-01")
     assert "1 task, created" in done.stdout
@@ -137,7 +137,7 @@ def test_what_times_leave_out_for_want_of_one_is_said(
 
 
 def test_filters_that_leave_nothing_say_so(run: Callable, sample_file: Path):
-    """Where the options leave none of the tasks, that is said, and is no failure."""
+    """Filters that leave no task are reported, and the exit code is 0."""
     done = run("status", sample_file, "--until", "2000-01-01")
     assert done.exit_code == 0
     assert done.stdout.startswith("no tasks")
@@ -145,7 +145,7 @@ def test_filters_that_leave_nothing_say_so(run: Callable, sample_file: Path):
 
 
 def test_rows_that_are_no_tasks_are_reported(run: Callable, page: Callable, made: Callable):
-    """A row that cannot be a task is left out, said in one line, and the exit code is 3."""
+    """An invalid row is reported in one line, and the exit code is 3."""
     done = run("status", page(*made(2), {"taskName": "nameless"}), "--format", "json")
     assert done.exit_code == 3
     assert counts(done) == {"COMPLETED": 2}
@@ -155,7 +155,7 @@ def test_rows_that_are_no_tasks_are_reported(run: Callable, page: Callable, made
 
 
 def test_without_a_file_aws_is_asked(run: Callable, live: Emulator):
-    """Without a source the tasks come from the endpoint, all pages of them."""
+    """Without a source, all pages are fetched from the endpoint."""
     done = run("status", "--format", "json")
     assert counts(done) == {
         "COMPLETED": 1578,
@@ -168,7 +168,7 @@ def test_without_a_file_aws_is_asked(run: Callable, live: Emulator):
 
 
 def test_state_and_identifier_are_asked_of_aws(run: Callable, live: Emulator):
-    """--status and --task-id go with the request, so that no page comes in vain."""
+    """--status and --task-id are part of the request."""
     assert counts(run("status", "--status", "failed", "--format", "json")) == {"FAILED": 46}
     asked = [request.params for request in live.requests if request.params]
     assert [request["statusCode"] for request in asked] == ["FAILED"]
@@ -179,7 +179,7 @@ def test_state_and_identifier_are_asked_of_aws(run: Callable, live: Emulator):
 
 
 def test_aws_without_such_tasks_is_no_fault(run: Callable, live: Emulator):
-    """Where AWS lists none, the exit code is 0 and one is asked whether it is the right place."""
+    """If AWS has no such tasks, the exit code is 0, with a hint to check the place."""
     done = run("durations", "--region", "eu-north-1")
     assert done.exit_code == 0
     assert done.stdout.startswith("no tasks")
@@ -191,7 +191,7 @@ def test_aws_without_such_tasks_is_no_fault(run: Callable, live: Emulator):
 def test_profile_region_and_endpoint_say_whom_to_ask(
     run: Callable, live: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """--profile, --region and --endpoint-url win over the environment, as boto3 has them."""
+    """--profile, --region and --endpoint-url override the environment."""
     config = tmp_path / "config"
     config.write_text(
         "[profile audit]\naws_access_key_id = 444455556666\naws_secret_access_key = made-up\n"
@@ -209,7 +209,7 @@ def test_profile_region_and_endpoint_say_whom_to_ask(
     "kind", ["status", "status --by log_group_name", "durations", "durations --freq D", "failures"]
 )
 def test_plot_draws_the_same_table(kind: str, run: Callable, sample_file: Path):
-    """--plot leaves a whole picture of the kind that its ending names, and says so on stderr."""
+    """--plot writes a complete picture in the format of its suffix, and names it on stderr."""
     ending = {"failures": ".pdf", "durations": ".SVG"}.get(kind, ".png")
     chart = sample_file.with_name(f"chart{ending}")
     command, *options = kind.split()
@@ -226,7 +226,7 @@ def test_plot_draws_the_same_table(kind: str, run: Callable, sample_file: Path):
 def test_odd_names_are_names_of_files(
     run: Callable, page: Callable, made: Callable, monkeypatch: pytest.MonkeyPatch
 ):
-    """A link, blanks, brackets, and after `--` a dash to begin with, are no obstacle."""
+    """Links, spaces, brackets, and a leading dash after `--`, are read."""
     path = page(*made(1))
     path.with_name("link").symlink_to(path)
     monkeypatch.chdir(path.parent)

@@ -1,4 +1,4 @@
-"""What a command imports: what it does not use costs nobody's time."""
+"""A command imports only what it uses."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _imported(*commands: tuple[object, ...]) -> set[str]:
 
 
 def test_a_command_that_draws_nothing_loads_no_matplotlib(sample_file: Path):
-    """Nor scipy, nor what only asking AWS and the report need; what it does need is seen."""
+    """Without a chart or live AWS, matplotlib, scipy and boto3 are not imported."""
     commands = ("status", "durations", "failures", "gaps", "eta", "tasks")
     imported = _imported(*((command, sample_file) for command in commands))
     assert {"pandas", "pyarrow", "rich"} <= imported
@@ -36,5 +36,5 @@ def test_a_command_that_draws_nothing_loads_no_matplotlib(sample_file: Path):
 
 
 def test_a_command_that_draws_loads_matplotlib(sample_file: Path, tmp_path: Path):
-    """Else the tests above would see nothing."""
+    """A chart imports matplotlib, so the other tests would notice it."""
     assert "matplotlib" in _imported(("status", sample_file, "--plot", tmp_path / "status.png"))

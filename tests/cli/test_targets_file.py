@@ -1,4 +1,4 @@
-"""Nonsense in a targets file, and a flood of failures: a few lines that help, and quickly."""
+"""Invalid targets files and many failures give a few helpful lines, quickly."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ BAD = {
 
 @pytest.mark.parametrize("kind", BAD)
 def test_what_is_no_list_of_targets_is_one_line(kind: str, tmp_path: Path):
-    """The error names the file, the place and the remedy, in one line of a bearable length."""
+    """The error names the file, the place and the remedy in one short line."""
     content, said = BAD[kind]
     path = tmp_path / "targets"
     path.write_bytes(content)
@@ -67,7 +67,7 @@ def test_what_is_no_list_of_targets_is_one_line(kind: str, tmp_path: Path):
 
 
 def test_targets_are_read_as_people_write_them(tmp_path: Path):
-    """A mark, blank lines, quotes, an empty cell and fewer values than columns are fine."""
+    """A BOM, blank lines, quotes, empty cells and short rows are read."""
     path = tmp_path / "targets"
     path.write_text('\ufeffaccount_id,region,profile\n\n"111122223333",eu-west-1,\n,us-east-1\n')
     assert read_targets(path) == [
@@ -79,7 +79,7 @@ def test_targets_are_read_as_people_write_them(tmp_path: Path):
 
 
 def test_no_traceback_of_a_file_that_cannot_be_read(tmp_path: Path):
-    """A folder in its place, no permission and binary end with one line and exit code 2."""
+    """A folder, a file without permission and a binary file are one line, with 2."""
     (tmp_path / "binary").write_bytes(bytes(range(256)))
     (tmp_path / "loop").symlink_to("loop")
     for name in ("binary", "loop", "."):
@@ -98,7 +98,7 @@ def test_no_traceback_of_a_file_that_cannot_be_read(tmp_path: Path):
 
 
 def test_a_flood_of_failures_is_a_few_lines():
-    """100,000 targets that failed for as many reasons are told in a second, twenty of them."""
+    """Of 100,000 failures with as many reasons, twenty are printed, in seconds."""
     count = 100_000
     failures = pd.DataFrame(
         {

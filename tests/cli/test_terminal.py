@@ -1,4 +1,4 @@
-"""Colour, width and progress in a terminal, and none of them in a pipe."""
+"""A terminal gets colour, a fitted width and progress; a pipe does not."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_names_give_way_and_numbers_never(run: Callable, sample_file: Path):
 
 
 def test_a_wide_terminal_shows_more(run: Callable, sample_file: Path):
-    """With room for it, each reason is one line, with the example of it."""
+    """In a wide terminal, each reason is one line, with its example."""
     shown = run("failures", sample_file, env=AS_TERMINAL | {"COLUMNS": "160"}).stdout
     lines = SGR.sub("", shown).splitlines()
     assert len(lines) == 9
@@ -47,14 +47,14 @@ def test_a_wide_terminal_shows_more(run: Callable, sample_file: Path):
 
 
 def test_no_color_is_heeded(run: Callable, sample_file: Path):
-    """NO_COLOR leaves the colours out."""
+    """NO_COLOR disables colours."""
     assert re.search(r"\x1b\[3\d", run("status", sample_file, env=AS_TERMINAL).stdout)
     shown = run("status", sample_file, env=AS_TERMINAL | {"NO_COLOR": "1"}).stdout
     assert not re.search(r"\x1b\[3\d", shown)
 
 
 def test_color_is_an_option(run: Callable, sample_file: Path):
-    """`--color always` colours in a pipe, in spite of NO_COLOR; `never` does not in a terminal."""
+    """`--color always` colours a pipe despite NO_COLOR; `never` disables it in a terminal."""
     shown = run("--color", "always", "status", sample_file, env={"NO_COLOR": "1"}).stdout
     assert "\x1b[32mCOMPLETED" in shown
     shown = run("--color", "always", "status", sample_file, env=AS_TERMINAL | {"NO_COLOR": "1"})
@@ -80,7 +80,7 @@ def test_color_is_an_option(run: Callable, sample_file: Path):
     ],
 )
 def test_no_column_is_lost(line: str, columns: int, run: Callable, sample_file: Path):
-    """Each column is in the header, in the title or named as not shown."""
+    """Each column is in the header, in the title, or listed as not shown."""
     command, *options = line.split()
     _, _, head, *_ = run(command, sample_file, *options).stdout.splitlines()
     env = AS_TERMINAL | {"COLUMNS": str(columns)}
@@ -106,7 +106,7 @@ def test_no_column_is_lost(line: str, columns: int, run: Callable, sample_file: 
 def test_times_have_their_date_unless_all_share_it(
     minutes: int, shared: str, shown: list[str], page: Callable, run: Callable
 ):
-    """Where midnight, or a new year, lies between times, they have a date, or a year."""
+    """Times on several days have dates, and in several years the year."""
     tasks = [
         {
             "accountId": "111122223333",
@@ -149,7 +149,7 @@ def test_what_is_said_wraps_between_words(terminal: Callable, sample_file: Path)
 
 @pytest.mark.parametrize("kind", ["csv", "json", "markdown"])
 def test_other_formats_have_no_colour(kind: str, run: Callable, sample_file: Path):
-    """What is for machines or for a page is the same in a terminal as in a pipe."""
+    """CSV, JSON and Markdown are the same in a terminal as in a pipe."""
     words = ["durations", sample_file, "--by", "log_group_name", "--format", kind]
     shown = run(*words, env=AS_TERMINAL)
     assert "\x1b" not in shown.stdout
@@ -157,7 +157,7 @@ def test_other_formats_have_no_colour(kind: str, run: Callable, sample_file: Pat
 
 
 def test_a_pipe_has_all_and_no_colour(run: Callable, sample_file: Path):
-    """Through a pipe nothing is shortened, and nothing is coloured."""
+    """In a pipe, nothing is shortened or coloured."""
     shown = run("failures", sample_file, "--by", "log_group_name").stdout
     assert "\x1b" not in shown
     assert "…" not in shown
@@ -168,7 +168,7 @@ def test_a_pipe_has_all_and_no_colour(run: Callable, sample_file: Path):
 def test_progress_is_for_somebody_who_looks(
     terminal: Callable, run: Callable, live: Emulator, tmp_path: Path
 ):
-    """In a terminal a bar tells how many tasks have come; elsewhere there is none."""
+    """A terminal has a progress bar that counts tasks; elsewhere there is none."""
     code, shown = terminal("fetch", "-o", tmp_path / "tasks.csv")
     assert code == 0
     assert re.search(r"export tasks.*1,?641 ?tasks", shown.replace("\r", "\n"))
@@ -179,7 +179,7 @@ def test_progress_is_for_somebody_who_looks(
 def test_a_command_to_run_can_be_copied_whole(
     terminal: Callable, serve: Callable, made: Callable, tmp_path: Path
 ):
-    """What says how to get the rest has the command on a line of its own, however long."""
+    """A command to continue is on a line of its own, however long."""
     serve(made(120), faults=[Fault("deny", at=(3,))])
     code, shown = terminal("fetch", "-o", tmp_path / "tasks.csv")
     assert code == 3

@@ -1,4 +1,4 @@
-"""What AWS or a file says is text: no terminal, no spreadsheet and no Markdown obeys it."""
+"""Text from AWS or a file controls no terminal, spreadsheet or Markdown."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ COMMANDS = [
 
 @pytest.fixture(scope="module")
 def evil_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write tasks whose every text is one of the evil ones, and whose states nobody knows."""
+    """Write tasks in which every text is hostile and every state is unknown."""
     path = tmp_path_factory.mktemp("evil") / "evil.json"
     tasks = []
     for number, text in enumerate(EVIL):
@@ -77,7 +77,7 @@ def evil_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_terminal_obeys_nothing(evil_file: Path, terminal: Callable):
-    """In a real terminal of 80 columns every line fits, and all escapes are our own colours."""
+    """In a terminal of 80 columns every line fits, and all escapes are our own colours."""
     code, shown = terminal("failures", evil_file, "--by", "log_group_name")
     assert code == 0
     assert_fits_80(shown)
@@ -85,7 +85,7 @@ def test_a_terminal_obeys_nothing(evil_file: Path, terminal: Callable):
 
 @pytest.mark.parametrize("words", COMMANDS)
 def test_whatever_is_asked_the_terminal_obeys_nothing(words: str, evil_file: Path, run: Callable):
-    """The same of every command, where rich only takes stdout for a terminal."""
+    """The same holds for every command, with a simulated terminal."""
     command, *options = words.split()
     shown = run(command, evil_file, *options, env={"FORCE_COLOR": "1", "COLUMNS": "80"}).stdout
     assert "\x1b[1m" in shown
@@ -95,7 +95,7 @@ def test_whatever_is_asked_the_terminal_obeys_nothing(words: str, evil_file: Pat
 @pytest.mark.parametrize("words", COMMANDS)
 @pytest.mark.parametrize("kind", ["table", "csv", "json", "markdown"])
 def test_no_format_has_anything_to_obey(words: str, kind: str, evil_file: Path, run: Callable):
-    """In each format, also through a pipe, there is nothing but printable text and line ends."""
+    """Every format has only printable text and newlines, also in a pipe."""
     command, *options = words.split()
     done = run(command, evil_file, *options, "--format", kind)
     assert done.exit_code == 0
@@ -104,13 +104,13 @@ def test_no_format_has_anything_to_obey(words: str, kind: str, evil_file: Path, 
 
 
 def test_markup_is_text(run: Callable, evil_file: Path):
-    """What looks like rich's markup or an emoji's name is shown as it is."""
+    """Markup of rich and names of emoji are printed unchanged."""
     shown = run("status", evil_file, "--by", "task_name").stdout
     assert "[bold red]loud[/] :smile: [link=http://x]x[/link]" in shown
 
 
 def test_csv_has_no_formula(run: Callable, evil_file: Path):
-    """No cell of a CSV begins a formula, each row is one line, and names are otherwise whole."""
+    """No CSV cell begins a formula, each row is one line, and names are complete."""
     text = run("status", evil_file, "--by", "task_name", "--format", "csv").stdout
     rows = list(csv.reader(io.StringIO(text)))
     assert text.count("\n") == len(rows)
@@ -122,7 +122,7 @@ def test_csv_has_no_formula(run: Callable, evil_file: Path):
 
 
 def test_the_file_of_fetch_has_no_formula(run: Callable, serve: Callable, tmp_path: Path):
-    """A CSV that `fetch` writes has none either, and reads back as it was."""
+    """A CSV file of `fetch` has no formulas, and reads back unchanged."""
     texts = [text for text in EVIL if 0 < len(text) <= 512]  # longer ones AWS has none of
     serve(
         {"taskId": str(n), "taskName": text, "region": "us-east-1", "accountId": "111122223333"}
@@ -137,7 +137,7 @@ def test_the_file_of_fetch_has_no_formula(run: Callable, serve: Callable, tmp_pa
 
 
 def test_json_is_exact(run: Callable, evil_file: Path):
-    """JSON has each name just as it came, in ASCII."""
+    """JSON has each name exactly, in ASCII."""
     text = run("durations", evil_file, "--by", "task_name", "--format", "json").stdout
     assert text.isascii()
     assert {row["task_name"] for row in json.loads(text)} == set(
@@ -146,7 +146,7 @@ def test_json_is_exact(run: Callable, evil_file: Path):
 
 
 def cells_of(markdown: str) -> list[list[str]]:
-    """Return the texts of the cells of the one table of a page, which is title and table."""
+    """Return the texts of the cells of the only table of a page."""
     tokens = MarkdownIt("commonmark").enable("table").parse(markdown)
     kinds = [token.type for token in tokens if token.nesting >= 0]
     assert kinds[:3] == ["paragraph_open", "inline", "table_open"]
@@ -164,7 +164,7 @@ def cells_of(markdown: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("words", COMMANDS)
 def test_markdown_is_one_table_of_plain_text(words: str, run: Callable, evil_file: Path):
-    """A Markdown parser sees one table, each cell plain text and what it was."""
+    """A Markdown parser finds one table in which each cell is its plain text."""
     command, *options = words.split()
     head, *rows = cells_of(run(command, evil_file, *options, "--format", "markdown").stdout)
     assert rows
@@ -174,7 +174,7 @@ def test_markdown_is_one_table_of_plain_text(words: str, run: Callable, evil_fil
 
 
 def test_names_of_files_are_text(run: Callable, page: Callable, monkeypatch: pytest.MonkeyPatch):
-    """A file's own name in an error, or in where a chart is, does nothing."""
+    """A hostile file name is text in errors and messages."""
     monkeypatch.chdir(page().parent)
     for name in ("\x1b[31m.json", "two\nlines.json", "\udcff.json", "\u202e.json", "[bold]"):
         done = run("status", name)
@@ -186,7 +186,7 @@ def test_names_of_files_are_text(run: Callable, page: Callable, monkeypatch: pyt
 
 
 def test_names_of_options_are_text(run: Callable, page: Callable):
-    """What is given to an option, and is refused, does nothing either."""
+    """A refused value of an option is printed as text."""
     for option in ("--by", "--freq", "--since", "--status", "--format", "--plot"):
         done = run("status", page(), f"{option}=\x1b[31m\n\u202e")
         assert done.exit_code == 2
@@ -207,7 +207,7 @@ def test_names_of_options_are_text(run: Callable, page: Callable):
 def test_whatever_names_are_the_table_fits(
     texts: list[str], columns: int, run: Callable, evil_file: Path
 ):
-    """Whatever the names, no line is wider than the terminal, and Markdown and CSV hold them."""
+    """Whatever the names, lines fit the terminal, and Markdown and CSV are complete."""
     path = evil_file.with_name("any.json")
     tasks: list[dict[str, Any]] = [
         {"taskId": str(n), "taskName": text, "logGroupName": text} for n, text in enumerate(texts)
@@ -224,7 +224,7 @@ def test_whatever_names_are_the_table_fits(
 
 
 def test_many_groups_still_fit(evil_file: Path, run: Callable):
-    """Three groups and a period fit 80 columns too, and numbers are whole."""
+    """Three groups and a period fit 80 columns, with complete numbers."""
     by = ["--by", "account_id,region,log_group_name", "--freq", "YS"]
     shown = run("status", evil_file, *by, env={"FORCE_COLOR": "1", "COLUMNS": "80"}).stdout
     lines = SGR.sub("", shown).splitlines()

@@ -30,7 +30,7 @@ TASK: dict[str, Any] = {
 
 @pytest.fixture
 def emulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
-    """Serve one task that is PENDING, and look at it often."""
+    """Serve one PENDING task, with a short interval between requests."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "111122223333")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made-up")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
@@ -41,7 +41,7 @@ def emulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
 
 @pytest.mark.parametrize(("end", "code"), [("COMPLETED", 0), ("FAILED", 1), ("CANCELLED", 1)])
 def test_waiting_ends_with_the_task(run: Callable, emulator: Emulator, end: str, code: int):
-    """The exit code is 0 for COMPLETED alone; the state, the time and the message are told."""
+    """The exit code is 0 only for COMPLETED; state, time and message are printed."""
 
     def live() -> None:
         for state in ("RUNNING", end):
@@ -65,7 +65,7 @@ def test_waiting_ends_with_the_task(run: Callable, emulator: Emulator, end: str,
 def test_old_tasks_are_not_waited_for(
     run: Callable, serve: Callable, made: Callable, end: str, code: int
 ):
-    """Of 19,000 it asks for the newest 500, to estimate from, and then for its own task."""
+    """Of 19,000 tasks, `wait` fetches the newest 500 for its estimate, and then its own."""
     emulator = serve([{**TASK, "status": {"code": end}}, *made(19_000)])
     assert run("wait", "the-one").exit_code == code
     asked = [one.params for one in emulator.requests if one.operation == "DescribeExportTasks"]
@@ -74,7 +74,7 @@ def test_old_tasks_are_not_waited_for(
 
 @pytest.mark.parametrize("page", [1, 2, 11])
 def test_a_page_that_fails_is_no_success(run: Callable, serve: Callable, made: Callable, page: int):
-    """Without a later page of the history it waits all the same, and the end is the task's own."""
+    """If a page of the history fails, `wait` still waits and ends as the task does."""
     serve(
         [{**TASK, "status": {"code": "COMPLETED"}}, *made(600)],
         faults=[Fault("deny", at=(page,))],
@@ -87,7 +87,7 @@ def test_a_page_that_fails_is_no_success(run: Callable, serve: Callable, made: C
     ("state", "text"), [("ARCHIVED", "ARCHIVED"), (None, "in an unknown state")]
 )
 def test_a_state_that_nobody_knows(run: Callable, emulator: Emulator, state: str | None, text: str):
-    """An unknown state ends the wait at once, and is not a success."""
+    """An unknown state ends the wait at once, with an error."""
     emulator.update("the-one", status={"code": state})
     done = run("wait", "the-one", "--endpoint-url", emulator.url, "--timeout", "5min")
     assert done.exit_code == 1
@@ -96,7 +96,7 @@ def test_a_state_that_nobody_knows(run: Callable, emulator: Emulator, state: str
 
 
 def test_the_time_can_be_up(run: Callable, emulator: Emulator):
-    """It says so, and exits with 1; an unknown task or length of time is one line too."""
+    """A time limit exits with 1; an unknown task or an invalid length is one line too."""
     done = run("wait", "the-one", "--endpoint-url", emulator.url, "--timeout", "200ms")
     assert done.exit_code == 1
     assert "the timeout has passed and the task is still PENDING" in done.stderr
@@ -137,7 +137,7 @@ def test_an_archive_keeps_each_look(run: Callable, emulator: Emulator, tmp_path:
 def test_an_archive_that_fails_does_not_stop_it(
     run: Callable, emulator: Emulator, tmp_path: Path, end: str
 ):
-    """It is said once, and the exit code is that of the task."""
+    """A failing archive is reported once, and the exit code is that of the task."""
     (tmp_path / "file").write_text("not a folder")
     thread = threading.Timer(0.5, emulator.update, ["the-one"], {"status": {"code": end}})
     thread.start()
@@ -153,7 +153,7 @@ def test_an_archive_that_fails_does_not_stop_it(
 
 
 def test_eta_lists_the_active_tasks(run: Callable, sample_file: Path):
-    """The three of the sample, as the function estimates them."""
+    """`eta` lists the active tasks of the sample as the function estimates them."""
     rows = json.loads(run("eta", sample_file, "--format", "json").stdout)
     told = xs.estimate_completion(xs.sample_tasks())
     assert [row["task_id"] for row in rows] == told["task_id"].to_list()
@@ -166,7 +166,7 @@ def test_eta_lists_the_active_tasks(run: Callable, sample_file: Path):
 
 
 def test_nothing_active_is_said_in_a_line(run: Callable, tmp_path: Path):
-    """A table without an active task gives no rows."""
+    """Without active tasks there is one line and no table."""
     tasks = xs.sample_tasks()
     xs.write_tasks(tasks[tasks["status_code"] == "FAILED"], tmp_path / "failed.csv")
     assert run("eta", tmp_path / "failed.csv").stdout == "no active tasks\n"

@@ -1,4 +1,4 @@
-"""`watch`: the active tasks of many targets, polled politely, until none is active."""
+"""`watch` polls the active tasks of many targets until none is active."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CURSOR = re.compile(r"\x1b\[(?:\?25[hl]|\d*[AK])")
 
 
 def active(task_id: str, **fields: Any) -> dict[str, Any]:  # noqa: ANN401
-    """Make a task that is RUNNING."""
+    """Return a RUNNING task."""
     return {
         "accountId": ACCOUNT,
         "region": REGION,
@@ -40,14 +40,14 @@ def active(task_id: str, **fields: Any) -> dict[str, Any]:  # noqa: ANN401
 
 
 def end(emulator: Emulator, task_id: str, state: str = "COMPLETED") -> None:
-    """Let a task end after a minute and a half."""
+    """End a task after a minute and a half."""
     over = {"completionTime": NOW + 90_000}
     emulator.update(task_id, status={"code": state, "message": "so it is"}, executionInfo=over)
 
 
 @pytest.fixture
 def two_accounts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Let a profile stand for each of two accounts, and give a file of both as targets."""
+    """Set up a profile for each of two accounts, and return a targets file of both."""
     config = tmp_path / "config"
     config.write_text(
         "".join(
@@ -63,7 +63,7 @@ def two_accounts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def live_run(run: Callable, monkeypatch: pytest.MonkeyPatch) -> Callable:
-    """Run it as in a terminal, with something done at each look in place of sleeping."""
+    """Run the command as in a terminal, with a callback at each poll instead of sleeping."""
 
     def begin(*words: object, looks: list[Callable[[], object]]) -> Any:  # noqa: ANN401
         waiting = iter(looks)
@@ -76,13 +76,13 @@ def live_run(run: Callable, monkeypatch: pytest.MonkeyPatch) -> Callable:
 
 
 def watched(url: str, targets: list[xs.Target] | None = None) -> watching.Watched:
-    """Begin to watch an emulator."""
+    """Start to watch an emulator."""
     return watching.Watched(targets=targets, profile=None, region=None, endpoint_url=url)
 
 
 @pytest.mark.parametrize("state", ["COMPLETED", "FAILED", "CANCELLED"])
 def test_a_task_is_followed_to_each_of_its_ends(serve: Callable, made: Callable, state: str):
-    """A look tells of a new state, of a new task, and once of an end, with what came of it."""
+    """A poll reports new states, new tasks, and once each end with its outcome."""
     emulator = serve([active("the-one"), *made(30)])
     seen = watched(emulator.url)
     emulator.update("the-one", status={"code": "PENDING_CANCEL"})
@@ -103,7 +103,7 @@ def test_a_task_is_followed_to_each_of_its_ends(serve: Callable, made: Callable,
 
 
 def test_a_look_is_three_requests(serve: Callable, made: Callable):
-    """One for each active state, and one more for each task that ended; STS is asked no more."""
+    """A poll is one request per active state, and one for each task that has ended."""
     emulator = serve([active("the-one"), *made(19_000)])
     seen = watched(emulator.url)
     asked = [one for one in emulator.requests if one.operation == "DescribeExportTasks"]
@@ -120,7 +120,7 @@ def test_a_look_is_three_requests(serve: Callable, made: Callable):
 
 
 def test_only_whose_a_task_may_be_is_asked_for_its_end(serve: Callable):
-    """Other regions are asked neither for a history nor where an ended task has gone."""
+    """Other regions are not asked for a history or for a task that has ended."""
     emulator = serve([active("the-one")])
     targets = [xs.Target(ACCOUNT, REGION), xs.Target(ACCOUNT, "us-east-1")]
     seen = watched(emulator.url, targets)
@@ -136,7 +136,7 @@ def test_only_whose_a_task_may_be_is_asked_for_its_end(serve: Callable):
 def test_a_failing_target_never_stops_the_others(
     live_run: Callable, serve: Callable, two_accounts: Path
 ):
-    """It is told below the table, its tasks stay as last seen, and the exit code is 3."""
+    """A failing target is listed, keeps its tasks, and the exit code is 3."""
     here = active("here", logGroupName="/here")
     there = active("there", accountId=OTHER, logGroupName="/there")
     emulator = serve([here, there])
@@ -164,7 +164,7 @@ def test_a_failing_target_never_stops_the_others(
 
 
 def test_it_ends_when_nothing_is_active(live_run: Callable, serve: Callable, made: Callable):
-    """It says so and exits with 0; a target that was away for a while is asked again."""
+    """It ends with 0 when nothing is active; a target that failed is tried again."""
     emulator = serve([active("the-one"), *made(30)])
 
     def away() -> None:
@@ -224,7 +224,7 @@ def test_an_archive_keeps_what_is_seen(
 def test_an_archive_that_fails_stops_nothing(
     live_run: Callable, serve: Callable, tmp_path: Path, when: str
 ):
-    """It is said once on stderr, the table goes on, and the exit code stays 0."""
+    """A failing archive is reported once on stderr, and the exit code stays 0."""
     emulator = serve([active("the-one")])
     where = tmp_path / "history"
 
@@ -255,7 +255,7 @@ def test_in_a_terminal_a_failing_archive_is_read(
 
 
 def test_nothing_of_a_name_is_obeyed_and_all_fits(live_run: Callable, serve: Callable):
-    """Names from AWS are shown, not obeyed; 80 columns and the terminal's height are kept."""
+    """Hostile names are text, and the table fits the width and height."""
     names = ["\x1b[2J\x1b[31mred", "\u202egnp.exe", "[bold]markup[/bold]", "日本語" * 30, "a\nb"]
     tasks = [active(f"task-{number}", logGroupName=names[number % 5]) for number in range(25)]
     emulator = serve(tasks)
@@ -272,7 +272,7 @@ def test_nothing_of_a_name_is_obeyed_and_all_fits(live_run: Callable, serve: Cal
 def test_without_a_terminal_it_is_one_table(
     run: Callable, terminal: Callable, serve: Callable, made: Callable
 ):
-    """Through a pipe, and with --once, it prints the forecasts of this instant and ends."""
+    """In a pipe, and with --once, it prints the current forecasts and ends."""
     serve([active("the-one"), *made(30)])
     done = run("watch")
     assert done.exit_code == 0
@@ -289,7 +289,7 @@ def test_without_a_terminal_it_is_one_table(
 
 
 def test_nothing_active_is_said_at_once(run: Callable, serve: Callable, made: Callable):
-    """Then there is nothing to watch, and no history is asked for."""
+    """Without active tasks, it ends without fetching a history."""
     emulator = serve(made(3))
     done = run("watch")
     assert (done.exit_code, done.stdout) == (0, "no active tasks\n")
@@ -298,7 +298,7 @@ def test_nothing_active_is_said_at_once(run: Callable, serve: Callable, made: Ca
 
 
 def test_what_cannot_be_watched_is_one_line(run: Callable, serve: Callable, two_accounts: Path):
-    """An interval below 5 s is refused; where no target answers, the exit code is 1."""
+    """An interval below 5 s is refused; if no target answers, the exit code is 1."""
     assert run("watch", "--interval", "4").exit_code == 2
     serve([active("the-one")], faults=[Fault.parse("deny")])
     done = run("watch")
@@ -311,7 +311,7 @@ def test_what_cannot_be_watched_is_one_line(run: Callable, serve: Callable, two_
 
 
 def test_only_what_is_asked_for_is_watched(run: Callable, serve: Callable):
-    """Log groups are selected as in the other commands; one that is unknown is said."""
+    """Log groups can be selected, and an unknown one is reported."""
     serve([active("a", logGroupName="/a"), active("b", logGroupName="/b")])
     done = run("watch", "--once", "--log-group", "/a", "--log-group", "/aa")
     assert done.exit_code == 0

@@ -1,4 +1,4 @@
-"""Messages speak the terminal's language: options, and not the library's parameters."""
+"""Messages of commands name options, not parameters of the library."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ ONLY_IN_PYTHON = {
 
 
 def messages() -> Iterator[tuple[str, str]]:
-    """Yield the place and the text of each error and warning; a value in it is 'x'."""
+    """Yield the place and text of each error and warning, with 'x' for values."""
     for path in PACKAGE.rglob("*.py"):
         if path.parent.name in ("cli", "emulator") or path.name == "scripts.py":
             continue
@@ -74,7 +74,7 @@ NAMING = [
 
 @pytest.mark.parametrize(("place", "text"), NAMING, ids=[place for place, _ in NAMING])
 def test_a_message_that_names_a_parameter_names_its_option(place: str, text: str):
-    """In some command each parameter becomes an option; those of Python alone are listed."""
+    """Each parameter in a message becomes an option of some command, or is listed here."""
     written = [in_options(text, command) for command in EVERY]
     for name in set(NAMED.findall(text)) - ONLY_IN_PYTHON:
         assert any(not re.search(rf"\b{name}=", one) for one in written), (name, text)
@@ -100,12 +100,12 @@ def test_a_message_that_names_a_parameter_names_its_option(place: str, text: str
     ],
 )
 def test_a_parameter_is_the_option_of_the_command(command: str, text: str, written: str):
-    """As it is typed; what is no parameter, or no option of this command, stays as it is."""
+    """A parameter is replaced by the command's option; other words stay."""
     assert in_options(text, main.get_command(click.Context(main), command)) == written
 
 
 def test_the_terminal_gets_options(run: Callable, page: Callable):
-    """Errors and warnings of the library are written so, on the way through each command."""
+    """Errors and warnings of the library name options in every command."""
     path = page({"taskId": "a", "executionInfo": {"creationTime": "2026-11-01 06:00"}})
     done = run("status", path, "--by", "regoin", "--strict")
     assert "use --times-in UTC" in done.stderr

@@ -1,4 +1,4 @@
-"""Who knows nothing pastes the first command of the worst week's report, and nothing is lost."""
+"""The first command of the worst week's report can be run unchanged, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ DAYS = Counter({ms(f"2026-06-{day:02}T00:00Z"): 1 for day in range(9, 13)})
 
 @pytest.fixture
 def shell(tmp_path: Path) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
-    """Run words in a shell, in a folder of tasks, with commands for `aws` and `exportstats`."""
+    """Run words in a shell, in a folder of tasks, with replacements for `aws` and `exportstats`."""
     stubs = tmp_path / "bin"
 
     def call(words: str, *, true: bool = False, **more: str) -> subprocess.CompletedProcess[str]:
@@ -53,7 +53,7 @@ def shell(tmp_path: Path) -> Iterator[Callable[..., subprocess.CompletedProcess[
 
 @pytest.fixture
 def written(run: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Write what was known at the week's end, and the week's report; give it as text."""
+    """Write the tasks known at the end of the week, and return the report as text."""
     monkeypatch.chdir(tmp_path)
     known = known_at(xs.sample_tasks(), AS_OF)
     xs.write_tasks(xs.conform(known.assign(observed_at=AS_OF)), "tasks.parquet")
@@ -66,7 +66,7 @@ def written(run: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> s
 
 
 def first_command(text: str) -> str:
-    """Copy the first command of a report, its continued lines too."""
+    """Return the first command of a report with its continuation lines."""
     lines = text.splitlines()
     at = next(n for n, line in enumerate(lines) if line.startswith("    exportstats backfill"))
     end = next(n for n in range(at, len(lines)) if not lines[n].endswith("\\"))
@@ -76,7 +76,7 @@ def first_command(text: str) -> str:
 def test_what_was_about_to_be_lost_is_exported_once(
     written: str, shell: Callable, moto: str, monkeypatch: pytest.MonkeyPatch
 ):
-    """In the right account, and a second run exports nothing."""
+    """It exports in the right account, and a second run exports nothing."""
     command = first_command(written)
     made = shell(f"{command} --script backfill.sh", true=True)
     assert made.returncode == 0, made.stderr
@@ -111,12 +111,12 @@ def test_what_was_about_to_be_lost_is_exported_once(
 
 
 def request_of(line: str) -> dict[str, Any]:
-    """Read what a line of `--format json` asks AWS for."""
+    """Return the request in a line of `--format json`."""
     return dict(json.loads(line)["request"])
 
 
 def credentials_of(account: str) -> dict[str, str]:
-    """Assume a role of an account at moto."""
+    """Return the credentials of an assumed role at moto."""
     role = f"arn:aws:iam::{account}:role/exporter"
     answer = client("sts", {}).assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
     names = {"ACCESS_KEY_ID": "AccessKeyId", "SECRET_ACCESS_KEY": "SecretAccessKey"}
@@ -125,6 +125,6 @@ def credentials_of(account: str) -> dict[str, str]:
 
 
 def client(service: str, keys: dict[str, str]) -> Any:  # noqa: ANN401 - of boto3
-    """Make a client with some credentials, or with any."""
+    """Return a client, by default with any credentials."""
     known = {name.lower(): value for name, value in keys.items()} or KEYS
     return boto3.client(service, region_name=REGION, **known)
