@@ -380,6 +380,22 @@ def test_active_tasks_move_the_median():
     assert xs.duration_summary(table(*[runs] * 2))["censored_p50"].isna().all()
 
 
+def test_each_group_is_summarised_as_if_alone():
+    """Active tasks of one group change its censored median, and no other group's."""
+    ended = [
+        {"status_code": "COMPLETED", "completion_time": minute * 60_000} for minute in range(9)
+    ]
+    active = [{"status_code": "RUNNING", "observed_at": 4 * 60_000}] * 4
+    rows = [{"region": "a", **row} for row in ended]
+    rows += [{"region": "b", **row} for row in [*ended, *active]]
+    tasks = table(*rows, creation_time=0)
+    both = xs.duration_summary(tasks, by="region")
+    for region in ("a", "b"):
+        alone = xs.duration_summary(tasks[tasks["region"] == region], by="region")
+        assert_frame_equal(both.loc[[region]], alone, check_categorical=False)
+    assert both["censored_p50"].to_list() != both["p50"].to_list()
+
+
 def test_names_of_quantiles():
     """A quantile's column is named by its percentage, without floating-point noise."""
     quantiles = [0, 0.07, 0.29, 0.5, 0.58, 0.999, 0.99999, 1, np.float64(0.25)]
