@@ -28,9 +28,10 @@ def slot_usage(
 ) -> pd.DataFrame:
     """Return how much of each slot's time its tasks take, per calendar period.
 
-    A task is active from its creation to its completion, `[creation_time, completion_time)`. This
-    includes the time in the queue, because the service does not report when a task started. A task
-    that is still active counts until `as_of`, or by default until it was observed.
+    A task is active from its creation to its completion, `[creation_time, completion_time)`. A
+    PENDING task takes the slot, too: the service accepts no other one meanwhile. A task that is
+    still active counts until `as_of`, or by default until it was observed. `phase_summary` by
+    account and region shows how much of it may be waiting.
 
     Parameters
     ----------

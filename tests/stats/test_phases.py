@@ -199,6 +199,9 @@ def test_contradictory_looks_are_not_used():
     early = {**running, "observed_at": START - 5000}
     assert bounds([early, done]) == [0, 20_000, 0, 20_000]
     assert bounds([running, late]) == [0, None, 0, None]
+    (over,) = life._replace(reports_end=False).looks([30_000])
+    after = {**running, "observed_at": START + 60_000}
+    assert bounds([running, over, after]) == [0, None, 0, None]
     assert xs.phase_durations(history([running, late, done]))["looks"].to_list() == [2]
 
 
@@ -222,6 +225,19 @@ def test_the_table_has_the_task_and_own_columns():
     assert {str(dtype) for dtype in found[BOUNDS].dtypes} == {"timedelta64[ms]"}
     by_team = xs.phase_summary(found, by="team", quantiles=0.5)
     assert cells(by_team, "completed", "seen", "censored") == {"web": (1, 1, 0)}
+
+
+def test_a_summary_is_of_completed_tasks():
+    """FAILED and CANCELLED tasks are in no quantile, and active ones are counted apart."""
+    rows = [
+        row
+        for state in (*schema.TERMINAL_STATES, "RUNNING")
+        for row in Life(100, 10**9 if state == "RUNNING" else 200, state).looks(
+            [150, 5000], task_id=state
+        )
+    ]
+    summary = xs.phase_summary(xs.phase_durations(history(rows)))
+    assert cells(summary, "completed", "seen", "censored") == {"all": (1, 1, 1)}
 
 
 def test_an_archive_has_every_look(tmp_path: Path):
