@@ -67,7 +67,8 @@ LOG_GROUPS = click.option(
     multiple=True,
     metavar="FILE|aws",
     help="The output of `aws logs describe-log-groups`, or `aws` to fetch the log groups. It shows "
-    "which ones were never exported and when events expire. Repeat it for several files.",
+    "which ones were never exported and when events expire. Repeat it for several files. The log "
+    "groups of an archive are used by default.",
 )
 RANGE = (
     click.option(

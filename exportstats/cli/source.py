@@ -206,7 +206,7 @@ class Origin:
     def tasks(self, *, status: str | None = None, task_id: str | None = None) -> pd.DataFrame:
         """Read tasks from files, or fetch them from AWS with its filters for state or task ID."""
         if self.source:
-            return xs.read_tasks(*self.source, **self.reading)
+            return self._read_tasks()
         what: dict[str, Any] = {"next_token": self.next_token, "status": status, "task_id": task_id}
         try:
             tasks = xs.fetch_tasks(self.targets, **self.asked, **what)
@@ -216,10 +216,33 @@ class Origin:
             say("AWS lists no such tasks; check the account and the region")
         return tasks
 
+    @functools.cached_property
+    def archives(self) -> tuple[str, ...]:
+        """The sources that are archives."""
+        from exportstats.archive.sources import is_archive
+
+        return tuple(name for name in self.source if is_archive(name))
+
+    def _read_tasks(self) -> pd.DataFrame:
+        """Read tasks from files and archives; of a single archive, only the selected places."""
+        if self.source == self.archives and len(self.source) == 1:
+            tasks = xs.Archive(self.source[0]).tasks(
+                accounts=None if self.account is None else [self.account],
+                regions=None if self.region is None else [self.region],
+            )
+            if len(tasks):  # otherwise all of them are needed to say what there is instead
+                return tasks
+        return xs.read_tasks(*self.source, **self.reading)
+
     def read_log_groups(self) -> list[pd.DataFrame]:
-        """Read log groups from files."""
+        """Read log groups from files, by default from archives among the sources."""
         files = [name for name in self.log_groups_from if name != ASK]
-        return [xs.read_log_groups(*files, **self.reading)] if files else []
+        if files:
+            return [xs.read_log_groups(*files, **self.reading)]
+        if self.log_groups_from or not self.archives:
+            return []
+        found = xs.read_log_groups(*self.archives)
+        return [found] if len(found) else []
 
     def fetch_log_groups(self) -> list[pd.DataFrame]:
         """Fetch the log groups of the same accounts and regions, if `--log-groups aws` is given."""

@@ -131,6 +131,30 @@ def test_an_archive_is_a_source(run: Run, history: xs.Archive, tmp_path: Path):
     ).replace(str(tmp_path / "groups.jsonl"), "")
 
 
+def test_the_log_groups_of_an_archive_are_used(run: Run, history: xs.Archive, tmp_path: Path):
+    """Coverage and the report use them by default; `--log-groups` names others."""
+    words = ["gaps", history.uri, "--since", "2026-11-01", "--until", "2026-11-20"]
+    default = run(*words, "--format", "csv").stdout
+    assert default == run(*words, "--log-groups", history.uri, "--format", "csv").stdout
+    nothing = tmp_path / "none.json"
+    nothing.write_text('{"logGroups": []}')
+    assert default != run(*words, "--log-groups", nothing, "--format", "csv").stdout
+    assert "expire" in run("report", history.uri, "--week", "2026-W45").stdout
+
+
+def test_an_account_of_an_archive(run: Run, history: xs.Archive):
+    """`--account` and `--region` select as they do of files, and what is unknown is said."""
+    sample = xs.sample_tasks()
+    of_account = sample["account_id"] == "444455556666"
+    done = run("status", history.uri, "--account", "444455556666", "--format", "json")
+    assert sum(row["tasks"] for row in json.loads(done.stdout)) == of_account.sum()
+    of_slot = of_account & (sample["region"] == "eu-west-1")
+    words = ["--account", "444455556666", "--region", "eu-west-1", "--format", "json"]
+    rows = json.loads(run("status", history.uri, *words).stdout)
+    assert sum(row["tasks"] for row in rows) == of_slot.sum()
+    assert "6,096" in run("status", history.uri, "--account", "999999999999").stderr
+
+
 def test_archives_and_files_are_combined(history: xs.Archive, tmp_path: Path):
     """An archive and a file are one table; each task is once, in its latest state."""
     tasks = xs.sample_tasks()
