@@ -105,6 +105,19 @@ def test_bins_are_round_and_evenly_apart():
     assert next(iter(bins))[0] == SECOND
 
 
+def test_all_default_edges_have_one_or_two_digits():
+    """In their largest unit, all edges are round numbers, from a millisecond to years."""
+    made = [{"creation_time": 0, "completion_time": length} for length in (0, LAST)]
+    (bins,) = counts(xs.duration_histogram(table(*made, status_code="COMPLETED"))).values()
+    edges = [start for start, _ in bins]
+    assert edges[:10] == [0, 1, 2, 5, 10, 20, 50, 100, 200, 500]
+    numbers = {1, 1.5, 2, 3, 4, 4.5, 5, 6, 7, 8, 10, 12, 15, 16, 20, 30, 45, 50, 100}
+    day = 24 * 60 * MINUTE
+    for edge in edges[10:]:
+        unit = max(unit for unit in (SECOND, MINUTE, 60 * MINUTE, day) if unit <= edge)
+        assert edge / unit in numbers | {200, 500, 1000}
+
+
 def test_a_duration_on_an_edge():
     """A duration equal to an edge is in the bin that begins there."""
     made = [{"creation_time": 0, "completion_time": n} for n in (0, 1000, 1999, 2000)]
