@@ -13,6 +13,8 @@ from exportstats.text import percent, shorten, write_duration
 if TYPE_CHECKING:
     from exportstats.report.data import Finding, ReportData
 
+# The line above the commands of a finding.
+RUN = "To print the AWS CLI commands, run:"
 _COMMANDS, _LONGEST_COMMAND = 3, 1_000  # shown for a finding; the JSON has all of them
 _WAIVERS = 3  # shown for a finding
 _LONGEST = 120  # characters of a cell
@@ -89,14 +91,14 @@ def commands(finding: Finding) -> tuple[list[str], str]:
     if total == len(shown) <= 1:
         return shown, ""
     again = f"exportstats backfill --from-report FILE --finding {finding.id}"
-    return shown, f"Or all {total:,} at once, with the report's JSON: {again}"
+    return shown, f"For all {total:,} at once, use the JSON of the report: {again}"
 
 
 def waivers(finding: Finding) -> str:
     """Return the waivers of a finding that fit, as in a file of waivers."""
     shown = list(finding.waivers[:_WAIVERS])
     if more := len(finding.waivers) - len(shown):
-        shown.append(f"# {more:,} more in the report's JSON")
+        shown.append(f"# {more:,} more in the JSON of the report")
     return "\n\n".join(shown)
 
 

@@ -22,18 +22,21 @@ SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "note")
 # What cannot be known. Every report says so.
 _LIMITS = (
     (
-        "Coverage is an upper bound: the service tells neither a task's prefix of stream names nor "
-        "how much it wrote."
+        "Coverage is an upper bound: the service reports neither a task's log stream prefix nor "
+        "how much the task wrote."
     ),
-    "A duration is creation to completion, waiting included: the service tells no start.",
+    (
+        "A duration is the time from creation to completion, including waiting: the service "
+        "reports no start time."
+    ),
 )
 # What was not checked.
 _NO_EXPIRY = (
-    "What will be lost, and by when, was not looked at: give log groups, which tell how long "
-    "events are kept, with --log-groups (or log_groups=xs.fetch_log_groups() in Python)."
+    "Whether events will be lost was not checked, because the retention is unknown: pass the log "
+    "groups with --log-groups (or log_groups=xs.fetch_log_groups() in Python)."
 )
 _MOMENT = timedelta(milliseconds=1)
-_PART = "Only a part of the list is known: what looks like a gap may be covered by the rest of it."
+_PART = "Some tasks or log groups could not be listed, so apparent gaps may be covered after all."
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,13 +194,13 @@ class ReportData:
             return "No task was created in this week."
         quiet = "A quiet week" if self.as_of >= self.end else "A quiet week so far"
         text = f"{quiet}: {counted(int(tasks), 'task')}, "
-        text += f"{int(failed):,} failed" if failed else "none of them failed"
+        text += f"{int(failed):,} failed" if failed else "none failed"
         if failed and "not_made_good" not in self.tables:
-            text += ", all exported since" + " or waived" * ("waived" in self.tables)
+            text += ", all exported again" + " or waived" * ("waived" in self.tables)
         if covered == covered:  # noqa: PLR0124 - NaN without a regular log group
             text += ", and what was due is in S3"
             missing = current["missing"]
-            text += f" but for {write_duration(missing)}" if missing else ""
+            text += f" except {write_duration(missing)}" if missing else ""
         return text + "."
 
     @property

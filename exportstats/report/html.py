@@ -116,6 +116,7 @@ def _shown(report: ReportData, csv: str | None) -> dict[str, object]:
         "view": shown,
         "link": link,
         "commands": cells.commands,
+        "run": cells.RUN,
         "waivers": cells.waivers,
         "image": _image,
     }

@@ -103,6 +103,7 @@ def _written(report: ReportData, most: int) -> str:
             pictures=report.pictures[:_PICTURES],
             view=shown,
             commands=cells.commands,
+            run=cells.RUN,
             waivers=cells.waivers,
         )
     )

@@ -63,6 +63,7 @@ def _findings(report: ReportData) -> list[str]:
         label = "" if finding.severity == "note" else f"**{finding.severity}:** "
         lines += [f"- {label}{_text(finding)}", *(f"  - {_text(part)}" for part in finding.news)]
         commands, more = cells.commands(finding)
+        lines += ["", f"  {cells.RUN}"] if commands else []
         for command in commands:
             lines += ["", "  ```sh", f"  {command}", "  ```"]
         lines += ["", f"  {more}"] if more else []
@@ -105,6 +106,7 @@ def render_text(report: ReportData) -> str:
         for one in finding.news:
             lines += _filled(f"{one.sentence} {one.remedy}", "  - ")
         commands, more = cells.commands(finding)
+        lines += _filled(cells.RUN, "  ") if commands else []
         for command in commands:
             # continue long lines with a backslash, so that the command can be pasted
             words = [shlex.quote(word) for word in shlex.split(command)]

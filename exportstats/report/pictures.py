@@ -37,8 +37,8 @@ def coverage(material: Material, _: Found) -> Picture:
     many = len(timeline[list(LOG_GROUP)].drop_duplicates())
     return Picture(
         "coverage",
-        "What is in S3 of the days that were due",
-        f"A lane for each of {counted(many, 'regular log group')}, those that miss most first: "
+        "Coverage of the days that were due",
+        f"A lane for each of {counted(many, 'regular log group')}, those with the most gaps first: "
         "what is covered, missing, premature or covered more than once.",
         timeline.reset_index(drop=True),
         "plot_coverage",
@@ -63,7 +63,7 @@ def durations(material: Material, found: Found) -> Picture:
     tasks = material.recent[exports.locate(material.recent, found.rows.head(_MOST_GROUPS)) >= 0]
     return Picture(
         "durations",
-        "How long the slower log groups take",
+        "Durations of the slower log groups",
         "The median and the 90th percentile of the durations of COMPLETED tasks, day by day, of "
         "the log groups that have become slower.",
         duration_trend(tasks, freq="D", by=list(LOG_GROUP)),
@@ -76,7 +76,7 @@ def slots(material: Material, _: Found) -> Picture:
     many = len(material.week[list(SLOT)].drop_duplicates())
     return Picture(
         "slots",
-        "What held the slots",
+        "Tasks of each slot",
         f"A lane for each of {counted(many, 'slot')}: each task from its creation to its "
         "completion, coloured by state.",
         material.week.reset_index(drop=True),

@@ -162,7 +162,7 @@ def build_weekly_report(  # noqa: PLR0913 - all options are keyword-only
     >>> import exportstats as xs
     >>> report = xs.build_weekly_report(xs.sample_tasks(), week="2026-W20")
     >>> report.headline
-    'A quiet week: 111 tasks, none of them failed, and what was due is in S3 but for 7 min.'
+    'A quiet week: 111 tasks, none failed, and what was due is in S3 except 7 min.'
     """
     material = material_of(tasks, week, log_groups, deliveries, as_of, tz, source, waivers)
     report = _report(material, material.span.name)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from exportstats.report.material import Material
 
-LOST = "Nothing brings back what retention has taken; a longer one gives more time to export."
+LOST = "Expired events cannot be recovered. A longer retention leaves more time to export."
 
 
 def name(value: object, width: int = 60) -> str:
@@ -44,10 +44,14 @@ def groups_of(rows: pd.DataFrame) -> str:
 
 def slots_of(rows: pd.DataFrame, after: str = "") -> str:
     """Return the number of accounts and regions if there are several."""
-    accounts, regions = rows["account_id"].nunique(), rows["region"].nunique()
-    where = f" of {accounts:,} accounts" if accounts > 1 else ""
-    where += f" in {regions:,} regions" if regions > 1 else ""
-    return where and where + after
+    numbers = {"accounts": rows["account_id"].nunique(), "regions": rows["region"].nunique()}
+    some = " and ".join(f"{number:,} {noun}" for noun, number in numbers.items() if number > 1)
+    return some and f" in {some}{after}"
+
+
+def verb(number: int, one: str, many: str) -> str:
+    """Return the form of a verb for a number of things."""
+    return one if number == 1 else many
 
 
 def on(time: pd.Timestamp, material: Material) -> str:

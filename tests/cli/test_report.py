@@ -333,7 +333,7 @@ def test_a_failed_look_up_of_log_groups_costs_no_report(
     done = run("report", "--log-groups", "aws", "--region", "eu-west-1")
     assert done.exit_code == 3
     assert done.stdout.startswith("Export tasks, week ")
-    assert "was not looked at" in " ".join(done.stdout.split())
+    assert "was not checked" in " ".join(done.stdout.split())
     assert "log groups were not fetched, so expiry is unknown" in done.stderr
 
 
@@ -359,13 +359,13 @@ def test_what_is_waived_is_a_note(run: Callable, small: Callable, tmp_path: Path
     done = run(*words)
     assert done.exit_code == 0
     text = " ".join(done.stdout.split())
-    assert "3 d missing of 1 log group by intention: acme/secret" in text
+    assert "3 d of events of 1 log group are waived: acme/secret" in text
     waivers.write_text(f"{WAIVER}until = 2026-11-20\n", encoding="utf-8")
     done = run(*words)
     assert done.exit_code == 4
     text = " ".join(done.stdout.split())
-    assert "WARNING: 1 waiver held until 2026-11-20 or earlier, the first of acme/*" in text
-    assert "Remove them from the file, or give them another `until`." in text
+    assert "WARNING: 1 waiver was valid until 2026-11-20 or earlier, such as that of acme/*" in text
+    assert "Remove them from the file, or set a later `until`." in text
 
 
 @pytest.mark.parametrize(

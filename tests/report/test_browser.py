@@ -270,6 +270,22 @@ def test_it_can_be_printed(name: str, opened: Callable):
     assert page.pdf(format="A4", print_background=True).startswith(b"%PDF-")
 
 
+PAPER = 703  # pixels between the margins of a sheet of A4
+
+
+@pytest.mark.parametrize("name", ["worst", "quietest"])
+def test_nothing_is_cut_in_print(name: str, opened: Callable):
+    """In print, tables, charts and commands end at the margin, and a finding can span pages."""
+    page = opened(name, PAPER).page
+    page.emulate_media(media="print")
+    edges = "[...document.querySelectorAll('table, img, pre, p')].map(e => EDGE)"
+    for edge in ("e.getBoundingClientRect().right", "e.scrollWidth"):
+        assert max(page.evaluate(edges.replace("EDGE", edge))) <= PAPER + 1
+    inside = "[...document.querySelectorAll(NAMES)].map(e => getComputedStyle(e).breakInside)"
+    for of, expected in (("li.finding, figure", "auto"), ("tr, img, pre", "avoid")):
+        assert set(page.evaluate(inside.replace("NAMES", repr(of)))) <= {expected}
+
+
 def test_the_quietest_week_fits_on_one_screen(opened: Callable):
     """The page of a quiet week fits on one screen."""
     page = opened("quietest").page

@@ -30,4 +30,4 @@ def test_rows_of_zeros_are_counted_and_not_shown():
     states = next(one for one in report.pictures if one.name == "states")
     many = (states.table.reset_index()["tasks"] == 0).sum()
     assert many > 100
-    assert f"{many:,} rows of zeros are left out." in report.to_html()
+    assert f"{many:,} rows of zeros are omitted." in report.to_html()

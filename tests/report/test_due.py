@@ -286,7 +286,7 @@ def test_unchecked_expiry_is_reported():
         report = built(*nights("acme/api"), log_groups=given_)
         for text in (report.to_html(), report.to_markdown(), report.to_json()):
             plain = text.replace("\\", "")
-            assert ("was not looked at" in plain) == expected
+            assert ("was not checked" in plain) == expected
             assert ("--log-groups" in plain) == expected
 
 

@@ -96,7 +96,7 @@ def test_the_same_failure_in_several_accounts_is_one_incident():
     [worst] = report.findings
     assert worst.kind == "not_made_good"
     assert "in 1 log group" not in worst.sentence
-    assert "2 accounts in 2 regions" in worst.sentence
+    assert "2 accounts and 2 regions" in worst.sentence
 
 
 def test_a_log_group_that_stopped_is_told_with_its_gaps():

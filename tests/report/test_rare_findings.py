@@ -63,7 +63,7 @@ def test_a_slot_that_is_always_busy():
     [row] = rows_behind(report, "busy_slots")
     assert (row["account_id"], row["region"], row["tasks"]) == ("111122223333", "eu-west-1", 7)
     assert row["busy_share"] == pytest.approx(21 / 24)
-    assert "eu-west-1 87.5 % of the time, with 7 tasks" in finding(report, "busy_slots").sentence
+    assert "eu-west-1 for 87.5 % of the time, with 7 tasks" in finding(report, "busy_slots").sentence
     assert "slots" in [picture.name for picture in report.pictures]
 
 
@@ -77,7 +77,7 @@ def test_impossible_tasks():
     ]
     found = finding(built(*rows), "bad_data")
     assert {row["task_id"] for row in plain_rows(found.rows)} == {"backwards", "undated"}
-    assert found.sentence.startswith("2 tasks cannot be as they stand")
+    assert found.sentence.startswith("2 tasks have impossible values")
 
 
 def test_a_task_that_has_been_active_for_long():
@@ -97,7 +97,7 @@ def test_a_failure_exported_later_is_quiet():
     now = night("acme/api", 2, task_id="now", status_code="FAILED", status_message="Denied")
     report = built(*nights("acme/api"), then, now)
     assert report.headline == (
-        "A quiet week: 8 tasks, 1 failed, all exported since, and what was due is in S3."
+        "A quiet week: 8 tasks, 1 failed, all exported again, and what was due is in S3."
     )
     assert report.findings == ()
 
@@ -137,7 +137,7 @@ def test_a_failure_without_coverage_is_reported(rows: list[dict[str, Any]]):
     then = night("acme/api", -20, task_id="then", **DENIED)
     report = built(*rows, then)
     assert "not_made_good" in kinds(report)
-    assert "all exported since" not in report.headline
+    assert "all exported again" not in report.headline
 
 
 def test_a_pending_task_makes_no_difference_later():

@@ -100,7 +100,7 @@ def test_the_latest_day_of_expired_waivers_is_reported(waivers: Path):
     days = "2026-11-10", "2026-11-20"
     waivers.write_text("".join(f"{WAIVER}until = {day}\n" for day in days), encoding="utf-8")
     found = finding(built(*nights("acme/api"), waivers=waivers), "expired_waivers")
-    assert found.sentence.startswith("2 waivers held until 2026-11-20 or earlier")
+    assert found.sentence.startswith("2 waivers were valid until 2026-11-20 or earlier")
 
 
 def test_waived_gaps_are_not_resolved(waivers: Path):

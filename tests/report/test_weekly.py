@@ -354,7 +354,7 @@ def test_no_tasks_at_all():
 def test_one_task():
     """One task is counted, but does not make its log group regular."""
     report = built(night("acme/api", 1))
-    assert report.headline == "A quiet week: 1 task, none of them failed."
+    assert report.headline == "A quiet week: 1 task, none failed."
     assert kinds(report) == ["irregular"]
     assert report.figures.loc["p50", "current"] == 300
     for render in RENDERERS.values():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from exportstats.core.schema import KEY
 from exportstats.report.material import within
 from exportstats.report.rule import Found, rule
-from exportstats.report.words import place, slots_of
+from exportstats.report.words import place, slots_of, verb
 from exportstats.stats.anomalies import find_anomalies
 from exportstats.text import counted
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 @rule(
-    title="Tasks that cannot be as they stand",
+    title="Tasks with impossible values",
     rank=130,
-    remedy="See where these rows come from; what cannot be is left out of the figures.",
+    remedy="Check where these rows come from. Impossible values are left out of the figures.",
 )
 def bad_data(material: Material) -> Found | None:
     """Find tasks of the week with impossible values."""
@@ -27,10 +27,10 @@ def bad_data(material: Material) -> Found | None:
         return None
     reasons = rows["reason"].value_counts().sort_index().sort_values(ascending=False, kind="stable")
     tasks = len(rows[list(KEY)].drop_duplicates())
-    stand = "it stands" if tasks == 1 else "they stand"
     return Found(
         "warning",
-        f"{counted(tasks, 'task')}{slots_of(rows)} cannot be as {stand}, such as of "
-        f"{place(rows.head(1))}; most often ({reasons.iloc[0]:,}): {reasons.index[0]}.",
+        f"{counted(tasks, 'task')}{slots_of(rows)} {verb(tasks, 'has', 'have')} impossible values, "
+        f"such as one of {place(rows.head(1))}. The most frequent problem ({reasons.iloc[0]:,}): "
+        f"{reasons.index[0]}.",
         rows,
     )

@@ -14,7 +14,7 @@ from exportstats.core.schema import LOG_GROUP, SLOT
 from exportstats.report import causes, pictures
 from exportstats.report.material import of_groups
 from exportstats.report.rule import Found, rule
-from exportstats.report.words import groups_of, place, slot, slots_of
+from exportstats.report.words import groups_of, place, slot, slots_of, verb
 from exportstats.stats.forecasts import estimate_completion
 from exportstats.stats.histories import TIMED_OUT
 from exportstats.stats.slots import slot_usage
@@ -39,10 +39,10 @@ _DAY = pd.Timedelta("1D")
 
 
 @rule(
-    title="Log groups slower for good",
+    title="Log groups that have become slower",
     rank=60,
-    remedy="More events, larger windows or a slower destination; see whether its nights still fit "
-    "into the slot.",
+    remedy="Look for more events, larger windows or a slower destination, and check whether a "
+    "night of exports still fits into the slot.",
     picture=pictures.durations,
 )
 def slowdowns(material: Material) -> Found | None:
@@ -58,9 +58,10 @@ def slowdowns(material: Material) -> Found | None:
     when = worst["since"].tz_convert(material.span.start.tz)
     return Found(
         "warning",
-        f"{groups_of(rows)} slower for good: {place(rows.head(1))} takes "
-        f"{worst['factor']:.1f} times as long since {when:%Y-%m-%d} (95 % of {worst['low']:.1f} to "
-        f"{worst['high']:.1f}, {counted(int(worst['n_after']), 'task')} since).",
+        f"{groups_of(rows)} {verb(len(rows), 'has', 'have')} become slower: "
+        f"{place(rows.head(1))} has taken {worst['factor']:.1f} times as long since "
+        f"{when:%Y-%m-%d} (95 % confidence interval {worst['low']:.1f} to {worst['high']:.1f}, "
+        f"{counted(int(worst['n_after']), 'task')}).",
         rows.reset_index(drop=True),
     )
 
@@ -83,10 +84,11 @@ def _are_over(slow: pd.DataFrame, material: Material) -> list[bool]:
 
 
 @rule(
-    title="Tasks at the time-out of 24 h",
+    title="Tasks near or over the time-out of 24 h",
     rank=70,
     severities=("critical", "warning"),
-    remedy="Export smaller windows; a slot waits for its task, so others of it are late as well.",
+    remedy="Export smaller windows. A slot runs one task at a time, so its next tasks are late "
+    "too.",
     picture=pictures.slots,
 )
 def time_outs(material: Material) -> Found | None:
@@ -107,15 +109,15 @@ def time_outs(material: Material) -> Found | None:
     if len(rows):
         many = f"{counted(len(rows), 'active task')}{slots_of(rows)}"
         parts.append(
-            f"{many} that may reach the time-out of 24 h, the longest "
-            f"for {write_duration(longest.total_seconds())}: {place(rows)}"
+            f"{many} may reach the time-out of 24 h, the longest after "
+            f"{write_duration(longest.total_seconds())} so far: {place(rows)}"
         )
     if len(ended):
         many = f"{counted(len(ended), 'task')}{slots_of(ended)}"
         parts.append(f"{many} failed after 24 h: {place(ended)}")
     return Found(
         "critical" if longest >= TOO_LONG_ACTIVE else "warning",
-        f"{'; '.join(parts)}.",
+        f"{'. '.join(parts)}.",
         listed,
         about=causes.of_tasks(tasks[tasks["task_id"].isin(listed["task_id"])], material),
     )
@@ -150,7 +152,8 @@ def busy_slots(material: Material) -> Found | None:
     worst = rows.iloc[0]
     return Found(
         "warning",
-        f"{counted(len(rows), 'slot')} (account and region) nearly always busy: {slot(worst)} "
-        f"{percent(worst['busy_share'])} of the time, with {counted(int(worst['tasks']), 'task')}.",
+        f"{counted(len(rows), 'slot')} (account and region) {verb(len(rows), 'was', 'were')} "
+        f"nearly always busy: {slot(worst)} for {percent(worst['busy_share'])} of the time, with "
+        f"{counted(int(worst['tasks']), 'task')}.",
         rows,
     )

@@ -18,7 +18,7 @@ from exportstats.report.material import clipped, of_groups, shared
 from exportstats.report.pictures import coverage
 from exportstats.report.rhythm import expected_by
 from exportstats.report.rule import Found, by_incident, rule
-from exportstats.report.words import groups_of, on, place
+from exportstats.report.words import groups_of, on, place, verb
 from exportstats.stats.as_of import to_millis
 from exportstats.text import counted, total
 
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 @rule(
     title="Premature tasks",
     rank=90,
-    remedy="Export these windows once more, and start the exporter 12 h after the end of its "
-    "window or later.",
+    remedy="Export these windows again, and start the exporter at least 12 h after the end of its "
+    "window.",
     picture=coverage,
 )
 def premature(material: Material) -> Found | None:
@@ -54,8 +54,8 @@ def premature(material: Material) -> Found | None:
     return Found(
         "warning",
         f"{total(alone['length'])} of events of {groups_of(rows)} were exported less than 12 h "
-        f"after the window's end by {counted(len(rows), 'task')}, so late ones may be missing: "
-        f"{place(rows)}.",
+        f"after the end of the window, by {counted(len(rows), 'task')}, so late events may be "
+        f"missing: {place(rows)}.",
         rows,
     )
 
@@ -63,7 +63,8 @@ def premature(material: Material) -> Found | None:
 @rule(
     title="Tasks that left nothing in S3",
     rank=100,
-    remedy="Look into the bucket. A window without events is empty too; else export it once more.",
+    remedy="Check the bucket. A window without events leaves nothing either. Otherwise, export it "
+    "again.",
 )
 def empty_deliveries(material: Material) -> Found | None:
     """Find COMPLETED tasks of the week that left nothing in S3."""
@@ -82,7 +83,7 @@ def empty_deliveries(material: Material) -> Found | None:
     rows = rows.sort_values(["creation_time", "task_id"], ignore_index=True)
     return Found(
         "warning",
-        f"{counted(len(rows), 'task')} of {groups_of(rows)} COMPLETED and left no log events in "
+        f"{counted(len(rows), 'task')} of {groups_of(rows)} COMPLETED but left no log events in "
         f"S3: {place(rows)}.",
         rows,
     )
@@ -91,8 +92,8 @@ def empty_deliveries(material: Material) -> Found | None:
 @rule(
     title="Log groups no longer exported",
     rank=110,
-    remedy="See whether the exporter still knows it; if that is meant, it leaves this report by "
-    "itself after some weeks.",
+    remedy="Check the configuration of the exporter. If this is intended, no action is needed: "
+    "after some weeks, this is no longer reported.",
 )
 def stopped(material: Material) -> Found | None:
     """Find log groups that were exported regularly until this week."""
@@ -117,8 +118,8 @@ def _describe_stopped(rows: pd.DataFrame, *, material: Material) -> Found:
     when = on(rows["last_created"].iloc[0], material)
     return Found(
         "warning",
-        f"{groups_of(rows)} got no task in this week, after regular exports: "
-        f"{place(rows.head(1))} since {when}.",
+        f"{groups_of(rows)} {verb(len(rows), 'was', 'were')} exported regularly, but had no task "
+        f"in this week. The last task of {place(rows.head(1))} was created on {when}.",
         rows[[*LOG_GROUP, "last_created"]].reset_index(drop=True),
     )
 
@@ -127,7 +128,7 @@ def _describe_stopped(rows: pd.DataFrame, *, material: Material) -> Found:
     title="Log groups not exported regularly",
     rank=150,
     severities=("note",),
-    remedy="If intended, nothing needs doing.",
+    remedy="If this is intended, no action is needed.",
 )
 def irregular(material: Material) -> Found | None:
     """Find log groups whose gaps are not reported, so that no reader assumes they are complete."""
@@ -142,7 +143,7 @@ def irregular(material: Material) -> Found | None:
     some = irregular["first_window"].notna()
     rows = pd.concat(
         [
-            irregular[some].assign(exported="now and then"),
+            irregular[some].assign(exported="occasionally"),
             irregular[~some].assign(exported="never"),
             never.assign(exported="never"),
         ]
@@ -153,14 +154,14 @@ def irregular(material: Material) -> Found | None:
     parts = [
         f"{count:,} {label}"
         for count, label in (
-            ((rows["exported"] != "never").sum(), "exported now and then"),
+            ((rows["exported"] != "never").sum(), "exported occasionally"),
             ((rows["exported"] == "never").sum(), "never exported"),
         )
         if count
     ]
     return Found(
         "note",
-        f"{groups_of(rows)} not exported regularly ({', '.join(parts)}), such as "
-        f"{place(rows.head(1))}; their gaps are not listed.",
+        f"{groups_of(rows)} {verb(len(rows), 'is', 'are')} not exported regularly "
+        f"({', '.join(parts)}), such as {place(rows.head(1))}. Their gaps are not reported.",
         rows.reset_index(drop=True),
     )

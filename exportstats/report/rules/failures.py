@@ -19,7 +19,7 @@ from exportstats.report.material import (
     without_rest,
 )
 from exportstats.report.rule import Found, by_incident, rule
-from exportstats.report.words import LOST, groups_of, name, place, slot, slots_of
+from exportstats.report.words import LOST, groups_of, name, place, slot, slots_of, verb
 from exportstats.stats.as_of import to_millis
 from exportstats.stats.failures import failure_reasons
 from exportstats.stats.periods import compare_periods
@@ -33,10 +33,10 @@ MANY_FAILURES = 10
 
 
 @rule(
-    title="Windows of failed tasks that are not in S3 since",
+    title="Windows of failed tasks that are still not in S3",
     rank=20,
     severities=("critical", "warning", "note"),
-    remedy="Mend the cause, then export them once more.",
+    remedy="Fix the cause, then export them again.",
     picture=pictures.failures,
 )
 def not_made_good(material: Material) -> Found | None:
@@ -73,22 +73,22 @@ def _describe_open(rows: pd.DataFrame, *, of: int) -> Found:
     lacking = f"{total(rows['missing'])} of events are missing, " if known else ""
     sentence = (
         f"{len(rows):,} of {counted(of, 'window')} of failed tasks, in {groups_of(rows)}, "
-        f"{'is' if len(rows) == 1 else 'are'} not in S3 as a whole: {lacking}such as of "
+        f"{verb(len(rows), 'is', 'are')} not completely in S3: {lacking}such as those of "
         f"{place(some.head(1))}."
     )
     if (rows["under_way"] > pd.Timedelta(0)).any():
-        sentence += f" {total(rows['under_way'])} of that is being exported now."
+        sentence += f" {total(rows['under_way'])} of them are being exported now."
     if (rows["lost"] > pd.Timedelta(0)).any():
-        sentence += f" Retention has taken {total(rows['lost'])} of that."
+        sentence += f" {total(rows['lost'])} of them have expired."
     rows = rows[shown].reset_index(drop=True)
     if not len(open_):
-        return Found("note", sentence, rows, "Wait for the tasks that are active.")
+        return Found("note", sentence, rows, "Wait for the active tasks.")
     hopeful = open_["missing"].isna() | (open_["missing"] > open_["lost"])
     return Found(
         "critical" if hopeful.sum() >= MANY_FAILURES else "warning",
         sentence,
         rows,
-        None if hopeful.any() else f"Mend the cause. {LOST}",
+        None if hopeful.any() else f"Fix the cause. {LOST}",
         open_[hopeful & open_["missing"].notna()].assign(
             start=open_["from_time"], end=open_["to_time"] + pd.Timedelta("1ms")
         ),
@@ -122,7 +122,7 @@ def _as_if_done(tasks: pd.DataFrame, *, groups: pd.DataFrame) -> pd.DataFrame:
 @rule(
     title="Why tasks failed, by account and region",
     rank=30,
-    remedy="The reason is AWS's own message; a policy, a bucket or a key is the usual cause.",
+    remedy="The reason is the message from AWS. The usual cause is a policy, a bucket or a key.",
     picture=pictures.failures,
 )
 def more_failures(material: Material) -> Found | None:
@@ -141,19 +141,19 @@ def more_failures(material: Material) -> Found | None:
     about = causes.of_tasks(material.failed, material)
     return Found(
         "warning",
-        f"{percent(rate['current'])} of the tasks that ended in this week have FAILED "
-        f"({rows['tasks'].sum():,} of {int(rate['n_current']):,}),{slots_of(rows, ',')} after "
-        f"{percent(rate['previous'])} in the {WEEKS_BEFORE} weeks before. "
-        f"Most often{where} ({top['tasks']:,}): {name(top['reason'], 120)}.",
+        f"{percent(rate['current'])} of the tasks that ended in this week FAILED "
+        f"({rows['tasks'].sum():,} of {int(rate['n_current']):,}),{slots_of(rows, ',')} compared "
+        f"with {percent(rate['previous'])} in the {WEEKS_BEFORE} weeks before. "
+        f"The most frequent reason{where} ({top['tasks']:,}): {name(top['reason'], 120)}.",
         rows,
         about=about[about["cause"] == top["reason"]],
     )
 
 
 @rule(
-    title="Reasons of failures that no task had before",
+    title="New reasons for failures",
     rank=40,
-    remedy="Read the messages; something was changed in the account, the bucket or the exporter.",
+    remedy="Read the messages. Look for changes in the account, the bucket or the exporter.",
     picture=pictures.failures,
 )
 def new_reasons(material: Material) -> Found | None:
@@ -173,8 +173,8 @@ def new_reasons(material: Material) -> Found | None:
     about = causes.of_tasks(material.failed, material)
     return Found(
         "warning",
-        f"{counted(len(rows), 'reason')} of failures that no task had before, of "
-        f"{counted(int(rows['tasks'].sum()), 'task')}. The most frequent{where}: "
+        f"{counted(len(rows), 'reason')} for failures {verb(len(rows), 'is', 'are')} new in this "
+        f"week, with {counted(int(rows['tasks'].sum()), 'task')}. The most frequent one{where}: "
         f"{name(rows['reason'].iloc[0], 120)}.",
         rows,
         about=about[about["cause"].isin(rows["reason"])],

@@ -39,7 +39,7 @@ def _describe(rows: pd.DataFrame, *, material: Material) -> Found:
     return Found(
         "warning",
         f"{counted(len(rows), 'gap')} in {groups:,} of {regular:,} log groups that are exported "
-        f"regularly,{slots_of(rows, ',')} together {total(rows['length'])} ({reasons}). "
+        f"regularly,{slots_of(rows, ',')} {total(rows['length'])} in total ({reasons}). "
         f"The longest: {place(rows.head(1))}, {total(rows['length'].head(1))} from "
         f"{on(rows['start'].iloc[0], material)}.",
         rows[GAP].reset_index(drop=True),
@@ -51,8 +51,7 @@ def _describe(rows: pd.DataFrame, *, material: Material) -> Found:
     title="Gaps of a minute or less",
     rank=140,
     severities=("note",),
-    remedy="A window that ends at 23:59:00 leaves a minute out every night; end it at "
-    "23:59:59.999.",
+    remedy="A window that ends at 23:59:00 omits a minute every night. End it at 23:59:59.999.",
 )
 def short_gaps(material: Material) -> Found | None:
     """Find gaps of a minute or less, as left by windows that end slightly too early."""
@@ -62,7 +61,7 @@ def short_gaps(material: Material) -> Found | None:
         return None
     return Found(
         "note",
-        f"{counted(len(rows), 'gap')} of a minute or less in {groups_of(rows)}, together "
-        f"{total(rows['length'])}: {place(rows)}.",
+        f"{counted(len(rows), 'gap')} of a minute or less in {groups_of(rows)}, "
+        f"{total(rows['length'])} in total: {place(rows)}.",
         rows[GAP].reset_index(drop=True),
     )

@@ -22,7 +22,7 @@ from exportstats.report.material import (
     without_rest,
 )
 from exportstats.report.rule import Found, rule
-from exportstats.report.words import groups_of, place
+from exportstats.report.words import groups_of, place, verb
 from exportstats.text import counted, total
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     title="Resolved since last week",
     rank=135,
     severities=("note",),
-    remedy="Nothing needs doing.",
+    remedy="No action is needed.",
 )
 def resolved(material: Material) -> Found | None:
     """Find gaps that were due a week ago and have been closed since."""
@@ -71,7 +71,7 @@ def resolved(material: Material) -> Found | None:
     rows = rows.sort_values(["closed", *LOG_GROUP, "start"], ascending=[False, *[True] * 4])
     return Found(
         "note",
-        f"{counted(len(rows), 'gap')} of last week closed since, {total(rows['closed'])} of events "
-        f"of {groups_of(rows)}: {place(rows)}.",
+        f"{counted(len(rows), 'gap')} of last week {verb(len(rows), 'was', 'were')} closed since "
+        f"then, with {total(rows['closed'])} of events of {groups_of(rows)}: {place(rows)}.",
         rows[[*LOG_GROUP, "start", "end", "length", "closed"]].reset_index(drop=True),
     )

@@ -35,7 +35,7 @@ _MILLISECOND = timedelta(milliseconds=1)
     title="Events that will be lost",
     rank=10,
     severities=("critical", "warning"),
-    remedy="Export them before then, the first to expire first.",
+    remedy="Export them before they expire, the most urgent ones first.",
 )
 def expiring(material: Material) -> Found | None:
     """Find events that will expire before they are exported."""
@@ -63,14 +63,14 @@ def _describe_expiring(rows: pd.DataFrame, *, material: Material) -> Found:
     first = rows["expires_at"].iloc[0]
     urgent = rows["expires_at"] < material.as_of + EXPIRES_NOW
     begins = (
-        "is expiring now"
+        "are expiring now"
         if first <= material.as_of
-        else f"begins to expire on {on(first, material)}"
+        else f"will begin to expire on {on(first, material)}"
     )
     return Found(
         "critical" if urgent.any() else "warning",
         f"{total(rows['length'])} of events of {groups_of(rows)} will be lost unless they are "
-        f"exported: {place(rows.head(1))} {begins}.",
+        f"exported. Those of {place(rows.head(1))} {begins}.",
         rows[GAP].reset_index(drop=True),
         export=rows[rows["reason"] != "active"],
     )
@@ -97,8 +97,8 @@ def _describe_lost(rows: pd.DataFrame) -> Found:
     """Describe events that were lost."""
     return Found(
         "warning",
-        f"{total(rows['length'])} of events of {groups_of(rows)} were lost: retention took them in "
-        f"this week, and they are not in S3. The most of {place(rows)}.",
+        f"{total(rows['length'])} of events of {groups_of(rows)} were lost, because they expired "
+        f"in this week without an export: {place(rows)}.",
         rows[GAP].reset_index(drop=True),
     )
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from exportstats.core.schema import LOG_GROUP
 from exportstats.report.rule import Found, rule
-from exportstats.report.words import groups_of, name, place
+from exportstats.report.words import groups_of, name, place, verb
 from exportstats.text import counted, total
 
 if TYPE_CHECKING:
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 @rule(
-    title="Gaps that are waived",
+    title="Waived gaps",
     rank=160,
     severities=("note",),
-    remedy="Nothing needs doing.",
+    remedy="No action is needed.",
 )
 def waived(material: Material) -> Found | None:
     """Find gaps of the week that a waiver covers."""
@@ -29,16 +29,16 @@ def waived(material: Material) -> Found | None:
         return None
     return Found(
         "note",
-        f"{total(rows['length'])} missing of {groups_of(rows)} by intention: {place(rows)} "
+        f"{total(rows['length'])} of events of {groups_of(rows)} are waived: {place(rows)} "
         f"({name(rows['because'].iloc[0], 120)}).",
         rows[[*LOG_GROUP, "start", "end", "length", "because"]].reset_index(drop=True),
     )
 
 
 @rule(
-    title="Waivers that hold no longer",
+    title="Expired waivers",
     rank=125,
-    remedy="Remove them from the file, or give them another `until`.",
+    remedy="Remove them from the file, or set a later `until`.",
 )
 def expired_waivers(material: Material) -> Found | None:
     """Find waivers whose last day has passed."""
@@ -54,7 +54,8 @@ def expired_waivers(material: Material) -> Found | None:
     )
     return Found(
         "warning",
-        f"{counted(len(over), 'waiver')} held until {rows['until'].max()} or earlier, the first "
-        f"of {name(rows['log_group_name'].iloc[0])}: its gaps are told again.",
+        f"{counted(len(over), 'waiver')} {verb(len(over), 'was', 'were')} valid until "
+        f"{rows['until'].max()} or earlier, such as that of "
+        f"{name(rows['log_group_name'].iloc[0])}. The gaps are reported again.",
         rows,
     )

@@ -13,7 +13,7 @@ from exportstats.core.schema import DAY, LOG_GROUP
 from exportstats.report.commands import names_of
 from exportstats.report.rule import Found, rule
 from exportstats.report.waivers import DAYS, text_of
-from exportstats.report.words import groups_of, on, place
+from exportstats.report.words import groups_of, on, place, verb
 
 if TYPE_CHECKING:
     from exportstats.report.material import Material
@@ -60,7 +60,7 @@ def weekdays(material: Material) -> Found | None:
     first = rows.iloc[0]
     return Found(
         "note",
-        f"{groups_of(rows)} {'is' if len(rows) == 1 else 'are'} never exported on some weekdays, "
+        f"{groups_of(rows)} {verb(len(rows), 'is', 'are')} never exported on some weekdays, "
         f"on which nothing is due: {place(rows.head(1))} on "
         f"{first['weekdays'].replace(', ', ' and ')}, since {on(first['since'], material)}.",
         rows.reset_index(drop=True),

@@ -129,11 +129,11 @@ def irregular(facts: Facts) -> Expected | None:
         exported = key in facts.of and facts.first_of(key) is not None
         if key in facts.of or born is None or born < facts.until:
             named = dict(zip(LOG_GROUP, key, strict=True))
-            rows.append({**named, "exported": "now and then" if exported else "never"})
+            rows.append({**named, "exported": "occasionally" if exported else "never"})
     if not rows:
         return None
     says = [row["exported"] for row in rows]
-    parts = [("now and then", "exported now and then"), ("never", "never exported")]
+    parts = [("occasionally", "exported occasionally"), ("never", "never exported")]
     counts = [f"{says.count(what)} {label}" for what, label in parts if what in says]
     rows.sort(key=lambda row: (row["exported"] == "never", order(key_of(row))))
     figures = [*groups(rows), f"({', '.join(counts)})", *place(rows[:1])]

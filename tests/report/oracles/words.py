@@ -87,8 +87,9 @@ def groups(rows: list[Row]) -> list[str]:
 
 def slots(rows: list[Row]) -> list[str]:
     """Return the number of accounts and regions, if there are several."""
-    parts = []
-    for word, name, noun in (("of", "account_id", "accounts"), ("in", "region", "regions")):
-        known = {row[name] for row in rows} - {None}
-        parts += [f"{word} {len(known)} {noun}"] if len(known) > 1 else []
-    return parts
+    numbers = {name: len({row[name] for row in rows} - {None}) for name in ("account_id", "region")}
+    accounts, regions = numbers.values()
+    if accounts > 1 and regions > 1:
+        return [f"in {accounts} accounts and {regions} regions"]
+    parts = [f"in {accounts} accounts"] if accounts > 1 else []
+    return [*parts, f"in {regions} regions"] if regions > 1 else parts
