@@ -1,1 +1,1 @@
-"""Build the weekly report: what happened, what needs doing and by when, the worst first."""
+"""Build the weekly report: what happened, what to do and by when, the worst first."""

@@ -178,7 +178,7 @@ class ReportData:
 
     @property
     def is_quiet(self) -> bool:
-        """Return whether nothing needs doing."""
+        """Return whether no action is needed."""
         return all(finding.severity == "note" for finding in self.findings)
 
     @property

@@ -109,7 +109,7 @@ def build_weekly_report(  # noqa: PLR0913 - all options are keyword-only
     by: str | None = None,
     waivers: str | Path | None = None,
 ) -> WeeklyReport:
-    """Build the report on one week: what needs doing and by when, the worst first.
+    """Build the report on one week: what to do and by when, the worst first.
 
     The report is on the tasks created in the week. Its coverage is that of the seven days that
     became due in the week: the events of a day are due in S3 two days later. Gaps are reported for

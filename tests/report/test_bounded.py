@@ -95,10 +95,10 @@ def test_a_page_links_what_was_cut(large: xs.WeeklyReport, tables: Path):
     """With a folder of tables, each cut table links to a file with all its rows."""
     html = large.to_html(csv="tables")
     assert (
-        '<p class="soft">250 more rows: <a href="tables/gaps.csv">gaps.csv</a> has all.</p>'
+        '<p class="soft">250 more rows are in <a href="tables/gaps.csv">gaps.csv</a>.</p>'
         in section_of(html, "gaps")
     )
-    links = re.findall(r"(\d[\d,]*) more rows: <a href=\"tables/([\w-]+\.csv)\">", html)
+    links = re.findall(r"(\d[\d,]*) more rows are in <a href=\"tables/([\w-]+\.csv)\">", html)
     assert {"gaps.csv", "expiring.csv", "picture-coverage.csv"} <= {name for _, name in links}
     for cut, name in links:
         rows = (tables / name).read_text(encoding="utf-8").count("\n") - 1
@@ -124,7 +124,7 @@ def test_markdown_and_mail_show_fewer(large: xs.WeeklyReport):
     mail = message_from_bytes(large.to_email(), policy=policy.default)
     html = mail.get_body(("html",)).get_content()
     assert len(html.encode()) < 100_000
-    assert html.count("295 rows are not shown") == many
+    assert html.count("295 more rows are not shown") == many
     assert len(mail.get_body(("plain",)).get_content()) < 6000
 
 

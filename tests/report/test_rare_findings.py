@@ -63,7 +63,8 @@ def test_a_slot_that_is_always_busy():
     [row] = rows_behind(report, "busy_slots")
     assert (row["account_id"], row["region"], row["tasks"]) == ("111122223333", "eu-west-1", 7)
     assert row["busy_share"] == pytest.approx(21 / 24)
-    assert "eu-west-1 for 87.5 % of the time, with 7 tasks" in finding(report, "busy_slots").sentence
+    text = finding(report, "busy_slots").sentence
+    assert "eu-west-1 for 87.5 % of the time, with 7 tasks" in text
     assert "slots" in [picture.name for picture in report.pictures]
 
 
@@ -88,7 +89,10 @@ def test_a_task_that_has_been_active_for_long():
         found = look(durations.time_outs, *rows)
         assert (found and found.severity) == severity
         if found:
-            assert f"the longest for {hours} h: acme/slow in eu-west-1" in found.sentence
+            assert (
+                f"the longest has been active for {hours} h: acme/slow in eu-west-1"
+                in found.sentence
+            )
 
 
 def test_a_failure_exported_later_is_quiet():

@@ -109,8 +109,8 @@ def time_outs(material: Material) -> Found | None:
     if len(rows):
         many = f"{counted(len(rows), 'active task')}{slots_of(rows)}"
         parts.append(
-            f"{many} may reach the time-out of 24 h, the longest after "
-            f"{write_duration(longest.total_seconds())} so far: {place(rows)}"
+            f"{many} may reach the time-out of 24 h, the longest has been "
+            f"active for {write_duration(longest.total_seconds())}: {place(rows)}"
         )
     if len(ended):
         many = f"{counted(len(ended), 'task')}{slots_of(ended)}"
