@@ -88,7 +88,7 @@ def test_programs_that_are_killed(archive: xs.Archive, busy: Emulator):
             assert running.stdout.readline() == "ready\n"
             if number % 4 == 0:
                 acknowledged = int(running.stdout.readline())
-            until = time.monotonic() + random.uniform(0, 3)
+            until = time.monotonic() + random.uniform(0, 1)
             while time.monotonic() < until:
                 region = random.choice(REGIONS)
                 busy.add(task(numbers[region], region=region))

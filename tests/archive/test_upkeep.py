@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
@@ -87,6 +88,24 @@ def test_writers_go_on_during_compaction(archive: xs.Archive, sample: pd.DataFra
     assert_same(archive.tasks(), sample)
     archive.compact()
     assert sum(len(archive.history(one)) for one in sample["task_id"].head(5)) == 5
+
+
+def test_two_compactions_at_once(archive: xs.Archive, sample: pd.DataFrame):
+    """One of them may fail, which says so; nothing is lost or twice."""
+    add_in_pieces(archive, sample)
+
+    def one(_: int) -> str:
+        try:
+            xs.Archive(archive.uri).compact()
+        except xs.ArchiveError as error:
+            return str(error)
+        return ""
+
+    with ThreadPoolExecutor(3) as pool:
+        told = [*pool.map(one, range(3))]
+    assert all("cannot be compacted: " in text for text in told if text)
+    assert "" in told
+    assert_same(archive.tasks(), sample)
 
 
 @pytest.mark.parametrize("retention", ["soon", -1, "-1h"])
