@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 # Lambda lets one write in the folder for temporary files alone, and it shows no window.
@@ -38,7 +39,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: 
     archive.sync(log_groups=True)
     report = xs.build_weekly_report(
         archive,
-        week=event.get("week", "last"),
+        week=event.get("week") or f"{datetime.now(UTC) - timedelta(days=7):%G-W%V}",
         log_groups=archive.log_groups(),
         tz=os.environ.get("REPORT_TZ", "UTC"),
     )
