@@ -77,10 +77,11 @@ def _measure(name: str, contestant: str, size: int) -> Cost:
     module = importlib.import_module(f"benchmarks.{name}")
     run = module.CONTESTANTS[contestant]
     with module.prepare(size) as given:
-        before = _memory()
-        started, spent = time.perf_counter(), _cpu()
+        before = memory()
+        started, spent = time.perf_counter(), cpu_seconds()
         result = run(given)
-        cost = Cost(time.perf_counter() - started, _cpu() - spent, _memory(peak=True) - before)
+        spent, peak = cpu_seconds() - spent, memory(peak=True) - before
+        cost = Cost(time.perf_counter() - started, spent, peak)
         getattr(module, "check", _check)(result, size)
         if isinstance(result, pd.DataFrame):
             made = result.memory_usage(deep=True).sum() / 2**20
@@ -92,13 +93,13 @@ def _check(result: Sized, size: int) -> None:
     assert len(result) == size
 
 
-def _cpu() -> float:
+def cpu_seconds() -> float:
     """Return the CPU seconds of this process and of its children that have ended."""
     used = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(each.ru_utime + each.ru_stime for each in used)
 
 
-def _memory(*, peak: bool = False) -> float:
+def memory(*, peak: bool = False) -> float:
     """Return the memory of this process in MiB: now, or its peak since the last call."""
     status = Path("/proc/self/status")
     if not status.exists():  # not Linux: only the peak since the start is known

@@ -13,6 +13,7 @@ from exportstats.archive.info import count
 from exportstats.archive.observations import changes, check_observations
 from exportstats.archive.query import Query, texts
 from exportstats.archive.reading import (
+    apply_elsewhere,
     apply_part,
     latest,
     read_all,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from exportstats.archive.delta import Snapshot
-    from exportstats.archive.reading import Reader
+    from exportstats.archive.reading import Columns, Reader, Result
     from exportstats.aws.targets import Target
     from exportstats.core.schema import Table
     from exportstats.core.shards import Part, Shards
@@ -143,8 +144,7 @@ class Archive:
                 )
             wanted = frozenset((*columns, "creation_time"))
         query = _query(as_of, accounts, regions)
-        query = replace(query, since=start, until=end, columns=wanted)
-        tasks = self._latest(schema.TASKS, query)
+        tasks = self._latest(schema.TASKS, replace(query, since=start, until=end), wanted)
         created = tasks["creation_time"]
         for edge, keep in ((start, created.ge), (end, created.lt)):
             if edge is not None:
@@ -384,17 +384,20 @@ class Archive:
         snapshot = self._snapshot(schema.TASKS)
         if snapshot is None:
             return
-        run = partial(apply_part, self._storage, snapshot.version, read, part)
-        shards = snapshot.shards
-        results = map(run, shards) if self._executor is None else self._executor.map(run, shards)
+        results: Iterator[Result]
+        if self._executor is None:
+            results = map(partial(apply_part, snapshot, read, part), snapshot.shards)
+        else:
+            there = partial(apply_elsewhere, self._storage, snapshot.version, read, part)
+            results = self._executor.map(there, snapshot.shards)
         for result, damaged in results:
             warn_of_damage(self._storage, damaged)
             yield result
 
-    def _latest(self, kind: Table, query: Query) -> pd.DataFrame:
+    def _latest(self, kind: Table, query: Query, columns: Columns = None) -> pd.DataFrame:
         """Return each row of a kind in its latest state."""
         self._snapshot(kind)
-        return latest(self._storage, kind, query)
+        return latest(self._storage, kind, query, columns)
 
     def _snapshot(self, kind: Table) -> Snapshot | None:
         """Return the current version of a table, or None if the archive has no such table.

@@ -225,10 +225,7 @@ class Snapshot:
             format=ds.ParquetFileFormat(dictionary_columns=repeated),
             filesystem=self._filesystem(files),
         )
-        columns = query.columns
-        names = [name for name in schema.names if columns is None or name in columns]
-        found = dataset.to_table(names, filter=query.rows(kind.id))
-        return kinds.from_stored(found, kind, columns)
+        return kinds.from_stored(dataset.to_table(filter=query.rows(kind.id)), kind)
 
     def _filesystem(self, files: pd.DataFrame) -> pf.FileSystem:
         storage = self.store.storage

@@ -16,7 +16,7 @@ from exportstats.core.schema import KEY, SLOT, TASKS, Column, Kind, Table
 from exportstats.io.rows import POOL, arrow_schema, to_arrow
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Iterable
 
     import pandas as pd
 
@@ -120,11 +120,10 @@ def reading_schema(kind: Table, stored: Iterable[str], plain: Iterable[str]) -> 
     return pa.schema([(name, named[name]) for name in stored if name in types])
 
 
-def from_stored(table: pa.Table, kind: Table, columns: Collection[str] | None) -> pa.Table:
+def from_stored(table: pa.Table, kind: Table) -> pa.Table:
     """Convert what was read to the types of a table, and fill in columns that were not stored."""
     made = []
-    fields = [field for field in arrow_schema(kind) if columns is None or field.name in columns]
-    for field in fields:
+    for field in arrow_schema(kind):
         if field.name not in table.column_names:
             made.append(pa.nulls(len(table), field.type))
             continue
@@ -132,4 +131,4 @@ def from_stored(table: pa.Table, kind: Table, columns: Collection[str] | None) -
         if pa.types.is_dictionary(field.type) and not pa.types.is_dictionary(values.type):
             values = values.dictionary_encode()
         made.append(values.cast(field.type))
-    return pa.table(made, schema=pa.schema(fields)).unify_dictionaries(POOL)
+    return pa.table(made, schema=arrow_schema(kind)).unify_dictionaries(POOL)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import pandas as pd
@@ -30,38 +29,36 @@ class Result(NamedTuple):
     damaged: pd.DataFrame
 
 
-Reader: TypeAlias = "Callable[[Snapshot, Query], Result]"
+Columns: TypeAlias = frozenset[str] | None
+Reader: TypeAlias = "Callable[[Snapshot, Query, Columns], Result]"
 
 
-def read_latest(snapshot: Snapshot, query: Query) -> Result:
+def read_latest(snapshot: Snapshot, query: Query, columns: Columns = None) -> Result:
     """Return each row of the selection in its latest state.
 
-    With `query.columns`, the other columns are read only of tasks with several observations.
+    With `columns`, it has these, and those that they are derived from; converting the others to
+    pandas takes most of the time.
     """
-    kind, names = snapshot.store.kind, query.columns
-    if names is None:
-        found, damaged = snapshot.read(query)
+    kind = snapshot.store.kind
+    found, damaged = snapshot.read(query)
+    if columns is None:
         return Result(to_table([Rows(found)], kind), damaged)
-    sources = (frames.SOURCES[name][:2] for name in names & {*frames.SOURCES})
-    stored = frozenset({*kind.key, *names}.union(*sources))
-    found, damaged = snapshot.read(replace(query, columns=stored))
-    rows = typed(found)
-    repeated = identity.repeated(rows, kind)
-    if repeated.any():
-        ids = rows.loc[repeated, kind.id].unique()
-        latest, more = read_latest(snapshot, replace(query, ids=tuple(ids), columns=None))
-        once = rows[~rows[kind.id].isin(ids)]
-        rows = frames.stack([once, latest[[*once]]])
-        damaged = pd.concat([damaged, more]).drop_duplicates("file")
+    sources = (frames.SOURCES[name][:2] for name in columns & {*frames.SOURCES})
+    wanted = {*kind.key, *columns}.union(*sources)
+    names = [name for name in found.column_names if name in wanted]
+    rows = typed(found.select(names))
+    if (again := identity.repeated(rows, kind)).any():
+        settled = to_table([Rows(found.filter(pa.array(again)))], kind)
+        rows = frames.stack([rows[~again], settled[names]])
     return Result(frames.derive(frames.tidy(rows, kind), kind), damaged)
 
 
-def latest(storage: Storage, kind: Table, query: Query) -> pd.DataFrame:
+def latest(storage: Storage, kind: Table, query: Query, columns: Columns = None) -> pd.DataFrame:
     """Return each row of a kind in its latest state; an empty table if there is none."""
     snapshot = Store(storage, kind).snapshot()
     if snapshot is None:
         return frames.empty(kind)
-    found, damaged = read_latest(snapshot, query)
+    found, damaged = read_latest(snapshot, query, columns)
     warn_of_damage(storage, damaged)
     return found
 
@@ -72,7 +69,7 @@ def read_all(snapshot: Snapshot, query: Query) -> Result:
     return Result(typed(found), damaged)
 
 
-def read_history(snapshot: Snapshot, query: Query) -> Result:
+def read_history(snapshot: Snapshot, query: Query, _: Columns = None) -> Result:
     """Return every observation of the selection, as a table of tasks."""
     rows, damaged = read_all(snapshot, query)
     return Result(frames.derive(rows), damaged)
@@ -84,8 +81,17 @@ def typed(found: pa.Table) -> pd.DataFrame:
     return frame
 
 
-def apply_part(storage: Storage, version: int, read: Reader, part: Part, shard: int) -> Result:
-    """Apply a part to the columns that it reads of a shard, in any process.
+def apply_part(snapshot: Snapshot, read: Reader, part: Part, shard: int) -> Result:
+    """Apply a part to the columns that it reads of a shard."""
+    columns = getattr(part, "columns", None)
+    if columns is not None and not columns <= {*schema.NAMES}:
+        columns = None  # so that the part can name all columns in its error
+    tasks, damaged = read(snapshot, Query(shards=frozenset([shard])), columns)
+    return Result(part(tasks), damaged)
+
+
+def apply_elsewhere(storage: Storage, version: int, read: Reader, part: Part, shard: int) -> Result:
+    """Apply a part to a shard in another process.
 
     Raises
     ------
@@ -95,11 +101,7 @@ def apply_part(storage: Storage, version: int, read: Reader, part: Part, shard: 
     snapshot = Store(storage, schema.TASKS).snapshot(version)
     if snapshot is None:
         raise ArchiveError(f"{storage.uri} was deleted while it was read")
-    columns = getattr(part, "columns", None)
-    if columns is not None and not columns <= {*schema.NAMES}:
-        columns = None  # so that the part can name all columns in its error
-    tasks, damaged = read(snapshot, Query(shards=frozenset([shard]), columns=columns))
-    return Result(part(tasks), damaged)
+    return apply_part(snapshot, read, part, shard)
 
 
 def warn_of_damage(storage: Storage, damaged: pd.DataFrame) -> None:

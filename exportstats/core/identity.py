@@ -42,9 +42,16 @@ def keep_latest(rows: pd.DataFrame, table: Table) -> tuple[pd.DataFrame, pd.Seri
 
 def repeated(rows: pd.DataFrame, table: Table) -> np.ndarray:
     """Return a mask of the rows that share their key with another row."""
-    if _is_surely_unique(rows[table.id]) or rows[table.id].is_unique:
-        return np.zeros(len(rows), dtype=bool)
-    again: np.ndarray = rows.duplicated(list(table.key), keep=False).to_numpy()
+    again = np.ones(len(rows), dtype=bool)
+    numbers = _numbers(rows[table.id])
+    if numbers is not None:
+        ordered = np.sort(numbers)
+        same = ordered[1:] == ordered[:-1]
+        again[:] = np.isin(numbers, ordered[1:][same]) if same.any() else False
+    elif rows[table.id].is_unique:
+        again[:] = False
+    if again.any():  # texts that differ may have the same number
+        again[again] = rows.loc[again, list(table.key)].duplicated(keep=False)
     return again
 
 
@@ -110,8 +117,8 @@ def _codes(values: pd.Series) -> np.ndarray:
     return pd.factorize(values)[0]
 
 
-def _is_surely_unique(texts: pd.Series) -> bool:
-    """Return True only if all texts differ; texts of unequal length return False.
+def _numbers(texts: pd.Series) -> np.ndarray | None:
+    """Return a number for each text, the same for the same text; None if their lengths differ.
 
     AWS's identifiers have equal length. Each is hashed to one number, eight bytes at a time.
     Sorting the numbers takes a fifth of the time and memory of pandas' `is_unique`.
@@ -119,21 +126,21 @@ def _is_surely_unique(texts: pd.Series) -> bool:
     import pyarrow as pa  # noqa: PLC0415 - slow to import
 
     if not isinstance(texts.dtype, pd.StringDtype):
-        return False
-    numbers, done = np.zeros(len(texts), dtype="uint64"), 0
+        return None
+    numbers, done, widths = np.zeros(len(texts), dtype="uint64"), 0, set()
     chunks = pa.chunked_array(pa.array(texts, type=pa.large_string())).chunks
     for chunk in filter(len, chunks):
         ends = np.frombuffer(chunk.buffers()[1], "int64")[chunk.offset :][: len(chunk) + 1]
         width = int(ends[1] - ends[0])
-        if width < _WORD or chunk.null_count or (np.diff(ends) != width).any():
-            return False
+        widths.add(width)
+        if width < _WORD or chunk.null_count or len(widths) > 1 or (np.diff(ends) != width).any():
+            return None
         some = numbers[done : (done := done + len(chunk))]
         for start in (*range(0, width - _WORD, _WORD), width - _WORD):
             place = int(ends[0]) + start
             some *= _ODD
             some += np.ndarray(len(chunk), "uint64", chunk.buffers()[2], place, strides=(width,))
-    numbers.sort()
-    return not (numbers[1:] == numbers[:-1]).any()
+    return numbers
 
 
 _WORD = 8  # bytes
