@@ -33,6 +33,7 @@ class _Info(msgspec.Struct):
 
 
 class _Task(msgspec.Struct):
+    taskId: str | None = None  # noqa: N815 - AWS's name
     status: _Status | None = None
     executionInfo: _Info | None = None  # noqa: N815 - AWS's name
 
@@ -73,6 +74,8 @@ class Walk:
         Whether every task has a creation time, and none is later than that of the task before it.
     stopped
         Whether paging stopped at what is known, before the end of the list.
+    latest
+        The tasks of the latest page.
     """
 
     known_until: int | None = None
@@ -82,6 +85,7 @@ class Walk:
     began: int | None = None
     is_ordered: bool = True
     stopped: bool = False
+    latest: frozenset[str | None] = frozenset()
 
     def reaches(self, page: Page) -> bool:
         """Return whether paging can stop after a page."""
@@ -96,7 +100,10 @@ class Walk:
             self.is_ordered = False
             return False
         for task in tasks:
-            self._pass(task)
+            # a task that is created while one pages moves the list, and others come again
+            if task.taskId not in self.latest:
+                self._pass(task)
+        self.latest = frozenset(task.taskId for task in tasks)
         return (
             self.is_ordered
             and None not in (self.known_until, self.newest, self.oldest)

@@ -29,6 +29,7 @@ from exportstats.emulator import Emulator, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from email.message import Message
 
 
 def read(archive: xs.Archive, emulator: Emulator, **more: Any) -> pd.Series:  # noqa: ANN401
@@ -112,6 +113,28 @@ def test_an_order_that_was_not_promised_is_read_to_the_end(archive: xs.Archive, 
             entries._sorted = True
             read(archive, emulator)
             assert_same(archive.tasks(), everything(emulator), seen=False)
+
+
+def test_tasks_that_are_created_meanwhile(archive: xs.Archive, emulator: Emulator):
+    """Tasks that come again because the list moved are no other order, and nothing is missed."""
+    read(archive, emulator)
+    for number in range(1000, 1200):
+        emulator.add(task(number))
+    answer, numbers_of = emulator.respond, iter(range(1200, 1300))
+
+    def respond(headers: Message, body: bytes) -> tuple[bytes, bool]:
+        answered = answer(headers, body)
+        for _ in range(3 if b"limit" in body else 0):
+            emulator.add(task(next(numbers_of)))
+        return answered
+
+    emulator.respond = respond  # type: ignore[method-assign]
+    assert numbers(read(archive, emulator))[:2] == [5, 200]
+    created = next(numbers_of)
+    assert archive.info()["settled_until"].notna().all()
+    emulator.respond = answer  # type: ignore[method-assign]
+    assert numbers(read(archive, emulator))[:2] == [1, created - 1200]
+    assert_same(archive.tasks(), everything(emulator), seen=False)
 
 
 def test_forgotten_tasks_are_kept_and_counted(archive: xs.Archive):
