@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from exportstats.errors import ArgumentError
+from exportstats.errors import ArchiveError, ArgumentError
 from exportstats.text import plain
 
 if TYPE_CHECKING:
@@ -80,6 +79,26 @@ class Storage:
         return {f"AWS_{name}": value for name, value in found.items()}
 
     def _credentials(self) -> dict[str, str]:
+        """Return the credentials that are valid now, and the region and endpoint of the bucket.
+
+        Raises
+        ------
+        ArgumentError
+            There are none.
+        ArchiveError
+            They cannot be loaded or renewed.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - slow to import
+
+        from exportstats.aws.faults import explain  # noqa: PLC0415 - the same
+
+        try:
+            return self._find_credentials()
+        except (BotoCoreError, ClientError) as error:
+            told = explain(error)
+        raise ArchiveError(f"{self.uri} cannot be reached: {told}")
+
+    def _find_credentials(self) -> dict[str, str]:
         if self._bucket is None:
             self._bucket = _find_bucket(urlsplit(self.uri).netloc, self.given)
         credentials = self._bucket.session.get_credentials()
@@ -125,7 +144,7 @@ def _short(name: str) -> str:
 def _find_bucket(bucket: str, given: Mapping[str, str]) -> _Bucket:
     """Find the region and the endpoint of a bucket."""
     import boto3  # noqa: PLC0415 - slow to import, and not needed for a local folder
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - the same
+    from botocore.exceptions import ClientError  # noqa: PLC0415 - the same
 
     from exportstats.aws.client import check_credentials, is_aws  # noqa: PLC0415 - the same
 
@@ -138,9 +157,11 @@ def _find_bucket(bucket: str, given: Mapping[str, str]) -> _Bucket:
         fixed = {"ENDPOINT": url, "ALLOW_HTTP": str(url.startswith("http://")).lower()}
     else:
         fixed = {}
-        with contextlib.suppress(
-            ClientError, BotoCoreError, KeyError
-        ):  # deltalake says what is wrong
-            region = client.head_bucket(Bucket=bucket)["BucketRegion"]
+        try:
+            answer: Any = client.head_bucket(Bucket=bucket)
+        except ClientError as error:  # a refusal names the region, too
+            answer = error.response
+        headers = answer["ResponseMetadata"].get("HTTPHeaders", {})
+        region = headers.get("x-amz-bucket-region", region)
     client.close()
     return _Bucket(session, {**fixed, "REGION": region or "us-east-1"})

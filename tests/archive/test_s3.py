@@ -96,6 +96,13 @@ def test_no_message_has_credentials(bucket: str, monkeypatch: pytest.MonkeyPatch
         xs.Archive(bucket).tasks()
 
 
+def test_credentials_that_cannot_be_loaded(bucket: str, monkeypatch: pytest.MonkeyPatch):
+    """A profile that does not exist is one sentence with the remedy."""
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    with pytest.raises(xs.ArchiveError, match=r"s3://history/.* cannot be reached: .*nobody"):
+        xs.Archive(bucket).tasks()
+
+
 def test_credentials_are_renewed(
     bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sample: pd.DataFrame
 ):

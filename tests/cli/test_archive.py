@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+import signal
+import time
 from typing import TYPE_CHECKING
 
 import click
@@ -15,9 +17,10 @@ from archived import ACCOUNT, REGION, assert_same, files, task
 import exportstats as xs
 from exportstats.cli import main
 from exportstats.cli.archive import archive as group
-from exportstats.emulator import Emulator, Fault
+from exportstats.emulator import Emulator, Fault, wire
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
@@ -202,6 +205,33 @@ def test_import_files_of_earlier_days(run: Run, tmp_path: Path):
     assert files(kept) == before
     tasks = kept.tasks(as_of=dt.datetime(2026, 12, 2, tzinfo=dt.UTC))
     assert tasks["status_code"].to_list() == ["PENDING"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_sync_that_is_stopped(
+    number: int,
+    start: Callable[..., subprocess.Popen[str]],
+    serve: Callable[..., Emulator],
+    run: Run,
+    tmp_path: Path,
+):
+    """What arrived before Ctrl-C is kept, with exit code 3, and the next sync reads the rest."""
+    emulator = serve(map(task, range(2000)), latency_seconds=0.1)
+    process = start("archive", "sync", tmp_path / "history")
+    while sum(request.operation == wire.TASKS for request in emulator.requests) < 5:
+        time.sleep(0.01)
+        assert process.poll() is None
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 3, stderr
+    assert "Traceback" not in stderr
+    assert "stopped by the user; what arrived was kept, and the next sync reads" in stderr
+    arrived = len(xs.read_tasks(tmp_path / "history"))
+    assert 150 <= arrived < 2000
+    assert f"1 target, 1 failed: {arrived:,} new" in stdout
+    emulator._latency = 0
+    assert run("archive", "sync", tmp_path / "history").exit_code == 0
+    assert len(xs.read_tasks(tmp_path / "history")) == 2000
 
 
 @pytest.mark.parametrize(
