@@ -20,6 +20,7 @@ from support import (
     LAST,
     START,
     Row,
+    Shards,
     by_group,
     cells,
     duration_of,
@@ -37,6 +38,7 @@ from support import (
 import exportstats as xs
 from exportstats.core import frames, schema
 from exportstats.errors import ArgumentError
+from exportstats.stats import packing
 from exportstats.stats.durations import _binomial_quantiles
 from exportstats.stats.weighted import sort_weighted
 
@@ -394,6 +396,16 @@ def test_each_group_is_summarised_as_if_alone():
         alone = xs.duration_summary(tasks[tasks["region"] == region], by="region")
         assert_frame_equal(both.loc[[region]], alone, check_categorical=False)
     assert both["censored_p50"].to_list() != both["p50"].to_list()
+
+
+def test_numbers_too_large_to_combine_give_the_same(monkeypatch: pytest.MonkeyPatch):
+    """If group and duration do not fit into one number, both are sorted, with the same result."""
+    tasks = xs.sample_tasks()
+    some = Shards([tasks.iloc[::2], tasks.iloc[1::2]])
+    found = [xs.duration_trend(shape, by="region", freq="MS") for shape in (tasks, some)]
+    monkeypatch.setattr(packing, "_MOST", 1)
+    for shape, before in zip((tasks, some), found, strict=True):
+        assert_frame_equal(xs.duration_trend(shape, by="region", freq="MS"), before)
 
 
 def test_names_of_quantiles():

@@ -200,6 +200,14 @@ def test_a_task_without_an_end_is_a_point(odd: Row):
     }
 
 
+@pytest.mark.parametrize(("more", "days"), [(0, [DAY]), (1, [DAY, 1])])
+def test_a_day_begins_with_its_first_millisecond(more: int, days: list[int]):
+    """A task until midnight is active on one day; a millisecond later, on the next day too."""
+    day = START // DAY * DAY
+    row = {"creation_time": day, "completion_time": day + DAY + more, "status_code": "COMPLETED"}
+    assert plain(slot_usage(table(row, **SLOT), freq="D")["busy"]) == days
+
+
 def test_a_task_without_creation_has_no_place():
     """Tasks without a creation time are left out, and slots with only such tasks too."""
     assert slot_usage(table({"completion_time": START, "status_code": "FAILED"}, **SLOT)).empty
