@@ -44,9 +44,9 @@ class Pool:
 
     The centers of log groups come from a normal distribution, whose mean and spread are uncertain
     and are drawn for each run (Gelman and others, Bayesian Data Analysis, third edition, section
-    5.4). A priori, the spread is as likely above as below the error of a center (DuMouchel;
-    Spiegelhalter, Abrams and Myles, Bayesian Approaches to Clinical Trials, section 5.7.3). So if
-    log groups are alike, the one that seems slowest is not forecast to be as slow as it seems.
+    5.4). A priori, all spreads are equally likely (Gelman, Prior distributions for variance parameters
+    in hierarchical models, Bayesian Analysis 1, 2006). So if log groups are alike, the one that
+    seems slowest is not forecast to be as slow as it seems.
 
     Parameters
     ----------
@@ -56,7 +56,6 @@ class Pool:
 
     def __init__(self, centers: np.ndarray) -> None:
         center, variance = centers[:, :1], centers[:, 1:]
-        # spreads that are equally likely a priori
         levels = (np.arange(_SPREADS) + 0.5) / _SPREADS
         between = (levels / (1 - levels)) ** 2 / np.mean(1 / variance)
         precision = 1 / (variance + between)
@@ -64,6 +63,7 @@ class Pool:
         mean = (precision * center).sum(axis=0) / total
         log = np.log(precision).sum(axis=0) - np.log(total)
         log -= (precision * (center - mean) ** 2).sum(axis=0)
+        log -= 4 * np.log(1 - levels)  # equal spreads, not equal levels, are equally likely
         odds = np.cumsum(np.exp((log - log.max()) / 2))
         (which,) = uniform(np.array([seed_of("between")], "uint64"))
         drawn = np.searchsorted(odds / odds[-1], which)
