@@ -44,9 +44,9 @@ class Pool:
 
     The centers of log groups come from a normal distribution, whose mean and spread are uncertain
     and are drawn for each run (Gelman and others, Bayesian Data Analysis, third edition, section
-    5.4). A priori, all spreads are equally likely (Gelman, Prior distributions for variance parameters
-    in hierarchical models, Bayesian Analysis 1, 2006). So if log groups are alike, the one that
-    seems slowest is not forecast to be as slow as it seems.
+    5.4). A priori, all spreads are equally likely (Gelman, Prior distributions for variance
+    parameters in hierarchical models, Bayesian Analysis 1, 2006). So if log groups are alike, the
+    one that seems slowest is not forecast to be as slow as it seems.
 
     Parameters
     ----------
