@@ -15,6 +15,7 @@ from reported import (
     MONDAY,
     WEEK,
     built,
+    deliveries_of,
     finding,
     kinds,
     log_groups_of,
@@ -245,6 +246,16 @@ def test_each_lost_event_is_reported_once(days: int, missing: set[int], late: in
         assert not minus(interval, listed) or early
     everything = [(MONDAY + n * DAY, MONDAY + (n + 1) * DAY) for n in missing]
     assert all(not minus(interval, everything) for interval in listed)
+
+
+def test_an_empty_first_export_is_a_gap():
+    """A first export that left nothing in S3 is a gap that begins with it."""
+    rows = [*nights("acme/api"), *(night("acme/old", number) for number in range(-40, 6))]
+    log_groups = log_groups_of({"log_group_name": "acme/api", "retention": 50 * DAY})
+    deliveries = deliveries_of({"task_id": "acme/api@-28", "delivered": "empty"})
+    known = {"log_groups": log_groups, "deliveries": deliveries}
+    [row] = rows_of_rule(retention.expiring, *rows, **known)
+    assert (row["start"], row["end"]) == (MONDAY - 28 * DAY, MONDAY - 27 * DAY)
 
 
 def test_later_losses_are_not_of_this_week():

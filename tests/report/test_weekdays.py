@@ -19,6 +19,7 @@ from reported import (
     log_groups_of,
     look,
     night,
+    plain_rows,
     rows_behind,
     rows_of_rule,
     tasks_of,
@@ -26,8 +27,8 @@ from reported import (
 from support import DAY, HOUR, Row
 from test_due import at, seen
 
-from exportstats.report import html, mail, markdown
-from exportstats.report.rules import RULES, exporters, gaps, retention, weekdays
+from exportstats.report import html, mail, markdown, rhythm
+from exportstats.report.rules import RULES, exporters, failures, gaps, resolved, retention, weekdays
 from exportstats.report.weekly import material_of
 
 if TYPE_CHECKING:
@@ -87,6 +88,12 @@ STYLES: dict[str, tuple[Callable[[range], list[Row]], list[str]]] = {
             for row in exported(working_days(weeks))
         ],
         ["weekdays"],
+    ),
+    "days to 23:59:00": (
+        lambda weeks: [
+            row | {"to_time": row["to_time"] - MINUTE + 1} for row in exported(working_days(weeks))
+        ],
+        ["short_gaps", "weekdays"],
     ),
     "Fridays on Mondays": (fridays_on_mondays, ["weekdays"]),
     "a weekend on Mondays": (on_mondays, []),
@@ -209,6 +216,32 @@ def test_a_failed_task_for_a_weekend_makes_it_due():
     assert (row["start"], row["end"]) == (MONDAY - 2 * DAY, MONDAY - DAY)
 
 
+def test_a_weekday_that_was_exported_is_due_again():
+    """After a Saturday that was exported by hand, the next Saturdays are due, but no Sundays."""
+    rows = exported([*working_days(range(-8, 1)), -9])
+    found = rows_of_rule(gaps.gaps, *rows)
+    assert [(row["start"], row["end"]) for row in found] == [(MONDAY - 2 * DAY, MONDAY - DAY)]
+
+
+def test_what_has_become_a_rest_day_is_not_resolved():
+    """A weekend that was missing a week ago and is not due any more has not been exported."""
+    rows = exported(working_days(range(-3, 1)))
+    [late] = [row for row in rows if row["task_id"] == "acme/api@-10"]
+    late |= {"creation_time": MONDAY + HOUR, "completion_time": MONDAY + 2 * HOUR}
+    found = rows_of_rule(resolved.resolved, *rows)
+    assert [(row["start"], row["closed"]) for row in found] == [(MONDAY - 10 * DAY, DAY)]
+
+
+def test_a_failed_window_that_touches_a_weekend():
+    """The half hour of a failed window in a rest day is neither missing nor being exported."""
+    rows = [row for row in exported(working_days(range(-8, 1))) if row["task_id"] != "acme/api@4"]
+    [failed] = exported([4], status_code="FAILED", task_id="x")
+    failed["to_time"] += HOUR // 2
+    going = night("acme/other", 4, status_code="RUNNING", creation_time=MONDAY + 6 * DAY)
+    [row] = rows_of_rule(failures.not_made_good, *rows, failed, going)
+    assert (row["missing"], row["under_way"]) == (DAY, 0)
+
+
 def test_an_outage_is_not_taken_for_weekdays():
     """If nothing is exported for five weeks, this is no rhythm: the working days stay due."""
     rows = exported([*working_days(range(-16, -5)), *working_days(range(1))])
@@ -217,6 +250,13 @@ def test_an_outage_is_not_taken_for_weekdays():
         (start // DAY + 3) % 7 for row in missing for start in range(row["start"], row["end"], DAY)
     }
     assert days == {0, 1, 2, 3, 4}
+
+
+def test_the_note_is_on_what_is_exported_now():
+    """There is no note on weekdays that are exported now, or on a log group that is not."""
+    changed = exported([*working_days(range(-12, -5), [2]), *working_days(range(-5, 1), ())])
+    assert look(weekdays.weekdays, *changed) is None
+    assert look(weekdays.weekdays, *exported(working_days(range(-20, -12)))) is None
 
 
 def test_exports_on_request_have_no_weekdays():
@@ -234,6 +274,36 @@ def test_a_monday_before_its_export_is_not_a_stop():
         assert look(exporters.stopped, *known, as_of=at(when)) is None
     idle = [row for row in rows if row["from_time"] < MONDAY]
     assert look(exporters.stopped, *idle) is not None
+
+
+# --- What is learned ---------------------------------------------------------------------------
+
+
+def learned(rows: list[Row]) -> Row:
+    """Return the rhythm of the log group."""
+    [row] = plain_rows(rhythm.learn(tasks_of(*rows)))
+    return row
+
+
+def test_a_weekday_is_later_than_the_others():
+    """Fridays that are exported on Mondays are two days later, and are not late otherwise."""
+    row = learned(fridays_on_mondays(range(-4, 1)))
+    assert [row[name] for name in rhythm.LATER] == [0, 0, 0, 0, 2, 0, 0]
+    assert row["lateness"] == 14 * HOUR
+
+
+def test_a_late_day_in_the_first_week_is_no_rhythm():
+    """A single late Friday says nothing about the later ones."""
+    rows = exported(range(7))
+    late = [row | {"completion_time": row["completion_time"] + 3 * DAY} for row in rows[4:5]]
+    row = learned([*rows[:4], *late])
+    assert [row[name] for name in rhythm.LATER] == [0] * 7
+
+
+def test_events_that_are_not_late_are_not_lost():
+    """With a retention of a day, events that expire before their usual export are not lost yet."""
+    rows = seen(exported(range(-28, 7)), MONDAY + WEEK)
+    assert rows_of_rule(retention.lost, *rows, log_groups=kept(1), as_of=at(MONDAY + WEEK)) == []
 
 
 # --- The waiver --------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from exportstats.coverage import exports
 from exportstats.coverage.premature import find_premature
 from exportstats.coverage.timeline import coverage_timeline
 from exportstats.report import causes
-from exportstats.report.material import clipped, of_groups, shared
+from exportstats.report.material import clipped, is_long, of_groups, shared
 from exportstats.report.pictures import coverage
 from exportstats.report.rhythm import expected_by
 from exportstats.report.rule import Found, by_incident, rule
@@ -100,7 +100,8 @@ def stopped(material: Material) -> Found | None:
     groups, gaps = material.groups, material.gaps
     last, expected = groups["last_window"], expected_by(groups, to_millis(material.until))
     of = gaps["group"].to_numpy()
-    late = clipped(gaps, coerce.millis(last)[of], expected[of])["group"]
+    late = clipped(gaps, coerce.millis(last)[of], expected[of])
+    late = late.loc[is_long(late), "group"]
     idle = groups["regular"] & (groups["last_created"] < material.span.start)
     rows = groups[idle & groups.index.isin(late)]
     if not len(rows):

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from support import DAY, HOUR, Row
 
 from oracles.facts import (
+    MINUTE,
     WEEKDAYS,
     Expected,
     Facts,
@@ -81,7 +82,8 @@ def stopped(facts: Facts) -> Expected | None:
                 created = row["creation_time"]
                 ends.append(window[1] if created is None else min(window[1], created))
         late = max(ends), facts.rhythm(key).expected(facts.until)
-        if last < facts.start and facts.missing(key, late):
+        longest = max((high - low for low, high in facts.missing(key, late)), default=0)
+        if last < facts.start and longest > MINUTE:
             rows.append({**dict(zip(LOG_GROUP, key, strict=True)), "last_created": last})
     if not rows:
         return None
