@@ -200,7 +200,8 @@ class Material:
             groups = self.groups[some & (start == low) & (end == high)]
             tasks = self.tasks
             if len(ranges) > 1:
-                tasks = shards.select(tasks, partial(of_groups, groups=groups[list(LOG_GROUP)]))
+                keep = partial(of_groups, groups=groups[list(LOG_GROUP)])
+                tasks = shards.select(tasks, keep, LOG_GROUP)
             times = coerce.times(np.array([low, high]))
             answer = question(tasks, start=times[0], end=times[1], **known)
             answers.append(of_groups(answer, groups=groups))
@@ -223,9 +224,9 @@ def gather(
     waivers: tuple[Waiver, ...],
 ) -> Material:
     """Compute the material of a report."""
-    tasks = shards.select(tasks, partial(known_then, as_of=as_of))
+    tasks = known_then(tasks, as_of)
     recent = shards.collect(tasks, partial(created_in, span=span.before(0, of=WEEKS_BEFORE + 2)))
-    groups = shards.collect(tasks, rhythm.learn).reset_index(drop=True)
+    groups = shards.collect(tasks, rhythm.learn, rhythm.COLUMNS).reset_index(drop=True)
     groups["retention"] = coerce.NAT
     if log_groups is not None:
         kept = log_groups["retention"].to_numpy().astype("timedelta64[ms]").view("int64")
@@ -342,12 +343,15 @@ def _due_of(groups: pd.DataFrame, span: Span, as_of: pd.Timestamp) -> tuple[np.n
     return start, np.maximum(start, rhythm.due_by(groups, until, to_millis(daily.end)))
 
 
-def known_then(tasks: pd.DataFrame, *, as_of: pd.Timestamp) -> pd.DataFrame:
+def known_then(tasks: shards.Tasks, as_of: pd.Timestamp) -> shards.Tasks:
     """Return the tasks as known at an instant, with all active tasks RUNNING.
 
     Once a task has ended, it is unknown whether it was PENDING or RUNNING before.
     """
-    known = known_at(tasks, as_of)
+    return shards.select(known_at(tasks, as_of), _as_running, ["status_code"])
+
+
+def _as_running(known: pd.DataFrame) -> pd.DataFrame:
     state = known["status_code"]
     return known.assign(status_code=state.where(~state.isin(schema.ACTIVE_STATES), "RUNNING"))
 

@@ -31,6 +31,11 @@ _ALIKE = 0.1
 # The quantile of the lateness of past exports after which an export counts as late.
 USUALLY = 0.8
 _HOUR = 3_600_000
+# What `learn` reads of the tasks.
+COLUMNS = (
+    *LOG_GROUP,
+    *("from_time", "to_time", "status_code", "creation_time", "completion_time"),
+)
 # Log groups with longer steps than a day and a half are not daily, and have their own due range.
 _DAILY = 3 * DAY // 2
 # A weekday is usually exported later than others if this many exports show it.

@@ -281,7 +281,7 @@ def _coverage(tasks: shards.Tasks, **options: Any) -> pd.DataFrame:  # noqa: ANN
 
 
 def _last_observed(tasks: shards.Tasks) -> pd.Timestamp | None:
-    found = shards.collect(tasks, _observed)["observed_at"].max()
+    found = shards.collect(tasks, _observed, ["observed_at"])["observed_at"].max()
     return None if found is pd.NaT else found
 
 

@@ -68,7 +68,8 @@ def slowdowns(material: Material) -> Found | None:
 
 def _are_over(slow: pd.DataFrame, material: Material) -> list[bool]:
     """Return for each slowdown whether the latest days were as fast as before it."""
-    tasks = shards.collect(material.tasks, partial(of_groups, groups=slow))
+    columns = (*LOG_GROUP, "status_code", "duration", "creation_time")
+    tasks = shards.collect(material.tasks, partial(of_groups, groups=slow), columns)
     done = tasks[(tasks["status_code"] == "COMPLETED") & (tasks["duration"] > pd.Timedelta(0))]
     over = []
     for row in range(len(slow)):

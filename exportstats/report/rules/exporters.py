@@ -44,7 +44,7 @@ def premature(material: Material) -> Found | None:
     rows = find_premature(material.tasks, start=start, end=end, **known)
     rows = material.cut(rows, low, high).drop(columns="length")
     # the windows of several tasks may overlap; count what they cover once
-    tasks = shards.select(material.tasks, partial(of_groups, groups=rows))
+    tasks = shards.select(material.tasks, partial(of_groups, groups=rows), LOG_GROUP)
     covered = coverage_timeline(tasks, start=start, end=end, **known)
     alone = material.cut(covered[covered["state"] == "premature"], low, high)
     rows = rows.assign(premature=shared(rows, alone))

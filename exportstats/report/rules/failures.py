@@ -102,7 +102,9 @@ def _uncovered_then(material: Material, failed: pd.DataFrame) -> pd.DataFrame:
     if not active or not start < end:
         return material.uncovered
     uncovered = find_gaps(
-        shards.select(material.tasks, partial(_as_if_done, groups=failed)),
+        shards.select(
+            material.tasks, partial(_as_if_done, groups=failed), (*LOG_GROUP, "status_code")
+        ),
         start=start,
         end=end,
         log_groups=material.log_groups,
@@ -159,7 +161,7 @@ def more_failures(material: Material) -> Found | None:
 def new_reasons(material: Material) -> Found | None:
     """Find failure reasons that no task had before this week."""
     until = to_millis(material.until)
-    tasks = shards.select(material.tasks, partial(_ended_before, until=until))
+    tasks = shards.select(material.tasks, partial(_ended_before, until=until), ["completion_time"])
     reasons = failure_reasons(tasks)
     rows = reasons[reasons["first_time"] >= material.span.start].reset_index()
     if not len(rows) or not material.has_a_past:

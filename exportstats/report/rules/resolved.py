@@ -48,9 +48,9 @@ def resolved(material: Material) -> Found | None:
     first = groups["first_window"].min()
     if not first < then:
         return None
-    tasks = shards.select(material.tasks, partial(of_groups, groups=groups))
-    tasks = shards.select(tasks, partial(known_then, as_of=then))
-    groups = shards.collect(tasks, rhythm.learn).reset_index(drop=True)
+    tasks = shards.select(material.tasks, partial(of_groups, groups=groups), LOG_GROUP)
+    tasks = known_then(tasks, then)
+    groups = shards.collect(tasks, rhythm.learn, rhythm.COLUMNS).reset_index(drop=True)
     found = missing_at(
         then,
         tasks,
