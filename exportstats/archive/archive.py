@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from exportstats.archive.adding import append
 from exportstats.archive.delta import Store
 from exportstats.archive.info import count
+from exportstats.archive.kinds import LOOKS
 from exportstats.archive.observations import changes, check_observations
 from exportstats.archive.query import Query, texts
 from exportstats.archive.reading import (
@@ -20,11 +21,13 @@ from exportstats.archive.reading import (
     read_history,
     read_latest,
     warn_of_damage,
+    warn_of_looks,
+    with_looks,
 )
 from exportstats.archive.storage import Storage
 from exportstats.archive.upkeep import compact, vacuum
 from exportstats.core import frames, schema
-from exportstats.errors import MissingFileError, SchemaError
+from exportstats.errors import ArgumentError, MissingFileError, SchemaError
 from exportstats.stats.as_of import instant
 
 if TYPE_CHECKING:
@@ -116,8 +119,8 @@ class Archive:
         Returns
         -------
         DataFrame
-            A table of tasks. `observed_at` is when the state was first seen, or, of an active task,
-            when it was last seen.
+            A table of tasks. `observed_at` is when the state was first seen, or, of an active task
+            and of the newest one of each account and region, when it was last seen.
 
         Raises
         ------
@@ -145,6 +148,8 @@ class Archive:
             wanted = frozenset((*columns, "creation_time"))
         query = _query(as_of, accounts, regions)
         tasks = self._latest(schema.TASKS, replace(query, since=start, until=end), wanted)
+        if end is None:  # the newest tasks are among them
+            tasks = with_looks(tasks, self._looks(_query(as_of, accounts, regions)))
         created = tasks["creation_time"]
         for edge, keep in ((start, created.ge), (end, created.lt)):
             if edge is not None:
@@ -178,10 +183,12 @@ class Archive:
         `observed_at` is when a state was first seen. An active task has a row for each time that
         it was seen.
         """
+        if not isinstance(task_id, str):
+            raise ArgumentError(f"task_id={task_id!r}; give the ID of one task")
         snapshot = self._snapshot(schema.TASKS)
         if snapshot is None:
             return frames.empty()
-        rows, damaged = read_all(snapshot, Query(ids=(str(task_id),)))
+        rows, damaged = read_all(snapshot, Query(ids=(task_id,)))
         warn_of_damage(self._storage, damaged)
         return changes(frames.check(frames.derive(rows)))
 
@@ -357,6 +364,8 @@ class Archive:
             with ProcessPoolExecutor() as pool:
                 xs.duration_summary(archive.on(pool), by="log_group_name")
         """
+        if not callable(getattr(executor, "map", None)):
+            raise ArgumentError(f"executor={executor!r}; give one, such as ThreadPoolExecutor()")
         other = copy.copy(self)
         other._executor = executor  # noqa: SLF001 - its own
         return other
@@ -370,7 +379,7 @@ class Archive:
 
         With an executor, the shards are read where the parts run.
         """
-        return self._map(read_latest, part)
+        return self._map(read_latest, part, self._looks(Query()))
 
     @property
     def observations(self) -> Shards:
@@ -380,19 +389,25 @@ class Archive:
         """
         return _Observations(self)
 
-    def _map(self, read: Reader, part: Part) -> Iterator[pd.DataFrame]:
+    def _map(self, read: Reader, part: Part, looks: pd.DataFrame) -> Iterator[pd.DataFrame]:
         snapshot = self._snapshot(schema.TASKS)
         if snapshot is None:
             return
         results: Iterator[Result]
         if self._executor is None:
-            results = map(partial(apply_part, snapshot, read, part), snapshot.shards)
+            results = map(partial(apply_part, snapshot, read, looks, part), snapshot.shards)
         else:
-            there = partial(apply_elsewhere, self._storage, snapshot.version, read, part)
+            there = partial(apply_elsewhere, self._storage, snapshot.version, read, looks, part)
             results = self._executor.map(there, snapshot.shards)
         for result, damaged in results:
             warn_of_damage(self._storage, damaged)
             yield result
+
+    def _looks(self, query: Query) -> pd.DataFrame:
+        """Return when each list was last read, and warn of those that are incomplete."""
+        looks = latest(self._storage, LOOKS, query)
+        warn_of_looks(self._storage, looks)
+        return looks
 
     def _latest(self, kind: Table, query: Query, columns: Columns = None) -> pd.DataFrame:
         """Return each row of a kind in its latest state."""
@@ -423,7 +438,8 @@ class _Observations:
 
     def map(self, part: Part, /) -> Iterator[pd.DataFrame]:
         """Apply `part` to the observations of each shard, all of one version of the archive."""
-        return self.archive._map(read_history, part)  # noqa: SLF001 - its own
+        looks = frames.empty(LOOKS)
+        return self.archive._map(read_history, part, looks)  # noqa: SLF001 - its own
 
 
 def _query(

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 # What arrived is kept this often. A commit to S3 takes about a third of a second.
 _SECONDS_BETWEEN_COMMITS = 5.0
+# That a list was read is kept this often, so that a sync that finds nothing new writes nothing, and
+# the archive still tells that nothing was new from not having looked.
+_LOOKS_APART = 12 * 3_600_000
 
 
 class Keeper:
@@ -74,7 +77,9 @@ class Keeper:
 
 def settled(storage: Storage) -> Settled:
     """Return down to where the list of each account and region has to be read."""
-    Store(storage, schema.TASKS).snapshot()  # refuse another format before anything is asked
+    # this also refuses another format before anything is asked
+    if Store(storage, schema.TASKS).snapshot() is None:
+        return Settled({})
     return Settled(_by_slot(latest(storage, LOOKS, Query()), "settled_until"))
 
 
@@ -90,7 +95,8 @@ def keep_looks(storage: Storage, loads: Sequence[Load]) -> None:
     ended = [(load, load.walk) for load in loads if load.fault is None and load.walk is not None]
     looks = latest(storage, LOOKS, Query())
     oldest, since = _by_slot(looks, "oldest_listed"), _by_slot(looks, "listed_at")
-    rows = []
+    looked = _by_slot(looks, "looked_at")
+    rows: list[tuple[object, ...]] = []
     for load, walk in ended:
         slot = (load.account_id, load.region)
         until = walk.settled_until
@@ -98,7 +104,22 @@ def keep_looks(storage: Storage, loads: Sequence[Load]) -> None:
             until = walk.known_until
         if not walk.stopped and oldest.get(slot) != walk.oldest:
             oldest[slot], since[slot] = walk.oldest, walk.began
-        rows.append((*slot, until, oldest.get(slot), since.get(slot), walk.began))
+        before = looked.get(slot)
+        if before is None or (walk.began is not None and walk.began - before >= _LOOKS_APART):
+            looked[slot] = walk.began
+        seen = (oldest.get(slot), since.get(slot), looked[slot])
+        rows.append((*slot, until, *seen, walk.began))
+    known = {*zip(looks["account_id"], looks["region"], strict=True)}
+    rows += [
+        (load.account_id, load.region, *[None] * 4, load.walk.began)
+        for load in loads
+        if load.fault is not None
+        and load.walk is not None
+        and load.walk.began is not None
+        # the first sync was broken off, so older tasks are missing
+        and load.account_id is not None
+        and (load.account_id, load.region) not in known
+    ]
     if rows:
         append(storage, LOOKS, _table(rows, LOOKS))
     whole = [(load, walk) for load, walk in ended if not walk.stopped]

@@ -41,6 +41,7 @@ LOOKS = Table(
         Column("settled_until", None, "time", "All tasks created before have ended and are kept."),
         Column("oldest_listed", None, "time", "The oldest creation in the list, at its end."),
         Column("listed_at", None, "time", "When it was first the oldest."),
+        Column("looked_at", None, "time", "When the list was read, to twelve hours."),
         _OBSERVED,
     ),
 )

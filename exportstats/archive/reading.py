@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from exportstats.archive.delta import Store
 from exportstats.archive.query import Query
-from exportstats.core import frames, identity, schema
-from exportstats.errors import ArchiveError, DamagedFileWarning, warn
+from exportstats.core import coerce, frames, identity, schema
+from exportstats.errors import ArchiveError, DamagedFileWarning, PartialListWarning, warn
 from exportstats.io.rows import Rows, to_table
+from exportstats.stats import grouping
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
     from exportstats.archive.storage import Storage
     from exportstats.core.schema import Table
     from exportstats.core.shards import Part
+
+
+# A list that was read this much earlier than another one in the same archive is outdated.
+_BEHIND = pd.Timedelta("36h")
 
 
 class Result(NamedTuple):
@@ -81,16 +87,66 @@ def typed(found: pa.Table) -> pd.DataFrame:
     return frame
 
 
-def apply_part(snapshot: Snapshot, read: Reader, part: Part, shard: int) -> Result:
+def with_looks(tasks: pd.DataFrame, looks: pd.DataFrame) -> pd.DataFrame:
+    """Set `observed_at` of the newest task of each account and region to when its list was read.
+
+    If nothing was new, it has been seen again. So the last observation is that of the last sync.
+    """
+    known = looks[["account_id", "region", "looked_at"]].dropna()
+    if not len(known) or not len(tasks) or "observed_at" not in tasks:
+        return tasks
+    slots = grouping.group(tasks, schema.SLOT)
+    times = slots.keys.astype("str").merge(
+        known.astype(dict.fromkeys(schema.SLOT, "str")), how="left"
+    )
+    looked = coerce.millis(times["looked_at"])[slots.codes]
+    created, observed = (coerce.millis(tasks[name]) for name in ("creation_time", "observed_at"))
+    newest = np.full(len(slots.keys), coerce.NAT)
+    np.maximum.at(newest, slots.codes, created)
+    again = (created == newest[slots.codes]) & (looked > observed)
+    if not again.any():
+        return tasks
+    return tasks.assign(observed_at=coerce.times(np.where(again, looked, observed)))
+
+
+def warn_of_looks(storage: Storage, looks: pd.DataFrame) -> None:
+    """Warn of lists that were not read to their end, or long before those of other targets."""
+    if not len(looks):
+        return
+    behind = looks["looked_at"].max() - looks["looked_at"] > _BEHIND
+    for which, what in (
+        (looks["looked_at"].isna(), "was never read to its end, so older tasks are missing"),
+        (behind, "was last read long before others, so later tasks are missing"),
+    ):
+        if not which.any():
+            continue
+        first, many = looks[which].iloc[0], int(which.sum()) - 1
+        more = f" (and {many:,} more)" if many else ""
+        when = "" if pd.isna(first["looked_at"]) else f", at {first['looked_at']:%Y-%m-%d %H:%M}Z"
+        warn(
+            PartialListWarning(
+                f"the list of {first['account_id']}, {first['region']}{more} {what}{when}; "
+                f"`exportstats archive sync {storage.uri}` reads the rest"
+            )
+        )
+
+
+def apply_part(
+    snapshot: Snapshot, read: Reader, looks: pd.DataFrame, part: Part, shard: int
+) -> Result:
     """Apply a part to the columns that it reads of a shard."""
     columns = getattr(part, "columns", None)
     if columns is not None and not columns <= {*schema.NAMES}:
         columns = None  # so that the part can name all columns in its error
+    if columns is not None and "observed_at" in columns:
+        columns |= {"creation_time"}
     tasks, damaged = read(snapshot, Query(shards=frozenset([shard])), columns)
-    return Result(part(tasks), damaged)
+    return Result(part(with_looks(tasks, looks)), damaged)
 
 
-def apply_elsewhere(storage: Storage, version: int, read: Reader, part: Part, shard: int) -> Result:
+def apply_elsewhere(
+    storage: Storage, version: int, read: Reader, looks: pd.DataFrame, part: Part, shard: int
+) -> Result:
     """Apply a part to a shard in another process.
 
     Raises
@@ -101,7 +157,7 @@ def apply_elsewhere(storage: Storage, version: int, read: Reader, part: Part, sh
     snapshot = Store(storage, schema.TASKS).snapshot(version)
     if snapshot is None:
         raise ArchiveError(f"{storage.uri} was deleted while it was read")
-    return apply_part(snapshot, read, part, shard)
+    return apply_part(snapshot, read, looks, part, shard)
 
 
 def warn_of_damage(storage: Storage, damaged: pd.DataFrame) -> None:

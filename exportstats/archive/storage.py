@@ -20,6 +20,7 @@ S3 = "s3://"
 _ACCESS_KEY, _SECRET_KEY, _TOKEN = "ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"
 _HIDDEN = (_ACCESS_KEY, _SECRET_KEY, _TOKEN, "SSE_CUSTOMER_KEY_BASE64")
 _REMEDY = "give a folder or s3://bucket/prefix"
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^?#%\s]*)?", re.ASCII)
 
 
@@ -52,6 +53,7 @@ class Storage:
             self.uri = text.rstrip("/")
         else:
             self.uri = str(Path(text).expanduser().absolute())
+            _check_folder(Path(self.uri))
             if "%" in self.uri:  # deltalake decodes it
                 raise ArgumentError(f"{self.uri!r} has a % in it; give a folder without one")
         self.given = {_short(name): value for name, value in (options or {}).items()}
@@ -112,6 +114,24 @@ class Storage:
         return {name: value for name, value in found.items() if value} | self._bucket.fixed
 
 
+def _check_folder(folder: Path) -> None:
+    """Refuse a file, and a folder inside a table, where a vacuum would delete what it has.
+
+    Raises
+    ------
+    ArgumentError
+        It is one of these.
+    """
+    if folder.is_file():
+        raise ArgumentError(f"{str(folder)!r} is a file; {_REMEDY}")
+    for parent in (folder, *folder.parents):
+        if (parent / "_delta_log").is_dir():
+            raise ArgumentError(
+                f"{str(folder)!r} lies in the table {str(parent)!r}; give the folder of the "
+                "archive, or one outside of it"
+            )
+
+
 def is_remote(uri: str) -> bool:
     """Return whether an address is not that of a local folder.
 
@@ -120,8 +140,9 @@ def is_remote(uri: str) -> bool:
     ArgumentError
         It is the address of a storage that is not supported.
     """
-    scheme, found, _ = uri.partition("://")
-    if found and scheme.isalnum() and scheme != "s3":
+    scheme, found, _ = uri.partition(":/")
+    # a letter is a drive of Windows
+    if found and len(scheme) > 1 and scheme.isalnum() and not uri.startswith(S3):
         raise ArgumentError(f"{uri!r} is no archive's address; {_REMEDY}")
     return uri.startswith(S3)
 
@@ -134,7 +155,7 @@ def without_credentials(text: str, options: Mapping[str, str]) -> str:
     for name, value in options.items():
         if value and _short(name) in _HIDDEN:
             text = text.replace(value, "(hidden)")
-    return plain(text)
+    return plain(_COLOUR.sub("", text))
 
 
 def _short(name: str) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from exportstats.archive.delta import Store, writer_properties
 from exportstats.archive.kinds import KINDS, SHARD
-from exportstats.errors import ArgumentError
+from exportstats.errors import ArchiveError, ArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +23,7 @@ _SMALL = 64 * 2**20
 # A writer that is this old does not finish any more, so its files belong to nobody.
 _LONGEST_WRITE = pd.Timedelta("1D")
 _USUAL = pd.Timedelta("7D")
+_OWN_FILE = re.compile(r"^(.*/)?shard=\d+/part-[^/]+\.parquet$|(^|/)_delta_log/[^/]+$")
 
 
 def compact(storage: Storage) -> pd.DataFrame:
@@ -50,13 +53,20 @@ def vacuum(storage: Storage, retention: object) -> pd.DataFrame:
     for name, store, snapshot in _tables(storage):
         with store.explained("vacuumed") as options:
             table = snapshot.fresh(options)
-            table.cleanup_metadata()
-            deleted = table.vacuum(
+            delete = partial(
+                table.vacuum,
                 retention_hours=int(length / pd.Timedelta("1h")),
-                dry_run=False,
                 enforce_retention_duration=False,
                 full=length >= _LONGEST_WRITE,
             )
+            for file in delete(dry_run=True):
+                if not _OWN_FILE.search(file):
+                    raise ArchiveError(
+                        f"{store.address} has a file that is not its own: {file}; move it out of "
+                        "the archive, because this would delete it"
+                    )
+            table.cleanup_metadata()
+            deleted = delete(dry_run=False)
         rows.append((name, len(deleted)))
     return pd.DataFrame(rows, columns=["table", "deleted_files"])
 

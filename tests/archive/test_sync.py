@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import shutil
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -215,6 +217,56 @@ def test_a_clock_that_goes_back(archive: xs.Archive):
             read(archive, emulator)
     assert archive.tasks()["status_code"].to_list() == ["COMPLETED"]
     assert len(archive.history("task-1")) == 3
+
+
+def test_a_sync_that_finds_nothing_new_is_remembered(archive: xs.Archive):
+    """After a quiet day the last observation is that of the sync, kept at most twice a day."""
+    now = dt.datetime(2026, 12, 1, tzinfo=dt.UTC)
+    tasks = [task(1), task(2)]
+    for hours in (0, 24, 30):
+        before = files(archive)
+        with Emulator(tasks, now=now + dt.timedelta(hours=hours)) as emulator:
+            read(archive, emulator)
+        assert (files(archive) == before) is (hours == 30)
+    seen = archive.tasks().set_index("task_id")["observed_at"]
+    assert seen["task-2"] - seen["task-1"] == pd.Timedelta("24h")
+    assert len(set(archive.tasks(as_of="2026-12-01T12:00Z")["observed_at"])) == 1
+    report = xs.build_weekly_report(archive, week="2026-W49")
+    assert report.as_of == seen["task-2"]
+
+
+def test_a_list_that_was_not_read_to_its_end_is_told(archive: xs.Archive, emulator: Emulator):
+    """A first sync that is broken off leaves an archive that says that older tasks are missing."""
+    emulator._faults = (Fault("deny", at=(4,)),)
+    with pytest.raises(xs.LoadError):
+        read(archive, emulator)
+    with pytest.warns(
+        xs.PartialListWarning, match=f"{ACCOUNT}, {REGION} was never read to its end"
+    ):
+        xs.status_breakdown(archive)
+    emulator._faults = ()
+    read(archive, emulator)
+    assert len(archive.tasks()) == 1000
+
+
+def test_a_list_that_was_read_long_before_others_is_told(archive: xs.Archive):
+    """Of two regions, the one that was not read lately is named."""
+    now = dt.datetime(2026, 12, 1, tzinfo=dt.UTC)
+    for day, region in enumerate(("eu-west-1", "us-east-1")):
+        with Emulator([task(1)], now=now + dt.timedelta(days=3 * day)) as emulator:
+            target = xs.Target(ACCOUNT, region)
+            archive.sync([target], session=session(), endpoint_url=emulator.url, progress=False)
+    says = r"eu-west-1 was last read long before others.*, at 2026-12-01"
+    with pytest.warns(xs.PartialListWarning, match=says):
+        archive.tasks()
+    archive.tasks(regions=["us-east-1"])
+
+
+def test_a_table_that_is_missing_is_read_anew(archive: xs.Archive, emulator: Emulator):
+    """Without the tasks, what is known of the lists does not shorten a sync."""
+    read(archive, emulator)
+    shutil.rmtree(Path(archive.uri, "tasks"))
+    assert numbers(read(archive, emulator)) == [20, 1000, 0, 0]
 
 
 @pytest.mark.parametrize("kind", ["threads", "processes"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,6 @@ from archived import assert_same, data_files, files
 import exportstats as xs
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pandas as pd
 
 
@@ -115,6 +114,35 @@ def test_a_retention_that_is_not_valid(kept: xs.Archive, retention: object):
         xs.ArgumentError, match=r'retention=.*; give a length of time, such as "7D"'
     ):
         kept.vacuum(retention)  # type: ignore[arg-type]
+
+
+def test_vacuum_deletes_only_files_of_the_archive(archive: xs.Archive, sample: pd.DataFrame):
+    """A file that the archive did not write stops a vacuum before anything is deleted."""
+    add_in_pieces(archive, sample)
+    archive.compact()
+    foreign = Path(archive.uri, "tasks", "tasks.parquet")
+    foreign.write_text("mine")
+    os.utime(foreign, (0, 0))
+    before = files(archive)
+    with pytest.raises(
+        xs.ArchiveError, match=r"a file that is not its own: .*tasks\.parquet; move"
+    ):
+        archive.vacuum()
+    assert files(archive) == before
+
+
+def test_addresses_where_data_would_be_lost_are_refused(kept: xs.Archive, tmp_path: Path):
+    """An archive is not made in a table, over a file, or in a misspelt bucket."""
+    file = tmp_path / "file"
+    file.write_text("mine")
+    for address, says in (
+        (Path(kept.uri, "tasks"), "lies in the table"),
+        (Path(kept.uri, "tasks", "new"), "lies in the table"),
+        (file, "is a file"),
+        ("s3:/bucket/history", "is no archive's address"),
+    ):
+        with pytest.raises(xs.ArgumentError, match=says):
+            xs.Archive(address)
 
 
 def test_upkeep_of_nothing(archive: xs.Archive, tmp_path: Path):
