@@ -133,6 +133,8 @@ class Archive:
         -----
         DamagedFileWarning
             A file is damaged or missing; the table has what is in the others.
+        PartialListWarning
+            A list was not read to its end, or long before the others, so tasks are missing.
         """
         start, end = (
             None if edge is None else instant(edge, name)
