@@ -114,18 +114,18 @@ def warn_of_looks(storage: Storage, looks: pd.DataFrame) -> None:
     if not len(looks):
         return
     behind = looks["looked_at"].max() - looks["looked_at"] > _BEHIND
-    for which, what in (
+    for which, how in (
         (looks["looked_at"].isna(), "was never read to its end, so older tasks are missing"),
-        (behind, "was last read long before others, so later tasks are missing"),
+        (behind, "was last read at {:%Y-%m-%d %H:%M}Z, so later tasks are missing"),
     ):
         if not which.any():
             continue
         first, many = looks[which].iloc[0], int(which.sum()) - 1
         more = f" (and {many:,} more)" if many else ""
-        when = "" if pd.isna(first["looked_at"]) else f", at {first['looked_at']:%Y-%m-%d %H:%M}Z"
         warn(
             PartialListWarning(
-                f"the list of {first['account_id']}, {first['region']}{more} {what}{when}; "
+                f"the list of {first['account_id']}, {first['region']}{more} "
+                f"{how.format(first['looked_at'])}; "
                 f"`exportstats archive sync {storage.uri}` reads the rest"
             )
         )

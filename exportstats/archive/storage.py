@@ -45,17 +45,17 @@ class Storage:
     def __init__(self, uri: object, options: Mapping[str, str] | None) -> None:
         text = os.fspath(uri) if isinstance(uri, os.PathLike) else uri
         if not isinstance(text, str) or not text or not text.isprintable():
-            raise ArgumentError(f"{uri!r} is no archive's address; {_REMEDY}")
+            raise ArgumentError(f"{uri!r} is not the address of an archive; {_REMEDY}")
         self.is_local = not is_remote(text)
         if not self.is_local:
             if not _BUCKET.fullmatch(text):
-                raise ArgumentError(f"{text!r} is no archive's address; {_REMEDY}")
+                raise ArgumentError(f"{text!r} is not the address of an archive; {_REMEDY}")
             self.uri = text.rstrip("/")
         else:
             self.uri = str(Path(text).expanduser().absolute())
             _check_folder(Path(self.uri))
             if "%" in self.uri:  # deltalake decodes it
-                raise ArgumentError(f"{self.uri!r} has a % in it; give a folder without one")
+                raise ArgumentError(f"{self.uri!r} contains a %; give a folder without one")
         self.given = {_short(name): value for name, value in (options or {}).items()}
         self._bucket: _Bucket | None = None
 
@@ -143,7 +143,7 @@ def is_remote(uri: str) -> bool:
     scheme, found, _ = uri.partition(":/")
     # a letter is a drive of Windows
     if found and len(scheme) > 1 and scheme.isalnum() and not uri.startswith(S3):
-        raise ArgumentError(f"{uri!r} is no archive's address; {_REMEDY}")
+        raise ArgumentError(f"{uri!r} is not the address of an archive; {_REMEDY}")
     return uri.startswith(S3)
 
 

@@ -195,7 +195,14 @@ def export(address: str, file: Path, *, replace: bool, of: str, as_of: dt.dateti
     """Write a table to a file: the latest state, or what was known at a time."""
     if file.exists() and not replace:
         raise ArgumentError(f"{file} exists; choose another file, or give --replace")
-    table = xs.Archive(address).table(of, as_of=as_of)
+    kept = xs.Archive(address)
+    table = kept.table(of, as_of=as_of)
+    if as_of is not None and not len(table) and len(every := kept.table(of)):
+        first = every["observed_at"].min()
+        raise ArgumentError(
+            f"as_of={as_of.isoformat()} is before the first observation; give a time from "
+            f"{first:%Y-%m-%dT%H:%M:%SZ} on"
+        )
     write = {
         "tasks": xs.write_tasks,
         "log_groups": xs.write_log_groups,

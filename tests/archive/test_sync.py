@@ -256,7 +256,7 @@ def test_a_list_that_was_read_long_before_others_is_told(archive: xs.Archive):
         with Emulator([task(1)], now=now + dt.timedelta(days=3 * day)) as emulator:
             target = xs.Target(ACCOUNT, region)
             archive.sync([target], session=session(), endpoint_url=emulator.url, progress=False)
-    says = r"eu-west-1 was last read long before others.*, at 2026-12-01"
+    says = "eu-west-1 was last read at 2026-12-01 00:00Z, so later tasks are missing"
     with pytest.warns(xs.PartialListWarning, match=says):
         archive.tasks()
     archive.tasks(regions=["us-east-1"])

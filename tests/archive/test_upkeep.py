@@ -139,7 +139,7 @@ def test_addresses_where_data_would_be_lost_are_refused(kept: xs.Archive, tmp_pa
         (Path(kept.uri, "tasks"), "lies in the table"),
         (Path(kept.uri, "tasks", "new"), "lies in the table"),
         (file, "is a file"),
-        ("s3:/bucket/history", "is no archive's address"),
+        ("s3:/bucket/history", "is not the address of an archive"),
     ):
         with pytest.raises(xs.ArgumentError, match=says):
             xs.Archive(address)

@@ -180,7 +180,10 @@ def test_export(run: Run, history: xs.Archive, tmp_path: Path):
     assert done.exit_code == 2
     assert "exists; choose another file, or give --replace" in done.stderr
     words = ["--as-of", "2026-01-01", "--replace"]
-    assert "no tasks" in run("archive", "export", history.uri, "-o", file, *words).stderr
+    done = run("archive", "export", history.uri, "-o", file, *words)
+    assert done.exit_code == 2
+    assert "is before the first observation; give a time from 2026-11-2" in done.stderr
+    assert len(xs.read_tasks(file)) == 6096
     groups = tmp_path / "groups.csv"
     run("archive", "export", history.uri, "-o", groups, "--of", "log_groups")
     assert len(xs.read_log_groups(groups)) == len(xs.sample_log_groups())
