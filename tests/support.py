@@ -262,7 +262,7 @@ class Shards:
     def map(self, part: Callable[[pd.DataFrame], pd.DataFrame]) -> Iterator[pd.DataFrame]:
         """Apply a part to each shard."""
         columns = getattr(part, "columns", None)
-        if columns is None:
+        if columns is None or not all(columns <= {*some} for some in self.frames):
             return map(part, self.frames)
         return (part(some[[name for name in some if name in columns]]) for some in self.frames)
 

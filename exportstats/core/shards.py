@@ -28,7 +28,8 @@ class Shards(Protocol):
     def map(self, part: Part, /) -> Iterable[pd.DataFrame]:
         """Apply `part` to each shard, in any order. Parts can be pickled.
 
-        If `part.columns` is not None, tables with these columns alone are enough.
+        If `part.columns` is not None, tables with these columns alone are enough. If some of them
+        do not exist, pass all columns, so that the error can name them.
         """
 
 

@@ -113,6 +113,7 @@ def completion_curve(
 
     Examples
     --------
+    >>> from exportstats.core import frames
     >>> frame = pd.DataFrame({"task_id": list("abc"), "creation_time": 0, "observed_at": 7000,
     ...                       "status_code": ["COMPLETED", "RUNNING", "FAILED"],
     ...                       "completion_time": [2000, None, 9000]})

@@ -226,12 +226,13 @@ def test_an_archive_that_fails_stops_nothing(
 ):
     """A failing archive is reported once on stderr, and the exit code stays 0."""
     emulator = serve([active("the-one")])
-    where = tmp_path / "history"
+    above = tmp_path / "above"
+    where = above / "history"
 
     def spoil() -> None:
-        if where.is_dir():
-            shutil.rmtree(where)
-        where.write_text("not a folder")
+        if above.is_dir():
+            shutil.rmtree(above)
+        above.write_text("not a folder")
 
     if when == "at first":
         spoil()
