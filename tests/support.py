@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,8 @@ from exportstats.errors import BadRowsWarning
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from random import Random
+
+    import pytest
 
 Row = dict[str, Any]
 
@@ -251,6 +254,16 @@ def rows(draw: Callable[..., Any], *, far: bool = True) -> Row:
 def tables(*, far: bool = True, max_size: int = 10) -> st.SearchStrategy[pd.DataFrame]:
     """Return tables of tasks, each task once."""
     return st.lists(rows(far=far), max_size=max_size).map(lambda made: table(*made))
+
+
+def forget_environment(monkeypatch: pytest.MonkeyPatch, *prefixes: str) -> None:
+    """Remove the AWS settings and proxies of this machine, and variables with other prefixes."""
+    for name in os.environ:
+        if name.startswith(("AWS_", *prefixes)) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 
 class Shards:

@@ -23,6 +23,7 @@ from botocore.loaders import create_loader
 from click.testing import CliRunner
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.ses.models import ses_backends
+from support import forget_environment
 
 import exportstats as xs
 from exportstats.cli import main
@@ -47,12 +48,7 @@ WEEK = "2026-W24"  # in which an outage was planted in that account and region
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
     """Remove this machine's environment; return a function that uses emulators as AWS."""
-    for name in os.environ:
-        if name.startswith(("AWS_", "REPORT_", "MAIL_")) or name.lower().endswith("_proxy"):
-            monkeypatch.delenv(name)
-    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
-        monkeypatch.setenv(name, os.devnull)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    forget_environment(monkeypatch, "REPORT_", "MAIL_")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCOUNT)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made-up")
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import pytest
+from support import forget_environment
 
 import exportstats as xs
 
@@ -18,12 +18,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def no_own_config(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remove the AWS configuration, credentials and proxies of this machine from every test."""
-    for name in os.environ:
-        if name.startswith("AWS_") or name.lower().endswith("_proxy"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    forget_environment(monkeypatch)
 
 
 @pytest.fixture(scope="session")

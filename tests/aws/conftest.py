@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import socket
 import threading
 from contextlib import suppress
@@ -19,6 +18,7 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.loaders import create_loader
 from pandas.testing import assert_frame_equal
+from support import forget_environment
 from urllib3 import HTTPResponse
 
 from exportstats.core import frames, schema
@@ -39,12 +39,7 @@ _MODELS = create_loader()  # reads botocore's models once for all sessions
 @pytest.fixture(autouse=True)
 def no_own_config(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remove the AWS configuration, credentials and proxies of this machine from every test."""
-    for name in os.environ:
-        if name.startswith("AWS_") or name.lower().endswith("_proxy"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    forget_environment(monkeypatch)
 
 
 @pytest.fixture(scope="session")

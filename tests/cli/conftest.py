@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 import pytest
 from click.testing import CliRunner, Result
+from support import forget_environment
 
 import exportstats as xs
 from exportstats.cli import COMMANDS, main
@@ -48,13 +49,9 @@ class Done(NamedTuple):
 @pytest.fixture(autouse=True)
 def no_own_config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Isolate every test from the AWS configuration, proxies and colour settings of the machine."""
-    for name in os.environ:
-        mine = name.startswith("AWS_") or name.lower().endswith("_proxy")
-        if mine or name in {"COLUMNS", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"}:
-            monkeypatch.delenv(name)
-    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
-        monkeypatch.setenv(name, os.devnull)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    forget_environment(monkeypatch)
+    for name in ("COLUMNS", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
 
 
