@@ -9,7 +9,7 @@ import click
 import exportstats as xs
 from exportstats.cli.failing import mark_partial, remember, say
 from exportstats.cli.fleet import print_failures
-from exportstats.cli.options import FORMAT, TABLES, NewFile
+from exportstats.cli.options import FORMAT, OUTPUT
 from exportstats.cli.question import Answer, title_of
 from exportstats.cli.source import sourced
 from exportstats.cli.wanted import moment
@@ -179,15 +179,7 @@ def vacuum(address: str, *, retention: str, kind: Kind) -> None:
 
 @click.command()
 @ADDRESS
-@click.option(
-    "-o",
-    "--output",
-    "file",
-    type=NewFile(TABLES),
-    required=True,
-    help="The file to write: .parquet, .csv, .jsonl or .json. All but .parquet may add .gz or "
-    ".zst.",
-)
+@OUTPUT
 @click.option("--replace", is_flag=True, help="Replace an existing file.")
 @OF
 @AS_OF

@@ -9,7 +9,7 @@ import click
 
 import exportstats as xs
 from exportstats.cli.failing import is_partial, say
-from exportstats.cli.options import TABLES, NewFile
+from exportstats.cli.options import OUTPUT
 from exportstats.cli.question import title_of
 from exportstats.cli.source import sourced
 from exportstats.core import schema
@@ -25,15 +25,7 @@ if TYPE_CHECKING:
 
 
 @sourced(
-    click.option(
-        "-o",
-        "--output",
-        "file",
-        type=NewFile(TABLES),
-        required=True,
-        help="The file to write: .parquet, .csv, .jsonl or .json. All but .parquet may add .gz or "
-        ".zst.",
-    ),
+    OUTPUT,
     click.option(
         "--replace", is_flag=True, help="Replace an existing file instead of adding to it."
     ),

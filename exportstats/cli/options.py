@@ -177,6 +177,15 @@ FORMAT = click.option(
     show_default=True,
     help="The output format. In csv and json, durations are in seconds.",
 )
+OUTPUT = click.option(
+    "-o",
+    "--output",
+    "file",
+    type=NewFile(TABLES),
+    required=True,
+    help="The file to write: .parquet, .csv, .jsonl or .json. All but .parquet may add .gz or "
+    ".zst.",
+)
 PLOT = click.option(
     "--plot",
     "chart",
