@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from exportstats.core import coerce, frames
+from exportstats.core.identity import codes_of, groups_of
 from exportstats.core.schema import KEY, TASKS, TERMINAL_STATES
 from exportstats.errors import ArgumentError
 from exportstats.stats.as_of import instant
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from exportstats.core.schema import Table
     from exportstats.stats.as_of import Instant
 
@@ -50,11 +52,11 @@ def compare(incoming: pd.DataFrame, known: pd.DataFrame, kind: Table) -> np.ndar
     """
     names = [column.name for column in kind.base]
     both = frames.stack([known[names], incoming[names]])
-    codes = {name: _codes(both[name]) for name in names}
-    identity = list(dict.fromkeys([*kind.key, *kind.fixed]))
-    rest = [name for name in names if name not in (*identity, "observed_at")]
-    keys = pd.DataFrame({name: codes[name] for name in identity})
-    entity = keys.groupby(identity, sort=False).ngroup().to_numpy()
+    codes = {name: codes_of(both[name]) for name in names}
+    codes["observed_at"] = coerce.millis(both["observed_at"])
+    fixed = list(dict.fromkeys([*kind.key, *kind.fixed]))
+    rest = [name for name in names if name not in (*fixed, "observed_at")]
+    entity = groups_of([codes[name] for name in fixed])
     is_incoming = np.arange(len(both)) >= len(known)
     # rows of one instant are sorted by their values, so that equal ones are neighbours
     state = [codes[name] for name in rest]
@@ -93,12 +95,3 @@ def changes(rows: pd.DataFrame) -> pd.DataFrame:
     kept = compare(ordered, ordered[:0], TASKS) != UNCHANGED
     changed: pd.DataFrame = ordered[kept]
     return changed.reset_index(drop=True)
-
-
-def _codes(values: pd.Series) -> np.ndarray:
-    """Return numbers that are equal where the values are equal, missing ones included."""
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        return values.cat.codes.to_numpy()
-    if values.dtype.kind == "M":
-        return coerce.millis(values)
-    return pd.factorize(values)[0]

@@ -57,11 +57,11 @@ def repeated(rows: pd.DataFrame, table: Table) -> np.ndarray:
 
 def _entities(several: pd.DataFrame, table: Table) -> tuple[np.ndarray, np.ndarray]:
     """Return a number for each task or log group, and the rows whose key has several of them."""
-    entity = _groups([_codes(several[name]) for name in table.key])
+    entity = groups_of([codes_of(several[name]) for name in table.key])
     order = np.argsort(entity, kind="stable")
     starts = np.flatnonzero(np.diff(entity[order], prepend=-1))
     conflicting = np.zeros(len(starts), dtype=bool)
-    fixed = [_codes(several[name]) for name in table.fixed]
+    fixed = [codes_of(several[name]) for name in table.fixed]
     for codes in fixed:
         # a field may be missing in one answer and present in the next, which is not a contradiction
         most = np.maximum.reduceat(codes[order], starts)
@@ -69,7 +69,7 @@ def _entities(several: pd.DataFrame, table: Table) -> tuple[np.ndarray, np.ndarr
         conflicting |= least < most
     rows = conflicting[entity]
     if rows.any():
-        entity = _groups([entity, *(np.where(rows, codes, 0) for codes in fixed)])
+        entity = groups_of([entity, *(np.where(rows, codes, 0) for codes in fixed)])
     return entity, rows
 
 
@@ -104,14 +104,14 @@ def _rank(several: pd.DataFrame, entity: np.ndarray) -> np.ndarray:
     return order
 
 
-def _groups(numbers: list[np.ndarray]) -> np.ndarray:
+def groups_of(numbers: list[np.ndarray]) -> np.ndarray:
     """Return the number of the group of each row; rows of a group have the same numbers."""
     frame = pd.DataFrame(dict(enumerate(numbers)))
     return frame.groupby(list(frame), sort=False).ngroup().to_numpy()
 
 
-def _codes(values: pd.Series) -> np.ndarray:
-    """Return a number for each value; -1 for a missing one."""
+def codes_of(values: pd.Series) -> np.ndarray:
+    """Return a number for each value, the same for equal ones; -1 for a missing one."""
     if isinstance(values.dtype, pd.CategoricalDtype):
         return values.cat.codes.to_numpy().astype("int64")
     return pd.factorize(values)[0]
