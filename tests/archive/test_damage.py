@@ -140,7 +140,7 @@ def test_a_newer_format_is_refused(archive: xs.Archive):
 
 
 def test_another_delta_table_is_refused(archive: xs.Archive):
-    """A Delta table of somebody else is neither read nor written."""
+    """A Delta table that is not part of an archive is neither read nor written."""
     archive.add(table())
     rewritten(archive, "made.by", "another")
     for ask in (archive.tasks, lambda: archive.add(table())):

@@ -49,7 +49,7 @@ def test_of_many_the_worst_are_drawn():
 
 @pytest.mark.parametrize("usual", [0, 60])
 def test_no_time_and_no_length_break_nothing(usual: int):
-    """Without a creation time there is no day; a typical duration of 0 is drawn as 1 ms."""
+    """A missing creation time is shown as a dash, and a typical duration of 0 is drawn as 1 ms."""
     table = slow(("/a", 600, 60, 9.0)).assign(
         creation_time=pd.Series(pd.to_datetime([None], utc=True)).dt.as_unit("ms"),
         typical=pd.Series(pd.to_timedelta([usual], unit="s")).astype("timedelta64[ms]"),
