@@ -20,9 +20,9 @@ from exportstats.archive.reading import (
     read_all,
     read_history,
     read_latest,
-    warn_of_damage,
+    read_seen,
+    table_of,
     warn_of_looks,
-    with_looks,
 )
 from exportstats.archive.storage import Storage
 from exportstats.archive.upkeep import compact, vacuum
@@ -150,8 +150,6 @@ class Archive:
             wanted = frozenset((*columns, "creation_time"))
         query = _query(as_of, accounts, regions)
         tasks = self._latest(schema.TASKS, replace(query, since=start, until=end), wanted)
-        if end is None:  # the newest tasks are among them
-            tasks = with_looks(tasks, self._looks(_query(as_of, accounts, regions)))
         created = tasks["creation_time"]
         for edge, keep in ((start, created.ge), (end, created.lt)):
             if edge is not None:
@@ -190,8 +188,7 @@ class Archive:
         snapshot = self._snapshot(schema.TASKS)
         if snapshot is None:
             return frames.empty()
-        rows, damaged = read_all(snapshot, Query(ids=(task_id,)))
-        warn_of_damage(self._storage, damaged)
+        rows = table_of(self._storage, read_all(snapshot, Query(ids=(task_id,))))
         return changes(frames.check(frames.derive(rows)))
 
     def info(self) -> pd.DataFrame:
@@ -381,7 +378,7 @@ class Archive:
 
         With an executor, the shards are read where the parts run.
         """
-        return self._map(read_latest, part, self._looks(Query()))
+        return self._map(partial(read_seen, self._looks(Query())), part)
 
     @property
     def observations(self) -> Shards:
@@ -391,19 +388,18 @@ class Archive:
         """
         return _Observations(self)
 
-    def _map(self, read: Reader, part: Part, looks: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    def _map(self, read: Reader, part: Part) -> Iterator[pd.DataFrame]:
         snapshot = self._snapshot(schema.TASKS)
         if snapshot is None:
             return
         results: Iterator[Result]
         if self._executor is None:
-            results = map(partial(apply_part, snapshot, read, looks, part), snapshot.shards)
+            results = map(partial(apply_part, snapshot, read, part), snapshot.shards)
         else:
-            there = partial(apply_elsewhere, self._storage, snapshot.version, read, looks, part)
+            there = partial(apply_elsewhere, self._storage, snapshot.version, read, part)
             results = self._executor.map(there, snapshot.shards)
-        for result, damaged in results:
-            warn_of_damage(self._storage, damaged)
-            yield result
+        for result in results:
+            yield table_of(self._storage, result)
 
     def _looks(self, query: Query) -> pd.DataFrame:
         """Return when each list was last read, and warn of those that are incomplete."""
@@ -413,8 +409,15 @@ class Archive:
 
     def _latest(self, kind: Table, query: Query, columns: Columns = None) -> pd.DataFrame:
         """Return each row of a kind in its latest state."""
-        self._snapshot(kind)
-        return latest(self._storage, kind, query, columns)
+        snapshot = self._snapshot(kind)
+        if snapshot is None:
+            return frames.empty(kind)
+        read: Reader = read_latest
+        if kind is schema.TASKS:
+            looks = self._looks(replace(query, since=None, until=None))
+            if query.until is None:  # the newest tasks are in the selection
+                read = partial(read_seen, looks)
+        return table_of(self._storage, read(snapshot, query, columns))
 
     def _snapshot(self, kind: Table) -> Snapshot | None:
         """Return the current version of a table, or None if the archive has no such table.
@@ -440,8 +443,7 @@ class _Observations:
 
     def map(self, part: Part, /) -> Iterator[pd.DataFrame]:
         """Apply `part` to the observations of each shard, all of one version of the archive."""
-        looks = frames.empty(LOOKS)
-        return self.archive._map(read_history, part, looks)  # noqa: SLF001 - its own
+        return self.archive._map(read_history, part)  # noqa: SLF001 - its own
 
 
 def _query(

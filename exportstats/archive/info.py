@@ -8,7 +8,7 @@ import pandas as pd
 
 from exportstats.archive.kinds import LISTINGS, LOOKS
 from exportstats.archive.query import Query
-from exportstats.archive.reading import latest, read_all, warn_of_damage
+from exportstats.archive.reading import latest, read_all, table_of
 from exportstats.core import frames, schema
 from exportstats.core.schema import KEY, SLOT
 
@@ -39,8 +39,7 @@ def count(storage: Storage, snapshot: Snapshot) -> pd.DataFrame:
 
 def _count_shard(storage: Storage, snapshot: Snapshot, shard: int) -> pd.DataFrame:
     query = Query(shards=frozenset([shard]))
-    rows, damaged = read_all(snapshot, query)
-    warn_of_damage(storage, damaged)
+    rows = table_of(storage, read_all(snapshot, query))
     tasks = frames.settle(rows)[0]
     looks, listings = latest(storage, LOOKS, query), latest(storage, LISTINGS, query)
     is_active = tasks["status_code"].isin(schema.ACTIVE_STATES)

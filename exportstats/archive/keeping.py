@@ -92,7 +92,8 @@ def _by_slot(looks: pd.DataFrame, time: str) -> dict[Slot, int | None]:
 
 def keep_looks(storage: Storage, loads: Sequence[Load]) -> None:
     """Keep what the lists of ended loads show: until when all is settled, and what is gone."""
-    ended = [(load, load.walk) for load in loads if load.fault is None and load.walk is not None]
+    walks = [(load, load.walk) for load in loads if load.walk is not None]
+    ended = [(load, walk) for load, walk in walks if load.fault is None]
     looks = latest(storage, LOOKS, Query())
     oldest, since = _by_slot(looks, "oldest_listed"), _by_slot(looks, "listed_at")
     looked = _by_slot(looks, "looked_at")
@@ -110,16 +111,11 @@ def keep_looks(storage: Storage, loads: Sequence[Load]) -> None:
         seen = (oldest.get(slot), since.get(slot), looked[slot])
         rows.append((*slot, until, *seen, walk.began))
     known = {*zip(looks["account_id"], looks["region"], strict=True)}
-    rows += [
-        (load.account_id, load.region, *[None] * 4, load.walk.began)
-        for load in loads
-        if load.fault is not None
-        and load.walk is not None
-        and load.walk.began is not None
-        # the first sync was broken off, so older tasks are missing
-        and load.account_id is not None
-        and (load.account_id, load.region) not in known
-    ]
+    for load, walk in walks:
+        slot = (load.account_id, load.region)
+        if load.fault and slot not in known and None not in (load.account_id, walk.began):
+            # the first sync was broken off, so older tasks are missing
+            rows.append((*slot, *[None] * 4, walk.began))
     if rows:
         append(storage, LOOKS, _table(rows, LOOKS))
     whole = [(load, walk) for load, walk in ended if not walk.stopped]

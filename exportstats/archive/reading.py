@@ -59,14 +59,22 @@ def read_latest(snapshot: Snapshot, query: Query, columns: Columns = None) -> Re
     return Result(frames.derive(frames.tidy(rows, kind), kind), damaged)
 
 
+def read_seen(
+    looks: pd.DataFrame, snapshot: Snapshot, query: Query, columns: Columns = None
+) -> Result:
+    """Return each task of the selection in its latest state, seen again at the looks."""
+    if columns is not None and "observed_at" in columns:
+        columns |= {"creation_time"}
+    tasks, damaged = read_latest(snapshot, query, columns)
+    return Result(with_looks(tasks, looks), damaged)
+
+
 def latest(storage: Storage, kind: Table, query: Query, columns: Columns = None) -> pd.DataFrame:
     """Return each row of a kind in its latest state; an empty table if there is none."""
     snapshot = Store(storage, kind).snapshot()
     if snapshot is None:
         return frames.empty(kind)
-    found, damaged = read_latest(snapshot, query, columns)
-    warn_of_damage(storage, damaged)
-    return found
+    return table_of(storage, read_latest(snapshot, query, columns))
 
 
 def read_all(snapshot: Snapshot, query: Query) -> Result:
@@ -131,22 +139,16 @@ def warn_of_looks(storage: Storage, looks: pd.DataFrame) -> None:
         )
 
 
-def apply_part(
-    snapshot: Snapshot, read: Reader, looks: pd.DataFrame, part: Part, shard: int
-) -> Result:
+def apply_part(snapshot: Snapshot, read: Reader, part: Part, shard: int) -> Result:
     """Apply a part to the columns that it reads of a shard."""
     columns = getattr(part, "columns", None)
     if columns is not None and not columns <= {*schema.NAMES}:
         columns = None  # so that the part can name all columns in its error
-    if columns is not None and "observed_at" in columns:
-        columns |= {"creation_time"}
     tasks, damaged = read(snapshot, Query(shards=frozenset([shard])), columns)
-    return Result(part(with_looks(tasks, looks)), damaged)
+    return Result(part(tasks), damaged)
 
 
-def apply_elsewhere(
-    storage: Storage, version: int, read: Reader, looks: pd.DataFrame, part: Part, shard: int
-) -> Result:
+def apply_elsewhere(storage: Storage, version: int, read: Reader, part: Part, shard: int) -> Result:
     """Apply a part to a shard in another process.
 
     Raises
@@ -157,13 +159,14 @@ def apply_elsewhere(
     snapshot = Store(storage, schema.TASKS).snapshot(version)
     if snapshot is None:
         raise ArchiveError(f"{storage.uri} was deleted while it was read")
-    return apply_part(snapshot, read, looks, part, shard)
+    return apply_part(snapshot, read, part, shard)
 
 
-def warn_of_damage(storage: Storage, damaged: pd.DataFrame) -> None:
-    """Warn of the files that could not be read."""
+def table_of(storage: Storage, result: Result) -> pd.DataFrame:
+    """Return the table of a result, and warn of the files that could not be read."""
+    table, damaged = result
     if not len(damaged):
-        return
+        return table
     rows = int(damaged["rows"].fillna(0).sum())
     first = damaged.iloc[0]
     more = f" and {len(damaged) - 1:,} more files" if len(damaged) > 1 else ""
@@ -175,3 +178,4 @@ def warn_of_damage(storage: Storage, damaged: pd.DataFrame) -> None:
             damaged,
         )
     )
+    return table

@@ -87,14 +87,7 @@ def read_tasks(
     >>> tasks["window"].iloc[0]
     Timedelta('0 days 00:01:00')
     """
-    return _read(
-        TASKS,
-        paths,
-        account_id=account_id,
-        region=region,
-        times_in=times_in,
-        strict=strict,
-    )
+    return _read(TASKS, paths, account_id, region, times_in, strict=strict)
 
 
 def read_log_groups(
@@ -116,14 +109,7 @@ def read_log_groups(
     >>> read_log_groups(page)["retention"].iloc[0]
     Timedelta('30 days 00:00:00')
     """
-    return _read(
-        LOG_GROUPS,
-        paths,
-        account_id=account_id,
-        region=region,
-        times_in=times_in,
-        strict=strict,
-    )
+    return _read(LOG_GROUPS, paths, account_id, region, times_in, strict=strict)
 
 
 def read_deliveries(
@@ -143,14 +129,7 @@ def read_deliveries(
     >>> read_deliveries(io.StringIO('[{"taskId": "a", "objects": 3}]'))["objects"].to_list()
     [3]
     """
-    return _read(
-        DELIVERIES,
-        paths,
-        account_id=account_id,
-        region=region,
-        times_in=times_in,
-        strict=strict,
-    )
+    return _read(DELIVERIES, paths, account_id, region, times_in, strict=strict)
 
 
 def is_archive(path: object) -> bool:
@@ -166,19 +145,19 @@ def is_archive(path: object) -> bool:
         return False
 
 
-def _read(kind: Table, paths: Iterable[Any], **how: Any) -> pd.DataFrame:  # noqa: ANN401
+def _read(kind: Table, paths: Iterable[Any], *how: str | None, strict: bool) -> pd.DataFrame:
     """Read archives and files, and combine what is in them."""
     given = [*_flat(paths)]
     archives = [path for path in given if is_archive(path)]
     files = [path for path in given if not is_archive(path)]
     if not archives:
-        return read_files(kind, files, **how)
+        return read_files(kind, files, *how, strict=strict)
     from exportstats.archive.archive import Archive  # noqa: PLC0415 - not needed for files
 
     of = NAMES[kind]
     tables = [Archive(path).table(of) for path in dict.fromkeys(archives)]
     if files:
-        tables.append(read_files(kind, files, **how))
+        tables.append(read_files(kind, files, *how, strict=strict))
     return tables[0] if len(tables) == 1 else frames.concat(tables, of=of)
 
 

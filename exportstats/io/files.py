@@ -120,10 +120,10 @@ def write_deliveries(deliveries: pd.DataFrame, path: str | os.PathLike[str]) -> 
 def read_files(
     kind: Table,
     paths: Sequence[Any],
-    *,
     account_id: str | None = None,
     region: str | None = None,
     times_in: str | None = None,
+    *,
     strict: bool = False,
 ) -> pd.DataFrame:
     """Read a kind of table from files; `archive.sources.read_tasks` describes the arguments."""

@@ -25,6 +25,7 @@ from archived import (
     task,
 )
 from deltalake import DeltaTable
+from pandas.testing import assert_frame_equal
 
 import exportstats as xs
 from exportstats.emulator import Emulator, Fault
@@ -228,6 +229,7 @@ def test_a_sync_that_finds_nothing_new_is_remembered(archive: xs.Archive):
         with Emulator(tasks, now=now + dt.timedelta(hours=hours)) as emulator:
             read(archive, emulator)
         assert (files(archive) == before) is (hours == 30)
+    assert_frame_equal(xs.read_tasks(archive.uri), archive.tasks())
     seen = archive.tasks().set_index("task_id")["observed_at"]
     assert seen["task-2"] - seen["task-1"] == pd.Timedelta("24h")
     assert len(set(archive.tasks(as_of="2026-12-01T12:00Z")["observed_at"])) == 1
@@ -240,10 +242,14 @@ def test_a_list_that_was_not_read_to_its_end_is_told(archive: xs.Archive, emulat
     emulator._faults = (Fault("deny", at=(4,)),)
     with pytest.raises(xs.LoadError):
         read(archive, emulator)
-    with pytest.warns(
-        xs.PartialListWarning, match=f"{ACCOUNT}, {REGION} was never read to its end"
+    says = f"{ACCOUNT}, {REGION} was never read to its end"
+    for read_it in (
+        xs.status_breakdown,
+        lambda kept: xs.read_tasks(kept.uri),
+        lambda kept: kept.tasks(until="2027"),
     ):
-        xs.status_breakdown(archive)
+        with pytest.warns(xs.PartialListWarning, match=says):
+            read_it(archive)
     emulator._faults = ()
     read(archive, emulator)
     assert len(archive.tasks()) == 1000
