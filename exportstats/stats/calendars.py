@@ -74,7 +74,8 @@ class Calendar:
         A period that the clocks skip starts at the same instant as the next one.
         """
         count = np.where(numbers == coerce.NAT, coerce.NAT, numbers * self.multiple + self._first)
-        local = pd.PeriodIndex.from_ordinals(count, freq=self.freq).to_timestamp().as_unit("ms")
+        periods = pd.PeriodIndex(pd.arrays.PeriodArray(count, pd.PeriodDtype(self.freq)))
+        local = periods.to_timestamp().as_unit("ms")
         first = np.ones(len(local), dtype=bool)
         return local.tz_localize(self.tz, first, "shift_forward").array
 
@@ -98,9 +99,9 @@ def calendar_of(freq: str, tz: str = "UTC") -> Calendar:
     >>> [str(day.date()) for day in weeks.start(weeks.number(times))]
     ['2026-11-16', '2026-11-23']
     """
-    with suppress(ValueError, TypeError, OverflowError):
+    with suppress(ValueError, TypeError, OverflowError, AttributeError):
         offset = to_offset(_SPELLINGS.get(freq, freq))
-        name, _, anchor = (offset.rule_code if offset else "").partition("-")
+        name, _, anchor = offset.rule_code.partition("-")
         if name in _PERIODS and 0 < offset.n <= _MOST:
             if name in ("QS", "YS"):  # pandas names these periods by their last month
                 anchor = _MONTHS[_MONTHS.index(anchor) - 1]
