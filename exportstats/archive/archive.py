@@ -11,7 +11,7 @@ from exportstats.archive.adding import append
 from exportstats.archive.delta import Store
 from exportstats.archive.info import count
 from exportstats.archive.kinds import LOOKS
-from exportstats.archive.observations import changes, check_observations
+from exportstats.archive.observations import changes, check_observations, counts
 from exportstats.archive.query import Query, texts
 from exportstats.archive.reading import (
     apply_elsewhere,
@@ -72,9 +72,11 @@ class Archive:
     >>> import exportstats as xs
     >>> with TemporaryDirectory() as folder:
     ...     archive = xs.Archive(folder)
-    ...     archive.add(xs.sample_tasks())
+    ...     added = archive.add(xs.sample_tasks())
     ...     len(archive.tasks(since="2026-11-22"))
     18
+    >>> added.to_dict()
+    {'new': 6096, 'changed': 0, 'unchanged': 0}
     """
 
     def __init__(
@@ -212,7 +214,9 @@ class Archive:
         snapshot = self._snapshot(schema.TASKS)
         return frames.empty() if snapshot is None else count(self._storage, snapshot)
 
-    def add(self, rows: pd.DataFrame, *, of: str = "tasks", observed_at: Instant = None) -> None:
+    def add(
+        self, rows: pd.DataFrame, *, of: str = "tasks", observed_at: Instant = None
+    ) -> pd.Series:
         """Add observations that come from elsewhere; what is known already is left out.
 
         Parameters
@@ -225,6 +229,11 @@ class Archive:
         observed_at
             When the rows were observed that do not say so. The output of the AWS CLI does not.
 
+        Returns
+        -------
+        Series
+            How many rows were `new`, `changed` and `unchanged`.
+
         Raises
         ------
         ArgumentError
@@ -235,7 +244,7 @@ class Archive:
             The archive cannot be written. No row was added.
         """
         kind = frames.table_of(of)
-        append(self._storage, kind, check_observations(rows, kind, observed_at))
+        return counts(append(self._storage, kind, check_observations(rows, kind, observed_at)))
 
     def sync(  # noqa: PLR0913 - as fetch_tasks has them
         self,
@@ -368,6 +377,16 @@ class Archive:
         other = copy.copy(self)
         other._executor = executor  # noqa: SLF001 - its own
         return other
+
+    if not TYPE_CHECKING:  # a type checker should still find wrong names
+
+        def __getattr__(self, name: str) -> None:
+            """Say how to get a DataFrame."""
+            raise AttributeError(f"an Archive has no {name}; archive.tasks() returns a DataFrame")
+
+        def __getitem__(self, key: object) -> None:
+            """Say how to get a DataFrame."""
+            raise TypeError(f"an Archive has no [{key!r}]; archive.tasks() returns a DataFrame")
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the executor, which cannot be sent to another process."""

@@ -63,6 +63,11 @@ class Store:
         """Its address, for deltalake."""
         return self.storage.at(kinds.NAMES[self.kind])
 
+    @property
+    def place(self) -> str:
+        """Its folder or address, for messages."""
+        return f"{self.storage.uri}/{kinds.NAMES[self.kind]}"
+
     def snapshot(self, version: int | None = None) -> Snapshot | None:
         """Return the table as it is now, or as of a version; None if there is none.
 
@@ -127,17 +132,19 @@ class Store:
         found = (table.metadata().configuration or {}).get(_CONFIGURATION, "")
         if not found.isdecimal():
             raise ArchiveError(
-                f"{self.address} is a Delta table, but not one of an archive; give another address"
+                f"{self.place} is a Delta table, but not one of an archive; give another address"
             )
         if int(found) > kinds.FORMAT:
             raise ArchiveError(
-                f"{self.address} has the format {found}, and this version of exportstats knows "
+                f"{self.place} has the format {found}, and this version of exportstats knows "
                 f"only {kinds.FORMAT}; update exportstats"
             )
 
     @contextlib.contextmanager
     def explained(self, what: str) -> Iterator[dict[str, str]]:
         """Yield the options of the storage, and make one sentence of an error of deltalake."""
+        if what != "read" and self.storage.is_local:
+            self.storage.check_writable()
         options: dict[str, str] = self.storage.options()
         try:
             yield options
@@ -145,7 +152,7 @@ class Store:
             raise
         except (deltalake().exceptions.DeltaError, pa.ArrowException, OSError, ValueError) as error:
             told = without_credentials(str(error), options)
-            raise ArchiveError(f"{self.address} cannot be {what}: {told}") from None
+            raise ArchiveError(f"{self.place} cannot be {what}: {told}") from None
 
 
 def writer_properties() -> Any:  # noqa: ANN401 - deltalake's
@@ -197,12 +204,12 @@ class Snapshot:
             except (pa.ArrowException, OSError) as error:
                 file = one.iloc[0]
                 shard, rows = file[f"partition.{kinds.SHARD}"], file["num_records"]
-                reason = without_credentials(str(error), self.store.storage.options())
-                damages.append((f"{self.store.address}/{file['path']}", rows, shard, reason))
+                reason = self._reason(error, file["path"])
+                damages.append((f"{self.store.place}/{file['path']}", rows, shard, reason))
         damaged = _damages(damages)
         if damages and not self._are_current(damaged):
             raise ArchiveError(
-                f"{self.store.address} was compacted, and its old files were deleted, while "
+                f"{self.store.place} was compacted, and its old files were deleted, while "
                 f"version {self.version} was read; begin again"
             )
         return Read(pa.concat_tables(tables, promote_options="default"), damaged)
@@ -212,7 +219,14 @@ class Snapshot:
         now = self.store.snapshot()
         if now is None:
             return False
-        return bool(damaged["file"].isin(f"{self.store.address}/" + now.files["path"]).all())
+        return bool(damaged["file"].isin(f"{self.store.place}/" + now.files["path"]).all())
+
+    def _reason(self, error: Exception, path: str) -> str:
+        """Return why a file cannot be read, without its path."""
+        if isinstance(error, FileNotFoundError):
+            return "no such file"
+        told = without_credentials(str(error), self.store.storage.options())
+        return told.rpartition(f"{path}': ")[2].rstrip(".")
 
     def _read(self, files: pd.DataFrame, query: Query) -> pa.Table:
         kind = self.store.kind

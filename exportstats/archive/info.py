@@ -57,7 +57,8 @@ def _count_shard(storage: Storage, snapshot: Snapshot, shard: int) -> pd.DataFra
             "oldest_created": of_slot["creation_time"].min(),
             "newest_created": of_slot["creation_time"].max(),
             "first_observed": of_rows.min(),
-            "last_observed": of_rows.max(),
+            # a list with nothing new was observed, too
+            "last_observed": pd.concat([of_rows.max(), of_looks["looked_at"]], axis=1).max(axis=1),
             "settled_until": of_looks["settled_until"],
             "oldest_listed": of_looks["oldest_listed"],
             "gone": of_gone.size(),

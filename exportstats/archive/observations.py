@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from exportstats.core import coerce, frames
 from exportstats.core.identity import codes_of, groups_of
@@ -13,8 +14,6 @@ from exportstats.errors import ArgumentError
 from exportstats.stats.as_of import instant
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from exportstats.core.schema import Table
     from exportstats.stats.as_of import Instant
 
@@ -77,6 +76,13 @@ def compare(incoming: pd.DataFrame, known: pd.DataFrame, kind: Table) -> np.ndar
     found = np.empty(len(order), dtype=int)
     found[order] = np.select([is_new, changed, again], [NEW, CHANGED, SEEN_AGAIN], UNCHANGED)
     return found[is_incoming]
+
+
+def counts(found: np.ndarray) -> pd.Series:
+    """Return how many rows are new, changed and unchanged, of a result of `compare`."""
+    number = np.bincount(found, minlength=UNCHANGED + 1)
+    named = {"new": number[NEW], "changed": number[CHANGED]}
+    return pd.Series(named | {"unchanged": number[SEEN_AGAIN] + number[UNCHANGED]})
 
 
 def _differs(ordered: np.ndarray) -> np.ndarray:

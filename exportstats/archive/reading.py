@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
@@ -134,7 +135,7 @@ def warn_of_looks(storage: Storage, looks: pd.DataFrame) -> None:
             PartialListWarning(
                 f"the list of {first['account_id']}, {first['region']}{more} "
                 f"{how.format(first['looked_at'])}; "
-                f"`exportstats archive sync {storage.uri}` reads the rest"
+                f"`exportstats archive sync {shlex.quote(storage.uri)}` reads the rest"
             )
         )
 
@@ -167,15 +168,18 @@ def table_of(storage: Storage, result: Result) -> pd.DataFrame:
     table, damaged = result
     if not len(damaged):
         return table
+    warn(DamagedFileWarning(explain_damage(storage, damaged), damaged))
+    return table
+
+
+def explain_damage(storage: Storage, damaged: pd.DataFrame) -> str:
+    """Return which files cannot be read, why, and the remedy."""
     rows = int(damaged["rows"].fillna(0).sum())
     first = damaged.iloc[0]
     more = f" and {len(damaged) - 1:,} more files" if len(damaged) > 1 else ""
-    warn(
-        DamagedFileWarning(
-            f"{first['file']}{more} of the archive {storage.uri} cannot be read, so {rows:,} "
-            f"observations are missing: {first['reason']}. Restore it from a backup, or from an "
-            "earlier version of the bucket's objects",
-            damaged,
-        )
+    return (
+        f"{first['file']} ({first['reason']}){more} cannot be read, so {rows:,} observations are "
+        "missing; restore it from a backup or an earlier version of the object; without one, "
+        f"`exportstats archive sync --full {shlex.quote(storage.uri)}` adds again what AWS still "
+        "lists"
     )
-    return table

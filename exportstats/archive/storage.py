@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -20,6 +21,10 @@ S3 = "s3://"
 _ACCESS_KEY, _SECRET_KEY, _TOKEN = "ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"
 _HIDDEN = (_ACCESS_KEY, _SECRET_KEY, _TOKEN, "SSE_CUSTOMER_KEY_BASE64")
 _REMEDY = "give a folder or s3://bucket/prefix"
+_REFUSALS = {
+    403: "it needs the permissions s3:ListBucket, s3:GetObject and s3:PutObject",
+    404: "make the bucket, or give another address",
+}
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^?#%\s]*)?", re.ASCII)
 
@@ -70,6 +75,21 @@ class Storage:
     def folder(self, name: str) -> Path | None:
         """Return the folder of a table, or None in a bucket."""
         return Path(self.uri, name) if self.is_local else None
+
+    def check_writable(self) -> None:
+        """Refuse a folder or a bucket that cannot be written to; nothing is left there.
+
+        Raises
+        ------
+        ArchiveError
+            It cannot be written to.
+        """
+        if self.is_local:
+            why = _refusal_of_folder(Path(self.uri))
+        else:
+            why = _refusal_of_bucket(self.uri, self.options())
+        if why:
+            raise ArchiveError(f"{self.uri} cannot be written to: {why}")
 
     def options(self) -> dict[str, str]:
         """Return options for deltalake, with credentials that are valid now. Never keep them."""
@@ -130,6 +150,54 @@ def _check_folder(folder: Path) -> None:
                 f"{str(folder)!r} lies in the table {str(parent)!r}; give the folder of the "
                 "archive, or one outside of it"
             )
+
+
+def _refusal_of_folder(folder: Path) -> str | None:
+    """Return why a folder cannot be written to.
+
+    A file without a name is written to the log of the tasks, or to the nearest folder there is.
+    """
+    log = folder / "tasks" / "_delta_log"
+    there = next(place for place in (log, *log.parents) if place.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            return None
+    except OSError as error:
+        return f"{error.strerror}; give a folder that you may write to"
+
+
+def _refusal_of_bucket(uri: str, options: Mapping[str, str]) -> str | None:
+    """Return why a bucket cannot be written to.
+
+    An upload in parts is begun and aborted, which makes no object.
+    """
+    import boto3  # noqa: PLC0415 - slow to import, and not needed for a local folder
+    from botocore.config import Config  # noqa: PLC0415 - the same
+    from botocore.exceptions import ClientError  # noqa: PLC0415 - the same
+
+    session = boto3.Session(
+        aws_access_key_id=options.get(f"AWS_{_ACCESS_KEY}"),
+        aws_secret_access_key=options.get(f"AWS_{_SECRET_KEY}"),
+        aws_session_token=options.get(f"AWS_{_TOKEN}"),
+        region_name=options.get("AWS_REGION"),
+    )
+    url = options.get("AWS_ENDPOINT") or options.get("AWS_ENDPOINT_URL")
+    # as deltalake has it
+    config = Config(s3={"addressing_style": "path" if url else "auto"})
+    client: Any = session.client("s3", endpoint_url=url, config=config)
+    bucket, _, prefix = uri.removeprefix(S3).partition("/")
+    object_ = {"Bucket": bucket, "Key": f"{prefix}/check".lstrip("/")}
+    try:
+        begun = client.create_multipart_upload(**object_)
+        client.abort_multipart_upload(**object_, UploadId=begun["UploadId"])
+    except ClientError as error:
+        told = without_credentials(str(error), options)
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        if "CreateMultipartUpload" in told and status in _REFUSALS:
+            return f"{told}; {_REFUSALS[status]}"
+    finally:
+        client.close()
+    return None  # any other error is that of the first write
 
 
 def is_remote(uri: str) -> bool:

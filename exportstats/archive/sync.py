@@ -57,6 +57,7 @@ def sync(
     """Keep what is new or changed of each target; see `Archive.sync`."""
     check_errors(errors)
     wanted = check_targets(targets, region=region)
+    storage.check_writable()
     known = settled(storage)
     question = Question(
         TASKS,

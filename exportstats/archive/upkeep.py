@@ -10,6 +10,8 @@ import pandas as pd
 
 from exportstats.archive.delta import Store, writer_properties
 from exportstats.archive.kinds import KINDS, SHARD
+from exportstats.archive.query import Query
+from exportstats.archive.reading import explain_damage
 from exportstats.errors import ArchiveError, ArgumentError
 
 if TYPE_CHECKING:
@@ -32,18 +34,30 @@ def compact(storage: Storage) -> pd.DataFrame:
     for name, store, before in _tables(storage):
         for shard, files in before.files.groupby(f"partition.{SHARD}"):
             if (files["size_bytes"] < _SMALL).sum() > 1:
-                with store.explained("compacted") as options:
-                    before.fresh(options).optimize.z_order(
-                        ["account_id"],
-                        partition_filters=[(SHARD, "=", str(shard))],
-                        writer_properties=writer_properties(),
-                    )
+                _compact_shard(before, str(shard))
         after = store.snapshot()
         found = [len(before.files), before.files["size_bytes"].sum()]
         found += [] if after is None else [len(after.files), after.files["size_bytes"].sum()]
         rows.append((name, *map(int, found)))
     names = ["table", "files_before", "bytes_before", "files_after", "bytes_after"]
     return pd.DataFrame(rows, columns=names)
+
+
+def _compact_shard(snapshot: Snapshot, shard: str) -> None:
+    store = snapshot.store
+    try:
+        with store.explained("compacted") as options:
+            snapshot.fresh(options).optimize.z_order(
+                ["account_id"],
+                partition_filters=[(SHARD, "=", shard)],
+                writer_properties=writer_properties(),
+            )
+    except ArchiveError:
+        damaged = snapshot.read(Query(shards=frozenset([int(shard)]))).damaged
+        if not len(damaged):
+            raise
+        why = explain_damage(store.storage, damaged)
+        raise ArchiveError(f"{store.place} cannot be compacted: {why}") from None
 
 
 def vacuum(storage: Storage, retention: object) -> pd.DataFrame:
@@ -62,11 +76,13 @@ def vacuum(storage: Storage, retention: object) -> pd.DataFrame:
             for file in delete(dry_run=True):
                 if not _OWN_FILE.search(file):
                     raise ArchiveError(
-                        f"{store.address} has a file that is not its own: {file}; move it out of "
+                        f"{store.place} has a file that is not its own: {file}; move it out of "
                         "the archive, because this would delete it"
                     )
             table.cleanup_metadata()
-            deleted = delete(dry_run=False)
+            # without `full`, the files that earlier vacuums deleted are named again
+            there = set(delete(full=True, dry_run=True))
+            deleted = there.intersection(delete(dry_run=False))
         rows.append((name, len(deleted)))
     return pd.DataFrame(rows, columns=["table", "deleted_files"])
 
@@ -81,6 +97,8 @@ def _tables(storage: Storage) -> Iterator[tuple[str, Store, Snapshot]]:
 
 def _length(retention: object) -> pd.Timedelta:
     """Return the length of time, in whole hours."""
+    if isinstance(retention, str):  # pandas does not want the small letter any more
+        retention = re.sub(r"(?<=\d)d$", "D", retention)
     try:
         length = _USUAL if retention is None else pd.to_timedelta(retention)  # type: ignore[call-overload]
     except (ValueError, TypeError):

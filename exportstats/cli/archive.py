@@ -14,7 +14,7 @@ from exportstats.cli.question import Answer, title_of
 from exportstats.cli.source import sourced
 from exportstats.cli.wanted import moment
 from exportstats.errors import ArgumentError, LoadError, LoadInterrupted
-from exportstats.text import counted
+from exportstats.text import counted, write_duration
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from exportstats.cli.options import Kind
     from exportstats.cli.source import Origin
+
+
+_AHEAD = "15min"  # how much another machine's clock may be ahead
 
 
 class _Group(click.Group):
@@ -119,15 +122,31 @@ def _title(found: pd.DataFrame) -> str:
 def info(address: str, *, kind: Kind) -> None:
     """Show what is kept of each account and region, and what AWS has forgotten.
 
-    `gone` tasks were no longer listed when a list was last read to its end, as `sync --full` does.
+    All tasks created before `settled_until` have ended and are kept. `gone` tasks were no longer
+    listed when a list was last read to its end, as `sync --full` does. AWS has listed tasks for the
+    time in `remembered`. csv and json have more columns.
     """
     from exportstats.cli import output
 
     found = xs.Archive(address).info()
+    view = found[["account_id", "region", "tasks", "active", "settled_until", "gone"]].assign(
+        remembered=[*map(_remembered, found["remembered_at_least"], found["remembered_at_most"])],
+        last_observed=found["last_observed"],
+    )
     title = (
         f"{counted(found['tasks'].sum())} in {counted(len(found), 'slot')} (accounts and regions)"
     )
-    output.show(Answer(found, title), kind)
+    if len(found):
+        title += f", observed {found['last_observed'].max():%Y-%m-%d %H:%M} UTC"
+    output.show(Answer(found, title, view), kind)
+
+
+def _remembered(*bounds: pd.Timedelta) -> str:
+    """Return for how long tasks are listed, at least and at most, as far as it is known."""
+    low, high = (write_duration(length.total_seconds(), compact=True) for length in bounds)
+    if "-" in (low, high):
+        return "-" if low == high else f"≥ {low}" if high == "-" else f"≤ {high}"
+    return low if low == high else f"{low} to {high}"
 
 
 @click.command()
@@ -143,7 +162,13 @@ def history(address: str, task_id: str, *, kind: Kind) -> None:
         raise ArgumentError(f"the archive {address} has no task {task_id!r}; check the task ID")
     first = ["observed_at", "status_code", "status_message", "completion_time"]
     others = [name for name in found if name not in first]
-    output.show(Answer(found, title_of(found.tail(1)), view=found[[*first, *others]]), kind)
+    view = found[[*first, *others]].assign(observed_at=[*map(_exact, found["observed_at"])])
+    output.show(Answer(found, title_of(found.tail(1)), view), kind)
+
+
+def _exact(time: pd.Timestamp) -> str:
+    """Return a time to the second: two looks may be in one minute."""
+    return f"{time:%Y-%m-%d %H:%M:%S}"
 
 
 @click.command()
@@ -239,11 +264,28 @@ def import_(
         "log_groups": xs.read_log_groups,
         "deliveries": xs.read_deliveries,
     }
+    from exportstats.core import frames
+
     kept = xs.Archive(address)
     for path in source:
         rows = read[of](path, account_id=account, region=region)
-        kept.add(rows, of=of, observed_at=observed_at)
-        say(f"{path}: {title_of(rows) if of == 'tasks' else counted(len(rows), 'row')}")
+        _refuse_future(path, rows["observed_at"], observed_at)
+        added = kept.add(rows, of=of, observed_at=observed_at)
+        say(f"{path}: {', '.join(f'{count:,} {what}' for what, count in added.items())}")
+        if own := [name for name in map(str, rows) if name not in frames.table_of(of).names]:
+            say(f"{path}: an archive does not keep your own columns, here {', '.join(own)}")
+
+
+def _refuse_future(path: str, observed: pd.Series, given: dt.datetime | None) -> None:
+    """Refuse observations that are later than now: they would stay the latest state for long."""
+    import pandas as pd
+
+    latest = (observed if given is None else observed.fillna(given)).max()
+    if latest > pd.Timestamp.now("UTC") + pd.Timedelta(_AHEAD):
+        raise ArgumentError(
+            f"{path} has tasks observed at {latest:%Y-%m-%dT%H:%M:%SZ}, which is in the future; "
+            "correct observed_at=, the file, or the clock of this machine"
+        )
 
 
 for _command in (sync, info, history, compact, vacuum, export, import_):

@@ -108,7 +108,7 @@ def report(
     from exportstats.report.weeks import span_of
 
     # fail before AWS is asked
-    span_of(week, tz, pd.Timestamp.now("UTC"))
+    by_clock = span_of(week, tz, pd.Timestamp.now("UTC"))
     if waivers is not None:
         read_waivers(waivers)
     if (folder := files["csv_dir"]) is not None:
@@ -126,6 +126,12 @@ def report(
         waivers=waivers,
     )
     made = dataclasses.replace(made, is_partial=is_partial())
+    if week == "last" and origin.archives and len(tasks) and made.end < by_clock.end:
+        say(
+            f"the archive was last read from AWS at {tasks['observed_at'].max():%Y-%m-%d %H:%M} "
+            f"UTC, so this is the report of {made.name} instead of {by_clock.name}; for that one, "
+            "run `exportstats archive sync` first"
+        )
     click.echo(markdown.render_text(made), nl=False)
     for what, path in _write(made, files):
         say(f"{what} is in {path}")

@@ -72,7 +72,8 @@ def eta(origin: Origin) -> Answer:
             "no task has a time of observation, so nothing can be estimated; "
             "use a file from `exportstats fetch`, not from the AWS CLI"
         )
-    return forecast(table)._replace(plot=lambda: xs.plot_completion(table))
+    answer = forecast(table)._replace(plot=lambda: xs.plot_completion(table))
+    return answer if len(origin.wanted.rows(tasks)) else answer._replace(title="no tasks")
 
 
 def forecast(table: pd.DataFrame) -> Answer:

@@ -99,23 +99,28 @@ class Wanted(NamedTuple):
     def of(self, table: pd.DataFrame, known: pd.DataFrame | None = None) -> pd.DataFrame:
         """Return the selected rows of a table with one row per task, with a message if none match.
 
-        `known` has the tasks to look up log groups in, if `table` has only some of them.
+        `known` has all tasks, if `table` has only some of them, such as the active ones.
         """
+        known = table if known is None else known
+        of_any_time = self._replace(since=None, until=None).rows(table)
+        undated = of_any_time["creation_time"].isna().sum() if self.since or self.until else 0
+        if undated:
+            say(f"{undated:,} tasks without a creation time are left out by --since and --until")
+        if len(known) and not len(self.rows(known)):
+            say(self.nothing_of(len(known), known))
+        else:
+            self.say_unknown(known)
+        return self.rows(table).reset_index(drop=True)
+
+    def rows(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Return the selected rows of a table with one row per task."""
         kept = self.of_log_groups(table)
         for name, wanted in (("status_code", self.status), ("task_id", self.task_id)):
             kept = kept if wanted is None else kept[kept[name] == wanted]
-        undated = kept["creation_time"].isna().sum() if self.since or self.until else 0
-        if undated:
-            say(f"{undated:,} tasks without a creation time are left out by --since and --until")
         for time, keep in ((self.since, "ge"), (self.until, "lt")):
             if time is not None:
                 kept = kept[getattr(kept["creation_time"], keep)(time)]
-        known = table if known is None else known
-        if len(table) and not len(kept):
-            say(self.nothing_of(len(table), known))
-        else:
-            self.say_unknown(known)
-        return kept.reset_index(drop=True)
+        return kept
 
     def of_log_groups(self, table: pd.DataFrame) -> pd.DataFrame:
         """Return the rows of the selected log groups, account and region."""

@@ -20,6 +20,8 @@ import exportstats as xs
 from exportstats.archive import kinds
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from support import Row
 
 SLOT = {"account_id": "111122223333", "region": "eu-west-1"}
@@ -250,3 +252,21 @@ def test_the_shard_of_a_slot_never_changes():
     assert kinds.shard_of("111122223333", "eu-west-1") == 11
     assert kinds.shard_of("012345678901", "us-east-1") == 14
     assert kinds.SHARDS == 16
+
+
+@pytest.mark.parametrize("use", [lambda kept: kept.head(), lambda kept: kept["task_id"]])
+def test_an_archive_is_no_dataframe(kept: xs.Archive, use: Callable[[xs.Archive], object]):
+    """What a DataFrame has and an archive has not names the function that returns one."""
+    with pytest.raises((AttributeError, TypeError), match=r"archive\.tasks\(\) returns a Data"):
+        use(kept)
+    assert not hasattr(kept, "columns")
+
+
+def test_add_counts_rows(archive: xs.Archive, sample: pd.DataFrame):
+    """The result says how many rows were new, changed and unchanged, as that of `sync`."""
+    assert archive.add(sample.head(100)).to_dict() == {"new": 100, "changed": 0, "unchanged": 0}
+    later = sample.head(110)["observed_at"] + pd.Timedelta("1h")
+    messages = [*["other"] * 5, *sample["status_message"][5:110]]
+    changed = sample.head(110).assign(observed_at=later, status_message=messages)
+    found = archive.add(xs.conform(changed))
+    assert found.to_dict() == {"new": 10, "changed": 5, "unchanged": 95}
