@@ -232,6 +232,7 @@ class Snapshot:
         kind = self.store.kind
         stored = [field.name for field in self.table.schema().fields]
         schema = kinds.reading_schema(kind, stored, query.plain)
+        names = [name for name in schema.names if query.columns is None or name in query.columns]
         repeated = [field.name for field in schema if pa.types.is_dictionary(field.type)]
         dataset = ds.dataset(
             [*files["path"]],
@@ -239,7 +240,7 @@ class Snapshot:
             format=ds.ParquetFileFormat(dictionary_columns=repeated),
             filesystem=self._filesystem(files),
         )
-        return kinds.from_stored(dataset.to_table(filter=query.rows(kind.id)), kind)
+        return kinds.from_stored(dataset.to_table(names, query.rows(kind.id)), kind)
 
     def _filesystem(self, files: pd.DataFrame) -> pf.FileSystem:
         storage = self.store.storage

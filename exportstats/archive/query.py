@@ -30,6 +30,8 @@ class Query:
         The latest `observed_at`.
     shards
         The shards to read.
+    columns
+        The columns to read.
     """
 
     accounts: tuple[str, ...] | None = None
@@ -39,6 +41,7 @@ class Query:
     until: pd.Timestamp | None = None
     as_of: pd.Timestamp | None = None
     shards: frozenset[int] | None = None
+    columns: frozenset[str] | None = None
 
     def created(self, first: pd.Timestamp, last: pd.Timestamp) -> Query:
         """Return the same selection of a range of creation times, both inclusive."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
@@ -84,10 +85,12 @@ def read_all(snapshot: Snapshot, query: Query) -> Result:
     return Result(typed(found), damaged)
 
 
-def read_history(snapshot: Snapshot, query: Query, _: Columns = None) -> Result:
-    """Return every observation of the selection, as a table of tasks."""
-    rows, damaged = read_all(snapshot, query)
-    return Result(frames.derive(rows), damaged)
+def read_history(snapshot: Snapshot, query: Query, columns: Columns = None) -> Result:
+    """Return every observation of the selection, as a table of tasks, with these columns."""
+    found, damaged = snapshot.read(replace(query, columns=columns))
+    if columns is not None:
+        found = found.select([name for name in found.column_names if name in columns])
+    return Result(frames.derive(typed(found)), damaged)
 
 
 def typed(found: pa.Table) -> pd.DataFrame:

@@ -26,6 +26,7 @@ COMMANDS = {
     "curve": "tables",
     "compare": "change",
     "slow": "change",
+    "phases": "tables",
     "slots": "tables",
     "coverage": "coverage",
     "gaps": "coverage",

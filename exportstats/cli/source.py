@@ -234,6 +234,13 @@ class Origin:
                 return tasks
         return xs.read_tasks(*self.source, **self.reading)
 
+    def phases(self) -> pd.DataFrame | None:
+        """Return how long tasks waited and ran, as archives among the sources saw them."""
+        from exportstats.core.frames import stack
+
+        found = [xs.phase_durations(xs.Archive(name)) for name in self.archives]
+        return stack(found) if found else None
+
     def read_log_groups(self) -> list[pd.DataFrame]:
         """Read log groups from files, by default from archives among the sources."""
         files = [name for name in self.log_groups_from if name != ASK]

@@ -12,7 +12,7 @@ from exportstats.cli.failing import mark_partial, say
 from exportstats.cli.options import BY, FREQ
 from exportstats.cli.question import Answer, question, title_of
 from exportstats.core import schema
-from exportstats.errors import LoadInterrupted
+from exportstats.errors import ArgumentError, LoadInterrupted
 from exportstats.text import counted, write_duration
 
 if TYPE_CHECKING:
@@ -141,24 +141,58 @@ def _write_reached(length: pd.Timedelta) -> str:
 def slots(origin: Origin, freq: str) -> Answer:
     """Show how busy each account and region is.
 
-    Each account and region is a slot, which runs one task at a time.
+    Each account and region is a slot, which runs one task at a time. With an archive, the table
+    shows how much of the busy time a task ran rather than waited, at least and at most.
 
     \b
     exportstats slots tasks.parquet --since 4w
     exportstats slots tasks.parquet --freq D --plot slots.png
     """
     tasks = origin.load()
-    table = xs.slot_usage(tasks, freq=freq)
-    names = {"busy_share": "share", "longest_idle": "longest idle"}
-    view = table.reset_index().rename(columns=names)
+    phases = origin.phases()
+    table = xs.slot_usage(tasks, freq=freq, phases=phases)
+    ran = {"running_low": "ran at least", "running_high": "ran at most"}
+    view = table.reset_index().drop(columns=["overlapping", *(ran if phases is None else ())])
+    view = view.rename(columns={"busy_share": "share", "longest_idle": "longest idle", **ran})
     twice = "some slots had more than one active task at a time, which the service rules out"
     return Answer(
         table,
         title_of(tasks),
-        view.drop(columns="overlapping"),
+        view,
         plot=lambda: xs.plot_task_timeline(tasks),
         notes=[twice] if table["overlapping"].any() else [],
     )
+
+
+@question(BY)
+def phases(origin: Origin, by: list[str] | None) -> Answer:
+    """Show how long COMPLETED tasks waited and ran, at least and at most.
+
+    Only an archive can be the source, because a list does not say when a task started. The more
+    often tasks were seen while they were active, the closer are the bounds.
+
+    \b
+    exportstats phases ./history --since 7d --by region
+    exportstats phases ./history --plot phases.png
+    """
+    known = origin.phases() if origin.archives == origin.source else None
+    if known is None:
+        raise ArgumentError(
+            "only an archive says when tasks were waiting or running; name one as SOURCE "
+            "(`exportstats archive sync` or `exportstats archive import` makes one)"
+        )
+    found = origin.wanted.of(known)
+    table = xs.phase_summary(found, by=by)
+    view = table.reset_index(drop=table.index.names == [None])
+    ends = [str(name) for name in table if str(name).endswith("_low")]
+    for name in [low.removesuffix("_low") for low in ends]:
+        bounds = zip(view.pop(f"{name}_low"), view.pop(f"{name}_high"), strict=True)
+        view[name.replace("_", " ")] = [" to ".join(map(_write_length, pair)) for pair in bounds]
+    return Answer(table, counted(len(found)), view, plot=lambda: xs.plot_phase_durations(found))
+
+
+def _write_length(length: pd.Timedelta) -> str:
+    return write_duration(length.total_seconds(), compact=True)
 
 
 def _a_column_a_state(table: pd.DataFrame) -> pd.DataFrame:

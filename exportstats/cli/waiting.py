@@ -59,14 +59,14 @@ def eta(origin: Origin) -> Answer:
     """Estimate when the active tasks will be done.
 
     The estimate is based on the durations of earlier tasks. In eight of ten cases a task ends
-    between "from" and "to".
+    between "from" and "to". An archive also knows since when a task has been RUNNING.
 
     \b
     exportstats eta tasks.parquet --plot eta.png
     exportstats eta --region eu-west-1
     """
     tasks = origin.tasks()
-    table = origin.wanted.of(xs.estimate_completion(tasks), tasks)
+    table = origin.wanted.of(xs.estimate_completion(tasks, phases=origin.phases()), tasks)
     if len(table) and tasks["observed_at"].isna().all():
         say(
             "no task has a time of observation, so nothing can be estimated; "

@@ -15,12 +15,13 @@ def keep_latest(rows: pd.DataFrame, table: Table) -> tuple[pd.DataFrame, pd.Seri
     """Keep each task or log group once, in its latest state.
 
     Return the kept rows, in order, and a reason for each of them that contradicts another row.
+    Columns that are not there are not compared.
     """
     again = repeated(rows, table)
     if not again.any():
         return rows, pd.Series([], index=rows.index[:0], dtype=object)
 
-    several = rows.loc[again, [column.name for column in table.base]]
+    several = rows.loc[again, [column.name for column in table.base if column.name in rows]]
     entity, conflicting = _entities(several, table)
     order = _rank(several, entity)
     in_order = entity[order]
@@ -61,7 +62,7 @@ def _entities(several: pd.DataFrame, table: Table) -> tuple[np.ndarray, np.ndarr
     order = np.argsort(entity, kind="stable")
     starts = np.flatnonzero(np.diff(entity[order], prepend=-1))
     conflicting = np.zeros(len(starts), dtype=bool)
-    fixed = [codes_of(several[name]) for name in table.fixed]
+    fixed = [codes_of(several[name]) for name in table.fixed if name in several]
     for codes in fixed:
         # a field may be missing in one answer and present in the next, which is not a contradiction
         most = np.maximum.reduceat(codes[order], starts)

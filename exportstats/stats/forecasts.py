@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 from exportstats.core import coerce, frames, schema, shards
 from exportstats.stats import grouping, histories
 from exportstats.stats.as_of import known_at
+from exportstats.stats.phases import LOOK, of_waiting, waited
 from exportstats.stats.predictive import TIME_OUT
 from exportstats.stats.weighted import to_timedelta
 
@@ -18,10 +20,12 @@ if TYPE_CHECKING:
 
 _GROUP, _SLOT = list(schema.LOG_GROUP), list(schema.SLOT)
 _SHARES = np.array([0.1, 0.5, 0.9])
-_INNER = ["_role", "_now", "duration", "window", *histories.COUNTS]
+_INNER = ["_role", "_now", "duration", "window", *histories.WAITED, *histories.COUNTS]
 
 
-def estimate_completion(tasks: shards.Tasks, *, as_of: Instant = None) -> pd.DataFrame:
+def estimate_completion(
+    tasks: shards.Tasks, *, as_of: Instant = None, phases: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Estimate when each active task will be done, given how long it has been active.
 
     The history of a task is the latest 100 tasks of its log group that COMPLETED or ran into the
@@ -35,6 +39,9 @@ def estimate_completion(tasks: shards.Tasks, *, as_of: Instant = None) -> pd.Dat
     scaled to that of the task; if there are 20 windows from half to twice its length, only these
     are used. If at least 50 tasks of a log group show a trend, it is followed.
 
+    Of a task that was seen RUNNING, `phases` bounds the start. Its running time is then compared
+    with those of the history.
+
     Parameters
     ----------
     tasks
@@ -42,6 +49,9 @@ def estimate_completion(tasks: shards.Tasks, *, as_of: Instant = None) -> pd.Dat
     as_of
         Use only what was known at this instant. By default, each active task is used as it was
         observed, at its own `observed_at`.
+    phases
+        The table that `phase_durations` returns for the observations of these tasks. By default,
+        nothing is known of how long they waited.
 
     Returns
     -------
@@ -63,6 +73,8 @@ def estimate_completion(tasks: shards.Tasks, *, as_of: Instant = None) -> pd.Dat
     ------
     ArgumentError
         If `as_of` has no time zone.
+    SchemaError
+        If `tasks` or `phases` is not such a table.
 
     Notes
     -----
@@ -70,6 +82,10 @@ def estimate_completion(tasks: shards.Tasks, *, as_of: Instant = None) -> pd.Dat
     intervals between their ends with the same probability, whatever the distribution (Hill, 1968).
     The interval from `remaining_low` to `remaining_high` contained 75 to 85 % of the ends when
     measured, and at least 75 % with a history of fewer than 5 tasks; see benchmarks/README.md.
+
+    With `phases`, the typical waiting time is the one with the smallest sum of distances from all
+    intervals of the history and of the task: the lower median of their ends. Each task is taken to
+    have waited for the time in its interval that is closest to this.
 
     Examples
     --------
@@ -84,7 +100,7 @@ def estimate_completion(tasks: shards.Tasks, *, as_of: Instant = None) -> pd.Dat
                elapsed       remaining      basis   n
     0 0 days 00:00:30 0 days 00:01:30  log_group  30
     """
-    rows = shards.collect(known_at(tasks, as_of), _part)
+    rows = shards.collect(known_at(tasks, as_of), partial(_part, phases=of_waiting(phases)))
     active = rows[rows["_role"] == "active"]
     active = active.sort_values([*_SLOT, "creation_time", "task_id"], ignore_index=True)
     every = histories.Histories(rows)
@@ -93,6 +109,7 @@ def estimate_completion(tasks: shards.Tasks, *, as_of: Instant = None) -> pd.Dat
         for task in zip(
             active["elapsed"].to_numpy("float64"),
             active["window"].to_numpy("float64"),
+            active[[*histories.WAITED]].to_numpy("float64"),
             histories.keys_of(active),
             strict=True,
         )
@@ -100,7 +117,7 @@ def estimate_completion(tasks: shards.Tasks, *, as_of: Instant = None) -> pd.Dat
     return _as_table(active, estimates)
 
 
-def _part(known: pd.DataFrame) -> pd.DataFrame:
+def _part(known: pd.DataFrame, *, phases: pd.DataFrame | None) -> pd.DataFrame:
     """Return the active tasks, and the histories of their log groups and of each slot."""
     now, created = (coerce.millis(known[name]) for name in ("observed_at", "creation_time"))
     has_age = (now != coerce.NAT) & (created != coerce.NAT)
@@ -108,13 +125,15 @@ def _part(known: pd.DataFrame) -> pd.DataFrame:
     active = known["status_code"].isin(schema.ACTIVE_STATES).to_numpy()
     names = [*_GROUP, "task_id", "status_code", "creation_time"]
     some = known[active]
+    waits = waited(known, phases)
     found = some[names].assign(
         elapsed=elapsed[active],
         _now=now[active],
         window=histories.millis(some["window"]),
+        **{name: each[active] for name, each in zip(histories.WAITED, waits, strict=True)},
         _role="active",
     )
-    history = histories.part(known, active)
+    history = histories.part(known, active, waits)
     if not len(known):
         return frames.stack([grouping.with_own(found, some), history[:0]])
     # the user's columns need some values here; missing ones would turn integers into floats
@@ -133,18 +152,28 @@ class _Estimate(NamedTuple):
 
 
 def _estimate(
-    elapsed: float, window: float, key: tuple[str, ...], every: histories.Histories
+    elapsed: float,
+    window: float,
+    waited: np.ndarray,
+    key: tuple[str, ...],
+    every: histories.Histories,
 ) -> _Estimate:
     """Estimate the remaining time of one task from the closest history."""
     history = every.of(key)
     if history is None or elapsed < 0:
         return _Estimate()
+    passed = elapsed
+    if waited[1] <= elapsed + LOOK:  # it was seen RUNNING, so only its running time counts
+        waits, wait = history.waits(*waited)
+        history = history._replace(durations=history.durations - waits)
+        passed = max(elapsed - wait, 0)
     durations, scaled, *_ = history.scaled_to(window)
     about = history.basis, len(durations), scaled
     if elapsed >= TIME_OUT:
         return _Estimate((0.0,) * 3, 1.0, *about)
-    predicted = every.model(key, history, durations).predict(elapsed)
-    low, middle, high = np.maximum(predicted.quantile(_SHARES) - elapsed, 0).tolist()
+    predicted = every.model(key, history, durations).predict(passed)
+    remaining = np.clip(predicted.quantile(_SHARES) - passed, 0, TIME_OUT - elapsed)
+    low, middle, high = remaining.tolist()
     return _Estimate((low, middle, high), predicted.timeout_probability, *about)
 
 

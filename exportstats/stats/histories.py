@@ -25,12 +25,17 @@ _OF_WINDOWS, _OF_TASKS = (ENOUGH, 3.0), (50, 2.0)
 _STEEPEST = 1.5
 _FEWEST_STEPS = 5  # differences between tasks of other log groups, to learn a spread
 _MEAN_STEP = 2 / np.sqrt(np.pi)  # mean difference of two normal values, in standard deviations
+WAITED = ("_waited_low", "_waited_high")
 COUNTS = ("_n", "_stuck", "_timed_out", "_completed", "_reach")
 # The prior: one task in ten thousand is stuck, and half of these time out.
 _PRIOR_STUCK, _PRIOR_TASKS = 0.005, 50
 
 
-def part(known: pd.DataFrame, wanted: np.ndarray | None = None) -> pd.DataFrame:
+def part(
+    known: pd.DataFrame,
+    wanted: np.ndarray | None = None,
+    waited: tuple[np.ndarray, np.ndarray] | None = None,
+) -> pd.DataFrame:
     """Return the latest durations of the log groups and of each slot, and counts of stuck tasks.
 
     Parameters
@@ -39,6 +44,8 @@ def part(known: pd.DataFrame, wanted: np.ndarray | None = None) -> pd.DataFrame:
         Tasks as they were known.
     wanted
         Mask of tasks whose log groups' histories are needed; all if None.
+    waited
+        How long each task waited, at least and at most, in milliseconds; NaN is unknown.
     """
     groups = grouping.group(known, _GROUP)
     duration = millis(known["duration"])
@@ -51,8 +58,12 @@ def part(known: pd.DataFrame, wanted: np.ndarray | None = None) -> pd.DataFrame:
         known["status_code"].isin(schema.TERMINAL_STATES).to_numpy() & (duration > long)
     )
     ended = done | timed_out
+    took = np.where(timed_out, np.inf, duration)
+    low, high = (0.0, np.nan) if waited is None else waited
     history = known[[*_GROUP, "task_id", "creation_time"]].assign(
-        duration=np.where(timed_out, np.inf, duration),
+        duration=took,
+        _waited_low=np.fmax(low, 0),
+        _waited_high=np.fmin(high, took),
         window=millis(known["window"]),
         _stuck=stuck.astype("float64"),
         _timed_out=timed_out.astype("float64"),
@@ -159,6 +170,8 @@ class History(NamedTuple):
     durations, windows
         How long they lasted, infinity for those that timed out; and the length of their windows,
         NaN where unknown.
+    waited
+        How long they waited, at least and at most.
     counts
         The number of tasks, and of those that were stuck, timed out, and were stuck but COMPLETED,
         and the sum of the positions of the last ones.
@@ -168,7 +181,18 @@ class History(NamedTuple):
     key: tuple[str, ...]
     durations: np.ndarray
     windows: np.ndarray
+    waited: np.ndarray
     counts: np.ndarray
+
+    def waits(self, low: float, high: float) -> tuple[np.ndarray, float]:
+        """Estimate how long each task waited, and another one that waited from `low` to `high`.
+
+        The typical time is the one with the smallest sum of distances from all intervals: the
+        median of their ends. An interval from 0 to the duration says nothing, and changes little.
+        """
+        ends = np.sort(np.concatenate([self.waited.ravel(), [low, high]]))
+        typical = ends[len(ends) // 2 - 1]
+        return np.clip(typical, *self.waited), float(np.clip(typical, low, high))
 
     def weights(self, durations: np.ndarray) -> np.ndarray:
         """Return the weights; recent tasks of the log group itself weigh more."""
@@ -301,14 +325,18 @@ def _split(rows: pd.DataFrame, names: list[str], basis: str = "") -> dict[tuple[
     groups = grouping.group(rows, names)
     order = np.argsort(groups.codes, kind="stable")
     ends = np.cumsum(np.bincount(groups.codes, minlength=len(groups.keys)))
-    durations, windows = (rows[name].to_numpy("float64")[order] for name in ("duration", "window"))
+    durations, windows, *waited = (
+        rows[name].to_numpy("float64")[order] for name in ("duration", "window", *WAITED)
+    )
     counts = np.column_stack([np.ones(len(rows)), *(rows[name] for name in COUNTS[1:])])[order]
     keys = keys_of(groups.keys, names)
     found = {}
     for key, end, start in zip(keys, ends, np.append(0, ends), strict=False):
         some = slice(start, end)
         of = counts[some].sum(axis=0).astype("int64")
-        found[key] = History(basis, key, durations[some], windows[some], of)
+        found[key] = History(
+            basis, key, durations[some], windows[some], np.array(waited)[:, some], of
+        )
     return found
 
 

@@ -7,6 +7,7 @@ drawing of these bounds.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,20 +17,25 @@ from exportstats.core import coerce, schema, shards
 from exportstats.core.identity import keep_latest
 from exportstats.errors import SchemaError
 from exportstats.stats import grouping
+from exportstats.stats.as_of import instant
 from exportstats.stats.durations import labels_of
 from exportstats.stats.weighted import sort_weighted, to_timedelta
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from exportstats.stats.as_of import Instant
     from exportstats.stats.grouping import By
 
 PHASES, _ENDS = ("waiting", "running"), ("low", "high")
+BOUNDS = tuple(f"{phase}_{end}" for phase in PHASES for end in _ENDS)
 _TASK = (*schema.KEY, "log_group_name", "status_code", "creation_time", "duration")
-_SECOND = 1_000  # `observed_at` is in whole seconds, so the look was up to a second later
+_READ = (*_TASK, "completion_time", "observed_at")
+_WAITING = [*schema.KEY, "creation_time", "waiting_low", "waiting_high"]
+LOOK = 1_000  # `observed_at` is in whole seconds, so the look was up to a second later
 
 
-def phase_durations(observations: shards.Tasks) -> pd.DataFrame:
+def phase_durations(observations: shards.Tasks, *, as_of: Instant = None) -> pd.DataFrame:
     """Return how long each task waited and ran, at least and at most.
 
     Parameters
@@ -38,6 +44,8 @@ def phase_durations(observations: shards.Tasks) -> pd.DataFrame:
         An `Archive`, or a table with a row for each time that a task was seen, such as
         `Archive.history` returns or `pd.concat` makes of several lists. A table in which each task
         is only once, or tasks that were never seen active, leave wide bounds.
+    as_of
+        Use only what was observed until this instant; by default, everything.
 
     Returns
     -------
@@ -57,6 +65,8 @@ def phase_durations(observations: shards.Tasks) -> pd.DataFrame:
 
     Raises
     ------
+    ArgumentError
+        If `as_of` has no time zone.
     SchemaError
         If this is not a table of tasks.
 
@@ -83,7 +93,11 @@ def phase_durations(observations: shards.Tasks) -> pd.DataFrame:
     looks                         2
     Name: 0, dtype: object
     """
-    found = shards.collect(shards.observations_of(observations), _bound)
+    until = None if as_of is None else instant(as_of, "as_of")
+    every = shards.observations_of(observations)
+    # only a user's own table has other columns to keep
+    columns = None if every is observations else _READ
+    found = shards.collect(every, partial(_bound, until=until), columns)
     order = ["account_id", "region", "creation_time", "task_id"]
     return found.sort_values(order, kind="stable", ignore_index=True)
 
@@ -139,7 +153,7 @@ def phase_summary(
     Name: all, dtype: object
     """
     labels = labels_of(quantiles)
-    _require(phases)
+    _require(phases, ("status_code", "looks", *BOUNDS))
     lengths = [f"{phase}_{label}_{end}" for phase in PHASES for label in labels for end in _ENDS]
     names = grouping.names_of(by, phases, ("completed", "seen", "censored", *lengths))
     groups = grouping.group(grouping.columns_of(phases, names), names)
@@ -161,18 +175,37 @@ def phase_summary(
     return pd.DataFrame(columns, index=grouping.index_of(groups.keys))
 
 
-def _require(phases: pd.DataFrame) -> None:
-    needed = ("status_code", "looks", *(f"{phase}_{end}" for phase in PHASES for end in _ENDS))
-    for name in needed:
+def _require(phases: pd.DataFrame, names: Sequence[str]) -> None:
+    for name in names:
         if name not in phases:
             raise SchemaError(
                 f"the column {name} is missing; xs.phase_durations makes a table of phases"
             )
 
 
-def _bound(seen: pd.DataFrame) -> pd.DataFrame:
+def of_waiting(phases: pd.DataFrame | None) -> pd.DataFrame | None:
+    """Return what `waited` reads of a table of phases, after checking it."""
+    if phases is None:
+        return None
+    _require(phases, _WAITING)
+    return phases[_WAITING].drop_duplicates(_WAITING[:-2])
+
+
+def waited(tasks: pd.DataFrame, phases: pd.DataFrame | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return how long each task waited, at least and at most, in milliseconds; NaN is unknown."""
+    if phases is None:
+        return (np.full(len(tasks), np.nan),) * 2
+    found = tasks[_WAITING[:-2]].merge(phases, how="left")
+    low, high = (_millis(found[name]) for name in _WAITING[-2:])
+    return low, high
+
+
+def _bound(seen: pd.DataFrame, *, until: pd.Timestamp | None) -> pd.DataFrame:
     """Return the tasks of one shard with the bounds of their phases; this is the part."""
-    seen = seen.reset_index(drop=True)
+    if until is not None:
+        seen = seen[seen["observed_at"] <= until]
+    others = [name for name in schema.NAMES if name not in _READ]
+    seen = seen.drop(columns=others, errors="ignore").reset_index(drop=True)
     tasks = keep_latest(seen, schema.TASKS)[0]
     group = grouping.group(seen, schema.KEY).codes
     of_task = group[tasks.index]
@@ -184,8 +217,7 @@ def _bound(seen: pd.DataFrame) -> pd.DataFrame:
     bounds = np.where(contradicts, without_looks, bounds)
     bounds[:, np.isnan(created) | (completed < created)] = np.nan
 
-    names = [f"{phase}_{end}" for phase in PHASES for end in _ENDS]
-    lengths = {name: to_timedelta(each) for name, each in zip(names, bounds, strict=True)}
+    lengths = {name: to_timedelta(each) for name, each in zip(BOUNDS, bounds, strict=True)}
     is_look = seen["status_code"].isin(schema.ACTIVE_STATES)
     many = seen["observed_at"][is_look].groupby(group[is_look]).nunique()
     answer = tasks[[*_TASK]].assign(**lengths, looks=many.reindex(of_task, fill_value=0).to_numpy())
@@ -204,7 +236,7 @@ def _looks(seen: pd.DataFrame, group: np.ndarray) -> Iterator[np.ndarray]:
         rows = seen["status_code"].isin(states).to_numpy()
         found = np.full(group.max(initial=-1) + 1, np.nan)
         nearest.at(found, group[rows], observed[rows])
-        yield found if nearest is np.fmax else found + _SECOND
+        yield found if nearest is np.fmax else found + LOOK
 
 
 def _phases(

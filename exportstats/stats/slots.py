@@ -16,6 +16,7 @@ from exportstats.core import coerce, schema, shards
 from exportstats.stats import grouping
 from exportstats.stats.as_of import known_at, zone
 from exportstats.stats.calendars import calendar_of
+from exportstats.stats.phases import of_waiting, waited
 from exportstats.stats.weighted import divide
 
 if TYPE_CHECKING:
@@ -24,14 +25,19 @@ if TYPE_CHECKING:
 
 
 def slot_usage(
-    tasks: shards.Tasks, *, freq: str = "W", tz: str = "UTC", as_of: Instant = None
+    tasks: shards.Tasks,
+    *,
+    freq: str = "W",
+    tz: str = "UTC",
+    as_of: Instant = None,
+    phases: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Return how much of each slot's time its tasks take, per calendar period.
 
     A task is active from its creation to its completion, `[creation_time, completion_time)`. A
     PENDING task takes the slot, too: the service accepts no other one meanwhile. A task that is
-    still active counts until `as_of`, or by default until it was observed. `phase_summary` by
-    account and region shows how much of it may be waiting.
+    still active counts until `as_of`, or by default until it was observed. `running_low` and
+    `running_high` bound how much of this time a task was running, not waiting.
 
     Parameters
     ----------
@@ -46,6 +52,9 @@ def slot_usage(
     as_of
         Use only what was known at this instant. By default, the states are used as they are, and
         each active task counts until its own `observed_at`.
+    phases
+        The table that `phase_durations` returns for the observations of these tasks. By default,
+        nothing is known of how long they waited.
 
     Returns
     -------
@@ -58,14 +67,18 @@ def slot_usage(
         - `busy`, the time in which at least one task was active;
         - `busy_share` of the whole period, even if the slot's history begins or ends within it;
         - `longest_idle`, the longest time without an active task;
-        - `overlapping`, the time in which more than one task was active. It should be 0.
+        - `overlapping`, the time in which more than one task was active. It should be 0;
+        - `running_low`, `running_high`, the time in which at least one task was running, at least
+          and at most; without `phases`, 0 and `busy`.
 
-        `busy`, `longest_idle` and `overlapping` are `timedelta64[ms]`.
+        All times are `timedelta64[ms]`.
 
     Raises
     ------
     ArgumentError
         If the frequency, the time zone or `as_of` is not valid.
+    SchemaError
+        If `tasks` or `phases` is not such a table.
 
     Examples
     --------
@@ -83,8 +96,9 @@ def slot_usage(
     1970-01-02 00:00:00+00:00      0        0.25 0 days 18:00:00
     """
     calendar_of(freq, zone(tz))
-    part = partial(_use, freq=freq, tz=tz)
-    columns = (*schema.SLOT, *grouping.STATE_COLUMNS, "completion_time")
+    part = partial(_use, freq=freq, tz=tz, phases=of_waiting(phases))
+    key = schema.SLOT if phases is None else schema.KEY
+    columns = (*key, *grouping.STATE_COLUMNS, "completion_time")
     used = shards.collect(known_at(tasks, as_of), part, columns)
     names = [*schema.SLOT, grouping.PERIOD]
     # each row is a group of its own, so this only sorts them
@@ -106,6 +120,10 @@ class _Activity(NamedTuple):
         last: np.ndarray = np.maximum(self.end - 1, self.start)
         return last
 
+    def after(self, wait: np.ndarray) -> _Activity:
+        """Return what is left after a wait in milliseconds; nothing if it is NaN."""
+        return self._replace(start=np.fmin(self.start + wait, self.end).astype("int64"))
+
 
 class _Periods(NamedTuple):
     """Periods of slots, in order: the number of the slot and of the period, its start and end."""
@@ -116,7 +134,7 @@ class _Periods(NamedTuple):
     end: np.ndarray
 
 
-def _use(tasks: pd.DataFrame, *, freq: str, tz: str) -> pd.DataFrame:
+def _use(tasks: pd.DataFrame, *, freq: str, tz: str, phases: pd.DataFrame | None) -> pd.DataFrame:
     """Return the rows of the slots of one shard; this is the part."""
     known = tasks[tasks["creation_time"].notna()]
     slots = grouping.group(known, schema.SLOT)
@@ -124,6 +142,10 @@ def _use(tasks: pd.DataFrame, *, freq: str, tz: str) -> pd.DataFrame:
     calendar = calendar_of(freq, tz)
     periods = _periods(activity, len(slots.keys), calendar)
     count, busy, idle, overlapping = _sweep(activity, periods)
+    low, high = np.zeros_like(busy), busy
+    if phases is not None:
+        least, most = waited(known, phases)
+        low, high = (_sweep(activity.after(wait), periods)[1] for wait in (most, np.fmax(least, 0)))
     return (
         slots.keys.take(periods.slot)
         .reset_index(drop=True)
@@ -134,6 +156,8 @@ def _use(tasks: pd.DataFrame, *, freq: str, tz: str) -> pd.DataFrame:
             busy_share=divide(busy, periods.end - periods.start),
             longest_idle=idle.view("timedelta64[ms]"),
             overlapping=overlapping.view("timedelta64[ms]"),
+            running_low=low.view("timedelta64[ms]"),
+            running_high=high.view("timedelta64[ms]"),
         )
     )
 

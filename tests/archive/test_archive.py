@@ -221,6 +221,25 @@ def test_a_question_about_one_account_reads_its_data_only(archive: xs.Archive):
     assert bytes_read() - before < 0.2 * size
 
 
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="only Linux counts them")
+def test_phases_read_their_columns_only(archive: xs.Archive):
+    """Messages, which are most of this archive, are not read."""
+    random = Random(0)  # noqa: S311 - nothing secret
+    rows = {
+        "account_id": "111122223333",
+        "region": "eu-west-1",
+        "task_id": [f"task-{number}" for number in range(2000)],
+        "status_code": "FAILED",
+        "status_message": [random.randbytes(2000).hex() for _ in range(2000)],
+        "observed_at": HOUR,
+    }
+    archive.add(xs.conform(pd.DataFrame(rows)))
+    size = sum(path.stat().st_size for path in data_files(archive))
+    before = bytes_read()
+    assert len(xs.phase_durations(archive)) == 2000
+    assert bytes_read() - before < 0.2 * size
+
+
 @pytest.mark.parametrize("address", ["", "gs://bucket/a", "s3://", "s3://b/a?b=c", 5, "50%41"])
 def test_addresses_that_are_not_valid(address: object):
     """Other addresses are refused with the value."""

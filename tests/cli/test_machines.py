@@ -16,6 +16,7 @@ import pytest
 from covered import LOG_GROUPS
 from support import START, plain
 
+import exportstats as xs
 from exportstats.cli import COMMANDS, main
 from exportstats.core import coerce
 from exportstats.report.machine import for_machines
@@ -41,6 +42,8 @@ LINES = [
     "compare --current 2026-W47 --previous 2024-W46 --by region",
     "slow",
     "slow --lasting",
+    "phases",
+    "phases --by region",
     "slots",
     "slots --freq D --since 2026-11-20",
     f"coverage {RANGE} --log-groups {LOG_GROUPS}",
@@ -74,16 +77,20 @@ def test_no_command_is_forgotten():
 
 @pytest.fixture
 def ask(
-    run: Callable, sample_file: Path, moto: str, monkeypatch: pytest.MonkeyPatch
+    run: Callable, sample_file: Path, moto: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., str]:
     """Return the output of a command on the sample, with an empty S3 at moto's server."""
+    archive = tmp_path / "history"
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "made-up")
 
     def call(line: str, kind: str) -> str:
         command, *options = line.split()
         more = ["--s3-endpoint-url", moto] if command == "deliveries" else []
-        done = run(command, sample_file, *options, *more, "--format", kind)
+        if command == "phases" and not archive.exists():
+            xs.Archive(archive).add(xs.sample_tasks())
+        source = archive if command == "phases" else sample_file
+        done = run(command, source, *options, *more, "--format", kind)
         assert done.exit_code == 0, done.stderr
         return done.stdout
 

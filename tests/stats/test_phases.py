@@ -257,6 +257,28 @@ def test_an_archive_has_every_look(tmp_path: Path):
     with ThreadPoolExecutor(2) as pool:
         again = xs.phase_durations(archive.on(pool))
     assert_frame_equal(again, xs.phase_durations(archive))
+    then = xs.phase_durations(archive, as_of="2026-11-23T06:00:10Z").set_index("task_id")
+    assert [plain(then[name]) for name in BOUNDS] == [
+        *([7000, 0], [None, 8000], [0, 0], [None] * 2)
+    ]
+    with pytest.raises(xs.ArgumentError, match="as_of='soon'"):
+        xs.phase_durations(archive, as_of="soon")
+
+
+@given(st.lists(st.tuples(lives(), looks), min_size=1, max_size=5), st.integers(0, 45))
+def test_as_of_an_instant_later_looks_are_not_known(
+    drawn: list[tuple[Life, list[int]]], second: int
+):
+    """With `as_of`, the table is that of the observations until then."""
+    rows = [
+        row
+        for number, (life, times) in enumerate(drawn)
+        for row in life.looks(times, task_id=f"task-{number}")
+    ]
+    as_of = START + second * SECOND
+    found = xs.phase_durations(history(rows), as_of=pd.Timestamp(as_of, unit="ms", tz="UTC"))
+    until = [row for row in rows if row["observed_at"] <= as_of]
+    assert_frame_equal(found, xs.phase_durations(history(until)), check_categorical=False)
 
 
 def bounds_of(phases: pd.DataFrame) -> list[int | None]:

@@ -255,7 +255,7 @@ def test_no_task():
         assert len(found) == 0
         assert found.index.names == ["account_id", "region", "period"]
         assert [str(dtype) for dtype in found.dtypes] == [
-            "int64", "timedelta64[ms]", "float64", "timedelta64[ms]", "timedelta64[ms]"
+            "int64", "timedelta64[ms]", "float64", *["timedelta64[ms]"] * 4
         ]  # fmt: skip
         assert str(found.index.dtypes["period"]) == "datetime64[ms, UTC]"
 

@@ -1,0 +1,85 @@
+"""`phases`, and what `slots` and `eta` learn from an archive of waiting and running."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+from support import HOUR, START, table
+
+import exportstats as xs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+MINUTE = 60_000
+SLOT = {"account_id": "111122223333", "region": "eu-west-1", "log_group_name": "/acme/api"}
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> Path:
+    """Return an archive of ten tasks that waited for 20 of 30 minutes, and of a running one."""
+    archive = xs.Archive(tmp_path / "history")
+    for number in range(11):
+        fields = {**SLOT, "task_id": f"task-{number:02}", "creation_time": START + number * HOUR}
+        for minute, state in [(19, "PENDING"), (21, "RUNNING"), (40, "COMPLETED")]:
+            if number == 10 and state == "COMPLETED":
+                continue
+            seen = fields["creation_time"] + minute * MINUTE
+            ended = seen - 10 * MINUTE if state == "COMPLETED" else None
+            archive.add(table(fields, status_code=state, completion_time=ended, observed_at=seen))
+    return tmp_path / "history"
+
+
+def test_phases_shows_the_bounds(run: Callable, address: Path):
+    """The table has the bounds of each quantile, and JSON is that of the function."""
+    shown = run("phases", address, "--by", "region").stdout
+    assert "11 tasks" in shown
+    assert shown.split("\n")[4].split() == [
+        *("eu-west-1", "10", "10", "1"),
+        *("19m", "to", "21m1s", "19m", "to", "21m1s", "8m59s", "to", "11m", "8m59s", "to", "11m"),
+    ]
+    (row,) = json.loads(run("phases", address, "--format", "json").stdout)
+    summary = xs.phase_summary(xs.phase_durations(xs.Archive(address))).iloc[0]
+    assert row["running_p90_high_seconds"] == summary["running_p90_high"].total_seconds()
+    (none,) = json.loads(run("phases", address, "--until=2026-11-01", "--format=json").stdout)
+    assert none["completed"] == 0
+
+
+def test_phases_can_be_drawn(run: Callable, address: Path, tmp_path: Path):
+    """`--plot` writes a complete PNG."""
+    assert run("phases", address, "--plot", tmp_path / "chart.png").exit_code == 0
+    assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_phases_needs_an_archive(run: Callable, address: Path, sample_file: Path):
+    """Without an archive, or with files beside it, the command says what it needs."""
+    for source in ([], [sample_file], [address, sample_file]):
+        done = run("phases", *source)
+        assert done.exit_code == 2
+        assert "only an archive says when tasks were waiting" in done.stderr
+
+
+def test_slots_shows_how_much_tasks_ran(run: Callable, address: Path, sample_file: Path):
+    """With an archive, the table has the running time; with a file, JSON has the widest bounds."""
+    assert "ran at least  ran at most" in run("slots", address).stdout
+    (row,) = json.loads(run("slots", address, "--format", "json").stdout)
+    lengths = [row[f"{name}_seconds"] for name in ("busy", "running_low", "running_high")]
+    assert lengths == [10 * 1800 + 21 * 60, 10 * 539, 10 * 660 + 120]
+    assert "ran at least" not in run("slots", sample_file).stdout
+    for row in json.loads(run("slots", sample_file, "--format", "json").stdout):
+        assert row["running_low_seconds"] == 0
+        assert row["running_high_seconds"] == row["busy_seconds"]
+
+
+def test_eta_compares_running_times(run: Callable, address: Path):
+    """A task that has waited as long as others will take as long as they ran."""
+    (row,) = json.loads(run("eta", address, "--format", "json").stdout)
+    archive = xs.Archive(address)
+    phases = xs.phase_durations(archive)
+    (told,) = xs.estimate_completion(archive, phases=phases)["remaining"]
+    assert row["remaining_seconds"] == pytest.approx(told.total_seconds())
+    assert told < pd.Timedelta("11min")
