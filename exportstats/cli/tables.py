@@ -153,7 +153,8 @@ def slots(origin: Origin, freq: str) -> Answer:
     table = xs.slot_usage(tasks, freq=freq, phases=phases)
     ran = {"running_low": "ran at least", "running_high": "ran at most"}
     view = table.reset_index().drop(columns=["overlapping", *(ran if phases is None else ())])
-    view = view.rename(columns={"busy_share": "share", "longest_idle": "longest idle", **ran})
+    view["longest idle"] = view.pop("longest_idle")
+    view = view.rename(columns={"busy_share": "share", **ran})
     twice = "some slots had more than one active task at a time, which the service rules out"
     return Answer(
         table,
@@ -166,10 +167,11 @@ def slots(origin: Origin, freq: str) -> Answer:
 
 @question(BY)
 def phases(origin: Origin, by: list[str] | None) -> Answer:
-    """Show how long COMPLETED tasks waited and ran, at least and at most.
+    """Show how long tasks waited and ran, at least and at most.
 
-    Only an archive can be the source, because a list does not say when a task started. The more
-    often tasks were seen while they were active, the closer are the bounds.
+    The quantiles are those of COMPLETED tasks. Only an archive can be the source, because a list
+    does not say when a task started. The more often tasks were seen while they were active, the
+    closer are the bounds.
 
     \b
     exportstats phases ./history --since 7d --by region
@@ -184,10 +186,11 @@ def phases(origin: Origin, by: list[str] | None) -> Answer:
     found = origin.wanted.of(known)
     table = xs.phase_summary(found, by=by)
     view = table.reset_index(drop=table.index.names == [None])
-    ends = [str(name) for name in table if str(name).endswith("_low")]
-    for name in [low.removesuffix("_low") for low in ends]:
+    for name in ("waiting_p50", "running_p50", "waiting_p90", "running_p90"):
         bounds = zip(view.pop(f"{name}_low"), view.pop(f"{name}_high"), strict=True)
         view[name.replace("_", " ")] = [" to ".join(map(_write_length, pair)) for pair in bounds]
+    for name in ("seen", "censored"):
+        view[name] = view.pop(name)
     return Answer(table, counted(len(found)), view, plot=lambda: xs.plot_phase_durations(found))
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
+from rich.cells import cell_len
+from shown import AS_TERMINAL, SGR
 from support import HOUR, START, table
 
 import exportstats as xs
@@ -39,14 +41,23 @@ def test_phases_shows_the_bounds(run: Callable, address: Path):
     shown = run("phases", address, "--by", "region").stdout
     assert "11 tasks" in shown
     assert shown.split("\n")[4].split() == [
-        *("eu-west-1", "10", "10", "1"),
-        *("19m", "to", "21m1s", "19m", "to", "21m1s", "8m59s", "to", "11m", "8m59s", "to", "11m"),
+        *("eu-west-1", "10", *("19m to 21m1s 8m59s to 11m ".split() * 2), "10", "1"),
     ]
     (row,) = json.loads(run("phases", address, "--format", "json").stdout)
     summary = xs.phase_summary(xs.phase_durations(xs.Archive(address))).iloc[0]
     assert row["running_p90_high_seconds"] == summary["running_p90_high"].total_seconds()
     (none,) = json.loads(run("phases", address, "--until=2026-11-01", "--format=json").stdout)
     assert none["completed"] == 0
+
+
+@pytest.mark.parametrize("words", [["phases"], ["phases", "--by", "log_group_name"], ["slots"]])
+def test_they_fit_80_columns(run: Callable, words: list[str], address: Path):
+    """In a terminal of 80 columns, the medians and the running times are shown."""
+    command, *options = words
+    shown = SGR.sub("", run(command, address, *options, env=AS_TERMINAL).stdout)
+    assert max(map(cell_len, shown.splitlines())) <= 80
+    wanted = "ran at most" if command == "slots" else "running p50"
+    assert wanted in shown
 
 
 def test_phases_can_be_drawn(run: Callable, address: Path, tmp_path: Path):
