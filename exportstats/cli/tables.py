@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from exportstats.cli.source import Origin
 
 _SHARES = (0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
+_TO = "\N{EN DASH}"
 _SHOWN = 40  # rows in a terminal, by default
 _ENOUGH_FOR_P99 = 100  # with fewer, less than one task is expected above it
 
@@ -188,7 +189,7 @@ def phases(origin: Origin, by: list[str] | None) -> Answer:
     view = table.reset_index(drop=table.index.names == [None])
     for name in ("waiting_p50", "running_p50", "waiting_p90", "running_p90"):
         bounds = zip(view.pop(f"{name}_low"), view.pop(f"{name}_high"), strict=True)
-        view[name.replace("_", " ")] = [" to ".join(map(_write_length, pair)) for pair in bounds]
+        view[name.replace("_", " ")] = [_TO.join(map(_write_length, pair)) for pair in bounds]
     for name in ("seen", "censored"):
         view[name] = view.pop(name)
     return Answer(table, counted(len(found)), view, plot=lambda: xs.plot_phase_durations(found))
