@@ -10,6 +10,7 @@ from exportstats.charts.chart import SERIES, NothingToDrawError, chart
 from exportstats.charts.layout import is_small
 from exportstats.charts.scales import LEAST, draw_grid, duration_axis, share_axis, to_seconds
 from exportstats.charts.style import patch
+from exportstats.stats.phases import BOUNDS, PHASES
 from exportstats.text import counted
 
 if TYPE_CHECKING:
@@ -17,15 +18,13 @@ if TYPE_CHECKING:
 
     from exportstats.charts.panel import Panel
 
-_PHASES = ("waiting", "running")
-_COLUMNS = ("status_code", "looks", *(f"{one}_{end}" for one in _PHASES for end in ("low", "high")))
 _STEPS = 2_000  # of an edge; more are not visible
 
 
 @chart(
     "How long export tasks wait, and how long they run",
     maker="phase_durations",
-    columns=_COLUMNS,
+    columns=("status_code", "looks", *BOUNDS),
     kwargs="For the bands, of `Axes.fill_betweenx`; " + SERIES,
 )
 def plot_phase_durations(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
@@ -53,7 +52,7 @@ def plot_phase_durations(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> No
     kept = np.unique(np.linspace(0, len(rows) - 1, _STEPS).astype("int64"))
     shares = np.append(0, (kept + 1) / len(rows))
     drawn = []
-    for phase, (label, look) in zip(_PHASES, panel.name_series(_PHASES, kwargs), strict=True):
+    for phase, (label, look) in zip(PHASES, panel.name_series(PHASES, kwargs), strict=True):
         edges = [np.sort(to_seconds(rows[f"{phase}_{end}"]))[kept] for end in ("low", "high")]
         low, high = (np.append(edge[:1], edge) for edge in edges)
         style: dict[str, Any] = {"color": look.colour, "alpha": 0.3, "linewidth": 0, **kwargs}

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from exportstats.charts.words import shorten_apart
+from exportstats.core import frames
 from exportstats.errors import SchemaError
 
 if TYPE_CHECKING:
@@ -22,22 +23,9 @@ _REGION = re.compile(r"[a-z]{2}(-[a-z]+){1,2}-\d", re.ASCII)
 def require(
     table: object, *, maker: str, columns: Sequence[str] = (), levels: Sequence[str] = ()
 ) -> None:
-    """Check that a table has the shape that `maker` returns.
-
-    Raises
-    ------
-    SchemaError
-        If it does not. The message names what is missing and the function that makes the table.
-    """
+    """Check that a table has the shape that `maker` returns; see `frames.require`."""
     remedy = f"this chart draws what {maker} returns"
-    if not isinstance(table, pd.DataFrame):
-        raise SchemaError(f"a {type(table).__name__} is not a DataFrame; {remedy}")
-    for name in columns:
-        if name not in table.columns:
-            raise SchemaError(f"the column {name} is missing; {remedy}")
-    for name in levels:
-        if name not in table.index.names:
-            raise SchemaError(f"the index has no level {name}; {remedy}")
+    frames.require(table, "table", remedy, columns=dict.fromkeys(columns), levels=levels)
 
 
 def quantiles_of(table: pd.DataFrame, maker: str) -> dict[str, float]:

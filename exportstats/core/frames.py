@@ -14,7 +14,7 @@ from exportstats.core.schema import FIRST, LAST, STATES, TASKS, Column, Table, s
 from exportstats.errors import AccountUnknownWarning, SchemaError, UnusedWarning, report_rows, warn
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 # The start and the end of each derived column of tasks, and the milliseconds to add.
 SOURCES = {
@@ -232,6 +232,37 @@ def check(
         first = ", ".join(map(str, frame.loc[repeated.to_numpy(), list(table.key)].iloc[0]))
         raise SchemaError(f"{first} is in the table more than once; keep one row")
     return frame.assign(**columns) if columns else frame
+
+
+def require(
+    table: object,
+    what: str,
+    remedy: str,
+    *,
+    columns: Mapping[str, str | None],
+    levels: Iterable[str] = (),
+) -> None:
+    """Check that a result has each column once, with its dtype if one is given, and index levels.
+
+    Raises
+    ------
+    SchemaError
+        If it does not. The message names what is missing and ends with the remedy.
+    """
+    if not isinstance(table, pd.DataFrame):
+        raise SchemaError(f"a {what} is a DataFrame, not {type(table).__name__}; {remedy}")
+    for name, dtype in columns.items():
+        if (count := list(table.columns).count(name)) != 1:
+            raise SchemaError(
+                f"the column {name} is {'there twice' if count else 'missing'}; {remedy}"
+            )
+        if dtype and str(table[name].dtype) != dtype:
+            raise SchemaError(
+                f"the column {name} of the {what} is {table[name].dtype}, not {dtype}; {remedy}"
+            )
+    for name in levels:
+        if name not in table.index.names:
+            raise SchemaError(f"the index has no level {name}; {remedy}")
 
 
 # The dtypes that `check` accepts for a column, as NumPy's kinds; objects and text are "O".

@@ -10,7 +10,7 @@ import pandas as pd
 
 from exportstats.core import coerce, frames, schema, shards
 from exportstats.coverage import pieces
-from exportstats.coverage.query import check_columns, length
+from exportstats.coverage.query import length
 from exportstats.coverage.queues import add_times
 from exportstats.coverage.windows import Intervals
 from exportstats.errors import ArgumentError, SchemaError
@@ -199,7 +199,7 @@ def _validate(gaps: pd.DataFrame) -> None:
         If it is not, or if one of its rows is not a gap.
     """
     remedy = "use the result of xs.find_gaps"
-    check_columns(gaps, _GAPS, "table of gaps", remedy)
+    frames.require(gaps, "table of gaps", remedy, columns=_GAPS)
     bad = ~(gaps["start"] < gaps["end"]) | gaps["log_group_name"].isna()
     if bad.any():
         row = int(bad.to_numpy().argmax())

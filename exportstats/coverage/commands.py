@@ -7,8 +7,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Any, Literal
 
-from exportstats.core import coerce, schema
-from exportstats.coverage.query import check_columns
+from exportstats.core import coerce, frames, schema
 from exportstats.errors import ArgumentError, SchemaError
 
 if TYPE_CHECKING:
@@ -109,7 +108,7 @@ def check_plan(plan: pd.DataFrame) -> None:
     """
     remedy = "use the result of xs.plan_backfill"
     dtypes = dict.fromkeys(_TEXTS) | dict.fromkeys(_TIMES, schema.DTYPES["time"])
-    check_columns(plan, dtypes, "backfill plan", remedy)
+    frames.require(plan, "backfill plan", remedy, columns=dtypes)
     for name in _NEEDED:
         missing = plan[name].isna().to_numpy()
         if missing.any():

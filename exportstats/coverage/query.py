@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from exportstats.core import coerce, frames, schema
-from exportstats.errors import ArgumentError, SchemaError
+from exportstats.errors import ArgumentError
 from exportstats.stats.as_of import instant, to_millis
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from exportstats.stats.as_of import Instant
 
 _OF_LOG_GROUPS = ("creation_time", "retention", "observed_at")
@@ -93,25 +91,6 @@ def make_query(
         log_groups=log_groups,
         deliveries=deliveries,
     )
-
-
-def check_columns(frame: object, dtypes: Mapping[str, str | None], what: str, remedy: str) -> None:
-    """Check that a frame has each column once and with its dtype, if one is given.
-
-    Raises
-    ------
-    SchemaError
-        If it does not.
-    """
-    if not isinstance(frame, pd.DataFrame):
-        raise SchemaError(f"a {what} is a DataFrame, not {type(frame).__name__}; {remedy}")
-    for name, dtype in dtypes.items():
-        if list(frame.columns).count(name) != 1:
-            raise SchemaError(f"a {what} has one column {name}; {remedy}")
-        if dtype and str(frame[name].dtype) != dtype:
-            raise SchemaError(
-                f"the column {name} of the {what} is {frame[name].dtype}, not {dtype}; {remedy}"
-            )
 
 
 def length(value: object, name: str) -> int:

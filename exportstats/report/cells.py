@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from exportstats.core.display import MISSING, writer_of
+from exportstats.report.figures import MEASURES
 from exportstats.text import percent, shorten, write_duration
 
 if TYPE_CHECKING:
@@ -24,17 +25,6 @@ TITLES = {
     "coverage": "Coverage of the days that were due, by log group",
     "failures": "Why tasks failed",
     "durations": "Durations of COMPLETED tasks, by log group",
-}
-MEASURES = {
-    "tasks": "Tasks",
-    "completed": "COMPLETED",
-    "failed": "FAILED",
-    "cancelled": "CANCELLED",
-    "failure_rate": "Failure rate",
-    "p50": "Median duration",
-    "p90": "90th percentile",
-    "covered": "Covered",
-    "missing": "Missing",
 }
 
 
@@ -109,7 +99,7 @@ def figures(report: ReportData) -> View:
     for measure, row in table.iterrows():
         values = [_in_unit(row[name], row["unit"]) for name in ("current", "previous", "before")]
         verdict = row["verdict"] if isinstance(row["verdict"], str) else ""
-        rows.append([MEASURES[str(measure)], *values, verdict])
+        rows.append([MEASURES[str(measure)][0], *values, verdict])
     head = ["", "this week", "last week", "4 weeks before", "change"]
     return View(head, rows, [False, True, True, True, False], 0)
 

@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from exportstats.report.material import Material
     from exportstats.report.weeks import Span
 
-# The unit of each measure.
+# The title and the unit of each measure.
 MEASURES = {
-    "tasks": "tasks",
-    "completed": "tasks",
-    "failed": "tasks",
-    "cancelled": "tasks",
-    "failure_rate": "share",
-    "p50": "s",
-    "p90": "s",
-    "covered": "share",
-    "missing": "s",
+    "tasks": ("Tasks", "tasks"),
+    "completed": ("COMPLETED", "tasks"),
+    "failed": ("FAILED", "tasks"),
+    "cancelled": ("CANCELLED", "tasks"),
+    "failure_rate": ("Failure rate", "share"),
+    "p50": ("Median duration", "s"),
+    "p90": ("90th percentile", "s"),
+    "covered": ("Covered", "share"),
+    "missing": ("Missing", "s"),
 }
 _STATES = ("COMPLETED", "FAILED", "CANCELLED")
 
@@ -55,7 +55,8 @@ def key_figures(material: Material) -> pd.DataFrame:
     table = pd.DataFrame(columns, index=pd.Index(MEASURES, name="measure"), dtype="float64")
     verdicts = compare_periods(material.recent, current=span.edges, previous=last.edges)
     verdict = verdicts["verdict"].astype("str").drop("tasks", errors="ignore")
-    table.insert(0, "unit", pd.Series(MEASURES, dtype="str"))
+    units = [unit for _, unit in MEASURES.values()]
+    table.insert(0, "unit", pd.Series(units, table.index, dtype="str"))
     return table.assign(verdict=verdict.reindex(table.index))
 
 

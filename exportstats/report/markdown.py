@@ -7,6 +7,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from exportstats.report import cells
+from exportstats.report.figures import MEASURES
 from exportstats.text import escape_markdown
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def _omitted(report: ReportData) -> set[str]:
         return set()
     current = report.figures["current"].to_dict()
     usual = {"completed": current["tasks"], "failed": 0, "cancelled": 0}
-    return {cells.MEASURES[name] for name, value in usual.items() if current[name] == value}
+    return {MEASURES[name][0] for name, value in usual.items() if current[name] == value}
 
 
 def _broken(words: list[str]) -> list[str]:

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from exportstats.core import coerce, schema, shards
+from exportstats.core import coerce, frames, schema, shards
 from exportstats.core.identity import keep_latest
-from exportstats.errors import SchemaError
 from exportstats.stats import grouping
 from exportstats.stats.as_of import instant
 from exportstats.stats.durations import labels_of
@@ -176,11 +175,8 @@ def phase_summary(
 
 
 def _require(phases: pd.DataFrame, names: Sequence[str]) -> None:
-    for name in names:
-        if name not in phases:
-            raise SchemaError(
-                f"the column {name} is missing; xs.phase_durations makes a table of phases"
-            )
+    remedy = "xs.phase_durations makes a table of phases"
+    frames.require(phases, "table of phases", remedy, columns=dict.fromkeys(names))
 
 
 def of_waiting(phases: pd.DataFrame | None) -> pd.DataFrame | None:

@@ -393,11 +393,11 @@ def test_invalid_tables_of_gaps():
     with pytest.raises(SchemaError, match="DataFrame, not NoneType"):
         plan_backfill(None, tasks)  # type: ignore[arg-type]
     for name in ("account_id", "region", "log_group_name", "start", "end", "reason", "expires_at"):
-        with pytest.raises(SchemaError, match=f"one column {name}"):
+        with pytest.raises(SchemaError, match=f"column {name} is missing"):
             plan_backfill(gaps.drop(columns=name), tasks)
         with pytest.raises(SchemaError, match=f"column {name} of the table of gaps is int64"):
             plan_backfill(gaps.assign(**{name: 0}), tasks)
-    with pytest.raises(SchemaError, match="one column start"):
+    with pytest.raises(SchemaError, match="column start is there twice"):
         plan_backfill(pd.concat([gaps, gaps[["start"]]], axis=1), tasks)
     for odd in ({"end": MIDNIGHT - DAY}, {"start": None}, {"log_group_name": None}):
         with pytest.raises(SchemaError, match="row 1 is not a gap"):

@@ -254,9 +254,9 @@ def test_invalid_plans():
     with pytest.raises(SchemaError, match="not list"):
         render_commands([])  # type: ignore[arg-type]
     for name in plan.columns:
-        with pytest.raises(SchemaError, match=f"one column {name}"):
+        with pytest.raises(SchemaError, match=f"column {name} is missing"):
             render_commands(plan.drop(columns=name))
-        with pytest.raises(SchemaError, match=f"one column {name}"):
+        with pytest.raises(SchemaError, match=f"column {name} is there twice"):
             render_commands(pd.concat([plan, plan[[name]]], axis=1))
     with pytest.raises(SchemaError, match="to_time of the backfill plan is int64"):
         render_commands(plan.assign(to_time=0))

@@ -150,6 +150,6 @@ def test_what_a_script_cannot_name_is_refused(field: str, value: str | None, rem
 
 def test_invalid_and_empty_plans():
     """A frame of another shape is an error; an empty plan has no scripts."""
-    with pytest.raises(SchemaError, match="one column destination"):
+    with pytest.raises(SchemaError, match="column destination is missing"):
         render_scripts(planned({}).drop(columns="destination"), NOW)
     assert render_scripts(planned({"from_time": DAY})[:0], NOW) == {}
