@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exportstats.charts.chart import SERIES, NothingToDrawError, chart
-from exportstats.charts.layout import is_small
 from exportstats.charts.lines import split_lines
-from exportstats.charts.scales import draw_grid, duration_axis, share_axis, to_seconds
+from exportstats.charts.scales import distribution_axis, duration_axis, to_seconds
 from exportstats.charts.style import key
 
 if TYPE_CHECKING:
@@ -61,8 +60,5 @@ def plot_landing_lag(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
         panel.notes.append("lags below 0, of windows that ended after their task, are drawn at 0")
     label = "landing lag, end of window to completion"
     duration_axis(panel, "x", seconds[drawn], label, log=False if early else None)
-    share_axis(ax, "y", "share of the completed tasks")
-    ax.set_ylim(0, 1.02)
-    ax.set_yticks([0, 0.5, 1] if is_small(ax) else [0, 0.25, 0.5, 0.75, 0.9, 1])
-    draw_grid(ax, "y")
+    distribution_axis(ax)
     panel.write_header()

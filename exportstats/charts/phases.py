@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exportstats.charts.chart import SERIES, NothingToDrawError, chart
-from exportstats.charts.layout import is_small
-from exportstats.charts.scales import LEAST, draw_grid, duration_axis, share_axis, to_seconds
+from exportstats.charts.scales import LEAST, distribution_axis, duration_axis, to_seconds
 from exportstats.charts.style import patch
 from exportstats.stats.phases import BOUNDS, PHASES
 from exportstats.text import counted
@@ -65,8 +64,5 @@ def plot_phase_durations(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> No
     seconds = np.concatenate(drawn)
     above = seconds[seconds > LEAST]  # 0 is beyond the left end of a logarithmic axis
     duration_axis(panel, "x", above if len(above) else seconds, "time", log=None)
-    share_axis(ax, "y", "share of the completed tasks")
-    ax.set_ylim(0, 1.02)
-    ax.set_yticks([0, 0.5, 1] if is_small(ax) else [0, 0.25, 0.5, 0.75, 0.9, 1])
-    draw_grid(ax, "y")
+    distribution_axis(ax)
     panel.write_header()

@@ -149,6 +149,14 @@ def share_axis(ax: Axes, which: Literal["x", "y"], label: str) -> None:
     axis.set_label_text(label)
 
 
+def distribution_axis(ax: Axes) -> None:
+    """Turn the y axis into one of shares up to 1, with a grid at the usual quantiles."""
+    share_axis(ax, "y", "share of the completed tasks")
+    ax.set_ylim(0, 1.02)
+    ax.set_yticks([0, 0.5, 1] if is_small(ax) else [0, 0.25, 0.5, 0.75, 0.9, 1])
+    draw_grid(ax, "y")
+
+
 def colour_bar(ax: Axes, colours: ScalarMappable, label: str, **kwargs: Any) -> None:
     """Add a colour bar beside the plot."""
     ticks = None if isinstance(colours.norm, LogNorm) else _whole_numbers(ax)

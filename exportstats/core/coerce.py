@@ -262,6 +262,12 @@ def millis(times: pd.Series) -> np.ndarray:
     return times.to_numpy(dtype="datetime64[ms]").view("int64")
 
 
+def float_millis(values: pd.Series) -> np.ndarray:
+    """Return the milliseconds of aware times or of lengths; NaN is missing."""
+    found = millis(values)
+    return np.where(found == NAT, np.nan, found)
+
+
 def iso_text(times: pd.Series) -> pd.Series:
     """Return aware times of any year as ISO 8601 text, in UTC with milliseconds."""
     text = np.char.add(np.datetime_as_string(times.to_numpy(dtype="datetime64[ms]")), "Z")

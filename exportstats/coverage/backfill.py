@@ -214,7 +214,7 @@ def _part(tasks: pd.DataFrame, *, as_of: pd.Timestamp | None) -> pd.DataFrame:
     known = known_at(tasks, as_of)
     active = known[known["status_code"].isin(schema.ACTIVE_STATES).to_numpy()]
     active = active[[*_KEY, "task_id", "from_time", "to_time", "creation_time"]].assign(
-        window=histories.millis(active["window"])
+        window=coerce.float_millis(active["window"])
     )
     tried = grouping.group(known[_KEY], _KEY).keys
     rows = zip(_ROLES, (active, _latest(known), tried), strict=True)

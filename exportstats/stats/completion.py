@@ -17,7 +17,7 @@ from exportstats.core import coerce, schema, shards
 from exportstats.errors import ArgumentError
 from exportstats.stats import grouping
 from exportstats.stats.as_of import known_at
-from exportstats.stats.weighted import DURATION_COLUMNS, count_by_duration
+from exportstats.stats.weighted import DURATION_COLUMNS, count_by_duration, divide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _COUNTS = ("at_risk", "completed", "competing", "censored", "probability")
 _EVENTS = {"completed": ("COMPLETED",), "ended": schema.TERMINAL_STATES}
 _NEAR = 1e-9  # shares of up to a billion tasks differ by more
+_divide = partial(divide, empty=0.0)  # 0 / 0 is 0
 
 
 class Curve(NamedTuple):
@@ -300,13 +301,6 @@ def check_confidence(level: object) -> None:
     """
     if not (isinstance(level, (int, float)) and 0 < level < 1):
         raise ArgumentError(f"confidence={level!r}; give a number between 0 and 1, such as 0.95")
-
-
-def _divide(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Divide; 0 / 0 is 0."""
-    share: np.ndarray = np.zeros(len(part))
-    np.divide(part, whole, out=share, where=whole > 0)
-    return share
 
 
 def _running(

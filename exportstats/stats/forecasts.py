@@ -129,7 +129,7 @@ def _part(known: pd.DataFrame, *, phases: pd.DataFrame | None) -> pd.DataFrame:
     found = some[names].assign(
         elapsed=elapsed[active],
         _now=now[active],
-        window=histories.millis(some["window"]),
+        window=coerce.float_millis(some["window"]),
         **{name: each[active] for name, each in zip(histories.WAITED, waits, strict=True)},
         _role="active",
     )

@@ -48,7 +48,7 @@ def part(
         How long each task waited, at least and at most, in milliseconds; NaN is unknown.
     """
     groups = grouping.group(known, _GROUP)
-    duration = millis(known["duration"])
+    duration = coerce.float_millis(known["duration"])
     done = (known["status_code"] == "COMPLETED").to_numpy() & ~np.isnan(duration)
     timed_out = (known["status_code"] == "FAILED").to_numpy() & (
         known["duration"] >= TIMED_OUT
@@ -64,7 +64,7 @@ def part(
         duration=took,
         _waited_low=np.fmax(low, 0),
         _waited_high=np.fmin(high, took),
-        window=millis(known["window"]),
+        window=coerce.float_millis(known["window"]),
         _stuck=stuck.astype("float64"),
         _timed_out=timed_out.astype("float64"),
         _completed=(stuck & done).astype("float64"),
@@ -80,13 +80,6 @@ def part(
             ("counts", counts),
         )
     )
-
-
-def millis(lengths: pd.Series) -> np.ndarray:
-    """Return durations in milliseconds, NaN where they are missing."""
-    found: np.ndarray = lengths.to_numpy().view("int64").astype("float64")
-    found[lengths.isna().to_numpy()] = np.nan
-    return found
 
 
 def _typical(groups: grouping.Groups, duration: np.ndarray, done: np.ndarray) -> np.ndarray:

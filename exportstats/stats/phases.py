@@ -192,7 +192,7 @@ def waited(tasks: pd.DataFrame, phases: pd.DataFrame | None) -> tuple[np.ndarray
     if phases is None:
         return (np.full(len(tasks), np.nan),) * 2
     found = tasks[_WAITING[:-2]].merge(phases, how="left")
-    low, high = (_millis(found[name]) for name in _WAITING[-2:])
+    low, high = (coerce.float_millis(found[name]) for name in _WAITING[-2:])
     return low, high
 
 
@@ -205,7 +205,9 @@ def _bound(seen: pd.DataFrame, *, until: pd.Timestamp | None) -> pd.DataFrame:
     tasks = keep_latest(seen, schema.TASKS)[0]
     group = grouping.group(seen, schema.KEY).codes
     of_task = group[tasks.index]
-    created, completed = (_millis(tasks[name]) for name in ("creation_time", "completion_time"))
+    created, completed = (
+        coerce.float_millis(tasks[name]) for name in ("creation_time", "completion_time")
+    )
     looks = [look[of_task] for look in _looks(seen, group)]
     bounds = _phases(created, completed, *looks)
     without_looks = _phases(created, completed, *np.full((4, len(tasks)), np.nan))
@@ -222,7 +224,7 @@ def _bound(seen: pd.DataFrame, *, until: pd.Timestamp | None) -> pd.DataFrame:
 
 def _looks(seen: pd.DataFrame, group: np.ndarray) -> Iterator[np.ndarray]:
     """Yield for each task when it was last PENDING, first RUNNING, last active and first ended."""
-    observed = _millis(seen["observed_at"])
+    observed = coerce.float_millis(seen["observed_at"])
     for states, nearest in (
         (["PENDING"], np.fmax),
         (["RUNNING"], np.fmin),
@@ -257,9 +259,3 @@ def _phases(
             last_end - first_start,
         ]
     )
-
-
-def _millis(times: pd.Series) -> np.ndarray:
-    """Return milliseconds; NaN is missing."""
-    millis = coerce.millis(times)
-    return np.where(millis == coerce.NAT, np.nan, millis)

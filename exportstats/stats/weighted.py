@@ -124,9 +124,9 @@ def sort_weighted(
     return Weighted(codes, values, through, ends)
 
 
-def divide(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Divide; NaN where the whole is not positive."""
-    share: np.ndarray = np.full(np.broadcast(part, whole).shape, np.nan)
+def divide(part: np.ndarray, whole: np.ndarray, empty: float = np.nan) -> np.ndarray:
+    """Divide; `empty` where the whole is not positive."""
+    share: np.ndarray = np.full(np.broadcast(part, whole).shape, empty)
     np.divide(part, whole, out=share, where=whole > 0)
     return share
 
