@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from exportstats.archive.delta import Store
 from exportstats.archive.kinds import shards_of, to_stored
-from exportstats.archive.observations import UNCHANGED, compare
+from exportstats.archive.observations import NEW, UNCHANGED, compare
 from exportstats.archive.query import Query
 from exportstats.archive.reading import read_all
 from exportstats.core import frames, schema
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     import pandas as pd
 
@@ -19,10 +21,17 @@ if TYPE_CHECKING:
     from exportstats.core.schema import Table
 
 
-def append(storage: Storage, kind: Table, rows: pd.DataFrame) -> np.ndarray:
+def append(
+    storage: Storage,
+    kind: Table,
+    rows: pd.DataFrame,
+    *,
+    before: Callable[[pd.DataFrame], object] | None = None,
+) -> np.ndarray:
     """Append the observations that are not known yet.
 
-    Return what each row was, as in `observations.compare`.
+    Return what each row was, as in `observations.compare`. `before` is called with the new rows
+    before they are written.
     """
     if kind is not schema.TASKS:  # an archive always has tasks, so that it can be recognised
         Store(storage, schema.TASKS).ensure()
@@ -30,6 +39,8 @@ def append(storage: Storage, kind: Table, rows: pd.DataFrame) -> np.ndarray:
     found = compare(rows, _known(store, rows), kind)
     fresh = rows[found != UNCHANGED]
     if len(fresh):
+        if before is not None:
+            before(rows[found == NEW])
         store.append(to_stored(fresh, kind))
     else:
         store.ensure()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,6 +32,7 @@ _SECONDS_BETWEEN_COMMITS = 5.0
 # That a list was read is kept this often, so that a sync that finds nothing new writes nothing, and
 # the archive still tells that nothing was new from not having looked.
 _LOOKS_APART = 12 * 3_600_000
+_KNOWN = ("settled_until", "oldest_listed", "listed_at", "looked_at")
 
 
 class Keeper:
@@ -46,6 +48,7 @@ class Keeper:
         self._storage = storage
         self._kind = kind
         self._taken: dict[int, int] = {}  # the number of kept parts of each load
+        self._unfinished: set[Slot] = set()
         self._latest = time.monotonic()
         self.counts: dict[Slot, np.ndarray] = {}
 
@@ -56,6 +59,8 @@ class Keeper:
 
     def keep(self, loads: Sequence[Load]) -> None:
         """Keep what arrived since the last time."""
+        # other threads go on meanwhile: a load that has ended now has all its parts
+        going = [load for load in loads if load.fault is not None or not load.ended]
         parts = [load.arrived.parts for load in loads]
         fresh = [
             (load, found[self._taken.get(at, 0) :])
@@ -64,9 +69,33 @@ class Keeper:
         ]
         rows = table_of([(load, found) for load, found in fresh if found], self._kind)
         if len(rows):
-            self._count(rows, append(self._storage, self._kind, rows))
+            before = partial(self._mark, going)
+            self._count(rows, append(self._storage, self._kind, rows, before=before))
         self._taken = {at: len(found) for at, found in enumerate(parts)}
+        for load, found in zip(loads, parts, strict=True):
+            load.keep(len(found), self._kind.id)
         self._latest = time.monotonic()
+
+    def _mark(self, going: Sequence[Load], new: pd.DataFrame) -> None:
+        """Keep that some lists with new tasks have not been read to where all is known.
+
+        If the program is killed, this says that tasks are missing. What `keep_looks` keeps ends it.
+        """
+        first = new.groupby(list(schema.SLOT), observed=True)["observed_at"].min()
+        times = dict(zip(first.index, coerce.millis(first).tolist(), strict=True))
+        looks = latest(self._storage, LOOKS, Query())
+        known = [_by_slot(looks, name) for name in _KNOWN]
+        rows = []
+        for load in going:
+            slot = (load.account_id, load.region)
+            if load.walk is None or slot not in times or slot in self._unfinished:
+                continue
+            began = times[slot] if load.walk.began is None else load.walk.began
+            # before the look at the whole list, which is observed at `began`
+            rows.append((*slot, *(one.get(slot) for one in known), began, began - 1))
+            self._unfinished.add(slot)
+        if rows:
+            append(self._storage, LOOKS, _table(rows, LOOKS))
 
     def _count(self, rows: pd.DataFrame, found: np.ndarray) -> None:
         what = np.select([found == NEW, found == CHANGED], [0, 1], 2)
@@ -92,11 +121,9 @@ def _by_slot(looks: pd.DataFrame, time: str) -> dict[Slot, int | None]:
 
 def keep_looks(storage: Storage, loads: Sequence[Load]) -> None:
     """Keep what the lists of ended loads show: until when all is settled, and what is gone."""
-    walks = [(load, load.walk) for load in loads if load.walk is not None]
-    ended = [(load, walk) for load, walk in walks if load.fault is None]
+    ended = [(load, load.walk) for load in loads if load.walk is not None and load.fault is None]
     looks = latest(storage, LOOKS, Query())
-    oldest, since = _by_slot(looks, "oldest_listed"), _by_slot(looks, "listed_at")
-    looked = _by_slot(looks, "looked_at")
+    oldest, since, looked = (_by_slot(looks, name) for name in _KNOWN[1:])
     rows: list[tuple[object, ...]] = []
     for load, walk in ended:
         slot = (load.account_id, load.region)
@@ -109,13 +136,7 @@ def keep_looks(storage: Storage, loads: Sequence[Load]) -> None:
         if before is None or (walk.began is not None and walk.began - before >= _LOOKS_APART):
             looked[slot] = walk.began
         seen = (oldest.get(slot), since.get(slot), looked[slot])
-        rows.append((*slot, until, *seen, walk.began))
-    known = {*zip(looks["account_id"], looks["region"], strict=True)}
-    for load, walk in walks:
-        slot = (load.account_id, load.region)
-        if load.fault and slot not in known and None not in (load.account_id, walk.began):
-            # the first sync was broken off, so older tasks are missing
-            rows.append((*slot, *[None] * 4, walk.began))
+        rows.append((*slot, until, *seen, None, walk.began))
     if rows:
         append(storage, LOOKS, _table(rows, LOOKS))
     whole = [(load, walk) for load, walk in ended if not walk.stopped]

@@ -42,6 +42,9 @@ LOOKS = Table(
         Column("oldest_listed", None, "time", "The oldest creation in the list, at its end."),
         Column("listed_at", None, "time", "When it was first the oldest."),
         Column("looked_at", None, "time", "When the list was read, to twelve hours."),
+        Column(
+            "unfinished_since", None, "time", "When a sync began that has kept only some tasks."
+        ),
         _OBSERVED,
     ),
 )

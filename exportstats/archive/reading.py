@@ -125,10 +125,16 @@ def warn_of_looks(storage: Storage, looks: pd.DataFrame) -> None:
     """Warn of lists that were not read to their end, or long before those of other targets."""
     if not len(looks):
         return
-    behind = looks["looked_at"].max() - looks["looked_at"] > _BEHIND
+    never = looks["looked_at"].isna()
+    in_part = looks["unfinished_since"].notna() & ~never
+    behind = (looks["looked_at"].max() - looks["looked_at"] > _BEHIND) & ~in_part
     for which, how in (
-        (looks["looked_at"].isna(), "was never read to its end, so older tasks are missing"),
-        (behind, "was last read at {:%Y-%m-%d %H:%M}Z, so later tasks are missing"),
+        (never, "was never read to its end, so older tasks are missing"),
+        (
+            in_part,
+            "was read only in part at {unfinished_since:%Y-%m-%d %H:%M}Z, so tasks are missing",
+        ),
+        (behind, "was last read at {looked_at:%Y-%m-%d %H:%M}Z, so later tasks are missing"),
     ):
         if not which.any():
             continue
@@ -137,7 +143,7 @@ def warn_of_looks(storage: Storage, looks: pd.DataFrame) -> None:
         warn(
             PartialListWarning(
                 f"the list of {first['account_id']}, {first['region']}{more} "
-                f"{how.format(first['looked_at'])}; "
+                f"{how.format_map(first)}; "
                 f"`exportstats archive sync {shlex.quote(storage.uri)}` reads the rest"
             )
         )

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from exportstats.io.rows import Rows
 
 
+# A sync keeps what was read every five seconds, in which this many pages arrive.
+_PAGES_OF_WALK = 25
+
+
 @dataclass(frozen=True)
 class Question:
     """The request to every target, and how far to page; `key` identifies a run."""
@@ -112,6 +116,9 @@ class Load:
         The number of an answer that cannot be read.
     walk
         What the pages showed, if the question is only about what is not known.
+    kept
+        The number of parsed answers that were kept, and the only column of them that is still
+        needed.
     ended
         Whether loading has ended.
     refused
@@ -135,6 +142,7 @@ class Load:
     cause: BaseException | None = None
     odd_page: int | None = None
     walk: Walk | None = None
+    kept: tuple[int, str] = (0, "")
 
     def run(self, sessions: Sessions, stop: Event | None = None) -> Load:
         """Load the list; an error is kept in `fault`."""
@@ -156,9 +164,22 @@ class Load:
 
     def _read_latest(self) -> None:
         self.arrived, odd = self.arrived.read(self.question.operation)
+        self._thin_out()
         for number, error in odd.items():
             if self.fault is None:
                 self.fault, self.cause, self.odd_page = explain(error), error, number
+
+    def keep(self, count: int, column: str) -> None:
+        """Note that the first parsed answers were kept, so that they need no more memory."""
+        self.kept = count, column
+        if self.ended:  # otherwise the thread that reads does it
+            self._thin_out()
+
+    def _thin_out(self) -> None:
+        count, column = self.kept
+        parts = self.arrived.parts
+        thin = (replace(part, table=part.table.select([column])) for part in parts[:count])
+        self.arrived = self.arrived._replace(parts=(*thin, *parts[count:]))
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the error, because not every error can be pickled."""
@@ -200,15 +221,16 @@ class Load:
         """Request page after page, and keep each."""
         operation, request = self.question.operation, self.question.request
         self.next_token = request.get("nextToken")
-        tokens = Tokens(self.next_token)
+        tokens, at_once = Tokens(self.next_token), PAGES_AT_ONCE
         if self.question.settled is not None:
+            at_once = _PAGES_OF_WALK
             self.walk = self.question.settled.walk((self.account_id, self.region))
         while True:
             here = {} if self.next_token is None else {"nextToken": self.next_token}
             answer = ask(client, operation, {**request, **here})
             self.arrived = self.arrived.and_one(answer.page)
             self.items += answer.items
-            if len(self.arrived.latest) == PAGES_AT_ONCE:
+            if len(self.arrived.latest) >= at_once:
                 self._read_latest()  # while other targets wait for the network
             yield answer.page
             self.next_token = answer.next_token or None
