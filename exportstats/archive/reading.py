@@ -190,5 +190,5 @@ def explain_damage(storage: Storage, damaged: pd.DataFrame) -> str:
         f"{first['file']} ({first['reason']}){more} cannot be read, so {rows:,} observations are "
         "missing; restore it from a backup or an earlier version of the object; without one, "
         f"`exportstats archive sync --full {shlex.quote(storage.uri)}` adds again what AWS still "
-        "lists"
+        "lists; docs/archive.md says how to end this warning then"
     )

@@ -26,6 +26,8 @@ _REFUSALS = {
     404: "make the bucket, or give another address",
 }
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_NEXT_LINE = re.compile(r":?\s*\n[\s↳]*")  # deltalake has a cause a line
+_ANSWER = re.compile(r"<Code>(?P<code>.*?)</Code>.*?<Message>(?P<message>.*?)</Message>", re.DOTALL)
 _BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^?#%\s]*)?", re.ASCII)
 
 
@@ -147,8 +149,8 @@ def _check_folder(folder: Path) -> None:
     for parent in (folder, *folder.parents):
         if (parent / "_delta_log").is_dir():
             raise ArgumentError(
-                f"{str(folder)!r} lies in the table {str(parent)!r}; give the folder of the "
-                "archive, or one outside of it"
+                f"{str(folder)!r} lies in the archive {str(parent.parent)!r}; give that folder, or "
+                "one outside of it"
             )
 
 
@@ -218,12 +220,14 @@ def is_remote(uri: str) -> bool:
 def without_credentials(text: str, options: Mapping[str, str]) -> str:
     """Return a message without the credentials among the options, and without control characters.
 
-    An error of S3 may repeat the access key.
+    An error of S3 may repeat the access key. Of its XML, only the code and the message are kept.
     """
+    if answer := _ANSWER.search(text):
+        text = f"{answer['code']}: {answer['message']}"
     for name, value in options.items():
         if value and _short(name) in _HIDDEN:
             text = text.replace(value, "(hidden)")
-    return plain(_COLOUR.sub("", text))
+    return plain(_NEXT_LINE.sub(": ", _COLOUR.sub("", text).strip()))
 
 
 def _short(name: str) -> str:

@@ -96,6 +96,10 @@ def test_a_bucket_that_does_not_exist(s3: Any, emulator: Emulator):  # noqa: ANN
     with pytest.raises(xs.ArchiveError, match=r"NoSuchBucket.*; make the bucket, or give another"):
         xs.Archive("s3://histroy/a").sync(session=session(), endpoint_url=emulator.url)
     assert not emulator.requests
+    with pytest.raises(
+        xs.ArchiveError, match=r"a/tasks cannot be read: NoSuchBucket: The spec.*t$"
+    ):
+        xs.Archive("s3://histroy/a").tasks()
 
 
 POLICY = """{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action":

@@ -136,8 +136,8 @@ def test_addresses_where_data_would_be_lost_are_refused(kept: xs.Archive, tmp_pa
     file = tmp_path / "file"
     file.write_text("mine")
     for address, says in (
-        (Path(kept.uri, "tasks"), "lies in the table"),
-        (Path(kept.uri, "tasks", "new"), "lies in the table"),
+        (Path(kept.uri, "tasks"), "lies in the archive"),
+        (Path(kept.uri, "tasks", "new"), "lies in the archive"),
         (file, "is a file"),
         ("s3:/bucket/history", "is not the address of an archive"),
     ):
