@@ -4,7 +4,8 @@ A slot runs one task at a time, and no statistic combines slots before its last 
 therefore be split into any number of shards, each with the whole history of some slots. A statistic
 has a *part*, which turns one shard into a table that can be concatenated, and a *finish*, which
 computes the answer from all parts. A part may say which columns it reads; a shard that comes from a
-file can then be read with these alone.
+file can then be read with these alone. Several statistics can be collected together, so that each
+shard is read once.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import pandas as pd
 
@@ -25,8 +26,8 @@ Part: TypeAlias = Callable[[pd.DataFrame], pd.DataFrame]
 class Shards(Protocol):
     """Tables of tasks, each with the whole history of some slots."""
 
-    def map(self, part: Part, /) -> Iterable[pd.DataFrame]:
-        """Apply `part` to each shard, in any order. Parts can be pickled.
+    def map(self, part: Callable[[pd.DataFrame], Any], /) -> Iterable[Any]:
+        """Apply `part` to each shard, in any order. Parts and what they return can be pickled.
 
         If `part.columns` is not None, tables with these columns alone are enough. If some of them
         do not exist, pass all columns, so that the error can name them.
@@ -70,6 +71,77 @@ def collect(tasks: Tasks, part: Part, columns: Sequence[str] | None = None) -> p
     found = [*tasks.map(Steps((partial(frames.check, names=names), part), names))]
     # without any shard, the answer is that of an empty table
     return frames.stack(found or [part(frames.empty())])
+
+
+def together(tasks: Tasks, *questions: Callable[[Tasks], Any]) -> list[Any]:
+    """Answer several questions about the same tasks, and read each shard only once.
+
+    A question is a function that collects one part of the tasks, as every statistic does. It is
+    called twice: first to learn its part, then to compute its answer from what was collected.
+    """
+    if isinstance(tasks, pd.DataFrame):
+        return [question(tasks) for question in questions]
+    _check_shards(tasks)
+    parts = tuple(map(_part_of, questions))
+    found = [*tasks.map(_Together(parts))]
+    return [
+        question(_Collected([results[number] for results in found]))
+        for number, question in enumerate(questions)
+    ]
+
+
+@dataclass(frozen=True)
+class _Together:
+    """Several parts as one, which returns a tuple of their results."""
+
+    parts: tuple[Part, ...]
+
+    @property
+    def columns(self) -> frozenset[str] | None:
+        """Return the columns that the parts read; None for all."""
+        names: list[frozenset[str]] = []
+        for part in self.parts:
+            some = getattr(part, "columns", None)
+            if some is None:
+                return None
+            names.append(some)
+        return frozenset().union(*names)
+
+    def __call__(self, tasks: pd.DataFrame) -> tuple[Any, ...]:
+        """Apply all parts to a shard."""
+        return tuple(part(tasks) for part in self.parts)
+
+
+@dataclass(frozen=True)
+class _Collected:
+    """Shards whose results are known."""
+
+    results: list[Any]
+
+    def map(self, _: Part, /) -> list[Any]:
+        """Return the results of the part."""
+        return self.results
+
+
+class _Asked(Exception):  # noqa: N818 - it is caught here
+    """The part of a question."""
+
+
+class _Listener:
+    """Shards that only learn the part of a question."""
+
+    def map(self, part: Part, /) -> Iterable[Any]:
+        """Return the part to `_part_of`."""
+        raise _Asked(part)
+
+
+def _part_of(question: Callable[[Tasks], Any]) -> Part:
+    try:
+        question(_Listener())
+    except _Asked as asked:
+        part: Part = asked.args[0]
+        return part
+    raise TypeError(f"{question!r} collects nothing")
 
 
 def observations_of(tasks: Tasks) -> Tasks:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from exportstats.report.material import WEEKS_BEFORE, created_in
+from exportstats.report.reading import WEEKS_BEFORE, created_in
 from exportstats.stats.durations import duration_summary
 from exportstats.stats.periods import compare_periods
 from exportstats.stats.status import status_breakdown

@@ -4,28 +4,37 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from exportstats.core import coerce, frames, schema, shards
+from exportstats.core import coerce, frames, schema
 from exportstats.core.schema import LOG_GROUP
 from exportstats.coverage import exports
-from exportstats.coverage.gaps import explain_again, find_gaps
+from exportstats.coverage.gaps import explain_again
 from exportstats.report import causes, rhythm, weekdays
+from exportstats.report.reading import (
+    WEEKS_BEFORE,
+    Read,
+    created_in,
+    due,
+    due_of,
+    undelivered,
+    weeks_of,
+)
 from exportstats.report.rhythm import DUE_AFTER
 from exportstats.report.waivers import Waiver, waive
-from exportstats.report.weeks import Span
-from exportstats.stats.as_of import known_at, to_millis
+from exportstats.stats.as_of import to_millis
 from exportstats.stats.failures import failure_reasons
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# The number of previous weeks that a week is compared with.
-WEEKS_BEFORE = 4
+    from exportstats.core import shards
+    from exportstats.report.weeks import Span
+
 # A log group is exported regularly if more than half of its latest weeks are covered to this share.
 # At most eight weeks count, and at least two are needed. Gaps of all other log groups (exported by
 # hand, or never) are assumed to be intended.
@@ -54,6 +63,8 @@ class Material:
     ----------
     tasks
         All tasks.
+    rows
+        The tasks that findings look at. See `reading.Read`.
     recent
         The tasks created in the span of the report or in the spans it is compared with.
     span, due
@@ -78,6 +89,8 @@ class Material:
         The waived gaps, with the reason in `because`.
     rest
         The days on which a log group is never exported, as returned by `find_rest_days`.
+    slowdowns
+        The slowdowns of all log groups, as returned by `find_slowdowns`.
     undelivered
         The tasks that can explain a gap: not COMPLETED, or checked in S3.
     waivers
@@ -85,6 +98,7 @@ class Material:
     """
 
     tasks: shards.Tasks
+    rows: pd.DataFrame
     recent: pd.DataFrame
     span: Span
     due: Span
@@ -97,6 +111,7 @@ class Material:
     gaps: pd.DataFrame
     waived: pd.DataFrame
     rest: pd.DataFrame
+    slowdowns: pd.DataFrame
     undelivered: pd.DataFrame
     waivers: tuple[Waiver, ...]
 
@@ -152,7 +167,7 @@ class Material:
 
         Both are in milliseconds.
         """
-        return _due_of(self.groups, span, self.as_of)
+        return due_of(self.groups, span, self.as_of)
 
     def cut(self, gaps: pd.DataFrame, start: np.ndarray, end: np.ndarray) -> pd.DataFrame:
         """Return the parts of gaps that lie within the range of their log group."""
@@ -198,10 +213,7 @@ class Material:
         answers = []
         for low, high in ranges:
             groups = self.groups[some & (start == low) & (end == high)]
-            tasks = self.tasks
-            if len(ranges) > 1:
-                keep = partial(of_groups, groups=groups[list(LOG_GROUP)])
-                tasks = shards.select(tasks, keep, LOG_GROUP)
+            tasks = of_groups(self.rows, groups=groups) if len(ranges) > 1 else self.rows
             times = coerce.times(np.array([low, high]))
             answer = question(tasks, start=times[0], end=times[1], **known)
             answers.append(of_groups(answer, groups=groups))
@@ -216,6 +228,7 @@ class Material:
 
 def gather(
     tasks: shards.Tasks,
+    known: Read,
     span: Span,
     as_of: pd.Timestamp,
     log_groups: pd.DataFrame | None,
@@ -223,28 +236,27 @@ def gather(
     source: tuple[str, ...],
     waivers: tuple[Waiver, ...],
 ) -> Material:
-    """Compute the material of a report."""
-    tasks = known_then(tasks, as_of)
-    recent = shards.collect(tasks, partial(created_in, span=span.before(0, of=WEEKS_BEFORE + 2)))
-    groups = shards.collect(tasks, rhythm.learn, rhythm.COLUMNS).reset_index(drop=True)
+    """Compute the material of a report from what was read of the tasks."""
+    rows, groups = known.rows, known.groups
     groups["retention"] = coerce.NAT
     if log_groups is not None:
         kept = log_groups["retention"].to_numpy().astype("timedelta64[ms]").view("int64")
         row = exports.locate(groups, log_groups)
         groups["retention"] = np.append(kept, coerce.NAT)[row]
-    week = created_in(recent, span)
+    week = created_in(rows, span)
     failed = week.loc[week["status_code"] == "FAILED", "from_time"]
     start = min([as_of - _MOMENT, *groups["first_window"].dropna(), *failed.dropna()])
-    known: dict[str, Any]
-    known = {"log_groups": log_groups, "deliveries": deliveries, "waivers": waivers}
-    found = missing_at(as_of.tz_convert(span.start.tz), tasks, groups, start=start, **known)
+    left = undelivered(rows, deliveries)
+    now = as_of.tz_convert(span.start.tz)
+    found = missing_at(now, since(known.gaps, start), groups, left, waivers)
     gaps, waived = (since_first(rows, groups) for rows in (found.uncovered, found.waived))
     groups["regular"], groups["watched"] = _are_exported(groups, gaps, span, as_of)
     return Material(
         tasks=tasks,
-        recent=recent,
+        rows=rows,
+        recent=created_in(rows, weeks_of(span)),
         span=span,
-        due=_due(span, as_of),
+        due=due(span, as_of),
         as_of=as_of,
         log_groups=log_groups,
         deliveries=deliveries,
@@ -254,7 +266,8 @@ def gather(
         gaps=gaps,
         waived=waived,
         rest=found.rest,
-        undelivered=found.undelivered,
+        slowdowns=known.slowdowns,
+        undelivered=left,
         waivers=waivers,
     )
 
@@ -265,27 +278,26 @@ class Missing(NamedTuple):
     uncovered: pd.DataFrame
     waived: pd.DataFrame
     rest: pd.DataFrame
-    undelivered: pd.DataFrame
 
 
 def missing_at(
     now: pd.Timestamp,
-    tasks: shards.Tasks,
+    gaps: pd.DataFrame,
     groups: pd.DataFrame,
-    *,
-    start: pd.Timestamp,
-    log_groups: pd.DataFrame | None,
-    deliveries: pd.DataFrame | None,
+    undelivered: pd.DataFrame,
     waivers: tuple[Waiver, ...],
 ) -> Missing:
-    """Find the gaps from `start` to an instant, at which the tasks and `groups` were as given."""
-    gaps = find_gaps(
-        tasks, start=start, end=now, log_groups=log_groups, as_of=now, deliveries=deliveries
-    )
-    undelivered = shards.collect(tasks, partial(_undelivered, deliveries=deliveries))
+    """Split the gaps up to an instant, at which the log groups and tasks were as given."""
     rest = weekdays.find_rest_days(since_first(gaps, groups), groups, undelivered)
     uncovered, waived = part_waived(gaps, waivers, now)
-    return Missing(without_rest(uncovered, groups, rest), waived, rest, undelivered)
+    return Missing(without_rest(uncovered, groups, rest), waived, rest)
+
+
+def since(gaps: pd.DataFrame, start: pd.Timestamp) -> pd.DataFrame:
+    """Return the parts of gaps after an instant."""
+    begins = np.full(len(gaps), to_millis(start.as_unit("ms")))
+    later = clipped(gaps, begins, coerce.millis(gaps["end"]))
+    return later.reset_index(drop=True)
 
 
 def since_first(rows: pd.DataFrame, groups: pd.DataFrame) -> pd.DataFrame:
@@ -295,14 +307,6 @@ def since_first(rows: pd.DataFrame, groups: pd.DataFrame) -> pd.DataFrame:
     first = coerce.millis(groups["first_window"].fillna(_NEVER))[row]
     later = clipped(rows.assign(group=row), first, np.full(len(row), to_millis(_NEVER)))
     return later.reset_index(drop=True)
-
-
-def _undelivered(tasks: pd.DataFrame, *, deliveries: pd.DataFrame | None) -> pd.DataFrame:
-    kept = tasks["status_code"] != "COMPLETED"
-    if deliveries is not None:
-        kept |= tasks["task_id"].isin(deliveries["task_id"])
-    some: pd.DataFrame = tasks[kept]
-    return some
 
 
 def part_waived(
@@ -325,41 +329,6 @@ def _parts_of(gaps: pd.DataFrame, parts: pd.DataFrame) -> pd.DataFrame:
     whole = gaps.take(parts["row"].to_numpy(dtype="int64")).reset_index(drop=True)
     edges = (parts[name].to_numpy(dtype="int64") for name in ("start", "end"))
     return clipped(whole, *edges).reset_index(drop=True)
-
-
-def _due(span: Span, as_of: pd.Timestamp) -> Span:
-    """Return the days that became due in a span, up to `as_of`."""
-    due = span.shifted(-DUE_AFTER)
-    if as_of >= span.end:
-        return due
-    last = (as_of.tz_convert(span.start.tz) - DUE_AFTER).normalize().as_unit("ms")
-    return Span(due.name, due.start, min(max(last, due.start), due.end))
-
-
-def _due_of(groups: pd.DataFrame, span: Span, as_of: pd.Timestamp) -> tuple[np.ndarray, np.ndarray]:
-    daily = _due(span, as_of)
-    start = rhythm.due_by(groups, to_millis(span.start), to_millis(daily.start))
-    until = to_millis(min(span.end.tz_convert("UTC"), as_of))
-    return start, np.maximum(start, rhythm.due_by(groups, until, to_millis(daily.end)))
-
-
-def known_then(tasks: shards.Tasks, as_of: pd.Timestamp) -> shards.Tasks:
-    """Return the tasks as known at an instant, with all active tasks RUNNING.
-
-    Once a task has ended, it is unknown whether it was PENDING or RUNNING before.
-    """
-    return shards.select(known_at(tasks, as_of), _as_running, ["status_code"])
-
-
-def _as_running(known: pd.DataFrame) -> pd.DataFrame:
-    state = known["status_code"]
-    return known.assign(status_code=state.where(~state.isin(schema.ACTIVE_STATES), "RUNNING"))
-
-
-def created_in(tasks: pd.DataFrame, span: Span) -> pd.DataFrame:
-    """Return the tasks created in a span."""
-    created = tasks["creation_time"]
-    return tasks[(created >= span.start) & (created < span.end)]
 
 
 def clipped(gaps: pd.DataFrame, start: np.ndarray, end: np.ndarray) -> pd.DataFrame:
@@ -405,7 +374,7 @@ def _are_exported(
     starts, ends = coerce.millis(gaps["start"]), coerce.millis(gaps["end"])
     row = gaps["group"].to_numpy()
     daily, long = rhythm.is_daily(groups), np.maximum(groups["period"].to_numpy(), _WEEK)
-    last = _due_of(groups, span, as_of)[1]
+    last = due_of(groups, span, as_of)[1]
     weeks = span.shifted(-DUE_AFTER)
     over = 0 if as_of >= span.end else 1  # an unfinished week does not count
     of_weeks, times, asked, lacking = np.zeros((4, len(groups)), dtype="int64")
@@ -450,13 +419,3 @@ def shared(intervals: pd.DataFrame, others: pd.DataFrame) -> np.ndarray:
     """Return the length of the overlap of each interval with other intervals of its log group."""
     windows = intervals.rename(columns={"start": "from_time"})
     return missing_of(windows.assign(to_time=intervals["end"] - _MOMENT), others)
-
-
-def within(tasks: shards.Tasks, span: Span) -> pd.DataFrame:
-    """Return the tasks created in a span, and those without a creation time."""
-    return shards.collect(tasks, partial(_within, span=span))
-
-
-def _within(tasks: pd.DataFrame, *, span: Span) -> pd.DataFrame:
-    undated = tasks["creation_time"].isna()
-    return frames.stack([created_in(tasks, span), tasks[undated]])

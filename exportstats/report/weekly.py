@@ -20,6 +20,7 @@ from exportstats.report.data import Finding, Picture, ReportData
 from exportstats.report.figures import key_figures
 from exportstats.report.incidents import incidents, tables_of
 from exportstats.report.material import gather
+from exportstats.report.reading import Read, known_then, read
 from exportstats.report.waivers import read_waivers
 from exportstats.report.weeks import span_of
 from exportstats.stats.as_of import instant
@@ -190,19 +191,26 @@ def _report(material: Material, name: str) -> WeeklyReport:
 def _parts(whole: Material, by: str) -> dict[str, WeeklyReport]:
     """Build one report for each value of a column, the worst first."""
     [column] = names_of(by, whole.tasks)
-    values = shards.collect(whole.tasks, partial(_values_of, column=column))[column]
-    parts = {}
-    for value in sorted({str(value) for value in values.dropna()}):
-        tasks = shards.select(whole.tasks, partial(_with_value, column=column, value=value))
+    names = [*dict.fromkeys([column, *schema.LOG_GROUP])]
+    present = shards.collect(whole.tasks, partial(_different, names=names), names)
+    values = present[column].astype("str")
+    parts_of, known = {}, []
+    for value in sorted(set(values.dropna())):
         log_groups = whole.log_groups
         if log_groups is not None:
-            present = shards.collect(tasks, _log_groups_of)
-            kept = exports.locate(log_groups, present) >= 0
+            kept = exports.locate(log_groups, present[values == value]) >= 0
             if column in log_groups.columns:
                 kept |= (log_groups[column].astype("str") == value).to_numpy()
             log_groups = log_groups[kept]
-        known = log_groups, whole.deliveries, whole.source, whole.waivers
-        part = gather(tasks, whole.span, whole.as_of, *known)
+        keep = partial(_with_value, column=column, value=value)
+        tasks = shards.select(whole.tasks, keep)
+        parts_of[value] = tasks, log_groups
+        known.append(partial(_read_part, keep=keep, log_groups=log_groups, whole=whole))
+    parts = {}
+    options = whole.deliveries, whole.source, whole.waivers
+    for value, found in zip(parts_of, shards.together(whole.tasks, *known), strict=True):
+        tasks, log_groups = parts_of[value]
+        part = gather(tasks, found, whole.span, whole.as_of, log_groups, *options)
         parts[value] = _report(part, f"{whole.span.name}, {column} {value}")
 
     def worst(report: WeeklyReport) -> list[int]:
@@ -211,17 +219,21 @@ def _parts(whole: Material, by: str) -> dict[str, WeeklyReport]:
     return dict(sorted(parts.items(), key=lambda part: worst(part[1])))
 
 
-def _values_of(tasks: pd.DataFrame, *, column: str) -> pd.DataFrame:
-    return columns_of(tasks, [column]).drop_duplicates()
+def _read_part(
+    tasks: shards.Tasks, *, keep: shards.Part, log_groups: pd.DataFrame | None, whole: Material
+) -> Read:
+    """Read some of the tasks of a report."""
+    some = shards.select(tasks, keep)
+    return read(some, whole.span, whole.as_of, log_groups, whole.deliveries)
+
+
+def _different(tasks: pd.DataFrame, *, names: list[str]) -> pd.DataFrame:
+    return columns_of(tasks, names).drop_duplicates()
 
 
 def _with_value(tasks: pd.DataFrame, *, column: str, value: str) -> pd.DataFrame:
     kept: pd.DataFrame = tasks[(tasks[column].astype("str") == value).to_numpy()]
     return kept
-
-
-def _log_groups_of(tasks: pd.DataFrame) -> pd.DataFrame:
-    return tasks[list(schema.LOG_GROUP)].drop_duplicates()
 
 
 def material_of(
@@ -240,15 +252,17 @@ def material_of(
     if deliveries is not None:
         deliveries = frames.check(deliveries, schema.DELIVERIES)
     now = None if as_of is None else instant(as_of, "as_of")
-    observed = _last_observed(tasks)
-    seen = now if now is not None else observed
+    seen = now if now is not None else _last_observed(tasks)
     if seen is None:
         # without tasks, only the clock tells which week is the last one
         seen = pd.Timestamp.now("UTC").as_unit("ms")
     span = span_of(week, tz, seen)
     known_waivers = () if waivers is None else read_waivers(waivers)
     known = now if now is not None else min(seen, span.end.tz_convert("UTC"))
-    return gather(tasks, span, known, log_groups, deliveries, tuple(source), known_waivers)
+    tasks = known_then(tasks, known)
+    found = read(tasks, span, known, log_groups, deliveries)
+    options = log_groups, deliveries, tuple(source), known_waivers
+    return gather(tasks, found, span, known, *options)
 
 
 def _apply_rules(material: Material) -> tuple[tuple[Finding, ...], tuple[Picture, ...]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from exportstats.core.schema import KEY
-from exportstats.report.material import within
+from exportstats.report.reading import within
 from exportstats.report.rule import Found, rule
 from exportstats.report.words import place, slots_of, verb
 from exportstats.stats.anomalies import find_anomalies
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 )
 def bad_data(material: Material) -> Found | None:
     """Find tasks of the week with impossible values."""
-    rows = find_anomalies(within(material.tasks, material.span))
+    rows = find_anomalies(within(material.rows, material.span))
     if not len(rows):
         return None
     reasons = rows["reason"].value_counts().sort_index().sort_values(ascending=False, kind="stable")

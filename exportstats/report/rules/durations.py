@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from exportstats.core import frames, shards
+from exportstats.core import frames
 from exportstats.core.schema import LOG_GROUP, SLOT
 from exportstats.report import causes, pictures
 from exportstats.report.material import of_groups
+from exportstats.report.reading import SLOWDOWN_IS_NEWS
 from exportstats.report.rule import Found, rule
 from exportstats.report.words import groups_of, place, slot, slots_of, verb
 from exportstats.stats.forecasts import estimate_completion
 from exportstats.stats.histories import TIMED_OUT
 from exportstats.stats.slots import slot_usage
-from exportstats.stats.slowdowns import find_slowdowns
 from exportstats.text import counted, percent, write_duration
 
 if TYPE_CHECKING:
     from exportstats.report.material import Material
 
-# A slowdown is reported for this long after it began.
-SLOWDOWN_IS_NEWS = timedelta(days=35)
 # A slowdown is over when the last FAST_DAYS days were fast again, after at least SLOW_DAYS days.
 FAST_DAYS = 3
 SLOW_DAYS = 10
@@ -47,7 +44,7 @@ _DAY = pd.Timedelta("1D")
 )
 def slowdowns(material: Material) -> Found | None:
     """Find log groups whose tasks have recently become slower and stayed so."""
-    rows = find_slowdowns(material.tasks, as_of=material.as_of)
+    rows = material.slowdowns
     since = material.span.end - SLOWDOWN_IS_NEWS
     rows = rows[(rows["since"] >= since) & (rows["since"] < material.span.end)]
     rows = rows[[not over for over in _are_over(rows, material)]]
@@ -68,8 +65,7 @@ def slowdowns(material: Material) -> Found | None:
 
 def _are_over(slow: pd.DataFrame, material: Material) -> list[bool]:
     """Return for each slowdown whether the latest days were as fast as before it."""
-    columns = (*LOG_GROUP, "status_code", "duration", "creation_time")
-    tasks = shards.collect(material.tasks, partial(of_groups, groups=slow), columns)
+    tasks = of_groups(material.rows, groups=slow)
     done = tasks[(tasks["status_code"] == "COMPLETED") & (tasks["duration"] > pd.Timedelta(0))]
     over = []
     for row in range(len(slow)):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from exportstats.core import coerce, shards
+from exportstats.core import coerce
 from exportstats.core.schema import KEY, LOG_GROUP
 from exportstats.coverage import exports
 from exportstats.coverage.premature import find_premature
@@ -41,10 +41,10 @@ def premature(material: Material) -> Found | None:
         return None
     start, end = coerce.times(np.array([low[some].min(), high[some].max()]))
     known: dict[str, Any] = {"as_of": material.as_of, "deliveries": material.deliveries}
-    rows = find_premature(material.tasks, start=start, end=end, **known)
+    rows = find_premature(material.rows, start=start, end=end, **known)
     rows = material.cut(rows, low, high).drop(columns="length")
     # the windows of several tasks may overlap; count what they cover once
-    tasks = shards.select(material.tasks, partial(of_groups, groups=rows), LOG_GROUP)
+    tasks = of_groups(material.rows, groups=rows)
     covered = coverage_timeline(tasks, start=start, end=end, **known)
     alone = material.cut(covered[covered["state"] == "premature"], low, high)
     rows = rows.assign(premature=shared(rows, alone))

@@ -7,20 +7,14 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from exportstats.core import coerce, schema, shards
+from exportstats.core import schema
 from exportstats.core.schema import LOG_GROUP, SLOT
 from exportstats.coverage.gaps import find_gaps
 from exportstats.report import causes, pictures
-from exportstats.report.material import (
-    WEEKS_BEFORE,
-    missing_of,
-    of_groups,
-    part_waived,
-    without_rest,
-)
+from exportstats.report.material import missing_of, of_groups, part_waived, without_rest
+from exportstats.report.reading import WEEKS_BEFORE
 from exportstats.report.rule import Found, by_incident, rule
 from exportstats.report.words import LOST, groups_of, name, place, slot, slots_of, verb
-from exportstats.stats.as_of import to_millis
 from exportstats.stats.failures import failure_reasons
 from exportstats.stats.periods import compare_periods
 from exportstats.text import counted, percent, total
@@ -96,15 +90,13 @@ def _describe_open(rows: pd.DataFrame, *, of: int) -> Found:
 
 
 def _uncovered_then(material: Material, failed: pd.DataFrame) -> pd.DataFrame:
-    """Return the gaps that remain once all active tasks have completed."""
+    """Return the gaps in the windows of failed tasks once all active tasks have completed."""
     start, end = failed["from_time"].min(), material.as_of
     active = material.undelivered["status_code"].isin(schema.ACTIVE_STATES).any()
     if not active or not start < end:
         return material.uncovered
     uncovered = find_gaps(
-        shards.select(
-            material.tasks, partial(_as_if_done, groups=failed), (*LOG_GROUP, "status_code")
-        ),
+        _as_if_done(of_groups(material.rows, groups=failed)),
         start=start,
         end=end,
         log_groups=material.log_groups,
@@ -114,9 +106,8 @@ def _uncovered_then(material: Material, failed: pd.DataFrame) -> pd.DataFrame:
     return without_rest(uncovered, material.groups, material.rest)
 
 
-def _as_if_done(tasks: pd.DataFrame, *, groups: pd.DataFrame) -> pd.DataFrame:
-    """Return the tasks of some log groups, with active tasks as COMPLETED."""
-    tasks = of_groups(tasks, groups=groups)
+def _as_if_done(tasks: pd.DataFrame) -> pd.DataFrame:
+    """Return the tasks with active ones as COMPLETED."""
     state = tasks["status_code"]
     return tasks.assign(status_code=state.where(~state.isin(schema.ACTIVE_STATES), "COMPLETED"))
 
@@ -160,8 +151,7 @@ def more_failures(material: Material) -> Found | None:
 )
 def new_reasons(material: Material) -> Found | None:
     """Find failure reasons that no task had before this week."""
-    until = to_millis(material.until)
-    tasks = shards.select(material.tasks, partial(_ended_before, until=until), ["completion_time"])
+    tasks = material.rows[material.rows["completion_time"] < material.until]
     reasons = failure_reasons(tasks)
     rows = reasons[reasons["first_time"] >= material.span.start].reset_index()
     if not len(rows) or not material.has_a_past:
@@ -181,10 +171,3 @@ def new_reasons(material: Material) -> Found | None:
         rows,
         about=about[about["cause"].isin(rows["reason"])],
     )
-
-
-def _ended_before(tasks: pd.DataFrame, *, until: int) -> pd.DataFrame:
-    """Return the tasks that ended before an instant. This function is applied to each shard."""
-    ended = coerce.millis(tasks["completion_time"])
-    before: pd.DataFrame = tasks[(ended < until) & (ended != coerce.NAT)]
-    return before

@@ -11,16 +11,16 @@ import pandas as pd
 from exportstats.core import coerce, shards
 from exportstats.core.schema import LOG_GROUP
 from exportstats.coverage import exports
-from exportstats.report import rhythm
 from exportstats.report.material import (
     is_long,
-    known_then,
     missing_at,
     of_groups,
     shared,
+    since,
     since_first,
     without_rest,
 )
+from exportstats.report.reading import gaps_until, known_then, learn, undelivered
 from exportstats.report.rule import Found, rule
 from exportstats.report.words import groups_of, place, verb
 from exportstats.text import counted, total
@@ -49,17 +49,11 @@ def resolved(material: Material) -> Found | None:
     if not first < then:
         return None
     tasks = shards.select(material.tasks, partial(of_groups, groups=groups), LOG_GROUP)
-    tasks = known_then(tasks, then)
-    groups = shards.collect(tasks, rhythm.learn, rhythm.COLUMNS).reset_index(drop=True)
-    found = missing_at(
-        then,
-        tasks,
-        groups,
-        start=first,
-        log_groups=material.log_groups,
-        deliveries=material.deliveries,
-        waivers=material.waivers,
-    )
+    of, deliveries = material.log_groups, material.deliveries
+    left = partial(shards.collect, part=partial(undelivered, deliveries=deliveries))
+    questions = learn, gaps_until(then, of, deliveries), left
+    groups, gaps, tried = shards.together(known_then(tasks, then), *questions)
+    found = missing_at(then, since(gaps, first), groups, tried, material.waivers)
     # what has become a rest day since is not resolved
     before = without_rest(since_first(found.uncovered, groups), material.groups, material.rest)
     before = material.cut(before, np.zeros_like(due), due)
