@@ -271,9 +271,11 @@ class Shards:
 
     def __init__(self, frames: Sequence[pd.DataFrame]) -> None:
         self.frames = frames
+        self.passes = 0
 
-    def map(self, part: Callable[[pd.DataFrame], pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    def map(self, part: Callable[[pd.DataFrame], Any]) -> Iterator[Any]:
         """Apply a part to each shard."""
+        self.passes += 1
         columns = getattr(part, "columns", None)
         if columns is None or not all(columns <= {*some} for some in self.frames):
             return map(part, self.frames)

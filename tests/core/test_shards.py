@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
@@ -170,6 +171,38 @@ def test_collect_stacks_what_the_part_gives():
     assert shards.collect(two, part)["task_id"].to_list() == ["a", "b"]
     assert len(shards.collect(Shards([]), part)) == 0
     assert seen == [2, 1, 2, 0]
+
+
+def test_questions_asked_together_read_each_shard_once(sample: pd.DataFrame):
+    """They have the answers of each alone, with one call of `map`; a table needs none."""
+    tasks = cut(sample, Random(5), anew=True)  # noqa: S311 - an order, no secret
+    found = shards.together(tasks, *CALLS.values())
+    assert tasks.passes == 1
+    for table, of_table, call in zip(
+        found, shards.together(sample, *CALLS.values()), CALLS.values(), strict=True
+    ):
+        assert_frame_equal(table, call(sample))
+        assert_frame_equal(table, of_table)
+    with pytest.raises(xs.SchemaError, match="a list is not a table of tasks"):
+        shards.together([], xs.slot_usage)
+
+
+def test_questions_asked_together_read_the_columns_of_all(sample: pd.DataFrame):
+    """A shard is read with the columns of all questions, or with all if one needs all."""
+    seen = []
+
+    class Narrow(Shards):
+        def map(self, part: shards.Part) -> Iterator[pd.DataFrame]:
+            seen.append(part.columns)
+            return super().map(part)
+
+    by_region = partial(xs.status_breakdown, by="region")
+    shards.together(Narrow([sample]), xs.completion_times, by_region)
+    shards.together(Narrow([sample]), xs.completion_times, xs.find_anomalies)
+    some, every = seen
+    assert {"completion_time", "region", "status_code"} <= some
+    assert "task_id" not in some
+    assert every is None
 
 
 def test_stack_keeps_categories():

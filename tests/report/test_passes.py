@@ -1,0 +1,45 @@
+"""A report of many tasks reads each shard a few times, however many findings it has."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from reported import report_of, sample
+from support import Shards, cut
+
+import exportstats as xs
+
+
+def shards() -> Shards:
+    """Return the sample in some shards."""
+    return cut(sample()[0], Random(11), anew=True)  # noqa: S311 - an order, no secret
+
+
+@pytest.mark.parametrize("week", ["2026-W24", "2026-W39", "2026-W45"])
+def test_a_report_reads_each_shard_at_most_three_times(week: str):
+    """Once for the last observation, once for all findings, once for what was resolved."""
+    tasks, log_groups = shards(), sample()[1]
+    report = xs.build_weekly_report(tasks, week=week, log_groups=log_groups)
+    assert tasks.passes == 2 + ("resolved" in report.tables)
+    assert report.to_json() == report_of(week).to_json()
+
+
+def test_with_an_instant_the_last_observation_is_not_read():
+    """With `as_of`, it is read once less."""
+    tasks, log_groups = shards(), sample()[1]
+    options = {"week": "2026-W24", "log_groups": log_groups, "as_of": "2026-06-15T00:00Z"}
+    report = xs.build_weekly_report(tasks, **options)
+    assert tasks.passes == 1 + ("resolved" in report.tables)
+    assert report.to_json() == xs.build_weekly_report(sample()[0], **options).to_json()
+
+
+def test_the_parts_of_a_report_are_read_together():
+    """All parts read each shard once more, and once each for what was resolved."""
+    tasks, log_groups = shards(), sample()[1]
+    options = {"week": "2026-W24", "log_groups": log_groups, "by": "region"}
+    report = xs.build_weekly_report(tasks, **options)
+    every = (report, *report.parts.values())
+    assert len(report.parts) > 1
+    assert tasks.passes == 4 + sum("resolved" in one.tables for one in every)
+    assert report.to_json() == xs.build_weekly_report(sample()[0], **options).to_json()
