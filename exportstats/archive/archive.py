@@ -27,7 +27,7 @@ from exportstats.archive.reading import (
 from exportstats.archive.storage import Storage
 from exportstats.archive.upkeep import compact, vacuum
 from exportstats.core import frames, schema
-from exportstats.errors import ArgumentError, MissingFileError, SchemaError
+from exportstats.errors import ArgumentError, MissingFileError
 from exportstats.stats.as_of import instant
 
 if TYPE_CHECKING:
@@ -144,11 +144,7 @@ class Archive:
         )
         wanted = None
         if columns is not None:
-            if isinstance(columns, str) or not {*columns} <= {*schema.NAMES}:
-                raise SchemaError(
-                    f"columns={columns!r}; give a list of columns of a table of tasks: "
-                    f"{', '.join(schema.NAMES)}"
-                )
+            frames.check_columns(columns, schema.NAMES)
             wanted = frozenset((*columns, "creation_time"))
         query = _query(as_of, accounts, regions)
         tasks = self._latest(schema.TASKS, replace(query, since=start, until=end), wanted)

@@ -51,8 +51,7 @@ def read_latest(snapshot: Snapshot, query: Query, columns: Columns = None) -> Re
     found, damaged = snapshot.read(query)
     if columns is None:
         return Result(to_table([Rows(found)], kind), damaged)
-    sources = (frames.SOURCES[name][:2] for name in columns & {*frames.SOURCES})
-    wanted = {*kind.key, *columns}.union(*sources)
+    wanted = frames.sources_of(columns, kind)
     names = [name for name in found.column_names if name in wanted]
     rows = typed(found.select(names))
     if (again := identity.repeated(rows, kind)).any():

@@ -13,7 +13,7 @@ from exportstats.core.schema import DELIVERIES, LOG_GROUPS, TASKS, Table
 from exportstats.io.files import read_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     import pandas as pd
 
@@ -24,6 +24,7 @@ def read_tasks(
     region: str | None = None,
     times_in: str | None = None,
     strict: bool = False,
+    columns: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Read export tasks from files or archives.
 
@@ -48,6 +49,9 @@ def read_tasks(
     strict
         Raise an error if a row cannot be read. Otherwise such rows are left out and reported in a
         `BadRowsWarning` with their place and reason.
+    columns
+        The columns to return, in this order; by default all of them. Of an archive and of Parquet,
+        only these are read, which is faster, and the values of others are not checked.
 
     Returns
     -------
@@ -62,6 +66,8 @@ def read_tasks(
         different regions or accounts.
     FileFormatError
         A file is broken, empty, or has other contents. The text names the file, line and column.
+    SchemaError
+        There is no such column as one of `columns`.
     BadRowsError
         No row can be read; or, with `strict`, one row cannot be read.
 
@@ -87,7 +93,7 @@ def read_tasks(
     >>> tasks["window"].iloc[0]
     Timedelta('0 days 00:01:00')
     """
-    return _read(TASKS, paths, account_id, region, times_in, strict=strict)
+    return _read(TASKS, paths, account_id, region, times_in, strict=strict, columns=columns)
 
 
 def read_log_groups(
@@ -145,20 +151,35 @@ def is_archive(path: object) -> bool:
         return False
 
 
-def _read(kind: Table, paths: Iterable[Any], *how: str | None, strict: bool) -> pd.DataFrame:
+def _read(
+    kind: Table,
+    paths: Iterable[Any],
+    *how: str | None,
+    strict: bool,
+    columns: Sequence[str] | None = None,
+) -> pd.DataFrame:
     """Read archives and files, and combine what is in them."""
+    if columns is not None:
+        frames.check_columns(columns)
     given = [*_flat(paths)]
     archives = [path for path in given if is_archive(path)]
     files = [path for path in given if not is_archive(path)]
     if not archives:
-        return read_files(kind, files, *how, strict=strict)
-    from exportstats.archive.archive import Archive  # noqa: PLC0415 - not needed for files
+        rows = read_files(kind, files, *how, strict=strict, columns=columns)
+    else:
+        from exportstats.archive.archive import Archive  # noqa: PLC0415 - not needed for files
 
-    of = NAMES[kind]
-    tables = [Archive(path).table(of) for path in dict.fromkeys(archives)]
-    if files:
-        tables.append(read_files(kind, files, *how, strict=strict))
-    return tables[0] if len(tables) == 1 else frames.concat(tables, of=of)
+        of, kept = NAMES[kind], [Archive(path) for path in dict.fromkeys(archives)]
+        if columns is not None and not files and len(kept) == 1:
+            return kept[0].tasks(columns=columns)
+        tables = [archive.table(of) for archive in kept]
+        if files:
+            tables.append(read_files(kind, files, *how, strict=strict))
+        rows = tables[0] if len(tables) == 1 else frames.concat(tables, of=of)
+    if columns is None:
+        return rows
+    frames.check_columns(columns, rows.columns)
+    return rows[[*columns]]
 
 
 def _flat(paths: Iterable[Any]) -> Iterator[Any]:

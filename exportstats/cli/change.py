@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -60,8 +61,9 @@ def compare(origin: Origin, current: str, previous: str, by: list[str] | None) -
     \b
     exportstats compare tasks.parquet --current 2026-W47 --previous 2026-W46
     """
-    tasks = origin.load()
-    table = xs.compare_periods(tasks, current=_period(current), previous=_period(previous), by=by)
+    later, earlier = map(_period, (current, previous))
+    differ = partial(xs.compare_periods, current=later, previous=earlier, by=by)
+    table = differ(origin.load(differ))
     view = table.reset_index()
     for name in ("previous", "current"):
         view[name] = [_in_unit(*cell) for cell in zip(view[name], view["unit"], strict=True)]
@@ -111,9 +113,9 @@ def slow(origin: Origin, *, lasting: bool, threshold: float) -> Answer:
     """
     if lasting and click.get_current_context().params["chart"] is not None:
         raise ArgumentError("--plot draws single tasks; leave out --lasting, or leave out --plot")
-    tasks, wanted = origin.tasks(), origin.wanted
+    wanted = origin.wanted
     if lasting:
-        table = xs.find_slowdowns(wanted.of(tasks))
+        table = xs.find_slowdowns(wanted.of(origin.tasks(xs.find_slowdowns)))
         interval = zip(table["low"], table["high"], strict=True)
         view = table[["account_id", "region", "log_group_name", "factor"]].assign(
             first=table["since"].dt.normalize(),
@@ -124,6 +126,7 @@ def slow(origin: Origin, *, lasting: bool, threshold: float) -> Answer:
         write: Write = {"factor": "{:.2f}".format, "95 %": str}
         title = counted(len(table), "lasting slowdown")
         return Answer(table, title, view.rename(columns=names), write)
+    tasks = origin.tasks()
     table = wanted.of(xs.find_slow_tasks(tasks, threshold=threshold), tasks)
     view = table[["account_id", "region", "log_group_name"]].assign(
         first=table["creation_time"],

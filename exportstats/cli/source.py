@@ -15,7 +15,8 @@ from exportstats.cli.failing import mark_partial, say
 from exportstats.cli.fleet import FLEET_OPTIONS, fetch_targets, print_failures
 from exportstats.cli.options import refuse_inputs
 from exportstats.cli.wanted import FILTERS, Wanted, dashed, refuse_reversed
-from exportstats.errors import ArgumentError, LoadError, LoadInterrupted
+from exportstats.core import schema
+from exportstats.errors import ArgumentError, LoadError, LoadInterrupted, SchemaError
 from exportstats.text import without_user
 
 if TYPE_CHECKING:
@@ -198,15 +199,29 @@ class Origin:
         flags = {"all-regions": self.all_regions, "organization": self.organization}
         return words + [f"--{option}" for option, given in flags.items() if given]
 
-    def load(self) -> pd.DataFrame:
-        """Load the selected tasks."""
+    def load(self, *questions: Callable[[Any], Any]) -> pd.DataFrame:
+        """Load the selected tasks; with questions, at least the columns that these read."""
         wanted = self.wanted
-        return wanted.of(self.tasks(status=wanted.status, task_id=wanted.task_id))
+        return wanted.of(self.tasks(*questions, status=wanted.status, task_id=wanted.task_id))
 
-    def tasks(self, *, status: str | None = None, task_id: str | None = None) -> pd.DataFrame:
-        """Read tasks from files, or fetch them from AWS with its filters for state or task ID."""
+    def tasks(
+        self,
+        *questions: Callable[[Any], Any],
+        status: str | None = None,
+        task_id: str | None = None,
+    ) -> pd.DataFrame:
+        """Read tasks from files, or fetch them from AWS with its filters for state or task ID.
+
+        With questions, files and archives are read with the columns that these and a command read.
+        """
         if self.source:
-            return self._read_tasks()
+            names = _columns_of(questions) if questions and "-" not in self.source else None
+            try:
+                return self._read_tasks(names)
+            except SchemaError:
+                if names is None:
+                    raise
+                return self._read_tasks(None)  # for the error of an unknown --by
         what: dict[str, Any] = {"next_token": self.next_token, "status": status, "task_id": task_id}
         try:
             tasks = xs.fetch_tasks(self.targets, **self.asked, **what)
@@ -223,16 +238,17 @@ class Origin:
 
         return tuple(name for name in self.source if is_archive(name))
 
-    def _read_tasks(self) -> pd.DataFrame:
+    def _read_tasks(self, columns: list[str] | None) -> pd.DataFrame:
         """Read tasks from files and archives; of a single archive, only the selected places."""
         if self.source == self.archives and len(self.source) == 1:
             tasks = xs.Archive(self.source[0]).tasks(
                 accounts=None if self.account is None else [self.account],
                 regions=None if self.region is None else [self.region],
+                columns=columns,
             )
             if len(tasks):  # otherwise all of them are needed to say what there is instead
                 return tasks
-        return xs.read_tasks(*self.source, **self.reading)
+        return xs.read_tasks(*self.source, **self.reading, columns=columns)
 
     def phases(self) -> pd.DataFrame | None:
         """Return how long tasks waited and ran, as archives among the sources saw them."""
@@ -290,3 +306,15 @@ class Origin:
             say("for the rest:", f"exportstats fetch {shlex.join(options)} -o rest.parquet")
         mark_partial()
         return stop.arrived
+
+
+# What a command reads of tasks to select them and to write its title.
+_SELECTED_BY = (*schema.KEY, "log_group_name", "status_code", "creation_time", "observed_at")
+
+
+def _columns_of(questions: Iterable[Callable[[Any], Any]]) -> list[str] | None:
+    """Return the columns that a command reads for questions; None for all of them."""
+    from exportstats.core import shards
+
+    names = shards.columns_of(*questions)
+    return None if names is None else sorted(names.union(_SELECTED_BY))

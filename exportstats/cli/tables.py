@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -34,8 +35,9 @@ def status(origin: Origin, by: list[str] | None, freq: str | None) -> Answer:
     exportstats status tasks.json
     exportstats status --region eu-west-1 --since 7d --by log_group_name
     """
-    tasks = origin.load()
-    table = xs.status_breakdown(tasks, by=by, freq=freq)
+    count = partial(xs.status_breakdown, by=by, freq=freq)
+    tasks = origin.load(count)
+    table = count(tasks)
     view = table.reset_index() if table.index.nlevels == 1 else _a_column_a_state(table)
     return Answer(table, title_of(tasks), view, plot=lambda: xs.plot_status_breakdown(table))
 
@@ -51,11 +53,11 @@ def durations(origin: Origin, by: list[str] | None, freq: str | None) -> Answer:
     exportstats durations tasks.json --by log_group_name
     exportstats durations tasks.json --freq W --plot trend.png
     """
-    tasks = origin.load()
-    if freq is None:
-        table = xs.duration_summary(tasks, by=by)
-    else:
-        table = xs.duration_trend(tasks, by=by, freq=freq)
+    summarise = partial(xs.duration_summary, by=by)
+    if freq is not None:
+        summarise = partial(xs.duration_trend, by=by, freq=freq)
+    tasks = origin.load(summarise)
+    table = summarise(tasks)
 
     def plot() -> object:
         draw = xs.plot_duration_summary if freq is None else xs.plot_duration_trend
@@ -81,8 +83,9 @@ def failures(origin: Origin, by: list[str] | None) -> Answer:
     \b
     exportstats failures tasks.json --since 30d
     """
-    tasks = origin.load()
-    table = xs.failure_reasons(tasks, by=by)
+    count = partial(xs.failure_reasons, by=by)
+    tasks = origin.load(count)
+    table = count(tasks)
     view = table.reset_index()
     for name in ("first", "last"):
         view[name] = view.pop(f"{name}_time").dt.normalize()
@@ -104,8 +107,9 @@ def curve(origin: Origin, by: list[str] | None, *, ended: bool) -> Answer:
     exportstats curve tasks.parquet --by log_group_name --plot curve.png
     """
     event: Literal["completed", "ended"] = "ended" if ended else "completed"
-    tasks = origin.load()
-    table = xs.completion_curve(tasks, by=by, event=event)
+    trace = partial(xs.completion_curve, by=by, event=event)
+    tasks = origin.load(trace)
+    table = trace(tasks)
     write = {f"{share:.0%}": _write_reached for share in _SHARES}
     return Answer(
         table, title_of(tasks), _of_curve(table), write, lambda: xs.plot_completion_curve(table)

@@ -12,6 +12,7 @@ from exportstats.core import coerce, schema
 from exportstats.core.identity import keep_latest
 from exportstats.core.schema import FIRST, LAST, STATES, TASKS, Column, Table, squeeze, state_of
 from exportstats.errors import AccountUnknownWarning, SchemaError, UnusedWarning, report_rows, warn
+from exportstats.text import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -191,6 +192,27 @@ def in_order(categories: Iterable[str], *, states: bool) -> pd.Index:
     return pd.Index([*first, *sorted(set(categories) - set(first))], dtype="str")
 
 
+def check_columns(columns: Sequence[str], known: Iterable[str] | None = None) -> None:
+    """Raise a `SchemaError` if `columns` is not a list of names, or a name is not known."""
+    remedy = f"give a list of names, such as {[*TASKS.key]}"
+    if not isinstance(columns, (list, tuple)) or not all(isinstance(one, str) for one in columns):
+        raise SchemaError(f"columns={columns!r}; {remedy}")
+    for one in columns:
+        if known is not None and one not in (names := [*known]):
+            near = did_you_mean(one, names)
+            raise SchemaError(
+                f"columns={columns!r}: there is no column {one!r}{near}; give some of "
+                f"{', '.join(names)}"
+            )
+
+
+def sources_of(columns: Iterable[str], table: Table = TASKS) -> frozenset[str]:
+    """Return the columns to read for some columns: they, the key, and what they derive from."""
+    names = {*columns}
+    sources = (SOURCES[name][:2] for name in names & {*SOURCES} if table is TASKS)
+    return frozenset(names.union(table.key, *sources))
+
+
 def check(
     frame: object, table: Table = TASKS, names: Collection[str] | None = None
 ) -> pd.DataFrame:
@@ -356,7 +378,7 @@ def bound(typed: pd.DataFrame, table: Table = TASKS) -> tuple[pd.DataFrame, pd.S
     def note(rows: np.ndarray, text: str) -> None:
         notes.append(pd.Series(text, index=typed.index[rows], dtype=object))
 
-    for name in table.times:
+    for name in filter(typed.__contains__, table.times):
         numbers = coerce.millis(typed[name])
         is_window = name in ("from_time", "to_time")
         early, late = (numbers < FIRST) & (numbers != coerce.NAT), numbers > LAST

@@ -64,10 +64,10 @@ def collect(tasks: Tasks, part: Part, columns: Sequence[str] | None = None) -> p
 
     `columns` are those that the part reads; by default all of them.
     """
-    if isinstance(tasks, pd.DataFrame):
-        return part(frames.check(tasks))
-    _check_shards(tasks)
     names = None if columns is None else frozenset(columns)
+    if isinstance(tasks, pd.DataFrame):
+        return part(frames.check(tasks, names=names))
+    _check_shards(tasks)
     found = [*tasks.map(Steps((partial(frames.check, names=names), part), names))]
     # without any shard, the answer is that of an empty table
     return frames.stack(found or [part(frames.empty())])
@@ -88,6 +88,11 @@ def together(tasks: Tasks, *questions: Callable[[Tasks], Any]) -> list[Any]:
         question(_Collected([results[number] for results in found]))
         for number, question in enumerate(questions)
     ]
+
+
+def columns_of(*questions: Callable[[Tasks], Any]) -> frozenset[str] | None:
+    """Return the columns that questions read, each of which collects one part; None for all."""
+    return _Together(tuple(map(_part_of, questions))).columns
 
 
 @dataclass(frozen=True)
@@ -155,7 +160,7 @@ def observations_of(tasks: Tasks) -> Tasks:
 def select(tasks: Tasks, keep: Part, columns: Sequence[str] | None = None) -> Tasks:
     """Return the tasks that `keep` leaves of each shard; `columns` are those that it reads."""
     if isinstance(tasks, pd.DataFrame):
-        return keep(frames.check(tasks))
+        return keep(frames.check(tasks, names=columns))
     _check_shards(tasks)
     return _Selected(tasks, keep, None if columns is None else frozenset(columns))
 

@@ -32,7 +32,7 @@ from exportstats.errors import (
 from exportstats.io.csv_text import read_csv, write_csv
 from exportstats.io.json_text import read_json, to_json
 from exportstats.io.parquet import MAGIC, read_parquet, write_parquet
-from exportstats.io.rows import Rows, to_table
+from exportstats.io.rows import NarrowError, Rows, to_table
 from exportstats.io.source import STDIN, open_source
 from exportstats.io.whole import whole_file
 
@@ -125,8 +125,12 @@ def read_files(
     times_in: str | None = None,
     *,
     strict: bool = False,
+    columns: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """Read a kind of table from files; `archive.sources.read_tasks` describes the arguments."""
+    """Read a kind of table from files; `archive.sources.read_tasks` describes the arguments.
+
+    With `columns`, the table has at least these.
+    """
     how = TimesIn.read(times_in)
     found = list(dict.fromkeys(_find_all(paths)))
     if not found:
@@ -135,6 +139,7 @@ def read_files(
         raise ArgumentError(f"account_id={account_id!r}; give twelve digits, as text")
     if region is not None and not re.fullmatch(r"'[^']+'", repr(region)):
         raise ArgumentError(f"region={region!r}; give its name, as in eu-west-1")
+    wanted = _to_read(columns, found, kind)
     files = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for path in found:
@@ -142,14 +147,28 @@ def read_files(
             slot = account_id or named.get("account"), region or named.get("region")
             rows = [
                 rows.filled(account_id=slot[0], region=slot[1])
-                for rows in _read_file(path, kind, how, pool)
+                for rows in _read_file(path, kind, how, pool, wanted)
             ]
             files.append(_File(str(getattr(path, "name", path)), rows, *slot))
     if kind is not DELIVERIES and region is None:
         _refuse_mixed(files, kind, "region")
         _refuse_mixed(files, kind, "account_id")
     _warn_of_incomplete(files, kind)
-    return to_table(_drain(files), kind, strict=strict, how=how)
+    try:
+        return to_table(_drain(files), kind, strict=strict, how=how, columns=wanted)
+    except NarrowError:
+        return read_files(kind, found, account_id, region, times_in, strict=strict)
+
+
+def _to_read(
+    columns: Sequence[str] | None, files: Sequence[Any], kind: Table
+) -> frozenset[str] | None:
+    """Return the columns to read of files that can be read again; None for all."""
+    if columns is None or any(not isinstance(file, str) or file == STDIN for file in files):
+        return None
+    # of several files, `_refuse_mixed` looks at these
+    more = ("log_group_name", "creation_time") if len(files) > 1 else ()
+    return frames.sources_of((*columns, *more), kind) - {*frames.SOURCES}
 
 
 def _drain(files: list[_File]) -> Iterator[Rows]:
@@ -159,14 +178,20 @@ def _drain(files: list[_File]) -> Iterator[Rows]:
             yield file.rows.pop(0)
 
 
-def _read_file(path: Any, kind: Table, how: TimesIn, pool: Executor) -> Iterator[Rows]:  # noqa: ANN401
+def _read_file(
+    path: Any,  # noqa: ANN401 - a path or an open file
+    kind: Table,
+    how: TimesIn,
+    pool: Executor,
+    columns: frozenset[str] | None,
+) -> Iterator[Rows]:
     """Read one file in the format that its first bytes show."""
     with open_source(path) as source:
         head = source.head.lstrip()
         name, _ = _kind_of(Path(source.name))
         first = (head.splitlines() or [b""])[0]
         if head.startswith(MAGIC):
-            yield read_parquet(source, kind, how)
+            yield read_parquet(source, kind, how, columns)
         elif not head:
             # A failed command leaves an empty file; but an empty file of JSON Lines is valid.
             if name not in _LINES:

@@ -14,7 +14,7 @@ from exportstats.errors import FileFormatError, SchemaError
 from exportstats.io.rows import REPEATED, Rows, arrow_schema, read_columns, to_arrow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     import pandas as pd
 
@@ -39,8 +39,13 @@ def write_parquet(tables: Iterable[pd.DataFrame], stream: IO[bytes], kind: Table
         raise
 
 
-def read_parquet(source: Source, kind: Table, how: TimesIn) -> Rows:
-    """Read a table with our column names or AWS's, of any types."""
+def read_parquet(
+    source: Source, kind: Table, how: TimesIn, columns: Collection[str] | None = None
+) -> Rows:
+    """Read a table with our column names or AWS's, of any types.
+
+    With `columns`, only these are read if the file has all of them; the others are missing.
+    """
     plain = source.path
     data = None if plain else pa.py_buffer(source.read_whole())
     try:
@@ -55,10 +60,21 @@ def read_parquet(source: Source, kind: Table, how: TimesIn) -> Rows:
             ],
         )
         with file:
-            table = file.read()
+            table = file.read(_only(columns, names, schema))
         table.validate(full=True)  # reading does not check that text is UTF-8
         return replace(read_columns(table, kind, how), what=f"{source.name}, row")
     except (pa.ArrowException, OSError, UnicodeError) as error:
         raise FileFormatError(f"{source.name}: broken Parquet: {error}") from error
     except SchemaError as error:
         raise FileFormatError(f"{source.name}: {error}") from error
+
+
+def _only(
+    columns: Collection[str] | None, names: dict[str, list[str]], schema: pa.Schema
+) -> list[str] | None:
+    """Return the names of some columns in a file; None for all if it may lack one of them."""
+    if columns is None or any(map(pa.types.is_struct, schema.types)):
+        return None
+    own = {name: [name] for name in schema.names}
+    found = [names.get(name) or own.get(name) for name in columns]
+    return None if None in found else [name for some in found for name in some or ()]

@@ -12,12 +12,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from exportstats.core import coerce, frames
+from exportstats.core import coerce, frames, identity
 from exportstats.core.frames import own_columns
 from exportstats.errors import UnusedWarning, report_rows, warn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from exportstats.core.schema import Kind, Table
 
@@ -125,14 +125,27 @@ class Rows:
         return replace(self, table=table)
 
 
+class NarrowError(Exception):
+    """Rows are repeated, and lack columns that tell which of them is the latest."""
+
+
 def to_table(
     parts: Iterable[Rows],
     kind: Table,
     *,
     strict: bool = False,
     how: coerce.TimesIn = coerce.MILLIS,
+    columns: Collection[str] | None = None,
 ) -> pd.DataFrame:
-    """Combine rows from many places into one table, and report the bad ones."""
+    """Combine rows from many places into one table, and report the bad ones.
+
+    With `columns`, only these are converted if all exist, which is enough if no row is repeated.
+
+    Raises
+    ------
+    NarrowError
+        Rows are repeated, and `columns` are not all of the base columns.
+    """
     known, tables = [], [arrow_schema(kind).empty_table()]
     for part in parts:
         tables.append(part.table)
@@ -145,6 +158,10 @@ def to_table(
         tables = [_with_text(table, kind) for table in tables]
         whole = pa.concat_tables(tables, promote_options="permissive", memory_pool=POOL)
     tables.clear()
+    own = own_columns(whole.column_names, kind)
+    is_narrow = columns is not None and {*columns} <= {*whole.column_names}
+    if columns is not None and is_narrow:
+        whole = whole.select([name for name in whole.column_names if name in columns])
     whole = whole.unify_dictionaries(POOL)
     # by default pandas makes floats of integers with missing values, which rounds large ones
     typed = whole.to_pandas(
@@ -161,10 +178,15 @@ def to_table(
             {"place": [known[of].where(row) for of, row in rows], "reason": [*reasons]}
         )
 
-    frames.warn_of_units(typed, kind.times, how)
+    frames.warn_of_units(typed, [name for name in kind.times if name in typed], how)
     bounded, changed = frames.bound(typed, kind)
-    rows, doubtful = frames.settle(bounded, kind)
-    _warn_of_unused(rows, sum((part.unused for part in known), Counter()), kind)
+    if not is_narrow:
+        rows, doubtful = frames.settle(bounded, kind)
+    elif identity.repeated(bounded, kind).any():
+        raise NarrowError
+    else:
+        rows, doubtful = frames.derive(frames.tidy(bounded, kind), kind), changed[:0]
+    _warn_of_unused(rows, sum((part.unused for part in known), Counter()), own, kind)
     refused = [(part.name(number), reason) for part in known for number, reason in part.refused]
     report_rows(
         pd.DataFrame(refused, columns=["place", "reason"]),
@@ -184,9 +206,10 @@ def _with_text(table: pa.Table, kind: Table) -> pa.Table:
     return table
 
 
-def _warn_of_unused(rows: pd.DataFrame, unused: Counter[str], kind: Table) -> None:
+def _warn_of_unused(
+    rows: pd.DataFrame, unused: Counter[str], own: Sequence[str], kind: Table
+) -> None:
     """Warn of unused keys, and of own columns that may be misspelt names of a column."""
-    own = own_columns(rows.columns, kind)
     empty = [name for name in _MAIN if own and name in rows and rows[name].isna().all()]
     keys = [f"{key} ({count:,})" for key, count in unused.most_common(_SHOWN)]
     more = f" and {len(unused) - _SHOWN:,} more" if len(unused) > _SHOWN else ""

@@ -258,7 +258,7 @@ def test_arguments_that_are_not_valid(kept: xs.Archive):
     """A text in place of a list, an unknown column or kind are refused with the value."""
     with pytest.raises(xs.ArgumentError, match="accounts='111122223333'; give a list"):
         kept.tasks(accounts="111122223333")
-    with pytest.raises(xs.SchemaError, match=r"columns=.'no'.; give a list of columns"):
+    with pytest.raises(xs.SchemaError, match=r"columns=.'no'.: there is no column 'no'"):
         kept.tasks(columns=["no"])
     with pytest.raises(xs.SchemaError, match="of='looks'; give one of tasks"):
         kept.table("looks")
