@@ -25,7 +25,7 @@ from exportstats.report.waivers import read_waivers
 from exportstats.report.weeks import span_of
 from exportstats.stats.as_of import instant
 from exportstats.stats.durations import duration_summary
-from exportstats.stats.grouping import columns_of, names_of
+from exportstats.stats.grouping import columns_of, last_observed, names_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -252,7 +252,7 @@ def material_of(
     if deliveries is not None:
         deliveries = frames.check(deliveries, schema.DELIVERIES)
     now = None if as_of is None else instant(as_of, "as_of")
-    seen = now if now is not None else _last_observed(tasks)
+    seen = now if now is not None else last_observed(tasks)
     if seen is None:
         # without tasks, only the clock tells which week is the last one
         seen = pd.Timestamp.now("UTC").as_unit("ms")
@@ -292,12 +292,3 @@ def _tables(material: Material) -> dict[str, pd.DataFrame]:
 
 def _coverage(tasks: shards.Tasks, **options: Any) -> pd.DataFrame:  # noqa: ANN401 - any option
     return coverage_summary(tasks, **options).reset_index()
-
-
-def _last_observed(tasks: shards.Tasks) -> pd.Timestamp | None:
-    found = shards.collect(tasks, _observed, ["observed_at"])["observed_at"].max()
-    return None if found is pd.NaT else found
-
-
-def _observed(tasks: pd.DataFrame) -> pd.DataFrame:
-    return tasks[["observed_at"]].nlargest(1, "observed_at")

@@ -190,20 +190,15 @@ def duration_trend(
     labels = labels_of(quantiles)
     names = grouping.names_of(by, tasks, ("completed", "censored", *labels))
     calendar_of(freq, zone(tz))
-    part = partial(_count_periods, names=names, freq=freq, tz=tz)
-    counted = shards.collect(known_at(tasks, as_of), part, (*names, *DURATION_COLUMNS))
+    part = partial(count_durations, names=names, freq=freq, tz=tz)
+    count = partial(shards.collect, part=part, columns=(*names, *DURATION_COLUMNS))
+    counted, last = shards.together(known_at(tasks, as_of), count, grouping.last_observed)
     groups = grouping.grid(counted, names, freq, tz)
     counts, durations = _completed(counted, groups)
     lengths = {label: durations.quantile(q) for label, q in labels.items()}
     table = _as_table(groups, counts, lengths)
-    table.attrs = grouping.unfinished(counted, freq, tz)
+    table.attrs = grouping.unfinished(last, freq, tz)
     return table
-
-
-def _count_periods(
-    tasks: pd.DataFrame, *, names: Sequence[str], freq: str, tz: str
-) -> pd.DataFrame:
-    return grouping.with_last_observed(count_durations(tasks, names=names, freq=freq, tz=tz), tasks)
 
 
 def _completed(counted: pd.DataFrame, groups: Groups) -> tuple[dict[str, np.ndarray], Weighted]:

@@ -7,28 +7,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
 
-from exportstats.core import coerce, schema
+from exportstats.core import coerce, schema, shards
 from exportstats.errors import ArgumentError
 from exportstats.stats.calendars import calendar_of
 from exportstats.text import did_you_mean
 
-if TYPE_CHECKING:
-    from exportstats.core import shards
-
 By: TypeAlias = str | Sequence[str] | None
 
 PERIOD = "period"
-_LAST_OBSERVED = "last_observed"
 # Columns that the statistics add to the groups before they compute their results.
-_INNER = (
-    *("status_code", "period", "duration", "reason", "tasks", "n", "lag", "is_current"),
-    _LAST_OBSERVED,
-)
+_INNER = ("status_code", "period", "duration", "reason", "tasks", "n", "lag", "is_current")
 # What is read to group tasks by their state, or by the period of their creation.
 STATE_COLUMNS = ("status_code", "creation_time", "observed_at")
 # Above this number, empty periods are left out: a single task in 2999 would need millions.
@@ -181,22 +174,25 @@ def _every(numbers: np.ndarray) -> np.ndarray:
     return np.append(known, coerce.NAT) if (numbers == coerce.NAT).any() else known
 
 
-def with_last_observed(part: pd.DataFrame, tasks: pd.DataFrame) -> pd.DataFrame:
-    """Add to a part of a statistic when its tasks were last observed."""
-    last = tasks["observed_at"].max()
-    return part.assign(**{_LAST_OBSERVED: pd.Series(last, part.index, tasks["observed_at"].dtype)})
+def last_observed(tasks: shards.Tasks) -> pd.Timestamp | None:
+    """Return when tasks were last observed, or None if that is unknown."""
+    found = shards.collect(tasks, _last_observed, ["observed_at"])["observed_at"].max()
+    return None if found is pd.NaT else found
 
 
-def unfinished(parts: pd.DataFrame, freq: str | None, tz: str) -> dict[Hashable, str]:
+def _last_observed(tasks: pd.DataFrame) -> pd.DataFrame:
+    return tasks[["observed_at"]].nlargest(1, "observed_at")
+
+
+def unfinished(last: pd.Timestamp | None, freq: str | None, tz: str) -> dict[Hashable, str]:
     """Return the attributes of a table of periods: the start of the period that has not ended yet.
 
-    It is text, because `to_parquet` writes attributes as JSON.
+    It is text, because `to_parquet` writes attributes as JSON. `last` is the last observation.
     """
-    if freq is None or parts.empty or pd.isna(parts[_LAST_OBSERVED].max()):
+    if freq is None or last is None:
         return {}
     calendar = calendar_of(freq, tz)
-    last = pd.Series([parts[_LAST_OBSERVED].max()])
-    start = pd.DatetimeIndex(calendar.start(calendar.number(last)))[0]
+    start = pd.DatetimeIndex(calendar.start(calendar.number(pd.Series([last]))))[0]
     return {"unfinished": start.isoformat()}
 
 

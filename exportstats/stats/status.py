@@ -80,7 +80,8 @@ def status_breakdown(
         calendar_of(freq)
     part = partial(_count, names=names, freq=freq, tz=tz)
     columns = (*names, *grouping.STATE_COLUMNS)
-    counted = shards.collect(known_at(tasks, as_of), part, columns)
+    tally = partial(shards.collect, part=part, columns=columns)
+    counted, last = shards.together(known_at(tasks, as_of), tally, grouping.last_observed)
     cells = grouping.grid(counted, names, freq, tz)
     states = counted["status_code"].cat.categories
     codes = counted["status_code"].cat.codes.to_numpy().astype("int64")
@@ -97,11 +98,10 @@ def status_breakdown(
     table = pd.DataFrame(
         {"tasks": count.ravel(), "share": share.ravel()}, index=grouping.index_of(keys)
     )
-    table.attrs = grouping.unfinished(counted, freq, tz)
+    table.attrs = grouping.unfinished(last, freq, tz)
     return table
 
 
 def _count(tasks: pd.DataFrame, *, names: Sequence[str], freq: str | None, tz: str) -> pd.DataFrame:
     groups = grouping.group_by_state(tasks, names, freq, tz)
-    counts = groups.keys.assign(tasks=np.bincount(groups.codes, minlength=len(groups.keys)))
-    return grouping.with_last_observed(counts, tasks)
+    return groups.keys.assign(tasks=np.bincount(groups.codes, minlength=len(groups.keys)))

@@ -48,7 +48,10 @@ def count_by_duration(
     # -1, below all durations, replaces missing ones so that the range of values stays small
     codes, millis, n = _count(groups.codes, np.maximum(millis, -1))
     millis[millis < 0] = coerce.NAT
-    return groups.keys.take(codes).assign(duration=millis.view("timedelta64[ms]"), n=n)
+    # small numbers, because there may be as many rows as tasks
+    return groups.keys.take(codes).assign(
+        duration=millis.view("timedelta64[ms]"), n=n.astype("int32")
+    )
 
 
 class Weighted(NamedTuple):

@@ -50,7 +50,7 @@ def test_a_question_reads_only_its_columns(
     narrow, whole = (run(*words, tmp_path / f"tasks.{end}") for end in ("parquet", "csv"))
     assert narrow.stdout == whole.stdout
     assert "task_id" in asked[0]
-    assert "destination_prefix" not in asked[0]
+    assert "task_name" not in asked[0]
     done = run("durations", "--by", "taem", tmp_path / "tasks.parquet")
     assert done.exit_code == 2
     assert "did you mean team" in done.stderr
