@@ -27,6 +27,8 @@ Row = dict[str, Any]
 
 # A test marked `sampled` uses all cases or some.
 WHOLE = settings.get_current_profile_name() == "ci"
+# Fewer examples of what takes long: `@FEW` above `@given`.
+FEW = settings(max_examples=30 if WHOLE else 4)
 MOST = 2**63 - 1
 SECOND = 1000
 HOUR = 3_600_000

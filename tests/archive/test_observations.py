@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, strategies as st
-from support import ENDED, Row, rows_of, table
+from support import ENDED, FEW, Row, rows_of, table
 
 import exportstats as xs
 from exportstats.core import schema
@@ -115,6 +115,7 @@ def add(archive: xs.Archive, looks: Iterable[Look]) -> None:
 
 
 @pytest.mark.slow
+@FEW
 @given(looks())
 def test_any_sequence_of_looks_is_kept(made: list[Look]):
     """At each instant an archive has the states that plain Python keeps of all looks until then.
@@ -135,6 +136,7 @@ def test_any_sequence_of_looks_is_kept(made: list[Look]):
 
 
 @pytest.mark.slow
+@FEW
 @given(lives())
 def test_looks_that_arrive_in_any_order_are_kept(made: list[Look]):
     """Looks that are added later than newer ones are in the answers as of their time."""

@@ -54,7 +54,7 @@ def emulator() -> Iterator[Emulator]:
         yield running
 
 
-def test_a_sync_costs_what_is_new(archive: xs.Archive, emulator: Emulator):
+def test_a_sync_reads_only_what_is_new(archive: xs.Archive, emulator: Emulator):
     """After the first one, 50 new tasks take two requests; none takes one and writes nothing."""
     assert numbers(read(archive, emulator)) == [20, 1000, 0, 0]
     assert_same(archive.tasks(), everything(emulator), seen=False)
@@ -239,7 +239,7 @@ def test_a_sync_that_finds_nothing_new_is_remembered(archive: xs.Archive):
     assert report.as_of == seen["task-2"]
 
 
-def test_a_list_that_was_not_read_to_its_end_is_told(archive: xs.Archive, emulator: Emulator):
+def test_an_incomplete_list_is_reported(archive: xs.Archive, emulator: Emulator):
     """A first sync that is broken off leaves an archive that says that older tasks are missing."""
     emulator._faults = (Fault("deny", at=(4,)),)
     with pytest.raises(xs.LoadError):
@@ -257,7 +257,7 @@ def test_a_list_that_was_not_read_to_its_end_is_told(archive: xs.Archive, emulat
     assert len(archive.tasks()) == 1000
 
 
-def test_a_list_that_was_read_long_before_others_is_told(archive: xs.Archive):
+def test_an_older_list_is_reported(archive: xs.Archive):
     """Of two regions, the one that was not read lately is named."""
     now = dt.datetime(2026, 12, 1, tzinfo=dt.UTC)
     for day, region in enumerate(("eu-west-1", "us-east-1")):
@@ -270,7 +270,7 @@ def test_a_list_that_was_read_long_before_others_is_told(archive: xs.Archive):
     archive.tasks(regions=["us-east-1"])
 
 
-def test_a_table_that_is_missing_is_read_anew(archive: xs.Archive, emulator: Emulator):
+def test_a_missing_table_is_read_again(archive: xs.Archive, emulator: Emulator):
     """Without the tasks, what is known of the lists does not shorten a sync."""
     read(archive, emulator)
     shutil.rmtree(Path(archive.uri, "tasks"))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from archived import MINUTE, Task, session, task
 from hypothesis import given, strategies as st
-from support import ACTIVE, ENDED
+from support import ACTIVE, ENDED, FEW
 
 import exportstats as xs
 from exportstats.emulator import Emulator, Fault
@@ -124,6 +124,7 @@ def has_hole(found: dict[Any, Any], listed: list[Task]) -> bool:
 
 
 @pytest.mark.slow
+@FEW
 @given(STEPS)
 def test_a_sync_that_ends_has_seen_everything(steps: list[Step]):
     """After each sync that ended well, the archive has the state of each listed task.

@@ -30,7 +30,7 @@ def test_the_account_is_that_of_the_credentials(make_session: Make, make_tasks: 
     assert [seen.operation for seen in emulator.requests].count(wire.IDENTITY) == 1
 
 
-def test_without_sts_the_account_is_missing_and_said_once(
+def test_without_sts_the_account_is_missing_with_one_warning(
     session: boto3.Session, make_tasks: Make
 ) -> None:
     """Without STS, `account_id` is missing, and one warning points to the caller's line."""
@@ -150,7 +150,7 @@ def warned(session: boto3.Session) -> str:
     ids=lambda body: repr(body[:24]),
 )
 @pytest.mark.usefixtures("no_waiting")
-def test_an_sts_that_answers_nonsense_costs_the_account_only(
+def test_invalid_answers_of_sts_lose_only_the_account(
     make_session: Make, in_place_of_aws: Make, body: bytes
 ) -> None:
     """All tasks arrive, and the warning is one line of limited length."""
@@ -162,7 +162,7 @@ def test_an_sts_that_answers_nonsense_costs_the_account_only(
 
 
 @pytest.mark.usefixtures("no_waiting")
-def test_an_sts_that_cannot_be_reached_costs_the_account_only(
+def test_an_unreachable_sts_loses_only_the_account(
     monkeypatch: pytest.MonkeyPatch, make_session: Make, in_place_of_aws: Make, closed_port: str
 ) -> None:
     """All tasks arrive without STS, as in a network with a VPC endpoint for logs only."""
@@ -172,7 +172,7 @@ def test_an_sts_that_cannot_be_reached_costs_the_account_only(
     assert closed_port in warned(session)
 
 
-def test_a_wrong_address_of_sts_costs_the_account_only(
+def test_a_wrong_address_of_sts_loses_only_the_account(
     monkeypatch: pytest.MonkeyPatch, make_session: Make, in_place_of_aws: Make
 ) -> None:
     """All tasks arrive if the endpoint variable of STS is not a URL."""

@@ -88,7 +88,7 @@ def test_a_spoiled_page_is_asked_for_again(
     ids=lambda body: repr(body[:24]),
 )
 @pytest.mark.usefixtures("no_waiting")
-def test_a_body_that_is_no_page_is_never_the_end(
+def test_an_invalid_body_never_ends_a_list(
     session: boto3.Session, scripted: Make, body: bytes
 ) -> None:
     """Another body with status 200 is requested five times, then an error keeps earlier pages."""
@@ -128,7 +128,7 @@ def test_an_empty_answer_is_an_empty_list(
 
 
 @pytest.mark.parametrize("label", ["gzip", "GZIP", "x-gzip"])
-def test_gzip_is_read_though_nobody_asked(
+def test_gzip_is_read_without_being_requested(
     session: boto3.Session, scripted: Make, label: str
 ) -> None:
     """Compressed answers of a proxy are read, with any spelling of the header."""
@@ -141,7 +141,7 @@ def test_gzip_is_read_though_nobody_asked(
 @pytest.mark.parametrize(
     "body", [ONE, gzip.compress(ONE, mtime=0)[:-9], gzip.compress(ONE, mtime=0)[:12], b""]
 )
-def test_what_is_labelled_gzip_and_is_none_is_an_error(
+def test_a_wrong_gzip_label_is_an_error(
     session: boto3.Session, scripted: Make, body: bytes
 ) -> None:
     """A wrong gzip header or truncated data is a clear error, not one of zlib."""

@@ -90,7 +90,7 @@ def test_a_stubbed_error_is_an_error(
     assert caught.value.next_token == "from 6"
 
 
-def test_a_stubbed_answer_without_anything_is_no_end(stubbed: StubbedSession) -> None:
+def test_an_empty_stubbed_answer_does_not_end_a_list(stubbed: StubbedSession) -> None:
     """An empty decoded answer is an error, because botocore returns it for a broken body."""
     with Emulator() as emulator, pytest.raises(xs.LoadError, match="neither a list nor"):
         fetch_tasks(session=stubbed.answer({}), endpoint_url=emulator.url)
@@ -115,7 +115,7 @@ def test_without_the_bodies_the_same_table_results(
 
 @pytest.mark.usefixtures("no_bodies", "no_waiting")
 @pytest.mark.parametrize("kind", ["short", "cut", "html", "invalid_json"])
-def test_without_the_bodies_a_spoiled_page_is_no_end_either(
+def test_a_spoiled_page_without_its_body_does_not_end_a_list(
     session: boto3.Session, make_tasks: Make, assert_tasks: Make, kind: str
 ) -> None:
     """A page without list and token is an error that keeps the earlier tasks."""

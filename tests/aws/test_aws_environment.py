@@ -89,14 +89,14 @@ def test_a_profile_has_credentials_region_and_endpoint(
 # Missing and wrong settings
 
 
-def test_without_credentials_one_is_told_how_to_give_them(emulator: Emulator) -> None:
+def test_without_credentials_the_error_says_how_to_give_them(emulator: Emulator) -> None:
     """Nothing is requested, and the error names the profile and the variables to set."""
     with pytest.raises(xs.LoadError, match=r"Unable to locate credentials; name a profile"):
         fetch_tasks(region="eu-west-1", endpoint_url=emulator.url)
     assert emulator.requests == []
 
 
-def test_half_a_credential_is_none(monkeypatch: pytest.MonkeyPatch, emulator: Emulator) -> None:
+def test_half_a_credential_is_an_error(monkeypatch: pytest.MonkeyPatch, emulator: Emulator) -> None:
     """An access key without a secret key is reported as partial credentials."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", DEFAULT_ACCOUNT)
     with pytest.raises(xs.LoadError, match=r"Partial credentials found.*AWS_SECRET_ACCESS_KEY"):
@@ -114,7 +114,7 @@ def test_an_unknown_profile_is_named(monkeypatch: pytest.MonkeyPatch, how: str) 
 
 
 @pytest.mark.parametrize("where", ["AWS", "elsewhere"])
-def test_without_a_region_one_is_told_how_to_name_it(
+def test_without_a_region_the_error_says_how_to_name_one(
     make_session: Make, emulator: Emulator, where: str
 ) -> None:
     """The error names the argument and the variable that boto3 reads."""
@@ -127,7 +127,7 @@ def test_without_a_region_one_is_told_how_to_name_it(
 
 
 @pytest.mark.parametrize("region", ["us east 1", "eu-west-1/", "evil.example/"])
-def test_what_is_no_region_is_refused(make_session: Make, region: str) -> None:
+def test_an_invalid_region_is_refused(make_session: Make, region: str) -> None:
     """The error names the region and shows a valid one, without a word on endpoints."""
     with pytest.raises(xs.ArgumentError, match=re.escape(region)) as caught:
         fetch_tasks(session=make_session(), region=region)
@@ -137,7 +137,7 @@ def test_what_is_no_region_is_refused(make_session: Make, region: str) -> None:
 @pytest.mark.parametrize(
     "url", ["localhost:5000", "nonsense", "http://", "https://a b/", "https://x\\.amazonaws.com"]
 )
-def test_what_is_no_endpoint_is_refused(make_session: Make, url: str) -> None:
+def test_an_invalid_endpoint_is_refused(make_session: Make, url: str) -> None:
     """The error names the endpoint and shows a valid one."""
     with pytest.raises(xs.ArgumentError, match=re.escape(url)) as caught:
         fetch_tasks(session=make_session(), endpoint_url=url)
@@ -145,7 +145,7 @@ def test_what_is_no_endpoint_is_refused(make_session: Make, url: str) -> None:
 
 
 @pytest.mark.usefixtures("no_waiting")
-def test_an_endpoint_that_nobody_listens_at_is_named(make_session: Make, closed_port: str) -> None:
+def test_an_endpoint_without_a_listener_is_named(make_session: Make, closed_port: str) -> None:
     """The error names the URL and says to check the network, the region and the endpoint."""
     with pytest.raises(xs.LoadError, match=rf"{closed_port}.*; check the network") as caught:
         fetch_tasks(session=make_session(), endpoint_url=closed_port)

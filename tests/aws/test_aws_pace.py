@@ -165,7 +165,7 @@ class Terminal(io.StringIO):
         ("notebook", False, False),
     ],
 )
-def test_progress_is_shown_where_somebody_looks(
+def test_progress_is_shown_at_a_terminal(
     monkeypatch: pytest.MonkeyPatch,
     make_session: Make,
     make_tasks: Make,

@@ -182,7 +182,7 @@ def test_a_state_is_not_taken_back_by_a_later_page(session: boto3.Session, scrip
         assert found["completion_time"].notna().all()
 
 
-def test_an_empty_page_with_a_token_goes_on(
+def test_an_empty_page_with_a_token_continues(
     session: boto3.Session, make_tasks: Make, assert_tasks: Make
 ) -> None:
     """A page without a token is the end, not a page without tasks."""
@@ -192,7 +192,7 @@ def test_an_empty_page_with_a_token_goes_on(
 
 
 @pytest.mark.parametrize("body", [b'{"nextToken":"t"}', b'{"exportTasks":null,"nextToken":"t"}'])
-def test_a_page_without_a_list_but_with_a_token_goes_on(
+def test_a_page_without_a_list_but_with_a_token_continues(
     session: boto3.Session, scripted: Make, body: bytes
 ) -> None:
     """A missing or null list is an empty one."""

@@ -59,7 +59,7 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("kind", FAILURES)
-def test_a_failure_part_way_keeps_what_came_and_goes_on(
+def test_a_failure_part_way_keeps_what_came_and_continues(
     session: boto3.Session, make_tasks: Make, assert_tasks: Make, kind: str
 ) -> None:
     """The error has the cause, the place and the remedy; both parts are the whole list."""
@@ -127,7 +127,7 @@ def test_a_failure_at_once_has_an_empty_table(session: boto3.Session) -> None:
     assert caught.value.next_token is None
 
 
-def test_going_on_after_the_list_moved_loses_nothing(
+def test_continuing_after_the_list_moved_loses_nothing(
     session: boto3.Session, make_tasks: Make, assert_tasks: Make
 ) -> None:
     """Tasks created before continuing cause no repeated and no lost rows."""
@@ -143,7 +143,7 @@ def test_going_on_after_the_list_moved_loses_nothing(
     assert_tasks(join(caught.value.tasks, rest), tasks)
 
 
-def test_one_goes_on_as_often_as_it_fails(
+def test_a_fetch_can_continue_after_each_failure(
     session: boto3.Session, make_tasks: Make, assert_tasks: Make
 ) -> None:
     """A list that fails at every second page can be loaded in parts, with filters too."""
@@ -169,7 +169,7 @@ def test_one_goes_on_as_often_as_it_fails(
     assert_tasks(xs.conform(pd.concat(pieces)), tasks)
 
 
-def test_credentials_that_expired_are_renewed_and_one_goes_on(
+def test_expired_credentials_are_renewed(
     make_session: Make, make_tasks: Make, assert_tasks: Make
 ) -> None:
     """The token is still valid with renewed credentials."""
@@ -340,7 +340,7 @@ def test_a_session_and_a_profile_contradict_each_other(session: boto3.Session) -
         fetch_tasks(session=session, profile="audit")
 
 
-def test_what_is_no_session_is_refused() -> None:
+def test_an_invalid_session_is_refused() -> None:
     """A client instead of a session is refused with the remedy."""
     with pytest.raises(xs.ArgumentError, match=r"session is a str; give a boto3\.Session"):
         fetch_tasks(session="audit")  # type: ignore[arg-type]

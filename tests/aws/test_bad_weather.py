@@ -60,7 +60,7 @@ def test_every_tenth_answer_is_bad_and_all_tasks_arrive_once(make_session: Make,
 
 
 @pytest.mark.parametrize("kind", ["repeated_token", "expired_token"])
-def test_a_bad_token_of_one_costs_the_others_nothing(make_session: Make, kind: str):
+def test_a_bad_token_fails_only_its_target(make_session: Make, kind: str):
     """The failing target keeps its earlier tasks, and the others are complete."""
     tasks = [task for region in REGIONS for task in fill(region)]
     faults = [Fault(kind, at=(31,), region="us-east-1")]
@@ -113,7 +113,7 @@ def test_credentials_that_end_at_page_100_are_refreshed():
     assert {*asked[101:]} == {f"{OWN}-1"}
 
 
-def test_an_error_that_nobody_foresaw_stays_in_its_target(
+def test_an_unforeseen_error_stays_in_its_target(
     make_session: Make, monkeypatch: pytest.MonkeyPatch
 ):
     """Two of three targets arrive, and the third has a row that names the error."""

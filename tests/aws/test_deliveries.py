@@ -100,7 +100,7 @@ def test_a_listing_of_many_pages_is_added_up(moto: str):
     assert row.last_key == "exportedlogs/a/01009/000000.gz"
 
 
-def test_who_may_not_look_is_told_so_and_the_others_are_found(moto: str):
+def test_a_denied_target_is_reported_and_others_are_found(moto: str):
     """A bucket in an unreachable region is unknown, and the other region is checked."""
     fill(moto, "bucket", {"exportedlogs/a/s/000000.gz": 5})
     with pytest.MonkeyPatch.context() as patch:

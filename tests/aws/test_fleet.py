@@ -87,7 +87,7 @@ def test_all_regions_are_those_that_are_enabled(organisation: list[str]):
     assert {target.account_id for target in targets} == {OWN}
 
 
-def test_a_made_up_organisation_is_loaded_and_what_failed_is_told(organisation: list[str]):
+def test_a_synthetic_organisation_is_loaded_and_failures_are_reported(organisation: list[str]):
     """Of 60 accounts in 3 regions three targets fail: the others arrive, each failure has a row."""
     denied, expired, broken = organisation[5], organisation[9], organisation[20]
     faults = [

@@ -61,7 +61,7 @@ def test_all_pages_of_all_targets_are_fetched(moto: str, make_session: Make):
         assert ((found[name] - before).abs() < pd.Timedelta(minutes=1)).all()
 
 
-def test_a_target_that_fails_costs_the_others_nothing(moto: str, make_session: Make):
+def test_a_failing_target_does_not_affect_others(moto: str, make_session: Make):
     """The error has the log groups of the other targets, and names the permission."""
     create(moto, "us-west-2", ["/other"])
     with Emulator(faults=[Fault("deny")]) as emulator:
@@ -155,7 +155,7 @@ def test_the_sample_has_its_log_groups():
     assert found["observed_at"].unique() == [pd.Timestamp("2026-11-23T06:00Z")]
 
 
-def test_what_is_no_table_of_log_groups_is_refused():
+def test_an_invalid_table_of_log_groups_is_refused():
     """Other frames, wrong dtypes and repeated log groups are refused."""
     good = xs.sample_log_groups()
     for bad, said in (

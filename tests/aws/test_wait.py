@@ -65,7 +65,7 @@ def test_it_goes_from_pending_to_each_end(make_session: Make, end: str):
 
 
 @pytest.mark.parametrize("state", ["ARCHIVED", None])
-def test_a_state_that_nobody_knows_is_not_waited_for(make_session: Make, state: str | None):
+def test_an_unknown_state_is_not_waited_for(make_session: Make, state: str | None):
     """A task in a missing or unknown state is returned at once."""
     with Emulator([{**TASK, "status": {"code": state}}]) as emulator:
         task = xs.wait_for_task(
@@ -103,7 +103,7 @@ def test_an_unknown_task_is_an_error_at_once(make_session: Make):
 
 
 @pytest.mark.parametrize("timeout", ["a while", "-1s", "0s"])
-def test_a_time_that_is_none_is_refused(timeout: str):
+def test_an_invalid_time_is_refused(timeout: str):
     """An invalid timeout is refused before any request."""
     with pytest.raises(xs.ArgumentError, match="timeout="):
         xs.wait_for_task("the one", timeout=timeout)
@@ -118,7 +118,7 @@ def test_one_looks_seldom_while_the_end_is_far(monkeypatch: pytest.MonkeyPatch):
     assert wait_module._interval(None) == 5.0
 
 
-def test_the_bar_tells_what_to_expect(make_session: Make, capsys: pytest.CaptureFixture[str]):
+def test_the_bar_shows_what_to_expect(make_session: Make, capsys: pytest.CaptureFixture[str]):
     """With a history the bar shows a forecast and its tasks; without, that there is none."""
     done = {"status": {"code": "COMPLETED"}}
     before = [

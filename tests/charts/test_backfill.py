@@ -143,7 +143,7 @@ def test_what_is_not_known_is_left_out():
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["in time"]
 
 
-def test_nothing_to_do_is_said():
+def test_nothing_to_do_is_reported():
     """An empty plan is drawn as a text."""
     assert plot_backfill(plan([1]).iloc[:0]).texts[-1].get_text() == "no tasks to create"
 

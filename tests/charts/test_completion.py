@@ -56,7 +56,7 @@ def test_the_numbers_below_are_those_still_active():
         assert int(text.get_text().replace(",", "")) == 300 - gone
 
 
-def test_what_is_said_of_the_tasks():
+def test_notes_on_the_tasks():
     """Notes count the tasks, other ends, and active tasks."""
     table = curve(300)
     said = " ".join(text.get_text() for text in plot_completion_curve(table).texts)
@@ -75,7 +75,7 @@ def test_six_of_many_groups_are_named():
     assert "9 more are grey" in " ".join(text.get_text() for text in ax.texts)
 
 
-def test_nothing_completed_is_said():
+def test_nothing_completed_is_noted():
     """Without completed tasks, the chart says so."""
     for table in (curve(3).iloc[:0], curve(3).assign(completed=0)):
         ax = plot_completion_curve(table)

@@ -1,6 +1,7 @@
 """Charts on the caller's axes: two in one, small ones, subplots, dark backgrounds."""
 
 from collections.abc import Callable, Iterator
+from itertools import product
 
 import pandas as pd
 import pytest
@@ -9,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.dates import date2num
 from matplotlib.patches import Patch
+from support import some
 
 import exportstats as xs
 from exportstats import charts
@@ -109,8 +111,8 @@ def test_periods_that_are_over_are_not_hatched(name: str):
     tasks = xs.sample_tasks()
     tasks = tasks[tasks["creation_time"] < pd.Timestamp("2026-11-09T00:00Z")]
     make = xs.duration_trend if name == "trend" else xs.status_breakdown
-    for some in (tasks, tasks.assign(observed_at=pd.NaT).pipe(xs.conform)):
-        ax = PAIRS[name][1](make(some, freq="W"))
+    for them in (tasks, tasks.assign(observed_at=pd.NaT).pipe(xs.conform)):
+        ax = PAIRS[name][1](make(them, freq="W"))
         assert "not over yet" not in legend(ax)
 
 
@@ -144,31 +146,37 @@ def test_bars_of_two_charts_do_not_hide_each_other(
         assert len(set(boxes)) == len(boxes)
 
 
-@each
-@pytest.mark.parametrize("place", ["left", "center"])
+@pytest.mark.sampled
+@pytest.mark.parametrize(
+    ("name", "place", "before"), some(product(PAIRS, ["left", "center"], [True, False]), 5)
+)
 def test_a_title_of_the_caller_replaces_ours(
-    name: str, place: str, tables: dict[str, list[pd.DataFrame]]
+    name: str,
+    place: str,
+    before: bool,  # noqa: FBT001 - a parameter
+    tables: dict[str, list[pd.DataFrame]],
 ):
     """A title set before or after is the only one, above notes and legend."""
-    for before in (True, False):
-        figure, ax = plt.subplots(figsize=(10, 6), layout="constrained")
-        if before:
-            ax.set_title("mine", loc=place)
-        both(name, tables, ax)
-        if not before:
-            ax.set_title("not yet", loc=place)
-            ax.set_title("mine", loc=place)
-        figure.draw_without_rendering()
-        assert {ax.get_title(loc=side) for side in ("left", "center")} == {"mine", ""}
-        (title,) = (text for text in ax.findobj(plt.Text) if text.get_text() == "mine")
-        notes = ax.findobj(Panel)[0]
-        assert notes.get_window_extent().y1 <= title.get_window_extent().y0
-        assert not notes.get_clip_on()
+    figure, ax = plt.subplots(figsize=(10, 6), layout="constrained")
+    if before:
+        ax.set_title("mine", loc=place)
+    both(name, tables, ax)
+    if not before:
+        ax.set_title("not yet", loc=place)
+        ax.set_title("mine", loc=place)
+    figure.draw_without_rendering()
+    assert {ax.get_title(loc=side) for side in ("left", "center")} == {"mine", ""}
+    (title,) = (text for text in ax.findobj(plt.Text) if text.get_text() == "mine")
+    notes = ax.findobj(Panel)[0]
+    assert notes.get_window_extent().y1 <= title.get_window_extent().y0
+    assert not notes.get_clip_on()
 
 
-@each
-@pytest.mark.parametrize("layout", ["constrained", "tight"])
-@pytest.mark.parametrize("size", [(3, 2), (6.4, 4.8)])
+@pytest.mark.sampled
+@pytest.mark.parametrize(
+    ("name", "layout", "size"),
+    some(product(PAIRS, ["constrained", "tight"], [(3, 2), (6.4, 4.8)]), 3),
+)
 def test_nothing_is_drawn_outside_the_figure(
     name: str, layout: str, size: tuple[float, float], tables: dict[str, list[pd.DataFrame]]
 ):
@@ -195,7 +203,8 @@ def test_without_a_layout_the_head_stays_inside(name: str, tables: dict[str, lis
         assert {"west", "east"} <= set(legend(ax))
 
 
-@each
+@pytest.mark.sampled
+@pytest.mark.parametrize("name", some(PAIRS, 3))
 def test_subplots(name: str, tables: dict[str, list[pd.DataFrame]]):
     """Four charts in one figure do not overlap."""
     figure, axes = plt.subplots(2, 2, figsize=(9, 6), layout="constrained")
@@ -221,7 +230,7 @@ def test_dark_background(name: str, tables: dict[str, list[pd.DataFrame]]):
         assert not line.get_visible() or max(to_rgb(line.get_color())) < 0.7
 
 
-def test_a_cleared_axes_begins_anew(tables: dict[str, list[pd.DataFrame]]):
+def test_a_cleared_axes_starts_again(tables: dict[str, list[pd.DataFrame]]):
     """After `ax.clear()`, the first colour is used again and old notes are gone."""
     ax = both("lag", tables, plt.subplots()[1])
     ax.clear()

@@ -235,13 +235,13 @@ def test_rows_in_any_order_give_the_same_bars():
         assert boxes(plot_coverage(table), colour) == boxes(plot_coverage(shuffled), colour)
 
 
-def test_an_upper_bound_is_said_once():
+def test_an_upper_bound_is_noted_once():
     """Both charts have one note that S3 may contain less than they show."""
     for table in (nightly(2, 5), by_day([[1.0, 0.5]])):
         assert note(plot_coverage(table)).count("upper bound") == 1
 
 
-def test_an_account_that_all_share_is_said_once():
+def test_a_shared_account_is_shown_once():
     """Names have account and region only where they differ."""
     table = nightly(2, 5)
     assert "in 1, eu-west-1" in note(plot_coverage(table))
@@ -272,7 +272,7 @@ def test_another_frame_is_refused():
             plot_coverage(wrong)
 
 
-def test_nothing_is_said():
+def test_nothing_to_report_is_noted():
     """A table without log groups is drawn as a text."""
     for table in (nightly(1).iloc[:0], by_day([[1.0]]).iloc[:0]):
         assert plot_coverage(table).texts[-1].get_text() == "no log groups"

@@ -14,7 +14,7 @@ def test_every_picture_fits_its_figure():
     A figure without a layout engine is as wide as its caller made it.
     """
     outside = []
-    for name, draw in some(pictures(), 3):
+    for name, draw in some(pictures(), 7):
         figure = draw()
         figure.draw_without_rendering()
         box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()

@@ -47,7 +47,7 @@ def test_a_wide_spread_is_a_log_axis():
     assert plot_landing_lag(lags([-1, 14, 30])).get_xscale() == "linear"
 
 
-def test_a_lag_below_zero_is_drawn_at_zero_and_said():
+def test_a_lag_below_zero_is_drawn_at_zero_and_noted():
     """A window that ended after its task does not stretch the axis to the left."""
     table = lags([-5, 1, 2])
     ax = plot_landing_lag(table)

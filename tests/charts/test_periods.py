@@ -114,7 +114,7 @@ def test_of_many_groups_the_worse_come_first():
     assert "4 more not shown" in ax.texts[-1].get_text()
 
 
-def test_no_task_is_said():
+def test_no_task_is_noted():
     """Without tasks in either period, the chart says so."""
     for table in (comparison().iloc[:0], comparison().assign(n_previous=0, n_current=0)):
         ax = plot_periods(table)

@@ -82,7 +82,7 @@ def test_many_tasks_are_drawn_with_few_corners():
         assert line.get_ydata()[-1] == 1
 
 
-def test_nothing_completed_is_said():
+def test_nothing_completed_is_noted():
     """Without a completed task the chart says so, and a wrong table is refused."""
     ax = plot_phase_durations(xs.phase_durations(frames.empty()))
     assert ax.texts[-1].get_text() == "no completed tasks"

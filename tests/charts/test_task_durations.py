@@ -116,7 +116,7 @@ def test_the_last_time_there_is():
     assert "not drawn" not in note(table)
 
 
-def test_nothing_that_can_be_drawn_is_said():
+def test_nothing_to_draw_is_noted():
     """If no task can be drawn, the chart says how many and why."""
     ax = plot_task_durations(tasks(["COMPLETED"], seconds=np.nan))
     assert "1 task not drawn: ended but without duration" in ax.texts[-1].get_text()

@@ -98,7 +98,7 @@ def test_a_bar_goes_from_creation_to_completion():
     assert ax.get_xlabel() == "time (UTC)"
 
 
-def test_an_active_task_goes_on():
+def test_an_active_task_continues():
     """An active task's bar ends, with an arrow, where it was observed."""
     ax = plot_task_timeline(tasks(span(0, 2), span(3, None, status_code="RUNNING", observed_at=5)))
     assert bars(ax, "RUNNING") == [(3, 5)]
@@ -229,7 +229,7 @@ def test_tasks_that_cannot_be_drawn_are_counted():
     assert len(bars(plot_task_timeline(table), "FAILED")) == 1
 
 
-def test_nothing_that_can_be_drawn_is_said():
+def test_nothing_to_draw_is_noted():
     """If no task can be drawn, the chart says how many and why."""
     assert "1 task not drawn: without creation_time" in words(tasks(span(None, 2)))
 

@@ -142,7 +142,7 @@ def test_one_period_alone_is_a_point():
     ]  # fmt: skip
 
 
-def test_no_completed_task_is_said():
+def test_no_completed_task_is_noted():
     """Without completed tasks, the chart says so."""
     ax = plot_duration_trend(trend([0, 0], [0, 0]))
     assert ax.texts[-1].get_text() == "no completed tasks"

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 import pytest
 from click.testing import CliRunner, Result
+from exported import DAY, FIRST, night
 from support import forget_environment
 
 import exportstats as xs
@@ -264,3 +265,51 @@ def groups_file(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Write four weeks of nights of a log group, the last ones in some state."""
+    folder = tmp_path_factory.mktemp("small")
+    monday = 1_794_787_200_000  # 2026-11-16
+
+    def write(name: str, state: str = "COMPLETED", **fields: Any) -> Path:  # noqa: ANN401
+        tasks = []
+        for number in range(-28, 6):
+            start = monday + number * DAY
+            created = start + 38 * 3_600_000
+            code = "COMPLETED" if number < 2 else state
+            tasks.append(
+                {
+                    "taskId": f"task-{number}",
+                    "accountId": "111122223333",
+                    "region": "eu-west-1",
+                    "logGroupName": "acme/secret",
+                    "destination": "acme-logs",
+                    "from": start,
+                    "to": start + DAY - 1,
+                    "status": {"code": code},
+                    "executionInfo": {"creationTime": created, "completionTime": created + 60_000},
+                    "observedAt": monday + 7 * DAY + 3_600_000,
+                    **fields,
+                }
+            )
+        path = folder / f"{name}.json"
+        path.write_text(json.dumps({"exportTasks": tasks}), encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def tasks_file(tmp_path: Path) -> Path:
+    """Write four nights: the second FAILED, the fourth ends a minute early."""
+    file = tmp_path / "tasks.json"
+    nights = [
+        night(0),
+        night(1, status={"code": "FAILED"}),
+        night(2),
+        night(3, to=FIRST + 4 * DAY - 60_001),
+    ]
+    file.write_text(json.dumps({"exportTasks": nights}))
+    return file

@@ -53,7 +53,7 @@ def said(run: Callable, page: Callable, groups_file: Callable) -> Callable[..., 
     return ask
 
 
-def test_what_lies_before_the_range_is_told_and_can_be_had(said: Callable):
+def test_what_lies_before_the_range_is_noted_and_can_be_planned(said: Callable):
     """A gap before the default range of 30 days is reported, with the option that includes it."""
     tasks = nights("2026-09-10", "2026-09-12", "2026-11-10")
     count, text = said(tasks)
@@ -67,14 +67,14 @@ def test_what_lies_before_the_range_is_told_and_can_be_had(said: Callable):
     assert "to export: 3 d, 2026-09-10 to 2026-11-22 UTC\n" in text
 
 
-def test_what_can_be_lost_no_more_is_not_told(said: Callable):
+def test_what_is_already_lost_is_not_noted(said: Callable):
     """Lost gaps and those before the first export cannot be included by any option."""
     assert "left out" not in said(nights("2026-09-10"), kept=60)[1]
     _, text = said(nights("2026-09-10"), kept=None)
     assert "exportstats: --since 2026-09-10 adds them\n" in text
 
 
-def test_what_lies_after_the_range_is_told(said: Callable):
+def test_what_lies_after_the_range_is_noted(said: Callable):
     """With --until, due gaps after it are reported as left out, but not days not yet due."""
     tasks = nights("2026-11-10", "2026-11-20")
     count, text = said(tasks, "--until", "2026-11-15")
@@ -95,7 +95,7 @@ def test_what_expires_before_tomorrow_cannot_wait(said: Callable):
     assert "left out" not in said(nights(), kept=7)[1]
 
 
-def test_what_active_tasks_export_is_told(said: Callable):
+def test_what_active_tasks_export_is_noted(said: Callable):
     """What active tasks export is not exported twice, and is reported as left out."""
     running = nights(status={"code": "RUNNING"})[-5] | {"taskId": "running"}
     day = "2026-11-17"

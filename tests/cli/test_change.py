@@ -34,7 +34,7 @@ def test_compare_shows_each_measure_with_a_verdict(run: Callable, sample_file: P
 
 
 @pytest.mark.parametrize("period", ["2026-W99", "2026-11-16/", "lately", "2026-11-23/2026-11-16"])
-def test_a_period_that_is_none_is_refused(run: Callable, sample_file: Path, period: str):
+def test_an_invalid_period_is_refused(run: Callable, sample_file: Path, period: str):
     """A wrong period is named in one line, with exit code 2."""
     done = run("compare", sample_file, "--current", period, "--previous", "2026-W46")
     assert done.exit_code == 2
@@ -58,7 +58,7 @@ def test_slow_lists_tasks_and_lasting_slowdowns(run: Callable, sample_file: Path
     ]
 
 
-def test_curve_tells_by_when_shares_are_done(run: Callable, sample_file: Path):
+def test_curve_shows_by_when_shares_are_done(run: Callable, sample_file: Path):
     """The table shows when each share is reached, and "never" above the end of the curve."""
     rows = json.loads(run("curve", sample_file, "--format", "json").stdout)
     table = xs.completion_curve(xs.sample_tasks())

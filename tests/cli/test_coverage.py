@@ -1,4 +1,4 @@
-"""The output and exit codes of `coverage`, `gaps`, `backfill` and `deliveries`."""
+"""`gaps`, `coverage` and `backfill` on files."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import csv
 import io
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import boto3
-import pandas as pd
 import pytest
+from exported import DAY, FIRST, HOUR, night
 from rich.cells import cell_len
 from shown import AS_TERMINAL, SGR
 
@@ -20,46 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-DAY, HOUR = 86_400_000, 3_600_000
-FIRST = 20_000 * DAY  # 2024-10-04
 RANGE = ["--since", "2024-10-04", "--until", "2024-10-08"]
 UPPER_BOUND = "coverage is an upper bound"
 OURS = ("accountId", "region", "observedAt")
-KEYS = {"aws_access_key_id": "made-up", "aws_secret_access_key": "made-up"}
-
-
-def night(number: int, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - a task's
-    """Return a task that exports one day, counted from the first."""
-    return {
-        "taskId": f"task-{number}",
-        "accountId": "111122223333",
-        "region": "us-east-1",
-        "logGroupName": "acme/api",
-        "from": FIRST + number * DAY,
-        "to": FIRST + (number + 1) * DAY - 1,
-        "destination": "bucket",
-        "status": {"code": "COMPLETED"},
-        "executionInfo": {
-            "creationTime": FIRST + (number + 2) * DAY,
-            "completionTime": FIRST + (number + 2) * DAY + 60_000,
-        },
-        "observedAt": FIRST + 6 * DAY,
-        **fields,
-    }
-
-
-@pytest.fixture
-def tasks_file(tmp_path: Path) -> Path:
-    """Write four nights: the second FAILED, the fourth ends a minute early."""
-    file = tmp_path / "tasks.json"
-    nights = [
-        night(0),
-        night(1, status={"code": "FAILED"}),
-        night(2),
-        night(3, to=FIRST + 4 * DAY - 60_001),
-    ]
-    file.write_text(json.dumps({"exportTasks": nights}))
-    return file
 
 
 @pytest.fixture
@@ -106,7 +68,7 @@ def test_gaps_are_listed_with_reason_and_deadline(
     assert "| never" in run(*words, "--format", "markdown").stdout
 
 
-def test_check_tells_by_the_exit_code(run: Callable, tasks_file: Path):
+def test_check_sets_the_exit_code(run: Callable, tasks_file: Path):
     """The exit code is 4 with a gap and 0 without; a tolerated gap does not count."""
     assert run("gaps", tasks_file, *RANGE, "--check").exit_code == 4
     assert run("gaps", tasks_file, *RANGE).exit_code == 0
@@ -194,9 +156,7 @@ def test_wrong_usage_is_one_line(words: list[str], said: str, run: Callable, tas
     assert said in done.stderr
 
 
-def test_a_file_of_log_groups_that_is_none_is_an_error(
-    run: Callable, tasks_file: Path, tmp_path: Path
-):
+def test_an_invalid_file_of_log_groups_is_an_error(run: Callable, tasks_file: Path, tmp_path: Path):
     """A missing or invalid file of log groups is an error that names it."""
     done = run("gaps", tasks_file, *RANGE, "--log-groups", tmp_path / "none.json")
     assert done.exit_code == 2
@@ -214,50 +174,6 @@ def test_names_give_way_in_80_columns(command: str, run: Callable, sample_file: 
     shown = run(*words, env=AS_TERMINAL).stdout
     lines = SGR.sub("", shown).splitlines()
     assert max(map(cell_len, lines)) <= 80
-
-
-@pytest.fixture
-def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Set synthetic credentials."""
-    for name, value in KEYS.items():
-        monkeypatch.setenv(name.upper(), value)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-
-
-@pytest.mark.usefixtures("credentials")
-def test_log_groups_are_asked_for(run: Callable, moto: str):
-    """`--log-groups aws` uses the account and region of the tasks; here all is a gap."""
-    logs: Any = boto3.client("logs", endpoint_url=moto, region_name="us-east-1", **KEYS)
-    logs.create_log_group(logGroupName="/made/up")
-    done = run("gaps", "--endpoint-url", moto, "--since", "2020-01-01", "--until", "2020-01-02",
-               "--log-groups", "aws", "--check")  # fmt: skip
-    assert done.exit_code == 0, "it did not exist then"
-    done = run("gaps", "--endpoint-url", moto, "--since", "1d", "--until", "2100-01-01",
-               "--log-groups", "aws", "--check")  # fmt: skip
-    assert done.exit_code == 4
-    assert "/made/up" in done.stdout
-
-
-@pytest.mark.usefixtures("credentials")
-def test_deliveries_shows_what_is_not_there(run: Callable, moto: str, tasks_file: Path):
-    """Counts for all COMPLETED tasks, rows for those that delivered nothing; csv has all."""
-    s3: Any = boto3.client("s3", endpoint_url=moto, region_name="us-east-1", **KEYS)
-    s3.create_bucket(Bucket="bucket")
-    s3.put_object(Bucket="bucket", Key="exportedlogs/aws-logs-write-test", Body=b"x")
-    s3.put_object(Bucket="bucket", Key="exportedlogs/task-0/s/000000.gz", Body=b"x" * 60)
-    words = ["deliveries", tasks_file, "--s3-endpoint-url", moto]
-    done = run(*words)
-    assert done.exit_code == 0
-    assert done.stdout.startswith("3 COMPLETED tasks looked up in S3, 1 delivered, 2 empty\n")
-    assert "task-2" in done.stdout
-    assert "task-0" not in done.stdout
-    rows = list(csv.DictReader(io.StringIO(run(*words, "--format", "csv").stdout)))
-    assert {row["task_id"]: row["delivered"] for row in rows} == {
-        "task-0": "yes",
-        "task-2": "empty",
-        "task-3": "empty",
-    }
-    assert float(rows[0]["throughput"]) == 1.0
 
 
 def test_the_sample_has_what_the_functions_say(run: Callable, sample_file: Path):
@@ -293,94 +209,3 @@ def test_what_the_aws_cli_prints_of_both_is_one_log_group(run: Callable, tmp_pat
     done = run("gaps", tasks, *day, "--log-groups", groups)
     assert done.exit_code == 0
     assert "have no account_id or region" in done.stderr
-
-
-@pytest.mark.usefixtures("credentials")
-def test_a_file_can_have_its_log_groups_asked_for(run: Callable, moto: str, tasks_file: Path):
-    """With a file of tasks, AWS options apply to log groups; a missing file fails first."""
-    logs: Any = boto3.client("logs", endpoint_url=moto, region_name="us-west-2", **KEYS)
-    logs.create_log_group(logGroupName="/west")
-    where = ["--log-groups", "aws", "--region", "us-west-2", "--endpoint-url", moto]
-    done = run("coverage", tasks_file, "--since", "1d", "--until", "2100-01-01", *where)
-    assert done.exit_code == 0, done.stderr
-    assert "/west" in done.stdout
-    done = run("coverage", tasks_file.with_name("none.json"), *where[:4])
-    assert (done.exit_code, "there is no file" in done.stderr) == (2, True)
-
-
-def test_targets_are_found_once(run: Callable, moto: str, monkeypatch: pytest.MonkeyPatch):
-    """Targets are found once, even if tasks and log groups are fetched."""
-    found: list[Any] = []
-
-    def find(**given: Any) -> list[xs.Target]:  # noqa: ANN401 - what click parsed
-        found.append(given)
-        return [xs.Target("123456789012", region) for region in ("us-east-1", "us-west-1")]
-
-    for name, value in KEYS.items():
-        monkeypatch.setenv(name.upper(), value)
-    monkeypatch.setattr("exportstats.cli.source.fetch_targets", find)
-    words = ["--all-regions", "--endpoint-url", moto, "--log-groups", "aws"]
-    assert run("gaps", *words, "--since", "2020-01-01", "--until", "2020-01-02").exit_code == 0
-    assert len(found) == 1
-
-
-def test_which_targets_failed_is_told_if_no_log_group_arrives(
-    run: Callable, moto: str, monkeypatch: pytest.MonkeyPatch
-):
-    """If no log group arrives, each target has its reason and remedy, and the command fails."""
-    for name, value in KEYS.items():
-        monkeypatch.setenv(name.upper(), value)
-    regions = ("us-east-1", "us-west-1")
-    targets = [xs.Target("123456789012", region) for region in regions]
-    monkeypatch.setattr("exportstats.cli.source.fetch_targets", lambda **_: targets)
-    fail = xs.LoadError(
-        "all failed",
-        tasks=xs.sample_tasks().head(0),
-        failures=pd.DataFrame(
-            {"account_id": "1", "region": regions, "profile": None, "role_arn": None,
-             "reason": "AccessDenied: no", "remedy": "allow it", "arrived": 0}
-        ),
-    )  # fmt: skip
-
-    def deny(*_: Any, **__: Any) -> None:  # noqa: ANN401 - as there
-        raise fail
-
-    monkeypatch.setattr("exportstats.fetch_log_groups", deny)
-    words = ["--all-regions", "--endpoint-url", moto, "--log-groups", "aws"]
-    done = run("gaps", *words, "--since", "2020-01-01", "--until", "2020-01-02")
-    assert done.exit_code == 1
-    assert "allow it" in done.stderr
-    assert "us-west-1" in done.stderr
-
-
-def test_ctrl_c_shows_what_deliveries_found(
-    run: Callable, moto: str, tasks_file: Path, monkeypatch: pytest.MonkeyPatch
-):
-    """After Ctrl-C, the results so far are shown, the rest is unknown, and the exit code is 3."""
-    for name, value in KEYS.items():
-        monkeypatch.setenv(name.upper(), value)
-
-    def interrupt(*_: Any, **__: Any) -> None:  # noqa: ANN401 - as there
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("exportstats.aws.deliveries._watch", interrupt)
-    done = run("deliveries", tasks_file, "--s3-endpoint-url", moto, "--format", "csv")
-    assert done.exit_code == 3
-    assert len(done.stdout.splitlines()) == 4
-    assert "stopped by the user" in done.stderr
-
-
-@pytest.mark.usefixtures("credentials")
-def test_deliveries_fits_80_columns(run: Callable, moto: str, tmp_path: Path):
-    """The table fits 80 columns, with IDs as in AWS and with a very long prefix."""
-    s3: Any = boto3.client("s3", endpoint_url=moto, region_name="us-east-1", **KEYS)
-    s3.create_bucket(Bucket="bucket")
-    for prefix in ("exportedlogs", "x" * 900):
-        task = night(0, taskId="6a151be9-0dbe-4dd6-ab06-d1f3dd0df17c", destinationPrefix=prefix)
-        file = tmp_path / "u.json"
-        file.write_text(json.dumps({"exportTasks": [task]}))
-        words = ["deliveries", file, "--s3-endpoint-url", moto]
-        shown = run(*words, env=AS_TERMINAL).stdout
-        lines = SGR.sub("", shown).splitlines()
-        assert lines[0].startswith("1 COMPLETED task looked up")
-        assert max(map(cell_len, lines)) <= 80

@@ -171,7 +171,7 @@ def test_a_region_from_a_file_is_only_text(start: Callable, run: Callable, page:
     assert words[2] == "AWS_DEFAULT_REGION=" + evil.replace("\x1b", r"\x1b")
 
 
-def test_a_port_that_is_taken_is_said(run: Callable):
+def test_a_port_that_is_taken_is_an_error(run: Callable):
     """A port in use is wrong usage, with a remedy."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

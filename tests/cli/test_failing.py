@@ -173,7 +173,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_waiting")
-def test_an_endpoint_that_nobody_listens_at(run: Callable, serve: Callable):
+def test_an_endpoint_without_a_listener(run: Callable, serve: Callable):
     """An unreachable endpoint exits with 1, and its address is named."""
     serve([])
     with socket.socket() as taken:
@@ -220,7 +220,7 @@ def test_a_full_disk_is_one_line_and_1(words: str, sample_file: Path, shell: Cal
 
 
 @pytest.mark.parametrize("words", ["status", "status --format csv"])
-def test_a_closed_pipe_is_no_word(words: str, sample_file: Path, shell: Callable):
+def test_a_closed_pipe_prints_nothing(words: str, sample_file: Path, shell: Callable):
     """`| head -1` ends the command without a message."""
     command, *options = words.split()
     reader, writer = os.pipe()

@@ -150,7 +150,7 @@ def test_ctrl_c_prints_the_table_of_what_arrived(
     assert done.stdout.startswith("status_code,tasks,share\n")
 
 
-def test_a_failure_keeps_what_arrived_and_tells_how_to_go_on(
+def test_a_failure_keeps_what_arrived_and_says_how_to_continue(
     run: Callable, serve: Callable, made: Callable, tmp_path: Path
 ):
     """A later failure exits with 3, and the command that it prints fetches only the rest."""
@@ -224,7 +224,7 @@ def test_what_aws_says_of_a_failure_is_only_text(run: Callable, serve: Callable,
     assert words[3:] == ["-o", "rest.parquet"]
 
 
-def test_an_account_that_sts_hides_is_said(run: Callable, serve: Callable, made: Callable):
+def test_a_hidden_account_is_reported(run: Callable, serve: Callable, made: Callable):
     """If STS denies the account ID, one line on stderr says so, and the exit code is 0."""
     serve(made(2), faults=[Fault("deny_identity")])
     done = run("status", "--format", "json")

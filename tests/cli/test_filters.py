@@ -172,7 +172,7 @@ def test_a_filter_that_leaves_nothing_says_so(
     assert done.stderr.count("\n") == 1
 
 
-def test_one_of_several_log_groups_that_is_unknown_is_said(run: Callable, tasks: Path):
+def test_an_unknown_log_group_among_others_is_named(run: Callable, tasks: Path):
     """Each pattern that matches no task is reported, even if others match."""
     done = run("status", tasks, "--log-group", "/acme/web", "--log-group", "/acme/wep")
     assert "no log group matches --log-group /acme/wep; did you mean /acme/web" in done.stderr

@@ -122,7 +122,7 @@ def test_what_cannot_be_is_refused(
         ('{"version": 1, "findings": [], "parts": {}}', "it has none to export"),
     ],
 )
-def test_what_is_no_report_is_refused(text: str, says: str, run: Callable, tmp_path: Path):
+def test_an_invalid_report_is_refused(text: str, says: str, run: Callable, tmp_path: Path):
     """A file that is not a report is refused with its name and a remedy."""
     path = tmp_path / "report.json"
     path.write_text(text, encoding="utf-8")

@@ -155,7 +155,7 @@ def test_several_profiles_are_asked(run: Callable, tmp_path: Path, monkeypatch: 
         ("t.csv --all-regions", "--all-regions is for AWS"),
     ],
 )
-def test_what_contradicts_or_is_no_target_is_refused(
+def test_contradictory_or_invalid_targets_are_refused(
     words: str, said: str, run: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """The error names the option or file, place and value; the exit code is that of wrong usage."""

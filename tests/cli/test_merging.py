@@ -138,7 +138,7 @@ def test_nothing_arrived_changes_nothing(
     ],
 )
 @pytest.mark.parametrize("words", [[], ["--replace"]])
-def test_what_is_no_table_of_tasks_is_refused_first(
+def test_an_invalid_table_of_tasks_is_refused_first(
     name: str, content: str, words: list[str], run: Callable, serve: Callable, tmp_path: Path
 ):
     """A file that would lose data is refused before AWS is asked, and stays."""

@@ -43,7 +43,7 @@ def words(command: str) -> list[str]:
 
 @pytest.mark.parametrize(("command", "option", "name"), KINDS)
 @pytest.mark.parametrize("link", [None, os.symlink, os.link])
-def test_an_output_is_no_source(
+def test_an_output_is_not_a_source(
     command: str, option: str, name: str, link: Callable, run: Callable, tasks: Path
 ):
     """An input is not overwritten, even if named by another path, a link or a pattern."""
@@ -61,7 +61,7 @@ def test_an_output_is_no_source(
     assert (tasks.parent / name).read_bytes() == before
 
 
-def test_an_output_is_no_file_of_log_groups_or_targets(
+def test_an_output_is_not_a_file_of_log_groups_or_targets(
     run: Callable, tasks: Path, live: Emulator, groups_file: Callable
 ):
     """Files of log groups and targets are not overwritten either."""
@@ -82,7 +82,7 @@ def test_an_output_is_no_file_of_log_groups_or_targets(
 
 @pytest.mark.parametrize(("command", "option", "name"), KINDS)
 @pytest.mark.parametrize("content", ["my notes", '{"mine": 1}', "<html>mine</html>", "# Mine\n"])
-def test_somebody_elses_file_stays(
+def test_a_file_of_another_kind_stays(
     command: str, option: str, name: str, content: str, run: Callable, tasks: Path, live: Emulator
 ):
     """A file of another kind is refused before anything is read or fetched."""
@@ -121,7 +121,7 @@ def test_a_link_is_written_through(run: Callable, tasks: Path):
 
 
 @pytest.mark.parametrize(("command", "option", "name"), KINDS)
-def test_what_is_no_place_for_a_file(
+def test_an_invalid_place_for_a_file_is_refused(
     command: str, option: str, name: str, run: Callable, tasks: Path
 ):
     """A pipe, a loop of links, a long name and a NUL are refused in one line, with 2."""
@@ -149,7 +149,7 @@ def test_tables_do_not_replace_other_files(run: Callable, tasks: Path, live: Emu
 
 
 @pytest.mark.parametrize("place", ["", "\0", "x" * 300, "tasks"])
-def test_what_is_no_place_for_a_folder(place: str, run: Callable, tasks: Path):
+def test_an_invalid_place_for_a_folder_is_refused(place: str, run: Callable, tasks: Path):
     """An empty name, a NUL, a long name and a file are refused as a folder."""
     for words in (["report", tasks, *WEEK, f"--csv-dir={place}"], ["demo", f"--output={place}"]):
         done = run(*words)

@@ -106,7 +106,7 @@ def test_a_check_of_nothing_is_no_success(run: Callable, page: Callable):
     assert "nothing was checked: no task has a log group" in done.stderr
 
 
-def test_what_is_only_unused_is_said_and_fine(run: Callable, page: Callable, made: Callable):
+def test_unused_columns_are_a_warning(run: Callable, page: Callable, made: Callable):
     """An unused key is reported, and the exit code is 0."""
     done = run("status", page(*made(2, mine=1)))
     assert done.exit_code == 0, done.stderr
@@ -145,7 +145,7 @@ def test_what_failed_does_not_become_3(code: int | None, ends: int):
 
 @pytest.mark.parametrize("command", ["gaps", "coverage", "backfill"])
 @pytest.mark.parametrize("lacking", [{"logGroupName": None}, {"from": None}, {"to": None}])
-def test_tasks_that_cover_nobody_knows_what(
+def test_tasks_without_a_window(
     command: str, lacking: dict[str, None], run: Callable, page: Callable, made: Callable
 ):
     """A task without log group or window may cover a gap, so the exit code is 3."""

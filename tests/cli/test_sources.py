@@ -148,9 +148,7 @@ def test_since_may_be_so_long_ago(
     assert sum(counts(done).values()) == kept
 
 
-def test_what_times_leave_out_for_want_of_one_is_said(
-    run: Callable, page: Callable, made: Callable
-):
+def test_tasks_without_a_completion_time_are_counted(run: Callable, page: Callable, made: Callable):
     """Tasks without a creation time that --since leaves out are counted."""
     first, second = made(2)
     done = run("status", page(first, {**second, "executionInfo": {}}), "--since", "2000-01-01")

@@ -50,7 +50,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_what_is_no_list_of_targets_is_one_line(kind: str, tmp_path: Path):
+def test_an_invalid_list_of_targets_is_one_line(kind: str, tmp_path: Path):
     """The error names the file, the place and the remedy in one short line."""
     content, said = BAD[kind]
     path = tmp_path / "targets"

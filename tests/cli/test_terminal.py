@@ -46,7 +46,7 @@ def test_a_wide_terminal_shows_more(run: Callable, sample_file: Path):
     assert "c0dee22f-9b22-44c0-b913-6ebd0144ba76" in lines[4]
 
 
-def test_no_color_is_heeded(run: Callable, sample_file: Path):
+def test_no_color_is_respected(run: Callable, sample_file: Path):
     """NO_COLOR disables colours."""
     assert re.search(r"\x1b\[3\d", run("status", sample_file, env=AS_TERMINAL).stdout)
     shown = run("status", sample_file, env=AS_TERMINAL | {"NO_COLOR": "1"}).stdout
@@ -126,7 +126,7 @@ def test_times_have_their_date_unless_all_share_it(
         assert re.search(rf" {time}( |$)", row), row
 
 
-def test_what_is_said_wraps_between_words(terminal: Callable, sample_file: Path):
+def test_notes_wrap_between_words(terminal: Callable, sample_file: Path):
     """A long line on stderr has the width of the terminal, and no word is broken.
 
     That is so for notes, and for what click and the library refuse.
@@ -165,7 +165,7 @@ def test_a_pipe_has_all_and_no_colour(run: Callable, sample_file: Path):
     assert "Synthetic: no answer from <bucket> after <number> attempts in <number> s" in shown
 
 
-def test_progress_is_for_somebody_who_looks(
+def test_progress_is_only_for_terminals(
     terminal: Callable, run: Callable, live: Emulator, tmp_path: Path
 ):
     """A terminal has a progress bar that counts tasks; elsewhere there is none."""

@@ -86,7 +86,7 @@ def test_a_page_that_fails_is_no_success(run: Callable, serve: Callable, made: C
 @pytest.mark.parametrize(
     ("state", "text"), [("ARCHIVED", "ARCHIVED"), (None, "in an unknown state")]
 )
-def test_a_state_that_nobody_knows(run: Callable, emulator: Emulator, state: str | None, text: str):
+def test_an_unknown_state(run: Callable, emulator: Emulator, state: str | None, text: str):
     """An unknown state ends the wait at once, with an error."""
     emulator.update("the-one", status={"code": state})
     done = run("wait", "the-one", "--endpoint-url", emulator.url, "--timeout", "5min")
@@ -165,7 +165,7 @@ def test_eta_lists_the_active_tasks(run: Callable, sample_file: Path):
     assert "PENDING_CANCEL" in shown
 
 
-def test_nothing_active_is_said_in_a_line(run: Callable, tmp_path: Path):
+def test_nothing_active_is_one_line(run: Callable, tmp_path: Path):
     """Without active tasks there is one line and no table."""
     tasks = xs.sample_tasks()
     xs.write_tasks(tasks[tasks["status_code"] == "FAILED"], tmp_path / "failed.csv")

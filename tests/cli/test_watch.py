@@ -289,7 +289,7 @@ def test_without_a_terminal_it_is_one_table(
     assert "1 active task, account_id" in SGR.sub("", shown)
 
 
-def test_nothing_active_is_said_at_once(run: Callable, serve: Callable, made: Callable):
+def test_nothing_active_is_reported_at_once(run: Callable, serve: Callable, made: Callable):
     """Without active tasks, it ends without fetching a history."""
     emulator = serve(made(3))
     done = run("watch")

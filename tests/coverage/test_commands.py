@@ -137,9 +137,7 @@ def test_a_usual_line():
 
 
 @pytest.mark.parametrize("field", ["task_name", "log_group_name", "destination_prefix"])
-def test_bash_hands_over_hostile_values_as_they_stand(
-    run: Callable[[str], list[list[str]]], field: str
-):
+def test_bash_passes_hostile_values_unchanged(run: Callable[[str], list[list[str]]], field: str):
     """Every value reaches `aws` unchanged, and nothing else is run."""
     text = render_commands(plan_of(*({field: value} for value in HOSTILE)))
     assert len(text.splitlines()) == len(HOSTILE)

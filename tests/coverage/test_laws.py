@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
 from oracle import KEY, Case, cases, rows, stamp
-from support import cut, plain, rows_of, shuffled, table
+from support import FEW, cut, plain, rows_of, shuffled, some, table
 
 import exportstats as xs
 from exportstats.core import frames
@@ -55,6 +55,7 @@ class Sent:
 
 
 @pytest.mark.parametrize("name", CALLS)
+@FEW
 @given(case=cases(), seed=st.integers(0, 99))
 def test_shards_of_whole_slots_give_the_same_answer(name: str, case: Case, seed: int):
     """Neither shards nor the order of the rows change the result."""
@@ -65,6 +66,7 @@ def test_shards_of_whole_slots_give_the_same_answer(name: str, case: Case, seed:
     pd.testing.assert_frame_equal(CALLS[name](Sent(shards), **arguments), whole)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", CALLS)
 def test_shards_of_the_sample_give_the_same_answer(name: str):
     """Three ways of splitting the sample give the same result."""
@@ -72,7 +74,7 @@ def test_shards_of_the_sample_give_the_same_answer(name: str):
     more = {"log_groups": xs.sample_log_groups()} if "log_groups" in GIVEN[name] else {}
     whole = CALLS[name](tasks, **SAMPLE, **more)
     assert len(whole)
-    for seed in range(3):
+    for seed in some(range(3), 3):
         shards = cut(tasks, Random(seed), anew=True)  # noqa: S311 - a test's
         pd.testing.assert_frame_equal(CALLS[name](Sent(shards), **SAMPLE, **more), whole)
 

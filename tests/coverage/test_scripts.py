@@ -99,7 +99,7 @@ def test_shellcheck_finds_nothing(tmp_path: Path):
 
 
 @pytest.mark.parametrize("field", ["task_name", "destination", "destination_prefix"])
-def test_hostile_values_reach_aws_as_they_stand(field: str, tmp_path: Path):
+def test_hostile_values_reach_aws_unchanged(field: str, tmp_path: Path):
     """Every value reaches `aws` unchanged, and nothing else is run."""
     (tmp_path / "bin").mkdir()
     (tmp_path / "empty").mkdir()

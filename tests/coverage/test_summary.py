@@ -179,7 +179,7 @@ def test_exports_of_the_time_before_creation_do_not_count():
     assert plain(summary["premature_fraction"]) == [1]
 
 
-def test_log_groups_that_nobody_exported():
+def test_log_groups_never_exported():
     """A log group without tasks is not covered; one created at the end is left out."""
     log_groups = log_groups_of([ONE, ONE | {"log_group_name": "late", "creation_time": 2 * DAY}])
     given_ = {"start": stamp(0), "end": stamp(2 * DAY), "log_groups": log_groups}

@@ -1,9 +1,7 @@
-"""Put this folder on the path for `emulated`, and make clients of the emulator."""
+"""Clients of the emulator."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -14,8 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from exportstats.emulator import Emulator
-
-sys.path.append(str(Path(__file__).parent))
 
 ACCOUNT = "111122223333"
 SESSION = boto3.Session()  # only one, because each loads botocore's model

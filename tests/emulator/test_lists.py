@@ -1,25 +1,15 @@
-"""The lists of the emulator over HTTP: with boto3, or raw where boto3 hides the protocol."""
+"""The list of tasks of the emulator over HTTP: order, pages, filters, tokens, slots."""
 
 from __future__ import annotations
 
-import datetime as dt
-import http.client
 import json
-import re
-import time
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
-from botocore import UNSIGNED
-from botocore.validate import ParamValidator
 from emulated import (
     ACCOUNT,
     EPOCH,
-    LOG_GROUPS,
     OTHER,
-    TASKS,
     all_ids,
     error_of,
     ids,
@@ -29,16 +19,13 @@ from emulated import (
     raw,
 )
 
-import exportstats as xs
 from exportstats.emulator import DEFAULT_ACCOUNT, Emulator, Fault
 from exportstats.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     Connect = Callable[..., Any]
-
-# The list
 
 
 def test_the_newest_creation_comes_first(connect: Connect) -> None:
@@ -114,84 +101,6 @@ def test_update_changes_what_is_served(connect: Connect) -> None:
         emulator.update("nobody", status={"code": "FAILED"})
 
 
-# The protocol
-
-
-def test_the_wire_has_no_null_and_nothing_of_ours() -> None:
-    """Missing values are left out, and so are accountId, region and observedAt."""
-    bare = {"taskId": "bare", "accountId": ACCOUNT, "taskName": None, "observedAt": EPOCH}
-    nested = make_task(1, status={"code": "PENDING", "message": None}, region="us-east-1")
-    with Emulator([bare, nested]) as emulator:
-        _, body = raw(emulator)
-    assert b"null" not in body
-    served = json.loads(body)["exportTasks"]
-    assert served[1] == {"taskId": "bare"}
-    assert served[0]["status"] == {"code": "PENDING"}
-    assert not {"accountId", "region", "observedAt"} & served[0].keys()
-
-
-def test_a_page_fits_the_model_of_the_service(connect: Connect) -> None:
-    """An answer is valid by botocore's model of the output."""
-    with Emulator(make_tasks(51)) as emulator:
-        model = connect(emulator).meta.service_model.operation_model("DescribeExportTasks")
-        _, body = raw(emulator)
-    page = json.loads(body)
-    assert ParamValidator().validate(page, model.output_shape).generate_report() == ""
-    assert len(page["exportTasks"]) == 50
-    assert page["nextToken"]
-    assert page["exportTasks"][0] == {
-        key: value for key, value in make_task(50).items() if key != "accountId"
-    }
-
-
-def test_an_answer_has_the_headers_of_the_service() -> None:
-    """Every answer has a request ID, a date and a type, and an error has its name."""
-    with Emulator() as emulator:
-        good, _ = raw(emulator)
-        bad, body = raw(emulator, b'{"limit": 51}')
-    for answer in (good, bad):
-        assert answer.getheader("Content-Type") == "application/x-amz-json-1.1"
-        assert len(answer.getheader("x-amzn-RequestId", "")) == 36
-        age = time.time() - parsedate_to_datetime(answer.getheader("Date", "")).timestamp()
-        assert abs(age) < 60
-    assert bad.status == 400
-    assert bad.getheader("x-amzn-ErrorType") == "InvalidParameterException"
-    assert json.loads(body)["__type"] == "InvalidParameterException"
-
-
-def test_the_date_is_that_of_its_own_clock() -> None:
-    """With `now`, answers and errors have the emulator's time; signatures are not affected."""
-    now = dt.datetime(2026, 11, 23, 6, tzinfo=dt.UTC)
-    with Emulator(now=now) as emulator:
-        for body in (b"{}", b'{"limit": 51}'):
-            answer, _ = raw(emulator, body)
-            date = parsedate_to_datetime(answer.getheader("Date", ""))
-            assert dt.timedelta(0) <= date - now < dt.timedelta(minutes=1)
-
-
-def test_a_connection_is_kept() -> None:
-    """Several requests use one connection, with errors among them."""
-    with Emulator() as emulator:
-        connection = http.client.HTTPConnection(emulator.url.removeprefix("http://"))
-        raw(emulator, connection=connection)
-        first = connection.sock
-        raw(emulator, b'{"limit": 51}', connection=connection)
-        raw(emulator, connection=connection)
-        assert first is not None
-        assert connection.sock is first
-        connection.close()
-
-
-def test_a_task_unlike_the_services_is_refused() -> None:
-    """A task that does not match the model is an ArgumentError with the task and the field."""
-    with pytest.raises(ArgumentError, match=r"'task-1'.*status\.code.*<class 'int'>"):
-        Emulator([make_task(0), make_task(1, status={"code": 7})])
-    with pytest.raises(ArgumentError, match=r"'task-1'.*Unknown.*\"logGroup\""):
-        Emulator([make_task(1, logGroup="/app")])
-    with pytest.raises(ArgumentError, match=r"'task-1'.*accountId 12345"):
-        Emulator([make_task(1, accountId=12345)])
-
-
 def test_an_unknown_state_is_served(connect: Connect) -> None:
     """A state that is not in the model, such as COMPLETE, is served."""
     with Emulator([make_task(0, status={"code": "COMPLETE"})]) as emulator:
@@ -199,224 +108,7 @@ def test_an_unknown_state_is_served(connect: Connect) -> None:
     assert task["status"]["code"] == "COMPLETE"
 
 
-@pytest.mark.parametrize(
-    ("body", "message"),
-    [
-        (b'{"limit": 0}', "min value: 1"),
-        (b'{"limit": 51}', "Value '51' at 'limit' .* less than or equal to 50"),
-        (b'{"limit": "5"}', "valid types: <class 'int'>"),
-        (b'{"statusCode": "COMPLETE"}', r"'statusCode' .* enum value set: \[.*COMPLETED"),
-        (b'{"taskId": ""}', "min length: 1"),
-        (b'{"taskId": "%b"}' % (b"x" * 513), "length less than or equal to 512"),
-        (b'{"since": 1}', 'Unknown parameter in input: "since"'),
-    ],
-)
-def test_a_wrong_parameter_is_refused(body: bytes, message: str) -> None:
-    """Parameters are checked against the model, including maxima and states."""
-    check_refused(TASKS, body, message)
-
-
-@pytest.mark.parametrize(
-    ("body", "message"),
-    [
-        (b'{"limit": 0}', "min value: 1"),
-        (b'{"limit": 51}', "Value '51' at 'limit' .* less than or equal to 50"),
-        (b'{"logGroupClass": "GOLD"}', r"'logGroupClass' .* enum value set: \[STANDARD"),
-        (
-            json.dumps({"accountIdentifiers": [ACCOUNT] * 21}).encode(),
-            "length less than or equal to 20",
-        ),
-        (b'{"taskId": "a"}', 'Unknown parameter in input: "taskId"'),
-        (b'{"logGroupNamePrefix": "a", "logGroupNamePattern": "b"}', "mutually exclusive"),
-        (b'{"logGroupIdentifiers": ["/a"]}', "the emulator does not answer logGroupIdentifiers"),
-    ],
-)
-def test_a_wrong_parameter_of_log_groups_is_refused(body: bytes, message: str) -> None:
-    """Parameters are checked, and those that are not emulated are refused."""
-    check_refused(LOG_GROUPS, body, message)
-
-
-def check_refused(operation: str, body: bytes, message: str) -> None:
-    """Check that a request is refused for its parameters with a message."""
-    with Emulator() as emulator:
-        answer, content = raw(emulator, body, **{"X-Amz-Target": f"Logs_20140328.{operation}"})
-        assert emulator.requests[0].outcome == "InvalidParameterException"
-    assert answer.status == 400
-    error = json.loads(content)
-    assert error["__type"] == "InvalidParameterException"
-    assert re.search(message, error["message"])
-
-
-def test_an_unsigned_request_is_refused(connect: Connect) -> None:
-    """A request without a valid signature is refused."""
-    with Emulator() as emulator:
-        client = connect(emulator, signature_version=UNSIGNED)
-        error = error_of(client.describe_export_tasks)
-        answer, _ = raw(emulator, Authorization="Basic dXNlcg==")
-    assert error["Error"]["Code"] == "MissingAuthenticationTokenException"
-    assert error["ResponseMetadata"]["HTTPStatusCode"] == answer.status == 400
-
-
-def test_another_operation_is_unknown(connect: Connect) -> None:
-    """Only the three operations are answered."""
-    with Emulator() as emulator:
-        error = error_of(connect(emulator).describe_queries)
-    assert error["Error"]["Code"] == "UnknownOperationException"
-    assert error["ResponseMetadata"]["HTTPStatusCode"] == 400
-
-
-# Log groups
-
-
-def make_group(name: str, **fields: Any) -> dict[str, Any]:  # noqa: ANN401
-    """Make a log group."""
-    return {"accountId": ACCOUNT, "logGroupName": name, "creationTime": EPOCH} | fields
-
-
-def names(page: Mapping[str, Any]) -> list[str]:
-    """Return the names of a page's log groups."""
-    return [group["logGroupName"] for group in page["logGroups"]]
-
-
-def all_names(client: Any, **params: Any) -> list[str]:  # noqa: ANN401
-    """Return the names of all pages, with botocore's paginator."""
-    pages = client.get_paginator("describe_log_groups").paginate(**params)
-    return [name for page in pages for name in names(page)]
-
-
-def test_log_groups_are_listed_by_name(connect: Connect) -> None:
-    """All log groups arrive in ASCII order, 50 per page by default, with AWS's fields only."""
-    made = [
-        make_group(f"{letter}/{n:02}", retentionInDays=7, observedAt=EPOCH)
-        for letter in "bAa"
-        for n in range(20)
-    ]
-    with Emulator(log_groups=made) as emulator:
-        client = connect(emulator)
-        pages = list(client.get_paginator("describe_log_groups").paginate())
-        model = client.meta.service_model.operation_model(LOG_GROUPS)
-        _, body = raw(emulator, **{"X-Amz-Target": f"Logs_20140328.{LOG_GROUPS}"})
-        assert {request.operation for request in emulator.requests} == {LOG_GROUPS}
-    assert [len(page["logGroups"]) for page in pages] == [50, 10]
-    found = [name for page in pages for name in names(page)]
-    assert found == sorted(group["logGroupName"] for group in made)
-    page = json.loads(body)
-    assert ParamValidator().validate(page, model.output_shape).generate_report() == ""
-    assert page["logGroups"][0] == {
-        "logGroupName": "A/00",
-        "creationTime": EPOCH,
-        "retentionInDays": 7,
-    }
-
-
-def test_log_groups_are_filtered(connect: Connect) -> None:
-    """Prefix, pattern and class filter as AWS documents; there are no linked accounts."""
-    made = [
-        make_group("/app/web", storedBytes=1, arn="arn"),
-        make_group("/app/Web", logGroupClass="INFREQUENT_ACCESS"),
-        make_group("/web/app", logGroupClass="ESSENTIALS"),
-        make_group("/x", logGroupClass="DELIVERY"),
-    ]
-    with Emulator(log_groups=made) as emulator:
-        client = connect(emulator)
-        assert all_names(client, logGroupNamePrefix="/app") == ["/app/Web", "/app/web"]
-        assert all_names(client, logGroupNamePattern="web") == ["/app/web", "/web/app"]
-        assert all_names(client, logGroupClass="STANDARD") == ["/app/web"]
-        assert all_names(client, logGroupClass="ESSENTIALS") == ["/web/app"]
-        assert all_names(client, logGroupClass="DELIVERY", logGroupNamePrefix="/app") == []
-        assert len(all_names(client, includeLinkedAccounts=True, accountIdentifiers=[OTHER])) == 4
-        by_pattern = client.describe_log_groups(logGroupNamePattern="app/web")["logGroups"]
-    # the model: then "only arn, creationTime, and logGroupName are included in the response"
-    assert by_pattern == [{"arn": "arn", "creationTime": EPOCH, "logGroupName": "/app/web"}]
-
-
-def test_a_log_group_is_of_one_slot(connect: Connect) -> None:
-    """Account and region are those of the fields, else of the ARN, else the defaults."""
-    arn = f"arn:aws:logs:eu-west-1:{OTHER}:log-group:/c:*"
-    made = [
-        make_group("/a"),
-        make_group("/b", region="eu-west-1"),
-        {"logGroupName": "/c", "arn": arn},
-        make_group("/d", arn=arn, region="us-west-2"),
-        {"logGroupName": "/e"},
-    ]
-    with Emulator(log_groups=made) as emulator:
-        assert all_names(connect(emulator)) == ["/a"]
-        assert all_names(connect(emulator, region="eu-west-1")) == ["/b"]
-        assert all_names(connect(emulator, OTHER, "eu-west-1")) == ["/c"]
-        assert all_names(connect(emulator, region="us-west-2")) == ["/d"]
-        assert all_names(connect(emulator, DEFAULT_ACCOUNT)) == ["/e"]
-
-
-def test_a_log_group_unlike_the_services_is_refused() -> None:
-    """A log group that does not match the model is an ArgumentError with the field."""
-    with pytest.raises(ArgumentError, match=r"the log group '/a'.*retentionInDays.*<class 'str'>"):
-        Emulator(log_groups=[make_group("/a", retentionInDays="7")])
-    with pytest.raises(ArgumentError, match=r"the log group '/a'.*accountId 12345"):
-        Emulator(log_groups=[make_group("/a", accountId=12345)])
-
-
-def test_both_lists_have_the_same_mechanism(connect: Connect) -> None:
-    """Each list has its own tokens, quota and counter; faults affect both or the one named."""
-    now = 0.0
-    groups = [make_group(f"/{n}") for n in range(3)]
-    faults = [Fault("throttle", at=(2,)), Fault("deny", at=(3,), operation=LOG_GROUPS)]
-    emulator = Emulator(make_tasks(3), log_groups=groups, requests_per_second=5, faults=faults)
-    emulator._clock = lambda: now
-    with emulator:
-        client = connect(emulator)
-        token = client.describe_log_groups(limit=1)["nextToken"]
-        assert ids(client.describe_export_tasks(limit=1)) == numbered(2)
-        for call in (client.describe_log_groups, client.describe_export_tasks):
-            assert error_of(call)["Error"]["Code"] == "ThrottlingException"
-        denied = error_of(client.describe_log_groups)["Error"]
-        assert denied["Code"] == "AccessDeniedException"
-        assert "not authorized to perform: logs:DescribeLogGroups on" in denied["Message"]
-        error = error_of(client.describe_export_tasks, nextToken=token)["Error"]
-        assert "nextToken is invalid" in error["Message"]
-        # three and four of five requests were used
-        assert names(client.describe_log_groups(nextToken=token)) == ["/1", "/2"]
-        client.describe_log_groups()
-        error_of(client.describe_log_groups)
-        client.describe_export_tasks()
-        client.describe_export_tasks()
-        error_of(client.describe_export_tasks)
-        now = 86_400.0
-        assert (
-            "expired" in error_of(client.describe_log_groups, nextToken=token)["Error"]["Message"]
-        )
-
-
-def test_shift_creates_a_log_group_ahead_of_the_others(connect: Connect) -> None:
-    """The second page repeats the last log group of the first."""
-    groups = [make_group(name) for name in ("-a", "/b", "c")]
-    with Emulator(log_groups=groups, faults=[Fault("shift", at=(2,))]) as emulator:
-        client = connect(emulator)
-        paginator = client.get_paginator("describe_log_groups")
-        pages = [names(page) for page in paginator.paginate(PaginationConfig={"PageSize": 2})]
-        assert pages == [["-a", "/b"], ["/b", "c"]]
-        assert len(all_names(client)) == 4
-
-
-def test_log_groups_are_fetched() -> None:
-    """`fetch_log_groups` returns all log groups of a slot, page by page."""
-    groups = [make_group(f"/{n:03}", retentionInDays=7, storedBytes=n) for n in range(120)]
-    with Emulator(log_groups=groups) as emulator:
-        found = xs.fetch_log_groups(
-            session=boto3.Session(ACCOUNT, "secret", region_name="us-east-1"),
-            endpoint_url=emulator.url,
-        )
-    assert found["log_group_name"].to_list() == [group["logGroupName"] for group in groups]
-    assert found["stored_bytes"].to_list() == list(range(120))
-    assert set(found["account_id"]) == {ACCOUNT}
-    assert set(found["retention"]) == {dt.timedelta(days=7)}
-    assert set(found["creation_time"]) == {dt.datetime.fromtimestamp(EPOCH / 1000, dt.UTC)}
-
-
-# Tokens
-
-
-def test_a_token_tells_nothing() -> None:
+def test_tokens_cannot_be_guessed() -> None:
     """Tokens are long and random, so that nobody can guess one."""
     with Emulator(make_tasks(60)) as emulator:
         tokens = {json.loads(raw(emulator)[1])["nextToken"] for _ in range(3)}
@@ -458,9 +150,6 @@ def test_a_token_expires(connect: Connect) -> None:
     assert "expired" in error["Message"]
 
 
-# Accounts and regions
-
-
 def test_account_and_region_are_those_of_the_signature(connect: Connect) -> None:
     """Each slot has its own list; keys that are not account IDs use the default account."""
     tasks = [
@@ -478,7 +167,7 @@ def test_account_and_region_are_those_of_the_signature(connect: Connect) -> None
         assert all_ids(connect(emulator, OTHER, "eu-west-1")) == []
 
 
-def test_the_identity_is_told_at_the_same_address(connect: Connect) -> None:
+def test_the_identity_is_served_at_the_same_address(connect: Connect) -> None:
     """GetCallerIdentity returns the account ID, and faults of other calls do not affect it."""
     with Emulator(faults=[Fault("deny")]) as emulator:
         identity = connect(emulator, service="sts").get_caller_identity()

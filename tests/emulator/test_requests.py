@@ -190,7 +190,7 @@ def test_a_connection_closed_in_the_middle_is_no_trouble(
     time.sleep(0.05)
 
 
-def test_a_client_that_speaks_tls_is_told_at_once(emulator: Emulator) -> None:
+def test_a_tls_client_is_refused_at_once(emulator: Emulator) -> None:
     """`https://` instead of `http://` is an error at once, not a timeout."""
     start = time.perf_counter()
     with connect(emulator) as connection, pytest.raises(ssl.SSLError):

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, strategies as st
 from pandas.testing import assert_frame_equal
-from support import FIRST, LAST, START, plain, rows, rows_of, table
+from support import FEW, FIRST, LAST, START, plain, rows, rows_of, table
 
 import exportstats as xs
 from exportstats.core import schema
@@ -78,6 +78,7 @@ def test_suffixes(tmp_path: Path, suffix: str, tasks: pd.DataFrame) -> None:
     assert_frame_equal(xs.read_tasks(file), xs.conform(tasks))
 
 
+@FEW
 @given(tasks=tables())
 def test_anything_reads_back(tmp_path: Path, tasks: pd.DataFrame) -> None:
     """Everything in a table is read back: missing values, empty text, any text."""

@@ -18,7 +18,7 @@ from exportstats.core import coerce, schema
 from exportstats.report.weekly import material_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from exportstats.report.data import Finding
     from exportstats.report.rule import Rule
@@ -40,6 +40,12 @@ REASONS = {
 # The Monday of the week of hand-made tables.
 MONDAY = ms("2026-11-16T00:00Z")
 ISO_WEEK = "2026-W47"
+RENDERERS: dict[str, Callable[[xs.WeeklyReport], str | bytes]] = {
+    "html": xs.WeeklyReport.to_html,
+    "markdown": xs.WeeklyReport.to_markdown,
+    "email": xs.WeeklyReport.to_email,
+    "json": xs.WeeklyReport.to_json,
+}
 
 
 @functools.cache

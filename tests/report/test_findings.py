@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 
 import pytest
-from oracles.facts import Facts, both, length
+from oracles.facts import Facts
+from oracles.intervals import both, length
 from oracles.words import LOG_GROUP, key_of
 from reported import REASONS, WEEK, every, history_of, plain_rows, planted, report_of
 from support import DAY, by_group, ms, quantile

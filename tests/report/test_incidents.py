@@ -22,7 +22,7 @@ from reported import (
     report_of,
     tasks_of,
 )
-from support import DAY, Row
+from support import DAY, FEW, Row
 
 import exportstats as xs
 from exportstats.report import incidents
@@ -99,7 +99,7 @@ def test_the_same_failure_in_several_accounts_is_one_incident():
     assert "2 accounts and 2 regions" in worst.sentence
 
 
-def test_a_log_group_that_stopped_is_told_with_its_gaps():
+def test_a_stopped_log_group_is_reported_with_its_gaps():
     """A log group that is no longer exported and its missing days are one finding."""
     report = built(*nights("acme/a"), *others("acme/b", *range(-1, 6)))
     [worst] = report.findings
@@ -159,8 +159,9 @@ def histories(draw: st.DrawFn) -> list[Row]:
     return rows
 
 
+@FEW
 @given(histories(), st.randoms(use_true_random=False))
-def test_no_gap_is_told_twice(rows: list[Row], random: Random):
+def test_no_gap_is_reported_twice(rows: list[Row], random: Random):
     """No gap is in two incidents. The parts add up to the results of the rules, in any order."""
     if not rows:
         return

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from histories import ZONES, History, make, toml_of
 from oracles import ORACLES
-from oracles.facts import Expected, Facts
+from oracles.facts import Facts
 from reported import history_of, plain_rows, planted, sample, side_table, tasks_of
 from support import WHOLE, some
 
@@ -24,6 +24,8 @@ from exportstats.report.weekly import material_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from oracles.words import Expected
 
     from exportstats.report.data import Finding
     from exportstats.report.material import Material
@@ -139,7 +141,7 @@ def test_sentences_are_those_of_plain_python(here: str, part: int, tmp_path: Pat
         assert not wrong, f"seed {seed}"
 
 
-@pytest.mark.parametrize(("week", "here"), some(zip(WEEKS, cycle(ZONES)), 5), indirect=["here"])
+@pytest.mark.parametrize(("week", "here"), some(zip(WEEKS, cycle(ZONES)), 10), indirect=["here"])
 def test_weeks_of_the_sample_are_those_of_plain_python(here: str, week: str, tmp_path: Path):
     """The same holds for the sample's weeks, whatever the local time zone."""
     assert not Case.of_sample(week, here).differences(tmp_path)

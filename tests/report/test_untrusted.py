@@ -8,12 +8,12 @@ import json
 import re
 from dataclasses import replace
 from email import message_from_bytes, policy
-from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 from xml.etree import ElementTree as ET
 
 import pytest
+from harmless import ALLOWED, Seen, shown_of
 from markdown_it import MarkdownIt
 from reported import HOSTILE, hostile_report, kinds
 from shown import is_harmless
@@ -21,7 +21,7 @@ from shown import is_harmless
 from exportstats.report import machine
 from exportstats.report.html import render_fragment
 from exportstats.report.markdown import render_text
-from exportstats.text import plain, shorten
+from exportstats.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,93 +29,8 @@ if TYPE_CHECKING:
 
     import exportstats as xs
 
-# The allowed elements of a page, with their attributes.
-ALLOWED = {
-    "html": {"lang"},
-    "head": set(),
-    "meta": {"charset", "http-equiv", "content", "name"},
-    "title": set(),
-    "style": set(),
-    "body": {"style"},
-    "div": {"class", "style", "tabindex", "role", "aria-label"},
-    "main": set(),
-    "header": set(),
-    "footer": set(),
-    "section": set(),
-    "h1": {"style"},
-    "h2": {"style"},
-    "p": {"class", "style"},
-    "ol": set(),
-    "ul": {"class"},
-    "li": {"class"},
-    "span": {"class", "style"},
-    "picture": set(),
-    "source": {"media", "srcset"},
-    "b": {"style"},
-    "details": set(),
-    "summary": set(),
-    "table": {"class", "style", "cellspacing", "cellpadding"},
-    "thead": set(),
-    "tbody": set(),
-    "tr": set(),
-    "th": {"scope", "class", "style"},
-    "td": {"class", "style", "data-name"},
-    "pre": {"style"},
-    "code": set(),
-    "figure": set(),
-    "figcaption": set(),
-    "img": {"src", "alt", "width", "style"},
-    "a": {"href"},
-}
-EMPTY = {"meta", "img", "source"}
 # Two characters that start a formula, then those that a spreadsheet skips before one.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d")
-
-
-class Seen(HTMLParser):
-    """The elements, attributes and text that a browser parses from a page."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str]]] = []
-        self.open: list[str] = []
-        self.cells: list[str] = []
-        self.text = ""
-        self.rest: list[str] = []
-        self.feed(html)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Record an element."""
-        self.elements.append((tag, {name: value or "" for name, value in attrs}))
-        assert len({name for name, _ in attrs}) == len(attrs), attrs
-        if tag not in EMPTY:
-            self.open.append(tag)
-        if tag in ("td", "th"):
-            self.cells.append("")
-
-    def handle_endtag(self, tag: str) -> None:
-        """Check that a closed element was open."""
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        """Record text."""
-        if self.open and self.open[-1] not in ("style", "title"):
-            self.text += data
-            if self.open[-1] in ("td", "th"):
-                self.cells[-1] += data
-
-    def handle_comment(self, data: str) -> None:
-        """Record a comment, which is not allowed."""
-        self.rest.append(data)
-
-    def handle_decl(self, decl: str) -> None:
-        """Record a declaration."""
-        self.rest.append(decl)
-
-    def handle_pi(self, data: str) -> None:
-        """Record a processing instruction, which is not allowed."""
-        self.rest.append(data)
 
 
 @pytest.fixture(scope="module")
@@ -136,11 +51,6 @@ def mail(report: xs.WeeklyReport) -> bytes:
     return report.to_email()
 
 
-def shown_of(text: str) -> str:
-    """Return text as it is displayed: escapes visible, the middle cut."""
-    return shorten(plain(text), 120)
-
-
 def test_the_hostile_texts_get_everywhere(report: xs.WeeklyReport):
     """The hostile text is in sentences, rows and pictures, so the other tests really check it."""
     assert {"not_made_good", "new_reasons", "gaps", "expiring", "premature"} <= set(kinds(report))
@@ -148,9 +58,6 @@ def test_the_hostile_texts_get_everywhere(report: xs.WeeklyReport):
         names = set(report.tables[kind]["log_group_name"].astype("str"))
         assert names == set(HOSTILE), kind
     assert {"states", "coverage", "failures"} <= {one.name for one in report.pictures}
-
-
-# --- HTML ----------------------------------------------------------------------------------------
 
 
 def test_a_page_has_no_element_but_its_own(page: str):
@@ -224,9 +131,6 @@ def test_pictures_hold_nothing_that_runs(page: str):
                 assert key_ != "href" or value.startswith("#")
 
 
-# --- Markdown and plain text ---------------------------------------------------------------------
-
-
 def inline(tokens: list[Any]) -> Iterator[Any]:
     """Return the inline tokens of all lines of text."""
     for token in tokens:
@@ -291,9 +195,6 @@ def test_plain_text_is_printable(report: xs.WeeklyReport):
         assert len(line) <= 78 or " " not in line.strip()[:60]  # only names are not wrapped
 
 
-# --- Mail ----------------------------------------------------------------------------------------
-
-
 def test_a_mail_has_its_parts_and_no_header_from_a_name(mail: bytes):
     """The email has plain text and HTML with pictures. No name becomes a header or a part."""
     message = message_from_bytes(mail, policy=policy.default)
@@ -352,9 +253,6 @@ def test_a_mails_text_is_that_of_the_terminal(mail: bytes, report: xs.WeeklyRepo
     message = message_from_bytes(mail, policy=policy.default)
     text = message.get_body(("plain",)).get_content()
     assert text.replace("\r\n", "\n") == render_text(report)
-
-
-# --- For machines --------------------------------------------------------------------------------
 
 
 def test_csv_has_no_formula(report: xs.WeeklyReport, tmp_path: Path):

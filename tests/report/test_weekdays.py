@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import example, given, strategies as st
-from oracles.facts import length, union
+from oracles.intervals import length, union
 from reported import (
     MINUTE,
     MONDAY,
@@ -24,7 +24,7 @@ from reported import (
     rows_of_rule,
     tasks_of,
 )
-from support import DAY, HOUR, Row
+from support import DAY, FEW, HOUR, Row
 from test_due import at, seen
 
 from exportstats.report import html, mail, markdown, rhythm
@@ -104,6 +104,7 @@ STYLES: dict[str, tuple[Callable[[range], list[Row]], list[str]]] = {
 
 
 @pytest.mark.parametrize("style", STYLES)
+@FEW
 @given(days=KEPT, hours=st.integers(1, 168), tz=ZONES, week=st.integers(46, 49))
 def test_a_week_of_its_own_has_only_a_note(style: str, days: int, hours: int, tz: str, week: int):
     """At any time of any week, nothing but a note is found, whatever the retention."""
@@ -116,7 +117,7 @@ def test_a_week_of_its_own_has_only_a_note(style: str, days: int, hours: int, tz
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_the_note_is_told_once(style: str):
+def test_the_note_is_given_once(style: str):
     """The report of a whole week has one note on the weekdays without exports."""
     make, notes = STYLES[style]
     report = built(*seen(make(range(-8, 2)), MONDAY + WEEK), log_groups=kept(14))
@@ -140,6 +141,7 @@ def test_the_note_says_when():
 
 
 @example(missing=4, days=14)
+@FEW
 @given(missing=st.sampled_from([0, 1, 2, 3, 4]), days=st.sampled_from([14, 20, 30]))
 def test_a_missing_working_day_is_a_gap(missing: int, days: int):
     """A missing day is a gap of this day alone, and its deadline is reported."""
@@ -166,6 +168,7 @@ def test_a_missing_weekend_is_due_in_time():
     assert listed == [(47, MONDAY - 3 * DAY, MONDAY)]
 
 
+@FEW
 @given(
     stopped=st.integers(-6, -1),
     days=st.sampled_from([1, 5, 14, 30]),

@@ -1,11 +1,9 @@
-"""The arguments of a weekly report, and what does not change the result."""
+"""The week of a report, its time zone and its `as_of`."""
 
 from __future__ import annotations
 
-import dataclasses
 import re
-from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -16,50 +14,24 @@ from reported import (
     MONDAY,
     WEEK,
     built,
-    deliveries_of,
     finding,
     kinds,
-    log_groups_of,
     night,
     nights,
     others,
-    planted,
-    report_of,
     rows_behind,
-    sample,
     tasks_of,
 )
-from support import DAY, HOUR, cut, ms, rows_of, shuffled
+from support import DAY, HOUR, ms
 
 import exportstats as xs
 from exportstats.core import frames
 from exportstats.errors import ArgumentError, SchemaError
-from exportstats.report import rules
-from exportstats.report.data import SEVERITIES
-from exportstats.report.html import render_fragment
-from exportstats.report.rule import Found, Rule, rule
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from exportstats.report.data import Severity
-    from exportstats.report.material import Material
-
-RENDERERS: dict[str, Callable[[xs.WeeklyReport], str | bytes]] = {
-    "html": xs.WeeklyReport.to_html,
-    "markdown": xs.WeeklyReport.to_markdown,
-    "email": xs.WeeklyReport.to_email,
-    "json": xs.WeeklyReport.to_json,
-}
 
 
 def stamp(text: str, tz: str = "UTC") -> pd.Timestamp:
     """Return an aware time from a local time."""
     return pd.Timestamp(text, tz=tz)
-
-
-# --- The week ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -213,9 +185,6 @@ def test_times_are_shown_in_the_zone():
     assert '"start": "2026-11-15T18:30:00Z"' in report.to_json()
 
 
-# --- What was known ------------------------------------------------------------------------------
-
-
 def test_the_default_as_of():
     """The default `as_of` is the end of the week, or the last observation if that is earlier."""
     tasks = nights("acme/api")
@@ -246,128 +215,6 @@ def test_as_of_limits_what_is_known():
     assert "gaps" not in kinds(built(*rows, as_of="2026-11-25T00:00Z"))
 
 
-def seen_at(tasks: pd.DataFrame, at: int) -> pd.DataFrame:
-    """Return the table as it would have been fetched at an instant."""
-    rows = []
-    for row in rows_of(tasks):
-        if row["creation_time"] <= at:
-            ended = row["completion_time"]
-            if ended is not None and ended > at:
-                row |= {"status_code": "RUNNING", "status_message": None, "completion_time": None}
-            rows.append(row | {"observed_at": at})
-    return tasks_of(*rows)
-
-
-@pytest.mark.parametrize(
-    ("week", "renderers"), [("2026-W30", ["json", "markdown"]), ("2026-W24", list(RENDERERS))]
-)
-def test_a_later_run_gives_the_same_bytes(week: str, renderers: list[str]):
-    """Each format has the same bytes, however long after the week the tasks were fetched."""
-    tasks, log_groups = sample()
-    [edges] = [one for one in planted()["weeks"]["all"] if one["iso_week"] == week]
-    end = ms(edges["end"])
-    expected = {name: RENDERERS[name](report_of(week)) for name in renderers}
-    for later in (0, 3 * DAY + 14 * HOUR + 30 * MINUTE):
-        then = seen_at(tasks, end + later)
-        assert len(then) < len(tasks)
-        report = xs.build_weekly_report(then, week=week, log_groups=log_groups)
-        for name in renderers:
-            if name not in ("html", "email") or not later:  # these formats are slow
-                assert RENDERERS[name](report) == expected[name], (name, later)
-
-
-# --- What does not matter ------------------------------------------------------------------------
-
-
-def test_the_order_of_rows_does_not_matter():
-    """The order of tasks and log groups does not matter."""
-    tasks, log_groups = sample()
-    random = Random(6)  # noqa: S311 - an order, no secret
-    order = list(range(len(log_groups)))
-    random.shuffle(order)
-    report = xs.build_weekly_report(
-        shuffled(tasks, random), week="2026-W24", log_groups=log_groups.iloc[order]
-    )
-    expected = report_of("2026-W24")
-    assert report.to_json() == expected.to_json()
-    for one, other in zip(report.pictures, expected.pictures, strict=True):
-        assert (one.name, one.text) == (other.name, other.text)
-        assert one.table.to_csv() == other.table.to_csv()
-
-
-@pytest.mark.parametrize(("week", "anew"), [("2026-W24", False), ("2026-W39", True)])
-def test_shards_give_the_same(week: str, anew: bool):  # noqa: FBT001 - a parameter
-    """Shards give the same report as one table, with the same or with different categories."""
-    tasks, log_groups = sample()
-    shards = cut(tasks, Random(7), anew=anew)  # noqa: S311 - an order, no secret
-    report = xs.build_weekly_report(shards, week=week, log_groups=log_groups)
-    expected = report_of(week)
-    assert report.to_json() == expected.to_json()
-    assert report.to_markdown() == expected.to_markdown()
-    assert [p.name for p in report.pictures] == [p.name for p in expected.pictures]
-
-
-def test_frames_of_the_caller_do_not_change():
-    """Building and rendering do not change tasks, log groups or deliveries."""
-    tasks = tasks_of(*others("acme/api", 2), night("acme/api", 2, status_code="FAILED"))
-    log_groups = log_groups_of({"log_group_name": "acme/api", "retention": 14 * DAY})
-    deliveries = deliveries_of({"task_id": "acme/api@3", "delivered": "empty"})
-    given = (tasks, log_groups, deliveries)
-    copies = [frame.copy(deep=True) for frame in given]
-    report = xs.build_weekly_report(
-        tasks, week=ISO_WEEK, log_groups=log_groups, deliveries=deliveries
-    )
-    shown = {name: table.copy(deep=True) for name, table in report.tables.items()}
-    for render in (*RENDERERS.values(), render_fragment):
-        render(report)
-    for frame, copy in zip(given, copies, strict=True):
-        assert_frame_equal(frame, copy)
-    for name, table in report.tables.items():
-        assert_frame_equal(table, shown[name])
-
-
-def test_building_twice_gives_the_same_bytes():
-    """Two reports on the same week have the same bytes: no format has a clock or random ids."""
-    report = built(*others("acme/api", 2), night("acme/api", 2, status_code="FAILED"))
-    again = built(*others("acme/api", 2), night("acme/api", 2, status_code="FAILED"))
-    for name, render in RENDERERS.items():
-        assert render(report) == render(again), name
-
-
-# --- Little or nothing ---------------------------------------------------------------------------
-
-
-def test_no_tasks_at_all():
-    """An empty table gives a report without findings that says so in every format."""
-    report = xs.build_weekly_report(frames.empty(), week=ISO_WEEK, as_of="2026-11-23T00:00Z")
-    assert report.headline == "No task was created in this week."
-    assert report.findings == ()
-    assert report.is_quiet
-    counts = report.figures.loc[["tasks", "completed", "failed", "cancelled"], "current"]
-    assert counts.to_list() == [0, 0, 0, 0]
-    assert report.figures.loc[["failure_rate", "p50", "p90", "covered"], "current"].isna().all()
-    for render in RENDERERS.values():
-        assert render(report)
-    assert "No task was created" in report._repr_html_()
-
-
-def test_one_task():
-    """One task is counted, but does not make its log group regular."""
-    report = built(night("acme/api", 1))
-    assert report.headline == "A quiet week: 1 task, none failed."
-    assert kinds(report) == ["irregular"]
-    assert report.figures.loc["p50", "current"] == 300
-    for render in RENDERERS.values():
-        assert render(report)
-
-
-def test_a_week_before_all_tasks():
-    """A week before the first task gives an empty report, without an error."""
-    report = built(*nights("acme/api"), week="2026-W10")
-    assert report.headline == "No task was created in this week."
-    assert report.findings == ()
-
-
 def test_tasks_without_observed_at():
     """Without `observed_at`, a past week is reported as of its end."""
     rows = [
@@ -380,83 +227,6 @@ def test_tasks_without_observed_at():
     assert report.as_of == report.end == stamp("2024-11-25")
     assert report.figures.loc["tasks", "current"] == 7
     assert report.is_quiet
-
-
-# --- The value -----------------------------------------------------------------------------------
-
-
-def test_a_rule_is_one_unit(monkeypatch: pytest.MonkeyPatch):
-    """A new rule needs only one function: its findings are ranked and are in every format."""
-
-    @rule(title="Tasks of a busy week", rank=1, severities=("note",), remedy="Have a rest.")
-    def busy(material: Material) -> Found | None:
-        return Found("note", f"{len(material.week)} tasks.", material.week[["task_id"]])
-
-    monkeypatch.setattr(rules, "RULES", (*rules.RULES, busy))
-    report = built(*nights("acme/api"), night("acme/hand", 0))
-    assert kinds(report) == ["busy", "irregular"]
-    assert len(report.tables["busy"]) == 8
-    for text in (report.to_html(), report.to_markdown(), report.to_json()):
-        assert "8 tasks." in text
-        assert "Have a rest." in text
-    assert "Tasks of a busy week: 8 rows" in report.to_html()
-
-
-def test_findings_are_sorted(monkeypatch: pytest.MonkeyPatch):
-    """Findings are sorted by severity, then by the rank of their rule."""
-
-    def made(kind: str, rank: int, severity: Severity) -> Rule:
-        found = Found(severity, "Found.", pd.DataFrame({"x": [1]}))
-        return Rule(kind, kind, rank, SEVERITIES, "Do.", lambda _: found)
-
-    every = [
-        made(f"{severity}-{rank}", rank, severity) for severity in SEVERITIES for rank in range(4)
-    ]
-    mixed = [*every]
-    Random(3).shuffle(mixed)  # noqa: S311 - an order, no secret
-    monkeypatch.setattr(rules, "RULES", tuple(mixed))
-    assert kinds(built(*nights("acme/api"))) == [one.kind for one in every]
-
-
-def test_all_rules_are_found():
-    """Each rule has its own kind, rank and title, and a remedy."""
-    for field in ("kind", "rank", "title"):
-        assert len({getattr(one, field) for one in rules.RULES}) == len(rules.RULES) >= 15
-    for one in rules.RULES:
-        assert one.remedy.endswith(".")
-        assert set(one.severities) <= set(SEVERITIES)
-
-
-def test_a_report_writes_itself(tmp_path: Path):
-    """Each `to_` method returns the rendered report, or writes it to a path, as in pandas."""
-    report = built(*others("acme/api", 2))
-    for name, render in RENDERERS.items():
-        path = tmp_path / name
-        assert getattr(report, f"to_{name}")(path) is None
-        text = path.read_bytes()
-        assert (text if name == "email" else text.decode()) == render(report)
-    report.to_csv(tmp_path / "tables")
-    assert (tmp_path / "tables" / "gaps.csv").exists()
-
-
-def test_a_report_is_frozen():
-    """A report is immutable, and so is its mapping of tables."""
-    report = built(*nights("acme/api"))
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        report.name = "another"
-    with pytest.raises(TypeError):
-        report.tables["figures"] = report.figures  # type: ignore[index]
-    assert isinstance(report.findings, tuple)
-    assert isinstance(report.pictures, tuple)
-
-
-def test_it_shows_itself_in_a_notebook():
-    """A notebook shows the same content as the page."""
-    report = report_of("2026-W20")
-    shown = report._repr_html_()
-    assert shown in report.to_html()
-    assert "<html" not in shown
-    assert shown.lstrip().startswith('<div class="xs-report">')
 
 
 def test_one_task_without_observed_at_does_not_hide_the_others():

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
 from scipy import stats
-from support import cut, plain, shuffled, table, tables
+from support import FEW, cut, plain, shuffled, table, tables
 
 import exportstats as xs
 from exportstats.core import frames
@@ -107,7 +107,7 @@ def test_only_the_latest_hundred_count():
     assert row.remaining == pd.Timedelta("10min")
 
 
-def test_the_basis_widens_where_there_is_no_history():
+def test_the_basis_widens_without_history():
     """The basis is the log group's own history, however short; else the slot's; else all."""
     slot = history([120_000] * 20, log_group_name="other")
     far = history([180_000] * 30, region="us-east-1", log_group_name="far")
@@ -180,7 +180,7 @@ def test_stuck_tasks_are_learned_across_slots():
     assert fresh.timeout_probability == pytest.approx(0.01, abs=0.003)
 
 
-def test_the_time_out_bounds_what_is_said():
+def test_the_time_out_bounds_the_forecast():
     """No end lies beyond 24 hours, whatever the elapsed time."""
     random = np.random.default_rng(5)
     durations = [int(value) for value in random.lognormal(12, 0.5, 60)]
@@ -297,6 +297,7 @@ def test_no_active_task_is_an_empty_table():
     assert none.dtypes.astype("str").to_dict() == some.dtypes.astype("str").to_dict()
 
 
+@FEW
 @given(tasks=tables(max_size=30), seed=st.integers(0, 99), as_of=st.booleans())
 def test_shards_and_order_make_no_difference(tasks: pd.DataFrame, seed: int, as_of: bool):  # noqa: FBT001
     """Neither shards nor the order of the rows change the estimates."""

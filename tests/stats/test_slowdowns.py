@@ -66,7 +66,7 @@ def test_the_planted_slowdown_is_found_and_nothing_else(sample: pd.DataFrame):
     assert row["n_before"] + row["n_after"] == 363
 
 
-def test_without_it_there_is_none(sample: pd.DataFrame):
+def test_without_a_slowdown_there_is_no_row(sample: pd.DataFrame):
     """Weekdays, long tails, outages and windows of any length are no slowdown."""
     assert len(find_slowdowns(sample[sample["log_group_name"] != "acme/payments/api"])) == 0
 

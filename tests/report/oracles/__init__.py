@@ -9,7 +9,8 @@ from oracles import coverage, data, durations, exporters, failures, retention
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from oracles.facts import Expected, Facts
+    from oracles.facts import Facts
+    from oracles.words import Expected
 
 ORACLES: dict[str, Callable[[Facts], Expected | None]] = {
     one.__name__: one

@@ -6,8 +6,20 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from oracles.facts import MINUTE, Expected, Facts, length, minus
-from oracles.words import LOG_GROUP, groups, key_of, lasting, many, order, place, slots, when
+from oracles.facts import Facts
+from oracles.intervals import MINUTE, length, minus
+from oracles.words import (
+    LOG_GROUP,
+    Expected,
+    groups,
+    key_of,
+    lasting,
+    many,
+    order,
+    place,
+    slots,
+    when,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from support import ACTIVE, DAY, ENDED, Row
 
-from oracles.facts import MINUTE, Expected, Facts
-from oracles.words import many, order, place, slots
+from oracles.intervals import MINUTE
+from oracles.words import Expected, many, order, place, slots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from oracles.facts import Facts
 
 
 def bad_data(facts: Facts) -> Expected | None:

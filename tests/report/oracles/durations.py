@@ -5,12 +5,27 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 from statistics import median
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from support import DAY, HOUR, Row, duration_of
 
-from oracles.facts import MINUTE, Expected, Facts, length, union
-from oracles.words import LOG_GROUP, groups, key_of, lasting, many, order, place, share, slots
+from oracles.intervals import MINUTE, length, union
+from oracles.words import (
+    LOG_GROUP,
+    Expected,
+    groups,
+    key_of,
+    lasting,
+    many,
+    order,
+    place,
+    share,
+    slots,
+)
+
+if TYPE_CHECKING:
+    from oracles.facts import Facts
 
 
 def slowdowns(facts: Facts) -> Expected | None:

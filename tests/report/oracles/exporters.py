@@ -8,19 +8,9 @@ from zoneinfo import ZoneInfo
 
 from support import DAY, HOUR, Row
 
-from oracles.facts import (
-    MINUTE,
-    WEEKDAYS,
-    Expected,
-    Facts,
-    both,
-    length,
-    minus,
-    union,
-    waives,
-    window_of,
-)
-from oracles.words import LOG_GROUP, groups, key_of, lasting, many, order, place, when
+from oracles.facts import WEEKDAYS, Facts, waives
+from oracles.intervals import MINUTE, both, length, minus, union, window_of
+from oracles.words import LOG_GROUP, Expected, groups, key_of, lasting, many, order, place, when
 
 
 def premature(facts: Facts) -> Expected | None:

@@ -1,4 +1,4 @@
-"""Compute coverage, rhythms and due ranges from rows, for one log group at a time.
+"""Compute coverage and due ranges from rows, for one log group at a time.
 
 The definitions are in docs/definitions.md and docs/weekly_report.md. Times are milliseconds.
 """
@@ -6,82 +6,27 @@ The definitions are in docs/definitions.md and docs/weekly_report.md. Times are 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from fnmatch import fnmatchcase
 from functools import cached_property
-from statistics import median
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from support import ACTIVE, DAY, HOUR, Row
+from support import ACTIVE, DAY, Row
 
+from oracles.intervals import Interval, both, length, minus, window_of
+from oracles.rhythm import Rhythm, days_at_rest, learn_rhythm
 from oracles.words import LOG_GROUP, key_of, order
 
 if TYPE_CHECKING:
     from histories import History
 
 Key = tuple
-Interval = tuple[int, int]
 
-MINUTE, WEEK = 60_000, 7 * DAY
+WEEK = 7 * DAY
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 # The reasons of gaps, from the least to the most hopeful one.
 HOPE = ("never_tried", "empty", "failed", "cancelled", "unknown", "active")
-
-
-class Expected(NamedTuple):
-    """The expected finding.
-
-    Attributes
-    ----------
-    severity
-        The severity.
-    figures
-        All figures, names and times of the sentence, in order.
-    rows
-        The rows in order, with the columns that the oracle computes.
-    """
-
-    severity: str
-    figures: list[str]
-    rows: list[Row]
-
-
-class Rhythm(NamedTuple):
-    """The rhythm of a log group: how often it is exported, how late, and when its days begin."""
-
-    anchor: int
-    step: int
-    late: int
-    steady: bool
-    phase: int = 0
-    later: tuple[int, ...] = (0,) * 7  # by how many days each weekday is exported later
-
-    @property
-    def due_after(self) -> int:
-        """Return the number of days after which a window is due, including a rerun."""
-        return max(2, math.ceil((self.late + 12 * HOUR) / DAY)) * DAY
-
-    @property
-    def is_daily(self) -> bool:
-        """Return whether the log group is exported daily, so that the days of the report apply."""
-        latest = self.late + max(self.later) * DAY
-        return self.step <= 36 * HOUR and latest + 12 * HOUR <= 2 * DAY
-
-    def edge(self, time: int) -> int:
-        """Return the latest end of a window at an instant."""
-        if any(self.later):
-            # the start of the first day that is exported later than this instant
-            day = (time - self.phase) // DAY - 7
-            while self.phase + (day + 1 + self.later[weekday(day)]) * DAY <= time:
-                day += 1
-            return self.phase + day * DAY
-        return self.anchor + math.floor((time - self.anchor) / self.step) * self.step
-
-    def expected(self, time: int) -> int:
-        """Return the time up to which it is usually exported at an instant."""
-        return self.edge(time - self.late)
 
 
 class Facts:
@@ -322,91 +267,27 @@ class Facts:
     def rhythm(self, key: Key) -> Rhythm:
         """Return the rhythm of a log group from the latest 28 exports that advanced."""
         if key not in self._rhythms:
-            self._rhythms[key] = self._learned(key)
+            self._rhythms[key] = learn_rhythm(self.of[key])
         return self._rhythms[key]
-
-    def _learned(self, key: Key) -> Rhythm:
-        done = []
-        for row in self.of[key]:
-            window = window_of(row)
-            if row["status_code"] == "COMPLETED" and window and row["completion_time"] is not None:
-                # a task cannot export events after its creation
-                created = row["creation_time"]
-                end = window[1] if created is None else min(window[1], max(created, window[0]))
-                done.append((row["completion_time"], end, window[0]))
-        done.sort(key=lambda one: one[0])
-        steps, furthest = [], None
-        for completed, end, begin in done:
-            if furthest is not None and end > furthest:
-                steps.append((end - furthest, completed, end, begin))
-            furthest = end if furthest is None else max(furthest, end)
-        steps = steps[-28:]
-        if not steps:
-            return Rhythm(furthest or 0, DAY, DAY, steady=False)
-        step = median(step for step, *_ in steps)
-        alike = [one for one, *_ in steps if abs(one - step) <= 0.1 * step]
-        steady = 2 * len(alike) > len(steps)
-        minutes = Counter(round_half_up(end, MINUTE) % DAY for _, _, end, _ in steps)
-        phase = min(minute for minute in minutes if minutes[minute] == max(minutes.values()))
-        lags, later = self._lags(steps, phase), [0] * 7
-        usual = low_median([completed - end for _, completed, end, _ in steps])
-        if step <= 36 * HOUR:
-            for number, some in lags.items():
-                if len(some) >= 3:
-                    later[number] = min(max(round((low_median(some) - usual) / DAY), 0), 6)
-        late = sorted(
-            completed - end - later[weekday(days_of(begin, end, phase)[-1])] * DAY
-            for _, completed, end, begin in steps
-        )
-        # the lowest lateness that at least four of five exports keep
-        hours = max(math.ceil(late[math.ceil(0.8 * (len(late) - 1))] / HOUR), 0)
-        return Rhythm(furthest or 0, int(step), hours * HOUR, steady, phase, tuple(later))
-
-    def _lags(self, steps: list[tuple[int, int, int, int]], phase: int) -> dict[int, list[int]]:
-        """Return the times from the end of each day to its export, by weekday."""
-        lags: dict[int, list[int]] = {}
-        for _, completed, end, begin in steps:
-            latest = {weekday(day): day for day in days_of(begin, end, phase)}
-            for number, day in latest.items():
-                lags.setdefault(number, []).append(completed - phase - (day + 1) * DAY)
-        return lags
 
     # --- Weekdays that are never exported --------------------------------------------------------
 
     def rest(self, key: Key) -> dict[int, int]:
         """Return the days on which nothing is due, each with the first of its weeks."""
         if key not in self._rests:
-            self._rests[key] = self._rest(key)
+            first = self.first_of(key)
+            self._rests[key] = (
+                {}
+                if first is None
+                else days_at_rest(
+                    first,
+                    self.as_of,
+                    self.rhythm(key).phase,
+                    self.uncovered(key, (first, self.as_of)),
+                    [window for _, window in self.undelivered[key]],
+                )
+            )
         return self._rests[key]
-
-    def _rest(self, key: Key) -> dict[int, int]:
-        first, phase = self.first_of(key), self.rhythm(key).phase
-        if first is None:
-            return {}
-        begin, end = (first - phase + HOUR) // DAY, (self.as_of - phase + HOUR) // DAY
-        missing, tried = set(), set()
-        for low, high in self.uncovered(key, (first, self.as_of)):
-            missing |= set(range(-((phase + HOUR - low) // DAY), (high - phase + HOUR) // DAY))
-        for _, (low, high) in self.undelivered[key]:
-            past = -((phase + HOUR - high) // DAY)
-            tried |= set(range((low - phase + HOUR) // DAY, min(past, end + 1)))
-        found = {}
-        for one in range(begin, begin + 7):
-            weeks: list[int] = []  # those without this day, one after the other
-            for day in (*range(one, end, 7), None):
-                if day in missing - tried:
-                    weeks.append(day)
-                    continue
-                good = [
-                    sum(begin <= d and d not in missing for d in range(week - 6, week + 1)) >= 4
-                    for week in weeks
-                ]
-                for number, week in enumerate(weeks):
-                    # all weeks count if it was not exported before
-                    if sum(good if weeks[0] < begin + 7 else good[:number]) >= 4:
-                        found[week] = weeks[0]
-                weeks = []
-        return found
 
     def rest_of(self, key: Key) -> list[Interval]:
         """Return the rest days of a log group as intervals."""
@@ -454,27 +335,6 @@ class Facts:
         return weeks
 
 
-def weekday(day: int) -> int:
-    """Return the weekday of a day since 1970, a Thursday. Monday is 0."""
-    return (day + 3) % 7
-
-
-def days_of(begin: int, end: int, phase: int) -> list[int]:
-    """Return the days of which a window holds half, or the day that holds half of the window."""
-    half = min(end - begin, DAY) // 2
-    return list(range((begin - phase + half) // DAY, (end - phase - half) // DAY + 1))
-
-
-def low_median(values: list[int]) -> int:
-    """Return the median, or the lower one of two."""
-    return sorted(values)[(len(values) - 1) // 2]
-
-
-def round_half_up(value: int, unit: int) -> int:
-    """Round to a multiple of a unit."""
-    return (2 * value + unit) // (2 * unit) * unit
-
-
 def waives(waiver: Row, day: date) -> bool:
     """Return whether a waiver covers a day."""
     return (
@@ -482,46 +342,3 @@ def waives(waiver: Row, day: date) -> bool:
         and (waiver.get("to") is None or day < waiver["to"])
         and (not waiver.get("weekdays") or WEEKDAYS[day.weekday()] in waiver["weekdays"])
     )
-
-
-# --- Intervals -------------------------------------------------------------------------------
-
-
-def window_of(row: Row) -> Interval | None:
-    """Return the half-open window of a task, or None if it is reversed or unknown."""
-    first, last = row["from_time"], row["to_time"]
-    return None if first is None or last is None or first > last else (first, last + 1)
-
-
-def both(one: Interval, other: Interval) -> list[Interval]:
-    """Return the intersection of two intervals."""
-    low, high = max(one[0], other[0]), min(one[1], other[1])
-    return [(low, high)] if low < high else []
-
-
-def minus(interval: Interval, taken: list[Interval]) -> list[Interval]:
-    """Return the parts of an interval that are in no other interval."""
-    left, (at, end) = [], interval
-    for low, high in sorted(taken):
-        if low >= end:
-            break
-        if low > at:
-            left.append((at, low))
-        at = max(at, high)
-    return [*left, (at, end)] if at < end else left
-
-
-def union(intervals: list[Interval]) -> list[Interval]:
-    """Join intervals that touch or overlap."""
-    found: list[Interval] = []
-    for low, high in sorted(intervals):
-        if found and low <= found[-1][1]:
-            found[-1] = found[-1][0], max(found[-1][1], high)
-        elif low < high:
-            found.append((low, high))
-    return found
-
-
-def length(intervals: list[Interval]) -> int:
-    """Return the total length of intervals."""
-    return sum(high - low for low, high in intervals)

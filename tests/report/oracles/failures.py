@@ -5,14 +5,18 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import reported
 from histories import MESSAGES
 from support import Row, by_group
 
 from oracles.coverage import total
-from oracles.facts import Expected, Facts, both, length, minus, window_of
-from oracles.words import LOG_GROUP, groups, key_of, many, order, place, share, slots
+from oracles.intervals import both, length, minus, window_of
+from oracles.words import LOG_GROUP, Expected, groups, key_of, many, order, place, share, slots
+
+if TYPE_CHECKING:
+    from oracles.facts import Facts
 
 SLOT = ("account_id", "region")
 # The parts of a message that differ from task to task.

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from support import DAY, Row
 
-from oracles.facts import MINUTE, Expected, Facts
-from oracles.words import groups, key_of, lasting, order, place, when
+from oracles.intervals import MINUTE
+from oracles.words import Expected, groups, key_of, lasting, order, place, when
+
+if TYPE_CHECKING:
+    from oracles.facts import Facts
 
 
 def lost(facts: Facts) -> Expected | None:

@@ -1,10 +1,10 @@
-"""Format the figures, lengths, times and places in sentences, in plain Python."""
+"""Expected findings, and the figures, lengths, times and places in their sentences."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
@@ -14,6 +14,24 @@ if TYPE_CHECKING:
 
 LOG_GROUP = ("account_id", "region", "log_group_name")
 UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+class Expected(NamedTuple):
+    """The expected finding.
+
+    Attributes
+    ----------
+    severity
+        The severity.
+    figures
+        All figures, names and times of the sentence, in order.
+    rows
+        The rows in order, with the columns that the oracle computes.
+    """
+
+    severity: str
+    figures: list[str]
+    rows: list[Row]
 
 
 def lasting(millis: float) -> str:

@@ -1,6 +1,6 @@
 """What the notebook on the archive says about the sample, computed in plain pandas.
 
-`history` returns the pieces of text with figures, as in `notebook_facts`.
+`history` returns the pieces of text with figures, as in `facts`.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from notebook_facts import DAY, PAYMENTS, date, words
+from facts import DAY, PAYMENTS, date, words
 
 if TYPE_CHECKING:
-    from notebook_facts import Facts
+    from facts import Facts
 
 MINUTE = pd.Timedelta("1min")
 

@@ -6,22 +6,25 @@ import base64
 import io
 import json
 import re
+import shutil
 import struct
 import sys
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import nbformat
-import notebook_archive_facts
-import notebook_coverage_facts
-import notebook_facts
 import papermill
 import pytest
+from coverage_facts import coverage
+from duration_facts import durations
+from history_facts import history
 from nbclient import NotebookClient
 from nbformat import NotebookNode
+from quickstart_facts import quickstart, recipes
+from support import WHOLE
+from weekly_facts import weekly_report
 
 import exportstats as xs
 from exportstats.emulator import Emulator
@@ -30,9 +33,7 @@ from exportstats.io.json_text import to_json
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Execute: TypeAlias = Callable[[Path], NotebookNode]
-
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 QUICKSTART, DURATIONS, COVERAGE, WEEKLY, RECIPES, HISTORY = PATHS = [
     ROOT / "notebooks" / "01_quickstart.ipynb",
     ROOT / "notebooks" / "02_duration_analysis.ipynb",
@@ -50,9 +51,21 @@ CLEAN = (
     "--ClearMetadataPreprocessor.preserve_nb_metadata_mask=kernelspec notebooks/*.ipynb"
 )
 
+FACTS = {
+    QUICKSTART: quickstart,
+    DURATIONS: durations,
+    COVERAGE: coverage,
+    WEEKLY: weekly_report,
+    RECIPES: recipes,
+    HISTORY: history,
+}
+# Those that read a file of the sample, with their parameters, so that all else holds then too.
+FROM_FILE = {
+    DURATIONS: {"FILES": "tasks.*"},
+    COVERAGE: {"FILES": "tasks.*", "LOG_GROUPS": "groups.json"},
+}
+
 each_notebook = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
-# Warnings of Jupyter's own code with the newest Python are not tested here.
-in_a_kernel = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
 
 def read(path: Path) -> NotebookNode:
@@ -107,21 +120,13 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module")
-def execute(jupyter: None, tmp_path_factory: pytest.TempPathFactory) -> Execute:
-    """Return a function that executes a notebook in a kernel, each once."""
-    done: dict[Path, NotebookNode] = {}
-
-    def run(path: Path) -> NotebookNode:
-        if path not in done:
-            folder = tmp_path_factory.mktemp(path.stem)
-            resources = {"metadata": {"path": str(folder)}}
-            client = NotebookClient(read(path), timeout=120, resources=resources)
-            done[path] = client.execute()
-            assert not list(folder.iterdir())  # it leaves no files
-        return done[path]
-
-    return run
+def execute(path: Path, folder: Path) -> NotebookNode:
+    """Execute a notebook as it is in an empty folder, in which it leaves no files."""
+    folder.mkdir()
+    resources = {"metadata": {"path": str(folder)}}
+    done = NotebookClient(read(path), timeout=120, resources=resources).execute()
+    assert not list(folder.iterdir())
+    return done
 
 
 def with_papermill(path: Path, folder: Path, **parameters: str) -> NotebookNode:
@@ -188,88 +193,79 @@ def test_the_text_says_that_all_is_synthetic(path: Path):
             assert after.source.startswith("*Synthetic sample")
 
 
-class TestInAKernel:
-    """Tests of the executed notebooks."""
+@pytest.mark.slow
+@pytest.mark.sampled
+@pytest.mark.usefixtures("jupyter")
+@pytest.mark.filterwarnings("default")  # those of Jupyter's own code are not tested here
+@each_notebook
+def test_a_notebook_runs_and_states_true_figures(path: Path, tmp_path: Path):
+    """All cells run in order, without AWS or warnings, draw their charts, and the text is true.
 
-    pytestmark = in_a_kernel
-
-    @each_notebook
-    def test_it_runs_without_errors_and_warnings(self, path: Path, execute: Execute):
-        """All cells run in order, without AWS, output on stdout, or warnings."""
-        assert messages(execute(path)) == []
-
-    @each_notebook
-    def test_each_chart_is_one_picture(self, path: Path, execute: Execute):
-        """A cell that draws shows one PNG in landscape, not an empty one; no other does."""
-        charts = 0
-        for cell in execute(path).cells:
-            outputs = [output.data for output in cell.get("outputs", []) if "data" in output]
-            pictures = [data["image/png"] for data in outputs if "image/png" in data]
-            if not draws(cell):
-                assert not pictures
-                continue
-            charts += 1
-            assert cell.id.endswith("-plot")
-            assert len(outputs) == len(pictures) == 1
-            png = base64.b64decode(pictures[0])
-            width, height = struct.unpack(">II", png[16:24])
-            assert 900 <= width <= 2100
-            assert 0.5 <= height / width <= 0.65
-            assert plt.imread(io.BytesIO(png)).std() > 0.05
-        # a report contains its charts, and an archive has one of its own
-        assert charts > (0 if path in {WEEKLY, HISTORY} else 5)
-
-    @each_notebook
-    def test_figures_in_the_text_are_true(self, path: Path, execute: Execute):
-        """The figures in the text are those of the tables, and all of them are checked here."""
-        cells = [cell for cell in execute(path).cells if cell.cell_type == "markdown"]
-        tell = {
-            QUICKSTART: notebook_facts.quickstart,
-            DURATIONS: notebook_facts.durations,
-            COVERAGE: notebook_coverage_facts.coverage,
-            WEEKLY: notebook_coverage_facts.weekly_report,
-            RECIPES: notebook_facts.recipes,
-            HISTORY: notebook_archive_facts.history,
-        }
-        facts = tell[path](xs.sample_tasks())
-        assert facts.keys() <= {cell.id for cell in cells}
-        for cell in cells:
-            # Code, links and names such as S3 are not figures.
-            text = re.sub(r"`[^`]*`|\[[^]]*\]\([^)]*\)", "", " ".join(cell.source.split()))
-            for fact in facts.get(cell.id, []):
-                assert fact in text, f"{cell.id}: {fact!r}"
-                text = text.replace(fact, "", 1)
-            assert not re.search(r"(?<![A-Za-z])\d", text), (
-                f"{cell.id} has a figure that nobody checks: {text}"
-            )
-
-    def test_papermill_reads_a_file(self, execute: Execute, tmp_path: Path):
-        """With SOURCE "file", a file of the sample gives the same output as the sample."""
+    Some read a file of the sample, and give the same output as with the sample.
+    """
+    if path in FROM_FILE:
         xs.write_tasks(xs.sample_tasks(), tmp_path / "tasks.jsonl.gz")
-        notebook = with_papermill(DURATIONS, tmp_path, SOURCE="file", FILES="tasks.*")
-        assert messages(notebook) == []
-        assert shown(execute(DURATIONS)).items() <= shown(notebook).items()
+        shutil.copy(ROOT / "data" / "sample" / "log_groups.json", tmp_path / "groups.json")
+        notebook = with_papermill(path, tmp_path, SOURCE="file", **FROM_FILE[path])
+    if path not in FROM_FILE or WHOLE:
+        plain = execute(path, tmp_path / "empty")
+        if path in FROM_FILE:
+            assert messages(plain) == []
+            assert shown(plain).items() <= shown(notebook).items()
+        notebook = plain
+    assert messages(notebook) == []
+    check_pictures(path, notebook)
+    check_figures(path, notebook)
 
-    def test_papermill_reads_log_groups_from_a_file(self, execute: Execute, tmp_path: Path):
-        """With SOURCE "file", log groups are read too."""
-        xs.write_tasks(xs.sample_tasks(), tmp_path / "tasks.parquet")
-        groups = ROOT / "data" / "sample" / "log_groups.json"
-        (tmp_path / "groups.json").write_bytes(groups.read_bytes())
-        notebook = with_papermill(
-            COVERAGE, tmp_path, SOURCE="file", FILES="tasks.*", LOG_GROUPS="groups.json"
+
+def check_pictures(path: Path, notebook: NotebookNode) -> None:
+    """Check that a cell that draws shows one PNG in landscape, not an empty one; no other does."""
+    charts = 0
+    for cell in notebook.cells:
+        outputs = [output.data for output in cell.get("outputs", []) if "data" in output]
+        pictures = [data["image/png"] for data in outputs if "image/png" in data]
+        if not draws(cell):
+            assert not pictures
+            continue
+        charts += 1
+        assert cell.id.endswith("-plot")
+        assert len(outputs) == len(pictures) == 1
+        png = base64.b64decode(pictures[0])
+        width, height = struct.unpack(">II", png[16:24])
+        assert 900 <= width <= 2100
+        assert 0.5 <= height / width <= 0.65
+        assert plt.imread(io.BytesIO(png)).std() > 0.05
+    # a report contains its charts, and an archive has one of its own
+    assert charts > (0 if path in {WEEKLY, HISTORY} else 5)
+
+
+def check_figures(path: Path, notebook: NotebookNode) -> None:
+    """Check that the figures in the text are those of the tables, and all of them are checked."""
+    cells = [cell for cell in notebook.cells if cell.cell_type == "markdown"]
+    facts = FACTS[path](xs.sample_tasks())
+    assert facts.keys() <= {cell.id for cell in cells}
+    for cell in cells:
+        # Code, links and names such as S3 are not figures.
+        text = re.sub(r"`[^`]*`|\[[^]]*\]\([^)]*\)", "", " ".join(cell.source.split()))
+        for fact in facts.get(cell.id, []):
+            assert fact in text, f"{cell.id}: {fact!r}"
+            text = text.replace(fact, "", 1)
+        assert not re.search(r"(?<![A-Za-z])\d", text), (
+            f"{cell.id} has a figure that nobody checks: {text}"
         )
-        assert messages(notebook) == []
-        assert shown(execute(COVERAGE)).items() <= shown(notebook).items()
 
-    @pytest.mark.usefixtures("jupyter")
-    def test_papermill_asks_aws(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-        """With SOURCE "aws", the service (here the emulator) is asked for the given region."""
-        tasks = xs.sample_tasks().query("account_id == '111122223333' and region == 'us-east-1'")
-        with Emulator(to_json(tasks)) as emulator:
-            monkeypatch.setenv("AWS_ENDPOINT_URL", emulator.url)
-            monkeypatch.setenv("AWS_ACCESS_KEY_ID", "111122223333")
-            monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made-up")
-            notebook = with_papermill(QUICKSTART, tmp_path, SOURCE="aws", REGION="us-east-1")
-        assert messages(notebook) == []
-        assert shown(notebook)["table-size"] == [f"({len(tasks)}, np.int64(0))"]
-        assert len(emulator.requests) > len(tasks) / 50
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("jupyter")
+@pytest.mark.filterwarnings("default")  # those of Jupyter's own code are not tested here
+def test_papermill_asks_aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """With SOURCE "aws", the service (here the emulator) is asked for the given region."""
+    tasks = xs.sample_tasks().query("account_id == '111122223333' and region == 'us-east-1'")
+    with Emulator(to_json(tasks)) as emulator:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", emulator.url)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "111122223333")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made-up")
+        notebook = with_papermill(QUICKSTART, tmp_path, SOURCE="aws", REGION="us-east-1")
+    assert messages(notebook) == []
+    assert shown(notebook)["table-size"] == [f"({len(tasks)}, np.int64(0))"]
+    assert len(emulator.requests) > len(tasks) / 50
