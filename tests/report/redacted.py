@@ -5,15 +5,12 @@ from __future__ import annotations
 from email import message_from_bytes, policy
 from typing import TYPE_CHECKING
 
-import pytest
-from reported import sample
-
-import exportstats as xs
 from exportstats.report import machine
-from exportstats.report.redaction import redact
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import exportstats as xs
 
 WEEK = "2026-W24"
 PSEUDONYM = {
@@ -23,13 +20,6 @@ PSEUDONYM = {
     "destination_prefix": r"prefix-\d+",
     "task_id": r"task-\d+",
 }
-
-
-@pytest.fixture(scope="module")
-def hidden() -> xs.WeeklyReport:
-    """Return the redacted report of the sample's worst week."""
-    tasks, log_groups, _ = redact(*sample())
-    return xs.build_weekly_report(tasks, week=WEEK, log_groups=log_groups)
 
 
 def texts_of(report: xs.WeeklyReport, folder: Path) -> dict[str, str]:

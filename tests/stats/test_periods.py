@@ -16,6 +16,7 @@ from pandas.testing import assert_frame_equal
 from support import (
     DAY,
     ENDED,
+    FEW,
     Row,
     by_group,
     cells,
@@ -135,6 +136,7 @@ def test_as_of_is_what_was_known_then():
     assert found.loc["failure_rate", "current"] == 0.5
 
 
+@FEW
 @given(tables(max_size=30), st.integers(0, 2**32).map(Random))
 def test_any_split_and_any_order_give_the_same(tasks: pd.DataFrame, random: Random):
     """Neither shards nor the order of the rows change the result."""
