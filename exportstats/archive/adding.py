@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from exportstats.archive.delta import Store
 from exportstats.archive.kinds import shards_of, to_stored
 from exportstats.archive.observations import NEW, UNCHANGED, compare
@@ -14,9 +16,9 @@ from exportstats.core import frames, schema
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
     import pandas as pd
 
+    from exportstats.archive.delta import Snapshot
     from exportstats.archive.storage import Storage
     from exportstats.core.schema import Table
 
@@ -36,7 +38,11 @@ def append(
     if kind is not schema.TASKS:  # an archive always has tasks, so that it can be recognised
         Store(storage, schema.TASKS).ensure()
     store = Store(storage, kind)
-    found = compare(rows, _known(store, rows), kind)
+    snapshot, shards = store.snapshot(), np.array(shards_of(rows), dtype=int)
+    found = np.full(len(rows), NEW)
+    for shard in np.unique(shards):  # one by one, because what is known may be large
+        some = rows[shards == shard].reset_index(drop=True)
+        found[shards == shard] = compare(some, _known(snapshot, some, kind, shard), kind)
     fresh = rows[found != UNCHANGED]
     if len(fresh):
         if before is not None:
@@ -47,12 +53,11 @@ def append(
     return found
 
 
-def _known(store: Store, rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the observations that may be of the same tasks."""
-    snapshot = store.snapshot()
-    if snapshot is None or not len(rows):
-        return frames.empty(store.kind)[[column.name for column in store.kind.base]]
-    query = Query(shards=frozenset(shards_of(rows)))
+def _known(snapshot: Snapshot | None, rows: pd.DataFrame, kind: Table, shard: int) -> pd.DataFrame:
+    """Return the observations of a shard that may be of the same tasks."""
+    if snapshot is None:
+        return frames.empty(kind)[[column.name for column in kind.base]]
+    query = Query(shards=frozenset([shard]))
     if "creation_time" in rows and rows["creation_time"].notna().all():
         created = rows["creation_time"]
         query = query.created(created.min(), created.max())

@@ -283,7 +283,7 @@ def _refuse_future(path: str, observed: pd.Series, given: dt.datetime | None) ->
     latest = (observed if given is None else observed.fillna(given)).max()
     if latest > pd.Timestamp.now("UTC") + pd.Timedelta(_AHEAD):
         raise ArgumentError(
-            f"{path} has tasks observed at {latest:%Y-%m-%dT%H:%M:%SZ}, which is in the future; "
+            f"{path} has rows observed at {latest:%Y-%m-%dT%H:%M:%SZ}, which is in the future; "
             "correct observed_at=, the file, or the clock of this machine"
         )
 

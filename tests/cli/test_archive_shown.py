@@ -100,14 +100,14 @@ def test_import_refuses_looks_in_the_future(run: Run, tmp_path: Path):
     words = ["archive", "import", tmp_path / "history", file, "--account", ACCOUNT]
     done = run(*words, "--observed-at", "2199-01-01T06:00Z")
     assert done.exit_code == 2
-    assert "tasks observed at 2199-01-01T06:00:00Z, which is in the future" in done.stderr
+    assert "rows observed at 2199-01-01T06:00:00Z, which is in the future" in done.stderr
     assert "correct --observed-at, the file, or the clock" in done.stderr
     assert not (tmp_path / "history").exists()
     seen = xs.read_tasks(file, account_id=ACCOUNT, region=REGION)
     seen["observed_at"] = pd.Timestamp("2198-01-01", tz="UTC").as_unit("ms")
     xs.write_tasks(seen, tmp_path / "seen.csv")
     done = run("archive", "import", tmp_path / "history", tmp_path / "seen.csv")
-    assert "seen.csv has tasks observed at 2198-01-01T00:00:00Z" in done.stderr
+    assert "seen.csv has rows observed at 2198-01-01T00:00:00Z" in done.stderr
 
 
 def test_a_vacuum_counts_each_file_once(run: Run, history: xs.Archive):
