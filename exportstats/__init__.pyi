@@ -1,5 +1,6 @@
 from .archive.archive import Archive as Archive
 from .archive.sources import (
+    read_api_calls as read_api_calls,
     read_deliveries as read_deliveries,
     read_log_groups as read_log_groups,
     read_tasks as read_tasks,
@@ -58,6 +59,7 @@ from .errors import (
     UnusedWarning as UnusedWarning,
 )
 from .io.files import (
+    write_api_calls as write_api_calls,
     write_deliveries as write_deliveries,
     write_log_groups as write_log_groups,
     write_tasks as write_tasks,

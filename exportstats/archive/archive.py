@@ -172,7 +172,7 @@ class Archive:
         accounts: Sequence[str] | None = None,
         regions: Sequence[str] | None = None,
     ) -> pd.DataFrame:
-        """Return a table of any kind: "tasks", "log_groups" or "deliveries"."""
+        """Return a table of a kind: "tasks", "log_groups", "deliveries" or "api_calls"."""
         return self._latest(frames.table_of(of), _query(as_of, accounts, regions))
 
     def history(self, task_id: str) -> pd.DataFrame:

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from exportstats.core import frames
-from exportstats.core.schema import KEY, SLOT, TASKS, Column, Kind, Table
+from exportstats.core.schema import KEY, SLOT, TABLES, TASKS, Column, Kind, Table
 from exportstats.io.rows import POOL, arrow_schema, to_arrow
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ LISTINGS = Table(
         _OBSERVED,
     ),
 )
-KINDS = {**frames.TABLES, "looks": LOOKS, "listings": LISTINGS}
+KINDS = {**TABLES, "looks": LOOKS, "listings": LISTINGS}
 NAMES = {kind: name for name, kind in KINDS.items()}
 
 _STORED: dict[Kind, pa.DataType] = {
@@ -104,7 +103,7 @@ def to_stored(rows: pd.DataFrame, kind: Table) -> pa.Table:
     """Convert a table to what is stored, sorted so that each account lies together."""
     base = rows[[column.name for column in kind.base]]
     base = base.astype(dict.fromkeys(SLOT, "str")).sort_values(
-        [*SLOT, *(name for name in ("creation_time", "observed_at") if name in base)],
+        [*SLOT, *(name for name in ("creation_time", "event_time", "observed_at") if name in base)],
         kind="stable",
     )
     table = to_arrow(base, kind)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from exportstats.archive.kinds import KINDS, NAMES
 from exportstats.archive.storage import S3
 from exportstats.core import frames
-from exportstats.core.schema import DELIVERIES, LOG_GROUPS, TASKS, Table
+from exportstats.core.schema import API_CALLS, DELIVERIES, LOG_GROUPS, TASKS, Table
 from exportstats.io.files import read_files
 
 if TYPE_CHECKING:
@@ -136,6 +136,39 @@ def read_deliveries(
     [3]
     """
     return _read(DELIVERIES, paths, account_id, region, times_in, strict=strict)
+
+
+def read_api_calls(
+    *paths: Any,  # noqa: ANN401 - as read_tasks
+    account_id: str | None = None,
+    region: str | None = None,
+    times_in: str | None = None,
+    strict: bool = False,
+) -> pd.DataFrame:
+    """Read the API calls about export tasks from the files of a trail, or from archives.
+
+    A file is one that CloudTrail delivered (JSON with `Records`, also compressed), the output of
+    `aws cloudtrail lookup-events`, or one that `write_api_calls` wrote. A folder may be a copy of
+    the trail's folder `AWSLogs` with all that is in it. Only CreateExportTask and CancelExportTask
+    of CloudWatch Logs are read; records of other calls and services are skipped. So an empty table
+    means that there was no such call in the files. Source addresses and access keys are not kept.
+
+    Parameters, errors and warnings are those of `read_tasks`. Each API call is kept once, even if
+    several trails recorded it.
+
+    Examples
+    --------
+    >>> import io, json
+    >>> record = {"eventSource": "logs.amazonaws.com", "eventName": "CreateExportTask",
+    ...           "eventTime": "2026-11-23T06:00:00Z", "eventID": "e-1",
+    ...           "userIdentity": {"type": "IAMUser", "arn": "arn:aws:iam::123456789012:user/ann"},
+    ...           "requestParameters": {"logGroupName": "/app", "from": 0, "to": 86399999},
+    ...           "errorCode": "LimitExceededException"}
+    >>> api_calls = read_api_calls(io.StringIO(json.dumps({"Records": [record]})))
+    >>> api_calls[["log_group_name", "error_code", "principal"]].iloc[0].to_list()
+    ['/app', 'LimitExceededException', 'arn:aws:iam::123456789012:user/ann']
+    """
+    return _read(API_CALLS, paths, account_id, region, times_in, strict=strict)
 
 
 def is_archive(path: object) -> bool:

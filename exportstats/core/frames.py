@@ -22,14 +22,13 @@ SOURCES = {
     "duration": ("creation_time", "completion_time", 0),
     "window": ("from_time", "to_time", 1),
 }
-TABLES = {"tasks": TASKS, "log_groups": schema.LOG_GROUPS, "deliveries": schema.DELIVERIES}
 
 
 def table_of(of: str) -> Table:
     """Return the table that `of` names."""
-    if of not in TABLES:
-        raise SchemaError(f"of={of!r}; give one of {', '.join(TABLES)}")
-    return TABLES[of]
+    if of not in schema.TABLES:
+        raise SchemaError(f"of={of!r}; give one of {', '.join(schema.TABLES)}")
+    return schema.TABLES[of]
 
 
 def empty(table: Table = TASKS) -> pd.DataFrame:
@@ -45,7 +44,7 @@ def _empty(table: Table) -> pd.DataFrame:
 def conform(
     data: Any,  # noqa: ANN401 - any Arrow stream
     *,
-    of: Literal["tasks", "log_groups", "deliveries"] = "tasks",
+    of: Literal["tasks", "log_groups", "deliveries", "api_calls"] = "tasks",
     times_in: str | None = None,
     strict: bool = False,
 ) -> pd.DataFrame:
@@ -63,7 +62,7 @@ def conform(
     data
         A pandas DataFrame, or any frame that exports an Arrow stream (Polars, DuckDB, PyArrow).
     of
-        What the rows are: "tasks", "log_groups" or "deliveries".
+        What the rows are: "tasks", "log_groups", "deliveries" or "api_calls".
     times_in
         The unit of times that are numbers ("s", "ms", "us", "ns"), or the time zone of times
         without one ("UTC", "Europe/Berlin").
@@ -342,7 +341,7 @@ def coerce_rows(
         have = ", ".join(map(str, frame.columns[:20])) or "none"
         raise SchemaError(
             f"a table of {table.name} needs the column {table.id}; this frame has: {have}. "
-            f"For AWS's own JSON use xs.read_{table.name.replace(' ', '_')}"
+            f"For AWS's own JSON use xs.read_{table.identifier}"
         )
     nothing = pd.Series(index=frame.index, dtype=object)
     values: dict[str, pd.Series] = {}

@@ -7,7 +7,7 @@ the readers, the writers, the checks and the documentation.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -84,6 +84,8 @@ class Table:
     member: str  # the key of the list in the service's answer
     makers: str  # the functions that make such a table
     base: tuple[Column, ...]  # the columns that are read and written
+    command: str = ""  # the command of the AWS CLI that prints such a list
+    pages: tuple[str, ...] = ()  # the keys of such lists in other answers and files
     derived: tuple[Column, ...] = ()  # the columns that are computed from others
     fixed: tuple[str, ...] = ()  # rows with the same key that differ here are different items
     ignored: tuple[str, ...] = ()  # keys of the service's answer that have no column
@@ -92,6 +94,11 @@ class Table:
     def columns(self) -> tuple[Column, ...]:
         """All columns, in order."""
         return (*self.base, *self.derived)
+
+    @property
+    def identifier(self) -> str:
+        """What its rows are called in code, as in `xs.read_log_groups`."""
+        return self.name.lower().replace(" ", "_")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -132,6 +139,10 @@ _WINDOW = (
     "Missing if either is missing, or if the window is reversed."
 )
 _RETENTION = "How long events are kept; missing if they never expire."
+_CALLED = "The task that it created or cancelled; missing if it was refused."
+_PREFIX = "Only streams whose name begins with this; missing if the call had none."
+_PRINCIPAL = "Who called: the ARN of the role or user, or the name of the service."
+_SESSION = "The name of the session of the role, such as a person's or a function's name."
 _DELIVERED = (
     "`yes`; `empty`: only the service's write test; `gone`: nothing at all; "
     "`unknown`: it could not be determined."
@@ -143,6 +154,7 @@ TASKS = Table(
     key=KEY,
     member="exportTasks",
     makers="xs.fetch_tasks, xs.read_tasks or xs.conform",
+    command="aws logs describe-export-tasks",
     base=(
         _ACCOUNT,
         _REGION,
@@ -175,6 +187,7 @@ LOG_GROUPS = Table(
     key=LOG_GROUP,
     member="logGroups",
     makers="xs.fetch_log_groups or xs.read_log_groups",
+    command="aws logs describe-log-groups",
     base=(
         _ACCOUNT,
         _REGION,
@@ -216,4 +229,40 @@ DELIVERIES = Table(
     ),
 )
 
+API_CALLS = Table(
+    name="API calls",
+    row="API call",
+    key=(*SLOT, "event_id"),
+    member="apiCalls",
+    makers="xs.fetch_api_calls or xs.read_api_calls",
+    command="aws cloudtrail lookup-events",
+    pages=("Records", "Events"),
+    base=(
+        replace(_ACCOUNT, aws="recipientAccountId"),
+        replace(_REGION, aws="awsRegion"),
+        Column("event_time", "eventTime", "time", "When it was called, to the second."),
+        Column("event_name", "eventName", "category", "CreateExportTask or CancelExportTask."),
+        Column(
+            *("task_id", "responseElements.taskId", "text", _CALLED),
+            aliases=("requestParameters.taskId",),
+        ),
+        Column("task_name", "requestParameters.taskName", "text", "The task's name."),
+        Column("log_group_name", "requestParameters.logGroupName", "category", "The log group to export."),
+        Column("from_time", "requestParameters.from", "time", "First instant of the window, inclusive."),
+        Column("to_time", "requestParameters.to", "time", "Last instant of the window, inclusive."),
+        Column("log_stream_name_prefix", "requestParameters.logStreamNamePrefix", "text", _PREFIX),
+        Column("destination", "requestParameters.destination", "category", "The S3 bucket's name."),
+        Column("destination_prefix", "requestParameters.destinationPrefix", "text", "The prefix of its S3 keys."),
+        Column("error_code", "errorCode", "category", "Why it was refused; else missing."),
+        Column("error_message", "errorMessage", "category", "The message about it."),
+        Column("principal", None, "category", _PRINCIPAL),
+        Column("session_name", None, "category", _SESSION),
+        Column("user_agent", "userAgent", "category", "The program that called."),
+        Column("event_id", "eventID", "text", "The identifier of the event.", nullable=False),
+        Column("observed_at", None, "time", "When CloudTrail was asked; missing in its files."),
+    ),
+)
+CALLS = ("CreateExportTask", "CancelExportTask")
+
+TABLES = {table.identifier: table for table in (TASKS, LOG_GROUPS, DELIVERIES, API_CALLS)}
 NAMES = TASKS.names

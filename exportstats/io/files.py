@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from exportstats.core import frames
 from exportstats.core.coerce import TimesIn, millis
-from exportstats.core.schema import DELIVERIES, LOG_GROUPS, TASKS, Table, squeeze
+from exportstats.core.schema import API_CALLS, DELIVERIES, LOG_GROUPS, TASKS, Table, squeeze
 from exportstats.errors import (
     AccountUnknownWarning,
     ArgumentError,
@@ -46,6 +46,7 @@ _COMPRESSIONS = (".gz", ".zst", ".bz2", ".xz")
 _WRITTEN_COMPRESSIONS = (".gz", ".zst")
 _GZIP_LEVEL = 6  # gzip's default; Python's default, 9, takes three times as long for 1 % less
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_DIGESTS = "CloudTrail-Digest"
 _SLICE = 50_000  # rows that are held as Python objects at once
 # twelve digits that are not a date with hour and minute, as in tasks-202611230600.json
 _ACCOUNT = re.compile(r"(?<!\d)(?!20\d\d[01]\d[0-3]\d[0-2]\d[0-5]\d)\d{12}(?!\d)")
@@ -117,6 +118,11 @@ def write_deliveries(deliveries: pd.DataFrame, path: str | os.PathLike[str]) -> 
     _write(DELIVERIES, deliveries, path)
 
 
+def write_api_calls(api_calls: pd.DataFrame, path: str | os.PathLike[str]) -> None:
+    """Write a table of API calls to a file, as `write_tasks` writes tasks."""
+    _write(API_CALLS, api_calls, path)
+
+
 def read_files(
     kind: Table,
     paths: Sequence[Any],
@@ -150,7 +156,7 @@ def read_files(
                 for rows in _read_file(path, kind, how, pool, wanted)
             ]
             files.append(_File(str(getattr(path, "name", path)), rows, *slot))
-    if kind is not DELIVERIES and region is None:
+    if "creation_time" in kind.names and region is None:
         _refuse_mixed(files, kind, "region")
         _refuse_mixed(files, kind, "account_id")
     _warn_of_incomplete(files, kind)
@@ -277,6 +283,8 @@ def find(path: Any) -> list[str]:  # noqa: ANN401 - anything a caller may pass
             "or else read it with deltalake and pass its to_pyarrow_table() to xs.conform"
         )
     found = sorted(one for one in found if not Path(one).is_dir())
+    if found != [name]:  # AWS puts digests, which hold no records, beside the files of a trail
+        found = [one for one in found if _DIGESTS not in Path(one).parts]
     if not found:
         raise MissingFileError(f"there is no {what}")
     return found
@@ -376,13 +384,12 @@ def _warn_of_incomplete(files: Iterable[_File], kind: Table) -> None:
     for file in files:
         if file.continues is not None:
             lists[file.account_id, file.region].append(file)
-    command = "aws logs describe-" + re.sub("([A-Z])", r"-\1", kind.member).lower()
     for found in lists.values():
         if all(file.continues for file in found):
             warn(
                 PartialListWarning(
                     f"{found[-1].name}: the list of {kind.name} is not complete, because its last "
-                    f"page has a next token. Run `{command}` without --max-items and --no-paginate"
+                    f"page has a next token. Run `{kind.command}` without --max-items and --no-paginate"
                 )
             )
 

@@ -28,7 +28,7 @@ import pyarrow.json as pj
 
 from exportstats.core import coerce
 from exportstats.core.frames import own_columns
-from exportstats.core.schema import TASKS, Table
+from exportstats.core.schema import API_CALLS, TASKS, Table
 from exportstats.errors import FileFormatError
 from exportstats.io.json_values import OWN, decode_each, read_values, unpack
 from exportstats.io.rows import POOL, Rows, fitted
@@ -55,6 +55,12 @@ def read_json(
 ) -> Iterator[Rows]:
     """Read JSON; `has_lines` says that the file is named as JSON Lines."""
     if not _has_lines(source.head, named=has_lines):
+        if kind is API_CALLS:
+            from exportstats.io.trail import read_trail  # noqa: PLC0415 - only needed for API calls
+
+            if (calls := read_trail(source.read_whole())) is not None:
+                yield replace(calls, what=f"{source.name}, {kind.row}")
+                return
         parts: list[Rows] = []
         for block in _blocks(source, kind):
             if (part := _read_exact(block, kind, how)) is None:

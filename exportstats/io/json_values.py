@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from exportstats.core import coerce
-from exportstats.core.schema import DELIVERIES, LOG_GROUPS, TASKS, Table, squeeze
+from exportstats.core.schema import API_CALLS, LOG_GROUPS, TABLES, TASKS, Table, squeeze
 from exportstats.io.rows import Rows, read_frame
 
 if TYPE_CHECKING:
@@ -59,8 +59,9 @@ def unpack(
             pages += more
             continue
         page = {_squeezed(key): of for key, of in value.items()} if isinstance(value, dict) else {}
-        found = page.get(kind.member.lower(), page.get("rows") if "columns" in page else None)
-        if kind.member.lower() not in page and not isinstance(found, list):
+        lists = [key for key in map(str.lower, (kind.member, *kind.pages)) if key in page]
+        found = page.get(lists[0] if lists else "rows" if "columns" in page else "")
+        if not lists and not isinstance(found, list):
             rows.append(value)
             continue
         # PowerShell writes a list of one item as an object
@@ -83,6 +84,11 @@ def _placed(row: Any, place: dict[str, Any]) -> Any:  # noqa: ANN401 - a value o
 def read_values(values: Sequence[Any], kind: Table, how: coerce.TimesIn = coerce.MILLIS) -> Rows:
     """Read rows that are Python objects, key by key."""
     cells: dict[str, dict[int, Any]] = {kind.id: {}}
+    left_out: dict[int, str | None] = {}
+    if kind is API_CALLS:
+        from exportstats.io.trail import rows_of  # noqa: PLC0415 - only needed for API calls
+
+        values, left_out = rows_of(values)
     for number, value in enumerate(values):
         if isinstance(value, dict):
             own = kind.id in value  # with our column names, unknown keys are own columns
@@ -98,9 +104,9 @@ def read_values(values: Sequence[Any], kind: Table, how: coerce.TimesIn = coerce
     }
     numbers = np.array(sorted(named), dtype="int64")
     refused = [
-        (number, _describe_foreign(value, kind))
+        (number, left_out.get(number) or _describe_foreign(value, kind))
         for number, value in enumerate(values)
-        if number not in named
+        if number not in named and left_out.get(number, "") is not None
     ]
     used = {
         key.removeprefix(OWN): found
@@ -156,9 +162,9 @@ def _describe_foreign(value: object, kind: Table) -> str:
     if not isinstance(value, dict):
         return f"the {kind.row} is not an object but {_shorten(value)}"
     keys = {squeeze(key) for key in value}
-    for table in (TASKS, LOG_GROUPS, DELIVERIES):
+    for table in TABLES.values():
         if table is not kind and table.member.lower() in keys:
-            return f"these are {table.name}; read them with xs.read_{table.name.replace(' ', '_')}"
+            return f"these are {table.name}; read them with xs.read_{table.identifier}"
     for marks, what in _FOREIGN.items():
         if keys.intersection(marks):
             return what
@@ -170,7 +176,7 @@ def _describe_foreign(value: object, kind: Table) -> str:
     ):
         return (
             'this is DataFrame.to_json without orient="records"; use that, or '
-            f"xs.write_{kind.name.replace(' ', '_')}"
+            f"xs.write_{kind.identifier}"
         )
     if any(column and column.name == kind.id for column in map(kind.meanings.get, keys)):
         return f"no {kind.id}"
@@ -178,15 +184,16 @@ def _describe_foreign(value: object, kind: Table) -> str:
     return f"neither a page of {kind.name} nor a {kind.row}: no {kind.id} among its keys {shown}"
 
 
-_LISTS = "use the output of `aws logs describe-export-tasks`"
+_LISTS = f"use the output of `{TASKS.command}`"
 _FOREIGN = {
     ("exporttaskid", "exporttos3task", "exportimagetaskid"): (
         f"an export task of EC2, not of CloudWatch Logs; {_LISTS}"
     ),
     ("exporttaskidentifier",): f"an export task of RDS, not of CloudWatch Logs; {_LISTS}",
     ("records", "eventsource", "cloudtrailevent", "events"): (
-        f"a CloudTrail record of API calls, not a list of tasks; {_LISTS}"
+        "a CloudTrail record of API calls; read it with xs.read_api_calls"
     ),
+    ("digeststarttime",): "a digest of CloudTrail, which has no API calls; use the trail's files",
     ("stdout", "stdoutlines"): "the result of an Ansible task; save only its stdout",
 }
 

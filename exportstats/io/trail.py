@@ -1,0 +1,199 @@
+"""Read CloudTrail's records of API calls: the files of a trail, and the answers of LookupEvents.
+
+Records of other services and of other calls are skipped. Source addresses and access keys are never
+kept.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from exportstats.core.schema import API_CALLS, CALLS, squeeze
+from exportstats.io.rows import TIME, Rows, arrow_schema, read_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_SOURCE = "logs.amazonaws.com"  # RDS and EC2 have a CancelExportTask, too
+_PAGE = re.compile(rb'\s*\{\s*"Records"\s*:')
+_MARK = b'ExportTask"'  # in every record of ours
+_NULL = msgspec.Raw(b"null")
+# arn:aws:sts::123456789012:assumed-role/exporter/session
+_SESSION = re.compile(r"(arn:[^:]*:sts::[^:]*:(?:assumed-role/[^/]+|federated-user))/(.+)")
+
+
+class _Part(msgspec.Struct, gc=False):  # without gc, reading takes a third of the time
+    """A part of a record; its keys are AWS's."""
+
+
+class _Parameters(_Part):
+    taskId: str | None = None  # noqa: N815
+    taskName: str | None = None  # noqa: N815
+    logGroupName: str | None = None  # noqa: N815
+    start: int | float | str | None = msgspec.field(default=None, name="from")
+    to: int | float | str | None = None
+    logStreamNamePrefix: str | None = None  # noqa: N815
+    destination: str | None = None
+    destinationPrefix: str | None = None  # noqa: N815
+
+
+class _Issuer(_Part):
+    arn: str | None = None
+
+
+class _Session(_Part):
+    sessionIssuer: _Issuer | None = None  # noqa: N815
+
+
+class _Identity(_Part):
+    arn: str | None = None
+    accountId: str | None = None  # noqa: N815
+    userName: str | None = None  # noqa: N815
+    invokedBy: str | None = None  # noqa: N815
+    sessionContext: _Session | None = None  # noqa: N815
+
+
+class _Record(_Part):
+    eventSource: str | None = None  # noqa: N815
+    eventName: str | None = None  # noqa: N815
+    eventTime: str | None = None  # noqa: N815
+    eventID: str | None = None  # noqa: N815
+    awsRegion: str | None = None  # noqa: N815
+    recipientAccountId: str | None = None  # noqa: N815
+    errorCode: str | None = None  # noqa: N815
+    errorMessage: str | None = None  # noqa: N815
+    userAgent: str | None = None  # noqa: N815
+    # of any shape in records of other services
+    userIdentity: msgspec.Raw = _NULL  # noqa: N815
+    requestParameters: msgspec.Raw = _NULL  # noqa: N815
+    responseElements: msgspec.Raw = _NULL  # noqa: N815
+
+    @property
+    def is_ours(self) -> bool:
+        return self.eventName in CALLS and self.eventSource in (_SOURCE, None)
+
+
+class _File(_Part):
+    Records: list[_Record]
+
+
+class _Other(_Part):
+    Records: list[msgspec.Raw]
+
+
+_record = msgspec.json.Decoder(_Record).decode
+_parameters = msgspec.json.Decoder(_Parameters | None).decode
+_file = msgspec.json.Decoder(_File).decode
+_other = msgspec.json.Decoder(_Other).decode
+_identity = msgspec.json.Decoder(_Identity | None).decode
+_NOTHING = _Parameters()
+_COLUMNS = tuple(column.name for column in API_CALLS.base if column.name != "observed_at")
+_WINDOW = ("from_time", "to_time")  # numbers; the other times are text
+
+
+def read_trail(text: bytes) -> Rows | None:
+    """Read the file of a trail; return None if it is another text, or not as CloudTrail writes it.
+
+    In that case, `rows_of` reads it record by record and says what is wrong.
+    """
+    if not _PAGE.match(text[:64]):
+        return None
+    try:
+        if _MARK not in text:  # as in most files; only check that it is whole
+            _other(text)
+            return Rows(arrow_schema(API_CALLS).empty_table())
+        found = [(n, record) for n, record in enumerate(_file(text).Records) if record.is_ours]
+        rows = read_columns(_to_arrow([_row(record) for _, record in found]), API_CALLS)
+    except (msgspec.MsgspecError, UnicodeDecodeError, OverflowError, pa.ArrowException):
+        return None
+    return rows.renumbered(np.array([number for number, _ in found], dtype="int64"), ())
+
+
+def rows_of(values: Sequence[Any]) -> tuple[list[Any], dict[int, str | None]]:
+    """Return records, and events of LookupEvents, as rows, and other values as they are.
+
+    Also return the number of each record that is no row, and why; None if it is of another call.
+    """
+    rows: list[Any] = []
+    left_out: dict[int, str | None] = {}
+    for number, value in enumerate(values):
+        row = None
+        try:
+            if (row := _row_of(value)) is None:
+                left_out[number] = None
+        except ValueError as error:
+            left_out[number] = f"not a record as CloudTrail writes it: {error}"
+        rows.append(row)
+    return rows, left_out
+
+
+def _row_of(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    keys = {squeeze(key): key for key in value} if isinstance(value, dict) else {}
+    if "cloudtrailevent" in keys:
+        text = value[keys["cloudtrailevent"]]
+        if not isinstance(text, str):
+            raise ValueError("its CloudTrailEvent is not text")
+    elif isinstance(value, str) and value.lstrip().startswith("{"):
+        text = value  # as from --query "Events[].CloudTrailEvent"
+    elif keys.keys() & {"eventsource", "useridentity"}:
+        text = json.dumps(value)
+    else:
+        return value
+    record = _record(text)
+    return dict(zip(_COLUMNS, _row(record), strict=True)) if record.is_ours else None
+
+
+def _row(record: _Record) -> tuple[Any, ...]:
+    """Return the values of a record, in the order of the table."""
+    asked = _parameters(record.requestParameters) or _NOTHING
+    made = _parameters(record.responseElements) or _NOTHING
+    account_id, principal, session_name = _caller(bytes(record.userIdentity))
+    return (
+        record.recipientAccountId or account_id,
+        record.awsRegion,
+        record.eventTime,
+        record.eventName,
+        made.taskId or asked.taskId,
+        asked.taskName,
+        asked.logGroupName,
+        asked.start,
+        asked.to,
+        asked.logStreamNamePrefix,
+        asked.destination,
+        asked.destinationPrefix,
+        record.errorCode,
+        record.errorMessage,
+        principal,
+        session_name,
+        record.userAgent,
+        record.eventID,
+    )
+
+
+@lru_cache(maxsize=10_000)
+def _caller(text: bytes) -> tuple[str | None, str | None, str | None]:
+    """Return the account, the principal and the name of the session of a `userIdentity`."""
+    who = _identity(text) or _Identity()
+    session = _SESSION.fullmatch(who.arn or "")
+    issuer = who.sessionContext and who.sessionContext.sessionIssuer
+    role = (issuer and issuer.arn) or (session and session[1]) or who.arn
+    # a service, a user without an ARN, or another account
+    principal = role or who.invokedBy or who.userName or who.accountId
+    return who.accountId, principal, session[2] if session else None
+
+
+def _to_arrow(rows: Sequence[tuple[Any, ...]]) -> pa.Table:
+    columns = zip(*rows, strict=True) if rows else [()] * len(_COLUMNS)
+    arrays = {
+        name: pa.array(values, pa.int64() if name in _WINDOW else pa.string())
+        for name, values in zip(_COLUMNS, columns, strict=True)
+    }
+    times = {name: arrays[name].cast(TIME) for name in API_CALLS.times if name in arrays}
+    return pa.table(arrays | times)
