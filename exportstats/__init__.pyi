@@ -5,6 +5,7 @@ from .archive.sources import (
     read_log_groups as read_log_groups,
     read_tasks as read_tasks,
 )
+from .aws.api_calls import fetch_api_calls as fetch_api_calls
 from .aws.deliveries import fetch_deliveries as fetch_deliveries
 from .aws.log_groups import fetch_log_groups as fetch_log_groups
 from .aws.targets import Target as Target, fetch_targets as fetch_targets

@@ -205,7 +205,7 @@ def _retry_incomplete(
     if (
         _KEPT in answer
         and answer[_KEPT][0].strip() == b"{}"
-        and b'"nextToken"' in request_dict["body"]
+        and b'extToken"' in request_dict["body"]  # the services differ in the case of its N
     ):
         answer.setdefault(_BROKEN, "it is empty, although there was a token for more")
     if _BROKEN not in answer or attempts >= _WHOLE_ATTEMPTS:

@@ -1,4 +1,4 @@
-"""Create boto3 clients for paged requests of CloudWatch Logs, with a rate limit and checks.
+"""Create boto3 clients for paged requests, with a rate limit and checks.
 
 botocore handles credentials, signing, endpoints, retries and errors. The rest happens in its
 events: the rate limit in `before-send`, so that it includes retries, and the checks in `answers`.
@@ -32,7 +32,9 @@ from exportstats.text import plain, without_user
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-SERVICE_RATE = 5.0  # requests per second for an account and region; not adjustable
+# Requests per second for an account and region; not adjustable.
+SERVICE_RATE = 5.0
+RATES = {"LookupEvents": 2.0}  # others have SERVICE_RATE
 MAX_ATTEMPTS = 10
 # A page takes a fraction of a second; botocore's default, ten attempts of a minute, is too long.
 READ_TIMEOUT_SECONDS = 20.0
@@ -41,7 +43,7 @@ _LATEST = 32_503_680_000_000  # milliseconds: the year 3000, as in a table of ta
 
 @dataclass(frozen=True)
 class Operation:
-    """A paged request of CloudWatch Logs.
+    """A paged request.
 
     Attributes
     ----------
@@ -53,6 +55,10 @@ class Operation:
         The plural of what it lists.
     read
         Parses answers, given the number of their first row.
+    service
+        boto3's name of the service.
+    token
+        The key of the token in requests and answers.
     """
 
     name: str
@@ -60,6 +66,8 @@ class Operation:
     member: str
     what: str
     read: Callable[[Sequence[Page], int], Sequence[Any]]
+    service: str = "logs"
+    token: str = "nextToken"  # noqa: S105 - the name of one
 
 
 class Answer(NamedTuple):
@@ -73,7 +81,9 @@ class Answer(NamedTuple):
 class _Envelope(msgspec.Struct):
     exportTasks: list[msgspec.Raw] | None = None  # noqa: N815 - AWS's name
     logGroups: list[msgspec.Raw] | None = None  # noqa: N815 - AWS's name
+    Events: list[msgspec.Raw] | None = None
     nextToken: str | None = None  # noqa: N815 - AWS's name
+    NextToken: str | None = None
 
 
 _decode = msgspec.json.Decoder(_Envelope).decode
@@ -187,18 +197,19 @@ def make_client(
     """Return a client for `ask`."""
     client = connect(
         session,
-        "logs",
+        operation.service,
         region=region,
         endpoint_url=endpoint_url,
-        read=partial(_check_page, operation.member),
+        read=partial(_check_page, operation),
         parameter_validation=False,  # requests are checked once, not on every page
     )
     if requests_per_second == "quota":
         of_aws = is_aws(session, client.meta.endpoint_url)
-        requests_per_second = SERVICE_RATE if of_aws else None
+        requests_per_second = RATES.get(operation.name, SERVICE_RATE) if of_aws else None
     if requests_per_second is not None:
         limit = RateLimit(float(requests_per_second)).wait
-        client.meta.events.register(f"before-send.cloudwatch-logs.{operation.name}", limit)
+        service = client.meta.service_model.service_id.hyphenize()
+        client.meta.events.register(f"before-send.{service}.{operation.name}", limit)
     return client
 
 
@@ -220,9 +231,9 @@ def ask(client: Any, operation: Operation, request: Mapping[str, Any]) -> Answer
         count = len(getattr(envelope, operation.member) or ())
         if not count:  # {}, or a token alone
             body = f'{{"{operation.member}":[]}}'.encode()
-        return Answer(Page(body, observed_at), count, envelope.nextToken)
+        return Answer(Page(body, observed_at), count, getattr(envelope, operation.token))
     # An answer that did not come over HTTP, such as one of botocore's Stubber, has no body.
-    items, token = answer.get(operation.member), answer.get("nextToken")
+    items, token = answer.get(operation.member), answer.get(operation.token)
     if items is None and token is None:
         raise BrokenAnswerError("there is neither a list nor a token in it")
     return Answer(Page(items or [], observed_at), len(items or []), token)
@@ -254,17 +265,17 @@ def check_rate(asked: object) -> None:
     if isinstance(asked, bool) or not isinstance(asked, Real) or not float(asked) > 0:
         raise ArgumentError(
             f"requests_per_second={asked!r}; give a number above 0, None for no limit, "
-            f'or "quota" for the service\'s own {SERVICE_RATE:g}'
+            'or "quota" for the service\'s own'
         )
 
 
-def _check_page(member: str, body: bytes) -> _Envelope:
+def _check_page(operation: Operation, body: bytes) -> _Envelope:
     """Return the list and the token of a body, after checking all of it."""
     envelope = _decode(body)
     if not body.isascii():
         body.decode()
-    token = envelope.nextToken
-    if getattr(envelope, member) is None and token is None and body.strip() != b"{}":
+    token = getattr(envelope, operation.token)
+    if getattr(envelope, operation.member) is None and token is None and body.strip() != b"{}":
         raise ValueError("there is neither a list nor a token in it")
     if token is not None and not token.isprintable():
         raise ValueError("its token has characters that cannot be printed")

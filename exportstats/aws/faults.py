@@ -11,7 +11,7 @@ from botocore import exceptions as boto
 from botocore.exceptions import BotoCoreError, ClientError
 
 from exportstats.aws.answers import BrokenAnswerError, EndlessListError, RepeatedTokenError
-from exportstats.aws.client import MAX_ATTEMPTS
+from exportstats.aws.client import MAX_ATTEMPTS, RATES, SERVICE_RATE
 from exportstats.errors import ArgumentError
 from exportstats.text import plain
 
@@ -45,10 +45,19 @@ _GO_ON = f"try again; {_GOES_ON}"
 _UNFORESEEN = "this error is not expected: please report it; what arrived was kept"
 _NOT_AWS = "this answer is not from AWS: check the endpoint URL and the proxy"
 _NO_PERMISSION = "the account's administrator can allow it"
+_BUSY = (
+    "other programs use the account's {rate:g} requests per second: try again later, or with a "
+    "lower rate limit; what arrived was kept"
+)
+_REACH = (
+    "LookupEvents reaches 90 days back; give a later start, or read the files of a trail with "
+    "xs.read_api_calls"
+)
 # The remedy, by the request that was denied.
 _ACTIONS = {
     "DescribeExportTasks": 'allow the action logs:DescribeExportTasks on the resource "*"',
     "DescribeLogGroups": 'allow the action logs:DescribeLogGroups on the resource "*"',
+    "LookupEvents": 'allow the action cloudtrail:LookupEvents on the resource "*"',
     "AssumeRole": "allow the action sts:AssumeRole on the role, and add the caller to the role's "
     "trust policy",
     "ListAccounts": "allow the action organizations:ListAccounts, and use the management account "
@@ -76,11 +85,12 @@ _BY_CODE = {
     ),
     **dict.fromkeys(
         ("ThrottlingException", "Throttling", "TooManyRequestsException", "LimitExceededException"),
-        "other programs use the account's 5 requests per second: try again later, or with a lower "
-        "rate limit; what arrived was kept",
+        _BUSY,
     ),
     "InvalidParameterException": "a token expires after 24 hours, and is valid only for the same "
     "request: start again without next_token",
+    "InvalidNextTokenException": "ask again from the start",
+    "InvalidTimeRangeException": _REACH,
 }
 
 _BY_TYPE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
@@ -139,11 +149,14 @@ def cause_of(error: BaseException | None) -> BaseException | None:
     return error if error is not None and explain(error).remedy == _UNFORESEEN else None
 
 
+_TOKEN_CODES = ("InvalidParameterException", "InvalidNextTokenException")
+
+
 def is_token_unusable(error: BaseException) -> bool:
     """Return whether the same token cannot be used again."""
     return isinstance(error, RepeatedTokenError) or (
         isinstance(error, ClientError)
-        and error.response["Error"].get("Code") == "InvalidParameterException"
+        and error.response["Error"].get("Code") in _TOKEN_CODES
     )
 
 
@@ -157,6 +170,8 @@ def _explain_answer(error: ClientError) -> Fault:
     remedy = _BY_CODE.get(code)
     if remedy is _NO_PERMISSION:
         remedy = _ACTIONS.get(error.operation_name, _NO_PERMISSION)
+    if remedy is _BUSY:
+        remedy = _BUSY.format(rate=RATES.get(error.operation_name, SERVICE_RATE))
     if remedy is None and status >= 500:  # noqa: PLR2004
         remedy = _GO_ON
     if remedy is None:

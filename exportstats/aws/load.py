@@ -15,7 +15,7 @@ from exportstats.io.json_text import PAGES_AT_ONCE
 from exportstats.text import without_user
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from threading import Event
 
     import boto3
@@ -34,7 +34,10 @@ _PAGES_OF_WALK = 25
 
 @dataclass(frozen=True)
 class Question:
-    """The request to every target, and how far to page; `key` identifies a run."""
+    """The request to every target, and how far to page; `key` identifies a run.
+
+    If several lists are needed, `each` has what their requests add, and they are read in turn.
+    """
 
     operation: Operation
     request: Mapping[str, Any] = field(compare=False)
@@ -42,6 +45,7 @@ class Question:
     requests_per_second: float | str | None
     max_pages: int | None = None
     settled: Settled | None = field(default=None, compare=False)
+    each: Sequence[Mapping[str, Any]] = field(default=({},), compare=False)
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def __post_init__(self) -> None:
@@ -148,9 +152,10 @@ class Load:
         """Load the list; an error is kept in `fault`."""
         try:
             client = self._connect(sessions)
-            for _ in self._page_through(client):
-                if stop is not None and stop.is_set():
-                    raise KeyboardInterrupt  # noqa: TRY301 - Ctrl-C in the main thread
+            for more in self.question.each:
+                for _ in self._page_through(client, {**self.question.request, **more}):
+                    if stop is not None and stop.is_set():
+                        raise KeyboardInterrupt  # noqa: TRY301 - Ctrl-C in the main thread
         except KeyboardInterrupt as interrupt:
             self.fault, self.interrupted = explain(interrupt), True
         except Exception as error:  # noqa: BLE001 - one target must not affect the others
@@ -217,16 +222,16 @@ class Load:
                 )
         return client
 
-    def _page_through(self, client: Any) -> Iterator[Page]:  # noqa: ANN401 - boto3's client
+    def _page_through(self, client: Any, request: Mapping[str, Any]) -> Iterator[Page]:  # noqa: ANN401 - boto3's client
         """Request page after page, and keep each."""
-        operation, request = self.question.operation, self.question.request
-        self.next_token = request.get("nextToken")
+        operation = self.question.operation
+        self.next_token = request.get(operation.token)
         tokens, at_once = Tokens(self.next_token), PAGES_AT_ONCE
         if self.question.settled is not None:
             at_once = _PAGES_OF_WALK
             self.walk = self.question.settled.walk((self.account_id, self.region))
         while True:
-            here = {} if self.next_token is None else {"nextToken": self.next_token}
+            here = {} if self.next_token is None else {operation.token: self.next_token}
             answer = ask(client, operation, {**request, **here})
             self.arrived = self.arrived.and_one(answer.page)
             self.items += answer.items

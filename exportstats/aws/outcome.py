@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
-from exportstats.aws.faults import cause_of
+from exportstats.aws.faults import CONTINUES, cause_of
 from exportstats.aws.fleet import load_targets
 from exportstats.aws.targets import check_targets
 from exportstats.core import frames
@@ -70,6 +71,8 @@ def fetch_table(
     """
     check_errors(errors)
     loads = load_targets(check_targets(targets, **of_one), question, **how)
+    if "next_token" not in of_one:
+        loads = [_from_the_start(load) for load in loads]
     if targets is None and loads[0].refused:
         raise ArgumentError(str(loads[0].fault)) from cause_of(loads[0].cause)
     arrived = table_of(
@@ -77,6 +80,14 @@ def fetch_table(
     )
     _warn_of_unknown_accounts(loads, arrived)
     return raise_or_warn(loads, arrived, errors)
+
+
+def _from_the_start(load: Load) -> Load:
+    """Return a load of a function that cannot continue at a token."""
+    if load.fault is None:
+        return load
+    remedy = load.fault.remedy.replace(CONTINUES, "ask again for the rest")
+    return replace(load, next_token=None, fault=load.fault._replace(remedy=remedy))
 
 
 def check_errors(errors: object) -> None:

@@ -13,6 +13,7 @@ from exportstats.cli.options import FORMAT, OUTPUT
 from exportstats.cli.question import Answer, title_of
 from exportstats.cli.source import sourced
 from exportstats.cli.wanted import moment
+from exportstats.core.schema import TABLES
 from exportstats.errors import ArgumentError, LoadError, LoadInterrupted
 from exportstats.text import counted, write_duration
 
@@ -48,7 +49,7 @@ AS_OF = click.option(
 )
 OF = click.option(
     "--of",
-    type=click.Choice(["tasks", "log_groups", "deliveries"]),
+    type=click.Choice([*TABLES]),
     default="tasks",
     show_default=True,
     help="Which table.",
@@ -220,12 +221,7 @@ def export(address: str, file: Path, *, replace: bool, of: str, as_of: dt.dateti
             f"as_of={as_of.isoformat()} is before the first observation; give a time from "
             f"{first:%Y-%m-%dT%H:%M:%SZ} on"
         )
-    write = {
-        "tasks": xs.write_tasks,
-        "log_groups": xs.write_log_groups,
-        "deliveries": xs.write_deliveries,
-    }
-    write[of](table, file)
+    getattr(xs, f"write_{of}")(table, file)
     say(f"{file}: {title_of(table) if of == 'tasks' else counted(len(table), 'row')}")
 
 
@@ -259,16 +255,11 @@ def import_(
     exportstats archive import ./history tasks.parquet
     exportstats archive import ./history 22.json --observed-at 2026-11-22T06:00Z
     """
-    read = {
-        "tasks": xs.read_tasks,
-        "log_groups": xs.read_log_groups,
-        "deliveries": xs.read_deliveries,
-    }
     from exportstats.core import frames
 
     kept = xs.Archive(address)
     for path in source:
-        rows = read[of](path, account_id=account, region=region)
+        rows = getattr(xs, f"read_{of}")(path, account_id=account, region=region)
         _refuse_future(path, rows["observed_at"], observed_at)
         added = kept.add(rows, of=of, observed_at=observed_at)
         say(f"{path}: {', '.join(f'{count:,} {what}' for what, count in added.items())}")

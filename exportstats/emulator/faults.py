@@ -23,7 +23,7 @@ KINDS = {
     "gzip": "the page gzip-encoded, with the header for it, although not requested",
     "repeated_token": "the nextToken of the answer is the one that was sent",
     "empty_page": "an empty page, whose nextToken continues from the same place",
-    "shift": "a task (or log group) is created just before the answer, so the list moves by one",
+    "shift": "a task (log group, API call) is created just before the answer, so the list moves by one",
     "slow": "the answer comes `seconds` later",
     "hang": "no answer until the emulator stops, or for ten minutes",
     "deny": "AccessDeniedException",
@@ -60,8 +60,8 @@ class Fault:
         The callers that it affects; by default all. With `access_key`, credentials expire until
         they are refreshed.
     operation
-        The requests that it affects: `DescribeExportTasks` or `DescribeLogGroups`; by default
-        both.
+        The requests that it affects: `DescribeExportTasks`, `DescribeLogGroups` or
+        `LookupEvents`; by default all.
     seconds
         How much later a `slow` answer comes.
 
@@ -128,7 +128,8 @@ class Fault:
         """Return whether it affects this request, the `number`-th of its account and region."""
         if (self.kind == "deny_identity") != (request.operation == "GetCallerIdentity"):
             return False
-        if self.kind in _NEEDS_TOKEN and "nextToken" not in request.params:
+        token = LISTINGS[request.operation].token if request.operation in LISTINGS else ""
+        if self.kind in _NEEDS_TOKEN and token not in request.params:
             return False
         wanted = (self.account, self.region, self.access_key, self.operation)
         actual = (request.account, request.region, request.access_key, request.operation)

@@ -1,4 +1,4 @@
-"""The lists that the service returns in pages: export tasks and log groups."""
+"""The lists that the services return in pages: export tasks, log groups and events."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import time
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from exportstats.emulator.events import call_of, event_of, has_attributes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,6 +33,14 @@ class Listing:
         matches the parameter's.
     create
         Make a valid item that sorts before the given first key, which is None in an empty list.
+    service
+        botocore's name of the service.
+    token, limit
+        The names of the token and of the size of a page in a request.
+    bad_token
+        The code of the error for a token that is not valid.
+    share
+        The part of the quota of DescribeExportTasks that it has.
     """
 
     operation: str
@@ -39,8 +49,13 @@ class Listing:
     name: str
     order: Callable[[Item], Any]
     ascending: bool
-    filters: Mapping[str, tuple[Callable[[Item], str | None], Callable[[Any, Any], bool]]]
+    filters: Mapping[str, tuple[Callable[[Item], Any], Callable[[Any, Any], bool]]]
     create: Callable[[Any], dict[str, Any]]
+    service: str = "logs"
+    token: str = "nextToken"  # noqa: S105 - the name of one
+    limit: str = "limit"
+    bad_token: str = "InvalidParameterException"  # noqa: S105 - the name of an error
+    share: float = 1.0
 
 
 def _create_task(newest: int | None) -> dict[str, Any]:
@@ -101,4 +116,23 @@ LOG_GROUPS = Listing(
     },
     create=_create_log_group,
 )
-LISTINGS = {listing.operation: listing for listing in (TASKS, LOG_GROUPS)}
+EVENTS = Listing(
+    operation="LookupEvents",
+    member="Events",
+    noun="API call",
+    name="EventId",
+    order=lambda event: event["EventTime"],
+    ascending=False,
+    filters={
+        "LookupAttributes": (dict, has_attributes),
+        "StartTime": (lambda event: event["EventTime"], operator.ge),
+        "EndTime": (lambda event: event["EventTime"], operator.le),
+    },
+    create=lambda newest: event_of(call_of(_create_task(newest and newest * 1000), "", "")),
+    service="cloudtrail",
+    token="NextToken",  # noqa: S106 - the name of one
+    limit="MaxResults",
+    bad_token="InvalidNextTokenException",  # noqa: S106 - the name of an error
+    share=0.4,  # 2 of 5 requests per second
+)
+LISTINGS = {listing.operation: listing for listing in (TASKS, LOG_GROUPS, EVENTS)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exportstats.emulator import wire
@@ -20,7 +20,7 @@ _PATTERN_FIELDS = ("arn", "creationTime", "logGroupName")
 class _Entry(NamedTuple):
     order: Any
     name: str | None
-    values: tuple[str | None, ...]  # one for each filter
+    values: tuple[Any, ...]  # one for each filter
     body: bytes  # serialised once; pages only join them
 
     @classmethod
@@ -38,14 +38,20 @@ class _Place(NamedTuple):
 
 
 class PagedList:
-    """A list of tasks or of log groups. The caller holds the lock."""
+    """A list of tasks, log groups or events. The caller holds the lock."""
 
     def __init__(self, listing: Listing) -> None:
         self._listing = listing
         self._entries: list[_Entry] = []  # last first: a new task goes to the end
         self._sorted = True
-        self._views: dict[tuple[Any, ...], list[_Entry]] = {}
+        self._views: dict[str, list[_Entry]] = {}
         self._tokens: dict[str, _Place] = {}
+        self.changes = 0
+
+    def bodies(self) -> Iterator[tuple[str | None, bytes]]:
+        """Yield the name and the body of each item."""
+        for entry in self._entries:
+            yield entry.name, entry.body
 
     def add(self, item: Mapping[str, Any]) -> None:
         """Add an item to the list."""
@@ -64,6 +70,7 @@ class PagedList:
     def _changed(self) -> None:
         self._sorted = False
         self._views.clear()
+        self.changes += 1
 
     def page(
         self, params: Mapping[str, Any], kind: str | None, *, now: float, lifetime: float
@@ -79,9 +86,9 @@ class PagedList:
             first = self._matching({})[-1:]
             self.add(self._listing.create(first[0].order if first else None))
         query = self._query(params)
-        sent = params.get("nextToken")
+        sent = params.get(self._listing.token)
         start = 0 if sent is None else self._start(sent, query, now)
-        limit = 0 if kind == "empty_page" else params.get("limit", _PAGE_SIZE)
+        limit = 0 if kind == "empty_page" else params.get(self._listing.limit, _PAGE_SIZE)
         entries = self._matching(params)
         # Counted from the first item, so that a new one before it shifts the pages by one.
         stop = len(entries) - start
@@ -93,16 +100,18 @@ class PagedList:
         elif end > 0 or kind == "empty_page":
             token = secrets.token_urlsafe(64)
             self._tokens[token] = _Place(query, start + limit, now + lifetime)
-        return wire.page(self._listing.member, bodies, token)
+        return wire.page(self._listing, bodies, token)
 
     def _start(self, token: str, query: tuple[Any, ...], now: float) -> int:
         place = self._tokens.get(token)
         if place is None or place.query != query:
             raise wire.ServiceError(
-                "InvalidParameterException", "The specified nextToken is invalid."
+                self._listing.bad_token, "The specified nextToken is invalid."
             )
         if now >= place.expires:
-            raise wire.ServiceError(*wire.REFUSALS["expired_token"])
+            raise wire.ServiceError(
+                self._listing.bad_token, "The specified nextToken is expired."
+            )
         return place.start
 
     def _matching(self, params: Mapping[str, Any]) -> list[_Entry]:
@@ -112,7 +121,7 @@ class PagedList:
         query = self._query(params)
         if not any(wanted is not None for wanted in query):
             return self._entries
-        if query not in self._views:
+        if (key := repr(query)) not in self._views:
             tests = [test for _, test in self._listing.filters.values()]
             found = [
                 entry
@@ -124,8 +133,8 @@ class PagedList:
             ]
             if "logGroupNamePattern" in params:
                 found = [entry._replace(body=_of_pattern(entry.body)) for entry in found]
-            self._views[query] = found
-        return self._views[query]
+            self._views[key] = found
+        return self._views[key]
 
     def _query(self, params: Mapping[str, Any]) -> tuple[Any, ...]:
         return tuple(params.get(name) for name in self._listing.filters)

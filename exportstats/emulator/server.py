@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exportstats.emulator import wire
 from exportstats.emulator.connection import Server
-from exportstats.emulator.listings import LISTINGS, LOG_GROUPS, TASKS
+from exportstats.emulator.events import event_of
+from exportstats.emulator.listings import EVENTS, LISTINGS, LOG_GROUPS, TASKS
 from exportstats.emulator.slot import Slot, slot_of
 from exportstats.errors import ArgumentError
 
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
 _ENDS_CONNECTION = {"cut", "drop", "hang"}
 
 
+def _placed_event(record: Mapping[str, Any]) -> dict[str, Any]:
+    place = {"accountId": record.get("recipientAccountId"), "region": record.get("awsRegion")}
+    return event_of(record) | place
+
+
 class _Answer(NamedTuple):
     sent: bytes
     outcome: str = "ok"
@@ -33,7 +39,7 @@ class _Answer(NamedTuple):
 
 
 class Emulator:
-    """A CloudWatch Logs emulator for export tasks and log groups, on 127.0.0.1.
+    """An emulator of CloudWatch Logs for export tasks and log groups, on 127.0.0.1.
 
     It runs between `start` and `stop`, or inside a `with` block. Signatures are not verified: the
     region is that of the signature's credential scope, and the account is what `account_of` returns
@@ -46,11 +52,14 @@ class Emulator:
         `accountId` and `region`. `observedAt` is ignored, and fields that are None are left out.
     log_groups
         Log groups, with the same two fields; by default the account and region of the `arn`.
+    api_calls
+        Records of API calls as CloudTrail writes them, which LookupEvents returns. A task without
+        one has a CreateExportTask of the role `exporter` at its creation.
     port
         The port; 0 is a free one.
     requests_per_second
-        The quota of each account, region and operation, which is 5 at AWS; further requests are
-        throttled. None is no quota.
+        The quota of each account, region and operation, which is 5 at AWS; LookupEvents has two
+        fifths of it. Further requests are throttled. None is no quota.
     latency_seconds
         How long every answer takes.
     token_lifetime_seconds
@@ -84,6 +93,7 @@ class Emulator:
         tasks: Iterable[Mapping[str, Any]] = (),
         *,
         log_groups: Iterable[Mapping[str, Any]] = (),
+        api_calls: Iterable[Mapping[str, Any]] = (),
         port: int = 0,
         requests_per_second: float | None = None,
         latency_seconds: float = 0.0,
@@ -104,7 +114,11 @@ class Emulator:
         self._stopping = threading.Event()
         self._clock = time.monotonic  # a test may put another in its place
         self._ahead_seconds = now.timestamp() - time.time() if now else 0.0
-        for listing, items in ((TASKS, tasks), (LOG_GROUPS, log_groups)):
+        for listing, items in (
+            (TASKS, tasks),
+            (LOG_GROUPS, log_groups),
+            (EVENTS, map(_placed_event, api_calls)),
+        ):
             for item in items:
                 self._add(listing, item)
 
@@ -159,7 +173,7 @@ class Emulator:
     def _add(self, listing: Listing, item: Mapping[str, Any]) -> None:
         key, rest = slot_of(listing, item)
         with self._lock:
-            self._slots[key].lists[listing.operation].add(rest)
+            self._slots[key].add(listing, rest)
 
     def update(self, task_id: str, **changes: Any) -> None:  # noqa: ANN401 - any field of a task
         """Change fields of a task, for example its state.
@@ -217,7 +231,7 @@ class Emulator:
                 raise wire.ServiceError.of_kind(kind, request)
             if not lists:
                 return _Answer(wire.identity(request.account))
-            page = slot.lists[request.operation].page(
+            page = slot.asked(request).page(
                 request.params, kind, now=self._clock(), lifetime=self._lifetime
             )
         sent = wire.spoiled_page(page, kind)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from exportstats.emulator import wire
-from exportstats.emulator.listings import LISTINGS
+from exportstats.emulator.events import call_of, event_of
+from exportstats.emulator.listings import EVENTS, LISTINGS, TASKS
 from exportstats.emulator.paging import PagedList
 from exportstats.errors import ArgumentError
 
@@ -24,8 +26,28 @@ class Slot:
 
     def __init__(self) -> None:
         self.lists = {name: PagedList(listing) for name, listing in LISTINGS.items()}
+        self._recorded: set[str | None] = set()  # the tasks whose API calls are known
+        self._seen = 0
         self._asked: Counter[str] = Counter()
         self._buckets: dict[str, tuple[float, float]] = {}
+
+    def add(self, listing: Listing, item: Mapping[str, Any]) -> None:
+        """Add an item to a list."""
+        self.lists[listing.operation].add(item)
+        if listing is EVENTS:
+            record = json.loads(item["CloudTrailEvent"])
+            self._recorded.add((record.get("responseElements") or {}).get("taskId"))
+
+    def asked(self, request: wire.Request) -> PagedList:
+        """Return the list that a request asks for."""
+        tasks = self.lists[TASKS.operation]
+        if request.operation == EVENTS.operation and self._seen != tasks.changes:
+            self._seen = tasks.changes
+            for name, body in [*tasks.bodies()]:
+                if name not in self._recorded:
+                    record = call_of(json.loads(body), request.account, request.region)
+                    self.add(EVENTS, event_of(record))
+        return self.lists[request.operation]
 
     def next_fault(self, request: wire.Request, faults: Iterable[Fault]) -> Fault | None:
         """Count a request, and return the first fault that affects it."""
@@ -37,6 +59,7 @@ class Slot:
         """Take a request from the operation's quota; return False if the quota is used up."""
         if requests_per_second is None:
             return True
+        requests_per_second *= LISTINGS[operation].share
         capacity = max(requests_per_second, 1.0)
         level, then = self._buckets.get(operation, (capacity, now))
         level = min(capacity, level + (now - then) * requests_per_second)

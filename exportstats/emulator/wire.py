@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import re
 import uuid
 from email.utils import formatdate
@@ -31,7 +32,11 @@ IDENTITY = "GetCallerIdentity"
 JSON = "application/x-amz-json-1.1"
 XML = "text/xml"
 
-_TARGET = "Logs_20140328."
+_TARGETS = {
+    "logs": "Logs_20140328",
+    "cloudtrail": "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101",
+}
+_OPERATIONS = {f"{_TARGETS[one.service]}.{name}": name for name, one in LISTINGS.items()}
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _SCOPE = re.compile(r"AWS4-HMAC-SHA256 Credential=([^/,]+)/\d{8}/([^/]+)/[^/]+/aws4_request")
 _STS_NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
@@ -48,9 +53,9 @@ REFUSALS = {
     "deny": (
         "AccessDeniedException",
         (
-            f"User: {_USER} is not authorized to perform: logs:{{operation}} on resource: "
-            "arn:aws:logs:{region}:{account}:log-group::log-stream: because no identity-based "
-            "policy allows the logs:{operation} action"
+            f"User: {_USER} is not authorized to perform: {{service}}:{{operation}} on resource: "
+            "arn:aws:{service}:{region}:{account}:log-group::log-stream: because no identity-based "
+            "policy allows the {service}:{operation} action"
         ),
         400,
     ),
@@ -84,7 +89,8 @@ class Request(NamedTuple):
     Attributes
     ----------
     operation
-        `DescribeExportTasks`, `DescribeLogGroups` or `GetCallerIdentity`; empty for any other.
+        `DescribeExportTasks`, `DescribeLogGroups`, `LookupEvents` or `GetCallerIdentity`; empty
+        for any other.
     account, region, access_key
         The caller; empty if the request was not signed.
     params
@@ -127,9 +133,8 @@ def is_account(text: str) -> bool:
 
 
 def _operation(target: str | None, body: bytes) -> str:
-    operation = (target or "").removeprefix(_TARGET)
-    if operation in LISTINGS and operation != target:
-        return operation
+    if target in _OPERATIONS:
+        return _OPERATIONS[target]
     asks_identity = target is None and f"Action={IDENTITY}".encode() in body.split(b"&")
     return IDENTITY if asks_identity else ""
 
@@ -145,16 +150,18 @@ class ServiceError(Exception):
     def of_kind(cls, kind: str, request: Request) -> ServiceError:
         """Return the error of a fault's kind."""
         code, message, status = REFUSALS[kind]
-        return cls(code, message.format_map(request._asdict()), status)
+        listing = LISTINGS.get(request.operation, _TASKS)
+        code = listing.bad_token if kind == "expired_token" else code
+        return cls(code, message.format_map({**request._asdict(), "service": listing.service}), status)
 
 
 @cache
-def _service() -> ServiceModel:
+def _service(name: str) -> ServiceModel:
     # Not at the top, because `Fault` and `KINDS` do not need botocore.
     from botocore.loaders import Loader  # noqa: PLC0415
     from botocore.model import ServiceModel  # noqa: PLC0415
 
-    return ServiceModel(Loader().load_service_model("logs", "service-2"))
+    return ServiceModel(Loader().load_service_model(name, "service-2"))
 
 
 def _misfit(value: Any, shape: Any) -> str:  # noqa: ANN401 - any JSON, and a class made at run time
@@ -164,7 +171,7 @@ def _misfit(value: Any, shape: Any) -> str:  # noqa: ANN401 - any JSON, and a cl
 
 
 def check_item(listing: Listing, item: dict[str, Any]) -> None:
-    """Check a task or a log group against botocore's model of the answer.
+    """Check a task, a log group or an event against botocore's model of the answer.
 
     Like botocore, it accepts states that the model does not have.
 
@@ -173,7 +180,7 @@ def check_item(listing: Listing, item: dict[str, Any]) -> None:
     ArgumentError
         The item does not match; the text names it and the fields.
     """
-    shape: Any = _service().operation_model(listing.operation).output_shape
+    shape: Any = _service(listing.service).operation_model(listing.operation).output_shape
     if misfit := _misfit(item, shape.members[listing.member].member):
         raise ArgumentError(
             f"the {listing.noun} {item.get(listing.name)!r} is not as the service sends one: "
@@ -191,8 +198,12 @@ def check_params(operation: str, params: Any) -> None:  # noqa: ANN401 - any JSO
     """
     if not isinstance(params, dict):
         raise ServiceError("SerializationException", "The body of the request is not a JSON object")
-    shape: Any = _service().operation_model(operation).input_shape
+    shape: Any = _service(LISTINGS[operation].service).operation_model(operation).input_shape
     misfit = _misfit(params, shape)
+    if len(params.get("LookupAttributes", ())) > 1:
+        raise ServiceError("InvalidLookupAttributesException", "Give one lookup attribute.")
+    if params.get("StartTime", 0) > params.get("EndTime", math.inf):
+        raise ServiceError("InvalidTimeRangeException", "The start time is after the end time.")
     if "logGroupIdentifiers" in params:
         misfit = "the emulator does not answer logGroupIdentifiers"
     if {"logGroupNamePrefix", "logGroupNamePattern"} <= params.keys():
@@ -220,10 +231,10 @@ def _beyond(value: Any, limits: dict[str, Any]) -> str | None:  # noqa: ANN401 -
     return f"have {kind} less than or equal to {most}"
 
 
-def page(member: str, items: list[bytes], next_token: str | None) -> bytes:
+def page(listing: Listing, items: list[bytes], next_token: str | None) -> bytes:
     """Write a page of a list."""
-    token = b"" if next_token is None else b',"nextToken":"%b"' % next_token.encode()
-    return b'{"%b":[%b]%b}' % (member.encode(), b",".join(items), token)
+    token = b"" if next_token is None else f',"{listing.token}":"{next_token}"'.encode()
+    return b'{"%b":[%b]%b}' % (listing.member.encode(), b",".join(items), token)
 
 
 def spoiled_page(body: bytes, kind: str | None) -> bytes:
@@ -248,7 +259,7 @@ def spoiled_page(body: bytes, kind: str | None) -> bytes:
 
 
 def json_error(error: ServiceError) -> bytes:
-    """Write an error in the format of CloudWatch Logs."""
+    """Write an error in the format of CloudWatch Logs and CloudTrail."""
     body = json.dumps({"__type": error.code, "message": error.message}).encode()
     return http(error.status, JSON, body, f"x-amzn-ErrorType: {error.code}")
 

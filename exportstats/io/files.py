@@ -46,6 +46,7 @@ _COMPRESSIONS = (".gz", ".zst", ".bz2", ".xz")
 _WRITTEN_COMPRESSIONS = (".gz", ".zst")
 _GZIP_LEVEL = 6  # gzip's default; Python's default, 9, takes three times as long for 1 % less
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_HEADER = 2**16  # bytes that hold the header of a CSV
 _DIGESTS = "CloudTrail-Digest"
 _SLICE = 50_000  # rows that are held as Python objects at once
 # twelve digits that are not a date with hour and minute, as in tasks-202611230600.json
@@ -195,7 +196,7 @@ def _read_file(
     with open_source(path) as source:
         head = source.head.lstrip()
         name, _ = _kind_of(Path(source.name))
-        first = (head.splitlines() or [b""])[0]
+        first = (head[:_HEADER].splitlines() or [b""])[0]
         if head.startswith(MAGIC):
             yield read_parquet(source, kind, how, columns)
         elif not head:

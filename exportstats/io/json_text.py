@@ -163,6 +163,8 @@ def _has_lines(head: bytes, *, named: bool) -> bool:
     If the suffix is that of JSON Lines, there must only be more of these than of lines that end
     within a value.
     """
+    if not named and b"\n" not in head.rstrip():
+        return False
     lines = [line.strip() for line in head.splitlines() if line.strip()]
     whole = sum(line.startswith(b"{") and line.endswith(b"}") for line in lines)
     if named:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 STDIN = "-"
 BLOCK = 2**22  # parsed at once; 1 MiB is a tenth slower, and more than 4 MiB is not faster
 
+_HEAD = 2**20
 _BROKEN = (EOFError, zlib.error, lzma.LZMAError, OSError, UnicodeError, pa.ArrowException)
 # By the first bytes, because a suffix may be wrong.
 _DECOMPRESS: dict[bytes, Callable[[Any], Any]] = {
@@ -57,10 +58,12 @@ class Source:
             self._stream = _decoded(stream)
             self.rewinds = self._stream.seekable()
             self._start = self._stream.tell() if self.rewinds else 0
-            self.head = self._stream.read(2**20)
+            self.head = self._stream.read(_HEAD)
 
     def read_whole(self) -> bytes:
         """Read the whole text from its start; afterwards, the source can be read again."""
+        if len(self.head) < _HEAD:
+            return self.head
         with self._reading():
             if not self.rewinds:
                 whole = io.BytesIO(self.head + self._stream.read())

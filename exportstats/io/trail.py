@@ -44,6 +44,10 @@ class _Parameters(_Part):
     destinationPrefix: str | None = None  # noqa: N815
 
 
+class _Response(_Part):
+    taskId: str | None = None  # noqa: N815
+
+
 class _Issuer(_Part):
     arn: str | None = None
 
@@ -92,6 +96,7 @@ _record = msgspec.json.Decoder(_Record).decode
 _parameters = msgspec.json.Decoder(_Parameters | None).decode
 _file = msgspec.json.Decoder(_File).decode
 _other = msgspec.json.Decoder(_Other).decode
+_response = msgspec.json.Decoder(_Response | None).decode
 _identity = msgspec.json.Decoder(_Identity | None).decode
 _NOTHING = _Parameters()
 _COLUMNS = tuple(column.name for column in API_CALLS.base if column.name != "observed_at")
@@ -153,14 +158,14 @@ def _row_of(value: Any) -> Any:  # noqa: ANN401 - any JSON
 def _row(record: _Record) -> tuple[Any, ...]:
     """Return the values of a record, in the order of the table."""
     asked = _parameters(record.requestParameters) or _NOTHING
-    made = _parameters(record.responseElements) or _NOTHING
+    made = _response(record.responseElements)
     account_id, principal, session_name = _caller(bytes(record.userIdentity))
     return (
         record.recipientAccountId or account_id,
         record.awsRegion,
         record.eventTime,
         record.eventName,
-        made.taskId or asked.taskId,
+        (made and made.taskId) or asked.taskId,
         asked.taskName,
         asked.logGroupName,
         asked.start,
