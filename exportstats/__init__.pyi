@@ -74,6 +74,11 @@ from .report.weekly import (
     build_weekly_report as build_weekly_report,
 )
 from .stats.anomalies import find_anomalies as find_anomalies
+from .stats.api_calls import (
+    annotate_tasks as annotate_tasks,
+    refused_calls as refused_calls,
+    unlisted_tasks as unlisted_tasks,
+)
 from .stats.completion import completion_curve as completion_curve
 from .stats.completion_times import completion_times as completion_times
 from .stats.durations import (

@@ -32,6 +32,7 @@ COMMANDS = {
     "gaps": "coverage",
     "backfill": "backfill",
     "deliveries": "tables",
+    "calls": "calls",
     "eta": "waiting",
     "wait": "waiting",
     "watch": "watching",

@@ -45,10 +45,10 @@ def fetch(origin: Origin, file: Path, *, replace: bool) -> None:
     \b
     exportstats fetch --region eu-west-1 -o tasks.parquet
     """
-    _read(file)  # fail before AWS is asked
+    read_existing(file)  # fail before AWS is asked
     tasks = origin.load()
     with one_at_a_time(file):
-        before = _read(file)  # another fetch may have written it meanwhile
+        before = read_existing(file)  # another fetch may have written it meanwhile
         if replace and is_partial():
             say(f"not all tasks arrived, so {file} is not replaced; they are added to it")
         if before is None or (replace and not is_partial()):
@@ -60,14 +60,14 @@ def fetch(origin: Origin, file: Path, *, replace: bool) -> None:
     say(f"{file}: {title_of(written)}{what}")
 
 
-def _read(file: Path) -> pd.DataFrame | None:
-    """Read the tasks of an existing file; refuse it if rewriting it would lose data."""
+def read_existing(file: Path, of: str = "tasks") -> pd.DataFrame | None:
+    """Read the table of an existing file; refuse it if rewriting it would lose data."""
     if not file.exists() or not file.stat().st_size:
         return None
     try:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always", UnusedWarning)
-            tasks = xs.read_tasks(file, strict=True)
+            table: pd.DataFrame = getattr(xs, f"read_{of}")(file, strict=True)
         lost = [one.message for one in said if isinstance(one.message, UnusedWarning)]
         lost = [one for one in lost if one.dropped or one.partial]
         if lost:
@@ -76,7 +76,7 @@ def _read(file: Path) -> pd.DataFrame | None:
         raise ArgumentError(
             f"{file} exists, and adding to it would lose data: {error}; choose another file"
         ) from error
-    return tasks
+    return table
 
 
 def _merged(before: pd.DataFrame, tasks: pd.DataFrame) -> pd.DataFrame:

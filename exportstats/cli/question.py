@@ -63,7 +63,10 @@ class Answer(NamedTuple):
 
 
 def question(
-    *options: Callable[..., Any], filters: Sequence[str] = tuple(FILTERS), is_drawn: bool = True
+    *options: Callable[..., Any],
+    filters: Sequence[str] = tuple(FILTERS),
+    what: str = "tasks",
+    is_drawn: bool = True,
 ) -> Callable[[Callable[..., Answer]], click.Command]:
     """Make a command of a function that returns an `Answer`; `sourced` has its arguments."""
 
@@ -81,7 +84,8 @@ def question(
                 draw(answer.plot, chart)
             click.get_current_context().exit(answer.exit_code)
 
-        return sourced(*options, FORMAT, *([PLOT] if is_drawn else []), filters=filters)(run)
+        every = (*options, FORMAT, *([PLOT] if is_drawn else []))
+        return sourced(*every, filters=filters, what=what)(run)
 
     return decorate
 

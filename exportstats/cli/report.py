@@ -115,7 +115,7 @@ def report(
         machine.refuse_foreign(xs.build_weekly_report(frames.empty()), folder)
     tasks, log_groups = kept(origin.wanted, *load_both(origin, check=len, can_spare=True))
     if redact:
-        tasks, log_groups, _ = redaction.redact(tasks, log_groups)
+        tasks, log_groups, *_ = redaction.redact(tasks, log_groups)
     made = xs.build_weekly_report(
         tasks,
         week=week,

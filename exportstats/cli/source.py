@@ -20,6 +20,7 @@ from exportstats.errors import ArgumentError, LoadError, LoadInterrupted, Schema
 from exportstats.text import without_user
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
@@ -65,7 +66,7 @@ _REGION = click.option(
     "files without one.",
 )
 _HELP = (
-    "SOURCE is files, folders, patterns or archives, or - for standard input. Without it, tasks "
+    "SOURCE is files, folders, patterns or archives, or - for standard input. Without it, {} "
     "are fetched from AWS."
 )
 
@@ -73,10 +74,13 @@ _HELP = (
 def sourced(
     *options: Callable[..., Any],
     filters: Sequence[str] = tuple(FILTERS),
+    what: str = "tasks",
     is_live: bool = False,
     cls: type[click.Command] = click.Command,
 ) -> Callable[[Callable[..., None]], click.Command]:
-    """Make a command of a function that needs tasks; `is_live` if only AWS can be their source.
+    """Make a command of a function that needs tasks, or what else `what` says.
+
+    With `is_live`, only AWS can be the source.
 
     The function is called with `origin`, the source and selection of tasks, and the values of its
     own options.
@@ -103,8 +107,8 @@ def sourced(
             wrapped = option(wrapped)
         command = click.command(cls=cls)(wrapped)
         if not is_live:
-            what, _, more = str(inspect.getdoc(function)).partition("\n\n")
-            command.help = f"{what}\n\n{_HELP}\n\n{more}"
+            first, _, more = str(inspect.getdoc(function)).partition("\n\n")
+            command.help = f"{first}\n\n{_HELP.format(what)}\n\n{more}"
         return command
 
     return decorate
@@ -226,7 +230,7 @@ class Origin:
         try:
             tasks = xs.fetch_tasks(self.targets, **self.asked, **what)
         except (LoadError, LoadInterrupted) as stop:
-            return self._stopped(stop, what)
+            return self._stopped(stop, "tasks", what)
         if not len(tasks):
             say("AWS lists no such tasks; check the account and the region")
         return tasks
@@ -274,7 +278,19 @@ class Origin:
         try:
             return [xs.fetch_log_groups(self.targets, **self.asked)]
         except (LoadError, LoadInterrupted) as stop:
-            return [self._stopped(stop)]
+            return [self._stopped(stop, "log groups")]
+
+    def api_calls(self, since: dt.datetime | None, until: dt.datetime | None) -> pd.DataFrame:
+        """Read API calls from files, or fetch them from CloudTrail."""
+        if self.source:
+            return xs.read_api_calls(*self.source, **self.reading)
+        try:
+            calls = xs.fetch_api_calls(self.targets, start=since, end=until, **self.asked)
+        except (LoadError, LoadInterrupted) as stop:
+            return self._stopped(stop, "API calls")
+        if not len(calls):
+            say("CloudTrail has no such API calls; check the account and the region")
+        return calls
 
     @property
     def asked(self) -> dict[str, Any]:
@@ -287,12 +303,12 @@ class Origin:
         }
 
     def _stopped(
-        self, stop: LoadError | LoadInterrupted, what: dict[str, Any] | None = None
+        self, stop: LoadError | LoadInterrupted, noun: str, what: dict[str, Any] | None = None
     ) -> pd.DataFrame:
         """Return what arrived, and print how to get the rest; raise `stop` if nothing arrived."""
         count, interrupted = len(stop.arrived), isinstance(stop, LoadInterrupted)
         if count and interrupted:
-            say(f"stopped: {count:,} {'log groups' if what is None else 'tasks'} arrived")
+            say(f"stopped: {count:,} {noun} arrived")
         elif count:
             say(f"incomplete: {stop}")
         if self.targets is not None and stop.failures is not None:

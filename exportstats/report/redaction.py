@@ -25,6 +25,9 @@ _PUBLIC = {
     "status_code": "|".join(schema.STATES),
     "log_group_class": "STANDARD|INFREQUENT_ACCESS|DELIVERY",
     "delivered": "yes|empty|gone|unknown",
+    "event_name": "|".join(schema.CALLS),
+    "error_code": "(AccessDenied|InvalidOperation|InvalidParameter|LimitExceeded|OperationAborted"
+    "|ResourceAlreadyExists|ResourceNotFound|ServiceUnavailable|Throttling)(Exception)?",
 }
 # The prefix of the pseudonyms of a column. Default: the name of the column.
 _KINDS = {
@@ -33,8 +36,15 @@ _KINDS = {
     "destination": "bucket",
     "destination_prefix": "prefix",
     "task_id": "task",
+    "log_stream_name_prefix": "stream-prefix",
+    "error_code": "error",
+    "session_name": "session",
+    "user_agent": "program",
+    "event_id": "event",
 }
-_LEFT_OUT = ("task_name", "prefix", "first_key", "last_key", "reason")
+_LEFT_OUT = ("task_name", "prefix", "first_key", "last_key", "reason", "error_message")
+# Columns of `annotate_tasks` with the same texts as another one.
+_SAME = {"created_by": "principal", "cancelled_by": "principal"}
 
 # The words that stay in a message.
 _ORDINARY = """
@@ -71,19 +81,21 @@ def redact(
     tasks: pd.DataFrame,
     log_groups: pd.DataFrame | None = None,
     deliveries: pd.DataFrame | None = None,
-) -> tuple[pd.DataFrame, pd.DataFrame | None, pd.DataFrame | None]:
+    api_calls: pd.DataFrame | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame | None, pd.DataFrame | None, pd.DataFrame | None]:
     """Replace every text that could identify the owner of the tasks.
 
     Only texts that are known to be public stay. Account IDs, log groups, buckets, prefixes, task
-    IDs and the values of your own columns become pseudonyms, such as `account-1` and `log-group-7`.
+    IDs, principals, sessions, programs and the values of your own columns become pseudonyms, such
+    as `account-1` and `log-group-7`.
     They are numbered in the order of first use, so later tasks do not change them. Unlike a hash, a
-    pseudonym reveals nothing about the name. Task names and object keys are removed. A message
-    keeps the words that are common in failure messages, unless they are also a name. All other
+    pseudonym reveals nothing about the name. Task names, object keys and the messages of refused
+    calls are removed. The message of a task keeps the words that are common in failure messages, unless they are also a name. All other
     words become `<hidden>`. Numbers, times, and the regions, states and classes of AWS stay.
 
     Parameters
     ----------
-    tasks, log_groups, deliveries
+    tasks, log_groups, deliveries, api_calls
         The tables to redact.
 
     Returns
@@ -95,18 +107,20 @@ def redact(
         (tasks, schema.TASKS),
         (log_groups, schema.LOG_GROUPS),
         (deliveries, schema.DELIVERIES),
+        (api_calls, schema.API_CALLS),
     ]
     texts: defaultdict[str, list[pd.Series]] = defaultdict(list)
     for table, kind in kinds:
         if table is not None:
             order = _order(table, kind)
             for name in _text_columns(table, kind):
-                texts[name].append(table[name].iloc[order].astype("str"))
+                texts[_SAME.get(name, name)].append(table[name].iloc[order].astype("str"))
     names = {name: _numbered(name, pd.concat(values)) for name, values in texts.items()}
     return (
         _hidden(tasks, schema.TASKS, names).assign(status_message=_messages(tasks, names)),
         None if log_groups is None else _hidden(log_groups, schema.LOG_GROUPS, names),
         None if deliveries is None else _hidden(deliveries, schema.DELIVERIES, names),
+        None if api_calls is None else _hidden(api_calls, schema.API_CALLS, names),
     )
 
 
@@ -118,7 +132,7 @@ def _text_columns(table: pd.DataFrame, kind: schema.Table) -> list[str]:
 
 def _order(table: pd.DataFrame, kind: schema.Table) -> np.ndarray:
     """Return the positions of the rows in order of creation."""
-    by = [name for name in ("creation_time", *kind.key) if name in table]
+    by = [name for name in ("creation_time", "event_time", *kind.key) if name in table]
     return table[by].reset_index(drop=True).sort_values(by).index.to_numpy()
 
 
@@ -136,7 +150,7 @@ def _hidden(table: pd.DataFrame, kind: schema.Table, names: _Names) -> pd.DataFr
     dtypes = {column.name: column.dtype for column in kind.columns}
     columns = {}
     for name in _text_columns(table, kind):
-        pseudonyms = {} if name in _LEFT_OUT else names[name]
+        pseudonyms = {} if name in _LEFT_OUT else names[_SAME.get(name, name)]
         hidden = table[name].astype("str").map(pseudonyms).astype("str")
         columns[name] = hidden.astype(dtypes.get(name, "category"))  # type: ignore[call-overload]
     return frames.check(table.assign(**columns), kind)

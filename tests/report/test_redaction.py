@@ -57,7 +57,7 @@ def test_no_name_is_left_in_any_format(hidden: xs.WeeklyReport, tmp_path: Path):
 
 def test_names_of_tasks_are_left_out(hidden: xs.WeeklyReport):
     """Tasks have no task name, because it may contain anything."""
-    tasks, _, _ = redact(*sample())
+    tasks, _, *_ = redact(*sample())
     assert tasks["task_name"].isna().all()
     sentences = [one.sentence for one in every(hidden) if one.kind == "not_made_good"]
     assert sentences
@@ -86,7 +86,7 @@ def test_a_redacted_report_has_the_same_figures(hidden: xs.WeeklyReport):
 def test_redacted_tables_are_tables():
     """Redacted tables match the schema, and keep the order of rows."""
     tasks, log_groups = sample()
-    again, groups, deliveries = redact(tasks, log_groups)
+    again, groups, deliveries, *_ = redact(tasks, log_groups)
     frames.check(again)
     xs.build_weekly_report(again.head(0), week=WEEK, log_groups=groups)
     assert deliveries is None
@@ -108,10 +108,10 @@ def test_redacted_tables_are_tables():
 def test_pseudonyms_stay_when_tasks_are_added():
     """Later tasks do not change the pseudonyms of earlier ones, so weeks can be compared."""
     tasks, log_groups = sample()
-    now, _, _ = redact(tasks, log_groups)
+    now, _, *_ = redact(tasks, log_groups)
     for until in ("2026-03-01T00:00Z", "2026-10-01T12:00Z"):
         early = tasks["creation_time"] < pd.Timestamp(until)
-        then, _, _ = redact(frames.conform(tasks[early]), log_groups)
+        then, _, *_ = redact(frames.conform(tasks[early]), log_groups)
         key = dict(zip(tasks.loc[early, "task_id"], now.loc[early, "task_id"], strict=True))
         assert [*then["task_id"]] == [*key.values()]
         for name in PSEUDONYM:
@@ -121,9 +121,9 @@ def test_pseudonyms_stay_when_tasks_are_added():
 def test_pseudonyms_do_not_depend_on_the_order_of_rows():
     """Shuffled rows get the same pseudonyms."""
     tasks, log_groups = sample()
-    expected, groups, _ = redact(tasks, log_groups)
+    expected, groups, *_ = redact(tasks, log_groups)
     mixed = shuffled(tasks, Random(1))  # noqa: S311 - an order, no secret
-    found, groups_found, _ = redact(mixed, log_groups.iloc[::-1])
+    found, groups_found, *_ = redact(mixed, log_groups.iloc[::-1])
     for name in PSEUDONYM:
         left = found[name].sort_index().astype("str")
         assert left.equals(expected[name].astype("str")), name
@@ -150,7 +150,7 @@ def test_tables_of_one_report_have_the_same_pseudonyms():
             "reason": "acme said no",
         }
     )
-    hidden, groups, delivered = redact(tasks, log_groups, deliveries)
+    hidden, groups, delivered, *_ = redact(tasks, log_groups, deliveries)
     assert set(hidden["log_group_name"]) == {"log-group-1"}
     assert [*groups["log_group_name"]] == ["log-group-1", "log-group-2"]
     assert [*delivered["destination"]] == ["bucket-1"]
@@ -166,7 +166,7 @@ def test_missing_names_stay_missing():
     tasks = tasks_of(
         night("a", 0, account_id=None, destination=None, log_group_name=None), night("b", 1)
     )
-    hidden, _, _ = redact(tasks)
+    hidden, _, *_ = redact(tasks)
     assert hidden.loc[0, ["account_id", "destination", "log_group_name"]].isna().all()
     assert hidden["account_id"].to_list()[1] == "account-1"
     assert redact(frames.empty())[0].empty
@@ -179,7 +179,7 @@ def test_pseudonyms_are_numbered_by_first_use():
         night("ant", 0, destination="a"),
         night("mule", -1, destination="m"),
     ]
-    hidden, _, _ = redact(tasks_of(*rows))
+    hidden, _, *_ = redact(tasks_of(*rows))
     assert hidden["log_group_name"].to_list() == ["log-group-1", "log-group-3", "log-group-2"]
     assert hidden["destination"].to_list() == ["bucket-1", "bucket-3", "bucket-2"]
     assert MONDAY % DAY == 0
@@ -192,7 +192,7 @@ def test_names_that_differ_in_case_only():
         night("kapi", 1),
         night("KAPI", 2, destination="KAP\u0130"),
     ]
-    hidden, _, _ = redact(tasks_of(*rows))
+    hidden, _, *_ = redact(tasks_of(*rows))
     assert [*hidden["log_group_name"]] == ["log-group-1", "log-group-2", "log-group-3"]
     assert hidden["status_message"].iloc[0] == "<log group> <hidden> failed"
 
@@ -208,7 +208,7 @@ def test_only_public_values_stay_in_every_column():
         {"log_group_name": "a", "creation_time": 0, "log_group_class": "acme class"},
         {"log_group_name": "b", "creation_time": 0, "log_group_class": "INFREQUENT_ACCESS"},
     ).assign(owner=["acme", "other"])
-    hidden, groups, _ = redact(tasks, groups)
+    hidden, groups, *_ = redact(tasks, groups)
     assert [*hidden["region"]] == ["region-1", "us-gov-east-1", "ap-southeast-4"]
     assert hidden["status_code"].iloc[0] == "status_code-1"
     assert hidden["owner"].astype(object).to_list()[::2] == ["owner-1", "owner-1"]
