@@ -10,6 +10,7 @@ ALL = (
     "decoded_pages",
     "live",
     "json_lines",
+    "api_calls",
     "one_object",
     "parquet",
     "clients",

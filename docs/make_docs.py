@@ -34,6 +34,14 @@ SIDE_TABLES = (
         ["The result of `fetch_deliveries` and `read_deliveries`: one row per COMPLETED task."],
         schema.DELIVERIES,
     ),
+    (
+        "The table of API calls",
+        [
+            "The result of `fetch_api_calls` and `read_api_calls`: one row per CreateExportTask or",
+            "CancelExportTask, also refused ones. Source addresses and access keys are not kept.",
+        ],
+        schema.API_CALLS,
+    ),
 )
 
 
@@ -96,7 +104,7 @@ def functions_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-TABLES = ("tasks", "observations", "phases", "gaps")
+TABLES = ("tasks", "observations", "phases", "gaps", "api_calls")
 SHARED = ("by", "freq", "tz", "as_of", "start", "end")
 VERBS = r"^(find|plan|compare|estimate)_|_(by_day|timeline)$"  # left out of a chart's name
 
@@ -108,8 +116,7 @@ def functions() -> dict[str, Callable[..., object]]:
         name: one
         for name, one in every
         if inspect.isfunction(one)
-        and next(iter(inspect.signature(one).parameters), None)
-        in ("tasks", "gaps", "observations", "phases")
+        and next(iter(inspect.signature(one).parameters), None) in TABLES
         and not name.startswith(("fetch_", "write_", "build_"))
     }
 

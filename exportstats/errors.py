@@ -132,7 +132,7 @@ class _Partial(_Picklable):
     tasks
         The table of tasks that arrived; empty if none did.
     arrived
-        The same if tasks were loaded, otherwise the log groups or deliveries that arrived.
+        The same if tasks were loaded, otherwise the rows of the other table that arrived.
     next_token
         The token to continue from, or None to start again. With several targets, the tokens are
         in `failures`.

@@ -40,6 +40,15 @@ def use_every_file(folder: Path, tasks: pd.DataFrame) -> pd.DataFrame:
     xs.write_log_groups(xs.sample_log_groups(), folder / "groups.jsonl")
     log_groups: pd.DataFrame = xs.read_log_groups([folder / "groups.jsonl"])
     assert len(log_groups) == len(xs.sample_log_groups())
+    xs.write_api_calls(xs.read_api_calls(io.StringIO('{"Records": []}')), folder / "calls.csv")
+    api_calls: pd.DataFrame = xs.read_api_calls(folder / "calls.csv")
+    annotated: pd.DataFrame = xs.annotate_tasks(again, api_calls)
+    refused: pd.DataFrame = xs.refused_calls(api_calls)
+    unlisted: pd.DataFrame = xs.unlisted_tasks(annotated, api_calls)
+    assert len(annotated) == len(again)
+    assert len(refused) == len(unlisted) == 0
+    with pytest.raises(xs.ArgumentError):
+        xs.fetch_api_calls([xs.Target()], region="eu-west-1")
     return again
 
 
@@ -162,7 +171,7 @@ def test_options_are_named(name: str):
     """Only the main arguments are positional; options are keyword-only."""
     parameters = inspect.signature(getattr(xs, name)).parameters.values()
     positional = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
-    two = name.startswith("write_") or name == "plan_backfill"
+    two = name.startswith("write_") or name in ("plan_backfill", "annotate_tasks", "unlisted_tasks")
     assert len(positional) <= (2 if two else 1)
 
 

@@ -116,7 +116,7 @@ def test_what_the_page_says_of_the_html(report: xs.WeeklyReport):
 def test_what_redact_hides_and_what_it_cannot():
     """Names are replaced and numbered by first use; regions, times and counts stay."""
     tasks = xs.sample_tasks().query("creation_time < '2026-06-22T00:00Z'")
-    hidden, log_groups, _ = redaction.redact(tasks, xs.sample_log_groups())
+    hidden, log_groups, *_ = redaction.redact(tasks, xs.sample_log_groups())
     text = xs.build_weekly_report(hidden, week=WEEK, log_groups=log_groups).to_json()
     assert not re.search(r"acme|/aws/|111122223333|444455556666", text)
     first = tasks.sort_values(["creation_time", "account_id", "region", "task_id"]).index[0]

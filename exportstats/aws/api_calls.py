@@ -56,7 +56,8 @@ def fetch_api_calls(  # noqa: PLR0913 - as fetch_tasks has them
 
     Needs the permission `cloudtrail:LookupEvents`, and no trail. CloudTrail keeps the events of the
     last 90 days for LookupEvents; `read_api_calls` reads the files of a trail, which reach further
-    back. An event can take 15 minutes to appear. Targets and retries are those of `fetch_tasks`.
+    back. An event appears some minutes after the call. Targets and retries are those of
+    `fetch_tasks`.
 
     Parameters
     ----------

@@ -155,8 +155,7 @@ _TOKEN_CODES = ("InvalidParameterException", "InvalidNextTokenException")
 def is_token_unusable(error: BaseException) -> bool:
     """Return whether the same token cannot be used again."""
     return isinstance(error, RepeatedTokenError) or (
-        isinstance(error, ClientError)
-        and error.response["Error"].get("Code") in _TOKEN_CODES
+        isinstance(error, ClientError) and error.response["Error"].get("Code") in _TOKEN_CODES
     )
 
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 import exportstats as xs
+from exportstats.cli.failing import say
 from exportstats.cli.fetch import read_existing
 from exportstats.cli.options import TABLES, NewFile
 from exportstats.cli.question import Answer, question
 from exportstats.cli.wanted import PLACE, moment, refuse_reversed
-from exportstats.cli.failing import say
 from exportstats.errors import ArgumentError
 from exportstats.io.whole import one_at_a_time
 from exportstats.text import counted
@@ -89,9 +89,7 @@ def calls(
     return Answer(table, title, _of_calls(table), shown=_SHOWN)
 
 
-def _selected(
-    origin: Origin, since: dt.datetime | None, until: dt.datetime | None
-) -> pd.DataFrame:
+def _selected(origin: Origin, since: dt.datetime | None, until: dt.datetime | None) -> pd.DataFrame:
     """Load the API calls of the selected places and times."""
     every = origin.api_calls(since, until)
     table = origin.wanted.of_log_groups(every)
@@ -122,12 +120,13 @@ def _add(table: pd.DataFrame, file: Path) -> None:
 
 def _of_calls(table: pd.DataFrame) -> pd.DataFrame:
     """Return the columns for people, with the last part of ARNs."""
-    by = table["principal"].astype("str").str.replace(r"^arn:.*[:/]", "", regex=True)
-    return table[["account_id", "region"]].assign(
+    view = table[["account_id", "region"]].assign(
         time=table["event_time"],
         call=table["event_name"].astype("str").replace(_CALLS),
         log_group_name=table["log_group_name"],
-        by=by,
-        refused=table["error_code"].astype("str").fillna(""),
-        session=table["session_name"].astype("str").fillna(""),
+        by=table["principal"].astype("str").str.replace(r"^arn:.*[:/]", "", regex=True),
     )
+    for name, column in (("refused", "error_code"), ("session", "session_name")):
+        if table[column].notna().any():
+            view[name] = table[column].astype("str").fillna("")
+    return view

@@ -96,6 +96,8 @@ def emulate(
     Files are served unchanged. With --now they are moved like the sample: their latest time of
     observation becomes --now, or a time less than a week later.
 
+    CloudTrail's LookupEvents is answered with the call that created each task.
+
     An access key of twelve digits selects that account. Ctrl-C stops the emulator with exit code 0.
 
     \b

@@ -101,6 +101,11 @@ class Table:
         return self.name.lower().replace(" ", "_")
 
     @property
+    def one(self) -> str:
+        """One of its rows, with the article."""
+        return f"{'an' if self.row[0] in 'AEIOUaeiou' else 'a'} {self.row}"
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The names of all columns."""
         return tuple(column.name for column in self.columns)
@@ -247,12 +252,24 @@ API_CALLS = Table(
             aliases=("requestParameters.taskId",),
         ),
         Column("task_name", "requestParameters.taskName", "text", "The task's name."),
-        Column("log_group_name", "requestParameters.logGroupName", "category", "The log group to export."),
-        Column("from_time", "requestParameters.from", "time", "First instant of the window, inclusive."),
+        Column(
+            "log_group_name",
+            "requestParameters.logGroupName",
+            "category",
+            "The log group to export.",
+        ),
+        Column(
+            "from_time", "requestParameters.from", "time", "First instant of the window, inclusive."
+        ),
         Column("to_time", "requestParameters.to", "time", "Last instant of the window, inclusive."),
         Column("log_stream_name_prefix", "requestParameters.logStreamNamePrefix", "text", _PREFIX),
         Column("destination", "requestParameters.destination", "category", "The S3 bucket's name."),
-        Column("destination_prefix", "requestParameters.destinationPrefix", "text", "The prefix of its S3 keys."),
+        Column(
+            "destination_prefix",
+            "requestParameters.destinationPrefix",
+            "text",
+            "The prefix of its S3 keys.",
+        ),
         Column("error_code", "errorCode", "category", "Why it was refused; else missing."),
         Column("error_message", "errorMessage", "category", "The message about it."),
         Column("principal", None, "category", _PRINCIPAL),

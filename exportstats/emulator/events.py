@@ -66,7 +66,7 @@ def event_of(record: Mapping[str, Any]) -> dict[str, Any]:
             "2026-11-23T06:00:00Z"
         ) from error
     who = record.get("userIdentity") or {}
-    event = {
+    event: dict[str, Any] = {
         "EventId": record.get("eventID"),
         "EventName": record.get("eventName"),
         "ReadOnly": str(record.get("readOnly", False)).lower(),

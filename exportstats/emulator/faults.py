@@ -23,7 +23,7 @@ KINDS = {
     "gzip": "the page gzip-encoded, with the header for it, although not requested",
     "repeated_token": "the nextToken of the answer is the one that was sent",
     "empty_page": "an empty page, whose nextToken continues from the same place",
-    "shift": "a task (log group, API call) is created just before the answer, so the list moves by one",
+    "shift": "a task (or log group) is created just before the answer, so the list moves by one",
     "slow": "the answer comes `seconds` later",
     "hang": "no answer until the emulator stops, or for ten minutes",
     "deny": "AccessDeniedException",

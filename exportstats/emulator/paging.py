@@ -105,13 +105,9 @@ class PagedList:
     def _start(self, token: str, query: tuple[Any, ...], now: float) -> int:
         place = self._tokens.get(token)
         if place is None or place.query != query:
-            raise wire.ServiceError(
-                self._listing.bad_token, "The specified nextToken is invalid."
-            )
+            raise wire.ServiceError(self._listing.bad_token, "The specified nextToken is invalid.")
         if now >= place.expires:
-            raise wire.ServiceError(
-                self._listing.bad_token, "The specified nextToken is expired."
-            )
+            raise wire.ServiceError(self._listing.bad_token, "The specified nextToken is expired.")
         return place.start
 
     def _matching(self, params: Mapping[str, Any]) -> list[_Entry]:

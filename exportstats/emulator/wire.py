@@ -54,8 +54,8 @@ REFUSALS = {
         "AccessDeniedException",
         (
             f"User: {_USER} is not authorized to perform: {{service}}:{{operation}} on resource: "
-            "arn:aws:{service}:{region}:{account}:log-group::log-stream: because no identity-based "
-            "policy allows the {service}:{operation} action"
+            "arn:aws:{service}:{region}:{account}:{resource} because no identity-based policy "
+            "allows the {service}:{operation} action"
         ),
         400,
     ),
@@ -152,7 +152,9 @@ class ServiceError(Exception):
         code, message, status = REFUSALS[kind]
         listing = LISTINGS.get(request.operation, _TASKS)
         code = listing.bad_token if kind == "expired_token" else code
-        return cls(code, message.format_map({**request._asdict(), "service": listing.service}), status)
+        resource = "log-group::log-stream:" if listing.service == "logs" else "*"
+        more = {"service": listing.service, "resource": resource}
+        return cls(code, message.format_map(request._asdict() | more), status)
 
 
 @cache

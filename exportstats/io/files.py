@@ -390,7 +390,8 @@ def _warn_of_incomplete(files: Iterable[_File], kind: Table) -> None:
             warn(
                 PartialListWarning(
                     f"{found[-1].name}: the list of {kind.name} is not complete, because its last "
-                    f"page has a next token. Run `{kind.command}` without --max-items and --no-paginate"
+                    f"page has a next token. Run `{kind.command}` without --max-items and "
+                    "--no-paginate"
                 )
             )
 

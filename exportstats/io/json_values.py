@@ -181,7 +181,7 @@ def _describe_foreign(value: object, kind: Table) -> str:
     if any(column and column.name == kind.id for column in map(kind.meanings.get, keys)):
         return f"no {kind.id}"
     shown = _shorten(", ".join(value))
-    return f"neither a page of {kind.name} nor a {kind.row}: no {kind.id} among its keys {shown}"
+    return f"neither a page of {kind.name} nor {kind.one}: no {kind.id} among its keys {shown}"
 
 
 _LISTS = f"use the output of `{TASKS.command}`"

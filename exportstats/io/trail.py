@@ -21,7 +21,7 @@ from exportstats.io.rows import TIME, Rows, arrow_schema, read_columns
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_SOURCE = "logs.amazonaws.com"  # RDS and EC2 have a CancelExportTask, too
+_SOURCES = ("logs.amazonaws.com", None)  # RDS and EC2 have a CancelExportTask, too
 _PAGE = re.compile(rb'\s*\{\s*"Records"\s*:')
 _MARK = b'ExportTask"'  # in every record of ours
 _NULL = msgspec.Raw(b"null")
@@ -79,10 +79,6 @@ class _Record(_Part):
     requestParameters: msgspec.Raw = _NULL  # noqa: N815
     responseElements: msgspec.Raw = _NULL  # noqa: N815
 
-    @property
-    def is_ours(self) -> bool:
-        return self.eventName in CALLS and self.eventSource in (_SOURCE, None)
-
 
 class _File(_Part):
     Records: list[_Record]
@@ -98,8 +94,7 @@ _file = msgspec.json.Decoder(_File).decode
 _other = msgspec.json.Decoder(_Other).decode
 _response = msgspec.json.Decoder(_Response | None).decode
 _identity = msgspec.json.Decoder(_Identity | None).decode
-_NOTHING = _Parameters()
-_COLUMNS = tuple(column.name for column in API_CALLS.base if column.name != "observed_at")
+_NOTHING, _NO_TASK = _Parameters(), _Response()
 _WINDOW = ("from_time", "to_time")  # numbers; the other times are text
 
 
@@ -114,8 +109,12 @@ def read_trail(text: bytes) -> Rows | None:
         if _MARK not in text:  # as in most files; only check that it is whole
             _other(text)
             return Rows(arrow_schema(API_CALLS).empty_table())
-        found = [(n, record) for n, record in enumerate(_file(text).Records) if record.is_ours]
-        rows = read_columns(_to_arrow([_row(record) for _, record in found]), API_CALLS)
+        found = [
+            (number, record)
+            for number, record in enumerate(_file(text).Records)
+            if record.eventName in CALLS and record.eventSource in _SOURCES
+        ]
+        rows = read_columns(_to_arrow([record for _, record in found]), API_CALLS)
     except (msgspec.MsgspecError, UnicodeDecodeError, OverflowError, pa.ArrowException):
         return None
     return rows.renumbered(np.array([number for number, _ in found], dtype="int64"), ())
@@ -152,34 +151,39 @@ def _row_of(value: Any) -> Any:  # noqa: ANN401 - any JSON
     else:
         return value
     record = _record(text)
-    return dict(zip(_COLUMNS, _row(record), strict=True)) if record.is_ours else None
+    if record.eventName not in CALLS or record.eventSource not in _SOURCES:
+        return None
+    return {name: value for name, [value] in _columns([record]).items()}
 
 
-def _row(record: _Record) -> tuple[Any, ...]:
-    """Return the values of a record, in the order of the table."""
-    asked = _parameters(record.requestParameters) or _NOTHING
-    made = _response(record.responseElements)
-    account_id, principal, session_name = _caller(bytes(record.userIdentity))
-    return (
-        record.recipientAccountId or account_id,
-        record.awsRegion,
-        record.eventTime,
-        record.eventName,
-        (made and made.taskId) or asked.taskId,
-        asked.taskName,
-        asked.logGroupName,
-        asked.start,
-        asked.to,
-        asked.logStreamNamePrefix,
-        asked.destination,
-        asked.destinationPrefix,
-        record.errorCode,
-        record.errorMessage,
-        principal,
-        session_name,
-        record.userAgent,
-        record.eventID,
-    )
+def _columns(records: Sequence[_Record]) -> dict[str, list[Any]]:
+    """Return the values of records, by the column of the table."""
+    asked = [_parameters(record.requestParameters) or _NOTHING for record in records]
+    made = [_response(record.responseElements) or _NO_TASK for record in records]
+    callers = [_caller(bytes(record.userIdentity)) for record in records]
+    return {
+        "account_id": [
+            record.recipientAccountId or caller[0]
+            for record, caller in zip(records, callers, strict=True)
+        ],
+        "region": [record.awsRegion for record in records],
+        "event_time": [record.eventTime for record in records],
+        "event_name": [record.eventName for record in records],
+        "task_id": [one.taskId or of.taskId for one, of in zip(made, asked, strict=True)],
+        "task_name": [one.taskName for one in asked],
+        "log_group_name": [one.logGroupName for one in asked],
+        "from_time": [one.start for one in asked],
+        "to_time": [one.to for one in asked],
+        "log_stream_name_prefix": [one.logStreamNamePrefix for one in asked],
+        "destination": [one.destination for one in asked],
+        "destination_prefix": [one.destinationPrefix for one in asked],
+        "error_code": [record.errorCode for record in records],
+        "error_message": [record.errorMessage for record in records],
+        "principal": [caller[1] for caller in callers],
+        "session_name": [caller[2] for caller in callers],
+        "user_agent": [record.userAgent for record in records],
+        "event_id": [record.eventID for record in records],
+    }
 
 
 @lru_cache(maxsize=10_000)
@@ -194,11 +198,10 @@ def _caller(text: bytes) -> tuple[str | None, str | None, str | None]:
     return who.accountId, principal, session[2] if session else None
 
 
-def _to_arrow(rows: Sequence[tuple[Any, ...]]) -> pa.Table:
-    columns = zip(*rows, strict=True) if rows else [()] * len(_COLUMNS)
+def _to_arrow(records: Sequence[_Record]) -> pa.Table:
     arrays = {
         name: pa.array(values, pa.int64() if name in _WINDOW else pa.string())
-        for name, values in zip(_COLUMNS, columns, strict=True)
+        for name, values in _columns(records).items()
     }
     times = {name: arrays[name].cast(TIME) for name in API_CALLS.times if name in arrays}
     return pa.table(arrays | times)

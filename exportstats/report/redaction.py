@@ -25,6 +25,7 @@ _PUBLIC = {
     "status_code": "|".join(schema.STATES),
     "log_group_class": "STANDARD|INFREQUENT_ACCESS|DELIVERY",
     "delivered": "yes|empty|gone|unknown",
+    "log_stream_name_prefix": "",  # of tasks that are known to have none
     "event_name": "|".join(schema.CALLS),
     "error_code": "(AccessDenied|InvalidOperation|InvalidParameter|LimitExceeded|OperationAborted"
     "|ResourceAlreadyExists|ResourceNotFound|ServiceUnavailable|Throttling)(Exception)?",
@@ -87,11 +88,11 @@ def redact(
 
     Only texts that are known to be public stay. Account IDs, log groups, buckets, prefixes, task
     IDs, principals, sessions, programs and the values of your own columns become pseudonyms, such
-    as `account-1` and `log-group-7`.
-    They are numbered in the order of first use, so later tasks do not change them. Unlike a hash, a
-    pseudonym reveals nothing about the name. Task names, object keys and the messages of refused
-    calls are removed. The message of a task keeps the words that are common in failure messages, unless they are also a name. All other
-    words become `<hidden>`. Numbers, times, and the regions, states and classes of AWS stay.
+    as `account-1` and `log-group-7`. They are numbered in the order of first use, so later tasks do
+    not change them. Unlike a hash, a pseudonym reveals nothing about the name. Task names, object
+    keys and the messages of refused calls are removed. The message of a task keeps the words that
+    are common in failure messages, unless they are also a name. All other words become `<hidden>`.
+    Numbers, times, and the regions, states, errors and classes of AWS stay.
 
     Parameters
     ----------
@@ -163,7 +164,7 @@ def _messages(tasks: pd.DataFrame, names: _Names) -> pd.Series:
     """
     known = (
         text
-        for name in names.keys() - {"status_message", "reason"}
+        for name in names.keys() - {"status_message", "reason", "error_message"}
         for text, pseudonym in names[name].items()
         if text != pseudonym
     )

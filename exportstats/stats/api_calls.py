@@ -1,4 +1,4 @@
-"""Join API calls and tasks: who created which, what was refused, and what the list has forgotten."""
+"""Join API calls with tasks: who created them, what was refused, and what is not listed."""
 
 from __future__ import annotations
 
@@ -109,7 +109,9 @@ def unlisted_tasks(tasks: pd.DataFrame, api_calls: pd.DataFrame) -> pd.DataFrame
     created = _first(calls, _CREATE)
     listed = _keys_of(tasks, calls).drop_duplicates()
     found = created.merge(listed, how="left", on=[*KEY], indicator="listed")
-    found = found[found.pop("listed") == "left_only"].rename(columns={"event_time": "creation_time"})
+    found = found[found.pop("listed") == "left_only"].rename(
+        columns={"event_time": "creation_time"}
+    )
     found = found[[name for name in schema.NAMES if name in found]].drop(columns="observed_at")
     return annotate_tasks(frames.conform(found), calls)
 
@@ -167,7 +169,7 @@ def refused_calls(api_calls: pd.DataFrame) -> pd.DataFrame:
     others = calls[["principal", "error_code"]].astype("str").where(~is_known[calls.index])
     export = [*LOG_GROUP, "from_time", "to_time", "log_stream_name_prefix"]
     asked = calls[export].assign(who=others["principal"], why=others["error_code"])
-    calls = calls.assign(export=grouping.group(asked, list(asked)).codes).sort_values(
+    calls = calls.assign(export=grouping.group(asked, [*export, "who", "why"]).codes).sort_values(
         ["export", "event_time", "created", "event_id"], na_position="first", kind="stable"
     )
     # a created task is the last of its row

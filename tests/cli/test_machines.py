@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from covered import LOG_GROUPS
+from recorded import record, refused, trail
 from support import START, plain
 
 import exportstats as xs
@@ -50,12 +51,15 @@ LINES = [
     f"gaps {RANGE} --log-groups {LOG_GROUPS}",
     "eta",
     "deliveries --since 2026-11-22",
+    "calls",
 ]
 # All other columns are of numbers, times or yes and no.
 WORDS = {
     *("account_id", "region", "task_id", "task_name", "log_group_name", "destination", "prefix"),
     *("destination_prefix", "status_code", "status_message", "reason", "example_task_id"),
     *("measure", "unit", "verdict", "basis", "model", "delivered", "last_task_id"),
+    *("event_name", "event_id", "error_code", "error_message", "principal", "session_name"),
+    *("user_agent", "log_stream_name_prefix"),
 }
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
@@ -89,7 +93,8 @@ def ask(
         more = ["--s3-endpoint-url", moto] if command == "deliveries" else []
         if command == "phases" and not archive.exists():
             xs.Archive(archive).add(xs.sample_tasks())
-        source = archive if command == "phases" else sample_file
+        (trail_file := tmp_path / "trail.json").write_text(trail(record(0), refused(1)))
+        source = {"phases": archive, "calls": trail_file}.get(command, sample_file)
         done = run(command, source, *options, *more, "--format", kind)
         assert done.exit_code == 0, done.stderr
         return done.stdout

@@ -186,8 +186,8 @@ def test_other_tables(of: str):
     both = xs.concat(made[::-1], of=of)
     assert plain(both[key]) == ["a", "b"]
     assert plain(both[number]) == [2, None]
-    assert frames.check(both, frames.TABLES[of]) is both
-    dtypes = {column.name: column.dtype for column in frames.TABLES[of].columns}
+    assert frames.check(both, schema.TABLES[of]) is both
+    dtypes = {column.name: column.dtype for column in schema.TABLES[of].columns}
     assert both.dtypes.map(str).to_dict() == dtypes
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from io import StringIO
 from random import Random
 from typing import TYPE_CHECKING
 
 import pandas as pd
 from pandas.testing import assert_frame_equal
+from recorded import cancel, record, refused, trail
 from redacted import PSEUDONYM, WEEK, texts_of
 from reported import (
     ISO_WEEK,
@@ -57,7 +59,7 @@ def test_no_name_is_left_in_any_format(hidden: xs.WeeklyReport, tmp_path: Path):
 
 def test_names_of_tasks_are_left_out(hidden: xs.WeeklyReport):
     """Tasks have no task name, because it may contain anything."""
-    tasks, _, *_ = redact(*sample())
+    tasks, *_ = redact(*sample())
     assert tasks["task_name"].isna().all()
     sentences = [one.sentence for one in every(hidden) if one.kind == "not_made_good"]
     assert sentences
@@ -108,10 +110,10 @@ def test_redacted_tables_are_tables():
 def test_pseudonyms_stay_when_tasks_are_added():
     """Later tasks do not change the pseudonyms of earlier ones, so weeks can be compared."""
     tasks, log_groups = sample()
-    now, _, *_ = redact(tasks, log_groups)
+    now, *_ = redact(tasks, log_groups)
     for until in ("2026-03-01T00:00Z", "2026-10-01T12:00Z"):
         early = tasks["creation_time"] < pd.Timestamp(until)
-        then, _, *_ = redact(frames.conform(tasks[early]), log_groups)
+        then, *_ = redact(frames.conform(tasks[early]), log_groups)
         key = dict(zip(tasks.loc[early, "task_id"], now.loc[early, "task_id"], strict=True))
         assert [*then["task_id"]] == [*key.values()]
         for name in PSEUDONYM:
@@ -166,7 +168,7 @@ def test_missing_names_stay_missing():
     tasks = tasks_of(
         night("a", 0, account_id=None, destination=None, log_group_name=None), night("b", 1)
     )
-    hidden, _, *_ = redact(tasks)
+    hidden, *_ = redact(tasks)
     assert hidden.loc[0, ["account_id", "destination", "log_group_name"]].isna().all()
     assert hidden["account_id"].to_list()[1] == "account-1"
     assert redact(frames.empty())[0].empty
@@ -179,7 +181,7 @@ def test_pseudonyms_are_numbered_by_first_use():
         night("ant", 0, destination="a"),
         night("mule", -1, destination="m"),
     ]
-    hidden, _, *_ = redact(tasks_of(*rows))
+    hidden, *_ = redact(tasks_of(*rows))
     assert hidden["log_group_name"].to_list() == ["log-group-1", "log-group-3", "log-group-2"]
     assert hidden["destination"].to_list() == ["bucket-1", "bucket-3", "bucket-2"]
     assert MONDAY % DAY == 0
@@ -192,7 +194,7 @@ def test_names_that_differ_in_case_only():
         night("kapi", 1),
         night("KAPI", 2, destination="KAP\u0130"),
     ]
-    hidden, _, *_ = redact(tasks_of(*rows))
+    hidden, *_ = redact(tasks_of(*rows))
     assert [*hidden["log_group_name"]] == ["log-group-1", "log-group-2", "log-group-3"]
     assert hidden["status_message"].iloc[0] == "<log group> <hidden> failed"
 
@@ -217,3 +219,20 @@ def test_only_public_values_stay_in_every_column():
     assert [*groups["log_group_class"]] == ["log_group_class-1", "INFREQUENT_ACCESS"]
     for table in (hidden, groups):
         assert not re.search("acme|987654", table.to_csv())
+
+
+def test_api_calls_share_the_pseudonyms_of_tasks() -> None:
+    """Principals, sessions and names of API calls are hidden, and still match those of tasks."""
+    calls = xs.read_api_calls(StringIO(trail(record(0), refused(1), cancel(2, "task-0"))))
+    tasks = xs.unlisted_tasks(frames.empty(), calls)
+    hidden, _, _, redacted = redact(tasks, api_calls=calls)
+    assert redacted is not None
+    frames.check(redacted, schema.API_CALLS)
+    text = redacted.to_csv() + hidden.to_csv()
+    for name in ("exporter", "nightly", "/app", "acme", "Boto3", "event-0", "limit exceeded"):
+        assert name not in text, name
+    assert hidden["task_id"].to_list() == redacted["task_id"].dropna().unique().tolist()
+    assert {*hidden["created_by"], *hidden["cancelled_by"]} == {*redacted["principal"]}
+    assert hidden["log_stream_name_prefix"].to_list() == [""]
+    assert redacted["error_code"].dropna().to_list() == ["LimitExceededException"]
+    assert redacted["event_time"].equals(calls["event_time"])
