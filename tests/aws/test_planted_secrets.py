@@ -38,6 +38,7 @@ NAMESPACE = 'xmlns="https://sts.amazonaws.com/doc/2011-06-15/"'
 OPERATIONS = (
     "DescribeExportTasks",
     "DescribeLogGroups",
+    "LookupEvents",
     "GetCallerIdentity",
     "AssumeRole",
     "DescribeRegions",
@@ -54,7 +55,7 @@ def say(body: bytes, status: int = 200) -> bytes:
 def refusal(operation: str) -> bytes:
     """Write each service's error about a wrong signature, which shows the signed request."""
     code = "SignatureDoesNotMatch"
-    if operation in ("DescribeExportTasks", "DescribeLogGroups", "ListAccounts"):
+    if operation in ("DescribeExportTasks", "DescribeLogGroups", "LookupEvents", "ListAccounts"):
         body = json.dumps({"__type": code, "message": SIGNED})
     else:
         inner = f"<Code>{code}</Code><Message>{escape(SIGNED)}</Message>"
@@ -72,6 +73,7 @@ def answers(*refused: str) -> dict[str, bytes]:
         "DescribeExportTasks": b'{"exportTasks":[{"taskId":"a","status":{"code":"COMPLETED"},'
         b'"destination":"bucket"}]}',
         "DescribeLogGroups": b'{"logGroups":[{"logGroupName":"/a"}]}',
+        "LookupEvents": b'{"Events":[]}',
         "GetCallerIdentity": f"<GetCallerIdentityResponse {NAMESPACE}><GetCallerIdentityResult>"
         f"<Arn>arn:aws:iam::{OWN}:user/a</Arn><Account>{OWN}</Account></GetCallerIdentityResult>"
         "</GetCallerIdentityResponse>".encode(),
@@ -139,6 +141,7 @@ def ways(url: str | None = None, **given: Any) -> list[Callable[[], Any]]:  # no
         lambda: xs.fetch_tasks(roles, **there),
         lambda: xs.fetch_tasks(roles, errors="warn", **there),
         lambda: xs.fetch_log_groups(**there),
+        lambda: xs.fetch_api_calls(**there),
         lambda: xs.fetch_deliveries(tasks, **there),
         lambda: xs.fetch_targets(regions="all", **given),
         lambda: xs.fetch_targets(role_name="x", **given),
