@@ -62,7 +62,7 @@ def calls(
     file: Path | None,
     redact: bool,
 ) -> Answer:
-    """List who created or cancelled tasks, and what was refused, newest first.
+    """List who created or cancelled tasks, and what was refused.
 
     Files are those of a CloudTrail trail, or the output of `aws cloudtrail lookup-events`. AWS is
     asked with LookupEvents, which reaches 90 days back. It requires the permission
