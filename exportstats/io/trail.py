@@ -132,7 +132,7 @@ def rows_of(values: Sequence[Any]) -> tuple[list[Any], dict[int, str | None]]:
         try:
             if (row := _row_of(value)) is None:
                 left_out[number] = None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             left_out[number] = f"not a record as CloudTrail writes it: {error}"
         rows.append(row)
     return rows, left_out
@@ -141,16 +141,16 @@ def rows_of(values: Sequence[Any]) -> tuple[list[Any], dict[int, str | None]]:
 def _row_of(value: Any) -> Any:  # noqa: ANN401 - any JSON
     keys = {squeeze(key): key for key in value} if isinstance(value, dict) else {}
     if "cloudtrailevent" in keys:
-        text = value[keys["cloudtrailevent"]]
-        if not isinstance(text, str):
+        value = value[keys["cloudtrailevent"]]
+        if not isinstance(value, str):
             raise ValueError("its CloudTrailEvent is not text")
     elif isinstance(value, str) and value.lstrip().startswith("{"):
-        text = value  # as from --query "Events[].CloudTrailEvent"
-    elif keys.keys() & {"eventsource", "useridentity"}:
-        text = json.dumps(value)
-    else:
+        pass  # as from --query "Events[].CloudTrailEvent"
+    elif not keys.keys() & {"eventsource", "useridentity"}:
         return value
-    record = _record(text)
+    value = json.loads(value) if isinstance(value, str) else value
+    # half a surrogate pair, which JSON may hold and UTF-8 cannot, becomes a question mark
+    record = _record(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
     if record.eventName not in CALLS or record.eventSource not in _SOURCES:
         return None
     return {name: value for name, [value] in _columns([record]).items()}

@@ -230,6 +230,7 @@ def test_nothing_found_is_not_nothing_looked_at() -> None:
         (trail(record())[:-40], "not JSON"),
         (trail(*OTHERS)[:-40], "not JSON"),
         ('{"exportTasks": [{"taskId": "a"}]}', "these are tasks; read them with xs.read_tasks"),
+        (json.dumps([event(record()) | {"CloudTrailEvent": "[" * 10**5}]), "recursion"),
         ('[{"user": "ann"}]', "neither a page of API calls nor an API call"),
         (trail(record(eventSource=1)), "not a record as CloudTrail writes it"),
     ):
@@ -269,6 +270,13 @@ def test_odd_records() -> None:
         assert table["to_time"].iloc[1] == pd.Timestamp(schema.LAST, unit="ms", tz="UTC")
         [reasons] = [one.message.rows for one in said if getattr(one.message, "partial", False)]
         assert [place.rpartition(" ")[2] for place in reasons["place"]] == ["6", "7", "8"]
+
+
+def test_half_a_surrogate_pair_loses_no_call() -> None:
+    """Text that UTF-8 cannot encode is changed, and the call is kept."""
+    broken = record(0, userAgent="x\ud800y")
+    for text in (trail(broken), json.dumps({"Events": [event(broken)]})):
+        assert read(text)["user_agent"].to_list() == ["x?y"]
 
 
 def test_one_call_of_two_trails_is_one_row() -> None:
