@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from exportstats.core.display import MISSING, writer_of
-from exportstats.report.figures import MEASURES
+from exportstats.report.data import MEASURES
 from exportstats.text import percent, shorten, write_duration
 
 if TYPE_CHECKING:

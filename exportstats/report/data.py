@@ -38,6 +38,19 @@ _NO_EXPIRY = (
 _MOMENT = timedelta(milliseconds=1)
 _PART = "Some tasks or log groups could not be listed, so apparent gaps may be covered after all."
 
+# The title and the unit of each measure.
+MEASURES = {
+    "tasks": ("Tasks", "tasks"),
+    "completed": ("COMPLETED", "tasks"),
+    "failed": ("FAILED", "tasks"),
+    "cancelled": ("CANCELLED", "tasks"),
+    "failure_rate": ("Failure rate", "share"),
+    "p50": ("Median duration", "s"),
+    "p90": ("90th percentile", "s"),
+    "covered": ("Covered", "share"),
+    "missing": ("Missing", "s"),
+}
+
 
 @dataclass(frozen=True, eq=False)
 class Finding:

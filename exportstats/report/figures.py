@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from exportstats.report.data import MEASURES
 from exportstats.report.reading import WEEKS_BEFORE, created_in
 from exportstats.stats.durations import duration_summary
 from exportstats.stats.periods import compare_periods
@@ -15,18 +16,6 @@ if TYPE_CHECKING:
     from exportstats.report.material import Material
     from exportstats.report.weeks import Span
 
-# The title and the unit of each measure.
-MEASURES = {
-    "tasks": ("Tasks", "tasks"),
-    "completed": ("COMPLETED", "tasks"),
-    "failed": ("FAILED", "tasks"),
-    "cancelled": ("CANCELLED", "tasks"),
-    "failure_rate": ("Failure rate", "share"),
-    "p50": ("Median duration", "s"),
-    "p90": ("90th percentile", "s"),
-    "covered": ("Covered", "share"),
-    "missing": ("Missing", "s"),
-}
 _STATES = ("COMPLETED", "FAILED", "CANCELLED")
 
 

@@ -7,7 +7,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from exportstats.report import cells
-from exportstats.report.figures import MEASURES
+from exportstats.report.data import MEASURES
 from exportstats.text import escape_markdown
 
 if TYPE_CHECKING:

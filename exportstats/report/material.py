@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from exportstats.core import shards
+    from exportstats.report.evidence import Evidence
     from exportstats.report.weeks import Span
 
 # A log group is exported regularly if more than half of its latest weeks are covered to this share.
@@ -72,8 +73,8 @@ class Material:
         that are not exported daily have their own due range: see `due_of`.
     as_of
         The instant for which the report is computed.
-    log_groups, deliveries
-        The tables of log groups and deliveries, or None.
+    evidence
+        The tables beside the tasks.
     source
         The command-line arguments that name the source of the tasks.
     groups
@@ -103,8 +104,7 @@ class Material:
     span: Span
     due: Span
     as_of: pd.Timestamp
-    log_groups: pd.DataFrame | None
-    deliveries: pd.DataFrame | None
+    evidence: Evidence
     source: tuple[str, ...]
     groups: pd.DataFrame
     uncovered: pd.DataFrame
@@ -182,7 +182,8 @@ class Material:
         The reason of each gap is determined again from the tasks that overlap the clipped gap.
         """
         inside = self._missing(start, end, of)
-        return explain_again(inside, self.undelivered, as_of=self.as_of, deliveries=self.deliveries)
+        deliveries = self.evidence.deliveries
+        return explain_again(inside, self.undelivered, as_of=self.as_of, deliveries=deliveries)
 
     def _missing(self, start: np.ndarray, end: np.ndarray, of: str = "regular") -> pd.DataFrame:
         group = self.gaps["group"].to_numpy()
@@ -202,11 +203,7 @@ class Material:
         start, end = self.due_of(self.span)
         some = self.groups["regular"].to_numpy() & (start < end)
         ranges = np.unique(np.stack([start[some], end[some]]), axis=1).T
-        known = {
-            "log_groups": self.log_groups,
-            "as_of": self.as_of,
-            "deliveries": self.deliveries,
-        }
+        known = {"as_of": self.as_of, **self.evidence.options}
         if not len(ranges):
             low, high = self.span.edges
             return question(frames.empty(), start=low, end=high)
@@ -231,22 +228,21 @@ def gather(
     known: Read,
     span: Span,
     as_of: pd.Timestamp,
-    log_groups: pd.DataFrame | None,
-    deliveries: pd.DataFrame | None,
+    evidence: Evidence,
     source: tuple[str, ...],
     waivers: tuple[Waiver, ...],
 ) -> Material:
     """Compute the material of a report from what was read of the tasks."""
     rows, groups = known.rows, known.groups
     groups["retention"] = coerce.NAT
-    if log_groups is not None:
+    if (log_groups := evidence.log_groups) is not None:
         kept = log_groups["retention"].to_numpy().astype("timedelta64[ms]").view("int64")
         row = exports.locate(groups, log_groups)
         groups["retention"] = np.append(kept, coerce.NAT)[row]
     week = created_in(rows, span)
     failed = week.loc[week["status_code"] == "FAILED", "from_time"]
     start = min([as_of - _MOMENT, *groups["first_window"].dropna(), *failed.dropna()])
-    left = undelivered(rows, deliveries)
+    left = undelivered(rows, evidence.deliveries)
     now = as_of.tz_convert(span.start.tz)
     found = missing_at(now, since(known.gaps, start), groups, left, waivers)
     gaps, waived = (since_first(rows, groups) for rows in (found.uncovered, found.waived))
@@ -258,8 +254,7 @@ def gather(
         span=span,
         due=due(span, as_of),
         as_of=as_of,
-        log_groups=log_groups,
-        deliveries=deliveries,
+        evidence=evidence,
         source=source,
         groups=groups,
         uncovered=found.uncovered,

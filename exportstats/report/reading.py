@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from exportstats.report.evidence import Evidence
+
 # The number of previous weeks that a week is compared with.
 WEEKS_BEFORE = 4
 # A slowdown is reported for this long after it began.
@@ -56,12 +58,11 @@ def read(
     tasks: shards.Tasks,
     span: Span,
     as_of: pd.Timestamp,
-    log_groups: pd.DataFrame | None,
-    deliveries: pd.DataFrame | None,
+    evidence: Evidence,
 ) -> Read:
     """Read the tasks of a report, as known at `as_of`, each shard once."""
-    rows = partial(_rows, span=span, as_of=as_of, deliveries=deliveries)
-    gaps = gaps_until(as_of, log_groups, deliveries)
+    rows = partial(_rows, span=span, as_of=as_of, deliveries=evidence.deliveries)
+    gaps = gaps_until(as_of, evidence)
     return Read(*shards.together(tasks, partial(shards.collect, part=rows), learn, gaps, _slow))
 
 
@@ -70,13 +71,9 @@ def learn(tasks: shards.Tasks) -> pd.DataFrame:
     return shards.collect(tasks, rhythm.learn, rhythm.COLUMNS).reset_index(drop=True)
 
 
-def gaps_until(
-    now: pd.Timestamp, log_groups: pd.DataFrame | None, deliveries: pd.DataFrame | None
-) -> Callable[[shards.Tasks], pd.DataFrame]:
+def gaps_until(now: pd.Timestamp, evidence: Evidence) -> Callable[[shards.Tasks], pd.DataFrame]:
     """Return a function that finds all gaps since 1970, as known at an instant."""
-    return partial(
-        find_gaps, start="1970", end=now, log_groups=log_groups, as_of=now, deliveries=deliveries
-    )
+    return partial(find_gaps, start="1970", end=now, as_of=now, **evidence.options)
 
 
 def _slow(tasks: shards.Tasks) -> pd.DataFrame:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import pandas as pd
 
-from exportstats.core import frames, schema, shards
+from exportstats.core import schema, shards
 from exportstats.coverage import exports
 from exportstats.coverage.summary import coverage_summary
 from exportstats.io.whole import whole_file
 from exportstats.progress import steps
 from exportstats.report import html, machine, mail, markdown, pictures, rules
 from exportstats.report.data import Finding, Picture, ReportData
+from exportstats.report.evidence import Evidence
 from exportstats.report.figures import key_figures
 from exportstats.report.incidents import incidents, tables_of
 from exportstats.report.material import gather
@@ -165,7 +166,8 @@ def build_weekly_report(  # noqa: PLR0913 - all options are keyword-only
     >>> report.headline
     'A quiet week: 111 tasks, none failed, and what was due is in S3 except 7 min.'
     """
-    material = material_of(tasks, week, log_groups, deliveries, as_of, tz, source, waivers)
+    evidence = Evidence.checked(log_groups=log_groups, deliveries=deliveries)
+    material = material_of(tasks, week, evidence, as_of, tz, source, waivers)
     report = _report(material, material.span.name)
     return report if by is None else replace(report, parts=MappingProxyType(_parts(material, by)))
 
@@ -184,7 +186,7 @@ def _report(material: Material, name: str) -> WeeklyReport:
         figures=key_figures(material),
         tables=MappingProxyType(tables),
         pictures=drawn,
-        has_log_groups=material.log_groups is not None,
+        has_log_groups=material.evidence.log_groups is not None,
     )
 
 
@@ -196,7 +198,7 @@ def _parts(whole: Material, by: str) -> dict[str, WeeklyReport]:
     values = present[column].astype("str")
     parts_of, known = {}, []
     for value in sorted(set(values.dropna())):
-        log_groups = whole.log_groups
+        log_groups = whole.evidence.log_groups
         if log_groups is not None:
             kept = exports.locate(log_groups, present[values == value]) >= 0
             if column in log_groups.columns:
@@ -204,13 +206,14 @@ def _parts(whole: Material, by: str) -> dict[str, WeeklyReport]:
             log_groups = log_groups[kept]
         keep = partial(_with_value, column=column, value=value)
         tasks = shards.select(whole.tasks, keep)
-        parts_of[value] = tasks, log_groups
-        known.append(partial(_read_part, keep=keep, log_groups=log_groups, whole=whole))
+        evidence = whole.evidence._replace(log_groups=log_groups)
+        parts_of[value] = tasks, evidence
+        known.append(partial(_read_part, keep=keep, evidence=evidence, whole=whole))
     parts = {}
-    options = whole.deliveries, whole.source, whole.waivers
     for value, found in zip(parts_of, shards.together(whole.tasks, *known), strict=True):
-        tasks, log_groups = parts_of[value]
-        part = gather(tasks, found, whole.span, whole.as_of, log_groups, *options)
+        tasks, evidence = parts_of[value]
+        options = evidence, whole.source, whole.waivers
+        part = gather(tasks, found, whole.span, whole.as_of, *options)
         parts[value] = _report(part, f"{whole.span.name}, {column} {value}")
 
     def worst(report: WeeklyReport) -> list[int]:
@@ -220,11 +223,11 @@ def _parts(whole: Material, by: str) -> dict[str, WeeklyReport]:
 
 
 def _read_part(
-    tasks: shards.Tasks, *, keep: shards.Part, log_groups: pd.DataFrame | None, whole: Material
+    tasks: shards.Tasks, *, keep: shards.Part, evidence: Evidence, whole: Material
 ) -> Read:
     """Read some of the tasks of a report."""
     some = shards.select(tasks, keep)
-    return read(some, whole.span, whole.as_of, log_groups, whole.deliveries)
+    return read(some, whole.span, whole.as_of, evidence)
 
 
 def _different(tasks: pd.DataFrame, *, names: list[str]) -> pd.DataFrame:
@@ -239,18 +242,13 @@ def _with_value(tasks: pd.DataFrame, *, column: str, value: str) -> pd.DataFrame
 def material_of(
     tasks: shards.Tasks,
     week: Week,
-    log_groups: pd.DataFrame | None,
-    deliveries: pd.DataFrame | None,
+    evidence: Evidence,
     as_of: Instant,
     tz: str,
     source: Sequence[str],
     waivers: str | Path | None,
 ) -> Material:
     """Check the arguments of a report and compute its material."""
-    if log_groups is not None:
-        log_groups = frames.check(log_groups, schema.LOG_GROUPS)
-    if deliveries is not None:
-        deliveries = frames.check(deliveries, schema.DELIVERIES)
     now = None if as_of is None else instant(as_of, "as_of")
     seen = now if now is not None else last_observed(tasks)
     if seen is None:
@@ -260,9 +258,8 @@ def material_of(
     known_waivers = () if waivers is None else read_waivers(waivers)
     known = now if now is not None else min(seen, span.end.tz_convert("UTC"))
     tasks = known_then(tasks, known)
-    found = read(tasks, span, known, log_groups, deliveries)
-    options = log_groups, deliveries, tuple(source), known_waivers
-    return gather(tasks, found, span, known, *options)
+    found = read(tasks, span, known, evidence)
+    return gather(tasks, found, span, known, evidence, tuple(source), known_waivers)
 
 
 def _apply_rules(material: Material) -> tuple[tuple[Finding, ...], tuple[Picture, ...]]:

@@ -15,6 +15,7 @@ from support import DAY, HOUR, Row, ms, plain, rows_of, table
 
 import exportstats as xs
 from exportstats.core import coerce, schema
+from exportstats.report.evidence import Evidence
 from exportstats.report.weekly import material_of
 
 if TYPE_CHECKING:
@@ -194,7 +195,8 @@ def look(rule: Rule, *rows: Row, week: Any = ISO_WEEK, **more: Any) -> Finding |
     """Apply one rule to a few tasks. This is much faster than a whole report."""
     nothing = dict.fromkeys(("log_groups", "deliveries", "as_of", "waivers"))
     known = nothing | {"tz": "UTC", "source": ()} | more
-    return rule.find(material_of(tasks_of(*rows), week, **known))
+    evidence = Evidence(**{name: known.pop(name) for name in Evidence._fields})
+    return rule.find(material_of(tasks_of(*rows), week, evidence, **known))
 
 
 def rows_of_rule(rule: Rule, *rows: Row, **more: Any) -> list[Row]:  # noqa: ANN401

@@ -26,6 +26,7 @@ from support import DAY, FEW, Row
 
 import exportstats as xs
 from exportstats.report import incidents
+from exportstats.report.evidence import Evidence
 from exportstats.report.rules import RULES
 from exportstats.report.weekly import material_of
 
@@ -174,7 +175,8 @@ def test_no_gap_is_reported_twice(rows: list[Row], random: Random):
     )
     options = {"week": ISO_WEEK, "log_groups": xs.conform(kept, of="log_groups")}
     tasks = tasks_of(*rows)
-    material = material_of(tasks, ISO_WEEK, options["log_groups"], None, None, "UTC", (), None)
+    evidence = Evidence(log_groups=options["log_groups"])
+    material = material_of(tasks, ISO_WEEK, evidence, None, "UTC", (), None)
     found = [(rule, rule.look(material)) for rule in RULES]
     there = [(rule, one) for rule, one in found if one is not None]
     wholes = incidents.incidents(there, ())

@@ -18,6 +18,7 @@ from support import WHOLE, some
 
 import exportstats as xs
 from exportstats.core import schema
+from exportstats.report.evidence import Evidence
 from exportstats.report.rules import RULES
 from exportstats.report.weekly import material_of
 
@@ -73,8 +74,10 @@ class Case(NamedTuple):
         return material_of(
             self.tasks,
             self.history.week,
-            self.log_groups,
-            None if looked is None else side_table(looked, schema.DELIVERIES.columns),
+            Evidence(
+                self.log_groups,
+                None if looked is None else side_table(looked, schema.DELIVERIES.columns),
+            ),
             None if self.history.as_of is None else at(self.history.as_of),
             self.history.tz,
             (),

@@ -28,6 +28,7 @@ from support import DAY, FEW, HOUR, Row
 from test_due import at, seen
 
 from exportstats.report import html, mail, markdown, rhythm
+from exportstats.report.evidence import Evidence
 from exportstats.report.rules import RULES, exporters, failures, gaps, resolved, retention, weekdays
 from exportstats.report.weekly import material_of
 
@@ -111,7 +112,9 @@ def test_a_week_of_its_own_has_only_a_note(style: str, days: int, hours: int, tz
     make, notes = STYLES[style]
     when = MONDAY + (week - 47) * WEEK + hours * HOUR
     rows = seen(make(range(-8, 4)), when)
-    known = material_of(tasks_of(*rows), f"2026-W{week}", kept(days), None, at(when), tz, (), None)
+    known = material_of(
+        tasks_of(*rows), f"2026-W{week}", Evidence(kept(days)), at(when), tz, (), None
+    )
     found = [one.kind for one in RULES if one.look(known) is not None]
     assert set(found) <= set(notes)
 

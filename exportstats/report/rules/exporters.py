@@ -40,7 +40,7 @@ def premature(material: Material) -> Found | None:
     if not some.any():
         return None
     start, end = coerce.times(np.array([low[some].min(), high[some].max()]))
-    known: dict[str, Any] = {"as_of": material.as_of, "deliveries": material.deliveries}
+    known: dict[str, Any] = {"as_of": material.as_of, "deliveries": material.evidence.deliveries}
     rows = find_premature(material.rows, start=start, end=end, **known)
     rows = material.cut(rows, low, high).drop(columns="length")
     # the windows of several tasks may overlap; count what they cover once
@@ -68,9 +68,10 @@ def premature(material: Material) -> Found | None:
 )
 def empty_deliveries(material: Material) -> Found | None:
     """Find COMPLETED tasks of the week that left nothing in S3."""
-    if material.deliveries is None:
+    deliveries = material.evidence.deliveries
+    if deliveries is None:
         return None
-    missing = material.deliveries[material.deliveries["delivered"].isin(["empty", "gone"])]
+    missing = deliveries[deliveries["delivered"].isin(["empty", "gone"])]
     week = material.week
     done = week.loc[week["status_code"] == "COMPLETED", [*LOG_GROUP, "task_id", "creation_time"]]
     keys = [*KEY]
@@ -135,11 +136,11 @@ def irregular(material: Material) -> Found | None:
     """Find log groups whose gaps are not reported, so that no reader assumes they are complete."""
     irregular = material.groups[~material.groups["regular"]]
     never = irregular.iloc[:0]
-    if material.log_groups is not None:
-        has_tasks = exports.locate(material.log_groups, material.groups) >= 0
-        created = material.log_groups["creation_time"]
+    if material.evidence.log_groups is not None:
+        has_tasks = exports.locate(material.evidence.log_groups, material.groups) >= 0
+        created = material.evidence.log_groups["creation_time"]
         exists = ~(created >= material.until).to_numpy()
-        never = material.log_groups[~has_tasks & exists]
+        never = material.evidence.log_groups[~has_tasks & exists]
     # a log group whose tasks all failed was never exported
     some = irregular["first_window"].notna()
     rows = pd.concat(

@@ -99,8 +99,7 @@ def _uncovered_then(material: Material, failed: pd.DataFrame) -> pd.DataFrame:
         _as_if_done(of_groups(material.rows, groups=failed)),
         start=start,
         end=end,
-        log_groups=material.log_groups,
-        deliveries=material.deliveries,
+        **material.evidence.options,
     )
     uncovered, _ = part_waived(uncovered, material.waivers, material.now)
     return without_rest(uncovered, material.groups, material.rest)

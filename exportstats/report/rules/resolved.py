@@ -49,9 +49,9 @@ def resolved(material: Material) -> Found | None:
     if not first < then:
         return None
     tasks = shards.select(material.tasks, partial(of_groups, groups=groups), LOG_GROUP)
-    of, deliveries = material.log_groups, material.deliveries
-    left = partial(shards.collect, part=partial(undelivered, deliveries=deliveries))
-    questions = learn, gaps_until(then, of, deliveries), left
+    evidence = material.evidence
+    left = partial(shards.collect, part=partial(undelivered, deliveries=evidence.deliveries))
+    questions = learn, gaps_until(then, evidence), left
     groups, gaps, tried = shards.together(known_then(tasks, then), *questions)
     found = missing_at(then, since(gaps, first), groups, tried, material.waivers)
     # what has become a rest day since is not resolved
