@@ -4,7 +4,11 @@
 seen while it was active, and compacts the archive. It prints the bytes per task on disk, and for
 each question the time and the peak memory of exportstats and of DuckDB, each alone in a fresh
 process, with one process (or thread) and with two. The SQL takes each task in its latest state. It
-has no confidence limits, censored median or empty periods.
+has no confidence limits, censored median or empty periods. The weekly report is compared with the
+sum of the questions.
+
+`python -m benchmarks.archive growth [FILE]` asks archives of 10^5 to 10^7 tasks with one process,
+and draws the CPU times to a PNG or SVG.
 """
 
 # ruff: noqa: S608 - the queries are constants
@@ -44,6 +48,8 @@ _SEEN_TWICE = 30
 _DAY = 86_400_000
 _START = 20_454 * _DAY  # 2026-01-01
 _SEED = 20261126
+_REPORT = "weekly report"
+_SIZES = (100_000, 1_000_000, SIZE)
 _DURATION = "epoch_ms(completion_time) - epoch_ms(creation_time)"
 QUESTIONS: dict[str, Callable[[xs.Archive], object]] = {
     "status_breakdown": partial(xs.status_breakdown, by="log_group_name"),
@@ -51,6 +57,7 @@ QUESTIONS: dict[str, Callable[[xs.Archive], object]] = {
     "duration_trend": partial(xs.duration_trend, by="log_group_name"),
     "find_gaps": partial(xs.find_gaps, start="2026", end="2027"),
     "slot_usage": partial(xs.slot_usage, freq="W"),
+    _REPORT: partial(xs.build_weekly_report, week="2026-W46"),
 }
 _SQL = {
     "status_breakdown": "select log_group_name, status_code, count(*) from tasks group by 1, 2",
@@ -170,9 +177,16 @@ def main(size: int) -> None:
         print(f"{used / size:.0f} bytes a task\n")
         print("| question | processes | s | DuckDB s | ratio | CPU s | DuckDB | GiB | DuckDB | |")
         print("|---|--:|--:|--:|--:|--:|--:|--:|--:|---|")
+        whole = dict.fromkeys((1, 2), (0.0, 0.0, 0.0))
         for question in QUESTIONS:
             for number in (1, 2):
-                ours, theirs = (_cost(folder, who, question, number) for who in CONTESTANTS)
+                ours = _cost(folder, "exportstats", question, number)
+                if question == _REPORT:
+                    theirs = whole[number]
+                else:
+                    theirs = _cost(folder, "DuckDB", question, number)
+                    wall, cpu, peak = whole[number]
+                    whole[number] = wall + ours[0], cpu + ours[1], max(peak, ours[2])
                 kept = ours[0] <= MOST_RATIO * theirs[0] and ours[2] <= MOST_GIB
                 cells = (ours[0], theirs[0], ours[0] / theirs[0], ours[1], theirs[1])
                 cells += (ours[2], theirs[2])
@@ -181,8 +195,30 @@ def main(size: int) -> None:
                 print(f"| {question} | {number} | {row} | {verdict} |", flush=True)
 
 
+def growth(chart: str | None = None) -> None:
+    """Print the CPU seconds of each question by the number of tasks, and draw them."""
+    rows = {}
+    for size in _SIZES:
+        with tempfile.TemporaryDirectory() as folder:
+            keep(folder, size)
+            costs = {one: _cost(folder, "exportstats", one, 1) for one in QUESTIONS}
+        rows[size] = {one: cpu for one, (_, cpu, _) in costs.items()}
+        rows[size]["largest GiB"] = max(peak for _, _, peak in costs.values())
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    print("| tasks |", " | ".join(table), "|")
+    print("|--:|" + "--:|" * len(table.columns))
+    for size, row in table.iterrows():
+        print(f"| {size:,} |", " | ".join(f"{cell:.1f}" for cell in row), "|")
+    if chart is not None:
+        figure = table[[*QUESTIONS]].plot(loglog=True, marker="o", xlabel="tasks").figure
+        figure.axes[0].set_ylabel("CPU seconds")
+        figure.savefig(chart, dpi=100)
+
+
 if __name__ == "__main__":
-    if len(sys.argv) > 2:
+    if sys.argv[1:2] == ["growth"]:
+        growth(*sys.argv[2:])
+    elif len(sys.argv) > 2:
         _run(*sys.argv[1:4], int(sys.argv[4]))
     else:
         main(int(sys.argv[1]) if len(sys.argv) > 1 else SIZE)

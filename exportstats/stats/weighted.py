@@ -121,7 +121,9 @@ def sort_weighted(
     if n is None:
         codes, values, n = _count(codes, values)
     elif (order := _order(codes, values)) is not None:
-        codes, values, n = codes[order], values[order], n[order]
+        codes = codes[order]  # one by one, so that the memory of each can be used for the next
+        values = values[order]
+        n = n[order]
     through = np.cumsum(n)
     ends = np.append(0, through)[np.searchsorted(codes, np.arange(groups), side="right")]
     return Weighted(codes, values, through, ends)
