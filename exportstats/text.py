@@ -31,12 +31,12 @@ def write_duration(seconds: float, *, compact: bool = False) -> str:
     --------
     >>> [write_duration(seconds) for seconds in (0.25, 1, 90, 3600, 5400, 864000)]
     ['250 ms', '1 s', '1 min 30 s', '1 h', '1 h 30 min', '10 d']
-    >>> [write_duration(seconds, compact=True) for seconds in (42.3, 90, float("nan"))]
-    ['42.3s', '1m30s', '-']
+    >>> [write_duration(seconds, compact=True) for seconds in (42.3, -90, float("nan"))]
+    ['42.3s', '-1m30s', '-']
     """
     if math.isnan(seconds):
         return "-"
-    text = _in_units(seconds)
+    text = ("-" if seconds < 0 else "") + _in_units(abs(seconds))
     return text.replace("min", "m").replace(" ", "") if compact else text
 
 

@@ -62,7 +62,7 @@ def chart(
     title: str,
     *,
     maker: str,
-    columns: Sequence[str] = (),
+    columns: Sequence[str | tuple[str, str]] = (),
     levels: Sequence[str] = (),
     kwargs: str,
 ) -> Callable[[Callable[..., None]], Plot]:
@@ -120,9 +120,10 @@ def _document(text: str, table: str, kwargs: str) -> str:
     return before + parameters + own + _SHARED.format(kwargs=_indent(kwargs)) + heading + after
 
 
-def _describe(maker: str, columns: Sequence[str], levels: Sequence[str]) -> str:
+def _describe(maker: str, columns: Sequence[str | tuple[str, str]], levels: Sequence[str]) -> str:
     """Describe the parameter `table`."""
-    read = [f"the columns {', '.join(columns)}"] if columns else []
+    names = dict.fromkeys(name if isinstance(name, str) else name[0] for name in columns)
+    read = [f"the columns {', '.join(names)}"] if names else []
     read += [f"the index level {level}" for level in levels]
     needs = f" The chart uses {' and '.join(read)}." if read else ""
     return f"The table that {maker} returns.{needs}"

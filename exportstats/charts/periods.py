@@ -12,6 +12,7 @@ from exportstats.charts.rows import name_room, name_rows, note_rows, rows_that_f
 from exportstats.charts.scales import draw_grid
 from exportstats.charts.style import BAD, GOOD, GREY, MAX_GROUPS, ink, key
 from exportstats.charts.tables import group_rows, name_groups
+from exportstats.stats.periods import COLUMNS, by_measure
 from exportstats.text import counted, percent, write_duration
 
 if TYPE_CHECKING:
@@ -30,8 +31,7 @@ _LOOKS = {"worse": (BAD, "^"), "better": (GOOD, "v"), "no clear change": (GREY, 
 @chart(
     "Is this period worse than the one before?",
     maker="compare_periods",
-    columns=("previous", "current", "unit", "low", "high", "n_previous", "n_current", "verdict"),
-    levels=("measure",),
+    columns=COLUMNS,
     kwargs="For the dumbbells' bars, of `Axes.hlines`.",
 )
 def plot_periods(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
@@ -50,28 +50,25 @@ def plot_periods(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
     >>> plot_periods(table).get_xlabel()
     'current as a multiple of previous (previous = 1)'
     """
-    if not table[["n_previous", "n_current"]].to_numpy().sum():
+    tasks = table["tasks"]
+    before, now = tasks["previous"].sum(), tasks["current"].sum()
+    if not before + now:
         raise NothingToDrawError("no tasks")
     ax = panel.ax
-    numbers, groups = group_rows(table, ("measure",))
-    shown = _first(table, numbers)[: max(rows_that_fit(ax) // _PER_GROUP, 1)]
-    rows = table.iloc[np.concatenate([np.flatnonzero(numbers == group) for group in shown])]
-    measures = [str(name).replace("_", " ") for name in rows.index.get_level_values("measure")]
-    names = measures
-    if table.index.nlevels > 1:
-        of_row = np.repeat(np.arange(len(shown)), np.bincount(numbers)[shown])
-        texts = name_groups(groups.iloc[shown], max(name_room(ax) - 10, 12))
-        names = [f"{texts[group]} · {name}" for group, name in zip(of_row, measures, strict=True)]
+    shown = table.iloc[_first(table)[: max(rows_that_fit(ax) // _PER_GROUP, 1)]]
+    rows = by_measure(shown)
+    rows["verdict"] = rows["verdict"].astype("str").fillna("no clear change")
+    names = [str(name).replace("_", " ") for name in rows.index.get_level_values("measure")]
+    if rows.index.nlevels > 1:
+        texts = name_groups(group_rows(shown)[1], max(name_room(ax) - 10, 12))
+        names = [f"{texts[at // _PER_GROUP]} · {name}" for at, name in enumerate(names)]
     name_rows(ax, names)
     _draw_rows(ax, rows, kwargs)
     values = zip(rows["previous"], rows["current"], rows["unit"], strict=True)
     note_rows(ax, [f"{_write(old, unit)} → {_write(new, unit)}" for old, new, unit in values])
 
-    size = table.index.get_level_values("measure") == "tasks"
-    if size.any():
-        old, new = (table.loc[size, name].sum() for name in ("n_previous", "n_current"))
-        panel.notes.append(f"n = {counted(old)} before, {counted(new)} now")
-    if more := len(groups) - len(shown):
+    panel.notes.append(f"n = {counted(before)} before, {counted(now)} now")
+    if more := len(table) - len(shown):
         panel.notes.append(f"{len(shown)} groups, worse ones first, {more:,} more not shown")
     looks = {"previous": (GREY, "o"), **_LOOKS}
     for name in ("previous", *(name for name in _LOOKS if (rows["verdict"] == name).any())):
@@ -82,17 +79,12 @@ def plot_periods(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
     panel.write_header()
 
 
-def _first(table: pd.DataFrame, numbers: np.ndarray) -> list[int]:
+def _first(table: pd.DataFrame) -> list[int]:
     """Choose the groups to draw: those that became worse, then better, then the largest."""
-    many = int(numbers.max()) + 1
-    worse, better = (
-        np.bincount(numbers, weights=table["verdict"] == name, minlength=many) > 0
-        for name in ("worse", "better")
-    )
-    largest = np.zeros(many)
-    np.maximum.at(largest, numbers, table["n_current"].to_numpy())
-    order: list[int] = np.lexsort((-largest, ~better, ~worse))[:MAX_GROUPS].tolist()
-    return order
+    verdicts = table.xs("verdict", axis=1, level=1)
+    worse, better = ((verdicts == name).to_numpy().any(axis=1) for name in ("worse", "better"))
+    order: list[int] = np.lexsort((-table["tasks", "current"], ~better, ~worse)).tolist()
+    return order[:MAX_GROUPS]
 
 
 def _draw_rows(ax: Axes, rows: pd.DataFrame, kwargs: dict[str, Any]) -> None:

@@ -21,7 +21,11 @@ _REGION = re.compile(r"[a-z]{2}(-[a-z]+){1,2}-\d", re.ASCII)
 
 
 def require(
-    table: object, *, maker: str, columns: Sequence[str] = (), levels: Sequence[str] = ()
+    table: object,
+    *,
+    maker: str,
+    columns: Sequence[str | tuple[str, str]] = (),
+    levels: Sequence[str] = (),
 ) -> None:
     """Check that a table has the shape that `maker` returns; see `frames.require`."""
     remedy = f"this chart draws what {maker} returns"

@@ -56,24 +56,28 @@ def _checked(ctx: click.Context, param: click.Parameter, text: str) -> str:  # n
 def compare(origin: Origin, current: str, previous: str, by: list[str] | None) -> Answer:
     """Compare two periods: tasks, failure rate and durations.
 
-    The column "verdict" says whether the failure rate and the durations changed.
+    The column "verdict" says whether the failure rate and the durations changed. In csv and json,
+    "unit" is the unit of a row: tasks, share or s.
 
     \b
     exportstats compare tasks.parquet --current 2026-W47 --previous 2026-W46
     """
+    from exportstats.stats.periods import by_measure
+
     later, earlier = map(_period, (current, previous))
     differ = partial(xs.compare_periods, current=later, previous=earlier, by=by)
     table = differ(origin.load(differ))
-    view = table.reset_index()
+    rows = by_measure(table)
+    view = rows.reset_index()
+    view["verdict"] = view["verdict"].astype("str").fillna("")
     for name in ("previous", "current"):
         view[name] = [_in_unit(*cell) for cell in zip(view[name], view["unit"], strict=True)]
-    keys = [name for name in table.index.names if name]
-    view = view[[*keys, "previous", "current", "ratio", "verdict"]].rename(
+    view = view[[*rows.index.names, "previous", "current", "ratio", "verdict"]].rename(
         columns={"ratio": "change"}
     )
     write: Write = {"previous": str, "current": str, "change": _in_times}
     title = f"{current} compared with {previous}"
-    return Answer(table, title, view, write, lambda: xs.plot_periods(table))
+    return Answer(rows, title, view, write, lambda: xs.plot_periods(table))
 
 
 def _in_times(ratio: float) -> str:

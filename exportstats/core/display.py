@@ -88,5 +88,8 @@ def _write_number(value: float) -> str:
 
 
 def _cell(dtype: Any, name: object, *, is_label: bool = False) -> Callable[[Any], str]:  # noqa: ANN401 - as above
-    write = writer_of(dtype, name[-1] if isinstance(name, tuple) else name, is_label=is_label)
+    if isinstance(name, tuple):  # of several levels, the one that says what the values are
+        ends = (*_SHARES, "ratio")
+        name = next((part for part in reversed(name) if str(part).endswith(ends)), name[-1])
+    write = writer_of(dtype, name, is_label=is_label)
     return lambda value: html.escape(write(value), quote=False)

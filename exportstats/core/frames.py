@@ -260,7 +260,7 @@ def require(
     what: str,
     remedy: str,
     *,
-    columns: Mapping[str, str | None],
+    columns: Mapping[Any, str | None],
     levels: Iterable[str] = (),
 ) -> None:
     """Check that a result has each column once, with its dtype if one is given, and index levels.

@@ -42,8 +42,8 @@ def key_figures(material: Material) -> pd.DataFrame:
         )
     }
     table = pd.DataFrame(columns, index=pd.Index(MEASURES, name="measure"), dtype="float64")
-    verdicts = compare_periods(material.recent, current=span.edges, previous=last.edges)
-    verdict = verdicts["verdict"].astype("str").drop("tasks", errors="ignore")
+    compared = compare_periods(material.recent, current=span.edges, previous=last.edges)
+    verdict = pd.Series(compared.loc["all"].xs("verdict", level="value"), dtype="str")
     units = [unit for _, unit in MEASURES.values()]
     table.insert(0, "unit", pd.Series(units, table.index, dtype="str"))
     return table.assign(verdict=verdict.reindex(table.index))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from statistics import NormalDist
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,25 +14,31 @@ from exportstats.errors import ArgumentError
 from exportstats.stats import grouping
 from exportstats.stats.as_of import known_at, period, zone
 from exportstats.stats.completion import check_confidence
-from exportstats.stats.weighted import DURATION_COLUMNS, count_durations, divide, sort_weighted
+from exportstats.stats.weighted import (
+    DURATION_COLUMNS,
+    count_durations,
+    divide,
+    sort_weighted,
+    to_timedelta,
+)
 
 if TYPE_CHECKING:
     from exportstats.stats.as_of import Instant, Period
     from exportstats.stats.grouping import By, Groups
     from exportstats.stats.weighted import Weighted
 
-MEASURES = ("tasks", "failure_rate", "p50", "p90")
-UNITS = ("tasks", "share", "s")
+_UNITS = {"tasks": "tasks", "failure_rate": "share", "p50": "s", "p90": "s"}
 VERDICTS = ("worse", "better", "no clear change")
-_COLUMNS = (
-    *("previous", "current", "unit", "change", "ratio", "low", "high"),
-    *("n_previous", "n_current", "verdict"),
+_PLAIN = ("previous", "current", "change", "ratio")
+_VALUES = (*_PLAIN, "low", "high", "n_previous", "n_current", "verdict")
+COLUMNS = tuple(
+    (measure, value) for measure in _UNITS for value in (_PLAIN if measure == "tasks" else _VALUES)
 )
 _QUANTILES = {"p50": 0.5, "p90": 0.9}
 
-# The smallest change that matters, in the measure's unit and relative to the previous value. One
-# more failure in a thousand does not matter, nor does one more second in a minute.
-_LARGE_ENOUGH = {"failure_rate": (0.01, 0.25), "p50": (30.0, 0.2), "p90": (30.0, 0.2)}
+# The smallest change that matters, of durations in ms, and relative to the previous value. One more
+# failure in a thousand does not matter, nor does one more second in a minute.
+_LARGE_ENOUGH = {"failure_rate": (0.01, 0.25), "p50": (30_000, 0.2), "p90": (30_000, 0.2)}
 _RESAMPLES = 1_000
 _LEAST_TASKS = 10  # with fewer, the spread of quantiles is unknown
 _SEED = 20_261_123  # arbitrary, but fixed
@@ -76,12 +82,18 @@ def compare_periods(
     Returns
     -------
     DataFrame
-        Indexed by group and `measure`: `tasks`; `failure_rate`, the share of FAILED tasks among
-        those that ended; `p50` and `p90`, quantiles of the durations of COMPLETED tasks. Columns:
+        Indexed by group, or "all". The columns are pairs of `measure` and `value`, so that
+        `table["p50"]` is a table. The measures, each in its own dtype:
 
-        - `previous`, `current`, in the `unit` "tasks", "share" or "s";
-        - `change`, current minus previous, and its confidence interval `low` to `high`;
-        - `ratio` of current to previous;
+        - `tasks`, the number of tasks;
+        - `failure_rate`, the share of FAILED tasks among those that ended;
+        - `p50` and `p90`, quantiles of the durations of COMPLETED tasks, as `timedelta64[ms]`.
+
+        The values of each measure; `tasks` has only the first four:
+
+        - `previous`, `current`;
+        - `change`, current minus previous, and `ratio`, current divided by previous;
+        - `low` and `high`, the confidence interval of `change`;
         - `n_previous`, `n_current`, the number of tasks behind the measure;
         - `verdict`: "worse", "better" or "no clear change".
 
@@ -119,15 +131,14 @@ def compare_periods(
     >>> took[frame["creation_time"] >= "2026-11-16"] = pd.Timedelta("10min")
     >>> tasks = frames.conform(frame.assign(completion_time=frame["creation_time"] + took))
     >>> table = compare_periods(tasks, current="2026-W47", previous="2026-W46")
-    >>> table[["previous", "current", "unit", "ratio", "verdict"]]
-                  previous  current   unit     ratio          verdict
-    measure
-    tasks             21.0     19.0  tasks  0.904762  no clear change
-    failure_rate       0.0      0.0  share       NaN  no clear change
-    p50              300.0    600.0      s  2.000000            worse
-    p90              300.0    600.0      s  2.000000            worse
+    >>> table["p50"][["previous", "current", "ratio", "verdict"]]
+               previous         current  ratio verdict
+    all 0 days 00:05:00 0 days 00:10:00    2.0   worse
+    >>> table.xs("verdict", axis=1, level="value")
+    measure     failure_rate    p50    p90
+    all      no clear change  worse  worse
     """
-    names = grouping.names_of(by, tasks, ("measure", *_COLUMNS))
+    names = grouping.names_of(by, tasks, ("measure", "unit", *_UNITS, *_VALUES))
     check_confidence(confidence)
     zone(tz)
     periods = (period(previous, "previous", tz), period(current, "current", tz))
@@ -137,41 +148,43 @@ def compare_periods(
     counted = shards.collect(known_at(tasks, as_of), part, (*names, *DURATION_COLUMNS))
     groups = grouping.grid(counted, names)
     former, latter = (_side(counted, groups, is_current=which) for which in (False, True))
-
-    # one row per measure and one column per group, until the table is made
-    before, now = former.measured(), latter.measured()
-    bounds = [
-        _rate_bounds(former, latter, confidence),
-        *_quantile_bounds(former.durations, latter.durations, confidence),
-    ]
-    unknown = np.full(len(groups.keys), np.nan)
-    low, high = (np.array([unknown, *some]) for some in zip(*bounds, strict=True))
-    change = now - before
-    many = len(groups.keys)
-    keys = grouping.repeat(groups.keys, len(MEASURES))
-    keys["measure"] = _category(np.tile(np.arange(len(MEASURES)), many), MEASURES)
-    columns = {
-        "previous": before,
-        "current": now,
-        "unit": np.repeat([[0], [1], [2], [2]], many, axis=1),
-        "change": change,
-        "ratio": divide(now, before),
-        "low": low,
-        "high": high,
-        "n_previous": former.n(),
-        "n_current": latter.n(),
-        "verdict": _verdicts(change, before, low, high),
+    measures = {
+        "tasks": _change(former.tasks, latter.tasks),
+        "failure_rate": _judged(
+            "failure_rate",
+            (former.rate, latter.rate),
+            _rate_bounds(former, latter, confidence),
+            (former.ended, latter.ended),
+        ),
     }
-    flat = {name: values.T.ravel() for name, values in columns.items()}
-    table = pd.DataFrame(flat, index=grouping.index_of(keys))
-    return table.assign(
-        unit=_category(flat["unit"], UNITS), verdict=_category(flat["verdict"], VERDICTS)
+    n = (former.durations.n, latter.durations.n)
+    bounds = _quantile_bounds(former.durations, latter.durations, confidence)
+    for (name, q), limits in zip(_QUANTILES.items(), bounds, strict=True):
+        before, now = (np.rint(side.durations.quantile(q)) for side in (former, latter))
+        measures[name] = _judged(name, (before, now), limits, n)
+        for value in ("previous", "current", "change", "low", "high"):
+            measures[name][value] = to_timedelta(measures[name][value])
+    flat = {(name, value): measures[name][value] for name, value in COLUMNS}
+    table = pd.DataFrame(flat, index=grouping.index_of(groups.keys))
+    return table.rename_axis(columns=["measure", "value"])
+
+
+def by_measure(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table of `compare_periods` with one row per group and measure, and its `unit`.
+
+    The unit is "tasks", "share" or "s". So a column has values of several units, as charts and
+    programs without durations need them.
+    """
+    seconds = table.apply(
+        lambda values: values.dt.total_seconds() if values.dtype.kind == "m" else values
     )
-
-
-def _category(codes: np.ndarray, names: tuple[str, ...]) -> pd.Categorical:
-    made: pd.Categorical = pd.Categorical.from_codes(codes, pd.Index(names, dtype="str"))
-    return made
+    rows: pd.DataFrame = seconds.stack(0, future_stack=True).rename_axis(columns=None)  # noqa: PD013
+    if table.index.names == [None]:
+        rows = rows.droplevel(0)
+    for name in ("previous", "current"):  # all tasks are behind their number
+        rows[f"n_{name}"] = rows[f"n_{name}"].fillna(rows[name]).astype("int64")
+    rows.insert(2, "unit", rows.index.get_level_values("measure").map(_UNITS))
+    return rows
 
 
 def _count(
@@ -199,15 +212,6 @@ class _Side(NamedTuple):
     def rate(self) -> np.ndarray:
         """Return the share of FAILED tasks among those that ended; NaN if none did."""
         return divide(self.failed, self.ended)
-
-    def measured(self) -> np.ndarray:
-        """Return the measures, one row each."""
-        quantiles = [self.durations.quantile(q) / 1000 for q in _QUANTILES.values()]
-        return np.array([self.tasks, self.rate, *quantiles], dtype="float64")
-
-    def n(self) -> np.ndarray:
-        """Return the number of tasks behind each measure, one row each."""
-        return np.array([self.tasks, self.ended, self.durations.n, self.durations.n])
 
 
 def _side(counted: pd.DataFrame, groups: Groups, *, is_current: bool) -> _Side:
@@ -248,14 +252,14 @@ def _rate_bounds(before: _Side, now: _Side, confidence: float) -> tuple[np.ndarr
 
 
 def _quantile_bounds(before: Weighted, now: Weighted, confidence: float) -> list[np.ndarray]:
-    """Return the bootstrap interval of the difference of each quantile, in seconds."""
+    """Return the bootstrap interval of the difference of each quantile, in ms."""
     bounds = np.full((len(_QUANTILES), 2, len(now.n)), np.nan)
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
     for group in np.flatnonzero(np.minimum(before.n, now.n) >= _LEAST_TASKS).tolist():
         # each group has its own generator, so that other groups do not affect it
         random = np.random.default_rng(_SEED)
         former, latter = (_resample(side, group, random) for side in (before, now))
-        bounds[:, :, group] = np.quantile(latter - former, tails, axis=1).T / 1000
+        bounds[:, :, group] = np.quantile(latter - former, tails, axis=1).T
     return list(bounds)
 
 
@@ -285,13 +289,30 @@ def _resample(durations: Weighted, group: int, random: np.random.Generator) -> n
     return np.array(rows)
 
 
-def _verdicts(
-    change: np.ndarray, before: np.ndarray, low: np.ndarray, high: np.ndarray
-) -> np.ndarray:
-    """Return the numbers of the verdicts."""
-    sizes = [_LARGE_ENOUGH.get(measure, (np.inf, np.inf)) for measure in MEASURES]
-    absolute, relative = (np.array(some)[:, None] for some in zip(*sizes, strict=True))
-    with np.errstate(invalid="ignore"):  # infinity times 0, for the number of tasks
-        large = (np.abs(change) >= absolute) & (np.abs(change) >= relative * before)
-    verdicts: np.ndarray = np.where(large & (low > 0), 0, np.where(large & (high < 0), 1, 2))
-    return verdicts
+def _change(before: np.ndarray, now: np.ndarray) -> dict[str, Any]:
+    """Return the values of every measure."""
+    ratio = divide(now, before)
+    return {"previous": before, "current": now, "change": now - before, "ratio": ratio}
+
+
+def _judged(
+    measure: str,
+    sides: tuple[np.ndarray, np.ndarray],
+    bounds: np.ndarray | tuple[np.ndarray, np.ndarray],
+    n: tuple[np.ndarray, np.ndarray],
+) -> dict[str, Any]:
+    """Return the values of a measure whose change has an interval and a verdict."""
+    values = _change(*sides)
+    size, (low, high) = np.abs(values["change"]), bounds
+    absolute, relative = _LARGE_ENOUGH[measure]
+    large = (size >= absolute) & (size >= relative * sides[0])
+    codes = np.where(large & (low > 0), 0, np.where(large & (high < 0), 1, 2))
+    verdict = pd.Categorical.from_codes(codes, pd.Index(VERDICTS, dtype="str"))
+    n_previous, n_current = n
+    return values | {
+        "low": low,
+        "high": high,
+        "n_previous": n_previous,
+        "n_current": n_current,
+        "verdict": verdict,
+    }

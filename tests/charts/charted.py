@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 
 from exportstats import charts
 from exportstats.core.schema import STATES
+from exportstats.stats.periods import COLUMNS
 
 HOSTILE = [
     "$\\frac{1}{$ a_b^",
@@ -154,24 +155,31 @@ def slot_tasks(names: list[object]) -> pd.DataFrame:
 
 def comparison(names: list[object]) -> pd.DataFrame:
     """Return what `compare_periods` returns, by group."""
-    measures = {"tasks": "tasks", "failure_rate": "share", "p50": "s", "p90": "s"}
-    index = pd.MultiIndex.from_product([names, measures], names=["task_name", "measure"])
-    count = len(index)
-    return pd.DataFrame(
-        {
-            "previous": np.linspace(0.1, 5, count),
-            "current": np.linspace(0.2, 6, count),
-            "unit": [*measures.values()] * len(names),
-            "change": 0.5,
-            "ratio": 1.5,
-            "low": 0.2,
-            "high": 0.8,
-            "n_previous": 30,
-            "n_current": 40,
-            "verdict": "worse",
-        },
-        index=index,
-    )
+    many = len(names)
+    rate = {
+        "previous": np.linspace(0.1, 0.5, many),
+        "current": np.linspace(0.2, 0.6, many),
+        "change": 0.1,
+        "ratio": 1.5,
+        "low": 0.05,
+        "high": 0.3,
+        "n_previous": 30,
+        "n_current": 40,
+        "verdict": "worse",
+    }
+    took = {
+        name: lengths(*[60 * minutes] * many)
+        for minutes, name in enumerate(("low", "change", "high", "previous", "current"), 1)
+    }
+    of = {
+        "tasks": {**rate, "previous": 30, "current": 40, "change": 10},
+        "failure_rate": rate,
+        "p50": rate | took,
+        "p90": rate | took,
+    }
+    index = pd.Index(names, name="task_name")
+    flat = {(name, value): of[name][value] for name, value in COLUMNS}
+    return pd.DataFrame(flat, index=index)
 
 
 def curve(names: list[object]) -> pd.DataFrame:

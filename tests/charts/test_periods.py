@@ -7,24 +7,28 @@ from matplotlib.axes import Axes
 
 from exportstats.charts.periods import plot_periods
 from exportstats.errors import SchemaError
+from exportstats.stats.periods import COLUMNS
 
 NAN = float("nan")
 
 
 def comparison(**changes: object) -> pd.DataFrame:
-    """Return a table of `compare_periods` without groups; `changes` are columns of the p50."""
+    """Return a table of `compare_periods` without groups; `changes` are values of the p50."""
+    n = {"n_previous": 70, "n_current": 68}
+    values = ["previous", "current", "low", "high", "verdict"]
     rows = {
-        "tasks": [70.0, 68.0, "tasks", NAN, NAN, "no clear change"],
-        "failure_rate": [0.2, 0.1, "share", -0.15, -0.05, "better"],
-        "p50": [300.0, 600.0, "s", 200.0, 400.0, "worse"],
-        "p90": [900.0, 990.0, "s", -90.0, 180.0, "no clear change"],
+        "failure_rate": [0.2, 0.1, -0.15, -0.05, "better"],
+        "p50": [300.0, 600.0, 200.0, 400.0, "worse"],
+        "p90": [900.0, 990.0, -90.0, 180.0, "no clear change"],
     }
-    columns = ["previous", "current", "unit", "low", "high", "verdict"]
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
-    table = table.assign(n_previous=70, n_current=68).rename_axis("measure")
-    for name, value in changes.items():
-        table.loc["p50", name] = value
-    return table
+    of = {name: dict(zip(values, row, strict=True)) | n for name, row in rows.items()}
+    of["p50"] |= changes
+    for name in ("p50", "p90"):
+        for value in values[:4]:
+            of[name][value] = pd.to_timedelta([of[name][value]], unit="s")
+    of["tasks"] = {"previous": 70, "current": 68}
+    row = {(name, value): of[name].get(value, NAN) for name, value in COLUMNS}
+    return pd.DataFrame(row, index=["all"]).rename_axis(columns=["measure", "value"])
 
 
 def marks(ax: Axes, marker: str) -> list[tuple[float, int]]:
@@ -93,8 +97,10 @@ def test_no_multiple_of_what_is_not_known():
 def test_all_missing():
     """Tasks without known values are drawn without a warning."""
     table = comparison()
-    table[["previous", "current", "low", "high"]] = NAN
-    table["verdict"] = "no clear change"
+    for name in ("failure_rate", "p50", "p90"):
+        for value in ("previous", "current", "low", "high"):
+            table[name, value] = table[name, value].where([False])
+        table[name, "verdict"] = "no clear change"
     ax = plot_periods(table)
     ax.figure.draw_without_rendering()
     assert [text.get_text() for text in ax.texts[1:4]] == ["- → -"] * 3
@@ -103,10 +109,12 @@ def test_all_missing():
 def test_of_many_groups_the_worse_come_first():
     """Six groups are drawn: worse ones, better ones, then the largest; others are counted."""
     calm = comparison(verdict="no clear change")
-    calm.loc["failure_rate", "verdict"] = "no clear change"
+    calm["failure_rate", "verdict"] = "no clear change"
     better = comparison(verdict="better")
-    parts = {f"calm-{n}": calm.assign(n_current=n) for n in range(8)}
+    parts = {f"calm-{n}": calm for n in range(8)}
     table = pd.concat({**parts, "better": better, "worse": comparison()}, names=["region"])
+    table = table.droplevel(1)
+    table["tasks", "current"] = [*range(8), 68, 68]
     ax = plot_periods(table)
     labels = [label.get_text() for label in ax.get_yticklabels()]
     groups = [label.split(" · ")[0] for label in labels[::4]]
@@ -116,7 +124,9 @@ def test_of_many_groups_the_worse_come_first():
 
 def test_no_task_is_noted():
     """Without tasks in either period, the chart says so."""
-    for table in (comparison().iloc[:0], comparison().assign(n_previous=0, n_current=0)):
+    zero = comparison()
+    zero[[("tasks", "previous"), ("tasks", "current")]] = 0
+    for table in (comparison().iloc[:0], zero):
         ax = plot_periods(table)
         assert ax.texts[-1].get_text() == "no tasks"
         assert not ax.lines
@@ -124,10 +134,10 @@ def test_no_task_is_noted():
 
 def test_another_frame_is_refused():
     """The error names the function that makes the table."""
-    with pytest.raises(SchemaError, match="level measure; this chart draws what compare_periods"):
-        plot_periods(comparison().reset_index(drop=True))
-    with pytest.raises(SchemaError, match="column verdict is missing"):
-        plot_periods(comparison().drop(columns="verdict"))
+    with pytest.raises(SchemaError, match="this chart draws what compare_periods returns"):
+        plot_periods(comparison()["p50"])
+    with pytest.raises(SchemaError, match=r"column \('p50', 'verdict'\) is missing"):
+        plot_periods(comparison().drop(columns=("p50", "verdict")))
 
 
 def test_the_callers_axes_table_and_keywords():

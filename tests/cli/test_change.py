@@ -20,14 +20,20 @@ WEEKS = ["--current", "2026-W47", "--previous", "2026-W46"]
 
 
 def test_compare_shows_each_measure_with_a_verdict(run: Callable, sample_file: Path):
-    """Machines get the table of the function, and people its values with units."""
+    """Machines get one row per measure with its unit, and people its values with units."""
     rows = json.loads(run("compare", sample_file, *WEEKS, "--format", "json").stdout)
-    table = xs.compare_periods(xs.sample_tasks(), current="2026-W47", previous="2026-W46")
+    table = xs.compare_periods(xs.sample_tasks(), current="2026-W47", previous="2026-W46").loc[
+        "all"
+    ]
     assert [row["measure"] for row in rows] == ["tasks", "failure_rate", "p50", "p90"]
-    assert [row["current"] for row in rows] == table["current"].to_list()
+    assert [row["unit"] for row in rows] == ["tasks", "share", "s", "s"]
+    assert [row["verdict"] for row in rows] == [None, *["no clear change"] * 3]
+    lengths = [table[name, "current"].total_seconds() for name in ("p50", "p90")]
+    numbers = [table[name, "current"] for name in ("tasks", "failure_rate")]
+    assert [row["current"] for row in rows] == [*numbers, *lengths]
     shown = run("compare", sample_file, *WEEKS).stdout
     assert shown.startswith("2026-W47 compared with 2026-W46\n")
-    assert re.search(r"tasks +115 +110 +0.96x +no clear change", shown)
+    assert re.search(r"tasks +115 +110 +0.96x\n", shown)
     days = ["--current", "2026-11-16/2026-11-23", "--previous", "2026-11-09/2026-11-16"]
     again = json.loads(run("compare", sample_file, *days, "--format", "json").stdout)
     assert again == rows, "the same weeks, told by their days"

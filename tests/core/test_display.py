@@ -72,9 +72,13 @@ def test_the_values_stay():
 
 
 def test_columns_of_several_levels():
-    """The last level of a column's name decides whether it is a share."""
+    """The last level that names a share or a ratio says what the values are."""
     table = xs.sample_tasks().groupby("region", observed=True).agg({"duration": ["size", "max"]})
     assert cells(table)[0] == ["366", "2 min 11 s"]
+    rate = pd.DataFrame({"previous": [0.2], "change": [-0.05], "ratio": [0.75]})
+    median = rate[["previous"]].assign(change=pd.Timedelta("-431s"))
+    both = pd.concat({"failure_rate": rate, "p50": median}, axis=1)
+    assert cells(both) == [["20 %", "-5 %", "0.75", "0.2", "-7 min 11 s"]]
 
 
 @pytest.mark.parametrize("text", ["<b>&\u202e", "<0.1 %"])

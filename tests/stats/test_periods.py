@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from compared import W46, W47, W48, WEEKS, compared, week
 from hypothesis import given, strategies as st
-from pandas.testing import assert_frame_equal
+from pandas.testing import assert_frame_equal, assert_series_equal
 from support import (
     DAY,
     ENDED,
@@ -23,6 +23,7 @@ from support import (
     cut,
     duration_of,
     ms,
+    plain,
     quantile,
     rows_of,
     shuffled,
@@ -33,12 +34,11 @@ from support import (
 import exportstats as xs
 from exportstats.core import frames
 from exportstats.errors import ArgumentError
-from exportstats.stats.periods import compare_periods
+from exportstats.stats.periods import by_measure, compare_periods
 
-COLUMNS = [
-    *("previous", "current", "unit", "change", "ratio", "low", "high"),
-    *("n_previous", "n_current", "verdict"),
-]
+MEASURES = ["tasks", "failure_rate", "p50", "p90"]
+PLAIN = ["previous", "current", "change", "ratio"]
+VALUES = [*PLAIN, "low", "high", "n_previous", "n_current", "verdict"]
 
 
 def measures(rows: list[Row]) -> dict[str, tuple[float | None, int]]:
@@ -68,7 +68,6 @@ def test_values_are_those_of_each_periods_tasks(tasks: pd.DataFrame, names: list
     found = compare_periods(
         tasks, previous=(stamps[0], stamps[1]), current=(stamps[1], stamps[2]), by=names
     )
-    assert list(found.columns) == COLUMNS
     sides: list[dict[Any, list[Row]]] = []
     for first, end in pairwise(edges):
         rows = [r for r in rows_of(tasks) if first <= (r["creation_time"] or 0) < end]
@@ -77,13 +76,14 @@ def test_values_are_those_of_each_periods_tasks(tasks: pd.DataFrame, names: list
     for group in {*sides[0], *sides[1]}:
         before, now = (measures(side.get(group, [])) for side in sides)
         for name in before:
-            key = name if not names else (*(group if len(names) > 1 else (group,)), name)
+            key = (*(group if len(names) > 1 else (group,)), name) if names else ("all", name)
             expected[key] = (*before[name], *now[name])
-    numbers = cells(found, "previous", "n_previous", "current", "n_current")
+    rows = by_measure(found) if names else pd.concat({"all": by_measure(found)})
+    numbers = cells(rows, "previous", "n_previous", "current", "n_current")
     assert numbers.keys() == expected.keys()
     for key, values in expected.items():
         assert numbers[key] == pytest.approx(values, abs=1e-3), key
-    for _, row in found.iterrows():
+    for _, row in rows.iterrows():
         change, ratio = row["current"] - row["previous"], None
         assert row["change"] == pytest.approx(change, nan_ok=True)
         if row["previous"] > 0 and not math.isnan(row["current"]):
@@ -91,25 +91,54 @@ def test_values_are_those_of_each_periods_tasks(tasks: pd.DataFrame, names: list
         assert row["ratio"] == pytest.approx(math.nan if ratio is None else ratio, nan_ok=True)
 
 
+@given(tables(far=False, max_size=25))
+def test_one_column_has_one_unit(tasks: pd.DataFrame):
+    """Numbers of tasks are whole, durations are durations, and rates and ratios are floats."""
+    periods = {"previous": ("2026-10-01", "2026-11-03"), "current": ("2026-11-03", "2026-11-24")}
+    for names in (None, "region"):
+        found = compare_periods(tasks, by=names, **periods)
+        assert found.columns.names == ["measure", "value"]
+        assert found.columns.to_list() == [
+            (name, value) for name in MEASURES for value in (PLAIN if name == "tasks" else VALUES)
+        ]
+        for (name, value), dtype in found.dtypes.items():
+            length = "timedelta64[ms]" if name.startswith("p") else "float64"
+            fixed = {"ratio": "float64", "verdict": "category"}
+            whole = "int64" if name == "tasks" or value.startswith("n_") else length
+            assert dtype == fixed.get(value, whole), (name, value)
+        lengths = found["p50"][["previous", "current", "change"]].dropna()
+        assert (lengths["current"] - lengths["previous"] == lengths["change"]).all()
+
+
+def test_by_measure_has_a_row_for_each_unit():
+    """For programs and charts, durations are in seconds, and the unit is a column."""
+    found = compared(
+        week(W46, [60.0] * 3, region=None), week(W47, [90.0] * 4, region="b"), by="region"
+    )
+    rows = by_measure(found)
+    assert rows.index.names == ["region", "measure"]
+    assert rows["unit"].to_list() == ["tasks", "share", "s", "s"] * 2
+    assert plain(rows["previous"])[2::4] == [None, 60]
+    assert rows["n_current"].to_list() == [4] * 4 + [0] * 4
+    assert plain(rows["verdict"])[0] is None
+
+
 def test_a_group_in_one_period_alone():
     """A group without tasks in one period has 0 tasks and no rate there."""
     found = compared(
         week(W46, [1.0] * 3, region="a"), week(W47, [1.0] * 4, region="b"), by="region"
     )
-    assert cells(found, "n_previous", "n_current") == {
-        (region, measure): counts
-        for region, counts in (("a", (3, 0)), ("b", (0, 4)))
-        for measure in ("tasks", "failure_rate", "p50", "p90")
-    }
-    assert cells(found, "current")["a", "tasks"] == 0
-    assert cells(found, "current")["a", "failure_rate"] is None
+    for measure in ("failure_rate", "p50", "p90"):
+        assert cells(found[measure], "n_previous", "n_current") == {"a": (3, 0), "b": (0, 4)}
+    assert cells(found["tasks"], "previous", "current") == {"a": (3, 0), "b": (0, 4)}
+    assert plain(found["failure_rate", "current"]) == [None, 0]
 
 
 def test_weeks_are_iso_weeks_half_open():
     """2026-W47 is from Monday, 16 November, to before Monday, 23 November (UTC)."""
     rows = [{"creation_time": time} for time in (W46 - 1, W46, W47 - 1, W47, W48 - 1, W48)]
     found = compared(rows, [])
-    assert found.loc["tasks", ["previous", "current"]].to_list() == [2, 2]
+    assert found.loc["all", "tasks"][["previous", "current"]].to_list() == [2, 2]
     stamps = {"previous": ("2026-11-09T01:00+01:00", "2026-11-16T00:00Z"), "current": "2026-W47"}
     assert_frame_equal(compare_periods(table(*rows), **stamps), found)
 
@@ -125,15 +154,15 @@ def test_other_groups_do_not_matter():
     ]
     whole = compared(rows, [], by="region")
     alone = compared([row for row in rows if row["region"] == "b"], [], by="region")
-    assert_frame_equal(whole.loc["b"], alone.loc["b"])
+    assert_series_equal(whole.loc["b"], alone.loc["b"])
 
 
 def test_as_of_is_what_was_known_then():
     """With `as_of` in the current week, later tasks and later ends are unknown."""
     rows = [*week(W47, [60.0, 7 * 86_400], 1), {"creation_time": W47 + 3 * DAY}]
     found = compared(week(W46, [60.0]), rows, as_of="2026-11-17T00:00Z")
-    assert found["n_current"].to_list() == [3, 2, 1, 1]
-    assert found.loc["failure_rate", "current"] == 0.5
+    assert by_measure(found)["n_current"].to_list() == [3, 2, 1, 1]
+    assert found.loc["all", ("failure_rate", "current")] == 0.5
 
 
 @FEW
@@ -156,24 +185,28 @@ def test_the_samples_outage_and_slowdown():
     """The generated outage gives a worse failure rate, the slowdown a worse median."""
     tasks = xs.sample_tasks()
     outage = compare_periods(tasks, current="2026-W24", previous="2026-W23")
-    assert outage.loc["failure_rate", "verdict"] == "worse"
+    assert outage.loc["all", ("failure_rate", "verdict")] == "worse"
     slower = compare_periods(
         tasks[tasks["log_group_name"] == "acme/payments/api"],
         previous=("2026-07-06T00:00Z", "2026-09-14T00:00Z"),
         current=("2026-09-14T00:00Z", "2026-11-23T00:00Z"),
     )
-    assert slower.loc["p50", "verdict"] == "worse"
-    assert slower.loc["p50", "ratio"] == pytest.approx(2.5, rel=0.1)
+    assert slower.loc["all", ("p50", "verdict")] == "worse"
+    assert slower.loc["all", ("p50", "ratio")] == pytest.approx(2.5, rel=0.1)
 
 
 def test_no_task():
-    """Without tasks there are four rows without values, with `by` none."""
+    """Without tasks there is one row without values, with `by` none."""
     found = compare_periods(frames.empty(), **WEEKS)
-    assert found.index.to_list() == ["tasks", "failure_rate", "p50", "p90"]
-    assert found["n_current"].to_list() == [0] * 4
-    assert found["unit"].to_list() == ["tasks", "share", "s", "s"]
-    assert (found["verdict"] == "no clear change").all()
-    assert len(compare_periods(frames.empty(), by="region", **WEEKS)) == 0
+    assert found.index.to_list() == ["all"]
+    assert by_measure(found)["n_current"].to_list() == [0] * 4
+    assert (
+        found[["failure_rate", "p50", "p90"]].xs("current", axis=1, level=1).isna().all(axis=None)
+    )
+    assert (found.xs("verdict", axis=1, level="value") == "no clear change").all(axis=None)
+    none = compare_periods(frames.empty(), by="region", **WEEKS)
+    assert len(none) == len(by_measure(none)) == 0
+    assert_series_equal(none.dtypes, found.dtypes)
 
 
 @pytest.mark.parametrize(

@@ -121,9 +121,7 @@ def more_failures(material: Material) -> Found | None:
     """Find a failure rate that is significantly higher than in the weeks before."""
     before = material.span.before(1, of=WEEKS_BEFORE)
     table = compare_periods(material.recent, current=material.span.edges, previous=before.edges)
-    if "failure_rate" not in table.index:
-        return None
-    rate = table.loc["failure_rate"].to_dict()
+    rate = table["failure_rate"].loc["all"].to_dict()
     if rate["verdict"] != "worse":
         return None
     rows = failure_reasons(material.week, by=list(SLOT)).reset_index()
