@@ -132,8 +132,8 @@ def compare_periods(
     >>> tasks = frames.conform(frame.assign(completion_time=frame["creation_time"] + took))
     >>> table = compare_periods(tasks, current="2026-W47", previous="2026-W46")
     >>> table["p50"][["previous", "current", "ratio", "verdict"]]
-               previous         current  ratio verdict
-    all 0 days 00:05:00 0 days 00:10:00    2.0   worse
+    value        previous         current  ratio verdict
+    all   0 days 00:05:00 0 days 00:10:00    2.0   worse
     >>> table.xs("verdict", axis=1, level="value")
     measure     failure_rate    p50    p90
     all      no clear change  worse  worse
@@ -178,7 +178,8 @@ def by_measure(table: pd.DataFrame) -> pd.DataFrame:
     seconds = table.apply(
         lambda values: values.dt.total_seconds() if values.dtype.kind == "m" else values
     )
-    rows: pd.DataFrame = seconds.stack(0, future_stack=True).rename_axis(columns=None)  # noqa: PD013
+    named = seconds.rename_axis(columns=["measure", None])
+    rows: pd.DataFrame = named.stack("measure", future_stack=True)  # noqa: PD013
     if table.index.names == [None]:
         rows = rows.droplevel(0)
     for name in ("previous", "current"):  # all tasks are behind their number
