@@ -26,6 +26,7 @@ def test_shares_do_not_lie(share: float, expected: str):
         (3599.6, "1 h", "1h"),
         (26_388, "7 h 20 min", "7h20m"),
         (90_000, "1 d 1 h", "1d1h"),
+        (-431, "-7 min 11 s", "-7m11s"),
         (float("nan"), "-", "-"),
     ],
 )

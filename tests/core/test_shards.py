@@ -102,7 +102,7 @@ def test_nothing_at_all(call: Call):
     nothing = call(frames.empty())
     assert_frame_equal(call(Shards([])), nothing)
     assert_frame_equal(call(Shards([frames.empty(), frames.empty()])), nothing)
-    assert nothing.get("tasks", pd.Series(dtype="int64")).sum() == 0
+    assert nothing.get("tasks", pd.Series(dtype="int64")).to_numpy().sum() == 0
 
 
 @pytest.mark.parametrize("seed", range(2))
