@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _PERIOD_HELP = (
     "a month as in 2026-11, a week as in 2026-W47, or from/to as in 2026-11-01/2026-11-08 (UTC)"
 )
+_CLEAR = ("worse", "better")
 
 
 def _period(text: str) -> Any:  # noqa: ANN401 - as compare_periods takes it
@@ -56,8 +57,8 @@ def _checked(ctx: click.Context, param: click.Parameter, text: str) -> str:  # n
 def compare(origin: Origin, current: str, previous: str, by: list[str] | None) -> Answer:
     """Compare two periods: tasks, failure rate and durations.
 
-    The column "verdict" says whether the failure rate and the durations changed. In csv and json,
-    "unit" is the unit of a row: tasks, share or s.
+    The column "verdict" says whether the failure rate or a duration became worse or better. In csv
+    and json, "unit" is the unit of a row: tasks, share or s.
 
     \b
     exportstats compare tasks.parquet --current 2026-W47 --previous 2026-W46
@@ -69,7 +70,7 @@ def compare(origin: Origin, current: str, previous: str, by: list[str] | None) -
     table = differ(origin.load(differ))
     rows = by_measure(table)
     view = rows.reset_index()
-    view["verdict"] = view["verdict"].astype("str").fillna("")
+    view["verdict"] = view["verdict"].astype("str").where(view["verdict"].isin(_CLEAR), "")
     for name in ("previous", "current"):
         view[name] = [_in_unit(*cell) for cell in zip(view[name], view["unit"], strict=True)]
     view = view[[*rows.index.names, "previous", "current", "ratio", "verdict"]].rename(
@@ -77,6 +78,10 @@ def compare(origin: Origin, current: str, previous: str, by: list[str] | None) -
     )
     write: Write = {"previous": str, "current": str, "change": _in_times}
     title = f"{current} compared with {previous}"
+    if not view["verdict"].any():
+        view = view.drop(columns="verdict")
+        compared = all(table["tasks", name].sum() for name in ("previous", "current"))
+        title += ": no clear change" if compared else ": no tasks to compare"
     return Answer(rows, title, view, write, lambda: xs.plot_periods(table))
 
 

@@ -32,8 +32,12 @@ def test_compare_shows_each_measure_with_a_verdict(run: Callable, sample_file: P
     numbers = [table[name, "current"] for name in ("tasks", "failure_rate")]
     assert [row["current"] for row in rows] == [*numbers, *lengths]
     shown = run("compare", sample_file, *WEEKS).stdout
-    assert shown.startswith("2026-W47 compared with 2026-W46\n")
+    assert shown.startswith("2026-W47 compared with 2026-W46: no clear change\n")
+    worse = run("compare", sample_file, "--current", "2026-W24", "--previous", "2026-W23").stdout
+    assert re.search(r"failure_rate +2.4 % +17.2 % +7.11x +worse\np50 .*x\np90 .*x\n", worse)
     assert re.search(r"tasks +115 +110 +0.96x\n", shown)
+    early = run("compare", sample_file, "--current", "2026-W24", "--previous", "2020-W23").stdout
+    assert early.startswith("2026-W24 compared with 2020-W23: no tasks to compare\n")
     days = ["--current", "2026-11-16/2026-11-23", "--previous", "2026-11-09/2026-11-16"]
     again = json.loads(run("compare", sample_file, *days, "--format", "json").stdout)
     assert again == rows, "the same weeks, told by their days"
