@@ -2,6 +2,7 @@ from .archive.archive import Archive as Archive
 from .archive.sources import (
     read_api_calls as read_api_calls,
     read_deliveries as read_deliveries,
+    read_incoming as read_incoming,
     read_log_groups as read_log_groups,
     read_tasks as read_tasks,
 )
@@ -62,6 +63,7 @@ from .errors import (
 from .io.files import (
     write_api_calls as write_api_calls,
     write_deliveries as write_deliveries,
+    write_incoming as write_incoming,
     write_log_groups as write_log_groups,
     write_tasks as write_tasks,
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from exportstats.archive.kinds import KINDS, NAMES
 from exportstats.archive.storage import S3
 from exportstats.core import frames
-from exportstats.core.schema import API_CALLS, DELIVERIES, LOG_GROUPS, TASKS, Table
+from exportstats.core.schema import API_CALLS, DELIVERIES, INCOMING, LOG_GROUPS, TASKS, Table
 from exportstats.io.files import read_files
 
 if TYPE_CHECKING:
@@ -169,6 +169,28 @@ def read_api_calls(
     ['/app', 'LimitExceededException', 'arn:aws:iam::123456789012:user/ann']
     """
     return _read(API_CALLS, paths, account_id, region, times_in, strict=strict)
+
+
+def read_incoming(
+    *paths: Any,  # noqa: ANN401 - as read_tasks
+    account_id: str | None = None,
+    region: str | None = None,
+    times_in: str | None = None,
+    strict: bool = False,
+) -> pd.DataFrame:
+    """Read what log groups took in from archives, or from files that `write_incoming` wrote.
+
+    Parameters, errors and warnings are those of `read_tasks`. Each period of a log group is kept
+    once, as it was last observed.
+
+    Examples
+    --------
+    >>> import io
+    >>> row = '{"logGroupName": "/app", "start": 0, "periodInSeconds": 3600, "incomingBytes": 9}'
+    >>> read_incoming(io.StringIO(row))["incoming_bytes"].to_list()
+    [9]
+    """
+    return _read(INCOMING, paths, account_id, region, times_in, strict=strict)
 
 
 def is_archive(path: object) -> bool:

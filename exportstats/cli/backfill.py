@@ -37,6 +37,7 @@ _TOMORROW = dt.timedelta(days=2)  # until tomorrow's export is done
 # Messages on what a plan leaves out, by reason.
 _LEFT_OUT = {
     "lost": "{length} of events deleted by retention",
+    "silent": "{length} in which nothing came in",
     "never_exported": "{log_groups} never exported; --never-exported adds them",
     "short": "{gaps} of a minute or less; --short-gaps adds them",
     "too_recent": "{length} within the last 12 h, where events may still arrive",
@@ -232,4 +233,4 @@ def _known_gaps(asked: Asked, start: dt.datetime, end: dt.datetime) -> pd.DataFr
     done = asked.tasks[(asked.tasks["status_code"] == "COMPLETED").to_numpy()]
     first = done.groupby(key, observed=True, dropna=False)["from_time"].min().rename("first")
     since = gaps.merge(first, how="left", left_on=key, right_index=True)["first"]
-    return gaps[((gaps["reason"] != "lost") & (gaps["start"] >= since)).to_numpy()]
+    return gaps[(~gaps["reason"].isin(["lost", "silent"]) & (gaps["start"] >= since)).to_numpy()]

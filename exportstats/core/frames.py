@@ -44,7 +44,7 @@ def _empty(table: Table) -> pd.DataFrame:
 def conform(
     data: Any,  # noqa: ANN401 - any Arrow stream
     *,
-    of: Literal["tasks", "log_groups", "deliveries", "api_calls"] = "tasks",
+    of: Literal["tasks", "log_groups", "deliveries", "api_calls", "incoming"] = "tasks",
     times_in: str | None = None,
     strict: bool = False,
 ) -> pd.DataFrame:
@@ -62,7 +62,7 @@ def conform(
     data
         A pandas DataFrame, or any frame that exports an Arrow stream (Polars, DuckDB, PyArrow).
     of
-        What the rows are: "tasks", "log_groups", "deliveries" or "api_calls".
+        What the rows are: "tasks", "log_groups", "deliveries", "api_calls" or "incoming".
     times_in
         The unit of times that are numbers ("s", "ms", "us", "ns"), or the time zone of times
         without one ("UTC", "Europe/Berlin").
@@ -361,9 +361,11 @@ def coerce_rows(
             for row in differing:
                 reasons.setdefault(row, f"{names[0]} and {name} differ")
         values[column.name] = made
-    ids = values[table.id]
-    for row in np.flatnonzero(ids.isna() | (ids == "")).tolist():
-        reasons.setdefault(row, f"no {table.id}")
+    for column in table.base:
+        if not column.nullable:
+            needed = values[column.name]
+            for row in np.flatnonzero(needed.isna() | (needed == "")).tolist():
+                reasons.setdefault(row, f"no {column.name}")
     own = {name: frame[name] for name in own_columns(frame, table)}
     typed = pd.DataFrame(values | own, copy=False)
     typed = typed.drop(index=list(reasons)) if reasons else typed

@@ -279,7 +279,25 @@ API_CALLS = Table(
         Column("observed_at", None, "time", "When CloudTrail was asked; missing in its files."),
     ),
 )
+INCOMING = Table(
+    name="incoming",
+    row="period",
+    key=(*SLOT, "start", "log_group_name"),
+    member="incoming",
+    makers="xs.fetch_incoming or xs.read_incoming",
+    base=(
+        _ACCOUNT,
+        _REGION,
+        Column("log_group_name", "logGroupName", "category", "The log group.", nullable=False),
+        Column("start", None, "time", "Start of the period, inclusive.", nullable=False),
+        Column("period", "periodInSeconds", "length", "Its length.", scale=1000, nullable=False),
+        Column("incoming_bytes", None, "count", "Uncompressed size of what came in.", "bytes"),
+        Column("incoming_events", None, "count", "Number of log events that came in."),
+        Column("observed_at", None, "time", "When CloudWatch reported this."),
+    ),
+)
+
 CALLS = ("CreateExportTask", "CancelExportTask")
 
-TABLES = {table.identifier: table for table in (TASKS, LOG_GROUPS, DELIVERIES, API_CALLS)}
+TABLES = {table.identifier: table for table in (TASKS, LOG_GROUPS, DELIVERIES, API_CALLS, INCOMING)}
 NAMES = TASKS.names

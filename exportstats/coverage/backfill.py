@@ -64,10 +64,11 @@ def plan_backfill(  # noqa: PLR0913 - options of one plan
 ) -> pd.DataFrame:
     """Plan the tasks that close gaps, and forecast when they will be done.
 
-    The plan leaves out what is lost, what an active task already exports, and what is too recent
-    for all late events to have arrived. By default, it also leaves out gaps of up to a minute and
-    log groups that were never exported. The rest is cut at midnights (UTC). What expires first is
-    exported first. A slot runs one task at a time; different slots run in parallel.
+    The plan leaves out what is lost, what is silent, what an active task already exports, and what
+    is too recent for all late events to have arrived. By default, it also leaves out gaps of up to
+    a minute and log groups that were never exported. The rest is cut at midnights (UTC). What
+    expires first is exported first. A slot runs one task at a time; different slots run in
+    parallel.
 
     Parameters
     ----------
@@ -118,9 +119,9 @@ def plan_backfill(  # noqa: PLR0913 - options of one plan
 
         `attrs` holds the end of the last task of all slots as `expected_end`, `end_low` and
         `end_high`, and the number of `tasks`; they describe the whole plan, not a selection of
-        rows. Its `left_out` explains what is not planned: for each of `lost`, `never_exported`,
-        `too_recent`, `active` and `short`, the number of `gaps` and `log_groups` and the total
-        `length`. The planned windows and what is left out add up to the gaps.
+        rows. Its `left_out` explains what is not planned: for each of `lost`, `silent`,
+        `never_exported`, `too_recent`, `active` and `short`, the number of `gaps` and `log_groups`
+        and the total `length`. The planned windows and what is left out add up to the gaps.
 
     Raises
     ------
@@ -170,17 +171,19 @@ def plan_backfill(  # noqa: PLR0913 - options of one plan
     when = None if as_of is None else instant(as_of, "as_of")
 
     distance, shortest = length(margin, "margin"), length(tolerance, "tolerance")
-    lost = (gaps["reason"] == "lost").to_numpy()
+    lost, silent = ((gaps["reason"] == why).to_numpy() for why in ("lost", "silent"))
+    closed = lost | silent
     found = shards.collect(tasks, partial(_part, as_of=when))
     active, latest, tried = (found[found["_role"] == role] for role in _ROLES)
-    if when is None and not lost.all():
+    if when is None and not closed.all():
         when = _latest_observed(tasks)
     now = 0 if when is None else to_millis(when)
     active, latest, tried, gaps = _number(active, latest, tried, gaps)
-    never = ~lost & (not never_exported) & ~gaps["group"].isin(tried["group"]).to_numpy()
-    left_out = {"lost": _intervals(gaps[lost]), "never_exported": _intervals(gaps[never])}
+    never = ~closed & (not never_exported) & ~gaps["group"].isin(tried["group"]).to_numpy()
+    reasons = {"lost": lost, "silent": silent, "never_exported": never}
+    left_out = {why: _intervals(gaps[which]) for why, which in reasons.items()}
 
-    plan, more = _cut(gaps[~lost & ~never], active, step, now - distance, shortest)
+    plan, more = _cut(gaps[~closed & ~never], active, step, now - distance, shortest)
     plan = _add_destinations(plan, latest, destination, prefix)
     plan, ends = add_times(plan, active, histories.Histories(found), now)
     table = _as_table(plan)

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # The reasons for a gap, the most hopeful last. A window means one of their numbers, or _COVERS.
-REASONS = ("lost", "never_tried", "empty", "failed", "cancelled", "unknown", "active")
-LOST, NEVER_TRIED, _EMPTY, _FAILED, _CANCELLED, _UNKNOWN, _ACTIVE = range(len(REASONS))
+REASONS = ("silent", "lost", "never_tried", "empty", "failed", "cancelled", "unknown", "active")
+SILENT, LOST, NEVER_TRIED, _EMPTY, _FAILED, _CANCELLED, _UNKNOWN, _ACTIVE = range(len(REASONS))
 _COVERS = len(REASONS)
 _NONE = -1
 _MEANINGS = {

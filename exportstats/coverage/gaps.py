@@ -9,6 +9,7 @@ import pandas as pd
 
 from exportstats.core import coerce
 from exportstats.coverage import exports, windows
+from exportstats.coverage.incoming import Came
 from exportstats.coverage.query import make_query
 from exportstats.stats.as_of import known_at, to_millis
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 REASON = pd.CategoricalDtype(pd.Index(exports.REASONS, dtype="str"), ordered=True)
 
 
-def find_gaps(
+def find_gaps(  # noqa: PLR0913 - all options are keyword-only
     tasks: shards.Tasks,
     *,
     start: Instant,
@@ -31,6 +32,8 @@ def find_gaps(
     tolerance: str | pd.Timedelta = "0ms",
     as_of: Instant = None,
     deliveries: pd.DataFrame | None = None,
+    incoming: pd.DataFrame | None = None,
+    lateness: str | pd.Timedelta = "1h",
 ) -> pd.DataFrame:
     """Find the parts of a range that no COMPLETED task covers, per log group.
 
@@ -49,6 +52,11 @@ def find_gaps(
         Use only what was known at this instant. By default, the states are used as they are.
     deliveries
         A table of deliveries. If given, tasks that delivered `empty` or `gone` cover nothing.
+    incoming
+        A table of what log groups took in. If given, gaps in which nothing came in are `silent`.
+    lateness
+        How long after the end of a gap its events may still come in. Data that comes in within
+        this time may belong to the gap, which is not silent then.
 
     Returns
     -------
@@ -59,13 +67,16 @@ def find_gaps(
         - `start`, `end` (`datetime64[ms, UTC]`, half-open), `length` (`timedelta64[ms]`);
         - `reason`, see below;
         - `last_task_id`, the latest created of the tasks with this reason;
-        - `expires_at`, when the first event of the gap expires; missing if never or unknown.
+        - `expires_at`, when the first event of the gap expires; missing if never or unknown;
+        - `incoming_bytes`, `incoming_events`: what came in during the gap. A period that is partly
+          in the gap counts in proportion. Missing if not known for the whole gap.
 
         `reason` is the most hopeful one among the tasks whose windows overlap the gap: `active`
         (they may still cover it), `unknown` (their state is missing or not a state of the API),
         `cancelled`, `failed`, `empty` (COMPLETED, but nothing is in S3) or `never_tried`. Events
         that retention has deleted by `as_of`, by default the `observed_at` of the log group, are
-        `lost`. A gap that is partly lost is two rows.
+        `lost`. A gap that is partly lost is two rows. If no event came in from the start of the gap
+        to `lateness` after its end, there is nothing to export: it is `silent`, whatever was tried.
 
     Raises
     ------
@@ -89,7 +100,14 @@ def find_gaps(
     0 1970-01-02 00:00:00+00:00 1 days  failed            b
     """
     query = make_query(
-        start, end, log_groups=log_groups, tolerance=tolerance, as_of=as_of, deliveries=deliveries
+        start,
+        end,
+        log_groups=log_groups,
+        tolerance=tolerance,
+        as_of=as_of,
+        deliveries=deliveries,
+        incoming=incoming,
+        lateness=lateness,
     )
     return settle(exports.collect(tasks, answer, query), query)
 
@@ -144,15 +162,20 @@ def settle(gaps: pd.DataFrame, query: Query) -> pd.DataFrame:
     order = np.lexsort([starts, codes[row]])
     row, starts, ends = row[order], starts[order], ends[order]
     kept = retention[row]
+    came = _came(keys, codes[row], starts, ends, query)
     return pd.DataFrame(
         {
             **exports.keys_of(keys, codes[row]),
             "start": coerce.times(starts),
             "end": coerce.times(ends),
             "length": (ends - starts).view("timedelta64[ms]"),
-            "reason": pd.Categorical.from_codes(reason[order], dtype=REASON),
+            "reason": pd.Categorical.from_codes(
+                np.where(came.is_silent, exports.SILENT, reason[order]), dtype=REASON
+            ),
             "last_task_id": gaps["last_task_id"].array.take(row),
             "expires_at": coerce.times(np.where(kept == coerce.NAT, coerce.NAT, starts + kept)),
+            "incoming_bytes": came.bytes,
+            "incoming_events": came.events,
         }
     )
 
@@ -189,6 +212,16 @@ def explain_again(
         reason=pd.Categorical.from_codes(reason, dtype=REASON),
         last_task_id=found.tasks["task_id"].array.take(row, allow_fill=True),
     )
+
+
+def _came(
+    keys: pd.DataFrame, codes: np.ndarray, start: np.ndarray, end: np.ndarray, query: Query
+) -> Came:
+    """Return what came in during gaps."""
+    if query.incoming is None:
+        none = pd.array([pd.NA] * len(codes), dtype="Int64")
+        return Came(none, none, np.zeros(len(codes), dtype=bool))
+    return query.incoming.during(exports.locate(keys, query.incoming.keys)[codes], start, end)
 
 
 def _gone_before(keys: pd.DataFrame, query: Query) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from exportstats.core import coerce, frames, schema
+from exportstats.coverage.incoming import Incoming
 from exportstats.errors import ArgumentError
 from exportstats.stats.as_of import instant, to_millis
 
@@ -35,6 +36,8 @@ class Query:
         The log groups with their creation and retention, one row each, or None.
     deliveries
         The keys of the tasks that left nothing in S3, or None.
+    incoming
+        What log groups took in, or None.
     """
 
     start: int
@@ -44,9 +47,10 @@ class Query:
     as_of: pd.Timestamp | None = None
     log_groups: pd.DataFrame | None = None
     deliveries: pd.DataFrame | None = None
+    incoming: Incoming | None = None
 
 
-def make_query(
+def make_query(  # noqa: PLR0913 - as the public functions have them
     start: Instant,
     end: Instant,
     *,
@@ -55,6 +59,8 @@ def make_query(
     as_of: Instant = None,
     log_groups: pd.DataFrame | None = None,
     deliveries: pd.DataFrame | None = None,
+    incoming: pd.DataFrame | None = None,
+    lateness: str | pd.Timedelta = "1h",
     tz: str = "UTC",
 ) -> Query:
     """Check the arguments of a question; without `start` or `end`, the range is 1970 to 2999.
@@ -67,7 +73,8 @@ def make_query(
         If an instant has no time zone, the range does not end after its start, or a length of time
         is not valid or negative.
     SchemaError
-        If a table of log groups or deliveries has wrong columns, or the same row twice.
+        If a table of log groups, deliveries or incoming data has wrong columns, or the same row
+        twice.
     """
     first = schema.FIRST if start is None else to_millis(instant(start, "start", tz))
     last = schema.LAST + 1 if end is None else to_millis(instant(end, "end", tz))
@@ -82,6 +89,9 @@ def make_query(
         deliveries = frames.check(deliveries, schema.DELIVERIES)
         empty = deliveries["delivered"].isin(["empty", "gone"])
         deliveries = _with_text_categories(deliveries.loc[empty, list(schema.KEY)])
+    late = length(lateness, "lateness")
+    if incoming is not None:
+        incoming = _with_text_categories(frames.check(incoming, schema.INCOMING))
     return Query(
         first,
         last,
@@ -90,6 +100,7 @@ def make_query(
         as_of=None if as_of is None else instant(as_of, "as_of"),
         log_groups=log_groups,
         deliveries=deliveries,
+        incoming=None if incoming is None else Incoming.of(incoming, late),
     )
 
 

@@ -130,20 +130,28 @@ def ranges_touched(
 
 
 def total_before(
-    axis: Packing, intervals: Intervals, group: np.ndarray, time: np.ndarray
+    axis: Packing,
+    intervals: Intervals,
+    group: np.ndarray,
+    time: np.ndarray,
+    values: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return how much time the sorted, disjoint intervals have before each `time`.
 
-    Intervals of earlier groups are included, so only differences within a group are meaningful.
+    Instead of their time, each may have a value, which is spread evenly over it. Intervals of
+    earlier groups are included, so only differences within a group are meaningful.
     """
     if not len(intervals.group):
         return np.zeros(np.shape(time), dtype="int64")
+    length = intervals.length
+    values = length if values is None else values
     starts = axis.pack(intervals.group, intervals.start)
     at = np.searchsorted(starts, axis.pack(group, time), side="left")
-    through = np.concatenate([[0], np.cumsum(intervals.length)])
+    through = np.concatenate([[0], np.cumsum(values)])
     last = np.maximum(at - 1, 0)
     inside = (at > 0) & (intervals.group[last] == group)
-    return through[at] - np.where(inside, np.maximum(intervals.end[last] - time, 0), 0)
+    after = np.where(inside, np.maximum(intervals.end[last] - time, 0), 0)
+    return through[at] - (after if values is length else values[last] * (after / length[last]))
 
 
 def highest(first: np.ndarray, last: np.ndarray, rank: np.ndarray, many: int) -> np.ndarray:

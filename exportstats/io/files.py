@@ -19,7 +19,15 @@ import pyarrow as pa
 
 from exportstats.core import frames
 from exportstats.core.coerce import TimesIn, millis
-from exportstats.core.schema import API_CALLS, DELIVERIES, LOG_GROUPS, TASKS, Table, squeeze
+from exportstats.core.schema import (
+    API_CALLS,
+    DELIVERIES,
+    INCOMING,
+    LOG_GROUPS,
+    TASKS,
+    Table,
+    squeeze,
+)
 from exportstats.errors import (
     AccountUnknownWarning,
     ArgumentError,
@@ -122,6 +130,11 @@ def write_deliveries(deliveries: pd.DataFrame, path: str | os.PathLike[str]) -> 
 def write_api_calls(api_calls: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     """Write a table of API calls to a file, as `write_tasks` writes tasks."""
     _write(API_CALLS, api_calls, path)
+
+
+def write_incoming(incoming: pd.DataFrame, path: str | os.PathLike[str]) -> None:
+    """Write a table of what log groups took in to a file, as `write_tasks` writes tasks."""
+    _write(INCOMING, incoming, path)
 
 
 def read_files(

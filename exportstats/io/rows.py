@@ -281,9 +281,11 @@ def fitted(arrays: dict[str, Any], length: int, kind: Table) -> pa.Table | None:
         elif dtype == REPEATED and array.type != REPEATED:
             array = array.dictionary_encode()
         made.append(array := array.cast(dtype, safe=dtype != TIME))
+        if array.null_count and not column.nullable:
+            return None
         if column.name == kind.id:
             lengths = pc.binary_length(array.cast(pa.large_string()))
-            if array.null_count or pc.any(pc.equal(lengths, 0)).as_py():
+            if pc.any(pc.equal(lengths, 0)).as_py():
                 return None
         least = {"time": coerce.NAT + 1, "count": 0, "length": min(column.scale - 1, 1)}
         if (
