@@ -8,6 +8,7 @@ from .archive.sources import (
 )
 from .aws.api_calls import fetch_api_calls as fetch_api_calls
 from .aws.deliveries import fetch_deliveries as fetch_deliveries
+from .aws.incoming import fetch_incoming as fetch_incoming
 from .aws.log_groups import fetch_log_groups as fetch_log_groups
 from .aws.targets import Target as Target, fetch_targets as fetch_targets
 from .aws.tasks import fetch_tasks as fetch_tasks

@@ -146,7 +146,7 @@ def check_answers(client: Any, read: Callable[[bytes], object] | None = None) ->
     With `read`, the body of every success is kept with the result of `read`, and botocore does not
     parse it. `read` raises a ValueError if a body is incomplete.
     """
-    of_json = client.meta.service_model.metadata["protocol"] == "json"
+    of_json = client.meta.service_model.resolved_protocol == "json"
     service = client.meta.service_model.service_id.hyphenize()
     events = client.meta.events
     # botocore takes an answer of S3 that is not XML for an error 500, and retries ten times

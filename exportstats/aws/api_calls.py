@@ -100,7 +100,7 @@ def fetch_api_calls(  # noqa: PLR0913 - as fetch_tasks has them
         {"MaxResults": _PAGE_SIZE, **_range(start, end)},
         endpoint_url,
         requests_per_second,
-        each=tuple(map(_named, schema.CALLS)),
+        each=_by_name,
     )
     return fetch_table(
         question,
@@ -116,9 +116,12 @@ def fetch_api_calls(  # noqa: PLR0913 - as fetch_tasks has them
     )
 
 
-def _named(name: str) -> dict[str, Any]:
-    """Return what selects the events of one name; a request can select by one attribute only."""
-    return {"LookupAttributes": [{"AttributeKey": "EventName", "AttributeValue": name}]}
+def _by_name(_: object) -> list[dict[str, Any]]:
+    """Return what selects the events of each name; a request can select by one attribute only."""
+    return [
+        {"LookupAttributes": [{"AttributeKey": "EventName", "AttributeValue": name}]}
+        for name in schema.CALLS
+    ]
 
 
 def _range(start: Instant, end: Instant) -> dict[str, dt.datetime]:

@@ -82,6 +82,7 @@ class _Envelope(msgspec.Struct):
     exportTasks: list[msgspec.Raw] | None = None  # noqa: N815 - AWS's name
     logGroups: list[msgspec.Raw] | None = None  # noqa: N815 - AWS's name
     Events: list[msgspec.Raw] | None = None
+    MetricDataResults: list[msgspec.Raw] | None = None
     nextToken: str | None = None  # noqa: N815 - AWS's name
     NextToken: str | None = None
 

@@ -15,7 +15,7 @@ from exportstats.io.json_text import PAGES_AT_ONCE
 from exportstats.text import without_user
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from threading import Event
 
     import boto3
@@ -32,11 +32,16 @@ if TYPE_CHECKING:
 _PAGES_OF_WALK = 25
 
 
+def _one_list(_: tuple[str | None, str | None]) -> Sequence[Mapping[str, Any]]:
+    return ({},)
+
+
 @dataclass(frozen=True)
 class Question:
     """The request to every target, and how far to page; `key` identifies a run.
 
-    If several lists are needed, `each` has what their requests add, and they are read in turn.
+    `each` returns what the request for each list adds, given the account and the region; the lists
+    are read in turn. By default there is one list.
     """
 
     operation: Operation
@@ -45,7 +50,9 @@ class Question:
     requests_per_second: float | str | None
     max_pages: int | None = None
     settled: Settled | None = field(default=None, compare=False)
-    each: Sequence[Mapping[str, Any]] = field(default=({},), compare=False)
+    each: Callable[[tuple[str | None, str | None]], Sequence[Mapping[str, Any]]] = field(
+        default=_one_list, compare=False
+    )
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def __post_init__(self) -> None:
@@ -152,7 +159,7 @@ class Load:
         """Load the list; an error is kept in `fault`."""
         try:
             client = self._connect(sessions)
-            for more in self.question.each:
+            for more in self.question.each((self.account_id, self.region)):
                 for _ in self._page_through(client, {**self.question.request, **more}):
                     if stop is not None and stop.is_set():
                         raise KeyboardInterrupt  # noqa: TRY301 - Ctrl-C in the main thread

@@ -135,4 +135,18 @@ EVENTS = Listing(
     bad_token="InvalidNextTokenException",  # noqa: S106 - the name of an error
     share=0.4,  # 2 of 5 requests per second
 )
-LISTINGS = {listing.operation: listing for listing in (TASKS, LOG_GROUPS, EVENTS)}
+METRICS = Listing(
+    operation="GetMetricData",
+    member="MetricDataResults",
+    noun="period",
+    name="Id",
+    order=lambda _: 0,  # in the order of the queries
+    ascending=False,
+    filters={},
+    create=lambda _: {"logGroupName": "#emulated", "start": 0},
+    service="cloudwatch",
+    token="NextToken",  # noqa: S106 - the name of one
+    limit="results",  # it has no limit of results, only one of data points
+    bad_token="InvalidNextToken",  # noqa: S106 - the name of an error
+)
+LISTINGS = {listing.operation: listing for listing in (TASKS, LOG_GROUPS, EVENTS, METRICS)}

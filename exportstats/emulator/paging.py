@@ -17,14 +17,17 @@ _PAGE_SIZE = 50
 _PATTERN_FIELDS = ("arn", "creationTime", "logGroupName")
 
 
-class _Entry(NamedTuple):
+class Entry(NamedTuple):
+    """An item as it is sent, and what it is found by."""
+
     order: Any
     name: str | None
     values: tuple[Any, ...]  # one for each filter
     body: bytes  # serialised once; pages only join them
 
     @classmethod
-    def of(cls, listing: Listing, item: Mapping[str, Any]) -> _Entry:
+    def of(cls, listing: Listing, item: Mapping[str, Any]) -> Entry:
+        """Check an item against botocore's model, and return its entry."""
         plain = _without_none(item)
         wire.check_item(listing, plain)
         values = tuple(get(plain) for get, _ in listing.filters.values())
@@ -42,9 +45,9 @@ class PagedList:
 
     def __init__(self, listing: Listing) -> None:
         self._listing = listing
-        self._entries: list[_Entry] = []  # last first: a new task goes to the end
+        self._entries: list[Entry] = []  # last first: a new task goes to the end
         self._sorted = True
-        self._views: dict[str, list[_Entry]] = {}
+        self._views: dict[str, list[Entry]] = {}
         self._tokens: dict[str, _Place] = {}
         self.changes = 0
 
@@ -55,7 +58,7 @@ class PagedList:
 
     def add(self, item: Mapping[str, Any]) -> None:
         """Add an item to the list."""
-        self._entries.append(_Entry.of(self._listing, item))
+        self._entries.append(Entry.of(self._listing, item))
         self._changed()
 
     def update(self, name: str, changes: Mapping[str, Any]) -> bool:
@@ -63,7 +66,7 @@ class PagedList:
         found = [i for i, entry in enumerate(self._entries) if entry.name == name]
         for i in found:
             item = _merged(json.loads(self._entries[i].body), changes)
-            self._entries[i] = _Entry.of(self._listing, item)
+            self._entries[i] = Entry.of(self._listing, item)
         self._changed()
         return bool(found)
 
@@ -110,7 +113,7 @@ class PagedList:
             raise wire.ServiceError(self._listing.bad_token, "The specified nextToken is expired.")
         return place.start
 
-    def _matching(self, params: Mapping[str, Any]) -> list[_Entry]:
+    def _matching(self, params: Mapping[str, Any]) -> list[Entry]:
         if not self._sorted:
             self._entries.sort(key=lambda entry: entry.order, reverse=self._listing.ascending)
             self._sorted = True

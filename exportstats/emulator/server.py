@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from exportstats.emulator import wire
 from exportstats.emulator.connection import Server
 from exportstats.emulator.events import event_of
-from exportstats.emulator.listings import EVENTS, LISTINGS, LOG_GROUPS, TASKS
+from exportstats.emulator.listings import EVENTS, LISTINGS, LOG_GROUPS, METRICS, TASKS
 from exportstats.emulator.slot import Slot, slot_of
 from exportstats.errors import ArgumentError
 
@@ -55,6 +55,8 @@ class Emulator:
     api_calls
         Records of API calls as CloudTrail writes them, which LookupEvents returns. A task without
         one has a CreateExportTask of the role `exporter` at its creation.
+    incoming
+        What log groups took in, as `write_incoming` writes it to JSON, for GetMetricData.
     port
         The port; 0 is a free one.
     requests_per_second
@@ -94,6 +96,7 @@ class Emulator:
         *,
         log_groups: Iterable[Mapping[str, Any]] = (),
         api_calls: Iterable[Mapping[str, Any]] = (),
+        incoming: Iterable[Mapping[str, Any]] = (),
         port: int = 0,
         requests_per_second: float | None = None,
         latency_seconds: float = 0.0,
@@ -118,6 +121,7 @@ class Emulator:
             (TASKS, tasks),
             (LOG_GROUPS, log_groups),
             (EVENTS, map(_placed_event, api_calls)),
+            (METRICS, incoming),
         ):
             for item in items:
                 self._add(listing, item)

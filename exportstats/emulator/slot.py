@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from exportstats.emulator import wire
 from exportstats.emulator.events import call_of, event_of
-from exportstats.emulator.listings import EVENTS, LISTINGS, TASKS
+from exportstats.emulator.listings import EVENTS, LISTINGS, METRICS, TASKS
+from exportstats.emulator.metrics import MetricData
 from exportstats.emulator.paging import PagedList
 from exportstats.errors import ArgumentError
 
@@ -26,6 +27,7 @@ class Slot:
 
     def __init__(self) -> None:
         self.lists = {name: PagedList(listing) for name, listing in LISTINGS.items()}
+        self.lists[METRICS.operation] = MetricData(METRICS)
         self._recorded: set[str | None] = set()  # the tasks whose API calls are known
         self._seen = 0
         self._asked: Counter[str] = Counter()

@@ -35,6 +35,7 @@ XML = "text/xml"
 _TARGETS = {
     "logs": "Logs_20140328",
     "cloudtrail": "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101",
+    "cloudwatch": "GraniteServiceVersion20100801",
 }
 _OPERATIONS = {f"{_TARGETS[one.service]}.{name}": name for name, one in LISTINGS.items()}
 _ACCOUNT = re.compile(r"[0-9]{12}")
