@@ -91,8 +91,8 @@ def _checked(gaps: pd.DataFrame, asked: Asked) -> int:
 
 
 def _of_summary(table: pd.DataFrame) -> pd.DataFrame:
-    view = table.reset_index()[[*table.index.names, "covered_fraction", "gaps", "missing"]]
-    view = view.rename(columns={"covered_fraction": "covered"})
+    view = table.reset_index()[[*table.index.names, "covered_at_most", "gaps", "missing"]]
+    view = view.rename(columns={"covered_at_most": "covered"})
     view["unbroken to"] = table["covered_until"].dt.normalize().array
     for name, column in (("overlap", "overlapping"), ("premature", "premature_fraction")):
         if (table[column] > 0 * table[column]).any():

@@ -28,7 +28,7 @@ def format_durations(table: pd.DataFrame | pd.Series) -> Styler:
     ----------
     table
         Any table, such as that of `duration_summary`. Durations and times are recognised by their
-        dtype, and shares by the end of their name (`share`, `covered_fraction`, `failure_rate`).
+        dtype, and shares by the end of their name (`share`, `covered_at_most`, `failure_rate`).
 
     Returns
     -------

@@ -11,24 +11,34 @@ import pandas as pd
 
 from exportstats.core import coerce, frames, schema, shards
 from exportstats.core.schema import LOG_GROUP
-from exportstats.coverage.query import Query
+from exportstats.coverage.query import REFUSED, Query
 from exportstats.coverage.windows import Intervals
 from exportstats.errors import AccountUnknownWarning, warn
 from exportstats.stats import grouping
+from exportstats.stats.api_calls import creations_of
 from exportstats.stats.as_of import known_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # The reasons for a gap, the most hopeful last. A window means one of their numbers, or _COVERS.
-REASONS = ("silent", "lost", "never_tried", "empty", "failed", "cancelled", "unknown", "active")
-SILENT, LOST, NEVER_TRIED, _EMPTY, _FAILED, _CANCELLED, _UNKNOWN, _ACTIVE = range(len(REASONS))
+REASONS = (
+    *("silent", "lost", "never_tried", "refused", "empty"),
+    *("failed", "cancelled", "unknown", "active"),
+)
+SILENT, LOST, NEVER_TRIED, _REFUSED, _EMPTY, _FAILED, _CANCELLED, _UNKNOWN, _ACTIVE = range(
+    len(REASONS)
+)
 _COVERS = len(REASONS)
 _NONE = -1
+# How sure it is that a covered part is in S3, the surest last.
+PROOFS = ("partial", "claimed", "proven")
+PARTIAL, CLAIMED, PROVEN = range(len(PROOFS))
 _MEANINGS = {
     "COMPLETED": _COVERS,
     "FAILED": _FAILED,
     "CANCELLED": _CANCELLED,
+    REFUSED: _REFUSED,
     **dict.fromkeys(schema.ACTIVE_STATES, _ACTIVE),
 }
 
@@ -50,6 +60,8 @@ class Exports(NamedTuple):
         What each window means for its log group: the number of a reason for a gap; a number above
         these if it covers the log group; -1 if it is empty, outside the range or without a log
         group.
+    proof
+        How sure it is that a window that covers is in S3: the number of one of `PROOFS`.
     """
 
     tasks: pd.DataFrame
@@ -60,12 +72,19 @@ class Exports(NamedTuple):
     start: np.ndarray
     end: np.ndarray
     meaning: np.ndarray
+    proof: np.ndarray
 
     @property
     def covering(self) -> np.ndarray:
         """Mask of the tasks that cover their window."""
         covering: np.ndarray = self.meaning == _COVERS
         return covering
+
+    @property
+    def proven(self) -> np.ndarray:
+        """Mask of the tasks whose window is proven to be in S3."""
+        proven: np.ndarray = self.covering & (self.proof == PROVEN)
+        return proven
 
     @property
     def not_covering(self) -> np.ndarray:
@@ -98,7 +117,8 @@ def collect(
     _warn_of_namesakes(found, query)
     rest = _without_tasks(found, query)
     if len(rest):
-        found = frames.stack([found, answer(_untried(rest, query), query)])
+        untried = np.zeros(0, dtype="int64")
+        found = frames.stack([found, answer(_exports(frames.empty(), rest, untried, query), query)])
     return found[found["log_group_name"].notna()]
 
 
@@ -128,27 +148,52 @@ def _part(tasks: pd.DataFrame, *, answer: Answer, query: Query) -> pd.DataFrame:
     return answer(read(tasks, query), query)
 
 
-def _untried(keys: pd.DataFrame, query: Query) -> Exports:
-    """Return the exports of log groups that have no task: none."""
-    none = np.zeros(0, dtype="int64")
-    low, high = beginnings(keys, query), np.full(len(keys), query.end)
-    return Exports(frames.empty(), keys, low, high, none, none, none, none)
-
-
 def read(tasks: pd.DataFrame, query: Query) -> Exports:
     """Return the windows of tasks, as they were known, as exports."""
     groups = grouping.group(tasks[list(LOG_GROUP)], LOG_GROUP)
-    has_name = groups.keys["log_group_name"].notna().to_numpy()
+    return _exports(tasks, groups.keys, groups.codes, query)
+
+
+def _exports(tasks: pd.DataFrame, keys: pd.DataFrame, codes: np.ndarray, query: Query) -> Exports:
+    """Return the windows of tasks and of refused calls for log groups, as exports."""
+    has_name = keys["log_group_name"].notna().to_numpy()
     high = np.full(len(has_name), query.end)
-    low = np.where(has_name, beginnings(groups.keys, query), high)
+    low = np.where(has_name, beginnings(keys, query), high)
+    proof = _proofs(tasks, keys, codes, query)
+    if query.refused is not None:
+        at = locate(query.refused, keys)
+        tasks = frames.stack([tasks, query.refused[at >= 0]])
+        codes = np.concatenate([codes, at[at >= 0]])
+        proof = np.resize(proof, len(tasks))
 
     first, last = coerce.millis(tasks["from_time"]), coerce.millis(tasks["to_time"])
-    start = np.maximum(np.minimum(first, query.end), low[groups.codes])
+    start = np.maximum(np.minimum(first, query.end), low[codes])
     end = last + 1
     np.clip(end, query.start, query.end, out=end)
     meaning = _meanings(tasks, query)
     meaning[(start >= end) | (first == coerce.NAT)] = _NONE
-    return Exports(tasks, groups.keys, low, high, groups.codes, start, end, meaning)
+    return Exports(tasks, keys, low, high, codes, start, end, meaning, proof)
+
+
+def _proofs(tasks: pd.DataFrame, keys: pd.DataFrame, codes: np.ndarray, query: Query) -> np.ndarray:
+    """Return how sure it is that the window of each task is in S3, if the task is COMPLETED."""
+    proof = np.full(len(tasks), CLAIMED)
+    first, end = coerce.millis(tasks["from_time"]), coerce.millis(tasks["to_time"]) + 1
+    if query.api_calls is not None:
+        prefix = creations_of(tasks, query.api_calls)["prefix"]
+        proof[(prefix.fillna("") != "").to_numpy()] = PARTIAL
+        if query.delivered is not None:
+            whole = (prefix == "").to_numpy(bool, na_value=False)
+            proof[whole & _is_among(tasks, query.delivered)] = PROVEN
+    if query.incoming is not None:
+        known = np.flatnonzero((first != coerce.NAT) & (end > first))
+        group = locate(keys, query.incoming.keys)[codes[known]]
+        came = query.incoming.during(group, first[known], end[known])
+        proof[known[came.is_silent]] = PROVEN
+    created = coerce.millis(tasks["creation_time"])
+    # an event that comes in after the export is not in it
+    proof[(proof == PROVEN) & (created - end < query.margin)] = CLAIMED
+    return proof
 
 
 def locate(keys: pd.DataFrame, log_groups: pd.DataFrame) -> np.ndarray:
@@ -210,12 +255,16 @@ def keys_of(keys: pd.DataFrame, codes: np.ndarray) -> dict[str, pd.api.extension
 
 
 def _without_tasks(keys: pd.DataFrame, query: Query) -> pd.DataFrame:
-    """Return the keys of the listed log groups that are not among `keys`."""
-    if query.log_groups is None:
+    """Return the keys of the log groups that are listed, or were refused, and have no tasks."""
+    known = [
+        rows[list(LOG_GROUP)] for rows in (query.log_groups, query.refused) if rows is not None
+    ]
+    if not known:
         return keys.iloc[:0]
-    has_tasks = np.zeros(len(query.log_groups) + 1, dtype=bool)
-    has_tasks[locate(keys, query.log_groups)] = True  # the last one is for keys that are not listed
-    return query.log_groups.loc[~has_tasks[:-1], list(LOG_GROUP)]
+    listed = frames.stack(known).drop_duplicates(ignore_index=True)
+    has_tasks = np.zeros(len(listed) + 1, dtype=bool)
+    has_tasks[locate(keys, listed)] = True  # the last one is for keys that are not listed
+    return listed[~has_tasks[:-1] & listed["log_group_name"].notna().to_numpy()]
 
 
 def _meanings(tasks: pd.DataFrame, query: Query) -> np.ndarray:
@@ -224,8 +273,8 @@ def _meanings(tasks: pd.DataFrame, query: Query) -> np.ndarray:
     of_state = [_MEANINGS.get(state, _UNKNOWN) for state in states.categories]
     # a missing state has the code -1, which selects the last element
     meaning: np.ndarray = np.array([*of_state, _UNKNOWN], dtype="int8")[states.codes]
-    if query.deliveries is not None:
-        meaning[(meaning == _COVERS) & _is_among(tasks, query.deliveries)] = _EMPTY
+    if query.empty is not None:
+        meaning[(meaning == _COVERS) & _is_among(tasks, query.empty)] = _EMPTY
     return meaning
 
 

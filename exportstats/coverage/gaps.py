@@ -32,6 +32,7 @@ def find_gaps(  # noqa: PLR0913 - all options are keyword-only
     tolerance: str | pd.Timedelta = "0ms",
     as_of: Instant = None,
     deliveries: pd.DataFrame | None = None,
+    api_calls: pd.DataFrame | None = None,
     incoming: pd.DataFrame | None = None,
     lateness: str | pd.Timedelta = "1h",
 ) -> pd.DataFrame:
@@ -52,6 +53,9 @@ def find_gaps(  # noqa: PLR0913 - all options are keyword-only
         Use only what was known at this instant. By default, the states are used as they are.
     deliveries
         A table of deliveries. If given, tasks that delivered `empty` or `gone` cover nothing.
+    api_calls
+        A table of API calls. If given, gaps whose export was refused are known, and log groups of
+        refused calls have gaps too.
     incoming
         A table of what log groups took in. If given, gaps in which nothing came in are `silent`.
     lateness
@@ -68,12 +72,14 @@ def find_gaps(  # noqa: PLR0913 - all options are keyword-only
         - `reason`, see below;
         - `last_task_id`, the latest created of the tasks with this reason;
         - `expires_at`, when the first event of the gap expires; missing if never or unknown;
+        - `error_code` of the latest refused call, if no task was created for the gap;
         - `incoming_bytes`, `incoming_events`: what came in during the gap. A period that is partly
           in the gap counts in proportion. Missing if not known for the whole gap.
 
         `reason` is the most hopeful one among the tasks whose windows overlap the gap: `active`
         (they may still cover it), `unknown` (their state is missing or not a state of the API),
-        `cancelled`, `failed`, `empty` (COMPLETED, but nothing is in S3) or `never_tried`. Events
+        `cancelled`, `failed`, `empty` (COMPLETED, but nothing is in S3), `refused` (asked for, but
+        no task was created) or `never_tried`. Events
         that retention has deleted by `as_of`, by default the `observed_at` of the log group, are
         `lost`. A gap that is partly lost is two rows. If no event came in from the start of the gap
         to `lateness` after its end, there is nothing to export: it is `silent`, whatever was tried.
@@ -106,6 +112,7 @@ def find_gaps(  # noqa: PLR0913 - all options are keyword-only
         tolerance=tolerance,
         as_of=as_of,
         deliveries=deliveries,
+        api_calls=api_calls,
         incoming=incoming,
         lateness=lateness,
     )
@@ -140,8 +147,22 @@ def as_rows(found: Exports, gaps: Intervals) -> pd.DataFrame:
             "end": np.concatenate([gaps.end, none]),
             "reason": np.concatenate([reason, np.full(len(rest), exports.NEVER_TRIED)]),
             "last_task_id": ids,
+            "error_code": _error_codes(found, row, len(rest)),
         }
     )
+
+
+def _error_codes(found: Exports, row: np.ndarray, more: int) -> pd.api.extensions.ExtensionArray:
+    """Return the error code of each row of the tasks, and as many missing ones as `more`."""
+    nothing = np.full(more, -1)
+    if "error_code" not in found.tasks:
+        return pd.Categorical.from_codes(np.full(len(row) + more, -1), pd.Index([], dtype="str"))
+    codes: pd.api.extensions.ExtensionArray = (
+        found.tasks["error_code"]
+        .astype("category")
+        .array.take(np.concatenate([row, nothing]), allow_fill=True)
+    )
+    return codes
 
 
 def settle(gaps: pd.DataFrame, query: Query) -> pd.DataFrame:
@@ -149,6 +170,7 @@ def settle(gaps: pd.DataFrame, query: Query) -> pd.DataFrame:
     gaps = gaps[gaps["start"] != coerce.NAT]
     codes, keys = exports.in_order(gaps)
     start, end = gaps["start"].to_numpy(), gaps["end"].to_numpy()
+    silent = came_in(keys, codes, start, end, query).is_silent
     retention = exports.of_log_groups(keys, "retention", query)[codes]
     gone = _gone_before(keys, query)[codes]
 
@@ -159,21 +181,21 @@ def settle(gaps: pd.DataFrame, query: Query) -> pd.DataFrame:
     ends = np.concatenate([np.minimum(end, gone)[lost], end[rest]])
     reason = gaps["reason"].to_numpy()[row]
     reason[: len(lost)] = exports.LOST
+    reason[silent[row]] = exports.SILENT
     order = np.lexsort([starts, codes[row]])
     row, starts, ends = row[order], starts[order], ends[order]
     kept = retention[row]
-    came = _came(keys, codes[row], starts, ends, query)
+    came = came_in(keys, codes[row], starts, ends, query)
     return pd.DataFrame(
         {
             **exports.keys_of(keys, codes[row]),
             "start": coerce.times(starts),
             "end": coerce.times(ends),
             "length": (ends - starts).view("timedelta64[ms]"),
-            "reason": pd.Categorical.from_codes(
-                np.where(came.is_silent, exports.SILENT, reason[order]), dtype=REASON
-            ),
+            "reason": pd.Categorical.from_codes(reason[order], dtype=REASON),
             "last_task_id": gaps["last_task_id"].array.take(row),
             "expires_at": coerce.times(np.where(kept == coerce.NAT, coerce.NAT, starts + kept)),
+            "error_code": gaps["error_code"].astype("category").array.take(row),
             "incoming_bytes": came.bytes,
             "incoming_events": came.events,
         }
@@ -214,7 +236,7 @@ def explain_again(
     )
 
 
-def _came(
+def came_in(
     keys: pd.DataFrame, codes: np.ndarray, start: np.ndarray, end: np.ndarray, query: Query
 ) -> Came:
     """Return what came in during gaps."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from exportstats.stats.as_of import Instant
 
 _OF_LOG_GROUPS = ("creation_time", "retention", "observed_at")
+REFUSED = "REFUSED"  # the state of an export that never became a task
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,12 @@ class Query:
         The instant to answer for; if None, the states are used as they are.
     log_groups
         The log groups with their creation and retention, one row each, or None.
-    deliveries
-        The keys of the tasks that left nothing in S3, or None.
+    empty, delivered
+        The keys of the tasks that left nothing in S3, and of those that left something, or None.
+    api_calls
+        The API calls that created tasks, or None.
+    refused
+        The exports that were refused, as rows of tasks with their `error_code`, or None.
     incoming
         What log groups took in, or None.
     """
@@ -46,7 +51,10 @@ class Query:
     margin: int = 0
     as_of: pd.Timestamp | None = None
     log_groups: pd.DataFrame | None = None
-    deliveries: pd.DataFrame | None = None
+    empty: pd.DataFrame | None = None
+    delivered: pd.DataFrame | None = None
+    api_calls: pd.DataFrame | None = None
+    refused: pd.DataFrame | None = None
     incoming: Incoming | None = None
 
 
@@ -59,6 +67,7 @@ def make_query(  # noqa: PLR0913 - as the public functions have them
     as_of: Instant = None,
     log_groups: pd.DataFrame | None = None,
     deliveries: pd.DataFrame | None = None,
+    api_calls: pd.DataFrame | None = None,
     incoming: pd.DataFrame | None = None,
     lateness: str | pd.Timedelta = "1h",
     tz: str = "UTC",
@@ -73,8 +82,8 @@ def make_query(  # noqa: PLR0913 - as the public functions have them
         If an instant has no time zone, the range does not end after its start, or a length of time
         is not valid or negative.
     SchemaError
-        If a table of log groups, deliveries or incoming data has wrong columns, or the same row
-        twice.
+        If a table of log groups, deliveries, API calls or incoming data has wrong columns, or the
+        same row twice.
     """
     first = schema.FIRST if start is None else to_millis(instant(start, "start", tz))
     last = schema.LAST + 1 if end is None else to_millis(instant(end, "end", tz))
@@ -85,10 +94,19 @@ def make_query(  # noqa: PLR0913 - as the public functions have them
     if log_groups is not None:
         log_groups = frames.check(log_groups, schema.LOG_GROUPS)
         log_groups = _with_text_categories(log_groups[[*schema.LOG_GROUP, *_OF_LOG_GROUPS]])
+    when = None if as_of is None else instant(as_of, "as_of")
+    empty = delivered = refused = None
     if deliveries is not None:
         deliveries = frames.check(deliveries, schema.DELIVERIES)
-        empty = deliveries["delivered"].isin(["empty", "gone"])
-        deliveries = _with_text_categories(deliveries.loc[empty, list(schema.KEY)])
+        empty, delivered = (
+            _with_text_categories(
+                deliveries.loc[deliveries["delivered"].isin(found), list(schema.KEY)]
+            )
+            for found in (["empty", "gone"], ["yes"])
+        )
+    if api_calls is not None:
+        api_calls = _with_text_categories(frames.check(api_calls, schema.API_CALLS))
+        refused = _refused(api_calls, when)
     late = length(lateness, "lateness")
     if incoming is not None:
         incoming = _with_text_categories(frames.check(incoming, schema.INCOMING))
@@ -97,10 +115,27 @@ def make_query(  # noqa: PLR0913 - as the public functions have them
         last,
         tolerance=length(tolerance, "tolerance"),
         margin=length(margin, "margin"),
-        as_of=None if as_of is None else instant(as_of, "as_of"),
+        as_of=when,
         log_groups=log_groups,
-        deliveries=deliveries,
+        empty=empty,
+        delivered=delivered,
+        api_calls=api_calls,
+        refused=refused,
         incoming=None if incoming is None else Incoming.of(incoming, late),
+    )
+
+
+def _refused(api_calls: pd.DataFrame, as_of: pd.Timestamp | None) -> pd.DataFrame:
+    """Return the exports that were refused until an instant, as rows of tasks."""
+    kept = api_calls["error_code"].notna() & (api_calls["event_name"] == "CreateExportTask")
+    if as_of is not None:
+        kept &= api_calls["event_time"] <= as_of
+    calls = api_calls[kept.to_numpy()]
+    columns = [*schema.LOG_GROUP, "from_time", "to_time", "error_code"]
+    return calls[columns].assign(
+        task_id=pd.array([None] * len(calls), dtype="str"),
+        status_code=pd.Categorical([REFUSED] * len(calls)),
+        creation_time=calls["event_time"],
     )
 
 

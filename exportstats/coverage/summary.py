@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _MOST_DAYS = 10_000  # one column each
 
 
-def coverage_summary(
+def coverage_summary(  # noqa: PLR0913 - all options are keyword-only
     tasks: shards.Tasks,
     *,
     start: Instant,
@@ -34,13 +35,16 @@ def coverage_summary(
     tolerance: str | pd.Timedelta = "0ms",
     as_of: Instant = None,
     deliveries: pd.DataFrame | None = None,
+    api_calls: pd.DataFrame | None = None,
+    incoming: pd.DataFrame | None = None,
+    lateness: str | pd.Timedelta = "1h",
     margin: str | pd.Timedelta = "12h",
 ) -> pd.DataFrame:
     """Summarise how much of a range COMPLETED tasks cover, per log group.
 
     Parameters
     ----------
-    tasks, start, end, log_groups, tolerance, as_of, deliveries
+    tasks, start, end, log_groups, tolerance, as_of, deliveries, api_calls, incoming, lateness
         See `find_gaps`.
     margin
         Parts that are covered only by tasks created sooner than this after the end of their window
@@ -53,13 +57,19 @@ def coverage_summary(
         begins at its creation if that is later than `start`; log groups created at `end` or later
         are left out. Columns:
 
-        - `covered_fraction` of the range;
-        - `gaps`, their number;
-        - `missing`, how much no task covers (`timedelta64[ms]`);
+        - `covered_at_most`, the fraction of the range that COMPLETED tasks cover;
+        - `covered_at_least`, the fraction of it that is proven to be in S3: see `evidence` of
+          `coverage_timeline`;
+        - `silent_fraction`, that of gaps in which nothing came in;
+        - `gaps`, the number of the other gaps;
+        - `missing`, their length (`timedelta64[ms]`);
         - `overlapping`, how much more than one task covers (`timedelta64[ms]`);
         - `premature_fraction` of the range;
-        - `covered_until`, the start of the first gap (`datetime64[ms, UTC]`), or the end of the
-          range if there is no gap.
+        - `covered_until`, the start of the first gap that is not silent (`datetime64[ms, UTC]`), or
+          the end of the range if there is no gap.
+
+        `covered_at_most`, `silent_fraction` and `missing` add up to the range. Without deliveries,
+        API calls and incoming data, `covered_at_least` is 0.
 
     Raises
     ------
@@ -78,9 +88,9 @@ def coverage_summary(
     ...                       "to_time": [3 * day - 1], "creation_time": [5 * day]})
     >>> summary = coverage_summary(frames.conform(frame),
     ...                            start="1970-01-01T00:00Z", end="1970-01-05T00:00Z")
-    >>> summary[["covered_fraction", "gaps", "missing"]].reset_index(drop=True)
-       covered_fraction  gaps missing
-    0              0.75     1  1 days
+    >>> summary[["covered_at_least", "covered_at_most", "missing"]].reset_index(drop=True)
+       covered_at_least  covered_at_most missing
+    0               0.0             0.75  1 days
     """
     query = make_query(
         start,
@@ -89,15 +99,20 @@ def coverage_summary(
         tolerance=tolerance,
         as_of=as_of,
         deliveries=deliveries,
+        api_calls=api_calls,
+        incoming=incoming,
+        lateness=lateness,
         margin=margin,
     )
     found = exports.collect(tasks, _summarise, query)
     found = exports.sort_rows(found[found["low"] < query.end], [])
     whole = (query.end - found["low"]).to_numpy()
-    missing = found["missing"].to_numpy()
+    missing, silent = found["missing"].to_numpy(), found["silent"].to_numpy()
     return pd.DataFrame(
         {
-            "covered_fraction": (whole - missing) / whole,
+            "covered_at_least": found["proven"].to_numpy() / whole,
+            "covered_at_most": (whole - missing - silent) / whole,
+            "silent_fraction": silent / whole,
             "gaps": found["gaps"].to_numpy(),
             "missing": missing.view("timedelta64[ms]"),
             "overlapping": found["overlapping"].to_numpy().view("timedelta64[ms]"),
@@ -108,7 +123,7 @@ def coverage_summary(
     )
 
 
-def coverage_by_day(
+def coverage_by_day(  # noqa: PLR0913 - all options are keyword-only
     tasks: shards.Tasks,
     *,
     start: Instant,
@@ -117,17 +132,26 @@ def coverage_by_day(
     tolerance: str | pd.Timedelta = "0ms",
     as_of: Instant = None,
     deliveries: pd.DataFrame | None = None,
+    api_calls: pd.DataFrame | None = None,
+    incoming: pd.DataFrame | None = None,
+    lateness: str | pd.Timedelta = "1h",
+    margin: str | pd.Timedelta = "12h",
     tz: str = "UTC",
+    bound: Literal["at_most", "at_least"] = "at_most",
 ) -> pd.DataFrame:
     """Return how much of each day COMPLETED tasks cover, per log group.
 
     Parameters
     ----------
-    tasks, start, end, log_groups, tolerance, as_of, deliveries
+    tasks, start, end, log_groups, tolerance, as_of, deliveries, api_calls, incoming, lateness
         See `find_gaps`.
+    margin
+        As for `coverage_summary`.
     tz
         Time zone of the days, and of dates given as `start` and `end`, such as "Europe/Berlin". A
         day can have 23 or 25 hours.
+    bound
+        Which of the two fractions of `coverage_summary` to return: "at_most" or "at_least".
 
     Returns
     -------
@@ -162,10 +186,17 @@ def coverage_by_day(
         tolerance=tolerance,
         as_of=as_of,
         deliveries=deliveries,
+        api_calls=api_calls,
+        incoming=incoming,
+        lateness=lateness,
+        margin=margin,
         tz=zone(tz),
     )
     days = _days(query, tz)
-    found = exports.collect(tasks, gaps.answer, query)
+    if bound not in ("at_most", "at_least"):
+        raise ArgumentError(f'bound={bound!r}; give "at_most" or "at_least"')
+    answer = gaps.answer if bound == "at_most" else _unproven
+    found = exports.collect(tasks, answer, query)
     codes, keys = exports.in_order(found)
     low = exports.beginnings(keys, query)
     edges = np.append(days.asi8, query.end)
@@ -185,9 +216,17 @@ def coverage_by_day(
     return table[low < query.end]
 
 
+def _unproven(found: Exports, query: Query) -> pd.DataFrame:
+    """Return what is not proven of some log groups, as gaps."""
+    proven = found._replace(meaning=np.where(found.proven, found.meaning, exports.NEVER_TRIED))
+    return gaps.answer(proven, replace(query, tolerance=0))
+
+
 def _summarise(found: Exports, query: Query) -> pd.DataFrame:
     many = len(found.keys)
-    missing = gaps.find(found, query)
+    every = gaps.find(found, query)
+    is_silent = gaps.came_in(found.keys, *every, query).is_silent
+    missing = every.take(~is_silent)
     until = found.high.copy()
     with_gap, first = np.unique(missing.group, return_index=True)
     until[with_gap] = missing.start[first]
@@ -198,12 +237,15 @@ def _summarise(found: Exports, query: Query) -> pd.DataFrame:
     pieces = windows.cut(axis, all_windows)
     depth = windows.depths(axis, all_windows, pieces)
     only_premature = (depth > 0) & (windows.depths(axis, good_windows, pieces) == 0)
+    proven = windows.depths(axis, found.windows(found.proven), pieces) > 0
     return pd.DataFrame(
         {
             **exports.keys_of(found.keys, np.arange(many)),
             "low": found.low,
             "gaps": np.bincount(missing.group, minlength=many),
             "missing": missing.total(many),
+            "silent": every.take(is_silent).total(many),
+            "proven": pieces.take(proven).total(many),
             "overlapping": pieces.take(depth > 1).total(many),
             "premature": pieces.take(only_premature).total(many),
             "until": until,

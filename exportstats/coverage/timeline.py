@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 
 _STATES = ("gap", "premature", "overlap", "covered")
 _GAP, _PREMATURE, _OVERLAP, _COVERED = range(len(_STATES))
+_EVIDENCE = (*exports.PROOFS, "silent", "missing")
+_SILENT, _MISSING = len(exports.PROOFS), len(exports.PROOFS) + 1
+EVIDENCE = pd.CategoricalDtype(pd.Index(_EVIDENCE, dtype="str"))
 STATE = pd.CategoricalDtype(pd.Index(_STATES, dtype="str"), ordered=True)
 
 
-def coverage_timeline(
+def coverage_timeline(  # noqa: PLR0913 - all options are keyword-only
     tasks: shards.Tasks,
     *,
     start: Instant,
@@ -33,13 +36,16 @@ def coverage_timeline(
     tolerance: str | pd.Timedelta = "0ms",
     as_of: Instant = None,
     deliveries: pd.DataFrame | None = None,
+    api_calls: pd.DataFrame | None = None,
+    incoming: pd.DataFrame | None = None,
+    lateness: str | pd.Timedelta = "1h",
     margin: str | pd.Timedelta = "12h",
 ) -> pd.DataFrame:
     """Cut a range into gaps, premature parts, overlaps and covered parts, per log group.
 
     Parameters
     ----------
-    tasks, start, end, log_groups, tolerance, as_of, deliveries
+    tasks, start, end, log_groups, tolerance, as_of, deliveries, api_calls, incoming, lateness
         See `find_gaps`.
     margin
         Parts that are covered only by tasks created sooner than this after the end of their window
@@ -56,7 +62,17 @@ def coverage_timeline(
         - `start`, `end` (`datetime64[ms, UTC]`, half-open), `length` (`timedelta64[ms]`);
         - `state`: `gap`, `premature` (even if several tasks cover it), `overlap`, or `covered`,
           which includes gaps up to the tolerance;
+        - `evidence`, how sure it is that the interval is in S3, see below;
         - `reason` and `expires_at` of a gap, see `find_gaps`.
+
+        `evidence` is one of these:
+
+        - `proven`: a task that was not limited to a prefix of streams, as its API call shows, left
+          objects in S3; or nothing came in during its window. It was not premature;
+        - `claimed`: a task is COMPLETED, but its API call or its delivery is not known;
+        - `partial`: only tasks that were limited to a prefix of streams cover it;
+        - `silent`: no task covers it, but nothing came in;
+        - `missing`: no task covers it.
 
     Raises
     ------
@@ -88,6 +104,9 @@ def coverage_timeline(
         tolerance=tolerance,
         as_of=as_of,
         deliveries=deliveries,
+        api_calls=api_calls,
+        incoming=incoming,
+        lateness=lateness,
         margin=margin,
     )
     found = exports.collect(tasks, _answer, query)
@@ -100,16 +119,20 @@ def coverage_timeline(
             "end": coerce.times(there["end"].to_numpy()),
             "length": (there["end"] - there["start"]).to_numpy().view("timedelta64[ms]"),
             "state": there["state"].array,
+            "evidence": there["evidence"].array,
             "reason": np.full(len(there), -1),
             "expires_at": coerce.times(np.full(len(there), coerce.NAT)),
         }
     )
     # codes, because stacked categories would be sorted alphabetically
-    missing = missing.assign(state=_GAP, reason=missing["reason"].cat.codes.astype("int64"))
+    reason = missing["reason"].cat.codes.astype("int64")
+    evidence = np.where(missing["reason"] == "silent", _SILENT, _MISSING)
+    missing = missing.assign(state=_GAP, evidence=evidence, reason=reason)
     rows = frames.stack([missing[list(covered)], covered])
     rows = exports.sort_rows(rows, [coerce.millis(rows["start"])])
     return rows.assign(
         state=pd.Categorical.from_codes(rows["state"].to_numpy(), dtype=STATE),
+        evidence=pd.Categorical.from_codes(rows["evidence"].to_numpy(), dtype=EVIDENCE),
         reason=pd.Categorical.from_codes(rows["reason"].to_numpy(), dtype=gaps.REASON),
     )
 
@@ -118,23 +141,28 @@ def _answer(found: Exports, query: Query) -> pd.DataFrame:
     """Return the gaps as `gaps.settle` needs them, and the covered intervals with their state."""
     uncovered = windows.find_uncovered(found.windows(found.covering), found.low, found.high)
     bridged = uncovered.length <= query.tolerance
-    pieces, state = _covered(found, uncovered.take(bridged), query)
-    missing = gaps.as_rows(found, uncovered.take(~bridged)).assign(state=_GAP)
+    pieces, state, proof = _covered(found, uncovered.take(bridged), query)
+    missing = gaps.as_rows(found, uncovered.take(~bridged)).assign(state=_GAP, evidence=-1)
+    reasonless = np.full(len(state), -1)
     covered = pd.DataFrame(
         {
             **exports.keys_of(found.keys, pieces.group),
             "start": pieces.start,
             "end": pieces.end,
-            "reason": np.full(len(state), -1),
+            "reason": reasonless,
             "last_task_id": pd.array([None] * len(state), dtype="str"),
+            "error_code": pd.Categorical.from_codes(reasonless, pd.Index([], dtype="str")),
             "state": state,
+            "evidence": proof,
         }
     )
     return frames.stack([missing, covered])
 
 
-def _covered(found: Exports, bridged: Intervals, query: Query) -> tuple[Intervals, np.ndarray]:
-    """Cut the covered time where its state changes."""
+def _covered(
+    found: Exports, bridged: Intervals, query: Query
+) -> tuple[Intervals, np.ndarray, np.ndarray]:
+    """Cut the covered time where its state or its evidence changes."""
     soon = premature.find(found, query)
     good = windows.concat(found.windows(found.covering & ~soon), bridged)
     every = windows.concat(found.windows(soon), good)
@@ -143,6 +171,13 @@ def _covered(found: Exports, bridged: Intervals, query: Query) -> tuple[Interval
     depth = windows.depths(axis, every, pieces)
     state = np.where(depth > 1, _OVERLAP, _COVERED)
     state[windows.depths(axis, good, pieces) == 0] = _PREMATURE
-    pieces, state = pieces.take(depth > 0), state[depth > 0]
-    joined, first = windows.join(pieces, state)
-    return joined, state[first]
+    proof = np.full(len(state), exports.PARTIAL)
+    for level in (exports.CLAIMED, exports.PROVEN):
+        some = found.windows(found.covering & (found.proof == level))
+        if level == exports.CLAIMED:
+            some = windows.concat(some, bridged)
+        proof[windows.depths(axis, some, pieces) > 0] = level
+    there = depth > 0
+    pieces, state, proof = pieces.take(there), state[there], proof[there]
+    joined, first = windows.join(pieces, state * len(exports.PROOFS) + proof)
+    return joined, state[first], proof[first]

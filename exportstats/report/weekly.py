@@ -279,7 +279,7 @@ def _tables(material: Material) -> dict[str, pd.DataFrame]:
         material.week, by=["account_id", "region", "log_group_name"], quantiles=(0.5, 0.9)
     ).reset_index()
     return {
-        "coverage": coverage.sort_values("covered_fraction", kind="stable", ignore_index=True),
+        "coverage": coverage.sort_values("covered_at_most", kind="stable", ignore_index=True),
         "failures": material.reasons.reset_index(),
         "durations": durations.sort_values(
             "p50", ascending=False, kind="stable", ignore_index=True

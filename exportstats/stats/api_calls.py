@@ -58,16 +58,26 @@ def annotate_tasks(tasks: pd.DataFrame, api_calls: pd.DataFrame) -> pd.DataFrame
     1       b        NaN                    NaN
     """
     tasks, calls = frames.check(tasks), frames.check(api_calls, API_CALLS)
-    created, cancelled = (_first(calls, name) for name in (_CREATE, _CANCEL))
-    created = created.assign(prefix=created["log_stream_name_prefix"].fillna(""))
-    keys = _keys_of(tasks, calls)
-    of_task = keys.merge(created[[*KEY, "principal", "prefix"]], how="left", on=[*KEY])
-    cancels = keys.merge(cancelled[[*KEY, "principal"]], how="left", on=[*KEY])
+    created = creations_of(tasks, calls)
+    cancels = _keys_of(tasks, calls).merge(
+        _first(calls, _CANCEL)[[*KEY, "principal"]], how="left", on=[*KEY]
+    )
     return tasks.assign(
-        created_by=of_task["principal"].astype("category").array,
-        log_stream_name_prefix=of_task["prefix"].astype("category").array,
+        created_by=created["principal"].astype("category").array,
+        log_stream_name_prefix=created["prefix"].astype("category").array,
         cancelled_by=cancels["principal"].astype("category").array,
     )
+
+
+def creations_of(tasks: pd.DataFrame, calls: pd.DataFrame) -> pd.DataFrame:
+    """Return the `principal` and the `prefix` of the call that created each task, in their order.
+
+    Both are missing if there is no such call. The prefix is empty text if the call had none.
+    """
+    created = _first(calls, _CREATE)
+    created = created.assign(prefix=created["log_stream_name_prefix"].fillna(""))
+    keys = _keys_of(tasks, calls)
+    return keys.merge(created[[*KEY, "principal", "prefix"]], how="left", on=[*KEY])
 
 
 def unlisted_tasks(tasks: pd.DataFrame, api_calls: pd.DataFrame) -> pd.DataFrame:

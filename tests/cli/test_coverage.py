@@ -92,8 +92,8 @@ def test_coverage_is_summed_up_by_log_group(run: Callable, tasks_file: Path, gro
     """The worst log group comes first, with the fractions that plain Python computes."""
     words = ["coverage", tasks_file, *RANGE, "--log-groups", groups_file]
     never, api = json.loads(run(*words, "--format", "json").stdout)
-    assert (never["log_group_name"], never["covered_fraction"], never["gaps"]) == ("never", 0, 1)
-    assert api["covered_fraction"] == (4 * DAY - DAY - 60_000) / (4 * DAY)
+    assert (never["log_group_name"], never["covered_at_most"], never["gaps"]) == ("never", 0, 1)
+    assert api["covered_at_most"] == (4 * DAY - DAY - 60_000) / (4 * DAY)
     assert (api["gaps"], api["missing_seconds"]) == (2, 86_460)
     assert api["covered_until"] == "2024-10-05T00:00:00.000Z"
     done = run(*words)

@@ -288,7 +288,7 @@ def test_log_groups_and_tasks_of_aws(run: Callable, cloud: Cloud, monkeypatch: p
     assert found[0]["expires_at"] == iso(created + 7 * DAY)
     rows = json.loads(run("coverage", *more, "--format", "json").stdout)
     # moto's tasks are COMPLETED at once; this one covers ten of thirty days
-    assert rows[0] | {"covered_fraction": 0, "gaps": 1} == rows[0]
+    assert rows[0] | {"covered_at_most": 0, "gaps": 1} == rows[0]
     assert rows[1]["covered_until"] == found[1]["start"] == iso(last + 1)
     assert rows[1]["missing_seconds"] == 20 * DAY / 1000
     planned = run("backfill", *more, "--never-exported", "--destination", "acme-logs")

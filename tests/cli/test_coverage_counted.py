@@ -152,7 +152,7 @@ GOLDEN = {
         | 111122223333 | eu-west-1 | /whole | 100 % | 0 | 0s | 2026-11-02 | 0s | 0 % |
         """,  # noqa: E501 - a line is a row
     "coverage --format csv --tolerance 2h": """
-        account_id,region,log_group_name,covered_fraction,gaps,missing_seconds,overlapping_seconds,premature_fraction,covered_until
+        account_id,region,log_group_name,covered_at_most,gaps,missing_seconds,overlapping_seconds,premature_fraction,covered_until
         111122223333,eu-west-1,/app,0.8333333333333334,1,14400.0,7200.0,0.08333333333333333,2026-11-01T16:00:00.000Z
         111122223333,eu-west-1,/whole,1.0,0,0.0,0.0,0.0,2026-11-02T00:00:00.000Z
         """,

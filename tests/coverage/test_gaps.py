@@ -26,7 +26,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::exportstats.errors.AccountUnkno
 
 DAY = 86_400_000
 COLUMNS = [*KEY, "start", "end", "length", "reason", "last_task_id", "expires_at"]
-INCOMING = ["incoming_bytes", "incoming_events"]
+EVIDENCE = ["error_code", "incoming_bytes", "incoming_events"]
 GIVEN = ("log_groups", "tolerance")
 
 
@@ -53,7 +53,7 @@ def test_gaps_are_those_of_single_milliseconds(case: Case):
     """Each gap, reason, last task and expiry agrees with the plain count."""
     gaps = find_gaps(case.tasks, **case.arguments(*GIVEN))
     assert rows_of_gaps(gaps) == case.gap_rows()
-    assert list(gaps.columns) == [*COLUMNS, *INCOMING]
+    assert list(gaps.columns) == [*COLUMNS, *EVIDENCE]
 
 
 ONE = {"account_id": "111122223333", "region": "eu-west-1", "log_group_name": "acme/api"}
@@ -241,6 +241,7 @@ def test_columns_have_their_dtypes():
         "category",
         "str",
         "datetime64[ms, UTC]",
+        "category",
         *["Int64"] * 2,
     ]
     for tasks in (frames.empty(), table(day(1))):

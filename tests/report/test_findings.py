@@ -85,10 +85,10 @@ def test_tables_are_those_of_a_loop(week: str):
     for row in coverage:
         missing = length(facts.missing(key_of(row), facts.due))
         # a log group that was created in the week counts from its creation on
-        due = row["missing"] / (1 - row["covered_fraction"]) if row["missing"] else WEEK
+        due = row["missing"] / (1 - row["covered_at_most"]) if row["missing"] else WEEK
         assert row["missing"] == missing
         assert due == pytest.approx(WEEK, rel=1e-6)
-    shares = [row["covered_fraction"] for row in coverage]
+    shares = [row["covered_at_most"] for row in coverage]
     assert shares == sorted(shares)
 
     done = by_group(facts.created(facts.start, facts.end, "COMPLETED"), LOG_GROUP)
