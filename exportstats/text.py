@@ -49,6 +49,14 @@ def _in_units(seconds: float) -> str:
     return f"{seconds * 1000:.3g} ms" if 0 < seconds < 1 else f"{seconds:.3g} s"
 
 
+def write_bytes(size: float) -> str:
+    """Return a number of bytes in decimal units, as in 1.5 GB."""
+    units = ("B", "kB", "MB", "GB", "TB", "PB")
+    step = min(max(len(f"{int(size)}") - 1, 0) // 3, len(units) - 1)
+    number = size / 1000**step
+    return f"{number:.3g} {units[step]}" if number < 1000 else f"{number:,.0f} {units[step]}"  # noqa: PLR2004 - the next unit
+
+
 def total(lengths: pd.Series) -> str:
     """Write the sum of some lengths of time."""
     return write_duration(lengths.dt.total_seconds().sum())

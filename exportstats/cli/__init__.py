@@ -33,6 +33,7 @@ COMMANDS = {
     "backfill": "backfill",
     "deliveries": "tables",
     "calls": "calls",
+    "incoming": "incoming",
     "eta": "waiting",
     "wait": "waiting",
     "watch": "watching",

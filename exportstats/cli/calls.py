@@ -9,9 +9,10 @@ import click
 import exportstats as xs
 from exportstats.cli.failing import say
 from exportstats.cli.fetch import read_existing
-from exportstats.cli.options import TABLES, NewFile
+from exportstats.cli.options import TABLES as KINDS, NewFile
 from exportstats.cli.question import Answer, question
 from exportstats.cli.wanted import PLACE, moment, refuse_reversed
+from exportstats.core.schema import TABLES
 from exportstats.errors import ArgumentError
 from exportstats.io.whole import one_at_a_time
 from exportstats.text import counted
@@ -41,7 +42,7 @@ _CALLS = {"CreateExportTask": "create", "CancelExportTask": "cancel"}
         "-o",
         "--output",
         "file",
-        type=NewFile(TABLES),
+        type=NewFile(KINDS),
         help="Also add the calls to this file: .parquet, .csv, .jsonl or .json. All but .parquet "
         "may add .gz or .zst.",
     ),
@@ -82,7 +83,7 @@ def calls(
     if redact:
         table = _redacted(table)
     if file is not None:
-        _add(table, file)
+        add_to(file, table, "api_calls")
     table = table.sort_values("event_time", ascending=False, kind="stable", ignore_index=True)
     refused = int(table["error_code"].notna().sum())
     title = f"{counted(len(table), 'API call')}, {refused:,} refused"
@@ -109,13 +110,13 @@ def _redacted(table: pd.DataFrame) -> pd.DataFrame:
     return frames.check(hidden, schema.API_CALLS)
 
 
-def _add(table: pd.DataFrame, file: Path) -> None:
-    """Add API calls to a file."""
+def add_to(file: Path, table: pd.DataFrame, of: str) -> None:
+    """Add the rows of a table to a file."""
     with one_at_a_time(file):
-        before = read_existing(file, "api_calls")  # another command may have written it meanwhile
-        written = table if before is None else xs.concat([before, table], of="api_calls")
-        xs.write_api_calls(written, file)
-    say(f"{file}: {counted(len(written), 'API call')}")
+        before = read_existing(file, of)  # another command may have written it meanwhile
+        written = table if before is None else xs.concat([before, table], of=of)
+        getattr(xs, f"write_{of}")(written, file)
+    say(f"{file}: {counted(len(written), TABLES[of].row)}")
 
 
 def _of_calls(table: pd.DataFrame) -> pd.DataFrame:

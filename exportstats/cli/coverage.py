@@ -9,9 +9,9 @@ import click
 import exportstats as xs
 from exportstats.cli.failing import FAILED, FOUND, say
 from exportstats.cli.question import Answer, question
-from exportstats.cli.ranges import RANGE, SHORT_GAP, UPPER_BOUND, ask
+from exportstats.cli.ranges import RANGE, SHORT_GAP, ask
 from exportstats.cli.wanted import PLACE
-from exportstats.text import counted, percent, total
+from exportstats.text import counted, percent, total, write_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +44,7 @@ def coverage(origin: Origin, **limits: Any) -> Answer:  # noqa: ANN401 - what cl
         _of_summary(table),
         {"premature": percent},
         lambda: xs.plot_coverage(follow(asked.tasks, **asked.range)),
-        [UPPER_BOUND],
+        [*_bounds(table), asked.uncertainty],
     )
 
 
@@ -63,17 +63,22 @@ def gaps(origin: Origin, *, check: bool, **limits: Any) -> Answer:  # noqa: ANN4
     exportstats gaps tasks.parquet --log-groups log-groups.json --check
     """
     asked = ask(origin, **limits)
-    table = xs.find_gaps(asked.tasks, **asked.range)
+    every = xs.find_gaps(asked.tasks, **asked.range)
+    is_silent = (every["reason"] == "silent").to_numpy()
+    table, silent = every[~is_silent], every[is_silent]
     title = f"no {'gaps' if asked.has_log_groups else 'log groups'}, {asked.days}"
     if len(table):
         title = f"{counted(len(table), 'gap')}, {total(table['length'])}, {asked.days}"
-    notes, short = [UPPER_BOUND], int((table["length"] <= SHORT_GAP).sum())
+    notes, short = [asked.uncertainty], int((table["length"] <= SHORT_GAP).sum())
     if short > 1:
         notes += [
             f"{short:,} gaps are a minute or shorter; --tolerance 1min treats them as covered"
         ]
+    if len(silent):
+        length = total(silent["length"])
+        notes += [f"{counted(len(silent), 'gap')} of {length} not listed: nothing came in"]
     return Answer(
-        table,
+        every,
         title,
         _of_gaps(table),
         plot=lambda: xs.plot_coverage(xs.coverage_timeline(asked.tasks, **asked.range)),
@@ -90,9 +95,25 @@ def _checked(gaps: pd.DataFrame, asked: Asked) -> int:
     return FOUND if len(gaps) else 0
 
 
+def _bounds(table: pd.DataFrame) -> list[str]:
+    """Return the two bounds of coverage in words, if anything is proven."""
+    if not table["covered_at_least"].any():
+        return []
+    whole = table["length"].sum()
+    least, most, silent = (
+        percent((table[name] * table["length"]).sum() / whole)
+        for name in ("covered_at_least", "covered_at_most", "silent_fraction")
+    )
+    quiet = f"; in {silent} nothing came in" if table["silent_fraction"].any() else ""
+    return [f"covered at least {least}, at most {most}{quiet}"]
+
+
 def _of_summary(table: pd.DataFrame) -> pd.DataFrame:
     view = table.reset_index()[[*table.index.names, "covered_at_most", "gaps", "missing"]]
     view = view.rename(columns={"covered_at_most": "covered"})
+    if table["covered_at_least"].any():
+        view = view.rename(columns={"covered": "at most"})
+        view.insert(len(table.index.names), "at least", table["covered_at_least"].array)
     view["unbroken to"] = table["covered_until"].dt.normalize().array
     for name, column in (("overlap", "overlapping"), ("premature", "premature_fraction")):
         if (table[column] > 0 * table[column]).any():
@@ -104,4 +125,9 @@ def _of_gaps(table: pd.DataFrame) -> pd.DataFrame:
     view = table[["account_id", "region", "log_group_name", "start", "length"]].copy()
     if table["expires_at"].notna().any():
         view["expires"] = table["expires_at"].dt.strftime("%Y-%m-%d").fillna("never")
-    return view.assign(why=table["reason"].astype("str").str.replace("_", " "))
+    why = table["reason"].astype("str").str.replace("_", " ")
+    codes = table["error_code"].astype("str").fillna("")
+    view["why"] = why.where(why != "refused", why + ": " + codes)
+    if table["incoming_bytes"].notna().any():
+        view["came in"] = table["incoming_bytes"].map(write_bytes, na_action="ignore")
+    return view

@@ -26,6 +26,8 @@ PICTURES = {
     ".pdf": re.compile(rb"%PDF-"),
 }
 # The suffixes of `write_tasks`, written out here because importing them would import pandas.
+# The options for tables beside the tasks.
+BESIDE = ("log_groups_from", "deliveries_from", "api_calls_from", "incoming_from")
 TABLES: dict[str, re.Pattern[bytes] | None] = dict.fromkeys(
     [
         ".parquet",
@@ -148,7 +150,7 @@ def _inputs(ctx: click.Context) -> Iterator[Path]:
     """Yield the files that a command reads."""
     from exportstats.io.files import find
 
-    for name in ("source", "log_groups_from", "targets_file"):
+    for name in ("source", *BESIDE, "targets_file"):
         given = ctx.params.get(name) or ()
         for one in given if isinstance(given, tuple) else (given,):
             with contextlib.suppress(ExportStatsError):  # reading it raises the error

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 import exportstats as xs
+from exportstats.cli.evidence import EVIDENCE, load_evidence
 from exportstats.cli.failing import is_partial, mark_partial, say
 from exportstats.cli.wanted import moment, refuse_reversed
 from exportstats.core import schema
@@ -23,11 +24,12 @@ if TYPE_CHECKING:
     from exportstats.cli.wanted import Wanted
 
 SHORT_GAP = dt.timedelta(minutes=1)  # a gap of a minute or less is seldom worth a task
-# A note on every table of coverage.
-UPPER_BOUND = (
-    "coverage is an upper bound: the API reports neither the stream prefix of a task nor how much "
-    "it wrote"
-)
+# What each source of evidence would tell.
+_UNKNOWN = {
+    "api_calls": "the stream prefixes of tasks (--api-calls)",
+    "deliveries": "what they wrote (--deliveries)",
+    "incoming": "whether anything came in (--incoming)",
+}
 _DAYS = 30
 
 
@@ -53,6 +55,17 @@ class Asked(NamedTuple):
         """The range in words, marked as partial if tasks are missing."""
         days = " to ".join(write_minute(self.range[name]) for name in ("start", "end")) + " UTC"
         return f"{days} (partial)" if is_partial() else days
+
+    @property
+    def uncertainty(self) -> str:
+        """What is not known about coverage, and the options that would tell."""
+        unknown = [what for name, what in _UNKNOWN.items() if name not in self.range]
+        if len(unknown) == len(_UNKNOWN):
+            listed = f"{', '.join(unknown[:-1])} and {unknown[-1]} are not known"
+            return f"coverage is an upper bound: {listed}"
+        if unknown:
+            return f"not known: {', '.join(unknown)}"
+        return "what a stream prefix leaves out, and events later than assumed, are not known"
 
     @property
     def has_log_groups(self) -> bool:
@@ -93,6 +106,7 @@ RANGE = (
         help="Treat gaps up to this length as covered, such as 1min.",
     ),
     LOG_GROUPS,
+    *EVIDENCE,
 )
 
 
@@ -115,6 +129,7 @@ def ask(origin: Origin, *, since: Any, until: Any, tolerance: str) -> Asked:  # 
         "tolerance": tolerance,
         "as_of": as_of,
         "log_groups": log_groups,
+        **load_evidence(origin, tasks, log_groups, start, end),
     }
     return Asked(tasks, every, common)
 

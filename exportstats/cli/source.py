@@ -13,7 +13,7 @@ import click
 import exportstats as xs
 from exportstats.cli.failing import mark_partial, say
 from exportstats.cli.fleet import FLEET_OPTIONS, fetch_targets, print_failures
-from exportstats.cli.options import refuse_inputs
+from exportstats.cli.options import BESIDE, refuse_inputs
 from exportstats.cli.wanted import FILTERS, Wanted, dashed, refuse_reversed
 from exportstats.core import schema
 from exportstats.errors import ArgumentError, LoadError, LoadInterrupted, SchemaError
@@ -32,7 +32,7 @@ _LIVE_ONLY = (
     *("profiles", "endpoint_url", "next_token"),
     *("all_regions", "organization", "role_name", "targets_file"),
 )
-ASK = "aws"  # the value of --log-groups that fetches them from AWS
+ASK = "aws"  # the value of --log-groups and its like that asks AWS
 
 
 PROFILE = click.option("--profile", metavar="NAME", help="The AWS profile.")
@@ -143,12 +143,17 @@ class Origin:
     role_name: str | None = None
     targets_file: Path | None = None
     log_groups_from: tuple[str, ...] = ()
+    deliveries_from: tuple[str, ...] = ()
+    api_calls_from: tuple[str, ...] = ()
+    incoming_from: tuple[str, ...] = ()
+    evidence: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse options for files or for AWS if these are not used."""
         refuse_reversed(self.wanted.since, self.wanted.until)
-        files = [name for name in (*self.source, *self.log_groups_from) if name != ASK]
-        if self.source and ASK not in self.log_groups_from:
+        beside = [name for option in BESIDE for name in getattr(self, option)]
+        files = [name for name in (*self.source, *beside) if name != ASK]
+        if self.source and ASK not in beside and self.evidence is None:
             self._refuse(_LIVE_ONLY, f"for AWS; leave it out, or leave out {self.source[0]}")
         if not files:
             self._refuse(("times_in", "strict"), "for files; leave it out, or name a file")
@@ -196,7 +201,10 @@ class Origin:
         named = {"times-in": self.times_in, "role-name": self.role_name}
         named |= {"endpoint-url": self.endpoint_url and without_user(self.endpoint_url)}
         words = [*self.source]
-        words += [f"--log-groups={name}" for name in self.log_groups_from]
+        for option in BESIDE:
+            given = dashed(option.removesuffix("_from"))
+            words += [f"--{given}={name}" for name in getattr(self, option)]
+        words += [f"--evidence={self.evidence}"] if self.evidence else []
         words += [f"--profile={name}" for name in self.profiles]
         words += [f"--{option}={value}" for option, value in named.items() if value]
         words += [f"--targets={self.targets_file}"] if self.targets_file else []
@@ -273,7 +281,7 @@ class Origin:
 
     def fetch_log_groups(self) -> list[pd.DataFrame]:
         """Fetch the log groups of the same accounts and regions, if `--log-groups aws` is given."""
-        if ASK not in self.log_groups_from:
+        if ASK not in self.log_groups_from and self.evidence is None:
             return []
         try:
             return [xs.fetch_log_groups(self.targets, **self.asked)]

@@ -57,6 +57,7 @@ def coverage_summary(  # noqa: PLR0913 - all options are keyword-only
         begins at its creation if that is later than `start`; log groups created at `end` or later
         are left out. Columns:
 
+        - `length` of the range (`timedelta64[ms]`);
         - `covered_at_most`, the fraction of the range that COMPLETED tasks cover;
         - `covered_at_least`, the fraction of it that is proven to be in S3: see `evidence` of
           `coverage_timeline`;
@@ -110,6 +111,7 @@ def coverage_summary(  # noqa: PLR0913 - all options are keyword-only
     missing, silent = found["missing"].to_numpy(), found["silent"].to_numpy()
     return pd.DataFrame(
         {
+            "length": whole.view("timedelta64[ms]"),
             "covered_at_least": found["proven"].to_numpy() / whole,
             "covered_at_most": (whole - missing - silent) / whole,
             "silent_fraction": silent / whole,

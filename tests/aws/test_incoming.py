@@ -15,10 +15,11 @@ from exportstats.aws import incoming
 from exportstats.aws.incoming import METRICS
 from exportstats.emulator import Emulator, Fault
 from exportstats.errors import ArgumentError, LoadError, LoadWarning
-from exportstats.io.json_text import Page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from exportstats.io.json_text import Page
 
 ACCOUNT, OTHER, REGION = "111122223333", "444455556666", "eu-west-1"
 NOW = dt.datetime(2026, 11, 23, 12, 30, tzinfo=dt.UTC)
@@ -121,9 +122,11 @@ def test_a_denied_request_names_the_permission(monkeypatch: pytest.MonkeyPatch):
     """The remedy is the action to allow."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCOUNT)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    with Emulator(faults=[Fault("deny")]) as emulator:
-        with pytest.raises(LoadError, match="cloudwatch:GetMetricData"):
-            xs.fetch_incoming(groups("/app"), **RANGE, endpoint_url=emulator.url)
+    with (
+        Emulator(faults=[Fault("deny")]) as emulator,
+        pytest.raises(LoadError, match="cloudwatch:GetMetricData"),
+    ):
+        xs.fetch_incoming(groups("/app"), **RANGE, endpoint_url=emulator.url)
 
 
 def test_log_groups_without_a_target_are_named(emulator: Emulator):

@@ -1,0 +1,122 @@
+"""The command `incoming`: how much log groups took in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+import exportstats as xs
+from exportstats.cli.calls import add_to
+from exportstats.cli.failing import mark_partial, say
+from exportstats.cli.fetch import read_existing
+from exportstats.cli.options import TABLES, NewFile
+from exportstats.cli.question import Answer, question
+from exportstats.cli.ranges import LOG_GROUPS
+from exportstats.cli.wanted import PLACE, moment, refuse_reversed
+from exportstats.core import schema
+from exportstats.errors import ArgumentError, LoadError, LoadInterrupted
+from exportstats.text import counted, write_bytes
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from typing import Literal, TypeAlias
+    from pathlib import Path
+
+    import pandas as pd
+
+    from exportstats.cli.source import Origin
+
+    Period: TypeAlias = Literal["1h", "5min", "1min"]
+
+_SHOWN = 40  # rows in a terminal
+
+
+@question(
+    click.option(
+        "--since",
+        callback=moment,
+        required=True,
+        metavar="TIME",
+        help="The start of the range (UTC by default), such as 2026-11-01, or an age: 24h or 7d.",
+    ),
+    click.option(
+        "--until",
+        callback=moment,
+        default="0h",
+        show_default="now",
+        metavar="TIME",
+        help="The end of the range.",
+    ),
+    click.option(
+        "--period",
+        type=click.Choice(["1h", "5min", "1min"]),
+        default="1h",
+        show_default=True,
+        help="The length of the periods. CloudWatch keeps 1h for 455 days, 5min for 63 and 1min "
+        "for 15.",
+    ),
+    click.option(
+        "-o",
+        "--output",
+        "file",
+        type=NewFile(TABLES),
+        help="Also add the periods to this file: .parquet, .csv, .jsonl or .json. All but "
+        ".parquet may add .gz or .zst.",
+    ),
+    LOG_GROUPS,
+    filters=PLACE,
+    what="log groups",
+    is_drawn=False,
+)
+def incoming(
+    origin: Origin, *, since: dt.datetime, until: dt.datetime, period: Period, file: Path | None
+) -> Answer:
+    """Show how much log groups took in, the largest first.
+
+    SOURCE or --log-groups names the log groups. AWS is asked for the metrics IncomingBytes and
+    IncomingLogEvents. It requires the permission cloudwatch:GetMetricData. csv and json have a row
+    for each period.
+
+    \b
+    exportstats incoming --since 30d -o incoming.parquet
+    exportstats incoming tasks.parquet --since 2026-10-01 --until 2026-11-01
+    """
+    refuse_reversed(since, until)
+    if file is not None:
+        read_existing(file, "incoming")  # fail before AWS is asked
+    groups = _log_groups(origin)
+    asked = {name: value for name, value in origin.asked.items() if name != "region"}
+    try:
+        table = xs.fetch_incoming(
+            groups, origin.targets, start=since, end=until, period=period, **asked
+        )
+    except (LoadError, LoadInterrupted) as stop:
+        if not len(stop.arrived):
+            raise
+        say(f"incomplete: {stop}")
+        mark_partial()
+        table = stop.arrived
+    if file is not None:
+        add_to(file, table, "incoming")
+    key = list(schema.LOG_GROUP)
+    view = table.groupby(key, observed=True, dropna=False)[["incoming_bytes", "incoming_events"]]
+    totals = view.sum().sort_values("incoming_bytes", ascending=False, kind="stable").reset_index()
+    silent = int((totals["incoming_events"] == 0).sum())
+    title = f"{counted(len(totals), 'log group')}, {silent:,} of them took in nothing"
+    return Answer(table, title, totals, {"incoming_bytes": write_bytes}, shown=_SHOWN)
+
+
+def _log_groups(origin: Origin) -> pd.DataFrame:
+    """Return the selected log groups, of files or of AWS."""
+    found = origin.read_log_groups() + origin.fetch_log_groups()
+    if not found and origin.source:
+        keys = origin.tasks()[list(schema.LOG_GROUP)].drop_duplicates()
+        found = [xs.conform(keys.dropna(subset="log_group_name"), of="log_groups")]
+    elif not found:
+        found = [xs.fetch_log_groups(origin.targets, **origin.asked)]
+    every = xs.concat(found, of="log_groups")
+    kept = origin.wanted.of_log_groups(every)
+    if not len(kept):
+        raise ArgumentError(origin.wanted.nothing_of(0, every))
+    return kept
