@@ -42,6 +42,11 @@ SIDE_TABLES = (
         ],
         schema.API_CALLS,
     ),
+    (
+        "The table of incoming data",
+        ["The result of `fetch_incoming` and `read_incoming`: one row per log group and period."],
+        schema.INCOMING,
+    ),
 )
 
 

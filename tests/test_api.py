@@ -40,6 +40,10 @@ def use_every_file(folder: Path, tasks: pd.DataFrame) -> pd.DataFrame:
     xs.write_log_groups(xs.sample_log_groups(), folder / "groups.jsonl")
     log_groups: pd.DataFrame = xs.read_log_groups([folder / "groups.jsonl"])
     assert len(log_groups) == len(xs.sample_log_groups())
+    row = '{"logGroupName": "/app", "start": 0, "periodInSeconds": 3600, "incomingEvents": 1}'
+    xs.write_incoming(xs.read_incoming(io.StringIO(row)), folder / "incoming.parquet")
+    incoming: pd.DataFrame = xs.read_incoming(folder / "incoming.parquet")
+    assert len(incoming) == 1
     xs.write_api_calls(xs.read_api_calls(io.StringIO('{"Records": []}')), folder / "calls.csv")
     api_calls: pd.DataFrame = xs.read_api_calls(folder / "calls.csv")
     annotated: pd.DataFrame = xs.annotate_tasks(again, api_calls)
@@ -86,6 +90,8 @@ def use_every_name(folder: Path) -> list[Axes]:
         xs.fetch_targets(accounts=["111122223333"])
     with pytest.raises(xs.ArgumentError):
         xs.fetch_log_groups([xs.Target()], region="eu-west-1")
+    with pytest.raises(xs.ArgumentError):
+        xs.fetch_incoming(xs.sample_log_groups(), start="2026-11-02", end="2026-11-01")
     nothing: pd.DataFrame = xs.fetch_deliveries(again.head(0))
     assert nothing.empty
     log_groups: pd.DataFrame = xs.sample_log_groups()

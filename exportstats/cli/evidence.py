@@ -68,7 +68,14 @@ def load_evidence(
     def deliveries() -> pd.DataFrame:
         inside = (tasks["from_time"] < end) & (tasks["to_time"] >= start)
         profile, url = (origin.asked[name] for name in ("profile", "endpoint_url"))
-        return xs.fetch_deliveries(tasks[inside.to_numpy()], profile=profile, endpoint_url=url)
+        table = xs.fetch_deliveries(tasks[inside.to_numpy()], profile=profile, endpoint_url=url)
+        unknown = table[(table["delivered"] == "unknown").to_numpy()]
+        if len(unknown):
+            say(
+                f"{len(unknown):,} of {len(table):,} deliveries could not be "
+                f"looked up, so the answer is less certain: {unknown['reason'].iloc[0]}"
+            )
+        return table[(table["delivered"] != "unknown").to_numpy()]
 
     def api_calls() -> pd.DataFrame:
         since = max(start, dt.datetime.now(dt.UTC) - _REACH)
@@ -86,7 +93,8 @@ def load_evidence(
 
     fetched = {"deliveries": deliveries, "api_calls": api_calls, "incoming": incoming}
     found = {name: _load(origin, name, fetch) for name, fetch in fetched.items()}
-    return {name: table for name, table in found.items() if table is not None}
+    # without rows, nothing could be looked at
+    return {name: table for name, table in found.items() if table is not None and len(table)}
 
 
 def _load(origin: Origin, name: str, fetch: Callable[[], pd.DataFrame]) -> pd.DataFrame | None:

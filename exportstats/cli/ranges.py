@@ -27,7 +27,7 @@ SHORT_GAP = dt.timedelta(minutes=1)  # a gap of a minute or less is seldom worth
 # What each source of evidence would tell.
 _UNKNOWN = {
     "api_calls": "the stream prefixes of tasks (--api-calls)",
-    "deliveries": "what they wrote (--deliveries)",
+    "deliveries": "what tasks wrote (--deliveries)",
     "incoming": "whether anything came in (--incoming)",
 }
 _DAYS = 30
