@@ -117,8 +117,8 @@ class _Grid(NamedTuple):
 
 def fetch_incoming(  # noqa: PLR0913 - as fetch_tasks has them
     log_groups: pd.DataFrame,
-    targets: Iterable[Target] | None = None,
     *,
+    targets: Iterable[Target] | None = None,
     start: Instant,
     end: Instant,
     period: Literal["1min", "5min", "1h"] = "1h",
@@ -181,7 +181,8 @@ def fetch_incoming(  # noqa: PLR0913 - as fetch_tasks has them
     For the gaps of a month::
 
         log_groups = xs.fetch_log_groups(targets)
-        incoming = xs.fetch_incoming(log_groups, targets, start="2026-10-01", end="2026-11-01")
+        incoming = xs.fetch_incoming(log_groups, targets=targets, start="2026-10-01",
+                                     end="2026-11-01")
         gaps = xs.find_gaps(tasks, start="2026-10-01", end="2026-11-01", incoming=incoming)
     """
     check_errors(errors)

@@ -89,7 +89,9 @@ def load_evidence(
             keys = tasks[list(schema.LOG_GROUP)].drop_duplicates().dropna()
             groups = frames.conform(keys, of="log_groups")
         asked = {name: value for name, value in origin.asked.items() if name != "region"}
-        return xs.fetch_incoming(groups, origin.targets, start=start, end=end + _LATE, **asked)
+        return xs.fetch_incoming(
+            groups, targets=origin.targets, start=start, end=end + _LATE, **asked
+        )
 
     fetched = {"deliveries": deliveries, "api_calls": api_calls, "incoming": incoming}
     found = {name: _load(origin, name, fetch) for name, fetch in fetched.items()}

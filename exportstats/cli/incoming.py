@@ -89,7 +89,7 @@ def incoming(
     asked = {name: value for name, value in origin.asked.items() if name != "region"}
     try:
         table = xs.fetch_incoming(
-            groups, origin.targets, start=since, end=until, period=period, **asked
+            groups, targets=origin.targets, start=since, end=until, period=period, **asked
         )
     except (LoadError, LoadInterrupted) as stop:
         if not len(stop.arrived):

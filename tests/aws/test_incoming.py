@@ -134,7 +134,7 @@ def test_log_groups_without_a_target_are_named(emulator: Emulator):
     del emulator
     both = pd.concat([groups("/app"), groups("/web", account_id=OTHER)])
     with pytest.warns(LoadWarning, match=f"no target is for 1 of .* /web of {OTHER} in {REGION}"):
-        found = xs.fetch_incoming(both, [xs.Target(ACCOUNT, REGION)], **RANGE)
+        found = xs.fetch_incoming(both, targets=[xs.Target(ACCOUNT, REGION)], **RANGE)
     assert set(found["log_group_name"]) == {"/app"}
 
 
