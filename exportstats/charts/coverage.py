@@ -32,22 +32,31 @@ if TYPE_CHECKING:
     from exportstats.charts.panel import Panel
 
 _MAKERS = "coverage_timeline or coverage_by_day"
-_COLUMNS = (*LOG_GROUP, "start", "end", "length", "state", "reason", "expires_at")
+_COLUMNS = (*LOG_GROUP, "start", "end", "length", "state", "evidence", "reason", "expires_at")
 _MOST = 40  # lanes on a slide
 _THIN = (-0.21, 0.09)  # half the height of a bar, so that a minute does not look like a day
 _SECOND = 1 / 86_400
 
 UPPER_BOUND = "coverage is an upper bound: stream prefixes and bytes are not in the API"
 
-# From the bottom layer to the top one. `lost` is a gap that can no longer be closed.
+# From the bottom layer to the top one. What is covered, and gaps, look like their evidence; `lost`
+# is a gap that can no longer be closed.
 _LOOKS: dict[str, dict[str, Any]] = {
     "covered": {"facecolor": "#A6D9C8"},
+    "proven": {"facecolor": "#2E8B74"},
+    "partial": {"facecolor": "#DCF0EA", "hatch": "....", "edgecolor": "#2E8B74"},
+    "silent": {"facecolor": "#F2F2F2", "hatch": "----", "edgecolor": "#AAAAAA"},
     "overlap": {"facecolor": "#0072B2"},
     "premature": {"facecolor": "#F0C75E", "hatch": "////", "edgecolor": "#666666"},
     "gap": {"facecolor": BAD},
     "lost": {"facecolor": "#222222", "hatch": "xxx", "edgecolor": "#BBBBBB"},
 }
-_LABELS = {"gap": "gap", "lost": "gap, lost for ever"}
+_LABELS = {
+    "lost": "gap, lost for ever",
+    "silent": "nothing came in",
+    "partial": "only some streams",
+}
+_STATES = ("covered", "overlap", "premature", "gap")
 
 
 @chart(
@@ -59,9 +68,10 @@ def plot_coverage(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
     """Draw which parts of each log group are in S3, the worst log group first.
 
     `coverage_timeline` is drawn as bars, in a lane for each of at most 40 log groups. The missing
-    time is at the right. Bars shorter than a pixel are drawn a pixel wide and half as high. A tick
-    below the bars marks the deadline (`expires_at`) of each gap that is not lost yet. An arrow at
-    the edge stands for deadlines long after the range.
+    time is at the right. What is proven, and what only tasks with a stream prefix cover, has a look
+    of its own, and so have gaps in which nothing came in. Bars shorter than a pixel are drawn a
+    pixel wide and half as high. A tick below the bars marks the deadline (`expires_at`) of each gap
+    that is not lost yet. An arrow at the edge stands for deadlines long after the range.
 
     `coverage_by_day` is drawn as a heat map, with a row for each of at most 60 log groups.
 
@@ -87,11 +97,10 @@ def plot_coverage(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
 
 
 def _refuse_states(states: pd.Series) -> None:
-    known = [state for state in _LOOKS if state != "lost"]
     for state in states.unique():
-        if state not in known:
+        if state not in _STATES:
             raise SchemaError(
-                f"the state {shorten(state)} is not one of {', '.join(known)}; "
+                f"the state {shorten(state)} is not one of {', '.join(_STATES)}; "
                 f"this chart draws what {_MAKERS} returns"
             )
 
@@ -103,7 +112,7 @@ def _draw_timeline(panel: Panel, table: pd.DataFrame, kwargs: dict[str, Any]) ->
     order = np.argsort(-missing, kind="stable")
     worst, lanes = choose_lanes(panel, numbers, order, "worst log groups", _MOST)
     chosen = lanes >= 0
-    rows = table.loc[chosen, ["start", "end", "state", "reason", "expires_at"]]
+    rows = table.loc[chosen, [*_COLUMNS[3:5], *_COLUMNS[6:]]]
     bars = Bars(lanes[chosen], to_days(rows["start"]), to_days(rows["end"]))
     drawn = ~np.isnan(bars.left + bars.right)
     if lost := (~drawn).sum():
@@ -112,8 +121,7 @@ def _draw_timeline(panel: Panel, table: pd.DataFrame, kwargs: dict[str, Any]) ->
         raise NothingToDrawError(panel.notes[-1])
     bars, rows = bars.only(drawn), rows[drawn]
 
-    states = rows["state"].to_numpy(dtype=object)
-    looks = np.where((states == "gap") & _is_lost(rows), "lost", states)
+    looks = _looks_of(rows)
     low, high = bars.left.min(), bars.right.max()
     deadlines = to_days(rows["expires_at"])
     deadlines[(looks != "gap") | (deadlines < low)] = np.nan
@@ -125,11 +133,13 @@ def _draw_timeline(panel: Panel, table: pd.DataFrame, kwargs: dict[str, Any]) ->
     pixel = pixel_of(ax)
     if any((layer.right - layer.left < pixel).any() for layer in layers.values()):
         panel.notes.append("half as high: shorter than a pixel")
-    panel.notes.append(UPPER_BOUND)
     found = set(looks)
+    if not table["evidence"].eq("proven").any():
+        panel.notes.append(UPPER_BOUND)
+    labels = _LABELS | ({"covered": "claimed"} if {"proven", "partial"} & found else {})
     for look, style in _LOOKS.items():
         if look in found:
-            panel.legend.append(patch(_LABELS.get(look, look), **style))
+            panel.legend.append(patch(labels.get(look, look), **style))
     if not np.isnan(deadlines).all():
         panel.legend.append(deadline_key())
     panel.write_header()
@@ -146,9 +156,12 @@ def _draw_timeline(panel: Panel, table: pd.DataFrame, kwargs: dict[str, Any]) ->
 def _add_up(panel: Panel, table: pd.DataFrame, numbers: np.ndarray, groups: int) -> np.ndarray:
     """Return the missing time of each group in ms, and add notes on their total."""
     length = table["length"].fillna(pd.Timedelta(0)).to_numpy("timedelta64[ms]").astype("int64")
-    gap = table["state"].eq("gap").to_numpy()
+    evidence = table["evidence"]
+    gap = table["state"].eq("gap").to_numpy() & evidence.ne("silent").to_numpy()
     missing = np.bincount(numbers, weights=length * gap, minlength=groups)
     panel.notes.append(f"n = {counted(groups, 'log group')}")
+    bounds = _bounds(length, evidence)
+    panel.notes += [bounds] if bounds else []
     if not gap.any():
         panel.notes.append("no gap")
         return missing
@@ -161,6 +174,30 @@ def _add_up(panel: Panel, table: pd.DataFrame, numbers: np.ndarray, groups: int)
     if not np.isnat(first).all():
         panel.notes.append(f"first deadline {pd.Timestamp(np.nanmin(first)):%Y-%m-%d %H:%M}")
     return missing
+
+
+def _bounds(length: np.ndarray, evidence: pd.Series) -> str | None:
+    """Return between which bounds coverage lies, if anything is proven."""
+    whole = max(length.sum(), 1)
+    least, most, silent = (
+        percent(length[evidence.isin(classes).to_numpy()].sum() / whole)
+        for classes in (["proven"], ["proven", "claimed", "partial"], ["silent"])
+    )
+    if not evidence.eq("proven").any():
+        return None
+    quiet = f", nothing came in: {silent}" if evidence.eq("silent").any() else ""
+    return f"covered at least {least}, at most {most}{quiet}"
+
+
+def _looks_of(rows: pd.DataFrame) -> np.ndarray:
+    """Return the look of each interval."""
+    looks: np.ndarray = rows["state"].to_numpy(dtype=object, copy=True)
+    evidence = rows["evidence"].to_numpy(dtype=object)
+    looks[(looks == "covered") & (evidence == "proven")] = "proven"
+    looks[(looks == "gap") & _is_lost(rows)] = "lost"
+    for one in ("partial", "silent"):
+        looks[evidence == one] = one
+    return looks
 
 
 def _is_lost(rows: pd.DataFrame) -> np.ndarray:

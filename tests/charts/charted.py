@@ -109,6 +109,7 @@ def timeline(names: list[object]) -> pd.DataFrame:
             "end": start + pd.Timedelta(1, "D"),
             "length": lengths(*[86_400] * len(names)),
             "state": "gap",
+            "evidence": "missing",
             "reason": "failed",
             "expires_at": start + pd.Timedelta(30, "D"),
         }

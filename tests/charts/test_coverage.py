@@ -33,6 +33,7 @@ def timeline(groups: dict[object, list[Piece]]) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=columns)
     for column in ("start", "end", "expires_at"):
         table[column] = pd.to_datetime(table[column], utc=True).dt.as_unit("ms")
+    table["evidence"] = np.where(table["state"] == "gap", "missing", "claimed")
     return table.astype({"length": "timedelta64[ms]", "state": "category"})
 
 
@@ -61,6 +62,7 @@ def nightly(groups: int, days: int = 365, *, cut: str = "1min") -> pd.DataFrame:
         }
     )
     table["length"] = (table["end"] - table["start"]).astype("timedelta64[ms]")
+    table["evidence"] = np.where(gap, "missing", "claimed")
     table["expires_at"] = table["start"].where(gap) + pd.Timedelta(90, "D")
     return table
 
@@ -156,7 +158,9 @@ def test_gaps_of_a_minute_are_seen_and_do_not_fill_the_lane():
 def test_thin_gaps_are_still_there_in_a_smaller_picture():
     """With half the pixels, no gap disappears."""
     table = nightly(1)
-    table.loc[table.index % 40 != 0, ["state", "reason"]] = ["covered", None]
+    table.loc[table.index % 40 != 0, ["state", "evidence", "reason"]] = [
+        *("covered", "claimed", None)
+    ]
     ax = plot_coverage(table)
     ax.figure.dpi = 50
     ax.figure.canvas.draw()
@@ -255,6 +259,18 @@ def test_rows_that_cannot_be_drawn_are_counted():
     table["start"] = table["start"].where(table.index != 3)
     assert "rows not drawn: 1, no time" in note(plot_coverage(table))
     assert "rows not drawn: 10" in note(plot_coverage(table.assign(end=pd.NaT)))
+
+
+def test_evidence_has_its_own_look():
+    """What is proven, what some streams cover and what is silent differ, and the bounds are said."""
+    pieces = [("1D", "covered", None, None)] * 8 + [("1D", "gap", "silent", None)]
+    table = timeline({"web": [*pieces, ("1D", "gap", "failed", None)]})
+    table["evidence"] = ["proven"] * 6 + ["partial", "claimed", "silent", "missing"]
+    ax = plot_coverage(table)
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels == ["claimed", "proven", "only some streams", "nothing came in", "gap"]
+    assert "covered at least 60 %, at most 80 %, nothing came in: 10 %" in note(ax)
+    assert "upper bound" not in note(ax)
 
 
 def test_an_unknown_state_is_refused():
