@@ -1,0 +1,168 @@
+"""The command `incoming`, and evidence for the coverage commands, from the emulator."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support import ms
+
+import exportstats as xs
+from exportstats.emulator import Emulator, Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+ACCOUNT, REGION = "111122223333", "eu-west-1"
+PLACE = {"accountId": ACCOUNT, "region": REGION}
+NOW = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
+HOUR, DAY = 3_600_000, 86_400_000
+FIRST = ms("2026-11-10T00:00Z")
+RANGE = ["--since", "2026-11-10", "--until", "2026-11-14"]
+REFUSED, PARTIAL, SILENT = 1, 2, 3  # days
+
+
+def task(day: int, name: str = "/app") -> dict[str, Any]:
+    """Return the export of a day, created fourteen hours after it."""
+    created = FIRST + (day + 1) * DAY + 14 * HOUR
+    return {
+        **PLACE,
+        "taskId": f"{name}-{day}",
+        "logGroupName": name,
+        "from": FIRST + day * DAY,
+        "to": FIRST + (day + 1) * DAY - 1,
+        "destination": "acme",
+        "status": {"code": "COMPLETED"},
+        "executionInfo": {"creationTime": created, "completionTime": created + 60_000},
+    }
+
+
+def call(day: int, **fields: object) -> dict[str, Any]:
+    """Return the record of a call for the export of a day."""
+    one = task(day)
+    created = one["executionInfo"]["creationTime"]
+    return {
+        "eventID": f"call-{day}",
+        "eventTime": f"{dt.datetime.fromtimestamp(created / 1000, dt.UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "eventSource": "logs.amazonaws.com",
+        "eventName": "CreateExportTask",
+        "awsRegion": REGION,
+        "recipientAccountId": ACCOUNT,
+        "userIdentity": {"type": "IAMUser", "arn": f"arn:aws:iam::{ACCOUNT}:user/ann"},
+        "requestParameters": {name: one[name] for name in ("logGroupName", "from", "to")},
+        **fields,
+    }
+
+
+def served(faults: tuple[Fault, ...] = ()) -> Emulator:
+    """Return an emulator of four days: exported, refused, silent, and exported in part."""
+    prefixed = call(PARTIAL, responseElements={"taskId": f"/app-{PARTIAL}"})
+    prefixed["requestParameters"]["logStreamNamePrefix"] = "app/"
+    counts = {hour: 0 if SILENT * 24 <= hour <= (SILENT + 1) * 24 else 10 for hour in range(5 * 24)}
+    return Emulator(
+        [task(0), task(PARTIAL)],
+        api_calls=[call(REFUSED, errorCode="LimitExceededException", errorMessage="x"), prefixed],
+        incoming=[
+            PLACE
+            | {"logGroupName": "/app", "start": FIRST + hour * HOUR}
+            | {"incomingBytes": 100_000 * count, "incomingEvents": count}
+            for hour, count in counts.items()
+        ],
+        log_groups=[PLACE | {"logGroupName": "/app", "creationTime": 0}],
+        now=NOW,
+        faults=faults,
+    )
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Emulator]]:
+    """Run an emulator as AWS."""
+    started: list[Emulator] = []
+
+    def start(*faults: Fault) -> Emulator:
+        emulator = served(faults)
+        started.append(emulator)
+        emulator.start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", emulator.url)
+        return emulator
+
+    for name, value in (("ACCESS_KEY_ID", ACCOUNT), ("SECRET_ACCESS_KEY", "secret")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    yield start
+    for emulator in started:
+        emulator.stop()
+
+
+def test_totals_for_people_and_periods_for_machines(aws: Callable, run: Callable, tmp_path: Path):
+    """The table has a row per log group, csv, json and the file one per period."""
+    aws()
+    file = tmp_path / "incoming.parquet"
+    done = run("incoming", *RANGE, "-o", file)
+    assert done.exit_code == 0, done.stderr
+    assert "1 log group, 0 of them took in nothing" in done.stdout
+    assert "71 MB" in done.stdout
+    assert f"{file}: 96 periods" in done.stderr
+    assert len(xs.read_incoming(file)) == 4 * 24
+    rows = json.loads(run("incoming", *RANGE, "--format", "json").stdout)
+    table = [*csv.DictReader(io.StringIO(run("incoming", *RANGE, "--format", "csv").stdout))]
+    assert len(rows) == len(table) == 4 * 24
+    assert rows[0]["start"] == table[0]["start"] == "2026-11-10T00:00:00.000Z"
+    assert rows[0]["period_seconds"] == float(table[0]["period_seconds"]) == 3600
+    again = run("incoming", *RANGE, "-o", file)
+    assert f"{file}: 96 periods" in again.stderr
+
+
+def test_live_evidence_narrows_the_answer(aws: Callable, run: Callable):
+    """Gaps show what was refused and what is at stake; a silent one is only counted."""
+    aws()
+    done = run("gaps", *RANGE, "--evidence", "live")
+    assert done.exit_code == 0, done.stderr
+    assert "1 gap, 1 d" in done.stdout
+    assert "refused: LimitExceededException" in done.stdout
+    assert "24 MB" in done.stdout
+    assert "1 gap of 1 d not listed: nothing came in" in done.stderr
+    assert "2 of 2 deliveries could not be looked up" in done.stderr
+    rows = json.loads(run("gaps", *RANGE, "--evidence", "live", "--format", "json").stdout)
+    assert [row["reason"] for row in rows] == ["refused", "silent"]
+    without = json.loads(run("gaps", *RANGE, "--format", "json").stdout)
+    assert [row["reason"] for row in without] == ["never_tried"]
+
+
+def test_bounds_of_coverage(aws: Callable, run: Callable, tmp_path: Path):
+    """With all sources, coverage has two bounds; without one, it says what is not known."""
+    aws()
+    rows = '{"taskId": "%s", "accountId": "%s", "region": "%s", "delivered": "yes"}\n'
+    file = tmp_path / "deliveries.jsonl"
+    file.write_text("".join(rows % (f"/app-{day}", ACCOUNT, REGION) for day in (0, PARTIAL)))
+    done = run("coverage", *RANGE, "--deliveries", file, "--api-calls=aws", "--incoming=aws")
+    assert "covered at least 25 %, at most 50 %; in 25 % nothing came in" in done.stderr
+    assert "at least" in done.stdout
+    done = run("coverage", *RANGE, "--deliveries", file)
+    assert "not known: the stream prefixes of tasks (--api-calls)" in done.stderr
+
+
+def test_what_is_not_permitted_makes_the_answer_less_certain(aws: Callable, run: Callable):
+    """With --evidence live the answer is complete without it; a source that is named is missed."""
+    aws(Fault("deny", operation="GetMetricData"))
+    done = run("gaps", *RANGE, "--evidence", "live")
+    assert done.exit_code == 0, done.stderr
+    assert "incoming did not all arrive, so the answer is less certain" in done.stderr
+    assert "cloudwatch:GetMetricData" in done.stderr
+    assert "refused: LimitExceededException" in done.stdout
+    assert run("gaps", *RANGE, "--incoming", "aws").exit_code == 3
+
+
+def test_names_of_log_groups_come_from_files(aws: Callable, run: Callable, tmp_path: Path):
+    """The tasks of a file name the log groups; a selection that leaves none is an error."""
+    aws()
+    tasks = tmp_path / "tasks.jsonl"
+    xs.write_tasks(xs.conform(xs.fetch_tasks()), tasks)
+    assert "71 MB" in run("incoming", tasks, *RANGE).stdout
+    done = run("incoming", tasks, *RANGE, "--log-group", "/nothing")
+    assert done.exit_code == 2
