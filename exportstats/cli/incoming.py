@@ -20,8 +20,8 @@ from exportstats.text import counted, write_bytes
 
 if TYPE_CHECKING:
     import datetime as dt
-    from typing import Literal, TypeAlias
     from pathlib import Path
+    from typing import Literal, TypeAlias
 
     import pandas as pd
 
