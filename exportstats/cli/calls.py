@@ -106,7 +106,7 @@ def _redacted(table: pd.DataFrame) -> pd.DataFrame:
     from exportstats.core import frames, schema
     from exportstats.report.redaction import redact
 
-    *_, hidden = redact(frames.empty(), api_calls=table)
+    hidden = redact(frames.empty(), api_calls=table)[3]
     return frames.check(hidden, schema.API_CALLS)
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from exportstats.cli.source import Origin
 
+KINDS = ("deliveries", "api_calls", "incoming")
 _REACH = dt.timedelta(days=90) - dt.timedelta(minutes=5)  # of LookupEvents, with time for asking
 _LATE = dt.timedelta(hours=2)  # what may belong to the end of the range comes in by then
 
@@ -93,7 +94,7 @@ def load_evidence(
             groups, targets=origin.targets, start=start, end=end + _LATE, **asked
         )
 
-    fetched = {"deliveries": deliveries, "api_calls": api_calls, "incoming": incoming}
+    fetched = dict(zip(KINDS, (deliveries, api_calls, incoming), strict=True))
     found = {name: _load(origin, name, fetch) for name, fetch in fetched.items()}
     # without rows, nothing could be looked at
     return {name: table for name, table in found.items() if table is not None and len(table)}

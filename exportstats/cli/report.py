@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import functools
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 import exportstats as xs
+from exportstats.cli.evidence import EVIDENCE, KINDS, load_evidence
 from exportstats.cli.failing import FAILED, FOUND, is_partial, say
 from exportstats.cli.options import NewFile, NewFolder
 from exportstats.cli.ranges import LOG_GROUPS, kept, load_both
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from exportstats.cli.source import Origin
 
 # How a report begins that a later one may replace.
+_BEFORE = dt.timedelta(weeks=6)  # the weeks that a report compares with, and a margin
 _HTML = re.compile(rb"(?s)<!doctype html>.*<title>Export tasks, ")
 _MARKDOWN = re.compile(rb"# Export tasks, ")
 _KINDS = {
@@ -37,6 +40,7 @@ _FAILING = {"warning": ("critical", "warning"), "critical": ("critical",)}
 
 @sourced(
     LOG_GROUPS,
+    *EVIDENCE,
     click.option(
         "--week",
         default="last",
@@ -114,12 +118,18 @@ def report(
     if (folder := files["csv_dir"]) is not None:
         machine.refuse_foreign(xs.build_weekly_report(frames.empty()), folder)
     tasks, log_groups = kept(origin.wanted, *load_both(origin, check=len, can_spare=True))
+    beside: dict[str, Any] = {
+        "log_groups": log_groups,
+        **load_evidence(origin, tasks, log_groups, by_clock.start - _BEFORE, by_clock.end),
+    }
     if redact:
-        tasks, log_groups, *_ = redaction.redact(tasks, log_groups)
+        tables = (beside.get(name) for name in ("log_groups", *KINDS))
+        tasks, *hidden = redaction.redact(tasks, *tables)
+        beside = dict(zip(("log_groups", *KINDS), hidden, strict=True))
     made = xs.build_weekly_report(
         tasks,
         week=week,
-        log_groups=log_groups,
+        **beside,
         tz=tz,
         source=origin.words,
         by=split_by,

@@ -118,7 +118,7 @@ def collect(
     rest = _without_tasks(found, query)
     if len(rest):
         untried = np.zeros(0, dtype="int64")
-        found = frames.stack([found, answer(_exports(frames.empty(), rest, untried, query), query)])
+        found = frames.stack([found, answer(read_for(rest, frames.empty(), untried, query), query)])
     return found[found["log_group_name"].notna()]
 
 
@@ -151,11 +151,14 @@ def _part(tasks: pd.DataFrame, *, answer: Answer, query: Query) -> pd.DataFrame:
 def read(tasks: pd.DataFrame, query: Query) -> Exports:
     """Return the windows of tasks, as they were known, as exports."""
     groups = grouping.group(tasks[list(LOG_GROUP)], LOG_GROUP)
-    return _exports(tasks, groups.keys, groups.codes, query)
+    return read_for(groups.keys, tasks, groups.codes, query)
 
 
-def _exports(tasks: pd.DataFrame, keys: pd.DataFrame, codes: np.ndarray, query: Query) -> Exports:
-    """Return the windows of tasks and of refused calls for log groups, as exports."""
+def read_for(keys: pd.DataFrame, tasks: pd.DataFrame, codes: np.ndarray, query: Query) -> Exports:
+    """Return the windows of tasks and of refused calls for log groups, as exports.
+
+    `codes` has the row in `keys` of each task.
+    """
     has_name = keys["log_group_name"].notna().to_numpy()
     high = np.full(len(has_name), query.end)
     low = np.where(has_name, beginnings(keys, query), high)

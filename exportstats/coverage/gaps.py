@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from exportstats.core import coerce
+from exportstats.core.schema import LOG_GROUP
 from exportstats.coverage import exports, windows
 from exportstats.coverage.incoming import Came
 from exportstats.coverage.query import make_query
@@ -207,7 +208,7 @@ def explain_again(
     tasks: pd.DataFrame,
     *,
     as_of: pd.Timestamp,
-    deliveries: pd.DataFrame | None,
+    **evidence: Any,  # noqa: ANN401 - tables, as for find_gaps
 ) -> pd.DataFrame:
     """Return parts of gaps with their own reasons, from the tasks whose windows overlap each part.
 
@@ -217,12 +218,17 @@ def explain_again(
         Rows of `find_gaps`, each cut to a shorter interval. Lost ones stay lost.
     tasks
         At least those that did not complete, or delivered nothing.
+    evidence
+        The tables beside the tasks, as for `find_gaps`.
     """
     if not len(gaps):
         return gaps
-    query = make_query(gaps["start"].min(), gaps["end"].max(), as_of=as_of, deliveries=deliveries)
-    found = exports.read(known_at(tasks, query.as_of), query)
-    group = exports.locate(gaps, found.keys)
+    query = make_query(gaps["start"].min(), gaps["end"].max(), as_of=as_of, **evidence)
+    keys = gaps[list(LOG_GROUP)].drop_duplicates(ignore_index=True)
+    known = known_at(tasks, query.as_of)
+    row_of = exports.locate(known, keys)
+    found = exports.read_for(keys, known[row_of >= 0], row_of[row_of >= 0], query)
+    group = exports.locate(gaps, keys)
     start, end = coerce.millis(gaps["start"]), coerce.millis(gaps["end"])
     order = np.lexsort([start, group])
     order = order[group[order] >= 0]
@@ -230,9 +236,13 @@ def explain_again(
     some = windows.Intervals(group[order], start[order], end[order])
     reason[order], row[order] = _explain(found, some)
     reason[(gaps["reason"] == "lost").to_numpy()] = exports.LOST
+    came = came_in(gaps, np.arange(len(gaps)), start, end, query)
     return gaps.assign(
         reason=pd.Categorical.from_codes(reason, dtype=REASON),
         last_task_id=found.tasks["task_id"].array.take(row, allow_fill=True),
+        error_code=_error_codes(found, row, 0),
+        incoming_bytes=came.bytes,
+        incoming_events=came.events,
     )
 
 

@@ -15,6 +15,8 @@ class Evidence(NamedTuple):
 
     log_groups: pd.DataFrame | None = None
     deliveries: pd.DataFrame | None = None
+    api_calls: pd.DataFrame | None = None
+    incoming: pd.DataFrame | None = None
 
     @classmethod
     def checked(cls, **tables: pd.DataFrame | None) -> Evidence:

@@ -50,7 +50,8 @@ EXPORTED_SHARE = 0.5
 # leaves such gaps.
 SHORT_GAP = timedelta(minutes=1)
 
-GAP = [*LOG_GROUP, "start", "end", "length", "reason", "last_task_id", "expires_at"]
+_GAP = [*LOG_GROUP, "start", "end", "length", "reason", "last_task_id", "expires_at"]
+_OF_EVIDENCE = ["error_code", "incoming_bytes", "incoming_events"]
 _NEVER = pd.Timestamp("2262-01-01", tz="UTC")
 _WEEK = 7 * schema.DAY
 _MOMENT = pd.Timedelta("1ms")
@@ -82,12 +83,14 @@ class Material:
         (it is exported regularly), `watched` (its lost events are reported) and `retention`
         (milliseconds, or the integer of NaT if there is none).
     uncovered
-        The gaps of all log groups, as returned by `find_gaps`, without waived gaps and those of
-        rest days.
+        The gaps of all log groups, as returned by `find_gaps`, without waived and silent gaps and
+        those of rest days.
     gaps
         The gaps after the first export of each log group. `group` is the row in `groups`.
     waived
         The waived gaps, with the reason in `because`.
+    silent
+        The gaps in which nothing came in, after the first export of each log group.
     rest
         The days on which a log group is never exported, as returned by `find_rest_days`.
     slowdowns
@@ -110,6 +113,7 @@ class Material:
     uncovered: pd.DataFrame
     gaps: pd.DataFrame
     waived: pd.DataFrame
+    silent: pd.DataFrame
     rest: pd.DataFrame
     slowdowns: pd.DataFrame
     undelivered: pd.DataFrame
@@ -182,8 +186,8 @@ class Material:
         The reason of each gap is determined again from the tasks that overlap the clipped gap.
         """
         inside = self._missing(start, end, of)
-        deliveries = self.evidence.deliveries
-        return explain_again(inside, self.undelivered, as_of=self.as_of, deliveries=deliveries)
+        options = self.evidence.options
+        return explain_again(inside, self.undelivered, as_of=self.as_of, **options)
 
     def _missing(self, start: np.ndarray, end: np.ndarray, of: str = "regular") -> pd.DataFrame:
         group = self.gaps["group"].to_numpy()
@@ -260,6 +264,7 @@ def gather(
         uncovered=found.uncovered,
         gaps=gaps,
         waived=waived,
+        silent=since_first(found.silent, groups),
         rest=found.rest,
         slowdowns=known.slowdowns,
         undelivered=left,
@@ -272,6 +277,7 @@ class Missing(NamedTuple):
 
     uncovered: pd.DataFrame
     waived: pd.DataFrame
+    silent: pd.DataFrame
     rest: pd.DataFrame
 
 
@@ -283,9 +289,11 @@ def missing_at(
     waivers: tuple[Waiver, ...],
 ) -> Missing:
     """Split the gaps up to an instant, at which the log groups and tasks were as given."""
+    is_silent = (gaps["reason"] == "silent").to_numpy()
+    gaps, silent = (gaps[which].reset_index(drop=True) for which in (~is_silent, is_silent))
     rest = weekdays.find_rest_days(since_first(gaps, groups), groups, undelivered)
     uncovered, waived = part_waived(gaps, waivers, now)
-    return Missing(without_rest(uncovered, groups, rest), waived, rest)
+    return Missing(without_rest(uncovered, groups, rest), waived, silent, rest)
 
 
 def since(gaps: pd.DataFrame, start: pd.Timestamp) -> pd.DataFrame:
@@ -340,6 +348,12 @@ def clipped(gaps: pd.DataFrame, start: np.ndarray, end: np.ndarray) -> pd.DataFr
         inside["expires_at"] = gaps["expires_at"] + later
     some: pd.DataFrame = inside[low < high]
     return some
+
+
+def rows_of(gaps: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns of gaps that a finding shows, of evidence only what is known."""
+    known = [name for name in _OF_EVIDENCE if gaps[name].notna().any()]
+    return gaps[[*_GAP, *known]].reset_index(drop=True)
 
 
 def is_long(gaps: pd.DataFrame) -> pd.Series:

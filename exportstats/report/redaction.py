@@ -83,7 +83,10 @@ def redact(
     log_groups: pd.DataFrame | None = None,
     deliveries: pd.DataFrame | None = None,
     api_calls: pd.DataFrame | None = None,
-) -> tuple[pd.DataFrame, pd.DataFrame | None, pd.DataFrame | None, pd.DataFrame | None]:
+    incoming: pd.DataFrame | None = None,
+) -> tuple[
+    pd.DataFrame, pd.DataFrame | None, pd.DataFrame | None, pd.DataFrame | None, pd.DataFrame | None
+]:
     """Replace every text that could identify the owner of the tasks.
 
     Only texts that are known to be public stay. Account IDs, log groups, buckets, prefixes, task
@@ -96,7 +99,7 @@ def redact(
 
     Parameters
     ----------
-    tasks, log_groups, deliveries, api_calls
+    tasks, log_groups, deliveries, api_calls, incoming
         The tables to redact.
 
     Returns
@@ -109,6 +112,7 @@ def redact(
         (log_groups, schema.LOG_GROUPS),
         (deliveries, schema.DELIVERIES),
         (api_calls, schema.API_CALLS),
+        (incoming, schema.INCOMING),
     ]
     texts: defaultdict[str, list[pd.Series]] = defaultdict(list)
     for table, kind in kinds:
@@ -117,12 +121,11 @@ def redact(
             for name in _text_columns(table, kind):
                 texts[_SAME.get(name, name)].append(table[name].iloc[order].astype("str"))
     names = {name: _numbered(name, pd.concat(values)) for name, values in texts.items()}
-    return (
-        _hidden(tasks, schema.TASKS, names).assign(status_message=_messages(tasks, names)),
-        None if log_groups is None else _hidden(log_groups, schema.LOG_GROUPS, names),
-        None if deliveries is None else _hidden(deliveries, schema.DELIVERIES, names),
-        None if api_calls is None else _hidden(api_calls, schema.API_CALLS, names),
+    one, two, three, four = (
+        None if table is None else _hidden(table, kind, names) for table, kind in kinds[1:]
     )
+    hidden = _hidden(tasks, schema.TASKS, names).assign(status_message=_messages(tasks, names))
+    return hidden, one, two, three, four
 
 
 def _text_columns(table: pd.DataFrame, kind: schema.Table) -> list[str]:

@@ -105,6 +105,8 @@ def build_weekly_report(  # noqa: PLR0913 - all options are keyword-only
     week: Week = "last",
     log_groups: pd.DataFrame | None = None,
     deliveries: pd.DataFrame | None = None,
+    api_calls: pd.DataFrame | None = None,
+    incoming: pd.DataFrame | None = None,
     as_of: Instant = None,
     tz: str = "UTC",
     source: Sequence[str] = (),
@@ -131,6 +133,12 @@ def build_weekly_report(  # noqa: PLR0913 - all options are keyword-only
         were never exported.
     deliveries
         A table of deliveries. A task whose delivery is `empty` or `gone` covers nothing.
+    api_calls
+        A table of API calls. With it, refused exports are reported, and what only tasks with a
+        stream prefix cover.
+    incoming
+        A table of what log groups took in. With it, gaps in which nothing came in are notes, and
+        other gaps have the bytes that came in, the most first.
     as_of
         The instant (aware) for which to compute the report. Default: the end of the week, or the
         last observation of the tasks if that is earlier, so that a later run for the same week
@@ -166,7 +174,9 @@ def build_weekly_report(  # noqa: PLR0913 - all options are keyword-only
     >>> report.headline
     'A quiet week: 111 tasks, none failed, and what was due is in S3 except 7 min.'
     """
-    evidence = Evidence.checked(log_groups=log_groups, deliveries=deliveries)
+    evidence = Evidence.checked(
+        log_groups=log_groups, deliveries=deliveries, api_calls=api_calls, incoming=incoming
+    )
     material = material_of(tasks, week, evidence, as_of, tz, source, waivers)
     report = _report(material, material.span.name)
     return report if by is None else replace(report, parts=MappingProxyType(_parts(material, by)))

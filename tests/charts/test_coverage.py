@@ -262,7 +262,7 @@ def test_rows_that_cannot_be_drawn_are_counted():
 
 
 def test_evidence_has_its_own_look():
-    """What is proven, what some streams cover and what is silent differ, and the bounds are said."""
+    """What is proven, partial or silent differs, and the header has the two bounds."""
     pieces = [("1D", "covered", None, None)] * 8 + [("1D", "gap", "silent", None)]
     table = timeline({"web": [*pieces, ("1D", "gap", "failed", None)]})
     table["evidence"] = ["proven"] * 6 + ["partial", "claimed", "silent", "missing"]

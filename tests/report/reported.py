@@ -193,7 +193,7 @@ def built(*rows: Row, week: Any = ISO_WEEK, **more: Any) -> xs.WeeklyReport:  # 
 
 def look(rule: Rule, *rows: Row, week: Any = ISO_WEEK, **more: Any) -> Finding | None:  # noqa: ANN401
     """Apply one rule to a few tasks. This is much faster than a whole report."""
-    nothing = dict.fromkeys(("log_groups", "deliveries", "as_of", "waivers"))
+    nothing = dict.fromkeys((*Evidence._fields, "as_of", "waivers"))
     known = nothing | {"tz": "UTC", "source": ()} | more
     evidence = Evidence(**{name: known.pop(name) for name in Evidence._fields})
     return rule.find(material_of(tasks_of(*rows), week, evidence, **known))

@@ -225,7 +225,7 @@ def test_api_calls_share_the_pseudonyms_of_tasks() -> None:
     """Principals, sessions and names of API calls are hidden, and still match those of tasks."""
     calls = xs.read_api_calls(StringIO(trail(record(0), refused(1), cancel(2, "task-0"))))
     tasks = xs.unlisted_tasks(frames.empty(), calls)
-    hidden, _, _, redacted = redact(tasks, api_calls=calls)
+    hidden, _, _, redacted, _ = redact(tasks, api_calls=calls)
     assert redacted is not None
     frames.check(redacted, schema.API_CALLS)
     text = redacted.to_csv() + hidden.to_csv()

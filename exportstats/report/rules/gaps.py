@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from exportstats.core.schema import LOG_GROUP
 from exportstats.report import causes
-from exportstats.report.material import GAP, is_long
+from exportstats.report.material import is_long, rows_of
 from exportstats.report.pictures import coverage
 from exportstats.report.rule import Found, by_incident, rule
 from exportstats.report.words import groups_of, on, place, slots_of
-from exportstats.text import counted, total
+from exportstats.text import counted, total, write_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +26,8 @@ def gaps(material: Material) -> Found | None:
     rows = week[is_long(week) & (week["reason"] != "lost")]
     if not len(rows):
         return None
-    rows = rows.sort_values(["length", *LOG_GROUP, "start"], ascending=[False, *[True] * 4])
+    order = ["incoming_bytes", "length", *LOG_GROUP, "start"]
+    rows = rows.sort_values(order, ascending=[False, False, *[True] * 4])
     return by_incident(partial(_describe, material=material), rows, causes.of_gaps(rows, material))
 
 
@@ -36,15 +37,25 @@ def _describe(rows: pd.DataFrame, *, material: Material) -> Found:
     reasons = ", ".join(f"{number:,} {reason}" for reason, number in sorted(why.items()))
     regular = int(material.groups["regular"].sum())
     groups = len(rows[list(LOG_GROUP)].drop_duplicates())
+    stake = _stake(rows)
     return Found(
         "warning",
         f"{counted(len(rows), 'gap')} in {groups:,} of {regular:,} log groups that are exported "
-        f"regularly,{slots_of(rows, ',')} {total(rows['length'])} in total ({reasons}). "
-        f"The longest: {place(rows.head(1))}, {total(rows['length'].head(1))} from "
-        f"{on(rows['start'].iloc[0], material)}.",
-        rows[GAP].reset_index(drop=True),
+        f"regularly,{slots_of(rows, ',')} {total(rows['length'])} in total ({reasons})"
+        f"{stake}. The {'largest' if stake else 'longest'}: {place(rows.head(1))}, "
+        f"{total(rows['length'].head(1))} from {on(rows['start'].iloc[0], material)}.",
+        rows_of(rows),
         export=rows[rows["reason"] != "active"],
     )
+
+
+def _stake(rows: pd.DataFrame) -> str:
+    """Return how much came in during gaps, as far as it is known."""
+    known = rows["incoming_bytes"].dropna()
+    if not len(known):
+        return ""
+    least = "" if len(known) == len(rows) else "at least "
+    return f", in which {least}{write_bytes(known.sum())} came in"
 
 
 @rule(
@@ -63,5 +74,5 @@ def short_gaps(material: Material) -> Found | None:
         "note",
         f"{counted(len(rows), 'gap')} of a minute or less in {groups_of(rows)}, "
         f"{total(rows['length'])} in total: {place(rows)}.",
-        rows[GAP].reset_index(drop=True),
+        rows_of(rows),
     )

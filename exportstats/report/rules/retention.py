@@ -11,7 +11,7 @@ import numpy as np
 from exportstats.core import coerce
 from exportstats.core.schema import LOG_GROUP
 from exportstats.report import causes
-from exportstats.report.material import GAP, is_long
+from exportstats.report.material import is_long, rows_of
 from exportstats.report.rhythm import expected_by
 from exportstats.report.rule import Found, by_incident, rule
 from exportstats.report.words import LOST, groups_of, on, place
@@ -71,7 +71,7 @@ def _describe_expiring(rows: pd.DataFrame, *, material: Material) -> Found:
         "critical" if urgent.any() else "warning",
         f"{total(rows['length'])} of events of {groups_of(rows)} will be lost unless they are "
         f"exported. Those of {place(rows.head(1))} {begins}.",
-        rows[GAP].reset_index(drop=True),
+        rows_of(rows),
         export=rows[rows["reason"] != "active"],
     )
 
@@ -99,7 +99,7 @@ def _describe_lost(rows: pd.DataFrame) -> Found:
         "warning",
         f"{total(rows['length'])} of events of {groups_of(rows)} were lost, because they expired "
         f"in this week without an export: {place(rows)}.",
-        rows[GAP].reset_index(drop=True),
+        rows_of(rows),
     )
 
 

@@ -1,0 +1,157 @@
+"""Findings from API calls and incoming data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from reported import (
+    ISO_WEEK,
+    MONDAY,
+    built,
+    finding,
+    kinds,
+    night,
+    nights,
+    others,
+    side_table,
+    tasks_of,
+)
+from support import DAY, HOUR, Row
+
+from exportstats.core import schema
+from exportstats.report import redaction
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    import exportstats as xs
+
+PLACE = {"account_id": "111122223333", "region": "eu-west-1"}
+MISSED = 1  # the night that is not exported
+
+
+def incoming_of(*names: str, silent: int | None = None) -> pd.DataFrame:
+    """Return what came in: a thousand bytes an hour, and nothing in one night."""
+    rows = [
+        PLACE
+        | {"log_group_name": name, "start": MONDAY + hour * HOUR, "period": HOUR}
+        | {"incoming_bytes": 1000 * came, "incoming_events": came}
+        for name in names
+        for hour in range(-30 * 24, 8 * 24)
+        for came in [0 if silent is not None and 0 <= hour - 24 * silent <= 24 else 1]
+    ]
+    return side_table(rows, schema.INCOMING.columns)
+
+
+def call(task: Row, number: int, **fields: Any) -> Row:  # noqa: ANN401 - any field of a call
+    """Return the call for a task's export, some minutes before it was created."""
+    return {
+        **PLACE,
+        **{name: task[name] for name in ("log_group_name", "from_time", "to_time")},
+        "event_id": f"{task['task_id']} {number}",
+        "event_name": "CreateExportTask",
+        "event_time": task["creation_time"] - number * 60_000,
+        "principal": "arn:aws:iam::111122223333:role/exporter",
+        **fields,
+    }
+
+
+def calls_of(*rows: Row) -> pd.DataFrame:
+    """Return a table of API calls."""
+    return side_table(rows, schema.API_CALLS.columns)
+
+
+REFUSED = {"error_code": "LimitExceededException"}
+
+
+def report(*rows: Row, **more: Any) -> xs.WeeklyReport:  # noqa: ANN401 - tables
+    """Return a report with the night of `MISSED` not exported."""
+    return built(*rows, *others("app", MISSED), week=ISO_WEEK, **more)
+
+
+def test_a_silent_gap_is_a_note():
+    """Nothing came in, so there is no warning, and nothing to export."""
+    made = report(incoming=incoming_of("app", silent=MISSED))
+    assert "gaps" not in kinds(made)
+    assert finding(made, "silent").sentence == (
+        "Nothing came in during 1 gap of 1 log group, 1 d in total: app in eu-west-1 "
+        "(111122223333)."
+    )
+    assert not [one.exports for one in made.findings if one.exports]
+
+
+def test_a_gap_has_what_came_in():
+    """The gap with most bytes comes first, and the sentence has the total."""
+    made = report(
+        *(row for row in nights("web") if row["task_id"] not in ("web@2", "web@3")),
+        incoming=incoming_of("app"),
+    )
+    found = finding(made, "gaps")
+    assert "in which at least 24 kB came in. The largest: app" in found.sentence
+    assert found.rows["incoming_bytes"].to_list()[0] == 24_000
+    without = finding(report(), "gaps")
+    assert "came in" not in without.sentence
+    assert "The longest: app" in without.sentence
+    assert "incoming_bytes" not in without.rows
+
+
+def test_refused_exports_say_who_was_refused_and_why():
+    """Without a later export it is a warning, and the gap has its reason and error code."""
+    missed = night("app", MISSED)
+    made = report(api_calls=calls_of(*(call(missed, n, **REFUSED) for n in (1, 2, 3))))
+    found = finding(made, "refused")
+    assert found.severity == "warning"
+    assert found.sentence == (
+        "1 export of 1 log group was refused, and 1 of them is not in S3. The most often refused: "
+        "app in eu-west-1 (111122223333), 3 calls of arn:aws:iam::111122223333:role/exporter, "
+        "LimitExceededException."
+    )
+    [gap] = finding(made, "gaps").rows.to_dict("records")
+    assert (gap["reason"], gap["error_code"]) == ("refused", "LimitExceededException")
+
+
+def test_a_refusal_that_was_exported_later_is_a_note():
+    """The task of a later call, or of another tool, has its window in S3."""
+    done = night("app", 2)
+    made = report(api_calls=calls_of(call(done, 1, **REFUSED)))
+    found = finding(made, "refused")
+    assert found.severity == "note"
+    assert "1 export of 1 log group was refused, and all of them were exported" in found.sentence
+
+
+def test_a_refusal_without_a_window_is_a_warning():
+    """CloudTrail does not record the parameters of a call without permission."""
+    denied = call(night("app", 2), 1, error_code="AccessDenied")
+    denied |= dict.fromkeys(("log_group_name", "from_time", "to_time"))
+    found = finding(report(api_calls=calls_of(denied)), "refused")
+    assert found.severity == "warning"
+    assert "an unnamed log group in eu-west-1" in found.sentence
+
+
+def test_refusals_of_other_weeks_are_not_reported():
+    """Each is in the report of its own week."""
+    early = call(night("app", 2), 1, **REFUSED, event_time=MONDAY - DAY)
+    assert finding(report(api_calls=calls_of(early)), "refused") is None
+
+
+def test_what_only_some_streams_were_exported_of():
+    """Tasks with a stream prefix are named, if no other task covers their window."""
+    tasks = [night("app", number) for number in (2, 3)]
+    prefixed = {"log_stream_name_prefix": "web/"}
+    api_calls = calls_of(*(call(row, 0, task_id=row["task_id"], **prefixed) for row in tasks))
+    again = night("app", 3, task_id="again")
+    found = finding(report(again, api_calls=api_calls), "partial")
+    assert found.severity == "note"
+    assert found.sentence.startswith("1 d of events of 1 log group were exported only by tasks")
+
+
+def test_the_evidence_is_redacted():
+    """Neither the role nor the log group is in the redacted tables."""
+    calls = calls_of(call(night("app", MISSED), 1, **REFUSED))
+    tasks = tasks_of(*nights("app"))
+    *_, hidden_calls, hidden_incoming = redaction.redact(
+        tasks, api_calls=calls, incoming=incoming_of("app")
+    )
+    assert "role/exporter" not in hidden_calls.to_csv()
+    for table in (hidden_calls, hidden_incoming):
+        assert table["log_group_name"].astype("str").unique().tolist() == ["log-group-1"]
