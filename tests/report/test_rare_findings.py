@@ -189,6 +189,19 @@ def test_lost_events_are_reported_once():
     assert before.findings == ()
 
 
+@pytest.mark.parametrize(("number", "may_be_there"), [(-4, False), (-3, True), (-2, True)])
+def test_events_that_expired_lately_may_still_be_there(number: int, may_be_there: bool):  # noqa: FBT001
+    """Up to 72 hours after their expiry, the remedy is to raise the retention first."""
+    log_groups = log_groups_of({"log_group_name": "acme/api", "retention": 7 * DAY})
+    found = finding(built(*others("acme/api", number), log_groups=log_groups), "lost")
+    command = (
+        "aws logs put-retention-policy --region=eu-west-1 --log-group-name=acme/api "
+        "--retention-in-days=14, then export them"
+    )
+    assert (command in found.remedy) == may_be_there
+    assert "Expired events cannot be recovered" in found.remedy
+
+
 def test_irregular_log_groups_have_no_gaps():
     """A log group that is exported irregularly, or for less than two weeks, has no gaps."""
     rows = [*nights("acme/api"), *(night("acme/hand", number) for number in (-20, -6, 1))]
