@@ -158,8 +158,9 @@ def fetch_incoming(  # noqa: PLR0913 - as fetch_tasks has them
         A table of incoming data: one row per log group and period, with `start` (UTC), `period`,
         `incoming_bytes` (uncompressed), `incoming_events` and `observed_at`. CloudWatch has no data
         for a period in which nothing came in; such a row has zeros. That is inferred from its
-        documentation. Periods that CloudWatch no longer keeps, or that had not ended, are not in
-        the table, nor are log groups that could not be read.
+        documentation. A log group without any data in the whole range is not in the table: it may
+        not exist, or be in another account. Nor are log groups that could not be read, and periods
+        that CloudWatch no longer keeps or that had not ended.
 
     Raises
     ------
@@ -178,11 +179,11 @@ def fetch_incoming(  # noqa: PLR0913 - as fetch_tasks has them
 
     Examples
     --------
-    For the gaps of a month::
+    For the gaps of a month, with an hour more, in which late events come in::
 
         log_groups = xs.fetch_log_groups(targets)
         incoming = xs.fetch_incoming(log_groups, targets=targets, start="2026-10-01",
-                                     end="2026-11-01")
+                                     end="2026-11-01T01:00Z")
         gaps = xs.find_gaps(tasks, start="2026-10-01", end="2026-11-01", incoming=incoming)
     """
     check_errors(errors)
@@ -261,6 +262,7 @@ def _table_of(load: Load, grid: _Grid, kept: int) -> pd.DataFrame:
         name
         for name in grid.of((load.account_id, load.region))
         if status.get((name, "b")) == status.get((name, "l")) == "Complete"
+        and any(any(values[name, metric][0]) for metric in "bl")
     ]
     _note_incomplete(load, status)
     starts = np.arange(grid.start, grid.end, grid.period)

@@ -78,6 +78,7 @@ def calls(
     if file is not None and file.exists():
         if redact:
             raise ArgumentError(f"{file} exists; choose another file for redacted calls")
+        _refuse_records(file)
         read_existing(file, "api_calls")  # fail before AWS is asked
     table = _selected(origin, since, until)
     if redact:
@@ -108,6 +109,18 @@ def _redacted(table: pd.DataFrame) -> pd.DataFrame:
 
     hidden = redact(frames.empty(), api_calls=table)[3]
     return frames.check(hidden, schema.API_CALLS)
+
+
+def _refuse_records(file: Path) -> None:
+    """Refuse to add to a file of CloudTrail, which has more than API calls about tasks."""
+    from exportstats.io.source import open_source
+
+    with open_source(file) as source:
+        if b'"eventSource"' in source.head or b'"CloudTrailEvent"' in source.head:
+            raise ArgumentError(
+                f"{file} is a file of CloudTrail, and adding to it would lose data; choose "
+                "another file"
+            )
 
 
 def add_to(file: Path, table: pd.DataFrame, of: str) -> None:

@@ -42,9 +42,9 @@ def coverage(origin: Origin, **limits: Any) -> Answer:  # noqa: ANN401 - what cl
         table,
         title,
         _of_summary(table),
-        {"premature": percent},
+        dict.fromkeys(("premature", "at least", "at most"), percent),
         lambda: xs.plot_coverage(follow(asked.tasks, **asked.range)),
-        [*_bounds(table), asked.uncertainty],
+        [*(_bounds(table) if asked.has_evidence else []), asked.uncertainty],
     )
 
 
@@ -96,16 +96,19 @@ def _checked(gaps: pd.DataFrame, asked: Asked) -> int:
 
 
 def _bounds(table: pd.DataFrame) -> list[str]:
-    """Return the two bounds of coverage in words, if anything is proven."""
-    if not table["covered_at_least"].any():
-        return []
+    """Return the two bounds of coverage in words."""
     whole = table["length"].sum()
-    least, most, silent = (
-        percent((table[name] * table["length"]).sum() / whole)
-        for name in ("covered_at_least", "covered_at_most", "silent_fraction")
+    names = ("covered_at_least", "covered_at_most", "silent_fraction", "partial_fraction")
+    least, most, silent, partial = (
+        percent((table[name] * table["length"]).sum() / whole) if len(table) else "-"
+        for name in names
     )
-    quiet = f"; in {silent} nothing came in" if table["silent_fraction"].any() else ""
-    return [f"covered at least {least}, at most {most}{quiet}"]
+    notes = [f"covered at least {least}, at most {most}"]
+    if table["silent_fraction"].any():
+        notes[0] += f"; in {silent} nothing came in"
+    if table["partial_fraction"].any():
+        notes += [f"{partial} was exported only by tasks with a stream prefix"]
+    return notes
 
 
 def _of_summary(table: pd.DataFrame) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import click
 
 import exportstats as xs
 from exportstats.cli.failing import mark_partial, say
-from exportstats.cli.source import ASK
+from exportstats.cli.source import ASK, fill_places
 from exportstats.core import schema
 from exportstats.errors import LoadError, LoadInterrupted
 
@@ -65,39 +65,73 @@ def load_evidence(
     end: dt.datetime,
 ) -> dict[str, pd.DataFrame]:
     """Load the evidence that options name, or that an archive among the sources has."""
+    fetched: tuple[Callable[[], pd.DataFrame], ...] = (
+        lambda: _deliveries(origin, tasks, start, end),
+        lambda: _api_calls(origin, start),
+        lambda: _incoming(origin, tasks if log_groups is None else log_groups, start, end),
+    )
+    found = {}
+    for name, fetch in zip(KINDS, fetched, strict=True):
+        table = _load(origin, name, fetch)
+        if table is None:
+            continue
+        if name != "deliveries":
+            table = origin.wanted.of_log_groups(fill_places(table, tasks))
+        if len(about := _about(table, fill_places(tasks, table, is_said=False), log_groups)):
+            found[name] = about
+        elif len(table):
+            what = schema.TABLES[name].name
+            say(f"{len(table):,} rows of {what} are not of these tasks and log groups")
+    return found
 
-    def deliveries() -> pd.DataFrame:
-        inside = (tasks["from_time"] < end) & (tasks["to_time"] >= start)
-        profile, url = (origin.asked[name] for name in ("profile", "endpoint_url"))
-        table = xs.fetch_deliveries(tasks[inside.to_numpy()], profile=profile, endpoint_url=url)
-        unknown = table[(table["delivered"] == "unknown").to_numpy()]
-        if len(unknown):
-            say(
-                f"{len(unknown):,} of {len(table):,} deliveries could not be "
-                f"looked up, so the answer is less certain: {unknown['reason'].iloc[0]}"
-            )
-        return table[(table["delivered"] != "unknown").to_numpy()]
 
-    def api_calls() -> pd.DataFrame:
-        since = max(start, dt.datetime.now(dt.UTC) - _REACH)
-        return xs.fetch_api_calls(origin.targets, start=since, **origin.asked)
-
-    def incoming() -> pd.DataFrame:
-        groups = log_groups
-        if groups is None:
-            from exportstats.core import frames
-
-            keys = tasks[list(schema.LOG_GROUP)].drop_duplicates().dropna()
-            groups = frames.conform(keys, of="log_groups")
-        asked = {name: value for name, value in origin.asked.items() if name != "region"}
-        return xs.fetch_incoming(
-            groups, targets=origin.targets, start=start, end=end + _LATE, **asked
+def _deliveries(
+    origin: Origin, tasks: pd.DataFrame, start: dt.datetime, end: dt.datetime
+) -> pd.DataFrame:
+    """Look into S3 for the tasks of a range; leave out what could not be looked up."""
+    inside = (tasks["from_time"] < end) & (tasks["to_time"] >= start)
+    profile, url = (origin.asked[name] for name in ("profile", "endpoint_url"))
+    table = xs.fetch_deliveries(tasks[inside.to_numpy()], profile=profile, endpoint_url=url)
+    is_unknown = (table["delivered"] == "unknown").to_numpy()
+    if is_unknown.any():
+        say(
+            f"{is_unknown.sum():,} of {len(table):,} deliveries could not be looked up, so the "
+            f"answer is less certain: {table['reason'][is_unknown].iloc[0]}"
         )
+        if ASK in origin.deliveries_from:
+            mark_partial()
+    return table[~is_unknown]
 
-    fetched = dict(zip(KINDS, (deliveries, api_calls, incoming), strict=True))
-    found = {name: _load(origin, name, fetch) for name, fetch in fetched.items()}
-    # without rows, nothing could be looked at
-    return {name: table for name, table in found.items() if table is not None and len(table)}
+
+def _api_calls(origin: Origin, start: dt.datetime) -> pd.DataFrame:
+    since = max(start, dt.datetime.now(dt.UTC) - _REACH)
+    return xs.fetch_api_calls(origin.targets, start=since, **origin.asked)
+
+
+def _incoming(
+    origin: Origin, rows: pd.DataFrame, start: dt.datetime, end: dt.datetime
+) -> pd.DataFrame:
+    """Ask for the log groups of tasks or of a table of log groups."""
+    keys = rows[list(schema.LOG_GROUP)].drop_duplicates().dropna(subset="log_group_name")
+    asked = {name: value for name, value in origin.asked.items() if name != "region"}
+    groups = xs.conform(keys, of="log_groups")
+    return xs.fetch_incoming(groups, targets=origin.targets, start=start, end=end + _LATE, **asked)
+
+
+def _about(
+    table: pd.DataFrame, tasks: pd.DataFrame, log_groups: pd.DataFrame | None
+) -> pd.DataFrame:
+    """Return the rows about the tasks, or about their log groups or the listed ones.
+
+    Without any, nothing was looked at.
+    """
+    key = "task_id" if "delivered" in table else "log_group_name"
+    places = [*schema.SLOT, key]
+    known = [rows[places] for rows in (tasks, log_groups) if rows is not None and key in rows]
+    keys = {row for rows in known for row in rows.astype("str").itertuples(index=False, name=None)}
+    rows = table[places].astype("str").itertuples(index=False, name=None)
+    about: pd.DataFrame = table[[row in keys for row in rows]]
+    return about
 
 
 def _load(origin: Origin, name: str, fetch: Callable[[], pd.DataFrame]) -> pd.DataFrame | None:

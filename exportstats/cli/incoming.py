@@ -102,8 +102,14 @@ def incoming(
     key = list(schema.LOG_GROUP)
     view = table.groupby(key, observed=True, dropna=False)[["incoming_bytes", "incoming_events"]]
     totals = view.sum().sort_values("incoming_bytes", ascending=False, kind="stable").reset_index()
-    silent = int((totals["incoming_events"] == 0).sum())
-    title = f"{counted(len(totals), 'log group')}, {silent:,} of them took in nothing"
+    title = f"{counted(len(totals), 'log group')} with data"
+    unknown = len(groups) - len(totals)
+    if unknown:
+        say(
+            f"nothing is known of {counted(unknown, 'log group')}: CloudWatch has no data of it in "
+            "the whole periods of this range"
+        )
+        mark_partial()
     return Answer(table, title, totals, {"incoming_bytes": write_bytes}, shown=_SHOWN)
 
 

@@ -10,8 +10,8 @@ import click
 import exportstats as xs
 from exportstats.cli.evidence import EVIDENCE, load_evidence
 from exportstats.cli.failing import is_partial, mark_partial, say
+from exportstats.cli.source import fill_places
 from exportstats.cli.wanted import moment, refuse_reversed
-from exportstats.core import schema
 from exportstats.errors import ArgumentError, LoadError
 from exportstats.text import write_minute
 
@@ -55,6 +55,11 @@ class Asked(NamedTuple):
         """The range in words, marked as partial if tasks are missing."""
         days = " to ".join(write_minute(self.range[name]) for name in ("start", "end")) + " UTC"
         return f"{days} (partial)" if is_partial() else days
+
+    @property
+    def has_evidence(self) -> bool:
+        """Whether any evidence was loaded."""
+        return any(name in self.range for name in _UNKNOWN)
 
     @property
     def uncertainty(self) -> str:
@@ -119,17 +124,25 @@ def ask(origin: Origin, *, since: Any, until: Any, tolerance: str) -> Asked:  # 
     from exportstats.coverage.query import length
 
     length(tolerance, "tolerance")  # fail before AWS is asked
-    every, log_groups = load_both(origin, lambda tasks: _range_of(tasks, since, until))
+    every, log_groups = load_both(
+        origin,
+        lambda tasks: _range_of(tasks, since, until),
+        can_spare=origin.evidence is not None,
+    )
     _warn_of_unknown_coverage(every)  # before a selection drops tasks without a log group
     tasks, log_groups = kept(origin.wanted, every, log_groups)
     start, end, as_of = _range_of(tasks if len(tasks) else every, since, until)
+    evidence = load_evidence(origin, tasks, log_groups, start, end)
+    for table in evidence.values():
+        tasks = fill_places(tasks, table)
+        every = fill_places(every, table, is_said=False)
     common = {
         "start": start,
         "end": end,
         "tolerance": tolerance,
         "as_of": as_of,
         "log_groups": log_groups,
-        **load_evidence(origin, tasks, log_groups, start, end),
+        **evidence,
     }
     return Asked(tasks, every, common)
 
@@ -172,7 +185,7 @@ def load_both(
     if not found:
         return tasks, None
     log_groups = xs.concat(found, of="log_groups")
-    return _placed(tasks, log_groups), _placed(log_groups, tasks)
+    return fill_places(tasks, log_groups), fill_places(log_groups, tasks)
 
 
 def kept(
@@ -191,23 +204,6 @@ def kept(
         raise ArgumentError(wanted.nothing_of(len(tasks), *tables))
     wanted.say_unknown(*tables)
     return chosen[0], None if log_groups is None else chosen[1]
-
-
-def _placed(table: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
-    """Fill in missing accounts and regions if another table has only one.
-
-    The AWS CLI prints tasks without account and region, but log groups with an ARN that has both.
-    Without this, tasks and log groups would not match.
-    """
-    for name in schema.SLOT:
-        known = other[name].dropna().unique()
-        # With several it is unknown which; `conform` and the statistics warn where that matters.
-        if not table[name].isna().any() or len(known) != 1:
-            continue
-        say(f"rows without {name} are assigned to {known[0]}")
-        filled = table[name].astype("str").fillna(known[0]).astype("category")
-        table = table.assign(**{name: filled})
-    return table
 
 
 def _range_of(

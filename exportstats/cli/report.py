@@ -17,7 +17,7 @@ from exportstats.cli.evidence import EVIDENCE, KINDS, load_evidence
 from exportstats.cli.failing import FAILED, FOUND, is_partial, say
 from exportstats.cli.options import NewFile, NewFolder
 from exportstats.cli.ranges import LOG_GROUPS, kept, load_both
-from exportstats.cli.source import sourced
+from exportstats.cli.source import fill_places, sourced
 from exportstats.cli.wanted import PLACE
 
 if TYPE_CHECKING:
@@ -118,10 +118,10 @@ def report(
     if (folder := files["csv_dir"]) is not None:
         machine.refuse_foreign(xs.build_weekly_report(frames.empty()), folder)
     tasks, log_groups = kept(origin.wanted, *load_both(origin, check=len, can_spare=True))
-    beside: dict[str, Any] = {
-        "log_groups": log_groups,
-        **load_evidence(origin, tasks, log_groups, by_clock.start - _BEFORE, by_clock.end),
-    }
+    evidence = load_evidence(origin, tasks, log_groups, by_clock.start - _BEFORE, by_clock.end)
+    for table in evidence.values():
+        tasks = fill_places(tasks, table)
+    beside: dict[str, Any] = {"log_groups": log_groups, **evidence}
     if redact:
         tables = (beside.get(name) for name in ("log_groups", *KINDS))
         tasks, *hidden = redaction.redact(tasks, *tables)

@@ -122,6 +122,24 @@ def _refuse_unknown(by: list[str]) -> None:
     names_of(by, empty())
 
 
+def fill_places(table: pd.DataFrame, other: pd.DataFrame, *, is_said: bool = True) -> pd.DataFrame:
+    """Fill in missing accounts and regions if another table has only one.
+
+    The AWS CLI prints tasks without account and region, but log groups with an ARN that has both.
+    Without this, tasks and log groups would not match.
+    """
+    for name in schema.SLOT:
+        known = other[name].dropna().unique()
+        # With several it is unknown which; `conform` and the statistics warn where that matters.
+        if not table[name].isna().any() or len(known) != 1:
+            continue
+        if is_said:
+            say(f"rows without {name} are assigned to {known[0]}")
+        filled = table[name].astype("str").fillna(known[0]).astype("category")
+        table = table.assign(**{name: filled})
+    return table
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Origin:
     """The source of tasks and log groups (files or AWS), and the selection of what to show.

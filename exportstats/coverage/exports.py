@@ -123,25 +123,35 @@ def collect(
 
 
 def _warn_of_namesakes(keys: pd.DataFrame, query: Query) -> None:
-    """Warn about log groups without account or region that share a name with a listed log group.
+    """Warn about log groups without account or region that share a name with one that has both.
 
     They are not treated as the same, because a name can occur in many accounts and regions. But the
     AWS CLI prints tasks without both, so they may well be the same.
     """
-    if query.log_groups is None:
-        return
-    without_slot = keys[list(schema.SLOT)].isna().any(axis=1)
-    names = set(keys.loc[without_slot, "log_group_name"].dropna())
-    listed = query.log_groups[query.log_groups[list(schema.SLOT)].notna().all(axis=1)]
-    if alike := sorted(names & set(listed["log_group_name"])):
-        warn(
-            AccountUnknownWarning(
-                f"tasks of {alike[0]}"
-                + (f" and {len(alike) - 1:,} more" if len(alike) > 1 else "")
-                + " have no account_id or region, so they are kept apart from the log groups of "
-                "the same name in log_groups; add both columns to the tasks"
+    beside = {
+        "log_groups": query.log_groups,
+        "api_calls": query.api_calls,
+        "incoming": None if query.incoming is None else query.incoming.keys,
+    }
+    for name, table in beside.items():
+        if table is None:
+            continue
+        places = [*schema.SLOT]
+        for some, others, what in ((keys, table, "tasks"), (table, keys, name)):
+            without = some[some[places].isna().any(axis=1)]["log_group_name"]
+            known = others[others[places].notna().all(axis=1)]["log_group_name"]
+            alike = sorted(set(without.dropna()) & set(known.dropna()))
+            if not alike:
+                continue
+            more = f" and {len(alike) - 1:,} more" if len(alike) > 1 else ""
+            where = name if what == "tasks" else "the tasks"
+            warn(
+                AccountUnknownWarning(
+                    f"{what} of {alike[0]}{more} have no account_id or region, so they are kept "
+                    f"apart from the log groups of the same name in {where}; add both columns to "
+                    f"{'the tasks' if what == 'tasks' else name}"
+                )
             )
-        )
 
 
 def _part(tasks: pd.DataFrame, *, answer: Answer, query: Query) -> pd.DataFrame:
@@ -258,16 +268,12 @@ def keys_of(keys: pd.DataFrame, codes: np.ndarray) -> dict[str, pd.api.extension
 
 
 def _without_tasks(keys: pd.DataFrame, query: Query) -> pd.DataFrame:
-    """Return the keys of the log groups that are listed, or were refused, and have no tasks."""
-    known = [
-        rows[list(LOG_GROUP)] for rows in (query.log_groups, query.refused) if rows is not None
-    ]
-    if not known:
+    """Return the keys of the listed log groups that are not among `keys`."""
+    if query.log_groups is None:
         return keys.iloc[:0]
-    listed = frames.stack(known).drop_duplicates(ignore_index=True)
-    has_tasks = np.zeros(len(listed) + 1, dtype=bool)
-    has_tasks[locate(keys, listed)] = True  # the last one is for keys that are not listed
-    return listed[~has_tasks[:-1] & listed["log_group_name"].notna().to_numpy()]
+    has_tasks = np.zeros(len(query.log_groups) + 1, dtype=bool)
+    has_tasks[locate(keys, query.log_groups)] = True  # the last one is for keys that are not listed
+    return query.log_groups.loc[~has_tasks[:-1], list(LOG_GROUP)].reset_index(drop=True)
 
 
 def _meanings(tasks: pd.DataFrame, query: Query) -> np.ndarray:

@@ -55,8 +55,8 @@ def find_gaps(  # noqa: PLR0913 - all options are keyword-only
     deliveries
         A table of deliveries. If given, tasks that delivered `empty` or `gone` cover nothing.
     api_calls
-        A table of API calls. If given, gaps whose export was refused are known, and log groups of
-        refused calls have gaps too.
+        A table of API calls. If given, gaps whose export was refused are known. Log groups that
+        only refused calls name are not added: they may not exist.
     incoming
         A table of what log groups took in. If given, gaps in which nothing came in are `silent`.
     lateness

@@ -10,7 +10,7 @@ import pandas as pd
 from exportstats.core import coerce, schema
 from exportstats.coverage.commands import REGION, check_plan, options_of, requests_of
 from exportstats.errors import ArgumentError
-from exportstats.stats.as_of import instant
+from exportstats.stats.as_of import instant, to_millis
 from exportstats.text import counted
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ _HEAD = """\
 set -eu
 account={account}
 region={region}
+planned={planned}
 
 """
 
@@ -75,18 +76,20 @@ trap 'exit 130' INT
 trap 'exit 141' PIPE
 trap 'exit 143' TERM
 
-# The tasks of the slot, newest first: ID, state, from, to, log group.
+# The tasks of the slot, newest first: ID, state, from, to, log group, creation.
 list_tasks() {
     aws logs describe-export-tasks --region="$region" --output=text "$@" \
-        --query='exportTasks[].[taskId, status.code, from, to, logGroupName]'
+        --query='exportTasks[].[taskId, status.code, from, to, logGroupName,
+            executionInfo.creationTime]'
 }
 
-# Whether a COMPLETED task contains a window. A task may be listed twice; its newest
-# state comes first.
+# Whether a COMPLETED task that was created after the plan contains a window. The plan
+# knows the earlier ones. A task may be listed twice; its newest state comes first.
 is_exported() {
-    printf '%s\n%s\n' "$newest" "$known" | GROUP=$1 FROM=$2 TO=$3 awk -F '\t' '
+    printf '%s\n%s\n' "$newest" "$known" | GROUP=$1 FROM=$2 TO=$3 PLANNED=$planned awk -F '\t' '
         !seen[$1]++ && $2 == "COMPLETED" && ($5 "") == (ENVIRON["GROUP"] "") &&
-            $3 + 0 <= ENVIRON["FROM"] + 0 && $4 + 0 >= ENVIRON["TO"] + 0 { found = 1 }
+            $3 + 0 <= ENVIRON["FROM"] + 0 && $4 + 0 >= ENVIRON["TO"] + 0 &&
+            ($6 == "None" || $6 + 0 > ENVIRON["PLANNED"] + 0) { found = 1 }
         END { exit !found }'
 }
 
@@ -140,7 +143,8 @@ def render_scripts(plan: pd.DataFrame, as_of: Instant) -> dict[tuple[str, str], 
 
     This does not create tasks. Each script checks that its credentials are for the account, waits
     until the slot is free before each task, waits until the task has ended, and stops if one is
-    refused or does not complete. It skips windows that a COMPLETED task contains.
+    refused or does not complete. It skips windows that a COMPLETED task contains, if the task was
+    created after `as_of`.
 
     Parameters
     ----------
@@ -172,7 +176,8 @@ def render_scripts(plan: pd.DataFrame, as_of: Instant) -> dict[tuple[str, str], 
         slot = str(account), str(region)
         number = f"{len(calls[slot]) + 1:,} of {totals[slot]:,}"
         calls[slot].append(_call(number, request, *time))
-    made = _minutes(pd.Series([instant(as_of, "as_of")]))[0]
+    planned = instant(as_of, "as_of")
+    made = _minutes(pd.Series([planned]))[0]
     table = table_of(slots)
     return {
         slot: _HEAD.format(
@@ -180,6 +185,7 @@ def render_scripts(plan: pd.DataFrame, as_of: Instant) -> dict[tuple[str, str], 
             account=slot[0],
             region=slot[1],
             as_of=made,
+            planned=to_millis(planned),
             summary=_summary(table, at),
         )
         + "\n".join(

@@ -61,6 +61,7 @@ def coverage_summary(  # noqa: PLR0913 - all options are keyword-only
         - `covered_at_most`, the fraction of the range that COMPLETED tasks cover;
         - `covered_at_least`, the fraction of it that is proven to be in S3: see `evidence` of
           `coverage_timeline`;
+        - `partial_fraction`, that of what only tasks with a stream prefix cover;
         - `silent_fraction`, that of gaps in which nothing came in;
         - `gaps`, the number of the other gaps;
         - `missing`, their length (`timedelta64[ms]`);
@@ -114,6 +115,7 @@ def coverage_summary(  # noqa: PLR0913 - all options are keyword-only
             "length": whole.view("timedelta64[ms]"),
             "covered_at_least": found["proven"].to_numpy() / whole,
             "covered_at_most": (whole - missing - silent) / whole,
+            "partial_fraction": found["partial"].to_numpy() / whole,
             "silent_fraction": silent / whole,
             "gaps": found["gaps"].to_numpy(),
             "missing": missing.view("timedelta64[ms]"),
@@ -239,7 +241,10 @@ def _summarise(found: Exports, query: Query) -> pd.DataFrame:
     pieces = windows.cut(axis, all_windows)
     depth = windows.depths(axis, all_windows, pieces)
     only_premature = (depth > 0) & (windows.depths(axis, good_windows, pieces) == 0)
-    proven = windows.depths(axis, found.windows(found.proven), pieces) > 0
+    proven, whole = (
+        windows.depths(axis, found.windows(covering & (found.proof >= proof)), pieces) > 0
+        for proof in (exports.PROVEN, exports.CLAIMED)
+    )
     return pd.DataFrame(
         {
             **exports.keys_of(found.keys, np.arange(many)),
@@ -248,6 +253,7 @@ def _summarise(found: Exports, query: Query) -> pd.DataFrame:
             "missing": missing.total(many),
             "silent": every.take(is_silent).total(many),
             "proven": pieces.take(proven).total(many),
+            "partial": pieces.take((depth > 0) & ~whole).total(many),
             "overlapping": pieces.take(depth > 1).total(many),
             "premature": pieces.take(only_premature).total(many),
             "until": until,

@@ -159,6 +159,8 @@ class ReportData:
         The pictures.
     has_log_groups
         Whether log groups were given. Without them, expiry is unknown.
+    has_evidence
+        Whether API calls and deliveries are known, which tell what tasks exported.
     parts
         One report for each value of the column `by`, if it was given.
     is_partial
@@ -176,6 +178,7 @@ class ReportData:
     tables: Mapping[str, pd.DataFrame]
     pictures: tuple[Picture, ...]
     has_log_groups: bool
+    has_evidence: bool = False
     parts: Mapping[str, ReportData] = field(default_factory=dict)
     is_partial: bool = False
 
@@ -187,7 +190,8 @@ class ReportData:
     @property
     def limits(self) -> tuple[str, ...]:
         """Return what the report cannot know and what it did not check."""
-        return _LIMITS if self.has_log_groups else (_NO_EXPIRY, *_LIMITS)
+        known = _LIMITS[1:] if self.has_evidence else _LIMITS
+        return known if self.has_log_groups else (_NO_EXPIRY, *known)
 
     @property
     def is_quiet(self) -> bool:

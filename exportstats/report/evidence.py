@@ -36,3 +36,8 @@ class Evidence(NamedTuple):
     def options(self) -> dict[str, Any]:
         """Return the tables as arguments of a coverage function."""
         return self._asdict()
+
+    @property
+    def tells_what_was_exported(self) -> bool:
+        """Return whether the API calls and the deliveries of tasks are known."""
+        return self.api_calls is not None and self.deliveries is not None

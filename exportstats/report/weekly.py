@@ -197,6 +197,7 @@ def _report(material: Material, name: str) -> WeeklyReport:
         tables=MappingProxyType(tables),
         pictures=drawn,
         has_log_groups=material.evidence.log_groups is not None,
+        has_evidence=material.evidence.tells_what_was_exported,
     )
 
 

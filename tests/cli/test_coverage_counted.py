@@ -152,9 +152,9 @@ GOLDEN = {
         | 111122223333 | eu-west-1 | /whole | 100 % | 0 | 0s | 2026-11-02 | 0s | 0 % |
         """,  # noqa: E501 - a line is a row
     "coverage --format csv --tolerance 2h": """
-        account_id,region,log_group_name,length_seconds,covered_at_least,covered_at_most,silent_fraction,gaps,missing_seconds,overlapping_seconds,premature_fraction,covered_until
-        111122223333,eu-west-1,/app,86400.0,0.0,0.8333333333333334,0.0,1,14400.0,7200.0,0.08333333333333333,2026-11-01T16:00:00.000Z
-        111122223333,eu-west-1,/whole,86400.0,0.0,1.0,0.0,0,0.0,0.0,0.0,2026-11-02T00:00:00.000Z
+        account_id,region,log_group_name,length_seconds,covered_at_least,covered_at_most,partial_fraction,silent_fraction,gaps,missing_seconds,overlapping_seconds,premature_fraction,covered_until
+        111122223333,eu-west-1,/app,86400.0,0.0,0.8333333333333334,0.0,0.0,1,14400.0,7200.0,0.08333333333333333,2026-11-01T16:00:00.000Z
+        111122223333,eu-west-1,/whole,86400.0,0.0,1.0,0.0,0.0,0,0.0,0.0,0.0,2026-11-02T00:00:00.000Z
         """,
     "gaps": """
         2 gaps, 6 h, 2026-11-01 to 2026-11-02 UTC

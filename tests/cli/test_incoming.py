@@ -105,7 +105,7 @@ def test_totals_for_people_and_periods_for_machines(aws: Callable, run: Callable
     file = tmp_path / "incoming.parquet"
     done = run("incoming", *RANGE, "-o", file)
     assert done.exit_code == 0, done.stderr
-    assert "1 log group, 0 of them took in nothing" in done.stdout
+    assert "1 log group with data" in done.stdout
     assert "72 MB" in done.stdout
     assert f"{file}: 96 periods" in done.stderr
     assert len(xs.read_incoming(file)) == 4 * 24
@@ -166,3 +166,67 @@ def test_names_of_log_groups_come_from_files(aws: Callable, run: Callable, tmp_p
     assert "72 MB" in run("incoming", tasks, *RANGE).stdout
     done = run("incoming", tasks, *RANGE, "--log-group", "/nothing")
     assert done.exit_code == 2
+
+
+def test_evidence_is_of_the_selected_log_groups(aws: Callable, run: Callable, tmp_path: Path):
+    """A selection applies to it too, and evidence of something else is not taken as known."""
+    aws()
+    tasks, calls = tmp_path / "tasks.jsonl", tmp_path / "calls.jsonl"
+    other = [task(day, "/web") for day in range(4)]
+    rows = [xs.fetch_tasks(), xs.conform(xs.read_tasks(io.StringIO(json.dumps(other))))]
+    xs.write_tasks(xs.concat(rows), tasks)
+    xs.write_api_calls(xs.fetch_api_calls(), calls)
+    done = run("gaps", tasks, *RANGE, "--api-calls", calls, "--log-group", "/web")
+    assert "no gaps" in done.stdout
+    assert "2 rows of API calls" not in done.stderr
+    assert "(--api-calls)" in done.stderr  # nothing is known of /web
+    elsewhere = tmp_path / "incoming.csv"
+    text = "account_id,region,log_group_name,start,periodInSeconds,incoming_bytes,incoming_events\n"
+    elsewhere.write_text(f"{text}444455556666,{REGION},/app,2026-11-10T00:00:00.000Z,3600,1,1\n")
+    done = run("gaps", tasks, *RANGE, "--incoming", elsewhere)
+    assert "1 rows of incoming are not of these tasks and log groups" in done.stderr
+    assert "(--incoming)" in done.stderr
+
+
+def test_tasks_without_an_account_meet_their_evidence(aws: Callable, run: Callable, tmp_path: Path):
+    """The AWS CLI prints tasks without it; the only account of the evidence is theirs."""
+    aws()
+    tasks, calls = tmp_path / "tasks.json", tmp_path / "calls.jsonl"
+    page = {"exportTasks": [task(0), task(PARTIAL), task(SILENT)]}
+    for one in page["exportTasks"]:
+        del one["accountId"], one["region"]
+    tasks.write_text(json.dumps(page))
+    xs.write_api_calls(xs.fetch_api_calls(), calls)
+    done = run("gaps", tasks, *RANGE, "--api-calls", calls)
+    assert done.exit_code == 0, done.stderr
+    assert f"rows without account_id are assigned to {ACCOUNT}" in done.stderr
+    assert "1 gap, 1 d" in done.stdout
+    assert "refused: LimitExceededException" in done.stdout
+
+
+def test_what_has_no_data_is_not_said_to_be_silent(aws: Callable, run: Callable):
+    """Metrics that do not exist are no zeros: neither in a table of totals nor for gaps."""
+    aws()
+    done = run("incoming", "--since", "2027-01-01", "--until", "2027-01-02")
+    assert done.exit_code == 3
+    assert "0 log groups with data" in done.stdout
+    assert "nothing is known of 1 log group" in done.stderr
+    emulator = Emulator([task(0)], now=NOW)
+    with emulator:
+        url = ["--endpoint-url", emulator.url]
+        done = run("gaps", *RANGE, *url, "--incoming", "aws")
+    assert "1 gap, 3 d" in done.stdout
+    assert "nothing came in" not in done.stderr
+
+
+def test_a_file_of_cloudtrail_is_not_written_to(run: Callable, tmp_path: Path):
+    """It has other records too, which would be lost."""
+    trail, more = tmp_path / "trail.json", tmp_path / "more.json"
+    for file in (trail, more):
+        file.write_text(json.dumps({"Records": [call(0, responseElements={"taskId": "a"})]}))
+    before = trail.read_bytes()
+    done = run("calls", more, "-o", trail)
+    assert done.exit_code == 2
+    assert "is a file of CloudTrail" in done.stderr
+    assert run("calls", trail, "-o", trail).exit_code == 2
+    assert trail.read_bytes() == before

@@ -59,7 +59,12 @@ def test_summary_is_that_of_single_milliseconds(case: Case):
     summary = coverage_summary(case.tasks, **case.arguments("log_groups", "tolerance", "margin"))
     assert keys_of(summary) == case.log_group_keys()
     assert list(zip(*(plain(summary[name]) for name in COLUMNS), strict=True)) == summary_of(case)
-    assert {*summary.columns} - {*COLUMNS} == {"length", "covered_at_least", "silent_fraction"}
+    assert {*summary.columns} - {*COLUMNS} == {
+        "length",
+        "covered_at_least",
+        "partial_fraction",
+        "silent_fraction",
+    }
     assert summary.index.names == list(KEY)
 
 
@@ -203,10 +208,10 @@ def test_no_task():
     """Without tasks the table is empty, with all dtypes."""
     given_ = {"start": stamp(0), "end": stamp(DAY)}
     summary = coverage_summary(frames.empty(), **given_)
-    assert summary.shape == (0, 9)
+    assert summary.shape == (0, 10)
     assert [str(dtype) for dtype in summary.dtypes] == [
         "timedelta64[ms]",
-        *["float64"] * 3,
+        *["float64"] * 4,
         "int64",
         *["timedelta64[ms]"] * 2,
         "float64",
