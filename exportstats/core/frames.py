@@ -488,7 +488,7 @@ def _fill(made: pd.Series, other: pd.Series, column: Column) -> tuple[pd.Series,
     """Fill missing values from a second source; also return the rows where both differ."""
     one, two = made.astype(object), other.astype(object)
     if column.kind == "status":
-        one, two = (part.map(state_of, na_action="ignore") for part in (one, two))
+        one, two = (part.map(state_of, na_action="ignore").astype(object) for part in (one, two))
     both = np.flatnonzero(one.notna() & two.notna())
     differ = both[one.to_numpy()[both] != two.to_numpy()[both]]
     return coerce.to_column(one.fillna(two), column)[0], differ.tolist()

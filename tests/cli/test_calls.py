@@ -9,7 +9,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from recorded import ACCOUNT, REGION, ROLE, cancel, record, refused, trail
+from trails import ACCOUNT, REGION, ROLE, cancel, record, refused, trail
 
 import exportstats as xs
 from exportstats.emulator import Emulator, Fault

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from covered import LOG_GROUPS
-from recorded import record, refused, trail
 from support import START, plain
+from trails import record, refused, trail
 
 import exportstats as xs
 from exportstats.cli import COMMANDS, main

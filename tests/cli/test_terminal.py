@@ -134,7 +134,7 @@ def test_notes_wrap_between_words(terminal: Callable, sample_file: Path):
     _, shown = terminal("gaps", sample_file, "--since", "2026-11-01", "--until", "2026-11-22")
     said = shown[shown.index("exportstats: coverage") :].splitlines()
     assert max(map(len, said)) <= 80
-    assert "neither the stream prefix of a task nor how much it wrote" in " ".join(
+    assert "and whether anything came in (--incoming) are not known" in " ".join(
         line.strip() for line in said
     )
     for words, end in (

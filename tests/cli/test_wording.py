@@ -31,6 +31,7 @@ ONLY_IN_PYTHON = {
         "accounts",
         "at_least",
         "bins",
+        "bound",
         "columns",
         "confidence",
         "errors",

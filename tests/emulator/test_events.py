@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.validate import ParamValidator
 from emulated import ACCOUNT, EPOCH, OTHER, error_of, make_task, make_tasks, raw
-from recorded import cancel, record, refused
+from trails import cancel, record, refused
 
 from exportstats.emulator import Emulator, Fault
 from exportstats.errors import ArgumentError

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
 from pandas.testing import assert_frame_equal
-from recorded import (
+from trails import (
     ACCOUNT,
     ADDRESS,
     ASSUMED,

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 from pandas.testing import assert_frame_equal
-from recorded import cancel, record, refused, trail
 from redacted import PSEUDONYM, WEEK, texts_of
 from reported import (
     ISO_WEEK,
@@ -25,6 +24,7 @@ from reported import (
     tasks_of,
 )
 from support import DAY, shuffled
+from trails import cancel, record, refused, trail
 
 import exportstats as xs
 from exportstats.core import frames, schema
