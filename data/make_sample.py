@@ -16,6 +16,7 @@ from random import Random
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+import evidence
 import planted as world
 import simulate
 import truth
@@ -278,18 +279,21 @@ def log_groups() -> list[Row]:
 
 
 def write_sample(out: Path) -> dict[str, Any]:
-    """Make the sample, write its three files, and return the content of `planted.json`."""
+    """Make the sample, write its files, and return the content of `planted.json`."""
     by_slot = simulate.make_tasks(Random(world.SEED))
-    facts = describe(by_slot)
-    lines = [
-        json.dumps(task, separators=(",", ":")) + "\n"
-        for of_slot in by_slot.values()
-        for task in of_slot
-    ]
+    beside = evidence.make_evidence(by_slot)
+    facts = describe(by_slot) | {"evidence": beside.facts}
     out.mkdir(parents=True, exist_ok=True)
-    # No file name and no time in the header: the same bytes every time.
-    packed = gzip.compress("".join(lines).encode(), compresslevel=9, mtime=0)
-    (out / "tasks.jsonl.gz").write_bytes(packed)
+    tasks = [task for of_slot in by_slot.values() for task in of_slot]
+    for name, text in (
+        ("tasks.jsonl", evidence.as_json_lines(tasks)),
+        ("api_calls.jsonl", evidence.as_json_lines(beside.api_calls)),
+        ("incoming.csv", evidence.as_csv(beside.incoming)),
+        ("deliveries.jsonl", evidence.as_json_lines(beside.deliveries)),
+    ):
+        # No file name and no time in the header: the same bytes every time.
+        packed = gzip.compress(text.encode(), compresslevel=9, mtime=0)
+        (out / f"{name}.gz").write_bytes(packed)
     for name, content in {"log_groups": log_groups(), "planted": facts}.items():
         text = json.dumps(content, indent=2) + "\n"
         (out / f"{name}.json").write_text(text, encoding="utf-8", newline="\n")

@@ -251,6 +251,25 @@ ACTIVE = (
     ("features", "2026-11-21", "2026-11-22", "2026-11-23T05:59:41", "PENDING"),
 )
 
+# --- Evidence beside the tasks -------------------------------------------------------------------
+
+EVIDENCE_FROM = at("2026-08-31")  # twelve weeks; LookupEvents reaches 90 days back
+
+# Exports that were refused, because another task held the slot, and never became a task. Of the
+# log groups that are exported by hand, this many gaps that can still be closed.
+REFUSED = {"flow": ["2026-11-17"], "containers": ["2026-10-26", "2026-11-19"]}
+REFUSED_BY_HAND = {"fraud": 4, "features": 3}
+# Gaps in which, and in the hour after which, nothing came in; and as many of those by hand.
+SILENT = {"checkout-ap": ["2026-10-28"], "chat": ["2026-10-12"]}
+SILENT_BY_HAND = {"fraud": 3, "features": 5}
+# Ten nights whose tasks exported only the streams of one of two deployments.
+PREFIXED_LABEL, STREAM_PREFIX = "catalog", "blue/"
+PREFIXED_NIGHTS = range(at("2026-10-05"), at("2026-10-15"), DAY)
+# COMPLETED tasks without objects in S3: nothing at all, or only the service's write test.
+LOST = {("search", "2026-10-20"): "gone", ("orders", "2026-11-05"): "empty"}
+# The volume of the log group with the slowdown doubles when it begins.
+DOUBLED_LABEL, DOUBLED_SINCE, VOLUME_FACTOR = SLOW_LABEL, SLOW_SINCE, 2
+
 
 def listed(table: dict[str, list[str]]) -> Iterator[Night]:
     """Yield the nights of a table, as pairs of log group and midnight."""

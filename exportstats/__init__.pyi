@@ -69,6 +69,9 @@ from .io.files import (
     write_tasks as write_tasks,
 )
 from .io.sample import (
+    sample_api_calls as sample_api_calls,
+    sample_deliveries as sample_deliveries,
+    sample_incoming as sample_incoming,
     sample_log_groups as sample_log_groups,
     sample_tasks as sample_tasks,
 )

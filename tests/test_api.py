@@ -96,7 +96,13 @@ def use_every_name(folder: Path) -> list[Axes]:
     assert nothing.empty
     log_groups: pd.DataFrame = xs.sample_log_groups()
     days = {"start": "2026-11-01T00:00Z", "end": "2026-11-22T00:00Z"}
-    gaps: pd.DataFrame = xs.find_gaps(again, **days, log_groups=log_groups)
+    evidence: dict[str, pd.DataFrame] = {
+        "log_groups": log_groups,
+        "api_calls": xs.sample_api_calls(),
+        "incoming": xs.sample_incoming(),
+        "deliveries": xs.sample_deliveries(),
+    }
+    gaps: pd.DataFrame = xs.find_gaps(again, **days, **evidence)
     plan: pd.DataFrame = xs.plan_backfill(gaps, again, destination="bucket")
     assert xs.render_commands(plan).count("\n") == len(plan)
     summary: pd.DataFrame = xs.coverage_summary(again, **days)

@@ -1,11 +1,11 @@
-"""The synthetic sample: a year of export tasks and the log groups of two made-up accounts."""
+"""The synthetic sample: a year of export tasks of two made-up accounts, and what is beside them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from exportstats.core.schema import LOG_GROUPS, TASKS
+from exportstats.core.schema import API_CALLS, DELIVERIES, INCOMING, LOG_GROUPS, TASKS
 from exportstats.io.files import read_files
 
 if TYPE_CHECKING:
@@ -48,6 +48,58 @@ def sample_log_groups() -> pd.DataFrame:
     Timedelta('731 days 00:00:00')
     """
     return read_files(LOG_GROUPS, [folder() / "log_groups.json"])
+
+
+def sample_api_calls() -> pd.DataFrame:
+    """Return the API calls of the last twelve weeks of the synthetic sample, refused ones included.
+
+    They are from 2026-08-31 on. Each task that was created since then has its call.
+
+    Returns
+    -------
+    DataFrame
+        A table of API calls.
+
+    Examples
+    --------
+    >>> sample_api_calls()["error_code"].value_counts().to_dict()
+    {'LimitExceededException': 65, 'AccessDenied': 3}
+    """
+    return read_files(API_CALLS, [folder() / "api_calls.jsonl.gz"])
+
+
+def sample_incoming() -> pd.DataFrame:
+    """Return what the log groups of the synthetic sample took in, in each hour since 2026-08-31.
+
+    Returns
+    -------
+    DataFrame
+        A table of incoming data.
+
+    Examples
+    --------
+    >>> sample_incoming()["period"].unique()
+    <TimedeltaArray>
+    ['0 days 01:00:00']
+    Length: 1, dtype: timedelta64[ms]
+    """
+    return read_files(INCOMING, [folder() / "incoming.csv.gz"])
+
+
+def sample_deliveries() -> pd.DataFrame:
+    """Return what the tasks of the synthetic sample that were created since 2026-08-31 left in S3.
+
+    Returns
+    -------
+    DataFrame
+        A table of deliveries.
+
+    Examples
+    --------
+    >>> sample_deliveries()["delivered"].value_counts().to_dict()
+    {'yes': 1371, 'empty': 1, 'gone': 1}
+    """
+    return read_files(DELIVERIES, [folder() / "deliveries.jsonl.gz"])
 
 
 def folder() -> Path:

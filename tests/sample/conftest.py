@@ -7,7 +7,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import pytest
-from recorded import SAMPLE, Key, key_of, read_tasks
+from plain_rows import SAMPLE, Key, key_of, read_lines
 
 if TYPE_CHECKING:
     from support import Row
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def tasks() -> list[Row]:
     """Read all tasks of the sample."""
-    return [json.loads(line) for line in read_tasks(SAMPLE).splitlines()]
+    return read_lines("tasks.jsonl.gz")
 
 
 @pytest.fixture(scope="session")

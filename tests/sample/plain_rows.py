@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate, pairwise
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 DATA = Path(__file__).parents[2] / "data"
 SAMPLE = DATA / "sample"
+PACKED = ("tasks.jsonl.gz", "api_calls.jsonl.gz", "incoming.csv.gz", "deliveries.jsonl.gz")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MINUTE = 60_000
 ENDED = {"COMPLETED", "FAILED", "CANCELLED"}
@@ -52,9 +54,14 @@ def span(row: Row) -> Interval:
     return (ms(row["start"]), ms(row["end"])) if "start" in row else (row["from"], row["to"] + 1)
 
 
-def read_tasks(folder: Path) -> bytes:
-    """Read the uncompressed tasks, because compressed bytes depend on the zlib version."""
-    return gzip.decompress((folder / "tasks.jsonl.gz").read_bytes())
+def read_packed(file: Path) -> bytes:
+    """Read the uncompressed rows, because compressed bytes depend on the zlib version."""
+    return gzip.decompress(file.read_bytes())
+
+
+def read_lines(name: str) -> list[Row]:
+    """Read the lines of a file of the sample."""
+    return [json.loads(line) for line in read_packed(SAMPLE / name).splitlines()]
 
 
 def depths(tasks: Iterable[Row], start: int, end: int) -> list[tuple[int, int, int]]:
