@@ -15,12 +15,15 @@ from exportstats.cli.options import NewFolder
 from exportstats.cli.question import draw
 from exportstats.errors import ArgumentError
 from exportstats.io.whole import whole_file
+from exportstats.text import percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import pandas as pd
 
+_START, _END = "2026-09-01", "2026-11-22"
+_RANGE = f"--since {_START} --until {_END}"
 _COMMANDS = (
     "status {tasks} --by account_id,region",
     "status {tasks} --freq MS --plot {folder}/status.png",
@@ -28,8 +31,19 @@ _COMMANDS = (
     "durations {tasks} --freq MS --plot {folder}/trend.png",
     "failures {tasks} --plot {folder}/failures.png",
     # the end of the sample; the clock of the emulator shows the present
-    "coverage {tasks} --since 2026-09-01 --until 2026-11-22 --plot {folder}/coverage.png",
+    f"coverage {{tasks}} {_RANGE} --plot {{folder}}/coverage.png",
     "gaps {tasks} --since 2026-10-23 --until 2026-11-22 --tolerance 1min",
+)
+# What is known beside the tasks: its option, and the file of the sample.
+_EVIDENCE = {
+    "api-calls": "api_calls.jsonl.gz",
+    "incoming": "incoming.csv.gz",
+    "deliveries": "deliveries.jsonl.gz",
+}
+_WITH = " ".join(f"--{name} {{folder}}/{file}" for name, file in _EVIDENCE.items())
+_WITH_EVIDENCE = (
+    f"coverage {{tasks}} {_RANGE} {_WITH} --plot {{folder}}/evidence.png",
+    f"gaps {{tasks}} --since 2026-10-23 --until 2026-11-22 --tolerance 1min {_WITH}",
 )
 # The week with most planted problems.
 _REPORT = (
@@ -52,7 +66,8 @@ def demo(folder: Path) -> None:
     """Try everything on a synthetic sample, without AWS.
 
     This starts an emulator of the service on this machine, with a year of synthetic tasks. It
-    fetches them with boto3 over HTTP, and writes tables, charts and a report.
+    fetches them with boto3 over HTTP, and writes tables, charts and a report. Coverage is shown
+    without and with evidence.
     """
     from exportstats.emulator import Emulator
     from exportstats.io import json_text, sample as sampled
@@ -67,9 +82,20 @@ def demo(folder: Path) -> None:
         tasks = xs.concat(list(_fetch_each(sample, emulator.url)))
     where = folder / "tasks.parquet"
     xs.write_tasks(tasks, where)
-    with whole_file(folder / "log-groups.json") as file:
-        file.write((sampled.folder() / "log_groups.json").read_bytes())
+    copies = {"log-groups.json": "log_groups.json"} | {file: file for file in _EVIDENCE.values()}
+    for name, original in copies.items():
+        with whole_file(folder / name) as file:
+            file.write((sampled.folder() / original).read_bytes())
     for command in _COMMANDS:
+        _run(command, where, folder)
+    summary = xs.coverage_summary(tasks, start=_START, end=_END)
+    covered = (summary["covered_at_most"] * summary["length"]).sum() / summary["length"].sum()
+    click.secho(
+        f"\nThe list of tasks alone says: covered at most {percent(covered)}. With synthetic "
+        "evidence\n(API calls, what came in and what was delivered), there are two bounds:",
+        bold=True,
+    )
+    for command in _WITH_EVIDENCE:
         _run(command, where, folder)
     for name, plot in (
         ("tasks", lambda: xs.plot_task_durations(tasks)),
@@ -77,8 +103,8 @@ def demo(folder: Path) -> None:
         ("completion-times", lambda: xs.plot_completion_times(xs.completion_times(tasks))),
     ):
         draw(plot, folder / f"{name}.png")
-    click.secho(f"\nThe synthetic tasks and their charts are in {folder}/:", bold=True)
-    for path in sorted(folder.glob("*.p*")):
+    click.secho(f"\nThe synthetic tasks, evidence and charts are in {folder}/:", bold=True)
+    for path in sorted([*folder.glob("*.p*"), *folder.glob("*.gz")]):
         click.echo(f"  {path}")
     _run(_REPORT, where, folder)
     click.secho("\nThe report on the worst week of the synthetic tasks:", bold=True)

@@ -96,7 +96,9 @@ def emulate(
     Files are served unchanged. With --now they are moved like the sample: their latest time of
     observation becomes --now, or a time less than a week later.
 
-    CloudTrail's LookupEvents is answered with the call that created each task.
+    CloudTrail's LookupEvents is answered with the call that created each task. Of the last twelve
+    weeks, the sample also has refused calls, and what log groups took in (GetMetricData). S3 is not
+    emulated.
 
     An access key of twelve digits selects that account. Ctrl-C stops the emulator with exit code 0.
 
@@ -104,7 +106,15 @@ def emulate(
     exportstats emulate --fault throttle:10 --fault slow:3=2.5@/eu-west-1
     exportstats emulate tasks.jsonl --now 2026-11-26T06:00Z
     """
-    from exportstats.emulator import DEFAULT_ACCOUNT, DEFAULT_REGION, Emulator, Fault, rebase
+    from exportstats.emulator import (
+        DEFAULT_ACCOUNT,
+        DEFAULT_REGION,
+        Emulator,
+        Fault,
+        rebase,
+        rebase_evidence,
+    )
+    from exportstats.io.sample import recorded_calls
 
     tasks = _to_json(xs.read_tasks(*source) if source else xs.sample_tasks(), schema.TASKS)
     log_groups: list[dict[str, Any]] = []
@@ -113,6 +123,11 @@ def emulate(
     elif not source:
         log_groups = _to_json(xs.sample_log_groups(), schema.LOG_GROUPS)
     at = now or dt.datetime.now(dt.UTC)
+    api_calls: list[dict[str, Any]] = []
+    incoming: list[dict[str, Any]] = []
+    if not source:
+        hours = _to_json(xs.sample_incoming(), schema.INCOMING)
+        api_calls, incoming = rebase_evidence(tasks, recorded_calls(), hours, now=at)
     moved = rebase(tasks, log_groups, now=at)
     if now or not source:
         tasks = moved[0]
@@ -121,6 +136,8 @@ def emulate(
     emulator = Emulator(
         tasks,
         log_groups=log_groups,
+        api_calls=api_calls,
+        incoming=incoming,
         requests_per_second=requests_per_second or None,
         faults=[Fault.parse(fault) for fault in faults],
         now=at,

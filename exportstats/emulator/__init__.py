@@ -4,7 +4,7 @@ Tests, benchmarks and the demo use it with boto3 over HTTP. It answers `Describe
 `DescribeLogGroups` like the service, and at the same address CloudTrail's `LookupEvents` and STS
 `GetCallerIdentity`. A `Fault`
 makes a request fail in one of the ways in which AWS and networks fail. `rebase` moves recorded
-tasks to another time.
+tasks to another time, and `rebase_evidence` what is known beside them.
 
 Examples
 --------
@@ -24,9 +24,18 @@ Examples
 """
 
 from exportstats.emulator.faults import KINDS, Fault
-from exportstats.emulator.rebase import rebase
+from exportstats.emulator.rebase import rebase, rebase_evidence
 from exportstats.emulator.server import Emulator
 from exportstats.emulator.slot import DEFAULT_REGION
 from exportstats.emulator.wire import DEFAULT_ACCOUNT, Request
 
-__all__ = ["DEFAULT_ACCOUNT", "DEFAULT_REGION", "KINDS", "Emulator", "Fault", "Request", "rebase"]
+__all__ = [
+    "DEFAULT_ACCOUNT",
+    "DEFAULT_REGION",
+    "KINDS",
+    "Emulator",
+    "Fault",
+    "Request",
+    "rebase",
+    "rebase_evidence",
+]

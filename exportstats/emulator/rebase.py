@@ -1,4 +1,4 @@
-"""Move recorded tasks and log groups to another time."""
+"""Move recorded tasks, log groups and evidence to another time."""
 
 from __future__ import annotations
 
@@ -42,10 +42,8 @@ def rebase(
         An aware time.
     """
     tasks, at = list(tasks), int(now.timestamp() * 1000)
-    observed = [task["observedAt"] for task in tasks if task.get("observedAt")]
-    end = max(observed or [time for task in tasks for time in _life(task)] or [at])
-    age = at - end
-    by = -(-age // _WEEK) * _WEEK
+    age = at - _end(tasks, at)
+    by = _whole_weeks(age)
     free: dict[tuple[str, str], int] = {}  # since when a slot is, or will be
     for task in tasks:
         life = [time + by for time in _life(task)]
@@ -67,6 +65,53 @@ def rebase(
             moved.append(_move(task, since - created, window=window))
     groups = [_shift(group, by, "creationTime") for group in log_groups]
     return moved, [group for group in groups if group.get("creationTime", 0) <= at]
+
+
+def rebase_evidence(
+    tasks: Iterable[Mapping[str, Any]],
+    api_calls: Iterable[Mapping[str, Any]] = (),
+    incoming: Iterable[Mapping[str, Any]] = (),
+    *,
+    now: dt.datetime,
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return recorded API calls and incoming data as of `now`, moved as `rebase` moves the tasks.
+
+    Later ones are left out, and also the calls for active tasks, whose age does not change.
+
+    Parameters
+    ----------
+    tasks
+        The recorded tasks, as `rebase` takes them.
+    api_calls, incoming
+        As `Emulator` takes them.
+    now
+        An aware time.
+    """
+    tasks, at = list(tasks), int(now.timestamp() * 1000)
+    by = _whole_weeks(at - _end(tasks, at))
+    active = {task.get("taskId") for task in tasks if _is_active(task)}
+    calls = []
+    for call in api_calls:
+        asked, made = (call.get(name) or {} for name in ("requestParameters", "responseElements"))
+        time = dt.datetime.fromisoformat(call["eventTime"]) + dt.timedelta(milliseconds=by)
+        if time <= now and not {asked.get("taskId"), made.get("taskId")} & active:
+            moved = {**call, "eventTime": f"{time:%Y-%m-%dT%H:%M:%SZ}"}
+            if asked:
+                moved["requestParameters"] = _move(asked, by, window=by)
+            calls.append(moved)
+    hours = [_shift(hour, by, "start") for hour in incoming]
+    return calls, [hour for hour in hours if hour["start"] <= at]
+
+
+def _end(tasks: Iterable[Mapping[str, Any]], at: int) -> int:
+    """Return when a recording ends."""
+    observed = [task["observedAt"] for task in tasks if task.get("observedAt")]
+    end: int = max(observed or [time for task in tasks for time in _life(task)] or [at])
+    return end
+
+
+def _whole_weeks(age: int) -> int:
+    return -(-age // _WEEK) * _WEEK
 
 
 def _is_active(task: Mapping[str, Any]) -> bool:

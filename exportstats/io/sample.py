@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from exportstats.core.schema import API_CALLS, DELIVERIES, INCOMING, LOG_GROUPS, TASKS
 from exportstats.io.files import read_files
@@ -100,6 +102,12 @@ def sample_deliveries() -> pd.DataFrame:
     {'yes': 1371, 'empty': 1, 'gone': 1}
     """
     return read_files(DELIVERIES, [folder() / "deliveries.jsonl.gz"])
+
+
+def recorded_calls() -> list[dict[str, Any]]:
+    """Return the API calls of the sample as CloudTrail records them, for the emulator."""
+    with gzip.open(folder() / "api_calls.jsonl.gz") as lines:
+        return [json.loads(line) for line in lines]
 
 
 def folder() -> Path:

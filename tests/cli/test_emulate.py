@@ -13,6 +13,7 @@ import boto3
 
 import exportstats as xs
 from exportstats.emulator import KINDS
+from exportstats.io import sample
 
 if TYPE_CHECKING:
     import subprocess
@@ -121,6 +122,31 @@ def test_the_sample_is_as_of_now(
     written = json.loads(report.read_text(encoding="utf-8"))
     assert dt.timedelta(0) <= now - dt.datetime.fromisoformat(written["end"]) <= dt.timedelta(7)
     assert {row["measure"]: row["current"] for row in written["figures"]}["tasks"] > 15
+
+
+def test_the_sample_has_its_evidence(
+    start: Callable, run: Callable, monkeypatch: pytest.MonkeyPatch
+):
+    """With the evidence that is served and the sample's deliveries, coverage has two bounds."""
+    process = start("emulate", "--requests-per-second", "0", "--now", END)
+    lines = read_until(process, "exportstats status")
+    for name, value in exported(lines, "111122223333", "us-east-1").items():
+        monkeypatch.setenv(name, value)
+    lost = sample.folder() / "deliveries.jsonl.gz"
+    days = ("--since", "2026-10-01", "--until", "2026-11-22")
+    done = run("coverage", *days, "--evidence", "live", "--deliveries", lost)
+    assert done.exit_code == 0, done.stderr
+    summary = xs.coverage_summary(
+        xs.sample_tasks(),
+        start=days[1],
+        end=days[3],
+        api_calls=xs.sample_api_calls(),
+        incoming=xs.sample_incoming(),
+        deliveries=xs.sample_deliveries(),
+    ).loc["111122223333", "us-east-1"]
+    least, most = (summary[f"covered_at_{name}"].mean() for name in ("least", "most"))
+    assert 0.9 < least < most < 1
+    assert f"covered at least {least:.1%}, at most {most:.1%}".replace("%", " %") in done.stderr
 
 
 def test_it_serves_the_log_groups_of_a_file(

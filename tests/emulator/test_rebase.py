@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from exportstats.emulator import rebase
+from exportstats.emulator import rebase, rebase_evidence
+from exportstats.io.sample import recorded_calls
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 END = dt.datetime(2026, 11, 23, 6, tzinfo=dt.UTC)
@@ -191,3 +192,36 @@ def test_what_was_given_is_not_changed(tasks: list[dict[str, Any]]) -> None:
     before = json.dumps(tasks[:50])
     rebase(tasks[:50], now=NOWS[0])
     assert json.dumps(tasks[:50]) == before
+
+
+def test_evidence_moves_with_the_tasks(tasks: list[dict[str, Any]]) -> None:
+    """API calls and hours move by the weeks of the tasks; later ones, and active ones, are not."""
+    calls, hours = recorded_calls(), [{"logGroupName": "/app", "start": ms(END) - DAY * 7}]
+    hours += [{"logGroupName": "/app", "start": ms(END) + DAY}]
+    now = NOWS[0]
+    moved, came = rebase_evidence(tasks, calls, hours, now=now)
+    by = dt.timedelta(milliseconds=weeks(now))
+    assert came == [{"logGroupName": "/app", "start": ms(END) - DAY * 7 + weeks(now)}]
+    by_id = {call["eventID"]: call for call in moved}
+    active = {task["taskId"] for task in tasks if is_active(task)}
+    left_out = 0
+    for call in calls:
+        asked = call["requestParameters"] or {}
+        made = call["responseElements"] or {}
+        time = dt.datetime.fromisoformat(call["eventTime"]) + by
+        found = by_id.pop(call["eventID"], None)
+        if time > now or {asked.get("taskId"), made.get("taskId")} & active:
+            assert found is None
+            left_out += 1
+            continue
+        assert dt.datetime.fromisoformat(found["eventTime"]) == time
+        assert found["errorCode"] == call["errorCode"] if "errorCode" in call else True
+        if "from" in asked:
+            new = found["requestParameters"]
+            assert (new["from"] - asked["from"], new["to"] - asked["to"]) == (weeks(now),) * 2
+    assert not by_id
+    assert 4 < left_out < 100
+    windows = {task["taskId"]: task["from"] for task in rebase(tasks, now=now)[0]}
+    for call in moved:
+        if made := call["responseElements"]:
+            assert windows[made["taskId"]] == call["requestParameters"]["from"]
