@@ -19,6 +19,7 @@ import papermill
 import pytest
 from coverage_facts import coverage
 from duration_facts import durations
+from evidence_facts import evidence
 from history_facts import history
 from nbclient import NotebookClient
 from nbformat import NotebookNode
@@ -34,13 +35,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
-QUICKSTART, DURATIONS, COVERAGE, WEEKLY, RECIPES, HISTORY = PATHS = [
+QUICKSTART, DURATIONS, COVERAGE, WEEKLY, RECIPES, HISTORY, EVIDENCE = PATHS = [
     ROOT / "notebooks" / "01_quickstart.ipynb",
     ROOT / "notebooks" / "02_duration_analysis.ipynb",
     ROOT / "notebooks" / "03_coverage.ipynb",
     ROOT / "notebooks" / "04_weekly_report.ipynb",
     ROOT / "notebooks" / "05_recipes.ipynb",
     ROOT / "notebooks" / "06_history.ipynb",
+    ROOT / "notebooks" / "07_evidence.ipynb",
 ]
 LOADING = ("parameters", "load")
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
@@ -58,6 +60,7 @@ FACTS = {
     WEEKLY: weekly_report,
     RECIPES: recipes,
     HISTORY: history,
+    EVIDENCE: evidence,
 }
 # Those that read a file of the sample, with their parameters, so that all else holds then too.
 FROM_FILE = {
@@ -156,9 +159,11 @@ def test_a_notebook_is_stored_clean(path: Path):
 def test_the_notebooks_load_alike():
     """They have the same papermill parameters and the same code to load the tasks.
 
-    The one on the archive has its own service, and adds to no archive of its reader.
+    The one on the archive has its own service, and adds to no archive of its reader. That on
+    evidence needs more than tasks.
     """
-    first, *others = (code(read(path)) for path in PATHS if path != HISTORY)
+    own = {HISTORY, EVIDENCE}
+    first, *others = (code(read(path)) for path in PATHS if path not in own)
     for other in others:
         assert other["parameters"].startswith(first["parameters"])
         assert other["load"].startswith(first["load"])
@@ -235,8 +240,8 @@ def check_pictures(path: Path, notebook: NotebookNode) -> None:
         assert 900 <= width <= 2100
         assert 0.5 <= height / width <= 0.65
         assert plt.imread(io.BytesIO(png)).std() > 0.05
-    # a report contains its charts, and an archive has one of its own
-    assert charts > (0 if path in {WEEKLY, HISTORY} else 5)
+    # a report contains its charts, and the last two have few
+    assert charts > (0 if path in {WEEKLY, HISTORY, EVIDENCE} else 5)
 
 
 def check_figures(path: Path, notebook: NotebookNode) -> None:
