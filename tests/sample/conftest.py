@@ -7,7 +7,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import pytest
-from plain_rows import SAMPLE, Key, key_of, read_lines
+from recorded import SAMPLE, Key, key_of, read_lines
 
 if TYPE_CHECKING:
     from support import Row

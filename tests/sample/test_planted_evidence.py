@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
-from plain_rows import PACKED, SAMPLE, Key, code, completed, created, key_of, ms, read_lines, span
+from recorded import PACKED, SAMPLE, Key, code, completed, created, key_of, ms, read_lines, span
 from support import HOUR, Row
 
 import exportstats as xs

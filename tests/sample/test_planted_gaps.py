@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from itertools import pairwise
 
-from plain_rows import Key, code, completed, created, depths, key_of, ms, span
+from recorded import Key, code, completed, created, depths, key_of, ms, span
 from support import DAY, HOUR, Row
 
 

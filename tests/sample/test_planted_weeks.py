@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from statistics import mean, median
 
 import pytest
-from plain_rows import EPOCH, Key, code, completed, created, key_of, ms, span
+from recorded import EPOCH, Key, code, completed, created, key_of, ms, span
 from support import DAY, Row
 
 

@@ -8,7 +8,7 @@ from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from plain_rows import (
+from recorded import (
     ACTIVE,
     DATA,
     ENDED,
