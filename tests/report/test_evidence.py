@@ -123,8 +123,10 @@ def test_a_refusal_without_a_window_is_a_warning():
     """CloudTrail does not record the parameters of a call without permission."""
     denied = call(night("app", 2), 1, error_code="AccessDenied")
     denied |= dict.fromkeys(("log_group_name", "from_time", "to_time"))
-    found = finding(report(api_calls=calls_of(denied)), "refused")
+    before = denied | {"event_id": "before", "event_time": MONDAY - DAY}
+    found = finding(report(api_calls=calls_of(denied, before)), "refused")
     assert found.severity == "warning"
+    assert "1 call of" in found.sentence
     assert "an unnamed log group in eu-west-1" in found.sentence
 
 

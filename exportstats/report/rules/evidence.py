@@ -32,9 +32,11 @@ def refused(material: Material) -> Found | None:
     calls = material.evidence.api_calls
     if calls is None:
         return None
-    known = calls[(calls["event_time"] <= material.as_of).to_numpy()]
-    rows = refused_calls(known)
     start, end = material.span.edges
+    time = calls["event_time"]
+    # calls without a window would be counted with those of all other weeks
+    counts = calls["from_time"].notna() | ((time >= start) & (time < end))
+    rows = refused_calls(calls[(counts & (time <= material.as_of)).to_numpy()])
     rows = rows[((rows["last_time"] >= start) & (rows["last_time"] < end)).to_numpy()]
     if not len(rows):
         return None
