@@ -40,7 +40,7 @@ archive.sync(targets, endpoint_url=url, requests_per_second=None)
 @pytest.fixture
 def emulator() -> Iterator[Emulator]:
     """Serve an empty list in each of four regions, from the first night on."""
-    with Emulator(now=NIGHT, latency_seconds=0.02) as running:
+    with Emulator(now=NIGHT, latency_seconds=0.1) as running:
         yield running
 
 

@@ -62,7 +62,7 @@ def refused(material: Material) -> Found | None:
 
 @rule(
     title="Exported in part",
-    rank=130,
+    rank=132,
     severities=("note",),
     remedy="A task with a stream prefix exports only the streams whose names begin with it. Check "
     "that other tasks export the other streams.",

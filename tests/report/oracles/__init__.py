@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oracles import coverage, data, durations, exporters, failures, retention
+from oracles import coverage, data, durations, evidence, exporters, failures, retention
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +20,7 @@ ORACLES: dict[str, Callable[[Facts], Expected | None]] = {
         failures.more_failures,
         failures.new_reasons,
         coverage.gaps,
+        evidence.refused,
         durations.slowdowns,
         durations.time_outs,
         durations.busy_slots,
@@ -29,10 +30,12 @@ ORACLES: dict[str, Callable[[Facts], Expected | None]] = {
         retention.lost,
         coverage.expired_waivers,
         data.bad_data,
+        evidence.partial,
         coverage.resolved,
         coverage.short_gaps,
         exporters.weekdays,
         exporters.irregular,
         coverage.waived,
+        evidence.silent,
     )
 }
