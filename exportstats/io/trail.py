@@ -132,7 +132,7 @@ def rows_of(values: Sequence[Any]) -> tuple[list[Any], dict[int, str | None]]:
         try:
             if (row := _row_of(value)) is None:
                 left_out[number] = None
-        except (ValueError, RecursionError) as error:
+        except (ValueError, msgspec.MsgspecError, RecursionError) as error:
             left_out[number] = f"not a record as CloudTrail writes it: {error}"
         rows.append(row)
     return rows, left_out
