@@ -132,8 +132,8 @@ def test_a_denied_request_names_the_permission(monkeypatch: pytest.MonkeyPatch):
 def test_log_groups_without_a_target_are_named(emulator: Emulator):
     """They were not looked at, which is not the same as nothing."""
     del emulator
-    both = pd.concat([groups("/app"), groups("/web", account_id=OTHER)])
-    with pytest.warns(LoadWarning, match=f"no target is for 1 of .* /web of {OTHER} in {REGION}"):
+    both = pd.concat([groups("/app"), groups("/app", account_id=OTHER)])
+    with pytest.warns(LoadWarning, match=f"no target is for 1 of .* /app of {OTHER} in {REGION}"):
         found = xs.fetch_incoming(both, targets=[xs.Target(ACCOUNT, REGION)], **RANGE)
     assert set(found["log_group_name"]) == {"/app"}
 
@@ -141,7 +141,7 @@ def test_log_groups_without_a_target_are_named(emulator: Emulator):
 def test_metrics_that_cloudwatch_could_not_read_are_a_failure(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ):
-    """A result that is not Complete is no zero; a double, because the emulator has none."""
+    """A result that is not Complete does not count as zero. The emulator always completes them."""
     del emulator
 
     def spoiled(pages: list[Page], first: int) -> list[Any]:
