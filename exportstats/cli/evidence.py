@@ -77,7 +77,7 @@ def load_evidence(
             continue
         if name != "deliveries":
             table = origin.wanted.of_log_groups(fill_places(table, tasks))
-        if len(about := _about(table, fill_places(tasks, table, is_said=False), log_groups)):
+        if len(about := _about(name, table, fill_places(tasks, table, is_said=False), log_groups)):
             found[name] = about
         elif len(table):
             what = schema.TABLES[name].name
@@ -119,19 +119,25 @@ def _incoming(
 
 
 def _about(
-    table: pd.DataFrame, tasks: pd.DataFrame, log_groups: pd.DataFrame | None
+    name: str, table: pd.DataFrame, tasks: pd.DataFrame, log_groups: pd.DataFrame | None
 ) -> pd.DataFrame:
     """Return the rows about the tasks, or about their log groups or the listed ones.
 
-    Without any, nothing was looked at.
+    Without any, nothing was looked at. A call that was refused before its log group was recorded is
+    about the accounts of the tasks.
     """
-    key = "task_id" if "delivered" in table else "log_group_name"
-    places = [*schema.SLOT, key]
-    known = [rows[places] for rows in (tasks, log_groups) if rows is not None and key in rows]
-    keys = {row for rows in known for row in rows.astype("str").itertuples(index=False, name=None)}
-    rows = table[places].astype("str").itertuples(index=False, name=None)
-    about: pd.DataFrame = table[[row in keys for row in rows]]
-    return about
+    import numpy as np
+
+    from exportstats.coverage import exports
+
+    if name == "deliveries":
+        return table[exports.are_among(table, tasks[list(schema.KEY)])]
+    known = [rows for rows in (tasks, log_groups) if rows is not None]
+    is_about = np.logical_or.reduce([exports.locate(table, rows) >= 0 for rows in known])
+    if name == "api_calls":
+        unnamed = table["log_group_name"].isna() & table["account_id"].isin(tasks["account_id"])
+        is_about |= unnamed.to_numpy()
+    return table[is_about]
 
 
 def _load(origin: Origin, name: str, fetch: Callable[[], pd.DataFrame]) -> pd.DataFrame | None:

@@ -128,30 +128,26 @@ def _warn_of_namesakes(keys: pd.DataFrame, query: Query) -> None:
     They are not treated as the same, because a name can occur in many accounts and regions. But the
     AWS CLI prints tasks without both, so they may well be the same.
     """
-    beside = {
-        "log_groups": query.log_groups,
-        "api_calls": query.api_calls,
-        "incoming": None if query.incoming is None else query.incoming.keys,
-    }
+    incoming = None if query.incoming is None else query.incoming.keys
+    beside = {"log_groups": query.log_groups, "api_calls": query.api_calls, "incoming": incoming}
     for name, table in beside.items():
         if table is None:
             continue
-        places = [*schema.SLOT]
-        for some, others, what in ((keys, table, "tasks"), (table, keys, name)):
-            without = some[some[places].isna().any(axis=1)]["log_group_name"]
-            known = others[others[places].notna().all(axis=1)]["log_group_name"]
-            alike = sorted(set(without.dropna()) & set(known.dropna()))
-            if not alike:
-                continue
-            more = f" and {len(alike) - 1:,} more" if len(alike) > 1 else ""
-            where = name if what == "tasks" else "the tasks"
-            warn(
-                AccountUnknownWarning(
-                    f"{what} of {alike[0]}{more} have no account_id or region, so they are kept "
-                    f"apart from the log groups of the same name in {where}; add both columns to "
-                    f"{'the tasks' if what == 'tasks' else name}"
+        for what, some, where, others in (
+            ("tasks", keys, name, table),
+            (name, table, "the tasks", keys),
+        ):
+            without = some["log_group_name"][some[list(schema.SLOT)].isna().any(axis=1)]
+            known = others["log_group_name"][others[list(schema.SLOT)].notna().all(axis=1)]
+            if alike := sorted(set(without.dropna()) & set(known.dropna())):
+                more = f" and {len(alike) - 1:,} more" if len(alike) > 1 else ""
+                warn(
+                    AccountUnknownWarning(
+                        f"{what} of {alike[0]}{more} have no account_id or region, so they are "
+                        f"kept apart from the log groups of the same name in {where}; add both "
+                        f"columns to {'the tasks' if what == 'tasks' else what}"
+                    )
                 )
-            )
 
 
 def _part(tasks: pd.DataFrame, *, answer: Answer, query: Query) -> pd.DataFrame:
@@ -197,7 +193,7 @@ def _proofs(tasks: pd.DataFrame, keys: pd.DataFrame, codes: np.ndarray, query: Q
         proof[(prefix.fillna("") != "").to_numpy()] = PARTIAL
         if query.delivered is not None:
             whole = (prefix == "").to_numpy(bool, na_value=False)
-            proof[whole & _is_among(tasks, query.delivered)] = PROVEN
+            proof[whole & are_among(tasks, query.delivered)] = PROVEN
     if query.incoming is not None:
         known = np.flatnonzero((first != coerce.NAT) & (end > first))
         group = locate(keys, query.incoming.keys)[codes[known]]
@@ -273,7 +269,7 @@ def _without_tasks(keys: pd.DataFrame, query: Query) -> pd.DataFrame:
         return keys.iloc[:0]
     has_tasks = np.zeros(len(query.log_groups) + 1, dtype=bool)
     has_tasks[locate(keys, query.log_groups)] = True  # the last one is for keys that are not listed
-    return query.log_groups.loc[~has_tasks[:-1], list(LOG_GROUP)].reset_index(drop=True)
+    return query.log_groups.loc[~has_tasks[:-1], list(LOG_GROUP)]
 
 
 def _meanings(tasks: pd.DataFrame, query: Query) -> np.ndarray:
@@ -283,11 +279,12 @@ def _meanings(tasks: pd.DataFrame, query: Query) -> np.ndarray:
     # a missing state has the code -1, which selects the last element
     meaning: np.ndarray = np.array([*of_state, _UNKNOWN], dtype="int8")[states.codes]
     if query.empty is not None:
-        meaning[(meaning == _COVERS) & _is_among(tasks, query.empty)] = _EMPTY
+        meaning[(meaning == _COVERS) & are_among(tasks, query.empty)] = _EMPTY
     return meaning
 
 
-def _is_among(tasks: pd.DataFrame, keys: pd.DataFrame) -> np.ndarray:
+def are_among(tasks: pd.DataFrame, keys: pd.DataFrame) -> np.ndarray:
+    """Return which rows have the task ID, account and region of a row of `keys`."""
     among = tasks["task_id"].isin(keys["task_id"]).to_numpy(copy=True)
     some = tasks.loc[among, list(schema.KEY)]
     codes = grouping.group(frames.stack([some, keys]), schema.KEY).codes

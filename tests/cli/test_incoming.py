@@ -188,6 +188,21 @@ def test_evidence_is_of_the_selected_log_groups(aws: Callable, run: Callable, tm
     assert "(--incoming)" in done.stderr
 
 
+def test_a_refusal_before_its_log_group_was_recorded(aws: Callable, run: Callable, tmp_path: Path):
+    """A call without permission has no log group, and is reported for the account of the tasks."""
+    aws()
+    tasks, calls = tmp_path / "tasks.jsonl", tmp_path / "calls.json"
+    xs.write_tasks(xs.fetch_tasks(), tasks)
+    denied = call(0, errorCode="AccessDenied", errorMessage="x", requestParameters=None)
+    elsewhere = denied | {"recipientAccountId": "444455556666", "eventID": "elsewhere"}
+    calls.write_text(json.dumps({"Records": [denied, elsewhere]}))
+    done = run("report", tasks, "--week", "2026-W46", "--api-calls", calls)
+    assert "1 export of 1 log group was refused, and 1 of them is not in S3" in " ".join(
+        done.stdout.split()
+    )
+    assert "AccessDenied" in done.stdout
+
+
 def test_tasks_without_an_account_meet_their_evidence(aws: Callable, run: Callable, tmp_path: Path):
     """The AWS CLI prints tasks without it; the only account of the evidence is theirs."""
     aws()
