@@ -9,7 +9,7 @@ import click
 import exportstats as xs
 from exportstats.cli.failing import say
 from exportstats.cli.fetch import read_existing
-from exportstats.cli.options import TABLES as KINDS, NewFile
+from exportstats.cli.options import ADD_TO
 from exportstats.cli.question import Answer, question
 from exportstats.cli.wanted import PLACE, moment, refuse_reversed
 from exportstats.core.schema import TABLES
@@ -38,14 +38,7 @@ _CALLS = {"CreateExportTask": "create", "CancelExportTask": "cancel"}
         "2026-11-01T06:00Z, or an age: 90m, 24h, 7d or 4w.",
     ),
     click.option("--until", callback=moment, metavar="TIME", help="Only calls before this time."),
-    click.option(
-        "-o",
-        "--output",
-        "file",
-        type=NewFile(KINDS),
-        help="Also add the calls to this file: .parquet, .csv, .jsonl or .json. All but .parquet "
-        "may add .gz or .zst.",
-    ),
+    ADD_TO,
     click.option(
         "--redact",
         is_flag=True,

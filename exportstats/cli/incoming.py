@@ -10,7 +10,7 @@ import exportstats as xs
 from exportstats.cli.calls import add_to
 from exportstats.cli.failing import mark_partial, say
 from exportstats.cli.fetch import read_existing
-from exportstats.cli.options import TABLES, NewFile
+from exportstats.cli.options import ADD_TO
 from exportstats.cli.question import Answer, question
 from exportstats.cli.ranges import LOG_GROUPS
 from exportstats.cli.wanted import PLACE, moment, refuse_reversed
@@ -56,14 +56,7 @@ _SHOWN = 40  # rows in a terminal
         help="The length of the periods. CloudWatch keeps 1h for 455 days, 5min for 63 and 1min "
         "for 15.",
     ),
-    click.option(
-        "-o",
-        "--output",
-        "file",
-        type=NewFile(TABLES),
-        help="Also add the periods to this file: .parquet, .csv, .jsonl or .json. All but "
-        ".parquet may add .gz or .zst.",
-    ),
+    ADD_TO,
     LOG_GROUPS,
     filters=PLACE,
     what="log groups",

@@ -188,6 +188,14 @@ OUTPUT = click.option(
     help="The file to write: .parquet, .csv, .jsonl or .json. All but .parquet may add .gz or "
     ".zst.",
 )
+ADD_TO = click.option(
+    "-o",
+    "--output",
+    "file",
+    type=NewFile(TABLES),
+    help="Also add the result to this file: .parquet, .csv, .jsonl or .json. All but .parquet may "
+    "add .gz or .zst.",
+)
 PLOT = click.option(
     "--plot",
     "chart",

@@ -127,7 +127,7 @@ def test_columns_and_dtypes():
 
 
 @pytest.mark.parametrize("step", ["0ms", "-1D", "1us", "a day", None, pd.NaT, "5"])
-def test_max_window_is_a_length(step: Any):  # noqa: ANN401 - whatever somebody gives
+def test_max_window_is_a_length(step: Any):  # noqa: ANN401 - any value
     """A max_window below a millisecond, or that is not a length, is refused."""
     with pytest.raises(ArgumentError, match="max_window="):
         plan_backfill(gaps_of({}), table(*history(MINUTE)), max_window=step)

@@ -43,16 +43,16 @@ def refused(material: Material) -> Found | None:
     windows = rows.rename(columns={"from_time": "start"}).assign(end=rows["to_time"])
     missing = pd.Series(shared(windows, material.uncovered), rows.index)
     # without a window, as with AccessDenied, nothing can be said of later exports
-    is_open = (rows["task_id"].isna() & (missing.isna() | (missing > pd.Timedelta(0)))).to_numpy()
-    worst = rows[is_open] if is_open.any() else rows
+    is_open = rows["task_id"].isna() & (missing.isna() | (missing > pd.Timedelta(0)))
+    open_ = rows[is_open.to_numpy()]
+    worst = open_ if len(open_) else rows
     worst = worst.sort_values(["tries", "last_time"], ascending=False, kind="stable")
     code, who = (name(worst[column].iloc[0]) for column in ("error_code", "principal"))
-    if is_open.any():
-        what = f"{int(is_open.sum()):,} of them {verb(int(is_open.sum()), 'is', 'are')} not in S3"
-    else:
-        what = "all of them were exported since then"
+    what = "all of them were exported since then"
+    if len(open_):
+        what = f"{len(open_):,} of them {verb(len(open_), 'is', 'are')} not in S3"
     return Found(
-        "warning" if is_open.any() else "note",
+        "warning" if len(open_) else "note",
         f"{counted(len(rows), 'export')} of {groups_of(rows)} {verb(len(rows), 'was', 'were')} "
         f"refused, and {what}. The most often refused: {place(worst.head(1))}, "
         f"{counted(worst['tries'].iloc[0], 'call')} of {who}, {code}.",

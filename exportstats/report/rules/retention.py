@@ -126,8 +126,8 @@ def _raise_retention(rows: pd.DataFrame) -> str:
         words += [f"--log-group-name={names['log_group_name']}", f"--retention-in-days={longer}"]
         command = f", for example with {shlex.join(words)}"
     return (
-        "Events that expired less than 72 hours ago may "
-        f"not be deleted yet. Raise the retention first{command}, then export them. It is not "
+        f"Events that expired less than {DELETED_AFTER // timedelta(hours=1)} hours ago may not "
+        f"be deleted yet. Raise the retention first{command}, then export them. It is not "
         "documented that an export still has them, and a retention policy of the account "
         f"overrides that of the log group. {LOST}"
     )
