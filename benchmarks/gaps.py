@@ -16,7 +16,7 @@ import pandas as pd
 
 import exportstats as xs
 from exportstats.core import coerce
-from exportstats.coverage.windows import Intervals, find_uncovered
+from exportstats.stats.windows import Intervals, find_uncovered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

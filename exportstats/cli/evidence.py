@@ -12,6 +12,7 @@ from exportstats.cli.failing import mark_partial, say
 from exportstats.cli.source import ASK, fill_places
 from exportstats.core import schema
 from exportstats.errors import LoadError, LoadInterrupted
+from exportstats.stats import matching
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,7 +134,7 @@ def _about(
     if name == "deliveries":
         return table[exports.are_among(table, tasks[list(schema.KEY)])]
     known = [rows for rows in (tasks, log_groups) if rows is not None]
-    is_about = np.logical_or.reduce([exports.locate(table, rows) >= 0 for rows in known])
+    is_about = np.logical_or.reduce([matching.locate(table, rows) >= 0 for rows in known])
     if name == "api_calls":
         unnamed = table["log_group_name"].isna() & table["account_id"].isin(tasks["account_id"])
         is_about |= unnamed.to_numpy()

@@ -12,10 +12,10 @@ from exportstats.core import coerce, frames, schema, shards
 from exportstats.coverage import pieces
 from exportstats.coverage.query import length
 from exportstats.coverage.queues import add_times
-from exportstats.coverage.windows import Intervals
 from exportstats.errors import ArgumentError, SchemaError
 from exportstats.stats import grouping, histories
 from exportstats.stats.as_of import instant, known_at, to_millis
+from exportstats.stats.windows import Intervals
 
 if TYPE_CHECKING:
     from datetime import timedelta

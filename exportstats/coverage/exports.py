@@ -12,11 +12,10 @@ import pandas as pd
 from exportstats.core import coerce, frames, schema, shards
 from exportstats.core.schema import LOG_GROUP
 from exportstats.coverage.query import REFUSED, Query
-from exportstats.coverage.windows import Intervals
-from exportstats.errors import AccountUnknownWarning, warn
-from exportstats.stats import grouping
+from exportstats.stats import grouping, matching
 from exportstats.stats.api_calls import creations_of
 from exportstats.stats.as_of import known_at
+from exportstats.stats.windows import Intervals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,40 +113,14 @@ def collect(
     """
     tasks = known_at(tasks, query.as_of)
     found = shards.collect(tasks, partial(_part, answer=answer, query=query), columns)
-    _warn_of_namesakes(found, query)
+    incoming = None if query.incoming is None else query.incoming.keys
+    beside = {"log_groups": query.log_groups, "api_calls": query.api_calls, "incoming": incoming}
+    matching.warn_of_namesakes(found, beside)
     rest = _without_tasks(found, query)
     if len(rest):
         untried = np.zeros(0, dtype="int64")
         found = frames.stack([found, answer(read_for(rest, frames.empty(), untried, query), query)])
     return found[found["log_group_name"].notna()]
-
-
-def _warn_of_namesakes(keys: pd.DataFrame, query: Query) -> None:
-    """Warn about log groups without account or region that share a name with one that has both.
-
-    They are not treated as the same, because a name can occur in many accounts and regions. But the
-    AWS CLI prints tasks without both, so they may well be the same.
-    """
-    incoming = None if query.incoming is None else query.incoming.keys
-    beside = {"log_groups": query.log_groups, "api_calls": query.api_calls, "incoming": incoming}
-    for name, table in beside.items():
-        if table is None:
-            continue
-        for what, some, where, others in (
-            ("tasks", keys, name, table),
-            (name, table, "the tasks", keys),
-        ):
-            without = some["log_group_name"][some[list(schema.SLOT)].isna().any(axis=1)]
-            known = others["log_group_name"][others[list(schema.SLOT)].notna().all(axis=1)]
-            if alike := sorted(set(without.dropna()) & set(known.dropna())):
-                more = f" and {len(alike) - 1:,} more" if len(alike) > 1 else ""
-                warn(
-                    AccountUnknownWarning(
-                        f"{what} of {alike[0]}{more} have no account_id or region, so they are "
-                        f"kept apart from the log groups of the same name in {where}; add both "
-                        f"columns to {'the tasks' if what == 'tasks' else what}"
-                    )
-                )
 
 
 def _part(tasks: pd.DataFrame, *, answer: Answer, query: Query) -> pd.DataFrame:
@@ -170,7 +143,7 @@ def read_for(keys: pd.DataFrame, tasks: pd.DataFrame, codes: np.ndarray, query: 
     low = np.where(has_name, beginnings(keys, query), high)
     proof = _proofs(tasks, keys, codes, query)
     if query.refused is not None:
-        at = locate(query.refused, keys)
+        at = matching.locate(query.refused, keys)
         tasks = frames.stack([tasks, query.refused[at >= 0]])
         codes = np.concatenate([codes, at[at >= 0]])
         proof = np.resize(proof, len(tasks))
@@ -196,27 +169,13 @@ def _proofs(tasks: pd.DataFrame, keys: pd.DataFrame, codes: np.ndarray, query: Q
             proof[whole & are_among(tasks, query.delivered)] = PROVEN
     if query.incoming is not None:
         known = np.flatnonzero((first != coerce.NAT) & (end > first))
-        group = locate(keys, query.incoming.keys)[codes[known]]
+        group = matching.locate(keys, query.incoming.keys)[codes[known]]
         came = query.incoming.during(group, first[known], end[known])
         proof[known[came.is_silent]] = PROVEN
     created = coerce.millis(tasks["creation_time"])
     # an event that comes in after the export is not in it
     proof[(proof == PROVEN) & (created - end < query.margin)] = CLAIMED
     return proof
-
-
-def locate(keys: pd.DataFrame, log_groups: pd.DataFrame) -> np.ndarray:
-    """Return the row of each key in a table of log groups, -1 if it is not there."""
-    codes, listed = np.zeros(len(keys), dtype="int64"), np.zeros(len(log_groups), dtype="int64")
-    for name in LOG_GROUP:
-        at, values = grouping.codes_of(keys[name])
-        code, known = grouping.codes_of(log_groups[name])
-        place = known.get_indexer(values)[at]
-        codes = np.where((codes < 0) | (place < 0), _NONE, codes * len(known) + place)
-        listed = listed * len(known) + code
-    order = np.append(np.argsort(listed, kind="stable"), _NONE)
-    row: np.ndarray = order[np.searchsorted(listed[order[:-1]], codes, side="right") - 1]
-    return np.where(np.append(listed, _NONE)[row] == codes, row, _NONE)
 
 
 def of_log_groups(keys: pd.DataFrame, column: str, query: Query) -> np.ndarray:
@@ -227,7 +186,7 @@ def of_log_groups(keys: pd.DataFrame, column: str, query: Query) -> np.ndarray:
     dtype = "datetime64[ms]" if isinstance(values.dtype, pd.DatetimeTZDtype) else None
     millis = values.to_numpy(dtype=dtype).view("int64")
     # the last value is for keys that are not listed
-    known: np.ndarray = np.append(millis, coerce.NAT)[locate(keys, query.log_groups)]
+    known: np.ndarray = np.append(millis, coerce.NAT)[matching.locate(keys, query.log_groups)]
     return known
 
 
@@ -268,7 +227,9 @@ def _without_tasks(keys: pd.DataFrame, query: Query) -> pd.DataFrame:
     if query.log_groups is None:
         return keys.iloc[:0]
     has_tasks = np.zeros(len(query.log_groups) + 1, dtype=bool)
-    has_tasks[locate(keys, query.log_groups)] = True  # the last one is for keys that are not listed
+    has_tasks[matching.locate(keys, query.log_groups)] = (
+        True  # the last one is for keys that are not listed
+    )
     return query.log_groups.loc[~has_tasks[:-1], list(LOG_GROUP)]
 
 

@@ -9,17 +9,18 @@ import pandas as pd
 
 from exportstats.core import coerce
 from exportstats.core.schema import LOG_GROUP
-from exportstats.coverage import exports, windows
-from exportstats.coverage.incoming import Came
+from exportstats.coverage import exports
 from exportstats.coverage.query import make_query
+from exportstats.stats import matching, windows
 from exportstats.stats.as_of import known_at, to_millis
+from exportstats.stats.incoming import Came
 
 if TYPE_CHECKING:
     from exportstats.core import shards
     from exportstats.coverage.exports import Exports
     from exportstats.coverage.query import Query
-    from exportstats.coverage.windows import Intervals
     from exportstats.stats.as_of import Instant
+    from exportstats.stats.windows import Intervals
 
 REASON = pd.CategoricalDtype(pd.Index(exports.REASONS, dtype="str"), ordered=True)
 
@@ -226,9 +227,9 @@ def explain_again(
     query = make_query(gaps["start"].min(), gaps["end"].max(), as_of=as_of, **evidence)
     keys = gaps[list(LOG_GROUP)].drop_duplicates(ignore_index=True)
     known = known_at(tasks, query.as_of)
-    row_of = exports.locate(known, keys)
+    row_of = matching.locate(known, keys)
     found = exports.read_for(keys, known[row_of >= 0], row_of[row_of >= 0], query)
-    group = exports.locate(gaps, keys)
+    group = matching.locate(gaps, keys)
     start, end = coerce.millis(gaps["start"]), coerce.millis(gaps["end"])
     order = np.lexsort([start, group])
     order = order[group[order] >= 0]
@@ -253,7 +254,7 @@ def came_in(
     if query.incoming is None:
         none = pd.array([pd.NA] * len(codes), dtype="Int64")
         return Came(none, none, np.zeros(len(codes), dtype=bool))
-    return query.incoming.during(exports.locate(keys, query.incoming.keys)[codes], start, end)
+    return query.incoming.during(matching.locate(keys, query.incoming.keys)[codes], start, end)
 
 
 def _gone_before(keys: pd.DataFrame, query: Query) -> np.ndarray:

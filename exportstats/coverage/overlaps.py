@@ -9,16 +9,17 @@ import numpy as np
 import pandas as pd
 
 from exportstats.core import coerce
-from exportstats.coverage import exports, windows
+from exportstats.coverage import exports
 from exportstats.coverage.query import make_query
+from exportstats.stats import windows
 
 if TYPE_CHECKING:
     from exportstats.core import shards
     from exportstats.coverage.exports import Exports
     from exportstats.coverage.query import Query
-    from exportstats.coverage.windows import Intervals
     from exportstats.stats.as_of import Instant
     from exportstats.stats.packing import Packing
+    from exportstats.stats.windows import Intervals
 
 
 def find_overlaps(

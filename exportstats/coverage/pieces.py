@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from exportstats.core.schema import DAY
-from exportstats.coverage import windows
-from exportstats.coverage.windows import Intervals
 from exportstats.errors import ArgumentError
+from exportstats.stats import windows
+from exportstats.stats.windows import Intervals
 
 # A year of 2,700 log groups, day by day; more suggests a mistake in an argument.
 _MOST = 1_000_000

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from exportstats.core import coerce
-from exportstats.coverage import exports, windows
+from exportstats.coverage import exports
 from exportstats.coverage.query import make_query
-from exportstats.stats import grouping
+from exportstats.stats import grouping, windows
 
 if TYPE_CHECKING:
     from exportstats.core import shards

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from exportstats.core import coerce, frames, schema
-from exportstats.coverage.incoming import Incoming
 from exportstats.errors import ArgumentError
 from exportstats.stats.as_of import instant, to_millis
+from exportstats.stats.incoming import Incoming
 
 if TYPE_CHECKING:
     from exportstats.stats.as_of import Instant

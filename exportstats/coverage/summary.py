@@ -10,10 +10,10 @@ import pandas as pd
 
 from exportstats.core import coerce
 from exportstats.core.schema import DAY, LOG_GROUP
-from exportstats.coverage import exports, gaps, premature, windows
+from exportstats.coverage import exports, gaps, premature
 from exportstats.coverage.query import make_query
 from exportstats.errors import ArgumentError
-from exportstats.stats import grouping
+from exportstats.stats import grouping, windows
 from exportstats.stats.as_of import zone
 from exportstats.stats.weighted import divide
 

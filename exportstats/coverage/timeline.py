@@ -9,15 +9,16 @@ import pandas as pd
 
 from exportstats.core import coerce, frames
 from exportstats.core.schema import LOG_GROUP
-from exportstats.coverage import exports, gaps, premature, windows
+from exportstats.coverage import exports, gaps, premature
 from exportstats.coverage.query import make_query
+from exportstats.stats import windows
 
 if TYPE_CHECKING:
     from exportstats.core import shards
     from exportstats.coverage.exports import Exports
     from exportstats.coverage.query import Query
-    from exportstats.coverage.windows import Intervals
     from exportstats.stats.as_of import Instant
+    from exportstats.stats.windows import Intervals
 
 _STATES = ("gap", "premature", "overlap", "covered")
 _GAP, _PREMATURE, _OVERLAP, _COVERED = range(len(_STATES))

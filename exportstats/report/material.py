@@ -12,7 +12,6 @@ import pandas as pd
 
 from exportstats.core import coerce, frames, schema
 from exportstats.core.schema import LOG_GROUP
-from exportstats.coverage import exports
 from exportstats.coverage.gaps import explain_again
 from exportstats.report import causes, rhythm, weekdays
 from exportstats.report.reading import (
@@ -26,6 +25,7 @@ from exportstats.report.reading import (
 )
 from exportstats.report.rhythm import DUE_AFTER
 from exportstats.report.waivers import Waiver, waive
+from exportstats.stats import matching
 from exportstats.stats.as_of import to_millis
 from exportstats.stats.failures import failure_reasons
 
@@ -175,7 +175,7 @@ class Material:
 
     def cut(self, gaps: pd.DataFrame, start: np.ndarray, end: np.ndarray) -> pd.DataFrame:
         """Return the parts of gaps that lie within the range of their log group."""
-        group = exports.locate(gaps, self.groups)
+        group = matching.locate(gaps, self.groups)
         return clipped(gaps, start[group], end[group])
 
     def missing(
@@ -241,7 +241,7 @@ def gather(
     groups["retention"] = coerce.NAT
     if (log_groups := evidence.log_groups) is not None:
         kept = log_groups["retention"].to_numpy().astype("timedelta64[ms]").view("int64")
-        row = exports.locate(groups, log_groups)
+        row = matching.locate(groups, log_groups)
         groups["retention"] = np.append(kept, coerce.NAT)[row]
     week = created_in(rows, span)
     failed = week.loc[week["status_code"] == "FAILED", "from_time"]
@@ -305,7 +305,7 @@ def since(gaps: pd.DataFrame, start: pd.Timestamp) -> pd.DataFrame:
 
 def since_first(rows: pd.DataFrame, groups: pd.DataFrame) -> pd.DataFrame:
     """Return the gaps after the first export of their log group, with the column `group`."""
-    row = exports.locate(rows, groups)
+    row = matching.locate(rows, groups)
     rows, row = rows[row >= 0], row[row >= 0]
     first = coerce.millis(groups["first_window"].fillna(_NEVER))[row]
     later = clipped(rows.assign(group=row), first, np.full(len(row), to_millis(_NEVER)))
@@ -324,7 +324,7 @@ def part_waived(
 
 def without_rest(gaps: pd.DataFrame, groups: pd.DataFrame, rest: pd.DataFrame) -> pd.DataFrame:
     """Return the parts of gaps outside of rest days. `groups` are those of `rest`."""
-    return _parts_of(gaps, weekdays.without_rest(gaps, exports.locate(gaps, groups), rest))
+    return _parts_of(gaps, weekdays.without_rest(gaps, matching.locate(gaps, groups), rest))
 
 
 def _parts_of(gaps: pd.DataFrame, parts: pd.DataFrame) -> pd.DataFrame:
@@ -363,7 +363,7 @@ def is_long(gaps: pd.DataFrame) -> pd.Series:
 
 def of_groups(frame: pd.DataFrame, *, groups: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of some log groups. This function is applied to each shard."""
-    kept: pd.DataFrame = frame[exports.locate(frame, groups) >= 0]
+    kept: pd.DataFrame = frame[matching.locate(frame, groups) >= 0]
     return kept
 
 

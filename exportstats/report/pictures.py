@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from exportstats.core.schema import LOG_GROUP, SLOT
-from exportstats.coverage import exports
 from exportstats.coverage.timeline import coverage_timeline
 from exportstats.report.data import Picture
+from exportstats.stats import matching
 from exportstats.stats.durations import duration_trend
 from exportstats.stats.status import status_breakdown
 from exportstats.text import counted
@@ -60,7 +60,7 @@ def failures(material: Material, _: Found) -> Picture:
 
 def durations(material: Material, found: Found) -> Picture:
     """Return the picture of the durations of the log groups of a finding."""
-    tasks = material.recent[exports.locate(material.recent, found.rows.head(_MOST_GROUPS)) >= 0]
+    tasks = material.recent[matching.locate(material.recent, found.rows.head(_MOST_GROUPS)) >= 0]
     return Picture(
         "durations",
         "Durations of the slower log groups",

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from exportstats.core import coerce, frames, schema, shards
-from exportstats.coverage import exports
 from exportstats.coverage.gaps import find_gaps
 from exportstats.report import rhythm
 from exportstats.report.rhythm import DUE_AFTER
 from exportstats.report.weeks import Span
+from exportstats.stats import matching
 from exportstats.stats.as_of import known_at, to_millis
 from exportstats.stats.slowdowns import find_slowdowns
 
@@ -87,7 +87,7 @@ def _rows(
     start = min(weeks_of(span).start, span.end - SLOWDOWN_IS_NEWS)
     kept = ~(tasks["creation_time"] < start) | _are_undelivered(tasks, deliveries)
     groups = rhythm.learn(tasks)
-    group = exports.locate(tasks, groups)
+    group = matching.locate(tasks, groups)
     # the last row is for tasks without a log group
     low, high = (np.append(edge, 0) for edge in due_of(groups, span, as_of))
     first, last = (coerce.millis(tasks[name]) for name in ("from_time", "to_time"))

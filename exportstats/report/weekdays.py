@@ -9,8 +9,8 @@ import pandas as pd
 
 from exportstats.core import coerce
 from exportstats.core.schema import DAY
-from exportstats.coverage import exports, windows
 from exportstats.report.rhythm import weekday_of
+from exportstats.stats import matching, windows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -147,7 +147,7 @@ def _tried(
     undelivered: pd.DataFrame, groups: pd.DataFrame, phase: Millis
 ) -> tuple[Millis, Millis, Millis]:
     """Return the log group, the first and the last day of the windows of some tasks."""
-    code = exports.locate(undelivered, groups)
+    code = matching.locate(undelivered, groups)
     start, end = (coerce.millis(undelivered[name]) for name in ("from_time", "to_time"))
     whole = (code >= 0) & (start != coerce.NAT) & (start <= end)
     code, start, end = code[whole], start[whole], end[whole]

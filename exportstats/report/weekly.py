@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 import pandas as pd
 
 from exportstats.core import schema, shards
-from exportstats.coverage import exports
 from exportstats.coverage.summary import coverage_summary
 from exportstats.io.whole import whole_file
 from exportstats.progress import steps
@@ -24,6 +23,7 @@ from exportstats.report.material import gather
 from exportstats.report.reading import Read, known_then, read
 from exportstats.report.waivers import read_waivers
 from exportstats.report.weeks import span_of
+from exportstats.stats import matching
 from exportstats.stats.as_of import instant
 from exportstats.stats.durations import duration_summary
 from exportstats.stats.grouping import columns_of, last_observed, names_of
@@ -211,7 +211,7 @@ def _parts(whole: Material, by: str) -> dict[str, WeeklyReport]:
     for value in sorted(set(values.dropna())):
         log_groups = whole.evidence.log_groups
         if log_groups is not None:
-            kept = exports.locate(log_groups, present[values == value]) >= 0
+            kept = matching.locate(log_groups, present[values == value]) >= 0
             if column in log_groups.columns:
                 kept |= (log_groups[column].astype("str") == value).to_numpy()
             log_groups = log_groups[kept]

@@ -10,7 +10,6 @@ import pandas as pd
 
 from exportstats.core import coerce
 from exportstats.core.schema import KEY, LOG_GROUP
-from exportstats.coverage import exports
 from exportstats.coverage.premature import find_premature
 from exportstats.coverage.timeline import coverage_timeline
 from exportstats.report import causes
@@ -19,6 +18,7 @@ from exportstats.report.pictures import coverage
 from exportstats.report.rhythm import expected_by
 from exportstats.report.rule import Found, by_incident, rule
 from exportstats.report.words import groups_of, on, place, verb
+from exportstats.stats import matching
 from exportstats.stats.as_of import to_millis
 from exportstats.text import counted, total
 
@@ -137,7 +137,7 @@ def irregular(material: Material) -> Found | None:
     irregular = material.groups[~material.groups["regular"]]
     never = irregular.iloc[:0]
     if material.evidence.log_groups is not None:
-        has_tasks = exports.locate(material.evidence.log_groups, material.groups) >= 0
+        has_tasks = matching.locate(material.evidence.log_groups, material.groups) >= 0
         created = material.evidence.log_groups["creation_time"]
         exists = ~(created >= material.until).to_numpy()
         never = material.evidence.log_groups[~has_tasks & exists]

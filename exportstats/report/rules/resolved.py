@@ -10,7 +10,6 @@ import pandas as pd
 
 from exportstats.core import coerce, shards
 from exportstats.core.schema import LOG_GROUP
-from exportstats.coverage import exports
 from exportstats.report.material import (
     is_long,
     missing_at,
@@ -23,6 +22,7 @@ from exportstats.report.material import (
 from exportstats.report.reading import gaps_until, known_then, learn, undelivered
 from exportstats.report.rule import Found, rule
 from exportstats.report.words import groups_of, place, verb
+from exportstats.stats import matching
 from exportstats.text import counted, total
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def resolved(material: Material) -> Found | None:
     due, then = material.due_of(material.span)[0], material.span.start
     recent = material.recent
     done = recent[(recent["completion_time"] >= then) & (recent["status_code"] == "COMPLETED")]
-    group = exports.locate(done, material.groups)
+    group = matching.locate(done, material.groups)
     # skip tasks whose windows were not due before this week, which are most of them
     group = group[(group >= 0) & (coerce.millis(done["from_time"]) < due[group])]
     groups = material.groups.iloc[np.unique(group)]

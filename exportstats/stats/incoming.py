@@ -11,9 +11,8 @@ import pandas as pd
 
 from exportstats.core import coerce
 from exportstats.core.schema import LOG_GROUP
-from exportstats.coverage import windows
 from exportstats.errors import SchemaError
-from exportstats.stats import grouping
+from exportstats.stats import grouping, windows
 
 _COUNTS = ("incoming_bytes", "incoming_events")
 

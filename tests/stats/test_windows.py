@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, strategies as st
 from oracle import runs
 
-from exportstats.coverage import windows
-from exportstats.coverage.windows import Intervals
 from exportstats.errors import ArgumentError
+from exportstats.stats import windows
+from exportstats.stats.windows import Intervals
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
