@@ -13,6 +13,7 @@ from exportstats.coverage import pieces
 from exportstats.coverage.query import length
 from exportstats.coverage.queues import add_times
 from exportstats.errors import ArgumentError, SchemaError
+from exportstats.queues.turns import active_of, without_waiting
 from exportstats.stats import grouping, histories
 from exportstats.stats.as_of import instant, known_at, to_millis
 from exportstats.stats.windows import Intervals
@@ -137,11 +138,12 @@ def plan_backfill(  # noqa: PLR0913 - options of one plan
     draws as many durations as the history is worth, and each task takes one of them. So the
     uncertainty of a short history is shared by all its tasks. The center of a log group's durations
     is also learned from all log groups in `tasks`. The random numbers depend only on the names and
-    windows: the same question has the same answer, whatever else is planned. Durations include
-    queueing, so a slot whose tasks used to wait is forecast as slower than it will be. See
-    benchmarks/README.md for how often the last end lay between `end_low` and `end_high`. That is
-    less than 80 % where a short history cannot show what matters: that tasks become slower, that
-    one in a hundred is stuck, or that each task resembles the one before it.
+    windows: the same question has the same answer, whatever else is planned. Earlier durations are
+    counted from the task's turn: from the end of the tasks created before it in its slot, if that
+    is after its creation. A PENDING task has its turn after a RUNNING one. See benchmarks/README.md
+    for how often the last end lay between `end_low` and `end_high`. That is less than 80 % where a
+    short history cannot show what matters: that tasks become slower, that one in a hundred is
+    stuck, or that each task resembles the one before it.
 
     Examples
     --------
@@ -215,13 +217,11 @@ def _validate(gaps: pd.DataFrame) -> None:
 def _part(tasks: pd.DataFrame, *, as_of: pd.Timestamp | None) -> pd.DataFrame:
     """Return active tasks, latest destinations, all log groups, and the histories."""
     known = known_at(tasks, as_of)
-    active = known[known["status_code"].isin(schema.ACTIVE_STATES).to_numpy()]
-    active = active[[*_KEY, "task_id", "from_time", "to_time", "creation_time"]].assign(
-        window=coerce.float_millis(active["window"])
-    )
+    active = active_of(known)
     tried = grouping.group(known[_KEY], _KEY).keys
+    past = histories.part(without_waiting(known))
     rows = zip(_ROLES, (active, _latest(known), tried), strict=True)
-    return frames.stack([*(some.assign(_role=role) for role, some in rows), histories.part(known)])
+    return frames.stack([*(some.assign(_role=role) for role, some in rows), past])
 
 
 def _latest(known: pd.DataFrame) -> pd.DataFrame:

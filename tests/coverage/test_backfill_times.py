@@ -156,16 +156,22 @@ def test_a_running_task_that_runs_longer_than_any():
 
 
 def test_several_active_tasks():
-    """The slot is free when the last active task ends, including tasks without a log group."""
+    """A PENDING task runs after the RUNNING one; tasks without a log group take the slot, too."""
+    earlier = {"log_group_name": "slow", "status_code": "COMPLETED"}
+    slow = [
+        done(day, 0, **earlier, creation_time=at, completion_time=at + 4 * HOUR)
+        for day in range(30)
+        for at in [MIDNIGHT - day * DAY - 8 * HOUR]
+    ]
     tasks = table(
         *history(*[HOUR] * 30),
-        *history(*[4 * HOUR] * 30, log_group_name="slow"),
+        *slow,
         running(10 * MINUTE),
         running(HOUR, task_id="slow", log_group_name="slow", status_code="PENDING"),
         running(5 * HOUR, task_id="elsewhere", region="us-east-1"),
     )
     plan = plan_backfill(gaps_of({}), tasks)
-    assert plain(plan["expected_start"]) == [START + 3 * HOUR]
+    assert plain(plan["expected_start"]) == [START + 4 * HOUR + 50 * MINUTE]
     assert plan["enough_history"].item()
     nameless = table(*history(*[HOUR] * 30), running(0, log_group_name=None))
     assert plain(plan_backfill(gaps_of({}), nameless)["expected_start"]) == [START + HOUR]

@@ -1,10 +1,9 @@
-"""Simulate queues of tasks many times, with durations drawn from the histories.
+"""Draw the durations of tasks many times from the histories.
 
 A run is one simulation. In each run, as many durations are drawn as the history is worth, and each
 task of the queue takes one of them. So the uncertainty about a history is shared by all its tasks
 (sampling from the predictive distribution: Fong, Holmes and Walker, Martingale posterior
 distributions, JRSS B 85, 2023). What log groups suggest about each other is shared by all of them.
-A task begins when the one before it ends. Times are offsets in milliseconds.
 """
 
 from __future__ import annotations
@@ -19,15 +18,9 @@ import numpy as np
 from exportstats.stats.predictive import TIME_OUT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from exportstats.stats.histories import Trend
     from exportstats.stats.predictive import Model, Prediction
 
-# One more than a multiple of ten, so that the 10 %, 50 % and 90 % quantiles are runs themselves.
-RUNS = 1001
-QUANTILES = (100, 500, 900)
-_CHUNK = 256  # tasks at a time, so that their runs fit into the processor's cache
 _SPREADS = 100  # candidate spreads between log groups
 _LEVELS = (np.arange(400) + 0.5) / 400
 _MOST_STUCK = 20  # with more stuck tasks, their share is known well enough
@@ -37,6 +30,38 @@ _LOG_TIME_OUT = np.log(TIME_OUT)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FACTORS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 _SHIFTS = (np.uint64(30), np.uint64(27), np.uint64(31))
+
+
+class Numbers(NamedTuple):
+    """Random numbers for the runs of a simulation, which depend on nothing but their seeds.
+
+    Creating one of NumPy's generators per task would take longer than everything else.
+
+    Attributes
+    ----------
+    runs
+        The number of runs.
+    seed
+        The seed of the simulation.
+    """
+
+    runs: int
+    seed: int
+
+    def bits(self, seeds: np.ndarray) -> np.ndarray:
+        """Return 64 random bits for each seed (row) and run (column)."""
+        steps = _GOLDEN * np.arange(1, self.runs + 1, dtype="uint64")
+        return _mix(_mix(seeds ^ np.uint64(self.seed))[:, None] + steps)
+
+    def uniform(self, seeds: np.ndarray) -> np.ndarray:
+        """Return a number from 0 to below 1 for each seed (row) and run (column)."""
+        return _to_unit(self.bits(seeds))
+
+    def normal(self, seed: int) -> np.ndarray:
+        """Return a normally distributed number for each run (Box and Muller, 1958)."""
+        u, v = self.uniform(_mix(np.array([seed, seed ^ 2], "uint64")))
+        numbers: np.ndarray = np.sqrt(-2 * np.log1p(-u)) * np.cos(2 * np.pi * v)
+        return numbers
 
 
 class Pool:
@@ -52,9 +77,11 @@ class Pool:
     ----------
     centers
         The center of each log group and its variance, one row each.
+    numbers
+        The random numbers of the runs.
     """
 
-    def __init__(self, centers: np.ndarray) -> None:
+    def __init__(self, centers: np.ndarray, numbers: Numbers) -> None:
         center, variance = centers[:, :1], centers[:, 1:]
         levels = (np.arange(_SPREADS) + 0.5) / _SPREADS
         between = (levels / (1 - levels)) ** 2 / np.mean(1 / variance)
@@ -65,10 +92,10 @@ class Pool:
         log -= (precision * (center - mean) ** 2).sum(axis=0)
         log -= 4 * np.log(1 - levels)  # equal spreads, not equal levels, are equally likely
         odds = np.cumsum(np.exp((log - log.max()) / 2))
-        (which,) = uniform(np.array([seed_of("between")], "uint64"))
+        (which,) = numbers.uniform(np.array([seed_of("between")], "uint64"))
         drawn = np.searchsorted(odds / odds[-1], which)
         self.between = between[drawn]
-        self.mean = mean[drawn] + _normal(seed_of("mean")) / np.sqrt(total[drawn])
+        self.mean = mean[drawn] + numbers.normal(seed_of("mean")) / np.sqrt(total[drawn])
 
 
 class Source(NamedTuple):
@@ -94,10 +121,10 @@ class Source(NamedTuple):
     center: float
     pool: Pool | None
 
-    def draw(self, seeds: np.ndarray, places: np.ndarray) -> np.ndarray:
+    def draw(self, numbers: Numbers, seeds: np.ndarray, places: np.ndarray) -> np.ndarray:
         """Draw durations for tasks (rows) and runs (columns), from each task's seed and place."""
         body, _ = self.model.usual_after(-np.inf)
-        effective_n, shift, width = self.model.effective_n, np.zeros(RUNS), 1.0
+        effective_n, shift, width = self.model.effective_n, np.zeros(numbers.runs), 1.0
         center = self.model.usual.location
         if self.pool is not None:
             own = self.pool.between / (self.pool.between + self.model.center_variance)
@@ -105,83 +132,22 @@ class Source(NamedTuple):
             spread = self.model.usual.scale * np.sqrt(1 - (1 - own) / self.model.effective_n)
             width = spread / _roots(body, _LEVELS).std()
             effective_n = effective_n / own
-        which = (uniform(seeds) * effective_n).astype("uint64")
-        numbers = _mix(_mix(np.array([self.seed], "uint64")) + _STEPS)
-        roots = _roots(body, _to_unit(_mix(numbers + which * _GOLDEN)))
+        which = (numbers.uniform(seeds) * effective_n).astype("uint64")
+        values = numbers.bits(np.array([self.seed], "uint64"))
+        roots = _roots(body, _to_unit(_mix(values + which * _GOLDEN)))
         roots = np.maximum(center + width * (roots - center), 1)
         logs = 3 * np.log(roots) + shift
         if self.trend.error:
             later = np.minimum(places, _FOLLOWED)[:, None]
-            error = self.trend.error * _normal(self.seed ^ 1)
+            error = self.trend.error * numbers.normal(self.seed ^ 1)
             logs += self.trend.slope * later + error * (self.trend.age + later)
         drawn: np.ndarray = np.exp(np.minimum(logs, _LOG_TIME_OUT))
         # whether a task is stuck is independent of the others
-        rates = _rates(round(self.model.n_stuck))
-        chances = uniform(_mix(seeds)) / (self.model.stuck_share * rates)
+        rates = _stuck_rates(numbers, round(self.model.n_stuck))
+        chances = numbers.uniform(_mix(seeds)) / (self.model.stuck_share * rates)
         stuck = chances < 1
         drawn[stuck] = self.model.stuck.quantile(chances[stuck])
         return drawn
-
-
-class Forecast(NamedTuple):
-    """When the tasks of a queue will start and end (offsets), and the share of late runs."""
-
-    start: np.ndarray
-    end: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    risk: np.ndarray
-
-
-def forecast(
-    sources: Sequence[Source],
-    seeds: np.ndarray,
-    places: np.ndarray,
-    deadlines: np.ndarray,
-    free: np.ndarray,
-) -> tuple[Forecast, np.ndarray]:
-    """Run the tasks of a queue one after another, as soon as the slot is free.
-
-    Parameters
-    ----------
-    sources, seeds, places
-        What each task draws from, its seed, and how many tasks of its log group come before it.
-    deadlines
-        Offset of each task's deadline, NaN if it has none.
-    free
-        Offset from which the slot is free, per run.
-
-    Returns
-    -------
-    tuple
-        The forecast, and the end of the last task per run.
-    """
-    ended = np.empty((len(seeds), 3))
-    risk = np.empty(len(seeds))
-    start = np.partition(free, QUANTILES[1])[QUANTILES[1]]
-    for first in range(0, len(seeds), _CHUNK):
-        now = slice(first, first + _CHUNK)
-        ends = _draw_all(sources[now], seeds[now], places[now])
-        ends[0] += free
-        np.cumsum(ends, axis=0, out=ends)
-        free = ends[-1].copy()
-        risk[now] = np.mean(ends > deadlines[now, None], axis=1)
-        ends.partition(QUANTILES, axis=1)
-        ended[now] = ends[:, QUANTILES]
-    risk[np.isnan(deadlines)] = np.nan
-    low, end, high = ended.T
-    return Forecast(np.append(start, end[:-1]), end, low, high, risk), free
-
-
-def _draw_all(sources: Sequence[Source], seeds: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Draw the durations of tasks, grouped by source."""
-    rows: dict[int, list[int]] = {}
-    for row, source in enumerate(sources):
-        rows.setdefault(id(source), []).append(row)
-    drawn = np.empty((len(seeds), RUNS))
-    for some in rows.values():
-        drawn[some] = sources[some[0]].draw(seeds[some], places[some])
-    return drawn
 
 
 def seed_of(*names: str | None) -> int:
@@ -190,36 +156,21 @@ def seed_of(*names: str | None) -> int:
     return int.from_bytes(hashlib.sha256(text).digest()[:8], "big")
 
 
-def uniform(seeds: np.ndarray) -> np.ndarray:
-    """Return RUNS numbers from 0 to below 1 for each seed.
-
-    Creating one of NumPy's generators per task would take longer than everything else.
-    """
-    return _to_unit(_mix(_mix(seeds)[:, None] + _STEPS))
-
-
 def _roots(body: Prediction, shares: np.ndarray) -> np.ndarray:
     """Return the cube roots of the quantiles for these shares."""
     roots: np.ndarray = np.exp(np.maximum(np.interp(shares, body.shares, body.logs), 0) / 3)
     return roots
 
 
-def _normal(seed: int) -> np.ndarray:
-    """Return RUNS normally distributed numbers (Box and Muller, 1958)."""
-    u, v = uniform(_mix(np.array([seed, seed ^ 2], "uint64")))
-    numbers: np.ndarray = np.sqrt(-2 * np.log1p(-u)) * np.cos(2 * np.pi * v)
-    return numbers
-
-
 @cache
-def _rates(n_stuck: int) -> np.ndarray:
+def _stuck_rates(numbers: Numbers, n_stuck: int) -> np.ndarray:
     """Return each run's rate of stuck tasks relative to the mean, learned from so many.
 
     It has a gamma distribution, the posterior of a Poisson rate, and all log groups share it.
     """
     n = min(max(n_stuck, 1), _MOST_STUCK)
-    numbers = uniform(_mix(seed_of("stuck") + np.arange(n, dtype="uint64")))
-    rates: np.ndarray = -np.log1p(-numbers).sum(axis=0) / n
+    drawn = numbers.uniform(_mix(seed_of("stuck") + np.arange(n, dtype="uint64")))
+    rates: np.ndarray = -np.log1p(-drawn).sum(axis=0) / n
     return rates
 
 
@@ -235,6 +186,3 @@ def _mix(numbers: np.ndarray) -> np.ndarray:
         if factor is not None:
             mixed *= factor
     return mixed
-
-
-_STEPS = _GOLDEN * np.arange(1, RUNS + 1, dtype="uint64")
