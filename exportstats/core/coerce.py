@@ -110,6 +110,17 @@ def to_category(values: pd.Series) -> tuple[pd.Series, np.ndarray]:
     return values.cat.rename_categories(names.array), np.zeros(len(values), dtype=bool)
 
 
+def with_text_categories(frame: pd.DataFrame) -> pd.DataFrame:
+    """Convert all categories to text, also of empty columns, and reset the index."""
+    columns: dict[str, pd.Series] = {}
+    for name in map(str, frame.columns):
+        if isinstance(frame[name].dtype, pd.CategoricalDtype):
+            values, _ = to_category(frame[name])
+            text = pd.Index(values.cat.categories, dtype="str")
+            columns[name] = values.cat.rename_categories(text)
+    return frame.assign(**columns).reset_index(drop=True)
+
+
 def to_times(values: pd.Series, how: TimesIn = MILLIS) -> tuple[pd.Series, np.ndarray]:
     """Convert aware times, numbers since 1970 or ISO 8601 text to `datetime64[ms, UTC]`."""
     kind, missing = values.dtype.kind, values.isna().to_numpy()

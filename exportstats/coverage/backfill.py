@@ -16,6 +16,8 @@ from exportstats.errors import ArgumentError, SchemaError
 from exportstats.queues.turns import active_of, without_waiting
 from exportstats.stats import grouping, histories
 from exportstats.stats.as_of import instant, known_at, to_millis
+from exportstats.stats.incoming import Incoming
+from exportstats.stats.matching import warn_of_namesakes
 from exportstats.stats.windows import Intervals
 
 if TYPE_CHECKING:
@@ -42,11 +44,13 @@ _COLUMNS = [
     "to_time",
     "destination",
     "destination_prefix",
+    "incoming_bytes",
     *_TIMES,
     "deadline_risk",
     "late",
     "n",
     "basis",
+    "scaled_by",
     "enough_history",
 ]
 
@@ -62,14 +66,16 @@ def plan_backfill(  # noqa: PLR0913 - options of one plan
     tolerance: str | timedelta = "1min",
     never_exported: bool = False,
     as_of: Instant = None,
+    incoming: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Plan the tasks that close gaps, and forecast when they will be done.
 
     The plan leaves out what is lost, what is silent, what an active task already exports, and what
     is too recent for all late events to have arrived. By default, it also leaves out gaps of up to
     a minute and log groups that were never exported. The rest is cut at midnights (UTC). What
-    expires first is exported first. A slot runs one task at a time; different slots run in
-    parallel.
+    expires first is exported first; of what expires at the same time or never, the windows in which
+    most bytes came in, then those that are not known, oldest first. A slot runs one task at a time;
+    different slots run in parallel.
 
     Parameters
     ----------
@@ -96,6 +102,9 @@ def plan_backfill(  # noqa: PLR0913 - options of one plan
     as_of
         When to begin, using only what was known at this instant. By default, the latest
         `observed_at`, and the states as they are.
+    incoming
+        A table of what log groups took in. Where durations depend on bytes, they are scaled to
+        those of each window, as in `estimate_completion`.
 
     Returns
     -------
@@ -106,6 +115,8 @@ def plan_backfill(  # noqa: PLR0913 - options of one plan
         - `account_id`, `region`, `log_group_name`, `task_name`;
         - `from_time`, `to_time` (`datetime64[ms, UTC]`), both inclusive as in AWS;
         - `destination`, `destination_prefix`;
+        - `incoming_bytes`, what came in during the window. A period that is partly in it counts in
+          proportion. Missing if not known for the whole window;
         - `deadline`, when the first event of the window expires; NaT if never or unknown;
         - `expected_start`, `expected_end`, medians of 1,001 simulated runs; NaT without any
           history;
@@ -114,8 +125,9 @@ def plan_backfill(  # noqa: PLR0913 - options of one plan
         - `late`, whether `expected_end` is after the deadline;
         - `n`, the number of earlier durations used, and `basis`, whose they are: "log_group",
           "slot", "all" or "none";
+        - `scaled_by`, what they are scaled by: "bytes", "window" or "none";
         - `enough_history`, whether they are at least 20 of the log group, with windows from half to
-          twice as long or scaled to the window. It is False for a whole slot if its active task has
+          twice as long or scaled. It is False for a whole slot if its active task has
           run longer than any before.
 
         `attrs` holds the end of the last task of all slots as `expected_end`, `end_low` and
@@ -130,7 +142,8 @@ def plan_backfill(  # noqa: PLR0913 - options of one plan
         If no destination is known, there is neither an `as_of` nor an `observed_at`, or an argument
         is not valid.
     SchemaError
-        If `gaps` is not a table of gaps, or `tasks` is not a table of tasks.
+        If `gaps` is not a table of gaps, `tasks` not one of tasks, or `incoming` not one of
+        incoming data; or if periods of `incoming` overlap.
 
     Notes
     -----
@@ -175,8 +188,11 @@ def plan_backfill(  # noqa: PLR0913 - options of one plan
     distance, shortest = length(margin, "margin"), length(tolerance, "tolerance")
     lost, silent = ((gaps["reason"] == why).to_numpy() for why in ("lost", "silent"))
     closed = lost | silent
-    found = shards.collect(tasks, partial(_part, as_of=when))
+    came = None if incoming is None else Incoming.of(incoming)
+    found = shards.collect(tasks, partial(_part, as_of=when, incoming=came))
     active, latest, tried = (found[found["_role"] == role] for role in _ROLES)
+    if came is not None:
+        warn_of_namesakes(tried, {"incoming": came.keys})
     if when is None and not closed.all():
         when = _latest_observed(tasks)
     now = 0 if when is None else to_millis(when)
@@ -186,6 +202,7 @@ def plan_backfill(  # noqa: PLR0913 - options of one plan
     left_out = {why: _intervals(gaps[which]) for why, which in reasons.items()}
 
     plan, more = _cut(gaps[~closed & ~never], active, step, now - distance, shortest)
+    plan = _in_order(plan, came)
     plan = _add_destinations(plan, latest, destination, prefix)
     plan, ends = add_times(plan, active, histories.Histories(found), now)
     table = _as_table(plan)
@@ -214,12 +231,14 @@ def _validate(gaps: pd.DataFrame) -> None:
         )
 
 
-def _part(tasks: pd.DataFrame, *, as_of: pd.Timestamp | None) -> pd.DataFrame:
+def _part(
+    tasks: pd.DataFrame, *, as_of: pd.Timestamp | None, incoming: Incoming | None
+) -> pd.DataFrame:
     """Return active tasks, latest destinations, all log groups, and the histories."""
     known = known_at(tasks, as_of)
-    active = active_of(known)
+    active = active_of(known, incoming)
     tried = grouping.group(known[_KEY], _KEY).keys
-    past = histories.part(without_waiting(known))
+    past = histories.part(without_waiting(known), incoming=incoming)
     rows = zip(_ROLES, (active, _latest(known), tried), strict=True)
     return frames.stack([*(some.assign(_role=role) for role, some in rows), past])
 
@@ -283,7 +302,7 @@ def _summary(some: Intervals) -> dict[str, int | pd.Timedelta]:
 def _cut(
     gaps: pd.DataFrame, active: pd.DataFrame, step: int, until: int, shortest: int
 ) -> tuple[pd.DataFrame, dict[str, Intervals]]:
-    """Return the windows to export in order, with their deadlines; and what is left out."""
+    """Return the windows to export, with their deadlines; and what is left out."""
     every = _intervals(gaps)
     late = every._replace(start=np.maximum(every.start, until)).take(every.end > until)
     gaps = gaps[every.start < until]
@@ -313,12 +332,23 @@ def _cut(
     deadline = np.where(retention == coerce.NAT, coerce.NAT, start + retention)
     plan = units.take(unit)[["group"]].assign(start=start, end=end, deadline=deadline)
     first = gaps.drop_duplicates("group").set_index("group")[[*_KEY, "slot"]]
-    plan = plan.join(first, on="group")
-    order = np.lexsort((plan["group"], start, deadline, deadline == coerce.NAT, plan["slot"]))
+    plan = plan.join(first, on="group").reset_index(drop=True)
     group = units["group"].to_numpy()
     for why in ("active", "short"):
         left_out[why] = left_out[why]._replace(group=group[left_out[why].group])
-    return plan.iloc[order].reset_index(drop=True), left_out
+    return plan, left_out
+
+
+def _in_order(plan: pd.DataFrame, incoming: Incoming | None) -> pd.DataFrame:
+    """Return the windows in the order to export them, with the bytes that came in."""
+    group, start, end, deadline = (
+        plan[name].to_numpy() for name in ("group", "start", "end", "deadline")
+    )
+    unknown = np.full(len(plan), np.nan)
+    came = unknown if incoming is None else incoming.bytes_in(plan, start, end)
+    # unknown bytes come last
+    order = np.lexsort((group, start, -came, deadline, deadline == coerce.NAT, plan["slot"]))
+    return plan.assign(bytes=came).iloc[order].reset_index(drop=True)
 
 
 def _add_destinations(
@@ -361,6 +391,7 @@ def _as_table(plan: pd.DataFrame) -> pd.DataFrame:
         "task_name": _names(texts["log_group_name"], plan["start"]),
         **{name: coerce.times(millis.to_numpy()) for name, millis in times.items()},
         "destination_prefix": texts["destination_prefix"].where(texts["destination_prefix"] != ""),
+        "incoming_bytes": pd.array(np.rint(plan["bytes"].to_numpy()), dtype="Int64"),
     }
     return pd.DataFrame({**plan, **columns})[_COLUMNS]
 

@@ -93,23 +93,21 @@ def make_query(  # noqa: PLR0913 - as the public functions have them
         )
     if log_groups is not None:
         log_groups = frames.check(log_groups, schema.LOG_GROUPS)
-        log_groups = _with_text_categories(log_groups[[*schema.LOG_GROUP, *_OF_LOG_GROUPS]])
+        log_groups = coerce.with_text_categories(log_groups[[*schema.LOG_GROUP, *_OF_LOG_GROUPS]])
     when = None if as_of is None else instant(as_of, "as_of")
     empty = delivered = refused = None
     if deliveries is not None:
         deliveries = frames.check(deliveries, schema.DELIVERIES)
         empty, delivered = (
-            _with_text_categories(
+            coerce.with_text_categories(
                 deliveries.loc[deliveries["delivered"].isin(found), list(schema.KEY)]
             )
             for found in (["empty", "gone"], ["yes"])
         )
     if api_calls is not None:
-        api_calls = _with_text_categories(frames.check(api_calls, schema.API_CALLS))
+        api_calls = coerce.with_text_categories(frames.check(api_calls, schema.API_CALLS))
         refused = _refused(api_calls, when)
     late = length(lateness, "lateness")
-    if incoming is not None:
-        incoming = _with_text_categories(frames.check(incoming, schema.INCOMING))
     return Query(
         first,
         last,
@@ -154,14 +152,3 @@ def length(value: object, name: str) -> int:
     if not isinstance(found, pd.Timedelta) or found < pd.Timedelta(0):
         raise ArgumentError(f'{name}={value!r}; give a length of time such as "1min"')
     return int(found.to_timedelta64().astype("timedelta64[ms]").view("int64"))
-
-
-def _with_text_categories(frame: pd.DataFrame) -> pd.DataFrame:
-    """Convert all categories to text, also of empty columns, and reset the index."""
-    columns: dict[str, pd.Series] = {}
-    for name in map(str, frame.columns):
-        if isinstance(frame[name].dtype, pd.CategoricalDtype):
-            values, _ = coerce.to_category(frame[name])
-            text = pd.Index(values.cat.categories, dtype="str")
-            columns[name] = values.cat.rename_categories(text)
-    return frame.assign(**columns).reset_index(drop=True)

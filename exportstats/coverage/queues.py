@@ -6,16 +6,18 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from exportstats.core import coerce, schema
 from exportstats.core.schema import LOG_GROUP
 from exportstats.queues.draws import Numbers
 from exportstats.queues.runs import Asked, quantiles, run
-from exportstats.queues.sources import Sources, draw_from, seeds_of
-from exportstats.stats.histories import BASES, keys_of
+from exportstats.queues.sources import Sources, draw_from, factors_of, seeds_of
+from exportstats.stats.histories import BASES, categorical, keys_of
+from exportstats.stats.scaling import SCALES
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from exportstats.stats.histories import Histories
 
 _TIMES = ("expected_start", "end_low", "expected_end", "end_high")
@@ -31,8 +33,8 @@ def add_times(
     Parameters
     ----------
     plan
-        The tasks by slot, in the order to create them: key, `slot`, `group`, and `start`, `end` and
-        `deadline` in milliseconds.
+        The tasks by slot, in the order to create them: key, `slot`, `group`, `start`, `end` and
+        `deadline` in milliseconds, and `bytes`, NaN where unknown.
     active
         The active tasks, as returned by `turns.active_of`, with `slot`.
     past
@@ -48,7 +50,9 @@ def add_times(
     slot, start, deadline = (plan[name].to_numpy() for name in ("slot", "start", "deadline"))
     windows = (plan["end"] - plan["start"]).to_numpy("float64")
     known = Sources(past, _NUMBERS)
-    bases = [known.of(*one) for one in zip(keys_of(plan), windows, strict=True)]
+    came = plan["bytes"].to_numpy()
+    bases = [known.of(*one) for one in zip(keys_of(plan), windows, came, strict=True)]
+    factors = factors_of(bases, came)
     deadlines = np.where(deadline == coerce.NAT, np.nan, deadline.astype("float64") - now)
     places = plan.groupby(["slot", "group"]).cumcount().to_numpy()
     seeds = seeds_of(plan, LOG_GROUP) ^ start.astype("uint64")
@@ -69,7 +73,8 @@ def add_times(
         free, foreseen = busy.get(slot[first], (np.zeros(_NUMBERS.runs), True))
         at = np.zeros((end - first, 1))
         asked = Asked(at, np.ones_like(at, dtype=bool), at, deadlines[queue, np.newaxis])
-        ran = run(asked, draw_from(_NUMBERS, sources, seeds[queue], places[queue]), free)
+        each = (values[queue] for values in (seeds, places, factors))
+        ran = run(asked, draw_from(_NUMBERS, sources, *each), free)
         times[queue] = np.column_stack([ran.start[:, 1], ran.end])
         risk[queue] = ran.risk
         enough[queue] &= foreseen
@@ -81,7 +86,8 @@ def add_times(
         deadline_risk=risk,
         late=late,
         n=np.array([one.n for one in bases], dtype="int64"),
-        basis=pd.Categorical([one.basis for one in bases], categories=pd.Index(BASES)),
+        basis=categorical([one.basis for one in bases], BASES),
+        scaled_by=categorical([one.scaled_by for one in bases], SCALES),
         enough_history=enough,
     )
     return plan, _instants(quantiles(last[np.newaxis])[0], now)

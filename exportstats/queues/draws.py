@@ -18,8 +18,8 @@ import numpy as np
 from exportstats.stats.predictive import TIME_OUT
 
 if TYPE_CHECKING:
-    from exportstats.stats.histories import Trend
     from exportstats.stats.predictive import Model, Prediction
+    from exportstats.stats.scaling import Trend
 
 _SPREADS = 100  # candidate spreads between log groups
 _LEVELS = (np.arange(400) + 0.5) / 400
@@ -121,8 +121,13 @@ class Source(NamedTuple):
     center: float
     pool: Pool | None
 
-    def draw(self, numbers: Numbers, seeds: np.ndarray, places: np.ndarray) -> np.ndarray:
-        """Draw durations for tasks (rows) and runs (columns), from each task's seed and place."""
+    def draw(
+        self, numbers: Numbers, seeds: np.ndarray, places: np.ndarray, factors: np.ndarray
+    ) -> np.ndarray:
+        """Draw durations for tasks (rows) and runs (columns).
+
+        Each task has a seed, a place, and how many times as long it takes as the model says.
+        """
         body, _ = self.model.usual_after(-np.inf)
         effective_n, shift, width = self.model.effective_n, np.zeros(numbers.runs), 1.0
         center = self.model.usual.location
@@ -136,7 +141,7 @@ class Source(NamedTuple):
         values = numbers.bits(np.array([self.seed], "uint64"))
         roots = _roots(body, _to_unit(_mix(values + which * _GOLDEN)))
         roots = np.maximum(center + width * (roots - center), 1)
-        logs = 3 * np.log(roots) + shift
+        logs = 3 * np.log(roots) + shift + np.log(factors)[:, None]
         if self.trend.error:
             later = np.minimum(places, _FOLLOWED)[:, None]
             error = self.trend.error * numbers.normal(self.seed ^ 1)

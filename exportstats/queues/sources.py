@@ -10,8 +10,9 @@ from exportstats.core import coerce
 from exportstats.core.schema import LOG_GROUP
 from exportstats.queues.draws import Pool, Source, seed_of
 from exportstats.stats import grouping
-from exportstats.stats.histories import BASES, ENOUGH, keys_of
+from exportstats.stats.histories import BASES, keys_of
 from exportstats.stats.predictive import TIME_OUT
+from exportstats.stats.scaling import ENOUGH, SCALES, Volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,12 +24,17 @@ if TYPE_CHECKING:
 
 
 class Basis(NamedTuple):
-    """What the forecast of a task is based on: the source of its durations and their number."""
+    """What the forecast of a task is based on: the source of its durations and their number.
+
+    If these are scaled by bytes, the source is for typical ones; see `factors_of`.
+    """
 
     source: Source | None = None
     n: int = 0
     basis: str = BASES[-1]
     enough: bool = False
+    scaled_by: str = SCALES[-1]
+    volume: Volume = Volume()
 
 
 class Sources:
@@ -41,22 +47,32 @@ class Sources:
         self._pool = Pool(centers, numbers) if len(centers) > 1 else None
         self._known: dict[object, Basis] = {}
 
-    def of(self, key: tuple[str, ...], window: float) -> Basis:
-        """Return the basis of a task; the same object for the same history and window."""
+    def of(self, key: tuple[str, ...], window: float, bytes_: float = np.nan) -> Basis:
+        """Return the basis of a task; the same object for the same history and window.
+
+        Parameters
+        ----------
+        key
+            The log group.
+        window, bytes_
+            The length of the window in milliseconds, and what came in during it; NaN is unknown.
+        """
         past = self._past
         history = past.of(key)
         if history is None:
             return Basis()
         own = history.basis == BASES[0]
-        same = (*key, window) if own else (id(history), window)
+        has_bytes = not np.isnan(bytes_)
+        same = (*(key if own else (id(history),)), window, has_bytes)
         if same not in self._known:
-            durations, _, enough, trend = history.scaled_to(window)
+            durations, by, enough, trend, volume = history.scaled_to(window, has_bytes=has_bytes)
             model = past.model(key, history, durations)
             center, _ = past.centers.get(key, (np.nan, np.nan))
             seed = seed_of(history.basis, *history.key)
             source = Source(model, trend, seed, center, None if np.isnan(center) else self._pool)
             n = len(durations)
-            self._known[same] = Basis(source, n, history.basis, own and enough and n >= ENOUGH)
+            enough = own and enough and n >= ENOUGH
+            self._known[same] = Basis(source, n, history.basis, enough, by, volume)
         return self._known[same]
 
     def free_from(self, active: pd.DataFrame, now: int) -> tuple[np.ndarray, bool]:
@@ -67,8 +83,8 @@ class Sources:
         Parameters
         ----------
         active
-            The active tasks of the slot in order of creation: key, `task_id`, `window`, and in
-            milliseconds `begin`, when its turn came, and `waits`, whether it is behind another one.
+            The active tasks of the slot in order of creation: key, `task_id`, `window` and `begin`,
+            when its turn came, in milliseconds, `bytes`, and `waits`, whether it is behind another.
         now
             The instant from which offsets count, in milliseconds.
         """
@@ -77,18 +93,26 @@ class Sources:
         began = ~waits & (begin != coerce.NAT)
         elapsed = np.where(began, np.maximum(now - begin, 0), 0).tolist()
         rest, foreseen = np.zeros(self.numbers.runs), True
-        columns = (active["window"], waits, elapsed, seeds)
-        for key, window, behind, lasted, seed in zip(keys_of(active), *columns, strict=True):
+        columns = (active["window"], active["bytes"], waits, elapsed, seeds)
+        for key, window, bytes_, behind, lasted, seed in zip(
+            keys_of(active), *columns, strict=True
+        ):
             history = self._past.of(key)
             if history is None:
                 return rest, False
-            durations, *_ = history.scaled_to(window)
+            durations = history.scaled_to(window, has_bytes=not np.isnan(bytes_)).of(bytes_)
             foreseen &= bool((durations > lasted).any())
             if lasted < TIME_OUT:
                 predicted = self._past.model(key, history, durations).predict(lasted)
                 ends = predicted.quantile(self.numbers.uniform(np.array([seed]))[0]) - lasted
                 rest = rest + ends if behind else np.maximum(rest, ends)
         return rest, foreseen
+
+
+def factors_of(bases: Sequence[Basis], bytes_: np.ndarray) -> np.ndarray:
+    """Return how many times as long as their sources say tasks take, by the bytes that came in."""
+    volumes = np.array([one.volume for one in bases], dtype="float64").reshape(-1, 3)
+    return Volume(*volumes.T).factor(bytes_)
 
 
 def seeds_of(frame: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
@@ -100,7 +124,11 @@ def seeds_of(frame: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
 
 
 def draw_from(
-    numbers: Numbers, sources: Sequence[Source], seeds: np.ndarray, places: np.ndarray
+    numbers: Numbers,
+    sources: Sequence[Source],
+    seeds: np.ndarray,
+    places: np.ndarray,
+    factors: np.ndarray,
 ) -> Callable[[slice], np.ndarray]:
     """Return a function that draws the durations of some tasks, grouped by source.
 
@@ -108,8 +136,9 @@ def draw_from(
     ----------
     numbers
         The random numbers of the runs.
-    sources, seeds, places
-        What each task draws from, its seed, and how many tasks of its log group come before it.
+    sources, seeds, places, factors
+        What each task draws from, its seed, how many tasks of its log group come before it, and how
+        many times as long it takes as its source says.
     """
 
     def draw(rows: slice) -> np.ndarray:
@@ -119,7 +148,7 @@ def draw_from(
         drawn = np.empty((len(seeds[rows]), numbers.runs))
         for of in some.values():
             place = np.array(of) - rows.start
-            drawn[place] = sources[of[0]].draw(numbers, seeds[of], places[of])
+            drawn[place] = sources[of[0]].draw(numbers, seeds[of], places[of], factors[of])
         return drawn
 
     return draw

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from exportstats.core import coerce, schema
 from exportstats.stats import grouping
+from exportstats.stats.histories import bytes_of
+
+if TYPE_CHECKING:
+    from exportstats.stats.incoming import Incoming
 
 _KEY = list(schema.LOG_GROUP)
 
@@ -56,14 +60,15 @@ def without_waiting(known: pd.DataFrame) -> pd.DataFrame:
     return known.assign(duration=known["duration"] - waited)
 
 
-def active_of(known: pd.DataFrame) -> pd.DataFrame:
+def active_of(known: pd.DataFrame, incoming: Incoming | None = None) -> pd.DataFrame:
     """Return the active tasks in the order of their turns, for `Sources.free_from`.
 
     Returns
     -------
     DataFrame
         The key, `task_id`, `from_time`, `to_time` and `creation_time`; `window` and `begin`, when
-        its turn came, in milliseconds; and `waits`, whether it is behind another active task.
+        its turn came, in milliseconds; `bytes` that came in during the window, NaN where unknown;
+        and `waits`, whether it is behind another active task.
     """
     is_active = known["status_code"].isin(schema.ACTIVE_STATES)
     active = known[[*_KEY, "task_id", "from_time", "to_time", "creation_time"]].assign(
@@ -71,6 +76,7 @@ def active_of(known: pd.DataFrame) -> pd.DataFrame:
         begin=turns_of(known).begin,
         waits=known["status_code"] != "RUNNING",
     )[is_active.to_numpy()]
+    active = active.assign(bytes=bytes_of(active, incoming))
     active = active.sort_values(["waits", "creation_time", "task_id"], ignore_index=True)
     behind = active.groupby(list(schema.SLOT), observed=True, dropna=False).cumcount() > 0
     return active.assign(waits=active["waits"] & behind)

@@ -6,25 +6,33 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from exportstats.core import coerce, frames, schema, shards
 from exportstats.stats import grouping, histories
 from exportstats.stats.as_of import known_at
+from exportstats.stats.incoming import Incoming
+from exportstats.stats.matching import warn_of_namesakes
 from exportstats.stats.phases import LOOK, of_waiting, waited
 from exportstats.stats.predictive import TIME_OUT
+from exportstats.stats.scaling import SCALES
 from exportstats.stats.weighted import to_timedelta
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from exportstats.stats.as_of import Instant
 
 _GROUP, _SLOT = list(schema.LOG_GROUP), list(schema.SLOT)
 _SHARES = np.array([0.1, 0.5, 0.9])
-_INNER = ["_role", "_now", "duration", "window", *histories.WAITED, *histories.COUNTS]
+_INNER = ["_role", "_now", "_bytes", "duration", "window", *histories.WAITED, *histories.COUNTS]
 
 
 def estimate_completion(
-    tasks: shards.Tasks, *, as_of: Instant = None, phases: pd.DataFrame | None = None
+    tasks: shards.Tasks,
+    *,
+    as_of: Instant = None,
+    phases: pd.DataFrame | None = None,
+    incoming: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Estimate when each active task will be done, given how long it has been active.
 
@@ -37,7 +45,8 @@ def estimate_completion(
     Some tasks are stuck: they run into the time-out, or end at any time before it. Their share is
     learned from the tasks of all slots. If durations depend on the length of the window, they are
     scaled to that of the task; if there are 20 windows from half to twice its length, only these
-    are used. If at least 50 tasks of a log group show a trend, it is followed.
+    are used. If they depend more on the bytes that came in during the window, they are scaled to
+    these. If at least 50 tasks of a log group show a trend, it is followed.
 
     Of a task that was seen RUNNING, `phases` bounds the start. Its running time is then compared
     with those of the history.
@@ -52,6 +61,9 @@ def estimate_completion(
     phases
         The table that `phase_durations` returns for the observations of these tasks. By default,
         nothing is known of how long they waited.
+    incoming
+        A table of what log groups took in. It should have the windows of the active tasks and of at
+        least 20 earlier ones. What it does not have is unknown, not 0.
 
     Returns
     -------
@@ -66,7 +78,9 @@ def estimate_completion(
         - `timeout_probability`, of running into the 24-hour time-out;
         - `basis`, whose history was used: "log_group", "slot", "all" or "none";
         - `n`, the number of tasks in it;
-        - `scaled`, whether their durations were scaled by the length of the window;
+        - `scaled_by`, what their durations were scaled by: "bytes" that came in, the length of the
+          "window", or "none". If bytes are not known, or explain durations less than the window
+          does, they are not used;
         - the columns that you joined to the tasks.
 
     Raises
@@ -74,7 +88,7 @@ def estimate_completion(
     ArgumentError
         If `as_of` has no time zone.
     SchemaError
-        If `tasks` or `phases` is not such a table.
+        If `tasks`, `phases` or `incoming` is not such a table, or periods of `incoming` overlap.
 
     Notes
     -----
@@ -100,8 +114,12 @@ def estimate_completion(
                elapsed       remaining      basis   n
     0 0 days 00:00:30 0 days 00:01:30  log_group  30
     """
-    rows = shards.collect(known_at(tasks, as_of), partial(_part, phases=of_waiting(phases)))
+    came = None if incoming is None else Incoming.of(incoming)
+    part = partial(_part, phases=of_waiting(phases), incoming=came)
+    rows = shards.collect(known_at(tasks, as_of), part)
     active = rows[rows["_role"] == "active"]
+    if came is not None:
+        warn_of_namesakes(active, {"incoming": came.keys})
     active = active.sort_values([*_SLOT, "creation_time", "task_id"], ignore_index=True)
     every = histories.Histories(rows)
     estimates = [
@@ -109,6 +127,7 @@ def estimate_completion(
         for task in zip(
             active["elapsed"].to_numpy("float64"),
             active["window"].to_numpy("float64"),
+            active["_bytes"].to_numpy("float64"),
             active[[*histories.WAITED]].to_numpy("float64"),
             histories.keys_of(active),
             strict=True,
@@ -117,7 +136,9 @@ def estimate_completion(
     return _as_table(active, estimates)
 
 
-def _part(known: pd.DataFrame, *, phases: pd.DataFrame | None) -> pd.DataFrame:
+def _part(
+    known: pd.DataFrame, *, phases: pd.DataFrame | None, incoming: Incoming | None
+) -> pd.DataFrame:
     """Return the active tasks, and the histories of their log groups and of each slot."""
     now, created = (coerce.millis(known[name]) for name in ("observed_at", "creation_time"))
     has_age = (now != coerce.NAT) & (created != coerce.NAT)
@@ -130,10 +151,11 @@ def _part(known: pd.DataFrame, *, phases: pd.DataFrame | None) -> pd.DataFrame:
         elapsed=elapsed[active],
         _now=now[active],
         window=coerce.float_millis(some["window"]),
+        _bytes=histories.bytes_of(some, incoming),
         **{name: each[active] for name, each in zip(histories.WAITED, waits, strict=True)},
         _role="active",
     )
-    history = histories.part(known, active, waits)
+    history = histories.part(known, active, waits, incoming)
     if not len(known):
         return frames.stack([grouping.with_own(found, some), history[:0]])
     # the user's columns need some values here; missing ones would turn integers into floats
@@ -148,12 +170,13 @@ class _Estimate(NamedTuple):
     timeout: float = np.nan
     basis: str = "none"
     n: int = 0
-    scaled: bool = False
+    scaled_by: str = "none"
 
 
 def _estimate(
     elapsed: float,
     window: float,
+    bytes_: float,
     waited: np.ndarray,
     key: tuple[str, ...],
     every: histories.Histories,
@@ -167,8 +190,9 @@ def _estimate(
         waits, wait = history.waits(*waited)
         history = history._replace(durations=history.durations - waits)
         passed = max(elapsed - wait, 0)
-    durations, scaled, *_ = history.scaled_to(window)
-    about = history.basis, len(durations), scaled
+    scaled = history.scaled_to(window, has_bytes=not np.isnan(bytes_))
+    durations = scaled.of(bytes_)
+    about = history.basis, len(durations), scaled.by
     if elapsed >= TIME_OUT:
         return _Estimate((0.0,) * 3, 1.0, *about)
     predicted = every.model(key, history, durations).predict(passed)
@@ -191,8 +215,7 @@ def _as_table(active: pd.DataFrame, estimates: list[_Estimate]) -> pd.DataFrame:
     for label, column in zip(labels, ends, strict=True):
         table[f"ends{label}"] = coerce.times(column)
     table["timeout_probability"] = np.array([one.timeout for one in estimates], dtype="float64")
-    dtype = pd.CategoricalDtype(pd.Index(histories.BASES, dtype="str"))
-    table["basis"] = pd.Categorical([one.basis for one in estimates], dtype=dtype)
+    table["basis"] = histories.categorical([one.basis for one in estimates], histories.BASES)
     table["n"] = np.array([one.n for one in estimates], dtype="int64")
-    table["scaled"] = np.array([one.scaled for one in estimates], dtype=bool)
+    table["scaled_by"] = histories.categorical([one.scaled_by for one in estimates], SCALES)
     return grouping.with_own(table, active.drop(columns=_INNER))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,18 +11,20 @@ import pandas as pd
 from exportstats.core import coerce, frames, schema
 from exportstats.stats import grouping
 from exportstats.stats.predictive import STUCK, TIME_OUT, Model, Prior, recency
+from exportstats.stats.scaling import scale
 from exportstats.stats.weighted import sort_weighted
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from exportstats.stats.incoming import Incoming
+    from exportstats.stats.scaling import Scaled
+
 BASES = ("log_group", "slot", "all", "none")
-ENOUGH = 20  # tasks in a sufficient history
 _GROUP, _SLOT = list(schema.LOG_GROUP), list(schema.SLOT)
 _LATEST = 100  # tasks in a history: recent enough to follow a slowdown, enough for a 10 % quantile
 CLOCK_SKEW = pd.Timedelta("5min").as_unit("ms")  # between the service's machines, at most
 TIMED_OUT, TOO_LONG = (pd.Timedelta(TIME_OUT, unit="ms") + n * CLOCK_SKEW for n in (-1, 1))
-# The tasks that a slope needs, and how many standard errors it must differ from 0: by the length of
-# the window, and from one task to the next. A drift in a short history may be chance.
-_OF_WINDOWS, _OF_TASKS = (ENOUGH, 3.0), (50, 2.0)
-_STEEPEST = 1.5
 _FEWEST_STEPS = 5  # differences between tasks of other log groups, to learn a spread
 _MEAN_STEP = 2 / np.sqrt(np.pi)  # mean difference of two normal values, in standard deviations
 WAITED = ("_waited_low", "_waited_high")
@@ -35,6 +37,7 @@ def part(
     known: pd.DataFrame,
     wanted: np.ndarray | None = None,
     waited: tuple[np.ndarray, np.ndarray] | None = None,
+    incoming: Incoming | None = None,
 ) -> pd.DataFrame:
     """Return the latest durations of the log groups and of each slot, and counts of stuck tasks.
 
@@ -46,6 +49,8 @@ def part(
         Mask of tasks whose log groups' histories are needed; all if None.
     waited
         How long each task waited, at least and at most, in milliseconds; NaN is unknown.
+    incoming
+        What came in during windows.
     """
     groups = grouping.group(known, _GROUP)
     duration = coerce.float_millis(known["duration"])
@@ -60,7 +65,7 @@ def part(
     ended = done | timed_out
     took = np.where(timed_out, np.inf, duration)
     low, high = (0.0, np.nan) if waited is None else waited
-    history = known[[*_GROUP, "task_id", "creation_time"]].assign(
+    history = known[[*_GROUP, "task_id", "creation_time", "from_time", "to_time"]].assign(
         duration=took,
         _waited_low=np.fmax(low, 0),
         _waited_high=np.fmin(high, took),
@@ -72,14 +77,19 @@ def part(
     )
     of_wanted = np.isin(groups.codes, groups.codes[wanted]) if wanted is not None else True
     counts = history[[*COUNTS[1:]]].sum().to_frame().T.assign(_n=float((ended | stuck).sum()))
-    return frames.stack(
-        rows.assign(_role=role)
-        for role, rows in (
-            ("log_group", _latest(history[ended & of_wanted], _GROUP)),
-            ("slot", _latest(history[ended], _SLOT)),
-            ("counts", counts),
-        )
-    )
+    latest = {
+        "log_group": _latest(history[ended & of_wanted], _GROUP),
+        "slot": _latest(history[ended], _SLOT),
+    }
+    rows = [
+        some.assign(_role=role, _bytes=bytes_of(some, incoming)) for role, some in latest.items()
+    ]
+    return frames.stack([*rows, counts.assign(_role="counts")])
+
+
+def bytes_of(tasks: pd.DataFrame, incoming: Incoming | None) -> np.ndarray:
+    """Return the bytes that came in during the window of each task, NaN where unknown."""
+    return np.full(len(tasks), np.nan) if incoming is None else incoming.bytes_of(tasks)
 
 
 def _typical(groups: grouping.Groups, duration: np.ndarray, done: np.ndarray) -> np.ndarray:
@@ -116,43 +126,6 @@ def _latest(ended: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     return latest
 
 
-class Trend(NamedTuple):
-    """How tasks become slower or faster, in logarithms; 0 unless significant.
-
-    Attributes
-    ----------
-    slope, error
-        Change from one task to the next, and its standard error.
-    age
-        Mean age of the history, in tasks.
-    """
-
-    slope: float = 0.0
-    error: float = 0.0
-    age: float = 0.0
-
-
-class Scaled(NamedTuple):
-    """Earlier durations, scaled to a task now.
-
-    Attributes
-    ----------
-    durations
-        How long the earlier tasks would take now.
-    by_window
-        Whether they are scaled by the length of the window.
-    enough
-        Whether there are enough for such a window.
-    trend
-        The trend, which is already applied up to the next task.
-    """
-
-    durations: np.ndarray
-    by_window: bool
-    enough: bool
-    trend: Trend
-
-
 class History(NamedTuple):
     """Tasks that ended, in order of creation, with durations in milliseconds.
 
@@ -160,9 +133,9 @@ class History(NamedTuple):
     ----------
     basis, key
         Whose tasks they are.
-    durations, windows
-        How long they lasted, infinity for those that timed out; and the length of their windows,
-        NaN where unknown.
+    durations, windows, bytes
+        How long they lasted, infinity for those that timed out; the length of their windows and the
+        bytes that came in during these, NaN where unknown.
     waited
         How long they waited, at least and at most.
     counts
@@ -174,6 +147,7 @@ class History(NamedTuple):
     key: tuple[str, ...]
     durations: np.ndarray
     windows: np.ndarray
+    bytes: np.ndarray
     waited: np.ndarray
     counts: np.ndarray
 
@@ -192,53 +166,14 @@ class History(NamedTuple):
         own = self.basis == BASES[0]
         return recency(len(durations)) if own else np.ones(len(durations))
 
-    def scaled_to(self, window: float) -> Scaled:
+    def scaled_to(self, window: float, *, has_bytes: bool = False) -> Scaled:
         """Return how long the tasks would take now, for a window of this length.
 
-        If there are enough windows from half to twice this length, only these are used. Durations
-        are scaled if they depend significantly on the length of the window, and if the log group's
-        tasks become slower or faster.
+        With `has_bytes`, it is known how many bytes came in during the window.
         """
-        windows, durations = self.windows, self.durations
-        with np.errstate(invalid="ignore"):
-            alike = (windows >= window / 2) & (windows <= window * 2)
-        enough = int(alike.sum()) >= ENOUGH
-        if enough:
-            windows, durations = windows[alike], durations[alike]
-        known = windows > 0
-        logs = np.log(np.where(known, windows, 1))
-        power, _ = _slope(logs, durations, known, *_OF_WINDOWS) if window > 0 else (0.0, 0.0)
-        power = min(power, _STEEPEST)
-        if by_window := power > 0:
-            factors = np.where(known, (window / np.where(known, windows, 1)) ** power, 1.0)
-            durations, enough = durations * factors, True
-        trend = Trend()
-        if self.basis == BASES[0]:
-            ages = np.arange(len(durations), 0, -1.0)
-            slope, error = _slope(-ages, durations, np.isfinite(durations), *_OF_TASKS)
-            if slope:
-                trend = Trend(slope, error, float(np.average(ages, weights=self.weights(ages))))
-                durations = durations * np.exp(slope * ages)
-        return Scaled(durations, by_window, enough, trend)
-
-
-def _slope(
-    x: np.ndarray, durations: np.ndarray, known: np.ndarray, fewest: int, errors: float
-) -> tuple[float, float]:
-    """Return the slope of the logarithms of durations and its error; both 0 unless significant."""
-    known = known & (durations > 0) & np.isfinite(durations)
-    n = int(known.sum())
-    if n < fewest:
-        return 0.0, 0.0
-    x, y = x[known], np.log(durations[known])
-    spread = x - x.mean()
-    squares = float(spread @ spread)
-    if squares < n * 1e-3:  # all are about equal
-        return 0.0, 0.0
-    slope = float(spread @ y) / squares
-    rest = y - y.mean() - slope * spread
-    error = float(np.sqrt(float(rest @ rest) / (n - 2) / squares))
-    return (slope, error) if abs(slope) >= max(errors * error, 1e-9) else (0.0, 0.0)
+        bytes_ = self.bytes if has_bytes else None
+        trending = self.basis == BASES[0]
+        return scale(self.durations, self.windows, bytes_, window, trending=trending)
 
 
 class Histories:
@@ -318,8 +253,8 @@ def _split(rows: pd.DataFrame, names: list[str], basis: str = "") -> dict[tuple[
     groups = grouping.group(rows, names)
     order = np.argsort(groups.codes, kind="stable")
     ends = np.cumsum(np.bincount(groups.codes, minlength=len(groups.keys)))
-    durations, windows, *waited = (
-        rows[name].to_numpy("float64")[order] for name in ("duration", "window", *WAITED)
+    durations, windows, bytes_, *waited = (
+        rows[name].to_numpy("float64")[order] for name in ("duration", "window", "_bytes", *WAITED)
     )
     counts = np.column_stack([np.ones(len(rows)), *(rows[name] for name in COUNTS[1:])])[order]
     keys = keys_of(groups.keys, names)
@@ -327,10 +262,15 @@ def _split(rows: pd.DataFrame, names: list[str], basis: str = "") -> dict[tuple[
     for key, end, start in zip(keys, ends, np.append(0, ends), strict=False):
         some = slice(start, end)
         of = counts[some].sum(axis=0).astype("int64")
-        found[key] = History(
-            basis, key, durations[some], windows[some], np.array(waited)[:, some], of
-        )
+        sizes = windows[some], bytes_[some]
+        found[key] = History(basis, key, durations[some], *sizes, np.array(waited)[:, some], of)
     return found
+
+
+def categorical(values: list[str], categories: Sequence[str]) -> pd.Categorical:
+    """Return values as a category of all that there may be."""
+    dtype = pd.CategoricalDtype(pd.Index([*categories], dtype="str"))
+    return pd.Categorical(np.array(values, dtype="object"), dtype=dtype)
 
 
 def keys_of(rows: pd.DataFrame, names: list[str] = _GROUP) -> list[tuple[str, ...]]:

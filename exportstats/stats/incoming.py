@@ -1,18 +1,21 @@
-"""How much came in during gaps, from the bytes and events of periods."""
+"""How much came in during windows and gaps, from the bytes and events of periods."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from exportstats.core import coerce
+from exportstats.core import coerce, frames, schema
 from exportstats.core.schema import LOG_GROUP
 from exportstats.errors import SchemaError
-from exportstats.stats import grouping, windows
+from exportstats.stats import grouping, matching, windows
+
+if TYPE_CHECKING:
+    from exportstats.stats.packing import Packing
 
 _COUNTS = ("incoming_bytes", "incoming_events")
 
@@ -56,14 +59,15 @@ class Incoming:
     lateness: int
 
     @classmethod
-    def of(cls, table: pd.DataFrame, lateness: int) -> Incoming:
-        """Return the periods of a checked table.
+    def of(cls, table: pd.DataFrame, lateness: int = 0) -> Incoming:
+        """Return the periods of a table.
 
         Raises
         ------
         SchemaError
-            If periods of a log group overlap.
+            If it is not such a table, or periods of a log group overlap.
         """
+        table = coerce.with_text_categories(frames.check(table, schema.INCOMING))
         known = table[table[[*_COUNTS, "period"]].notna().all(axis=1) & table["start"].notna()]
         groups = grouping.group(known[list(LOG_GROUP)], LOG_GROUP)
         start = coerce.millis(known["start"])
@@ -81,24 +85,66 @@ class Incoming:
         values = (known[name].to_numpy("int64")[order] for name in _COUNTS)
         return cls(groups.keys, periods, tuple(values), lateness)
 
+    def bytes_in(self, keys: pd.DataFrame, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+        """Return the bytes that came in during intervals, NaN where they are not known.
+
+        Parameters
+        ----------
+        keys
+            The key of the log group of each interval, one row each.
+        start, end
+            The intervals in milliseconds, half-open; `coerce.NAT` is unknown.
+        """
+        some = (start != coerce.NAT) & (end > start)
+        group = self._numbers(matching.locate(keys[list(LOG_GROUP)], self.keys)[some])
+        found = np.full(len(some), np.nan)
+        start, end = start[some], end[some]
+        axis = windows.axis_of(len(self.keys) + 1, *self.periods[1:], start, end)
+        found[some] = self._totals(axis, group, start, end, self.counts[0])
+        return found
+
+    def bytes_of(self, tasks: pd.DataFrame) -> np.ndarray:
+        """Return the bytes that came in during the window of each task, NaN if not known."""
+        last = coerce.millis(tasks["to_time"])
+        end = np.where(last == coerce.NAT, last, last + 1)
+        return self.bytes_in(tasks, coerce.millis(tasks["from_time"]), end)
+
     def during(self, group: np.ndarray, start: np.ndarray, end: np.ndarray) -> Came:
         """Return what came in during intervals; `group` is a row of `keys`, -1 for none."""
         late = end + self.lateness
         axis = windows.axis_of(len(self.keys) + 1, *self.periods[1:], start, late)
-        group = np.where(group < 0, len(self.keys), group)
-
-        def total(until: np.ndarray, values: np.ndarray | None = None) -> np.ndarray:
-            of = partial(windows.total_before, axis, self.periods, group, values=values)
-            whole: np.ndarray = of(time=until) - of(time=start)
-            return whole
-
-        is_known = total(end) == end - start
+        group = self._numbers(group)
         bytes_, events = (
-            pd.array(np.where(is_known, np.rint(total(end, values)), np.nan), dtype="Int64")
+            pd.array(np.rint(self._totals(axis, group, start, end, values)), dtype="Int64")
             for values in self.counts
         )
         touched = windows.Intervals(group, start, late)
         first, last = windows.ranges_touched(axis, self.periods, touched)
         through = np.append(0, np.cumsum(self.counts[1]))
-        is_silent = (total(late) == late - start) & (through[first] == through[last])
+        is_silent = self._known(axis, group, start, late) & (through[first] == through[last])
         return Came(bytes_, events, is_silent)
+
+    def _numbers(self, group: np.ndarray) -> np.ndarray:
+        """Return the numbers of log groups, with one more for those that are not known."""
+        return np.where(group < 0, len(self.keys), group)
+
+    def _known(
+        self, axis: Packing, group: np.ndarray, start: np.ndarray, end: np.ndarray
+    ) -> np.ndarray:
+        """Return which intervals lie in known periods as a whole."""
+        before = partial(windows.total_before, axis, self.periods, group)
+        known: np.ndarray = before(end) - before(start) == end - start
+        return known
+
+    def _totals(
+        self,
+        axis: Packing,
+        group: np.ndarray,
+        start: np.ndarray,
+        end: np.ndarray,
+        values: np.ndarray,
+    ) -> np.ndarray:
+        """Return the sum of values over intervals; NaN if not known for the whole interval."""
+        before = partial(windows.total_before, axis, self.periods, group, values=values)
+        known = self._known(axis, group, start, end)
+        return np.where(known, before(end) - before(start), np.nan)

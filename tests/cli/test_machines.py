@@ -57,7 +57,7 @@ LINES = [
 WORDS = {
     *("account_id", "region", "task_id", "task_name", "log_group_name", "destination", "prefix"),
     *("destination_prefix", "status_code", "status_message", "reason", "example_task_id"),
-    *("measure", "unit", "verdict", "basis", "model", "delivered", "last_task_id"),
+    *("measure", "unit", "verdict", "basis", "scaled_by", "model", "delivered", "last_task_id"),
     *("event_name", "event_id", "error_code", "error_message", "principal", "session_name"),
     *("user_agent", "log_stream_name_prefix"),
 }

@@ -115,11 +115,13 @@ def test_columns_and_dtypes():
         **dict.fromkeys(["from_time", "to_time"], time),
         "destination": "category",
         "destination_prefix": "str",
+        "incoming_bytes": "Int64",
         **dict.fromkeys(["deadline", *TIMES], time),
         "deadline_risk": "float64",
         "late": "bool",
         "n": "int64",
         "basis": "category",
+        "scaled_by": "category",
         "enough_history": "bool",
     }
     assert list(plan["basis"].cat.categories) == ["log_group", "slot", "all", "none"]

@@ -95,7 +95,7 @@ def test_the_rest_is_that_of_those_that_took_longer(elapsed: int):
     found = [row.remaining_low, row.remaining, row.remaining_high]
     # the difference is due to the few stuck tasks
     assert [length / pd.Timedelta("1ms") for length in found] == pytest.approx(wanted, rel=0.01)
-    assert (row.basis, row.n, row.scaled) == ("log_group", 61, False)
+    assert (row.basis, row.n, row.scaled_by) == ("log_group", 61, "none")
     assert row.ends == pd.Timestamp(NOW, unit="ms", tz="UTC") + row.remaining
     assert 0 < row.timeout_probability < 0.001
 
@@ -128,10 +128,10 @@ def test_a_window_of_twice_the_length_takes_twice_as_long():
         window = {"to_time": hours * HOUR - 1}
         rows.append({**row, **window, "completion_time": row["creation_time"] + took})
     row = only(table(*rows, active(0, to_time=12 * HOUR - 1)))
-    assert row.scaled
+    assert row.scaled_by == "window"
     assert row.remaining / pd.Timedelta("12min") == pytest.approx(1, abs=0.05)
     even = only(table(*history([60_000 + n for n in range(60)]), active(0, to_time=12 * HOUR - 1)))
-    assert not even.scaled
+    assert even.scaled_by == "none"
 
 
 def test_one_earlier_task_says_little():
