@@ -59,7 +59,8 @@ def fetch_log_groups(  # noqa: PLR0913 - as fetch_tasks has them
     -------
     DataFrame
         One row per log group: `account_id`, `region`, `log_group_name`, `creation_time` (UTC),
-        `retention` (`timedelta64[ms]`, missing if events never expire), `stored_bytes`,
+        `retention` (`timedelta64[ms]`, missing if events never expire), `retention_policy_name`
+        (missing unless a policy of the account sets the retention), `stored_bytes`,
         `log_group_class`, `observed_at` (UTC).
 
     Raises

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import exportstats as xs
+from exportstats.cli import remedies
 from exportstats.cli.failing import FAILED, FOUND, say
 from exportstats.cli.question import Answer, question
 from exportstats.cli.ranges import RANGE, SHORT_GAP, ask
@@ -14,6 +15,8 @@ from exportstats.cli.wanted import PLACE
 from exportstats.text import counted, percent, total, write_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pandas as pd
 
     from exportstats.cli.ranges import Asked
@@ -44,7 +47,7 @@ def coverage(origin: Origin, **limits: Any) -> Answer:  # noqa: ANN401 - what cl
         _of_summary(table),
         dict.fromkeys(("premature", "at least", "at most"), percent),
         lambda: xs.plot_coverage(follow(asked.tasks, **asked.range)),
-        [*(_bounds(table) if asked.has_evidence else []), asked.uncertainty],
+        _about_coverage(origin, asked, table),
     )
 
 
@@ -69,7 +72,8 @@ def gaps(origin: Origin, *, check: bool, **limits: Any) -> Answer:  # noqa: ANN4
     title = f"no {'gaps' if asked.has_log_groups else 'log groups'}, {asked.days}"
     if len(table):
         title = f"{counted(len(table), 'gap')}, {total(table['length'])}, {asked.days}"
-    notes, short = [asked.uncertainty], int((table["length"] <= SHORT_GAP).sum())
+    short = int((table["length"] <= SHORT_GAP).sum())
+    notes: list[str | tuple[str, str]] = [asked.uncertainty]
     if short > 1:
         notes += [
             f"{short:,} gaps are a minute or shorter; --tolerance 1min treats them as covered"
@@ -77,6 +81,8 @@ def gaps(origin: Origin, *, check: bool, **limits: Any) -> Answer:  # noqa: ANN4
     if len(silent):
         length = total(silent["length"])
         notes += [f"{counted(len(silent), 'gap')} of {length} not listed: nothing came in"]
+    if len(table):
+        notes += remedies.of_gaps(origin, asked, table)
     return Answer(
         every,
         title,
@@ -93,6 +99,20 @@ def _checked(gaps: pd.DataFrame, asked: Asked) -> int:
         say("nothing was checked: no task has a log group; give --log-groups")
         return FAILED
     return FOUND if len(gaps) else 0
+
+
+def _about_coverage(
+    origin: Origin, asked: Asked, table: pd.DataFrame
+) -> Iterator[str | tuple[str, str]]:
+    """Yield the bounds of coverage, what is missing, and what to do about it."""
+    if asked.has_evidence:
+        yield from _bounds(table)
+    yield asked.uncertainty
+    gaps = xs.find_gaps(asked.tasks, **asked.range)
+    gaps = gaps[(gaps["reason"] != "silent").to_numpy()]
+    if len(gaps):
+        yield remedies.missing(gaps)
+        yield from remedies.of_gaps(origin, asked, gaps)
 
 
 def _bounds(table: pd.DataFrame) -> list[str]:

@@ -45,7 +45,7 @@ class Answer(NamedTuple):
     plot
         Draws the chart.
     notes
-        Messages for people, printed on stderr.
+        Messages for people, printed on stderr. A pair is a message and a command to run.
     shown
         The number of rows to show in a terminal; by default all.
     exit_code
@@ -57,7 +57,7 @@ class Answer(NamedTuple):
     view: pd.DataFrame | None = None
     write: Write = MappingProxyType({})
     plot: Callable[[], Any] | None = None
-    notes: Iterable[str] = ()
+    notes: Iterable[str | tuple[str, str]] = ()
     shown: int | None = None
     exit_code: int = 0
 
@@ -79,7 +79,7 @@ def question(
             output.show(answer, kind)
             if kind in ("table", "markdown"):
                 for note in answer.notes:
-                    say(note)
+                    say(note) if isinstance(note, str) else say(*note)
             if chart is not None and answer.plot is not None:
                 draw(answer.plot, chart)
             click.get_current_context().exit(answer.exit_code)

@@ -144,6 +144,7 @@ _WINDOW = (
     "Missing if either is missing, or if the window is reversed."
 )
 _RETENTION = "How long events are kept; missing if they never expire."
+_POLICY = "The policy of the account that sets the retention; missing if the log group does."
 _CALLED = "The task that it created or cancelled; missing if it was refused."
 _PREFIX = "Only streams whose name begins with this; missing if the call had none."
 _PRINCIPAL = "Who called: the ARN of the role or user, or the name of the service."
@@ -199,13 +200,14 @@ LOG_GROUPS = Table(
         Column("log_group_name", "logGroupName", "category", "Its name.", nullable=False),
         Column("creation_time", "creationTime", "time", "When it was created."),
         Column("retention", "retentionInDays", "length", _RETENTION, scale=DAY),
+        Column("retention_policy_name", "retentionPolicyName", "category", _POLICY),
         Column("stored_bytes", "storedBytes", "count", "The size of its events.", "bytes"),
         Column("log_group_class", "logGroupClass", "category", "Its class, such as STANDARD."),
         Column("observed_at", None, "time", "When the service reported this."),
     ),
     ignored=(
         *("arn", "logGroupArn", "metricFilterCount", "kmsKeyId", "dataProtectionStatus"),
-        *("inheritedProperties", "retentionPolicyName", "deletionProtectionEnabled"),
+        *("inheritedProperties", "deletionProtectionEnabled"),
         "bearerTokenAuthenticationEnabled",
     ),
 )

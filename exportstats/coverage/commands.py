@@ -7,11 +7,13 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from exportstats.core import coerce, frames, schema
 from exportstats.errors import ArgumentError, SchemaError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import pandas as pd
 
@@ -39,6 +41,12 @@ _OPTIONS = dict(
 # The AWS CLI replaces values with these prefixes by the content of the file or page.
 _LOADED = ("file://", "fileb://", "http://", "https://")
 REGION = r"[A-Za-z0-9][A-Za-z0-9-]*"
+# The names that AWS allows. Other names, such as pseudonyms, are left out of commands.
+_ALLOWED = {
+    "account_id": re.compile(r"[0-9]{12}", re.ASCII),
+    "region": re.compile(r"[a-z0-9-]+", re.ASCII),
+    "log_group_name": re.compile(r"[A-Za-z0-9_/.#-]+", re.ASCII),
+}
 
 
 def render_commands(plan: pd.DataFrame, *, form: Form = "shell") -> str:
@@ -129,6 +137,22 @@ def requests_of(plan: pd.DataFrame) -> Iterator[tuple[str | None, str | None, di
         yield task["accountId"], task["region"], request
 
 
+def create_commands(exports: pd.DataFrame) -> tuple[str, ...]:
+    """Return the commands that create tasks for some exports, without a stream prefix.
+
+    Exports without a name that is valid in AWS, a window or a destination are left out.
+
+    Parameters
+    ----------
+    exports
+        The account, region, log group, `from_time`, `to_time`, `destination` and
+        `destination_prefix` of each.
+    """
+    known = exports.dropna(subset=list(_NEEDED))
+    named = np.array([bool(names_of(row)) for row in known.to_dict("records")], dtype=bool)
+    return tuple(_shell(*task) for task in requests_of(known[named].assign(task_name=None)))
+
+
 def _json(account_id: str | None, region: str | None, request: dict[str, Any]) -> str:
     return json.dumps({"accountId": account_id, "region": region, "request": request})
 
@@ -162,3 +186,9 @@ def options_of(request: dict[str, Any]) -> list[str]:
 def _is_plain(value: str | int) -> bool:
     """Return whether the AWS CLI takes a value literally, on one line."""
     return isinstance(value, int) or (value.isprintable() and not value.startswith(_LOADED))
+
+
+def names_of(row: Mapping[Any, Any]) -> dict[str, str]:
+    """Return the known names of a row, or none of them if one is not a name in AWS."""
+    known = {name: row[name] for name in _ALLOWED if isinstance(row[name], str)}
+    return known if all(_ALLOWED[name].fullmatch(text) for name, text in known.items()) else {}

@@ -9,14 +9,17 @@ import pandas as pd
 
 from exportstats.core.display import MISSING, writer_of
 from exportstats.report.data import MEASURES
-from exportstats.text import percent, shorten, write_duration
+from exportstats.text import counted, percent, shorten, write_duration
 
 if TYPE_CHECKING:
     from exportstats.report.data import Finding, ReportData
 
-# The line above the commands of a finding.
+# The lines above the commands of a finding.
+FIRST = "First run, with the credentials of the account:"
+AWS = "Run, with the credentials of the account:"
 RUN = "To print the AWS CLI commands, run:"
-_COMMANDS, _LONGEST_COMMAND = 3, 1_000  # shown for a finding; the JSON has all of them
+_AWS_COMMANDS = 4  # shown for a finding, as are the next; the JSON has all of them
+_COMMANDS, _LONGEST_COMMAND = 3, 1_000
 _WAIVERS = 3  # shown for a finding
 _LONGEST = 120  # characters of a cell
 
@@ -74,14 +77,27 @@ def view(table: pd.DataFrame, report: ReportData, most: int, *, with_zeros: bool
     )
 
 
-def commands(finding: Finding) -> tuple[list[str], str]:
-    """Return the commands of a finding that fit, and a command that runs all of them."""
-    total = len(finding.commands)
-    shown = [one for one in finding.commands if len(one) <= _LONGEST_COMMAND][:_COMMANDS]
-    if total == len(shown) <= 1:
-        return shown, ""
-    again = f"exportstats backfill --from-report FILE --finding {finding.id}"
-    return shown, f"For all {total:,} at once, use the JSON of the report: {again}"
+def command_lists(finding: Finding) -> list[tuple[str, list[str], str]]:
+    """Return the commands of a finding that fit, each list below its heading.
+
+    The text behind a list says how to get all of its commands.
+    """
+    lists = []
+    if finding.aws_commands:
+        shown = _fitting(finding.aws_commands)[:_AWS_COMMANDS]
+        more = len(finding.aws_commands) - len(shown)
+        rest = f"{counted(more, 'more command')} in the JSON of the report." if more else ""
+        lists.append((FIRST if finding.commands else AWS, shown, rest))
+    if total := len(finding.commands):
+        shown = _fitting(finding.commands)[:_COMMANDS]
+        again = f"exportstats backfill --from-report FILE --finding {finding.id}"
+        rest = f"For all {total:,} at once, use the JSON of the report: {again}"
+        lists.append((RUN, shown, "" if total == len(shown) == 1 else rest))
+    return lists
+
+
+def _fitting(commands: tuple[str, ...]) -> list[str]:
+    return [one for one in commands if len(one) <= _LONGEST_COMMAND]
 
 
 def waivers(finding: Finding) -> str:

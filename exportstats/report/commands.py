@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import functools
-import re
 import shlex
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exportstats.core.schema import LOG_GROUP, SLOT
+from exportstats.coverage.commands import names_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import pandas as pd
-
-# The names that AWS allows. Other names, such as pseudonyms, are left out of commands.
-_ALLOWED = {
-    "account_id": re.compile(r"[0-9]{12}", re.ASCII),
-    "region": re.compile(r"[a-z0-9-]+", re.ASCII),
-    "log_group_name": re.compile(r"[A-Za-z0-9_/.#-]+", re.ASCII),
-}
 
 
 class Export(NamedTuple):
@@ -45,7 +38,9 @@ class Export(NamedTuple):
     command: str
 
 
-def exports_of(ranges: pd.DataFrame, source: Sequence[str]) -> tuple[Export, ...]:
+def exports_of(
+    ranges: pd.DataFrame, source: Sequence[str], *, log_groups_changed: bool = False
+) -> tuple[Export, ...]:
     """Return the `exportstats backfill` commands that export exactly some ranges of log groups.
 
     Parameters
@@ -55,7 +50,12 @@ def exports_of(ranges: pd.DataFrame, source: Sequence[str]) -> tuple[Export, ...
         first. Ranges with the same slot, start and end become one command.
     source
         The command-line arguments that name the source of the tasks.
+    log_groups_changed
+        Whether to ask AWS for the log groups again, because commands before these change them.
     """
+    if log_groups_changed:
+        source = [word for word in source if not word.startswith("--log-groups=")]
+        source.append("--log-groups=aws")
     names: dict[tuple[Any, ...], dict[str, None]] = {}
     for row in _joined(ranges.to_dict("records")):
         known = names_of(row)
@@ -68,16 +68,10 @@ def exports_of(ranges: pd.DataFrame, source: Sequence[str]) -> tuple[Export, ...
         words = ["exportstats", "backfill", *source]
         words += [f"--account={account}"] if account else []
         words += [f"--region={region}"] if region else []
-        words += [f"--since={_written(start)}", f"--until={_written(end)}"]
+        words += [f"--since={written(start)}", f"--until={written(end)}"]
         words += [f"--log-group={name}" for name in groups]
         exports.append(Export(account, region, tuple(groups), start, end, shlex.join(words)))
     return tuple(exports)
-
-
-def names_of(row: Mapping[Any, Any]) -> dict[str, str]:
-    """Return the known names of a row, or none of them if one is not a name in AWS."""
-    known = {name: row[name] for name in _ALLOWED if isinstance(row[name], str)}
-    return known if all(_ALLOWED[name].fullmatch(text) for name, text in known.items()) else {}
 
 
 def _joined(ranges: list[dict[Any, Any]]) -> list[dict[Any, Any]]:
@@ -95,7 +89,7 @@ def _joined(ranges: list[dict[Any, Any]]) -> list[dict[Any, Any]]:
 
 
 @functools.lru_cache
-def _written(time: pd.Timestamp) -> str:
+def written(time: pd.Timestamp) -> str:
     """Return a time in UTC as text, without trailing zero units."""
     text = time.tz_convert("UTC").strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
     text = text.removesuffix(".000").removesuffix(":00")

@@ -77,6 +77,8 @@ class Finding:
         The exports that resolve it and its parts, the most urgent first.
     waivers
         The text of waivers that resolve it if it is intended.
+    aws_commands
+        The commands of the AWS CLI to run before those of its exports.
     parts
         The findings of other rules for the same incident, the worst first. Parts have no parts.
     is_news
@@ -92,6 +94,7 @@ class Finding:
     rows: pd.DataFrame
     exports: tuple[Export, ...] = ()
     waivers: tuple[str, ...] = ()
+    aws_commands: tuple[str, ...] = ()
     parts: tuple[Finding, ...] = ()
     is_news: bool = True
 

@@ -115,8 +115,7 @@ def _shown(report: ReportData, csv: str | None) -> dict[str, object]:
         "tables": [name for name in _TABLES if len(report.tables[name])],
         "view": shown,
         "link": link,
-        "commands": cells.commands,
-        "run": cells.RUN,
+        "command_lists": cells.command_lists,
         "waivers": cells.waivers,
         "image": _image,
     }

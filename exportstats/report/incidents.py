@@ -66,12 +66,20 @@ def tables_of(findings: Sequence[Finding]) -> dict[str, pd.DataFrame]:
 def _incident(results: Sequence[_Part], source: Sequence[str]) -> Finding:
     """Combine the results of one incident. The worst finding has all commands, each once."""
     ranges = [part.found.export for part in results if part.found.export is not None]
-    exports = exports_of(pd.concat(ranges, ignore_index=True), source) if ranges else ()
+    first = tuple(dict.fromkeys(one for part in results for one in part.found.aws_commands))
+    every = pd.concat(ranges, ignore_index=True) if ranges else None
+    changed = any(part.found.changes_log_groups for part in results)
+    exports = () if every is None else exports_of(every, source, log_groups_changed=changed)
     worst, *parts = [
-        replace(part.rule.write(part.found), id=part.id, is_news=_is_news(part, results[:number]))
+        replace(
+            part.rule.write(part.found),
+            id=part.id,
+            is_news=_is_news(part, results[:number]),
+            aws_commands=(),
+        )
         for number, part in enumerate(results)
     ]
-    return replace(worst, exports=exports, parts=tuple(parts))
+    return replace(worst, exports=exports, aws_commands=first, parts=tuple(parts))
 
 
 def _split(results: Sequence[tuple[Rule, Found]]) -> Iterator[_Part]:

@@ -123,6 +123,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "id": finding.id,
         **{name: getattr(finding, name) for name in _TEXTS},
         "rows": len(finding.rows),
+        "aws_commands": list(finding.aws_commands),
         "commands": list(finding.commands),
         "exports": _records(pd.DataFrame(finding.exports, columns=[*Export._fields])),
         "waivers": list(finding.waivers),

@@ -102,8 +102,7 @@ def _written(report: ReportData, most: int) -> str:
             limits=report.limits,
             pictures=report.pictures[:_PICTURES],
             view=shown,
-            commands=cells.commands,
-            run=cells.RUN,
+            command_lists=cells.command_lists,
             waivers=cells.waivers,
         )
     )

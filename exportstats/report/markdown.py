@@ -63,11 +63,11 @@ def _findings(report: ReportData) -> list[str]:
     for finding in report.findings:
         label = "" if finding.severity == "note" else f"**{finding.severity}:** "
         lines += [f"- {label}{_text(finding)}", *(f"  - {_text(part)}" for part in finding.news)]
-        commands, more = cells.commands(finding)
-        lines += ["", f"  {cells.RUN}"] if commands else []
-        for command in commands:
-            lines += ["", "  ```sh", f"  {command}", "  ```"]
-        lines += ["", f"  {more}"] if more else []
+        for heading, commands, more in cells.command_lists(finding):
+            lines += ["", f"  {heading}"] if commands else []
+            for command in commands:
+                lines += ["", "  ```sh", f"  {command}", "  ```"]
+            lines += ["", f"  {more}"] if more else []
         if finding.waivers:
             lines += [
                 "",
@@ -106,14 +106,14 @@ def render_text(report: ReportData) -> str:
             lines += _filled(finding.remedy, "  ")
         for one in finding.news:
             lines += _filled(f"{one.sentence} {one.remedy}", "  - ")
-        commands, more = cells.commands(finding)
-        lines += _filled(cells.RUN, "  ") if commands else []
-        for command in commands:
-            # continue long lines with a backslash, so that the command can be pasted
-            words = [shlex.quote(word) for word in shlex.split(command)]
-            lines += [f"{line} \\" for line in _broken(words)]
-            lines[-1] = lines[-1].removesuffix(" \\")
-        lines += _filled(more, "  ")
+        for heading, commands, more in cells.command_lists(finding):
+            lines += _filled(heading, "  ") if commands else []
+            for command in commands:
+                # continue long lines with a backslash, so that the command can be pasted
+                words = [shlex.quote(word) for word in shlex.split(command)]
+                lines += [f"{line} \\" for line in _broken(words)]
+                lines[-1] = lines[-1].removesuffix(" \\")
+            lines += _filled(more, "  ")
         lines += textwrap.indent(cells.waivers(finding), "    ").splitlines()
         lines += [""] if finding.severity != "note" or finding is report.findings[-1] else []
     for part in report.parts.values():

@@ -38,6 +38,7 @@ _KINDS = {
     "destination_prefix": "prefix",
     "task_id": "task",
     "log_stream_name_prefix": "stream-prefix",
+    "retention_policy_name": "policy",
     "error_code": "error",
     "session_name": "session",
     "user_agent": "program",

@@ -30,6 +30,10 @@ class Found(NamedTuple):
         The ranges of log groups to export to resolve the finding.
     waivers
         The text of waivers that resolve it if it is intended.
+    aws_commands
+        The commands of the AWS CLI to run before the export.
+    changes_log_groups
+        Whether these change log groups, so that the export has to ask for them again.
     about
         The affected windows, as returned by `causes`. Results with the same windows or the same
         cause are grouped into one incident.
@@ -44,6 +48,8 @@ class Found(NamedTuple):
     remedy: str | None = None
     export: pd.DataFrame | None = None
     waivers: tuple[str, ...] = ()
+    aws_commands: tuple[str, ...] = ()
+    changes_log_groups: bool = False
     about: pd.DataFrame | None = None
     some: Callable[[np.ndarray], Found] | None = None
 
@@ -91,14 +97,24 @@ class Rule:
         found = self.look(material)
         if found is None:
             return None
-        exports = () if found.export is None else exports_of(found.export, material.source)
+        if found.export is None:
+            return self.write(found)
+        changed = found.changes_log_groups
+        exports = exports_of(found.export, material.source, log_groups_changed=changed)
         return replace(self.write(found), exports=exports)
 
     def write(self, found: Found) -> Finding:
         """Convert a result to a finding."""
         remedy = self.remedy if found.remedy is None else found.remedy
         content = found.severity, found.sentence, remedy, found.rows
-        return Finding(self.kind, self.kind, self.title, *content, waivers=found.waivers)
+        return Finding(
+            self.kind,
+            self.kind,
+            self.title,
+            *content,
+            waivers=found.waivers,
+            aws_commands=found.aws_commands,
+        )
 
     def order(self, found: Found) -> tuple[int, int, str]:
         """Return the sort key of a result of this rule."""

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 _CREATE, _CANCEL = schema.CALLS
 _WINDOW = ["log_group_name", "from_time", "to_time"]
-_REFUSAL = ["error_code", "error_message", "principal", "session_name"]
+_REFUSAL = [
+    *("destination", "destination_prefix"),
+    *("error_code", "error_message", "principal", "session_name"),
+]
 
 
 def annotate_tasks(tasks: pd.DataFrame, api_calls: pd.DataFrame) -> pd.DataFrame:
@@ -147,7 +150,8 @@ def refused_calls(api_calls: pd.DataFrame) -> pd.DataFrame:
 
         - `account_id`, `region`, `log_group_name`, `from_time`, `to_time`,
           `log_stream_name_prefix`;
-        - `error_code`, `error_message`, `principal` and `session_name` of the last refused call;
+        - `destination`, `destination_prefix`, `error_code`, `error_message`, `principal` and
+          `session_name` of the last refused call;
         - `first_time` and `last_time`, of the first and last refused call (UTC);
         - `task_id` and `creation_time` of the task that it came to be; missing if it did not;
         - `waited`, from `first_time` to `creation_time` (`timedelta64[ms]`);

@@ -88,7 +88,8 @@ def test_arguments_that_cannot_be_meant_are_refused():
 GROUP: dict[str, Any] = {
     "logGroupName": "/app",
     "creationTime": 5 * DAY,
-    "retentionInDays": 7,
+    "retentionInDays": 30,
+    "retentionPolicyName": "baseline",
     "arn": "arn:aws:logs:eu-west-1:111122223333:log-group:/app:*",
     "storedBytes": 12,
     "logGroupClass": "STANDARD",
@@ -107,7 +108,8 @@ def test_what_the_aws_cli_prints_is_read(tmp_path: Path, wrapped: bool):  # noqa
         "eu-west-1",
         "/app",
         pd.Timestamp(5, unit="D", tz="UTC"),
-        pd.Timedelta(days=7),
+        pd.Timedelta(days=30),
+        "baseline",
         12,
         "STANDARD",
     ]
@@ -117,11 +119,11 @@ def test_our_own_keys_stand_before_the_arn(tmp_path: Path):
     """A file can have the account, the region and the time of observation."""
     more = {"accountId": "444455556666", "region": "us-east-1", "observedAt": DAY}
     file = tmp_path / "groups.json"
-    file.write_text(json.dumps([GROUP | more, GROUP | more | {"retentionInDays": 30}]))
+    file.write_text(json.dumps([GROUP | more, GROUP | more | {"retentionInDays": 60}]))
     (row,) = xs.read_log_groups(file).itertuples()
     assert (row.account_id, row.region) == ("444455556666", "us-east-1")
     assert row.observed_at == pd.Timestamp(1, unit="D", tz="UTC")
-    assert row.retention == pd.Timedelta(days=30), "the later of two rows of one log group counts"
+    assert row.retention == pd.Timedelta(days=60), "the later of two rows of one log group counts"
 
 
 @pytest.mark.parametrize(

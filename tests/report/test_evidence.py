@@ -102,10 +102,17 @@ def test_refused_exports_say_who_was_refused_and_why():
     found = finding(made, "refused")
     assert found.severity == "warning"
     assert found.sentence == (
-        "1 export of 1 log group was refused, and 1 of them is not in S3. The most often refused: "
-        "app in eu-west-1 (111122223333), 3 calls of arn:aws:iam::111122223333:role/exporter, "
-        "LimitExceededException."
+        "1 export of 1 log group was refused, and 1 of them is not in S3: app in eu-west-1 "
+        "(111122223333). Who was refused: role/exporter of 111122223333 (LimitExceededException, 3 "
+        "calls)."
     )
+    assert found.remedy.startswith("LimitExceededException means")
+    [command] = found.commands
+    assert command == (
+        "exportstats backfill --account=111122223333 --region=eu-west-1 --since=2026-11-17 "
+        "--until=2026-11-18 --log-group=app"
+    )
+    assert not found.aws_commands
     [gap] = finding(made, "gaps").rows.to_dict("records")
     assert (gap["reason"], gap["error_code"]) == ("refused", "LimitExceededException")
 
@@ -126,7 +133,15 @@ def test_a_refusal_without_a_window_is_a_warning():
     before = denied | {"event_id": "before", "event_time": MONDAY - DAY}
     found = finding(report(api_calls=calls_of(denied, before)), "refused")
     assert found.severity == "warning"
-    assert "1 call of" in found.sentence
+    assert "(AccessDenied, 1 call)" in found.sentence
+    assert "role/exporter of 111122223333 lacks logs:CreateExportTask" in found.remedy
+    [command] = found.aws_commands
+    assert command == (
+        "aws iam simulate-principal-policy "
+        "--policy-source-arn=arn:aws:iam::111122223333:role/exporter "
+        "--action-names=logs:CreateExportTask"
+    )
+    assert not found.commands
     assert "an unnamed log group in eu-west-1" in found.sentence
 
 
@@ -145,6 +160,11 @@ def test_what_only_some_streams_were_exported_of():
     found = finding(report(again, api_calls=api_calls), "partial")
     assert found.severity == "note"
     assert found.sentence.startswith("1 d of events of 1 log group were exported only by tasks")
+    [command] = found.aws_commands
+    first, last = tasks[0]["from_time"], tasks[0]["to_time"]
+    assert command.startswith("aws logs create-export-task --region=eu-west-1 --log-group-name=app")
+    assert f" --from={first} --to={last} --destination=" in command
+    assert "prefix=web" not in command
 
 
 def test_the_evidence_is_redacted():

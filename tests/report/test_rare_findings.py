@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+import shlex
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from reported import (
@@ -24,6 +26,9 @@ from reported import (
 from support import DAY, HOUR
 
 from exportstats.report.rules import durations, failures, gaps, retention
+
+if TYPE_CHECKING:
+    from exportstats.report.data import Finding
 
 
 @pytest.mark.parametrize(
@@ -189,17 +194,61 @@ def test_lost_events_are_reported_once():
     assert before.findings == ()
 
 
-@pytest.mark.parametrize(("number", "may_be_there"), [(-4, False), (-3, True), (-2, True)])
-def test_events_that_expired_lately_may_still_be_there(number: int, may_be_there: bool):  # noqa: FBT001
-    """Up to 72 hours after their expiry, the remedy is to raise the retention first."""
-    log_groups = log_groups_of({"log_group_name": "acme/api", "retention": 7 * DAY})
-    found = finding(built(*others("acme/api", number), log_groups=log_groups), "lost")
-    command = (
-        "aws logs put-retention-policy --region=eu-west-1 --log-group-name=acme/api "
-        "--retention-in-days=14, then export them"
+def lost_of(number: int, **group: Any) -> Finding:  # noqa: ANN401 - any field of a log group
+    """Return the finding about a lost night of a log group that keeps events for some days."""
+    fields = {"log_group_name": "acme/api", "retention": 30 * DAY, **group}
+    rows = others("acme/api", number)
+    made = built(
+        *rows, log_groups=log_groups_of(fields), source=["t.parquet", "--log-groups=g.json"]
     )
-    assert (command in found.remedy) == may_be_there
+    return finding(made, "lost")
+
+
+@pytest.mark.parametrize(("number", "may_be_there"), [(-27, False), (-26, True), (-24, True)])
+def test_events_that_expired_lately_may_still_be_there(number: int, may_be_there: bool):  # noqa: FBT001
+    """Up to 72 hours after their expiry, the retention is raised first, and known by the export."""
+    found = lost_of(number)
     assert "Expired events cannot be recovered" in found.remedy
+    assert ("not be deleted yet" in found.remedy) == may_be_there
+    if not may_be_there:
+        assert not found.aws_commands + found.commands
+        return
+    [command] = found.aws_commands
+    assert command == (
+        "aws logs put-retention-policy --region=eu-west-1 --log-group-name=acme/api "
+        "--retention-in-days=60"
+    )
+    [command] = found.commands
+    start = "2026-10-21" if number == -26 else "2026-10-23"
+    assert command.startswith("exportstats backfill t.parquet --log-groups=aws --account=")
+    assert f"--since={start}" in command
+
+
+@pytest.mark.parametrize(("number", "may_be_there"), [(-26, False), (-25, True)])
+def test_a_policy_of_the_account_is_not_changed(number: int, may_be_there: bool):  # noqa: FBT001
+    """A further policy, for this log group only, works after a day; so 48 hours are left."""
+    found = lost_of(number, retention_policy_name="baseline")
+    assert bool(found.aws_commands) == may_be_there
+    if may_be_there:
+        shown, done = map(shlex.split, found.aws_commands)
+        assert shown == [*done, "--dry-run"]
+        options = dict(word.removeprefix("--").split("=", 1) for word in done[3:])
+        assert done[:3] == ["aws", "logs", "put-account-policy"]
+        document = {"retentionInDays": 60, "enforcementMode": "RETROACTIVE"}
+        assert json.loads(options.pop("policy-document")) == document
+        assert options == {
+            "region": "eu-west-1",
+            "policy-name": "keep-60-days-acme/api",
+            "policy-type": "RETENTION_POLICY",
+            "selection-criteria": 'LogGroupNamePrefix IN ["acme/api"]',
+        }
+        assert "such as baseline" in found.remedy
+        assert "takes effect after 24 hours" in found.remedy
+
+
+def test_a_retention_that_cannot_be_raised_has_no_command():
+    """That of the class DELIVERY is fixed, and the longest one cannot be longer."""
+    assert not lost_of(-24, log_group_class="DELIVERY").aws_commands
 
 
 def test_irregular_log_groups_have_no_gaps():

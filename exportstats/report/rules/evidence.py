@@ -4,59 +4,64 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pandas as pd
+import numpy as np
 
+from exportstats.core import coerce
 from exportstats.core.schema import LOG_GROUP
+from exportstats.coverage import exports
+from exportstats.coverage.commands import create_commands
 from exportstats.coverage.timeline import coverage_timeline
+from exportstats.report import refusals
 from exportstats.report.material import shared
 from exportstats.report.rule import Found, rule
-from exportstats.report.words import groups_of, name, place, verb
-from exportstats.stats.api_calls import refused_calls
+from exportstats.report.words import groups_of, place, verb
+from exportstats.stats.api_calls import creations_of
+from exportstats.stats.as_of import to_millis
 from exportstats.text import counted, total
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from exportstats.report.material import Material
 
-_CALL = [*LOG_GROUP, "from_time", "to_time", "error_code", "principal", "tries", "last_time"]
-
-
-@rule(
-    title="Refused exports",
-    rank=55,
-    severities=("warning", "note"),
-    remedy="LimitExceededException means that the account and region ran another task: try again "
-    "later. For other errors, check the policy, the bucket and the log group.",
+_CALL = [
+    *(*LOG_GROUP, "from_time", "to_time", "error_code", "error_message", "principal", "tries"),
+    *("last_time", "destination", "task_id", "waited"),
+]
+_WITHOUT_PREFIX = (
+    "A task with a stream prefix exports only the streams whose names begin with it. Check that "
+    "other tasks export the other streams, or export all of them, one task after another."
 )
+_PREFIXED = [*LOG_GROUP, "from_time", "to_time", "destination", "destination_prefix"]
+
+
+@rule(title="Refused exports", rank=55, severities=("warning", "note"), remedy=refusals.REMEDY)
 def refused(material: Material) -> Found | None:
     """Find exports that were refused in this week, and whether their windows are in S3."""
     calls = material.evidence.api_calls
     if calls is None:
         return None
     start, end = material.span.edges
-    time = calls["event_time"]
-    # calls without a window would be counted with those of all other weeks
-    counts = calls["from_time"].notna() | ((time >= start) & (time < end))
-    rows = refused_calls(calls[(counts & (time <= material.as_of)).to_numpy()])
-    rows = rows[((rows["last_time"] >= start) & (rows["last_time"] < end)).to_numpy()]
+    rows = refusals.refusals_until(calls, material.as_of, start)
+    rows = rows[(rows["last_time"] < end).to_numpy()].reset_index(drop=True)
     if not len(rows):
         return None
-    windows = rows.rename(columns={"from_time": "start"}).assign(end=rows["to_time"])
-    missing = pd.Series(shared(windows, material.uncovered), rows.index)
-    # without a window, as with AccessDenied, nothing can be said of later exports
-    is_open = rows["task_id"].isna() & (missing.isna() | (missing > pd.Timedelta(0)))
-    open_ = rows[is_open.to_numpy()]
-    worst = open_ if len(open_) else rows
-    worst = worst.sort_values(["tries", "last_time"], ascending=False, kind="stable")
-    code, who = (name(worst[column].iloc[0]) for column in ("error_code", "principal"))
+    open_ = rows[refusals.is_open(rows, material.uncovered)]
     what = "all of them were exported since then"
     if len(open_):
         what = f"{len(open_):,} of them {verb(len(open_), 'is', 'are')} not in S3"
+    worst = (open_ if len(open_) else rows).sort_values("tries", ascending=False, kind="stable")
+    again = refusals.to_export(open_)
+    never = exports.locate(again, material.groups) < 0
     return Found(
         "warning" if len(open_) else "note",
         f"{counted(len(rows), 'export')} of {groups_of(rows)} {verb(len(rows), 'was', 'were')} "
-        f"refused, and {what}. The most often refused: {place(worst.head(1))}, "
-        f"{counted(worst['tries'].iloc[0], 'call')} of {who}, {code}.",
-        rows[[*_CALL, "task_id", "waited"]].reset_index(drop=True),
+        f"refused, and {what}: {place(worst)}. Who was refused: {refusals.who_of(worst)}.",
+        rows[_CALL],
+        remedy=refusals.remedy_of(open_) if len(open_) else "No action is needed.",
+        export=refusals.windows_of(again[~never]),
+        # a backfill leaves out log groups without any task
+        aws_commands=(*refusals.check_commands(open_), *create_commands(again[never])),
     )
 
 
@@ -69,18 +74,36 @@ def refused(material: Material) -> Found | None:
 )
 def partial(material: Material) -> Found | None:
     """Find what only tasks with a stream prefix cover, of what became due in this week."""
-    if material.evidence.api_calls is None:
+    calls = material.evidence.api_calls
+    if calls is None:
         return None
     timeline = material.ask_due(coverage_timeline)
     rows = timeline[(timeline["evidence"] == "partial").to_numpy()]
     if not len(rows):
         return None
+    commands = create_commands(_prefixed(material, calls, rows))
     return Found(
         "note",
         f"{total(rows['length'])} of events of {groups_of(rows)} were exported only by tasks with "
         f"a stream prefix: {place(rows)}.",
         rows[[*LOG_GROUP, "start", "end", "length"]].reset_index(drop=True),
+        remedy=_WITHOUT_PREFIX if commands else None,
+        aws_commands=commands,
     )
+
+
+def _prefixed(material: Material, calls: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the tasks with a stream prefix whose windows are partly in some intervals."""
+    tasks = material.rows[(material.rows["status_code"] == "COMPLETED").to_numpy()]
+    prefix = creations_of(tasks, calls)["prefix"]
+    tasks = tasks[(prefix.fillna("") != "").to_numpy()]
+    inside = shared(tasks.rename(columns={"from_time": "start"}).assign(end=tasks["to_time"]), rows)
+    kept = material.groups["retention"].to_numpy()[exports.locate(tasks, material.groups)]
+    expired = (kept != coerce.NAT) & (
+        coerce.millis(tasks["to_time"]) < to_millis(material.as_of) - kept
+    )
+    found: pd.DataFrame = tasks[(inside > np.timedelta64(0, "ms")) & ~expired]
+    return found[_PREFIXED].drop_duplicates()
 
 
 @rule(

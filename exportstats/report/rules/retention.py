@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from exportstats.core import coerce
 from exportstats.core.schema import LOG_GROUP
+from exportstats.coverage.retention import describe_undeleted, find_undeleted, keep_commands
 from exportstats.report import causes
-from exportstats.report.commands import names_of
 from exportstats.report.material import is_long, rows_of
 from exportstats.report.rhythm import expected_by
 from exportstats.report.rule import Found, by_incident, rule
@@ -30,12 +29,6 @@ EXPIRES_SOON = timedelta(days=35)
 # Events that expire within this time are critical. It is a week until the next report, and three
 # days to act on it.
 EXPIRES_NOW = timedelta(days=10)
-# Expired events are deleted within this time, rarely later.
-DELETED_AFTER = timedelta(hours=72)
-_RETENTIONS = (
-    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557),
-    *(2922, 3288, 3653),
-)  # days, as PutRetentionPolicy takes them
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -98,38 +91,25 @@ def lost(material: Material) -> Found | None:
     if not len(rows):
         return None
     rows = rows.sort_values(["length", *LOG_GROUP], ascending=[False, *[True] * 3])
-    describe = partial(_describe_lost, as_of=material.as_of)
+    describe = partial(_describe_lost, material=material)
     return by_incident(describe, rows, causes.of_gaps(rows, material))
 
 
-def _describe_lost(rows: pd.DataFrame, *, as_of: pd.Timestamp) -> Found:
-    """Describe events that were lost."""
-    recent = rows[(rows["expires_at"] + rows["length"] > as_of - DELETED_AFTER).to_numpy()]
+def _describe_lost(rows: pd.DataFrame, *, material: Material) -> Found:
+    """Describe events that were lost, and how to keep those that may not be deleted yet."""
+    # without log groups, nothing is known to be lost
+    log_groups = cast("pd.DataFrame", material.evidence.log_groups)
+    undeleted = find_undeleted(rows, log_groups, material.as_of)
+    commands = keep_commands(undeleted)
     return Found(
         "warning",
         f"{total(rows['length'])} of events of {groups_of(rows)} were lost, because they expired "
         f"in this week without an export: {place(rows)}.",
         rows_of(rows),
-        remedy=_raise_retention(recent) if len(recent) else None,
-    )
-
-
-def _raise_retention(rows: pd.DataFrame) -> str:
-    """Return how to save events that may not be deleted yet."""
-    row = rows.iloc[0]
-    names, days = names_of(row.to_dict()), (row["expires_at"] - row["start"]).days
-    longer = next((more for more in _RETENTIONS if more > days), None)
-    command = ""
-    if longer is not None and "log_group_name" in names:
-        words = ["aws", "logs", "put-retention-policy"]
-        words += [f"--region={names['region']}"] if "region" in names else []
-        words += [f"--log-group-name={names['log_group_name']}", f"--retention-in-days={longer}"]
-        command = f", for example with {shlex.join(words)}"
-    return (
-        f"Events that expired less than {DELETED_AFTER // timedelta(hours=1)} hours ago may not "
-        f"be deleted yet. Raise the retention first{command}, then export them. It is not "
-        "documented that an export still has them, and a retention policy of the account "
-        f"overrides that of the log group. {LOST}"
+        remedy=f"{describe_undeleted(undeleted)} {LOST}" if len(undeleted) else None,
+        export=undeleted if commands else None,
+        aws_commands=commands,
+        changes_log_groups=True,
     )
 
 

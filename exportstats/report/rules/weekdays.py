@@ -10,7 +10,7 @@ import pandas as pd
 
 from exportstats.core import coerce
 from exportstats.core.schema import DAY, LOG_GROUP
-from exportstats.report.commands import names_of
+from exportstats.coverage.commands import names_of
 from exportstats.report.rule import Found, rule
 from exportstats.report.waivers import DAYS, text_of
 from exportstats.report.words import groups_of, on, place, verb

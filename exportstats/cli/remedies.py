@@ -1,0 +1,94 @@
+"""What to do about gaps, with the commands: messages below the tables of coverage commands."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from exportstats.cli.ranges import SHORT_GAP
+from exportstats.text import counted, total, write_bytes
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterator
+
+    import pandas as pd
+
+    from exportstats.cli.ranges import Asked
+    from exportstats.cli.source import Origin
+
+_SHOWN = 4  # commands of a kind
+
+
+def missing(gaps: pd.DataFrame) -> str:
+    """Return how much is missing, and how much came in meanwhile, as far as is known."""
+    text = f"missing: {counted(len(gaps), 'gap')} of {total(gaps['length'])}"
+    known = gaps["incoming_bytes"].dropna()
+    if len(known):
+        least = "" if len(known) == len(gaps) else "at least "
+        text += f", in which {least}{write_bytes(known.sum())} came in"
+    return text
+
+
+def of_gaps(origin: Origin, asked: Asked, gaps: pd.DataFrame) -> Iterator[str | tuple[str, str]]:
+    """Yield who was refused, what may be deleted soon, and the command that closes the gaps."""
+    yield from _refused(asked, gaps)
+    yield from _undeleted(origin, asked, gaps)
+    can_export = ~gaps["reason"].isin(["lost", "active"]) & (gaps["length"] > SHORT_GAP)
+    if can_export.any():
+        command = _backfill(origin, origin.words, asked, asked.range["start"])
+        yield "to print the exports:", command
+
+
+def _refused(asked: Asked, gaps: pd.DataFrame) -> Iterator[str | tuple[str, str]]:
+    """Yield who was refused an export that is still missing, and what to do."""
+    calls = asked.range.get("api_calls")
+    if calls is None:
+        return
+    from exportstats.report import refusals
+
+    rows = refusals.refusals_until(calls, asked.range["as_of"], asked.range["start"])
+    rows = rows[refusals.is_open(rows, gaps)]
+    if len(rows):
+        yield f"refused: {counted(len(rows), 'export')}, {refusals.who_of(rows)}"
+        yield refusals.remedy_of(rows)
+        for command in refusals.check_commands(rows)[:_SHOWN]:
+            yield "to check:", command
+
+
+def _undeleted(origin: Origin, asked: Asked, gaps: pd.DataFrame) -> Iterator[str | tuple[str, str]]:
+    """Yield how to save events that have expired, but may not be deleted yet."""
+    log_groups = asked.range["log_groups"]
+    if log_groups is None:
+        return
+    from exportstats.coverage import retention
+
+    found = retention.find_undeleted(gaps, log_groups, asked.range["as_of"])
+    if not len(found):
+        return
+    yield retention.describe_undeleted(found)
+    commands = retention.keep_commands(found)
+    for command in commands[:_SHOWN]:
+        yield "first run:", command
+    if len(commands) > _SHOWN:
+        yield f"and {len(commands) - _SHOWN:,} more; the report has all of them"
+    if commands:
+        # what files say of the retention is too old then
+        words = [word for word in origin.words if not word.startswith("--log-groups=")]
+        words.append("--log-groups=aws")
+        yield "then print the exports:", _backfill(origin, words, asked, found["start"].min())
+
+
+def _backfill(origin: Origin, words: list[str], asked: Asked, start: dt.datetime) -> str:
+    """Return the command that plans the exports from an instant to the end of the range."""
+    import pandas as pd
+
+    from exportstats.report.commands import written
+
+    wanted = origin.wanted
+    slot = {"account": wanted.account, "region": wanted.region}
+    words += [f"--{name}={value}" for name, value in slot.items() if value]
+    words += [f"--log-group={name}" for name in wanted.log_group]
+    edges = {"since": start, "until": asked.range["end"]}
+    words += [f"--{name}={written(pd.Timestamp(time))}" for name, time in edges.items()]
+    return shlex.join(["exportstats", "backfill", *words])

@@ -1,0 +1,125 @@
+"""Find the refused exports that are still missing, and what to do about them."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from exportstats.core.schema import LOG_GROUP
+from exportstats.report.material import shared
+from exportstats.report.words import name
+from exportstats.stats.api_calls import refused_calls
+from exportstats.text import counted
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# What to do, by the error code without "Exception".
+_REMEDIES = {
+    "LimitExceeded": "LimitExceededException means that the account and region ran another task: "
+    "export again when no task is active.",
+    "AccessDenied": "AccessDenied means that {who} lacks logs:CreateExportTask: simulate-principal-"
+    "policy shows whether its policies allow it.",
+    "InvalidParameter": "InvalidParameterException often means the bucket: read the message, and "
+    "check its policy and region first, or the next export is refused too.",
+    "ResourceNotFound": "ResourceNotFoundException means the name of the log group or bucket.",
+}
+REMEDY = (
+    "LimitExceededException means that the account and region ran another task: try again later. "
+    "For other errors, check the policy, the bucket and the log group."
+)
+_MISSPELT = "ResourceNotFound"  # exporting again is refused again
+_ROLE_OR_USER = re.compile(r"arn:aws[a-z-]*:iam::([0-9]{12}):((role|user)/[\w+=,.@/-]+)", re.ASCII)
+_SHOWN = 3  # principals in a sentence
+_MOMENT = pd.Timedelta("1ms")
+
+
+def refusals_until(
+    api_calls: pd.DataFrame, as_of: pd.Timestamp | None, start: pd.Timestamp
+) -> pd.DataFrame:
+    """Return what was refused since an instant, as `refused_calls` does.
+
+    Calls without a window count if they are of this time, because they could be about any window.
+    """
+    time = api_calls["event_time"]
+    counts = api_calls["from_time"].notna() | (time >= start)
+    counts &= True if as_of is None else time <= as_of
+    rows = refused_calls(api_calls[counts.to_numpy()])
+    return rows[(rows["last_time"] >= start).to_numpy()].reset_index(drop=True)
+
+
+def is_open(refusals: pd.DataFrame, gaps: pd.DataFrame) -> np.ndarray:
+    """Return which refused exports came to be no task and are not in S3, as far as is known."""
+    missing = pd.Series(shared(windows_of(refusals), gaps), refusals.index)
+    # without a window, as with AccessDenied, nothing can be said of later exports
+    open_ = refusals["task_id"].isna() & (missing.isna() | (missing > pd.Timedelta(0)))
+    return open_.to_numpy()
+
+
+def windows_of(refusals: pd.DataFrame) -> pd.DataFrame:
+    """Return the windows of refused exports as intervals, with `start` and `end`."""
+    windows = refusals.rename(columns={"from_time": "start"})
+    return windows.assign(end=refusals["to_time"] + _MOMENT)
+
+
+def remedy_of(refusals: pd.DataFrame) -> str:
+    """Return what to do about some refused exports, by their error codes."""
+    codes = refusals["error_code"].astype("str").str.removesuffix("Exception")
+    who = " and ".join(
+        map(_label, refusals["principal"][codes == "AccessDenied"].dropna().unique())
+    )
+    known = [text for code, text in _REMEDIES.items() if (codes == code).any()]
+    if not known or not codes.isin([*_REMEDIES]).all():
+        known.append(REMEDY if not known else "For other errors, read the message.")
+    return " ".join(known).format(who=who or "the principal")
+
+
+def who_of(refusals: pd.DataFrame) -> str:
+    """Return who was refused, why, and how often, those with most calls first."""
+    calls: Counter[tuple[str, str]] = Counter()
+    columns = (refusals[one].astype("str").fillna("unknown") for one in ("principal", "error_code"))
+    for who, why, tries in zip(*columns, refusals["tries"], strict=True):
+        calls[who, why] += tries
+    texts = [
+        f"{_label(who)} ({name(why)}, {counted(many, 'call')})"
+        for (who, why), many in calls.most_common(_SHOWN)
+    ]
+    more = len(calls) - len(texts)
+    return ", ".join(texts) + (f" and {more:,} more" if more else "")
+
+
+def _label(principal: str) -> str:
+    """Return the role or user without the parts of an ARN that are the same in all."""
+    found = _ROLE_OR_USER.fullmatch(principal)
+    return name(f"{found[2]} of {found[1]}" if found else principal)
+
+
+def check_commands(refusals: pd.DataFrame) -> tuple[str, ...]:
+    """Return the commands that show whether principals without permission have it now."""
+    denied = refusals[
+        refusals["error_code"].astype("str").str.startswith("AccessDenied").to_numpy()
+    ]
+    return tuple(
+        shlex.join(
+            [
+                "aws",
+                "iam",
+                "simulate-principal-policy",
+                f"--policy-source-arn={who}",
+                "--action-names=logs:CreateExportTask",
+            ]
+        )
+        for who in denied["principal"].dropna().unique()
+        if _ROLE_OR_USER.fullmatch(who)
+    )
+
+
+def to_export(refusals: pd.DataFrame) -> pd.DataFrame:
+    """Return the refused exports whose window is known and that can be tried again."""
+    codes = refusals["error_code"].astype("str")
+    can = refusals[[*LOG_GROUP[2:], "from_time", "to_time"]].notna().all(axis="columns")
+    return refusals[(can & ~codes.str.startswith(_MISSPELT)).to_numpy()]
