@@ -11,8 +11,8 @@ import numpy as np
 
 from exportstats.core import coerce
 from exportstats.core.schema import LOG_GROUP
-from exportstats.coverage import exports
 from exportstats.coverage.commands import names_of
+from exportstats.stats import matching
 from exportstats.stats.as_of import to_millis
 from exportstats.text import counted, plain, shorten
 
@@ -54,7 +54,7 @@ def find_undeleted(
         The log group, `start` and `end` of each part, and the `retention`, `retention_policy_name`
         and `log_group_class` of its log group.
     """
-    row = exports.locate(gaps, log_groups)
+    row = matching.locate(gaps, log_groups)
     is_lost = (gaps["reason"] == "lost").to_numpy() & (row >= 0)
     lost, row = gaps[is_lost], row[is_lost]
     columns = ["retention", "retention_policy_name", "log_group_class", "observed_at"]

@@ -8,13 +8,13 @@ import numpy as np
 
 from exportstats.core import coerce
 from exportstats.core.schema import LOG_GROUP
-from exportstats.coverage import exports
 from exportstats.coverage.commands import create_commands
 from exportstats.coverage.timeline import coverage_timeline
 from exportstats.report import refusals
 from exportstats.report.material import shared
 from exportstats.report.rule import Found, rule
 from exportstats.report.words import groups_of, place, verb
+from exportstats.stats import matching
 from exportstats.stats.api_calls import creations_of
 from exportstats.stats.as_of import to_millis
 from exportstats.text import counted, total
@@ -52,7 +52,7 @@ def refused(material: Material) -> Found | None:
         what = f"{len(open_):,} of them {verb(len(open_), 'is', 'are')} not in S3"
     worst = (open_ if len(open_) else rows).sort_values("tries", ascending=False, kind="stable")
     again = refusals.to_export(open_)
-    never = exports.locate(again, material.groups) < 0
+    never = matching.locate(again, material.groups) < 0
     return Found(
         "warning" if len(open_) else "note",
         f"{counted(len(rows), 'export')} of {groups_of(rows)} {verb(len(rows), 'was', 'were')} "
@@ -98,7 +98,7 @@ def _prefixed(material: Material, calls: pd.DataFrame, rows: pd.DataFrame) -> pd
     prefix = creations_of(tasks, calls)["prefix"]
     tasks = tasks[(prefix.fillna("") != "").to_numpy()]
     inside = shared(tasks.rename(columns={"from_time": "start"}).assign(end=tasks["to_time"]), rows)
-    kept = material.groups["retention"].to_numpy()[exports.locate(tasks, material.groups)]
+    kept = material.groups["retention"].to_numpy()[matching.locate(tasks, material.groups)]
     expired = (kept != coerce.NAT) & (
         coerce.millis(tasks["to_time"]) < to_millis(material.as_of) - kept
     )
