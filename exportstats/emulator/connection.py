@@ -12,6 +12,7 @@ from socketserver import ThreadingTCPServer
 from typing import TYPE_CHECKING, Any
 
 from exportstats.emulator import wire
+from exportstats.emulator.objects import Listed
 
 if TYPE_CHECKING:
     from exportstats.emulator.server import Emulator
@@ -76,6 +77,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.command = ""
             self.send_error(400)
 
+    def do_GET(self) -> None:
+        if Listed.of(self.path) is None:
+            self.send_error(501)
+        else:
+            self._answer(b"")
+
     def do_POST(self) -> None:
         text = self.headers.get("Content-Length", "0")
         length = int(text) if _LENGTH.fullmatch(text) else -1
@@ -88,9 +95,13 @@ class _Handler(BaseHTTPRequestHandler):
         elif len(body := self.rfile.read(length)) < length:
             self.send_error(400, f"the body ends after {len(body)} of {length} bytes")
         else:
-            answer, keep_alive = self.server.emulator.respond(self.headers, body)
-            self.wfile.write(answer)
-            self.close_connection |= not keep_alive
+            self._answer(body)
+
+    def _answer(self, body: bytes) -> None:
+        path = self.path if self.command == "GET" else ""
+        answer, keep_alive = self.server.emulator.respond(self.headers, body, path)
+        self.wfile.write(answer)
+        self.close_connection |= not keep_alive
 
     def send_error(self, code: int, message: str | None = None, _: str | None = None) -> None:
         """Refuse a request as the service does, for the base class too."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from exportstats.emulator.listings import LISTINGS
+from exportstats.emulator.wire import OBJECTS
 from exportstats.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -86,8 +87,11 @@ class Fault:
             raise ArgumentError(f"unknown fault {self.kind!r}; give one of {', '.join(KINDS)}")
         if self.every is not None and self.every < 1:
             raise ArgumentError(f"a fault every {self.every} requests; give 1 or more")
-        if self.operation not in (None, *LISTINGS):
-            raise ArgumentError(f"a fault in {self.operation!r}; give one of {', '.join(LISTINGS)}")
+        operations = [*LISTINGS, OBJECTS]
+        if self.operation not in (None, *operations):
+            raise ArgumentError(
+                f"a fault in {self.operation!r}; give one of {', '.join(operations)}"
+            )
 
     @classmethod
     def parse(cls, text: str) -> Fault:

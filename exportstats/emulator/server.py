@@ -11,6 +11,7 @@ from exportstats.emulator import wire
 from exportstats.emulator.connection import Server
 from exportstats.emulator.events import event_of
 from exportstats.emulator.listings import EVENTS, LISTINGS, LOG_GROUPS, METRICS, TASKS
+from exportstats.emulator.objects import Listed, Objects
 from exportstats.emulator.slot import Slot, slot_of
 from exportstats.errors import ArgumentError
 
@@ -57,6 +58,8 @@ class Emulator:
         one has a CreateExportTask of the role `exporter` at its creation.
     incoming
         What log groups took in, as `write_incoming` writes it to JSON, for GetMetricData.
+    objects
+        Objects in S3, with their `Bucket`, `Key` and `Size`, for ListObjectsV2.
     port
         The port; 0 is a free one.
     requests_per_second
@@ -85,7 +88,7 @@ class Emulator:
     Raises
     ------
     ArgumentError
-        A task or a log group is not valid.
+        A task, a log group or an object is not valid.
     """
 
     url: str
@@ -97,6 +100,7 @@ class Emulator:
         log_groups: Iterable[Mapping[str, Any]] = (),
         api_calls: Iterable[Mapping[str, Any]] = (),
         incoming: Iterable[Mapping[str, Any]] = (),
+        objects: Iterable[Mapping[str, Any]] = (),
         port: int = 0,
         requests_per_second: float | None = None,
         latency_seconds: float = 0.0,
@@ -113,6 +117,7 @@ class Emulator:
         self._account_of = account_of
         self._faults = tuple(faults)
         self._slots: defaultdict[tuple[str, str], Slot] = defaultdict(Slot)
+        self._objects = Objects(objects)
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._clock = time.monotonic  # a test may put another in its place
@@ -196,13 +201,19 @@ class Emulator:
         if not any(found):
             raise ArgumentError(f"there is no task {task_id!r} to update; add it first")
 
-    def respond(self, headers: Message, body: bytes) -> tuple[bytes, bool]:
-        """Return the answer to a request, and whether the connection stays open."""
+    def respond(self, headers: Message, body: bytes, path: str = "") -> tuple[bytes, bool]:
+        """Return the answer to a request, and whether the connection stays open.
+
+        `path` is that of a GET request.
+        """
         request = wire.Request.read(headers, body, self._account_of)
+        if asked := Listed.of(path):
+            request = request._replace(operation=wire.OBJECTS, params=asked)
         try:
             answer = self._answer(request)
         except wire.ServiceError as error:
-            write = wire.xml_error if request.operation == wire.IDENTITY else wire.json_error
+            writers = {wire.IDENTITY: wire.xml_error, wire.OBJECTS: wire.s3_error}
+            write = writers.get(request.operation, wire.json_error)
             answer = _Answer(write(error), error.code)
         # Before the answer is sent, so that its receiver finds the request here.
         self.requests.append(request._replace(outcome=answer.outcome))
@@ -233,8 +244,11 @@ class Emulator:
                 kind = "throttle"
             if kind in wire.REFUSALS:
                 raise wire.ServiceError.of_kind(kind, request)
-            if not lists:
+            if request.operation == wire.IDENTITY:
                 return _Answer(wire.identity(request.account))
+            if request.operation == wire.OBJECTS:
+                sent = wire.spoiled_page(self._objects.page(request.params), kind, wire.XML)
+                return _Answer(sent, kind or "ok", fault.wait_seconds if fault else 0.0)
             page = slot.asked(request).page(
                 request.params, kind, now=self._clock(), lifetime=self._lifetime
             )

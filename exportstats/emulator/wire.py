@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 DEFAULT_ACCOUNT = "123456789012"
 TASKS = _TASKS.operation
 IDENTITY = "GetCallerIdentity"
+OBJECTS = "ListObjectsV2"
 JSON = "application/x-amz-json-1.1"
 XML = "text/xml"
 
@@ -81,6 +82,14 @@ REFUSALS = {
     ),
 }
 
+# The codes of S3, where they differ.
+_OF_S3 = {
+    "ThrottlingException": ("SlowDown", 503),
+    "ServiceUnavailableException": ("ServiceUnavailable", 503),
+    "AccessDeniedException": ("AccessDenied", 403),
+    "ExpiredTokenException": ("ExpiredToken", 400),
+    "UnrecognizedClientException": ("InvalidAccessKeyId", 403),
+}
 _HTML = b"<!DOCTYPE html>\n<html><body><h1>Please sign in to the network</h1></body></html>\n"
 
 
@@ -240,16 +249,15 @@ def page(listing: Listing, items: list[bytes], next_token: str | None) -> bytes:
     return b'{"%b":[%b]%b}' % (listing.member.encode(), b",".join(items), token)
 
 
-def spoiled_page(body: bytes, kind: str | None) -> bytes:
+def spoiled_page(body: bytes, kind: str | None, content_type: str = JSON) -> bytes:
     """Write the answer with a page, changed by a fault."""
     half = len(body) // 2
-    content_type = JSON
     headers: tuple[str, ...] = ()
     match kind:
         case "drop" | "hang":
             return b""
         case "cut":
-            return http(200, JSON, body)[:-half]
+            return http(200, content_type, body)[:-half]
         case "short":
             body = body[:half]
         case "invalid_json":
@@ -275,6 +283,13 @@ def xml_error(error: ServiceError) -> bytes:
         f"<RequestId>{uuid.uuid4()}</RequestId></ErrorResponse>"
     )
     return http(error.status, XML, body.encode())
+
+
+def s3_error(error: ServiceError) -> bytes:
+    """Write an error in the format of S3."""
+    code, status = _OF_S3.get(error.code, (error.code, error.status))
+    body = f"<Error><Code>{code}</Code><Message>{escape(error.message)}</Message></Error>"
+    return http(status, XML, body.encode())
 
 
 def identity(account: str) -> bytes:
