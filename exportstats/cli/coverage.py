@@ -44,7 +44,7 @@ def coverage(origin: Origin, **limits: Any) -> Answer:  # noqa: ANN401 - what cl
     return Answer(
         table,
         title,
-        _of_summary(table),
+        _of_summary(table, has_evidence=asked.has_evidence),
         dict.fromkeys(("premature", "at least", "at most"), percent),
         lambda: xs.plot_coverage(follow(asked.tasks, **asked.range)),
         _about_coverage(origin, asked, table),
@@ -131,11 +131,12 @@ def _bounds(table: pd.DataFrame) -> list[str]:
     return notes
 
 
-def _of_summary(table: pd.DataFrame) -> pd.DataFrame:
+def _of_summary(table: pd.DataFrame, *, has_evidence: bool) -> pd.DataFrame:
     view = table.reset_index()[[*table.index.names, "covered_at_most", "gaps", "missing"]]
     view = view.rename(columns={"covered_at_most": "covered"})
-    if table["covered_at_least"].any():
+    if has_evidence:
         view = view.rename(columns={"covered": "at most"})
+    if table["covered_at_least"].any():
         view.insert(len(table.index.names), "at least", table["covered_at_least"].array)
     view["unbroken to"] = table["covered_until"].dt.normalize().array
     for name, column in (("overlap", "overlapping"), ("premature", "premature_fraction")):

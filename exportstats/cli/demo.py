@@ -45,10 +45,10 @@ _WITH_EVIDENCE = (
     f"coverage {{tasks}} {_RANGE} {_WITH} --plot {{folder}}/evidence.png",
     f"gaps {{tasks}} --since 2026-10-23 --until 2026-11-22 --tolerance 1min {_WITH}",
 )
-# The week with most planted problems.
+# The last week of the sample.
 _REPORT = (
-    "report {tasks} --log-groups {folder}/log-groups.json --week 2026-W24 "
-    "--html {folder}/report-2026-W24.html --csv-dir {folder}/report-2026-W24"
+    f"report {{tasks}} --log-groups {{folder}}/log-groups.json {_WITH} --week 2026-W47 "
+    "--html {folder}/report-2026-W47.html --csv-dir {folder}/report-2026-W47"
 )
 
 
@@ -107,8 +107,8 @@ def demo(folder: Path) -> None:
     for path in sorted([*folder.glob("*.p*"), *folder.glob("*.gz")]):
         click.echo(f"  {path}")
     _run(_REPORT, where, folder)
-    click.secho("\nThe report on the worst week of the synthetic tasks:", bold=True)
-    click.echo(f"  {folder / 'report-2026-W24.html'}")
+    click.secho("\nThe report on the last week of the synthetic tasks, with evidence:", bold=True)
+    click.echo(f"  {folder / 'report-2026-W47.html'}")
 
 
 def _claim(folder: Path) -> None:

@@ -97,8 +97,8 @@ def emulate(
     observation becomes --now, or a time less than a week later.
 
     CloudTrail's LookupEvents is answered with the call that created each task. Of the last twelve
-    weeks, the sample also has refused calls, and what log groups took in (GetMetricData). S3 is not
-    emulated.
+    weeks, the sample also has refused calls, and what log groups took in (GetMetricData). It has an
+    object in S3 (ListObjectsV2) for each COMPLETED task, so --evidence live knows all sources.
 
     An access key of twelve digits selects that account. Ctrl-C stops the emulator with exit code 0.
 
@@ -114,7 +114,7 @@ def emulate(
         rebase,
         rebase_evidence,
     )
-    from exportstats.io.sample import recorded_calls
+    from exportstats.io.sample import recorded_calls, recorded_objects
 
     tasks = _to_json(xs.read_tasks(*source) if source else xs.sample_tasks(), schema.TASKS)
     log_groups: list[dict[str, Any]] = []
@@ -138,6 +138,7 @@ def emulate(
         log_groups=log_groups,
         api_calls=api_calls,
         incoming=incoming,
+        objects=() if source else recorded_objects(),
         requests_per_second=requests_per_second or None,
         faults=[Fault.parse(fault) for fault in faults],
         now=at,

@@ -12,7 +12,6 @@ from exportstats.cli.failing import mark_partial, say
 from exportstats.cli.source import ASK, fill_places
 from exportstats.core import schema
 from exportstats.errors import LoadError, LoadInterrupted
-from exportstats.stats import matching
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,6 +129,7 @@ def _about(
     import numpy as np
 
     from exportstats.coverage import exports
+    from exportstats.stats import matching
 
     if name == "deliveries":
         return table[exports.are_among(table, tasks[list(schema.KEY)])]

@@ -56,6 +56,11 @@ class Objects:
             self._sizes.setdefault(bucket, {})[key] = size
         self._keys = {bucket: sorted(sizes) for bucket, sizes in self._sizes.items()}
 
+    @property
+    def names(self) -> set[str]:
+        """The names of the buckets."""
+        return {*self._keys}
+
     def page(self, asked: Listed) -> bytes:
         """Return a page of the keys of a bucket, in order.
 

@@ -59,7 +59,8 @@ class Emulator:
     incoming
         What log groups took in, as `write_incoming` writes it to JSON, for GetMetricData.
     objects
-        Objects in S3, with their `Bucket`, `Key` and `Size`, for ListObjectsV2.
+        Objects in S3, with their `Bucket`, `Key` and `Size`, for ListObjectsV2. Without any, the
+        emulator does not know this request.
     port
         The port; 0 is a free one.
     requests_per_second
@@ -207,7 +208,7 @@ class Emulator:
         `path` is that of a GET request.
         """
         request = wire.Request.read(headers, body, self._account_of)
-        if asked := Listed.of(path):
+        if self._objects.names and (asked := Listed.of(path)):
             request = request._replace(operation=wire.OBJECTS, params=asked)
         try:
             answer = self._answer(request)

@@ -160,10 +160,13 @@ class ServiceError(Exception):
     def of_kind(cls, kind: str, request: Request) -> ServiceError:
         """Return the error of a fault's kind."""
         code, message, status = REFUSALS[kind]
+        if request.operation == OBJECTS:
+            request = request._replace(operation="ListBucket")  # what the permission is called
         listing = LISTINGS.get(request.operation, _TASKS)
         code = listing.bad_token if kind == "expired_token" else code
         resource = "log-group::log-stream:" if listing.service == "logs" else "*"
-        more = {"service": listing.service, "resource": resource}
+        service = "s3" if request.operation == "ListBucket" else listing.service
+        more = {"service": service, "resource": resource}
         return cls(code, message.format_map(request._asdict() | more), status)
 
 

@@ -13,6 +13,7 @@ from exportstats.io.files import read_files
 if TYPE_CHECKING:
     import pandas as pd
 
+_SIZE = 1_000_000
 _PACKAGE = Path(__file__).parents[1]
 
 
@@ -108,6 +109,30 @@ def recorded_calls() -> list[dict[str, Any]]:
     """Return the API calls of the sample as CloudTrail records them, for the emulator."""
     with gzip.open(folder() / "api_calls.jsonl.gz") as lines:
         return [json.loads(line) for line in lines]
+
+
+def recorded_objects() -> list[dict[str, Any]]:
+    """Return what the COMPLETED tasks of the sample left in S3, for the emulator.
+
+    It is one object for each. Where the deliveries do not reach back to, its size is made up.
+    """
+    tasks = sample_tasks()
+    done = tasks[(tasks["status_code"] == "COMPLETED").to_numpy()]
+    columns = ["task_id", "destination", "destination_prefix"]
+    deliveries = sample_deliveries()[["task_id", "delivered", "bytes"]]
+    known = done[columns].merge(deliveries, how="left", on="task_id")
+    known = known[(known["delivered"] != "gone").to_numpy()]
+    is_empty = (known["delivered"] == "empty").to_numpy()
+    return [
+        {
+            "Bucket": bucket,
+            "Key": f"{prefix}/{task_id}/" + ("aws-logs-write-test" if empty else "all/000000.gz"),
+            "Size": size,
+        }
+        for task_id, bucket, prefix, size, empty in zip(
+            *(known[name] for name in columns), known["bytes"].fillna(_SIZE), is_empty, strict=True
+        )
+    ]
 
 
 def folder() -> Path:

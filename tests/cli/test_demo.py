@@ -110,18 +110,22 @@ def test_demo_shows_what_evidence_adds(demo: Demo):
     assert "covered at most 95 %. With synthetic evidence\n" in text
     assert "covered at least 94.1 %, at most 94.9 %; in 0.8 % nothing came in" in demo.done.stderr
     assert "refused: LimitExceededException" in text
+    assert "missing: 120 gaps of 56 d 22 h, in which 628 GB came in" in demo.done.stderr
+    assert "refused: 11 exports, user/fraud-analyst of 111122223333" in demo.done.stderr
     for name in ("api_calls.jsonl.gz", "incoming.csv.gz", "deliveries.jsonl.gz"):
         assert f"\n  {demo.folder / name}\n" in text
 
 
 def test_demo_ends_with_the_report(demo: Demo):
-    """The last line is the path of the report, which is complete and has its tables."""
+    """The last line is the path of the report, which is complete and uses the evidence."""
     report = Path(demo.done.stdout.splitlines()[-1].strip())
-    assert report == demo.folder / "report-2026-W24.html"
+    assert report == demo.folder / "report-2026-W47.html"
     text = report.read_text("utf-8")
-    assert "1 critical finding and 2 warnings" in text
+    assert "1 critical finding and 3 warnings" in text
+    assert "in which 27.6 GB came in" in text
+    assert "role/acme-auditors of 444455556666 lacks logs:CreateExportTask" in text
     assert text.rstrip().endswith("</html>")
-    assert (demo.folder / "report-2026-W24" / "gaps.csv").is_file()
+    assert (demo.folder / "report-2026-W47" / "refused.csv").is_file()
 
 
 def test_demo_leaves_the_environment_alone(monkeypatch: pytest.MonkeyPatch):
