@@ -75,6 +75,8 @@ from .io.sample import (
     sample_log_groups as sample_log_groups,
     sample_tasks as sample_tasks,
 )
+from .queues.expected import expected_exports as expected_exports
+from .queues.simulation import QueueForecast as QueueForecast, simulate_queue as simulate_queue
 from .report.weekly import (
     WeeklyReport as WeeklyReport,
     build_weekly_report as build_weekly_report,

@@ -77,11 +77,20 @@ def use_an_archive(folder: Path, tasks: pd.DataFrame) -> None:
     assert xs.status_breakdown(archive).equals(xs.status_breakdown(tasks))
 
 
+def use_queues(tasks: pd.DataFrame) -> None:
+    """Simulate a night."""
+    exports: pd.DataFrame = xs.expected_exports(tasks, start="2026-11-16", end="2026-11-17")
+    night: xs.QueueForecast = xs.simulate_queue(tasks, exports, start="2026-11-16", runs=100)
+    assert len(night.exports) == len(exports)
+    assert len(night.slots) == exports["region"].nunique()
+
+
 def use_every_name(folder: Path) -> list[Axes]:
     """Use each public name as a user would; mypy checks what this test runs."""
     tasks: pd.DataFrame = xs.conform(xs.sample_tasks().head(300))
     again: pd.DataFrame = use_every_file(folder, tasks)
     use_an_archive(folder, tasks)
+    use_queues(tasks)
     anomalies: pd.DataFrame = xs.find_anomalies(again)
     assert anomalies.empty
     with pytest.raises(xs.ArgumentError):
@@ -155,7 +164,9 @@ def test_every_name_is_used_and_works(tmp_path: Path):
     """A typed use of all public functions runs, and each chart returns its axes."""
     axes = use_every_name(tmp_path)
     assert len({id(ax) for ax in axes}) == 17
-    source = "".join(map(inspect.getsource, (use_every_name, use_every_file, use_an_archive)))
+    source = "".join(
+        map(inspect.getsource, (use_every_name, use_every_file, use_an_archive, use_queues))
+    )
     raised = {name for name in xs.__all__ if name.endswith(("Error", "Warning", "Interrupted"))}
     assert not {n for n in xs.__all__ if n not in raised and f"xs.{n}" not in source}
     for name in raised:
@@ -183,7 +194,8 @@ def test_options_are_named(name: str):
     """Only the main arguments are positional; options are keyword-only."""
     parameters = inspect.signature(getattr(xs, name)).parameters.values()
     positional = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
-    two = name.startswith("write_") or name in ("plan_backfill", "annotate_tasks", "unlisted_tasks")
+    with_two = ("plan_backfill", "annotate_tasks", "unlisted_tasks", "simulate_queue")
+    two = name.startswith("write_") or name in with_two
     assert len(positional) <= (2 if two else 1)
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from exportstats.core import coerce, schema
+from exportstats.core import coerce
 from exportstats.core.schema import LOG_GROUP
 from exportstats.queues.draws import Numbers
-from exportstats.queues.runs import Asked, quantiles, run
+from exportstats.queues.runs import Asked, quantiles, run, to_instants
 from exportstats.queues.sources import Sources, draw_from, factors_of, seeds_of
 from exportstats.stats.histories import BASES, categorical, keys_of
 from exportstats.stats.scaling import SCALES
@@ -79,7 +79,7 @@ def add_times(
         risk[queue] = ran.risk
         enough[queue] &= foreseen
         last = np.fmax(last, ran.free)
-    millis = {name: _instants(times[:, at], now) for at, name in enumerate(_TIMES)}
+    millis = {name: to_instants(times[:, at], now) for at, name in enumerate(_TIMES)}
     late = (deadline != coerce.NAT) & (millis["expected_end"] > deadline)
     plan = plan.assign(
         **millis,
@@ -90,12 +90,4 @@ def add_times(
         scaled_by=categorical([one.scaled_by for one in bases], SCALES),
         enough_history=enough,
     )
-    return plan, _instants(quantiles(last[np.newaxis])[0], now)
-
-
-def _instants(offsets: np.ndarray, now: int) -> np.ndarray:
-    missing = np.isnan(offsets)
-    # the sum of many durations can exceed the latest time of a table
-    whole = np.rint(np.minimum(np.where(missing, 0, offsets) + now, schema.LAST)).astype("int64")
-    instants: np.ndarray = np.where(missing, coerce.NAT, whole)
-    return instants
+    return plan, to_instants(quantiles(last[np.newaxis])[0], now)

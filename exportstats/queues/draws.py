@@ -155,6 +155,17 @@ class Source(NamedTuple):
         return drawn
 
 
+class Fixed(NamedTuple):
+    """A known duration in milliseconds, in place of a `Source`."""
+
+    millis: float
+
+    def draw(self, numbers: Numbers, *each: np.ndarray) -> np.ndarray:
+        """Return it for tasks (rows) and runs (columns), times the factor of each task."""
+        *_, factors = each
+        return np.tile(self.millis * factors[:, np.newaxis], numbers.runs)
+
+
 def seed_of(*names: str | None) -> int:
     """Hash names to a number that is the same in every process."""
     text = json.dumps(names).encode()

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from exportstats.core import coerce, schema
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 SHARES = (0.1, 0.5, 0.9)
+_COLUMNS = (slice(0, 3), slice(3, 6), 6, 7)
 _CHUNK = 256  # exports at a time, so that their runs fit into the processor's cache
 
 
@@ -48,9 +51,10 @@ class Ran(NamedTuple):
     refused
         The share of the runs with this export in which the slot was busy when it was asked for.
     risk
-        The share of the runs with this export in which it was not done by its deadline.
-    free, busy
-        When the slot is free again, and how long it was busy, in each run.
+        The share of the runs in which it was asked for and not done by its deadline.
+    free, busy, late
+        When the slot is free again, how long it was busy, and whether any export was not done by
+        its deadline, in each run.
     """
 
     start: np.ndarray
@@ -59,6 +63,7 @@ class Ran(NamedTuple):
     risk: np.ndarray
     free: np.ndarray
     busy: np.ndarray
+    late: np.ndarray
 
 
 def run(
@@ -84,30 +89,46 @@ def run(
     refuse
         Whether an export is refused if the slot is busy.
     """
-    n, runs = len(asked.at), len(free)
-    order = np.argsort(asked.at, axis=0, kind="stable") if asked.at.shape[1] > 1 else None
+    in_order = asked.at.shape[1] == 1 or bool((np.diff(asked.at, axis=0) >= 0).all())
+    n = len(asked.at)
     answer = np.full((n, 8), np.nan)
-    busy = free.copy()
-    size = _CHUNK if order is None else max(n, 1)
+    busy, any_late = free.copy(), np.zeros(len(free), dtype=bool)
+    size = _CHUNK if in_order else max(n, 1)
     for first in range(0, n, size):
         rows = slice(first, first + size)
         some, durations = asked.take(rows), draw(rows)
-        begins = np.full((len(some.at), runs), np.nan)
-        refused = np.zeros((len(some.at), runs), dtype=bool)
-        every = np.arange(runs)
-        for place in range(len(some.at)):
-            row = place if order is None else (order[place], every)
-            at, present, pause = (_of(values, row, runs) for values in some[:3])
-            late = free > at
-            begin = np.where(late, free + pause, at)
-            runs_now = present & ~late if refuse else present
-            begins[row] = np.where(runs_now, begin, np.nan)
-            refused[row] = late & present
-            took = durations[row]
-            free = np.where(runs_now, begin + took, free)
-            busy += np.where(runs_now, took, 0)
-        answer[rows] = _summary(some, begins, begins + durations, refused)
-    return Ran(answer[:, :3], answer[:, 3:6], answer[:, 6], answer[:, 7], free, busy)
+        begins, refused, free = begin(some, durations, free, refuse=refuse, in_order=in_order)
+        ends = begins + durations
+        busy += np.nansum(ends - begins, axis=0)
+        late = some.present & ~(ends <= some.deadline) & ~np.isnan(some.deadline)
+        any_late |= late.any(axis=0)
+        answer[rows] = _summary(some, begins, ends, refused, late)
+    start, end, chance, risk = (answer[:, some] for some in _COLUMNS)
+    return Ran(start, end, chance, risk, free, busy, any_late)
+
+
+def begin(
+    asked: Asked, durations: np.ndarray, free: np.ndarray, *, refuse: bool, in_order: bool = False
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return when exports begin, whether the slot was busy, and when it is free after them.
+
+    The first two have a row for each export and a column for each run.
+    """
+    runs = len(free)
+    order = None if in_order else np.argsort(asked.at, axis=0, kind="stable")
+    every = np.arange(runs)
+    begins = np.full((len(durations), runs), np.nan)
+    refused = np.zeros((len(durations), runs), dtype=bool)
+    for place in range(len(durations)):
+        row = place if order is None else (order[place], every)
+        at, present, pause = (_of(values, row, runs) for values in asked[:3])
+        late = free > at
+        starts = np.where(late, free + pause, at)
+        is_run = present & ~late if refuse else present
+        begins[row] = np.where(is_run, starts, np.nan)
+        refused[row] = late & present
+        free = np.where(is_run, starts + durations[row], free)
+    return begins, refused, free
 
 
 def _of(values: np.ndarray, row: Any, runs: int) -> np.ndarray:  # noqa: ANN401 - any index
@@ -118,13 +139,14 @@ def _of(values: np.ndarray, row: Any, runs: int) -> np.ndarray:  # noqa: ANN401 
     return found
 
 
-def _summary(asked: Asked, begins: np.ndarray, ends: np.ndarray, refused: np.ndarray) -> np.ndarray:
+def _summary(
+    asked: Asked, begins: np.ndarray, ends: np.ndarray, refused: np.ndarray, late: np.ndarray
+) -> np.ndarray:
     """Return the columns of `Ran` for some exports."""
     present = np.broadcast_to(asked.present, ends.shape).sum(axis=1)
-    done = (ends <= asked.deadline).sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        risk = np.where(np.isnan(asked.deadline[:, 0]), np.nan, 1 - done / present)
+    with np.errstate(invalid="ignore"):
         chance = refused.sum(axis=1) / present
+    risk = np.where(np.isnan(asked.deadline[:, 0]), np.nan, late.mean(axis=1))
     return np.column_stack([quantiles(begins), quantiles(ends), chance, risk])
 
 
@@ -135,3 +157,12 @@ def quantiles(values: np.ndarray) -> np.ndarray:
     at = (np.maximum(known - 1, 0)[:, np.newaxis] * np.array(SHARES)).astype("int64")
     found: np.ndarray = np.take_along_axis(values, at, axis=1)
     return found
+
+
+def to_instants(offsets: np.ndarray, now: int) -> np.ndarray:
+    """Return offsets as milliseconds since 1970; NaN becomes missing."""
+    missing = np.isnan(offsets)
+    # the sum of many durations can exceed the latest time of a table
+    whole = np.rint(np.minimum(np.where(missing, 0, offsets) + now, schema.LAST)).astype("int64")
+    instants: np.ndarray = np.where(missing, coerce.NAT, whole)
+    return instants

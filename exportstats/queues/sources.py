@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from exportstats.queues.draws import Numbers
+    from exportstats.queues.draws import Fixed, Numbers
     from exportstats.stats.histories import Histories
 
 
@@ -29,7 +29,7 @@ class Basis(NamedTuple):
     If these are scaled by bytes, the source is for typical ones; see `factors_of`.
     """
 
-    source: Source | None = None
+    source: Source | Fixed | None = None
     n: int = 0
     basis: str = BASES[-1]
     enough: bool = False
@@ -125,7 +125,7 @@ def seeds_of(frame: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
 
 def draw_from(
     numbers: Numbers,
-    sources: Sequence[Source],
+    sources: Sequence[Source | Fixed],
     seeds: np.ndarray,
     places: np.ndarray,
     factors: np.ndarray,

@@ -258,12 +258,13 @@ def _split(rows: pd.DataFrame, names: list[str], basis: str = "") -> dict[tuple[
     )
     counts = np.column_stack([np.ones(len(rows)), *(rows[name] for name in COUNTS[1:])])[order]
     keys = keys_of(groups.keys, names)
+    waits = np.array(waited)
     found = {}
     for key, end, start in zip(keys, ends, np.append(0, ends), strict=False):
         some = slice(start, end)
         of = counts[some].sum(axis=0).astype("int64")
         sizes = windows[some], bytes_[some]
-        found[key] = History(basis, key, durations[some], *sizes, np.array(waited)[:, some], of)
+        found[key] = History(basis, key, durations[some], *sizes, waits[:, some], of)
     return found
 
 

@@ -1,0 +1,152 @@
+"""Prepare the queue of each slot for its simulation."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from exportstats.core import coerce, schema
+from exportstats.core.schema import LOG_GROUP
+from exportstats.queues.draws import Fixed
+from exportstats.queues.runs import Asked
+from exportstats.queues.sources import Basis, draw_from, factors_of, seeds_of
+from exportstats.stats.histories import keys_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from exportstats.queues.draws import Numbers
+    from exportstats.queues.sources import Sources
+
+GIVEN = "given"  # the basis of an export with a duration of its own
+_SLOT = list(schema.SLOT)
+_JITTER = 0.8  # the share of creations within the jitter
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+class Queue(NamedTuple):
+    """The queue of a slot.
+
+    Attributes
+    ----------
+    slot
+        The account ID and the region.
+    rows
+        The rows of its exports in the caller's table.
+    asked
+        The exports.
+    draw
+        Returns the durations of some of them.
+    free
+        From which offset on the slot is free, in each run.
+    basis, n
+        Whose durations are drawn, and their number.
+    """
+
+    slot: tuple[str, ...]
+    rows: np.ndarray
+    asked: Asked
+    draw: Callable[[slice], np.ndarray]
+    free: np.ndarray
+    basis: np.ndarray
+    n: np.ndarray
+
+
+def queues_of(
+    rows: pd.DataFrame,
+    bytes_: np.ndarray,
+    known: Sources,
+    free: dict[tuple[str, ...], np.ndarray],
+    now: int,
+) -> list[Queue]:
+    """Return the queue of each slot.
+
+    Parameters
+    ----------
+    rows
+        The exports, sorted by slot and `create_at`. Their index has the rows of the caller's table.
+    bytes_
+        What came in during their windows; NaN is unknown.
+    known
+        What durations are drawn from.
+    free
+        From which offset on a slot with active tasks is free, in each run.
+    now
+        The instant from which offsets count, in milliseconds.
+    """
+    numbers = known.numbers
+    window = coerce.float_millis(rows["to_time"] - rows["from_time"]) + 1
+    given = coerce.float_millis(rows["duration"])
+    bases = [
+        known.of(key, length, came) if np.isnan(fixed) else Basis(Fixed(fixed), 0, GIVEN)
+        for key, length, came, fixed in zip(keys_of(rows), window, bytes_, given, strict=True)
+    ]
+    factors = factors_of(bases, bytes_)
+    seeds = _seeds(rows)
+    pause = coerce.float_millis(rows["pause"])[:, np.newaxis]
+    deadline = _offsets(rows["deadline"], now)[:, np.newaxis]
+    slots = keys_of(rows, _SLOT)
+    places = np.zeros(len(rows), dtype="int64")
+    edges = [row for row, slot in enumerate(slots) if not row or slot != slots[row - 1]]
+    queues = []
+    for first, end in pairwise([*edges, len(rows)]):
+        some = slice(first, end)
+        of = bases[some]
+        asked = Asked(
+            _asked_at(rows[some], seeds[some], numbers, now),
+            _present(rows["probability"].to_numpy()[some], seeds[some], numbers),
+            pause[some],
+            deadline[some],
+        )
+        # without any history, nothing is known
+        sources = [one.source or Fixed(np.nan) for one in of]
+        queues.append(
+            Queue(
+                slots[first],
+                rows.index.to_numpy()[some],
+                asked,
+                draw_from(numbers, sources, seeds[some], places[some], factors[some]),
+                free.get(slots[first], np.zeros(numbers.runs)),
+                np.array([one.basis for one in of], dtype=object),
+                np.array([one.n for one in of], dtype="int64"),
+            )
+        )
+    return queues
+
+
+def _seeds(rows: pd.DataFrame) -> np.ndarray:
+    """Return a seed for each export, from its names and window; equal ones are counted."""
+    seeds = seeds_of(rows, LOG_GROUP) ^ coerce.millis(rows["from_time"]).view("uint64")
+    same = pd.Series(np.zeros(len(rows))).groupby(seeds).cumcount().to_numpy("uint64")
+    each: np.ndarray = seeds + same * _GOLDEN
+    return each
+
+
+def _offsets(times: pd.Series, now: int) -> np.ndarray:
+    millis = coerce.millis(times)
+    offsets: np.ndarray = np.where(millis == coerce.NAT, np.nan, millis.astype("float64") - now)
+    return offsets
+
+
+def _asked_at(rows: pd.DataFrame, seeds: np.ndarray, numbers: Numbers, now: int) -> np.ndarray:
+    """Return when exports are asked for, in one column if there is no jitter."""
+    at = _offsets(rows["create_at"], now)[:, np.newaxis]
+    most = coerce.float_millis(rows["jitter"])[:, np.newaxis] / _JITTER
+    if not most.any():
+        return at
+    # exports that are asked for together share their jitter, so that they keep their order
+    together = pd.Series(seeds).groupby([at.ravel(), most.ravel()]).transform("first")
+    off = 2 * numbers.uniform(together.to_numpy("uint64") ^ _GOLDEN) - 1
+    asked: np.ndarray = at + off * most
+    return asked
+
+
+def _present(probability: np.ndarray, seeds: np.ndarray, numbers: Numbers) -> np.ndarray:
+    """Return whether exports are asked for, in one column if all are certain."""
+    if (probability >= 1).all():
+        return np.ones((len(seeds), 1), dtype=bool)
+    present: np.ndarray = numbers.uniform(seeds ^ ~_GOLDEN) < probability[:, np.newaxis]
+    return present

@@ -1,0 +1,86 @@
+"""The table of exports that a queue is simulated from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from exportstats.core import coerce
+from exportstats.core.schema import SLOT, Column
+from exportstats.errors import SchemaError
+
+_REMEDY = "edit the result of xs.expected_exports"
+COLUMNS = (
+    Column("account_id", None, "category", "The account ID: twelve digits, as text."),
+    Column("region", None, "category", "The region, such as `eu-west-1`."),
+    Column("log_group_name", None, "category", "The log group; missing if it is not known."),
+    Column("create_at", None, "time", "When it is first asked for.", nullable=False),
+    Column("jitter", None, "length", "How far from this it was asked for in four of five cases."),
+    Column("pause", None, "length", "How long after the end of another task it is created."),
+    Column("from_time", None, "time", "The first instant of its window."),
+    Column("to_time", None, "time", "The last instant of its window."),
+    Column("duration", None, "length", "How long it runs; missing: drawn from the history."),
+    Column("deadline", None, "time", "When it has to be done; missing: never."),
+    Column("probability", None, "rate", "The probability that it is asked for."),
+    Column("n", None, "count", "The number of days that this was learned from."),
+)
+_OPTIONAL: dict[str, Any] = {
+    "jitter": pd.Timedelta(0),
+    "pause": pd.Timedelta(0),
+    "probability": 1.0,
+}
+
+
+def sort(exports: pd.DataFrame) -> pd.DataFrame:
+    """Return exports by slot and `create_at`, with their index; equal ones keep their order."""
+    keys = exports[list(SLOT)].astype("str").assign(create_at=exports["create_at"])
+    order = keys.reset_index(drop=True).sort_values([*SLOT, "create_at"], kind="stable").index
+    return exports.iloc[order]
+
+
+def conform(exports: object) -> pd.DataFrame:
+    """Return the columns of a table of exports in their dtypes; optional ones may be missing.
+
+    Raises
+    ------
+    SchemaError
+        If it is not such a table, or a value cannot be read.
+    """
+    if not isinstance(exports, pd.DataFrame):
+        raise SchemaError(
+            f"a table of exports is a DataFrame, not {type(exports).__name__}; {_REMEDY}"
+        )
+    exports = exports.reset_index(drop=True)
+    found = {}
+    for column in COLUMNS:
+        name = column.name
+        if name not in exports and not column.nullable:
+            raise SchemaError(f"the column {name} is missing; {_REMEDY}")
+        if list(exports.columns).count(name) > 1:
+            raise SchemaError(f"the column {name} is there twice; {_REMEDY}")
+        missing = pd.Series(np.nan, exports.index, dtype="object", name=name)
+        values = exports.get(name, missing)
+        made, bad = coerce.to_column(values, column)
+        if not column.nullable:
+            bad = bad | made.isna().to_numpy()
+        if name == "probability":
+            bad = bad | ~made.fillna(1).between(0, 1).to_numpy()
+        if bad.any():
+            row = int(bad.argmax())
+            value = values.tolist()[row]
+            raise SchemaError(
+                f"row {row} of the exports has {name}={value!r}; {_EXAMPLE[column.kind]}"
+            )
+        found[name] = made.fillna(_OPTIONAL[name]) if name in _OPTIONAL else made
+    return pd.DataFrame(found)
+
+
+_EXAMPLE = {
+    "time": 'give an instant with its time zone, such as "2026-11-23T01:00Z"',
+    "length": 'give a length of time, such as "5min"',
+    "rate": "give a number from 0 to 1",
+    "count": "give a whole number",
+    "category": "give text",
+}

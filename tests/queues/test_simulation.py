@@ -1,0 +1,299 @@
+"""The simulation of a queue, against plain Python, queueing theory and laws."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, strategies as st
+from support import DAY, FEW, HOUR, START
+
+import exportstats as xs
+from exportstats.core import frames
+from exportstats.errors import ArgumentError, SchemaError
+from exportstats.queues.runs import Asked, begin
+from exportstats.queues.simulation import simulate_queue
+
+MINUTE = 60_000
+NOW = pd.Timestamp(START, unit="ms", tz="UTC")
+GROUP = {"account_id": "111122223333", "region": "eu-west-1", "log_group_name": "acme"}
+TIMES = ("start_low", "expected_start", "start_high", "end_low", "expected_end", "end_high")
+
+
+def exports_of(*rows: dict[str, Any]) -> pd.DataFrame:
+    """Return exports; `at` is the minute after now, `lasts` the duration in minutes."""
+    made = [
+        {
+            "create_at": NOW + pd.Timedelta(minutes=row.get("at", 0)),
+            "duration": pd.Timedelta(minutes=row["lasts"]) if "lasts" in row else pd.NaT,
+        }
+        | {name: value for name, value in row.items() if name not in ("at", "lasts")}
+        for row in rows
+    ]
+    return pd.DataFrame(made)
+
+
+def tasks_of(*durations: int, gap: int = 3 * HOUR, **fields: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - any field
+    """Return COMPLETED tasks with these durations, without waiting, the latest one last."""
+    name = fields.get("log_group_name", "acme")
+    rows = []
+    for number, lasts in enumerate(reversed(durations), 1):
+        created = START - number * gap - (HOUR if name == "acme" else 0)
+        row = {
+            "task_id": f"{name}-{number:04}",
+            "status_code": "COMPLETED",
+            "from_time": created - 2 * DAY,
+            "to_time": created - DAY - 1,
+            "creation_time": created,
+            "completion_time": created + lasts,
+            "observed_at": START,
+        }
+        rows.append({**GROUP, **row, **fields})
+    return rows
+
+
+def table(*rows: dict[str, Any]) -> pd.DataFrame:
+    """Return a table of tasks."""
+    return xs.conform(pd.DataFrame([*rows]))
+
+
+def after(times: pd.Series) -> list[float]:
+    """Return times in minutes after now."""
+    return (times - NOW).dt.total_seconds().div(60).to_list()
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 40), st.integers(1, 15), st.integers(0, 3)),
+        min_size=1,
+        max_size=8,
+    ),
+    st.sampled_from(["wait", "refuse"]),
+)
+def test_given_durations(jobs: list[tuple[int, int, int]], policy: Any) -> None:  # noqa: ANN401 - a literal
+    """With given durations, it is what a plain loop over the exports does."""
+    rows = [{"at": at, "lasts": lasts, "pause": f"{pause}min"} for at, lasts, pause in jobs]
+    found = simulate_queue(frames.empty(), exports_of(*rows), start=NOW, policy=policy, runs=3)
+    free, expected = 0.0, {}
+    for number in sorted(range(len(jobs)), key=lambda number: jobs[number][0]):
+        at, lasts, pause = jobs[number]
+        busy = free > at
+        starts = free + pause if busy else at
+        if busy and policy == "refuse":
+            expected[number] = (None, None, 1.0)
+            continue
+        free = starts + lasts
+        expected[number] = (starts, free, float(busy))
+    columns = zip(
+        after(found.exports["expected_start"]),
+        after(found.exports["expected_end"]),
+        found.exports["refusal_probability"],
+        strict=True,
+    )
+    seen = [tuple(None if value != value else value for value in row) for row in columns]  # noqa: PLR0124 - NaN
+    assert seen == [expected[number] for number in range(len(jobs))]
+    assert after(found.slots["expected_done"]) == [free]
+
+
+def test_theory() -> None:
+    """Waiting times are those of queueing theory for Poisson arrivals (M/M/1 and M/D/1), to 2 %."""
+    rng, many, runs, load = np.random.default_rng(3), 900, 2000, 0.5
+    at = rng.exponential(1 / load, (many, runs)).cumsum(axis=0)
+    one = np.ones((many, 1))
+    asked = Asked(at, one.astype(bool), 0 * one, np.nan * one)
+    for durations, theory in (
+        (rng.exponential(1, (many, runs)), load / (1 - load)),
+        (np.ones((many, runs)), load / (2 * (1 - load))),
+    ):
+        starts, busy, _ = begin(asked, durations, np.zeros(runs), refuse=False)
+        settled = slice(100, None)
+        assert (starts - at)[settled].mean() == pytest.approx(theory, rel=0.02)
+        assert busy[settled].mean() == pytest.approx(load, rel=0.02)
+        # with refusals: Erlang's loss formula for one server
+        _, refused, _ = begin(asked, durations, np.zeros(runs), refuse=True)
+        assert refused[settled].mean() == pytest.approx(load / (1 + load), rel=0.02)
+
+
+def test_one_export_alone() -> None:
+    """One export alone is forecast as `estimate_completion` forecasts a task created just now."""
+    rng = np.random.default_rng(5)
+    past = tasks_of(*(np.exp(rng.normal(0, 0.4, 60)) * 20 * MINUTE).astype(int).tolist())
+    fields = {"from_time": START - 2 * DAY, "to_time": START - DAY - 1}
+    new = {**GROUP, **fields, "task_id": "new", "status_code": "RUNNING"}
+    new |= {"creation_time": START, "observed_at": START}
+    estimate = xs.estimate_completion(table(*past, new))
+    export = exports_of(
+        {**GROUP, **{name: pd.Timestamp(at, unit="ms", tz="UTC") for name, at in fields.items()}}
+    )
+    found = simulate_queue(table(*past), export, start=NOW, runs=20_001).exports
+    for mine, other in (
+        ("end_low", "ends_low"),
+        ("expected_end", "ends"),
+        ("end_high", "ends_high"),
+    ):
+        assert after(found[mine])[0] == pytest.approx(after(estimate[other])[0], rel=0.03)
+
+
+def test_active_tasks_first() -> None:
+    """The slot first ends its active tasks: the RUNNING one, then those that wait."""
+    past = tasks_of(*[HOUR] * 30) + tasks_of(
+        *[4 * HOUR] * 30, log_group_name="b", gap=6 * HOUR, region="x"
+    )
+    past = [row | {"region": "eu-west-1"} for row in past]
+    past = tasks_of(*[HOUR] * 30)
+    running = {**past[0], "task_id": "r", "status_code": "RUNNING", "completion_time": None}
+    running["creation_time"] = START - 20 * MINUTE
+    waiting = running | {"task_id": "w", "status_code": "PENDING", "creation_time": START - MINUTE}
+    found = simulate_queue(table(*past, running, waiting), exports_of({**GROUP, "lasts": 5}))
+    assert after(found.exports["expected_start"])[0] == pytest.approx(100, abs=1)
+    assert found.exports["refusal_probability"].to_list() == [1]
+    later = simulate_queue(
+        table(*past, running), exports_of({**GROUP, "lasts": 5}), start=NOW + pd.Timedelta("30min")
+    )
+    assert (later.exports["expected_start"].item() - NOW).total_seconds() / 60 == pytest.approx(
+        40, abs=1
+    )
+
+
+GROUPS = ("a", "b", "c")
+HISTORY = [
+    row
+    for number, name in enumerate(GROUPS)
+    for row in tasks_of(
+        *[(10 + (7 * day + 3 * number) % 11) * MINUTE for day in range(25)],
+        log_group_name=name,
+        gap=3 * HOUR + number * 600_000,
+    )
+]
+JOBS = st.lists(
+    st.tuples(st.integers(0, 90), st.sampled_from(GROUPS), st.integers(0, 1)),
+    min_size=1,
+    max_size=6,
+)
+
+
+def nights(jobs: list[tuple[int, str, int]]) -> pd.DataFrame:
+    """Return exports of the history's log groups."""
+    slot = {name: GROUP[name] for name in ("account_id", "region")}
+    return exports_of(*({**slot, "log_group_name": name, "at": at} for at, name, _ in jobs))
+
+
+@FEW
+@given(JOBS, st.integers(0, 90))
+def test_more_work_never_ends_earlier(jobs: list[tuple[int, str, int]], at: int) -> None:
+    """With one more export, no run ends earlier."""
+    tasks, runs = table(*HISTORY), {"start": NOW, "runs": 50}
+    less = simulate_queue(tasks, nights(jobs), **runs)
+    more = simulate_queue(tasks, nights([*jobs, (at, "new", 0)]), **runs)
+    assert (more.finish.to_numpy() >= less.finish.to_numpy()).all()
+
+
+@FEW
+@given(JOBS.flatmap(lambda jobs: st.tuples(st.just(jobs), st.permutations(jobs))))
+def test_order_does_not_change_the_work(both: tuple[list[Any], list[Any]]) -> None:
+    """The order of the exports changes neither the total work nor, of rows, any answer."""
+    tasks, runs = table(*HISTORY), {"start": NOW, "runs": 50}
+    one, other = (
+        simulate_queue(tasks, nights(jobs).assign(create_at=NOW), **runs) for jobs in both
+    )
+    assert one.slots["busy"].equals(other.slots["busy"])
+    assert one.finish.equals(other.finish)
+
+
+def test_same_seed_same_bytes() -> None:
+    """A seed gives the same answer; another seed gives another one."""
+    tasks, exports = table(*HISTORY), nights([(0, "a", 0), (5, "b", 0)])
+    exports = exports.assign(jitter="2min", probability=0.9)
+    one, same, other = (simulate_queue(tasks, exports, start=NOW, seed=seed) for seed in (1, 1, 2))
+    for mine, again in zip(one, same, strict=True):
+        pd.testing.assert_frame_equal(mine, again)
+    assert not one.finish.equals(other.finish)
+
+
+def test_probability_and_deadline() -> None:
+    """Chances are shares of runs; a deadline is missed by what is asked for and not done."""
+    row = {**GROUP, "lasts": 10, "probability": 0.5, "deadline": NOW + pd.Timedelta("15min")}
+    found = simulate_queue(frames.empty(), exports_of(row, row, row), start=NOW, runs=4000)
+    # two or more of three: 1/2; of these, the second and the third are late
+    late = found.exports["deadline_risk"]
+    assert late.to_list() == pytest.approx([0, 0.25, 0.375], abs=0.03)
+    assert found.slots["deadline_risk"].item() == pytest.approx(0.5, abs=0.03)
+    assert found.slots["exports"].item() == pytest.approx(1.5, abs=0.05)
+
+
+def test_jitter() -> None:
+    """Four of five are asked for within the jitter; exports asked for together keep their order."""
+    rows = [{**GROUP, "lasts": 0.01, "jitter": "10min", "at": 60}] * 2
+    found = simulate_queue(frames.empty(), exports_of(*rows), start=NOW, runs=5000).exports
+    low, high = after(found["start_low"])[0], after(found["start_high"])[0]
+    assert (low, high) == pytest.approx((50, 70), abs=0.5)
+    assert (found["expected_start"].diff().iloc[1]).total_seconds() > 0
+
+
+def test_slots_do_not_wait_for_each_other() -> None:
+    """Each slot has a queue of its own; the rows keep their order and their own columns."""
+    rows = [
+        {**GROUP, "region": region, "lasts": 30, "team": team}
+        for region, team in (("us-east-1", "x"), ("eu-west-1", "y"), ("us-east-1", "z"))
+    ]
+    exports = exports_of(*rows).set_index(pd.Index([7, 5, 3]))
+    found = simulate_queue(frames.empty(), exports, start=NOW)
+    assert found.exports.index.to_list() == [7, 5, 3]
+    assert found.exports["team"].to_list() == ["x", "y", "z"]
+    assert after(found.exports["expected_end"]) == [30, 30, 60]
+    assert after(found.slots["expected_done"]) == [30, 60]
+    assert found.finish.columns.to_list() == [
+        ("111122223333", "eu-west-1"),
+        ("111122223333", "us-east-1"),
+    ]
+
+
+def test_missing_slot() -> None:
+    """A row without a slot belongs to the only one; if there are several, it is refused."""
+    past = tasks_of(*[HOUR] * 5)
+    found = simulate_queue(table(*past), exports_of({"log_group_name": "acme"}))
+    assert found.exports["basis"].to_list() == ["log_group"]
+    assert found.slots["region"].to_list() == ["eu-west-1"]
+    others = tasks_of(*[HOUR] * 5, region="us-east-1")
+    with pytest.raises(SchemaError, match=r"row 0 .* no region.* several slots"):
+        simulate_queue(table(*past, *others), exports_of({"account_id": "111122223333"}))
+
+
+def test_without_history() -> None:
+    """Without any history and duration, nothing is known."""
+    found = simulate_queue(frames.empty(), exports_of(GROUP), start=NOW)
+    assert found.exports["expected_end"].isna().all()
+    assert found.exports["basis"].to_list() == ["none"]
+    assert found.slots["expected_done"].isna().all()
+    none = simulate_queue(frames.empty(), exports_of(GROUP).iloc[:0], start=NOW)
+    assert [len(none.exports), len(none.slots)] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"create_at": None}, "row 0 of the exports has create_at"),
+        ({"duration": "soon"}, "duration='soon'; give a length of time"),
+        ({"probability": 1.5}, r"probability=1.5; give a number from 0 to 1"),
+        ({"deadline": "tomorrow"}, "deadline='tomorrow'; give an instant"),
+    ],
+)
+def test_bad_exports(change: dict[str, Any], message: str) -> None:
+    """A value that cannot be used is named, with its row and what to give."""
+    exports = exports_of({**GROUP, "lasts": 5}).astype(object).assign(**change)
+    with pytest.raises(SchemaError, match=message):
+        simulate_queue(frames.empty(), exports, start=NOW)
+
+
+def test_bad_arguments() -> None:
+    """An argument that is not valid is named."""
+    exports = exports_of({**GROUP, "lasts": 5})
+    for options in ({"policy": "retry"}, {"runs": 0}, {"seed": -1}, {}):
+        with pytest.raises(ArgumentError):
+            simulate_queue(
+                frames.empty(), exports, **({"start": NOW} if options else {}), **options
+            )
+    with pytest.raises(SchemaError, match="create_at is missing"):
+        simulate_queue(frames.empty(), exports.drop(columns="create_at"), start=NOW)
