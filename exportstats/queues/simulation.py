@@ -226,22 +226,23 @@ def _with_slots(rows: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
     slots = keys_of(rows, _SLOT)
     known = {*keys_of(found[found["_role"] == "observed"], _SLOT)}
     known |= {slot for slot in slots if all(slot)}
-    filled = []
-    for row, slot in enumerate(slots):
+    filled = dict(enumerate(slots))
+    for row in (row for row, slot in filled.items() if slot not in known):
+        slot = filled[row]
         meant = [
             one
             for one in sorted(known)
             if all(mine in ("", other) for mine, other in zip(slot, one, strict=True))
         ]
-        if slot not in known and len(meant) > 1:
+        if len(meant) > 1:
             names = zip(_SLOT, slot, strict=True)
             missing = " and ".join(name for name, value in names if not value)
             raise SchemaError(
                 f"row {row} of the exports has no {missing}, and there are several slots; "
                 f"give it, such as {' in '.join(filter(None, meant[0]))}"
             )
-        filled.append(slot if slot in known or not meant else meant[0])
-    texts = pd.DataFrame(filled, columns=_SLOT, index=rows.index, dtype="str")
+        filled[row] = meant[0] if meant else slot
+    texts = pd.DataFrame([*filled.values()], columns=_SLOT, index=rows.index, dtype="str")
     return rows.assign(**texts.where(texts != ""))
 
 
