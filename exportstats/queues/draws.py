@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from exportstats.errors import ArgumentError
 from exportstats.stats.predictive import TIME_OUT
 
 if TYPE_CHECKING:
     from exportstats.stats.predictive import Model, Prediction
     from exportstats.stats.scaling import Trend
 
+_MOST_RUNS = 100_000
 _SPREADS = 100  # candidate spreads between log groups
 _LEVELS = (np.arange(400) + 0.5) / 400
 _MOST_STUCK = 20  # with more stuck tasks, their share is known well enough
@@ -47,6 +49,21 @@ class Numbers(NamedTuple):
 
     runs: int
     seed: int
+
+    @classmethod
+    def of(cls, runs: int, seed: int) -> Numbers:
+        """Check the arguments of a simulation.
+
+        Raises
+        ------
+        ArgumentError
+            If the number of runs or the seed is not valid.
+        """
+        if type(runs) is not int or not 1 <= runs <= _MOST_RUNS:
+            raise ArgumentError(f"runs={runs!r}; give a number from 1 to {_MOST_RUNS:,}")
+        if type(seed) is not int or not 0 <= seed < 1 << 64:
+            raise ArgumentError(f"seed={seed!r}; give a whole number from 0 to 2**64 - 1")
+        return cls(runs, seed)
 
     def bits(self, seeds: np.ndarray) -> np.ndarray:
         """Return 64 random bits for each seed (row) and run (column)."""

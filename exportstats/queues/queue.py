@@ -55,14 +55,14 @@ class Queue(NamedTuple):
     n: np.ndarray
 
 
-def queues_of(
+def split(
     rows: pd.DataFrame,
     bytes_: np.ndarray,
     known: Sources,
     free: dict[tuple[str, ...], np.ndarray],
     now: int,
 ) -> list[Queue]:
-    """Return the queue of each slot.
+    """Split exports into the queues of their slots.
 
     Parameters
     ----------
@@ -88,6 +88,8 @@ def queues_of(
     seeds = _seeds(rows)
     pause = coerce.float_millis(rows["pause"])[:, np.newaxis]
     deadline = _offsets(rows["deadline"], now)[:, np.newaxis]
+    retry = coerce.float_millis(rows["retry"])[:, np.newaxis]
+    tries = not np.isnan(retry).all()
     slots = keys_of(rows, _SLOT)
     places = np.zeros(len(rows), dtype="int64")
     edges = [row for row, slot in enumerate(slots) if not row or slot != slots[row - 1]]
@@ -100,6 +102,7 @@ def queues_of(
             _present(rows["probability"].to_numpy()[some], seeds[some], numbers),
             pause[some],
             deadline[some],
+            retry[some] if tries else None,
         )
         # without any history, nothing is known
         sources = [one.source or Fixed(np.nan) for one in of]

@@ -29,16 +29,20 @@ class Asked(NamedTuple):
         How long after the end of another one it is created, if it had to wait; one column.
     deadline
         When it has to be done, one column; NaN if it has no deadline.
+    retry
+        How long after a refused call it is asked for again, one column; NaN if it need not try.
+        None if no export has to.
     """
 
     at: np.ndarray
     present: np.ndarray
     pause: np.ndarray
     deadline: np.ndarray
+    retry: np.ndarray | None = None
 
     def take(self, rows: slice) -> Asked:
         """Return some of the exports."""
-        return Asked(*(values[rows] for values in self))
+        return Asked(*(None if values is None else values[rows] for values in self))  # type: ignore[arg-type]
 
 
 class Ran(NamedTuple):
@@ -76,7 +80,7 @@ def run(
     """Run a queue.
 
     An export begins when it is asked for. If the slot is busy then, it begins its pause after the
-    slot is free; or it never begins, if it is refused.
+    slot is free, or at its first try after that; or it never begins, if it is refused.
 
     Parameters
     ----------
@@ -123,7 +127,12 @@ def begin(
         row = place if order is None else (order[place], every)
         at, present, pause = (_of(values, row, runs) for values in asked[:3])
         late = free > at
-        starts = np.where(late, free + pause, at)
+        later = free + pause
+        if asked.retry is not None:
+            retry = _of(asked.retry, row, runs)
+            tried = at + np.ceil((free - at) / retry) * retry
+            later = np.where(np.isnan(retry), later, tried)
+        starts = np.where(late, later, at)
         is_run = present & ~late if refuse else present
         begins[row] = np.where(is_run, starts, np.nan)
         refused[row] = late & present

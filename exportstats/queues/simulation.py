@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from exportstats.core import coerce, frames, schema, shards
-from exportstats.errors import ArgumentError, SchemaError
-from exportstats.queues import table
+from exportstats.core import coerce, schema, shards
+from exportstats.errors import ArgumentError
 from exportstats.queues.draws import Numbers
-from exportstats.queues.queue import GIVEN, queues_of
+from exportstats.queues.night import queues_of
+from exportstats.queues.queue import GIVEN
 from exportstats.queues.runs import quantiles, run, to_instants
-from exportstats.queues.sources import Sources
-from exportstats.queues.turns import active_of, without_waiting
-from exportstats.stats import grouping, histories
-from exportstats.stats.as_of import instant, known_at, to_millis
-from exportstats.stats.histories import BASES, keys_of
-from exportstats.stats.incoming import Incoming
+from exportstats.stats.histories import BASES
 from exportstats.stats.weighted import to_timedelta
 
 if TYPE_CHECKING:
@@ -35,7 +29,8 @@ _SLOT = list(schema.SLOT)
 _POLICIES = ("wait", "refuse")
 _LABELS = ("start_low", "expected_start", "start_high", "end_low", "expected_end", "end_high")
 _DONE = ("done_low", "expected_done", "done_high")
-_MOST_RUNS = 100_000
+_COST_OF_TRIES = 0.02  # the share of the busy time
+_SELDOM = 0.01  # exports that find the slot busy, in a run
 
 
 class QueueForecast(NamedTuple):
@@ -70,7 +65,7 @@ def simulate_queue(
 
     A slot first ends its active tasks. An export is asked for at its `create_at`, give or take its
     `jitter`, with its `probability`. If the slot is busy then, it is created its `pause` after the
-    slot is free, or it is refused.
+    slot is free, or when it is asked for again after a multiple of its `retry`, or never.
 
     Parameters
     ----------
@@ -79,7 +74,8 @@ def simulate_queue(
     exports
         The result of `expected_exports`, edited as needed, or any table with `create_at`. Without
         the other columns, a log group is unknown, an export is certain and has no jitter, no pause,
-        no deadline, and no duration of its own.
+        no deadline, and no duration of its own. A `retry` is the time between the tries of an
+        exporter that does not know when the slot is free.
     start
         When the simulation begins, using only what was known then. By default, the latest
         `observed_at`. If it is later than that, the active tasks go on until then.
@@ -113,6 +109,8 @@ def simulate_queue(
         - `account_id`, `region`; `exports`, the expected number of exports;
         - `done_low`, `expected_done`, `done_high`, the quantiles of when all is done, active tasks
           included;
+        - `retry_pause`, the pause between tries that costs about 2 % of the busy time, if all
+          exports that find the slot busy try again; NaT if fewer than one in a hundred runs does;
         - `busy`, the median of the time in which a task is active (`timedelta64[ms]`), and
           `busy_share`, its share of the time from `start` until all is done;
         - `deadline_risk`, the probability that any of its deadlines is missed; NaN if it has none.
@@ -136,6 +134,7 @@ def simulate_queue(
 
     Examples
     --------
+    >>> from exportstats.core import frames
     >>> exports = pd.DataFrame({"create_at": ["2026-11-23T22:00Z"] * 3, "duration": "5min"})
     >>> forecast = simulate_queue(frames.empty(), exports, start="2026-11-23T21:00Z")
     >>> forecast.slots[["exports", "expected_done", "busy"]]
@@ -144,106 +143,13 @@ def simulate_queue(
     """
     if policy not in _POLICIES:
         raise ArgumentError(f"policy={policy!r}; give one of {', '.join(map(repr, _POLICIES))}")
-    if type(runs) is not int or not 1 <= runs <= _MOST_RUNS:
-        raise ArgumentError(f"runs={runs!r}; give a number from 1 to {_MOST_RUNS:,}")
-    if type(seed) is not int or not 0 <= seed < 1 << 64:
-        raise ArgumentError(f"seed={seed!r}; give a whole number from 0 to 2**64 - 1")
-    rows = table.conform(exports)
-    when = None if start is None else instant(start, "start")
-    came = None if incoming is None else Incoming.of(incoming)
-    found = shards.collect(tasks, partial(_part, start=when, incoming=came))
-    now = _start(found, when)
-    rows = table.sort(_with_slots(rows, found))
-    known = Sources(histories.Histories(found), Numbers(runs, seed))
-    bytes_ = histories.bytes_of(rows, came)
-    queues = queues_of(rows, bytes_, known, _free(found, known, now), now)
+    queues, now = queues_of(tasks, exports, start, Numbers.of(runs, seed), incoming)
     ran = [run(queue.asked, queue.draw, queue.free, refuse=policy == "refuse") for queue in queues]
     return QueueForecast(
         _exports_of(exports, queues, ran, now),
         _slots_of(queues, ran, now),
         _finish_of(queues, ran, now),
     )
-
-
-def _part(
-    tasks: pd.DataFrame, *, start: pd.Timestamp | None, incoming: Incoming | None
-) -> pd.DataFrame:
-    """Return the active tasks, the histories, and when each slot was last observed."""
-    slots = grouping.group(tasks, _SLOT)
-    seen = coerce.millis(tasks["observed_at"])
-    latest = np.full(len(slots.keys), coerce.NAT)
-    np.maximum.at(latest, slots.codes, seen)
-    known = tasks
-    if start is not None:
-        past = latest[slots.codes] >= to_millis(start)
-        known = frames.stack([known_at(tasks[past], start), tasks[~past]])
-        latest = np.where(latest >= to_millis(start), to_millis(start), latest)
-    looks = slots.keys.assign(observed_at=coerce.times(latest), _role="observed")
-    active = active_of(known, incoming).assign(_role="active")
-    past = histories.part(without_waiting(known), incoming=incoming)
-    return frames.stack([looks, active, past])
-
-
-def _start(found: pd.DataFrame, start: pd.Timestamp | None) -> int:
-    """Return when the simulation begins.
-
-    Raises
-    ------
-    ArgumentError
-        If it is not given, and no task has an `observed_at`.
-    """
-    latest = found.loc[found["_role"] == "observed", "observed_at"].max()
-    begins = latest if start is None else start
-    if not isinstance(begins, pd.Timestamp):
-        raise ArgumentError(
-            "start=None, and no task has an observed_at; "
-            'give an instant with its time zone, such as "2026-11-23T06:00Z"'
-        )
-    return to_millis(begins.as_unit("ms"))
-
-
-def _free(found: pd.DataFrame, known: Sources, now: int) -> dict[tuple[str, ...], np.ndarray]:
-    """Return from which offset on each slot with active tasks is free, in each run."""
-    looked = found[found["_role"] == "observed"]
-    seen = dict(zip(keys_of(looked, _SLOT), coerce.millis(looked["observed_at"]), strict=True))
-    active = found[found["_role"] == "active"]
-    free = {}
-    for slot, tasks in active.groupby(pd.Series(keys_of(active, _SLOT), index=active.index)):
-        when = now if seen[slot] == coerce.NAT else seen[slot]
-        rest, _ = known.free_from(tasks, when)
-        free[slot] = np.maximum(when + rest - now, 0)
-    return free
-
-
-def _with_slots(rows: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
-    """Return exports with the account and region that are missing, if only one slot can be meant.
-
-    Raises
-    ------
-    SchemaError
-        If several slots can be meant.
-    """
-    slots = keys_of(rows, _SLOT)
-    known = {*keys_of(found[found["_role"] == "observed"], _SLOT)}
-    known |= {slot for slot in slots if all(slot)}
-    filled = dict(enumerate(slots))
-    for row in (row for row, slot in filled.items() if slot not in known):
-        slot = filled[row]
-        meant = [
-            one
-            for one in sorted(known)
-            if all(mine in ("", other) for mine, other in zip(slot, one, strict=True))
-        ]
-        if len(meant) > 1:
-            names = zip(_SLOT, slot, strict=True)
-            missing = " and ".join(name for name, value in names if not value)
-            raise SchemaError(
-                f"row {row} of the exports has no {missing}, and there are several slots; "
-                f"give it, such as {' in '.join(filter(None, meant[0]))}"
-            )
-        filled[row] = meant[0] if meant else slot
-    texts = pd.DataFrame([*filled.values()], columns=_SLOT, index=rows.index, dtype="str")
-    return rows.assign(**texts.where(texts != ""))
 
 
 def _exports_of(
@@ -257,9 +163,8 @@ def _exports_of(
         times[queue.rows] = np.column_stack([one.start, one.end])
         chances[queue.rows] = np.column_stack([one.refused, one.risk])
         basis[queue.rows], n[queue.rows] = queue.basis, queue.n
-    found = dict(zip(_LABELS, map(partial(_times, now=now), times.T), strict=True))
     return exports.assign(
-        **found,
+        **_columns(_LABELS, times, now),
         refusal_probability=chances[:, 0],
         deadline_risk=chances[:, 1],
         basis=pd.Categorical(basis, categories=pd.Index([*BASES, GIVEN], dtype="str")),
@@ -269,28 +174,44 @@ def _exports_of(
 
 def _slots_of(queues: Sequence[Queue], ran: Sequence[Ran], now: int) -> pd.DataFrame:
     """Return one row per slot."""
-    many = len(queues)
-    done = np.empty((many, len(_DONE)))
-    busy, share, risk, expected = np.full((4, many), np.nan)
-    for row, (queue, one) in enumerate(zip(queues, ran, strict=True)):
-        done[row] = quantiles(one.free[np.newaxis])[0]
-        busy[row] = np.median(one.busy)
-        share[row] = np.median(one.busy / np.maximum(one.free, 1))
-        expected[row] = queue.asked.present.mean(axis=1).sum()
-        if not np.isnan(queue.asked.deadline).all():
-            risk[row] = one.late.mean()
+    done = [quantiles(one.free[np.newaxis])[0] for one in ran]
+    busy = np.array([np.median(one.busy) for one in ran])
+    # each wait for the next try takes half a pause
+    waits = np.array(
+        [np.nansum(one.refused * _expected(queue)) for queue, one in zip(queues, ran, strict=True)]
+    )
+    pause = np.divide(
+        2 * _COST_OF_TRIES * busy, waits, out=np.full(len(busy), np.nan), where=waits > _SELDOM
+    )
     keys = pd.DataFrame([queue.slot for queue in queues], columns=_SLOT, dtype="str")
     return (
         keys.where(keys != "")
         .astype("category")
         .assign(
-            exports=expected,
-            **dict(zip(_DONE, map(partial(_times, now=now), done.T), strict=True)),
+            exports=np.array([_expected(queue).sum() for queue in queues]),
+            **_columns(_DONE, np.reshape(done, (-1, len(_DONE))), now),
             busy=to_timedelta(busy),
-            busy_share=share,
-            deadline_risk=risk,
+            busy_share=np.array([np.median(one.busy / np.maximum(one.free, 1)) for one in ran]),
+            deadline_risk=np.array(
+                [
+                    np.nan if np.isnan(queue.asked.deadline).all() else one.late.mean()
+                    for queue, one in zip(queues, ran, strict=True)
+                ]
+            ),
+            retry_pause=to_timedelta(pause),
         )
     )
+
+
+def _expected(queue: Queue) -> np.ndarray:
+    """Return the share of runs in which each export is asked for."""
+    expected: np.ndarray = queue.asked.present.mean(axis=1)
+    return expected
+
+
+def _columns(names: Sequence[str], offsets: np.ndarray, now: int) -> dict[str, ExtensionArray]:
+    """Return columns of offsets as times."""
+    return {name: _times(offsets[:, at], now) for at, name in enumerate(names)}
 
 
 def _finish_of(queues: Sequence[Queue], ran: Sequence[Ran], now: int) -> pd.DataFrame:

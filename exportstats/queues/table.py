@@ -19,6 +19,7 @@ COLUMNS = (
     Column("create_at", None, "time", "When it is first asked for.", nullable=False),
     Column("jitter", None, "length", "How far from this it was asked for in four of five cases."),
     Column("pause", None, "length", "How long after the end of another task it is created."),
+    Column("retry", None, "length", "How long it waits between tries; missing: it need not try."),
     Column("from_time", None, "time", "The first instant of its window."),
     Column("to_time", None, "time", "The last instant of its window."),
     Column("duration", None, "length", "How long it runs; missing: drawn from the history."),

@@ -168,25 +168,25 @@ HISTORY = [
     )
 ]
 JOBS = st.lists(
-    st.tuples(st.integers(0, 90), st.sampled_from(GROUPS), st.integers(0, 1)),
+    st.tuples(st.integers(0, 90), st.sampled_from(GROUPS)),
     min_size=1,
     max_size=6,
 )
 
 
-def nights(jobs: list[tuple[int, str, int]]) -> pd.DataFrame:
+def nights(jobs: list[tuple[int, str]]) -> pd.DataFrame:
     """Return exports of the history's log groups."""
     slot = {name: GROUP[name] for name in ("account_id", "region")}
-    return exports_of(*({**slot, "log_group_name": name, "at": at} for at, name, _ in jobs))
+    return exports_of(*({**slot, "log_group_name": name, "at": at} for at, name in jobs))
 
 
 @FEW
 @given(JOBS, st.integers(0, 90))
-def test_more_work_never_ends_earlier(jobs: list[tuple[int, str, int]], at: int) -> None:
+def test_more_work_never_ends_earlier(jobs: list[tuple[int, str]], at: int) -> None:
     """With one more export, no run ends earlier."""
     tasks, runs = table(*HISTORY), {"start": NOW, "runs": 50}
     less = simulate_queue(tasks, nights(jobs), **runs)
-    more = simulate_queue(tasks, nights([*jobs, (at, "new", 0)]), **runs)
+    more = simulate_queue(tasks, nights([*jobs, (at, "new")]), **runs)
     assert (more.finish.to_numpy() >= less.finish.to_numpy()).all()
 
 
@@ -204,7 +204,7 @@ def test_order_does_not_change_the_work(both: tuple[list[Any], list[Any]]) -> No
 
 def test_same_seed_same_bytes() -> None:
     """A seed gives the same answer; another seed gives another one."""
-    tasks, exports = table(*HISTORY), nights([(0, "a", 0), (5, "b", 0)])
+    tasks, exports = table(*HISTORY), nights([(0, "a"), (5, "b")])
     exports = exports.assign(jitter="2min", probability=0.9)
     one, same, other = (simulate_queue(tasks, exports, start=NOW, seed=seed) for seed in (1, 1, 2))
     for mine, again in zip(one, same, strict=True):
@@ -221,6 +221,27 @@ def test_probability_and_deadline() -> None:
     assert late.to_list() == pytest.approx([0, 0.25, 0.375], abs=0.03)
     assert found.slots["deadline_risk"].item() == pytest.approx(0.5, abs=0.03)
     assert found.slots["exports"].item() == pytest.approx(1.5, abs=0.05)
+
+
+def test_tries() -> None:
+    """An export that tries again begins at its first try after the slot is free."""
+    rows = [{"lasts": 7, "retry": "5min"}, {"at": 1, "lasts": 3, "retry": "5min"}]
+    found = simulate_queue(frames.empty(), exports_of(*rows), start=NOW)
+    assert after(found.exports["expected_start"]) == [0, 11]
+    assert after(found.slots["expected_done"]) == [14]
+
+
+def test_pause_between_tries() -> None:
+    """The recommended pause makes the night as much longer as it says: 2 % of the busy time."""
+    exports = nights([(0, name) for name in GROUPS * 20])
+    options = {"start": NOW, "runs": 400}
+    best = simulate_queue(table(*HISTORY), exports, **options)
+    pause = best.slots["retry_pause"].item()
+    tried = simulate_queue(table(*HISTORY), exports.assign(retry=pause), **options)
+    later = (tried.finish - best.finish).iloc[:, 0].mean() / best.slots["busy"].item()
+    assert later == pytest.approx(0.02, abs=0.003)
+    alone = simulate_queue(frames.empty(), exports_of({"lasts": 5}), start=NOW)
+    assert alone.slots["retry_pause"].isna().all()
 
 
 def test_jitter() -> None:

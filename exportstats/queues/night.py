@@ -1,0 +1,133 @@
+"""Prepare the queue of each slot from its tasks and the exports to come."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from exportstats.core import coerce, frames, schema, shards
+from exportstats.errors import ArgumentError, SchemaError
+from exportstats.queues import table
+from exportstats.queues.queue import Queue, split
+from exportstats.queues.sources import Sources
+from exportstats.queues.turns import active_of, without_waiting
+from exportstats.stats import grouping, histories
+from exportstats.stats.as_of import instant, known_at, to_millis
+from exportstats.stats.histories import keys_of
+from exportstats.stats.incoming import Incoming
+
+if TYPE_CHECKING:
+    from exportstats.queues.draws import Numbers
+    from exportstats.stats.as_of import Instant
+
+_SLOT = list(schema.SLOT)
+
+
+def queues_of(
+    tasks: shards.Tasks,
+    exports: pd.DataFrame,
+    start: Instant,
+    numbers: Numbers,
+    incoming: pd.DataFrame | None,
+) -> tuple[list[Queue], int]:
+    """Return the queue of each slot, sorted, and the instant from which their offsets count.
+
+    Raises
+    ------
+    ArgumentError
+        If there is neither a `start` nor an `observed_at`.
+    SchemaError
+        If `exports` is not a table of exports, or the slot of one is not clear.
+    """
+    rows = table.conform(exports)
+    when = None if start is None else instant(start, "start")
+    came = None if incoming is None else Incoming.of(incoming)
+    found = shards.collect(tasks, partial(_part, start=when, incoming=came))
+    now = _start(found, when)
+    rows = table.sort(_with_slots(rows, found))
+    known = Sources(histories.Histories(found), numbers)
+    return split(rows, histories.bytes_of(rows, came), known, _free(found, known, now), now), now
+
+
+def _part(
+    tasks: pd.DataFrame, *, start: pd.Timestamp | None, incoming: Incoming | None
+) -> pd.DataFrame:
+    """Return the active tasks, the histories, and when each slot was last observed."""
+    slots = grouping.group(tasks, _SLOT)
+    seen = coerce.millis(tasks["observed_at"])
+    latest = np.full(len(slots.keys), coerce.NAT)
+    np.maximum.at(latest, slots.codes, seen)
+    known = tasks
+    if start is not None:
+        past = latest[slots.codes] >= to_millis(start)
+        known = frames.stack([known_at(tasks[past], start), tasks[~past]])
+        latest = np.where(latest >= to_millis(start), to_millis(start), latest)
+    looks = slots.keys.assign(observed_at=coerce.times(latest), _role="observed")
+    active = active_of(known, incoming).assign(_role="active")
+    past = histories.part(without_waiting(known), incoming=incoming)
+    return frames.stack([looks, active, past])
+
+
+def _start(found: pd.DataFrame, start: pd.Timestamp | None) -> int:
+    """Return when the simulation begins.
+
+    Raises
+    ------
+    ArgumentError
+        If it is not given, and no task has an `observed_at`.
+    """
+    latest = found.loc[found["_role"] == "observed", "observed_at"].max()
+    begins = latest if start is None else start
+    if not isinstance(begins, pd.Timestamp):
+        raise ArgumentError(
+            "start=None, and no task has an observed_at; "
+            'give an instant with its time zone, such as "2026-11-23T06:00Z"'
+        )
+    return to_millis(begins.as_unit("ms"))
+
+
+def _free(found: pd.DataFrame, known: Sources, now: int) -> dict[tuple[str, ...], np.ndarray]:
+    """Return from which offset on each slot with active tasks is free, in each run."""
+    looked = found[found["_role"] == "observed"]
+    seen = dict(zip(keys_of(looked, _SLOT), coerce.millis(looked["observed_at"]), strict=True))
+    active = found[found["_role"] == "active"]
+    free = {}
+    for slot, tasks in active.groupby(pd.Series(keys_of(active, _SLOT), index=active.index)):
+        when = now if seen[slot] == coerce.NAT else seen[slot]
+        rest, _ = known.free_from(tasks, when)
+        free[slot] = np.maximum(when + rest - now, 0)
+    return free
+
+
+def _with_slots(rows: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+    """Return exports with the account and region that are missing, if only one slot can be meant.
+
+    Raises
+    ------
+    SchemaError
+        If several slots can be meant.
+    """
+    slots = keys_of(rows, _SLOT)
+    known = {*keys_of(found[found["_role"] == "observed"], _SLOT)}
+    known |= {slot for slot in slots if all(slot)}
+    filled = dict(enumerate(slots))
+    for row in (row for row, slot in filled.items() if slot not in known):
+        slot = filled[row]
+        meant = [
+            one
+            for one in sorted(known)
+            if all(mine in ("", other) for mine, other in zip(slot, one, strict=True))
+        ]
+        if len(meant) > 1:
+            names = zip(_SLOT, slot, strict=True)
+            missing = " and ".join(name for name, value in names if not value)
+            raise SchemaError(
+                f"row {row} of the exports has no {missing}, and there are several slots; "
+                f"give it, such as {' in '.join(filter(None, meant[0]))}"
+            )
+        filled[row] = meant[0] if meant else slot
+    texts = pd.DataFrame([*filled.values()], columns=_SLOT, index=rows.index, dtype="str")
+    return rows.assign(**texts.where(texts != ""))
