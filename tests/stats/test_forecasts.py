@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from itertools import pairwise
 from random import Random
 from statistics import median
@@ -17,6 +18,7 @@ from support import FEW, cut, plain, shuffled, table, tables
 
 import exportstats as xs
 from exportstats.core import frames
+from exportstats.stats import histories
 from exportstats.stats.predictive import TIME_OUT, Model, Prior, _Student, recency
 
 if TYPE_CHECKING:
@@ -334,3 +336,23 @@ def test_the_sample_is_forecast_better_than_by_an_average():
         plainly.append(abs(rest.total_seconds() - max(average / 1000, 0)))
     assert 0.65 < sum(held) / len(held) < 0.95
     assert median(errors) < 0.7 * median(plainly)
+
+
+def test_many_log_groups_take_memory_in_proportion():
+    """A thousand histories of five tasks are a few MB, and not a copy of all for each."""
+    rows = [
+        {
+            "task_id": f"{number}-{night}",
+            "log_group_name": f"/app/{number}",
+            "status_code": "COMPLETED",
+        }
+        | {"creation_time": night * DAY, "completion_time": night * DAY + 60_000}
+        for number in range(1000)
+        for night in range(5)
+    ]
+    found = histories.part(table(*rows))
+    tracemalloc.start()
+    every = histories.Histories(found)
+    assert len(every.of(("", "", "/app/7")).durations) == 5
+    assert tracemalloc.get_traced_memory()[1] < 20e6
+    tracemalloc.stop()
