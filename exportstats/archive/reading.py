@@ -55,8 +55,11 @@ def read_latest(snapshot: Snapshot, query: Query, columns: Columns = None) -> Re
     names = [name for name in found.column_names if name in wanted]
     rows = typed(found.select(names))
     if (again := identity.repeated(rows, kind)).any():
-        settled = to_table([Rows(found.filter(pa.array(again)))], kind)
-        rows = frames.stack([rows[~again], settled[names]])
+        several = typed(found.filter(pa.array(again)))
+        latest, doubtful = identity.keep_latest(several, kind)
+        frames.report_doubtful(doubtful, of=len(several))
+        again[again] = ~several.index.isin(latest.index)
+        rows = rows[~again].reset_index(drop=True)
     return Result(frames.derive(frames.tidy(rows, kind), kind), damaged)
 
 

@@ -117,7 +117,8 @@ def backfill(
     """
     if script is not None and form == "json":
         raise ArgumentError("--script writes shell scripts; leave out --format json")
-    asked = ask(origin, **{name: given.pop(name) for name in ("since", "until", "tolerance")})
+    limits = {name: given.pop(name) for name in ("since", "until", "tolerance")}
+    asked = ask(origin, _plan, **limits)
     table = of_finding(xs.find_gaps(asked.tasks, **asked.range), asked)
     if from_report is not None:
         say(f"the finding {finding} of {from_report}:")
@@ -140,6 +141,13 @@ def backfill(
     _say_estimate(plan, asked)
     if chart is not None:
         draw(lambda: xs.plot_backfill(plan), chart)
+
+
+def _plan(tasks: Any) -> pd.DataFrame:  # noqa: ANN401 - a table, or shards
+    """Plan nothing, to show which columns `plan_backfill` reads."""
+    from exportstats.core.frames import empty
+
+    return xs.plan_backfill(xs.find_gaps(empty(), start="1970", end="2999"), tasks)
 
 
 def _write_scripts(plan: pd.DataFrame, place: Path, as_of: Instant) -> None:

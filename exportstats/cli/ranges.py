@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -115,8 +116,14 @@ RANGE = (
 )
 
 
-def ask(origin: Origin, *, since: Any, until: Any, tolerance: str) -> Asked:  # noqa: ANN401
-    """Load the input of a coverage command.
+def ask(
+    origin: Origin,
+    *more: Callable[[Any], Any],
+    since: Any,  # noqa: ANN401 - as `moment` returns it
+    until: Any,  # noqa: ANN401
+    tolerance: str,
+) -> Asked:
+    """Load the input of a coverage command; `more` are questions besides those of coverage.
 
     Tasks are not selected by state or time. FAILED tasks explain gaps, and a task of any later
     time may cover the range.
@@ -127,6 +134,8 @@ def ask(origin: Origin, *, since: Any, until: Any, tolerance: str) -> Asked:  # 
     every, log_groups = load_both(
         origin,
         lambda tasks: _range_of(tasks, since, until),
+        partial(xs.find_gaps, start="1970", end="2999"),  # all of coverage reads what it reads
+        *more,
         can_spare=origin.evidence is not None,
     )
     _warn_of_unknown_coverage(every)  # before a selection drops tasks without a log group
@@ -162,16 +171,17 @@ def _warn_of_unknown_coverage(tasks: pd.DataFrame) -> None:
 def load_both(
     origin: Origin,
     check: Callable[[pd.DataFrame], object],
-    *,
+    *questions: Callable[[Any], Any],
     can_spare: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
     """Load the tasks, and the log groups if `--log-groups` is given.
 
-    `check` is called with the tasks before AWS is asked for log groups. With `can_spare`, a failure
+    `check` is called with the tasks before AWS is asked for log groups. `questions` are as for
+    `Origin.tasks`. With `can_spare`, a failure
     to fetch log groups is a warning and not an error.
     """
     found = origin.read_log_groups()
-    tasks = origin.tasks()
+    tasks = origin.tasks(*questions)
     check(tasks)
     try:
         found += origin.fetch_log_groups()

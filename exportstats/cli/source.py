@@ -243,9 +243,12 @@ class Origin:
         """Read tasks from files, or fetch them from AWS with its filters for state or task ID.
 
         With questions, files and archives are read with the columns that these and a command read.
+        All are read if all are to be checked, or to look up deliveries.
         """
         if self.source:
-            names = _columns_of(questions) if questions and "-" not in self.source else None
+            looks_up = ASK in self.deliveries_from or self.evidence is not None
+            every = not questions or "-" in self.source or self.strict or looks_up
+            names = None if every else _columns_of(questions)
             try:
                 return self._read_tasks(names)
             except SchemaError:

@@ -139,9 +139,14 @@ def concat(tables: Sequence[pd.DataFrame], *, of: str = "tasks") -> pd.DataFrame
     if kind is TASKS:
         _warn_of_unknown_regions(rows, np.repeat(np.arange(len(tables)), list(map(len, tables))))
     settled, doubtful = settle(rows, kind)
-    none = _placed(doubtful[:0])
-    report_rows(none, none, _placed(doubtful), of=len(rows))
+    report_doubtful(doubtful, of=len(rows))
     return settled
+
+
+def report_doubtful(reasons: pd.Series, of: int) -> None:
+    """Report rows that contradict another row; `of` is the number of all rows."""
+    none = _placed(reasons[:0])
+    report_rows(none, none, _placed(reasons), of=of)
 
 
 def _warn_of_unknown_regions(rows: pd.DataFrame, part: np.ndarray) -> None:

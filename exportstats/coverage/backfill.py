@@ -37,6 +37,12 @@ _GAPS = {
 _LONGEST_NAME = 512
 _ROLES = ("active", "latest", "tried")
 _TIMES = ("deadline", "expected_start", "expected_end", "end_low", "end_high")
+# What is read of the tasks.
+_READ = (
+    *dict.fromkeys((*schema.KEY, *_KEY)),
+    *("from_time", "to_time", "window", "destination", "destination_prefix", "status_code"),
+    *("creation_time", "completion_time", "duration", "observed_at"),
+)
 _COLUMNS = [
     *_KEY,
     "task_name",
@@ -189,7 +195,7 @@ def plan_backfill(  # noqa: PLR0913 - options of one plan
     lost, silent = ((gaps["reason"] == why).to_numpy() for why in ("lost", "silent"))
     closed = lost | silent
     came = None if incoming is None else Incoming.of(incoming)
-    found = shards.collect(tasks, partial(_part, as_of=when, incoming=came))
+    found = shards.collect(tasks, partial(_part, as_of=when, incoming=came), _READ)
     active, latest, tried = (found[found["_role"] == role] for role in _ROLES)
     if came is not None:
         warn_of_namesakes(tried, {"incoming": came.keys})
@@ -246,16 +252,12 @@ def _part(
 def _latest(known: pd.DataFrame) -> pd.DataFrame:
     """Return each log group's latest COMPLETED task with a known destination."""
     done = known[((known["status_code"] == "COMPLETED") & known["destination"].notna()).to_numpy()]
+    newest = done.groupby(_KEY, observed=True, dropna=False)["creation_time"].transform("max")
+    # sorting text is slow, so only ties are sorted
+    done = done[(done["creation_time"] == newest) | newest.isna()]
     order = ["creation_time", "task_id", "destination", "destination_prefix"]
     done = done.assign(destination=done["destination"].astype("str"))[[*_KEY, *order]]
     return done.sort_values(order, na_position="first").drop_duplicates(_KEY, keep="last")
-
-
-def _observed(tasks: pd.DataFrame) -> pd.DataFrame:
-    """Return one row with the latest `observed_at`, if there is one."""
-    latest = (tasks["observed_at"] == tasks["observed_at"].max()).to_numpy()
-    first: pd.DataFrame = tasks[["observed_at"]][latest].head(1)
-    return first
 
 
 def _latest_observed(tasks: shards.Tasks) -> pd.Timestamp:
@@ -266,8 +268,8 @@ def _latest_observed(tasks: shards.Tasks) -> pd.Timestamp:
     ArgumentError
         If no task has one.
     """
-    latest = shards.collect(tasks, _observed)["observed_at"].max()
-    if not isinstance(latest, pd.Timestamp):
+    latest = grouping.last_observed(tasks)
+    if latest is None:
         raise ArgumentError(
             "as_of=None, and no task has an observed_at; "
             'give an instant with its time zone, such as "2026-11-23T06:00Z"'

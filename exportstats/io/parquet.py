@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from exportstats.core import frames
 from exportstats.errors import FileFormatError, SchemaError
-from exportstats.io.rows import REPEATED, Rows, arrow_schema, read_columns, to_arrow
+from exportstats.io.rows import MAIN, REPEATED, Rows, arrow_schema, read_columns, to_arrow
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -44,7 +44,8 @@ def read_parquet(
 ) -> Rows:
     """Read a table with our column names or AWS's, of any types.
 
-    With `columns`, only these are read if the file has all of them; the others are missing.
+    With `columns`, only these are read if the file has all of them and their values; the others
+    are missing.
     """
     plain = source.path
     data = None if plain else pa.py_buffer(source.read_whole())
@@ -61,6 +62,8 @@ def read_parquet(
         )
         with file:
             table = file.read(_only(columns, names, schema))
+            if _lacks_values(table, names) and frames.own_columns(schema.names, kind):
+                table = file.read()  # for the warning that one of these may have the values
         table.validate(full=True)  # reading does not check that text is UTF-8
         return replace(read_columns(table, kind, how), what=f"{source.name}, row")
     except (pa.ArrowException, OSError, UnicodeError) as error:
@@ -78,3 +81,10 @@ def _only(
     own = {name: [name] for name in schema.names}
     found = [names.get(name) or own.get(name) for name in columns]
     return None if None in found else [name for some in found for name in some or ()]
+
+
+def _lacks_values(table: pa.Table, names: dict[str, list[str]]) -> bool:
+    """Return whether one of the main columns that were read has no value."""
+    known = {*table.column_names}
+    read = (name for column in MAIN for name in names.get(column, ()) if name in known)
+    return any(table[name].null_count == len(table) for name in read)

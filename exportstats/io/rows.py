@@ -39,7 +39,7 @@ _FITTING = {
     REPEATED: (pa.string(), pa.large_string(), REPEATED),
     TIME: tuple(pa.timestamp(unit, tz="UTC") for unit in ("s", "ms", "us", "ns")),
 }
-_MAIN = ("log_group_name", "from_time", "to_time", "status_code", "creation_time")
+MAIN = ("log_group_name", "from_time", "to_time", "status_code", "creation_time")
 _SHOWN = 10
 
 
@@ -210,7 +210,7 @@ def _warn_of_unused(
     rows: pd.DataFrame, unused: Counter[str], own: Sequence[str], kind: Table
 ) -> None:
     """Warn of unused keys, and of own columns that may be misspelt names of a column."""
-    empty = [name for name in _MAIN if own and name in rows and rows[name].isna().all()]
+    empty = [name for name in MAIN if own and name in rows and rows[name].isna().all()]
     keys = [f"{key} ({count:,})" for key, count in unused.most_common(_SHOWN)]
     more = f" and {len(unused) - _SHOWN:,} more" if len(unused) > _SHOWN else ""
     if keys:

@@ -7,7 +7,6 @@ import json
 import shutil
 from typing import TYPE_CHECKING
 
-import pyarrow.parquet as pq
 import pytest
 
 import exportstats as xs
@@ -33,27 +32,6 @@ def test_files_of_every_kind_are_read(ending: str, run: Callable, tmp_path: Path
     done = run("status", tmp_path / f"tasks{ending}", "--format", "json")
     assert counts(done)["COMPLETED"] == 5884
     assert not done.stderr
-
-
-@pytest.mark.parametrize("words", [["durations", "--by", "team"], ["status"], ["failures"]])
-def test_a_question_reads_only_its_columns(
-    words: list[str], run: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    """The answer is that of all columns; an unknown column is named with those that there are."""
-    tasks = xs.sample_tasks().assign(team="web")
-    xs.write_tasks(tasks, tmp_path / "tasks.parquet")
-    xs.write_tasks(tasks, tmp_path / "tasks.csv")
-    asked, read = [], pq.ParquetFile.read
-    monkeypatch.setattr(
-        pq.ParquetFile, "read", lambda file, names: asked.append(names) or read(file, names)
-    )
-    narrow, whole = (run(*words, tmp_path / f"tasks.{end}") for end in ("parquet", "csv"))
-    assert narrow.stdout == whole.stdout
-    assert "task_id" in asked[0]
-    assert "task_name" not in asked[0]
-    done = run("durations", "--by", "taem", tmp_path / "tasks.parquet")
-    assert done.exit_code == 2
-    assert "did you mean team" in done.stderr
 
 
 def test_several_files_and_patterns_are_one_table(run: Callable, page: Callable, made: Callable):

@@ -153,3 +153,12 @@ def test_nothing_in_a_buffer_is_read_twice(tasks: pd.DataFrame):
     pd.concat([tasks, tasks]).drop(columns=["duration", "window"]).to_parquet(buffer)
     buffer.seek(0)
     assert len(xs.read_tasks(buffer, columns=["duration"])) == len(tasks)
+
+
+def test_a_column_without_values_is_still_named(tasks: pd.DataFrame, tmp_path: Path):
+    """Then the others are read too, because one of them may have its values."""
+    path = tmp_path / "tasks.parquet"
+    xs.write_tasks(tasks.assign(log_group_name=None), path)
+    names = ["log_group_name", "from_time"]
+    with pytest.warns(UnusedWarning, match=r"no task has log_group_name; .*\(team\)"):
+        assert list(xs.read_tasks(path, columns=names)) == names
