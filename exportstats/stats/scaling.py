@@ -14,6 +14,7 @@ SCALES = ("bytes", "window", "none")
 # the window, and from one task to the next. A drift in a short history may be chance.
 _OF_SIZES, _OF_TASKS = (ENOUGH, 3.0), (50, 2.0)
 _STEEPEST = 1.5
+_ALIKE = 1e-3  # the variance of logarithms below which sizes are about equal
 
 
 class Trend(NamedTuple):
@@ -149,19 +150,22 @@ def _volume_of(
 ) -> Volume:
     """Return how durations depend on bytes, if these explain more than a power of the windows.
 
-    Both may grow without one being the cause of the other. So only what differs from the linear
-    trend of each is compared.
+    Both may grow without one being the cause of the other. So the regression has a linear trend,
+    from task to task, beside the bytes. If there is no significant one, it is left out, to be more
+    exact.
     """
     known = (bytes_ > 0) & _ended(durations)
-    if known.sum() < ENOUGH:
+    x, w, y = (np.log(values[known]) for values in (bytes_, windows, durations))
+    if len(x) < ENOUGH or np.var(x) < _ALIKE:
         return Volume()
-    logs = [np.log(values[known]) for values in (bytes_, windows, durations)]
-    x, w, y = map(_without_trend, logs)
-    slope, _ = _slope(x, y, *_OF_SIZES)
-    slope = min(slope, _STEEPEST)
-    if slope <= 0 or np.sum((y - slope * x) ** 2) >= np.sum((y - power * w) ** 2):
+    order = np.arange(len(x))
+    (slope, trend), (error, error_of_trend), left = _regression(y, x, order)
+    _, _, left_by_windows = _regression(y - power * w, order)
+    if slope < max(_OF_SIZES[1] * error, 1e-9) or left >= left_by_windows:
         return Volume()
-    return Volume(slope, float(np.exp(logs[0].mean())), float(bytes_[known].min()))
+    if abs(trend) < _OF_TASKS[1] * error_of_trend:
+        (slope,), *_ = _regression(y, x)
+    return Volume(min(slope, _STEEPEST), float(np.exp(x.mean())), float(bytes_[known].min()))
 
 
 def _ended(durations: np.ndarray) -> np.ndarray:
@@ -170,23 +174,21 @@ def _ended(durations: np.ndarray) -> np.ndarray:
     return ended
 
 
-def _without_trend(values: np.ndarray) -> np.ndarray:
-    """Return what differs from the linear trend of values."""
-    at = np.arange(len(values)) - (len(values) - 1) / 2
-    rest: np.ndarray = values - values.mean() - at * (at @ values) / (at @ at)
-    return rest
-
-
 def _slope(x: np.ndarray, y: np.ndarray, fewest: int, errors: float) -> tuple[float, float]:
     """Return the slope of a regression and its standard error; both 0 unless significant."""
-    n = len(x)
-    if n < fewest:
+    if len(x) < fewest or np.var(x) < _ALIKE:
         return 0.0, 0.0
-    spread = x - x.mean()
-    squares = float(spread @ spread)
-    if squares < n * 1e-3:  # all are about equal
-        return 0.0, 0.0
-    slope = float(spread @ y) / squares
-    rest = y - y.mean() - slope * spread
-    error = float(np.sqrt(float(rest @ rest) / (n - 2) / squares))
+    (slope,), (error,), _ = _regression(y, x)
     return (slope, error) if abs(slope) >= max(errors * error, 1e-9) else (0.0, 0.0)
+
+
+def _regression(y: np.ndarray, *xs: np.ndarray) -> tuple[list[float], list[float], float]:
+    """Return the slopes of a regression, their standard errors, and the sum of squares left."""
+    spreads = np.stack([x - x.mean() for x in xs])
+    y = y - y.mean()
+    inverse = np.linalg.pinv(spreads @ spreads.T)
+    slopes = inverse @ (spreads @ y)
+    rest = y - slopes @ spreads
+    left = float(rest @ rest)
+    errors = np.sqrt(np.diag(inverse) * left / (len(y) - len(xs) - 1))
+    return slopes.tolist(), errors.tolist(), left
