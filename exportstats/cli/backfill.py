@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 import exportstats as xs
+from exportstats.cli.evidence import scaled
 from exportstats.cli.failing import say
 from exportstats.cli.findings import FINDING, ByFinding, of_finding
 from exportstats.cli.options import PLOT, NewFile, NewFolder
@@ -20,7 +21,7 @@ from exportstats.cli.wanted import PLACE
 from exportstats.core import schema
 from exportstats.errors import ArgumentError
 from exportstats.io.whole import whole_file
-from exportstats.text import counted, total, write_duration, write_minute
+from exportstats.text import counted, total, write_bytes, write_duration, write_minute
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _LATEST = dt.timedelta(hours=12)  # until an event can be exported
+_HISTORY = dt.timedelta(days=30)  # a forecast by bytes needs 20 earlier tasks with known ones
 _TOMORROW = dt.timedelta(days=2)  # until tomorrow's export is done
 # Messages on what a plan leaves out, by reason.
 _LEFT_OUT = {
@@ -108,7 +110,8 @@ def backfill(
 
     No task is created. The commands go to standard output. An estimate of how long they take, and
     the gaps that are left out, go to standard error. A slot (an account and region) runs one task
-    at a time, so wait for each task to end before you create the next.
+    at a time, so wait for each task to end before you create the next. What expires first comes
+    first; with --incoming, else the gaps in which most bytes came in.
 
     \b
     exportstats backfill tasks.parquet --log-groups log-groups.json > commands.sh
@@ -118,7 +121,7 @@ def backfill(
     if script is not None and form == "json":
         raise ArgumentError("--script writes shell scripts; leave out --format json")
     limits = {name: given.pop(name) for name in ("since", "until", "tolerance")}
-    asked = ask(origin, _plan, **limits)
+    asked = ask(origin, _plan, **limits, history=_HISTORY)
     table = of_finding(xs.find_gaps(asked.tasks, **asked.range), asked)
     if from_report is not None:
         say(f"the finding {finding} of {from_report}:")
@@ -129,6 +132,7 @@ def backfill(
         margin=_LATEST,
         tolerance=dt.timedelta(0) if short_gaps else SHORT_GAP,
         as_of=when,
+        incoming=asked.range.get("incoming"),
         **given,
     )
     if script is None:
@@ -191,12 +195,17 @@ def _say_estimate(plan: pd.DataFrame, asked: Asked) -> None:
         say(f"nothing to export, {asked.days}")
         return
     planned = plan["to_time"] - plan["from_time"] + dt.timedelta(milliseconds=1)
-    say(f"to export: {total(planned)}, {asked.days}")
+    came = plan["incoming_bytes"].dropna()
+    least = "" if len(came) == len(plan) else "at least "
+    stake = f", {least}{write_bytes(came.sum())} (uncompressed)" if len(came) else ""
+    say(f"to export: {total(planned)}{stake}, {asked.days}")
     slots = counted(len(plan[["account_id", "region"]].drop_duplicates()), "slot")
     say(f"{counted(len(plan))}, one at a time in each of {slots} (account and region)")
     if plan["end_high"].notna().any():
         middle, high = (write_minute(plan.attrs[name]) for name in ("expected_end", "end_high"))
         say(f"expected end {middle}, 90th percentile {high} UTC")
+    if "incoming" in asked.range:
+        say(scaled(plan, "task"))
     if guesses := int((~plan["enough_history"]).sum()):
         say(f"{guesses:,} are guesses: fewer than 20 durations of the log group are known")
     if late := int(plan["late"].sum()):

@@ -12,6 +12,7 @@ from exportstats.cli.failing import mark_partial, say
 from exportstats.cli.source import ASK, fill_places
 from exportstats.core import schema
 from exportstats.errors import LoadError, LoadInterrupted
+from exportstats.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 KINDS = ("deliveries", "api_calls", "incoming")
 _REACH = dt.timedelta(days=90) - dt.timedelta(minutes=5)  # of LookupEvents, with time for asking
+_KEPT = dt.timedelta(days=454)  # hours in CloudWatch, without the one that is deleted meanwhile
+_NOTHING = dt.timedelta(0)
 _LATE = dt.timedelta(hours=2)  # what may belong to the end of the range comes in by then
 
 
@@ -36,6 +39,9 @@ def _option(name: str, what: str, how: str) -> Callable[..., Any]:
     )
 
 
+INCOMING = _option(
+    "incoming", "What came in, as `exportstats incoming` writes it", "ask CloudWatch's metrics"
+)
 EVIDENCE = (
     _option(
         "deliveries", "Deliveries that `exportstats deliveries` wrote", "look into the S3 buckets"
@@ -45,9 +51,7 @@ EVIDENCE = (
         "API calls: the files of a CloudTrail trail, or those of `exportstats calls`",
         "ask CloudTrail",
     ),
-    _option(
-        "incoming", "What came in, as `exportstats incoming` writes it", "ask CloudWatch's metrics"
-    ),
+    INCOMING,
     click.option(
         "--evidence",
         type=click.Choice(["live"]),
@@ -63,12 +67,19 @@ def load_evidence(
     log_groups: pd.DataFrame | None,
     start: dt.datetime,
     end: dt.datetime,
+    *,
+    history: dt.timedelta = _NOTHING,
 ) -> dict[str, pd.DataFrame]:
-    """Load the evidence that options name, or that an archive among the sources has."""
+    """Load the evidence that options name, or that an archive among the sources has.
+
+    Incoming data is fetched for at least `history` before the end.
+    """
     fetched: tuple[Callable[[], pd.DataFrame], ...] = (
         lambda: _deliveries(origin, tasks, start, end),
         lambda: _api_calls(origin, start),
-        lambda: _incoming(origin, tasks if log_groups is None else log_groups, start, end),
+        lambda: _incoming(
+            origin, tasks if log_groups is None else log_groups, min(start, end - history), end
+        ),
     )
     found = {}
     for name, fetch in zip(KINDS, fetched, strict=True):
@@ -83,6 +94,40 @@ def load_evidence(
             what = schema.TABLES[name].name
             say(f"{len(table):,} rows of {what} are not of these tasks and log groups")
     return found
+
+
+def load_incoming(origin: Origin, tasks: pd.DataFrame) -> pd.DataFrame | None:
+    """Load what came in during the windows of active tasks, and of earlier ones like them.
+
+    It is what the option names, or what an archive among the sources has.
+    """
+    table = _load(origin, "incoming", lambda: _of_windows(origin, tasks))
+    return None if table is None else fill_places(table, tasks)
+
+
+def scaled(table: pd.DataFrame, what: str) -> str:
+    """Return in words how many forecasts use what came in."""
+    used = int((table["scaled_by"] == "bytes").sum())
+    rest = "; of the others these are not known, or durations do not follow them"
+    whole = f"scaled by the bytes that came in: {used:,} of {counted(len(table), what)}"
+    return whole if used == len(table) else whole + rest
+
+
+def _of_windows(origin: Origin, tasks: pd.DataFrame) -> pd.DataFrame:
+    from exportstats.core import frames
+    from exportstats.stats import matching
+    from exportstats.stats.histories import LATEST
+
+    keys = list(schema.LOG_GROUP)
+    active = tasks[tasks["status_code"].isin(schema.ACTIVE_STATES)]
+    earlier = tasks[matching.locate(tasks, active[keys].drop_duplicates()) >= 0]
+    earlier = earlier.sort_values("creation_time")
+    earlier = earlier.groupby(keys, observed=True, dropna=False).tail(LATEST)
+    now = dt.datetime.now(dt.UTC)
+    start, end = earlier["from_time"].min(), min(active["to_time"].max(), now)
+    if not start < end:  # also if there is no active task
+        return frames.empty(schema.INCOMING)
+    return _incoming(origin, active, max(start, now - _KEPT), end)
 
 
 def _deliveries(

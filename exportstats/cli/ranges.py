@@ -122,8 +122,11 @@ def ask(
     since: Any,  # noqa: ANN401 - as `moment` returns it
     until: Any,  # noqa: ANN401
     tolerance: str,
+    history: dt.timedelta = dt.timedelta(0),
 ) -> Asked:
     """Load the input of a coverage command; `more` are questions besides those of coverage.
+
+    Incoming data is fetched for at least `history` before the end.
 
     Tasks are not selected by state or time. FAILED tasks explain gaps, and a task of any later
     time may cover the range.
@@ -141,7 +144,7 @@ def ask(
     _warn_of_unknown_coverage(every)  # before a selection drops tasks without a log group
     tasks, log_groups = kept(origin.wanted, every, log_groups)
     start, end, as_of = _range_of(tasks if len(tasks) else every, since, until)
-    evidence = load_evidence(origin, tasks, log_groups, start, end)
+    evidence = load_evidence(origin, tasks, log_groups, start, end, history=history)
     for table in evidence.values():
         tasks = fill_places(tasks, table)
         every = fill_places(every, table, is_said=False)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import exportstats as xs
+from exportstats.cli.evidence import INCOMING, load_incoming, scaled
 from exportstats.cli.failing import FAILED, say
 from exportstats.cli.question import Answer, question
 from exportstats.cli.source import ENDPOINT_URL, LIVE_REGION, PROFILE
@@ -54,25 +55,30 @@ class Kept:
             self._has_failed = True
 
 
-@question()
+@question(INCOMING)
 def eta(origin: Origin) -> Answer:
     """Estimate when the active tasks will be done.
 
     The estimate is based on the durations of earlier tasks. In eight of ten cases a task ends
-    between "from" and "to". An archive also knows since when a task has been RUNNING.
+    between "from" and "to". An archive also knows since when a task has been RUNNING. With
+    --incoming, durations are scaled by the bytes that came in, if they follow these.
 
     \b
     exportstats eta tasks.parquet --plot eta.png
     exportstats eta --region eu-west-1
     """
     tasks = origin.tasks()
-    table = origin.wanted.of(xs.estimate_completion(tasks, phases=origin.phases()), tasks)
+    incoming = load_incoming(origin, tasks)
+    forecasts = xs.estimate_completion(tasks, phases=origin.phases(), incoming=incoming)
+    table = origin.wanted.of(forecasts, tasks)
     if len(table) and tasks["observed_at"].isna().all():
         say(
             "no task has a time of observation, so nothing can be estimated; "
             "use a file from `exportstats fetch`, not from the AWS CLI"
         )
     answer = forecast(table)._replace(plot=lambda: xs.plot_completion(table))
+    if incoming is not None and len(table):
+        answer = answer._replace(notes=[scaled(table, "estimate")])
     return answer if len(origin.wanted.rows(tasks)) else answer._replace(title="no tasks")
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 BASES = ("log_group", "slot", "all", "none")
 _GROUP, _SLOT = list(schema.LOG_GROUP), list(schema.SLOT)
-_LATEST = 100  # tasks in a history: recent enough to follow a slowdown, enough for a 10 % quantile
+LATEST = 100  # tasks in a history: recent enough to follow a slowdown, enough for a 10 % quantile
 CLOCK_SKEW = pd.Timedelta("5min").as_unit("ms")  # between the service's machines, at most
 TIMED_OUT, TOO_LONG = (pd.Timedelta(TIME_OUT, unit="ms") + n * CLOCK_SKEW for n in (-1, 1))
 _FEWEST_STEPS = 5  # differences between tasks of other log groups, to learn a spread
@@ -120,9 +120,9 @@ def _latest(ended: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     groups, created = grouping.group(ended, names), coerce.millis(ended["creation_time"])
     each = np.ones(len(ended), dtype="int64")
     _, ordered, _, ends = sort_weighted(groups.codes, created, each, len(groups.keys))
-    first = ordered[ends - np.minimum(np.diff(ends, prepend=0), _LATEST)]
+    first = ordered[ends - np.minimum(np.diff(ends, prepend=0), LATEST)]
     recent = ended[created >= first[groups.codes]].sort_values(["creation_time", "task_id"])
-    latest: pd.DataFrame = recent.groupby(names, observed=True, dropna=False).tail(_LATEST)
+    latest: pd.DataFrame = recent.groupby(names, observed=True, dropna=False).tail(LATEST)
     return latest
 
 
