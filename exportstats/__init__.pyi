@@ -75,8 +75,11 @@ from .io.sample import (
     sample_log_groups as sample_log_groups,
     sample_tasks as sample_tasks,
 )
+from .queues.comparison import compare_queues as compare_queues
 from .queues.expected import expected_exports as expected_exports
+from .queues.scheduling import schedule_exports as schedule_exports
 from .queues.simulation import QueueForecast as QueueForecast, simulate_queue as simulate_queue
+from .queues.spare import spare_exports as spare_exports
 from .report.weekly import (
     WeeklyReport as WeeklyReport,
     build_weekly_report as build_weekly_report,

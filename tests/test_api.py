@@ -9,6 +9,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pandas as pd
 import pytest
 
 import exportstats as xs
@@ -16,7 +17,6 @@ import exportstats as xs
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pandas as pd
     from matplotlib.axes import Axes
 
 FUNCTIONS = [name for name in xs.__all__ if inspect.isfunction(getattr(xs, name))]
@@ -83,6 +83,15 @@ def use_queues(tasks: pd.DataFrame) -> None:
     night: xs.QueueForecast = xs.simulate_queue(tasks, exports, start="2026-11-16", runs=100)
     assert len(night.exports) == len(exports)
     assert len(night.slots) == exports["region"].nunique()
+    timed = exports.assign(deadline=pd.Timestamp("2026-11-17T06:00Z"))
+    order: pd.DataFrame = xs.schedule_exports(tasks, timed, start="2026-11-16", runs=100)
+    other = xs.simulate_queue(tasks, order, start="2026-11-16", runs=100)
+    both: pd.DataFrame = xs.compare_queues({"usual": night, "in order": other})
+    assert len(both) == 2 * len(night.slots)
+    spare: pd.DataFrame = xs.spare_exports(
+        tasks, exports, "5min", deadline="2026-11-17", start="2026-11-16", runs=100
+    )
+    assert spare["fit"].gt(0).all()
 
 
 def use_every_name(folder: Path) -> list[Axes]:
@@ -194,9 +203,11 @@ def test_options_are_named(name: str):
     """Only the main arguments are positional; options are keyword-only."""
     parameters = inspect.signature(getattr(xs, name)).parameters.values()
     positional = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
-    with_two = ("plan_backfill", "annotate_tasks", "unlisted_tasks", "simulate_queue")
-    two = name.startswith("write_") or name in with_two
-    assert len(positional) <= (2 if two else 1)
+    mains = {"spare_exports": 3} | dict.fromkeys(
+        ("plan_backfill", "annotate_tasks", "unlisted_tasks", "simulate_queue", "schedule_exports"),
+        2,
+    )
+    assert len(positional) <= mains.get(name, 2 if name.startswith("write_") else 1)
 
 
 def test_the_package_imports_nothing_slow():

@@ -131,7 +131,7 @@ def ask(
     Tasks are not selected by state or time. FAILED tasks explain gaps, and a task of any later
     time may cover the range.
     """
-    from exportstats.coverage.query import length
+    from exportstats.stats.as_of import length
 
     length(tolerance, "tolerance")  # fail before AWS is asked
     every, log_groups = load_both(

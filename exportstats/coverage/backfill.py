@@ -10,12 +10,11 @@ import pandas as pd
 
 from exportstats.core import coerce, frames, schema, shards
 from exportstats.coverage import pieces
-from exportstats.coverage.query import length
 from exportstats.coverage.queues import add_times
 from exportstats.errors import ArgumentError, SchemaError
 from exportstats.queues.turns import active_of, without_waiting
 from exportstats.stats import grouping, histories
-from exportstats.stats.as_of import instant, known_at, to_millis
+from exportstats.stats.as_of import instant, known_at, length, to_millis
 from exportstats.stats.incoming import Incoming
 from exportstats.stats.matching import warn_of_namesakes
 from exportstats.stats.windows import Intervals

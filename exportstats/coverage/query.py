@@ -9,7 +9,7 @@ import pandas as pd
 
 from exportstats.core import coerce, frames, schema
 from exportstats.errors import ArgumentError
-from exportstats.stats.as_of import instant, to_millis
+from exportstats.stats.as_of import instant, length, to_millis
 from exportstats.stats.incoming import Incoming
 
 if TYPE_CHECKING:
@@ -135,20 +135,3 @@ def _refused(api_calls: pd.DataFrame, as_of: pd.Timestamp | None) -> pd.DataFram
         status_code=pd.Categorical([REFUSED] * len(calls)),
         creation_time=calls["event_time"],
     )
-
-
-def length(value: object, name: str) -> int:
-    """Return a length of time in milliseconds.
-
-    Raises
-    ------
-    ArgumentError
-        If it is not valid or negative.
-    """
-    try:
-        found = pd.to_timedelta(value)  # type: ignore[call-overload]
-    except (ValueError, TypeError):
-        found = None
-    if not isinstance(found, pd.Timedelta) or found < pd.Timedelta(0):
-        raise ArgumentError(f'{name}={value!r}; give a length of time such as "1min"')
-    return int(found.to_timedelta64().astype("timedelta64[ms]").view("int64"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -26,30 +26,63 @@ if TYPE_CHECKING:
 _SLOT = list(schema.SLOT)
 
 
-def queues_of(
-    tasks: shards.Tasks,
-    exports: pd.DataFrame,
-    start: Instant,
-    numbers: Numbers,
-    incoming: pd.DataFrame | None,
-) -> tuple[list[Queue], int]:
-    """Return the queue of each slot, sorted, and the instant from which their offsets count.
+class Night(NamedTuple):
+    """What is known when the queues begin.
 
-    Raises
-    ------
-    ArgumentError
-        If there is neither a `start` nor an `observed_at`.
-    SchemaError
-        If `exports` is not a table of exports, or the slot of one is not clear.
+    Attributes
+    ----------
+    now
+        The instant from which offsets count, in milliseconds.
+    known
+        What durations are drawn from.
+    free
+        From which offset on each slot with active tasks is free, in each run.
+    slots
+        The slots of the tasks.
+    incoming
+        What log groups took in, or None.
     """
-    rows = table.conform(exports)
-    when = None if start is None else instant(start, "start")
-    came = None if incoming is None else Incoming.of(incoming)
-    found = shards.collect(tasks, partial(_part, start=when, incoming=came))
-    now = _start(found, when)
-    rows = table.sort(_with_slots(rows, found))
-    known = Sources(histories.Histories(found), numbers)
-    return split(rows, histories.bytes_of(rows, came), known, _free(found, known, now), now), now
+
+    now: int
+    known: Sources
+    free: dict[tuple[str, ...], np.ndarray]
+    slots: set[tuple[str, ...]]
+    incoming: Incoming | None
+
+    @classmethod
+    def of(
+        cls,
+        tasks: shards.Tasks,
+        start: Instant,
+        numbers: Numbers,
+        incoming: pd.DataFrame | None,
+    ) -> Night:
+        """Collect what the tasks say.
+
+        Raises
+        ------
+        ArgumentError
+            If there is neither a `start` nor an `observed_at`.
+        """
+        when = None if start is None else instant(start, "start")
+        came = None if incoming is None else Incoming.of(incoming)
+        found = shards.collect(tasks, partial(_part, start=when, incoming=came))
+        now = _start(found, when)
+        known = Sources(histories.Histories(found), numbers)
+        slots = {*keys_of(found[found["_role"] == "observed"], _SLOT)}
+        return cls(now, known, _free(found, known, now), slots, came)
+
+    def queues(self, exports: pd.DataFrame) -> list[Queue]:
+        """Return the queue of each slot, sorted.
+
+        Raises
+        ------
+        SchemaError
+            If `exports` is not a table of exports, or the slot of one is not clear.
+        """
+        rows = table.sort(_with_slots(table.conform(exports), self.slots))
+        bytes_ = histories.bytes_of(rows, self.incoming)
+        return split(rows, bytes_, self.known, self.free, self.now)
 
 
 def _part(
@@ -102,7 +135,7 @@ def _free(found: pd.DataFrame, known: Sources, now: int) -> dict[tuple[str, ...]
     return free
 
 
-def _with_slots(rows: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+def _with_slots(rows: pd.DataFrame, known: set[tuple[str, ...]]) -> pd.DataFrame:
     """Return exports with the account and region that are missing, if only one slot can be meant.
 
     Raises
@@ -111,8 +144,7 @@ def _with_slots(rows: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
         If several slots can be meant.
     """
     slots = keys_of(rows, _SLOT)
-    known = {*keys_of(found[found["_role"] == "observed"], _SLOT)}
-    known |= {slot for slot in slots if all(slot)}
+    known = known | {slot for slot in slots if all(slot)}
     filled = dict(enumerate(slots))
     for row in (row for row, slot in filled.items() if slot not in known):
         slot = filled[row]

@@ -87,7 +87,7 @@ def split(
     factors = factors_of(bases, bytes_)
     seeds = _seeds(rows)
     pause = coerce.float_millis(rows["pause"])[:, np.newaxis]
-    deadline = _offsets(rows["deadline"], now)[:, np.newaxis]
+    deadline = offsets(rows["deadline"], now)[:, np.newaxis]
     retry = coerce.float_millis(rows["retry"])[:, np.newaxis]
     tries = not np.isnan(retry).all()
     slots = keys_of(rows, _SLOT)
@@ -128,7 +128,8 @@ def _seeds(rows: pd.DataFrame) -> np.ndarray:
     return each
 
 
-def _offsets(times: pd.Series, now: int) -> np.ndarray:
+def offsets(times: pd.Series, now: int) -> np.ndarray:
+    """Return times as milliseconds since `now`; NaN where missing."""
     millis = coerce.millis(times)
     offsets: np.ndarray = np.where(millis == coerce.NAT, np.nan, millis.astype("float64") - now)
     return offsets
@@ -136,7 +137,7 @@ def _offsets(times: pd.Series, now: int) -> np.ndarray:
 
 def _asked_at(rows: pd.DataFrame, seeds: np.ndarray, numbers: Numbers, now: int) -> np.ndarray:
     """Return when exports are asked for, in one column if there is no jitter."""
-    at = _offsets(rows["create_at"], now)[:, np.newaxis]
+    at = offsets(rows["create_at"], now)[:, np.newaxis]
     most = coerce.float_millis(rows["jitter"])[:, np.newaxis] / _JITTER
     if not most.any():
         return at

@@ -10,7 +10,7 @@ import pandas as pd
 from exportstats.core import coerce, schema, shards
 from exportstats.errors import ArgumentError
 from exportstats.queues.draws import Numbers
-from exportstats.queues.night import queues_of
+from exportstats.queues.night import Night
 from exportstats.queues.queue import GIVEN
 from exportstats.queues.runs import quantiles, run, to_instants
 from exportstats.stats.histories import BASES
@@ -143,7 +143,8 @@ def simulate_queue(
     """
     if policy not in _POLICIES:
         raise ArgumentError(f"policy={policy!r}; give one of {', '.join(map(repr, _POLICIES))}")
-    queues, now = queues_of(tasks, exports, start, Numbers.of(runs, seed), incoming)
+    night = Night.of(tasks, start, Numbers.of(runs, seed), incoming)
+    queues, now = night.queues(exports), night.now
     ran = [run(queue.asked, queue.draw, queue.free, refuse=policy == "refuse") for queue in queues]
     return QueueForecast(
         _exports_of(exports, queues, ran, now),

@@ -125,6 +125,23 @@ def to_millis(stamp: pd.Timestamp) -> int:
     return int(stamp.to_datetime64().view("int64"))
 
 
+def length(value: object, name: str) -> int:
+    """Return a length of time in milliseconds.
+
+    Raises
+    ------
+    ArgumentError
+        If it is not valid or negative.
+    """
+    try:
+        found = pd.to_timedelta(value)  # type: ignore[call-overload]
+    except (ValueError, TypeError):
+        found = None
+    if not isinstance(found, pd.Timedelta) or found < pd.Timedelta(0):
+        raise ArgumentError(f'{name}={value!r}; give a length of time such as "1min"')
+    return int(found.to_timedelta64().astype("timedelta64[ms]").view("int64"))
+
+
 def known_at(tasks: _Tasks, as_of: Instant) -> _Tasks:
     """Return the tasks as they were known at `as_of`; if it is None, return them unchanged.
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
+from nights import GROUP, MINUTE, NOW, after, exports_of, table, tasks_of
 from support import DAY, FEW, HOUR, START
 
 import exportstats as xs
@@ -15,53 +16,6 @@ from exportstats.core import frames
 from exportstats.errors import ArgumentError, SchemaError
 from exportstats.queues.runs import Asked, begin
 from exportstats.queues.simulation import simulate_queue
-
-MINUTE = 60_000
-NOW = pd.Timestamp(START, unit="ms", tz="UTC")
-GROUP = {"account_id": "111122223333", "region": "eu-west-1", "log_group_name": "acme"}
-TIMES = ("start_low", "expected_start", "start_high", "end_low", "expected_end", "end_high")
-
-
-def exports_of(*rows: dict[str, Any]) -> pd.DataFrame:
-    """Return exports; `at` is the minute after now, `lasts` the duration in minutes."""
-    made = [
-        {
-            "create_at": NOW + pd.Timedelta(minutes=row.get("at", 0)),
-            "duration": pd.Timedelta(minutes=row["lasts"]) if "lasts" in row else pd.NaT,
-        }
-        | {name: value for name, value in row.items() if name not in ("at", "lasts")}
-        for row in rows
-    ]
-    return pd.DataFrame(made)
-
-
-def tasks_of(*durations: int, gap: int = 3 * HOUR, **fields: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - any field
-    """Return COMPLETED tasks with these durations, without waiting, the latest one last."""
-    name = fields.get("log_group_name", "acme")
-    rows = []
-    for number, lasts in enumerate(reversed(durations), 1):
-        created = START - number * gap - (HOUR if name == "acme" else 0)
-        row = {
-            "task_id": f"{name}-{number:04}",
-            "status_code": "COMPLETED",
-            "from_time": created - 2 * DAY,
-            "to_time": created - DAY - 1,
-            "creation_time": created,
-            "completion_time": created + lasts,
-            "observed_at": START,
-        }
-        rows.append({**GROUP, **row, **fields})
-    return rows
-
-
-def table(*rows: dict[str, Any]) -> pd.DataFrame:
-    """Return a table of tasks."""
-    return xs.conform(pd.DataFrame([*rows]))
-
-
-def after(times: pd.Series) -> list[float]:
-    """Return times in minutes after now."""
-    return (times - NOW).dt.total_seconds().div(60).to_list()
 
 
 @given(
@@ -138,10 +92,6 @@ def test_one_export_alone() -> None:
 
 def test_active_tasks_first() -> None:
     """The slot first ends its active tasks: the RUNNING one, then those that wait."""
-    past = tasks_of(*[HOUR] * 30) + tasks_of(
-        *[4 * HOUR] * 30, log_group_name="b", gap=6 * HOUR, region="x"
-    )
-    past = [row | {"region": "eu-west-1"} for row in past]
     past = tasks_of(*[HOUR] * 30)
     running = {**past[0], "task_id": "r", "status_code": "RUNNING", "completion_time": None}
     running["creation_time"] = START - 20 * MINUTE

@@ -1,0 +1,72 @@
+"""Compare simulated queues side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from exportstats.core.schema import SLOT
+from exportstats.errors import ArgumentError
+from exportstats.queues.simulation import QueueForecast
+
+
+def compare_queues(scenarios: Mapping[str, QueueForecast]) -> pd.DataFrame:
+    """Compare what the same slots do in several scenarios.
+
+    Parameters
+    ----------
+    scenarios
+        The results of `simulate_queue` by name, with as many runs each. Simulate them with the same
+        seed: then each run draws the same durations in all scenarios, and differences are due to
+        the scenarios alone.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by `scenario`, in the order given, `account_id` and `region`. It has the columns of
+        `QueueForecast.slots`, and `later` (`timedelta64[ms]`): the median over all runs of how much
+        later all is done than in the first scenario. NaT if that does not have the slot.
+
+    Raises
+    ------
+    ArgumentError
+        If there is no scenario, one is not a result of `simulate_queue`, or their runs differ.
+
+    Examples
+    --------
+    >>> from exportstats.core import frames
+    >>> from exportstats.queues.simulation import simulate_queue
+    >>> exports = pd.DataFrame({"create_at": ["2026-11-23T22:00Z"] * 3, "duration": "5min"})
+    >>> more = pd.concat([exports, exports.head(1).assign(duration="1h")])
+    >>> start = "2026-11-23T22:00Z"
+    >>> today = simulate_queue(frames.empty(), exports, start=start)
+    >>> other = simulate_queue(frames.empty(), more, start=start)
+    >>> table = compare_queues({"today": today, "+1": other})
+    >>> table[["exports", "later"]].droplevel(["account_id", "region"])
+              exports           later
+    scenario
+    today         3.0 0 days 00:00:00
+    +1            4.0 0 days 01:00:00
+    """
+    remedy = "give the results of xs.simulate_queue by name"
+    if not scenarios or not isinstance(scenarios, Mapping):
+        raise ArgumentError(f"scenarios={scenarios!r}; {remedy}")
+    for name, forecast in scenarios.items():
+        if not isinstance(forecast, QueueForecast):
+            raise ArgumentError(f"the scenario {name!r} is {type(forecast).__name__}; {remedy}")
+    first = next(iter(scenarios.values())).finish
+    tables = {}
+    for name, forecast in scenarios.items():
+        finish = forecast.finish
+        if len(finish) != len(first):
+            raise ArgumentError(
+                f"the scenario {name!r} has {len(finish):,} runs, and the first one "
+                f"{len(first):,}; simulate all with the same runs and seed"
+            )
+        later = [
+            (finish[slot] - first[slot]).median() if slot in first else pd.NaT for slot in finish
+        ]
+        lengths = pd.Series(later, dtype="timedelta64[ms]")
+        tables[name] = forecast.slots.assign(later=lengths).set_index(list(SLOT))
+    return pd.concat(tables, names=["scenario"])
