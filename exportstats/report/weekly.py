@@ -138,7 +138,7 @@ def build_weekly_report(  # noqa: PLR0913 - all options are keyword-only
         stream prefix cover.
     incoming
         A table of what log groups took in. With it, gaps in which nothing came in are notes, and
-        other gaps have the bytes that came in, the most first.
+        other gaps have the bytes that came in, the most first. Forecasts of active tasks use it.
     as_of
         The instant (aware) for which to compute the report. Default: the end of the week, or the
         last observation of the tasks if that is earlier, so that a later run for the same week

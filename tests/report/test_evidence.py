@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 from reported import (
     ISO_WEEK,
     MONDAY,
+    WEEK,
     built,
     finding,
     kinds,
+    look,
     night,
     nights,
     others,
@@ -20,6 +22,7 @@ from support import DAY, HOUR, Row
 
 from exportstats.core import schema
 from exportstats.report import redaction
+from exportstats.report.rules import durations
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -177,3 +180,25 @@ def test_the_evidence_is_redacted():
     assert "role/exporter" not in hidden_calls.to_csv()
     for table in (hidden_calls, hidden_incoming):
         assert table["log_group_name"].astype("str").unique().tolist() == ["log-group-1"]
+
+
+def test_a_task_of_many_bytes_may_reach_the_time_out():
+    """Nights of twice the bytes took twice as long, so one of sixty times will take too long."""
+    rows = [
+        night("app", number, completion_time=night("app", number)["creation_time"] + took)
+        for number in range(-27, 5)
+        for took in [(1 + number % 2) * HOUR + abs(number) * 60_000]
+    ]
+    just_now = MONDAY + WEEK - HOUR
+    rows.append(night("app", 5, status_code="RUNNING", creation_time=just_now))
+    came = [
+        PLACE
+        | {"log_group_name": "app", "start": MONDAY + number * DAY, "period": DAY}
+        | {"incoming_bytes": 1000 * (60 if number == 5 else 1 + number % 2), "incoming_events": 1}
+        for number in range(-27, 6)
+    ]
+    incoming = side_table(came, schema.INCOMING.columns)
+    assert look(durations.time_outs, *rows) is None
+    found = look(durations.time_outs, *rows, incoming=incoming)
+    assert found is not None
+    assert found.rows["timeout_probability"].to_list()[0] > 0.9
