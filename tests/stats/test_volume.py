@@ -13,12 +13,14 @@ import pytest
 from hypothesis import given, strategies as st
 from inflow import KEYS, incoming_of, periods
 from oracle import KEY, stamp
+from scipy import stats
 from support import DAY, START, Row, cut, plain, shuffled, table
 
 import exportstats as xs
 from exportstats.core import coerce, frames
 from exportstats.errors import AccountUnknownWarning, SchemaError
 from exportstats.stats.incoming import Incoming
+from exportstats.stats.scaling import scale
 
 GROUP = {"account_id": "111122223333", "region": "eu-west-1", "log_group_name": "acme/api"}
 NIGHTS = 60
@@ -127,6 +129,24 @@ def following(power: float, seed: int = 5) -> tuple[list[float], list[float]]:
     return volumes, took[:-1]
 
 
+@pytest.mark.parametrize("drift", [0.0, 0.02])
+def test_the_power_is_the_slope_of_a_regression(drift: float):
+    """It is that on the bytes alone, or on bytes and the number of the task if there is a trend."""
+    volumes, took = following(0.9)
+    volumes = volumes[:-1]
+    took = [one * math.exp(drift * at) for at, one in enumerate(took)]
+    lengths = np.full(len(took), float(DAY))
+    found = scale(np.array(took), lengths, np.array(volumes), float(DAY), trending=True)
+    x, y, at = np.log(volumes), np.log(took), np.arange(len(took))
+    slope = stats.linregress(x, y).slope
+    if drift:
+        slope = np.linalg.lstsq(np.array([x, at, np.ones(len(x))]).T, y, rcond=None)[0][0]
+    assert found.volume.power == pytest.approx(slope)
+    assert found.volume.typical == pytest.approx(stats.gmean(volumes))
+    assert found.volume.least == min(volumes)
+    assert found.trend.slope == pytest.approx(drift, abs=0.002)
+
+
 @pytest.mark.parametrize("power", [0.5, 0.9])
 def test_a_forecast_follows_the_bytes_of_its_window(power: float):
     """A night of twenty times as many bytes takes as long as its bytes say."""
@@ -136,9 +156,7 @@ def test_a_forecast_follows_the_bytes_of_its_window(power: float):
     row, plain = only(tasks, incoming=incoming), only(tasks)
     assert (row.scaled_by, row.n) == ("bytes", NIGHTS - 1)
     assert row.remaining / pd.Timedelta("10min") == pytest.approx(20**power, rel=0.15)
-    # the slope, computed otherwise: by a regression on the bytes and the number of the task
-    known = np.array([np.ones(len(took)), np.arange(len(took)), np.log(volumes[:-1])]).T
-    slope = np.linalg.lstsq(known, np.log(took), rcond=None)[0][2]
+    slope = stats.linregress(np.log(volumes[:-1]), np.log(took)).slope
     typical = np.exp(np.mean(np.log(volumes[:-1])))
     rest = [one / (size / typical) ** slope for one, size in zip(took, volumes, strict=False)]
     middle = np.median(rest) * (20e9 / typical) ** slope
