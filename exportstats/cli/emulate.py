@@ -96,9 +96,10 @@ def emulate(
     Files are served unchanged. With --now they are moved like the sample: their latest time of
     observation becomes --now, or a time less than a week later.
 
-    CloudTrail's LookupEvents is answered with the call that created each task. Of the last twelve
-    weeks, the sample also has refused calls, and what log groups took in (GetMetricData). It has an
-    object in S3 (ListObjectsV2) for each COMPLETED task, so --evidence live knows all sources.
+    CloudTrail's LookupEvents is answered with the call that created each task, by a role
+    `synthetic` if none is recorded. Of the last twelve weeks, the sample also has refused calls,
+    and what log groups took in (GetMetricData). It has an object in S3 (ListObjectsV2) for each
+    COMPLETED task, so --evidence live knows all sources.
 
     An access key of twelve digits selects that account. Ctrl-C stops the emulator with exit code 0.
 

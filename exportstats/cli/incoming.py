@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import warnings
 from typing import TYPE_CHECKING
 
 import click
@@ -15,8 +17,8 @@ from exportstats.cli.question import Answer, question
 from exportstats.cli.ranges import LOG_GROUPS
 from exportstats.cli.wanted import PLACE, moment, refuse_reversed
 from exportstats.core import schema
-from exportstats.errors import ArgumentError, LoadError, LoadInterrupted
-from exportstats.text import counted, write_bytes
+from exportstats.errors import ArgumentError, ExportStatsError, LoadError, LoadInterrupted
+from exportstats.text import counted, write_bytes, write_duration
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -36,9 +38,9 @@ _SHOWN = 40  # rows in a terminal
     click.option(
         "--since",
         callback=moment,
-        required=True,
         metavar="TIME",
-        help="The start of the range (UTC by default), such as 2026-11-01, or an age: 24h or 7d.",
+        help="The start of the range (UTC by default), such as 2026-11-01, or an age: 24h or 7d. "
+        "AWS is only asked with it.",
     ),
     click.option(
         "--until",
@@ -60,43 +62,46 @@ _SHOWN = 40  # rows in a terminal
     LOG_GROUPS,
     filters=PLACE,
     what="log groups",
+    asks_aws=True,
     is_drawn=False,
 )
 def incoming(
-    origin: Origin, *, since: dt.datetime, until: dt.datetime, period: Period, file: Path | None
+    origin: Origin,
+    *,
+    since: dt.datetime | None,
+    until: dt.datetime,
+    period: Period,
+    file: Path | None,
 ) -> Answer:
     """Show how much log groups took in, the largest first.
 
     SOURCE or --log-groups names the log groups. AWS is asked for the metrics IncomingBytes and
-    IncomingLogEvents. It requires the permission cloudwatch:GetMetricData. csv and json have a row
-    for each period.
+    IncomingLogEvents. It requires the permission cloudwatch:GetMetricData. If SOURCE is files that
+    -o wrote, they are shown instead, with their rows of --period. csv and json have a row for each
+    period.
 
     \b
     exportstats incoming --since 30d -o incoming.parquet
+    exportstats incoming incoming.parquet --log-group '/aws/*'
     exportstats incoming tasks.parquet --since 2026-10-01 --until 2026-11-01
     """
     refuse_reversed(since, until)
     if file is not None:
         read_existing(file, "incoming")  # fail before AWS is asked
-    groups = _log_groups(origin)
-    asked = {name: value for name, value in origin.asked.items() if name != "region"}
-    try:
-        table = xs.fetch_incoming(
-            groups, targets=origin.targets, start=since, end=until, period=period, **asked
-        )
-    except (LoadError, LoadInterrupted) as stop:
-        if not len(stop.arrived):
-            raise
-        say(f"incomplete: {stop}")
-        mark_partial()
-        table = stop.arrived
+    table = _written(origin, since, until, period)
+    unknown = 0
+    if table is None:
+        if since is None:
+            raise ArgumentError("give --since, from when AWS is asked")
+        groups = _log_groups(origin)
+        table = _fetched(origin, groups, since, until, period)
+        unknown = len(groups) - len(table[list(schema.LOG_GROUP)].drop_duplicates())
     if file is not None:
         add_to(file, table, "incoming")
     key = list(schema.LOG_GROUP)
     view = table.groupby(key, observed=True, dropna=False)[["incoming_bytes", "incoming_events"]]
     totals = view.sum().sort_values("incoming_bytes", ascending=False, kind="stable").reset_index()
     title = f"{counted(len(totals), 'log group')} with data"
-    unknown = len(groups) - len(totals)
     if unknown:
         say(
             f"nothing is known of {counted(unknown, 'log group')}: CloudWatch has no data of it in "
@@ -104,6 +109,50 @@ def incoming(
         )
         mark_partial()
     return Answer(table, title, totals, {"incoming_bytes": write_bytes}, shown=_SHOWN)
+
+
+def _written(
+    origin: Origin, since: dt.datetime | None, until: dt.datetime, period: Period
+) -> pd.DataFrame | None:
+    """Return the selected rows of files of incoming data; None if the source is something else."""
+    import pandas as pd
+
+    if not origin.source or origin.archives or "-" in origin.source:
+        return None
+    with warnings.catch_warnings(record=True) as said:
+        try:
+            every = xs.read_incoming(*origin.source, **origin.reading)
+        except (ExportStatsError, OSError):
+            return None
+    for one in said:
+        warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+    dataclasses.replace(origin, asks_aws=False)  # refuses options for AWS
+    table = origin.wanted.of_log_groups(every)
+    table = table[(table["start"] < until).to_numpy()]
+    if since is not None:
+        table = table[(table["start"] >= since).to_numpy()]
+    is_asked = (table["period"] == pd.Timedelta(period)).to_numpy()
+    if len(table) and not is_asked.any():
+        lengths = map(write_duration, table["period"].drop_duplicates().dt.total_seconds())
+        raise ArgumentError(f"--period {period}: the files have periods of {', '.join(lengths)}")
+    return table[is_asked]
+
+
+def _fetched(
+    origin: Origin, groups: pd.DataFrame, since: dt.datetime, until: dt.datetime, period: Period
+) -> pd.DataFrame:
+    """Ask AWS for what log groups took in."""
+    asked = {name: value for name, value in origin.asked.items() if name != "region"}
+    try:
+        return xs.fetch_incoming(
+            groups, targets=origin.targets, start=since, end=until, period=period, **asked
+        )
+    except (LoadError, LoadInterrupted) as stop:
+        if not len(stop.arrived):
+            raise
+        say(f"incomplete: {stop}")
+        mark_partial()
+        return stop.arrived
 
 
 def _log_groups(origin: Origin) -> pd.DataFrame:

@@ -66,6 +66,7 @@ def question(
     *options: Callable[..., Any],
     filters: Sequence[str] = tuple(FILTERS),
     what: str = "tasks",
+    asks_aws: bool = False,
     is_drawn: bool = True,
 ) -> Callable[[Callable[..., Answer]], click.Command]:
     """Make a command of a function that returns an `Answer`; `sourced` has its arguments."""
@@ -85,7 +86,7 @@ def question(
             click.get_current_context().exit(answer.exit_code)
 
         every = (*options, FORMAT, *([PLOT] if is_drawn else []))
-        return sourced(*every, filters=filters, what=what)(run)
+        return sourced(*every, filters=filters, what=what, asks_aws=asks_aws)(run)
 
     return decorate
 

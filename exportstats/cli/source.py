@@ -76,11 +76,12 @@ def sourced(
     filters: Sequence[str] = tuple(FILTERS),
     what: str = "tasks",
     is_live: bool = False,
+    asks_aws: bool = False,
     cls: type[click.Command] = click.Command,
 ) -> Callable[[Callable[..., None]], click.Command]:
     """Make a command of a function that needs tasks, or what else `what` says.
 
-    With `is_live`, only AWS can be the source.
+    With `is_live`, only AWS can be the source. With `asks_aws`, AWS is asked about the source.
 
     The function is called with `origin`, the source and selection of tasks, and the values of its
     own options.
@@ -97,7 +98,8 @@ def sourced(
             selected = {name: given.pop(name) for name in filters}
             fields = {field.name for field in dataclasses.fields(Origin)} & set(given)
             mine = {name: given.pop(name) for name in fields} | {"account": selected["account"]}
-            origin = Origin(wanted=Wanted(region=mine["region"], **selected), **mine)
+            wanted = Wanted(region=mine["region"], **selected)
+            origin = Origin(wanted=wanted, asks_aws=asks_aws, **mine)
             if given.get("by") and not origin.source:
                 _refuse_unknown(given["by"])
             function(origin=origin, **given)
@@ -144,7 +146,8 @@ def fill_places(table: pd.DataFrame, other: pd.DataFrame, *, is_said: bool = Tru
 class Origin:
     """The source of tasks and log groups (files or AWS), and the selection of what to show.
 
-    All fields but `wanted` are options of the same name.
+    All fields but `wanted` and `asks_aws` are options of the same name. With `asks_aws`, AWS is
+    asked about the tasks of a source.
     """
 
     wanted: Wanted
@@ -165,13 +168,15 @@ class Origin:
     api_calls_from: tuple[str, ...] = ()
     incoming_from: tuple[str, ...] = ()
     evidence: str | None = None
+    asks_aws: bool = False
 
     def __post_init__(self) -> None:
         """Refuse options for files or for AWS if these are not used."""
         refuse_reversed(self.wanted.since, self.wanted.until)
         beside = [name for option in BESIDE for name in getattr(self, option)]
         files = [name for name in (*self.source, *beside) if name != ASK]
-        if self.source and ASK not in beside and self.evidence is None:
+        asks = self.asks_aws or ASK in beside or self.evidence is not None
+        if self.source and not asks:
             self._refuse(_LIVE_ONLY, f"for AWS; leave it out, or leave out {self.source[0]}")
         if not files:
             self._refuse(("times_in", "strict"), "for files; leave it out, or name a file")

@@ -12,7 +12,7 @@ from exportstats.errors import ArgumentError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ROLE = "exporter"  # the role that creates the emulator's tasks
+ROLE = "synthetic"  # the role that creates tasks without an API call of their own
 _ASKED = ("taskName", "logGroupName", "from", "to", "destination", "destinationPrefix")
 
 

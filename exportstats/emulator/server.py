@@ -55,7 +55,7 @@ class Emulator:
         Log groups, with the same two fields; by default the account and region of the `arn`.
     api_calls
         Records of API calls as CloudTrail writes them, which LookupEvents returns. A task without
-        one has a CreateExportTask of the role `exporter` at its creation.
+        one has a CreateExportTask of the role `synthetic` at its creation.
     incoming
         What log groups took in, as `write_incoming` writes it to JSON, for GetMetricData.
     objects

@@ -245,3 +245,44 @@ def test_a_file_of_cloudtrail_is_not_written_to(run: Callable, tmp_path: Path):
     assert "is a file of CloudTrail" in done.stderr
     assert run("calls", trail, "-o", trail).exit_code == 2
     assert trail.read_bytes() == before
+
+
+def test_what_was_written_is_shown_without_aws(aws: Callable, run: Callable, tmp_path: Path):
+    """The files of -o are read, selected by time, place and period; AWS is not asked."""
+    emulator = aws()
+    file, other = tmp_path / "incoming.parquet", tmp_path / "minutes.csv"
+    first = run("incoming", *RANGE, "-o", file)
+    run("incoming", *RANGE, "-o", other, "--period", "5min")
+    emulator.requests.clear()
+    done = run("incoming", file)
+    assert (done.exit_code, done.stdout) == (0, first.stdout)
+    assert run("incoming", file, other).stdout == first.stdout, "other periods are not added"
+    assert "24 MB" in run("incoming", file, "--since", "2026-11-12", "--until", "2026-11-13").stdout
+    done = run("incoming", file, "--log-group", "/web")
+    assert done.stdout.startswith("0 log groups with data")
+    done = run("incoming", file, "--period", "5min")
+    assert done.exit_code == 2
+    assert "the files have periods of 1 h" in done.stderr
+    done = run("incoming", file, "--profile", "audit")
+    assert done.exit_code == 2
+    assert f"--profile is for AWS; leave it out, or leave out {file}" in done.stderr
+    assert not emulator.requests
+
+
+def test_aws_is_asked_about_the_log_groups_of_files(
+    aws: Callable, run: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """With a SOURCE of tasks, AWS is asked with the profile, and --since is needed."""
+    aws()
+    tasks = tmp_path / "tasks.json"
+    tasks.write_text(json.dumps({"exportTasks": [task(0)]}))
+    config = tmp_path / "credentials"
+    config.write_text(f"[audit]\naws_access_key_id={ACCOUNT}\naws_secret_access_key=x\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(config))
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    done = run("incoming", tasks, *RANGE, "--profile", "audit")
+    assert (done.exit_code, "72 MB" in done.stdout) == (0, True), done.stderr
+    done = run("incoming", tasks, "--profile", "audit")
+    assert done.exit_code == 2
+    assert "give --since, from when AWS is asked" in done.stderr

@@ -55,7 +55,7 @@ def test_each_task_has_the_call_that_created_it(connect: Connect) -> None:
     assert made["requestParameters"]["from"] == created - 86_400_000
     assert made["eventID"] == newest["EventId"]
     assert made["recipientAccountId"] == ACCOUNT
-    assert made["userIdentity"]["sessionContext"]["sessionIssuer"]["arn"].endswith("role/exporter")
+    assert made["userIdentity"]["sessionContext"]["sessionIssuer"]["arn"].endswith("role/synthetic")
 
 
 def test_given_records_are_listed_too(connect: Connect) -> None:
