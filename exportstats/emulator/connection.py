@@ -81,7 +81,7 @@ class _Handler(BaseHTTPRequestHandler):
         if Listed.of(self.path) is None:
             self.send_error(501)
         else:
-            self._answer(b"")
+            self._send(*self.server.emulator.respond(self.headers, b"", self.path))
 
     def do_POST(self) -> None:
         text = self.headers.get("Content-Length", "0")
@@ -95,11 +95,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif len(body := self.rfile.read(length)) < length:
             self.send_error(400, f"the body ends after {len(body)} of {length} bytes")
         else:
-            self._answer(body)
+            self._send(*self.server.emulator.respond(self.headers, body))
 
-    def _answer(self, body: bytes) -> None:
-        path = self.path if self.command == "GET" else ""
-        answer, keep_alive = self.server.emulator.respond(self.headers, body, path)
+    def _send(self, answer: bytes, keep_alive: bool) -> None:  # noqa: FBT001 - as `respond` has it
         self.wfile.write(answer)
         self.close_connection |= not keep_alive
 

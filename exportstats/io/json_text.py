@@ -96,15 +96,17 @@ def read_pages(pages: Sequence[Page], first: int, kind: Table) -> list[Rows]:
     if rows is not None and len(rows.pages) == len(pages):
         observed = np.repeat([page.observed_at for page in pages], [size for size, _ in rows.pages])
         return [replace(rows, what=kind.row, first=first, pages=()).filled(observed_at=observed)]
-    found = []
+    values: list[Any] = []
+    times: list[int] = []
     for page in pages:
         body = page.body
-        values = decode_each(body.decode()) if isinstance(body, bytes) else [{kind.member: body}]
-        rows = read_values(unpack(values, kind)[0], kind).filled(observed_at=page.observed_at)
-        # the service may add keys at any time, so they are not worth a warning
-        found.append(replace(rows, what=kind.row, first=first, unused=Counter()))
-        first += len(rows)
-    return found
+        lists = decode_each(body.decode()) if isinstance(body, bytes) else [{kind.member: body}]
+        values += unpack(lists, kind)[0]
+        times += [page.observed_at] * (len(values) - len(times))
+    rows = read_values(values, kind)
+    # the service may add keys at any time, so they are not worth a warning
+    rows = replace(rows, what=kind.row, first=first, unused=Counter())
+    return [rows.filled(observed_at=np.array(times, dtype="int64")[rows.numbers])]
 
 
 def _blocks(source: Source, kind: Table) -> Iterator[bytes]:
