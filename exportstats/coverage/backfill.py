@@ -10,6 +10,7 @@ import pandas as pd
 
 from exportstats.core import coerce, frames, schema, shards
 from exportstats.coverage import pieces
+from exportstats.coverage.planned import add_destinations, as_table, latest_destinations
 from exportstats.coverage.queues import add_times
 from exportstats.errors import ArgumentError, SchemaError
 from exportstats.queues.turns import active_of, without_waiting
@@ -33,31 +34,13 @@ _GAPS = {
     "reason": "category",
     "expires_at": _TIME,
 }
-_LONGEST_NAME = 512
 _ROLES = ("active", "latest", "tried")
-_TIMES = ("deadline", "expected_start", "expected_end", "end_low", "end_high")
 # What is read of the tasks.
 _READ = (
     *dict.fromkeys((*schema.KEY, *_KEY)),
     *("from_time", "to_time", "window", "destination", "destination_prefix", "status_code"),
     *("creation_time", "completion_time", "duration", "observed_at"),
 )
-_COLUMNS = [
-    *_KEY,
-    "task_name",
-    "from_time",
-    "to_time",
-    "destination",
-    "destination_prefix",
-    "incoming_bytes",
-    *_TIMES,
-    "deadline_risk",
-    "late",
-    "n",
-    "basis",
-    "scaled_by",
-    "enough_history",
-]
 
 
 def plan_backfill(  # noqa: PLR0913 - options of one plan
@@ -208,9 +191,9 @@ def plan_backfill(  # noqa: PLR0913 - options of one plan
 
     plan, more = _cut(gaps[~closed & ~never], active, step, now - distance, shortest)
     plan = _in_order(plan, came)
-    plan = _add_destinations(plan, latest, destination, prefix)
+    plan = add_destinations(plan, latest, destination, prefix)
     plan, ends = add_times(plan, active, histories.Histories(found), now)
-    table = _as_table(plan)
+    table = as_table(plan)
     low, middle, high = coerce.times(ends)
     table.attrs = {"expected_end": middle, "end_low": low, "end_high": high, "tasks": len(table)}
     table.attrs["left_out"] = {why: _summary(some) for why, some in (left_out | more).items()}
@@ -244,19 +227,8 @@ def _part(
     active = active_of(known, incoming)
     tried = grouping.group(known[_KEY], _KEY).keys
     past = histories.part(without_waiting(known), incoming=incoming)
-    rows = zip(_ROLES, (active, _latest(known), tried), strict=True)
+    rows = zip(_ROLES, (active, latest_destinations(known), tried), strict=True)
     return frames.stack([*(some.assign(_role=role) for role, some in rows), past])
-
-
-def _latest(known: pd.DataFrame) -> pd.DataFrame:
-    """Return each log group's latest COMPLETED task with a known destination."""
-    done = known[((known["status_code"] == "COMPLETED") & known["destination"].notna()).to_numpy()]
-    newest = done.groupby(_KEY, observed=True, dropna=False)["creation_time"].transform("max")
-    # sorting text is slow, so only ties are sorted
-    done = done[(done["creation_time"] == newest) | newest.isna()]
-    order = ["creation_time", "task_id", "destination", "destination_prefix"]
-    done = done.assign(destination=done["destination"].astype("str"))[[*_KEY, *order]]
-    return done.sort_values(order, na_position="first").drop_duplicates(_KEY, keep="last")
 
 
 def _latest_observed(tasks: shards.Tasks) -> pd.Timestamp:
@@ -350,60 +322,3 @@ def _in_order(plan: pd.DataFrame, incoming: Incoming | None) -> pd.DataFrame:
     # unknown bytes come last
     order = np.lexsort((group, start, -came, deadline, deadline == coerce.NAT, plan["slot"]))
     return plan.assign(bytes=came).iloc[order].reset_index(drop=True)
-
-
-def _add_destinations(
-    plan: pd.DataFrame, latest: pd.DataFrame, destination: str | None, prefix: str | None
-) -> pd.DataFrame:
-    """Add the destination of each task.
-
-    Raises
-    ------
-    ArgumentError
-        If no destination is known.
-    """
-    order = ["creation_time", "task_id", "group"]
-    latest = latest.sort_values(order, na_position="first", ignore_index=True)
-    row = {name: pd.Series(latest.index, latest[name]) for name in ("group", "slot")}
-    of_slot = plan["slot"].map(row["slot"].groupby(level=0).last())
-    found = latest.reindex(plan["group"].map(row["group"]).fillna(of_slot)).reset_index(drop=True)
-    bucket = found["destination"] if destination is None else destination
-    ahead = found["destination_prefix"] if prefix is None else prefix
-    plan = plan.assign(destination=bucket, destination_prefix=ahead)
-    unknown = plan["destination"].isna().to_numpy()
-    if unknown.any():
-        first = plan.iloc[int(unknown.argmax())]
-        raise ArgumentError(
-            f"no COMPLETED task of {first['log_group_name']} or its slot ({first['account_id']}, "
-            f'{first["region"]}) has a destination; give one, such as destination="my-bucket"'
-        )
-    return plan
-
-
-def _as_table(plan: pd.DataFrame) -> pd.DataFrame:
-    texts = plan[[*_KEY, "destination", "destination_prefix"]].astype("str")
-    times = {
-        "from_time": plan["start"],
-        "to_time": plan["end"] - 1,
-        **{name: plan[name] for name in _TIMES},
-    }
-    columns = {
-        **{name: texts[name].astype("category") for name in [*_KEY, "destination"]},
-        "task_name": _names(texts["log_group_name"], plan["start"]),
-        **{name: coerce.times(millis.to_numpy()) for name, millis in times.items()},
-        "destination_prefix": texts["destination_prefix"].where(texts["destination_prefix"] != ""),
-        "incoming_bytes": pd.array(np.rint(plan["bytes"].to_numpy()), dtype="Int64"),
-    }
-    return pd.DataFrame({**plan, **columns})[_COLUMNS]
-
-
-def _names(log_groups: pd.Series, starts: pd.Series) -> pd.Series:
-    """Name each task after its log group and the day, or the instant, at which it begins."""
-    when = coerce.iso_text(pd.Series(coerce.times(starts.to_numpy()))).astype("str")
-    when = when.str.replace("T00:00:00.000Z", "")
-    safe = log_groups.str.replace(r"[^A-Za-z0-9._/#-]", "_", regex=True)
-    room = _LONGEST_NAME - len("backfill  ")
-    names = [
-        f"backfill {group[: room - len(day)]} {day}" for group, day in zip(safe, when, strict=True)
-    ]
-    return pd.Series(names, index=starts.index, dtype="str")
