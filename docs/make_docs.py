@@ -111,7 +111,7 @@ def functions_page() -> str:
 
 TABLES = ("tasks", "observations", "phases", "gaps", "api_calls")
 SHARED = ("by", "freq", "tz", "as_of", "start", "end")
-VERBS = r"^(find|plan|compare|estimate)_|_(by_day|timeline)$"  # left out of a chart's name
+VERBS = r"^(find|plan|compare|estimate|simulate)_|_(by_day|timeline)$"  # left out of a chart's name
 
 
 def functions() -> dict[str, Callable[..., object]]:

@@ -113,7 +113,20 @@ def make_tables(tasks: pd.DataFrame, freq: str) -> Iterator[tuple[str, Plot, pd.
     yield "slow", xs.plot_slow_tasks, xs.find_slow_tasks(tasks)
     yield "phases", xs.plot_phase_durations, xs.phase_durations(seen_now_and_then(tasks))
     yield "periods", xs.plot_periods, xs.compare_periods(tasks, **weeks)
+    night, earlier = (_simulate(tasks, last, hours) for hours in (0, 2))
+    two = xs.compare_queues({"today": night, "2 h earlier": earlier})
+    yield "queue", xs.plot_queue, night.exports
+    yield "queue-finish", xs.plot_queue_finish, night.finish
+    yield "queue-comparison", xs.plot_queue_comparison, two
     yield "periods-by-group", xs.plot_periods, xs.compare_periods(tasks, by=_BY, **weeks)
+
+
+def _simulate(tasks: pd.DataFrame, start: pd.Timestamp, earlier: int) -> xs.QueueForecast:
+    """Return the simulation of a day of exports, so many hours earlier, due after 16 hours."""
+    expected = xs.expected_exports(tasks, start=start, end=start + pd.Timedelta("1D"))
+    at = expected["create_at"] - pd.Timedelta(earlier, "h")
+    due = expected.assign(create_at=at, deadline=start + pd.Timedelta("16h"))
+    return xs.simulate_queue(tasks, due, start=start, runs=200)
 
 
 def pictures() -> Iterator[tuple[str, Callable[[], Figure]]]:

@@ -77,7 +77,7 @@ def use_an_archive(folder: Path, tasks: pd.DataFrame) -> None:
     assert xs.status_breakdown(archive).equals(xs.status_breakdown(tasks))
 
 
-def use_queues(tasks: pd.DataFrame) -> None:
+def use_queues(tasks: pd.DataFrame) -> list[Axes]:
     """Simulate a night."""
     exports: pd.DataFrame = xs.expected_exports(tasks, start="2026-11-16", end="2026-11-17")
     night: xs.QueueForecast = xs.simulate_queue(tasks, exports, start="2026-11-16", runs=100)
@@ -92,6 +92,11 @@ def use_queues(tasks: pd.DataFrame) -> None:
         tasks, exports, "5min", deadline="2026-11-17", start="2026-11-16", runs=100
     )
     assert spare["fit"].gt(0).all()
+    return [
+        xs.plot_queue(night.exports),
+        xs.plot_queue_finish(night.finish, tz="Europe/Berlin"),
+        xs.plot_queue_comparison(both),
+    ]
 
 
 def use_every_name(folder: Path) -> list[Axes]:
@@ -99,7 +104,7 @@ def use_every_name(folder: Path) -> list[Axes]:
     tasks: pd.DataFrame = xs.conform(xs.sample_tasks().head(300))
     again: pd.DataFrame = use_every_file(folder, tasks)
     use_an_archive(folder, tasks)
-    use_queues(tasks)
+    nights = use_queues(tasks)
     anomalies: pd.DataFrame = xs.find_anomalies(again)
     assert anomalies.empty
     with pytest.raises(xs.ArgumentError):
@@ -149,6 +154,7 @@ def use_every_name(folder: Path) -> list[Axes]:
     mail: bytes = report.to_email()
     assert b"2026-W45" in mail
     return [
+        *nights,
         xs.plot_coverage(xs.coverage_timeline(again, **days)),
         xs.plot_coverage(xs.coverage_by_day(again, **days)),
         xs.plot_backfill(plan),
@@ -172,7 +178,7 @@ def use_every_name(folder: Path) -> list[Axes]:
 def test_every_name_is_used_and_works(tmp_path: Path):
     """A typed use of all public functions runs, and each chart returns its axes."""
     axes = use_every_name(tmp_path)
-    assert len({id(ax) for ax in axes}) == 17
+    assert len({id(ax) for ax in axes}) == 20
     source = "".join(
         map(inspect.getsource, (use_every_name, use_every_file, use_an_archive, use_queues))
     )

@@ -9,6 +9,9 @@ from .histogram import plot_duration_histogram
 from .landing import plot_landing_lag
 from .periods import plot_periods
 from .phases import plot_phase_durations
+from .queue import plot_queue
+from .queue_comparison import plot_queue_comparison
+from .queue_finish import plot_queue_finish
 from .slow import plot_slow_tasks
 from .status import plot_status_breakdown
 from .task_durations import plot_task_durations
@@ -28,6 +31,9 @@ __all__ = [
     "plot_landing_lag",
     "plot_periods",
     "plot_phase_durations",
+    "plot_queue",
+    "plot_queue_comparison",
+    "plot_queue_finish",
     "plot_slow_tasks",
     "plot_status_breakdown",
     "plot_task_durations",

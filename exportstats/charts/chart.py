@@ -62,6 +62,7 @@ def chart(
     title: str,
     *,
     maker: str,
+    part: str = "",
     columns: Sequence[str | tuple[str, str]] = (),
     levels: Sequence[str] = (),
     kwargs: str,
@@ -77,6 +78,8 @@ def chart(
         The title of the chart, unless the caller sets one.
     maker
         The function that makes the table.
+    part
+        Which table of several it is.
     columns, levels
         The columns and index levels that the table must have.
     kwargs
@@ -86,7 +89,7 @@ def chart(
     def decorate(draw: Callable[..., None]) -> Plot:
         @functools.wraps(draw)
         def plot(table: pd.DataFrame, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
-            require(table, maker=maker, columns=columns, levels=levels)
+            require(table, maker=maker, part=part, columns=columns, levels=levels)
             panel = begin(ax, title)
             try:
                 draw(panel, table, **kwargs)
@@ -99,7 +102,9 @@ def chart(
             return panel.ax
 
         plot.__signature__ = _signature_of(draw)  # type: ignore[attr-defined]
-        plot.__doc__ = _document(draw.__doc__ or "", _describe(maker, columns, levels), kwargs)
+        plot.__doc__ = _document(
+            draw.__doc__ or "", _describe(maker, part, columns, levels), kwargs
+        )
         return plot
 
     return decorate
@@ -120,13 +125,15 @@ def _document(text: str, table: str, kwargs: str) -> str:
     return before + parameters + own + _SHARED.format(kwargs=_indent(kwargs)) + heading + after
 
 
-def _describe(maker: str, columns: Sequence[str | tuple[str, str]], levels: Sequence[str]) -> str:
+def _describe(
+    maker: str, part: str, columns: Sequence[str | tuple[str, str]], levels: Sequence[str]
+) -> str:
     """Describe the parameter `table`."""
     names = dict.fromkeys(name if isinstance(name, str) else name[0] for name in columns)
     read = [f"the columns {', '.join(names)}"] if names else []
     read += [f"the index level {level}" for level in levels]
     needs = f" The chart uses {' and '.join(read)}." if read else ""
-    return f"The table that {maker} returns.{needs}"
+    return f"The table {f'{part} ' if part else ''}that {maker} returns.{needs}"
 
 
 def _indent(text: str) -> str:

@@ -110,7 +110,7 @@ def _draw_timeline(panel: Panel, table: pd.DataFrame, kwargs: dict[str, Any]) ->
     numbers, groups = group(table, LOG_GROUP)
     missing = _add_up(panel, table, numbers, len(groups))
     order = np.argsort(-missing, kind="stable")
-    worst, lanes = choose_lanes(panel, numbers, order, "worst log groups", _MOST)
+    worst, lanes = choose_lanes(panel, numbers, order, "worst log groups", most=_MOST)
     chosen = lanes >= 0
     rows = table.loc[chosen, [*_COLUMNS[3:5], *_COLUMNS[6:]]]
     bars = Bars(lanes[chosen], to_days(rows["start"]), to_days(rows["end"]))

@@ -34,9 +34,30 @@ class Bars(NamedTuple):
 
 
 def choose_lanes(
-    panel: Panel, numbers: np.ndarray, order: np.ndarray, which: str, most: int = 25
+    panel: Panel,
+    numbers: np.ndarray,
+    order: np.ndarray,
+    which: str,
+    *,
+    most: int = 25,
+    along: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Choose the first groups in an order, and note how many are left out.
+
+    Parameters
+    ----------
+    panel
+        The panel to draw on.
+    numbers
+        The group of each row.
+    order
+        The groups, the most important first.
+    which
+        What the chosen ones are, such as "worst slots".
+    most
+        The number of lanes on a slide.
+    along
+        A value of each group by which the chosen ones are sorted, instead of their order.
 
     Returns
     -------
@@ -48,6 +69,8 @@ def choose_lanes(
         adjective, noun = which.split(" ", 1)
         shown = f"the {adjective} {len(chosen)} of {len(order):,} {noun}"
         panel.notes.append(f"{shown}, {more:,} more not shown")
+    if along is not None:
+        chosen = chosen[np.argsort(along[chosen], kind="stable")]
     place = np.full(len(order), -1)
     place[chosen] = np.arange(len(chosen))
     return chosen, place[numbers]

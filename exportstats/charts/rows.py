@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 ROW = "row"  # the id of the texts of rows
 _LEAST, _LEAST_ROW = 6.5, 8.0  # points: the smallest text, and the lowest row
+_NARROW_ROW = 20.0  # points: the lowest row with its name above the bar
 _LEAST_NOTE = 5.0  # points: the smallest text of a note
 _WIDTH_OF_NOTES = 250.0  # points of width, below which there are no notes
 
@@ -39,7 +40,8 @@ def rows_that_fit(ax: Axes, most: int = 25) -> int:
     """Return how many rows can be read: `most` on a slide, fewer on small axes."""
     if not is_small(ax):
         return most
-    return int(np.clip(0.6 * cell_of(ax)[1] / _LEAST_ROW, 4, most))
+    least = _NARROW_ROW if is_narrow(ax) else _LEAST_ROW
+    return int(np.clip(0.6 * cell_of(ax)[1] / least, 4, most))
 
 
 def name_room(ax: Axes, notes: Sequence[str] = ()) -> int:
@@ -83,7 +85,7 @@ def note_rows(ax: Axes, notes: Sequence[str], *, bar: float = 0.7) -> None:
     """
     size = SMALL
     if not has_layout(ax):
-        size = min(size, (room_right(ax) - 6) / (0.55 * max(map(len, notes), default=1)))
+        size = min(size, (room_right(ax) - 6) / (0.55 * max([1, *map(len, notes)])))
     fits = cell_of(ax)[0] > _WIDTH_OF_NOTES and size > _LEAST_NOTE
     for row, note in enumerate(notes):
         if is_narrow(ax):
@@ -109,7 +111,9 @@ def fit_rows(ax: Axes) -> bool:
     return smaller
 
 
-def name_lanes(panel: Panel, groups: pd.DataFrame, notes: Sequence[str] = ()) -> None:
+def name_lanes(
+    panel: Panel, groups: pd.DataFrame, notes: Sequence[str] = (), *, bar: float = 0.7
+) -> None:
     """Name the lanes, and write a note at the right of each.
 
     An account or region that all log groups share is in the notes of the panel, not in the names.
@@ -118,8 +122,8 @@ def name_lanes(panel: Panel, groups: pd.DataFrame, notes: Sequence[str] = ()) ->
     several = list(groups.columns[:2]) if len(groups.columns) == len(LOG_GROUP) else []
     values = {level: groups[level].unique() for level in several}
     shared = {level: found[0] for level, found in values.items() if len(found) == 1}
-    name_rows(ax, name_groups(groups.drop(columns=[*shared]), name_room(ax, notes)))
-    note_rows(ax, notes)
+    name_rows(ax, name_groups(groups.drop(columns=[*shared]), name_room(ax, notes)), bar=bar)
+    note_rows(ax, notes, bar=bar)
     if shared:
         panel.notes.append("in " + ", ".join(shorten(value, 20) for value in shared.values()))
 

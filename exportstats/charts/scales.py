@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING, Any, Literal
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from matplotlib.colors import LogNorm
 
 from exportstats.charts.layout import cell_of, figure_of, is_small, size_of
 from exportstats.charts.style import ink, patch
+from exportstats.stats.as_of import zone
 from exportstats.text import write_duration
 
 if TYPE_CHECKING:
@@ -149,9 +151,9 @@ def share_axis(ax: Axes, which: Literal["x", "y"], label: str) -> None:
     axis.set_label_text(label)
 
 
-def distribution_axis(ax: Axes) -> None:
+def distribution_axis(ax: Axes, label: str = "share of the completed tasks") -> None:
     """Turn the y axis into one of shares up to 1, with a grid at the usual quantiles."""
-    share_axis(ax, "y", "share of the completed tasks")
+    share_axis(ax, "y", label)
     ax.set_ylim(0, 1.02)
     ax.set_yticks([0, 0.5, 1] if is_small(ax) else [0, 0.25, 0.5, 0.75, 0.9, 1])
     draw_grid(ax, "y")
@@ -194,6 +196,17 @@ def mark_unfinished(panel: Panel, table: pd.DataFrame, before: float, length: fl
         style: dict[str, Any] = {"facecolor": "none", "edgecolor": ink(0.35), "hatch": "////"}
         panel.ax.axvspan(start, start + length, zorder=0.5, linewidth=0, gid=_UNFINISHED, **style)
         panel.legend.append(patch("not over yet", **style))
+
+
+def zone_named(tz: str) -> tzinfo:
+    """Return the time zone of this name.
+
+    Raises
+    ------
+    ArgumentError
+        If there is none.
+    """
+    return ZoneInfo(zone(tz))
 
 
 def zone_of(times: pd.Series | pd.Index) -> tzinfo:

@@ -24,11 +24,12 @@ def require(
     table: object,
     *,
     maker: str,
+    part: str = "",
     columns: Sequence[str | tuple[str, str]] = (),
     levels: Sequence[str] = (),
 ) -> None:
     """Check that a table has the shape that `maker` returns; see `frames.require`."""
-    remedy = f"this chart draws what {maker} returns"
+    remedy = f"this chart draws {f'the table {part} that' if part else 'what'} {maker} returns"
     frames.require(table, "table", remedy, columns=dict.fromkeys(columns), levels=levels)
 
 

@@ -245,6 +245,46 @@ def phases(names: list[object]) -> pd.DataFrame:
     return pd.DataFrame({"status_code": "COMPLETED", "looks": 1, **bounds}, index=range(many))
 
 
+def exports(names: list[object]) -> pd.DataFrame:
+    """Return what the chart needs of the exports of `simulate_queue`, by log group."""
+    at = times(len(names))
+    quantiles = {
+        f"{name}_{what}": at + pd.Timedelta(minutes, "min")
+        for name, what, minutes in (
+            ("start", "low", 0), ("expected", "start", 10), ("start", "high", 20),
+            ("end", "low", 60), ("expected", "end", 70), ("end", "high", 90),
+        )
+    }  # fmt: skip
+    slot = {"account_id": "1", "region": "eu-west-1", "log_group_name": names}
+    chances = {"refusal_probability": 0.5, "deadline_risk": 0.1, "probability": 0.4}
+    return pd.DataFrame({"create_at": at, **quantiles, **slot, **chances, "deadline": at})
+
+
+def finish(names: list[object]) -> pd.DataFrame:
+    """Return what `simulate_queue` returns as `finish`, by account."""
+    slots = pd.MultiIndex.from_arrays(
+        [names, ["eu-west-1"] * len(names)], names=["account_id", "region"]
+    )
+    done = {place: times(9) + pd.Timedelta(place, "min") for place in range(len(names))}
+    return pd.DataFrame(done).set_axis(slots, axis="columns").rename_axis(index="run")
+
+
+def scenarios(names: list[object]) -> pd.DataFrame:
+    """Return what the chart needs of what `compare_queues` returns, for a slot."""
+    levels = {"scenario": names, "account_id": "1", "region": "eu-west-1"}
+    done = times(len(names))
+    return pd.DataFrame(
+        {
+            "done_low": done,
+            "expected_done": done + pd.Timedelta("1h"),
+            "done_high": done + pd.Timedelta("3h"),
+            "later": lengths(*range(len(names))),
+            "deadline_risk": np.linspace(0, 1, len(names)),
+        },
+        index=pd.MultiIndex.from_frame(pd.DataFrame(levels)),
+    )
+
+
 CHARTS = [
     (charts.plot_status_breakdown, states, "status_breakdown"),
     (charts.plot_failure_reasons, reasons, "failure_reasons"),
@@ -262,6 +302,9 @@ CHARTS = [
     (charts.plot_phase_durations, phases, "phase_durations"),
     (charts.plot_periods, comparison, "compare_periods"),
     (charts.plot_task_timeline, slot_tasks, "conform"),
+    (charts.plot_queue, exports, "exports that simulate_queue"),
+    (charts.plot_queue_finish, finish, "finish that simulate_queue"),
+    (charts.plot_queue_comparison, scenarios, "compare_queues"),
 ]
 
 

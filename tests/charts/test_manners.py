@@ -118,7 +118,7 @@ def test_a_formula_stays_text(plot: Plot, make: Make, maker: str):
     assert not any(text.get_parse_math() or text.get_usetex() for text in named)
 
 
-@every_chart
+@of_charts("finish that simulate_queue")  # without columns, it is that of no slots
 def test_another_frame_is_refused(plot: Plot, make: Make, maker: str):
     """A table of another shape is a SchemaError that names the function that makes it."""
     for wrong in (pd.DataFrame({"a": [1]}), make(["a"]).iloc[:, :0], [1, 2]):
@@ -126,7 +126,7 @@ def test_another_frame_is_refused(plot: Plot, make: Make, maker: str):
             plot(wrong)
 
 
-@of_charts("completion_times")  # its columns are hours
+@of_charts("completion_times", "finish that simulate_queue")  # their columns are hours, or slots
 def test_a_missing_column_is_named(plot: Plot, make: Make, maker: str):
     """The error names the missing column."""
     table = make(["a"])
