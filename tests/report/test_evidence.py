@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from reported import (
     ISO_WEEK,
     MONDAY,
@@ -11,6 +12,7 @@ from reported import (
     built,
     finding,
     kinds,
+    log_groups_of,
     look,
     night,
     nights,
@@ -22,12 +24,13 @@ from support import DAY, HOUR, Row
 
 from exportstats.core import schema
 from exportstats.report import redaction
-from exportstats.report.rules import durations
+from exportstats.report.rules import durations, retention
 
 if TYPE_CHECKING:
     import pandas as pd
 
     import exportstats as xs
+    from exportstats.report.rule import Rule
 
 PLACE = {"account_id": "111122223333", "region": "eu-west-1"}
 MISSED = 1  # the night that is not exported
@@ -202,3 +205,17 @@ def test_a_task_of_many_bytes_may_reach_the_time_out():
     found = look(durations.time_outs, *rows, incoming=incoming)
     assert found is not None
     assert found.rows["timeout_probability"].to_list()[0] > 0.9
+
+
+@pytest.mark.parametrize(("rule", "days"), [(retention.expiring, 12), (retention.lost, 5)])
+def test_what_expires_at_the_same_time_is_ranked_by_bytes(rule: Rule, days: int):
+    """Of two log groups with the same missing night, that with more bytes comes first."""
+    rows = [*others("app", -2), *others("web", -2)]
+    kept = [{"log_group_name": name, "retention": days * DAY} for name in ("app", "web")]
+    came = incoming_of("app", "web")
+    more = (came["log_group_name"] == "web").to_numpy()
+    came["incoming_bytes"] = came["incoming_bytes"].where(~more, 5000)
+    for incoming, names in ((None, ["app", "web"]), (came, ["web", "app"])):
+        found = look(rule, *rows, log_groups=log_groups_of(*kept), incoming=incoming)
+        assert found is not None
+        assert found.rows["log_group_name"].to_list() == names

@@ -53,7 +53,8 @@ def expiring(material: Material) -> Found | None:
     rows = missing[remaining & (expires != coerce.NAT) & (expires < soon)]
     if not len(rows):
         return None
-    rows = rows.sort_values(["expires_at", *LOG_GROUP], ignore_index=True)
+    order = ["expires_at", "incoming_bytes", *LOG_GROUP]
+    rows = rows.sort_values(order, ascending=[True, False, *[True] * 3], ignore_index=True)
     return by_incident(
         partial(_describe_expiring, material=material), rows, causes.of_gaps(rows, material)
     )
@@ -90,7 +91,8 @@ def lost(material: Material) -> Found | None:
     rows = rows[is_long(rows)]
     if not len(rows):
         return None
-    rows = rows.sort_values(["length", *LOG_GROUP], ascending=[False, *[True] * 3])
+    order = ["incoming_bytes", "length", *LOG_GROUP]
+    rows = rows.sort_values(order, ascending=[False, False, *[True] * 3])
     describe = partial(_describe_lost, material=material)
     return by_incident(describe, rows, causes.of_gaps(rows, material))
 
