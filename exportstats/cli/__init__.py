@@ -35,6 +35,7 @@ COMMANDS = {
     "calls": "calls",
     "incoming": "incoming",
     "eta": "waiting",
+    "tonight": "tonight",
     "wait": "waiting",
     "watch": "watching",
     "report": "report",

@@ -96,12 +96,14 @@ def load_evidence(
     return found
 
 
-def load_incoming(origin: Origin, tasks: pd.DataFrame) -> pd.DataFrame | None:
-    """Load what came in during the windows of active tasks, and of earlier ones like them.
+def load_incoming(
+    origin: Origin, tasks: pd.DataFrame, exports: pd.DataFrame
+) -> pd.DataFrame | None:
+    """Load what came in during the windows of some exports, and of earlier tasks like them.
 
     It is what the option names, or what an archive among the sources has.
     """
-    table = _load(origin, "incoming", lambda: _of_windows(origin, tasks))
+    table = _load(origin, "incoming", lambda: _of_windows(origin, tasks, exports))
     return None if table is None else fill_places(table, tasks)
 
 
@@ -113,21 +115,20 @@ def scaled(table: pd.DataFrame, what: str) -> str:
     return whole if used == len(table) else whole + rest
 
 
-def _of_windows(origin: Origin, tasks: pd.DataFrame) -> pd.DataFrame:
+def _of_windows(origin: Origin, tasks: pd.DataFrame, exports: pd.DataFrame) -> pd.DataFrame:
     from exportstats.core import frames
     from exportstats.stats import matching
     from exportstats.stats.histories import LATEST
 
     keys = list(schema.LOG_GROUP)
-    active = tasks[tasks["status_code"].isin(schema.ACTIVE_STATES)]
-    earlier = tasks[matching.locate(tasks, active[keys].drop_duplicates()) >= 0]
+    earlier = tasks[matching.locate(tasks, exports[keys].drop_duplicates()) >= 0]
     earlier = earlier.sort_values("creation_time")
     earlier = earlier.groupby(keys, observed=True, dropna=False).tail(LATEST)
     now = dt.datetime.now(dt.UTC)
-    start, end = earlier["from_time"].min(), min(active["to_time"].max(), now)
-    if not start < end:  # also if there is no active task
+    start, end = earlier["from_time"].min(), min(exports["to_time"].max(), now)
+    if not start < end:  # also if there is no export
         return frames.empty(schema.INCOMING)
-    return _incoming(origin, active, max(start, now - _KEPT), end)
+    return _incoming(origin, exports, max(start, now - _KEPT), end)
 
 
 def _deliveries(

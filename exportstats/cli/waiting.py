@@ -68,7 +68,8 @@ def eta(origin: Origin) -> Answer:
     exportstats eta --region eu-west-1
     """
     tasks = origin.tasks()
-    incoming = load_incoming(origin, tasks)
+    active = tasks[tasks["status_code"].isin(ACTIVE_STATES)]
+    incoming = load_incoming(origin, tasks, active)
     forecasts = xs.estimate_completion(tasks, phases=origin.phases(), incoming=incoming)
     table = origin.wanted.of(forecasts, tasks)
     if len(table) and tasks["observed_at"].isna().all():

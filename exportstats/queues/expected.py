@@ -60,8 +60,8 @@ def expected_exports(tasks: shards.Tasks, *, start: Instant, end: Instant) -> pd
         A table of tasks, or shards of one. Only what was known at `start` is used.
     start, end
         The range in which the exports are asked for: instants with a time zone, or dates in UTC.
-        What should have been asked for before `start`, but was not, is included while its slot has
-        an active task.
+        What should have been asked for before `start`, but was not, is included if its slot has
+        been busy since then.
 
     Returns
     -------
@@ -321,9 +321,11 @@ def _upcoming(
     due = _with_head(due)
     done = pd.MultiIndex.from_frame(seen[["export", "day"]])
     is_done = pd.MultiIndex.from_frame(due[["export", "day"]]).isin(done)
-    active = known["status_code"].isin(schema.ACTIVE_STATES)
-    busy = due["slot"].isin(seen.loc[active.to_numpy()[seen["row"]], "slot"])
-    since = np.where(busy, start - DAY, start - due["jitter"])
+    active = known["status_code"].isin(schema.ACTIVE_STATES).to_numpy()[seen["row"]]
+    idle = seen["waited"] > _NEAR
+    busy_since = seen[idle].groupby("slot")["created"].max()
+    busy_since = busy_since.reindex(seen.loc[active, "slot"].unique())
+    since = due["slot"].map(busy_since).fillna(start) - due["jitter"]
     kept = ~is_done & (due["start"] >= since) & (due["start"] < end) & (due["probability"] > 0)
     due = due[kept].reset_index(drop=True)
     window = _windows_of(due, seen, known)

@@ -55,8 +55,8 @@ def schedule_exports(  # noqa: PLR0913 - options of one simulation
     Parameters
     ----------
     tasks, exports, start, runs, seed, incoming
-        As in `simulate_queue`. All exports are taken to be asked for, without jitter. Those without
-        a deadline come when they delay no other one.
+        As in `simulate_queue`, without jitter. Exports without a deadline come when they delay no
+        other one.
     margin
         How long after the end of its window an export may begin, when late events have arrived. It
         may always begin at its `create_at`, and without a window not earlier.
@@ -86,7 +86,7 @@ def schedule_exports(  # noqa: PLR0913 - options of one simulation
 
     Notes
     -----
-    Orders are compared by the medians of the durations, and the result by all runs. The search is
+    Orders are compared by the means of the durations, and the result by all runs. The search is
     that of Potts (1980), with the bound of Carlier (1982). If all exports may begin at once, the
     order of deadlines is the best one.
 
@@ -157,27 +157,29 @@ class _Schedule(NamedTuple):
 def _schedule(queue: Queue, earliest: np.ndarray, confidence: float, *, refuse: bool) -> _Schedule:
     n, runs = len(earliest), len(queue.free)
     lasts = queue.draw(slice(0, n)) + queue.asked.pause
+    present = np.broadcast_to(queue.asked.present, lasts.shape)
     if np.isnan(lasts).any():  # without any history, nothing is known
         unknown = np.full(n, np.nan)
         return _Schedule(np.arange(n), np.maximum.accumulate(earliest), unknown, np.nan, np.nan)
     deadline = queue.asked.deadline[:, 0]
     due = np.where(np.isnan(deadline), np.inf, deadline)
-    order = _search(np.median(lasts, axis=1), earliest, due, float(np.median(queue.free)))
-    lasts_now, due_now = lasts[order], due[order]
+    lasts = np.where(present, lasts, 0)
+    order = _search(lasts.mean(axis=1), earliest, due, float(np.median(queue.free)))
+    lasts_now, due_now, present_now = lasts[order], due[order], present[order]
     asked, ends, free = np.maximum.accumulate(earliest[order]), np.empty((n, runs)), queue.free
     for place in range(n):
         if refuse:
             asked[place] = max(asked[place], np.quantile(free, confidence))
-        free = np.maximum(free, asked[place]) + lasts_now[place]
-        ends[place] = free
-    with np.errstate(invalid="ignore"):
-        slack = due_now - np.quantile(ends, confidence, axis=1)
+        end = np.maximum(free, asked[place]) + lasts_now[place]
+        ends[place] = np.where(present_now[place], end, -np.inf)
+        free = np.where(present_now[place], end, free)
+    slack = due_now - np.quantile(ends, confidence, axis=1, method="higher")
     late = np.max(ends - due_now[:, np.newaxis], axis=0, initial=-np.inf)
-    least = _least_late(lasts, earliest, due, queue.free)
+    least = _least_late(lasts, present, earliest, due, queue.free)
     if not np.isfinite(due).any():
         return _Schedule(order, asked, np.full(n, np.nan), -np.inf, -np.inf)
-    worst = (float(np.quantile(each, confidence)) for each in (late, least))
-    return _Schedule(order, asked, np.where(np.isinf(due_now), np.nan, slack), *worst)
+    worst = (float(np.quantile(each, confidence, method="higher")) for each in (late, least))
+    return _Schedule(order, asked, np.where(np.isinf(slack), np.nan, slack), *worst)
 
 
 def _search(lasts: np.ndarray, earliest: np.ndarray, due: np.ndarray, free: float) -> np.ndarray:
@@ -229,7 +231,11 @@ def _times_of(
 
 
 def _least_late(
-    lasts: np.ndarray, earliest: np.ndarray, due: np.ndarray, free: np.ndarray
+    lasts: np.ndarray,
+    present: np.ndarray,
+    earliest: np.ndarray,
+    due: np.ndarray,
+    free: np.ndarray,
 ) -> np.ndarray:
     """Return by how much the worst deadline is missed at least, in each run and any order.
 
@@ -241,5 +247,6 @@ def _least_late(
     for begins in np.unique(earliest[some]):
         of = some[earliest[some] >= begins]
         ends = np.maximum(free, begins) + lasts[of].cumsum(axis=0)
-        least = np.maximum(least, (ends - due[of, np.newaxis]).max(axis=0))
+        late = np.where(present[of], ends - due[of, np.newaxis], -np.inf)
+        least = np.maximum(least, late.max(axis=0))
     return least

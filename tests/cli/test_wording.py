@@ -40,6 +40,7 @@ ONLY_IN_PYTHON = {
         "max_pages",
     ),
     *("event", "form", "max_workers", "of", "orient", "requests_per_second", "role_arn"),
+    *("deadline", "kind", "policy", "runs", "scenarios", "seed"),
 }
 
 

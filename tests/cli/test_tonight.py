@@ -1,0 +1,187 @@
+"""`tonight`: when the expected exports will be done."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pytest
+
+import exportstats as xs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from exportstats.emulator import Emulator
+
+DAY, HOUR, MINUTE = 86_400_000, 3_600_000, 60_000
+NOW = 1_795_413_600_000  # 2026-11-23T06:00Z
+
+
+def nightly(name: str, at: int, lasts: int, *, nights: int = 20) -> list[dict[str, Any]]:
+    """Return an export for each night, created `at` ms after midnight."""
+    midnight = NOW - 6 * HOUR
+    return [
+        {
+            "taskId": f"{name}-{night}",
+            "accountId": "111122223333",
+            "region": "eu-west-1",
+            "logGroupName": name,
+            "from": created - 2 * DAY,
+            "to": created - DAY - 1,
+            "status": {"code": "COMPLETED"},
+            "executionInfo": {"creationTime": created, "completionTime": created + lasts},
+            "observedAt": NOW,
+        }
+        for night in range(1, nights + 1)
+        for created in [midnight - night * DAY + at]
+    ]
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Path:
+    """Write a file of two log groups: 23:00 for 30 minutes and 23:15 for an hour."""
+    path = tmp_path / "two.json"
+    rows = [*nightly("a", 23 * HOUR, 30 * MINUTE)]
+    rows += nightly("b", 23 * HOUR + 15 * MINUTE, 76 * MINUTE)
+    path.write_text(json.dumps({"exportTasks": rows}))
+    return path
+
+
+def test_each_slot(run: Callable, two: Path):
+    """The table is that of the library, and messages say how sure it is."""
+    done = run("tonight", two, "--format", "json")
+    (row,) = json.loads(done.stdout)
+    # a task that is created while another one is active takes 60 minutes from its turn on
+    assert row["expected_done"].startswith("2026-11-24T00:3")
+    assert row["exports"] == pytest.approx(1.95, abs=0.05)
+    shown = run("tonight", two)
+    assert shown.exit_code == 0
+    assert "2 exports expected in 1 slot, 2026-11-23 06:00 to 2026-11-24 06:00 UTC" in shown.stdout
+    assert "all is expected to be done by 2026-11-24 00:3" in shown.stderr
+    assert "in eight of ten cases from" in shown.stderr
+
+
+@pytest.mark.parametrize(("by", "code"), [("03:00", 0), ("23:45", 4)])
+def test_check(run: Callable, two: Path, by: str, code: int):
+    """With --check, the exit code is 4 if it may not be done by then."""
+    done = run("tonight", two, "--by", by, "--check")
+    assert done.exit_code == code
+    assert "UTC with a probability of" in done.stderr
+    assert run("tonight", two, "--by", by).exit_code == 0
+
+
+def test_earlier_start_times(run: Callable, two: Path):
+    """If they could begin earlier, late exports have a remedy."""
+    done = run("tonight", two, "--by", "2026-11-24T00:10Z", "--check", "--confidence", "0.8")
+    assert done.exit_code == 4
+    assert "begun as soon as late events have arrived, all is done in time" in done.stderr
+    none = run("tonight", two, "--start", "06:10", "--by", "06:45", "--check")
+    assert "no order of these exports is in time with 90 %: it is at least 56 min" in none.stderr
+    moved = run("tonight", two, "--start", "20:00", "--by", "2026-11-24T00:10Z", "--check")
+    assert moved.exit_code == 0
+
+
+def test_more_exports(run: Callable, two: Path):
+    """Added exports come after the others; --fit counts how many more there could be."""
+    first, more = (
+        json.loads(run("tonight", two, *words, "--format", "json").stdout)[0]
+        for words in ((), ("--add", "6x10m"))
+    )
+    ends = [pd.Timestamp(row["expected_done"]) for row in (first, more)]
+    assert (ends[1] - ends[0]).total_seconds() / 60 == pytest.approx(60, abs=2)
+    fit = run("tonight", two, "--by", "03:00", "--fit", "10m", "--format", "json")
+    (row,) = json.loads(fit.stdout)
+    assert row["fit_low"] == pytest.approx((3 * 60 - 35) // 10, abs=1)
+
+
+def test_each_export(run: Callable, two: Path):
+    """--exports lists them in the order in which they begin, as the library has them."""
+    done = run("tonight", two, "--exports", "--format", "json")
+    rows = json.loads(done.stdout)
+    assert [row["log_group_name"] for row in rows] == ["a", "b"]
+    tasks = xs.read_tasks(two)
+    exports = xs.expected_exports(tasks, start="2026-11-23T06:00Z", end="2026-11-24T06:00Z")
+    found = xs.simulate_queue(tasks, exports).exports
+    ends = [pd.Timestamp(row["expected_end"]) for row in rows]
+    assert ends == found["expected_end"].to_list()
+    only = run("tonight", two, "--exports", "--log-group", "b", "--format", "json")
+    assert json.loads(only.stdout) == [rows[1]]
+    none = run("tonight", two, "--log-group", "c")
+    assert none.exit_code == 2
+    assert "matches --log-group c" in none.stderr
+
+
+def test_nothing_expected(run: Callable, tmp_path: Path):
+    """No rhythm and no recent tasks are two answers; the second one is incomplete."""
+    path = tmp_path / "once.json"
+    path.write_text(json.dumps({"exportTasks": nightly("a", HOUR, MINUTE, nights=1)}))
+    once = run("tonight", path)
+    assert (once.exit_code, "no exports are expected" in once.stdout) == (0, True)
+    assert "seen on two of the last 28 days" in once.stderr
+    old = nightly("a", HOUR, MINUTE, nights=60)[40:]
+    path.write_text(json.dumps({"exportTasks": old}))
+    done = run("tonight", path, "--by", "08:00", "--check")
+    assert done.exit_code == 3
+    assert "no task was created in the 28 days before that" in done.stderr
+
+
+def test_guesses(run: Callable, tmp_path: Path):
+    """A short history is said to be one."""
+    path = tmp_path / "few.json"
+    path.write_text(json.dumps({"exportTasks": nightly("a", 8 * HOUR, MINUTE, nights=5)}))
+    done = run("tonight", path)
+    assert "1 of 1 forecasts are guesses: fewer than 20 durations" in done.stderr
+
+
+def test_without_times_of_observation(run: Callable, tmp_path: Path):
+    """The output of the AWS CLI does not say when it was observed, so nothing is forecast."""
+    path = tmp_path / "aws.json"
+    rows = nightly("a", HOUR, MINUTE)
+    for row in rows:
+        del row["observedAt"]
+    path.write_text(json.dumps({"exportTasks": rows}))
+    done = run("tonight", path)
+    assert done.exit_code == 2
+    assert "no task has a time of observation" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--check"], "--check needs --by"),
+        (["--fit", "5m"], "--fit needs --by"),
+        (["--add", "5m"], "'5m' is not a number of exports and their length; use 30x5m"),
+        (["--add", "3x-5m"], "use 30x5m"),
+        (["--by", "25:00"], "'25:00' is not a time; use 06:00, in UTC"),
+        (["--by", "2026-11-22"], "--by 2026-11-22 is not after 2026-11-23 06:00 UTC"),
+        (["--start", "22:00", "--by", "2026-11-23T20:00Z"], "--by 2026-11-23 20:00 is not after"),
+        (["--by", "03:00", "--fit", "soon"], "--fit soon; give a length of time"),
+        (["--confidence", "1"], "--confidence"),
+    ],
+)
+def test_wrong_usage(run: Callable, two: Path, words: list[str], message: str):
+    """What cannot be meant is refused with the option, the value and what to give."""
+    done = run("tonight", two, *words)
+    assert done.exit_code == 2
+    assert message in done.stderr
+
+
+def test_live(run: Callable, serve: Callable[..., Emulator]):
+    """Without a file it asks AWS, and begins now."""
+    now = int(time.time() * 1000)
+    rows = []
+    for row in nightly("a", 0, 0):
+        night = int(row["taskId"].split("-")[1])
+        created = now - night * DAY + 2 * HOUR
+        times = {"creationTime": created, "completionTime": created + 30 * MINUTE}
+        rows.append(row | {"executionInfo": times, "from": created - DAY, "to": created - 1})
+    serve(rows)
+    done = run("tonight", "--region", "eu-west-1", "--format", "json")
+    assert done.exit_code == 0
+    (row,) = json.loads(done.stdout)
+    ends = pd.Timestamp(row["expected_done"]).timestamp() - now / 1000
+    assert ends == pytest.approx(2.5 * 3600, abs=60)
