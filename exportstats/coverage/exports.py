@@ -13,7 +13,6 @@ from exportstats.core import coerce, frames, schema, shards
 from exportstats.core.schema import LOG_GROUP
 from exportstats.coverage.query import REFUSED, Query
 from exportstats.stats import grouping, matching
-from exportstats.stats.api_calls import creations_of
 from exportstats.stats.as_of import known_at
 from exportstats.stats.windows import Intervals
 
@@ -59,8 +58,6 @@ class Exports(NamedTuple):
         What each window means for its log group: the number of a reason for a gap; a number above
         these if it covers the log group; -1 if it is empty, outside the range or without a log
         group.
-    proof
-        How sure it is that a window that covers is in S3: the number of one of `PROOFS`.
     """
 
     tasks: pd.DataFrame
@@ -71,19 +68,12 @@ class Exports(NamedTuple):
     start: np.ndarray
     end: np.ndarray
     meaning: np.ndarray
-    proof: np.ndarray
 
     @property
     def covering(self) -> np.ndarray:
         """Mask of the tasks that cover their window."""
         covering: np.ndarray = self.meaning == _COVERS
         return covering
-
-    @property
-    def proven(self) -> np.ndarray:
-        """Mask of the tasks whose window is proven to be in S3."""
-        proven: np.ndarray = self.covering & (self.proof == PROVEN)
-        return proven
 
     @property
     def not_covering(self) -> np.ndarray:
@@ -113,8 +103,11 @@ def collect(
     """
     tasks = known_at(tasks, query.as_of)
     found = shards.collect(tasks, partial(_part, answer=answer, query=query), columns)
-    incoming = None if query.incoming is None else query.incoming.keys
-    beside = {"log_groups": query.log_groups, "api_calls": query.api_calls, "incoming": incoming}
+    beside = {
+        "log_groups": query.log_groups,
+        "api_calls": None if query.api_calls is None else query.api_calls.keys,
+        "incoming": None if query.incoming is None else query.incoming.keys,
+    }
     matching.warn_of_namesakes(found, beside)
     rest = _without_tasks(found, query)
     if len(rest):
@@ -141,12 +134,10 @@ def read_for(keys: pd.DataFrame, tasks: pd.DataFrame, codes: np.ndarray, query: 
     has_name = keys["log_group_name"].notna().to_numpy()
     high = np.full(len(has_name), query.end)
     low = np.where(has_name, beginnings(keys, query), high)
-    proof = _proofs(tasks, keys, codes, query)
     if query.refused is not None:
         at = matching.locate(query.refused, keys)
         tasks = frames.stack([tasks, query.refused[at >= 0]])
         codes = np.concatenate([codes, at[at >= 0]])
-        proof = np.resize(proof, len(tasks))
 
     first, last = coerce.millis(tasks["from_time"]), coerce.millis(tasks["to_time"])
     start = np.maximum(np.minimum(first, query.end), low[codes])
@@ -154,24 +145,25 @@ def read_for(keys: pd.DataFrame, tasks: pd.DataFrame, codes: np.ndarray, query: 
     np.clip(end, query.start, query.end, out=end)
     meaning = _meanings(tasks, query)
     meaning[(start >= end) | (first == coerce.NAT)] = _NONE
-    return Exports(tasks, keys, low, high, codes, start, end, meaning, proof)
+    return Exports(tasks, keys, low, high, codes, start, end, meaning)
 
 
-def _proofs(tasks: pd.DataFrame, keys: pd.DataFrame, codes: np.ndarray, query: Query) -> np.ndarray:
-    """Return how sure it is that the window of each task is in S3, if the task is COMPLETED."""
+def proofs_of(found: Exports, query: Query) -> np.ndarray:
+    """Return how sure it is that each window that covers is in S3: the number of a proof."""
+    tasks = found.tasks
     proof = np.full(len(tasks), CLAIMED)
     first, end = coerce.millis(tasks["from_time"]), coerce.millis(tasks["to_time"]) + 1
     if query.api_calls is not None:
-        prefix = creations_of(tasks, query.api_calls)["prefix"]
+        prefix = query.api_calls.creations_of(tasks)["prefix"]
         proof[(prefix.fillna("") != "").to_numpy()] = PARTIAL
         if query.delivered is not None:
             whole = (prefix == "").to_numpy(bool, na_value=False)
             proof[whole & are_among(tasks, query.delivered)] = PROVEN
     if query.incoming is not None:
         known = np.flatnonzero((first != coerce.NAT) & (end > first))
-        group = matching.locate(keys, query.incoming.keys)[codes[known]]
-        came = query.incoming.during(group, first[known], end[known])
-        proof[known[came.is_silent]] = PROVEN
+        group = matching.locate(found.keys, query.incoming.keys)[found.group[known]]
+        silent = query.incoming.are_silent(group, first[known], end[known], query.lateness)
+        proof[known[silent]] = PROVEN
     created = coerce.millis(tasks["creation_time"])
     # an event that comes in after the export is not in it
     proof[(proof == PROVEN) & (created - end < query.margin)] = CLAIMED
@@ -246,7 +238,7 @@ def _meanings(tasks: pd.DataFrame, query: Query) -> np.ndarray:
 
 def are_among(tasks: pd.DataFrame, keys: pd.DataFrame) -> np.ndarray:
     """Return which rows have the task ID, account and region of a row of `keys`."""
-    among = tasks["task_id"].isin(keys["task_id"]).to_numpy(copy=True)
+    among = matching.are_in(tasks["task_id"], keys["task_id"])
     some = tasks.loc[among, list(schema.KEY)]
     codes = grouping.group(frames.stack([some, keys]), schema.KEY).codes
     among[among] = np.isin(codes[: len(some)], codes[len(some) :])

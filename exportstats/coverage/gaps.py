@@ -172,7 +172,7 @@ def settle(gaps: pd.DataFrame, query: Query) -> pd.DataFrame:
     gaps = gaps[gaps["start"] != coerce.NAT]
     codes, keys = exports.in_order(gaps)
     start, end = gaps["start"].to_numpy(), gaps["end"].to_numpy()
-    silent = came_in(keys, codes, start, end, query).is_silent
+    silent = are_silent(keys, codes, start, end, query)
     retention = exports.of_log_groups(keys, "retention", query)[codes]
     gone = _gone_before(keys, query)[codes]
 
@@ -253,8 +253,18 @@ def came_in(
     """Return what came in during gaps."""
     if query.incoming is None:
         none = pd.array([pd.NA] * len(codes), dtype="Int64")
-        return Came(none, none, np.zeros(len(codes), dtype=bool))
+        return Came(none, none)
     return query.incoming.during(matching.locate(keys, query.incoming.keys)[codes], start, end)
+
+
+def are_silent(
+    keys: pd.DataFrame, codes: np.ndarray, start: np.ndarray, end: np.ndarray, query: Query
+) -> np.ndarray:
+    """Return a mask of the gaps in which nothing came in."""
+    if query.incoming is None:
+        return np.zeros(len(codes), dtype=bool)
+    group = matching.locate(keys, query.incoming.keys)[codes]
+    return query.incoming.are_silent(group, start, end, query.lateness)
 
 
 def _gone_before(keys: pd.DataFrame, query: Query) -> np.ndarray:

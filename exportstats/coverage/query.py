@@ -9,6 +9,7 @@ import pandas as pd
 
 from exportstats.core import coerce, frames, schema
 from exportstats.errors import ArgumentError
+from exportstats.stats.api_calls import Calls
 from exportstats.stats.as_of import instant, length, to_millis
 from exportstats.stats.incoming import Incoming
 
@@ -38,11 +39,13 @@ class Query:
     empty, delivered
         The keys of the tasks that left nothing in S3, and of those that left something, or None.
     api_calls
-        The API calls that created tasks, or None.
+        The API calls, or None.
     refused
         The exports that were refused, as rows of tasks with their `error_code`, or None.
     incoming
         What log groups took in, or None.
+    lateness
+        How long after a gap its events may come in.
     """
 
     start: int
@@ -53,9 +56,10 @@ class Query:
     log_groups: pd.DataFrame | None = None
     empty: pd.DataFrame | None = None
     delivered: pd.DataFrame | None = None
-    api_calls: pd.DataFrame | None = None
+    api_calls: Calls | None = None
     refused: pd.DataFrame | None = None
     incoming: Incoming | None = None
+    lateness: int = 0
 
 
 def make_query(  # noqa: PLR0913 - as the public functions have them
@@ -67,14 +71,15 @@ def make_query(  # noqa: PLR0913 - as the public functions have them
     as_of: Instant = None,
     log_groups: pd.DataFrame | None = None,
     deliveries: pd.DataFrame | None = None,
-    api_calls: pd.DataFrame | None = None,
-    incoming: pd.DataFrame | None = None,
+    api_calls: pd.DataFrame | Calls | None = None,
+    incoming: pd.DataFrame | Incoming | None = None,
     lateness: str | pd.Timedelta = "1h",
     tz: str = "UTC",
 ) -> Query:
     """Check the arguments of a question; without `start` or `end`, the range is 1970 to 2999.
 
-    Dates are in the time zone `tz`.
+    Dates are in the time zone `tz`. API calls and incoming data may be prepared already, so that
+    several questions can use them.
 
     Raises
     ------
@@ -95,7 +100,7 @@ def make_query(  # noqa: PLR0913 - as the public functions have them
         log_groups = frames.check(log_groups, schema.LOG_GROUPS)
         log_groups = coerce.with_text_categories(log_groups[[*schema.LOG_GROUP, *_OF_LOG_GROUPS]])
     when = None if as_of is None else instant(as_of, "as_of")
-    empty = delivered = refused = None
+    empty = delivered = None
     if deliveries is not None:
         deliveries = frames.check(deliveries, schema.DELIVERIES)
         empty, delivered = (
@@ -104,10 +109,7 @@ def make_query(  # noqa: PLR0913 - as the public functions have them
             )
             for found in (["empty", "gone"], ["yes"])
         )
-    if api_calls is not None:
-        api_calls = coerce.with_text_categories(frames.check(api_calls, schema.API_CALLS))
-        refused = _refused(api_calls, when)
-    late = length(lateness, "lateness")
+    calls = None if api_calls is None else Calls.of(api_calls)
     return Query(
         first,
         last,
@@ -117,9 +119,10 @@ def make_query(  # noqa: PLR0913 - as the public functions have them
         log_groups=log_groups,
         empty=empty,
         delivered=delivered,
-        api_calls=api_calls,
-        refused=refused,
-        incoming=None if incoming is None else Incoming.of(incoming, late),
+        api_calls=calls,
+        refused=None if calls is None else _refused(calls.table, when),
+        incoming=None if incoming is None else Incoming.of(incoming),
+        lateness=length(lateness, "lateness"),
     )
 
 

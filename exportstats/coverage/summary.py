@@ -222,14 +222,15 @@ def coverage_by_day(  # noqa: PLR0913 - all options are keyword-only
 
 def _unproven(found: Exports, query: Query) -> pd.DataFrame:
     """Return what is not proven of some log groups, as gaps."""
-    proven = found._replace(meaning=np.where(found.proven, found.meaning, exports.NEVER_TRIED))
+    is_proven = found.covering & (exports.proofs_of(found, query) == exports.PROVEN)
+    proven = found._replace(meaning=np.where(is_proven, found.meaning, exports.NEVER_TRIED))
     return gaps.answer(proven, replace(query, tolerance=0))
 
 
 def _summarise(found: Exports, query: Query) -> pd.DataFrame:
     many = len(found.keys)
     every = gaps.find(found, query)
-    is_silent = gaps.came_in(found.keys, *every, query).is_silent
+    is_silent = gaps.are_silent(found.keys, *every, query)
     missing = every.take(~is_silent)
     until = found.high.copy()
     with_gap, first = np.unique(missing.group, return_index=True)
@@ -241,8 +242,9 @@ def _summarise(found: Exports, query: Query) -> pd.DataFrame:
     pieces = windows.cut(axis, all_windows)
     depth = windows.depths(axis, all_windows, pieces)
     only_premature = (depth > 0) & (windows.depths(axis, good_windows, pieces) == 0)
+    proofs = exports.proofs_of(found, query)
     proven, whole = (
-        windows.depths(axis, found.windows(covering & (found.proof >= proof)), pieces) > 0
+        windows.depths(axis, found.windows(covering & (proofs >= proof)), pieces) > 0
         for proof in (exports.PROVEN, exports.CLAIMED)
     )
     return pd.DataFrame(

@@ -173,8 +173,9 @@ def _covered(
     state = np.where(depth > 1, _OVERLAP, _COVERED)
     state[windows.depths(axis, good, pieces) == 0] = _PREMATURE
     proof = np.full(len(state), exports.PARTIAL)
+    proofs = exports.proofs_of(found, query)
     for level in (exports.CLAIMED, exports.PROVEN):
-        some = found.windows(found.covering & (found.proof == level))
+        some = found.windows(found.covering & (proofs == level))
         if level == exports.CLAIMED:
             some = windows.concat(some, bridged)
         proof[windows.depths(axis, some, pieces) > 0] = level

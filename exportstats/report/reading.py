@@ -107,7 +107,9 @@ def undelivered(tasks: pd.DataFrame, deliveries: pd.DataFrame | None) -> pd.Data
 
 def _are_undelivered(tasks: pd.DataFrame, deliveries: pd.DataFrame | None) -> pd.Series:
     which = tasks["status_code"] != "COMPLETED"
-    return which if deliveries is None else which | tasks["task_id"].isin(deliveries["task_id"])
+    if deliveries is None:
+        return which
+    return which | matching.are_in(tasks["task_id"], deliveries["task_id"])
 
 
 def weeks_of(span: Span) -> Span:

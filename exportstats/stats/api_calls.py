@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from exportstats.core import frames, schema
+from exportstats.core import coerce, frames, schema
 from exportstats.core.schema import API_CALLS, KEY, LOG_GROUP
 from exportstats.stats import grouping
 
@@ -60,10 +61,10 @@ def annotate_tasks(tasks: pd.DataFrame, api_calls: pd.DataFrame) -> pd.DataFrame
     0       a        ann
     1       b        NaN                    NaN
     """
-    tasks, calls = frames.check(tasks), frames.check(api_calls, API_CALLS)
-    created = creations_of(tasks, calls)
-    cancels = _keys_of(tasks, calls).merge(
-        _first(calls, _CANCEL)[[*KEY, "principal"]], how="left", on=[*KEY]
+    tasks, calls = frames.check(tasks), Calls.of(api_calls)
+    created = calls.creations_of(tasks)
+    cancels = calls.keys_of(tasks).merge(
+        _first(calls.table, _CANCEL)[[*KEY, "principal"]], how="left", on=[*KEY]
     )
     return tasks.assign(
         created_by=created["principal"].astype("category").array,
@@ -72,15 +73,61 @@ def annotate_tasks(tasks: pd.DataFrame, api_calls: pd.DataFrame) -> pd.DataFrame
     )
 
 
-def creations_of(tasks: pd.DataFrame, calls: pd.DataFrame) -> pd.DataFrame:
-    """Return the `principal` and the `prefix` of the call that created each task, in their order.
+@dataclass(frozen=True)
+class Calls:
+    """API calls with what matches them with tasks, prepared once for several questions.
 
-    Both are missing if there is no such call. The prefix is empty text if the call had none.
+    Attributes
+    ----------
+    table
+        The API calls.
+    keys
+        The keys of their log groups, one row each.
+    created
+        The first call that created each task: its key as text, `principal` and `prefix`.
+    slots
+        The account and the region of the only call with a task ID, by task ID.
     """
-    created = _first(calls, _CREATE)
-    created = created.assign(prefix=created["log_stream_name_prefix"].fillna(""))
-    keys = _keys_of(tasks, calls)
-    return keys.merge(created[[*KEY, "principal", "prefix"]], how="left", on=[*KEY])
+
+    table: pd.DataFrame
+    keys: pd.DataFrame
+    created: pd.DataFrame
+    slots: pd.DataFrame
+
+    @classmethod
+    def of(cls, api_calls: pd.DataFrame | Calls) -> Calls:
+        """Check and prepare API calls; what was prepared for another question stays as it is.
+
+        Raises
+        ------
+        SchemaError
+            If it is not a table of API calls.
+        """
+        if isinstance(api_calls, Calls):
+            return api_calls
+        table = coerce.with_text_categories(frames.check(api_calls, API_CALLS))
+        created = _first(table, _CREATE)
+        created = created.assign(prefix=created["log_stream_name_prefix"].fillna(""))
+        known = table[[*KEY]].astype("str").dropna().drop_duplicates()
+        slots = known.drop_duplicates("task_id", keep=False).set_index("task_id")
+        return cls(table, table[[*LOG_GROUP]].drop_duplicates(), created, slots)
+
+    def creations_of(self, tasks: pd.DataFrame) -> pd.DataFrame:
+        """Return the `principal` and the `prefix` of the call that created each task, in order.
+
+        Both are missing if there is no such call. The prefix is empty text if the call had none.
+        """
+        created = self.created[[*KEY, "principal", "prefix"]]
+        return self.keys_of(tasks).merge(created, how="left", on=[*KEY])
+
+    def keys_of(self, tasks: pd.DataFrame) -> pd.DataFrame:
+        """Return the keys of tasks as text, with the account and region of the only call."""
+        keys = tasks[[*KEY]].astype("str").reset_index(drop=True)
+        for name in schema.SLOT:
+            if keys[name].isna().any():
+                there = keys["task_id"].map(self.slots[name]).astype("str")
+                keys[name] = keys[name].fillna(there)
+        return keys
 
 
 def unlisted_tasks(tasks: pd.DataFrame, api_calls: pd.DataFrame) -> pd.DataFrame:
@@ -118,15 +165,15 @@ def unlisted_tasks(tasks: pd.DataFrame, api_calls: pd.DataFrame) -> pd.DataFrame
     >>> unlisted_tasks(tasks, calls)["task_id"].to_list()
     ['z']
     """
-    tasks, calls = frames.check(tasks), frames.check(api_calls, API_CALLS)
-    created = _first(calls, _CREATE)
-    listed = _keys_of(tasks, calls).drop_duplicates()
+    tasks, calls = frames.check(tasks), Calls.of(api_calls)
+    listed = calls.keys_of(tasks).drop_duplicates()
+    created = calls.created.drop(columns="prefix")
     found = created.merge(listed, how="left", on=[*KEY], indicator="listed")
     found = found[found.pop("listed") == "left_only"].rename(
         columns={"event_time": "creation_time"}
     )
     found = found[[name for name in schema.NAMES if name in found]].drop(columns="observed_at")
-    return annotate_tasks(frames.conform(found), calls)
+    return annotate_tasks(frames.conform(found), api_calls)
 
 
 def refused_calls(api_calls: pd.DataFrame) -> pd.DataFrame:
@@ -212,15 +259,3 @@ def _first(calls: pd.DataFrame, name: str) -> pd.DataFrame:
     ]
     made = made.sort_values(["event_time", "event_id"], kind="stable")
     return made.drop_duplicates([*KEY]).astype(dict.fromkeys(KEY, "str"))
-
-
-def _keys_of(tasks: pd.DataFrame, calls: pd.DataFrame) -> pd.DataFrame:
-    """Return the keys of tasks, with the account and region of the only call with a task ID."""
-    keys = tasks[[*KEY]].astype("str").reset_index(drop=True)
-    known = calls[[*KEY]].astype("str").dropna().drop_duplicates()
-    known = known.drop_duplicates("task_id", keep=False).set_index("task_id")
-    for name in schema.SLOT:
-        if keys[name].isna().any():
-            there = keys["task_id"].map(known[name]).astype("str")
-            keys[name] = keys[name].fillna(there)
-    return keys

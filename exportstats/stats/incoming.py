@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from functools import cached_property, partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,27 +14,18 @@ from exportstats.core.schema import LOG_GROUP
 from exportstats.errors import SchemaError
 from exportstats.stats import grouping, matching, windows
 
-if TYPE_CHECKING:
-    from exportstats.stats.packing import Packing
-
 _COUNTS = ("incoming_bytes", "incoming_events")
 
 
 class Came(NamedTuple):
-    """What came in during intervals.
+    """What came in during intervals: the bytes and the events (`Int64`).
 
-    Attributes
-    ----------
-    bytes, events
-        Their number (`Int64`). A period that is partly in an interval counts in proportion. Missing
-        if it is not known for the whole interval.
-    is_silent
-        Mask of the intervals in which nothing came in, nor in the time after them.
+    A period that is partly in an interval counts in proportion. Missing if it is not known for the
+    whole interval.
     """
 
     bytes: pd.api.extensions.ExtensionArray
     events: pd.api.extensions.ExtensionArray
-    is_silent: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -49,24 +40,23 @@ class Incoming:
         The periods, disjoint.
     counts
         For each of them, the bytes and the events.
-    lateness
-        How long after an interval its events may come in, in milliseconds.
     """
 
     keys: pd.DataFrame
     periods: windows.Intervals
     counts: tuple[np.ndarray, ...]
-    lateness: int
 
     @classmethod
-    def of(cls, table: pd.DataFrame, lateness: int = 0) -> Incoming:
-        """Return the periods of a table.
+    def of(cls, table: pd.DataFrame | Incoming) -> Incoming:
+        """Return the periods of a table; what was prepared for another question stays as it is.
 
         Raises
         ------
         SchemaError
             If it is not such a table, or periods of a log group overlap.
         """
+        if isinstance(table, Incoming):
+            return table
         table = coerce.with_text_categories(frames.check(table, schema.INCOMING))
         known = table[table[[*_COUNTS, "period"]].notna().all(axis=1) & table["start"].notna()]
         groups = grouping.group(known[list(LOG_GROUP)], LOG_GROUP)
@@ -83,7 +73,25 @@ class Incoming:
                 "keep those of one length of time"
             )
         values = (known[name].to_numpy("int64")[order] for name in _COUNTS)
-        return cls(groups.keys, periods, tuple(values), lateness)
+        return cls(groups.keys, periods, tuple(values))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is computed from the rest, so that less is sent to another process."""
+        return {name: self.__dict__[name] for name in ("keys", "periods", "counts")}
+
+    @cached_property
+    def _index(self) -> windows.Index:
+        # one more group, for log groups that are not known
+        axis = windows.axis_of(len(self.keys) + 1, *self.periods[1:])
+        return windows.Index.of(axis, self.periods)
+
+    @cached_property
+    def _lengths(self) -> windows.Summed:
+        return windows.Summed.of(self.periods.length)
+
+    @cached_property
+    def _sums(self) -> tuple[windows.Summed, ...]:
+        return tuple(map(windows.Summed.of, self.counts))
 
     def bytes_in(self, keys: pd.DataFrame, start: np.ndarray, end: np.ndarray) -> np.ndarray:
         """Return the bytes that came in during intervals, NaN where they are not known.
@@ -98,9 +106,7 @@ class Incoming:
         some = (start != coerce.NAT) & (end > start)
         group = self._numbers(matching.locate(keys[list(LOG_GROUP)], self.keys)[some])
         found = np.full(len(some), np.nan)
-        start, end = start[some], end[some]
-        axis = windows.axis_of(len(self.keys) + 1, *self.periods[1:], start, end)
-        found[some] = self._totals(axis, group, start, end, self.counts[0])
+        found[some] = self._totals(group, start[some], end[some], self._sums[0])
         return found
 
     def bytes_of(self, tasks: pd.DataFrame) -> np.ndarray:
@@ -111,40 +117,33 @@ class Incoming:
 
     def during(self, group: np.ndarray, start: np.ndarray, end: np.ndarray) -> Came:
         """Return what came in during intervals; `group` is a row of `keys`, -1 for none."""
-        late = end + self.lateness
-        axis = windows.axis_of(len(self.keys) + 1, *self.periods[1:], start, late)
         group = self._numbers(group)
-        bytes_, events = (
-            pd.array(np.rint(self._totals(axis, group, start, end, values)), dtype="Int64")
-            for values in self.counts
-        )
-        touched = windows.Intervals(group, start, late)
-        first, last = windows.ranges_touched(axis, self.periods, touched)
-        through = np.append(0, np.cumsum(self.counts[1]))
-        is_silent = self._known(axis, group, start, late) & (through[first] == through[last])
-        return Came(bytes_, events, is_silent)
+        totals = (self._totals(group, start, end, sums) for sums in self._sums)
+        return Came(*(pd.array(np.rint(total), dtype="Int64") for total in totals))
+
+    def are_silent(
+        self, group: np.ndarray, start: np.ndarray, end: np.ndarray, lateness: int
+    ) -> np.ndarray:
+        """Return in which intervals nothing came in, nor in the `lateness` after them."""
+        group, late = self._numbers(group), end + lateness
+        first, last = self._index.touched(windows.Intervals(group, start, late))
+        through = self._sums[1].through
+        silent: np.ndarray = self._known(group, start, late) & (through[first] == through[last])
+        return silent
 
     def _numbers(self, group: np.ndarray) -> np.ndarray:
         """Return the numbers of log groups, with one more for those that are not known."""
         return np.where(group < 0, len(self.keys), group)
 
-    def _known(
-        self, axis: Packing, group: np.ndarray, start: np.ndarray, end: np.ndarray
-    ) -> np.ndarray:
+    def _known(self, group: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
         """Return which intervals lie in known periods as a whole."""
-        before = partial(windows.total_before, axis, self.periods, group)
+        before = partial(self._index.time_before, self._lengths, group)
         known: np.ndarray = before(end) - before(start) == end - start
         return known
 
     def _totals(
-        self,
-        axis: Packing,
-        group: np.ndarray,
-        start: np.ndarray,
-        end: np.ndarray,
-        values: np.ndarray,
+        self, group: np.ndarray, start: np.ndarray, end: np.ndarray, sums: windows.Summed
     ) -> np.ndarray:
         """Return the sum of values over intervals; NaN if not known for the whole interval."""
-        before = partial(windows.total_before, axis, self.periods, group, values=values)
-        known = self._known(axis, group, start, end)
-        return np.where(known, before(end) - before(start), np.nan)
+        before = partial(self._index.sum_before, sums, group)
+        return np.where(self._known(group, start, end), before(end) - before(start), np.nan)

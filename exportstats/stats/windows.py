@@ -118,40 +118,86 @@ def depths(axis: Packing, windows: Intervals, pieces: Intervals) -> np.ndarray:
     return started - np.searchsorted(ends, at, side="right")
 
 
+class Summed(NamedTuple):
+    """A value of each of some intervals, and the sums of all values before each."""
+
+    values: np.ndarray
+    through: np.ndarray
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> Summed:
+        """Return the values with their sums."""
+        return cls(values, np.concatenate([[0], np.cumsum(values)]))
+
+
+class Index(NamedTuple):
+    """Sorted, disjoint intervals with packed edges, to look up many others."""
+
+    axis: Packing
+    intervals: Intervals
+    starts: np.ndarray
+    ends: np.ndarray
+
+    @classmethod
+    def of(cls, axis: Packing, intervals: Intervals) -> Index:
+        """Return the intervals on an axis that can pack them."""
+        group, start, end = intervals
+        return cls(axis, intervals, axis.pack(group, start), axis.pack(group, end))
+
+    def touched(self, windows: Intervals) -> tuple[np.ndarray, np.ndarray]:
+        """Return which intervals each window overlaps: `[first, last)`."""
+        first = np.searchsorted(self.ends, self._packed(windows.group, windows.start), side="right")
+        last = np.searchsorted(self.starts, self._packed(windows.group, windows.end), side="left")
+        return first, np.maximum(first, last)
+
+    def time_before(self, lengths: Summed, group: np.ndarray, time: np.ndarray) -> np.ndarray:
+        """Return how much time the intervals, of these lengths, have before each `time`.
+
+        Intervals of earlier groups are included, so only differences within a group are meaningful.
+        """
+        at, _, after = self._at(group, time)
+        before: np.ndarray = lengths.through[at] - after
+        return before
+
+    def sum_before(self, sums: Summed, group: np.ndarray, time: np.ndarray) -> np.ndarray:
+        """Return the sum of values before each `time`; each is spread evenly over its interval."""
+        at, last, after = self._at(group, time)
+        before: np.ndarray = sums.through[at]
+        if len(self.starts):
+            length = self.intervals.end[last] - self.intervals.start[last]
+            before = before - sums.values[last] * (after / length)
+        return before
+
+    def _at(self, group: np.ndarray, time: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return how many intervals begin before each time, the last, and how much is after it."""
+        at = np.searchsorted(self.starts, self._packed(group, time), side="left")
+        last = np.maximum(at - 1, 0)
+        if not len(self.starts):
+            return at, last, last
+        inside = (at > 0) & (self.intervals.group[last] == group)
+        return at, last, np.where(inside, np.maximum(self.intervals.end[last] - time, 0), 0)
+
+    def _packed(self, group: np.ndarray, time: np.ndarray) -> np.ndarray:
+        """Pack times; those before all intervals, or after, become the edge of the axis."""
+        low, span = self.axis
+        return self.axis.pack(group, np.clip(time, low, low + span - 1))
+
+
 def ranges_touched(
     axis: Packing, intervals: Intervals, windows: Intervals
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return which sorted, disjoint intervals each window overlaps: `[first, last)`."""
-    ends = axis.pack(intervals.group, intervals.end)
-    starts = axis.pack(intervals.group, intervals.start)
-    first = np.searchsorted(ends, axis.pack(windows.group, windows.start), side="right")
-    last = np.searchsorted(starts, axis.pack(windows.group, windows.end), side="left")
-    return first, np.maximum(first, last)
+    return Index.of(axis, intervals).touched(windows)
 
 
 def total_before(
-    axis: Packing,
-    intervals: Intervals,
-    group: np.ndarray,
-    time: np.ndarray,
-    values: np.ndarray | None = None,
+    axis: Packing, intervals: Intervals, group: np.ndarray, time: np.ndarray
 ) -> np.ndarray:
     """Return how much time the sorted, disjoint intervals have before each `time`.
 
-    Instead of their time, each may have a value, which is spread evenly over it. Intervals of
-    earlier groups are included, so only differences within a group are meaningful.
+    Intervals of earlier groups are included, so only differences within a group are meaningful.
     """
-    if not len(intervals.group):
-        return np.zeros(np.shape(time), dtype="int64")
-    length = intervals.length
-    values = length if values is None else values
-    starts = axis.pack(intervals.group, intervals.start)
-    at = np.searchsorted(starts, axis.pack(group, time), side="left")
-    through = np.concatenate([[0], np.cumsum(values)])
-    last = np.maximum(at - 1, 0)
-    inside = (at > 0) & (intervals.group[last] == group)
-    after = np.where(inside, np.maximum(intervals.end[last] - time, 0), 0)
-    return through[at] - (after if values is length else values[last] * (after / length[last]))
+    return Index.of(axis, intervals).time_before(Summed.of(intervals.length), group, time)
 
 
 def highest(first: np.ndarray, last: np.ndarray, rank: np.ndarray, many: int) -> np.ndarray:

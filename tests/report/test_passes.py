@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from random import Random
+from typing import Any
 
+import pandas as pd
 import pytest
 from reported import report_of, sample
 from support import Shards, cut
 
 import exportstats as xs
+from exportstats.core import frames, schema
+from exportstats.stats import api_calls
 
 
 def shards() -> Shards:
@@ -43,3 +48,32 @@ def test_the_parts_of_a_report_are_read_together():
     assert len(report.parts) > 1
     assert tasks.passes == 4 + sum("resolved" in one.tables for one in every)
     assert report.to_json() == xs.build_weekly_report(sample()[0], **options).to_json()
+
+
+def test_evidence_is_prepared_once(monkeypatch: pytest.MonkeyPatch):
+    """API calls and incoming data are sorted once for all questions of a report and its parts."""
+    counts: Counter[str] = Counter()
+    check, first = frames.check, api_calls._first
+
+    def counted_check(frame: Any, table: Any = schema.TASKS, names: Any = None) -> Any:  # noqa: ANN401
+        counts[table.identifier] += 1
+        return check(frame, table, names)
+
+    def counted_first(*given: Any) -> Any:  # noqa: ANN401 - its own
+        counts["first calls"] += 1
+        return first(*given)
+
+    monkeypatch.setattr(frames, "check", counted_check)
+    monkeypatch.setattr(api_calls, "_first", counted_first)
+    tasks = sample()[0].assign(team="web")
+    tasks = tasks[tasks["creation_time"] > pd.Timestamp("2026-10-20", tz="UTC")]
+    report = xs.build_weekly_report(
+        tasks,
+        week="2026-W46",
+        by="team",
+        api_calls=xs.sample_api_calls(),
+        incoming=xs.sample_incoming(),
+        deliveries=xs.sample_deliveries(),
+    )
+    assert [*report.parts] == ["web"]
+    assert counts["incoming"] == counts["first calls"] == 1

@@ -91,7 +91,7 @@ def _are_over(slow: pd.DataFrame, material: Material) -> list[bool]:
 def time_outs(material: Material) -> Found | None:
     """Find tasks that reached the time-out of 24 h, and active tasks that may reach it."""
     active = estimate_completion(
-        material.recent, as_of=material.as_of, incoming=material.evidence.incoming
+        material.recent, as_of=material.as_of, incoming=material.evidence.options["incoming"]
     )
     near = (active["elapsed"] >= LONG_ACTIVE) | (active["timeout_probability"] >= LIKELY_TIME_OUT)
     names = [*LOG_GROUP, "task_id", "status_code", "creation_time"]

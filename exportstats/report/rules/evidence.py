@@ -15,7 +15,6 @@ from exportstats.report.material import shared
 from exportstats.report.rule import Found, rule
 from exportstats.report.words import groups_of, place, verb
 from exportstats.stats import matching
-from exportstats.stats.api_calls import creations_of
 from exportstats.stats.as_of import to_millis
 from exportstats.text import counted, total
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from exportstats.report.material import Material
+    from exportstats.stats.api_calls import Calls
 
 _CALL = [
     *(*LOG_GROUP, "from_time", "to_time", "error_code", "error_message", "principal", "tries"),
@@ -42,7 +42,7 @@ def refused(material: Material) -> Found | None:
     if calls is None:
         return None
     start, end = material.span.edges
-    rows = refusals.refusals_until(calls, material.as_of, start)
+    rows = refusals.refusals_until(calls.table, material.as_of, start)
     rows = rows[(rows["last_time"] < end).to_numpy()].reset_index(drop=True)
     if not len(rows):
         return None
@@ -92,10 +92,10 @@ def partial(material: Material) -> Found | None:
     )
 
 
-def _prefixed(material: Material, calls: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+def _prefixed(material: Material, calls: Calls, rows: pd.DataFrame) -> pd.DataFrame:
     """Return the tasks with a stream prefix whose windows are partly in some intervals."""
     tasks = material.rows[(material.rows["status_code"] == "COMPLETED").to_numpy()]
-    prefix = creations_of(tasks, calls)["prefix"]
+    prefix = calls.creations_of(tasks)["prefix"]
     tasks = tasks[(prefix.fillna("") != "").to_numpy()]
     inside = shared(tasks.rename(columns={"from_time": "start"}).assign(end=tasks["to_time"]), rows)
     kept = material.groups["retention"].to_numpy()[matching.locate(tasks, material.groups)]
