@@ -12,6 +12,7 @@ deadlines is the best one (Jackson's rule), and the search is exact.
 
 from __future__ import annotations
 
+import heapq
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from exportstats.stats.as_of import Instant
 
 _POLICIES = ("wait", "refuse")
+_TRIES = 100  # orders that are compared
+_INSTANTS = 50  # earliest times from which the bound counts; fewer make it lower, but not wrong
 
 
 def schedule_exports(  # noqa: PLR0913 - options of one simulation
@@ -186,7 +189,7 @@ def _search(lasts: np.ndarray, earliest: np.ndarray, due: np.ndarray, free: floa
     """Return the order with the smallest maximum lateness that was found."""
     best, least = _by_deadline(lasts, earliest, due, free), np.inf
     moved = earliest.copy()
-    for _ in range(len(lasts)):
+    for _ in range(min(len(lasts), _TRIES)):
         order = _by_deadline(lasts, moved, due, free)
         starts, ends = _times_of(order, lasts, earliest, free)
         late = ends - due[order]
@@ -208,15 +211,19 @@ def _by_deadline(
     lasts: np.ndarray, earliest: np.ndarray, due: np.ndarray, free: float
 ) -> np.ndarray:
     """Return the order in which the most urgent of those that may begin is always next."""
-    left, order, now = [*range(len(lasts))], [], free
-    while left:
-        now = max(now, min(earliest[row] for row in left))
-        ready = [row for row in left if earliest[row] <= now]
-        row = min(ready, key=lambda row: (due[row], earliest[row], row))
-        left.remove(row)
-        order.append(row)
+    coming = np.lexsort((np.arange(len(lasts)), earliest))[::-1].tolist()
+    ready: list[tuple[float, float, int]] = []
+    order, now = np.empty(len(lasts), "int64"), free
+    for place in range(len(lasts)):
+        if not ready:
+            now = max(now, earliest[coming[-1]])
+        while coming and earliest[coming[-1]] <= now:
+            row = coming.pop()
+            heapq.heappush(ready, (due[row], earliest[row], row))
+        *_, row = heapq.heappop(ready)
+        order[place] = row
         now += lasts[row]
-    return np.array(order, dtype="int64")
+    return order
 
 
 def _times_of(
@@ -244,7 +251,8 @@ def _least_late(
     """
     least = np.full(len(free), -np.inf)
     some = np.argsort(due, kind="stable")[: int(np.isfinite(due).sum())]
-    for begins in np.unique(earliest[some]):
+    instants = np.unique(earliest[some])
+    for begins in instants[:: -(-len(instants) // _INSTANTS) or 1]:
         of = some[earliest[some] >= begins]
         ends = np.maximum(free, begins) + lasts[of].cumsum(axis=0)
         late = np.where(present[of], ends - due[of, np.newaxis], -np.inf)

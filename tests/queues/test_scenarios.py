@@ -195,3 +195,12 @@ def test_slots_are_scheduled_apart() -> None:
         with pytest.raises(ArgumentError):
             schedule_exports(frames.empty(), exports_of(*rows), start=NOW, **options)
     assert schedule_exports(frames.empty(), exports_of(*rows).head(0), start=NOW).empty
+
+
+def test_thousands_of_exports() -> None:
+    """A slot with thousands of exports is scheduled in a moment."""
+    jobs = [(number % 600, 1, 300 + number * 7 % 5000) for number in range(3000)]
+    found = scheduled(jobs)
+    late, least = (minutes(found.attrs[name]) for name in ("late_by", "late_by_at_least"))
+    assert lateness([jobs[job] for job in found["job"]]) == late
+    assert least <= late < least + 5
