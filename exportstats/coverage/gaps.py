@@ -12,6 +12,7 @@ from exportstats.core.schema import LOG_GROUP
 from exportstats.coverage import exports
 from exportstats.coverage.query import make_query
 from exportstats.stats import matching, windows
+from exportstats.stats.api_calls import creations_of
 from exportstats.stats.as_of import known_at, to_millis
 from exportstats.stats.incoming import Came
 
@@ -221,6 +222,12 @@ def explain_again(
         At least those that did not complete, or delivered nothing.
     evidence
         The tables beside the tasks, as for `find_gaps`.
+
+    Returns
+    -------
+    DataFrame
+        The parts with one more column, `tried_by`: who called for the export of `last_task_id`, or
+        was refused.
     """
     if not len(gaps):
         return gaps
@@ -242,9 +249,21 @@ def explain_again(
         reason=pd.Categorical.from_codes(reason, dtype=REASON),
         last_task_id=found.tasks["task_id"].array.take(row, allow_fill=True),
         error_code=_error_codes(found, row, 0),
+        tried_by=_tried_by(found, row, query),
         incoming_bytes=came.bytes,
         incoming_events=came.events,
     )
+
+
+def _tried_by(found: Exports, row: np.ndarray, query: Query) -> pd.api.extensions.ExtensionArray:
+    """Return who created the task of each row, or was refused; missing if it is not known."""
+    if query.api_calls is None:
+        return pd.array([None] * len(row), dtype="str")
+    who = creations_of(found.tasks, query.api_calls)["principal"].astype("str")
+    if "refused_by" in found.tasks:
+        who = who.fillna(found.tasks["refused_by"].astype("str").reset_index(drop=True))
+    by: pd.api.extensions.ExtensionArray = who.array.take(row, allow_fill=True)
+    return by
 
 
 def came_in(

@@ -41,7 +41,8 @@ class Query:
     api_calls
         The API calls, or None.
     refused
-        The exports that were refused, as rows of tasks with their `error_code`, or None.
+        The exports that were refused, as rows of tasks with their `error_code` and `refused_by`, or
+        None.
     incoming
         What log groups took in, or None.
     lateness
@@ -134,6 +135,7 @@ def _refused(api_calls: pd.DataFrame, as_of: pd.Timestamp | None) -> pd.DataFram
     calls = api_calls[kept.to_numpy()]
     columns = [*schema.LOG_GROUP, "from_time", "to_time", "error_code"]
     return calls[columns].assign(
+        refused_by=calls["principal"],
         task_id=pd.array([None] * len(calls), dtype="str"),
         status_code=pd.Categorical([REFUSED] * len(calls)),
         creation_time=calls["event_time"],

@@ -51,7 +51,7 @@ EXPORTED_SHARE = 0.5
 SHORT_GAP = timedelta(minutes=1)
 
 _GAP = [*LOG_GROUP, "start", "end", "length", "reason", "last_task_id", "expires_at"]
-_OF_EVIDENCE = ["error_code", "incoming_bytes", "incoming_events"]
+_OF_EVIDENCE = ["error_code", "tried_by", "incoming_bytes", "incoming_events"]
 _NEVER = pd.Timestamp("2262-01-01", tz="UTC")
 _WEEK = 7 * schema.DAY
 _MOMENT = pd.Timedelta("1ms")
@@ -352,7 +352,7 @@ def clipped(gaps: pd.DataFrame, start: np.ndarray, end: np.ndarray) -> pd.DataFr
 
 def rows_of(gaps: pd.DataFrame) -> pd.DataFrame:
     """Return the columns of gaps that a finding shows, of evidence only what is known."""
-    known = [name for name in _OF_EVIDENCE if gaps[name].notna().any()]
+    known = [name for name in _OF_EVIDENCE if name in gaps and gaps[name].notna().any()]
     return gaps[[*_GAP, *known]].reset_index(drop=True)
 
 

@@ -70,7 +70,7 @@ def remedy_of(refusals: pd.DataFrame) -> str:
     """Return what to do about some refused exports, by their error codes."""
     codes = refusals["error_code"].astype("str").str.removesuffix("Exception")
     who = " and ".join(
-        map(_label, refusals["principal"][codes == "AccessDenied"].dropna().unique())
+        map(label_of, refusals["principal"][codes == "AccessDenied"].dropna().unique())
     )
     known = [text for code, text in _REMEDIES.items() if (codes == code).any()]
     if not known or not codes.isin([*_REMEDIES]).all():
@@ -85,14 +85,14 @@ def who_of(refusals: pd.DataFrame) -> str:
     for who, why, tries in zip(*columns, refusals["tries"], strict=True):
         calls[who, why] += tries
     texts = [
-        f"{_label(who)} ({name(why)}, {counted(many, 'call')})"
+        f"{label_of(who)} ({name(why)}, {counted(many, 'call')})"
         for (who, why), many in calls.most_common(_SHOWN)
     ]
     more = len(calls) - len(texts)
     return ", ".join(texts) + (f" and {more:,} more" if more else "")
 
 
-def _label(principal: str) -> str:
+def label_of(principal: str) -> str:
     """Return the role or user without the parts of an ARN that are the same in all."""
     found = _ROLE_OR_USER.fullmatch(principal)
     return name(f"{found[2]} of {found[1]}" if found else principal)

@@ -10,6 +10,7 @@ from reported import (
     MONDAY,
     WEEK,
     built,
+    every,
     finding,
     kinds,
     log_groups_of,
@@ -121,6 +122,26 @@ def test_refused_exports_say_who_was_refused_and_why():
     assert not found.aws_commands
     [gap] = finding(made, "gaps").rows.to_dict("records")
     assert (gap["reason"], gap["error_code"]) == ("refused", "LimitExceededException")
+    assert gap["tried_by"] == "arn:aws:iam::111122223333:role/exporter"
+    assert finding(made, "gaps").sentence.endswith(
+        "Last tried by role/exporter of 111122223333 (1 gap)."
+    )
+
+
+def test_a_gap_names_who_tried_last_and_the_bytes():
+    """It is who called for the last failed task, or nobody, with what came in meanwhile."""
+    failed = night("web", 3, status_code="FAILED")
+    ann = call(failed, 0, task_id=failed["task_id"], principal="ann")
+    made = report(
+        *(row for row in nights("web") if row["task_id"] != "web@3"),
+        failed,
+        api_calls=calls_of(ann),
+        incoming=incoming_of("app", "web"),
+    )
+    sentences = [one.sentence for one in every(made) if one.kind == "gaps"]
+    assert any(one.endswith("Last tried by ann (1 gap, 24 kB).") for one in sentences)
+    rows = made.tables["gaps"].set_index("log_group_name")["tried_by"]
+    assert (rows["web"], rows.isna()["app"]) == ("ann", True)
 
 
 def test_a_refusal_that_was_exported_later_is_a_note():

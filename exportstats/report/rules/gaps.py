@@ -9,6 +9,7 @@ from exportstats.core.schema import LOG_GROUP
 from exportstats.report import causes
 from exportstats.report.material import is_long, rows_of
 from exportstats.report.pictures import coverage
+from exportstats.report.refusals import label_of
 from exportstats.report.rule import Found, by_incident, rule
 from exportstats.report.words import groups_of, on, place, slots_of
 from exportstats.text import counted, total, write_bytes
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from exportstats.report.material import Material
+
+
+_SHOWN = 3  # principals in a sentence
 
 
 @rule(title="Gaps", rank=50, remedy="Export them.", picture=coverage, is_spare=True)
@@ -43,10 +47,27 @@ def _describe(rows: pd.DataFrame, *, material: Material) -> Found:
         f"{counted(len(rows), 'gap')} in {groups:,} of {regular:,} log groups that are exported "
         f"regularly,{slots_of(rows, ',')} {total(rows['length'])} in total ({reasons})"
         f"{stake}. The {'largest' if stake else 'longest'}: {place(rows.head(1))}, "
-        f"{total(rows['length'].head(1))} from {on(rows['start'].iloc[0], material)}.",
+        f"{total(rows['length'].head(1))} from {on(rows['start'].iloc[0], material)}."
+        f"{_tried(rows)}",
         rows_of(rows),
         export=rows[rows["reason"] != "active"],
     )
+
+
+def _tried(rows: pd.DataFrame) -> str:
+    """Return who tried last to export gaps, with the number of gaps and what came in."""
+    tried = rows.dropna(subset="tried_by")
+    if not len(tried):
+        return ""
+    whose = [(who, of) for who, of in tried.groupby("tried_by", sort=False)]
+    whose.sort(key=lambda one: (-len(one[1]), one[0]))
+    texts = []
+    for who, of in whose[:_SHOWN]:
+        known = of["incoming_bytes"].dropna()
+        size = f", {write_bytes(known.sum())}" if len(known) == len(of) else ""
+        texts.append(f"{label_of(str(who))} ({counted(len(of), 'gap')}{size})")
+    more = len(whose) - len(texts)
+    return f" Last tried by {', '.join(texts)}" + (f" and {more:,} more." if more else ".")
 
 
 def _stake(rows: pd.DataFrame) -> str:
