@@ -16,6 +16,7 @@ ALL = (
     "clients",
     "fleet",
     "quota",
+    "quota_of_calls",
     "growth",
     "gaps",
     "drawn",

@@ -12,7 +12,6 @@ from exportstats.core.schema import LOG_GROUP
 from exportstats.coverage import exports
 from exportstats.coverage.query import make_query
 from exportstats.stats import matching, windows
-from exportstats.stats.api_calls import creations_of
 from exportstats.stats.as_of import known_at, to_millis
 from exportstats.stats.incoming import Came
 
@@ -259,7 +258,7 @@ def _tried_by(found: Exports, row: np.ndarray, query: Query) -> pd.api.extension
     """Return who created the task of each row, or was refused; missing if it is not known."""
     if query.api_calls is None:
         return pd.array([None] * len(row), dtype="str")
-    who = creations_of(found.tasks, query.api_calls)["principal"].astype("str")
+    who = query.api_calls.creations_of(found.tasks)["principal"].astype("str")
     if "refused_by" in found.tasks:
         who = who.fillna(found.tasks["refused_by"].astype("str").reset_index(drop=True))
     by: pd.api.extensions.ExtensionArray = who.array.take(row, allow_fill=True)
