@@ -22,7 +22,7 @@ from exportstats.charts.style import BAD, GREY, ink, key, patch
 from exportstats.core.schema import LOG_GROUP, SLOT
 from exportstats.queues.table import conform
 from exportstats.stats.grouping import group
-from exportstats.text import counted
+from exportstats.text import counted, percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +38,7 @@ _COLUMNS = ("create_at", *_START, *_END, *_CHANCES)
 _SLOTS = "worst slots"
 _RISKY = 0.1  # so that the interval of the end reaches beyond the deadline
 _BUSY, _LIKELY = 0.5, 0.5
-_SURE, _RARELY = 95, 5  # %; what need not be said
+_SURE, _RARELY = 0.95, 0.05  # what need not be said
 _SECOND = 1 / 86_400
 
 # Extents in a lane, downwards.
@@ -137,7 +137,7 @@ def plot_queue(panel: Panel, table: pd.DataFrame, *, tz: str = "UTC", **kwargs: 
     )
     panel.notes.append(f"n = {counted(len(rows), 'export')}")
     if not np.isnan(every.deadline).all():
-        panel.notes.append(f"{np.sum(every.late >= _RISKY):,} may be late")
+        panel.notes.append(f"{np.sum(every.late >= _RISKY):,} at risk to be late")
 
     numbers, groups, which = _group(panel, rows)
     late, ends, begins = np.zeros(len(groups)), *np.full((2, len(groups)), -np.inf)
@@ -176,12 +176,12 @@ def _note(some: _Exports, which: str) -> str:
     many = len(some.asked)
     if which == _SLOTS or many > 1:
         late = np.sum(some.late >= _RISKY)
-        return counted(many, "export") + (f", {late:,} may be late" if late else "")
-    probability, busy, late = (100 * values.item() for values in some[-3:])
+        return counted(many, "export") + (f", {late:,} at risk" if late else "")
+    probability, busy, late = (values.item() for values in some[-3:])
     parts = [
-        f"{probability:.0f} % likely" if probability < _SURE else "",
-        f"busy {busy:.0f} %" if busy >= _RARELY else "",
-        f"late {late:.0f} %" if late >= _RARELY else "",
+        f"{percent(probability)} likely" if probability < _SURE else "",
+        f"busy {percent(busy)}" if busy >= _RARELY else "",
+        f"late {percent(late)}" if late >= _RARELY else "",
     ]
     return " · ".join(filter(None, parts))
 
@@ -197,7 +197,7 @@ def _legend(drawn: _Exports) -> list[Entry]:
         ]
     for there, label, style in (
         (looks % 2 == 0, f"less likely than {_LIKELY:.0%}", {"facecolor": _COLOURS[0]}),
-        (looks > 1, f"late in {_RISKY:.0%} or more", {"facecolor": BAD}),
+        (looks > 1, f"at risk: late in {_RISKY:.0%} or more", {"facecolor": BAD}),
         (drawn.busy >= _BUSY, f"slot busy in {_BUSY:.0%} or more", {"facecolor": ink(1)}),
     ):
         if (there & known).any():

@@ -13,7 +13,7 @@ from exportstats.charts.scales import draw_grid, time_axis, to_days, zone_named
 from exportstats.charts.style import BAD, ink, key, patch
 from exportstats.charts.tables import group_rows
 from exportstats.core.schema import SLOT
-from exportstats.text import counted, write_duration
+from exportstats.text import counted, percent, write_duration
 
 if TYPE_CHECKING:
     from exportstats.charts.panel import Panel
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _DONE = ("done_low", "expected_done", "done_high")
 _LEVELS = ("scenario", *SLOT)
 _MINUTE = 1 / 1440
-_RISKY, _LEAST = 0.1, 0.005  # the least is what rounds to 1 %
+_RISKY = 0.1
 _IN_TIME: dict[str, Any] = {"facecolor": "#0072B2"}
 _LATE: dict[str, Any] = {"facecolor": BAD, "hatch": "////", "edgecolor": "white"}
 _MEDIAN: dict[str, Any] = {"marker": "|", "linestyle": "none", "markeredgewidth": 2}
@@ -126,6 +126,6 @@ def _note(middle: float, later: pd.Timedelta, risk: float, *, is_first: bool) ->
         seconds = abs(later.total_seconds())
         side = "later" if later > pd.Timedelta(0) else "earlier"
         parts.append(f"{write_duration(seconds)} {side}" if seconds else "the same")
-    if risk >= _LEAST:
-        parts.append(f"late {100 * risk:.0f} %")
+    if risk > 0:
+        parts.append(f"late {percent(risk)}")
     return " · ".join(parts)

@@ -108,8 +108,8 @@ def test_what_is_rare_and_what_may_be_late_have_their_colours():
         "50 % likely · busy 100 % · late 10 %",
         "40 % likely · busy 100 % · late 40 %",
     ]
-    assert "n = 4 exports · 2 may be late" in notes(ax)[-1]
-    assert {"less likely than 50 %", "late in 10 % or more"} < set(legend(ax))
+    assert "n = 4 exports · 2 at risk to be late" in notes(ax)[-1]
+    assert {"less likely than 50 %", "at risk: late in 10 % or more"} < set(legend(ax))
 
 
 def test_an_export_that_finds_the_slot_busy_has_an_edge():
@@ -148,7 +148,7 @@ def test_slots_have_lanes_and_the_worst_is_on_top():
     ]
     ax = plot_queue(simulate(pd.concat(parts, ignore_index=True)))
     assert [name.split(" · ")[1] for name in names(ax)] == ["us-east-1", "eu-west-1", "ap-south-1"]
-    assert notes(ax)[:3] == ["2 exports, 1 may be late", "4 exports", "1 export"]
+    assert notes(ax)[:3] == ["2 exports, 1 at risk", "4 exports", "1 export"]
     assert boxes(ax, LATE) == [(10, 20, 0)]
 
 

@@ -25,6 +25,7 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 from quickstart_facts import quickstart, recipes
 from support import WHOLE
+from tonight_facts import tonight
 from weekly_facts import weekly_report
 
 import exportstats as xs
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
-QUICKSTART, DURATIONS, COVERAGE, WEEKLY, RECIPES, HISTORY, EVIDENCE = PATHS = [
+QUICKSTART, DURATIONS, COVERAGE, WEEKLY, RECIPES, HISTORY, EVIDENCE, TONIGHT = PATHS = [
     ROOT / "notebooks" / "01_quickstart.ipynb",
     ROOT / "notebooks" / "02_duration_analysis.ipynb",
     ROOT / "notebooks" / "03_coverage.ipynb",
@@ -43,6 +44,7 @@ QUICKSTART, DURATIONS, COVERAGE, WEEKLY, RECIPES, HISTORY, EVIDENCE = PATHS = [
     ROOT / "notebooks" / "05_recipes.ipynb",
     ROOT / "notebooks" / "06_history.ipynb",
     ROOT / "notebooks" / "07_evidence.ipynb",
+    ROOT / "notebooks" / "08_tonight.ipynb",
 ]
 LOADING = ("parameters", "load")
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
@@ -61,6 +63,7 @@ FACTS = {
     RECIPES: recipes,
     HISTORY: history,
     EVIDENCE: evidence,
+    TONIGHT: tonight,
 }
 # Those that read a file of the sample, with their parameters, so that all else holds then too.
 FROM_FILE = {
@@ -240,8 +243,8 @@ def check_pictures(path: Path, notebook: NotebookNode) -> None:
         assert 900 <= width <= 2100
         assert 0.5 <= height / width <= 0.65
         assert plt.imread(io.BytesIO(png)).std() > 0.05
-    # a report contains its charts, and the last two have few
-    assert charts > (0 if path in {WEEKLY, HISTORY, EVIDENCE} else 5)
+    # a report contains its charts, and the last three have few
+    assert charts > (0 if path in {WEEKLY, HISTORY, EVIDENCE, TONIGHT} else 5)
 
 
 def check_figures(path: Path, notebook: NotebookNode) -> None:
