@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from exportstats.charts.scales import (
 )
 from exportstats.charts.style import MAX_GROUPS, ink, key
 from exportstats.charts.tables import name_groups
-from exportstats.core.schema import SLOT
+from exportstats.core.schema import DAY, SLOT
 from exportstats.errors import SchemaError
 from exportstats.text import counted
 
@@ -132,5 +131,5 @@ def _write_by(days: float, zone: tzinfo) -> str:
     """Write when a slot is done with 90 %; nights are shorter than a week."""
     if np.isnan(days):
         return "90 %: not known"
-    time = pd.Timestamp(0, tz=UTC) + pd.Timedelta(days=days)
-    return f"90 %: {time.tz_convert(zone).ceil('min'):%a %H:%M}"
+    time = pd.Timestamp(round(days * DAY), unit="ms", tz=zone)
+    return f"90 %: {time:%a %H:%M}"

@@ -72,11 +72,11 @@ def test_dots_are_at_the_quantiles_and_a_note_has_the_last():
 
 
 def test_the_note_is_the_upper_quantile_of_the_forecast():
-    """What is written is `done_high` of the same slot, to the next minute."""
+    """What is written is `done_high` of the same slot."""
     tasks = xs.sample_tasks()
     expected = xs.expected_exports(tasks, start="2026-11-17", end="2026-11-18")
     forecast = xs.simulate_queue(tasks, expected, start="2026-11-17")
-    texts = {f"90 %: {time.ceil('min'):%a %H:%M}" for time in forecast.slots["done_high"]}
+    texts = {f"90 %: {time:%a %H:%M}" for time in forecast.slots["done_high"]}
     shown = {
         label.split("(")[1].rstrip(")") for label in legend(plot_queue_finish(forecast.finish))
     }

@@ -66,7 +66,7 @@ def tonight(tasks: pd.DataFrame) -> Facts:
     assert len(hand) == 2
     last = max(row["completion_time"] for row in came if row not in hand)
     assert last < max(row["creation_time"] for row in hand) < last + MINUTE
-    middle, most = (done["expected"][int(share * 999)].ceil("min") for share in (0.5, 0.9))
+    middle, most = (done["expected"][int(share * 999)] for share in (0.5, 0.9))
     noon = DEADLINE - pd.Timedelta("2h")
     return {
         "expected-said": [percent(exports.loc[is_by_hand, "probability"].min())],
