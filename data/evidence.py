@@ -65,8 +65,8 @@ def make_evidence(by_slot: dict[Slot, list[Row]]) -> Evidence:
     audit = world.BY_LABEL["audit"]
     calls += [denied(rng, audit.slot, world.OBSERVED_AT - days * DAY) for days in (20, 13, 6)]
     deliveries = [
-        delivery(task, incoming)
-        for tasks in by_slot.values()
+        delivery(task, incoming, prefix_of(slot, task))
+        for slot, tasks in by_slot.items()
         for task in tasks
         if truth.state(task) == "COMPLETED" and truth.created(task) >= world.EVIDENCE_FROM
     ]
@@ -89,7 +89,7 @@ def make_evidence(by_slot: dict[Slot, list[Row]]) -> Evidence:
         "lost": [
             {"task_id": row["taskId"], "delivered": row["delivered"]}
             for row in deliveries
-            if row["delivered"] != "yes"
+            if row["delivered"] in world.LOST.values()
         ],
         "doubled": {
             **world.BY_LABEL[world.DOUBLED_LABEL].key,
@@ -333,8 +333,8 @@ def denied(rng: Random, slot: Slot, time: int) -> Row:
 # --- Deliveries ----------------------------------------------------------------------------------
 
 
-def delivery(task: Row, incoming: Hours) -> Row:
-    """Return what a COMPLETED task left in S3."""
+def delivery(task: Row, incoming: Hours, prefix: str | None) -> Row:
+    """Return what a COMPLETED task left in S3; each log stream had events in each window."""
     group = next(
         group
         for group in world.LOG_GROUPS
@@ -346,6 +346,9 @@ def delivery(task: Row, incoming: Hours) -> Row:
     hours = range(task["from"], task["to"] + 1, HOUR)
     came = sum(incoming[group].get(hour, 0) for hour in hours)
     bytes_ = coarse(came / COMPRESSION) if delivered == "yes" else 0
+    there = [name for name in world.STREAMS if bytes_ and name.startswith(prefix or "")]
+    missing = [name for name in world.STREAMS if name not in there]
+    names = {"missingStreamNames": ":".join(missing)} if missing else {}
     return {
         "accountId": task["accountId"],
         "region": task["region"],
@@ -354,7 +357,11 @@ def delivery(task: Row, incoming: Hours) -> Row:
         "prefix": f"{task['destinationPrefix']}/{task['taskId']}/",
         "objects": bytes_ and coarse(1 + bytes_ / 1e8),
         "bytes": bytes_,
-        "delivered": delivered,
+        "streams": len(there),
+        "delivered": "partial" if there and missing else delivered,
+        "missingStreams": len(missing),
+        **names,
+        "possiblyMissingStreams": 0,
         "observedAt": world.OBSERVED_AT,
     }
 

@@ -264,6 +264,7 @@ SILENT = {"checkout-ap": ["2026-10-28"], "chat": ["2026-10-12"]}
 SILENT_BY_HAND = {"fraud": 3, "features": 5}
 # Ten nights whose tasks exported only the streams of one of two deployments.
 PREFIXED_LABEL, STREAM_PREFIX = "catalog", "blue/"
+STREAMS = ("blue/1", "blue/2", "green/1", "green/2")  # of every log group
 PREFIXED_NIGHTS = range(at("2026-10-05"), at("2026-10-15"), DAY)
 # COMPLETED tasks without objects in S3: nothing at all, or only the service's write test.
 LOST = {("search", "2026-10-20"): "gone", ("orders", "2026-11-05"): "empty"}

@@ -27,7 +27,7 @@ def world() -> events.World:
 
 def rows() -> dict[str, Any]:
     """Return what an emulator of the world takes beside its tasks."""
-    names = ("log_groups", "api_calls", "incoming", "objects")
+    names = ("log_groups", "log_streams", "api_calls", "incoming", "objects")
     return {name: getattr(world(), name) for name in names}
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 # Requests per second for an account and region; not adjustable.
 SERVICE_RATE = 5.0
-RATES = {"LookupEvents": 2.0}  # others have SERVICE_RATE
+RATES = {"LookupEvents": 2.0, "DescribeLogStreams": 25.0}  # others have SERVICE_RATE
 MAX_ATTEMPTS = 10
 # A page takes a fraction of a second; botocore's default, ten attempts of a minute, is too long.
 READ_TIMEOUT_SECONDS = 20.0
@@ -81,6 +81,7 @@ class Answer(NamedTuple):
 class _Envelope(msgspec.Struct):
     exportTasks: list[msgspec.Raw] | None = None  # noqa: N815 - AWS's name
     logGroups: list[msgspec.Raw] | None = None  # noqa: N815 - AWS's name
+    logStreams: list[msgspec.Raw] | None = None  # noqa: N815 - AWS's name
     Events: list[msgspec.Raw] | None = None
     MetricDataResults: list[msgspec.Raw] | None = None
     nextToken: str | None = None  # noqa: N815 - AWS's name

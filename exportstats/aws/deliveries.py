@@ -7,76 +7,71 @@ events, or they were not exported.
 
 from __future__ import annotations
 
-import threading
 from concurrent.futures import wait
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from botocore.exceptions import ClientError
 from tqdm.auto import tqdm
 
-from exportstats.aws.answers import pages
-from exportstats.aws.client import check_credentials, connect, make_session, millis_of
+from exportstats.aws.client import check_credentials, make_session
 from exportstats.aws.faults import ASKING, explain
 from exportstats.aws.fleet import MOST_WORKERS, DaemonThreads
-from exportstats.core import frames, schema
+from exportstats.aws.objects import Found, ObjectLister, Place, unknown
+from exportstats.aws.streams import Streams, find_missing, list_streams
+from exportstats.core import coerce, frames, schema
 from exportstats.errors import ArgumentError, LoadError, LoadInterrupted
 from exportstats.progress import is_shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from concurrent.futures import Future
 
     import boto3
 
+    from exportstats.aws.streams import Key, Span
+    from exportstats.aws.targets import Target
+
+    Row = dict[str, Any]
+    Known = Mapping[Key, Streams | str] | None
+
 _DEFAULT_PREFIX = "exportedlogs"
-_WRITE_TEST = "aws-logs-write-test"
 _LOOK_SECONDS = 0.2
-_MOST_PAGES = 10_000  # ten million objects, more than a task can write in its 24 hours
 _STOPPED = "stopped by the user before it was checked"
 
 
-class _Place(NamedTuple):
-    """Where a task's objects should be."""
-
-    region: str | None
-    bucket: str | None
-    prefix: str
-    task_id: str
-
-
-class _Found(NamedTuple):
-    """What was found: the columns of `schema.DELIVERIES` that come from S3."""
-
-    objects: int | None
-    bytes: int | None
-    first_key: str | None
-    last_key: str | None
-    delivered: str
-    reason: str | None
-    observed_at: int | None
-
-
-def fetch_deliveries(
+def fetch_deliveries(  # noqa: PLR0913 - all options are keyword-only
     tasks: pd.DataFrame,
     *,
+    streams: bool = False,
+    targets: Iterable[Target] | None = None,
     session: boto3.Session | None = None,
     profile: str | None = None,
     endpoint_url: str | None = None,
+    logs_endpoint_url: str | None = None,
     max_workers: int | None = None,
     progress: bool | None = None,
 ) -> pd.DataFrame:
     """Check in S3 what each COMPLETED task delivered.
 
     Needs `s3:ListBucket` on the buckets. Lists `destination/prefix/taskId/` of each task, many at
-    once, and reads or writes no object.
+    once, and reads or writes no object. With `streams`, it also needs `logs:DescribeLogStreams` on
+    the log groups, and lists the log streams of each log group once: 1,250 per second at most,
+    because the service allows 25 requests per second. Log groups whose streams could not be listed
+    only make the answer less certain.
 
     Parameters
     ----------
     tasks
         A table of tasks; tasks that are not COMPLETED are left out.
+    streams
+        Whether to compare the log streams that have objects with those of the log group.
+    targets
+        The accounts and regions of the log groups, as for `fetch_tasks`, for `streams`. By default
+        those of the tasks, with the credentials of the session.
     session, profile, endpoint_url
         As in boto3. A bucket is listed in the region of its tasks, as the service requires.
+    logs_endpoint_url
+        The endpoint of CloudWatch Logs, for `streams`; `endpoint_url` is that of S3.
     max_workers
         How many tasks to check at once; by default at most 64.
     progress
@@ -87,12 +82,20 @@ def fetch_deliveries(
     DataFrame
         One row per COMPLETED task: `account_id`, `region`, `task_id`, `destination`, `prefix` (the
         prefix that was listed), `objects` and `bytes` (without the service's write test),
-        `first_key`, `last_key`, `delivered`, `reason`, `duration` (`timedelta64[ms]`), `throughput`
-        (bytes per second of the duration, queueing included) and `observed_at` (UTC).
+        `first_key`, `last_key`, `streams` (the number of log streams with objects), `delivered`,
+        the missing streams, `reason`, `duration` (`timedelta64[ms]`), `throughput` (bytes per
+        second of the duration, queueing included) and `observed_at` (UTC).
 
-        `delivered` is "yes"; "empty" if there is only the write test; "gone" if the write test is
-        missing too, for example because a lifecycle rule deleted it; or "unknown", with a `reason`,
-        if the list could not be read to its end or has more than ten million objects.
+        `delivered` is "yes"; "partial" if objects of some streams are missing for certain; "empty"
+        if there is only the write test; "gone" if the write test is missing too, for example
+        because a lifecycle rule deleted it; or "unknown", with a `reason`, if the list could not be
+        read to its end or has more than ten million objects.
+
+        `missing_streams` is the number of streams without objects that had an event in the window
+        of the task, and `possibly_missing_streams` of those that may have had one. The first twenty
+        names of each are in `missing_stream_names` and `possibly_missing_stream_names`, separated
+        by `:`, which no name contains. All four are missing if the streams were not looked at, and
+        `reason` says why they could not. `docs/definitions.md` says what is certain.
 
     Raises
     ------
@@ -109,7 +112,7 @@ def fetch_deliveries(
     --------
     With credentials that can list the buckets::
 
-        deliveries = xs.fetch_deliveries(tasks, profile="archive")
+        deliveries = xs.fetch_deliveries(tasks, streams=True, profile="archive")
         gaps = xs.find_gaps(tasks, start=start, end=end, deliveries=deliveries)
     """
     tasks = frames.check(tasks)
@@ -125,11 +128,22 @@ def fetch_deliveries(
                 "there are no credentials for S3; name a profile, or set AWS_PROFILE",
                 tasks=frames.empty(),
             )
-        s3 = _ObjectLister(session, endpoint_url, {place.region for place in places})
+        s3 = ObjectLister(session, endpoint_url, {place.region for place in places})
     except ASKING as error:
         raise LoadError(str(explain(error)), tasks=frames.empty()) from None
-    futures = _submit(s3, places, max_workers)
+    futures: list[Future[Row]] = []
     try:
+        known: Known = None
+        if streams:
+            known = list_streams(
+                _span_by_group(asked),
+                targets,
+                session=session,
+                endpoint_url=logs_endpoint_url,
+                max_workers=max_workers,
+                progress=progress,
+            )
+        futures = _submit(s3, places, asked, known, max_workers)
         _watch(futures, progress=progress)
     except KeyboardInterrupt as interrupt:
         for future in futures:
@@ -144,113 +158,85 @@ def fetch_deliveries(
     return _to_table(asked, places, futures)
 
 
-class _ObjectLister:
-    """List the objects of tasks, from any thread."""
-
-    def __init__(
-        self, session: boto3.Session, endpoint_url: str | None, regions: set[str | None]
-    ) -> None:
-        # clients can be used, but not created, in several threads
-        self._clients: dict[str | None, Any] = {}
-        for region in sorted(regions, key=str):
-            try:
-                self._clients[region] = connect(
-                    session,
-                    "s3",
-                    region=region,
-                    endpoint_url=endpoint_url,
-                    max_pool_connections=MOST_WORKERS,
-                )
-            except ArgumentError:
-                raise
-            except Exception as error:  # noqa: BLE001 - one region must not affect the others
-                self._clients[region] = error
-        self._tests: dict[tuple[str | None, str], bool] = {}
-        self._lock = threading.Lock()
-
-    def look(self, place: _Place) -> _Found:
-        """Return what a task delivered; an error becomes the reason."""
-        try:
-            return self._list(place)
-        except ClientError as error:
-            nothing = error.response["Error"].get("Code") == "NoSuchBucket"
-            return _unknown(explain(error).reason, delivered="gone" if nothing else "unknown")
-        except Exception as error:  # noqa: BLE001 - one task must not affect the others
-            return _unknown(explain(error).reason)
-
-    def _list(self, place: _Place) -> _Found:
-        if place.bucket is None:
-            return _unknown("the task has no destination")
-        client = self._clients[place.region]
-        if isinstance(client, Exception):
-            raise client
-        keys: list[str] = []
-        objects = size = 0
-        tested, date = False, None
-        for page in pages(
-            client.list_objects_v2,
-            "Contents",
-            "ContinuationToken",
-            most_pages=_MOST_PAGES,
-            Bucket=place.bucket,
-            Prefix=_folder(place),
-        ):
-            date = page["ResponseMetadata"]["HTTPHeaders"].get("date")
-            for found in page.get("Contents", ()):
-                if found["Key"].endswith(f"/{_WRITE_TEST}"):
-                    tested = True
-                    continue
-                objects += 1
-                size += found["Size"]
-                keys = [keys[0] if keys else found["Key"], found["Key"]]
-        if objects:
-            return _Found(objects, size, keys[0], keys[1], "yes", None, millis_of(date))
-        tested = tested or self._was_tested(client, place)
-        delivered = "empty" if tested else "gone"
-        return _Found(0, 0, None, None, delivered, None, millis_of(date))
-
-    def _was_tested(self, client: Any, place: _Place) -> bool:  # noqa: ANN401 - boto3's client
-        """Return whether the prefix has a write test; each prefix is checked once."""
-        key = place.bucket, place.prefix
-        with self._lock:
-            known = self._tests.get(key)
-        if known is None:
-            answer = client.list_objects_v2(
-                Bucket=place.bucket, Prefix=f"{place.prefix}/{_WRITE_TEST}", MaxKeys=1
-            )
-            known = bool(answer.get("KeyCount"))
-            with self._lock:
-                self._tests[key] = known
-        return known
-
-
-def _places(tasks: pd.DataFrame) -> list[_Place]:
-    columns = ["region", "destination", "destination_prefix", "task_id"]
-    plain = tasks[columns].astype(object).where(tasks[columns].notna(), None)
+def _places(tasks: pd.DataFrame) -> list[Place]:
     return [
-        _Place(region, bucket, (prefix or _DEFAULT_PREFIX).rstrip("/"), task_id)
-        for region, bucket, prefix, task_id in plain.itertuples(index=False)
+        Place(region, bucket, (prefix or _DEFAULT_PREFIX).rstrip("/"), task_id)
+        for region, bucket, prefix, task_id in _plain(
+            tasks, "region", "destination", "destination_prefix", "task_id"
+        )
     ]
 
 
-def _folder(place: _Place) -> str:
-    return f"{place.prefix}/{place.task_id}/"
+def _plain(tasks: pd.DataFrame, *columns: str) -> Iterable[tuple[Any, ...]]:
+    """Return the rows of some columns, with None for missing values."""
+    of = tasks[[*columns]].astype(object)
+    return of.where(of.notna(), None).itertuples(index=False, name=None)
 
 
-def _unknown(reason: str, *, delivered: str = "unknown") -> _Found:
-    return _Found(None, None, None, None, delivered, reason, None)
+def _windows(tasks: pd.DataFrame) -> list[tuple[Key, Span] | str]:
+    """Return the log group and the window of each task, or what of them is not known."""
+    times = (coerce.millis(tasks[name]).tolist() for name in ("from_time", "to_time"))
+    return [
+        "the task has no log group"
+        if key[-1] is None
+        else "the task has no window"
+        if coerce.NAT in (start, end) or start > end
+        else (key, (start, end))
+        for key, start, end in zip(_plain(tasks, *schema.LOG_GROUP), *times, strict=True)
+    ]
+
+
+def _span_by_group(tasks: pd.DataFrame) -> dict[Key, Span]:
+    """Return from when to when the windows of each log group reach."""
+    spans: dict[Key, Span] = {}
+    for known in _windows(tasks):
+        if not isinstance(known, str):
+            key, (start, end) = known
+            first, last = spans.get(key, (start, end))
+            spans[key] = min(first, start), max(last, end)
+    return spans
 
 
 def _submit(
-    s3: _ObjectLister, places: Sequence[_Place], max_workers: int | None
-) -> list[Future[_Found]]:
+    s3: ObjectLister,
+    places: Sequence[Place],
+    tasks: pd.DataFrame,
+    known: Known,
+    max_workers: int | None,
+) -> list[Future[Row]]:
     threads = DaemonThreads(min(len(places), max_workers or MOST_WORKERS))
-    futures = [threads.submit(s3.look, place) for place in places]
+    futures = [
+        threads.submit(_check, s3, place, window, known)
+        for place, window in zip(places, _windows(tasks), strict=True)
+    ]
     threads.shutdown()
     return futures
 
 
-def _watch(futures: Sequence[Future[_Found]], *, progress: bool | None) -> None:
+def _check(s3: ObjectLister, place: Place, window: tuple[Key, Span] | str, known: Known) -> Row:
+    """Return what a task delivered, and with `known` streams which of them are missing."""
+    found = s3.look(place)
+    row = _row(found)
+    if known is None or found.delivered == "unknown":
+        return row
+    streams = window if isinstance(window, str) else known[window[0]]
+    if isinstance(streams, str) or isinstance(window, str):
+        reasons = [found.reason, f"streams were not looked at: {streams}"]
+        return row | {"reason": "; ".join(reason for reason in reasons if reason)}
+    missing = find_missing(found.streams or frozenset(), streams, window[1])
+    if missing.certain[0] and found.delivered == "yes":
+        row["delivered"] = "partial"
+    for name, (many, names) in missing._asdict().items():
+        prefix = "missing" if name == "certain" else "possibly_missing"
+        row |= {f"{prefix}_streams": many, f"{prefix}_stream_names": names}
+    return row
+
+
+def _row(found: Found) -> Row:
+    return found._asdict() | {"streams": None if found.streams is None else len(found.streams)}
+
+
+def _watch(futures: Sequence[Future[Row]], *, progress: bool | None) -> None:
     """Wait for all tasks, and show the progress."""
     hidden = not is_shown(asked=progress)
     with tqdm(desc="deliveries", unit=" tasks", total=len(futures), disable=hidden) as bar:
@@ -261,32 +247,31 @@ def _watch(futures: Sequence[Future[_Found]], *, progress: bool | None) -> None:
 
 
 def _to_table(
-    tasks: pd.DataFrame, places: Sequence[_Place], futures: Sequence[Future[_Found]]
+    tasks: pd.DataFrame, places: Sequence[Place], futures: Sequence[Future[Row]]
 ) -> pd.DataFrame:
+    stopped = _row(unknown(_STOPPED))
     found = [
-        future.result() if future.done() and not future.cancelled() else _unknown(_STOPPED)
+        future.result() if future.done() and not future.cancelled() else stopped
         for future in futures
-    ]
-    known = tasks[["account_id", "region", "duration"]].astype(object)
-    known = known.where(known.notna(), None)
+    ] or [stopped] * len(places)
     rows = [
-        (
-            account_id,
-            region,
-            place.task_id,
-            place.bucket,
-            _folder(place),
-            *of[:-1],
-            duration,
-            _throughput(of.bytes, duration),
-            of.observed_at,
-        )
-        for (account_id, region, duration), place, of in zip(
-            known.itertuples(index=False), places, found, strict=True
+        {
+            "account_id": account_id,
+            "region": place.region,
+            "task_id": place.task_id,
+            "destination": place.bucket,
+            "prefix": place.folder,
+            "duration": duration,
+            "throughput": _throughput(row["bytes"], duration),
+            **row,
+        }
+        for (account_id, duration), place, row in zip(
+            _plain(tasks, "account_id", "duration"), places, found, strict=True
         )
     ]
-    columns = [column.name for column in schema.DELIVERIES.columns]
-    return frames.conform(pd.DataFrame(rows, columns=columns, dtype=object), of="deliveries")
+    return frames.conform(
+        pd.DataFrame(rows, columns=[*schema.DELIVERIES.names], dtype=object), of="deliveries"
+    )
 
 
 def _throughput(size: int | None, duration: pd.Timedelta | None) -> float | None:

@@ -57,6 +57,7 @@ _REACH = (
 _ACTIONS = {
     "DescribeExportTasks": 'allow the action logs:DescribeExportTasks on the resource "*"',
     "DescribeLogGroups": 'allow the action logs:DescribeLogGroups on the resource "*"',
+    "DescribeLogStreams": "allow the action logs:DescribeLogStreams on the log group",
     "GetMetricData": 'allow the action cloudwatch:GetMetricData on the resource "*"',
     "LookupEvents": 'allow the action cloudtrail:LookupEvents on the resource "*"',
     "AssumeRole": "allow the action sts:AssumeRole on the role, and add the caller to the role's "

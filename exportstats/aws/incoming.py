@@ -108,10 +108,10 @@ class _Grid(NamedTuple):
 
     def of(self, slot: tuple[str | None, str | None]) -> list[str]:
         """Return the log groups of an account and region."""
-        return [str(key[-1]) for key in self.names if _is_in(key, slot)]
+        return [str(key[-1]) for key in self.names if is_in(key, slot)]
 
 
-def _is_in(key: tuple[str | None, ...], slot: tuple[str | None, str | None]) -> bool:
+def is_in(key: tuple[str | None, ...], slot: tuple[str | None, str | None]) -> bool:
     """Return whether a log group can be in an account and region, as far as it names them."""
     return all(wanted in (None, is_) for wanted, is_ in zip(key[:-1], slot, strict=True))
 
@@ -309,7 +309,7 @@ def _note_incomplete(load: Load, status: dict[tuple[str, str], str]) -> None:
 def _warn_of_unasked(grid: _Grid, loads: Sequence[Load]) -> None:
     """Warn of log groups that no target is for."""
     slots = {(load.account_id, load.region) for load in loads}
-    rest = [key for key in grid.names if not any(_is_in(key, slot) for slot in slots)]
+    rest = [key for key in grid.names if not any(is_in(key, slot) for slot in slots)]
     if rest and not any(load.fault for load in loads):
         account_id, region, name = rest[0]
         message = (

@@ -6,6 +6,8 @@ import uuid
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from botocore.exceptions import ClientError
+
 from exportstats.aws.answers import Tokens
 from exportstats.aws.client import ask, check_credentials, check_rate, connect, is_aws, make_client
 from exportstats.aws.faults import explain, is_token_unusable
@@ -41,7 +43,8 @@ class Question:
     """The request to every target, and how far to page; `key` identifies a run.
 
     `each` returns what the request for each list adds, given the account and the region; the lists
-    are read in turn. By default there is one list.
+    are read in turn. By default there is one list. An error with a code in `of_one_list` ends only
+    one of them.
     """
 
     operation: Operation
@@ -53,6 +56,7 @@ class Question:
     each: Callable[[tuple[str | None, str | None]], Sequence[Mapping[str, Any]]] = field(
         default=_one_list, compare=False
     )
+    of_one_list: frozenset[str] = field(default=frozenset(), compare=False)
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def __post_init__(self) -> None:
@@ -117,6 +121,8 @@ class Load:
         The account of the credentials, and the region of the client.
     unknown
         Why `account_id` is missing.
+    lists
+        Of each list that ended: the number of answers by then, and why it ended early.
     items
         The number of items that arrived, duplicates included.
     fault, next_token
@@ -144,6 +150,7 @@ class Load:
     account_id: str | None = None
     region: str | None = None
     unknown: str = ""
+    lists: list[tuple[int, Fault | None]] = field(default_factory=list)
     fault: Fault | None = None
     next_token: str | None = None
     items: int = 0
@@ -160,9 +167,7 @@ class Load:
         try:
             client = self._connect(sessions)
             for more in self.question.each((self.account_id, self.region)):
-                for _ in self._page_through(client, {**self.question.request, **more}):
-                    if stop is not None and stop.is_set():
-                        raise KeyboardInterrupt  # noqa: TRY301 - Ctrl-C in the main thread
+                self._read_list(client, {**self.question.request, **more}, stop)
         except KeyboardInterrupt as interrupt:
             self.fault, self.interrupted = explain(interrupt), True
         except Exception as error:  # noqa: BLE001 - one target must not affect the others
@@ -173,6 +178,18 @@ class Load:
         self._read_latest()
         self.ended = True
         return self
+
+    def _read_list(self, client: Any, request: Mapping[str, Any], stop: Event | None) -> None:  # noqa: ANN401 - boto3's client
+        early = None
+        try:
+            for _ in self._page_through(client, request):
+                if stop is not None and stop.is_set():
+                    raise KeyboardInterrupt  # Ctrl-C in the main thread
+        except ClientError as error:
+            if error.response["Error"].get("Code") not in self.question.of_one_list:
+                raise
+            early = explain(error)
+        self.lists.append((self.arrived.pages, early))
 
     def _read_latest(self) -> None:
         self.arrived, odd = self.arrived.read(self.question.operation)

@@ -127,7 +127,7 @@ def _bounds(table: pd.DataFrame) -> list[str]:
     if table["silent_fraction"].any():
         notes[0] += f"; in {silent} nothing came in"
     if table["partial_fraction"].any():
-        notes += [f"{partial} was exported only by tasks with a stream prefix"]
+        notes += [f"{partial} was exported only in part, because streams are missing"]
     return notes
 
 

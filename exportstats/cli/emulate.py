@@ -98,8 +98,9 @@ def emulate(
 
     CloudTrail's LookupEvents is answered with the call that created each task, by a role
     `synthetic` if none is recorded. Of the last twelve weeks, the sample also has refused calls,
-    and what log groups took in (GetMetricData). It has an object in S3 (ListObjectsV2) for each
-    COMPLETED task, so --evidence live knows all sources.
+    and what log groups took in (GetMetricData). It has objects in S3 (ListObjectsV2) of each
+    COMPLETED task, and their log streams (DescribeLogStreams), so --evidence live knows all
+    sources.
 
     An access key of twelve digits selects that account. Ctrl-C stops the emulator with exit code 0.
 
@@ -115,7 +116,7 @@ def emulate(
         rebase,
         rebase_evidence,
     )
-    from exportstats.io.sample import recorded_calls, recorded_objects
+    from exportstats.io.sample import recorded_calls, recorded_objects, recorded_streams
 
     tasks = _to_json(xs.read_tasks(*source) if source else xs.sample_tasks(), schema.TASKS)
     log_groups: list[dict[str, Any]] = []
@@ -139,6 +140,7 @@ def emulate(
         log_groups=log_groups,
         api_calls=api_calls,
         incoming=incoming,
+        log_streams=() if source else recorded_streams(log_groups, int(at.timestamp() * 1000)),
         objects=() if source else recorded_objects(),
         requests_per_second=requests_per_second or None,
         faults=[Fault.parse(fault) for fault in faults],

@@ -137,7 +137,10 @@ def _deliveries(
     """Look into S3 for the tasks of a range; leave out what could not be looked up."""
     inside = (tasks["from_time"] < end) & (tasks["to_time"] >= start)
     profile, url = (origin.asked[name] for name in ("profile", "endpoint_url"))
-    table = xs.fetch_deliveries(tasks[inside.to_numpy()], profile=profile, endpoint_url=url)
+    asked = tasks[inside.to_numpy()]
+    table = xs.fetch_deliveries(
+        asked, profile=profile, endpoint_url=url, **origin.of_streams(asked)
+    )
     is_unknown = (table["delivered"] == "unknown").to_numpy()
     if is_unknown.any():
         say(
@@ -146,7 +149,14 @@ def _deliveries(
         )
         if ASK in origin.deliveries_from:
             mark_partial()
-    return table[~is_unknown]
+    found = table[~is_unknown]
+    unseen = found.loc[found["missing_streams"].isna().to_numpy(), "reason"].dropna()
+    if len(unseen):
+        say(
+            f"the streams of {len(unseen):,} of {len(table):,} deliveries were not looked at, so "
+            f"the answer is less certain: {unseen.iloc[0]}"
+        )
+    return found
 
 
 def _api_calls(origin: Origin, start: dt.datetime) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from exportstats.cli.failing import is_partial, mark_partial, say
 from exportstats.cli.source import fill_places
 from exportstats.cli.wanted import moment, refuse_reversed
 from exportstats.errors import ArgumentError, LoadError
-from exportstats.text import write_minute
+from exportstats.text import counted, write_minute
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +66,9 @@ class Asked(NamedTuple):
     def uncertainty(self) -> str:
         """What is not known about coverage, and the options that would tell."""
         unknown = [what for name, what in _UNKNOWN.items() if name not in self.range]
-        if len(unknown) == len(_UNKNOWN):
+        if unseen := _unseen(self.range.get("deliveries")):
+            unknown.append(f"the streams of {unseen} (exportstats deliveries --streams)")
+        if not self.has_evidence:
             listed = f"{', '.join(unknown[:-1])} and {unknown[-1]} are not known"
             return f"coverage is an upper bound: {listed}"
         if unknown:
@@ -78,6 +80,14 @@ class Asked(NamedTuple):
         """Whether any log group is known."""
         tables = [self.tasks, self.range["log_groups"]]
         return any(table["log_group_name"].notna().any() for table in tables if table is not None)
+
+
+def _unseen(deliveries: pd.DataFrame | None) -> str:
+    """Return of how many tasks the streams were not looked at; empty if there are none."""
+    if deliveries is None:
+        return ""
+    unseen = (deliveries["delivered"] == "yes") & deliveries["missing_streams"].isna()
+    return counted(int(unseen.sum()), "delivered task") if unseen.any() else ""
 
 
 LOG_GROUPS = click.option(

@@ -169,13 +169,14 @@ class Origin:
     incoming_from: tuple[str, ...] = ()
     evidence: str | None = None
     asks_aws: bool = False
+    streams: bool = False
 
     def __post_init__(self) -> None:
         """Refuse options for files or for AWS if these are not used."""
         refuse_reversed(self.wanted.since, self.wanted.until)
         beside = [name for option in BESIDE for name in getattr(self, option)]
         files = [name for name in (*self.source, *beside) if name != ASK]
-        asks = self.asks_aws or ASK in beside or self.evidence is not None
+        asks = self.asks_aws or self.streams or ASK in beside or self.evidence is not None
         if self.source and not asks:
             self._refuse(_LIVE_ONLY, f"for AWS; leave it out, or leave out {self.source[0]}")
         if not files:
@@ -335,6 +336,18 @@ class Origin:
             # without a password, because `_stopped` prints it
             "endpoint_url": self.endpoint_url and without_user(self.endpoint_url),
         }
+
+    def of_streams(self, tasks: pd.DataFrame) -> dict[str, Any]:
+        """Return the arguments of `xs.fetch_deliveries` that compare streams."""
+        targets, asked = self.targets, self.asked
+        if targets is None and asked["profile"] is not None:
+            slots = tasks[[*schema.SLOT]].astype(object).drop_duplicates()
+            slots = slots.where(slots.notna(), None)
+            targets = [
+                xs.Target(account_id, region, asked["profile"])
+                for account_id, region in slots.itertuples(index=False)
+            ] or None
+        return {"streams": True, "targets": targets, "logs_endpoint_url": asked["endpoint_url"]}
 
     def _stopped(
         self, stop: LoadError | LoadInterrupted, noun: str, what: dict[str, Any] | None = None

@@ -14,7 +14,7 @@ from exportstats.cli.options import BY, FREQ
 from exportstats.cli.question import Answer, question, title_of
 from exportstats.core import schema
 from exportstats.errors import ArgumentError, LoadInterrupted
-from exportstats.text import counted, write_duration
+from exportstats.text import counted, shorten, write_duration
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -258,32 +258,61 @@ def tasks(origin: Origin, limit: int | None) -> Answer:
     click.option(
         "--s3-endpoint-url", metavar="URL", help="The endpoint to use instead of S3's own."
     ),
+    click.option(
+        "--streams",
+        is_flag=True,
+        help="Compare the log streams in S3 with those of the log group. Requires "
+        "logs:DescribeLogStreams, in 25 requests per second.",
+    ),
     is_drawn=False,
 )
 def deliveries(origin: Origin, s3_profile: str | None, s3_endpoint_url: str | None) -> Answer:
     """List what tasks delivered to S3.
 
-    Requires s3:ListBucket on the buckets. The table lists only tasks without objects in S3; csv
-    and json have a row for each task.
+    Requires s3:ListBucket on the buckets. The table lists only tasks without objects in S3, or with
+    missing log streams; csv and json have a row for each task.
 
     \b
-    exportstats deliveries tasks.parquet --since 7d
+    exportstats deliveries tasks.parquet --since 7d --streams
     """
     tasks = origin.load()
+    of_streams = origin.of_streams(tasks) if origin.streams else {}
     try:
-        table = xs.fetch_deliveries(tasks, profile=s3_profile, endpoint_url=s3_endpoint_url)
+        table = xs.fetch_deliveries(
+            tasks, profile=s3_profile, endpoint_url=s3_endpoint_url, **of_streams
+        )
     except LoadInterrupted as stop:
         say(str(stop))
         mark_partial()
         table = stop.arrived
     counts = table["delivered"].value_counts()
-    words = {"yes": "delivered", "empty": "empty", "gone": "gone", "unknown": "unknown"}
+    words = {"yes": "delivered", **{name: name for name in ("partial", "empty", "gone", "unknown")}}
     found = [f"{counts[name]:,} {text}" for name, text in words.items() if counts.get(name)]
     title = ", ".join([f"{counted(len(table), 'COMPLETED task')} looked up in S3", *found])
     if unknown := counts.get("unknown"):
         say(f"{unknown:,} of {len(table):,} could not be looked up; see the column reason")
         mark_partial()
-    names = ["account_id", "region", "task_id", "delivered", "destination", "prefix", "reason"]
-    bad = table.loc[table["delivered"] != "yes", names]
-    view = bad.dropna(axis="columns", how="all").fillna({"reason": ""})
-    return Answer(table, title, view, shown=_SHOWN)
+    unseen = int((table["missing_streams"].isna() & (table["delivered"] != "unknown")).sum())
+    if origin.streams and unseen:
+        say(
+            f"the streams of {unseen:,} of {len(table):,} were not looked at; see the column reason"
+        )
+        mark_partial()
+    return Answer(table, title, _not_there(table), shown=_SHOWN)
+
+
+def _not_there(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the deliveries that are not complete, and what is missing."""
+    possible = table["possibly_missing_streams"].fillna(0) > 0
+    bad = table[((table["delivered"] != "yes") | possible | table["reason"].notna()).to_numpy()]
+    view = bad[["account_id", "region", "task_id", "delivered"]].assign(
+        missing_streams=bad["missing_stream_names"].map(_listed, na_action="ignore"),
+        possibly_missing=bad["possibly_missing_stream_names"].map(_listed, na_action="ignore"),
+        **{name: bad[name] for name in ("destination", "prefix", "reason")},
+    )
+    texts = ("missing_streams", "possibly_missing", "reason")
+    return view.dropna(axis="columns", how="all").fillna(dict.fromkeys(texts, ""))
+
+
+def _listed(names: str) -> str:
+    return shorten(names.replace(":", ", "), 40)

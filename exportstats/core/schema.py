@@ -150,9 +150,11 @@ _PREFIX = "Only streams whose name begins with this; missing if the call had non
 _PRINCIPAL = "Who called: the ARN of the role or user, or the name of the service."
 _SESSION = "The name of the session of the role, such as a person's or a function's name."
 _DELIVERED = (
-    "`yes`; `empty`: only the service's write test; `gone`: nothing at all; "
-    "`unknown`: it could not be determined."
+    "`yes`; `partial`: some streams are missing; `empty`: only the service's write test; "
+    "`gone`: nothing at all; `unknown`: it could not be determined."
 )
+_MISSING = "Number of streams without objects that {} an event in the window."
+_NAMES = "The names of the first twenty of them, separated by `:`."
 
 TASKS = Table(
     name="tasks",
@@ -228,8 +230,15 @@ DELIVERIES = Table(
         Column("bytes", None, "count", "Their total compressed size.", "bytes"),
         Column("first_key", None, "text", "Their first key, in S3's order."),
         Column("last_key", None, "text", "Their last key."),
+        Column("streams", None, "count", "Number of log streams with objects."),
         Column("delivered", None, "category", _DELIVERED),
-        Column("reason", None, "text", "Why `delivered` is unknown."),
+        Column("missing_streams", None, "count", _MISSING.format("had")),
+        Column("missing_stream_names", None, "text", _NAMES),
+        Column("possibly_missing_streams", None, "count", _MISSING.format("may have had")),
+        Column("possibly_missing_stream_names", None, "text", _NAMES),
+        Column(
+            "reason", None, "text", "Why `delivered` is unknown, or streams were not looked at."
+        ),
         Column("duration", None, "length", "The task's duration."),
         Column("throughput", None, "rate", "bytes / duration.", "bytes a second"),
         Column("observed_at", None, "time", "When S3 was asked."),

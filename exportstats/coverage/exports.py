@@ -152,21 +152,17 @@ def proofs_of(found: Exports, query: Query) -> np.ndarray:
     """Return how sure it is that each window that covers is in S3: the number of a proof."""
     tasks = found.tasks
     proof = np.full(len(tasks), CLAIMED)
-    first, end = coerce.millis(tasks["from_time"]), coerce.millis(tasks["to_time"]) + 1
     if query.api_calls is not None:
         prefix = query.api_calls.creations_of(tasks)["prefix"]
         proof[(prefix.fillna("") != "").to_numpy()] = PARTIAL
-        if query.delivered is not None:
-            whole = (prefix == "").to_numpy(bool, na_value=False)
-            proof[whole & are_among(tasks, query.delivered)] = PROVEN
-    if query.incoming is not None:
-        known = np.flatnonzero((first != coerce.NAT) & (end > first))
-        group = matching.locate(found.keys, query.incoming.keys)[found.group[known]]
-        silent = query.incoming.are_silent(group, first[known], end[known], query.lateness)
-        proof[known[silent]] = PROVEN
-    created = coerce.millis(tasks["creation_time"])
+        if query.whole is not None:
+            unlimited = (prefix == "").to_numpy(bool, na_value=False)
+            proof[unlimited & are_among(tasks, query.whole)] = PROVEN
+    if query.lacking is not None:
+        proof[are_among(tasks, query.lacking)] = PARTIAL
+    created, last = (coerce.millis(tasks[name]) for name in ("creation_time", "to_time"))
     # an event that comes in after the export is not in it
-    proof[(proof == PROVEN) & (created - end < query.margin)] = CLAIMED
+    proof[(proof == PROVEN) & (created - last - 1 < query.margin)] = CLAIMED
     return proof
 
 

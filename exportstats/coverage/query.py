@@ -36,8 +36,9 @@ class Query:
         The instant to answer for; if None, the states are used as they are.
     log_groups
         The log groups with their creation and retention, one row each, or None.
-    empty, delivered
-        The keys of the tasks that left nothing in S3, and of those that left something, or None.
+    empty, lacking, whole
+        The keys of the tasks that left nothing in S3, of those that left objects of some streams
+        only, and of those that left objects of every stream; or None.
     api_calls
         The API calls, or None.
     refused
@@ -56,7 +57,8 @@ class Query:
     as_of: pd.Timestamp | None = None
     log_groups: pd.DataFrame | None = None
     empty: pd.DataFrame | None = None
-    delivered: pd.DataFrame | None = None
+    lacking: pd.DataFrame | None = None
+    whole: pd.DataFrame | None = None
     api_calls: Calls | None = None
     refused: pd.DataFrame | None = None
     incoming: Incoming | None = None
@@ -101,15 +103,9 @@ def make_query(  # noqa: PLR0913 - as the public functions have them
         log_groups = frames.check(log_groups, schema.LOG_GROUPS)
         log_groups = coerce.with_text_categories(log_groups[[*schema.LOG_GROUP, *_OF_LOG_GROUPS]])
     when = None if as_of is None else instant(as_of, "as_of")
-    empty = delivered = None
+    empty = lacking = whole = None
     if deliveries is not None:
-        deliveries = frames.check(deliveries, schema.DELIVERIES)
-        empty, delivered = (
-            coerce.with_text_categories(
-                deliveries.loc[deliveries["delivered"].isin(found), list(schema.KEY)]
-            )
-            for found in (["empty", "gone"], ["yes"])
-        )
+        empty, lacking, whole = _delivered(frames.check(deliveries, schema.DELIVERIES))
     calls = None if api_calls is None else Calls.of(api_calls)
     return Query(
         first,
@@ -119,12 +115,24 @@ def make_query(  # noqa: PLR0913 - as the public functions have them
         as_of=when,
         log_groups=log_groups,
         empty=empty,
-        delivered=delivered,
+        lacking=lacking,
+        whole=whole,
         api_calls=calls,
         refused=None if calls is None else _refused(calls.table, when),
         incoming=None if incoming is None else Incoming.of(incoming),
         lateness=length(lateness, "lateness"),
     )
+
+
+def _delivered(deliveries: pd.DataFrame) -> tuple[pd.DataFrame, ...]:
+    """Return the keys of the tasks that left nothing, some streams only, and every stream."""
+    says = deliveries["delivered"].astype("str")
+    # a missing number is of streams that were not looked at
+    missing = deliveries[["missing_streams", "possibly_missing_streams"]].sum(axis=1, skipna=False)
+    is_whole = (says == "yes") & (missing == 0).fillna(value=False).astype(bool)
+    keys = coerce.with_text_categories(deliveries[[*schema.KEY]])
+    which = (says.isin(["empty", "gone"]), says == "partial", is_whole)
+    return tuple(keys[one.to_numpy()].reset_index(drop=True) for one in which)
 
 
 def _refused(api_calls: pd.DataFrame, as_of: pd.Timestamp | None) -> pd.DataFrame:

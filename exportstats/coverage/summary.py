@@ -61,7 +61,7 @@ def coverage_summary(  # noqa: PLR0913 - all options are keyword-only
         - `covered_at_most`, the fraction of the range that COMPLETED tasks cover;
         - `covered_at_least`, the fraction of it that is proven to be in S3: see `evidence` of
           `coverage_timeline`;
-        - `partial_fraction`, that of what only tasks with a stream prefix cover;
+        - `partial_fraction`, that of what only tasks with a stream prefix or missing streams cover;
         - `silent_fraction`, that of gaps in which nothing came in;
         - `gaps`, the number of the other gaps;
         - `missing`, their length (`timedelta64[ms]`);

@@ -69,9 +69,11 @@ def coverage_timeline(  # noqa: PLR0913 - all options are keyword-only
         `evidence` is one of these:
 
         - `proven`: a task that was not limited to a prefix of streams, as its API call shows, left
-          objects in S3; or nothing came in during its window. It was not premature;
-        - `claimed`: a task is COMPLETED, but its API call or its delivery is not known;
-        - `partial`: only tasks that were limited to a prefix of streams cover it;
+          objects of every stream in S3 (`fetch_deliveries(streams=True)`), and was not premature;
+        - `claimed`: a task is COMPLETED, but its API call, its delivery or its streams are not
+          known, or a stream may be missing;
+        - `partial`: only tasks cover it that were limited to a prefix of streams, or left no
+          objects of some streams that had events;
         - `silent`: no task covers it, but nothing came in;
         - `missing`: no task covers it.
 

@@ -61,8 +61,7 @@ class Fault:
         The callers that it affects; by default all. With `access_key`, credentials expire until
         they are refreshed.
     operation
-        The requests that it affects: `DescribeExportTasks`, `DescribeLogGroups` or
-        `LookupEvents`; by default all.
+        The requests that it affects, such as `DescribeLogGroups`; by default all.
     seconds
         How much later a `slow` answer comes.
 

@@ -1,4 +1,4 @@
-"""The lists that the services return in pages: export tasks, log groups and events."""
+"""The lists that the services return in pages: export tasks, log groups, streams and events."""
 
 from __future__ import annotations
 
@@ -98,6 +98,11 @@ TASKS = Listing(
 )
 
 
+def _create_stream(_first: str | None) -> dict[str, Any]:
+    """Create a log stream without events; of all characters in names, ! sorts first."""
+    return {"logStreamName": f"!{uuid.uuid4()}", "creationTime": int(time.time() * 1000)}
+
+
 def _name(group: Item) -> str:
     return str(group.get("logGroupName", ""))
 
@@ -115,6 +120,22 @@ LOG_GROUPS = Listing(
         "logGroupClass": (lambda group: group.get("logGroupClass", "STANDARD"), operator.eq),
     },
     create=_create_log_group,
+)
+STREAMS = Listing(
+    operation="DescribeLogStreams",
+    member="logStreams",
+    noun="log stream",
+    name="logStreamName",
+    order=lambda stream: stream["logStreamName"],
+    ascending=True,
+    # the last two do not select: `LogStreams` looks at them
+    filters={
+        "logStreamNamePrefix": (lambda stream: stream["logStreamName"], str.startswith),
+        "orderBy": (lambda stream: stream.get("lastEventTimestamp", 0), lambda *_: True),
+        "descending": (lambda _: None, lambda *_: True),
+    },
+    create=_create_stream,
+    share=5.0,  # 25 requests per second, not 5
 )
 EVENTS = Listing(
     operation="LookupEvents",
@@ -149,4 +170,4 @@ METRICS = Listing(
     limit="results",  # it has no limit of results, only one of data points
     bad_token="InvalidNextToken",  # noqa: S106 - the name of an error
 )
-LISTINGS = {listing.operation: listing for listing in (TASKS, LOG_GROUPS, EVENTS, METRICS)}
+LISTINGS = {listing.operation: listing for listing in (TASKS, LOG_GROUPS, STREAMS, EVENTS, METRICS)}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from exportstats.emulator import wire
 from exportstats.emulator.connection import Server
 from exportstats.emulator.events import event_of
-from exportstats.emulator.listings import EVENTS, LISTINGS, LOG_GROUPS, METRICS, TASKS
+from exportstats.emulator.listings import EVENTS, LISTINGS, LOG_GROUPS, METRICS, STREAMS, TASKS
 from exportstats.emulator.objects import Listed, Objects
 from exportstats.emulator.slot import Slot, slot_of
 from exportstats.errors import ArgumentError
@@ -53,6 +53,9 @@ class Emulator:
         `accountId` and `region`. `observedAt` is ignored, and fields that are None are left out.
     log_groups
         Log groups, with the same two fields; by default the account and region of the `arn`.
+    log_streams
+        Log streams, each with the `logGroupName` of its log group and the same two fields. A log
+        group without any does not exist for DescribeLogStreams.
     api_calls
         Records of API calls as CloudTrail writes them, which LookupEvents returns. A task without
         one has a CreateExportTask of the role `synthetic` at its creation.
@@ -65,7 +68,8 @@ class Emulator:
         The port; 0 is a free one.
     requests_per_second
         The quota of each account, region and operation, which is 5 at AWS; LookupEvents has two
-        fifths of it. Further requests are throttled. None is no quota.
+        fifths of it, and DescribeLogStreams five times as much. Further requests are throttled.
+        None is no quota.
     latency_seconds
         How long every answer takes.
     token_lifetime_seconds
@@ -89,7 +93,7 @@ class Emulator:
     Raises
     ------
     ArgumentError
-        A task, a log group or an object is not valid.
+        A task, a log group, a log stream or an object is not valid.
     """
 
     url: str
@@ -99,6 +103,7 @@ class Emulator:
         tasks: Iterable[Mapping[str, Any]] = (),
         *,
         log_groups: Iterable[Mapping[str, Any]] = (),
+        log_streams: Iterable[Mapping[str, Any]] = (),
         api_calls: Iterable[Mapping[str, Any]] = (),
         incoming: Iterable[Mapping[str, Any]] = (),
         objects: Iterable[Mapping[str, Any]] = (),
@@ -126,6 +131,7 @@ class Emulator:
         for listing, items in (
             (TASKS, tasks),
             (LOG_GROUPS, log_groups),
+            (STREAMS, log_streams),
             (EVENTS, map(_placed_event, api_calls)),
             (METRICS, incoming),
         ):

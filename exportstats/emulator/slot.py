@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from exportstats.emulator import wire
 from exportstats.emulator.events import call_of, event_of
-from exportstats.emulator.listings import EVENTS, LISTINGS, METRICS, TASKS
+from exportstats.emulator.listings import EVENTS, LISTINGS, METRICS, STREAMS, TASKS
 from exportstats.emulator.metrics import MetricData
 from exportstats.emulator.paging import PagedList
+from exportstats.emulator.streams import LogStreams
 from exportstats.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Slot:
     def __init__(self) -> None:
         self.lists = {name: PagedList(listing) for name, listing in LISTINGS.items()}
         self.lists[METRICS.operation] = MetricData(METRICS)
+        self.lists[STREAMS.operation] = LogStreams(STREAMS)
         self._recorded: set[str | None] = set()  # the tasks whose API calls are known
         self._seen = 0
         self._asked: Counter[str] = Counter()

@@ -99,8 +99,8 @@ class Request(NamedTuple):
     Attributes
     ----------
     operation
-        `DescribeExportTasks`, `DescribeLogGroups`, `LookupEvents` or `GetCallerIdentity`; empty
-        for any other.
+        The name of a request that the emulator answers, such as `DescribeExportTasks`; empty for
+        any other.
     account, region, access_key
         The caller; empty if the request was not signed.
     params
@@ -214,16 +214,11 @@ def check_params(operation: str, params: Any) -> None:  # noqa: ANN401 - any JSO
     if not isinstance(params, dict):
         raise ServiceError("SerializationException", "The body of the request is not a JSON object")
     shape: Any = _service(LISTINGS[operation].service).operation_model(operation).input_shape
-    misfit = _misfit(params, shape)
     if len(params.get("LookupAttributes", ())) > 1:
         raise ServiceError("InvalidLookupAttributesException", "Give one lookup attribute.")
     if params.get("StartTime", 0) > params.get("EndTime", math.inf):
         raise ServiceError("InvalidTimeRangeException", "The start time is after the end time.")
-    if "logGroupIdentifiers" in params:
-        misfit = "the emulator does not answer logGroupIdentifiers"
-    if {"logGroupNamePrefix", "logGroupNamePattern"} <= params.keys():
-        misfit = "LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters."
-    if misfit:
+    if misfit := _misfit(params, shape) or _conflict(operation, params):
         raise ServiceError("InvalidParameterException", misfit)
     for name, value in params.items():
         if constraint := _beyond(value, shape.members[name].metadata):
@@ -232,6 +227,19 @@ def check_params(operation: str, params: Any) -> None:  # noqa: ANN401 - any JSO
                 f"1 validation error detected: Value '{value}' at '{name}' failed to satisfy "
                 f"constraint: Member must {constraint}",
             )
+
+
+def _conflict(operation: str, params: dict[str, Any]) -> str:
+    """Return which parameters cannot be used, or not together; empty if all can."""
+    for name in {"logGroupIdentifier", "logGroupIdentifiers"} & params.keys():
+        return f"the emulator does not answer {name}"
+    if operation == "DescribeLogStreams" and "logGroupName" not in params:
+        return "Either a logGroupName or a logGroupIdentifier is needed."
+    if params.get("orderBy") == "LastEventTime" and "logStreamNamePrefix" in params:
+        return "Cannot order by LastEventTime with a logStreamNamePrefix."
+    if {"logGroupNamePrefix", "logGroupNamePattern"} <= params.keys():
+        return "LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters."
+    return ""
 
 
 def _beyond(value: Any, limits: dict[str, Any]) -> str | None:  # noqa: ANN401 - as the model has it

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SIZE = 1_000_000
+_STREAMS = ("blue/1", "blue/2", "green/1", "green/2")  # of each log group
 _PACKAGE = Path(__file__).parents[1]
 
 
@@ -100,7 +101,7 @@ def sample_deliveries() -> pd.DataFrame:
     Examples
     --------
     >>> sample_deliveries()["delivered"].value_counts().to_dict()
-    {'yes': 1371, 'empty': 1, 'gone': 1}
+    {'yes': 1361, 'partial': 10, 'empty': 1, 'gone': 1}
     """
     return read_files(DELIVERIES, [folder() / "deliveries.jsonl.gz"])
 
@@ -111,28 +112,47 @@ def recorded_calls() -> list[dict[str, Any]]:
         return [json.loads(line) for line in lines]
 
 
+def recorded_streams(log_groups: list[dict[str, Any]], now: int) -> list[dict[str, Any]]:
+    """Return the log streams of log groups of the sample, for the emulator.
+
+    Each has had events from the creation of the log group until `now`, in milliseconds.
+    """
+    kept = ("accountId", "region", "logGroupName", "creationTime")
+    return [
+        {name: group[name] for name in kept if name in group}
+        | {"logStreamName": stream, "firstEventTimestamp": group.get("creationTime", 0)}
+        | {"lastEventTimestamp": now}
+        for group in log_groups
+        for stream in _STREAMS
+    ]
+
+
 def recorded_objects() -> list[dict[str, Any]]:
     """Return what the COMPLETED tasks of the sample left in S3, for the emulator.
 
-    It is one object for each. Where the deliveries do not reach back to, its size is made up.
+    It is one object for each stream. Where the deliveries do not reach back to, its size is made
+    up.
     """
     tasks = sample_tasks()
     done = tasks[(tasks["status_code"] == "COMPLETED").to_numpy()]
     columns = ["task_id", "destination", "destination_prefix"]
-    deliveries = sample_deliveries()[["task_id", "delivered", "bytes"]]
+    deliveries = sample_deliveries()[["task_id", "delivered", "bytes", "missing_stream_names"]]
     known = done[columns].merge(deliveries, how="left", on="task_id")
     known = known[(known["delivered"] != "gone").to_numpy()]
     is_empty = (known["delivered"] == "empty").to_numpy()
-    return [
-        {
-            "Bucket": bucket,
-            "Key": f"{prefix}/{task_id}/" + ("aws-logs-write-test" if empty else "all/000000.gz"),
-            "Size": size,
-        }
-        for task_id, bucket, prefix, size, empty in zip(
-            *(known[name] for name in columns), known["bytes"].fillna(_SIZE), is_empty, strict=True
-        )
-    ]
+    names = known["missing_stream_names"].fillna("").str.split(":")
+    sizes = known["bytes"].fillna(_SIZE)
+    made = []
+    for (_, task_id, bucket, prefix), size, missing, empty in zip(
+        known[columns].itertuples(name=None), sizes, names, is_empty, strict=True
+    ):
+        keys = [f"{name.replace('/', '-')}/000000.gz" for name in _STREAMS if name not in missing]
+        found = {"aws-logs-write-test": size} if empty else dict.fromkeys(keys, size // len(keys))
+        made += [
+            {"Bucket": bucket, "Key": f"{prefix}/{task_id}/{key}", "Size": part}
+            for key, part in found.items()
+        ]
+    return made
 
 
 def folder() -> Path:

@@ -24,7 +24,7 @@ _PUBLIC = {
     r"-((north|south)?(east|west)|north|south|central)-[1-9]",
     "status_code": "|".join(schema.STATES),
     "log_group_class": "STANDARD|INFREQUENT_ACCESS|DELIVERY",
-    "delivered": "yes|empty|gone|unknown",
+    "delivered": "yes|partial|empty|gone|unknown",
     "log_stream_name_prefix": "",  # of tasks that are known to have none
     "event_name": "|".join(schema.CALLS),
     "error_code": "(AccessDenied|InvalidOperation|InvalidParameter|LimitExceeded|OperationAborted"
@@ -44,7 +44,10 @@ _KINDS = {
     "user_agent": "program",
     "event_id": "event",
 }
-_LEFT_OUT = ("task_name", "prefix", "first_key", "last_key", "reason", "error_message")
+_LEFT_OUT = (
+    *("task_name", "prefix", "first_key", "last_key", "reason", "error_message"),
+    *("missing_stream_names", "possibly_missing_stream_names"),
+)
 # Columns of `annotate_tasks` with the same texts as another one.
 _SAME = {"created_by": "principal", "cancelled_by": "principal"}
 
@@ -94,9 +97,10 @@ def redact(
     IDs, principals, sessions, programs and the values of your own columns become pseudonyms, such
     as `account-1` and `log-group-7`. They are numbered in the order of first use, so later tasks do
     not change them. Unlike a hash, a pseudonym reveals nothing about the name. Task names, object
-    keys and the messages of refused calls are removed. The message of a task keeps the words that
-    are common in failure messages, unless they are also a name. All other words become `<hidden>`.
-    Numbers, times, and the regions, states, errors and classes of AWS stay.
+    keys, names of missing streams and the messages of refused calls are removed. The message of a
+    task keeps the words that are common in failure messages, unless they are also a name. All other
+    words become `<hidden>`. Numbers, times, and the regions, states, errors and classes of AWS
+    stay.
 
     Parameters
     ----------

@@ -132,7 +132,8 @@ def build_weekly_report(  # noqa: PLR0913 - all options are keyword-only
         A table of log groups. It is needed to find events that will be lost, and log groups that
         were never exported.
     deliveries
-        A table of deliveries. A task whose delivery is `empty` or `gone` covers nothing.
+        A table of deliveries. A task whose delivery is `empty` or `gone` covers nothing, and
+        streams that a `partial` one lacks are named.
     api_calls
         A table of API calls. With it, refused exports are reported, and what only tasks with a
         stream prefix cover.

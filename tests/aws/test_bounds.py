@@ -122,7 +122,7 @@ def test_a_listing_without_end_is_unknown(
     keys: tuple[str, ...],
 ) -> None:
     """S3's listing stops at the limits too, and the delivery is unknown."""
-    monkeypatch.setattr("exportstats.aws.deliveries._MOST_PAGES", 450)
+    monkeypatch.setattr("exportstats.aws.objects._MOST_PAGES", 450)
     with strange(ListObjectsV2=lambda n: objects(*keys, token=f"n{n}")) as server:
         (found,) = deliveries(session, server.url).itertuples()
     assert found.delivered == "unknown"

@@ -104,7 +104,7 @@ def test_a_denied_target_is_reported_and_others_are_found(moto: str):
     """A bucket in an unreachable region is unknown, and the other region is checked."""
     fill(moto, "bucket", {"exportedlogs/a/s/000000.gz": 5})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("exportstats.aws.deliveries._ObjectLister._list", _deny(("b",)))
+        patch.setattr("exportstats.aws.objects.ObjectLister._list", _deny(("b",)))
         found = xs.fetch_deliveries(
             make_tasks(a={}, b={}), session=session(), endpoint_url=moto
         ).set_index("task_id")
@@ -116,9 +116,9 @@ def _deny(ids: tuple[str, ...]) -> Any:  # noqa: ANN401 - a method
     """Deny the listing of some tasks, which moto's server cannot do."""
     from botocore.exceptions import ClientError  # noqa: PLC0415 - for this double alone
 
-    from exportstats.aws.deliveries import _ObjectLister  # noqa: PLC0415
+    from exportstats.aws.objects import ObjectLister  # noqa: PLC0415
 
-    plainly = _ObjectLister._list
+    plainly = ObjectLister._list
 
     def listing(self: Any, place: Any) -> Any:  # noqa: ANN401 - as there
         if place.task_id in ids:

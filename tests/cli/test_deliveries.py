@@ -14,11 +14,11 @@ from rich.cells import cell_len
 from shown import SGR, is_harmless
 
 import exportstats as xs
-from exportstats.emulator import Fault
+from exportstats.emulator import Emulator, Fault
 from exportstats.text import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import pandas as pd
     from click.testing import Result
@@ -181,6 +181,52 @@ def test_a_long_table_is_cut_and_says_so(look: Callable):
     done = look(tasks, "--format", "markdown")
     assert len(re.findall(r"/none-\d+/", done.stdout)) == 45
     assert done.stderr == none
+
+
+STREAMS = [
+    {"accountId": ACCOUNT, "region": REGION, "logGroupName": "/app", "logStreamName": name}
+    | {"firstEventTimestamp": first, "lastEventTimestamp": last}
+    for name, first, last in [
+        ("a", 5, 5),
+        ("b", 0, 9),
+        ("c", 5, 20),
+        ("d/\x1b[31m", 5, 5),
+        ("e", 0, 9),
+    ]
+]
+WINDOW = {"from": 1, "to": 8}
+
+
+@pytest.fixture
+def logs(monkeypatch: pytest.MonkeyPatch, look: Callable) -> Iterator[Callable[..., Result]]:
+    """Run the command with `--streams`, against moto's S3 and an emulator of the log streams."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCOUNT)
+    with Emulator(log_streams=STREAMS) as emulator:
+        yield lambda *given: look(*given, "--streams", "--endpoint-url", emulator.url)
+
+
+def test_missing_streams_are_listed(logs: Callable):
+    """With --streams, a delivery without some streams is partial, and the streams are named."""
+    done = logs([task("full", **WINDOW), task("nothing", **WINDOW)])
+    assert (done.exit_code, done.stderr) == (0, "")
+    title, *_ = done.stdout.splitlines()
+    assert title == "2 COMPLETED tasks looked up in S3, 1 partial, 1 empty"
+    assert is_harmless(done.stdout)
+    rows = json.loads(logs([task("full", **WINDOW)], "--format", "json").stdout)
+    assert rows[0]["delivered"] == "partial"
+    assert (rows[0]["missing_streams"], rows[0]["possibly_missing_streams"]) == (1, 2)
+    assert rows[0]["missing_stream_names"] == "c"
+    assert rows[0]["possibly_missing_stream_names"] == "d/\x1b[31m:e"
+    text = logs([task("full", **WINDOW)], "--format", "markdown").stdout
+    assert "| partial | c |" in text
+
+
+def test_streams_that_cannot_be_looked_at_are_said(logs: Callable):
+    """The deliveries are listed all the same, with exit code 3."""
+    done = logs([task("full", logGroupName="/deleted", **WINDOW)])
+    assert done.exit_code == 3
+    assert "the streams of 1 of 1 were not looked at; see the column reason" in done.stderr
+    assert "ResourceNotFoundException" in done.stdout.replace("\n", "")
 
 
 def test_options_select_tasks(look: Callable):

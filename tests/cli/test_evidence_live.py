@@ -63,6 +63,7 @@ def test_one_command_says_all(coverage: Callable[..., Result], run: Run):
     [
         ("LookupEvents", "at least 0 %, at most 95.2 %", "the stream prefixes of tasks"),
         ("ListObjectsV2", "at least 0 %, at most 97 %", "what tasks wrote"),
+        ("DescribeLogStreams", "at least 0 %, at most 95.2 %", "the streams of"),
         ("GetMetricData", "at least 93.2 %, at most 95.2 %", "whether anything came in"),
     ],
 )

@@ -137,14 +137,25 @@ def test_live_evidence_narrows_the_answer(aws: Callable, run: Callable):
 def test_bounds_of_coverage(aws: Callable, run: Callable, tmp_path: Path):
     """With all sources, coverage has two bounds; without one, it says what is not known."""
     aws()
-    rows = '{"taskId": "%s", "accountId": "%s", "region": "%s", "delivered": "yes"}\n'
-    file = tmp_path / "deliveries.jsonl"
-    file.write_text("".join(rows % (f"/app-{day}", ACCOUNT, REGION) for day in (0, PARTIAL)))
+    rows = [
+        PLACE
+        | {"taskId": f"/app-{day}", "delivered": "yes"}
+        | {"missingStreams": 0, "possiblyMissingStreams": 0}
+        for day in (0, PARTIAL)
+    ]
+    file = tmp_path / "deliveries.json"
+    file.write_text(json.dumps(rows))
     done = run("coverage", *RANGE, "--deliveries", file, "--api-calls=aws", "--incoming=aws")
     assert "covered at least 25 %, at most 50 %; in 25 % nothing came in" in done.stderr
     assert "at least" in done.stdout
     done = run("coverage", *RANGE, "--deliveries", file)
     assert "not known: the stream prefixes of tasks (--api-calls)" in done.stderr
+    assert "the streams of" not in done.stderr
+    file.write_text(json.dumps([row | {"missingStreams": None} for row in rows]))
+    done = run("coverage", *RANGE, "--deliveries", file, "--api-calls=aws", "--incoming=aws")
+    assert "covered at least 0 %, at most 50 %" in done.stderr
+    streams = "the streams of 2 delivered tasks (exportstats deliveries --streams)"
+    assert f"not known: {streams}" in done.stderr
 
 
 def test_what_is_not_permitted_makes_the_answer_less_certain(aws: Callable, run: Callable):

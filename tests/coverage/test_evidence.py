@@ -12,6 +12,7 @@ from oracle import deliveries_of, log_groups_of, side_table, stamp
 from support import START, Row, plain, table
 
 import exportstats as xs
+from exportstats.aws.streams import Streams, find_missing, in_key
 from exportstats.core import schema
 from exportstats.errors import ArgumentError
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 GROUP = {"account_id": "111122223333", "region": "eu-west-1", "log_group_name": "acme/api"}
 LENGTH = 40  # ms of the range
 PERIOD = 4
-STREAMS = ("app/1", "app/2", "web/1")
+STREAMS = ("app/1", "app-1", "web/1")  # two of them have the same key in S3
+SOURCES = ("api_calls", "deliveries", "incoming", "streams")
 _OF_CALL = ("from_time", "to_time", "task_id", "error_code")
 RANGE = {"start": stamp(START), "end": stamp(START + LENGTH)}
 
@@ -42,9 +44,10 @@ class World:
     tasks: list[Row]
     late: int
     refused: list[Row] = field(default_factory=list)
-    known: frozenset[str] = frozenset(("api_calls", "deliveries", "incoming"))
+    known: frozenset[str] = frozenset(SOURCES)
     no_call: frozenset[str] = frozenset()
     no_delivery: frozenset[str] = frozenset()
+    deleted: frozenset[str] = frozenset()  # streams
 
     def exported(self, task: Row) -> list[Event]:
         """Return the events that a task wrote to S3."""
@@ -56,12 +59,34 @@ class World:
             if task["from_time"] <= event.time <= task["to_time"]
             and event.came <= task["creation_time"]
             and event.stream.startswith(task["prefix"] or "")
+            # it cannot be known what was lost of a stream that was deleted
+            and event.stream not in task.get("lost_streams", frozenset()) - self.deleted
         ]
 
     @property
     def in_s3(self) -> set[Event]:
         """Return the events in S3."""
         return {event for task in self.tasks for event in self.exported(task)}
+
+    def delivery(self, task: Row) -> Row:
+        """Return what is known of the delivery of a task, as `fetch_deliveries` finds it."""
+        exported = self.exported(task)
+        delivered = "gone" if task["lost"] else "yes" if exported else "empty"
+        if "streams" not in self.known:
+            return {"delivered": delivered}
+        times: dict[str, list[int]] = {}
+        for event in self.events:
+            if event.stream not in self.deleted:
+                times.setdefault(event.stream, []).append(event.time)
+        certain, possible = find_missing(
+            {in_key(event.stream) for event in exported},
+            Streams.of((name, min(of), max(of)) for name, of in times.items()),
+            (task["from_time"], task["to_time"]),
+        )
+        if certain[0] and delivered == "yes":
+            delivered = "partial"
+        counts = {"missing_streams": certain[0], "possibly_missing_streams": possible[0]}
+        return {"delivered": delivered} | counts
 
     def arguments(self) -> dict[str, Any]:
         """Return the evidence that is known, and how late events may be."""
@@ -81,11 +106,7 @@ class World:
             if one["task_id"] not in self.no_call
         ]
         deliveries = [
-            GROUP
-            | {
-                "task_id": task["task_id"],
-                "delivered": "gone" if task["lost"] else "yes" if self.exported(task) else "empty",
-            }
+            GROUP | {"task_id": task["task_id"]} | self.delivery(task)
             for task in self.tasks
             if task["status_code"] == "COMPLETED" and task["task_id"] not in self.no_delivery
         ]
@@ -110,7 +131,7 @@ class World:
 
     def table(self) -> pd.DataFrame:
         """Return the table of tasks."""
-        hidden = ("prefix", "lost")
+        hidden = ("prefix", "lost", "lost_streams")
         rows = [{k: v for k, v in task.items() if k not in hidden} for task in self.tasks]
         return table(*(GROUP | row for row in rows))
 
@@ -141,18 +162,19 @@ def worlds(draw: Callable[..., Any]) -> World:
                 "status_code": draw(st.sampled_from(["COMPLETED"] * 4 + ["FAILED", "RUNNING"])),
                 "prefix": draw(st.sampled_from([None, None, None, "app/", "web/1"])),
                 "lost": draw(st.sampled_from([False, False, False, True])),
+                "lost_streams": draw(st.frozensets(st.sampled_from(STREAMS), max_size=2)),
             }
         )
     ids = [task["task_id"] for task in tasks]
     some = st.frozensets(st.sampled_from(ids)) if ids else st.just(frozenset())
-    sources = ("api_calls", "deliveries", "incoming")
     return World(
         events,
         tasks,
         late,
-        known=frozenset(draw(st.sets(st.sampled_from(sources)))),
+        known=frozenset(SOURCES) - draw(st.frozensets(st.sampled_from(SOURCES), max_size=2)),
         no_call=draw(some),
         no_delivery=draw(some),
+        deleted=draw(st.sampled_from([frozenset(), frozenset(), *map(frozenset, zip(STREAMS))])),
     )
 
 
@@ -179,7 +201,7 @@ def test_the_truth_lies_between_the_bounds(world: World):
         assert evidence != "silent"
 
 
-@given(worlds(), st.sampled_from(["api_calls", "deliveries", "incoming"]))
+@given(worlds(), st.sampled_from(SOURCES))
 def test_bounds_with_less_evidence_are_wider(world: World, source: str):
     """Without one source, less is proven and no less is covered at most."""
     less = World(**{**vars(world), "known": world.known - {source}})
@@ -213,7 +235,7 @@ def test_the_summary_adds_up_the_timeline(world: World):
 
 
 def test_with_all_evidence_the_bounds_meet():
-    """Nothing is only claimed if each task has its call and its delivery and was not premature."""
+    """Nothing is only claimed if each task has its call, delivery and streams, not premature."""
     events = [Event(time, time, "app/1") for time in range(START, START + LENGTH)]
     whole = {"status_code": "COMPLETED", "prefix": None, "lost": False, "creation_time": START + 99}
     tasks = [
@@ -227,6 +249,37 @@ def test_with_all_evidence_the_bounds_meet():
     assert plain(timeline["reason"]) == [None, "empty", None, "never_tried"]
     [row] = xs.coverage_summary(world.table(), **RANGE, **world.arguments()).to_dict("records")
     assert (row["covered_at_least"], row["covered_at_most"]) == (0.5, 0.625)
+
+
+@pytest.mark.parametrize(
+    ("times", "lost", "evidence"),
+    [
+        ({"app/1": [2], "web/1": [3, 30]}, (), "proven"),
+        ({"app/1": [2], "web/1": [3, 30]}, ("web/1",), "partial"),
+        ({"app/1": [2], "web/1": [-1, 9, 30]}, ("web/1",), "claimed"),
+        ({"app/1": [2], "web/1": [-1, 30]}, (), "claimed"),
+        ({"app/1": [2], "web/1": [-2, -1]}, (), "proven"),
+        ({"app/1": [2], "app-1": [3]}, (), "claimed"),
+    ],
+)
+def test_what_the_streams_say(times: dict[str, list[int]], lost: tuple[str, ...], evidence: str):
+    """A missing stream makes a window partial; one that may be missing leaves it claimed."""
+    events = [Event(START + t, START + t, name) for name, of in times.items() for t in of]
+    task = {"task_id": "a", "from_time": START, "to_time": START + 19, "creation_time": START + 99}
+    task |= {"status_code": "COMPLETED", "prefix": None, "lost": False}
+    world = World(events, [task | {"lost_streams": frozenset(lost)}], 0)
+    found = evidence_at(world.timeline())
+    assert {found[START + t] for t in range(20)} == {evidence}
+
+
+def test_a_window_in_which_nothing_came_in_is_no_proof():
+    """With its delivery, which is empty, the task covers nothing, so less must not prove more."""
+    task = {"task_id": "a", "from_time": START, "to_time": START + 3, "creation_time": START + 99}
+    task |= {"status_code": "COMPLETED", "prefix": None, "lost": False}
+    world = World([Event(START + 10, START + 10, "app/1")], [task], 0)
+    assert evidence_at(world.timeline())[START] == "missing"
+    world.known = frozenset(SOURCES) - {"deliveries"}
+    assert evidence_at(world.timeline())[START] == "claimed"
 
 
 def refused_world(**fields: object) -> World:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MINUTE = 60_000
-SOURCES = ("api_calls", "deliveries", "incoming")
+SOURCES = ("api_calls", "deliveries", "incoming", "streams")
 
 
 @pytest.fixture(scope="module")
@@ -39,15 +39,20 @@ def fetched() -> Iterator[dict[str, Any]]:
             "log_groups": log_groups,
             "api_calls": xs.fetch_api_calls(start=start),
             "deliveries": xs.fetch_deliveries(tasks),
+            "streams": xs.fetch_deliveries(tasks, streams=True),
             "incoming": xs.fetch_incoming(log_groups, start=start, end=end + pd.Timedelta("2h")),
         }
 
 
 def asked(fetched: dict[str, Any], *sources: str) -> dict[str, Any]:
     """Return the arguments of a coverage function with some sources."""
-    return {
+    known = {
         name: value for name, value in fetched.items() if name not in SOURCES or name in sources
     }
+    streams = known.pop("streams", None)
+    return known | (
+        {"deliveries": streams} if "deliveries" in sources and "streams" in sources else {}
+    )
 
 
 def minutes_of(timeline: pd.DataFrame) -> dict[tuple[str, int], str]:
@@ -94,11 +99,12 @@ def test_each_source_narrows_the_bounds(fetched: dict[str, Any]):
 
     least, most, silent = bounds(*SOURCES)
     assert (round(least, 3), round(most, 3), round(silent, 3)) == (0.932, 0.952, 0.012)
-    # without API calls only silence is proven; without deliveries, the empty one counts too
+    # without API calls or streams nothing is proven; without deliveries, the empty one counts too
     for source, expected in (
         ("api_calls", (0.0, 0.952, 0.012)),
         ("deliveries", (0.0, 0.970, 0.012)),
         ("incoming", (0.932, 0.952, 0.0)),
+        ("streams", (0.0, 0.952, 0.012)),
     ):
         rest = bounds(*(one for one in SOURCES if one != source))
         assert [round(one, 3) for one in rest] == [*expected], source

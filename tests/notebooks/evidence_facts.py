@@ -27,8 +27,16 @@ def evidence(tasks: pd.DataFrame) -> Facts:
     calls = xs.sample_api_calls().to_dict("records")
     whole = {row["task_id"] for row in calls if not isinstance(row["log_stream_name_prefix"], str)}
     table = xs.sample_deliveries()
-    delivered = set(table.loc[(table["delivered"] == "yes").to_numpy(), "task_id"])
-    lost = set(table["task_id"]) - delivered
+    says = {row["task_id"]: row for row in table.to_dict("records")}
+    delivered = {
+        name
+        for name, row in says.items()
+        if row["delivered"] == "yes"
+        and row["missing_streams"] == row["possibly_missing_streams"] == 0
+    }
+    lost = {name for name, row in says.items() if row["delivered"] in ("empty", "gone")}
+    lacking = {name for name, row in says.items() if row["delivered"] == "partial"}
+    assert lacking == {row["task_id"] for row in planted["prefixed"]}
     came: dict[Key, dict[pd.Timestamp, int]] = {}
     for row in xs.sample_incoming().to_dict("records"):
         came.setdefault(_key(row), {})[row["start"]] = row["incoming_bytes"]

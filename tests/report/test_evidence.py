@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import pytest
 from reported import (
     ISO_WEEK,
@@ -23,14 +24,12 @@ from reported import (
 )
 from support import DAY, HOUR, Row
 
+import exportstats as xs
 from exportstats.core import schema
 from exportstats.report import redaction
 from exportstats.report.rules import durations, retention
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    import exportstats as xs
     from exportstats.report.rule import Rule
 
 PLACE = {"account_id": "111122223333", "region": "eu-west-1"}
@@ -186,12 +185,81 @@ def test_what_only_some_streams_were_exported_of():
     again = night("app", 3, task_id="again")
     found = finding(report(again, api_calls=api_calls), "partial")
     assert found.severity == "note"
-    assert found.sentence.startswith("1 d of events of 1 log group were exported only by tasks")
+    assert found.sentence == (
+        "1 d of events of 1 log group were exported only in part: app in eu-west-1 "
+        "(111122223333). 1 task had a stream prefix."
+    )
+    assert "missing_stream_names" not in found.rows
     [command] = found.aws_commands
     first, last = tasks[0]["from_time"], tasks[0]["to_time"]
     assert command.startswith("aws logs create-export-task --region=eu-west-1 --log-group-name=app")
     assert f" --from={first} --to={last} --destination=" in command
     assert "prefix=web" not in command
+
+
+def lacking(*tasks: Row, names: str | None = "green/1:green/2") -> pd.DataFrame:
+    """Return deliveries that lack streams."""
+    key = ("account_id", "region", "task_id")
+    says = {"delivered": "partial", "missing_streams": 2, "missing_stream_names": names}
+    return side_table(
+        [{name: task[name] for name in key} | says for task in tasks], schema.DELIVERIES.columns
+    )
+
+
+@pytest.mark.parametrize(
+    ("prefix", "severity", "also"),
+    [
+        ("unknown", "note", ""),
+        ("blue/", "note", "1 task had a stream prefix. "),
+        (None, "warning", ""),
+    ],
+)
+def test_missing_streams_are_named(prefix: str | None, severity: str, also: str):
+    """Without a stream prefix, that streams are missing is a warning."""
+    task = night("app", 2)
+    calls = None
+    if prefix != "unknown":
+        calls = calls_of(call(task, 0, task_id=task["task_id"], log_stream_name_prefix=prefix))
+    found = finding(report(deliveries=lacking(task), api_calls=calls), "partial")
+    assert found.severity == severity
+    assert found.sentence == (
+        "1 d of events of 1 log group were exported only in part: app in eu-west-1 (111122223333). "
+        f"{also}1 task left no objects of some streams, such as green/1, green/2."
+    )
+    assert found.rows["missing_stream_names"].to_list() == ["green/1:green/2"]
+    assert len(found.aws_commands) == 1
+
+
+def test_missing_streams_of_several_tasks():
+    """Each interval has the streams that its own tasks lack; names may be unknown."""
+    tasks = [night("app", 2), night("app", 4), night("app", 4, task_id="again")]
+    deliveries = pd.concat(
+        [
+            lacking(tasks[0], names="b:a"),
+            lacking(tasks[1], names="\x1b[31mc"),
+            lacking(tasks[2], names=None),
+        ],
+        ignore_index=True,
+    )
+    found = finding(report(tasks[2], deliveries=deliveries), "partial")
+    assert found.rows["missing_stream_names"].to_list() == ["a:b", "\x1b[31mc"]
+    assert "\x1b" not in found.sentence
+    assert "3 tasks left no objects of some streams, such as" in found.sentence
+    whole = night("app", 2, task_id="whole")
+    deliveries = pd.concat([lacking(tasks[0]), lacking(whole).assign(delivered="yes")])
+    deliveries = xs.conform(deliveries, of="deliveries")
+    assert finding(report(whole, deliveries=deliveries), "partial") is None
+
+
+def test_names_of_streams_are_redacted():
+    """A redacted report says that streams are missing, and names none."""
+    task = night("app", 2)
+    tasks, _, deliveries, *_ = redaction.redact(
+        tasks_of(task, *others("app", 2, MISSED)), deliveries=lacking(task)
+    )
+    assert "green" not in deliveries.to_csv()
+    made = xs.build_weekly_report(tasks, week=ISO_WEEK, deliveries=deliveries)
+    assert "left no objects of some streams." in finding(made, "partial").sentence
 
 
 def test_the_evidence_is_redacted():

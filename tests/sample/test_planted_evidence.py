@@ -137,12 +137,17 @@ def test_incoming_data_has_every_hour(log_groups: dict[Key, Row], planted: Row):
 
 
 def test_each_completed_task_has_its_delivery(tasks: list[Row], planted: Row):
-    """Each COMPLETED task since the start delivered something, but for two."""
+    """Each COMPLETED task since the start delivered all streams, but for two, and for prefixes."""
     table = xs.sample_deliveries()
     facts = planted["evidence"]
     late = [task for task in completed(tasks) if created(task) >= ms(facts["start"])]
     assert sorted(table["task_id"]) == sorted(task["taskId"] for task in late)
-    lost = table[(table["delivered"] != "yes").to_numpy()]
+    partial = table[(table["delivered"] == "partial").to_numpy()]
+    assert {*partial["task_id"]} == {row["task_id"] for row in facts["prefixed"]}
+    assert {*partial["missing_stream_names"]} == {"green/1:green/2"}
+    whole = table[(table["delivered"] == "yes").to_numpy()]
+    assert not whole[["missing_streams", "possibly_missing_streams"]].to_numpy().any()
+    lost = table[table["delivered"].isin(["empty", "gone"]).to_numpy()]
     found = lost[["task_id", "delivered"]].astype("str").to_dict("records")
     assert found == facts["lost"]
     assert len(found) == 2
@@ -156,8 +161,13 @@ def test_almost_nothing_is_only_claimed(timeline: pd.DataFrame):
     assert length["proven"] > 0.8 * length.sum()
 
 
-def test_tasks_with_a_prefix_are_partial(timeline: pd.DataFrame, planted: Row):
-    """All that ten tasks with a stream prefix cover is partial, and nothing else is."""
+def test_tasks_with_a_prefix_are_partial(
+    timeline: pd.DataFrame, evidence: dict[str, pd.DataFrame], planted: Row
+):
+    """All that ten tasks with a stream prefix cover is partial, and nothing else is.
+
+    The streams alone say the same, without the API calls.
+    """
     rows = planted["evidence"]["prefixed"]
     assert len(rows) == 10
     partial = timeline[(timeline["evidence"] == "partial").to_numpy()]
@@ -168,6 +178,9 @@ def test_tasks_with_a_prefix_are_partial(timeline: pd.DataFrame, planted: Row):
     ]
     assert inside == [1] * 10
     assert partial["length"].sum() == pd.Timedelta("10D")
+    known = {name: evidence[name] for name in ("log_groups", "deliveries", "incoming")}
+    alone = xs.coverage_timeline(xs.sample_tasks(), **RANGE, **known)
+    assert intervals(alone[(alone["evidence"] == "partial").to_numpy()]) == intervals(partial)
 
 
 def test_refused_and_silent_gaps(evidence: dict[str, pd.DataFrame], planted: Row):
