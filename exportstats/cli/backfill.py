@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 import exportstats as xs
+from exportstats.cli import remedies
 from exportstats.cli.evidence import scaled
 from exportstats.cli.failing import say
 from exportstats.cli.findings import FINDING, ByFinding, of_finding
@@ -38,7 +39,7 @@ _HISTORY = dt.timedelta(days=30)  # a forecast by bytes needs 20 earlier tasks w
 _TOMORROW = dt.timedelta(days=2)  # until tomorrow's export is done
 # Messages on what a plan leaves out, by reason.
 _LEFT_OUT = {
-    "lost": "{length} of events deleted by retention",
+    "lost": "{length} of events past their retention",
     "silent": "{length} in which nothing came in",
     "never_exported": "{log_groups} never exported; --never-exported adds them",
     "short": "{gaps} of a minute or less; --short-gaps adds them",
@@ -140,6 +141,8 @@ def backfill(
     elif len(plan):
         _write_scripts(plan, script, when)
     _say_left_out(plan)
+    for note in remedies.undeleted(origin, asked, table):
+        say(note) if isinstance(note, str) else say(*note)
     if from_report is None:
         _say_outside(asked)
     _say_estimate(plan, asked)

@@ -33,7 +33,7 @@ def missing(gaps: pd.DataFrame) -> str:
 def of_gaps(origin: Origin, asked: Asked, gaps: pd.DataFrame) -> Iterator[str | tuple[str, str]]:
     """Yield who was refused, what may be deleted soon, and the command that closes the gaps."""
     yield from _refused(asked, gaps)
-    yield from _undeleted(origin, asked, gaps)
+    yield from undeleted(origin, asked, gaps)
     can_export = ~gaps["reason"].isin(["lost", "active"]) & (gaps["length"] > SHORT_GAP)
     if can_export.any():
         command = _backfill(origin, origin.words, asked, asked.range["start"])
@@ -56,7 +56,7 @@ def _refused(asked: Asked, gaps: pd.DataFrame) -> Iterator[str | tuple[str, str]
             yield "to check:", command
 
 
-def _undeleted(origin: Origin, asked: Asked, gaps: pd.DataFrame) -> Iterator[str | tuple[str, str]]:
+def undeleted(origin: Origin, asked: Asked, gaps: pd.DataFrame) -> Iterator[str | tuple[str, str]]:
     """Yield how to save events that have expired, but may not be deleted yet."""
     log_groups = asked.range["log_groups"]
     if log_groups is None:

@@ -186,7 +186,7 @@ def test_a_backfill_can_be_piped_into_a_shell(run: Callable, sample_file: Path):
     said = done.stderr.splitlines()
     assert all(line.startswith("exportstats: ") for line in said)
     # one lost day, by the table of gaps itself
-    assert said[0] == "exportstats: left out: 1 d of events deleted by retention"
+    assert said[0] == "exportstats: left out: 1 d of events past their retention"
     slots_said = f"{len(lines)} tasks, one at a time in each of {len(slots)} slots"
     assert f"exportstats: {slots_said} (account and region)" in said
     done_by = r"exportstats: expected end (\S+ \S+), 90th percentile \S+ \S+ UTC"

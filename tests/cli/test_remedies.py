@@ -98,7 +98,9 @@ def test_what_expired_lately_is_saved_by_the_commands(
     [then] = commands_in(done.stderr, "exportstats backfill")
     words = shlex.split(then)[1:]
     assert "--log-groups=aws" in words
-    assert run(*words).stdout == "", "it is still lost"
+    lost = run(*words)
+    assert lost.stdout == ""
+    assert commands_in(lost.stderr, "aws logs") == [raising], "it says how it can be planned"
     serve([], log_groups=[group(14)])
     [create] = run(*words).stdout.splitlines()
     assert parameters_of(create)[0] == "CreateExportTask"
