@@ -393,7 +393,7 @@ class Archive:
 
         With an executor, the shards are read where the parts run.
         """
-        return self._map(partial(read_seen, self._looks(Query())), part)
+        return self._map(partial(read_seen, self._looks(Query())), part, Query())
 
     @property
     def observations(self) -> Shards:
@@ -401,18 +401,19 @@ class Archive:
 
         `history` returns those of one task.
         """
-        return _Observations(self)
+        return observations_of(self)
 
-    def _map(self, read: Reader, part: Part) -> Iterator[pd.DataFrame]:
+    def _map(self, read: Reader, part: Part, query: Query) -> Iterator[pd.DataFrame]:
         snapshot = self._snapshot(schema.TASKS)
         if snapshot is None:
             return
+        queries = [replace(query, shards=frozenset([one])) for one in snapshot.shards_of(query)]
         results: Iterator[Result]
         if self._executor is None:
-            results = map(partial(apply_part, snapshot, read, part), snapshot.shards)
+            results = map(partial(apply_part, snapshot, read, part), queries)
         else:
             there = partial(apply_elsewhere, self._storage, snapshot.version, read, part)
-            results = self._executor.map(there, snapshot.shards)
+            results = self._executor.map(there, queries)
         for result in results:
             yield table_of(self._storage, result)
 
@@ -452,13 +453,28 @@ class Archive:
 
 @dataclass(frozen=True)
 class _Observations:
-    """Every observation of an archive."""
+    """The selected observations of an archive."""
 
     archive: Archive
+    query: Query
+
+    @property
+    def observations(self) -> Shards:
+        """These observations, as an archive has them."""
+        return self
 
     def map(self, part: Part, /) -> Iterator[pd.DataFrame]:
         """Apply `part` to the observations of each shard, all of one version of the archive."""
-        return self.archive._map(read_history, part)  # noqa: SLF001 - its own
+        return self.archive._map(read_history, part, self.query)  # noqa: SLF001 - its own
+
+
+def observations_of(
+    archive: Archive,
+    accounts: Sequence[str] | None = None,
+    regions: Sequence[str] | None = None,
+) -> Shards:
+    """Return every observation of the tasks of some accounts and regions; by default of all."""
+    return _Observations(archive, _query(None, accounts, regions))
 
 
 def _query(

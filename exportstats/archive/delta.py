@@ -175,10 +175,9 @@ class Snapshot:
         table: DeltaTable = deltalake().DeltaTable(self.store.address, storage_options=options)
         return table
 
-    @property
-    def shards(self) -> list[int]:
-        """The shards that have rows."""
-        return sorted(map(int, self.files[f"partition.{kinds.SHARD}"].unique()))
+    def shards_of(self, query: Query) -> list[int]:
+        """Return the shards that may have selected rows."""
+        return sorted(map(int, query.files(self.files)[f"partition.{kinds.SHARD}"].unique()))
 
     def read(self, query: Query) -> Read:
         """Read the selected observations, without the files that are damaged.

@@ -32,7 +32,7 @@ COLUMNS = (
 
 def count(storage: Storage, snapshot: Snapshot) -> pd.DataFrame:
     """Return one row per account and region, shard by shard."""
-    found = [_count_shard(storage, snapshot, shard) for shard in snapshot.shards]
+    found = [_count_shard(storage, snapshot, shard) for shard in snapshot.shards_of(Query())]
     made = pd.concat([_typed(pd.DataFrame(columns=list(COLUMNS))), *found])
     return made.sort_values(_SLOT, ignore_index=True)
 

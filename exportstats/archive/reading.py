@@ -11,7 +11,6 @@ import pandas as pd
 import pyarrow as pa
 
 from exportstats.archive.delta import Store
-from exportstats.archive.query import Query
 from exportstats.core import coerce, frames, identity, schema
 from exportstats.errors import ArchiveError, DamagedFileWarning, PartialListWarning, warn
 from exportstats.io.rows import Rows, to_table
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from exportstats.archive.delta import Snapshot
+    from exportstats.archive.query import Query
     from exportstats.archive.storage import Storage
     from exportstats.core.schema import Table
     from exportstats.core.shards import Part
@@ -151,17 +151,19 @@ def warn_of_looks(storage: Storage, looks: pd.DataFrame) -> None:
         )
 
 
-def apply_part(snapshot: Snapshot, read: Reader, part: Part, shard: int) -> Result:
-    """Apply a part to the columns that it reads of a shard."""
+def apply_part(snapshot: Snapshot, read: Reader, part: Part, query: Query) -> Result:
+    """Apply a part to the columns that it reads of a selection."""
     columns = getattr(part, "columns", None)
     if columns is not None and not columns <= {*schema.NAMES}:
         columns = None  # so that the part can name all columns in its error
-    tasks, damaged = read(snapshot, Query(shards=frozenset([shard])), columns)
+    tasks, damaged = read(snapshot, query, columns)
     return Result(part(tasks), damaged)
 
 
-def apply_elsewhere(storage: Storage, version: int, read: Reader, part: Part, shard: int) -> Result:
-    """Apply a part to a shard in another process.
+def apply_elsewhere(
+    storage: Storage, version: int, read: Reader, part: Part, query: Query
+) -> Result:
+    """Apply a part to a selection in another process.
 
     Raises
     ------
@@ -171,7 +173,7 @@ def apply_elsewhere(storage: Storage, version: int, read: Reader, part: Part, sh
     snapshot = Store(storage, schema.TASKS).snapshot(version)
     if snapshot is None:
         raise ArchiveError(f"{storage.uri} was deleted while it was read")
-    return apply_part(snapshot, read, part, shard)
+    return apply_part(snapshot, read, part, query)
 
 
 def table_of(storage: Storage, result: Result) -> pd.DataFrame:

@@ -277,23 +277,31 @@ class Origin:
 
         return tuple(name for name in self.source if is_archive(name))
 
+    @property
+    def _places(self) -> dict[str, Any]:
+        """The selected account and region, as `Archive.tasks` takes them."""
+        return {
+            "accounts": None if self.account is None else [self.account],
+            "regions": None if self.region is None else [self.region],
+        }
+
     def _read_tasks(self, columns: list[str] | None) -> pd.DataFrame:
         """Read tasks from files and archives; of a single archive, only the selected places."""
         if self.source == self.archives and len(self.source) == 1:
-            tasks = xs.Archive(self.source[0]).tasks(
-                accounts=None if self.account is None else [self.account],
-                regions=None if self.region is None else [self.region],
-                columns=columns,
-            )
+            tasks = xs.Archive(self.source[0]).tasks(columns=columns, **self._places)
             if len(tasks):  # otherwise all of them are needed to say what there is instead
                 return tasks
         return xs.read_tasks(*self.source, **self.reading, columns=columns)
 
     def phases(self) -> pd.DataFrame | None:
         """Return how long tasks waited and ran, as archives among the sources saw them."""
+        from exportstats.archive.archive import observations_of
         from exportstats.core.frames import stack
 
-        found = [xs.phase_durations(xs.Archive(name)) for name in self.archives]
+        # of several sources, tasks of all places are read
+        places = self._places if len(self.source) == 1 else {}
+        seen = [observations_of(xs.Archive(name), **places) for name in self.archives]
+        found = [xs.phase_durations(one) for one in seen]
         return stack(found) if found else None
 
     def read_log_groups(self) -> list[pd.DataFrame]:

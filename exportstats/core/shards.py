@@ -49,10 +49,10 @@ class Steps:
         The columns that they read; None for all.
     """
 
-    steps: tuple[Part, ...]
+    steps: tuple[Callable[[Any], Any], ...]
     columns: frozenset[str] | None = None
 
-    def __call__(self, tasks: pd.DataFrame) -> pd.DataFrame:
+    def __call__(self, tasks: Any) -> Any:  # noqa: ANN401 - what the last step returns
         """Apply the steps to a shard."""
         for step in self.steps:
             tasks = step(tasks)
@@ -71,6 +71,17 @@ def collect(tasks: Tasks, part: Part, columns: Sequence[str] | None = None) -> p
     found = [*tasks.map(Steps((partial(frames.check, names=names), part), names))]
     # without any shard, the answer is that of an empty table
     return frames.stack(found or [part(frames.empty())])
+
+
+def collect_several(
+    tasks: Tasks, part: Callable[[pd.DataFrame], tuple[pd.DataFrame, ...]]
+) -> tuple[pd.DataFrame, ...]:
+    """Apply a part that returns several tables, and concatenate each of them."""
+    if isinstance(tasks, pd.DataFrame):
+        return part(frames.check(tasks))
+    _check_shards(tasks)
+    found: list[tuple[pd.DataFrame, ...]] = [*tasks.map(Steps((frames.check, part)))]
+    return tuple(map(frames.stack, zip(*found or [part(frames.empty())], strict=True)))
 
 
 def together(tasks: Tasks, *questions: Callable[[Tasks], Any]) -> list[Any]:

@@ -61,9 +61,10 @@ def read(
     evidence: Evidence,
 ) -> Read:
     """Read the tasks of a report, as known at `as_of`, each shard once."""
-    rows = partial(_rows, span=span, as_of=as_of, deliveries=evidence.deliveries)
-    gaps = gaps_until(as_of, evidence)
-    return Read(*shards.together(tasks, partial(shards.collect, part=rows), learn, gaps, _slow))
+    part = partial(_rows_and_groups, span=span, as_of=as_of, deliveries=evidence.deliveries)
+    both = partial(shards.collect_several, part=part)
+    (rows, groups), gaps, slow = shards.together(tasks, both, gaps_until(as_of, evidence), _slow)
+    return Read(rows, groups.reset_index(drop=True), gaps, slow)
 
 
 def learn(tasks: shards.Tasks) -> pd.DataFrame:
@@ -80,10 +81,10 @@ def _slow(tasks: shards.Tasks) -> pd.DataFrame:
     return find_slowdowns(tasks)
 
 
-def _rows(
+def _rows_and_groups(
     tasks: pd.DataFrame, *, span: Span, as_of: pd.Timestamp, deliveries: pd.DataFrame | None
-) -> pd.DataFrame:
-    """Return the rows of one shard. This is a part; the shard has the history of its slots."""
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the rows and the log groups of one shard, which has the history of its slots."""
     start = min(weeks_of(span).start, span.end - SLOWDOWN_IS_NEWS)
     kept = ~(tasks["creation_time"] < start) | _are_undelivered(tasks, deliveries)
     groups = rhythm.learn(tasks)
@@ -96,8 +97,7 @@ def _rows(
     np.minimum.at(low, group[failed], first[failed])
     np.maximum.at(high, group[failed], last[failed] + 1)
     kept |= (first < high[group]) & (last >= low[group])
-    some: pd.DataFrame = tasks[kept | ~tasks.duplicated(list(schema.LOG_GROUP))]
-    return some
+    return tasks[kept | ~tasks.duplicated(list(schema.LOG_GROUP))], groups
 
 
 def undelivered(tasks: pd.DataFrame, deliveries: pd.DataFrame | None) -> pd.DataFrame:

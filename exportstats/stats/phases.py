@@ -95,7 +95,8 @@ def phase_durations(observations: shards.Tasks, *, as_of: Instant = None) -> pd.
     until = None if as_of is None else instant(as_of, "as_of")
     every = shards.observations_of(observations)
     # only a user's own table has other columns to keep
-    columns = None if every is observations else _READ
+    is_own = isinstance(observations, pd.DataFrame) or not hasattr(observations, "observations")
+    columns = None if is_own else _READ
     found = shards.collect(every, partial(_bound, until=until), columns)
     order = ["account_id", "region", "creation_time", "task_id"]
     return found.sort_values(order, kind="stable", ignore_index=True)

@@ -12,10 +12,15 @@ from shown import AS_TERMINAL, SGR
 from support import HOUR, START, table
 
 import exportstats as xs
+from exportstats.archive.delta import Snapshot
+from exportstats.archive.kinds import shard_of
+from exportstats.core import schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from exportstats.archive.query import Query
 
 MINUTE = 60_000
 TO = "\N{EN DASH}"
@@ -94,3 +99,32 @@ def test_eta_compares_running_times(run: Callable, address: Path):
     (told,) = xs.estimate_completion(archive, phases=phases)["remaining"]
     assert row["remaining_seconds"] == pytest.approx(told.total_seconds())
     assert told < pd.Timedelta("11min")
+
+
+@pytest.mark.parametrize("command", ["phases", "eta", "slots"])
+def test_of_one_account_only_its_files_are_read(
+    command: str, run: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """With --account and --region, the answer comes from the files of one place."""
+    archive = xs.Archive(tmp_path / "history")
+    accounts = [f"{number:012}" for number in range(8)]
+    seen = {**SLOT, "status_code": "RUNNING", "creation_time": START, "observed_at": START + HOUR}
+    archive.add(table(*({**seen, "account_id": one, "task_id": one} for one in accounts)))
+    files, read = [], Snapshot._read
+
+    def watched(snapshot: Snapshot, some: pd.DataFrame, query: Query) -> object:
+        if snapshot.store.kind is schema.TASKS:
+            files.extend(some["path"])
+        return read(snapshot, some, query)
+
+    monkeypatch.setattr(Snapshot, "_read", watched)
+    place = ["--account", accounts[3], "--region", SLOT["region"]]
+    words = [command, tmp_path / "history", "--format=csv"]
+    answer = run(*words, *place).stdout.splitlines()
+    folder = f"shard={shard_of(accounts[3], SLOT['region'])}"
+    assert {file.split("/")[0] for file in files} == {folder}
+    assert len(answer) == 2
+    files.clear()
+    whole = run(*words).stdout.splitlines()
+    assert len({*files}) > 1
+    assert command == "phases" or answer[1] in whole
