@@ -20,12 +20,21 @@ from exportstats.errors import ArgumentError
 Make = Callable[[pd.DataFrame], pd.DataFrame]
 Plot = Callable[..., Axes]
 
+
+def simulate(tasks: pd.DataFrame) -> xs.QueueForecast:
+    """Simulate the exports of a night, of one slot."""
+    exports = xs.expected_exports(tasks, start="2026-11-17", end="2026-11-18")
+    exports = exports[exports["account_id"] == "111122223333"]
+    return xs.simulate_queue(tasks, exports, start="2026-11-17", runs=100)
+
+
 PAIRS: dict[str, tuple[Make, Plot]] = {
     "trend": (xs.duration_trend, charts.plot_duration_trend),
     "curve": (xs.completion_curve, charts.plot_completion_curve),
     "histogram": (xs.duration_histogram, charts.plot_duration_histogram),
     "lag": (xs.landing_lag, charts.plot_landing_lag),
     "states": (xs.status_breakdown, charts.plot_status_breakdown),
+    "queue": (lambda tasks: simulate(tasks).finish, charts.plot_queue_finish),
     "weeks": (lambda tasks: xs.status_breakdown(tasks, freq="W"), charts.plot_status_breakdown),
 }
 each = pytest.mark.parametrize("name", PAIRS)
@@ -73,7 +82,7 @@ def test_two_charts_on_one_axes_have_one_legend(name: str, tables: dict[str, lis
     assert "east: n = " in notes.replace("\n", " ")
 
 
-@pytest.mark.parametrize("name", ["trend", "curve", "histogram", "lag", "states"])
+@pytest.mark.parametrize("name", ["trend", "curve", "histogram", "lag", "states", "queue"])
 def test_two_charts_on_one_axes_differ_in_colour(name: str, tables: dict[str, list[pd.DataFrame]]):
     """The second chart has another colour; `color=` sets that of all lines and markers."""
     ax = both(name, tables, plt.subplots()[1])
