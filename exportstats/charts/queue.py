@@ -80,7 +80,7 @@ class _Exports(NamedTuple):
     @property
     def never(self) -> np.ndarray:
         """Which never run: the slot is always busy, or they are never asked for."""
-        never: np.ndarray = np.isnan(self.end[1]) & ((self.busy == 1) | (self.probability == 0))
+        never: np.ndarray = np.isnan(self.start[1]) & ((self.busy == 1) | (self.probability == 0))
         return never
 
     @property

@@ -53,7 +53,8 @@ class Ran(NamedTuple):
     start, end
         The 10 %, 50 % and 90 % quantiles of each export; NaN if it never ran.
     refused
-        The share of the runs with this export in which the slot was busy when it was asked for.
+        The share of the runs with this export in which the slot was busy when it was asked for,
+        among those in which that is known.
     risk
         The share of the runs in which it was asked for and not done by its deadline.
     free, busy, late
@@ -126,16 +127,16 @@ def begin(
     for place in range(len(durations)):
         row = place if order is None else (order[place], every)
         at, present, pause = (_of(values, row, runs) for values in asked[:3])
-        late = free > at
+        is_idle = free <= at  # if it is not known when the slot is free, nor is what comes then
         later = free + pause
         if asked.retry is not None:
             retry = _of(asked.retry, row, runs)
             tried = at + np.ceil((free - at) / retry) * retry
             later = np.where(np.isnan(retry), later, tried)
-        starts = np.where(late, later, at)
-        is_run = present & ~late if refuse else present
+        starts = np.where(is_idle, at, later)
+        is_run = present & is_idle if refuse else present
         begins[row] = np.where(is_run, starts, np.nan)
-        refused[row] = late & present
+        refused[row] = (free > at) & present
         free = np.where(is_run, starts + durations[row], free)
     return begins, refused, free
 
@@ -152,9 +153,9 @@ def _summary(
     asked: Asked, begins: np.ndarray, ends: np.ndarray, refused: np.ndarray, late: np.ndarray
 ) -> np.ndarray:
     """Return the columns of `Ran` for some exports."""
-    present = np.broadcast_to(asked.present, ends.shape).sum(axis=1)
+    known = asked.present & (refused | ~np.isnan(begins))
     with np.errstate(invalid="ignore"):
-        chance = refused.sum(axis=1) / present
+        chance = refused.sum(axis=1) / known.sum(axis=1)
     risk = np.where(np.isnan(asked.deadline[:, 0]), np.nan, late.mean(axis=1))
     return np.column_stack([quantiles(begins), quantiles(ends), chance, risk])
 

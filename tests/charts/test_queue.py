@@ -136,6 +136,15 @@ def test_what_never_runs_is_a_cross_and_what_is_not_known_a_ring():
     assert boxes(ax, USUAL) == []
 
 
+def test_what_comes_after_an_unknown_export_is_unknown():
+    """It waits for an export whose end nobody knows, so all from there on are rings."""
+    ax = plot_queue(simulate(exports("abc", duration=["10min", None, "10min"])))
+    (rings,) = (line for line in ax.lines if len(line.get_xdata()))
+    assert rings.get_marker() == "o"
+    assert rings.get_ydata().round().tolist() == [1, 2]
+    assert boxes(ax, USUAL) == [(0, 10, 0)]
+
+
 def test_slots_have_lanes_and_the_worst_is_on_top():
     """Slots are sorted by their most probable missed deadline, then by their latest end."""
     parts = [

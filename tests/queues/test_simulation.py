@@ -232,6 +232,17 @@ def test_missing_slot() -> None:
         simulate_queue(table(*past, *others), exports_of({"account_id": "111122223333"}))
 
 
+@pytest.mark.parametrize(("probability", "busy"), [(1.0, -1), (0.4, 1)])
+def test_what_comes_after_an_export_without_history(probability: float, busy: float) -> None:
+    """When the slot is free after it is not known, so what comes then is not known in such runs."""
+    exports = pd.DataFrame({"create_at": [NOW] * 3, "duration": ["5min", None, "5min"]})
+    exports["probability"] = [1, probability, 1]
+    found = simulate_queue(frames.empty(), exports, start=NOW, runs=200)
+    assert found.exports["expected_end"].notna().to_list() == [True, False, probability < 1]
+    assert found.exports["refusal_probability"].fillna(-1).to_list() == [0, 1, busy]
+    assert abs(found.finish.iloc[:, 0].isna().mean() - probability) < 0.1
+
+
 def test_without_history() -> None:
     """Without any history and duration, nothing is known."""
     found = simulate_queue(frames.empty(), exports_of(GROUP), start=NOW)
