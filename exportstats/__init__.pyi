@@ -64,19 +64,19 @@ from .errors import (
     SchemaError as SchemaError,
     UnusedWarning as UnusedWarning,
 )
-from .io.files import (
-    write_api_calls as write_api_calls,
-    write_deliveries as write_deliveries,
-    write_incoming as write_incoming,
-    write_log_groups as write_log_groups,
-    write_tasks as write_tasks,
-)
 from .io.sample import (
     sample_api_calls as sample_api_calls,
     sample_deliveries as sample_deliveries,
     sample_incoming as sample_incoming,
     sample_log_groups as sample_log_groups,
     sample_tasks as sample_tasks,
+)
+from .io.writing import (
+    write_api_calls as write_api_calls,
+    write_deliveries as write_deliveries,
+    write_incoming as write_incoming,
+    write_log_groups as write_log_groups,
+    write_tasks as write_tasks,
 )
 from .queues.comparison import compare_queues as compare_queues
 from .queues.expected import expected_exports as expected_exports

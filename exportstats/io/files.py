@@ -1,28 +1,21 @@
-"""Read and write files of tables."""
+"""Read files of tables."""
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import glob
-import gzip
 import os
 import re
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from exportstats.core import frames
 from exportstats.core.coerce import TimesIn, millis
 from exportstats.core.schema import (
-    API_CALLS,
-    DELIVERIES,
-    INCOMING,
     LOG_GROUPS,
     TASKS,
     Table,
@@ -31,32 +24,26 @@ from exportstats.core.schema import (
 from exportstats.errors import (
     AccountUnknownWarning,
     ArgumentError,
-    ExportStatsError,
     FileFormatError,
     MissingFileError,
     PartialListWarning,
     warn,
 )
-from exportstats.io.csv_text import read_csv, write_csv
-from exportstats.io.json_text import read_json, to_json
-from exportstats.io.parquet import MAGIC, read_parquet, write_parquet
+from exportstats.io.csv_text import read_csv
+from exportstats.io.json_text import read_json
+from exportstats.io.parquet import MAGIC, read_parquet
 from exportstats.io.rows import NarrowError, Rows, to_table
 from exportstats.io.source import STDIN, open_source
-from exportstats.io.whole import whole_file
+from exportstats.io.writing import WRITERS, kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from concurrent.futures import Executor
 
 
 _LINES = (".jsonl", ".ndjson")
-_COMPRESSIONS = (".gz", ".zst", ".bz2", ".xz")
-_WRITTEN_COMPRESSIONS = (".gz", ".zst")
-_GZIP_LEVEL = 6  # gzip's default; Python's default, 9, takes three times as long for 1 % less
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _HEADER = 2**16  # bytes that hold the header of a CSV
 _DIGESTS = "CloudTrail-Digest"
-_SLICE = 50_000  # rows that are held as Python objects at once
 # twelve digits that are not a date with hour and minute, as in tasks-202611230600.json
 _ACCOUNT = re.compile(r"(?<!\d)(?!20\d\d[01]\d[0-3]\d[0-2]\d[0-5]\d)\d{12}(?!\d)")
 _REGION = re.compile(r"(?<![a-z0-9])[a-z]{2}(?:-[a-z]+){1,2}-\d(?![a-z0-9])")
@@ -76,65 +63,6 @@ class _File(NamedTuple):
         """Whether its last page has a token; None if it has no pages."""
         tokens = [token for rows in self.rows for _, token in rows.pages]
         return tokens[-1] if tokens else None
-
-
-def write_tasks(tasks: pd.DataFrame, path: str | os.PathLike[str]) -> None:
-    """Write a table of tasks to a file, from which `read_tasks` reads the same table.
-
-    The suffix selects the format: `.json` is one object in AWS's shape, `.jsonl` and `.ndjson` are
-    JSON Lines, `.csv` is for spreadsheets and contains no formulas, and `.parquet` is the smallest
-    and fastest. All but `.parquet` can also have `.gz` or `.zst`. Derived columns are not written,
-    because reading computes them. An existing file is replaced only when everything is written.
-
-    Parameters
-    ----------
-    tasks
-        A table of tasks.
-    path
-        The file, which is replaced if it exists.
-
-    Raises
-    ------
-    SchemaError
-        `tasks` is not a table of tasks.
-    ArgumentError
-        The suffix is unknown, or the file cannot be written.
-    ExportStatsError
-        There is no space left.
-
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> from tempfile import TemporaryDirectory
-    >>> import pandas as pd
-    >>> import exportstats as xs
-    >>> tasks = xs.conform(pd.DataFrame({"task_id": ["a"], "creation_time": [1437584472856]}))
-    >>> with TemporaryDirectory() as folder:
-    ...     write_tasks(tasks, Path(folder, "tasks.csv.gz"))
-    ...     xs.read_tasks(Path(folder, "tasks.csv.gz")).equals(tasks)
-    True
-    """
-    _write(TASKS, tasks, path)
-
-
-def write_log_groups(log_groups: pd.DataFrame, path: str | os.PathLike[str]) -> None:
-    """Write a table of log groups to a file, as `write_tasks` writes tasks."""
-    _write(LOG_GROUPS, log_groups, path)
-
-
-def write_deliveries(deliveries: pd.DataFrame, path: str | os.PathLike[str]) -> None:
-    """Write a table of deliveries to a file, as `write_tasks` writes tasks."""
-    _write(DELIVERIES, deliveries, path)
-
-
-def write_api_calls(api_calls: pd.DataFrame, path: str | os.PathLike[str]) -> None:
-    """Write a table of API calls to a file, as `write_tasks` writes tasks."""
-    _write(API_CALLS, api_calls, path)
-
-
-def write_incoming(incoming: pd.DataFrame, path: str | os.PathLike[str]) -> None:
-    """Write a table of what log groups took in to a file, as `write_tasks` writes tasks."""
-    _write(INCOMING, incoming, path)
 
 
 def read_files(
@@ -208,7 +136,7 @@ def _read_file(
     """Read one file in the format that its first bytes show."""
     with open_source(path) as source:
         head = source.head.lstrip()
-        name, _ = _kind_of(Path(source.name))
+        name, _ = kind_of(Path(source.name))
         first = (head[:_HEADER].splitlines() or [b""])[0]
         if head.startswith(MAGIC):
             yield read_parquet(source, kind, how, columns)
@@ -285,7 +213,7 @@ def find(path: Any) -> list[str]:  # noqa: ANN401 - anything a caller may pass
     what, found = f"file {name!r}", [name]
     try:
         if Path(name).is_dir():
-            what = f"file of {', '.join(_WRITERS)} in the folder {name!r}"
+            what = f"file of {', '.join(WRITERS)} in the folder {name!r}"
             found = _files_in(Path(name))
         elif not Path(name).exists():
             found = glob.glob(name, recursive=True)  # noqa: PTH207 - of any folder
@@ -309,7 +237,7 @@ def _files_in(folder: Path) -> list[str]:
     return [
         str(folder / one)
         for one in glob.glob("**", root_dir=folder, recursive=True)  # noqa: PTH207 - skips hidden files
-        if _kind_of(Path(one))[0] in _WRITERS
+        if kind_of(Path(one))[0] in WRITERS
         and not any(part.startswith("_") for part in Path(one).parts)
     ]
 
@@ -407,82 +335,3 @@ def _warn_of_incomplete(files: Iterable[_File], kind: Table) -> None:
                     "--no-paginate"
                 )
             )
-
-
-def _write(kind: Table, table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
-    rows = frames.check(table, kind).rename(columns=str)
-    # do not write categories of rows that were filtered out
-    texts = rows.select_dtypes("category")
-    rows = rows.assign(**{str(name): texts[name].cat.remove_unused_categories() for name in texts})
-    target = Path(path).expanduser()
-    ending, compression = _kind_of(target)
-    if ending not in _WRITERS or (
-        compression and (ending == ".parquet" or compression not in _WRITTEN_COMPRESSIONS)
-    ):
-        raise ArgumentError(
-            f"the suffix of {str(path)!r} is not a known format; give one of "
-            f"{', '.join(_WRITERS)}, all except .parquet also with "
-            f"{' or '.join(_WRITTEN_COMPRESSIONS)}"
-        )
-    slices = (rows.iloc[at : at + _SLICE] for at in range(0, max(len(rows), 1), _SLICE))
-    try:
-        with whole_file(target) as file, _compressed(file, compression) as stream:
-            _WRITERS[ending](slices, stream, kind)
-    except OSError as error:
-        refusal = ExportStatsError if error.errno in _NO_ROOM else ArgumentError
-        raise refusal(f"{str(path)!r} cannot be written: {error.strerror}") from error
-
-
-def _kind_of(path: Path) -> tuple[str, str]:
-    """Return the suffixes of the format and of the compression."""
-    last = path.suffix.lower()
-    return (Path(path.stem).suffix.lower(), last) if last in _COMPRESSIONS else (last, "")
-
-
-@contextlib.contextmanager
-def _compressed(file: IO[bytes], compression: str) -> Iterator[IO[bytes]]:
-    if compression == ".gz":
-        # without name and time, so that the same tasks result in the same bytes
-        with gzip.GzipFile("", "wb", _GZIP_LEVEL, file, mtime=0) as stream:
-            yield cast("IO[bytes]", stream)
-    elif compression == ".zst":
-        # the stream closes its file, but the caller still needs it
-        twin = os.fdopen(os.dup(file.fileno()), "wb")
-        with twin, pa.CompressedOutputStream(twin, "zstd") as stream:
-            yield stream
-    else:
-        yield file
-
-
-def _write_json(
-    tables: Iterable[pd.DataFrame],
-    stream: IO[bytes],
-    kind: Table,
-    around: tuple[bytes, bytes, bytes] = (b"", b"\n", b"\n"),
-) -> None:
-    """Write rows as JSON, with the given bytes before, between and after them."""
-    import msgspec  # noqa: PLC0415 - slow to import, and only needed to write
-
-    encode = msgspec.json.Encoder(enc_hook=str).encode  # an own column may hold anything
-    before, between, after = around
-    stream.write(before)
-    separator = b""
-    for rows in tables:
-        for row in to_json(rows, kind):
-            stream.write(separator + encode(row))
-            separator = between
-    stream.write(after if separator or before else b"")
-
-
-def _write_page(tables: Iterable[pd.DataFrame], stream: IO[bytes], kind: Table) -> None:
-    opening = b'{"%s": [\n' % kind.member.encode()
-    _write_json(tables, stream, kind, (opening, b",\n", b"\n]}\n"))
-
-
-_WRITERS: dict[str, Callable[[Iterable[pd.DataFrame], IO[bytes], Table], None]] = {
-    ".json": _write_page,
-    ".jsonl": _write_json,
-    ".ndjson": _write_json,
-    ".csv": write_csv,
-    ".parquet": write_parquet,
-}

@@ -111,7 +111,7 @@ def test_what_a_person_sees(tmp_path: Path) -> None:
 
 def test_many_slices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A table that is written in slices is one file."""
-    monkeypatch.setattr("exportstats.io.files._SLICE", 3)
+    monkeypatch.setattr("exportstats.io.writing._SLICE", 3)
     tasks = table(*({"task_name": f"€{number % 4}", "from_time": number} for number in range(10)))
     for suffix in SUFFIXES:
         xs.write_tasks(tasks, tmp_path / f"tasks{suffix}")
@@ -165,7 +165,7 @@ def test_failure_leaves_what_was(
     file = tmp_path / f"tasks{suffix}"
     xs.write_tasks(EVERYTHING, file)
     before = file.read_bytes()
-    monkeypatch.setattr("exportstats.io.files._SLICE", 1)
+    monkeypatch.setattr("exportstats.io.writing._SLICE", 1)
     real = pd.DataFrame.iloc.fget  # type: ignore[attr-defined]
     seen: Iterator[int] = iter(range(3))
 
