@@ -23,6 +23,7 @@ ALL = (
     "start_up",
     "report_of_sample",
     "report",
+    "queues",
 )
 
 for asked in sys.argv[1:] or ALL:

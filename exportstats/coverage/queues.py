@@ -11,8 +11,8 @@ from exportstats.core import coerce
 from exportstats.core.schema import LOG_GROUP
 from exportstats.queues.draws import Numbers
 from exportstats.queues.runs import Asked, quantiles, run, to_instants
-from exportstats.queues.sources import Sources, draw_from, factors_of, seeds_of
-from exportstats.stats.histories import BASES, categorical, keys_of
+from exportstats.queues.sources import Sources, seeds_of
+from exportstats.stats.histories import BASES, categorical
 from exportstats.stats.scaling import SCALES
 
 if TYPE_CHECKING:
@@ -51,12 +51,11 @@ def add_times(
     windows = (plan["end"] - plan["start"]).to_numpy("float64")
     known = Sources(past, _NUMBERS)
     came = plan["bytes"].to_numpy()
-    bases = [known.of(*one) for one in zip(keys_of(plan), windows, came, strict=True)]
-    factors = factors_of(bases, came)
+    bases = known.of(plan, windows, came)
     deadlines = np.where(deadline == coerce.NAT, np.nan, deadline.astype("float64") - now)
     places = plan.groupby(["slot", "group"]).cumcount().to_numpy()
     seeds = seeds_of(plan, LOG_GROUP) ^ start.astype("uint64")
-    enough = np.array([one.enough for one in bases], dtype=bool)
+    enough = bases.enough.copy()
 
     busy = {
         slot: known.free_from(tasks, now)
@@ -65,16 +64,13 @@ def add_times(
     times, risk = np.full((len(plan), len(_TIMES)), np.nan), np.full(len(plan), np.nan)
     last = np.full(_NUMBERS.runs, np.nan)
     bounds = np.flatnonzero(np.diff(slot, prepend=-1, append=-1))
-    for first, end in pairwise(bounds):
-        sources = [one.source for one in bases[first:end] if one.source is not None]
-        if not sources:  # no history at all
-            break
+    for first, end in pairwise(bounds if bases.source else []):  # else no history at all
         queue = slice(first, end)
         free, foreseen = busy.get(slot[first], (np.zeros(_NUMBERS.runs), True))
         at = np.zeros((end - first, 1))
         asked = Asked(at, np.ones_like(at, dtype=bool), at, deadlines[queue, np.newaxis])
-        each = (values[queue] for values in (seeds, places, factors))
-        ran = run(asked, draw_from(_NUMBERS, sources, *each), free)
+        draw = known.draw_from(bases.take(queue), seeds[queue], places[queue])
+        ran = run(asked, draw, free)
         times[queue] = np.column_stack([ran.start[:, 1], ran.end])
         risk[queue] = ran.risk
         enough[queue] &= foreseen
@@ -85,9 +81,9 @@ def add_times(
         **millis,
         deadline_risk=risk,
         late=late,
-        n=np.array([one.n for one in bases], dtype="int64"),
-        basis=categorical([one.basis for one in bases], BASES),
-        scaled_by=categorical([one.scaled_by for one in bases], SCALES),
+        n=bases.n,
+        basis=categorical(bases.basis, BASES),
+        scaled_by=categorical(bases.scaled_by, SCALES),
         enough_history=enough,
     )
     return plan, to_instants(quantiles(last[np.newaxis])[0], now)

@@ -11,16 +11,12 @@ from __future__ import annotations
 import hashlib
 import json
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from exportstats.errors import ArgumentError
-from exportstats.stats.predictive import TIME_OUT
-
-if TYPE_CHECKING:
-    from exportstats.stats.predictive import Model, Prediction
-    from exportstats.stats.scaling import Trend
+from exportstats.stats.predictive import TIME_OUT, Prediction
 
 _MOST_RUNS = 100_000
 _SPREADS = 100  # candidate spreads between log groups
@@ -31,6 +27,7 @@ _LOG_TIME_OUT = np.log(TIME_OUT)
 # Steele, Lea and Flood (2014), Fast splittable pseudorandom number generators, figure 17.
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FACTORS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
+_ONE = np.float64(1).view("uint64")
 _SHIFTS = (np.uint64(30), np.uint64(27), np.uint64(31))
 
 
@@ -74,9 +71,9 @@ class Numbers(NamedTuple):
         """Return a number from 0 to below 1 for each seed (row) and run (column)."""
         return _to_unit(self.bits(seeds))
 
-    def normal(self, seed: int) -> np.ndarray:
-        """Return a normally distributed number for each run (Box and Muller, 1958)."""
-        u, v = self.uniform(_mix(np.array([seed, seed ^ 2], "uint64")))
+    def normal(self, seeds: np.ndarray) -> np.ndarray:
+        """Return normally distributed numbers for each seed and run (Box and Muller, 1958)."""
+        u, v = (self.uniform(_mix(seeds ^ np.uint64(second))) for second in (0, 2))
         numbers: np.ndarray = np.sqrt(-2 * np.log1p(-u)) * np.cos(2 * np.pi * v)
         return numbers
 
@@ -111,76 +108,114 @@ class Pool:
         odds = np.cumsum(np.exp((log - log.max()) / 2))
         (which,) = numbers.uniform(np.array([seed_of("between")], "uint64"))
         drawn = np.searchsorted(odds / odds[-1], which)
-        self.between = between[drawn]
-        self.mean = mean[drawn] + numbers.normal(seed_of("mean")) / np.sqrt(total[drawn])
+        self.between, self.drawn = between, drawn
+        (normal,) = numbers.normal(np.array([seed_of("mean")], "uint64"))
+        self.mean = mean[drawn] + normal / np.sqrt(total[drawn])
 
 
 class Source(NamedTuple):
-    """What the durations of a task are drawn from.
+    """What durations of tasks are drawn from; one row per history and window.
 
     Attributes
     ----------
-    model
-        The model of the history.
-    trend
-        The trend of its durations.
+    bodies
+        The distributions of usual durations.
     seed
         Seed of the history, shared by all its tasks.
     center
-        The center of the history's log group.
-    pool
-        What other log groups suggest, or None.
+        The center of the history's log group, NaN if others suggest nothing about it.
+    location, scale, effective_n
+        The center and the width of the cube roots, and how many durations the history is worth.
+    stuck_share, n_stuck
+        The share of stuck tasks, and the number of them that it was learned from.
+    stuck_logs, stuck_shares
+        The distributions of the durations of stuck tasks.
+    center_variance
+        The variance of the center.
+    slope, error, age
+        The trend of the durations.
     """
 
-    model: Model
-    trend: Trend
-    seed: int
-    center: float
-    pool: Pool | None
+    bodies: list[Prediction]
+    seed: np.ndarray
+    center: np.ndarray
+    location: np.ndarray
+    scale: np.ndarray
+    effective_n: np.ndarray
+    stuck_share: np.ndarray
+    n_stuck: np.ndarray
+    stuck_logs: np.ndarray
+    stuck_shares: np.ndarray
+    center_variance: np.ndarray
+    slope: np.ndarray
+    error: np.ndarray
+    age: np.ndarray
+
+    def take(self, rows: np.ndarray) -> Source:
+        """Return some rows, with values as columns."""
+        bodies = [self.bodies[row] for row in rows]
+        return Source(bodies, *(each[rows].reshape(len(rows), -1) for each in self[1:]))
 
     def draw(
-        self, numbers: Numbers, seeds: np.ndarray, places: np.ndarray, factors: np.ndarray
+        self,
+        numbers: Numbers,
+        pool: Pool | None,
+        rows: np.ndarray,
+        seeds: np.ndarray,
+        places: np.ndarray,
+        factors: np.ndarray,
     ) -> np.ndarray:
         """Draw durations for tasks (rows) and runs (columns).
 
-        Each task has a seed, a place, and how many times as long it takes as the model says.
+        Parameters
+        ----------
+        numbers, pool
+            The random numbers of the runs, and what other log groups suggest.
+        rows
+            From which row each task draws.
+        seeds, places, factors
+            The seed of each task, how many tasks of its log group come before it, and how many
+            times as long it takes as its row says.
         """
-        body, _ = self.model.usual_after(-np.inf)
-        effective_n, shift, width = self.model.effective_n, np.zeros(numbers.runs), 1.0
-        center = self.model.usual.location
-        if self.pool is not None:
-            own = self.pool.between / (self.pool.between + self.model.center_variance)
-            shift = (1 - own) * (self.pool.mean - self.center)
-            spread = self.model.usual.scale * np.sqrt(1 - (1 - own) / self.model.effective_n)
-            width = spread / _roots(body, _LEVELS).std()
-            effective_n = effective_n / own
-        which = (numbers.uniform(seeds) * effective_n).astype("uint64")
-        values = numbers.bits(np.array([self.seed], "uint64"))
-        roots = _roots(body, _to_unit(_mix(values + which * _GOLDEN)))
-        roots = np.maximum(center + width * (roots - center), 1)
-        logs = 3 * np.log(roots) + shift + np.log(factors)[:, None]
-        if self.trend.error:
-            later = np.minimum(places, _FOLLOWED)[:, None]
-            error = self.trend.error * numbers.normal(self.seed ^ 1)
-            logs += self.trend.slope * later + error * (self.trend.age + later)
+        rows, of = np.unique(rows, return_inverse=True)
+        each = self.take(rows)
+        shift, width, effective_n = (
+            np.zeros((len(rows), 1)),
+            np.ones((len(rows), 1)),
+            each.effective_n,
+        )
+        if pool is not None:
+            alone = np.isnan(each.center)
+            own = np.where(alone, 1, pool.between / (pool.between + each.center_variance))
+            spread = each.scale * np.sqrt(1 - (1 - own) / effective_n)
+            levels = np.array([np.interp(_LEVELS, body.shares, body.logs) for body in each.bodies])
+            width = np.where(alone, 1, spread / _roots(levels).std(axis=1, keepdims=True))
+            own, width, effective_n = (
+                np.take(values, pool.drawn, axis=1) for values in (own, width, effective_n / own)
+            )
+            shift = (1 - own) * (pool.mean - np.where(alone, 0, each.center))
+        which = (numbers.uniform(seeds) * effective_n[of]).astype("uint64")
+        values = numbers.bits(each.seed[:, 0])
+        roots = _roots(_interpolate(_to_unit(_mix(values[of] + which * _GOLDEN)), each.bodies, of))
+        center = each.location[of]
+        roots = np.maximum(center + width[of] * (roots - center), 1)
+        logs = 3 * np.log(roots) + shift[of] + np.log(factors)[:, np.newaxis]
+        trending = np.flatnonzero(each.error[of, 0])
+        if len(trending):
+            trend = self.take(rows[of[trending]])
+            later = np.minimum(places[trending], _FOLLOWED)[:, np.newaxis]
+            error = trend.error * numbers.normal(trend.seed[:, 0] ^ np.uint64(1))
+            logs[trending] += trend.slope * later + error * (trend.age + later)
         drawn: np.ndarray = np.exp(np.minimum(logs, _LOG_TIME_OUT))
         # whether a task is stuck is independent of the others
-        rates = _stuck_rates(numbers, round(self.model.n_stuck))
-        chances = numbers.uniform(_mix(seeds)) / (self.model.stuck_share * rates)
-        stuck = chances < 1
-        drawn[stuck] = self.model.stuck.quantile(chances[stuck])
+        rates = np.array([_stuck_rates(numbers, round(n)) for n in each.n_stuck[:, 0]])
+        chances, limits = numbers.uniform(_mix(seeds)), (each.stuck_share * rates)[of]
+        stuck = chances < limits
+        for row in np.flatnonzero(stuck.any(axis=1)):
+            ends = Prediction(each.stuck_logs[of[row]], each.stuck_shares[of[row]])
+            some = stuck[row]
+            drawn[row, some] = ends.quantile(chances[row, some] / limits[row, some])
         return drawn
-
-
-class Fixed(NamedTuple):
-    """A known duration in milliseconds, in place of a `Source`."""
-
-    millis: float
-
-    def draw(self, numbers: Numbers, *each: np.ndarray) -> np.ndarray:
-        """Return it for tasks (rows) and runs (columns), times the factor of each task."""
-        *_, factors = each
-        return np.tile(self.millis * factors[:, np.newaxis], numbers.runs)
 
 
 def seed_of(*names: str | None) -> int:
@@ -189,9 +224,22 @@ def seed_of(*names: str | None) -> int:
     return int.from_bytes(hashlib.sha256(text).digest()[:8], "big")
 
 
-def _roots(body: Prediction, shares: np.ndarray) -> np.ndarray:
-    """Return the cube roots of the quantiles for these shares."""
-    roots: np.ndarray = np.exp(np.maximum(np.interp(shares, body.shares, body.logs), 0) / 3)
+def _interpolate(shares: np.ndarray, bodies: list[Prediction], of: np.ndarray) -> np.ndarray:
+    """Return the logarithms of the quantiles for the shares of each row.
+
+    Interpolating sorted values is so much faster that it outweighs sorting them.
+    """
+    order = np.argsort(shares, axis=1)
+    shares = np.take_along_axis(shares, order, axis=1)
+    logs = np.empty_like(shares)
+    for row, body in enumerate(of):
+        logs[row][order[row]] = np.interp(shares[row], bodies[body].shares, bodies[body].logs)
+    return logs
+
+
+def _roots(logs: np.ndarray) -> np.ndarray:
+    """Return the cube roots of durations, which last at least a millisecond."""
+    roots: np.ndarray = np.exp(np.maximum(logs, 0) / 3)
     return roots
 
 
@@ -208,7 +256,9 @@ def _stuck_rates(numbers: Numbers, n_stuck: int) -> np.ndarray:
 
 
 def _to_unit(numbers: np.ndarray) -> np.ndarray:
-    unit: np.ndarray = (numbers >> np.uint64(11)) * 2.0**-53
+    """Return numbers from 0 to below 1, from the upper 52 bits: those of a float from 1 to 2."""
+    bits = (numbers >> np.uint64(12)) | _ONE
+    unit: np.ndarray = bits.view("float64") - 1
     return unit
 
 

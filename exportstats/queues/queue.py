@@ -10,10 +10,10 @@ import pandas as pd
 
 from exportstats.core import coerce, schema
 from exportstats.core.schema import LOG_GROUP
-from exportstats.queues.draws import Fixed
 from exportstats.queues.runs import Asked
-from exportstats.queues.sources import Basis, draw_from, factors_of, seeds_of
-from exportstats.stats.histories import keys_of
+from exportstats.queues.sources import seeds_of
+from exportstats.stats import grouping
+from exportstats.stats.histories import BASES, keys_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from exportstats.queues.draws import Numbers
     from exportstats.queues.sources import Sources
 
-GIVEN = "given"  # the basis of an export with a duration of its own
+QUEUE_BASES = (*BASES, "given")  # the last one if an export has a duration of its own
 _SLOT = list(schema.SLOT)
 _JITTER = 0.8  # the share of creations within the jitter
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -43,7 +43,7 @@ class Queue(NamedTuple):
     free
         From which offset on the slot is free, in each run.
     basis, n
-        Whose durations are drawn, and their number.
+        Whose durations are drawn, as a position in `QUEUE_BASES`, and their number.
     """
 
     slot: tuple[str, ...]
@@ -77,44 +77,41 @@ def split(
     now
         The instant from which offsets count, in milliseconds.
     """
-    numbers = known.numbers
     window = coerce.float_millis(rows["to_time"] - rows["from_time"]) + 1
     given = coerce.float_millis(rows["duration"])
-    bases = [
-        known.of(key, length, came) if np.isnan(fixed) else Basis(Fixed(fixed), 0, GIVEN)
-        for key, length, came, fixed in zip(keys_of(rows), window, bytes_, given, strict=True)
-    ]
-    factors = factors_of(bases, bytes_)
+    bases = known.of(rows, window, bytes_)
+    is_given = ~np.isnan(given)
+    basis = np.where(is_given, len(BASES), bases.basis)
+    n = np.where(is_given, 0, bases.n)
     seeds = _seeds(rows)
+    at, most, together = _times_of(rows, seeds, now)
     pause = coerce.float_millis(rows["pause"])[:, np.newaxis]
     deadline = offsets(rows["deadline"], now)[:, np.newaxis]
     retry = coerce.float_millis(rows["retry"])[:, np.newaxis]
     tries = not np.isnan(retry).all()
+    probability = rows["probability"].to_numpy()
     slots = keys_of(rows, _SLOT)
     places = np.zeros(len(rows), dtype="int64")
     edges = [row for row, slot in enumerate(slots) if not row or slot != slots[row - 1]]
     queues = []
     for first, end in pairwise([*edges, len(rows)]):
         some = slice(first, end)
-        of = bases[some]
         asked = Asked(
-            _asked_at(rows[some], seeds[some], numbers, now),
-            _present(rows["probability"].to_numpy()[some], seeds[some], numbers),
+            _asked_at(at[some], most[some], together[some], known.numbers),
+            _present(probability[some], seeds[some], known.numbers),
             pause[some],
             deadline[some],
             retry[some] if tries else None,
         )
-        # without any history, nothing is known
-        sources = [one.source or Fixed(np.nan) for one in of]
         queues.append(
             Queue(
                 slots[first],
                 rows.index.to_numpy()[some],
                 asked,
-                draw_from(numbers, sources, seeds[some], places[some], factors[some]),
-                free.get(slots[first], np.zeros(numbers.runs)),
-                np.array([one.basis for one in of], dtype=object),
-                np.array([one.n for one in of], dtype="int64"),
+                known.draw_from(bases.take(some), seeds[some], places[some], given[some]),
+                free.get(slots[first], np.zeros(known.numbers.runs)),
+                basis[some],
+                n[some],
             )
         )
     return queues
@@ -135,16 +132,24 @@ def offsets(times: pd.Series, now: int) -> np.ndarray:
     return offsets
 
 
-def _asked_at(rows: pd.DataFrame, seeds: np.ndarray, numbers: Numbers, now: int) -> np.ndarray:
+def _times_of(
+    rows: pd.DataFrame, seeds: np.ndarray, now: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return when exports are asked for, the largest jitter, and its seeds.
+
+    Exports that are asked for together share their jitter, so that they keep their order.
+    """
+    at, most = offsets(rows["create_at"], now), coerce.float_millis(rows["jitter"]) / _JITTER
+    slot = grouping.group(rows, _SLOT).codes
+    together = pd.Series(seeds).groupby([slot, at, most]).transform("first")
+    return at[:, np.newaxis], most[:, np.newaxis], together.to_numpy("uint64")
+
+
+def _asked_at(at: np.ndarray, most: np.ndarray, seeds: np.ndarray, numbers: Numbers) -> np.ndarray:
     """Return when exports are asked for, in one column if there is no jitter."""
-    at = offsets(rows["create_at"], now)[:, np.newaxis]
-    most = coerce.float_millis(rows["jitter"])[:, np.newaxis] / _JITTER
     if not most.any():
         return at
-    # exports that are asked for together share their jitter, so that they keep their order
-    together = pd.Series(seeds).groupby([at.ravel(), most.ravel()]).transform("first")
-    off = 2 * numbers.uniform(together.to_numpy("uint64") ^ _GOLDEN) - 1
-    asked: np.ndarray = at + off * most
+    asked: np.ndarray = at + (2 * numbers.uniform(seeds ^ _GOLDEN) - 1) * most
     return asked
 
 

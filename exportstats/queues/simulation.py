@@ -11,9 +11,9 @@ from exportstats.core import coerce, schema, shards
 from exportstats.errors import ArgumentError
 from exportstats.queues.draws import Numbers
 from exportstats.queues.night import Night
-from exportstats.queues.queue import GIVEN
+from exportstats.queues.queue import QUEUE_BASES
 from exportstats.queues.runs import quantiles, run, to_instants
-from exportstats.stats.histories import BASES
+from exportstats.stats.histories import categorical
 from exportstats.stats.weighted import to_timedelta
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def _exports_of(
     """Return the exports with their forecast, in their own order."""
     times = np.full((len(exports), len(_LABELS)), np.nan)
     chances = np.full((len(exports), 2), np.nan)
-    basis, n = np.full(len(exports), BASES[-1], dtype=object), np.zeros(len(exports), dtype="int64")
+    basis, n = np.zeros((2, len(exports)), dtype="int64")
     for queue, one in zip(queues, ran, strict=True):
         times[queue.rows] = np.column_stack([one.start, one.end])
         chances[queue.rows] = np.column_stack([one.refused, one.risk])
@@ -168,7 +168,7 @@ def _exports_of(
         **_columns(_LABELS, times, now),
         refusal_probability=chances[:, 0],
         deadline_risk=chances[:, 1],
-        basis=pd.Categorical(basis, categories=pd.Index([*BASES, GIVEN], dtype="str")),
+        basis=categorical(basis, QUEUE_BASES),
         n_durations=n,
     )
 

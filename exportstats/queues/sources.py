@@ -5,36 +5,50 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from exportstats.core import coerce
 from exportstats.core.schema import LOG_GROUP
 from exportstats.queues.draws import Pool, Source, seed_of
 from exportstats.stats import grouping
 from exportstats.stats.histories import BASES, keys_of
-from exportstats.stats.predictive import TIME_OUT
+from exportstats.stats.predictive import TIME_OUT, Prediction
 from exportstats.stats.scaling import ENOUGH, SCALES, Volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import pandas as pd
-
-    from exportstats.queues.draws import Fixed, Numbers
+    from exportstats.queues.draws import Numbers
     from exportstats.stats.histories import Histories
 
 
-class Basis(NamedTuple):
-    """What the forecast of a task is based on: the source of its durations and their number.
+class Bases(NamedTuple):
+    """What the forecasts of tasks are based on.
 
-    If these are scaled by bytes, the source is for typical ones; see `factors_of`.
+    Attributes
+    ----------
+    source
+        What durations are drawn from; None without any history.
+    row
+        The row of the source. If durations are scaled by bytes, they are those of typical ones.
+    n, basis, enough, scaled_by
+        The number of earlier durations, the position in `BASES` of whose they are, whether there
+        are enough of them, and the position in `SCALES` of what they are scaled by.
+    factors
+        How many times as long as the source says the tasks take, by the bytes that came in.
     """
 
-    source: Source | Fixed | None = None
-    n: int = 0
-    basis: str = BASES[-1]
-    enough: bool = False
-    scaled_by: str = SCALES[-1]
-    volume: Volume = Volume()
+    source: Source | None
+    row: np.ndarray
+    n: np.ndarray
+    basis: np.ndarray
+    enough: np.ndarray
+    scaled_by: np.ndarray
+    factors: np.ndarray
+
+    def take(self, rows: slice) -> Bases:
+        """Return some of them."""
+        return Bases(self.source, *(each[rows] for each in self[1:]))
 
 
 class Sources:
@@ -43,37 +57,55 @@ class Sources:
     def __init__(self, past: Histories, numbers: Numbers) -> None:
         self._past = past
         self.numbers = numbers
-        centers = np.array(sorted(past.centers.values()))
+        centers = past.centers[~np.isnan(past.centers[:, 0])]
+        centers = centers[np.lexsort(centers.T[::-1])]
         self._pool = Pool(centers, numbers) if len(centers) > 1 else None
-        self._known: dict[object, Basis] = {}
 
-    def of(self, key: tuple[str, ...], window: float, bytes_: float = np.nan) -> Basis:
-        """Return the basis of a task; the same object for the same history and window.
+    def of(self, tasks: pd.DataFrame, window: np.ndarray, came: np.ndarray) -> Bases:
+        """Return the bases of tasks.
 
         Parameters
         ----------
-        key
-            The log group.
-        window, bytes_
-            The length of the window in milliseconds, and what came in during it; NaN is unknown.
+        tasks
+            Their log groups.
+        window, came
+            The length of each window in milliseconds, and the bytes that came in during it; NaN is
+            unknown.
         """
         past = self._past
-        history = past.of(key)
-        if history is None:
-            return Basis()
-        own = history.basis == BASES[0]
-        has_bytes = not np.isnan(bytes_)
-        same = (*(key if own else (id(history),)), window, has_bytes)
-        if same not in self._known:
-            durations, by, enough, trend, volume = history.scaled_to(window, has_bytes=has_bytes)
-            model = past.model(key, history, durations)
-            center, _ = past.centers.get(key, (np.nan, np.nan))
-            seed = seed_of(history.basis, *history.key)
-            source = Source(model, trend, seed, center, None if np.isnan(center) else self._pool)
-            n = len(durations)
-            enough = own and enough and n >= ENOUGH
-            self._known[same] = Basis(source, n, history.basis, enough, by, volume)
-        return self._known[same]
+        if not (len(tasks) and past.keys):
+            none = np.zeros(len(tasks), dtype="int64")
+            basis, scaled_by = (none + len(names) - 1 for names in (BASES, SCALES))
+            return Bases(None, none, none, basis, none > 0, scaled_by, none + 1.0)
+        known = np.where(np.isnan(came), np.nan, 0)
+        same = pd.DataFrame({"number": past.find(keys_of(tasks)), "window": window, "came": known})
+        which = same.groupby([*same], dropna=False).ngroup().to_numpy()
+        first = np.unique(which, return_index=True)[1]
+        number, windows, known = (same[name].to_numpy()[first] for name in same)
+        bodies: list[Prediction] = []
+        parts = []
+        for batch in past.batches(number):
+            history = past.take(number[batch])
+            scaled = history.scaled_to(windows[batch], known[batch])
+            model = history.model(scaled.durations)
+            bodies += map(Prediction, *model.usual_after(np.full(len(batch), -np.inf))[0])
+            enough = history.own & scaled.enough & (scaled.n >= ENOUGH)
+            volume = (each[:, 0] for each in scaled.volume)
+            usual = model.usual.location, model.usual.scale, model.effective_n
+            stuck = model.stuck_share, model.n_stuck, *model.stuck
+            about = scaled.n, past.basis[number[batch]], enough, scaled.by
+            parts.append(
+                (batch, *about, *volume, *usual, *stuck, model.center_variance, *scaled.trend)
+            )
+        batch, n, basis, enough, by, power, typical, least, *others = map(
+            np.concatenate, zip(*parts, strict=True)
+        )
+        number = number[batch]
+        seeds = [seed_of(BASES[past.basis[one]], *past.keys[one]) for one in number]
+        source = Source(bodies, np.array(seeds, "uint64"), past.centers[number, 0], *others)
+        row = np.argsort(batch)[which]
+        factors = Volume(power[row], typical[row], least[row]).factor(came)
+        return Bases(source, row, n[row], basis[row], enough[row], by[row], factors)
 
     def free_from(self, active: pd.DataFrame, now: int) -> tuple[np.ndarray, bool]:
         """Draw when a slot's active tasks will have ended, and whether the history allows that.
@@ -88,31 +120,54 @@ class Sources:
         now
             The instant from which offsets count, in milliseconds.
         """
-        seeds = seeds_of(active, (*LOG_GROUP, "task_id"))
+        past, (window, came) = self._past, (active[name].to_numpy() for name in ("window", "bytes"))
+        rest = np.zeros(self.numbers.runs)
+        if not past.keys:
+            return rest, False
         begin, waits = active["begin"].to_numpy(), active["waits"].to_numpy()
         began = ~waits & (begin != coerce.NAT)
-        elapsed = np.where(began, np.maximum(now - begin, 0), 0).tolist()
-        rest, foreseen = np.zeros(self.numbers.runs), True
-        columns = (active["window"], active["bytes"], waits, elapsed, seeds)
-        for key, window, bytes_, behind, lasted, seed in zip(
-            keys_of(active), *columns, strict=True
-        ):
-            history = self._past.of(key)
-            if history is None:
-                return rest, False
-            durations = history.scaled_to(window, has_bytes=not np.isnan(bytes_)).of(bytes_)
-            foreseen &= bool((durations > lasted).any())
+        elapsed = np.where(began, np.maximum(now - begin, 0), 0).astype("float64")
+        history = past.take(past.find(keys_of(active)))
+        durations = history.scaled_to(window, came).of(came)
+        foreseen = bool((durations > elapsed[:, np.newaxis]).any(axis=1).all())
+        predicted = history.model(durations).predict(np.minimum(elapsed, TIME_OUT - 1))
+        uniform = self.numbers.uniform(seeds_of(active, (*LOG_GROUP, "task_id")))
+        for behind, lasted, one, share in zip(waits, elapsed, predicted, uniform, strict=True):
             if lasted < TIME_OUT:
-                predicted = self._past.model(key, history, durations).predict(lasted)
-                ends = predicted.quantile(self.numbers.uniform(np.array([seed]))[0]) - lasted
+                ends = one.quantile(share) - lasted
                 rest = rest + ends if behind else np.maximum(rest, ends)
         return rest, foreseen
 
+    def draw_from(
+        self,
+        bases: Bases,
+        seeds: np.ndarray,
+        places: np.ndarray,
+        given: np.ndarray | None = None,
+    ) -> Callable[[slice], np.ndarray]:
+        """Return a function that draws the durations of some tasks.
 
-def factors_of(bases: Sequence[Basis], bytes_: np.ndarray) -> np.ndarray:
-    """Return how many times as long as their sources say tasks take, by the bytes that came in."""
-    volumes = np.array([one.volume for one in bases], dtype="float64").reshape(-1, 3)
-    return Volume(*volumes.T).factor(bytes_)
+        Parameters
+        ----------
+        bases
+            Their bases.
+        seeds, places
+            The seed of each task, and how many tasks of its log group come before it.
+        given
+            The durations that are known, NaN for the others; without a history, all are known.
+        """
+
+        def draw(rows: slice) -> np.ndarray:
+            fixed = np.full(len(seeds[rows]), np.nan) if given is None else given[rows]
+            drawn = np.tile(fixed[:, np.newaxis], self.numbers.runs)
+            if bases.source is not None and (unknown := np.isnan(fixed)).any():
+                each = (
+                    values[rows][unknown] for values in (bases.row, seeds, places, bases.factors)
+                )
+                drawn[unknown] = bases.source.draw(self.numbers, self._pool, *each)
+            return drawn
+
+        return draw
 
 
 def seeds_of(frame: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
@@ -121,34 +176,3 @@ def seeds_of(frame: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
     texts = of.keys.astype(object).where(of.keys.notna(), None)
     seeds = np.array([seed_of(*row) for row in texts.itertuples(index=False)], dtype="uint64")
     return np.take(seeds, of.codes)
-
-
-def draw_from(
-    numbers: Numbers,
-    sources: Sequence[Source | Fixed],
-    seeds: np.ndarray,
-    places: np.ndarray,
-    factors: np.ndarray,
-) -> Callable[[slice], np.ndarray]:
-    """Return a function that draws the durations of some tasks, grouped by source.
-
-    Parameters
-    ----------
-    numbers
-        The random numbers of the runs.
-    sources, seeds, places, factors
-        What each task draws from, its seed, how many tasks of its log group come before it, and how
-        many times as long it takes as its source says.
-    """
-
-    def draw(rows: slice) -> np.ndarray:
-        some: dict[int, list[int]] = {}
-        for row in range(*rows.indices(len(seeds))):
-            some.setdefault(id(sources[row]), []).append(row)
-        drawn = np.empty((len(seeds[rows]), numbers.runs))
-        for of in some.values():
-            place = np.array(of) - rows.start
-            drawn[place] = sources[of[0]].draw(numbers, seeds[of], places[of], factors[of])
-        return drawn
-
-    return draw

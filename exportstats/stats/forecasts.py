@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -122,18 +122,7 @@ def estimate_completion(
         warn_of_namesakes(active, {"incoming": came.keys})
     active = active.sort_values([*_SLOT, "creation_time", "task_id"], ignore_index=True)
     every = histories.Histories(rows)
-    estimates = [
-        _estimate(*task, every)
-        for task in zip(
-            active["elapsed"].to_numpy("float64"),
-            active["window"].to_numpy("float64"),
-            active["_bytes"].to_numpy("float64"),
-            active[[*histories.WAITED]].to_numpy("float64"),
-            histories.keys_of(active),
-            strict=True,
-        )
-    ]
-    return _as_table(active, estimates)
+    return _as_table(active, _estimate(active, every))
 
 
 def _part(
@@ -163,50 +152,50 @@ def _part(
     return frames.stack([grouping.with_own(found, some), grouping.with_own(history, filler)])
 
 
-class _Estimate(NamedTuple):
-    """The estimate for one task, in milliseconds; NaN where unknown."""
+def _estimate(active: pd.DataFrame, every: histories.Histories) -> dict[str, np.ndarray]:
+    """Estimate the remaining time of each task from the closest history; NaN where unknown."""
+    n = len(active)
+    elapsed, window, bytes_, *waited = (
+        active[name].to_numpy("float64")
+        for name in ("elapsed", "window", "_bytes", *histories.WAITED)
+    )
+    found = {
+        "remaining": np.full((n, len(_SHARES)), np.nan),
+        "timeout": np.full(n, np.nan),
+        "basis": np.full(n, len(histories.BASES) - 1),
+        "n": np.zeros(n, dtype="int64"),
+        "scaled_by": np.full(n, len(SCALES) - 1),
+    }
+    number = every.find(histories.keys_of(active))
+    known = np.flatnonzero((number >= 0) & (elapsed >= 0))
+    for batch in every.batches(number[known]):
+        rows = known[batch]
+        history, passed = every.take(number[rows]), elapsed[rows]
+        low, high = (each[rows] for each in waited)
+        running = high <= passed + LOOK  # it was seen RUNNING, so only its running time counts
+        if running.any():
+            waits, wait = history.waits(low, high)
+            waits = np.where(running[:, np.newaxis], waits, 0)
+            history = history._replace(durations=history.durations - waits)
+            passed = np.where(running, np.maximum(passed - wait, 0), passed)
+        scaled = history.scaled_to(window[rows], bytes_[rows])
+        model = history.model(scaled.of(bytes_[rows]))
+        predicted = model.predict(np.minimum(passed, TIME_OUT - 1))
+        ends = np.array([one.quantile(_SHARES) for one in predicted])
+        rest = np.maximum(TIME_OUT - elapsed[rows], 0)[:, np.newaxis]
+        found["remaining"][rows] = np.clip(ends - passed[:, np.newaxis], 0, rest)
+        timeout = np.array([one.timeout_probability for one in predicted])
+        found["timeout"][rows] = np.where(elapsed[rows] >= TIME_OUT, 1.0, timeout)
+        found["basis"][rows] = every.basis[number[rows]]
+        found["n"][rows], found["scaled_by"][rows] = scaled.n, scaled.by
+    return found
 
-    remaining: tuple[float, float, float] = (np.nan,) * 3
-    timeout: float = np.nan
-    basis: str = "none"
-    n: int = 0
-    scaled_by: str = "none"
 
-
-def _estimate(
-    elapsed: float,
-    window: float,
-    bytes_: float,
-    waited: np.ndarray,
-    key: tuple[str, ...],
-    every: histories.Histories,
-) -> _Estimate:
-    """Estimate the remaining time of one task from the closest history."""
-    history = every.of(key)
-    if history is None or elapsed < 0:
-        return _Estimate()
-    passed = elapsed
-    if waited[1] <= elapsed + LOOK:  # it was seen RUNNING, so only its running time counts
-        waits, wait = history.waits(*waited)
-        history = history._replace(durations=history.durations - waits)
-        passed = max(elapsed - wait, 0)
-    scaled = history.scaled_to(window, has_bytes=not np.isnan(bytes_))
-    durations = scaled.of(bytes_)
-    about = history.basis, len(durations), scaled.by
-    if elapsed >= TIME_OUT:
-        return _Estimate((0.0,) * 3, 1.0, *about)
-    predicted = every.model(key, history, durations).predict(passed)
-    remaining = np.clip(predicted.quantile(_SHARES) - passed, 0, TIME_OUT - elapsed)
-    low, middle, high = remaining.tolist()
-    return _Estimate((low, middle, high), predicted.timeout_probability, *about)
-
-
-def _as_table(active: pd.DataFrame, estimates: list[_Estimate]) -> pd.DataFrame:
+def _as_table(active: pd.DataFrame, found: dict[str, np.ndarray]) -> pd.DataFrame:
     names = [*_GROUP, "task_id", "status_code", "creation_time"]
     table = active[names].copy()
     elapsed, now = active["elapsed"].to_numpy("int64"), active["_now"].to_numpy("int64")
-    millis = np.array([one.remaining for one in estimates], dtype="float64")
-    remaining = to_timedelta(millis.reshape(-1, len(_SHARES))).T
+    remaining = to_timedelta(found["remaining"]).T
     ends = np.where(np.isnat(remaining), coerce.NAT, now + remaining.view("int64"))
     table["elapsed"] = elapsed.view("timedelta64[ms]")
     labels = ("_low", "", "_high")
@@ -214,8 +203,8 @@ def _as_table(active: pd.DataFrame, estimates: list[_Estimate]) -> pd.DataFrame:
         table[f"remaining{label}"] = column
     for label, column in zip(labels, ends, strict=True):
         table[f"ends{label}"] = coerce.times(column)
-    table["timeout_probability"] = np.array([one.timeout for one in estimates], dtype="float64")
-    table["basis"] = histories.categorical([one.basis for one in estimates], histories.BASES)
-    table["n"] = np.array([one.n for one in estimates], dtype="int64")
-    table["scaled_by"] = histories.categorical([one.scaled_by for one in estimates], SCALES)
+    table["timeout_probability"] = found["timeout"]
+    table["basis"] = histories.categorical(found["basis"], histories.BASES)
+    table["n"] = found["n"]
+    table["scaled_by"] = histories.categorical(found["scaled_by"], SCALES)
     return grouping.with_own(table, active.drop(columns=_INNER))

@@ -15,7 +15,7 @@ from exportstats.stats.scaling import scale
 from exportstats.stats.weighted import sort_weighted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from exportstats.stats.incoming import Incoming
     from exportstats.stats.scaling import Scaled
@@ -28,6 +28,8 @@ TIMED_OUT, TOO_LONG = (pd.Timedelta(TIME_OUT, unit="ms") + n * CLOCK_SKEW for n 
 _FEWEST_STEPS = 5  # differences between tasks of other log groups, to learn a spread
 _MEAN_STEP = 2 / np.sqrt(np.pi)  # mean difference of two normal values, in standard deviations
 WAITED = ("_waited_low", "_waited_high")
+_VALUES = ("duration", "window", "_bytes", *WAITED)
+_MOST_VALUES = 1 << 20  # in a batch of histories
 COUNTS = ("_n", "_stuck", "_timed_out", "_completed", "_reach")
 # The prior: one task in ten thousand is stuck, and half of these time out.
 _PRIOR_STUCK, _PRIOR_TASKS = 0.005, 50
@@ -116,162 +118,203 @@ def _reach(duration: np.ndarray, long: np.ndarray) -> np.ndarray:
 
 
 def _latest(ended: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    """Return the latest tasks of each group; ties in creation are broken by ID."""
+    """Return the latest tasks of each group by creation; ties within a group are broken by ID."""
     groups, created = grouping.group(ended, names), coerce.millis(ended["creation_time"])
     each = np.ones(len(ended), dtype="int64")
     _, ordered, _, ends = sort_weighted(groups.codes, created, each, len(groups.keys))
     first = ordered[ends - np.minimum(np.diff(ends, prepend=0), LATEST)]
-    recent = ended[created >= first[groups.codes]].sort_values(["creation_time", "task_id"])
-    latest: pd.DataFrame = recent.groupby(names, observed=True, dropna=False).tail(LATEST)
+    recent = np.flatnonzero(created >= first[groups.codes])
+    codes, created = groups.codes[recent], created[recent]
+    order = np.lexsort((created, codes))
+    if not (np.diff(codes[order]) | np.diff(created[order])).all():
+        ids, _ = grouping.codes_of(ended["task_id"].iloc[recent])
+        order = np.lexsort((ids, created, codes))
+    behind = np.cumsum(np.bincount(codes))[codes[order]] - np.arange(len(order))
+    rows = order[behind <= LATEST]
+    latest: pd.DataFrame = ended.iloc[recent[rows[np.argsort(created[rows], kind="stable")]]]
     return latest
 
 
 class History(NamedTuple):
-    """Tasks that ended, in order of creation, with durations in milliseconds.
+    """Tasks that ended, one row per history, in order of creation, the latest one last.
 
     Attributes
     ----------
-    basis, key
-        Whose tasks they are.
+    own
+        Whether they are of the log group itself.
     durations, windows, bytes
-        How long they lasted, infinity for those that timed out; the length of their windows and the
-        bytes that came in during these, NaN where unknown.
-    waited
+        How long they lasted in milliseconds, infinity for those that timed out, and NaN where there
+        is no task; the length of their windows and the bytes that came in during these, NaN where
+        unknown.
+    waited_low, waited_high
         How long they waited, at least and at most.
-    counts
-        The number of tasks, and of those that were stuck, timed out, and were stuck but COMPLETED,
-        and the sum of the positions of the last ones.
+    prior
+        What all tasks suggest.
     """
 
-    basis: str
-    key: tuple[str, ...]
+    own: np.ndarray
     durations: np.ndarray
     windows: np.ndarray
     bytes: np.ndarray
-    waited: np.ndarray
-    counts: np.ndarray
+    waited_low: np.ndarray
+    waited_high: np.ndarray
+    prior: Prior
 
-    def waits(self, low: float, high: float) -> tuple[np.ndarray, float]:
-        """Estimate how long each task waited, and another one that waited from `low` to `high`.
+    def waits(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Estimate how long each task waited, and other ones that waited from `low` to `high`.
 
         The typical time is the one with the smallest sum of distances from all intervals: the
         median of their ends. An interval from 0 to the duration says nothing, and changes little.
         """
-        ends = np.sort(np.concatenate([self.waited.ravel(), [low, high]]))
-        typical = ends[len(ends) // 2 - 1]
-        return np.clip(typical, *self.waited), float(np.clip(typical, low, high))
+        ends = np.sort(np.column_stack([self.waited_low, self.waited_high, low, high]), axis=1)
+        n = (~np.isnan(self.durations)).sum(axis=1)
+        typical = np.take_along_axis(ends, n[:, np.newaxis], axis=1)
+        waits = np.clip(typical, self.waited_low, self.waited_high)
+        return waits, np.clip(typical[:, 0], low, high)
 
-    def weights(self, durations: np.ndarray) -> np.ndarray:
-        """Return the weights; recent tasks of the log group itself weigh more."""
-        own = self.basis == BASES[0]
-        return recency(len(durations)) if own else np.ones(len(durations))
+    def scaled_to(self, window: np.ndarray, came: np.ndarray) -> Scaled:
+        """Return how long the tasks would take now.
 
-    def scaled_to(self, window: float, *, has_bytes: bool = False) -> Scaled:
-        """Return how long the tasks would take now, for a window of this length.
-
-        With `has_bytes`, it is known how many bytes came in during the window.
+        Parameters
+        ----------
+        window, came
+            The length of the window of each task now, and the bytes that came in during it; NaN is
+            unknown. Of bytes, it only matters whether they are known.
         """
-        bytes_ = self.bytes if has_bytes else None
-        trending = self.basis == BASES[0]
-        return scale(self.durations, self.windows, bytes_, window, trending=trending)
+        bytes_ = np.where(np.isnan(came)[:, np.newaxis], np.nan, self.bytes)
+        return scale(self.durations, self.windows, bytes_, window, trending=self.own)
+
+    def model(self, durations: np.ndarray) -> Model:
+        """Return the models of the histories, given their scaled durations."""
+        used = ~np.isnan(durations)
+        # recent tasks of the log group itself weigh more
+        weights = np.where(self.own[:, np.newaxis], recency(used), used)
+        return Model.fit(durations, weights, self.prior)
 
 
 class Histories:
-    """The histories of all log groups and slots, from the rows that `part` returns."""
+    """The histories of all log groups and slots, from the rows that `part` returns.
+
+    They are numbered: those of log groups, then those of slots, then that of all slots.
+
+    Attributes
+    ----------
+    keys, basis
+        Whose each is, and the positions of these in `BASES`.
+    """
 
     def __init__(self, rows: pd.DataFrame) -> None:
         role = rows["_role"]
-        self._slots = rows[role == "slot"]
-        self._of = {
-            "log_group": _split(rows[role == "log_group"], _GROUP, "log_group"),
-            "slot": _split(self._slots, _SLOT, "slot"),
-            "all": _split(self._slots, [], "all"),
-        }
-        self._counts = rows.loc[role == "counts", list(COUNTS)].sum().to_numpy("int64")
-
-    def of(self, key: tuple[str, ...]) -> History | None:
-        """Return the history of a log group, else that of its slot, else that of all slots."""
-        for basis, part_of_key in (("log_group", key), ("slot", key[:2]), ("all", ())):
-            if found := self._of[basis].get(part_of_key):
-                return found
-        return None
-
-    def prior(self, key: tuple[str, ...], history: History) -> Prior:
-        """Return what all tasks suggest; the history's own stuck tasks are not counted twice."""
-        _, stuck, timed_out, completed, reach = np.maximum(self._counts - history.counts, 0)
-        return Prior(
-            self._spread_of_others(key),
-            (stuck + _PRIOR_STUCK) / (self._counts[0] + _PRIOR_TASKS),
+        slots = rows[role == "slot"]
+        own = rows[role == "log_group"]
+        parts: list[tuple[pd.DataFrame, list[str]]] = [(own, _GROUP), (slots, _SLOT), (slots, [])]
+        keys, values, lengths = zip(*(_split(*each) for each in parts), strict=True)
+        self.keys = [key for each in keys for key in each]
+        self.basis = np.repeat(np.arange(len(keys)), [len(each) for each in keys])
+        self._numbers = dict(zip(self.keys, range(len(self.keys)), strict=True))
+        self._ends = np.cumsum(np.concatenate(lengths))
+        self._starts = self._ends - np.concatenate(lengths)
+        self._values, counts = np.split(np.concatenate(values, axis=1), [len(_VALUES)])
+        total = rows.loc[role == "counts", list(COUNTS)].sum().to_numpy("int64")
+        # the history's own stuck tasks are not counted twice
+        sums = np.add.reduceat(counts, self._starts, axis=1) if self.keys else counts
+        stuck, timed_out, completed, reach = np.maximum(total[1:, np.newaxis] - sums, 0)
+        self._prior = Prior(
+            self._spread_of_others(slots[~(slots["_stuck"] > 0)]),
+            (stuck + _PRIOR_STUCK) / (total[0] + _PRIOR_TASKS),
             (timed_out + 0.5) / (timed_out + completed + 1),
             (reach / 1000 + 0.25) / (completed + 0.5),
-            int(stuck),
+            stuck,
         )
 
-    def _spread_of_others(self, key: tuple[str, ...]) -> float:
-        """Return the relative spread of cube roots within other log groups; NaN if unknown."""
-        every, own = self._steps[None], self._steps.get(key, (0, 0.0))
-        steps = every[0] - own[0]
-        if steps < _FEWEST_STEPS:
-            return np.nan
-        return float((every[1] - own[1]) / steps / 1e6 / _MEAN_STEP)
+    def _spread_of_others(self, rows: pd.DataFrame) -> np.ndarray:
+        """Return the relative spread of cube roots within other log groups; NaN if unknown.
 
-    def model(self, key: tuple[str, ...], history: History, durations: np.ndarray) -> Model:
-        """Return the model of a history, given its scaled durations."""
-        return Model.fit(durations, history.weights(durations), self.prior(key, history))
-
-    @cached_property
-    def centers(self) -> dict[tuple[str, ...], tuple[float, float]]:
-        """The center of each log group's durations and its variance, if their spread is known."""
-        found = {}
-        for key, history in self._of[BASES[0]].items():
-            if not np.isnan(self._spread_of_others(key)):
-                past = self.model(key, history, history.scaled_to(np.nan).durations)
-                found[key] = past.center, past.center_variance
-        return found
-
-    @cached_property
-    def _steps(self) -> dict[tuple[str, ...] | None, tuple[int, int]]:
-        """The differences between consecutive tasks of a log group: their number, and their sum.
-
-        The latest tasks of each slot are used. Sums are in millionths, so that
-        they do not depend on the order. A trend or a slowdown hardly changes them.
+        It comes from the differences between consecutive tasks of a log group, so a trend or a
+        slowdown hardly changes it. Sums are in millionths, so that they do not depend on the order.
         """
-        found: dict[tuple[str, ...] | None, tuple[int, int]] = {}
-        for key, history in _split(self._slots[~(self._slots["_stuck"] > 0)], _GROUP).items():
-            roots = np.cbrt(np.maximum(history.durations, 1))
-            sizes = np.abs(np.diff(roots)) / roots.mean()
-            found[key] = (len(sizes), int(np.rint(sizes * 1e6).sum()))
-        steps, total = (sum(one[at] for one in found.values()) for at in (0, 1))
-        found[None] = (steps, total)
+        keys, (durations, *_), lengths = _split(rows, _GROUP)
+        steps, sums = np.zeros((2, len(self.keys)), dtype="int64")
+        if not keys:
+            return np.full(len(self.keys), np.nan)
+        roots = np.cbrt(np.maximum(durations, 1))
+        first = np.cumsum(lengths) - lengths
+        sizes = np.abs(np.diff(roots, prepend=np.nan))
+        sizes[first] = 0
+        sizes = np.add.reduceat(sizes, first) / np.add.reduceat(roots, first) * lengths
+        millionths = np.rint(sizes * 1e6).astype("int64")
+        number = np.array([self._numbers.get(key, -1) for key in keys])
+        own = number >= 0
+        steps[number[own]], sums[number[own]] = (lengths - 1)[own], millionths[own]
+        steps, sums = (lengths - 1).sum() - steps, millionths.sum() - sums
+        spread = sums / np.maximum(steps, 1) / 1e6 / _MEAN_STEP
+        return np.where(steps >= _FEWEST_STEPS, spread, np.nan)
+
+    def find(self, keys: Sequence[tuple[str, ...]]) -> np.ndarray:
+        """Return the numbers of log groups' histories, else those of the slots or of all; else -1.
+
+        Parameters
+        ----------
+        keys
+            The log groups.
+        """
+        of = self._numbers.get
+        last = of((), -1)
+        found = (of(key, -1) for key in keys)
+        return np.array(
+            [of(key[:2], last) if at < 0 else at for key, at in zip(keys, found, strict=True)],
+            dtype="int64",
+        )
+
+    def take(self, numbers: np.ndarray) -> History:
+        """Return some histories."""
+        ends, starts = self._ends[numbers, np.newaxis], self._starts[numbers, np.newaxis]
+        at = ends - np.arange(np.max(ends - starts, initial=1), 0, -1)
+        values = np.where(at < starts, np.nan, self._values[:, np.maximum(at, 0)])
+        durations, windows, bytes_, low, high = values
+        prior = Prior(*(np.asarray(each)[numbers] for each in self._prior))
+        return History(self.basis[numbers] == 0, durations, windows, bytes_, low, high, prior)
+
+    def batches(self, numbers: np.ndarray) -> Iterator[np.ndarray]:
+        """Divide histories into batches of similar length that fit into memory.
+
+        Return the positions of each batch.
+        """
+        lengths = (self._ends - self._starts)[numbers]
+        order = np.argsort(lengths, kind="stable")
+        while len(order):
+            many = np.arange(1, len(order) + 1) * lengths[order] <= _MOST_VALUES
+            size = max(int(many.sum()), 1)
+            yield order[:size]
+            order = order[size:]
+
+    @cached_property
+    def centers(self) -> np.ndarray:
+        """The center of each history of a log group and its variance, NaN if not known."""
+        found = np.full((len(self.keys), 2), np.nan)
+        wanted = np.flatnonzero((self.basis == 0) & ~np.isnan(self._prior.spread))
+        for batch in self.batches(wanted):
+            numbers = wanted[batch]
+            history, any_ = self.take(numbers), np.full(len(batch), np.nan)
+            model = history.model(history.scaled_to(any_, any_).durations)
+            found[numbers] = np.column_stack([model.center, model.center_variance])
         return found
 
 
-def _split(rows: pd.DataFrame, names: list[str], basis: str = "") -> dict[tuple[str, ...], History]:
-    """Return the history of each group; the order of the rows is kept."""
-    if not len(rows):
-        return {}
+def _split(
+    rows: pd.DataFrame, names: list[str]
+) -> tuple[list[tuple[str, ...]], np.ndarray, np.ndarray]:
+    """Return the key of each group, the values of its rows in their order, and their number."""
     groups = grouping.group(rows, names)
     order = np.argsort(groups.codes, kind="stable")
-    ends = np.cumsum(np.bincount(groups.codes, minlength=len(groups.keys)))
-    durations, windows, bytes_, *waited = (
-        rows[name].to_numpy("float64")[order] for name in ("duration", "window", "_bytes", *WAITED)
-    )
-    counts = np.column_stack([np.ones(len(rows)), *(rows[name] for name in COUNTS[1:])])[order]
-    keys = keys_of(groups.keys, names)
-    waits = np.array(waited)
-    found = {}
-    for key, end, start in zip(keys, ends, np.append(0, ends), strict=False):
-        some = slice(start, end)
-        of = counts[some].sum(axis=0).astype("int64")
-        sizes = windows[some], bytes_[some]
-        found[key] = History(basis, key, durations[some], *sizes, waits[:, some], of)
-    return found
+    values = np.array([rows[name].to_numpy("float64") for name in (*_VALUES, *COUNTS[1:])])
+    keys = keys_of(groups.keys, names) if len(rows) else []
+    return keys, values[:, order], np.bincount(groups.codes, minlength=len(keys))
 
 
-def categorical(values: list[str], categories: Sequence[str]) -> pd.Categorical:
-    """Return values as a category of all that there may be."""
-    dtype = pd.CategoricalDtype(pd.Index([*categories], dtype="str"))
-    return pd.Categorical(np.array(values, dtype="object"), dtype=dtype)
+def categorical(positions: np.ndarray, categories: Sequence[str]) -> pd.Categorical:
+    """Return values, given as positions, as a category of all that there may be."""
+    return pd.Categorical.from_codes(positions, pd.Index([*categories], dtype="str"))
 
 
 def keys_of(rows: pd.DataFrame, names: list[str] = _GROUP) -> list[tuple[str, ...]]:

@@ -12,27 +12,22 @@ learned from all tasks.
 
 from __future__ import annotations
 
-import math
-from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
+
+from exportstats.stats.student import Student, column, to_logs
 
 TIME_OUT = 86_400_000  # milliseconds; the service ends a task after a day
 STUCK = 10.0  # a stuck task lasts more than this many times as long as usual
 _LOG_TIME_OUT = float(np.log(TIME_OUT))
 _HALF_LIFE = 20  # after this many tasks an earlier one has half the weight, to follow a slowdown
-_SPREAD_TASKS = 4  # the weight of the prior spread, in tasks
-_FEW = 5  # with fewer tasks, their own spread is too uncertain
 _STEPS = np.arange(17) / 16
-_LEAST_SPREAD = 0.007  # relative to the cube root: durations are never quite equal
-_WIDE = 0.4  # the spread, relative to the cube root, if nothing is known of it
-_TWO, _NORMAL = 2, 8  # degrees of freedom; from 8 on, the normal distribution is used
-_HALVES = 0.5 ** np.arange(31)
+_HALVES = 0.5 ** np.arange(1, 31)
 
 
 class Prior(NamedTuple):
-    """What other tasks suggest about a task.
+    """What other tasks suggest about a task; arrays for several histories.
 
     Attributes
     ----------
@@ -49,15 +44,15 @@ class Prior(NamedTuple):
         Number of stuck tasks that this was learned from.
     """
 
-    spread: float = np.nan
-    stuck: float = 0.0001
-    timed_out: float = 0.5
-    reach: float = 0.5
-    n_stuck: int = 0
+    spread: float | np.ndarray = np.nan
+    stuck: float | np.ndarray = 0.0001
+    timed_out: float | np.ndarray = 0.5
+    reach: float | np.ndarray = 0.5
+    n_stuck: int | np.ndarray = 0
 
 
 class Prediction(NamedTuple):
-    """A distribution of durations up to the time-out.
+    """A distribution of durations up to the time-out; one row each for several histories.
 
     Attributes
     ----------
@@ -81,19 +76,26 @@ class Prediction(NamedTuple):
         return quantile
 
 
-def recency(n: int) -> np.ndarray:
-    """Return the weights of n tasks, the latest one last."""
-    weights: np.ndarray = 0.5 ** (np.arange(n)[::-1] / _HALF_LIFE)
+def recency(used: np.ndarray) -> np.ndarray:
+    """Return the weights of the tasks that are used, the latest one last in each row."""
+    weights: np.ndarray = used * 0.5 ** ((ages(used) - 1) / _HALF_LIFE)
     return weights
 
 
+def ages(used: np.ndarray) -> np.ndarray:
+    """Return the ages of the tasks that are used, in tasks, the latest one last in each row."""
+    count: np.ndarray = np.cumsum(used[:, ::-1], axis=1)[:, ::-1]
+    return count
+
+
 class Model(NamedTuple):
-    """The distributions of the durations of a log group's tasks, usual and stuck ones.
+    """The distributions of the durations of tasks, usual and stuck ones; one row per history.
 
     Attributes
     ----------
     logs, weights
-        Logarithms of the durations, ascending, and their weights.
+        Logarithms of the durations, ascending, and their weights, which are 0 where there is no
+        task: at the beginning of a row.
     usual
         Distribution of the usual durations.
     effective_n
@@ -108,92 +110,116 @@ class Model(NamedTuple):
 
     logs: np.ndarray
     weights: np.ndarray
-    usual: _Student
-    effective_n: float
+    usual: Student
+    effective_n: np.ndarray
     stuck: Prediction
-    stuck_share: float
-    n_stuck: float
+    stuck_share: np.ndarray
+    n_stuck: np.ndarray
 
     @classmethod
     def fit(cls, durations: np.ndarray, weights: np.ndarray, prior: Prior) -> Model:
-        """Fit the model to a history.
+        """Fit the model to histories.
 
         Parameters
         ----------
         durations
-            Durations of earlier tasks in milliseconds, at least one; infinity for those that ran
-            into the time-out.
+            Durations of earlier tasks in milliseconds, one row per history; infinity for those that
+            ran into the time-out.
         weights
-            Their weights. The next task has the weight 1.
+            Their weights, 0 where there is no task; at least one in each row is not. The next task
+            has the weight 1.
         prior
             What other tasks suggest.
         """
-        weights = weights * (len(weights) / weights.sum())
-        timed_out = float(weights[np.isinf(durations)].sum())
-        order = np.argsort(durations, kind="stable")[: max(int(np.isfinite(durations).sum()), 1)]
-        logs, weights = np.log(np.clip(durations[order], 1, 1e18)), weights[order]
-        total = float(weights.sum())
-        middle = logs[np.searchsorted(np.cumsum(weights), total / 2)]
-        is_usual = logs <= middle + np.log(STUCK)
-        of_usual = weights[is_usual]
-        student = _Student.fit(logs[is_usual], of_usual, prior.spread)
-        effective_n = 1 + float(of_usual.sum() ** 2 / (of_usual @ of_usual))
+        exists = weights > 0
+        weights = weights * column(exists.sum(axis=1) / weights.sum(axis=1))
+        timed_out = weights.sum(axis=1, where=exists & np.isinf(durations))
+        ended = exists & np.isfinite(durations)
+        none = ~ended.any(axis=1)
+        ended[none, exists[none].argmax(axis=1)] = True
+        durations = np.where(ended, np.clip(durations, 1, 1e18), 0)
+        order = np.argsort(durations, axis=1, kind="stable")
+        with np.errstate(divide="ignore"):
+            logs = np.log(np.take_along_axis(durations, order, axis=1))
+        weights = np.take_along_axis(np.where(ended, weights, 0), order, axis=1)
+        total = weights.sum(axis=1)
+        middle = np.cumsum(weights, axis=1) >= column(total / 2)
+        middle = np.take_along_axis(logs, column(middle.argmax(axis=1)), axis=1)
+        is_usual = (weights > 0) & (logs <= middle + np.log(STUCK))
+        of_usual = np.where(is_usual, weights, 0)
+        student = Student.fit(logs, of_usual, prior.spread)
+        effective_n = 1 + of_usual.sum(axis=1) ** 2 / (of_usual**2).sum(axis=1)
         # the history's own long tasks are not counted twice
-        known = timed_out + float(weights[~is_usual].sum())
-        others = max(prior.stuck * (total + timed_out) - known, prior.stuck)
+        known = timed_out + weights.sum(axis=1, where=~is_usual)
+        others = np.maximum(prior.stuck * (total + timed_out) - known, prior.stuck)
         stuck = timed_out + others
         timed_out_share = (timed_out + others * prior.timed_out) / stuck
         # stuck tasks end at any time, or run into the time-out
-        longest = min(logs[is_usual][-1], _LOG_TIME_OUT - 1e-9)
-        ends = longest + _STEPS ** (1 / prior.reach - 1) * (_LOG_TIME_OUT - longest)
-        of_stuck = Prediction(ends, (1 - timed_out_share) * _STEPS)
+        longest = np.where(is_usual, logs, 0).max(axis=1)
+        longest = column(np.minimum(longest, _LOG_TIME_OUT - 1e-9))
+        steps = _STEPS ** column(1 / np.asarray(prior.reach) - 1)
+        of_stuck = Prediction(
+            longest + steps * (_LOG_TIME_OUT - longest), column(1 - timed_out_share) * _STEPS
+        )
         share, n_stuck = stuck / (total + stuck), timed_out + prior.n_stuck
         return cls(logs, weights, student, effective_n, of_stuck, share, n_stuck)
 
-    def predict(self, elapsed: float = 0) -> Prediction:
-        """Predict how long a task will last that has lasted `elapsed` ms (below the time-out)."""
-        now = float(np.log(elapsed)) if elapsed > 0 else -np.inf
-        return _with_stuck(*self.usual_after(now), now, self.stuck, self.stuck_share)
+    def predict(self, elapsed: np.ndarray) -> list[Prediction]:
+        """Predict how long tasks will last that have lasted `elapsed` ms (below the time-out)."""
+        with np.errstate(divide="ignore"):
+            now = np.log(elapsed)
+        body, lasting = self.usual_after(now)
+        bodies, stuck = (map(Prediction, *each) for each in (body, self.stuck))
+        rows = zip(bodies, lasting, now, stuck, self.stuck_share, strict=True)
+        return [_with_stuck(*row) for row in rows]
 
     @property
-    def center(self) -> float:
+    def center(self) -> np.ndarray:
         """The logarithm of the duration in the center: of the cube of the mean cube root."""
-        return 3 * math.log(self.usual.location)
+        return to_logs(self.usual.location)
 
     @property
-    def center_variance(self) -> float:
+    def center_variance(self) -> np.ndarray:
         """The variance of `center`, to first order."""
-        return (3 * self.usual.scale / self.usual.location) ** 2 / self.effective_n
+        variance: np.ndarray = (3 * self.usual.scale / self.usual.location) ** 2 / self.effective_n
+        return variance
 
-    def usual_after(self, now: float) -> tuple[Prediction, float]:
-        """Return the distribution of the usual durations above `now`, and their probability.
+    def usual_after(self, now: np.ndarray) -> tuple[Prediction, np.ndarray]:
+        """Return the distributions of the usual durations above `now`, and their probabilities.
 
         Parameters
         ----------
         now
-            Logarithm of the elapsed time.
+            Logarithms of the elapsed times.
         """
-        logs, tail = self.logs, self.usual
-        longer = logs > now
-        at, counts = logs[longer], self.weights[longer]
+        logs, tail, exists = self.logs, self.usual, self.weights > 0
+        longer = exists & (logs > column(now))
+        is_any = longer[:, -1]
+        is_all: np.ndarray = np.all(longer | ~exists, axis=1)
+        counts = np.where(longer, self.weights, 0)
         # each interval has half the weight of its two ends; the outermost end is the new task
-        masses = np.convolve(np.concatenate([[1], counts, [1]]), [0.5, 0.5], mode="valid")
-        lasting = masses.sum() / (self.weights.sum() + 1)
-        if not len(at):
-            lasting *= tail.above(now) / tail.above(logs[-1])
-        top = at[-1] if len(at) else now
+        edges = np.cumsum(counts, axis=1) + (1 - counts) / 2
+        total = 1 + counts.sum(axis=1)
+        top = np.where(is_any, logs[:, -1], now)
+        lasting = total / (self.weights.sum(axis=1) + 1)
+        lasting *= np.where(is_any, 1, tail.above(now) / tail.above(logs[:, -1]))
         # where the tail underflows, it collapses to its start
-        above_top = np.maximum(tail.quantile_above(tail.above(top) * _HALVES[1:]), top)
-        first, shares = np.array([now]), np.zeros(1)
-        if len(at) == len(logs):
-            below, left = tail.below(at[0]), tail.below(now)
-            first = tail.quantile_below(left + (below - left) * _HALVES[:0:-1])
-            first = np.clip(first, now, at[0])
-            shares = masses[0] * _HALVES[:0:-1]
-        edges = np.cumsum(masses[:-1]) if len(at) else np.zeros(0)
-        above = masses.sum() - masses[-1] * _HALVES[1:]
-        found = np.concatenate([shares, edges, above]) / masses.sum()
-        return Prediction(np.concatenate([first, at, above_top]), found), float(lasting)
+        above_top = tail.quantile_above(column(tail.above(top)) * _HALVES)
+        above_top = np.maximum(above_top, column(top))
+        last = np.where(is_any, (1 + counts[:, -1]) / 2, 1)
+        above = column(total) - column(last) * _HALVES
+        at = column(exists.argmax(axis=1))
+        lowest = np.take_along_axis(logs, at, axis=1)
+        below = tail.below(lowest[:, 0])
+        left = np.where(is_all, tail.below(now), 0)
+        first = tail.quantile_below(column(left) + column(below - left) * _HALVES[::-1])
+        first = np.where(column(is_all), np.clip(first, column(now), lowest), column(now))
+        mass = np.take_along_axis(edges, at, axis=1)
+        shares = np.where(column(is_all), mass, 0) * _HALVES[::-1]
+        logs = np.where(longer, logs, first[:, -1:])
+        edges = np.where(longer, edges, shares[:, -1:])
+        found = np.concatenate([shares, edges, above], axis=1) / column(total)
+        return Prediction(np.concatenate([first, logs, above_top], axis=1), found), lasting
 
 
 def _with_stuck(
@@ -225,81 +251,3 @@ def _with_stuck(
     logs, shares = logs[order], shares[order]
     ended = 1 - (1 - np.interp(logs, *stuck)) / alive
     return Prediction(logs, (1 - share) * shares + share * np.maximum(ended, 0))
-
-
-class _Student(NamedTuple):
-    """Student's distribution of cube roots, with 1, 2 or 4 degrees of freedom, or the normal one.
-
-    These have closed forms: Shaw, Sampling Student's T distribution, Journal of Computational
-    Finance 9 (2006), section 2.
-    """
-
-    location: float
-    scale: float
-    degrees: int
-
-    @classmethod
-    def fit(cls, logs: np.ndarray, weights: np.ndarray, spread: float) -> _Student:
-        """Fit the distribution of the next value, given a prior spread (NaN if unknown)."""
-        n, total, roots = len(logs), weights.sum(), np.exp(logs / 3)
-        location = float(weights @ roots) / total
-        effective = total**2 / float(weights @ weights)
-        variance = float(weights @ (roots - location) ** 2) / total
-        known = not np.isnan(spread)
-        prior = _SPREAD_TASKS if known else float(n < _FEW)
-        squares = effective * variance + prior * (location * (spread if known else _WIDE)) ** 2
-        variance = squares / (effective - 1 + prior)
-        scale = max(np.sqrt(variance * (1 + 1 / effective)), _LEAST_SPREAD * location)
-        freedom = n - 1 + _SPREAD_TASKS if known else max(n - 1, 2)
-        return cls(location, float(scale), max(d for d in (1, 2, 4, _NORMAL) if d <= freedom))
-
-    def above(self, log: float) -> float:
-        """Return the probability above a logarithm of a duration."""
-        return self._survival((math.exp(log / 3) - self.location) / self.scale)
-
-    def below(self, log: float) -> float:
-        """Return the probability below a logarithm of a duration."""
-        return self._survival((self.location - math.exp(log / 3)) / self.scale)
-
-    def quantile_above(self, shares: np.ndarray) -> np.ndarray:
-        """Return the logarithms that have these probabilities above them."""
-        return _to_logs(self.location + self.scale * self._inverse(shares))
-
-    def quantile_below(self, shares: np.ndarray) -> np.ndarray:
-        """Return the logarithms that have these probabilities below them."""
-        return _to_logs(self.location - self.scale * self._inverse(shares))
-
-    def _survival(self, z: float) -> float:
-        if np.isinf(z):
-            return float(z < 0)
-        if self.degrees == _NORMAL:
-            return math.erfc(min(z / math.sqrt(2), 26)) / 2  # avoids an underflow
-        if self.degrees == 1:
-            return float(np.arctan2(1, z) / np.pi)
-        if self.degrees == _TWO:
-            root = np.sqrt(2 + z * z)
-            return float((root - z) / (2 * root)) if z < 0 else float(1 / (root * (root + z)))
-        u = z / np.sqrt(4 + z * z)
-        return float(0.5 - 0.75 * u + 0.25 * u**3)
-
-    def _inverse(self, shares: np.ndarray) -> np.ndarray:
-        z: np.ndarray
-        if self.degrees == _NORMAL:
-            return -np.array([NormalDist().inv_cdf(share) for share in shares.tolist()])
-        if self.degrees == 1:
-            z = 1 / np.tan(np.pi * shares)
-            return z
-        both = 4 * shares * (1 - shares)
-        if self.degrees == _TWO:
-            z = (1 - 2 * shares) * np.sqrt(2 / both)
-            return z
-        root = np.sqrt(both)
-        inside = np.maximum(np.cos(np.arccos(np.minimum(root, 1)) / 3) / root - 1, 0)
-        z = np.sign(0.5 - shares) * 2 * np.sqrt(inside)
-        return z
-
-
-def _to_logs(roots: np.ndarray) -> np.ndarray:
-    """Return the logarithms of the cubes; a duration is at least a millisecond."""
-    logs: np.ndarray = 3 * np.log(np.maximum(roots, 1))
-    return logs

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from exportstats.stats.predictive import recency
+from exportstats.stats.predictive import ages, recency
 
 ENOUGH = 20  # tasks in a sufficient history
 SCALES = ("bytes", "window", "none")
@@ -15,10 +15,11 @@ SCALES = ("bytes", "window", "none")
 _OF_SIZES, _OF_TASKS = (ENOUGH, 3.0), (50, 2.0)
 _STEEPEST = 1.5
 _ALIKE = 1e-3  # the variance of logarithms below which sizes are about equal
+_LEAST = 1e-9  # the sum of squares of what rounding leaves
 
 
 class Trend(NamedTuple):
-    """How tasks become slower or faster, in logarithms; 0 unless significant.
+    """How tasks become slower or faster, in logarithms; 0 unless significant. One per history.
 
     Attributes
     ----------
@@ -28,13 +29,13 @@ class Trend(NamedTuple):
         Mean age of the history, in tasks.
     """
 
-    slope: float = 0.0
-    error: float = 0.0
-    age: float = 0.0
+    slope: np.ndarray
+    error: np.ndarray
+    age: np.ndarray
 
 
 class Volume(NamedTuple):
-    """How durations depend on the bytes that came in during a window; arrays for several tasks.
+    """How durations depend on the bytes that came in during a window; columns of histories.
 
     Attributes
     ----------
@@ -44,11 +45,11 @@ class Volume(NamedTuple):
         The typical bytes of the earlier windows, and the smallest ones above 0.
     """
 
-    power: float | np.ndarray = 0.0
-    typical: float | np.ndarray = 1.0
-    least: float | np.ndarray = 1.0
+    power: np.ndarray
+    typical: np.ndarray
+    least: np.ndarray
 
-    def factor(self, bytes_: float | np.ndarray) -> np.ndarray:
+    def factor(self, bytes_: np.ndarray) -> np.ndarray:
         """Return how many times as long windows with so many bytes take as a typical one.
 
         Bytes below those of all earlier windows count as the smallest of these. NaN, which is not
@@ -60,16 +61,17 @@ class Volume(NamedTuple):
 
 
 class Scaled(NamedTuple):
-    """Earlier durations, scaled to a task now.
+    """Earlier durations, scaled to tasks now; one row each.
 
     Attributes
     ----------
     durations
-        How long the earlier tasks would take now; if scaled by bytes, for typical ones.
+        How long the earlier tasks would take now; if scaled by bytes, for typical ones. NaN where
+        there is no task, or one that is not used.
     by
-        What they are scaled by, one of `SCALES`.
+        What they are scaled by, as positions in `SCALES`.
     enough
-        Whether there are enough for such a window.
+        Whether there are enough for such windows.
     trend
         The trend, which is already applied up to the next task.
     volume
@@ -77,76 +79,80 @@ class Scaled(NamedTuple):
     """
 
     durations: np.ndarray
-    by: str
-    enough: bool
+    by: np.ndarray
+    enough: np.ndarray
     trend: Trend
     volume: Volume
 
-    def of(self, bytes_: float) -> np.ndarray:
-        """Return the durations for a window with so many bytes, NaN if unknown."""
-        durations: np.ndarray = self.durations * self.volume.factor(bytes_)
+    @property
+    def n(self) -> np.ndarray:
+        """The number of earlier tasks that are used."""
+        n: np.ndarray = (~np.isnan(self.durations)).sum(axis=1)
+        return n
+
+    def of(self, bytes_: np.ndarray) -> np.ndarray:
+        """Return the durations for windows with so many bytes, NaN if unknown."""
+        durations: np.ndarray = self.durations * self.volume.factor(bytes_[:, np.newaxis])
         return durations
 
 
 def scale(
     durations: np.ndarray,
     windows: np.ndarray,
-    bytes_: np.ndarray | None,
-    window: float,
+    bytes_: np.ndarray,
+    window: np.ndarray,
     *,
-    trending: bool,
+    trending: np.ndarray,
 ) -> Scaled:
-    """Scale durations to a window of a length, and to the next task.
+    """Scale durations to windows of a length, and to the next task.
 
     Parameters
     ----------
     durations, windows, bytes_
-        How long earlier tasks lasted, in order of creation, infinity for those that timed out; the
-        length of their windows and the bytes that came in during these, NaN where unknown. Without
-        bytes, those of the task's own window are not known.
+        How long earlier tasks lasted, one row per history, in order of creation; infinity for those
+        that timed out, NaN where there is no task. The length of their windows and the bytes that
+        came in during these, NaN where unknown, or where those of the task's own window are.
     window
-        The length of the task's window, NaN if unknown.
+        The length of the window of each task, NaN if unknown.
     trending
         Whether to follow a trend.
     """
-    with np.errstate(invalid="ignore"):
-        alike = (windows >= window / 2) & (windows <= window * 2)
-    enough = int(alike.sum()) >= ENOUGH
-    if not enough:
-        alike = np.ones(len(windows), dtype=bool)
-    durations, windows = durations[alike], windows[alike]
-    power, volume = _power_of_windows(windows, durations) if window > 0 else 0.0, Volume()
-    if bytes_ is not None:
-        bytes_ = bytes_[alike]
-        volume = _volume_of(bytes_, windows, durations, power)
-    by = "none"
-    if volume != Volume() and bytes_ is not None:
-        kept = bytes_ > 0
-        durations, by = durations[kept] / volume.factor(bytes_[kept]), "bytes"
-    elif power > 0:
-        known = windows > 0
-        factors = np.where(known, (window / np.where(known, windows, 1)) ** power, 1.0)
-        durations, by = durations * factors, "window"
-    trend = Trend()
-    if trending:
-        ages = np.arange(len(durations), 0, -1.0)
-        known = _ended(durations)
-        slope, error = _slope(-ages[known], np.log(durations[known]), *_OF_TASKS)
-        if slope:
-            age = float(np.average(ages, weights=recency(len(ages))))
-            trend, durations = Trend(slope, error, age), durations * np.exp(slope * ages)
-    return Scaled(durations, by, enough or by != "none", trend, volume)
+    lengths = window[:, np.newaxis]
+    used = ~np.isnan(durations)
+    alike = used & (windows >= lengths / 2) & (windows <= lengths * 2)
+    enough = alike.sum(axis=1) >= ENOUGH
+    used &= alike | ~enough[:, np.newaxis]
+    power = _power_of_windows(windows, durations, used)
+    power = np.where(window > 0, power, 0.0)[:, np.newaxis]
+    volume = _volume_of(bytes_, windows, durations, used, power)
+    by_bytes = volume.power > 0
+    used &= (bytes_ > 0) | ~by_bytes
+    factors = np.divide(
+        lengths, windows, where=(windows > 0) & (power > 0), out=np.ones_like(windows)
+    )
+    durations = np.where(by_bytes, durations / volume.factor(bytes_), durations * factors**power)
+    trend = _trend_of(durations, used, trending)
+    durations = durations * np.exp(trend.slope[:, np.newaxis] * ages(used))
+    by = np.select([by_bytes[:, 0], power[:, 0] > 0], [0, 1], 2)
+    return Scaled(
+        np.where(used, durations, np.nan), by, enough | (by < len(SCALES) - 1), trend, volume
+    )
 
 
-def _power_of_windows(windows: np.ndarray, durations: np.ndarray) -> float:
+def _power_of_windows(windows: np.ndarray, durations: np.ndarray, used: np.ndarray) -> np.ndarray:
     """Return the power of the windows' length that durations follow, 0 if they do not."""
-    known = (windows > 0) & _ended(durations)
-    power, _ = _slope(np.log(windows[known]), np.log(durations[known]), *_OF_SIZES)
-    return min(max(power, 0.0), _STEEPEST)
+    known = used & (windows > 0) & _ended(durations)
+    power, _ = _slope(_logs(windows, known), _logs(durations, known), known, *_OF_SIZES)
+    clipped: np.ndarray = np.clip(power, 0.0, _STEEPEST)
+    return clipped
 
 
 def _volume_of(
-    bytes_: np.ndarray, windows: np.ndarray, durations: np.ndarray, power: float
+    bytes_: np.ndarray,
+    windows: np.ndarray,
+    durations: np.ndarray,
+    used: np.ndarray,
+    power: np.ndarray,
 ) -> Volume:
     """Return how durations depend on bytes, if these explain more than a power of the windows.
 
@@ -154,18 +160,31 @@ def _volume_of(
     from task to task, beside the bytes. If there is no significant one, it is left out, to be more
     exact.
     """
-    known = (bytes_ > 0) & _ended(durations)
-    x, w, y = (np.log(values[known]) for values in (bytes_, windows, durations))
-    if len(x) < ENOUGH or np.var(x) < _ALIKE:
-        return Volume()
-    order = np.arange(len(x))
-    (slope, trend), (error, error_of_trend), left = _regression(y, x, order)
-    _, _, left_by_windows = _regression(y - power * w, order)
-    if slope < max(_OF_SIZES[1] * error, 1e-9) or left >= left_by_windows:
-        return Volume()
-    if abs(trend) < _OF_TASKS[1] * error_of_trend:
-        (slope,), *_ = _regression(y, x)
-    return Volume(min(slope, _STEEPEST), float(np.exp(x.mean())), float(bytes_[known].min()))
+    known = used & (bytes_ > 0) & (windows > 0) & _ended(durations)
+    if not known.any():
+        return Volume(np.zeros_like(power), *(np.ones_like(power),) * 2)
+    x, w, y = (_logs(values, known) for values in (bytes_, windows, durations))
+    order = np.cumsum(known, axis=1)
+    slope, error, left = _regression(known, y, x, order)
+    *_, left_by_windows = _regression(known, y - power * w, order)
+    explains = _can_slope(known, x, ENOUGH) & (left < left_by_windows)
+    explains &= slope >= np.maximum(_OF_SIZES[1] * error, 1e-9)
+    trend, error, _ = _regression(known, y, order, x)
+    alone, *_ = _regression(known, y, x)
+    slope = np.where(np.abs(trend) < _OF_TASKS[1] * error, alone, slope)
+    power = np.where(explains, np.clip(slope, 0.0, _STEEPEST), 0.0)[:, np.newaxis]
+    typical = np.exp(_mean(x, known))
+    least = bytes_.min(axis=1, where=known, initial=np.inf)[:, np.newaxis]
+    return Volume(power, *(np.where(power > 0, values, 1.0) for values in (typical, least)))
+
+
+def _trend_of(durations: np.ndarray, used: np.ndarray, trending: np.ndarray) -> Trend:
+    """Return how durations change from one task to the next, where that is asked for."""
+    known = used & _ended(durations) & trending[:, np.newaxis]
+    slope, error = _slope(-ages(used), _logs(durations, known), known, *_OF_TASKS)
+    weights = recency(used)
+    age = (ages(used) * weights).sum(axis=1) / weights.sum(axis=1)
+    return Trend(slope, error, np.where(slope != 0, age, 0.0))
 
 
 def _ended(durations: np.ndarray) -> np.ndarray:
@@ -174,21 +193,59 @@ def _ended(durations: np.ndarray) -> np.ndarray:
     return ended
 
 
-def _slope(x: np.ndarray, y: np.ndarray, fewest: int, errors: float) -> tuple[float, float]:
-    """Return the slope of a regression and its standard error; both 0 unless significant."""
-    if len(x) < fewest or np.var(x) < _ALIKE:
-        return 0.0, 0.0
-    (slope,), (error,), _ = _regression(y, x)
-    return (slope, error) if abs(slope) >= max(errors * error, 1e-9) else (0.0, 0.0)
+def _logs(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Return the logarithms of known values, and 0 for the others."""
+    logs: np.ndarray = np.log(values, where=known, out=np.zeros_like(values))
+    return logs
 
 
-def _regression(y: np.ndarray, *xs: np.ndarray) -> tuple[list[float], list[float], float]:
-    """Return the slopes of a regression, their standard errors, and the sum of squares left."""
-    spreads = np.stack([x - x.mean() for x in xs])
-    y = y - y.mean()
-    inverse = np.linalg.pinv(spreads @ spreads.T)
-    slopes = inverse @ (spreads @ y)
-    rest = y - slopes @ spreads
-    left = float(rest @ rest)
-    errors = np.sqrt(np.diag(inverse) * left / (len(y) - len(xs) - 1))
-    return slopes.tolist(), errors.tolist(), left
+def _mean(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Return the mean of the known values of each row, as a column."""
+    n = np.maximum(known.sum(axis=1, keepdims=True), 1)
+    mean: np.ndarray = values.sum(axis=1, where=known, keepdims=True) / n
+    return mean
+
+
+def _slope(
+    x: np.ndarray, y: np.ndarray, known: np.ndarray, fewest: int, errors: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the slope of a regression in each row, and its error; both 0 unless significant."""
+    significant = _can_slope(known, x, fewest)
+    if not significant.any():
+        return (np.zeros(len(x)),) * 2
+    slope, error, _ = _regression(known, y, x)
+    significant &= np.abs(slope) >= np.maximum(errors * error, 1e-9)
+    return np.where(significant, slope, 0.0), np.where(significant, error, 0.0)
+
+
+def _can_slope(known: np.ndarray, x: np.ndarray, fewest: int) -> np.ndarray:
+    """Return whether there are enough values, which are not all about equal."""
+    n = known.sum(axis=1)
+    squares = (_without(known, x) ** 2).sum(axis=1)
+    enough: np.ndarray = (n >= fewest) & (squares >= n * _ALIKE)
+    return enough
+
+
+def _regression(
+    known: np.ndarray, y: np.ndarray, x: np.ndarray, *others: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the slope by x in a regression, its error, and the sum of squares left, in each row.
+
+    It is the slope of what the others do not explain (Frisch and Waugh, Econometrica 1, 1933).
+    """
+    x, y = (_without(known, values, *others) for values in (x, y))
+    squares = (x * x).sum(axis=1)
+    squares = np.where(squares > _LEAST, squares, np.inf)
+    slope = (x * y).sum(axis=1) / squares
+    left = ((y - slope[:, np.newaxis] * x) ** 2).sum(axis=1)
+    freedom = np.maximum(known.sum(axis=1) - 2 - len(others), 1)
+    return slope, np.sqrt(left / freedom / squares), left
+
+
+def _without(known: np.ndarray, values: np.ndarray, *others: np.ndarray) -> np.ndarray:
+    """Return what differs from the mean of known values, and from a regression on others."""
+    rest = np.where(known, values - _mean(values, known), 0.0)
+    for x in (_without(known, other) for other in others):
+        squares = np.maximum((x * x).sum(axis=1, keepdims=True), _LEAST)
+        rest -= x * (x * rest).sum(axis=1, keepdims=True) / squares
+    return rest

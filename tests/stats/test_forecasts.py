@@ -19,7 +19,9 @@ from support import FEW, cut, plain, shuffled, table, tables
 import exportstats as xs
 from exportstats.core import frames
 from exportstats.stats import histories
-from exportstats.stats.predictive import TIME_OUT, Model, Prior, _Student, recency
+from exportstats.stats.predictive import TIME_OUT, Model, Prior, recency
+from exportstats.stats.scaling import scale
+from exportstats.stats.student import Student
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -265,22 +267,48 @@ def test_four_of_five_ends_lie_in_the_range(n: int, most: float, shape: str):
     for _ in range(500):
         lognormal = shape == "lognormal"
         drawn = 1e5 * (random.lognormal(0, 0.5, n + 1) if lognormal else random.gamma(2, 1, n + 1))
-        model = Model.fit(drawn[:n], recency(n), Prior())
-        low, high = model.predict().quantile(np.array([0.1, 0.9]))
+        weights = recency(np.ones((1, n), dtype=bool))
+        (told,) = Model.fit(drawn[np.newaxis, :n], weights, Prior()).predict(np.zeros(1))
+        low, high = told.quantile(np.array([0.1, 0.9]))
         held.append(low <= drawn[n] <= high)
     assert 0.75 <= np.mean(held) <= most
+
+
+def test_histories_that_are_fitted_together_do_not_change_each_other():
+    """Each of many histories has the same scale, model and forecast as alone."""
+    random = np.random.default_rng(21)
+    lengths = (1, 2, 3, 5, 20, 60)
+    durations, windows, bytes_ = np.full((3, len(lengths), max(lengths)), np.nan)
+    for row, n in enumerate(lengths):
+        windows[row, -n:] = HOUR * random.lognormal(0, 1, n)
+        bytes_[row, -n:] = windows[row, -n:] * random.lognormal(0, 1, n)
+        durations[row, -n:] = bytes_[row, -n:] * random.lognormal(0, 0.1, n) / 10
+    durations[:, -1] = np.inf  # timed out
+    shares = np.linspace(0.001, 0.999, 50)
+
+    def told(durations: np.ndarray, windows: np.ndarray, bytes_: np.ndarray) -> list[np.ndarray]:
+        rows = len(durations)
+        now = np.full(rows, float(HOUR))
+        scaled = scale(durations, windows, bytes_, now, trending=np.ones(rows, dtype=bool))
+        model = Model.fit(scaled.durations, recency(~np.isnan(scaled.durations)), Prior())
+        return [one.quantile(shares) for one in model.predict(np.full(rows, 60_000.0))]
+
+    every = told(durations, windows, bytes_)
+    for row, n in enumerate(lengths):
+        own = (values[[row], -n:] for values in (durations, windows, bytes_))
+        assert every[row] == pytest.approx(told(*own)[0], rel=1e-9)
 
 
 @pytest.mark.parametrize("degrees", [1, 2, 4, 8])
 def test_tails_are_those_of_scipy(degrees: int):
     """The tails of cube roots are those of SciPy's t distribution, or of the normal one."""
     other = stats.norm() if degrees == 8 else stats.t(degrees)
-    ours = _Student(80.0, 10.0, degrees)
+    ours = Student(*map(np.atleast_1d, (80.0, 10.0, degrees)))
     for z in (-7.0, -2.0, -0.1, 0.0, 0.5, 3.0, 20.0):
-        log = 3 * np.log(80 + 10 * z)
+        log = 3 * np.log(np.array([80 + 10 * z]))
         assert ours.above(log) == pytest.approx(other.sf(z), rel=1e-9)
         assert ours.below(log) == pytest.approx(other.cdf(z), rel=1e-9)
-    shares = np.array([1e-9, 0.01, 0.3, 0.5, 0.9])
+    shares = np.array([[1e-9, 0.01, 0.3, 0.5, 0.9]])
     for found, z in (
         (ours.quantile_above(shares), other.isf(shares)),
         (ours.quantile_below(shares), other.ppf(shares)),
@@ -353,6 +381,6 @@ def test_many_log_groups_take_memory_in_proportion():
     found = histories.part(table(*rows))
     tracemalloc.start()
     every = histories.Histories(found)
-    assert len(every.of(("", "", "/app/7")).durations) == 5
+    assert every.take(every.find([("", "", "/app/7")])).durations.shape == (1, 5)
     assert tracemalloc.get_traced_memory()[1] < 20e6
     tracemalloc.stop()

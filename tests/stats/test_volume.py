@@ -135,8 +135,8 @@ def test_the_power_is_the_slope_of_a_regression(drift: float):
     volumes, took = following(0.9)
     volumes = volumes[:-1]
     took = [one * math.exp(drift * at) for at, one in enumerate(took)]
-    lengths = np.full(len(took), float(DAY))
-    found = scale(np.array(took), lengths, np.array(volumes), float(DAY), trending=True)
+    values = np.array([took, [float(DAY)] * len(took), volumes])[:, np.newaxis]
+    found = scale(*values, np.array([float(DAY)]), trending=np.array([True]))
     x, y, at = np.log(volumes), np.log(took), np.arange(len(took))
     slope = stats.linregress(x, y).slope
     if drift:
