@@ -30,6 +30,7 @@ _LONGEST_DAYS = 366  # of a range
 _NEAR = 300_000  # a task created sooner than this after the end of another one waited for it
 _WEEKDAYS_DIFFER = 16.8  # the 99 % quantile of chi-squared with six degrees of freedom
 _STOPPED = 0.001  # a less likely series of days without an export means that it has stopped
+_LATEST = 7  # days that tell the order of exports
 _FEWEST = 2  # an export that was seen once has no rhythm
 _SOMETIMES = 0.2  # the share of days in which an export may differ from what it usually does
 _ALIKE = 0.1  # windows of which the lengths differ by less than this share
@@ -93,9 +94,11 @@ def expected_exports(tasks: shards.Tasks, *, start: Instant, end: Instant) -> pd
     window is that of the last such day, shifted by whole days. It is unknown if more than a fifth
     of the windows differ in length from the median by more than 10 %. If the days of the week
     differ (a chi-squared test at 1 %), each weekday has its own probability. An export that was
-    seen k times on n days, counted from the first one, has the probability (k - 0.5) / n. An export
-    that was seen only once is left out, and one that has stopped: its last days without one had a
-    probability below 0.1 %.
+    seen k times on n days, counted from the first one, has the probability (k - 1 + p) / n, where p
+    is that of all exports of its slot: there the first day, which is one by definition, does not
+    count. So the expected number of exports is right even if there are many. Of a weekday it is
+    (k + p) / (n + 1), and 0 if k is 0. An export that was seen only once is left out, and one that
+    has stopped: its last days without one had a probability below 0.1 %.
 
     A task that was created within five minutes of the end of another one is taken to have waited
     for it, unless its time of day varies less than the pause. It was asked for at an unknown
@@ -200,7 +203,8 @@ def _learn(seen: pd.DataFrame, keys: pd.DataFrame, now: pd.Series) -> pd.DataFra
     by_export = seen.groupby("export")
     learned = by_export[["code", "slot", "edge"]].first()
     learned["hits"] = by_export.size()
-    learned["order"] = by_export["at"].median()
+    # as tasks become slower, the order of those that wait changes
+    learned["order"] = by_export.tail(_LATEST).groupby("export")["at"].median()
     free = seen[~seen["waits"]]
     at = free.groupby("export")["at"].median().reindex(learned.index)
     often = free.groupby("export").size().reindex(learned.index, fill_value=0)
@@ -211,6 +215,7 @@ def _learn(seen: pd.DataFrame, keys: pd.DataFrame, now: pd.Series) -> pd.DataFra
     jitter = off.groupby(free["export"]).quantile(_USUAL).reindex(learned.index)
     jitter *= 1 + 2 / often.clip(lower=1)  # the center and the width are uncertain
     learned["jitter"] = jitter.where(~learned["follows"]).fillna(0.0)
+    learned = _together(learned, seen)
     had_to = seen[seen["waits"] | (seen["waited"] < 0)]
     pause = had_to["waited"].clip(lower=0)
     own = pause.groupby(had_to["export"]).median().reindex(learned.index)
@@ -221,6 +226,40 @@ def _learn(seen: pd.DataFrame, keys: pd.DataFrame, now: pd.Series) -> pd.DataFra
     learned["now"] = now.reindex(slots).to_numpy()
     learned = _add_probability(learned, seen)
     return learned[~learned["stopped"] & (learned["hits"] >= _FEWEST)]
+
+
+def _together(learned: pd.DataFrame, seen: pd.DataFrame) -> pd.DataFrame:
+    """Let exports that one exporter asks for together have its jitter and their order.
+
+    An export is asked for together with the one before it on most of its days if the distance
+    varies by less than half of what their times do.
+    """
+    ordered = seen.sort_values(["slot", "created", "row"])
+    before = ordered.groupby("slot")[["export", "created"]].shift()
+    ordered = ordered.assign(before=before["export"], gap=ordered["created"] - before["created"])
+    ordered = ordered[~ordered["waits"] & before["export"].notna()]
+    near = [ordered[name].map(learned["jitter"]) for name in ("export", "before")]
+    ordered = ordered.assign(near=np.minimum(near[0], near[1]))
+    ordered = ordered[ordered["gap"] <= ordered["near"]]
+    pairs = ordered.groupby(["export", "before"])
+    off = (ordered["gap"] - pairs["gap"].transform("median")).abs()
+    varies = off.groupby([ordered["export"], ordered["before"]]).quantile(_USUAL)
+    of = pairs.agg(near=("near", "first"), many=("gap", "size"), gap=("gap", "median"))
+    of = of.assign(varies=varies).reset_index()
+    hits = of["export"].map(learned["hits"])
+    of = of[(of["many"] > hits / 2) & (of["varies"] < of["near"] / 2)]
+    place = pd.Series(np.arange(len(learned)), learned.index)
+    head, after = np.arange(len(learned)), np.zeros(len(learned))
+    head[place[of["export"]]] = place[of["before"].astype("int64")]
+    after[place[of["export"]]] = of["gap"]
+    for _ in range(len(head).bit_length()):
+        after, head = after + np.where(head == np.arange(len(head)), 0, after[head]), head[head]
+    at = (learned["edge"] + learned["offset"]).to_numpy()
+    off_by = at[head] + after - at
+    off_by -= DAY * np.rint(off_by / DAY)  # days can begin at different times
+    return learned.assign(
+        offset=learned["offset"] + off_by, jitter=learned["jitter"].to_numpy()[head]
+    )
 
 
 def _waits(seen: pd.DataFrame) -> np.ndarray:
@@ -257,7 +296,13 @@ def _add_probability(learned: pd.DataFrame, seen: pd.DataFrame) -> pd.DataFrame:
     until = np.maximum((learned["now"] - learned["edge"]).to_numpy() // DAY - 1, last)
     n, before = (_count_weekdays(first, end) for end in (until, last))
     own = _differs(hits, before)
-    probability, then = (_probability(hits, each, own) for each in (n, before))
+    slot = learned["slot"].to_numpy()
+    due = np.where(own[:, np.newaxis] & (hits == 0), 0, n)
+    more, days_more = (np.bincount(slot, each.sum(axis=1) - 1) for each in (hits, due))
+    of_slot = ((more + 0.5) / (days_more + 1))[slot]
+    # a lower one, so that no export has stopped because others have never been missing
+    probability = _probability(hits, n, own, of_slot)
+    then = _probability(hits, before, own, np.full(len(hits), 0.5))
     with np.errstate(divide="ignore", invalid="ignore"):
         missing = np.where(n > before, (n - before) * np.log1p(-then), 0.0).sum(axis=1)
     n = np.where(own[:, np.newaxis], n, n.sum(axis=1, keepdims=True))
@@ -269,10 +314,11 @@ def _add_probability(learned: pd.DataFrame, seen: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _probability(hits: np.ndarray, n: np.ndarray, own: np.ndarray) -> np.ndarray:
+def _probability(hits: np.ndarray, n: np.ndarray, own: np.ndarray, prior: np.ndarray) -> np.ndarray:
     """Return the probability by weekday, from its own days where the weekdays differ."""
-    every = (hits.sum(axis=1) - 0.5) / n.sum(axis=1)
-    each = np.maximum(hits - 0.5, 0) / np.maximum(n, 1)
+    # the first day has an export by definition, so it counts as much as the prior
+    every = (hits.sum(axis=1) - 1 + prior) / n.sum(axis=1)
+    each = np.where(hits > 0, hits + prior[:, np.newaxis], 0) / (n + 1)
     probability: np.ndarray = np.where(own[:, np.newaxis], each, every[:, np.newaxis])
     return probability
 

@@ -135,14 +135,10 @@ def offsets(times: pd.Series, now: int) -> np.ndarray:
 def _times_of(
     rows: pd.DataFrame, seeds: np.ndarray, now: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return when exports are asked for, the largest jitter, and its seeds.
-
-    Exports that are asked for together share their jitter, so that they keep their order.
-    """
+    """Return when exports are asked for, the largest jitter, and its seeds."""
     at, most = offsets(rows["create_at"], now), coerce.float_millis(rows["jitter"]) / _JITTER
     slot = grouping.group(rows, _SLOT).codes
-    together = pd.Series(seeds).groupby([slot, at, most]).transform("first")
-    return at[:, np.newaxis], most[:, np.newaxis], together.to_numpy("uint64")
+    return at[:, np.newaxis], most[:, np.newaxis], _together(slot, at, most, seeds)
 
 
 def _asked_at(at: np.ndarray, most: np.ndarray, seeds: np.ndarray, numbers: Numbers) -> np.ndarray:
@@ -151,6 +147,21 @@ def _asked_at(at: np.ndarray, most: np.ndarray, seeds: np.ndarray, numbers: Numb
         return at
     asked: np.ndarray = at + (2 * numbers.uniform(seeds ^ _GOLDEN) - 1) * most
     return asked
+
+
+def _together(slot: np.ndarray, at: np.ndarray, most: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+    """Return the seed of each export's jitter.
+
+    Exports of a slot with the same jitter that are asked for within it of each other are one
+    exporter's: they share their jitter, so that they keep their order.
+    """
+    order = np.lexsort((at, most, slot))
+    differ = [np.diff(values[order]) for values in (slot, most, at)]
+    first = (differ[0] != 0) | (differ[1] != 0) | (differ[2] > most[order][1:])
+    first = np.append(True, first)[: len(at)]
+    together = np.empty_like(seeds)
+    together[order] = seeds[order][first][np.cumsum(first) - 1]
+    return together
 
 
 def _present(probability: np.ndarray, seeds: np.ndarray, numbers: Numbers) -> np.ndarray:

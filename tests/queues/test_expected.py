@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
@@ -50,13 +51,18 @@ def minutes(times: pd.Series) -> list[float]:
     return since.dt.total_seconds().div(60).to_list()
 
 
+def chance(seen: int, days: int) -> float:
+    """Return the probability of an export that is the only one of its slot."""
+    return (seen - 1 + (seen - 0.5) / days) / days
+
+
 def test_every_night() -> None:
     """A log group that is exported each night is expected tonight, with the window before it."""
     found = expect(night(day) for day in range(1, 21))
     assert minutes(found["create_at"]) == [60]
     assert minutes(found["from_time"]) == [-24 * 60]
     assert found["to_time"].item() == TODAY - pd.Timedelta("1ms")
-    assert found["probability"].to_list() == [1 - 0.5 / 20]
+    assert found["probability"].to_list() == [chance(20, 20)]
     assert found["n"].to_list() == [20]
     assert minutes(found["jitter"]) == [0]
     assert found[["duration", "deadline"]].isna().all(axis=None)
@@ -77,7 +83,7 @@ def test_several_times_a_day(every: int) -> None:
     assert len(found) == DAY // every
     assert found["create_at"].diff().dropna().eq(pd.Timedelta(every, "ms")).all()
     assert (found["create_at"] - found["from_time"]).eq(pd.Timedelta(every, "ms")).all()
-    assert found["probability"].between(0.92, 0.95).all()
+    assert found["probability"].between(0.99, 1).all()
 
 
 def test_weekdays() -> None:
@@ -90,7 +96,7 @@ def test_weekdays() -> None:
     found = expect(rows, end=TODAY + pd.Timedelta("7D"))
     assert found["create_at"].dt.day_of_week.to_list() == [0, 1, 2, 3, 4]
     assert found["n"].to_list() == [4] * 5
-    assert found["probability"].eq(1 - 0.5 / 4).all()
+    assert found["probability"].to_list() == pytest.approx([(4 + 19.5 / 20) / 5] * 5)
     lengths = (found["to_time"] - found["from_time"]).dt.round("1h")
     assert lengths.dt.days.to_list() == [3, 1, 1, 1, 1]
 
@@ -98,7 +104,40 @@ def test_weekdays() -> None:
 def test_nights_that_were_missed() -> None:
     """An export that is missing now and then has a lower probability."""
     found = expect(night(day) for day in range(1, 29) if day not in (5, 11, 19))
-    assert found["probability"].to_list() == [(25 - 0.5) / 28]
+    assert found["probability"].to_list() == pytest.approx([chance(25, 28)])
+
+
+def test_the_expected_number_is_right() -> None:
+    """Where three of 100 exports are missing, as many are expected as are asked for."""
+    random = np.random.default_rng(1)
+    asked = random.random((29, 40)) < 0.97
+    rows = [
+        night(day, HOUR + number * 9 * MINUTE, MINUTE, log_group_name=f"acme/{number}")
+        for day, of_day in enumerate(asked[1:], 1)
+        for number, is_asked in enumerate(of_day)
+        if is_asked
+    ]
+    assert expect(rows)["probability"].sum() == pytest.approx(asked[1:].mean() * 40, abs=0.2)
+
+
+def test_a_batch_keeps_its_order() -> None:
+    """Exports that are always asked for at once share their jitter, whatever others do between."""
+    random = np.random.default_rng(1)
+    rows = []
+    for day in range(1, 29):
+        at = 2 * HOUR + int(random.normal(0, 4 * MINUTE))
+        names = [name for name in "dacb" if random.random() < 0.9]
+        rows += [
+            night(day, at + n * 1000, MINUTE, log_group_name=one) for n, one in enumerate(names)
+        ]
+        later = 2 * HOUR + int(random.normal(0, 4 * MINUTE))
+        rows.append(night(day, later, MINUTE, log_group_name="other"))
+    found = expect(rows).set_index("log_group_name")
+    batch = found.loc[list("dacb")]
+    assert batch["create_at"].is_monotonic_increasing
+    assert batch["create_at"].iloc[-1] - batch["create_at"].iloc[0] <= pd.Timedelta("3s")
+    assert batch["jitter"].eq(batch["jitter"].iloc[0]).all()
+    assert found.loc["other", "jitter"] != batch["jitter"].iloc[0]
 
 
 def test_stopped_and_seen_once() -> None:
@@ -106,7 +145,7 @@ def test_stopped_and_seen_once() -> None:
     assert expect(night(day) for day in range(4, 29)).empty
     assert expect([night(3)]).empty
     found = expect(night(day) for day in range(1, 4))
-    assert found["probability"].to_list() == [1 - 0.5 / 3]
+    assert found["probability"].to_list() == [chance(3, 3)]
     none = expected_exports(frames.empty(), start=TODAY, end=TOMORROW)
     pd.testing.assert_frame_equal(none, expect([night(3)]), check_categorical=False)
 

@@ -65,11 +65,16 @@ def test_a_slot_that_is_always_busy():
         ]
 
     report = built(*hours("eu-west-1", 21), *hours("us-east-1", 18))
-    [row] = rows_behind(report, "busy_slots")
+    row, near = rows_behind(report, "busy_slots")
     assert (row["account_id"], row["region"], row["tasks"]) == ("111122223333", "eu-west-1", 7)
     assert row["busy_share"] == pytest.approx(21 / 24)
     text = finding(report, "busy_slots").sentence
-    assert "eu-west-1 for 87.5 % of the time, with 7 tasks" in text
+    assert "eu-west-1 for 87.5 % of the time, with 7 tasks. 1 slot (account and region) " in text
+    assert near["region"] == "us-east-1"
+    assert text.endswith(
+        "is near its limit: 111122223333 us-east-1 is busy for 75 % of a typical day, with 7 tasks "
+        "in the week, and for half of it or more since 2026-11-16 (0 % in the week before)."
+    )
     assert "slots" in [picture.name for picture in report.pictures]
 
 

@@ -51,12 +51,35 @@ def test_a_slot_is_busy_for_the_days_that_have_begun():
     assert not rows_of_rule(durations.busy_slots, *busy(MONDAY + 3 * HOUR, noon))
 
 
+def always(rows: list[Row]) -> list[Row]:
+    """Return the slots that are nearly always busy."""
+    return [row for row in rows if row["busy_share"] >= 0.8]
+
+
+@pytest.mark.parametrize("weeks", range(5))
+def test_since_when_a_slot_is_near_its_limit(weeks: int):
+    """It is so since the first of the last weeks in which most days were half busy or more."""
+    rows = []
+    for day in range(-28, 0):
+        took = 12 * HOUR if day >= -7 * weeks else 6 * HOUR
+        took = {-3: DAY, -5: HOUR, -6: HOUR}.get(day, took)  # a stuck task, and two short nights
+        created = MONDAY + WEEK + day * DAY
+        row = night("acme/api", 0, task_id=f"{day}", observed_at=MONDAY + WEEK)
+        rows.append(row | {"creation_time": created, "completion_time": created + took})
+    found = rows_of_rule(durations.busy_slots, *rows)
+    assert len(found) == (weeks > 0)
+    for row in found:
+        assert row["near_since"] == MONDAY + WEEK - weeks * WEEK
+        assert row["typical_share"] == 0.5
+        assert row["share_before"] == pytest.approx(0.25 if weeks < 4 else None)
+
+
 @pytest.mark.parametrize(("off", "inside"), [(-WEEK, 0), (WEEK - HOUR, HOUR)])
 def test_a_slot_is_busy_in_the_week_only(off: int, inside: int):
     """What a slot did in the days before and after the week does not count."""
     rows = [*busy(MONDAY, MONDAY + 5 * DAY), *busy(MONDAY + off, MONDAY + off + WEEK)]
     later = pd.Timestamp(MONDAY + 2 * WEEK, unit="ms", tz="UTC")
-    assert not rows_of_rule(durations.busy_slots, *rows, as_of=later)
+    assert not always(rows_of_rule(durations.busy_slots, *rows, as_of=later))
     rows += busy(MONDAY + 5 * DAY, MONDAY + 6 * DAY)
     [row] = rows_of_rule(durations.busy_slots, *rows, as_of=later)
     assert row["busy_share"] == pytest.approx((6 * DAY + inside) / WEEK)

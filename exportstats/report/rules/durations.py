@@ -8,19 +8,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from exportstats.core import frames
+from exportstats.core import coerce, frames, schema
 from exportstats.core.schema import LOG_GROUP, SLOT
 from exportstats.report import causes, pictures
 from exportstats.report.material import of_groups
 from exportstats.report.reading import SLOWDOWN_IS_NEWS
 from exportstats.report.rule import Found, rule
 from exportstats.report.words import groups_of, place, slot, slots_of, verb
+from exportstats.stats import grouping
 from exportstats.stats.forecasts import estimate_completion
 from exportstats.stats.histories import TIMED_OUT
 from exportstats.stats.slots import slot_usage
 from exportstats.text import counted, percent, write_duration
 
 if TYPE_CHECKING:
+    from pandas.api.extensions import ExtensionArray
+
     from exportstats.report.material import Material
 
 # A slowdown is over when the last FAST_DAYS days were fast again, after at least SLOW_DAYS days.
@@ -30,8 +33,12 @@ SLOW_DAYS = 10
 LONG_ACTIVE = timedelta(hours=12)
 TOO_LONG_ACTIVE = timedelta(hours=20)
 LIKELY_TIME_OUT = 0.1
-# Above this share of the time, a slot has no room to run a failed night again.
+# Above this share of the time, a single slow task makes the rest late.
 BUSY_SLOT = 0.8
+# A failed night is run again on the next day, beside the exports of that day. Both fit only if a
+# night takes less than half of a day. The latest weeks tell since when it takes more.
+NEAR_LIMIT = 0.5
+LIMIT_WEEKS = 4
 _DAY = pd.Timedelta("1D")
 
 
@@ -125,34 +132,84 @@ def time_outs(material: Material) -> Found | None:
 @rule(
     title="Busy slots",
     rank=80,
+    severities=("warning", "note"),
     remedy="A slot runs one task at a time. Export fewer or larger windows, or from another "
-    "account.",
+    "account. exportstats tonight says when the exports of the next night will be done.",
     picture=pictures.slots,
 )
 def busy_slots(material: Material) -> Found | None:
-    """Find slots that are almost always busy, by days in UTC."""
+    """Find slots that are almost always busy, or near their limit, by days in UTC."""
     start, end = (edge.tz_convert("UTC").floor("D") for edge in material.span.edges)
     end = min(end, material.as_of.ceil("D"))
-    recent = material.recent
-    near = recent[recent["creation_time"] >= start - 2 * _DAY]
-    used = slot_usage(near, freq="D", as_of=material.as_of).reset_index()
-    used = used[(used["period"] >= start) & (used["period"] < end)]
-    if not len(used):
-        return None
-    days = max((end - start) // _DAY, 1)
-    rows = used.groupby(list(SLOT), dropna=False, observed=True, as_index=False).agg(
-        tasks=("tasks", "sum"), busy=("busy", "sum"), longest_idle=("longest_idle", "max")
+    over = material.until.floor("D")  # the last complete day
+    first = over - LIMIT_WEEKS * 7 * _DAY
+    recent = material.rows
+    recent = recent[recent["creation_time"] >= min(start, first) - 2 * _DAY]
+    used = slot_usage(recent, freq="D", as_of=material.as_of).reset_index()
+    slots = grouping.group(used, list(SLOT))
+    in_week = ((used["period"] >= start) & (used["period"] < end)).to_numpy()
+    tasks, busy = (
+        np.bincount(slots.codes[in_week], values[in_week], len(slots.keys))
+        for values in (used["tasks"].to_numpy(), coerce.float_millis(used["busy"]))
     )
-    rows["busy_share"] = rows["busy"].dt.total_seconds() / (days * _DAY).total_seconds()
-    rows = rows[rows["busy_share"] >= BUSY_SLOT]
+    rows = slots.keys.assign(
+        tasks=tasks.astype("int64"),
+        busy=np.rint(busy).astype("int64").view("timedelta64[ms]"),
+        busy_share=busy / (max((end - start) // _DAY, 1) * schema.DAY),
+        **_typical(used, slots.codes, len(slots.keys), first, over),
+    )
+    rows = rows[(rows["busy_share"] >= BUSY_SLOT) | rows["near_since"].notna()]
     if not len(rows):
         return None
     rows = rows.sort_values(["busy_share", *SLOT], ascending=[False, True, True], ignore_index=True)
-    worst = rows.iloc[0]
-    return Found(
-        "warning",
-        f"{counted(len(rows), 'slot')} (account and region) {verb(len(rows), 'was', 'were')} "
-        f"nearly always busy: {slot(worst)} for {percent(worst['busy_share'])} of the time, with "
-        f"{counted(int(worst['tasks']), 'task')}.",
-        rows,
-    )
+    always = rows["busy_share"] >= BUSY_SLOT
+    parts = []
+    if always.any():
+        some, worst = rows[always], rows.iloc[0]
+        parts.append(
+            f"{counted(len(some), 'slot')} (account and region) {verb(len(some), 'was', 'were')} "
+            f"nearly always busy: {slot(worst)} for {percent(worst['busy_share'])} of the time, "
+            f"with {counted(int(worst['tasks']), 'task')}."
+        )
+    if not always.all():
+        some = rows[~always]
+        worst = some.iloc[0]
+        parts.append(
+            f"{counted(len(some), 'slot')} (account and region) {verb(len(some), 'is', 'are')} "
+            f"near {verb(len(some), 'its', 'their')} limit: {slot(worst)} is busy for "
+            f"{percent(worst['typical_share'])} of a typical day, with "
+            f"{counted(int(worst['tasks']), 'task')} in the week, and for half of it or more "
+            f"{_since(worst, first)}."
+        )
+    return Found("warning" if always.any() else "note", " ".join(parts), rows)
+
+
+def _typical(
+    used: pd.DataFrame, slot: np.ndarray, many: int, first: pd.Timestamp, over: pd.Timestamp
+) -> dict[str, ExtensionArray | np.ndarray]:
+    """Return how busy each slot is on a typical day, and since when that is near its limit.
+
+    The typical day of a week is its median, so one task that is stuck does not count. Weeks are
+    seven days that end with the last complete day.
+    """
+    day = ((used["period"] - first) // _DAY).to_numpy()
+    inside = (day >= 0) & (used["period"] < over).to_numpy()
+    shares = np.zeros((many, LIMIT_WEEKS * 7))
+    shares[slot[inside], day[inside]] = used["busy_share"].to_numpy()[inside]
+    typical = np.median(shares.reshape(many, LIMIT_WEEKS, 7), axis=2)
+    near = np.logical_and.accumulate(typical[:, ::-1] >= NEAR_LIMIT, axis=1).sum(axis=1)
+    # the week before it, if it is known
+    before = typical[np.arange(many), np.maximum(LIMIT_WEEKS - 1 - near, 0)]
+    since = pd.Series(over - near * 7 * _DAY).where(near > 0)
+    return {
+        "typical_share": typical[:, -1],
+        "near_since": since.array,
+        "share_before": np.where((near > 0) & (near < LIMIT_WEEKS), before, np.nan),
+    }
+
+
+def _since(row: pd.Series, first: pd.Timestamp) -> str:
+    """Return since when a slot is near its limit."""
+    if row["near_since"] == first:
+        return f"for at least {LIMIT_WEEKS} weeks"
+    return f"since {row['near_since']:%Y-%m-%d} ({percent(row['share_before'])} in the week before)"

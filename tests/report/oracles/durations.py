@@ -22,10 +22,13 @@ from oracles.words import (
     place,
     share,
     slots,
+    when,
 )
 
 if TYPE_CHECKING:
     from oracles.facts import Facts
+
+WEEK = 7 * DAY
 
 
 def slowdowns(facts: Facts) -> Expected | None:
@@ -99,35 +102,58 @@ def _shown(row: Row) -> Row:
 
 
 def busy_slots(facts: Facts) -> Expected | None:
-    """Return the slots with an active task for 80 % of the days of the week, in UTC."""
+    """Return the slots with an active task for 80 % of the days of the week, or half of most days.
+
+    The days are those of UTC.
+    """
     start, end = (edge // DAY * DAY for edge in (facts.start, facts.end))
     end = min(end, -(-facts.as_of // DAY) * DAY)
-    if start >= end:
-        return None
-    slots: dict[tuple, list[tuple[int, int]]] = {}
+    active: dict[tuple, list[tuple[int, int]]] = {}
     begun: dict[tuple, int] = {}
     for row in facts.tasks:
         created, ended = row["creation_time"], row["completion_time"]
         if created is not None:
             slot = row["account_id"], row["region"]
             until = facts.as_of if row["status_code"] == "RUNNING" else ended
-            slots.setdefault(slot, []).append((created, max(until or created, created)))
+            active.setdefault(slot, []).append((created, max(until or created, created)))
             begun[slot] = begun.get(slot, 0) + (start <= created < end)
+    last = facts.until // DAY * DAY  # when the last complete day ended
     rows = []
-    for slot, active in slots.items():
-        inside = [(max(low, start), min(high, end)) for low, high in union(active)]
-        busy = length([part for part in inside if part[0] < part[1]])
-        if busy >= 0.8 * (end - start):
-            named = {"account_id": slot[0], "region": slot[1]}
-            rows.append({**named, "tasks": begun[slot], "busy": busy})
+    for slot, times in active.items():
+        together = union(times)
+        busy = _within(together, start, end)
+        weeks = [
+            median(_within(together, day, day + DAY) / DAY for day in range(week, week + WEEK, DAY))
+            for week in (last - WEEK, last - 2 * WEEK, last - 3 * WEEK, last - 4 * WEEK)
+        ]
+        near = next((n for n, typical in enumerate(weeks) if typical < 0.5), len(weeks))
+        if near or (start < end and busy >= 0.8 * (end - start)):
+            named = {"account_id": slot[0], "region": slot[1], "tasks": begun[slot], "busy": busy}
+            since = last - near * WEEK if near else None
+            rows.append({**named, "near_since": since, "weeks": weeks})
     if not rows:
         return None
     rows.sort(key=lambda row: (-row["busy"], order((row["account_id"], row["region"]))))
-    worst = rows[0]
-    figures = [
-        many(len(rows), "slot"),
-        *(worst[name] for name in ("account_id", "region") if worst[name] is not None),
-        share(worst["busy"], end - start),
-        many(worst["tasks"], "task"),
-    ]
-    return Expected("warning", figures, rows)
+    always = [row for row in rows if row["busy"] >= 0.8 * max(end - start, DAY)]
+    others = [row for row in rows if row not in always]
+    figures = []
+    for some in filter(None, (always, others)):
+        worst = some[0]
+        figures += [
+            many(len(some), "slot"),
+            *(worst[name] for name in ("account_id", "region") if worst[name] is not None),
+            share(worst["busy"], end - start) if some is always else share(worst["weeks"][0], 1),
+            many(worst["tasks"], "task"),
+        ]
+        if some is others and all(typical >= 0.5 for typical in worst["weeks"]):
+            figures.append("4 weeks")
+        elif some is others:
+            before = next(typical for typical in worst["weeks"] if typical < 0.5)
+            figures += [when(worst["near_since"], "UTC"), share(before, 1)]
+    shown = [{name: row[name] for name in row if name != "weeks"} for row in rows]
+    return Expected("warning" if always else "note", figures, shown)
+
+
+def _within(times: list[tuple[int, int]], start: int, end: int) -> int:
+    inside = [(max(low, start), min(high, end)) for low, high in times]
+    return length([part for part in inside if part[0] < part[1]])
