@@ -29,6 +29,7 @@ HISTORY_DAYS = 28
 _LONGEST_DAYS = 366  # of a range
 _NEAR = 300_000  # a task created sooner than this after the end of another one waited for it
 _WEEKDAYS_DIFFER = 16.8  # the 99 % quantile of chi-squared with six degrees of freedom
+_APART = 6 * 3_600_000  # divided by the root of the number of tasks: the time between two rhythms
 _STOPPED = 0.001  # a less likely series of days without an export means that it has stopped
 _LATEST = 7  # days that tell the order of exports
 _FEWEST = 2  # an export that was seen once has no rhythm
@@ -89,8 +90,9 @@ def expected_exports(tasks: shards.Tasks, *, start: Instant, end: Instant) -> pd
 
     Notes
     -----
-    The exports of a log group are numbered within each day; a day begins in the middle of the time
-    in which the log group is never exported. The same number on different days is one export. Its
+    The tasks of a log group are split by their time of day wherever it is never exported for 6
+    hours, divided by the root of their number. Between two such times, the tasks of each day are
+    numbered, and the same number on different days is one export. Its
     window is that of the last such day, shifted by whole days. It is unknown if more than a fifth
     of the windows differ in length from the median by more than 10 %. If the days of the week
     differ (a chi-squared test at 1 %), each weekday has its own probability. An export that was
@@ -163,17 +165,24 @@ def _days_of(known: pd.DataFrame, start: int) -> tuple[pd.DataFrame, pd.DataFram
     )[turns.created >= horizon]
     seen = seen.sort_values(["code", "created", "row"], ignore_index=True)
     code, created = seen["code"].to_numpy(), seen["created"].to_numpy()
-    edge = _edges(code, created, len(groups.keys))[code]
+    rhythm, edge = _rhythms(code, created)
     day = (created - edge) // DAY
-    seen = seen.assign(edge=edge, day=day, at=created - edge - day * DAY)
+    seen = seen.assign(rhythm=rhythm, edge=edge, day=day, at=created - edge - day * DAY)
     seen = seen[edge + day * DAY >= horizon]  # whole days
-    seen["number"] = seen.groupby(["code", "day"]).cumcount()
-    seen["export"] = seen.groupby(["code", "number"]).ngroup()
+    seen["number"] = seen.groupby(["rhythm", "day"]).cumcount()
+    seen["export"] = seen.groupby(["rhythm", "number"]).ngroup()
     return seen, groups.keys, known
 
 
-def _edges(code: Millis, created: Millis, many: int) -> Millis:
-    """Return the time of day at which each log group's day begins: far from all its creations."""
+def _rhythms(code: Millis, created: Millis) -> tuple[Millis, Millis]:
+    """Split the tasks of each log group by their time of day, where it is never exported.
+
+    Returns
+    -------
+    tuple
+        The rhythm of each task, numbered over all log groups, and the time of day at which its days
+        begin: within the time in which the log group is never exported.
+    """
     time = created % DAY
     order = np.lexsort((time, code))
     code, time = code[order], time[order]
@@ -183,9 +192,19 @@ def _edges(code: Millis, created: Millis, many: int) -> Millis:
     following[ends] = time[begins] + DAY
     idle = pd.Series(following - time)
     longest = idle.groupby(code).idxmax().to_numpy()
-    edges = np.zeros(many, dtype="int64")
-    edges[code[longest]] = (time + idle.to_numpy() // 2)[longest] % DAY
-    return edges
+    hits = pd.Series(code).groupby(code).transform("size").to_numpy()
+    splits = idle.to_numpy() > _APART / np.sqrt(hits)
+    splits[longest] = True
+    # a rhythm begins after a split; the last one of a log group may go on after midnight
+    after = np.cumsum(splits) - splits
+    last = pd.Series(np.cumsum(splits)).groupby(code).transform("max").to_numpy()
+    first = pd.Series(after).groupby(code).transform("min").to_numpy()
+    rhythm = np.where(after == first, last, after)
+    edges = np.zeros(int(rhythm.max(initial=0)) + 1, dtype="int64")
+    edges[np.cumsum(splits)[splits]] = ((time + idle.to_numpy() // 2) % DAY)[splits]
+    found = np.empty((2, len(order)), dtype="int64")
+    found[:, order] = rhythm, edges[rhythm]
+    return found[0], found[1]
 
 
 def _learn(seen: pd.DataFrame, keys: pd.DataFrame, now: pd.Series) -> pd.DataFrame:

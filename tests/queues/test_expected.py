@@ -234,3 +234,17 @@ def test_bad_ranges() -> None:
     ):
         with pytest.raises(ArgumentError):
             expect([night(1)], **options)
+
+
+@pytest.mark.parametrize("at", [1, 9, 14, 17, 23])
+@pytest.mark.parametrize("state", ["COMPLETED", "RUNNING"])
+def test_one_more_by_hand(at: int, state: str) -> None:
+    """An export by hand at another time of day changes nothing about those of each night."""
+    rows = [night(day, 4 * HOUR) for day in range(1, 29)]
+    now = TODAY - pd.Timedelta("15min")
+    more = night(1, at * HOUR, status_code=state)
+    if state == "RUNNING":
+        more["completion_time"] = None
+    found = expect([*rows, more], start=now, end=now + pd.Timedelta("1D"))
+    assert minutes(found["create_at"]) == [240]
+    assert found["probability"].item() > 0.95
