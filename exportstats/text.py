@@ -69,7 +69,7 @@ def write_minute(time: datetime) -> str:
 
 def counted(number: float, noun: str = "task") -> str:
     """Count things in words, as in `1,234 tasks`."""
-    return f"{number:,.0f} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,.0f} {noun}{'' if round(number) == 1 else 's'}"
 
 
 def percent(share: float) -> str:

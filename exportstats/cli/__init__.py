@@ -88,8 +88,9 @@ def _set_color(ctx: click.Context, _: click.Parameter, color: str) -> None:
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 88},
     epilog="Exit codes: 0 success, 1 failure, 2 wrong usage, 3 partial result (some data did not "
-    "arrive or could not be read), 4 something was found (gaps --check, report --fail-on), 130 "
-    "stopped by Ctrl-C before anything arrived (128 plus the number of any other signal).",
+    "arrive or could not be read), 4 something was found (gaps or tonight --check, report "
+    "--fail-on), 130 stopped by Ctrl-C before anything arrived (128 plus the number of any other "
+    "signal).",
 )
 @click.option(
     "--color",

@@ -5,13 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 import exportstats as xs
 from exportstats.cli.evidence import INCOMING, load_incoming
-from exportstats.cli.failing import FOUND, mark_partial
+from exportstats.cli.failing import FOUND, mark_partial, say
 from exportstats.cli.question import Answer, question
 from exportstats.cli.wanted import PLACE, moment
 from exportstats.core import schema
@@ -40,7 +40,8 @@ def _time(
     if text is not None and (found := _CLOCK.fullmatch(text)):
         return dt.time(int(found[1]), int(found[2]), tzinfo=dt.UTC)
     try:
-        return moment(ctx, param, text)
+        # an age, as in --since 8h, is not meant
+        return moment(ctx, param, text if text is None or "-" in text else "")
     except click.BadParameter:
         raise click.BadParameter(
             f"{text!r} is not a time; use 06:00, in UTC, or 2026-11-24T06:00Z", ctx, param
@@ -74,7 +75,7 @@ def _exports(
         callback=_exports,
         multiple=True,
         metavar="NUMBERxLENGTH",
-        help="Add exports to each slot, such as 30x5m, asked for with its last one.",
+        help="Add exports to each slot, such as 30x5m, asked for with its first one.",
     ),
     click.option(
         "--start",
@@ -133,45 +134,37 @@ def tonight(
     if fit is not None:
         length(fit, "fit")  # fail before AWS is asked
     tasks = origin.tasks()
-    observed = tasks["observed_at"].max()
     if not len(tasks):
-        return Answer(tasks, "no tasks")
-    if tasks["observed_at"].isna().all():
-        raise ArgumentError(
-            "no task has a time of observation, so nothing can be forecast; use a file from "
-            "`exportstats fetch`, not from the AWS CLI"
-        )
-    now = observed.to_pydatetime()
-    moved = None if begin is None else _next(begin, now, "--start")
-    deadline = None if limit is None else _next(limit, moved or now, "--by")
-    until = now + _DAY if moved or deadline is None else deadline
-    exports = _expected(tasks, now, until, moved, add).assign(deadline=deadline)
-    when = f"{write_minute(now)} to {write_minute(until)} UTC"
-    if not len(exports):
-        return Answer(exports, f"no exports are expected, {when}", notes=[_why_none(tasks, now)])
-    incoming = load_incoming(origin, tasks, exports)
-    forecast = xs.simulate_queue(tasks, exports, start=now, incoming=incoming)
+        mark_partial()
+        return Answer(tasks, "no tasks", notes=["without any task, no export can be expected"])
+    asked = _ask(tasks, begin, limit, add)
+    exports, until = asked.exports, asked.until
+    options: dict[str, Any] = {
+        "start": asked.now,
+        "incoming": load_incoming(origin, tasks, exports),
+    }
+    forecast = xs.simulate_queue(tasks, exports, **options)
+    when = f"{write_minute(asked.now)} to {write_minute(until)} UTC"
     chosen = origin.wanted.of_log_groups(forecast.exports)
-    if not len(chosen):
-        raise ArgumentError(origin.wanted.nothing_of(len(exports), exports))
-    slots = forecast.slots.merge(chosen[_SLOT].drop_duplicates(), how="inner")
-    slots["waiting"] = _waiting(forecast.exports, slots)
+    slots = _selected(origin, forecast, chosen)
+    if not len(slots):
+        if len(exports):
+            raise ArgumentError(origin.wanted.nothing_of(len(exports), exports, what="export"))
+        return Answer(slots, f"no exports are expected, {when}", notes=[_why_none(asked)])
     if fit is not None:
-        spare = xs.spare_exports(
-            tasks, exports, fit, deadline=deadline, start=now, incoming=incoming
-        )
+        spare = xs.spare_exports(tasks, exports, fit, deadline=asked.deadline, **options)
         slots = slots.merge(spare[[*_SLOT, "fit_low", "fit"]], on=_SLOT, how="left")
-    keys = slots[_SLOT].astype("str").fillna("").itertuples(index=False, name=None)
-    last = forecast.finish[[*keys]].max(axis=1)
-    is_known = deadline is not None and last.notna().all()
-    chance = float((last <= deadline).mean()) if is_known else math.nan
-    answer = _of_exports(chosen) if each else _of_slots(slots)
-    notes = [*_certainty(chosen, last, deadline, chance)]
-    if deadline is not None and chance < confidence:
-        notes += _earlier(tasks, exports, now, confidence, incoming)
+    last = _last(forecast, slots)
+    is_known = asked.deadline is not None and last.notna().all()
+    chance = float((last <= asked.deadline).mean()) if is_known else math.nan
+    notes = [*_certainty(asked, chosen, last, chance)]
+    if origin.wanted.log_group and not each:
+        notes.append("a slot is shown with all its exports; --exports lists those of log groups")
+    if is_known and chance < confidence:
+        notes.append(_earlier(asked, slots, chance, options))
     title = f"{counted(slots['exports'].sum(), 'export')} expected in {counted(len(slots), 'slot')}"
     drawn = chosen if each or len(slots) > 1 else forecast.exports
-    return answer._replace(
+    return (_of_exports(chosen) if each else _of_slots(slots))._replace(
         title=f"{title}, {when}",
         plot=lambda: xs.plot_queue(drawn),
         notes=notes,
@@ -179,13 +172,62 @@ def tonight(
     )
 
 
+class _Asked(NamedTuple):
+    """What is simulated: the exports that are asked for from now until an instant."""
+
+    tasks: pd.DataFrame
+    exports: pd.DataFrame
+    now: dt.datetime
+    until: dt.datetime
+    deadline: dt.datetime | None
+
+
+def _ask(
+    tasks: pd.DataFrame,
+    begin: dt.time | dt.datetime | None,
+    limit: dt.time | dt.datetime | None,
+    add: list[tuple[int, dt.timedelta]],
+) -> _Asked:
+    """Return what is simulated.
+
+    Raises
+    ------
+    ArgumentError
+        If the tasks have no time of observation, or a time is not after it.
+    """
+    if tasks["observed_at"].isna().all():
+        raise ArgumentError(
+            "no task has a time of observation, so nothing can be forecast; use a file from "
+            "`exportstats fetch`, or `exportstats archive import --observed-at`"
+        )
+    now = tasks["observed_at"].max().to_pydatetime()
+    moved = None if begin is None else _next(begin, now, "--start")
+    if moved is not None and moved > now + _DAY:
+        raise ArgumentError(
+            f"--start {write_minute(moved)} is more than a day after {write_minute(now)} UTC, "
+            "and the exports of one day are forecast; give an earlier one"
+        )
+    deadline = None if limit is None else _next(limit, moved or now, "--by")
+    until = now + _DAY if moved or deadline is None else deadline
+    exports = _expected(tasks, now, until, moved, add).assign(deadline=deadline)
+    return _Asked(tasks, exports, now, until, deadline)
+
+
+def _selected(origin: Origin, forecast: xs.QueueForecast, chosen: pd.DataFrame) -> pd.DataFrame:
+    """Return the slots of the selected exports, or all of the selected account and region."""
+    slots = forecast.slots
+    if origin.wanted.log_group:
+        slots = slots.merge(chosen[_SLOT].drop_duplicates(), how="inner")
+    return origin.wanted._replace(log_group=()).of_log_groups(slots)
+
+
 def _next(time: dt.time | dt.datetime, now: dt.datetime, option: str) -> dt.datetime:
     """Return the next such time after an instant."""
     if isinstance(time, dt.time):
         today = dt.datetime.combine(now.date(), time)
-        return today if today > now else today + _DAY
-    if time <= now:
-        raise ArgumentError(f"{option} {write_minute(time)} is not after {write_minute(now)} UTC")
+        return today if today >= now else today + _DAY
+    if time < now:
+        raise ArgumentError(f"{option} {write_minute(time)} is before {write_minute(now)} UTC")
     return time
 
 
@@ -196,32 +238,42 @@ def _expected(
     moved: dt.datetime | None,
     add: list[tuple[int, dt.timedelta]],
 ) -> pd.DataFrame:
-    """Return the exports to simulate."""
+    """Return the exports to simulate; those that are added are asked for with the first one."""
     import pandas as pd
 
     exports = xs.expected_exports(tasks, start=now, end=until)
     if moved is not None:
-        exports = exports.assign(create_at=moved, jitter=dt.timedelta(0))
-    last = exports.groupby(_SLOT, observed=True, dropna=False)["create_at"].max().reset_index()
-    more = [last.assign(duration=lasts) for number, lasts in add for _ in range(number)]
+        # events of the window may still come in before its end
+        ends = exports["to_time"] + dt.timedelta(milliseconds=1)
+        at = ends.where(ends > moved, moved)
+        if later := int((at > moved).sum()):
+            say(f"{counted(later, 'export')} begin after --start, when their windows end")
+        exports = exports.assign(create_at=at, jitter=dt.timedelta(0))
+    first = exports.groupby(_SLOT, observed=True, dropna=False)["create_at"].min().reset_index()
+    slots = (
+        tasks[_SLOT]
+        .drop_duplicates()
+        .astype("str")
+        .merge(first.astype(dict.fromkeys(_SLOT, "str")), how="left")
+    )
+    slots = slots.assign(create_at=slots["create_at"].fillna(moved or now))
+    more = [slots.assign(duration=lasts) for number, lasts in add for _ in range(number)]
     return pd.concat([exports, *more], ignore_index=True)
 
 
-def _why_none(tasks: pd.DataFrame, now: dt.datetime) -> str:
+def _last(forecast: xs.QueueForecast, slots: pd.DataFrame) -> pd.Series:
+    """Return when the last of some slots is done, in each run."""
+    keys = slots[_SLOT].astype("str").fillna("").itertuples(index=False, name=None)
+    finish = forecast.finish[[*keys]]
+    return finish.max(axis=1).where(finish.notna().all(axis=1))
+
+
+def _why_none(asked: _Asked) -> str:
     """Return why no exports are expected."""
-    if not (tasks["creation_time"] >= now - dt.timedelta(days=28)).any():
+    if not (asked.tasks["creation_time"] >= asked.now - dt.timedelta(days=28)).any():
         mark_partial()
         return "no task was created in the 28 days before that, so nothing is known of its exports"
     return "an export is expected if it was seen on two of the last 28 days, and has not stopped"
-
-
-def _waiting(exports: pd.DataFrame, slots: pd.DataFrame) -> pd.Series:
-    """Return how many exports of each slot find it busy."""
-    waiting = (exports["probability"].fillna(1.0) * exports["refusal_probability"]).rename(
-        "waiting"
-    )
-    waiting = waiting.groupby([exports[name] for name in _SLOT], observed=True, dropna=False).sum()
-    return slots[_SLOT].merge(waiting.reset_index(), on=_SLOT, how="left")["waiting"]
 
 
 def _of_slots(slots: pd.DataFrame) -> Answer:
@@ -229,7 +281,7 @@ def _of_slots(slots: pd.DataFrame) -> Answer:
     view["from"], view["to"] = slots["done_low"], slots["done_high"]
     if slots["deadline_risk"].notna().any():
         view["in time"] = 1 - slots["deadline_risk"]
-    view = view.assign(busy=slots["busy_share"], waiting=slots["waiting"].round(1))
+    view = view.assign(busy=slots["busy_share"], waiting=slots["refusals"].round(1))
     if "fit" in slots:
         view["fit"] = slots["fit_low"]
     view["retry"] = slots["retry_pause"]
@@ -251,18 +303,27 @@ def _of_exports(exports: pd.DataFrame) -> Answer:
 
 
 def _certainty(
-    exports: pd.DataFrame, last: pd.Series, deadline: dt.datetime | None, chance: float
+    asked: _Asked, exports: pd.DataFrame, last: pd.Series, chance: float
 ) -> Iterator[str]:
     """Yield how sure the forecast is."""
     import pandas as pd
 
+    if (old := dt.datetime.now(dt.UTC) - asked.now) > _DAY:
+        age = write_duration(old.total_seconds())
+        yield f"the tasks were observed {age} ago, and this is the forecast of then"
+    if not len(asked.exports):
+        yield _why_none(asked)
     if last.isna().all():
         yield "no duration of any earlier task is known, so nothing can be forecast"
         return
     low, middle, high = (write_minute(time) for time in pd.DatetimeIndex(last.quantile(_SHARES)))
     yield f"all is expected to be done by {middle}, in eight of ten cases from {low} to {high} UTC"
-    if deadline is not None:
-        yield f"it is done by {write_minute(deadline)} UTC with a probability of {percent(chance)}"
+    if asked.deadline is not None:
+        by = write_minute(asked.deadline)
+        yield f"it is done by {by} UTC with a probability of {percent(chance)}"
+        whole = xs.expected_exports(asked.tasks, start=asked.now, end=asked.now + _DAY)
+        if after := int((whole["create_at"] >= asked.until).sum()):
+            yield f"{counted(after, 'export')} of this day, asked for after that, are left out"
     drawn = exports[exports["basis"] != "given"]
     guesses = (drawn["basis"] != "log_group") | (drawn["n_durations"] < _FEW)
     if guesses.any():
@@ -272,29 +333,13 @@ def _certainty(
         )
 
 
-def _earlier(
-    tasks: pd.DataFrame,
-    exports: pd.DataFrame,
-    now: dt.datetime,
-    confidence: float,
-    incoming: pd.DataFrame | None,
-) -> Iterator[str]:
-    """Yield whether earlier start times keep the deadline."""
-    import pandas as pd
-
-    plan = xs.schedule_exports(tasks, exports, start=now, confidence=confidence, incoming=incoming)
-    late, least = plan.attrs["late_by"], plan.attrs["late_by_at_least"]
-    sure = percent(confidence)
-    if pd.isna(late):
-        return
-    if late <= dt.timedelta(0):
-        yield (
-            f"begun as soon as late events have arrived, all is done in time with {sure}: "
-            "xs.schedule_exports has the start times"
-        )
-    elif least > dt.timedelta(0):
-        length = write_duration(least.total_seconds())
-        yield f"no order of these exports is in time with {sure}: it is at least {length} late"
-    else:
-        length = write_duration(late.total_seconds())
-        yield f"no order was found that is in time with {sure}; the best one is {length} late"
+def _earlier(asked: _Asked, slots: pd.DataFrame, chance: float, options: dict[str, Any]) -> str:
+    """Return whether another order and earlier start times would help."""
+    exports = asked.exports
+    # what is added has no window that it must wait for
+    free = exports["create_at"].where(exports["to_time"].notna(), asked.now)
+    plan = xs.schedule_exports(asked.tasks, exports.assign(create_at=free), **options)
+    last = _last(xs.simulate_queue(asked.tasks, plan, **options), slots)
+    better = float((last <= asked.deadline).mean())
+    how = "in the order of xs.schedule_exports, each begun 12 h after its window or earlier"
+    return f"{how}, it would be {percent(better) if better > chance else 'no more'}"

@@ -11,7 +11,7 @@ import click
 from exportstats.cli.failing import say
 from exportstats.core.schema import STATES
 from exportstats.errors import ArgumentError
-from exportstats.text import did_you_mean
+from exportstats.text import counted, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -132,7 +132,7 @@ class Wanted(NamedTuple):
         fits = re.compile("|".join(map(_as_pattern, self.log_group)), re.DOTALL).fullmatch
         return table[names.isin([name for name in names.dropna().unique() if fits(name)])]
 
-    def nothing_of(self, count: int, *tables: pd.DataFrame) -> str:
+    def nothing_of(self, count: int, *tables: pd.DataFrame, what: str = "task") -> str:
         """Return the message that no task matches, with similar log groups as suggestions."""
         given = [
             f"--{dashed(name)} {f'{one:%Y-%m-%dT%H:%MZ}' if isinstance(one, dt.datetime) else one}"
@@ -141,7 +141,7 @@ class Wanted(NamedTuple):
             if one is not None
         ]
         near = "".join(near for _, near in self._unknown(tables))
-        return f"none of {count:,} tasks matches {' '.join(given)}{near}"
+        return f"none of {counted(count, what)} matches {' '.join(given)}{near}"
 
     def say_unknown(self, *tables: pd.DataFrame, where: str = "") -> None:
         """Print which selected log groups are in none of the tables."""

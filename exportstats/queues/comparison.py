@@ -51,7 +51,7 @@ def compare_queues(scenarios: Mapping[str, QueueForecast]) -> pd.DataFrame:
     """
     remedy = "give the results of xs.simulate_queue by name"
     if not scenarios or not isinstance(scenarios, Mapping):
-        raise ArgumentError(f"scenarios={scenarios!r}; {remedy}")
+        raise ArgumentError(f"scenarios is a {type(scenarios).__name__}; {remedy}")
     for name, forecast in scenarios.items():
         if not isinstance(forecast, QueueForecast):
             raise ArgumentError(f"the scenario {name!r} is {type(forecast).__name__}; {remedy}")

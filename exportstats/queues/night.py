@@ -81,6 +81,13 @@ class Night(NamedTuple):
             If `exports` is not a table of exports, or the slot of one is not clear.
         """
         rows = table.sort(_with_slots(table.conform(exports), self.slots))
+        early = coerce.millis(rows["create_at"]) < self.now - schema.DAY
+        if early.any():
+            first = rows[early].iloc[0]["create_at"]
+            raise SchemaError(
+                f"{early.sum():,} exports are asked for more than a day before the simulation "
+                f"begins, the first at {first:%Y-%m-%dT%H:%MZ}; give a start before it"
+            )
         bytes_ = histories.bytes_of(rows, self.incoming)
         return split(rows, bytes_, self.known, self.free, self.now)
 

@@ -62,7 +62,7 @@ def split(
     free: dict[tuple[str, ...], np.ndarray],
     now: int,
 ) -> list[Queue]:
-    """Split exports into the queues of their slots.
+    """Split exports into the queues of their slots; one with only active tasks has none.
 
     Parameters
     ----------
@@ -114,7 +114,20 @@ def split(
                 n[some],
             )
         )
-    return queues
+    queues += [_without_exports(slot, free[slot]) for slot in free.keys() - {*slots}]
+    return sorted(queues, key=lambda queue: queue.slot)
+
+
+def _without_exports(slot: tuple[str, ...], free: np.ndarray) -> Queue:
+    """Return the queue of a slot that has only active tasks."""
+    none = np.zeros((0, 1))
+    asked = Asked(none, none.astype(bool), none, none)
+    rows = np.zeros(0, dtype="int64")
+
+    def draw(_: slice) -> np.ndarray:
+        return np.zeros((0, len(free)))
+
+    return Queue(slot, rows, asked, draw, free, np.zeros(0, dtype=object), rows)
 
 
 def _seeds(rows: pd.DataFrame) -> np.ndarray:

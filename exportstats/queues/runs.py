@@ -108,6 +108,10 @@ def run(
         late = some.present & ~(ends <= some.deadline) & ~np.isnan(some.deadline)
         any_late |= late.any(axis=0)
         answer[rows] = _summary(some, begins, ends, refused, late)
+        if np.isnan(durations).any():  # of a part of the runs, the rest would be a wrong answer
+            unknown = np.full(len(free), np.nan)
+            answer[:], free, busy = np.nan, unknown, unknown
+            break
     start, end, chance, risk = (answer[:, some] for some in _COLUMNS)
     return Ran(start, end, chance, risk, free, busy, any_late)
 

@@ -104,11 +104,12 @@ def simulate_queue(
         - `basis`, whose durations were used: "log_group", "slot", "all" or "none", or "given"; and
           `n_durations`, their number.
 
-        `slots` has one row per slot, sorted:
+        `slots` has one row per slot with exports or active tasks, sorted:
 
         - `account_id`, `region`; `exports`, the expected number of exports;
         - `done_low`, `expected_done`, `done_high`, the quantiles of when all is done, active tasks
-          included;
+          included; in a run without any, that is `start`;
+        - `refusals`, the expected number of exports that find the slot busy;
         - `retry_pause`, the pause between tries that costs about 2 % of the busy time, if all
           exports that find the slot busy try again; NaT if fewer than one in a hundred runs does;
         - `busy`, the median of the time in which a task is active (`timedelta64[ms]`), and
@@ -191,11 +192,14 @@ def _slots_of(queues: Sequence[Queue], ran: Sequence[Ran], now: int) -> pd.DataF
         .assign(
             exports=np.array([_expected(queue).sum() for queue in queues]),
             **_columns(_DONE, np.reshape(done, (-1, len(_DONE))), now),
+            refusals=waits,
             busy=to_timedelta(busy),
             busy_share=np.array([np.median(one.busy / np.maximum(one.free, 1)) for one in ran]),
             deadline_risk=np.array(
                 [
-                    np.nan if np.isnan(queue.asked.deadline).all() else one.late.mean()
+                    np.nan
+                    if np.isnan(queue.asked.deadline).all() or np.isnan(one.free).all()
+                    else one.late.mean()
                     for queue, one in zip(queues, ran, strict=True)
                 ]
             ),

@@ -115,7 +115,7 @@ def _row_of(kind: Any) -> dict[str, Any]:  # noqa: ANN401 - checked here
     if isinstance(kind, (pd.Series, Mapping)):
         return {str(name): value for name, value in pd.Series(kind, dtype=object).dropna().items()}
     try:
-        lasts = pd.Timedelta(kind)
+        lasts = None if isinstance(kind, (int, float)) else pd.Timedelta(kind)
     except (ValueError, TypeError):
         lasts = None
     if not isinstance(lasts, pd.Timedelta) or lasts <= pd.Timedelta(0):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_datetime64_dtype
 
 from exportstats.core import coerce
-from exportstats.core.schema import SLOT, Column
+from exportstats.core.schema import SLOT, Column, squeeze
 from exportstats.errors import SchemaError
 
 _REMEDY = "edit the result of xs.expected_exports"
@@ -27,6 +29,7 @@ COLUMNS = (
     Column("probability", None, "rate", "The probability that it is asked for."),
     Column("n", None, "count", "The number of days that this was learned from."),
 )
+_NAMES = [column.name for column in COLUMNS]
 _OPTIONAL: dict[str, Any] = {
     "jitter": pd.Timedelta(0),
     "pause": pd.Timedelta(0),
@@ -53,7 +56,9 @@ def conform(exports: object) -> pd.DataFrame:
         raise SchemaError(
             f"a table of exports is a DataFrame, not {type(exports).__name__}; {_REMEDY}"
         )
-    exports = exports.reset_index(drop=True)
+    levels = [name for name in exports.index.names if name in _NAMES]
+    exports = exports.reset_index(levels).reset_index(drop=True)
+    _refuse_misspelt(exports)
     found = {}
     for column in COLUMNS:
         name = column.name
@@ -62,25 +67,63 @@ def conform(exports: object) -> pd.DataFrame:
         if list(exports.columns).count(name) > 1:
             raise SchemaError(f"the column {name} is there twice; {_REMEDY}")
         missing = pd.Series(np.nan, exports.index, dtype="object", name=name)
-        values = exports.get(name, missing)
-        made, bad = coerce.to_column(values, column)
-        if not column.nullable:
-            bad = bad | made.isna().to_numpy()
-        if name == "probability":
-            bad = bad | ~made.fillna(1).between(0, 1).to_numpy()
-        if bad.any():
-            row = int(bad.argmax())
-            value = values.tolist()[row]
-            raise SchemaError(
-                f"row {row} of the exports has {name}={value!r}; {_EXAMPLE[column.kind]}"
-            )
+        made = _convert(exports.get(name, missing), column)
         found[name] = made.fillna(_OPTIONAL[name]) if name in _OPTIONAL else made
     return pd.DataFrame(found)
 
 
+def _convert(values: pd.Series, column: Column) -> pd.Series:
+    """Convert a column.
+
+    Raises
+    ------
+    SchemaError
+        If a value cannot be read, or its unit or time zone is not known.
+    """
+    name = column.name
+    if column.kind == "time" and is_datetime64_dtype(values) and values.notna().any():
+        raise SchemaError(f'the column {name} has no time zone; use .dt.tz_localize("UTC")')
+    made, bad = coerce.to_column(values, column)
+    if column.kind in ("time", "length"):
+        bad = bad | values.map(_is_number).to_numpy(dtype=bool)
+    if name == "retry":
+        bad = bad | (made <= pd.Timedelta(0)).to_numpy()
+    if name == "probability":
+        bad = bad | ~made.fillna(1).between(0, 1).to_numpy()
+    if not column.nullable:
+        bad = bad | made.isna().to_numpy()
+    if bad.any():
+        row = int(bad.argmax())
+        value = values.tolist()[row]
+        raise SchemaError(f"row {row} of the exports has {name}={value!r}; {_EXAMPLE[column.kind]}")
+    return made
+
+
+def _is_number(value: Any) -> bool:  # noqa: ANN401 - any value of a column
+    """Return whether a value is a number, of which the unit is not known."""
+    if isinstance(value, str):
+        return re.fullmatch(r"[-+]?[\d.]+", value.strip()) is not None
+    return isinstance(value, (int, float, np.number)) and not np.isnan(value)
+
+
+def _refuse_misspelt(exports: pd.DataFrame) -> None:
+    """Refuse a column whose name is probably meant to be one of this table.
+
+    Raises
+    ------
+    SchemaError
+        If there is one.
+    """
+    for name in exports.columns:
+        word = "" if name in _NAMES else squeeze(str(name))
+        for one in _NAMES:
+            if word in (squeeze(one), f"{squeeze(one)}s"):
+                raise SchemaError(f"the column {name} is not used; rename it to {one}")
+
+
 _EXAMPLE = {
     "time": 'give an instant with its time zone, such as "2026-11-23T01:00Z"',
-    "length": 'give a length of time, such as "5min"',
+    "length": 'give a length of time with its unit, such as "5min"',
     "rate": "give a number from 0 to 1",
     "count": "give a whole number",
     "category": "give text",

@@ -78,9 +78,9 @@ def test_earlier_start_times(run: Callable, two: Path):
     """If they could begin earlier, late exports have a remedy."""
     done = run("tonight", two, "--by", "2026-11-24T00:10Z", "--check", "--confidence", "0.8")
     assert done.exit_code == 4
-    assert "begun as soon as late events have arrived, all is done in time" in done.stderr
+    assert "each begun 12 h after its window or earlier, it would be 100 %" in done.stderr
     none = run("tonight", two, "--start", "06:10", "--by", "06:45", "--check")
-    assert "no order of these exports is in time with 90 %: it is at least 56 min" in none.stderr
+    assert "each begun 12 h after its window or earlier, it would be no more" in none.stderr
     moved = run("tonight", two, "--start", "20:00", "--by", "2026-11-24T00:10Z", "--check")
     assert moved.exit_code == 0
 
@@ -157,10 +157,12 @@ def test_without_times_of_observation(run: Callable, tmp_path: Path):
         (["--add", "5m"], "'5m' is not a number of exports and their length; use 30x5m"),
         (["--add", "3x-5m"], "use 30x5m"),
         (["--by", "25:00"], "'25:00' is not a time; use 06:00, in UTC"),
-        (["--by", "2026-11-22"], "--by 2026-11-22 is not after 2026-11-23 06:00 UTC"),
-        (["--start", "22:00", "--by", "2026-11-23T20:00Z"], "--by 2026-11-23 20:00 is not after"),
+        (["--by", "2026-11-22"], "--by 2026-11-22 is before 2026-11-23 06:00 UTC"),
+        (["--start", "22:00", "--by", "2026-11-23T20:00Z"], "--by 2026-11-23 20:00 is before"),
         (["--by", "03:00", "--fit", "soon"], "--fit soon; give a length of time"),
         (["--confidence", "1"], "--confidence"),
+        (["--by", "8h"], "'8h' is not a time; use 06:00"),
+        (["--start", "2026-12-10T10:00Z"], "--start 2026-12-10 10:00 is more than a day after"),
     ],
 )
 def test_wrong_usage(run: Callable, two: Path, words: list[str], message: str):
@@ -168,6 +170,65 @@ def test_wrong_usage(run: Callable, two: Path, words: list[str], message: str):
     done = run("tonight", two, *words)
     assert done.exit_code == 2
     assert message in done.stderr
+
+
+def test_what_was_observed_long_ago(run: Callable, two: Path):
+    """A forecast of the past is said to be one."""
+    assert "and this is the forecast of then" in run("tonight", two).stderr
+
+
+def test_active_tasks_alone(run: Callable, tmp_path: Path):
+    """If nothing is expected, active tasks and added exports still take their slot."""
+    path = tmp_path / "active.json"
+    rows = nightly("a", 14 * HOUR, 30 * MINUTE, nights=1)
+    running = rows[0] | {"taskId": "now", "status": {"code": "RUNNING"}}
+    running["executionInfo"] = {"creationTime": NOW - MINUTE}
+    path.write_text(json.dumps({"exportTasks": [*rows, running]}))
+    (row,) = json.loads(run("tonight", path, "--format", "json").stdout)
+    assert row["expected_done"].startswith("2026-11-23T06:2")
+    more = run("tonight", path, "--add", "3x30m", "--format", "json")
+    (row,) = json.loads(more.stdout)
+    assert (row["exports"], row["expected_done"][:15]) == (3, "2026-11-23T07:5")
+
+
+def test_all_failed(run: Callable, tmp_path: Path):
+    """If no duration is known, that is said, and --check does not pass."""
+    path = tmp_path / "failed.json"
+    rows = [row | {"status": {"code": "FAILED"}} for row in nightly("a", 2 * HOUR, MINUTE)]
+    path.write_text(json.dumps({"exportTasks": rows}))
+    done = run("tonight", path, "--by", "2026-11-24T06:00Z", "--check")
+    assert done.exit_code == 4
+    assert "no duration of any earlier task is known, so nothing can be forecast" in done.stderr
+    assert "eight of ten" not in done.stderr
+
+
+def test_no_tasks(run: Callable, tmp_path: Path):
+    """Without any task nothing is known, and the exit code says that."""
+    path = tmp_path / "empty.json"
+    path.write_text('{"exportTasks": []}')
+    done = run("tonight", path, "--by", "06:00", "--check")
+    assert (done.exit_code, "no tasks" in done.stdout) == (3, True)
+
+
+def test_windows_that_have_not_ended(run: Callable, two: Path):
+    """With --start, an export does not begin before its window has ended."""
+    done = run("tonight", two, "--start", "2026-11-23T06:00Z", "--exports", "--format", "json")
+    assert "when their windows end" not in done.stderr
+    rows = json.loads(done.stdout)
+    assert all(row["create_at"] == "2026-11-23T06:00:00.000Z" for row in rows)
+    recent = json.loads(two.read_text())["exportTasks"]
+    for row in recent:
+        row["to"] = row["executionInfo"]["creationTime"] - 1
+    two.write_text(json.dumps({"exportTasks": recent}))
+    done = run("tonight", two, "--start", "20:00", "--exports", "--format", "json")
+    assert "2 exports begin after --start, when their windows end" in done.stderr
+    assert json.loads(done.stdout)[0]["create_at"].startswith("2026-11-23T23:00")
+
+
+def test_what_is_asked_for_later(run: Callable, two: Path):
+    """Exports that are asked for after --by are counted, not forgotten."""
+    done = run("tonight", two, "--by", "23:05")
+    assert "1 export of this day, asked for after that, are left out" in done.stderr
 
 
 def test_live(run: Callable, serve: Callable[..., Emulator]):

@@ -60,6 +60,7 @@ def test_scenarios_that_cannot_be_compared() -> None:
     few = simulate_queue(frames.empty(), exports_of({"lasts": 5}), start=NOW, runs=10)
     for scenarios, message in (
         ({}, "give the results"),
+        ([one], "scenarios is a list; give the results"),
         ({"a": one, "b": one.slots}, "'b' is DataFrame"),
         ({"a": one, "b": few}, "'b' has 10 runs, and the first one 1,000"),
     ):
@@ -94,7 +95,7 @@ def test_how_many_more_is_not_known() -> None:
     assert found[["fit", "done_probability"]].isna().all(axis=None)
     elsewhere = GROUP | {"region": "us-east-1", "duration": "5min"}
     assert spare_exports(PAST, exports_of(GROUP), elsewhere, **options).empty
-    for kind, more in (("soon", {}), ("-5min", {}), ("5min", {"deadline": NOW})):
+    for kind, more in (("soon", {}), ("-5min", {}), (5, {}), ("5min", {"deadline": NOW})):
         with pytest.raises(ArgumentError):
             spare_exports(PAST, exports_of(GROUP), kind, **options | more)
 

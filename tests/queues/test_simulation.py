@@ -232,15 +232,26 @@ def test_missing_slot() -> None:
         simulate_queue(table(*past, *others), exports_of({"account_id": "111122223333"}))
 
 
-@pytest.mark.parametrize(("probability", "busy"), [(1.0, -1), (0.4, 1)])
-def test_what_comes_after_an_export_without_history(probability: float, busy: float) -> None:
-    """When the slot is free after it is not known, so what comes then is not known in such runs."""
+@pytest.mark.parametrize("probability", [1.0, 0.4])
+def test_one_export_without_history(probability: float) -> None:
+    """If a duration is not known, nothing of its slot is: runs without the export prove nothing."""
     exports = pd.DataFrame({"create_at": [NOW] * 3, "duration": ["5min", None, "5min"]})
-    exports["probability"] = [1, probability, 1]
+    exports = exports.assign(probability=[1, probability, 1], deadline=NOW + pd.Timedelta("1h"))
     found = simulate_queue(frames.empty(), exports, start=NOW, runs=200)
-    assert found.exports["expected_end"].notna().to_list() == [True, False, probability < 1]
-    assert found.exports["refusal_probability"].fillna(-1).to_list() == [0, 1, busy]
-    assert abs(found.finish.iloc[:, 0].isna().mean() - probability) < 0.1
+    unknown = ["expected_end", "refusal_probability", "deadline_risk"]
+    assert found.exports[unknown].isna().all(axis=None)
+    assert found.slots[["expected_done", "busy", "deadline_risk"]].isna().all(axis=None)
+    assert found.finish.isna().all(axis=None)
+
+
+def test_slots_with_active_tasks_alone() -> None:
+    """A slot without any export is done when its active tasks are."""
+    past = tasks_of(*[HOUR] * 30)
+    running = {**past[0], "task_id": "r", "status_code": "RUNNING", "completion_time": None}
+    running["creation_time"] = START - 20 * MINUTE
+    found = simulate_queue(table(*past, running), exports_of(GROUP).head(0))
+    assert after(found.slots["expected_done"])[0] == pytest.approx(40, abs=1)
+    assert found.slots[["exports", "refusals"]].to_numpy().tolist() == [[0, 0]]
 
 
 def test_without_history() -> None:
@@ -260,6 +271,14 @@ def test_without_history() -> None:
         ({"duration": "soon"}, "duration='soon'; give a length of time"),
         ({"probability": 1.5}, r"probability=1.5; give a number from 0 to 1"),
         ({"deadline": "tomorrow"}, "deadline='tomorrow'; give an instant"),
+        ({"duration": 5}, "duration=5; give a length of time with its unit"),
+        ({"duration": "5"}, "duration='5'; give a length of time with its unit"),
+        ({"create_at": 22}, "create_at=22; give an instant"),
+        ({"retry": "0s"}, "retry='0s'; give a length"),
+        ({"dead_line": NOW}, "the column dead_line is not used; rename it to deadline"),
+        ({"durations": "5min"}, "the column durations is not used; rename it to duration"),
+        ({"deadline": pd.Series([NOW]).dt.tz_localize(None)}, "deadline has no time zone"),
+        ({"create_at": NOW - pd.Timedelta("2D")}, "asked for more than a day before"),
     ],
 )
 def test_bad_exports(change: dict[str, Any], message: str) -> None:
@@ -267,6 +286,15 @@ def test_bad_exports(change: dict[str, Any], message: str) -> None:
     exports = exports_of({**GROUP, "lasts": 5}).astype(object).assign(**change)
     with pytest.raises(SchemaError, match=message):
         simulate_queue(frames.empty(), exports, start=NOW)
+
+
+def test_names_in_the_index() -> None:
+    """Columns that a pandas user has made an index are found there."""
+    past = tasks_of(*[HOUR] * 5)
+    exports = exports_of(GROUP).set_index(["log_group_name", "region"])
+    found = simulate_queue(table(*past), exports)
+    assert found.exports["basis"].to_list() == ["log_group"]
+    assert found.exports.index.equals(exports.index)
 
 
 def test_bad_arguments() -> None:
