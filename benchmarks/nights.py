@@ -93,11 +93,9 @@ def backtest(
         expected = expected_exports(seen, start=first, end=last)
         forecast = simulate_queue(seen, expected, start=first, policy=policy)
         found = forecast.exports
-        found = _numbered(found, coerce.millis(found["create_at"])).merge(
+        found = _matched(
+            _numbered(found, coerce.millis(found["create_at"])),
             asked[(asked["asked"] < start + DAY) & ~(asked["creation_time"] < start)],
-            "inner",
-            [*_KEY, "date", "number"],
-            suffixes=("", "_true"),
         )
         many += int(asked["creation_time"].between(start, start + DAY - 1).sum())
         exports.append(found[found["completion_time"].notna()].assign(night=start))
@@ -127,6 +125,21 @@ def _numbered(rows: pd.DataFrame, at: Iterable[int]) -> pd.DataFrame:
     rows["date"] = rows["at"] // DAY
     rows["number"] = rows.sort_values("at", kind="stable").groupby([*_KEY, "date"]).cumcount()
     return rows
+
+
+def _matched(expected: pd.DataFrame, actual: pd.DataFrame) -> pd.DataFrame:
+    """Join expected exports with those of the same log group and day that are closest in time."""
+    pairs = expected.assign(row=np.arange(len(expected))).merge(
+        actual.assign(task=np.arange(len(actual))), "inner", [*_KEY, "date"], suffixes=("", "_true")
+    )
+    distance = (pairs["at"] - pairs["at_true"]).abs()
+    pairs = pairs.iloc[np.argsort(distance, kind="stable")]
+    kept: dict[int, int] = {}
+    for row, task in zip(pairs["row"], pairs["task"], strict=True):
+        if row not in kept and task not in kept.values():
+            kept[row] = task
+    chosen = [kept.get(row) == task for row, task in zip(pairs["row"], pairs["task"], strict=True)]
+    return pairs[chosen].drop(columns=["row", "task"])
 
 
 def _plain(tasks: pd.DataFrame, start: pd.Timestamp) -> pd.Series:

@@ -92,15 +92,15 @@ def expected_exports(tasks: shards.Tasks, *, start: Instant, end: Instant) -> pd
     -----
     The tasks of a log group are split by their time of day wherever it is never exported for 6
     hours, divided by the root of their number. Between two such times, the tasks of each day are
-    numbered, and the same number on different days is one export. Its
-    window is that of the last such day, shifted by whole days. It is unknown if more than a fifth
-    of the windows differ in length from the median by more than 10 %. If the days of the week
-    differ (a chi-squared test at 1 %), each weekday has its own probability. An export that was
-    seen k times on n days, counted from the first one, has the probability (k - 1 + p) / n, where p
-    is that of all exports of its slot: there the first day, which is one by definition, does not
-    count. So the expected number of exports is right even if there are many. Of a weekday it is
-    (k + p) / (n + 1), and 0 if k is 0. An export that was seen only once is left out, and one that
-    has stopped: its last days without one had a probability below 0.1 %.
+    numbered, and the same number on different days is one export. Its window is that of the last
+    such day, shifted by whole days. It is unknown if more than a fifth of the windows differ in
+    length from the median by more than 10 %. If the days of the week differ (a chi-squared test at
+    1 %), each weekday has its own probability. An export that was seen k times on n days, counted
+    from the first one, has the probability (k - 1 + p) / n, where p is that of all exports of its
+    slot: there the first day, which is one by definition, does not count. So the expected number of
+    exports is right even if there are many. Of a weekday it is (k + p) / (n + 1), and 0 if k is 0.
+    An export that was seen only once is left out, and one that has stopped: its last days without
+    one had a probability below 0.1 %.
 
     A task that was created within five minutes of the end of another one is taken to have waited
     for it, unless its time of day varies less than the pause. It was asked for at an unknown
