@@ -13,7 +13,7 @@ from exportstats.coverage import pieces
 from exportstats.coverage.planned import add_destinations, as_table, latest_destinations
 from exportstats.coverage.queues import add_times
 from exportstats.errors import ArgumentError, SchemaError
-from exportstats.queues.turns import active_of, without_waiting
+from exportstats.queues.turns import active_of, turns_of, without_waiting
 from exportstats.stats import grouping, histories
 from exportstats.stats.as_of import instant, known_at, length, to_millis
 from exportstats.stats.incoming import Incoming
@@ -224,9 +224,10 @@ def _part(
 ) -> pd.DataFrame:
     """Return active tasks, latest destinations, all log groups, and the histories."""
     known = known_at(tasks, as_of)
-    active = active_of(known, incoming)
+    turns = turns_of(known)
+    active = active_of(known, turns, incoming)
     tried = grouping.group(known[_KEY], _KEY).keys
-    past = histories.part(without_waiting(known), incoming=incoming)
+    past = histories.part(without_waiting(known, turns), incoming=incoming)
     rows = zip(_ROLES, (active, latest_destinations(known), tried), strict=True)
     return frames.stack([*(some.assign(_role=role) for role, some in rows), past])
 

@@ -13,7 +13,7 @@ from exportstats.errors import ArgumentError, SchemaError
 from exportstats.queues import table
 from exportstats.queues.queue import Queue, split
 from exportstats.queues.sources import Sources
-from exportstats.queues.turns import active_of, without_waiting
+from exportstats.queues.turns import active_of, turns_of, without_waiting
 from exportstats.stats import grouping, histories
 from exportstats.stats.as_of import instant, known_at, to_millis
 from exportstats.stats.histories import keys_of
@@ -106,8 +106,9 @@ def _part(
         known = frames.stack([known_at(tasks[past], start), tasks[~past]])
         latest = np.where(latest >= to_millis(start), to_millis(start), latest)
     looks = slots.keys.assign(observed_at=coerce.times(latest), _role="observed")
-    active = active_of(known, incoming).assign(_role="active")
-    past = histories.part(without_waiting(known), incoming=incoming)
+    turns = turns_of(known)
+    active = active_of(known, turns, incoming).assign(_role="active")
+    past = histories.part(without_waiting(known, turns), incoming=incoming)
     return frames.stack([looks, active, past])
 
 

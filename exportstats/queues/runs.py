@@ -130,11 +130,11 @@ def begin(
     refused = np.zeros((len(durations), runs), dtype=bool)
     for place in range(len(durations)):
         row = place if order is None else (order[place], every)
-        at, present, pause = (_of(values, row, runs) for values in asked[:3])
+        at, present, pause = (_of(values, row) for values in asked[:3])
         is_idle = free <= at  # if it is not known when the slot is free, nor is what comes then
         later = free + pause
         if asked.retry is not None:
-            retry = _of(asked.retry, row, runs)
+            retry = _of(asked.retry, row)
             tried = at + np.ceil((free - at) / retry) * retry
             later = np.where(np.isnan(retry), later, tried)
         starts = np.where(is_idle, at, later)
@@ -145,10 +145,10 @@ def begin(
     return begins, refused, free
 
 
-def _of(values: np.ndarray, row: Any, runs: int) -> np.ndarray:  # noqa: ANN401 - any index
-    """Return the values of one export in each run."""
-    if values.shape[1] == 1:
-        values = np.broadcast_to(values, (len(values), runs))
+def _of(values: np.ndarray, row: Any) -> np.ndarray:  # noqa: ANN401 - an index
+    """Return the values of one export, one for each run or one for all."""
+    if isinstance(row, tuple) and values.shape[1] == 1:
+        row = row[0], 0
     found: np.ndarray = values[row]
     return found
 

@@ -84,7 +84,7 @@ def _convert(values: pd.Series, column: Column) -> pd.Series:
     if column.kind == "time" and is_datetime64_dtype(values) and values.notna().any():
         raise SchemaError(f'the column {name} has no time zone; use .dt.tz_localize("UTC")')
     made, bad = coerce.to_column(values, column)
-    if column.kind in ("time", "length"):
+    if column.kind in ("time", "length") and values.dtype.kind not in "mM":
         bad = bad | values.map(_is_number).to_numpy(dtype=bool)
     if name == "retry":
         bad = bad | (made <= pd.Timedelta(0)).to_numpy()

@@ -53,14 +53,13 @@ def turns_of(known: pd.DataFrame) -> Turns:
     return Turns(slot, created, before, np.where(waited, before, created))
 
 
-def without_waiting(known: pd.DataFrame) -> pd.DataFrame:
+def without_waiting(known: pd.DataFrame, turns: Turns) -> pd.DataFrame:
     """Return tasks with `duration` counted from their turns, without the time they waited."""
-    turns = turns_of(known)
     waited = (turns.begin - turns.created).view("timedelta64[ms]")
     return known.assign(duration=known["duration"] - waited)
 
 
-def active_of(known: pd.DataFrame, incoming: Incoming | None = None) -> pd.DataFrame:
+def active_of(known: pd.DataFrame, turns: Turns, incoming: Incoming | None) -> pd.DataFrame:
     """Return the active tasks in the order of their turns, for `Sources.free_from`.
 
     Returns
@@ -70,13 +69,14 @@ def active_of(known: pd.DataFrame, incoming: Incoming | None = None) -> pd.DataF
         its turn came, in milliseconds; `bytes` that came in during the window, NaN where unknown;
         and `waits`, whether it is behind another active task.
     """
-    is_active = known["status_code"].isin(schema.ACTIVE_STATES)
-    active = known[[*_KEY, "task_id", "from_time", "to_time", "creation_time"]].assign(
-        window=coerce.float_millis(known["window"]),
-        begin=turns_of(known).begin,
-        waits=known["status_code"] != "RUNNING",
-    )[is_active.to_numpy()]
-    active = active.assign(bytes=bytes_of(active, incoming))
+    is_active = known["status_code"].isin(schema.ACTIVE_STATES).to_numpy()
+    some = known[is_active]
+    active = some[[*_KEY, "task_id", "from_time", "to_time", "creation_time"]].assign(
+        window=coerce.float_millis(some["window"]),
+        begin=turns.begin[is_active],
+        waits=some["status_code"] != "RUNNING",
+        bytes=bytes_of(some, incoming),
+    )
     active = active.sort_values(["waits", "creation_time", "task_id"], ignore_index=True)
     behind = active.groupby(list(schema.SLOT), observed=True, dropna=False).cumcount() > 0
     return active.assign(waits=active["waits"] & behind)

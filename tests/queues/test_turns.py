@@ -39,7 +39,8 @@ def test_first_come_first_served(jobs: list[tuple[int, int]]) -> None:
     for asked, lasts in sorted(jobs):
         free = max(free, asked) + lasts
         rows.append((asked, free))
-    found = without_waiting(tasks_of(rows))["duration"].dt.total_seconds().div(60)
+    tasks = tasks_of(rows)
+    found = without_waiting(tasks, turns_of(tasks))["duration"].dt.total_seconds().div(60)
     assert found.to_list() == [lasts for _, lasts in sorted(jobs)]
 
 
@@ -55,4 +56,8 @@ def test_other_slots_and_unknown_times() -> None:
     assert ((turns_of(tasks).begin - START) // MINUTE).tolist() == [0, 10, 60]
     unknown = tasks.assign(creation_time=tasks["creation_time"].where(tasks["task_id"] != "002"))
     assert turns_of(unknown).begin[2] == coerce.NAT
-    assert without_waiting(unknown)["duration"].isna().to_list() == [False, False, False]
+    assert without_waiting(unknown, turns_of(unknown))["duration"].isna().to_list() == [
+        False,
+        False,
+        False,
+    ]
