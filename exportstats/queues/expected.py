@@ -122,7 +122,7 @@ def expected_exports(tasks: shards.Tasks, *, start: Instant, end: Instant) -> pd
     >>> expected = expected_exports(tasks, start="2026-11-22", end="2026-11-23")
     >>> expected[["log_group_name", "create_at", "probability", "n"]]
       log_group_name                 create_at  probability   n
-    0           acme 2026-11-22 14:00:00+00:00        0.975  20
+    0           acme 2026-11-22 14:00:00+00:00      0.99875  20
     """
     first, last = instant(start, "start"), instant(end, "end")
     if not first < last <= first + pd.Timedelta(days=_LONGEST_DAYS):

@@ -130,7 +130,7 @@ def _count(night: Night, row: dict[str, Any], free: np.ndarray, limit: int) -> n
     many = 16
     while True:
         copies = pd.DataFrame([row | {"create_at": coerce.times(np.array([night.now]))[0]}] * many)
-        (queue,) = night.queues(copies)
+        (queue,) = (one for one in night.queues(copies) if len(one.rows))
         ends = free + (queue.draw(slice(0, many)) + queue.asked.pause).cumsum(axis=0)
         counts: np.ndarray = np.where(np.isnan(ends[-1]), np.nan, (ends <= limit).sum(axis=0))
         if many >= _MOST or (ends[-1] > limit).all() or np.isnan(counts).all():

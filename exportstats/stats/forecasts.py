@@ -103,6 +103,7 @@ def estimate_completion(
 
     Examples
     --------
+    >>> import pandas as pd
     >>> frame = pd.DataFrame({"task_id": [*map(str, range(31))], "log_group_name": "acme/api",
     ...                       "account_id": "111122223333", "region": "eu-west-1",
     ...                       "status_code": ["COMPLETED"] * 30 + ["RUNNING"],

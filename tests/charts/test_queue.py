@@ -136,13 +136,13 @@ def test_what_never_runs_is_a_cross_and_what_is_not_known_a_ring():
     assert boxes(ax, USUAL) == []
 
 
-def test_what_comes_after_an_unknown_export_is_unknown():
-    """It waits for an export whose end nobody knows, so all from there on are rings."""
+def test_exports_beside_an_unknown_one_are_unknown():
+    """If the duration of one export is not known, nothing of its slot is: all are rings."""
     ax = plot_queue(simulate(exports("abc", duration=["10min", None, "10min"])))
     (rings,) = (line for line in ax.lines if len(line.get_xdata()))
     assert rings.get_marker() == "o"
-    assert rings.get_ydata().round().tolist() == [1, 2]
-    assert boxes(ax, USUAL) == [(0, 10, 0)]
+    assert rings.get_ydata().round().tolist() == [0, 1, 2]
+    assert boxes(ax, USUAL) == []
 
 
 def test_slots_have_lanes_and_the_worst_is_on_top():

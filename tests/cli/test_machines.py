@@ -50,6 +50,8 @@ LINES = [
     f"coverage {RANGE} --log-groups {LOG_GROUPS}",
     f"gaps {RANGE} --log-groups {LOG_GROUPS}",
     "eta",
+    "tonight --add 2x5m --by 2026-11-24T06:00Z --fit 10m",
+    "tonight --exports",
     "deliveries --since 2026-11-22",
     "calls",
 ]

@@ -25,7 +25,7 @@ def tonight(tasks: pd.DataFrame) -> Facts:
     rows = tasks[(tasks[list(SLOT)] == list(SLOT.values())).all(axis=1)].to_dict("records")
     exports = xs.expected_exports(tasks, start=START, end=START + DAY)
     exports = exports[(exports[list(SLOT)] == list(SLOT.values())).all(axis=1)]
-    assert len(exports) == 6
+    assert len(exports) == 7
     is_by_hand = exports["log_group_name"].isin(BY_HAND)
     nightly = exports[~is_by_hand]
     assert len(nightly) == 3

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
 from nights import GROUP, MINUTE, NOW, after, exports_of, table, tasks_of
+from support import HOUR, START
 
 from exportstats.core import frames
 from exportstats.errors import ArgumentError
@@ -86,6 +87,18 @@ def test_how_many_more() -> None:
         PAST, exports, "7min", **options | {"deadline": NOW + pd.Timedelta("20min")}
     )
     assert none[["fit", "done_probability"]].to_numpy().tolist() == [[0, 0]]
+
+
+def test_how_many_more_beside_active_tasks() -> None:
+    """A slot with active tasks alone has room for more after these."""
+    past = tasks_of(*[HOUR] * 30)
+    running = {**past[0], "task_id": "r", "status_code": "RUNNING", "completion_time": None}
+    running |= {"creation_time": START - 20 * MINUTE, "region": "us-east-1"}
+    tasks = table(*past, running)
+    options: dict[str, Any] = {"deadline": NOW + pd.Timedelta("2h"), "start": NOW, "runs": 50}
+    found = spare_exports(tasks, exports_of({**GROUP, "lasts": 30}), "7min", **options)
+    assert found["region"].to_list() == ["eu-west-1", "us-east-1"]
+    assert found["fit"].to_list() == [90 // 7, 80 // 7]
 
 
 def test_how_many_more_is_not_known() -> None:
