@@ -11,6 +11,7 @@ import pandas as pd
 from exportstats.core import coerce
 from exportstats.core.schema import DAY, LOG_GROUP
 from exportstats.stats import grouping
+from exportstats.stats.calendars import weekday_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,7 +43,6 @@ _DAILY = 3 * DAY // 2
 _LEAST_OF_WEEKDAY = 3
 # The columns with the number of days by which each weekday, Monday first, is exported later.
 LATER = [f"later_{weekday}" for weekday in range(7)]
-_THURSDAY = 3  # the weekday of the day 0, 1970-01-01
 _MINUTE = 60_000
 _DUE_AFTER = DUE_AFTER // timedelta(milliseconds=1)
 _RERUN = 12 * _HOUR  # the time to notice a failed export and run it again
@@ -115,12 +115,6 @@ def learn(tasks: pd.DataFrame) -> pd.DataFrame:
         phase=phase,
         **dict(zip(LATER, later.T, strict=True)),
     )
-
-
-def weekday_of(day: Millis) -> Millis:
-    """Return the weekday of days since 1970. Monday is 0."""
-    weekday: Millis = (day + _THURSDAY) % 7
-    return weekday
 
 
 def expected_by(groups: pd.DataFrame, when: int) -> Millis:

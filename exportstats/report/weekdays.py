@@ -9,8 +9,8 @@ import pandas as pd
 
 from exportstats.core import coerce
 from exportstats.core.schema import DAY
-from exportstats.report.rhythm import weekday_of
 from exportstats.stats import matching, windows
+from exportstats.stats.calendars import weekday_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

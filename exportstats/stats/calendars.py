@@ -14,6 +14,7 @@ from pandas.tseries.frequencies import to_offset
 from exportstats.core import coerce
 from exportstats.errors import ArgumentError
 
+_THURSDAY = 3  # the weekday of the day 0, 1970-01-01
 # the names of pandas' offsets, and of the same periods
 _PERIODS = {name: name for name in ("ms", "s", "min", "h", "D", "W")}
 _PERIODS |= {"M": "M", "MS": "M", "ME": "M", "QS": "Q", "QE": "Q", "YS": "Y", "YE": "Y"}
@@ -21,6 +22,12 @@ _SPELLINGS = {"M": "MS", "Q": "QS", "Y": "YS"}  # the short names are better kno
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _ISO_WEEK = re.compile(r"(\d{4})-W(\d\d)", re.ASCII)
 _MOST = 100_000  # periods in one; the limit avoids an overflow of int64
+
+
+def weekday_of(day: np.ndarray) -> np.ndarray:
+    """Return the weekday of days since 1970. Monday is 0."""
+    weekday: np.ndarray = (day + _THURSDAY) % 7
+    return weekday
 
 
 def monday_of(week: str) -> date | None:
