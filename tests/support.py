@@ -308,6 +308,15 @@ def shuffled(tasks: pd.DataFrame, random: Random) -> pd.DataFrame:
 # A call of every statistic, for common properties.
 
 _NAMES = ["account_id", "log_group_name", "status_message"]
+
+
+def queue_ends(tasks: Any) -> pd.DataFrame:  # noqa: ANN401 - a table, or shards
+    """Return the forecast of one export more in each slot, with the durations of its history."""
+    slots = pd.DataFrame({"region": ["eu-west-1", "us-east-1"], "account_id": "111122223333"})
+    exports = slots.assign(create_at=pd.Timestamp("2026-11-04T01:00Z"))
+    return xs.simulate_queue(tasks, exports, start="2026-11-04", runs=50).exports
+
+
 CALLS: dict[str, Callable[[Any], pd.DataFrame]] = {
     "status": xs.status_breakdown,
     "status by region and week": partial(xs.status_breakdown, by="region", freq="W"),
@@ -338,6 +347,8 @@ CALLS: dict[str, Callable[[Any], pd.DataFrame]] = {
     "slots": xs.slot_usage,
     "slots by month": partial(xs.slot_usage, freq="MS"),
     "landing lag": partial(xs.landing_lag, by="region"),
+    "expected exports": partial(xs.expected_exports, start="2026-11-04", end="2026-11-06"),
+    "queues": queue_ends,
 }
 
 

@@ -13,7 +13,7 @@ from exportstats.coverage import pieces
 from exportstats.coverage.planned import add_destinations, as_table, latest_destinations
 from exportstats.coverage.queues import add_times
 from exportstats.errors import ArgumentError, SchemaError
-from exportstats.queues.turns import active_of, turns_of, without_waiting
+from exportstats.queues.turns import READ, active_of, turns_of, without_waiting
 from exportstats.stats import grouping, histories
 from exportstats.stats.as_of import instant, known_at, length, to_millis
 from exportstats.stats.incoming import Incoming
@@ -35,12 +35,7 @@ _GAPS = {
     "expires_at": _TIME,
 }
 _ROLES = ("active", "latest", "tried")
-# What is read of the tasks.
-_READ = (
-    *dict.fromkeys((*schema.KEY, *_KEY)),
-    *("from_time", "to_time", "window", "destination", "destination_prefix", "status_code"),
-    *("creation_time", "completion_time", "duration", "observed_at"),
-)
+_READ = (*READ, "destination", "destination_prefix")
 
 
 def plan_backfill(  # noqa: PLR0913 - options of one plan

@@ -13,7 +13,7 @@ from exportstats.core.schema import DAY
 from exportstats.errors import ArgumentError
 from exportstats.queues.rhythms import NEAR, SOMETIMES, days_of, learn
 from exportstats.queues.table import sort
-from exportstats.stats import grouping
+from exportstats.queues.turns import READ, last_looks
 from exportstats.stats.as_of import instant, known_at, to_millis
 from exportstats.stats.calendars import weekday_of
 
@@ -25,20 +25,9 @@ if TYPE_CHECKING:
 
     Millis = NDArray[np.int64]
 
-_KEY, _SLOT = list(schema.LOG_GROUP), list(schema.SLOT)
+_KEY = list(schema.LOG_GROUP)
 _LONGEST_DAYS = 366  # of a range
 _ALIKE = 0.1  # windows of which the lengths differ by less than this share
-_READ = (
-    "task_id",
-    *_KEY,
-    "status_code",
-    "creation_time",
-    "completion_time",
-    "observed_at",
-    "from_time",
-    "to_time",
-    "window",
-)
 
 
 def expected_exports(tasks: shards.Tasks, *, start: Instant, end: Instant) -> pd.DataFrame:
@@ -123,15 +112,14 @@ def expected_exports(tasks: shards.Tasks, *, start: Instant, end: Instant) -> pd
             f"{_LONGEST_DAYS} days"
         )
     part = partial(_expect, start=to_millis(first), end=to_millis(last))
-    return sort(shards.collect(tasks, part, _READ)).reset_index(drop=True)
+    return sort(shards.collect(tasks, part, READ)).reset_index(drop=True)
 
 
 def _expect(tasks: pd.DataFrame, *, start: int, end: int) -> pd.DataFrame:
     """Return the expected exports of the slots of one shard; this is the part."""
-    looked = grouping.group(tasks, _SLOT)
-    last_look = _latest(looked.codes, coerce.millis(tasks["observed_at"]), len(looked.keys))
-    now = pd.Series(np.where(last_look == coerce.NAT, start, np.minimum(last_look, start)))
-    now.index = pd.MultiIndex.from_frame(looked.keys.astype("str"))
+    slots, latest = last_looks(tasks)
+    now = pd.Series(np.where(latest == coerce.NAT, start, np.minimum(latest, start)))
+    now.index = pd.MultiIndex.from_frame(slots.keys.astype("str"))
     known = known_at(tasks, coerce.times(np.array([start]))[0])
     seen, keys, known = days_of(known, start)
     exports = learn(seen, keys, now)
@@ -216,10 +204,3 @@ def _windows_of(
         unknown |= then == coerce.NAT
         window[name] = np.where(unknown, coerce.NAT, then + shift)
     return {name: coerce.times(millis) for name, millis in window.items()}
-
-
-def _latest(code: Millis, times: Millis, many: int) -> Millis:
-    """Return the latest time of each group."""
-    latest = np.full(many, coerce.NAT)
-    np.maximum.at(latest, code, times)
-    return latest

@@ -13,8 +13,8 @@ from exportstats.errors import ArgumentError, SchemaError
 from exportstats.queues import table
 from exportstats.queues.queue import Queue, split
 from exportstats.queues.sources import Sources
-from exportstats.queues.turns import active_of, turns_of, without_waiting
-from exportstats.stats import grouping, histories
+from exportstats.queues.turns import READ, active_of, last_looks, turns_of, without_waiting
+from exportstats.stats import histories
 from exportstats.stats.as_of import instant, known_at, to_millis
 from exportstats.stats.histories import keys_of
 from exportstats.stats.incoming import Incoming
@@ -66,7 +66,7 @@ class Night(NamedTuple):
         """
         when = None if start is None else instant(start, "start")
         came = None if incoming is None else Incoming.of(incoming)
-        found = shards.collect(tasks, partial(_part, start=when, incoming=came))
+        found = shards.collect(tasks, partial(_part, start=when, incoming=came), READ)
         now = _start(found, when)
         known = Sources(histories.Histories(found), numbers)
         slots = {*keys_of(found[found["_role"] == "observed"], _SLOT)}
@@ -96,15 +96,12 @@ def _part(
     tasks: pd.DataFrame, *, start: pd.Timestamp | None, incoming: Incoming | None
 ) -> pd.DataFrame:
     """Return the active tasks, the histories, and when each slot was last observed."""
-    slots = grouping.group(tasks, _SLOT)
-    seen = coerce.millis(tasks["observed_at"])
-    latest = np.full(len(slots.keys), coerce.NAT)
-    np.maximum.at(latest, slots.codes, seen)
+    slots, latest = last_looks(tasks)
     known = tasks
     if start is not None:
-        past = latest[slots.codes] >= to_millis(start)
-        known = frames.stack([known_at(tasks[past], start), tasks[~past]])
-        latest = np.where(latest >= to_millis(start), to_millis(start), latest)
+        is_past = latest[slots.codes] >= to_millis(start)
+        known = frames.stack([known_at(tasks[is_past], start), tasks[~is_past]])
+        latest = np.minimum(latest, to_millis(start))
     looks = slots.keys.assign(observed_at=coerce.times(latest), _role="observed")
     turns = turns_of(known)
     active = active_of(known, turns, incoming).assign(_role="active")

@@ -14,7 +14,13 @@ from exportstats.stats.histories import bytes_of
 if TYPE_CHECKING:
     from exportstats.stats.incoming import Incoming
 
-_KEY = list(schema.LOG_GROUP)
+_KEY, _SLOT = list(schema.LOG_GROUP), list(schema.SLOT)
+# What turns, active tasks and histories read of the tasks.
+READ = (
+    *dict.fromkeys((*schema.KEY, *_KEY)),
+    *("from_time", "to_time", "window", "status_code", "creation_time", "completion_time"),
+    *("duration", "observed_at"),
+)
 
 
 class Turns(NamedTuple):
@@ -40,9 +46,17 @@ class Turns(NamedTuple):
     begin: np.ndarray
 
 
+def last_looks(tasks: pd.DataFrame) -> tuple[grouping.Groups, np.ndarray]:
+    """Return the slots of tasks, and when each was last observed in milliseconds."""
+    slots = grouping.group(tasks, _SLOT)
+    latest = np.full(len(slots.keys), coerce.NAT)
+    np.maximum.at(latest, slots.codes, coerce.millis(tasks["observed_at"]))
+    return slots, latest
+
+
 def turns_of(known: pd.DataFrame) -> Turns:
     """Return the turns of tasks as they were known."""
-    slot = grouping.group(known, list(schema.SLOT)).codes
+    slot = grouping.group(known, _SLOT).codes
     created, end = (coerce.millis(known[name]) for name in ("creation_time", "completion_time"))
     order = np.lexsort((end, created, slot))
     # a missing time is the smallest int64, so it never is the latest
@@ -78,5 +92,5 @@ def active_of(known: pd.DataFrame, turns: Turns, incoming: Incoming | None) -> p
         bytes=bytes_of(some, incoming),
     )
     active = active.sort_values(["waits", "creation_time", "task_id"], ignore_index=True)
-    behind = active.groupby(list(schema.SLOT), observed=True, dropna=False).cumcount() > 0
+    behind = active.groupby(_SLOT, observed=True, dropna=False).cumcount() > 0
     return active.assign(waits=active["waits"] & behind)
