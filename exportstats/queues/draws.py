@@ -25,7 +25,7 @@ _MOST_STUCK = 20  # with more stuck tasks, their share is known well enough
 _FOLLOWED = 20  # tasks for which a trend continues
 _LOG_TIME_OUT = np.log(TIME_OUT)
 # Steele, Lea and Flood (2014), Fast splittable pseudorandom number generators, figure 17.
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FACTORS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 _ONE = np.float64(1).view("uint64")
 _SHIFTS = (np.uint64(30), np.uint64(27), np.uint64(31))
@@ -64,7 +64,7 @@ class Numbers(NamedTuple):
 
     def bits(self, seeds: np.ndarray) -> np.ndarray:
         """Return 64 random bits for each seed (row) and run (column)."""
-        steps = _GOLDEN * np.arange(1, self.runs + 1, dtype="uint64")
+        steps = GOLDEN * np.arange(1, self.runs + 1, dtype="uint64")
         return _mix(_mix(seeds ^ np.uint64(self.seed))[:, None] + steps)
 
     def uniform(self, seeds: np.ndarray) -> np.ndarray:
@@ -196,7 +196,7 @@ class Source(NamedTuple):
             shift = (1 - own) * (pool.mean - np.where(alone, 0, each.center))
         which = (numbers.uniform(seeds) * effective_n[of]).astype("uint64")
         values = numbers.bits(each.seed[:, 0])
-        roots = _roots(_interpolate(_to_unit(_mix(values[of] + which * _GOLDEN)), each.bodies, of))
+        roots = _roots(_interpolate(_to_unit(_mix(values[of] + which * GOLDEN)), each.bodies, of))
         center = each.location[of]
         roots = np.maximum(center + width[of] * (roots - center), 1)
         logs = 3 * np.log(roots) + shift[of] + np.log(factors)[:, np.newaxis]

@@ -10,8 +10,10 @@ import pandas as pd
 
 from exportstats.core import coerce, schema
 from exportstats.core.schema import LOG_GROUP
+from exportstats.queues.draws import GOLDEN
 from exportstats.queues.runs import Asked
 from exportstats.queues.sources import seeds_of
+from exportstats.queues.table import WITHIN_JITTER
 from exportstats.stats import grouping
 from exportstats.stats.histories import BASES, keys_of
 
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
 
 QUEUE_BASES = (*BASES, "given")  # the last one if an export has a duration of its own
 _SLOT = list(schema.SLOT)
-_JITTER = 0.8  # the share of creations within the jitter
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Queue(NamedTuple):
@@ -93,9 +93,10 @@ def split(
     slots = keys_of(rows, _SLOT)
     places = np.zeros(len(rows), dtype="int64")
     edges = [row for row, slot in enumerate(slots) if not row or slot != slots[row - 1]]
+    spans = {slots[first]: slice(first, end) for first, end in pairwise([*edges, len(rows)])}
     queues = []
-    for first, end in pairwise([*edges, len(rows)]):
-        some = slice(first, end)
+    for slot in sorted({*spans, *free}):
+        some = spans.get(slot, slice(0, 0))
         asked = Asked(
             _asked_at(at[some], most[some], together[some], known.numbers),
             _present(probability[some], seeds[some], known.numbers),
@@ -105,36 +106,23 @@ def split(
         )
         queues.append(
             Queue(
-                slots[first],
+                slot,
                 rows.index.to_numpy()[some],
                 asked,
                 known.draw_from(bases.take(some), seeds[some], places[some], given[some]),
-                free.get(slots[first], np.zeros(known.numbers.runs)),
+                free.get(slot, np.zeros(known.numbers.runs)),
                 basis[some],
                 n[some],
             )
         )
-    queues += [_without_exports(slot, free[slot]) for slot in free.keys() - {*slots}]
-    return sorted(queues, key=lambda queue: queue.slot)
-
-
-def _without_exports(slot: tuple[str, ...], free: np.ndarray) -> Queue:
-    """Return the queue of a slot that has only active tasks."""
-    none = np.zeros((0, 1))
-    asked = Asked(none, none.astype(bool), none, none)
-    rows = np.zeros(0, dtype="int64")
-
-    def draw(_: slice) -> np.ndarray:
-        return np.zeros((0, len(free)))
-
-    return Queue(slot, rows, asked, draw, free, np.zeros(0, dtype=object), rows)
+    return queues
 
 
 def _seeds(rows: pd.DataFrame) -> np.ndarray:
     """Return a seed for each export, from its names and window; equal ones are counted."""
     seeds = seeds_of(rows, LOG_GROUP) ^ coerce.millis(rows["from_time"]).view("uint64")
     same = pd.Series(np.zeros(len(rows))).groupby(seeds).cumcount().to_numpy("uint64")
-    each: np.ndarray = seeds + same * _GOLDEN
+    each: np.ndarray = seeds + same * GOLDEN
     return each
 
 
@@ -149,7 +137,7 @@ def _times_of(
     rows: pd.DataFrame, seeds: np.ndarray, now: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return when exports are asked for, the largest jitter, and its seeds."""
-    at, most = offsets(rows["create_at"], now), coerce.float_millis(rows["jitter"]) / _JITTER
+    at, most = offsets(rows["create_at"], now), coerce.float_millis(rows["jitter"]) / WITHIN_JITTER
     slot = grouping.group(rows, _SLOT).codes
     return at[:, np.newaxis], most[:, np.newaxis], _together(slot, at, most, seeds)
 
@@ -158,7 +146,7 @@ def _asked_at(at: np.ndarray, most: np.ndarray, seeds: np.ndarray, numbers: Numb
     """Return when exports are asked for, in one column if there is no jitter."""
     if not most.any():
         return at
-    asked: np.ndarray = at + (2 * numbers.uniform(seeds ^ _GOLDEN) - 1) * most
+    asked: np.ndarray = at + (2 * numbers.uniform(seeds ^ GOLDEN) - 1) * most
     return asked
 
 
@@ -181,5 +169,5 @@ def _present(probability: np.ndarray, seeds: np.ndarray, numbers: Numbers) -> np
     """Return whether exports are asked for, in one column if all are certain."""
     if (probability >= 1).all():
         return np.ones((len(seeds), 1), dtype=bool)
-    present: np.ndarray = numbers.uniform(seeds ^ ~_GOLDEN) < probability[:, np.newaxis]
+    present: np.ndarray = numbers.uniform(seeds ^ ~GOLDEN) < probability[:, np.newaxis]
     return present

@@ -9,6 +9,7 @@ import pandas as pd
 
 from exportstats.core import coerce, schema
 from exportstats.core.schema import DAY
+from exportstats.queues.table import WITHIN_JITTER
 from exportstats.queues.turns import turns_of
 from exportstats.stats import grouping
 from exportstats.stats.calendars import weekday_of
@@ -27,7 +28,6 @@ _STOPPED = 0.001  # a less likely series of days without an export means that it
 _LATEST = 7  # days that tell the order of exports
 _FEWEST = 2  # an export that was seen once has no rhythm
 SOMETIMES = 0.2  # the share of days in which an export may differ from what it usually does
-_USUAL = 0.8  # the share of creations within the jitter
 
 
 def days_of(known: pd.DataFrame, start: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -115,7 +115,7 @@ def learn(seen: pd.DataFrame, keys: pd.DataFrame, now: pd.Series) -> pd.DataFram
     offset = (seen["asked"] - seen["edge"] - seen["day"] * DAY).groupby(seen["export"]).median()
     learned["offset"] = np.where(learned["follows"], offset, at)
     off = (free["at"] - free["export"].map(learned["offset"])).abs()
-    jitter = off.groupby(free["export"]).quantile(_USUAL).reindex(learned.index)
+    jitter = off.groupby(free["export"]).quantile(WITHIN_JITTER).reindex(learned.index)
     jitter *= 1 + 2 / often.clip(lower=1)  # the center and the width are uncertain
     learned["jitter"] = jitter.where(~learned["follows"]).fillna(0.0)
     learned = _together(learned, seen)
@@ -146,7 +146,7 @@ def _together(learned: pd.DataFrame, seen: pd.DataFrame) -> pd.DataFrame:
     ordered = ordered[ordered["gap"] <= ordered["near"]]
     pairs = ordered.groupby(["export", "before"])
     off = (ordered["gap"] - pairs["gap"].transform("median")).abs()
-    varies = off.groupby([ordered["export"], ordered["before"]]).quantile(_USUAL)
+    varies = off.groupby([ordered["export"], ordered["before"]]).quantile(WITHIN_JITTER)
     of = pairs.agg(near=("near", "first"), many=("gap", "size"), gap=("gap", "median"))
     of = of.assign(varies=varies).reset_index()
     hits = of["export"].map(learned["hits"])

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from exportstats.core import coerce, schema
+from exportstats.errors import ArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+POLICIES = ("wait", "refuse")
 SHARES = (0.1, 0.5, 0.9)
 _COLUMNS = (slice(0, 3), slice(3, 6), 6, 7)
 _CHUNK = 256  # exports at a time, so that their runs fit into the processor's cache
@@ -53,8 +55,7 @@ class Ran(NamedTuple):
     start, end
         The 10 %, 50 % and 90 % quantiles of each export; NaN if it never ran.
     refused
-        The share of the runs with this export in which the slot was busy when it was asked for,
-        among those in which that is known.
+        The share of the runs with this export in which the slot was busy when it was asked for.
     risk
         The share of the runs in which it was asked for and not done by its deadline.
     free, busy, late
@@ -116,6 +117,19 @@ def run(
     return Ran(start, end, chance, risk, free, busy, any_late)
 
 
+def refuses(policy: str) -> bool:
+    """Return whether exports are refused if the slot is busy.
+
+    Raises
+    ------
+    ArgumentError
+        If there is no such policy.
+    """
+    if policy not in POLICIES:
+        raise ArgumentError(f"policy={policy!r}; give one of {', '.join(map(repr, POLICIES))}")
+    return policy == "refuse"
+
+
 def begin(
     asked: Asked, durations: np.ndarray, free: np.ndarray, *, refuse: bool, in_order: bool = False
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -131,16 +145,16 @@ def begin(
     for place in range(len(durations)):
         row = place if order is None else (order[place], every)
         at, present, pause = (_of(values, row) for values in asked[:3])
-        is_idle = free <= at  # if it is not known when the slot is free, nor is what comes then
+        is_busy = free > at
         later = free + pause
         if asked.retry is not None:
             retry = _of(asked.retry, row)
             tried = at + np.ceil((free - at) / retry) * retry
             later = np.where(np.isnan(retry), later, tried)
-        starts = np.where(is_idle, at, later)
-        is_run = present & is_idle if refuse else present
+        starts = np.where(is_busy, later, at)
+        is_run = present & ~is_busy if refuse else present
         begins[row] = np.where(is_run, starts, np.nan)
-        refused[row] = (free > at) & present
+        refused[row] = is_busy & present
         free = np.where(is_run, starts + durations[row], free)
     return begins, refused, free
 
@@ -157,9 +171,9 @@ def _summary(
     asked: Asked, begins: np.ndarray, ends: np.ndarray, refused: np.ndarray, late: np.ndarray
 ) -> np.ndarray:
     """Return the columns of `Ran` for some exports."""
-    known = asked.present & (refused | ~np.isnan(begins))
+    present = np.broadcast_to(asked.present, ends.shape).sum(axis=1)
     with np.errstate(invalid="ignore"):
-        chance = refused.sum(axis=1) / known.sum(axis=1)
+        chance = refused.sum(axis=1) / present
     risk = np.where(np.isnan(asked.deadline[:, 0]), np.nan, late.mean(axis=1))
     return np.column_stack([quantiles(begins), quantiles(ends), chance, risk])
 

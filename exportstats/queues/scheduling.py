@@ -19,12 +19,11 @@ import numpy as np
 import pandas as pd
 
 from exportstats.core import coerce
-from exportstats.errors import ArgumentError
 from exportstats.queues import table
 from exportstats.queues.draws import Numbers
 from exportstats.queues.night import Night
 from exportstats.queues.queue import offsets
-from exportstats.queues.runs import to_instants
+from exportstats.queues.runs import refuses, to_instants
 from exportstats.stats.as_of import length
 from exportstats.stats.completion import check_confidence
 from exportstats.stats.weighted import to_timedelta
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from exportstats.queues.queue import Queue
     from exportstats.stats.as_of import Instant
 
-_POLICIES = ("wait", "refuse")
 _TRIES = 100  # orders that are compared
 _INSTANTS = 50  # earliest times from which the bound counts; fewer make it lower, but not wrong
 
@@ -105,8 +103,7 @@ def schedule_exports(  # noqa: PLR0913 - options of one simulation
     1          short 2026-11-23 22:00:00+00:00 0 days 00:30:00
     0           long 2026-11-23 22:00:00+00:00 0 days 00:30:00
     """
-    if policy not in _POLICIES:
-        raise ArgumentError(f"policy={policy!r}; give one of {', '.join(map(repr, _POLICIES))}")
+    refuse = refuses(policy)
     check_confidence(confidence)
     late_events = length(margin, "margin")
     night = Night.of(tasks, start, Numbers.of(runs, seed), incoming)
@@ -117,7 +114,7 @@ def schedule_exports(  # noqa: PLR0913 - options of one simulation
     earliest = np.maximum(np.fmin(at, ends), 0)
     order, asked, slack, late = [], [], [], []
     for queue in queues:
-        found = _schedule(queue, earliest[queue.rows], confidence, refuse=policy == "refuse")
+        found = _schedule(queue, earliest[queue.rows], confidence, refuse=refuse)
         order.append(queue.rows[found.order])
         asked.append(found.asked)
         slack.append(found.slack)

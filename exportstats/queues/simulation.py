@@ -8,11 +8,10 @@ import numpy as np
 import pandas as pd
 
 from exportstats.core import coerce, schema, shards
-from exportstats.errors import ArgumentError
 from exportstats.queues.draws import Numbers
 from exportstats.queues.night import Night
 from exportstats.queues.queue import QUEUE_BASES
-from exportstats.queues.runs import quantiles, run, to_instants
+from exportstats.queues.runs import quantiles, refuses, run, to_instants
 from exportstats.stats.histories import categorical
 from exportstats.stats.weighted import to_timedelta
 
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from exportstats.stats.as_of import Instant
 
 _SLOT = list(schema.SLOT)
-_POLICIES = ("wait", "refuse")
 _LABELS = ("start_low", "expected_start", "start_high", "end_low", "expected_end", "end_high")
 _DONE = ("done_low", "expected_done", "done_high")
 _COST_OF_TRIES = 0.02  # the share of the busy time
@@ -142,11 +140,10 @@ def simulate_queue(
        exports             expected_done            busy
     0      3.0 2026-11-23 22:15:00+00:00 0 days 00:15:00
     """
-    if policy not in _POLICIES:
-        raise ArgumentError(f"policy={policy!r}; give one of {', '.join(map(repr, _POLICIES))}")
+    refuse = refuses(policy)
     night = Night.of(tasks, start, Numbers.of(runs, seed), incoming)
     queues, now = night.queues(exports), night.now
-    ran = [run(queue.asked, queue.draw, queue.free, refuse=policy == "refuse") for queue in queues]
+    ran = [run(queue.asked, queue.draw, queue.free, refuse=refuse) for queue in queues]
     return QueueForecast(
         _exports_of(exports, queues, ran, now),
         _slots_of(queues, ran, now),

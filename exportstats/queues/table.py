@@ -13,6 +13,7 @@ from exportstats.core import coerce
 from exportstats.core.schema import SLOT, Column, squeeze
 from exportstats.errors import SchemaError
 
+WITHIN_JITTER = 0.8  # the share of creations
 _REMEDY = "edit the result of xs.expected_exports"
 COLUMNS = (
     Column("account_id", None, "category", "The account ID: twelve digits, as text."),

@@ -143,9 +143,9 @@ class History(NamedTuple):
     own
         Whether they are of the log group itself.
     durations, windows, bytes
-        How long they lasted in milliseconds, infinity for those that timed out, and NaN where there
-        is no task; the length of their windows and the bytes that came in during these, NaN where
-        unknown.
+        How long they lasted in milliseconds, infinity for those that timed out, and NaN in places
+        without a task; the length of their windows and the bytes that came in during these, NaN
+        where unknown.
     waited_low, waited_high
         How long they waited, at least and at most.
     prior

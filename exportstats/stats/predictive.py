@@ -126,7 +126,7 @@ class Model(NamedTuple):
             Durations of earlier tasks in milliseconds, one row per history; infinity for those that
             ran into the time-out.
         weights
-            Their weights, 0 where there is no task; at least one in each row is not. The next task
+            Their weights, 0 in places without a task; each row has at least one task. The next task
             has the weight 1.
         prior
             What other tasks suggest.
