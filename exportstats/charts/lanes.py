@@ -33,6 +33,17 @@ class Bars(NamedTuple):
         return Bars(self.lanes[chosen], self.left[chosen], self.right[chosen])
 
 
+def worst_first(numbers: np.ndarray, many: int, late: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Return groups by the highest risk of a missed deadline, then by the latest end.
+
+    `numbers` has the group of each value; NaN is unknown, and the least of all.
+    """
+    risk, last = np.zeros(many), np.full(many, -np.inf)
+    np.maximum.at(risk, numbers, np.nan_to_num(late))
+    np.maximum.at(last, numbers, np.nan_to_num(ends, nan=-np.inf))
+    return np.lexsort((-last, -risk))
+
+
 def choose_lanes(
     panel: Panel,
     numbers: np.ndarray,

@@ -15,6 +15,7 @@ from exportstats.charts.lanes import (
     draw_deadlines,
     near,
     pixel_of,
+    worst_first,
 )
 from exportstats.charts.rows import name_lanes, rows_that_fit
 from exportstats.charts.scales import time_axis, to_days, zone_named
@@ -140,12 +141,11 @@ def plot_queue(panel: Panel, table: pd.DataFrame, *, tz: str = "UTC", **kwargs: 
         panel.notes.append(f"{np.sum(every.late >= _RISKY):,} at risk to be late")
 
     numbers, groups, which = _group(panel, rows)
-    late, ends, begins = np.zeros(len(groups)), *np.full((2, len(groups)), -np.inf)
-    np.maximum.at(late, numbers, np.nan_to_num(every.late))
-    np.maximum.at(ends, numbers, np.nan_to_num(every.end[2], nan=-np.inf))
-    np.maximum.at(begins, numbers, -every.where)
-    along = None if which == _SLOTS else -begins
-    chosen, lanes = choose_lanes(panel, numbers, np.lexsort((-ends, -late)), which, along=along)
+    begins = np.full(len(groups), np.inf)
+    np.minimum.at(begins, numbers, every.where)
+    along = None if which == _SLOTS else begins
+    worst = worst_first(numbers, len(groups), every.late, every.end[2])
+    chosen, lanes = choose_lanes(panel, numbers, worst, which, along=along)
     drawn = every.only(lanes >= 0)
     lanes = lanes[lanes >= 0]
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from exportstats.charts.chart import NothingToDrawError, chart
+from exportstats.charts.lanes import worst_first
 from exportstats.charts.rows import name_lanes, rows_that_fit
 from exportstats.charts.scales import draw_grid, time_axis, to_days, zone_named
 from exportstats.charts.style import BAD, ink, key, patch
@@ -100,11 +101,8 @@ def plot_queue_comparison(
 def _choose(panel: Panel, table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of the worst slots that fit, slot by slot, and note what is left out."""
     numbers, slots = group_rows(table, ("scenario",))
-    late, ends = np.zeros(len(slots)), np.full(len(slots), -np.inf)
-    np.maximum.at(late, numbers, table["deadline_risk"].fillna(0))
-    np.maximum.at(ends, numbers, np.nan_to_num(to_days(table["done_high"]), nan=-np.inf))
-    place = np.empty(len(slots), dtype="int64")
-    place[np.lexsort((-ends, -late))] = np.arange(len(slots))
+    risk = table["deadline_risk"].to_numpy(dtype="float64")
+    place = np.argsort(worst_first(numbers, len(slots), risk, to_days(table["done_high"])))
     scenarios = table.index.get_level_values("scenario").nunique(dropna=False)
     panel.notes.append(counted(scenarios, "scenario"))
     most = rows_that_fit(panel.ax)

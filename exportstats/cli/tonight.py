@@ -173,13 +173,17 @@ def tonight(
 
 
 class _Asked(NamedTuple):
-    """What is simulated: the exports that are asked for from now until an instant."""
+    """What is simulated: the exports that are asked for from now until an instant.
+
+    `left_out` are those of the same day that are asked for after it.
+    """
 
     tasks: pd.DataFrame
     exports: pd.DataFrame
     now: dt.datetime
     until: dt.datetime
     deadline: dt.datetime | None
+    left_out: int
 
 
 def _ask(
@@ -209,8 +213,11 @@ def _ask(
         )
     deadline = None if limit is None else _next(limit, moved or now, "--by")
     until = now + _DAY if moved or deadline is None else deadline
-    exports = _expected(tasks, now, until, moved, add).assign(deadline=deadline)
-    return _Asked(tasks, exports, now, until, deadline)
+    every = xs.expected_exports(tasks, start=now, end=max(until, now + _DAY))
+    is_asked = every["create_at"] < until
+    exports = _scenario(tasks, every[is_asked], now, moved, add)
+    exports = exports.assign(deadline=deadline)
+    return _Asked(tasks, exports, now, until, deadline, int((~is_asked).sum()))
 
 
 def _selected(origin: Origin, forecast: xs.QueueForecast, chosen: pd.DataFrame) -> pd.DataFrame:
@@ -231,17 +238,16 @@ def _next(time: dt.time | dt.datetime, now: dt.datetime, option: str) -> dt.date
     return time
 
 
-def _expected(
+def _scenario(
     tasks: pd.DataFrame,
+    exports: pd.DataFrame,
     now: dt.datetime,
-    until: dt.datetime,
     moved: dt.datetime | None,
     add: list[tuple[int, dt.timedelta]],
 ) -> pd.DataFrame:
     """Return the exports to simulate; those that are added are asked for with the first one."""
     import pandas as pd
 
-    exports = xs.expected_exports(tasks, start=now, end=until)
     if moved is not None:
         # events of the window may still come in before its end
         ends = exports["to_time"] + dt.timedelta(milliseconds=1)
@@ -270,10 +276,13 @@ def _last(forecast: xs.QueueForecast, slots: pd.DataFrame) -> pd.Series:
 
 def _why_none(asked: _Asked) -> str:
     """Return why no exports are expected."""
-    if not (asked.tasks["creation_time"] >= asked.now - dt.timedelta(days=28)).any():
+    from exportstats.queues.rhythms import HISTORY_DAYS
+
+    last = f"{HISTORY_DAYS} days"
+    if not (asked.tasks["creation_time"] >= asked.now - dt.timedelta(days=HISTORY_DAYS)).any():
         mark_partial()
-        return "no task was created in the 28 days before that, so nothing is known of its exports"
-    return "an export is expected if it was seen on two of the last 28 days, and has not stopped"
+        return f"no task was created in the {last} before that, so nothing is known of its exports"
+    return f"an export is expected if it was seen on two of the last {last}, and has not stopped"
 
 
 def _of_slots(slots: pd.DataFrame) -> Answer:
@@ -321,8 +330,7 @@ def _certainty(
     if asked.deadline is not None:
         by = write_minute(asked.deadline)
         yield f"it is done by {by} UTC with a probability of {percent(chance)}"
-        whole = xs.expected_exports(asked.tasks, start=asked.now, end=asked.now + _DAY)
-        if after := int((whole["create_at"] >= asked.until).sum()):
+        if after := asked.left_out:
             yield f"{counted(after, 'export')} of this day, asked for after that, are left out"
     drawn = exports[exports["basis"] != "given"]
     guesses = (drawn["basis"] != "log_group") | (drawn["n_durations"] < _FEW)
