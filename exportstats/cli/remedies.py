@@ -73,9 +73,9 @@ def undeleted(origin: Origin, asked: Asked, gaps: pd.DataFrame) -> Iterator[str 
     if len(commands) > _SHOWN:
         yield f"and {len(commands) - _SHOWN:,} more; the report has all of them"
     if commands:
-        # what files say of the retention is too old then
-        words = [word for word in origin.words if not word.startswith("--log-groups=")]
-        words.append("--log-groups=aws")
+        from exportstats.report.commands import with_new_log_groups
+
+        words = with_new_log_groups(origin.words)
         yield "then print the exports:", _backfill(origin, words, asked, found["start"].min())
 
 

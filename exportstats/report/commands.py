@@ -38,6 +38,12 @@ class Export(NamedTuple):
     command: str
 
 
+def with_new_log_groups(words: Sequence[str]) -> list[str]:
+    """Return the words of a command that asks AWS for log groups, as files are too old for it."""
+    kept = [word for word in words if not word.startswith("--log-groups=")]
+    return [*kept, "--log-groups=aws"]
+
+
 def exports_of(
     ranges: pd.DataFrame, source: Sequence[str], *, log_groups_changed: bool = False
 ) -> tuple[Export, ...]:
@@ -54,8 +60,7 @@ def exports_of(
         Whether to ask AWS for the log groups again, because commands before these change them.
     """
     if log_groups_changed:
-        source = [word for word in source if not word.startswith("--log-groups=")]
-        source.append("--log-groups=aws")
+        source = with_new_log_groups(source)
     names: dict[tuple[Any, ...], dict[str, None]] = {}
     for row in _joined(ranges.to_dict("records")):
         known = names_of(row)

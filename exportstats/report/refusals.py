@@ -53,7 +53,7 @@ def refusals_until(
 
 
 def is_open(refusals: pd.DataFrame, gaps: pd.DataFrame) -> np.ndarray:
-    """Return which refused exports came to be no task and are not in S3, as far as is known."""
+    """Return which refused exports never became a task and are not in S3, as far as is known."""
     missing = pd.Series(shared(windows_of(refusals), gaps), refusals.index)
     # without a window, as with AccessDenied, nothing can be said of later exports
     open_ = refusals["task_id"].isna() & (missing.isna() | (missing > pd.Timedelta(0)))

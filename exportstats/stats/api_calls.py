@@ -177,7 +177,7 @@ def unlisted_tasks(tasks: pd.DataFrame, api_calls: pd.DataFrame) -> pd.DataFrame
 
 
 def refused_calls(api_calls: pd.DataFrame) -> pd.DataFrame:
-    """List the exports that were refused, and whether they came to be a task later.
+    """List the exports that were refused, and whether they became a task later.
 
     Calls of CreateExportTask ask for the same export if log group, window and stream prefix are the
     same. Refused calls for one export are one row, up to the call that created a task. Refused
@@ -200,7 +200,7 @@ def refused_calls(api_calls: pd.DataFrame) -> pd.DataFrame:
         - `destination`, `destination_prefix`, `error_code`, `error_message`, `principal` and
           `session_name` of the last refused call;
         - `first_time` and `last_time`, of the first and last refused call (UTC);
-        - `task_id` and `creation_time` of the task that it came to be; missing if it did not;
+        - `task_id` and `creation_time` of the task that it became; missing if it did not;
         - `waited`, from `first_time` to `creation_time` (`timedelta64[ms]`);
         - `tries`, the number of calls, with the one that created the task.
 
