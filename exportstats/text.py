@@ -57,6 +57,21 @@ def write_bytes(size: float) -> str:
     return f"{number:.3g} {units[step]}" if number < 1000 else f"{number:,.0f} {units[step]}"  # noqa: PLR2004 - the next unit
 
 
+def total_bytes(sizes: pd.Series) -> str:
+    """Write the sum of some numbers of bytes as far as they are known; empty text if none is.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> [total_bytes(pd.Series(sizes, dtype="Int64")) for sizes in ([1, 2], [1500, None], [None])]
+    ['3 B', 'at least 1.5 kB', '']
+    """
+    known = sizes.dropna()
+    if not len(known):
+        return ""
+    return ("" if len(known) == len(sizes) else "at least ") + write_bytes(known.sum())
+
+
 def total(lengths: pd.Series) -> str:
     """Write the sum of some lengths of time."""
     return write_duration(lengths.dt.total_seconds().sum())

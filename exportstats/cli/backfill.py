@@ -22,7 +22,7 @@ from exportstats.cli.wanted import PLACE
 from exportstats.core import schema
 from exportstats.errors import ArgumentError
 from exportstats.io.whole import whole_file
-from exportstats.text import counted, total, write_bytes, write_duration, write_minute
+from exportstats.text import counted, total, total_bytes, write_bytes, write_duration, write_minute
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,12 +39,12 @@ _HISTORY = dt.timedelta(days=30)  # a forecast by bytes needs 20 earlier tasks w
 _TOMORROW = dt.timedelta(days=2)  # until tomorrow's export is done
 # Messages on what a plan leaves out, by reason.
 _LEFT_OUT = {
-    "lost": "{length} of events past their retention",
+    "lost": "{length} of events past their retention{stake}",
     "silent": "{length} in which nothing came in",
-    "never_exported": "{log_groups} never exported; --never-exported adds them",
-    "short": "{gaps} of a minute or less; --short-gaps adds them",
-    "too_recent": "{length} within the last 12 h, where events may still arrive",
-    "active": "{length} that active tasks are exporting",
+    "never_exported": "{log_groups} never exported{stake}; --never-exported adds them",
+    "short": "{gaps} of a minute or less{stake}; --short-gaps adds them",
+    "too_recent": "{length} within the last 12 h{stake}, where events may still arrive",
+    "active": "{length} that active tasks are exporting{stake}",
 }
 _SCRIPT = NewFile({".sh": re.compile(b"#!/bin/sh\n# Backfill made by exportstats")})
 
@@ -189,7 +189,12 @@ def _say_left_out(plan: pd.DataFrame) -> None:
         if left["gaps"]:
             gaps, groups = counted(left["gaps"], "gap"), counted(left["log_groups"], "log group")
             length = write_duration(left["length"].total_seconds())
-            say(f"left out: {text.format(gaps=gaps, log_groups=groups, length=length)}")
+            stake = ""
+            if left["gaps_with_bytes"]:
+                least = "at least " * (left["gaps_with_bytes"] < left["gaps"])
+                stake = f" ({least}{write_bytes(left['incoming_bytes'])})"
+            said = text.format(gaps=gaps, log_groups=groups, length=length, stake=stake)
+            say(f"left out: {said}")
 
 
 def _say_estimate(plan: pd.DataFrame, asked: Asked) -> None:
@@ -198,9 +203,8 @@ def _say_estimate(plan: pd.DataFrame, asked: Asked) -> None:
         say(f"nothing to export, {asked.days}")
         return
     planned = plan["to_time"] - plan["from_time"] + dt.timedelta(milliseconds=1)
-    came = plan["incoming_bytes"].dropna()
-    least = "" if len(came) == len(plan) else "at least "
-    stake = f", {least}{write_bytes(came.sum())} (uncompressed)" if len(came) else ""
+    stake = total_bytes(plan["incoming_bytes"])
+    stake = stake and f", {stake} (uncompressed)"
     say(f"to export: {total(planned)}{stake}, {asked.days}")
     slots = counted(len(plan[["account_id", "region"]].drop_duplicates()), "slot")
     say(f"{counted(len(plan))}, one at a time in each of {slots} (account and region)")

@@ -23,11 +23,20 @@ if TYPE_CHECKING:
     from exportstats.cli.source import Origin
 
 _MANY = 50  # log groups; above that, a heat map shows more than bars
+# Columns that are shown if they are not zero everywhere.
+_SOMETIMES = {
+    "silent": "silent_fraction",
+    "overlap": "overlapping",
+    "premature": "premature_fraction",
+}
 
 
 @question(*RANGE, filters=PLACE)
 def coverage(origin: Origin, **limits: Any) -> Answer:  # noqa: ANN401 - what click parsed
     """Show how much of a time range is in S3, worst log group first.
+
+    With --incoming, "silent" is the share that no task covers and in which nothing came in, so
+    there is nothing to export.
 
     \b
     exportstats coverage tasks.parquet --since 2026-10-01 --until 2026-11-01
@@ -45,7 +54,7 @@ def coverage(origin: Origin, **limits: Any) -> Answer:  # noqa: ANN401 - what cl
         table,
         title,
         _of_summary(table, has_evidence=asked.has_evidence),
-        dict.fromkeys(("premature", "at least", "at most"), percent),
+        dict.fromkeys(("silent", "premature", "at least", "at most"), percent),
         lambda: xs.plot_coverage(follow(asked.tasks, **asked.range)),
         _about_coverage(origin, asked, table),
     )
@@ -59,7 +68,8 @@ def coverage(origin: Origin, **limits: Any) -> Answer:  # noqa: ANN401 - what cl
 def gaps(origin: Origin, *, check: bool, **limits: Any) -> Answer:  # noqa: ANN401 - what click parsed
     """List the parts of a time range that are not in S3, and why.
 
-    A gap is a part that no COMPLETED task covers.
+    A gap is a part that no COMPLETED task covers. With --incoming, the gaps in which most bytes
+    came in are shown first.
 
     \b
     exportstats gaps tasks.parquet --since 7d
@@ -125,7 +135,7 @@ def _bounds(table: pd.DataFrame) -> list[str]:
     )
     notes = [f"covered at least {least}, at most {most}"]
     if table["silent_fraction"].any():
-        notes[0] += f"; in {silent} nothing came in"
+        notes[0] += f"; in {silent} nothing came in (silent)"
     if table["partial_fraction"].any():
         notes += [f"{partial} was exported only in part, because streams are missing"]
     return notes
@@ -139,19 +149,23 @@ def _of_summary(table: pd.DataFrame, *, has_evidence: bool) -> pd.DataFrame:
     if table["covered_at_least"].any():
         view.insert(len(table.index.names), "at least", table["covered_at_least"].array)
     view["unbroken to"] = table["covered_until"].dt.normalize().array
-    for name, column in (("overlap", "overlapping"), ("premature", "premature_fraction")):
+    for name, column in _SOMETIMES.items():
         if (table[column] > 0 * table[column]).any():
             view[name] = table[column].array
     return view
 
 
 def _of_gaps(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns for people; if it is known what came in, by bytes, the unknown last."""
+    has_bytes = table["incoming_bytes"].notna().any()
+    if has_bytes:
+        table = table.sort_values("incoming_bytes", ascending=False, kind="stable")
     view = table[["account_id", "region", "log_group_name", "start", "length"]].copy()
     if table["expires_at"].notna().any():
         view["expires"] = table["expires_at"].dt.strftime("%Y-%m-%d").fillna("never")
     why = table["reason"].astype("str").str.replace("_", " ")
     codes = table["error_code"].astype("str").fillna("")
     view["why"] = why.where(why != "refused", why + ": " + codes)
-    if table["incoming_bytes"].notna().any():
+    if has_bytes:
         view["came in"] = table["incoming_bytes"].map(write_bytes, na_action="ignore")
     return view

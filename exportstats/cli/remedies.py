@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from exportstats.cli.ranges import SHORT_GAP
-from exportstats.text import counted, total, write_bytes
+from exportstats.text import counted, total, total_bytes
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -23,11 +23,8 @@ _SHOWN = 4  # commands of a kind
 def missing(gaps: pd.DataFrame) -> str:
     """Return how much is missing, and how much came in meanwhile, as far as is known."""
     text = f"missing: {counted(len(gaps), 'gap')} of {total(gaps['length'])}"
-    known = gaps["incoming_bytes"].dropna()
-    if len(known):
-        least = "" if len(known) == len(gaps) else "at least "
-        text += f", in which {least}{write_bytes(known.sum())} came in"
-    return text
+    stake = total_bytes(gaps["incoming_bytes"])
+    return f"{text}, in which {stake} came in" if stake else text
 
 
 def of_gaps(origin: Origin, asked: Asked, gaps: pd.DataFrame) -> Iterator[str | tuple[str, str]]:

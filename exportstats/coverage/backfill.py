@@ -116,8 +116,9 @@ def plan_backfill(  # noqa: PLR0913 - options of one plan
         `attrs` holds the end of the last task of all slots as `expected_end`, `end_low` and
         `end_high`, and the number of `tasks`; they describe the whole plan, not a selection of
         rows. Its `left_out` explains what is not planned: for each of `lost`, `silent`,
-        `never_exported`, `too_recent`, `active` and `short`, the number of `gaps` and `log_groups`
-        and the total `length`. The planned windows and what is left out add up to the gaps.
+        `never_exported`, `too_recent`, `active` and `short`, the number of `gaps` and `log_groups`,
+        the total `length`, and the `incoming_bytes` of the `gaps_with_bytes`, of which they are
+        known. The planned windows and what is left out add up to the gaps.
 
     Raises
     ------
@@ -191,7 +192,11 @@ def plan_backfill(  # noqa: PLR0913 - options of one plan
     table = as_table(plan)
     low, middle, high = coerce.times(ends)
     table.attrs = {"expected_end": middle, "end_low": low, "end_high": high, "tasks": len(table)}
-    table.attrs["left_out"] = {why: _summary(some) for why, some in (left_out | more).items()}
+    keys = gaps.drop_duplicates("group").set_index("group")[_KEY]
+    table.attrs["left_out"] = {
+        why: _summary(some, _bytes_in(keys.loc[some.group], some.start, some.end, came))
+        for why, some in (left_out | more).items()
+    }
     return table
 
 
@@ -259,12 +264,14 @@ def _intervals(gaps: pd.DataFrame) -> Intervals:
     return Intervals(gaps["group"].to_numpy(), *times)
 
 
-def _summary(some: Intervals) -> dict[str, int | pd.Timedelta]:
-    """Return the number, log groups and total length of what is left out."""
+def _summary(some: Intervals, came: np.ndarray) -> dict[str, int | pd.Timedelta]:
+    """Return the number, log groups, total length and known bytes of what is left out."""
     return {
         "gaps": len(some.group),
         "log_groups": len(np.unique(some.group)),
         "length": pd.Timedelta(int(some.length.sum()), "ms"),
+        "incoming_bytes": round(np.nansum(came)),
+        "gaps_with_bytes": int((~np.isnan(came)).sum()),
     }
 
 
@@ -313,8 +320,16 @@ def _in_order(plan: pd.DataFrame, incoming: Incoming | None) -> pd.DataFrame:
     group, start, end, deadline = (
         plan[name].to_numpy() for name in ("group", "start", "end", "deadline")
     )
-    unknown = np.full(len(plan), np.nan)
-    came = unknown if incoming is None else incoming.bytes_in(plan, start, end)
+    came = _bytes_in(plan, start, end, incoming)
     # unknown bytes come last
     order = np.lexsort((group, start, -came, deadline, deadline == coerce.NAT, plan["slot"]))
     return plan.assign(bytes=came).iloc[order].reset_index(drop=True)
+
+
+def _bytes_in(
+    keys: pd.DataFrame, start: np.ndarray, end: np.ndarray, incoming: Incoming | None
+) -> np.ndarray:
+    """Return the bytes that came in during intervals, NaN where they are not known."""
+    if incoming is None:
+        return np.full(len(start), np.nan)
+    return incoming.bytes_in(keys, start, end)

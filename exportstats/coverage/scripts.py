@@ -11,7 +11,7 @@ from exportstats.core import coerce, schema
 from exportstats.coverage.commands import REGION, check_plan, options_of, requests_of
 from exportstats.errors import ArgumentError
 from exportstats.stats.as_of import instant, to_millis
-from exportstats.text import counted
+from exportstats.text import counted, total_bytes
 
 if TYPE_CHECKING:
     from exportstats.stats.as_of import Instant
@@ -205,15 +205,21 @@ def _call(number: str, request: dict[str, Any], start: str, end: str, deadline: 
 
 
 def summarize_slots(plan: pd.DataFrame) -> pd.DataFrame:
-    """Return tasks, first deadline and end of each slot of a plan, the first to expire first."""
+    """Return tasks, bytes, first deadline and end of each slot of a plan.
+
+    They are in the order of a plan: the first to expire first, then the most bytes.
+    """
     slots = plan.astype(dict.fromkeys(schema.SLOT, "str")).groupby([*schema.SLOT], dropna=False)
     table = slots.agg(
         tasks=("task_name", "size"),
         first_deadline=("deadline", "min"),
         done=("expected_end", "max"),
         late=("late", "sum"),
+        bytes=("incoming_bytes", lambda sizes: sizes.sum(min_count=1)),
+        came_in=("incoming_bytes", total_bytes),
     )
-    return table.sort_values(["first_deadline", "done", *schema.SLOT])
+    order = ["first_deadline", "bytes", "done", *schema.SLOT]
+    return table.sort_values(order, ascending=[True, False, *[True] * 3])
 
 
 def table_of(slots: pd.DataFrame) -> list[str]:
@@ -222,19 +228,22 @@ def table_of(slots: pd.DataFrame) -> list[str]:
         ["account", *slots.index.get_level_values("account_id")],
         ["region", *slots.index.get_level_values("region")],
         ["tasks", *(f"{number:,}" for number in slots["tasks"])],
+        ["came in", *slots["came_in"]],
         ["first expiry", *_minutes(slots["first_deadline"])],
         ["done about", *_minutes(slots["done"])],
         ["late", *(f"{number:,}" for number in slots["late"])],
     ]
-    widths = [max(map(len, column)) for column in columns]
-    to_the_right = (2, 5)
-    return [
-        "  ".join(
-            cell.rjust(width) if at in to_the_right else cell.ljust(width)
-            for at, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        )
-        for cells in zip(*columns, strict=True)
-    ]
+    if not slots["came_in"].any():  # it is not known
+        columns.pop(3)
+    columns = [_aligned(column) for column in columns]
+    return ["  ".join(cells) for cells in zip(*columns, strict=True)]
+
+
+def _aligned(column: list[str]) -> list[str]:
+    """Return the cells of a column in one width, numbers to the right."""
+    width = max(map(len, column))
+    is_number = column[0] in ("tasks", "late")
+    return [cell.rjust(width) if is_number else cell.ljust(width) for cell in column]
 
 
 def _summary(table: list[str], at: int) -> str:

@@ -147,8 +147,13 @@ def test_bounds_of_coverage(aws: Callable, run: Callable, tmp_path: Path):
     file.write_text(json.dumps(rows))
     done = run("coverage", *RANGE, "--deliveries", file, "--api-calls=aws", "--incoming=aws")
     assert "covered at least 25 %, at most 50 %; in 25 % nothing came in" in done.stderr
-    assert "at least" in done.stdout
+    [names, row] = [
+        line.split() for line in done.stdout.splitlines() if "least" in line or "/app" in line
+    ]
+    assert names[-1] == "silent"
+    assert row[-2:] == ["25", "%"]
     done = run("coverage", *RANGE, "--deliveries", file)
+    assert "silent" not in done.stdout
     assert "not known: the stream prefixes of tasks (--api-calls)" in done.stderr
     assert "the streams of" not in done.stderr
     file.write_text(json.dumps([row | {"missingStreams": None} for row in rows]))

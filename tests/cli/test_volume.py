@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -131,3 +132,34 @@ def test_backfill_ranks_by_bytes(run: Callable, files: tuple[Path, Path]):
     assert lines[2] == [FIRST + night * DAY for night in MISSED[::-1]]
     assert "to export: 2 d, 144 MB (uncompressed), 2026-" in done.stderr
     assert "scaled by the bytes that came in: 2 of 2 tasks\n" in done.stderr
+
+
+def test_gaps_rank_by_bytes(run: Callable, files: tuple[Path, Path]):
+    """The gap of most bytes is shown first, one whose bytes are not known last; csv is by time."""
+    tasks, came = files
+    nights = (dt.datetime.fromtimestamp((FIRST + n * DAY) / 1000, dt.UTC) for n in MISSED)
+    small, large = (f"{night:%Y-%m-%d}" for night in nights)
+
+    def shown(*options: object) -> list[list[str]]:
+        done = run("gaps", tasks, "--since", "30d", *options)
+        assert done.exit_code == 0, done.stderr
+        rows = (line.split() for line in done.stdout.splitlines() if "never tried" in line)
+        return [[*({small, large} & {*row}), *row[row.index("tried") + 1 :]] for row in rows]
+
+    assert shown() == [[small], [large]]
+    assert shown("--incoming", came) == [[large, "120", "MB"], [small, "24", "MB"]]
+    done = run("gaps", tasks, "--since", "30d", "--incoming", came, "--format", "json")
+    assert [row["start"][:10] for row in json.loads(done.stdout)] == [small, large]
+    lines = came.read_text().splitlines()
+    del lines[MISSED[1] * 24]  # an hour of the night of many bytes
+    came.write_text("\n".join(lines))
+    assert shown("--incoming", came) == [[small, "24", "MB"], [large, "(unknown)"]]
+
+
+def test_backfill_says_how_many_bytes_are_left_out(run: Callable, files: tuple[Path, Path]):
+    """Of the night that the active task exports, it is known what came in."""
+    tasks, came = files
+    told = "left out: 1 d that active tasks are exporting"
+    options = ["--since", "30d", "--until", "2026-11-24"]
+    assert f"{told}\n" in run("backfill", tasks, *options).stderr
+    assert f"{told} (120 MB)\n" in run("backfill", tasks, *options, "--incoming", came).stderr

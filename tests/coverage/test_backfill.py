@@ -9,7 +9,19 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from planned import MIDNIGHT, MINUTE, START, done, gaps_of, history, plan_backfill, running, windows
+from inflow import incoming_of
+from planned import (
+    GROUP,
+    MIDNIGHT,
+    MINUTE,
+    START,
+    done,
+    gaps_of,
+    history,
+    plan_backfill,
+    running,
+    windows,
+)
 from support import DAY, FIRST, HOUR, LAST, plain, some, table
 
 import exportstats as xs
@@ -187,12 +199,26 @@ def test_all_of_the_gaps_is_planned_or_left_out(seed: int):
         at for at in hours["rest"] if not {(at[0], at[1] + d) for d in (-1, 1)} & hours["rest"]
     }
     hours["short"] = short
-    plan = xs.plan_backfill(gaps_of(*gaps), table(*rows, *active), tolerance="1h")
+    came = {(name, hour): random.randrange(99) for name in names[:4] for hour in range(40)}
+    incoming = [
+        {**GROUP, "log_group_name": name, "start": START + (hour - 42) * HOUR, "period": HOUR}
+        | {"incoming_bytes": size, "incoming_events": 1}
+        for (name, hour), size in came.items()
+    ]
+    plan = xs.plan_backfill(
+        gaps_of(*gaps),
+        table(*rows, *active),
+        tolerance="1h",
+        incoming=incoming_of(incoming),
+    )
     left_out = plan.attrs["left_out"]
     for why, left in left_out.items():
         assert left["length"] == pd.Timedelta(hours=len(hours[why])), why
         assert left["log_groups"] == len({name for name, _ in hours[why]})
-        assert bool(left["gaps"]) == bool(hours[why])
+        firsts = {at for at in hours[why] if (at[0], at[1] - 1) not in hours[why]}
+        assert left["gaps"] == len(firsts)
+        assert left["gaps_with_bytes"] == len(firsts & {*came})
+        assert left["incoming_bytes"] == sum(came.get(at, 0) for at in hours[why])
     assert left_out["short"]["gaps"] == len(short)
     planned = sum(end - start for start, end in windows(plan))
     assert planned == HOUR * len(hours["rest"] - short)

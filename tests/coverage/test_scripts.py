@@ -12,7 +12,7 @@ import pytest
 from support import DAY
 from test_commands import HOSTILE, plan_of, request_of
 
-from exportstats.coverage.scripts import render_scripts
+from exportstats.coverage.scripts import render_scripts, summarize_slots, table_of
 from exportstats.errors import ArgumentError, SchemaError
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def planned(*rows: dict[str, Any]) -> pd.DataFrame:
     """Return a plan with some given fields, with times as `plan_backfill` returns them."""
     plan = plan_of(*rows).assign(
         late=[row.get("late", False) for row in rows],
+        incoming_bytes=pd.array([row.get("incoming_bytes") for row in rows], dtype="Int64"),
         **{
             name: pd.to_datetime([row.get(name) for row in rows], utc=True).as_unit("ms")
             for name in ("deadline", "expected_end")
@@ -62,6 +63,24 @@ def test_a_script_says_what_it_does_and_when_all_slots_are_due():
         "#   444455556666  eu-west-1      1                                         0",
     ]
     assert "'2 of 2: acme, 1970-01-01 to 3000-01-01 UTC, expires 2026-12-01'" in scripts[SLOT]
+
+
+def test_of_slots_that_expire_together_those_with_most_bytes_come_first():
+    """A slot of which they are not known comes last; what is known in part is said to be so."""
+    sizes = {"eu-west-1": [5, None], "eu-west-2": [None], "us-east-1": [7000], "us-west-2": [10, 9]}
+    rows = [
+        {"region": region, "incoming_bytes": size, "deadline": "2026-12-01T00:00Z"}
+        for region, of in sizes.items()
+        for size in of
+    ]
+    table = table_of(summarize_slots(planned(*rows)))
+    assert table == [
+        "account       region     tasks  came in       first expiry  done about  late",
+        "111122223333  us-east-1      1  7 kB          2026-12-01                   0",
+        "111122223333  us-west-2      2  19 B          2026-12-01                   0",
+        "111122223333  eu-west-1      2  at least 5 B  2026-12-01                   0",
+        "111122223333  eu-west-2      1                2026-12-01                   0",
+    ]
 
 
 def test_a_summary_of_many_slots_is_cut():

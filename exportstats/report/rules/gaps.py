@@ -12,7 +12,7 @@ from exportstats.report.pictures import coverage
 from exportstats.report.refusals import label_of
 from exportstats.report.rule import Found, by_incident, rule
 from exportstats.report.words import groups_of, on, place, slots_of
-from exportstats.text import counted, total, write_bytes
+from exportstats.text import counted, total, total_bytes, write_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +41,8 @@ def _describe(rows: pd.DataFrame, *, material: Material) -> Found:
     reasons = ", ".join(f"{number:,} {reason}" for reason, number in sorted(why.items()))
     regular = int(material.groups["regular"].sum())
     groups = len(rows[list(LOG_GROUP)].drop_duplicates())
-    stake = _stake(rows)
+    stake = total_bytes(rows["incoming_bytes"])
+    stake = stake and f", in which {stake} came in"
     return Found(
         "warning",
         f"{counted(len(rows), 'gap')} in {groups:,} of {regular:,} log groups that are exported "
@@ -68,15 +69,6 @@ def _tried(rows: pd.DataFrame) -> str:
         texts.append(f"{label_of(str(who))} ({counted(len(of), 'gap')}{size})")
     more = len(whose) - len(texts)
     return f" Last tried by {', '.join(texts)}" + (f" and {more:,} more." if more else ".")
-
-
-def _stake(rows: pd.DataFrame) -> str:
-    """Return how much came in during gaps, as far as it is known."""
-    known = rows["incoming_bytes"].dropna()
-    if not len(known):
-        return ""
-    least = "" if len(known) == len(rows) else "at least "
-    return f", in which {least}{write_bytes(known.sum())} came in"
 
 
 @rule(
