@@ -16,10 +16,12 @@ from exportstats.coverage.gaps import explain_again
 from exportstats.report import causes, rhythm, weekdays
 from exportstats.report.reading import (
     WEEKS_BEFORE,
+    Earlier,
     Read,
     created_in,
     due,
     due_of,
+    of_groups,
     undelivered,
     weeks_of,
 )
@@ -64,7 +66,7 @@ class Material:
     Attributes
     ----------
     tasks
-        All tasks.
+        All tasks of the report, with those of its other parts.
     rows
         The tasks that findings look at. See `reading.Read`.
     recent
@@ -99,6 +101,9 @@ class Material:
         The tasks that can explain a gap: not COMPLETED, or checked in S3.
     waivers
         All waivers, including expired ones.
+    earlier
+        What was known at the start of the span of the log groups that were exported again since.
+        None if there are none.
     """
 
     tasks: shards.Tasks
@@ -118,6 +123,7 @@ class Material:
     slowdowns: pd.DataFrame
     undelivered: pd.DataFrame
     waivers: tuple[Waiver, ...]
+    earlier: Earlier | None = None
 
     @property
     def now(self) -> pd.Timestamp:
@@ -359,12 +365,6 @@ def rows_of(gaps: pd.DataFrame) -> pd.DataFrame:
 def is_long(gaps: pd.DataFrame) -> pd.Series:
     """Return which gaps are longer than `SHORT_GAP`."""
     return gaps["length"] > SHORT_GAP
-
-
-def of_groups(frame: pd.DataFrame, *, groups: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of some log groups. This function is applied to each shard."""
-    kept: pd.DataFrame = frame[matching.locate(frame, groups) >= 0]
-    return kept
 
 
 def _are_exported(

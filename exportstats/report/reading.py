@@ -54,6 +54,24 @@ class Read(NamedTuple):
     slowdowns: pd.DataFrame
 
 
+class Earlier(NamedTuple):
+    """What was known of some log groups at an earlier instant.
+
+    Attributes
+    ----------
+    groups
+        The log groups, as returned by `rhythm.learn`.
+    gaps
+        All gaps since 1970, as returned by `find_gaps`.
+    undelivered
+        The tasks that can explain a gap: not COMPLETED, or checked in S3.
+    """
+
+    groups: pd.DataFrame
+    gaps: pd.DataFrame
+    undelivered: pd.DataFrame
+
+
 def read(
     tasks: shards.Tasks,
     span: Span,
@@ -63,17 +81,31 @@ def read(
     """Read the tasks of a report, as known at `as_of`, each shard once."""
     part = partial(_rows_and_groups, span=span, as_of=as_of, deliveries=evidence.deliveries)
     both = partial(shards.collect_several, part=part)
-    (rows, groups), gaps, slow = shards.together(tasks, both, gaps_until(as_of, evidence), _slow)
+    (rows, groups), gaps, slow = shards.together(tasks, both, _gaps_until(as_of, evidence), _slow)
     return Read(rows, groups.reset_index(drop=True), gaps, slow)
 
 
-def learn(tasks: shards.Tasks) -> pd.DataFrame:
-    """Estimate the rhythm of each log group."""
+def read_earlier(
+    tasks: shards.Tasks, *, then: pd.Timestamp, groups: pd.DataFrame, evidence: Evidence
+) -> Earlier:
+    """Read what was known of some log groups at an earlier instant, each shard once."""
+    some = shards.select(tasks, partial(of_groups, groups=groups), schema.LOG_GROUP)
+    left = partial(shards.collect, part=partial(undelivered, deliveries=evidence.deliveries))
+    questions = _learn, _gaps_until(then, evidence), left
+    return Earlier(*shards.together(known_then(some, then), *questions))
+
+
+def of_groups(frame: pd.DataFrame, *, groups: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of some log groups. This function is applied to each shard."""
+    kept: pd.DataFrame = frame[matching.locate(frame, groups) >= 0]
+    return kept
+
+
+def _learn(tasks: shards.Tasks) -> pd.DataFrame:
     return shards.collect(tasks, rhythm.learn, rhythm.COLUMNS).reset_index(drop=True)
 
 
-def gaps_until(now: pd.Timestamp, evidence: Evidence) -> Callable[[shards.Tasks], pd.DataFrame]:
-    """Return a function that finds all gaps since 1970, as known at an instant."""
+def _gaps_until(now: pd.Timestamp, evidence: Evidence) -> Callable[[shards.Tasks], pd.DataFrame]:
     return partial(find_gaps, start="1970", end=now, as_of=now, **evidence.options)
 
 

@@ -16,6 +16,7 @@ from exportstats.io.whole import whole_file
 from exportstats.progress import steps
 from exportstats.report import html, machine, mail, markdown, pictures, rules
 from exportstats.report.data import Finding, Picture, ReportData
+from exportstats.report.earlier import with_earlier
 from exportstats.report.evidence import Evidence
 from exportstats.report.figures import key_figures
 from exportstats.report.incidents import incidents, tables_of
@@ -208,7 +209,7 @@ def _parts(whole: Material, by: str) -> dict[str, WeeklyReport]:
     names = [*dict.fromkeys([column, *schema.LOG_GROUP])]
     present = shards.collect(whole.tasks, partial(_different, names=names), names)
     values = present[column].astype("str")
-    parts_of, known = {}, []
+    keep, evidences = {}, []
     for value in sorted(set(values.dropna())):
         log_groups = whole.evidence.log_groups
         if log_groups is not None:
@@ -216,17 +217,22 @@ def _parts(whole: Material, by: str) -> dict[str, WeeklyReport]:
             if column in log_groups.columns:
                 kept |= (log_groups[column].astype("str") == value).to_numpy()
             log_groups = log_groups[kept]
-        keep = partial(_with_value, column=column, value=value)
-        tasks = shards.select(whole.tasks, keep)
-        evidence = whole.evidence._replace(log_groups=log_groups)
-        parts_of[value] = tasks, evidence
-        known.append(partial(_read_part, keep=keep, evidence=evidence, whole=whole))
-    parts = {}
-    for value, found in zip(parts_of, shards.together(whole.tasks, *known), strict=True):
-        tasks, evidence = parts_of[value]
-        options = evidence, whole.source, whole.waivers
-        part = gather(tasks, found, whole.span, whole.as_of, *options)
-        parts[value] = _report(part, f"{whole.span.name}, {column} {value}")
+        keep[value] = partial(_with_value, column=column, value=value)
+        evidences.append(whole.evidence._replace(log_groups=log_groups))
+    known = [
+        partial(_read_part, keep=kept, evidence=evidence, whole=whole)
+        for kept, evidence in zip(keep.values(), evidences, strict=True)
+    ]
+    found = shards.together(whole.tasks, *known)
+    materials = [
+        gather(whole.tasks, one, whole.span, whole.as_of, evidence, whole.source, whole.waivers)
+        for one, evidence in zip(found, evidences, strict=True)
+    ]
+    materials = with_earlier(whole.tasks, materials, [*keep.values()])
+    parts = {
+        value: _report(material, f"{whole.span.name}, {column} {value}")
+        for value, material in zip(keep, materials, strict=True)
+    }
 
     def worst(report: WeeklyReport) -> list[int]:
         return [-sum(one.severity == severity for one in report.findings) for severity in _BAD]
@@ -271,7 +277,9 @@ def material_of(
     known = now if now is not None else min(seen, span.end.tz_convert("UTC"))
     tasks = known_then(tasks, known)
     found = read(tasks, span, known, evidence)
-    return gather(tasks, found, span, known, evidence, tuple(source), known_waivers)
+    material = gather(tasks, found, span, known, evidence, tuple(source), known_waivers)
+    [material] = with_earlier(tasks, [material], [None])
+    return material
 
 
 def _apply_rules(material: Material) -> tuple[tuple[Finding, ...], tuple[Picture, ...]]:

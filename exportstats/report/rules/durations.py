@@ -11,8 +11,7 @@ import pandas as pd
 from exportstats.core import coerce, frames, schema
 from exportstats.core.schema import LOG_GROUP, SLOT
 from exportstats.report import causes, pictures
-from exportstats.report.material import of_groups
-from exportstats.report.reading import SLOWDOWN_IS_NEWS
+from exportstats.report.reading import SLOWDOWN_IS_NEWS, of_groups
 from exportstats.report.rule import Found, rule
 from exportstats.report.words import groups_of, place, slot, slots_of, verb
 from exportstats.stats import grouping

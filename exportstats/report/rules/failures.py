@@ -11,8 +11,8 @@ from exportstats.core import schema
 from exportstats.core.schema import LOG_GROUP, SLOT
 from exportstats.coverage.gaps import find_gaps
 from exportstats.report import causes, pictures
-from exportstats.report.material import missing_of, of_groups, part_waived, without_rest
-from exportstats.report.reading import WEEKS_BEFORE
+from exportstats.report.material import missing_of, part_waived, without_rest
+from exportstats.report.reading import WEEKS_BEFORE, of_groups
 from exportstats.report.rule import Found, by_incident, rule
 from exportstats.report.words import LOST, groups_of, name, place, slot, slots_of, verb
 from exportstats.stats.failures import failure_reasons
