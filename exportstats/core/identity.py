@@ -48,7 +48,7 @@ def repeated(rows: pd.DataFrame, table: Table) -> np.ndarray:
     if numbers is not None:
         ordered = np.sort(numbers)
         same = ordered[1:] == ordered[:-1]
-        again[:] = np.isin(numbers, ordered[1:][same]) if same.any() else False
+        again[:] = pd.Series(numbers).isin(ordered[1:][same]) if same.any() else False
     elif rows[table.id].is_unique:
         again[:] = False
     if again.any():  # texts that differ may have the same number

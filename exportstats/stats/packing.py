@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
 
 _MOST = 1 << 63  # combined numbers stay below this
 
@@ -42,3 +41,11 @@ class Packing(NamedTuple):
         value: np.ndarray = packed - group * self.span
         value += self.low
         return group, value
+
+
+def order_of(group: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """Return the stable order by group and value; groups are numbered from 0."""
+    packing = Packing.of(int(group.max(initial=-1)) + 1, value)
+    if packing is None:
+        return np.lexsort((value, group))
+    return np.argsort(packing.pack(group, value), kind="stable")

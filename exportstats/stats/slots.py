@@ -16,6 +16,7 @@ from exportstats.core import coerce, schema, shards
 from exportstats.stats import grouping
 from exportstats.stats.as_of import known_at, zone
 from exportstats.stats.calendars import calendar_of
+from exportstats.stats.packing import order_of
 from exportstats.stats.phases import of_waiting, waited
 from exportstats.stats.weighted import divide
 
@@ -176,20 +177,22 @@ def _ends(known: pd.DataFrame) -> np.ndarray:
 
 def _periods(activity: _Activity, slots: int, calendar: Calendar) -> _Periods:
     """Return each slot's periods, from its first activity to its last."""
-    begin, last = _number(calendar, activity.start), _number(calendar, activity.last)
-    lowest, highest = np.full(slots, begin.max(initial=0)), np.full(slots, last.min(initial=0))
-    np.minimum.at(lowest, activity.slot, begin)
-    np.maximum.at(highest, activity.slot, last)
+    earliest = np.full(slots, activity.start.max(initial=0))
+    latest = np.full(slots, activity.last.min(initial=0))
+    np.minimum.at(earliest, activity.slot, activity.start)
+    np.maximum.at(latest, activity.slot, activity.last)
+    lowest, highest = _number(calendar, earliest), _number(calendar, latest)
     filled = highest - lowest < grouping.MOST_PERIODS
     many = (highest - lowest + 1)[filled]
     slot = np.repeat(np.flatnonzero(filled), many)
     number = np.arange(len(slot)) - np.repeat(np.cumsum(many) - many, many) + lowest[slot]
     far = ~filled[activity.slot]
     if far.any():
+        edges = np.concatenate([activity.start[far], activity.last[far]])
         used = pd.DataFrame(
             {
                 "slot": np.concatenate([slot, np.tile(activity.slot[far], 2)]),
-                "number": np.concatenate([number, begin[far], last[far]]),
+                "number": np.concatenate([number, _number(calendar, edges)]),
             }
         )
         used = used.drop_duplicates().sort_values(["slot", "number"])
@@ -219,11 +222,11 @@ def _sweep(
     slot = np.concatenate([periods.slot, activity.slot, activity.slot, periods.slot])
     time = np.concatenate([periods.start, activity.start, activity.end, periods.end])
     # stable, so that at one instant the start of a period comes first
-    order = np.lexsort((time, slot))
+    order = order_of(slot, time)
     change = np.repeat(np.array([0, 1, -1, 0], dtype="int8"), [many, tasks, tasks, many])[order]
-    active = np.cumsum(change, dtype="int64")
+    active = np.cumsum(change, dtype="int32")
     opens = np.flatnonzero(order < many)
-    at = np.cumsum(order < many) - 1
+    at = np.repeat(np.arange(many), np.diff(opens, append=len(order)))
     time = time[order]
     length = np.diff(time, append=time[-1:])
     length[time >= periods.end[at]] = 0  # between two periods or two slots

@@ -8,7 +8,7 @@ import numpy as np
 
 from exportstats.core import coerce, schema
 from exportstats.stats import grouping
-from exportstats.stats.packing import Packing
+from exportstats.stats.packing import Packing, order_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,7 +120,8 @@ def sort_weighted(
     """Sort values within groups, which are numbered from 0; without counts, count them."""
     if n is None:
         codes, values, n = _count(codes, values)
-    elif (order := _order(codes, values)) is not None:
+    elif not _are_sorted(codes, values):
+        order = order_of(codes, values)
         codes = codes[order]  # one by one, so that the memory of each can be used for the next
         values = values[order]
         n = n[order]
@@ -155,12 +156,8 @@ def _count(codes: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return *packing.unpack(packed), n
 
 
-def _order(codes: np.ndarray, values: np.ndarray) -> np.ndarray | None:
-    """Return the order by group and value, or None if they are in order."""
-    packing = Packing.of(int(codes.max(initial=-1)) + 1, values)
-    if packing is None:
-        return np.lexsort((values, codes))
-    packed = packing.pack(codes, values)
-    if (packed[1:] >= packed[:-1]).all():
-        return None
-    return np.argsort(packed, kind="stable")
+def _are_sorted(codes: np.ndarray, values: np.ndarray) -> bool:
+    """Return whether values are in order by group and value."""
+    same = codes[1:] == codes[:-1]
+    later = np.where(same, values[1:] >= values[:-1], codes[1:] > codes[:-1])
+    return bool(later.all())
