@@ -77,6 +77,12 @@ def use_an_archive(folder: Path, tasks: pd.DataFrame) -> None:
     assert xs.status_breakdown(archive).equals(xs.status_breakdown(tasks))
 
 
+def use_engines() -> None:
+    """Take tasks from Spark; the tests of engines use a real DataFrame."""
+    with pytest.raises(xs.SchemaError):
+        xs.from_spark(None)  # type: ignore[arg-type]
+
+
 def use_queues(tasks: pd.DataFrame) -> list[Axes]:
     """Simulate a night."""
     exports: pd.DataFrame = xs.expected_exports(tasks, start="2026-11-16", end="2026-11-17")
@@ -104,6 +110,7 @@ def use_every_name(folder: Path) -> list[Axes]:
     tasks: pd.DataFrame = xs.conform(xs.sample_tasks().head(300))
     again: pd.DataFrame = use_every_file(folder, tasks)
     use_an_archive(folder, tasks)
+    use_engines()
     nights = use_queues(tasks)
     anomalies: pd.DataFrame = xs.find_anomalies(again)
     assert anomalies.empty
@@ -180,7 +187,10 @@ def test_every_name_is_used_and_works(tmp_path: Path):
     axes = use_every_name(tmp_path)
     assert len({id(ax) for ax in axes}) == 20
     source = "".join(
-        map(inspect.getsource, (use_every_name, use_every_file, use_an_archive, use_queues))
+        map(
+            inspect.getsource,
+            (use_every_name, use_every_file, use_an_archive, use_engines, use_queues),
+        )
     )
     raised = {name for name in xs.__all__ if name.endswith(("Error", "Warning", "Interrupted"))}
     assert not {n for n in xs.__all__ if n not in raised and f"xs.{n}" not in source}
@@ -217,9 +227,9 @@ def test_options_are_named(name: str):
 
 
 def test_the_package_imports_nothing_slow():
-    """`import exportstats` imports neither pandas nor boto3 nor matplotlib."""
+    """`import exportstats` imports neither pandas nor boto3, matplotlib or Spark."""
     script = "import sys, exportstats; print([m for m in sys.modules if m in sys.argv[1:]])"
-    heavy = ["pandas", "boto3", "botocore", "matplotlib", "pyarrow", "rich", "click"]
+    heavy = ["pandas", "boto3", "botocore", "matplotlib", "pyarrow", "pyspark", "rich", "click"]
     done = subprocess.run(
         [sys.executable, "-c", script, *heavy], capture_output=True, text=True, check=True
     )

@@ -180,7 +180,8 @@ def stack(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
     for name in frames[0].columns:
         if all(name in frame and coerce.is_category(frame[name]) for frame in frames):
             texts = (frame[name].cat.categories.to_numpy(object) for frame in frames)
-            order = in_order(set().union(*texts), states=name == "status_code")
+            are_states = str(name).endswith("status_code")  # also that of a retry
+            order = in_order(set().union(*texts), states=are_states)
             columns = [frame[name].cat.set_categories(order, ordered=False) for frame in frames]
             frames = [
                 frame.assign(**{name: column})

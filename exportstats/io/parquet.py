@@ -11,7 +11,15 @@ import pyarrow.parquet as pq
 
 from exportstats.core import frames
 from exportstats.errors import FileFormatError, SchemaError
-from exportstats.io.rows import MAIN, REPEATED, Rows, arrow_schema, read_columns, to_arrow
+from exportstats.io.rows import (
+    MAIN,
+    REPEATED,
+    Rows,
+    arrow_schema,
+    columns_to_read,
+    read_columns,
+    to_arrow,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -52,6 +60,7 @@ def read_parquet(
     try:
         schema = pq.read_schema(plain or pa.BufferReader(data))
         names = frames.rename(schema.names, kind)
+        nested = any(map(pa.types.is_struct, schema.types))
         repeated = [field.name for field in arrow_schema(kind) if field.type == REPEATED]
         texts = {field.name for field in schema if field.type in (pa.string(), pa.large_string())}
         file = pq.ParquetFile(
@@ -61,7 +70,10 @@ def read_parquet(
             ],
         )
         with file:
-            table = file.read(_only(columns, names, schema))
+            some = (
+                None if nested or columns is None else columns_to_read(columns, schema.names, kind)
+            )
+            table = file.read(some)
             if _lacks_values(table, names) and frames.own_columns(schema.names, kind):
                 table = file.read()  # for the warning that one of these may have the values
         table.validate(full=True)  # reading does not check that text is UTF-8
@@ -70,17 +82,6 @@ def read_parquet(
         raise FileFormatError(f"{source.name}: broken Parquet: {error}") from error
     except SchemaError as error:
         raise FileFormatError(f"{source.name}: {error}") from error
-
-
-def _only(
-    columns: Collection[str] | None, names: dict[str, list[str]], schema: pa.Schema
-) -> list[str] | None:
-    """Return the names of some columns in a file; None for all if it may lack one of them."""
-    if columns is None or any(map(pa.types.is_struct, schema.types)):
-        return None
-    own = {name: [name] for name in schema.names}
-    found = [names.get(name) or own.get(name) for name in columns]
-    return None if None in found else [name for some in found for name in some or ()]
 
 
 def _lacks_values(table: pa.Table, names: dict[str, list[str]]) -> bool:

@@ -136,10 +136,12 @@ def to_table(
     strict: bool = False,
     how: coerce.TimesIn = coerce.MILLIS,
     columns: Collection[str] | None = None,
+    every: bool = False,
 ) -> pd.DataFrame:
     """Combine rows from many places into one table, and report the bad ones.
 
     With `columns`, only these are converted if all exist, which is enough if no row is repeated.
+    With `every`, repeated rows are kept.
 
     Raises
     ------
@@ -180,12 +182,12 @@ def to_table(
 
     frames.warn_of_units(typed, [name for name in kind.times if name in typed], how)
     bounded, changed = frames.bound(typed, kind)
-    if not is_narrow:
-        rows, doubtful = frames.settle(bounded, kind)
-    elif identity.repeated(bounded, kind).any():
+    if is_narrow and not every and identity.repeated(bounded, kind).any():
         raise NarrowError
-    else:
+    if is_narrow or every:
         rows, doubtful = frames.derive(frames.tidy(bounded, kind), kind), changed[:0]
+    else:
+        rows, doubtful = frames.settle(bounded, kind)
     _warn_of_unused(rows, sum((part.unused for part in known), Counter()), own, kind)
     refused = [(part.name(number), reason) for part in known for number, reason in part.refused]
     report_rows(
@@ -223,6 +225,16 @@ def _warn_of_unused(
                 f"({', '.join(own[:_SHOWN])}) has these values, rename it"
             )
         )
+
+
+def columns_to_read(wanted: Collection[str], names: Sequence[str], kind: Table) -> list[str] | None:
+    """Return the source columns of some columns of a table; None for all if one may be missing."""
+    known = {name: [name] for name in names} | frames.rename(names, kind)
+    found = [known.get(name) for name in wanted]
+    if None in found:
+        return None
+    sources = {name for some in found for name in some or ()}
+    return [name for name in names if name in sources]
 
 
 def read_columns(table: pa.Table, kind: Table, how: coerce.TimesIn = coerce.MILLIS) -> Rows:

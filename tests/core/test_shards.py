@@ -215,6 +215,10 @@ def test_stack_keeps_categories():
     assert list(stacked["status_code"].cat.categories) == states
     assert stacked["region"].to_list() == ["us-east-1", "eu-west-1"]
     assert list(frames.stack([second, first])["status_code"].cat.categories) == states
+    of_retries = [
+        tasks.rename(columns={"status_code": "retry_status_code"}) for tasks in (first, second)
+    ]
+    assert list(frames.stack(of_retries)["retry_status_code"].cat.categories) == states
 
 
 def test_a_selection_is_tasks_again(sample: pd.DataFrame):
