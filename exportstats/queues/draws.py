@@ -190,31 +190,40 @@ class Source(NamedTuple):
             spread = each.scale * np.sqrt(1 - (1 - own) / effective_n)
             levels = np.array([np.interp(_LEVELS, body.shares, body.logs) for body in each.bodies])
             width = np.where(alone, 1, spread / _roots(levels).std(axis=1, keepdims=True))
-            own, width, effective_n = (
-                np.take(values, pool.drawn, axis=1) for values in (own, width, effective_n / own)
+            others, width, effective_n = (
+                np.take(values, pool.drawn, axis=1)
+                for values in (1 - own, width, effective_n / own)
             )
-            shift = (1 - own) * (pool.mean - np.where(alone, 0, each.center))
-        which = (numbers.uniform(seeds) * effective_n[of]).astype("uint64")
-        values = numbers.bits(each.seed[:, 0])
-        roots = _roots(_interpolate(_to_unit(_mix(values[of] + which * GOLDEN)), each.bodies, of))
+            shift = np.subtract(pool.mean, np.where(alone, 0, each.center))
+            shift *= others
+        which = (numbers.uniform(seeds) * effective_n[of]).astype("int64").view("uint64")
+        which *= GOLDEN
+        which += numbers.bits(each.seed[:, 0])[of]
+        roots = _roots(_interpolate(_mix(which), each.bodies, of))
         center = each.location[of]
-        roots = np.maximum(center + width[of] * (roots - center), 1)
-        logs = 3 * np.log(roots) + shift[of] + np.log(factors)[:, np.newaxis]
+        roots -= center
+        roots *= width[of]
+        roots += center
+        logs = np.log(np.maximum(roots, 1, out=roots), out=roots)
+        logs *= 3
+        logs += shift[of]
+        logs += np.log(factors)[:, np.newaxis]
         trending = np.flatnonzero(each.error[of, 0])
         if len(trending):
             trend = self.take(rows[of[trending]])
             later = np.minimum(places[trending], _FOLLOWED)[:, np.newaxis]
             error = trend.error * numbers.normal(trend.seed[:, 0] ^ np.uint64(1))
             logs[trending] += trend.slope * later + error * (trend.age + later)
-        drawn: np.ndarray = np.exp(np.minimum(logs, _LOG_TIME_OUT))
+        drawn: np.ndarray = np.exp(np.minimum(logs, _LOG_TIME_OUT, out=logs), out=logs)
         # whether a task is stuck is independent of the others
-        rates = np.array([_stuck_rates(numbers, round(n)) for n in each.n_stuck[:, 0]])
-        chances, limits = numbers.uniform(_mix(seeds)), (each.stuck_share * rates)[of]
-        stuck = chances < limits
-        for row in np.flatnonzero(stuck.any(axis=1)):
+        rates = [_stuck_rates(numbers, round(n)) for n in each.n_stuck[of, 0]]
+        chances = numbers.uniform(_mix(seeds.copy()))
+        most = each.stuck_share[of, 0] * [rate.max() for rate in rates]
+        for row in np.flatnonzero(chances.min(axis=1) < most):
+            limits = each.stuck_share[of[row]] * rates[row]
+            some = np.flatnonzero(chances[row] < limits)
             ends = Prediction(each.stuck_logs[of[row]], each.stuck_shares[of[row]])
-            some = stuck[row]
-            drawn[row, some] = ends.quantile(chances[row, some] / limits[row, some])
+            drawn[row, some] = ends.quantile(chances[row, some] / limits[some])
         return drawn
 
 
@@ -224,22 +233,29 @@ def seed_of(*names: str | None) -> int:
     return int.from_bytes(hashlib.sha256(text).digest()[:8], "big")
 
 
-def _interpolate(shares: np.ndarray, bodies: list[Prediction], of: np.ndarray) -> np.ndarray:
-    """Return the logarithms of the quantiles for the shares of each row.
+def _interpolate(bits: np.ndarray, bodies: list[Prediction], of: np.ndarray) -> np.ndarray:
+    """Return the logarithms of the quantiles for random shares, given as bits.
 
-    Interpolating sorted values is so much faster that it outweighs sorting them.
+    Interpolating sorted values is so much faster that it outweighs sorting them. The lowest bits,
+    on which the shares hardly depend, tell the run of each of them.
     """
-    order = np.argsort(shares, axis=1)
-    shares = np.take_along_axis(shares, order, axis=1)
-    logs = np.empty_like(shares)
+    runs = bits.shape[1]
+    of_run = np.uint64((1 << (runs - 1).bit_length()) - 1)
+    bits &= ~of_run
+    bits |= np.arange(runs, dtype="uint64")
+    bits.sort(axis=1)
+    order = (bits & of_run).view("int64")
+    shares, logs = _to_unit(bits), np.empty(bits.shape)
     for row, body in enumerate(of):
-        logs[row][order[row]] = np.interp(shares[row], bodies[body].shares, bodies[body].logs)
+        logs[row, order[row]] = np.interp(shares[row], bodies[body].shares, bodies[body].logs)
     return logs
 
 
 def _roots(logs: np.ndarray) -> np.ndarray:
     """Return the cube roots of durations, which last at least a millisecond."""
-    roots: np.ndarray = np.exp(np.maximum(logs, 0) / 3)
+    roots: np.ndarray = np.maximum(logs, 0)
+    roots /= 3
+    np.exp(roots, out=roots)
     return roots
 
 
@@ -255,17 +271,20 @@ def _stuck_rates(numbers: Numbers, n_stuck: int) -> np.ndarray:
     return rates
 
 
-def _to_unit(numbers: np.ndarray) -> np.ndarray:
-    """Return numbers from 0 to below 1, from the upper 52 bits: those of a float from 1 to 2."""
-    bits = (numbers >> np.uint64(12)) | _ONE
-    unit: np.ndarray = bits.view("float64") - 1
+def _to_unit(bits: np.ndarray) -> np.ndarray:
+    """Make numbers from 0 to below 1, in place, of the upper 52 bits: those of 1 to below 2."""
+    bits >>= np.uint64(12)
+    bits |= _ONE
+    unit: np.ndarray = bits.view("float64")
+    unit -= 1
     return unit
 
 
-def _mix(numbers: np.ndarray) -> np.ndarray:
-    mixed = numbers.copy()
+def _mix(bits: np.ndarray) -> np.ndarray:
+    """Mix bits in place."""
+    shifted = np.empty_like(bits)
     for shift, factor in zip(_SHIFTS, (*_FACTORS, None), strict=True):
-        mixed ^= mixed >> shift
+        bits ^= np.right_shift(bits, shift, out=shifted)
         if factor is not None:
-            mixed *= factor
-    return mixed
+            bits *= factor
+    return bits

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -36,8 +37,8 @@ class Queue(NamedTuple):
         The account ID and the region.
     rows
         The rows of its exports in the caller's table.
-    asked
-        The exports.
+    ask
+        Returns the exports.
     draw
         Returns the durations of some of them.
     free
@@ -48,7 +49,7 @@ class Queue(NamedTuple):
 
     slot: tuple[str, ...]
     rows: np.ndarray
-    asked: Asked
+    ask: Callable[[], Asked]
     draw: Callable[[slice], np.ndarray]
     free: np.ndarray
     basis: np.ndarray
@@ -94,21 +95,24 @@ def split(
     places = np.zeros(len(rows), dtype="int64")
     edges = [row for row, slot in enumerate(slots) if not row or slot != slots[row - 1]]
     spans = {slots[first]: slice(first, end) for first, end in pairwise([*edges, len(rows)])}
-    queues = []
-    for slot in sorted({*spans, *free}):
-        some = spans.get(slot, slice(0, 0))
-        asked = Asked(
+
+    def ask(some: slice) -> Asked:  # only when needed, since those of all slots need much memory
+        return Asked(
             _asked_at(at[some], most[some], together[some], known.numbers),
             _present(probability[some], seeds[some], known.numbers),
             pause[some],
             deadline[some],
             retry[some] if tries else None,
         )
+
+    queues = []
+    for slot in sorted({*spans, *free}):
+        some = spans.get(slot, slice(0, 0))
         queues.append(
             Queue(
                 slot,
                 rows.index.to_numpy()[some],
-                asked,
+                partial(ask, some),
                 known.draw_from(bases.take(some), seeds[some], places[some], given[some]),
                 free.get(slot, np.zeros(known.numbers.runs)),
                 basis[some],
@@ -146,7 +150,11 @@ def _asked_at(at: np.ndarray, most: np.ndarray, seeds: np.ndarray, numbers: Numb
     """Return when exports are asked for, in one column if there is no jitter."""
     if not most.any():
         return at
-    asked: np.ndarray = at + (2 * numbers.uniform(seeds ^ GOLDEN) - 1) * most
+    asked = numbers.uniform(seeds ^ GOLDEN)
+    asked *= 2  # in place, since new arrays would take longer than the arithmetic
+    asked -= 1
+    asked *= most
+    asked += at
     return asked
 
 

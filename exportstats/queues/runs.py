@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -46,6 +46,10 @@ class Asked(NamedTuple):
         """Return some of the exports."""
         return Asked(*(None if values is None else values[rows] for values in self))  # type: ignore[arg-type]
 
+    def sort(self, order: np.ndarray) -> Asked:
+        """Return the exports in an order of their own in each run."""
+        return Asked(*(None if values is None else _along(values, order) for values in self))  # type: ignore[arg-type]
+
 
 class Ran(NamedTuple):
     """What became of the exports of a queue; times are offsets.
@@ -54,6 +58,8 @@ class Ran(NamedTuple):
     ----------
     start, end
         The 10 %, 50 % and 90 % quantiles of each export; NaN if it never ran.
+    asked
+        The share of the runs in which each export is asked for.
     refused
         The share of the runs with this export in which the slot was busy when it was asked for.
     risk
@@ -65,6 +71,7 @@ class Ran(NamedTuple):
 
     start: np.ndarray
     end: np.ndarray
+    asked: np.ndarray
     refused: np.ndarray
     risk: np.ndarray
     free: np.ndarray
@@ -95,26 +102,37 @@ def run(
     refuse
         Whether an export is refused if the slot is busy.
     """
-    in_order = asked.at.shape[1] == 1 or bool((np.diff(asked.at, axis=0) >= 0).all())
+    in_order = asked.at.shape[1] == 1 or bool((asked.at[1:] >= asked.at[:-1]).all())
+    order = None if in_order else np.argsort(asked.at, axis=0, kind="stable")
     n = len(asked.at)
+    expected = asked.present.mean(axis=1)
     answer = np.full((n, 8), np.nan)
     busy, any_late = free.copy(), np.zeros(len(free), dtype=bool)
     size = _CHUNK if in_order else max(n, 1)
     for first in range(0, n, size):
         rows = slice(first, first + size)
         some, durations = asked.take(rows), draw(rows)
-        begins, refused, free = begin(some, durations, free, refuse=refuse, in_order=in_order)
+        if order is None:
+            begins, refused, free = begin(some, durations, free, refuse=refuse)
+        else:
+            lasts = _along(durations, order)
+            *found, free = begin(some.sort(order), lasts, free, refuse=refuse)
+            begins, refused = (_along(each, np.argsort(order, axis=0)) for each in found)
         ends = begins + durations
-        busy += np.nansum(ends - begins, axis=0)
-        late = some.present & ~(ends <= some.deadline) & ~np.isnan(some.deadline)
+        busy += np.where(np.isnan(begins), 0, durations).sum(axis=0)
+        due = ~np.isnan(some.deadline[:, 0])
+        late = some.present[due] & ~(ends[due] <= some.deadline[due])
         any_late |= late.any(axis=0)
-        answer[rows] = _summary(some, begins, ends, refused, late)
+        answer[rows, :3], answer[rows, 3:6] = quantiles(begins), quantiles(ends)
+        with np.errstate(invalid="ignore"):
+            answer[rows, 6] = refused.sum(axis=1) / np.rint(expected[rows] * len(free))
+        answer[rows, 7][due] = late.mean(axis=1)
         if np.isnan(durations).any():  # of a part of the runs, the rest would be a wrong answer
             unknown = np.full(len(free), np.nan)
             answer[:], free, busy = np.nan, unknown, unknown
             break
     start, end, chance, risk = (answer[:, some] for some in _COLUMNS)
-    return Ran(start, end, chance, risk, free, busy, any_late)
+    return Ran(start, end, expected, chance, risk, free, busy, any_late)
 
 
 def refuses(policy: str) -> bool:
@@ -131,51 +149,30 @@ def refuses(policy: str) -> bool:
 
 
 def begin(
-    asked: Asked, durations: np.ndarray, free: np.ndarray, *, refuse: bool, in_order: bool = False
+    asked: Asked, durations: np.ndarray, free: np.ndarray, *, refuse: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return when exports begin, whether the slot was busy, and when it is free after them.
 
-    The first two have a row for each export and a column for each run.
+    The exports are in the order in which they are asked for. The first two have a row for each
+    export and a column for each run.
     """
-    runs = len(free)
-    order = None if in_order else np.argsort(asked.at, axis=0, kind="stable")
-    every = np.arange(runs)
-    begins = np.full((len(durations), runs), np.nan)
-    refused = np.zeros((len(durations), runs), dtype=bool)
-    for place in range(len(durations)):
-        row = place if order is None else (order[place], every)
-        at, present, pause = (_of(values, row) for values in asked[:3])
-        is_busy = free > at
+    begins, is_busy = np.empty(durations.shape), np.empty(durations.shape, dtype=bool)
+    for place, (at, present, pause) in enumerate(zip(*asked[:3], strict=True)):
+        busy = np.greater(free, at, out=is_busy[place])
         later = free + pause
         if asked.retry is not None:
-            retry = _of(asked.retry, row)
+            retry = asked.retry[place]
             tried = at + np.ceil((free - at) / retry) * retry
             later = np.where(np.isnan(retry), later, tried)
-        starts = np.where(is_busy, later, at)
-        is_run = present & ~is_busy if refuse else present
-        begins[row] = np.where(is_run, starts, np.nan)
-        refused[row] = is_busy & present
-        free = np.where(is_run, starts + durations[row], free)
-    return begins, refused, free
+        starts = begins[place] = np.where(busy, later, at)
+        free = np.where(present & ~busy if refuse else present, starts + durations[place], free)
+    is_run = asked.present & ~is_busy if refuse else asked.present
+    return np.where(is_run, begins, np.nan), is_busy & asked.present, free
 
 
-def _of(values: np.ndarray, row: Any) -> np.ndarray:  # noqa: ANN401 - an index
-    """Return the values of one export, one for each run or one for all."""
-    if isinstance(row, tuple) and values.shape[1] == 1:
-        row = row[0], 0
-    found: np.ndarray = values[row]
-    return found
-
-
-def _summary(
-    asked: Asked, begins: np.ndarray, ends: np.ndarray, refused: np.ndarray, late: np.ndarray
-) -> np.ndarray:
-    """Return the columns of `Ran` for some exports."""
-    present = np.broadcast_to(asked.present, ends.shape).sum(axis=1)
-    with np.errstate(invalid="ignore"):
-        chance = refused.sum(axis=1) / present
-    risk = np.where(np.isnan(asked.deadline[:, 0]), np.nan, late.mean(axis=1))
-    return np.column_stack([quantiles(begins), quantiles(ends), chance, risk])
+def _along(values: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Return the values in an order of their own in each run."""
+    return np.take_along_axis(values, order, axis=0)
 
 
 def quantiles(values: np.ndarray) -> np.ndarray:

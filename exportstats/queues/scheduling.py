@@ -156,12 +156,13 @@ class _Schedule(NamedTuple):
 
 def _schedule(queue: Queue, earliest: np.ndarray, confidence: float, *, refuse: bool) -> _Schedule:
     n, runs = len(earliest), len(queue.free)
-    lasts = queue.draw(slice(0, n)) + queue.asked.pause
-    present = np.broadcast_to(queue.asked.present, lasts.shape)
+    exports = queue.ask()
+    lasts = queue.draw(slice(0, n)) + exports.pause
+    present = np.broadcast_to(exports.present, lasts.shape)
     if np.isnan(lasts).any():  # without any history, nothing is known
         unknown = np.full(n, np.nan)
         return _Schedule(np.arange(n), np.maximum.accumulate(earliest), unknown, np.nan, np.nan)
-    deadline = queue.asked.deadline[:, 0]
+    deadline = exports.deadline[:, 0]
     due = np.where(np.isnan(deadline), np.inf, deadline)
     lasts = np.where(present, lasts, 0)
     order = _search(lasts.mean(axis=1), earliest, due, float(np.median(queue.free)))

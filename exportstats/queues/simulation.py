@@ -143,7 +143,7 @@ def simulate_queue(
     refuse = refuses(policy)
     night = Night.of(tasks, start, Numbers.of(runs, seed), incoming)
     queues, now = night.queues(exports), night.now
-    ran = [run(queue.asked, queue.draw, queue.free, refuse=refuse) for queue in queues]
+    ran = [run(queue.ask(), queue.draw, queue.free, refuse=refuse) for queue in queues]
     return QueueForecast(
         _exports_of(exports, queues, ran, now),
         _slots_of(queues, ran, now),
@@ -176,9 +176,7 @@ def _slots_of(queues: Sequence[Queue], ran: Sequence[Ran], now: int) -> pd.DataF
     done = [quantiles(one.free[np.newaxis])[0] for one in ran]
     busy = np.array([np.median(one.busy) for one in ran])
     # each wait for the next try takes half a pause
-    waits = np.array(
-        [np.nansum(one.refused * _expected(queue)) for queue, one in zip(queues, ran, strict=True)]
-    )
+    waits = np.array([np.nansum(one.refused * one.asked) for one in ran])
     pause = np.divide(
         2 * _COST_OF_TRIES * busy, waits, out=np.full(len(busy), np.nan), where=waits > _SELDOM
     )
@@ -187,28 +185,17 @@ def _slots_of(queues: Sequence[Queue], ran: Sequence[Ran], now: int) -> pd.DataF
         keys.where(keys != "")
         .astype("category")
         .assign(
-            exports=np.array([_expected(queue).sum() for queue in queues]),
+            exports=np.array([one.asked.sum() for one in ran]),
             **_columns(_DONE, np.reshape(done, (-1, len(_DONE))), now),
             refusals=waits,
             busy=to_timedelta(busy),
             busy_share=np.array([np.median(one.busy / np.maximum(one.free, 1)) for one in ran]),
             deadline_risk=np.array(
-                [
-                    np.nan
-                    if np.isnan(queue.asked.deadline).all() or np.isnan(one.free).all()
-                    else one.late.mean()
-                    for queue, one in zip(queues, ran, strict=True)
-                ]
+                [np.nan if np.isnan(one.risk).all() else one.late.mean() for one in ran]
             ),
             retry_pause=to_timedelta(pause),
         )
     )
-
-
-def _expected(queue: Queue) -> np.ndarray:
-    """Return the share of runs in which each export is asked for."""
-    expected: np.ndarray = queue.asked.present.mean(axis=1)
-    return expected
 
 
 def _columns(names: Sequence[str], offsets: np.ndarray, now: int) -> dict[str, ExtensionArray]:

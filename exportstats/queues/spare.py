@@ -92,7 +92,7 @@ def spare_exports(
     for queue in queues:
         own = tuple(str(row.get(name, mine)) for name, mine in zip(_SLOT, queue.slot, strict=True))
         if own == queue.slot:
-            free = run(queue.asked, queue.draw, queue.free).free
+            free = run(queue.ask(), queue.draw, queue.free).free
             more = row | dict(zip(_SLOT, queue.slot, strict=True))
             counts = _count(night, more, np.maximum(free, 0), limit)
             done = np.nan if np.isnan(free).all() else (free <= limit).mean()
@@ -131,7 +131,7 @@ def _count(night: Night, row: dict[str, Any], free: np.ndarray, limit: int) -> n
     while True:
         copies = pd.DataFrame([row | {"create_at": coerce.times(np.array([night.now]))[0]}] * many)
         (queue,) = (one for one in night.queues(copies) if len(one.rows))
-        ends = free + (queue.draw(slice(0, many)) + queue.asked.pause).cumsum(axis=0)
+        ends = free + (queue.draw(slice(0, many)) + queue.ask().pause).cumsum(axis=0)
         counts: np.ndarray = np.where(np.isnan(ends[-1]), np.nan, (ends <= limit).sum(axis=0))
         if many >= _MOST or (ends[-1] > limit).all() or np.isnan(counts).all():
             return counts

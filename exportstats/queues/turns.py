@@ -10,6 +10,7 @@ import pandas as pd
 from exportstats.core import coerce, schema
 from exportstats.stats import grouping
 from exportstats.stats.histories import bytes_of
+from exportstats.stats.packing import order_of
 
 if TYPE_CHECKING:
     from exportstats.stats.incoming import Incoming
@@ -58,7 +59,9 @@ def turns_of(known: pd.DataFrame) -> Turns:
     """Return the turns of tasks as they were known."""
     slot = grouping.group(known, _SLOT).codes
     created, end = (coerce.millis(known[name]) for name in ("creation_time", "completion_time"))
-    order = np.lexsort((end, created, slot))
+    order = order_of(slot, created)
+    if not (np.diff(slot[order]) | np.diff(created[order])).all():
+        order = np.lexsort((end, created, slot))
     # a missing time is the smallest int64, so it never is the latest
     latest = pd.Series(end[order]).groupby(slot[order]).cummax()
     before = np.empty_like(end)

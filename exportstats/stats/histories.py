@@ -10,9 +10,9 @@ import pandas as pd
 
 from exportstats.core import coerce, frames, schema
 from exportstats.stats import grouping
+from exportstats.stats.packing import order_of
 from exportstats.stats.predictive import STUCK, TIME_OUT, Model, Prior, recency
 from exportstats.stats.scaling import scale
-from exportstats.stats.weighted import sort_weighted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,7 +67,7 @@ def part(
     ended = done | timed_out
     took = np.where(timed_out, np.inf, duration)
     low, high = (0.0, np.nan) if waited is None else waited
-    history = known[[*_GROUP, "task_id", "creation_time", "from_time", "to_time"]].assign(
+    history = known[_GROUP].assign(
         duration=took,
         _waited_low=np.fmax(low, 0),
         _waited_high=np.fmin(high, took),
@@ -77,16 +77,21 @@ def part(
         _completed=(stuck & done).astype("float64"),
         _reach=np.where(stuck & done, _reach(duration, long), 0),
     )
-    of_wanted = np.isin(groups.codes, groups.codes[wanted]) if wanted is not None else True
+    ended_of_wanted = ended
+    if wanted is not None:
+        ended_of_wanted = ended & np.isin(groups.codes, groups.codes[wanted])
     counts = history[[*COUNTS[1:]]].sum().to_frame().T.assign(_n=float((ended | stuck).sum()))
+    of_slots, created = _latest(known, ended, _SLOT), coerce.millis(known["creation_time"])
     latest = {
-        "log_group": _latest(history[ended & of_wanted], _GROUP),
-        "slot": _latest(history[ended], _SLOT),
+        "log_group": _latest(known, ended_of_wanted, _GROUP),
+        "slot": of_slots[np.argsort(created[of_slots], kind="stable")],  # also those of all slots
     }
-    rows = [
-        some.assign(_role=role, _bytes=bytes_of(some, incoming)) for role, some in latest.items()
+    windows = known[[*_GROUP, "from_time", "to_time"]]
+    parts = [
+        history.iloc[rows].assign(_role=role, _bytes=bytes_of(windows.iloc[rows], incoming))
+        for role, rows in latest.items()
     ]
-    return frames.stack([*rows, counts.assign(_role="counts")])
+    return frames.stack([*parts, counts.assign(_role="counts")])
 
 
 def bytes_of(tasks: pd.DataFrame, incoming: Incoming | None) -> np.ndarray:
@@ -117,21 +122,23 @@ def _reach(duration: np.ndarray, long: np.ndarray) -> np.ndarray:
     return reach
 
 
-def _latest(ended: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    """Return the latest tasks of each group by creation; ties within a group are broken by ID."""
-    groups, created = grouping.group(ended, names), coerce.millis(ended["creation_time"])
-    each = np.ones(len(ended), dtype="int64")
-    _, ordered, _, ends = sort_weighted(groups.codes, created, each, len(groups.keys))
-    first = ordered[ends - np.minimum(np.diff(ends, prepend=0), LATEST)]
-    recent = np.flatnonzero(created >= first[groups.codes])
-    codes, created = groups.codes[recent], created[recent]
-    order = np.lexsort((created, codes))
-    if not (np.diff(codes[order]) | np.diff(created[order])).all():
-        ids, _ = grouping.codes_of(ended["task_id"].iloc[recent])
+def _latest(known: pd.DataFrame, ended: np.ndarray, names: list[str]) -> np.ndarray:
+    """Return the rows of the latest ended tasks, by group, creation and ID."""
+    rows = np.flatnonzero(ended)
+    created = coerce.millis(known["creation_time"])[rows]
+    codes = grouping.group(known[names].iloc[rows], names).codes
+    order = order_of(codes, created)
+    rows, codes, created = rows[order], codes[order], created[order]
+    n = np.bincount(codes)
+    ends = np.cumsum(n)
+    recent = created >= created[ends - np.minimum(n, LATEST)][codes]
+    rows, codes, created = rows[recent], codes[recent], created[recent]
+    if not (np.diff(codes) | np.diff(created)).all():
+        ids, _ = grouping.codes_of(known["task_id"].iloc[rows])
         order = np.lexsort((ids, created, codes))
-    behind = np.cumsum(np.bincount(codes))[codes[order]] - np.arange(len(order))
-    rows = order[behind <= LATEST]
-    latest: pd.DataFrame = ended.iloc[recent[rows[np.argsort(created[rows], kind="stable")]]]
+        rows, codes = rows[order], codes[order]
+    behind = np.cumsum(np.bincount(codes))[codes] - np.arange(len(rows))
+    latest: np.ndarray = rows[behind <= LATEST]
     return latest
 
 
@@ -204,9 +211,8 @@ class Histories:
     """
 
     def __init__(self, rows: pd.DataFrame) -> None:
-        role = rows["_role"]
-        slots = rows[role == "slot"]
-        own = rows[role == "log_group"]
+        role, used = rows["_role"], rows[[*_GROUP, *_VALUES, *COUNTS[1:]]]
+        own, slots = (used[role == name] for name in ("log_group", "slot"))
         parts: list[tuple[pd.DataFrame, list[str]]] = [(own, _GROUP), (slots, _SLOT), (slots, [])]
         keys, values, lengths = zip(*(_split(*each) for each in parts), strict=True)
         self.keys = [key for each in keys for key in each]
@@ -307,9 +313,10 @@ def _split(
     """Return the key of each group, the values of its rows in their order, and their number."""
     groups = grouping.group(rows, names)
     order = np.argsort(groups.codes, kind="stable")
-    values = np.array([rows[name].to_numpy("float64") for name in (*_VALUES, *COUNTS[1:])])
+    columns = (rows[name].to_numpy("float64") for name in (*_VALUES, *COUNTS[1:]))
+    values = np.array([each[order] for each in columns])
     keys = keys_of(groups.keys, names) if len(rows) else []
-    return keys, values[:, order], np.bincount(groups.codes, minlength=len(keys))
+    return keys, values, np.bincount(groups.codes, minlength=len(keys))
 
 
 def categorical(positions: np.ndarray, categories: Sequence[str]) -> pd.Categorical:
