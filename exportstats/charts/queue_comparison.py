@@ -32,7 +32,7 @@ _BAR = 0.5  # of a row's height
 @chart(
     "When is all done, by scenario?",
     maker="compare_queues",
-    columns=(*_DONE, "later", "deadline_risk"),
+    columns=(*_DONE, "later", "same_probability", "deadline_risk"),
     levels=_LEVELS,
     kwargs="For the bars, of `Axes.barh`.",
 )
@@ -43,9 +43,10 @@ def plot_queue_comparison(
 
     A bar extends from the 10 % to the 90 % quantile, with a mark at the median. It is red and
     hatched if a deadline is missed with 10 % or more. A note says how much later all is done than
-    in the first scenario, and how likely a missed deadline is. Scenarios are in the order of the
-    table, slot by slot. If they do not all fit, the slots are drawn that are most likely to miss a
-    deadline, then those that are done last.
+    in the first scenario, in the median of the runs; if that is 0, in how many runs it is the same;
+    and how likely a missed deadline is. Scenarios are in the order of the table, slot by slot. If
+    they do not all fit, the slots are drawn that are most likely to miss a deadline, then those
+    that are done last.
 
     Parameters
     ----------
@@ -77,10 +78,8 @@ def plot_queue_comparison(
     draw_grid(ax, "x")
     risk = rows["deadline_risk"].to_numpy(dtype="float64")
     first = rows.index.get_level_values("scenario") == table.index.get_level_values("scenario")[0]
-    notes = [
-        _note(done, later, chance, is_first=one)
-        for done, later, chance, one in zip(middle, rows["later"], risk, first, strict=True)
-    ]
+    differ = rows["later"], rows["same_probability"]
+    notes = [_note(*row) for row in zip(middle, *differ, risk, first, strict=True)]
     name_lanes(panel, rows.index.to_frame()[[*SLOT, "scenario"]], notes)
 
     late, y = risk >= _RISKY, np.arange(len(rows))
@@ -115,7 +114,7 @@ def _choose(panel: Panel, table: pd.DataFrame) -> pd.DataFrame:
     return table.iloc[order[:most]]
 
 
-def _note(middle: float, later: pd.Timedelta, risk: float, *, is_first: bool) -> str:
+def _note(middle: float, later: pd.Timedelta, same: float, risk: float, is_first: bool) -> str:  # noqa: FBT001 - a row
     """Return what to say of a scenario."""
     if np.isnan(middle):
         return "no forecast"
@@ -123,7 +122,8 @@ def _note(middle: float, later: pd.Timedelta, risk: float, *, is_first: bool) ->
     if not is_first and not pd.isna(later):
         seconds = abs(later.total_seconds())
         side = "later" if later > pd.Timedelta(0) else "earlier"
-        parts.append(f"{write_duration(seconds)} {side}" if seconds else "the same")
+        all_or_some = "the same" if same == 1 else f"the same in {percent(same)} of the runs"
+        parts.append(f"{write_duration(seconds)} {side}" if seconds else all_or_some)
     if risk > 0:
         parts.append(f"late {percent(risk)}")
     return " · ".join(parts)

@@ -25,8 +25,12 @@ def compare_queues(scenarios: Mapping[str, QueueForecast]) -> pd.DataFrame:
     -------
     DataFrame
         Indexed by `scenario`, in the order given, `account_id` and `region`. It has the columns of
-        `QueueForecast.slots`, and `later` (`timedelta64[ms]`): the median over all runs of how much
-        later all is done than in the first scenario. NaT if that does not have the slot.
+        `QueueForecast.slots`, and these, which are missing if the first scenario does not have the
+        slot:
+
+        - `later` (`timedelta64[ms]`), the median over all runs of how much later all is done than
+          in the first scenario;
+        - `same_probability`, that all is done at the same instant as in the first scenario.
 
     Raises
     ------
@@ -64,9 +68,11 @@ def compare_queues(scenarios: Mapping[str, QueueForecast]) -> pd.DataFrame:
                 f"the scenario {name!r} has {len(finish):,} runs, and the first one "
                 f"{len(first):,}; simulate all with the same runs and seed"
             )
-        later = [
-            (finish[slot] - first[slot]).median() if slot in first else pd.NaT for slot in finish
-        ]
-        lengths = pd.Series(later, dtype="timedelta64[ms]")
-        tables[name] = forecast.slots.assign(later=lengths).set_index(list(SLOT))
+        unknown = pd.Series(pd.NaT, first.index, "timedelta64[ms]")
+        later = [finish[slot] - first[slot] if slot in first else unknown for slot in finish]
+        median = pd.Series([each.median() for each in later], dtype="timedelta64[ms]")
+        same = pd.Series([(each == pd.Timedelta(0)).mean() for each in later], dtype="float64")
+        tables[name] = forecast.slots.assign(
+            later=median, same_probability=same.where(median.notna())
+        ).set_index(list(SLOT))
     return pd.concat(tables, names=["scenario"])

@@ -279,6 +279,7 @@ def scenarios(names: list[object]) -> pd.DataFrame:
             "expected_done": done + pd.Timedelta("1h"),
             "done_high": done + pd.Timedelta("3h"),
             "later": lengths(*range(len(names))),
+            "same_probability": [float(not row) for row in range(len(names))],
             "deadline_risk": np.linspace(0, 1, len(names)),
         },
         index=pd.MultiIndex.from_frame(pd.DataFrame(levels)),

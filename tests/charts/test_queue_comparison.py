@@ -22,7 +22,7 @@ def scenarios(*rows: Row) -> pd.DataFrame:
     first = done.groupby(table["region"]).transform("first")
     for name, share in (("done_low", 0.5), ("expected_done", 1), ("done_high", 2)):
         table[name] = NIGHT + done * share
-    table = table.assign(account_id="111122223333", later=done - first)
+    table = table.assign(account_id="111122223333", later=done - first, same_probability=1.0)
     return table.set_index(["scenario", "account_id", "region"])
 
 
@@ -100,6 +100,13 @@ def test_of_many_slots_whole_ones_are_drawn():
     ax = plot_queue_comparison(scenarios(*((f"s{n}", "west", n, 0.0) for n in range(40))))
     assert names(ax) == [f"s{n}" for n in range(25)]
     assert "the first 25 scenarios, 15 more not shown" in notes(ax)[-1]
+
+
+def test_what_differs_in_some_runs_is_not_the_same():
+    """If the median difference is 0, a note says in how many runs there is none."""
+    table = scenarios(("a", "west", 60, 0.0), ("b", "west", 60, 0.25))
+    ax = plot_queue_comparison(table.assign(same_probability=[1, 0.625]))
+    assert notes(ax)[:2] == ["", "the same in 62.5 % of the runs · late 25 %"]
 
 
 def test_without_a_forecast_a_row_says_so():

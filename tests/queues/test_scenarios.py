@@ -41,6 +41,9 @@ def test_scenarios_run_by_run() -> None:
     for name, forecast in scenarios.items():
         later = (forecast.finish.iloc[:, 0] - first).median()
         assert found.loc[name, "later"].item() == pytest.approx(later, abs=pd.Timedelta("1ms"))
+        instants = zip(forecast.finish.iloc[:, 0].to_list(), first.to_list(), strict=True)
+        same = sum(one == other for one, other in instants) / 200
+        assert found.loc[name, "same_probability"].item() == same
     assert minutes(found.loc["+1", "later"].item()) == pytest.approx(5)
     assert found["exports"].to_list() == [3, 4, 3]
 
@@ -53,6 +56,7 @@ def test_scenarios_with_other_slots() -> None:
     )
     found = compare_queues({"one": one, "two": two})
     assert found["later"].isna().to_list() == [False, True]
+    assert found["same_probability"].isna().to_list() == [False, True]
 
 
 def test_scenarios_that_cannot_be_compared() -> None:
