@@ -50,6 +50,12 @@ def test_tasks_side_by_side() -> None:
     assert ((turns_of(tasks).begin - START) // MINUTE).tolist() == [0, 10, 60]
 
 
+def test_tasks_created_at_the_same_instant() -> None:
+    """Of tasks created at the same instant, the one that ended first ran first."""
+    tasks = tasks_of([(0, 60), (0, 30), (10, 90)])
+    assert ((turns_of(tasks).begin - START) // MINUTE).tolist() == [30, 0, 60]
+
+
 def test_other_slots_and_unknown_times() -> None:
     """Each slot has its own turns; without a creation there is no turn."""
     tasks = tasks_of([(0, 60), (10, 70), (20, 80)]).assign(region=["a", "b", "a"])
