@@ -75,6 +75,8 @@ def find_gaps(  # noqa: PLR0913 - all options are keyword-only
         - `last_task_id`, the latest created of the tasks with this reason;
         - `expires_at`, when the first event of the gap expires; missing if never or unknown;
         - `error_code` of the latest refused call, if no task was created for the gap;
+        - `tried_by`, who called for the export of `last_task_id`, or was refused; missing if no API
+          call of it is known;
         - `incoming_bytes`, `incoming_events`: what came in during the gap. A period that is partly
           in the gap counts in proportion. Missing if not known for the whole gap.
 
@@ -123,7 +125,7 @@ def find_gaps(  # noqa: PLR0913 - all options are keyword-only
 
 def answer(found: Exports, query: Query) -> pd.DataFrame:
     """Return the gaps of some log groups; one without gaps has a row without a start."""
-    return as_rows(found, find(found, query))
+    return as_rows(found, find(found, query), query)
 
 
 def find(found: Exports, query: Query) -> Intervals:
@@ -132,39 +134,52 @@ def find(found: Exports, query: Query) -> Intervals:
     return gaps.take(gaps.length > query.tolerance) if query.tolerance else gaps
 
 
-def as_rows(found: Exports, gaps: Intervals) -> pd.DataFrame:
+def as_rows(found: Exports, gaps: Intervals, query: Query) -> pd.DataFrame:
     """Return the gaps with their reasons, and a row for each log group without gaps."""
     reason, row = _explain(found, gaps)
     without = np.ones(len(found.keys), dtype=bool)
     without[gaps.group] = False
     rest = np.flatnonzero(without)
     none = np.full(len(rest), coerce.NAT)
-    ids = found.tasks["task_id"].array.take(
-        np.concatenate([row, np.full(len(rest), -1)]), allow_fill=True
-    )
     return pd.DataFrame(
         {
             **exports.keys_of(found.keys, np.concatenate([gaps.group, rest])),
             "start": np.concatenate([gaps.start, none]),
             "end": np.concatenate([gaps.end, none]),
             "reason": np.concatenate([reason, np.full(len(rest), exports.NEVER_TRIED)]),
-            "last_task_id": ids,
-            "error_code": _error_codes(found, row, len(rest)),
+            **_last_try(found, np.concatenate([row, np.full(len(rest), -1)]), query),
         }
     )
 
 
-def _error_codes(found: Exports, row: np.ndarray, more: int) -> pd.api.extensions.ExtensionArray:
-    """Return the error code of each row of the tasks, and as many missing ones as `more`."""
-    nothing = np.full(more, -1)
-    if "error_code" not in found.tasks:
-        return pd.Categorical.from_codes(np.full(len(row) + more, -1), pd.Index([], dtype="str"))
-    codes: pd.api.extensions.ExtensionArray = (
-        found.tasks["error_code"]
-        .astype("category")
-        .array.take(np.concatenate([row, nothing]), allow_fill=True)
-    )
-    return codes
+def _last_try(
+    found: Exports, row: np.ndarray, query: Query
+) -> dict[str, pd.api.extensions.ExtensionArray]:
+    """Return the columns about the last try of each gap, given its row, -1 for none."""
+    tasks = found.tasks
+    codes = pd.Categorical.from_codes(np.full(len(row), -1), pd.Index([], dtype="str"))
+    if "error_code" in tasks:
+        codes = tasks["error_code"].astype("category").array.take(row, allow_fill=True)
+    return {
+        "last_task_id": tasks["task_id"].array.take(row, allow_fill=True),
+        "error_code": codes,
+        "tried_by": _tried_by(tasks, row, query),
+    }
+
+
+def _tried_by(
+    tasks: pd.DataFrame, row: np.ndarray, query: Query
+) -> pd.api.extensions.ExtensionArray:
+    """Return who created the task of each row, or was refused; missing if it is not known."""
+    who: pd.api.extensions.ExtensionArray = pd.array([None] * len(row), dtype="str")
+    if query.api_calls is None:
+        return who
+    tried = tasks.iloc[row[row >= 0]].reset_index(drop=True)
+    by = query.api_calls.creations_of(tried)["principal"].astype("str")
+    if "refused_by" in tried:
+        by = by.fillna(tried["refused_by"].astype("str"))
+    who[row >= 0] = by.array
+    return who
 
 
 def settle(gaps: pd.DataFrame, query: Query) -> pd.DataFrame:
@@ -198,6 +213,7 @@ def settle(gaps: pd.DataFrame, query: Query) -> pd.DataFrame:
             "last_task_id": gaps["last_task_id"].array.take(row),
             "expires_at": coerce.times(np.where(kept == coerce.NAT, coerce.NAT, starts + kept)),
             "error_code": gaps["error_code"].astype("category").array.take(row),
+            "tried_by": gaps["tried_by"].astype("str").array.take(row),
             "incoming_bytes": came.bytes,
             "incoming_events": came.events,
         }
@@ -213,6 +229,8 @@ def explain_again(
 ) -> pd.DataFrame:
     """Return parts of gaps with their own reasons, from the tasks whose windows overlap each part.
 
+    What depends on these tasks and on the length of a part is determined again.
+
     Parameters
     ----------
     gaps
@@ -221,12 +239,6 @@ def explain_again(
         At least those that did not complete, or delivered nothing.
     evidence
         The tables beside the tasks, as for `find_gaps`.
-
-    Returns
-    -------
-    DataFrame
-        The parts with one more column, `tried_by`: who called for the export of `last_task_id`, or
-        was refused.
     """
     if not len(gaps):
         return gaps
@@ -246,23 +258,10 @@ def explain_again(
     came = came_in(gaps, np.arange(len(gaps)), start, end, query)
     return gaps.assign(
         reason=pd.Categorical.from_codes(reason, dtype=REASON),
-        last_task_id=found.tasks["task_id"].array.take(row, allow_fill=True),
-        error_code=_error_codes(found, row, 0),
-        tried_by=_tried_by(found, row, query),
+        **_last_try(found, row, query),
         incoming_bytes=came.bytes,
         incoming_events=came.events,
     )
-
-
-def _tried_by(found: Exports, row: np.ndarray, query: Query) -> pd.api.extensions.ExtensionArray:
-    """Return who created the task of each row, or was refused; missing if it is not known."""
-    if query.api_calls is None:
-        return pd.array([None] * len(row), dtype="str")
-    who = query.api_calls.creations_of(found.tasks)["principal"].astype("str")
-    if "refused_by" in found.tasks:
-        who = who.fillna(found.tasks["refused_by"].astype("str").reset_index(drop=True))
-    by: pd.api.extensions.ExtensionArray = who.array.take(row, allow_fill=True)
-    return by
 
 
 def came_in(

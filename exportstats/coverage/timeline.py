@@ -145,7 +145,7 @@ def _answer(found: Exports, query: Query) -> pd.DataFrame:
     uncovered = windows.find_uncovered(found.windows(found.covering), found.low, found.high)
     bridged = uncovered.length <= query.tolerance
     pieces, state, proof = _covered(found, uncovered.take(bridged), query)
-    missing = gaps.as_rows(found, uncovered.take(~bridged)).assign(state=_GAP, evidence=-1)
+    missing = gaps.as_rows(found, uncovered.take(~bridged), query).assign(state=_GAP, evidence=-1)
     reasonless = np.full(len(state), -1)
     covered = pd.DataFrame(
         {

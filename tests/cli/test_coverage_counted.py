@@ -172,9 +172,9 @@ GOLDEN = {
         | 111122223333 | eu-west-1 | /app | 2026-11-01 16:00 | 4h | active |
         """,
     "gaps --until 2026-11-01T19:30 --format csv": """
-        account_id,region,log_group_name,start,end,length_seconds,reason,last_task_id,expires_at,error_code,incoming_bytes,incoming_events
-        111122223333,eu-west-1,/app,2026-11-01T06:00:00.000Z,2026-11-01T08:00:00.000Z,7200.0,failed,b,,,,
-        111122223333,eu-west-1,/app,2026-11-01T16:00:00.000Z,2026-11-01T19:30:00.000Z,12600.0,active,g,,,,
+        account_id,region,log_group_name,start,end,length_seconds,reason,last_task_id,expires_at,error_code,tried_by,incoming_bytes,incoming_events
+        111122223333,eu-west-1,/app,2026-11-01T06:00:00.000Z,2026-11-01T08:00:00.000Z,7200.0,failed,b,,,,,
+        111122223333,eu-west-1,/app,2026-11-01T16:00:00.000Z,2026-11-01T19:30:00.000Z,12600.0,active,g,,,,,
         """,
     "gaps --tolerance 4h": "no gaps, 2026-11-01 to 2026-11-02 UTC",
     "backfill": """

@@ -97,6 +97,7 @@ class World:
                 "event_id": f"call of {one['task_id']}",
                 "event_time": one["creation_time"],
                 "log_stream_name_prefix": one["prefix"],
+                "principal": f"caller of {one['task_id']}",
                 **{
                     name: one.get(name)
                     for name in ("from_time", "to_time", "task_id", "error_code")
@@ -234,6 +235,19 @@ def test_the_summary_adds_up_the_timeline(world: World):
     assert by_day.iloc[0, 0] == pytest.approx(row["covered_at_least"])
 
 
+@given(worlds())
+def test_who_tried_last_is_who_called_for_the_last_task(world: World):
+    """If that call is not known, nobody is named."""
+    arguments = {name: value for name, value in world.arguments().items() if name != "margin"}
+    gaps = xs.find_gaps(world.table(), **RANGE, **arguments)
+    is_known = "api_calls" in world.known
+    for task_id, tried_by in zip(
+        *(plain(gaps[n]) for n in ("last_task_id", "tried_by")), strict=True
+    ):
+        named = is_known and task_id is not None and task_id not in world.no_call
+        assert tried_by == (f"caller of {task_id}" if named else None)
+
+
 def test_with_all_evidence_the_bounds_meet():
     """Nothing is only claimed if each task has its call, delivery and streams, not premature."""
     events = [Event(time, time, "app/1") for time in range(START, START + LENGTH)]
@@ -299,12 +313,14 @@ def test_a_refused_call_is_the_reason_of_a_gap():
     [gap] = xs.find_gaps(world.table(), **options).to_dict("records")
     assert (gap["reason"], gap["error_code"]) == ("refused", "LimitExceededException")
     assert pd.isna(gap["last_task_id"])
+    assert gap["tried_by"] == "caller of None"
     world.tasks.append(
         world.tasks[0]
         | {"task_id": "f", "from_time": START + 25, "to_time": START + 26, "status_code": "FAILED"}
     )
     [gap] = xs.find_gaps(world.table(), **options).to_dict("records")
     assert (gap["reason"], gap["last_task_id"]) == ("failed", "f")
+    assert pd.isna(gap["tried_by"]), "its call is not among them"
     assert pd.isna(gap["error_code"])
 
 

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::exportstats.errors.AccountUnkno
 
 DAY = 86_400_000
 COLUMNS = [*KEY, "start", "end", "length", "reason", "last_task_id", "expires_at"]
-EVIDENCE = ["error_code", "incoming_bytes", "incoming_events"]
+EVIDENCE = ["error_code", "tried_by", "incoming_bytes", "incoming_events"]
 GIVEN = ("log_groups", "tolerance")
 
 
@@ -242,6 +242,7 @@ def test_columns_have_their_dtypes():
         "str",
         "datetime64[ms, UTC]",
         "category",
+        "str",
         *["Int64"] * 2,
     ]
     for tasks in (frames.empty(), table(day(1))):
