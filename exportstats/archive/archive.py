@@ -477,6 +477,22 @@ def observations_of(
     return _Observations(archive, _query(None, accounts, regions))
 
 
+def incoming_of(
+    archive: Archive, log_groups: pd.DataFrame, since: pd.Timestamp, until: pd.Timestamp
+) -> pd.DataFrame:
+    """Return what log groups took in during a range; at least these rows are read, but not all.
+
+    `log_groups` has their keys. If the account or region of one is missing, it is read in all.
+    """
+    keys = log_groups.astype("str")
+    accounts, regions = (
+        None if keys[name].isna().any() else tuple(keys[name].unique()) for name in schema.SLOT
+    )
+    names = tuple(keys["log_group_name"].dropna().unique())
+    query = Query(accounts, regions, names, since, until)
+    return archive._latest(schema.INCOMING, query)  # noqa: SLF001 - its own
+
+
 def _query(
     as_of: Instant,
     accounts: Sequence[str] | None,

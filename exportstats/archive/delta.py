@@ -230,7 +230,7 @@ class Snapshot:
     def _read(self, files: pd.DataFrame, query: Query) -> pa.Table:
         kind = self.store.kind
         stored = [field.name for field in self.table.schema().fields]
-        schema = kinds.reading_schema(kind, stored, query.plain)
+        schema = kinds.reading_schema(kind, stored, query.plain(kind))
         names = [name for name in schema.names if query.columns is None or name in query.columns]
         repeated = [field.name for field in schema if pa.types.is_dictionary(field.type)]
         dataset = ds.dataset(
@@ -239,7 +239,7 @@ class Snapshot:
             format=ds.ParquetFileFormat(dictionary_columns=repeated),
             filesystem=self._filesystem(files),
         )
-        return kinds.from_stored(dataset.to_table(names, query.rows(kind.id)), kind)
+        return kinds.from_stored(dataset.to_table(names, query.rows(kind)), kind)
 
     def _filesystem(self, files: pd.DataFrame) -> pf.FileSystem:
         storage = self.store.storage

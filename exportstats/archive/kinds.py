@@ -25,6 +25,7 @@ SHARD = "shard"
 # Of the slots in each shard; a filter on an account reads only the row groups with it.
 ROWS_IN_GROUP = 16_384
 
+_ORDER = ("creation_time", "event_time", "start", "observed_at")
 _ACCOUNT, _REGION, _TASK_ID = (column for column in TASKS.base if column.name in KEY)
 _OBSERVED = TASKS.base[-1]
 
@@ -103,7 +104,7 @@ def to_stored(rows: pd.DataFrame, kind: Table) -> pa.Table:
     """Convert a table to what is stored, sorted so that each account lies together."""
     base = rows[[column.name for column in kind.base]]
     base = base.astype(dict.fromkeys(SLOT, "str")).sort_values(
-        [*SLOT, *(name for name in ("creation_time", "event_time", "observed_at") if name in base)],
+        [*SLOT, *(name for name in _ORDER if name in base)],
         kind="stable",
     )
     table = to_arrow(base, kind)

@@ -10,10 +10,16 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from exportstats.archive.kinds import SHARD, shard_of
+from exportstats.core.schema import DAY, INCOMING
 from exportstats.errors import ArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from exportstats.core.schema import Table
+
+_TIMES = {INCOMING: "start"}  # of kinds without a creation
+_LONG = pd.Timedelta(DAY, "ms")  # few periods are longer
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,7 @@ class Query:
     accounts, regions, ids
         The values of `account_id`, `region` and of the last column of the key.
     since, until
-        The range of `creation_time`. Rows without one are kept.
+        The range of `creation_time`, or of the periods of incoming data. Rows without one are kept.
     as_of
         The latest `observed_at`.
     shards
@@ -64,32 +70,32 @@ class Query:
                 files = files[may]
         return files
 
-    def rows(self, id_column: str) -> ds.Expression | None:
-        """Return the filter on rows."""
+    def rows(self, kind: Table) -> ds.Expression | None:
+        """Return the filter on rows of a kind."""
         found = None
-        for column, wanted in (
-            ("account_id", self.accounts),
-            ("region", self.regions),
-            (id_column, self.ids),
-        ):
-            if wanted is not None:
-                field = ds.field(column)
-                one = field == wanted[0] if len(wanted) == 1 else field.isin(pa.array(wanted))
-                found = _both(found, one)
-        created, observed = ds.field("creation_time"), ds.field("observed_at")
+        for column, wanted in self._texts(kind).items():
+            field = ds.field(column)
+            one = field == wanted[0] if len(wanted) == 1 else field.isin(pa.array(wanted))
+            found = _both(found, one)
+        time, observed = ds.field(_TIMES.get(kind, "creation_time")), ds.field("observed_at")
         if self.since is not None:
-            found = _both(found, (created >= _scalar(self.since)) | created.is_null())
+            begins = (time >= _scalar(self.since)) | time.is_null()
+            if kind is INCOMING:  # a period may have begun before
+                begins = (time >= _scalar(self.since - _LONG)) | (ds.field("period") > DAY)
+            found = _both(found, begins)
         if self.until is not None:
-            found = _both(found, (created < _scalar(self.until)) | created.is_null())
+            found = _both(found, (time < _scalar(self.until)) | time.is_null())
         if self.as_of is not None:
             found = _both(found, observed <= _scalar(self.as_of))
         return found
 
-    @property
-    def plain(self) -> tuple[str, ...]:
-        """The columns of categories that are filtered."""
-        named = {"account_id": self.accounts, "region": self.regions}
-        return tuple(name for name, wanted in named.items() if wanted is not None)
+    def plain(self, kind: Table) -> tuple[str, ...]:
+        """Return the columns of text that are filtered."""
+        return tuple(self._texts(kind))
+
+    def _texts(self, kind: Table) -> dict[str, tuple[str, ...]]:
+        named = {"account_id": self.accounts, "region": self.regions, kind.id: self.ids}
+        return {name: wanted for name, wanted in named.items() if wanted is not None}
 
 
 def texts(values: Sequence[str] | None, name: str) -> tuple[str, ...] | None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 KINDS = ("deliveries", "api_calls", "incoming")
 _REACH = dt.timedelta(days=90) - dt.timedelta(minutes=5)  # of LookupEvents, with time for asking
 _KEPT = dt.timedelta(days=454)  # hours in CloudWatch, without the one that is deleted meanwhile
+_KEY = list(schema.LOG_GROUP)
 _NOTHING = dt.timedelta(0)
 _LATE = dt.timedelta(hours=2)  # what may belong to the end of the range comes in by then
 
@@ -103,7 +104,12 @@ def load_incoming(
 
     It is what the option names, or what an archive among the sources has.
     """
-    table = _load(origin, "incoming", lambda: _of_windows(origin, tasks, exports))
+    table = _load(
+        origin,
+        "incoming",
+        lambda: _of_windows(origin, tasks, exports),
+        lambda: _kept_of_windows(origin, tasks, exports),
+    )
     return None if table is None else fill_places(table, tasks)
 
 
@@ -118,17 +124,46 @@ def scaled(table: pd.DataFrame, what: str) -> str:
 def _of_windows(origin: Origin, tasks: pd.DataFrame, exports: pd.DataFrame) -> pd.DataFrame:
     from exportstats.core import frames
     from exportstats.stats import matching
-    from exportstats.stats.histories import LATEST
 
-    keys = list(schema.LOG_GROUP)
-    earlier = tasks[matching.locate(tasks, exports[keys].drop_duplicates()) >= 0]
-    earlier = earlier.sort_values("creation_time")
-    earlier = earlier.groupby(keys, observed=True, dropna=False).tail(LATEST)
+    earlier = _latest(tasks[matching.locate(tasks, exports[_KEY].drop_duplicates()) >= 0])
     now = dt.datetime.now(dt.UTC)
     start, end = earlier["from_time"].min(), min(exports["to_time"].max(), now)
     if not start < end:  # also if there is no export
         return frames.empty(schema.INCOMING)
     return _incoming(origin, exports, max(start, now - _KEPT), end)
+
+
+def _kept_of_windows(origin: Origin, tasks: pd.DataFrame, exports: pd.DataFrame) -> pd.DataFrame:
+    """Read from archives what forecasts of exports and active tasks need."""
+    from exportstats.archive.archive import incoming_of
+    from exportstats.core import frames
+    from exportstats.stats import matching
+
+    active = tasks[tasks["status_code"].isin(schema.ACTIVE_STATES).to_numpy()]
+    asked = frames.stack([rows[[*_KEY, "from_time", "to_time"]] for rows in (exports, active)])
+    earlier = _latest(tasks)
+    # without a history of its own, the forecast of a log group is from those of others
+    if (matching.locate(asked, earlier[_KEY].drop_duplicates()) >= 0).all():
+        earlier = earlier[matching.locate(earlier, asked[_KEY].drop_duplicates()) >= 0]
+    needed = frames.stack([asked, earlier[[*asked]]])
+    start, end = needed["from_time"].min(), needed["to_time"].max()
+    if not start <= end:  # also if nothing is asked
+        return frames.empty(schema.INCOMING)
+    found = [
+        incoming_of(xs.Archive(name), needed[_KEY].drop_duplicates(), start, end + _LATE)
+        for name in origin.archives
+    ]
+    return found[0] if len(found) == 1 else frames.concat(found, of="incoming")
+
+
+def _latest(tasks: pd.DataFrame) -> pd.DataFrame:
+    """Return the tasks that the histories of their log groups are made of, or some more."""
+    from exportstats.stats.histories import LATEST
+
+    done = tasks[((tasks["status_code"] == "COMPLETED") & tasks["duration"].notna()).to_numpy()]
+    created = done.groupby(_KEY, observed=True, dropna=False)["creation_time"]
+    behind = created.rank(method="min", ascending=False)
+    return done[~(behind > LATEST)]
 
 
 def _deliveries(
@@ -197,7 +232,13 @@ def _about(
     return table[is_about]
 
 
-def _load(origin: Origin, name: str, fetch: Callable[[], pd.DataFrame]) -> pd.DataFrame | None:
+def _load(
+    origin: Origin,
+    name: str,
+    fetch: Callable[[], pd.DataFrame],
+    kept: Callable[[], pd.DataFrame] | None = None,
+) -> pd.DataFrame | None:
+    """Load a kind of evidence; `kept` reads it from archives, by default all of it."""
     given: tuple[str, ...] = getattr(origin, f"{name}_from")
     read, what = getattr(xs, f"read_{name}"), schema.TABLES[name].name
     table: pd.DataFrame
@@ -214,5 +255,5 @@ def _load(origin: Origin, name: str, fetch: Callable[[], pd.DataFrame]) -> pd.Da
             return stop.arrived if len(stop.arrived) and name != "deliveries" else None
     if not origin.archives:
         return None
-    table = read(*origin.archives)
+    table = read(*origin.archives) if kept is None else kept()
     return table if len(table) else None

@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pytest
 from archived import assert_same, data_files, files
+from oracle import side_table
 from pandas.testing import assert_frame_equal
-from support import CALLS, table
+from support import CALLS, DAY, START, plain, table
 
 import exportstats as xs
 from exportstats.archive import kinds
+from exportstats.archive.archive import incoming_of
+from exportstats.core import schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,6 +74,40 @@ def test_repeated_tasks_answer_in_their_latest_state(archive: xs.Archive, sample
     archive.add(tasks)
     for call in CALLS.values():
         assert_frame_equal(call(archive), call(tasks))
+
+
+def test_what_came_in_is_read_of_some_log_groups_and_times(archive: xs.Archive):
+    """All periods that are partly in the range are read, of any length, and hardly any others."""
+    random = Random(3)  # noqa: S311 - nothing secret
+    hours, first = [0.25, 1, 24, 24, 200], START // HOUR
+    rows = [
+        {**SLOT, "account_id": account, "log_group_name": name, "observed_at": START}
+        | {"start": start * HOUR, "period": int(random.choice(hours) * HOUR)}
+        | {"incoming_bytes": 1, "incoming_events": 1}
+        for account in (SLOT["account_id"], "444455556666")
+        for name in "abc"
+        for start in range(first, first + 600, 7)
+    ]
+    archive.add(side_table(rows, schema.INCOMING.columns), of="incoming")
+    since, until = (first + 310) * HOUR, (first + 350) * HOUR
+    edges = [pd.Timestamp(edge, unit="ms", tz="UTC") for edge in (since, until)]
+    asked = pd.DataFrame([{**SLOT, "log_group_name": name} for name in "ab"])
+    found = incoming_of(archive, asked, *edges)
+    wanted = [
+        row
+        for row in rows
+        if (row["account_id"], row["log_group_name"]) in [(SLOT["account_id"], one) for one in "ab"]
+        and row["start"] < until
+    ]
+    inside = [row for row in wanted if row["start"] + row["period"] > since]
+    near = [row for row in wanted if row["start"] >= since - DAY or row["period"] > DAY]
+    assert all(row in near for row in inside)
+    names = ("log_group_name", "start")
+    read = {*zip(*(plain(found[name]) for name in names), strict=True)}
+    assert read == {tuple(row[name] for name in names) for row in near}
+    nowhere = asked.assign(account_id=None)
+    assert found["account_id"].unique().tolist() == [SLOT["account_id"]]
+    assert incoming_of(archive, nowhere, *edges)["account_id"].nunique() == 2
 
 
 def test_a_part_reads_only_its_columns(kept: xs.Archive):

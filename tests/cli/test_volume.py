@@ -163,3 +163,47 @@ def test_backfill_says_how_many_bytes_are_left_out(run: Callable, files: tuple[P
     options = ["--since", "30d", "--until", "2026-11-24"]
     assert f"{told}\n" in run("backfill", tasks, *options).stderr
     assert f"{told} (120 MB)\n" in run("backfill", tasks, *options, "--incoming", came).stderr
+
+
+@pytest.mark.parametrize("other_is_new", [False, True])
+def test_an_archive_is_read_in_part(
+    run: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, other_is_new: bool
+):
+    """Only the log groups and the time that forecasts need are read, and nothing else changes."""
+    tasks, came = rows(), incoming()
+    for name in ("/other", "/idle"):
+        tasks += [
+            row | {"logGroupName": name, "taskId": f"{name}{row['taskId']}"}
+            for row in rows()
+            if row["status"]["code"] == "COMPLETED" and not (name == "/other" and other_is_new)
+        ]
+        came += [row | {"logGroupName": name} for row in incoming()]
+    if other_is_new:
+        tasks.append(rows()[-1] | {"logGroupName": "/other", "taskId": "new"})
+    came += [row | {"start": row["start"] - 60 * DAY} for row in incoming()]
+    paths = [tmp_path / name for name in ("tasks.jsonl", "incoming.jsonl")]
+    for path, lines in zip(
+        paths, ([row | {"observedAt": NOW} for row in tasks], came), strict=True
+    ):
+        path.write_text("\n".join(map(json.dumps, lines)))
+    archive = xs.Archive(tmp_path / "archive")
+    archive.add(xs.read_tasks(paths[0]))
+    archive.add(xs.read_incoming(paths[1]), of="incoming", observed_at="2026-11-24T12:00Z")
+    read = []
+    latest = xs.Archive._latest
+
+    def noted(*given: Any) -> Any:  # noqa: ANN401 - as it is
+        found = latest(*given)
+        if "incoming_bytes" in found:
+            read.append(found)
+        return found
+
+    monkeypatch.setattr(xs.Archive, "_latest", noted)
+    done = run("eta", archive.uri, "--format", "json")
+    [found] = read
+    names = {"/app", "/other", "/idle"} if other_is_new else {"/app"}
+    assert {*found["log_group_name"]} == names
+    assert len(found) == len(names) * 24 * NIGHTS
+    every = run("eta", archive.uri, "--incoming", paths[1], "--format", "json")
+    assert json.loads(done.stdout) == json.loads(every.stdout)
+    assert {row["scaled_by"] for row in json.loads(done.stdout)} == {"bytes"}
