@@ -43,11 +43,18 @@ def _refused(asked: Asked, gaps: pd.DataFrame) -> Iterator[str | tuple[str, str]
     if calls is None:
         return
     from exportstats.report import refusals
+    from exportstats.report.missing import known_stake
+    from exportstats.report.words import such_as
+    from exportstats.stats.incoming import Incoming
 
     rows = refusals.refusals_until(calls, asked.range["as_of"], asked.range["start"])
+    came = asked.range.get("incoming")
+    rows = refusals.ranked(rows, gaps, None if came is None else Incoming.of(came))
     rows = rows[refusals.is_open(rows, gaps)]
     if len(rows):
-        yield f"refused: {counted(len(rows), 'export')}, {refusals.who_of(rows)}"
+        such = f", {such_as(rows)}" if known_stake(rows) else ""
+        yield f"refused: {counted(len(rows), 'export')}{such}"
+        yield f"who was refused: {refusals.who_of(rows)}"
         yield refusals.remedy_of(rows)
         for command in refusals.check_commands(rows)[:_SHOWN]:
             yield "to check:", command

@@ -269,8 +269,7 @@ def came_in(
 ) -> Came:
     """Return what came in during gaps."""
     if query.incoming is None:
-        none = pd.array([pd.NA] * len(codes), dtype="Int64")
-        return Came(none, none)
+        return Came.unknown(len(codes))
     return query.incoming.during(matching.locate(keys, query.incoming.keys)[codes], start, end)
 
 

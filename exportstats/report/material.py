@@ -402,29 +402,3 @@ def _are_exported(
     regular = many & (2 * times > of_weeks)
     steady = many & groups["steady"].to_numpy()
     return regular, regular | (steady & (lacking < (1 - EXPORTED_SHARE) * asked))
-
-
-def missing_of(tasks: pd.DataFrame, uncovered: pd.DataFrame) -> np.ndarray:
-    """Return the uncovered length of the window of each task, or NaT without a window."""
-    log_groups, windows = dict.fromkeys(LOG_GROUP, "str"), [*LOG_GROUP, "from_time", "to_time"]
-    both = (
-        tasks[windows]
-        .assign(row=np.arange(len(tasks)))
-        .astype(log_groups)
-        .merge(uncovered[[*LOG_GROUP, "start", "end"]].astype(log_groups), on=list(LOG_GROUP))
-    )
-    first, last, start, end = (
-        coerce.millis(both[side]) for side in ("from_time", "to_time", "start", "end")
-    )
-    # add the millisecond after the minimum, so that the latest possible time does not overflow
-    inside = np.maximum(np.minimum(last, end - 1) + 1 - np.maximum(first, start), 0)
-    missing = np.zeros(len(tasks), dtype="int64")
-    np.add.at(missing, both["row"], inside)
-    missing[tasks[["from_time", "to_time"]].isna().any(axis=1)] = coerce.NAT
-    return missing.view("timedelta64[ms]")
-
-
-def shared(intervals: pd.DataFrame, others: pd.DataFrame) -> np.ndarray:
-    """Return the length of the overlap of each interval with other intervals of its log group."""
-    windows = intervals.rename(columns={"start": "from_time"})
-    return missing_of(windows.assign(to_time=intervals["end"] - _MOMENT), others)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from exportstats.core.schema import LOG_GROUP
-from exportstats.report.material import shared
+from exportstats.report.missing import shared, with_stake
 from exportstats.report.words import name
 from exportstats.stats.api_calls import refused_calls
 from exportstats.text import counted
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from exportstats.stats.incoming import Incoming
 
 # What to do, by the error code without "Exception".
 _REMEDIES = {
@@ -52,6 +53,16 @@ def refusals_until(
     return rows[(rows["last_time"] >= start).to_numpy()].reset_index(drop=True)
 
 
+def ranked(refusals: pd.DataFrame, gaps: pd.DataFrame, incoming: Incoming | None) -> pd.DataFrame:
+    """Return refused exports with what is at stake, the most bytes first, then the most tries.
+
+    This is what came in during the part of the window that is not in S3.
+    """
+    rows = with_stake(refusals, gaps, incoming)
+    order = ["incoming_bytes", "tries"]
+    return rows.sort_values(order, ascending=False, kind="stable", ignore_index=True)
+
+
 def is_open(refusals: pd.DataFrame, gaps: pd.DataFrame) -> np.ndarray:
     """Return which refused exports never became a task and are not in S3, as far as is known."""
     missing = pd.Series(shared(windows_of(refusals), gaps), refusals.index)
@@ -79,16 +90,20 @@ def remedy_of(refusals: pd.DataFrame) -> str:
 
 
 def who_of(refusals: pd.DataFrame) -> str:
-    """Return who was refused, why, and how often, those with most calls first."""
-    calls: Counter[tuple[str, str]] = Counter()
-    columns = (refusals[one].astype("str").fillna("unknown") for one in ("principal", "error_code"))
-    for who, why, tries in zip(*columns, refusals["tries"], strict=True):
-        calls[who, why] += tries
+    """Return who was refused, why, and how often: whose largest export has most bytes comes first.
+
+    Of equal ones, those with most calls come first.
+    """
+    names = [refusals[one].astype("str").fillna("unknown") for one in ("principal", "error_code")]
+    groups = refusals.groupby(names, sort=False)
+    whose = groups.agg(largest=("incoming_bytes", "max"), calls=("tries", "sum")).reset_index()
+    whose = whose.sort_values(["largest", "calls"], ascending=False, kind="stable")
+    shown = whose[["principal", "error_code", "calls"]].head(_SHOWN)
     texts = [
         f"{label_of(who)} ({name(why)}, {counted(many, 'call')})"
-        for (who, why), many in calls.most_common(_SHOWN)
+        for who, why, many in shown.itertuples(index=False)
     ]
-    more = len(calls) - len(texts)
+    more = len(whose) - len(texts)
     return ", ".join(texts) + (f" and {more:,} more" if more else "")
 
 

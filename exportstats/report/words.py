@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from exportstats.core.schema import LOG_GROUP
-from exportstats.text import counted, plain, shorten, write_minute
+from exportstats.text import counted, plain, shorten, write_bytes, write_minute
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from exportstats.report.material import Material
 
 LOST = "Expired events cannot be recovered. A longer retention leaves more time to export."
@@ -29,6 +29,12 @@ def place(rows: pd.DataFrame) -> str:
     others = f" and {counted(more, 'more log group')}" if more else ""
     first = rows["log_group_name"].iloc[0]
     return f"{name(first) if isinstance(first, str) else 'an unnamed log group'}{where}{others}"
+
+
+def such_as(rows: pd.DataFrame) -> str:
+    """Return the place of the first row as an example, with what came in if it is known."""
+    size = rows["incoming_bytes"].iloc[0]
+    return f"such as {'those' if pd.isna(size) else write_bytes(size)} of {place(rows.head(1))}"
 
 
 def slot(row: pd.Series) -> str:

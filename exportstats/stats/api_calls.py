@@ -10,6 +10,7 @@ import numpy as np
 from exportstats.core import coerce, frames, schema
 from exportstats.core.schema import API_CALLS, KEY, LOG_GROUP
 from exportstats.stats import grouping
+from exportstats.stats.incoming import Came, Incoming
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -176,7 +177,7 @@ def unlisted_tasks(tasks: pd.DataFrame, api_calls: pd.DataFrame) -> pd.DataFrame
     return annotate_tasks(frames.conform(found), api_calls)
 
 
-def refused_calls(api_calls: pd.DataFrame) -> pd.DataFrame:
+def refused_calls(api_calls: pd.DataFrame, *, incoming: pd.DataFrame | None = None) -> pd.DataFrame:
     """List the exports that were refused, and whether they became a task later.
 
     Calls of CreateExportTask ask for the same export if log group, window and stream prefix are the
@@ -189,6 +190,8 @@ def refused_calls(api_calls: pd.DataFrame) -> pd.DataFrame:
     ----------
     api_calls
         A table of API calls.
+    incoming
+        A table of what log groups took in.
 
     Returns
     -------
@@ -202,12 +205,14 @@ def refused_calls(api_calls: pd.DataFrame) -> pd.DataFrame:
         - `first_time` and `last_time`, of the first and last refused call (UTC);
         - `task_id` and `creation_time` of the task that it became; missing if it did not;
         - `waited`, from `first_time` to `creation_time` (`timedelta64[ms]`);
-        - `tries`, the number of calls, with the one that created the task.
+        - `tries`, the number of calls, with the one that created the task;
+        - `incoming_bytes`, `incoming_events`: what came in during the window, as in `find_gaps`.
 
     Raises
     ------
     SchemaError
-        If `api_calls` is not a table of API calls.
+        If `api_calls` is not a table of API calls, or `incoming` not one of incoming data; or if
+        periods of `incoming` overlap.
 
     Examples
     --------
@@ -248,6 +253,8 @@ def refused_calls(api_calls: pd.DataFrame) -> pd.DataFrame:
         waited=task["event_time"] - first["event_time"],
         tries=calls.groupby(level="row").size().reindex(last.index),
     )
+    came = Came.unknown(len(found)) if incoming is None else Incoming.of(incoming).of_windows(found)
+    found = found.assign(incoming_bytes=came.bytes, incoming_events=came.events)
     return found.sort_values(["first_time", *export], kind="stable", ignore_index=True)
 
 

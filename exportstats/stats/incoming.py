@@ -27,6 +27,11 @@ class Came(NamedTuple):
     bytes: pd.api.extensions.ExtensionArray
     events: pd.api.extensions.ExtensionArray
 
+    @classmethod
+    def unknown(cls, many: int) -> Came:
+        """Return missing values, for intervals of which nothing is known."""
+        return cls(*(pd.array([pd.NA] * many, dtype="Int64") for _ in _COUNTS))
+
 
 @dataclass(frozen=True)
 class Incoming:
@@ -103,21 +108,18 @@ class Incoming:
         start, end
             The intervals in milliseconds, half-open; `coerce.NAT` is unknown.
         """
-        some = (start != coerce.NAT) & (end > start)
-        group = self._numbers(matching.locate(keys[list(LOG_GROUP)], self.keys)[some])
-        found = np.full(len(some), np.nan)
-        found[some] = self._totals(group, start[some], end[some], self._sums[0])
-        return found
+        return self._totals(matching.locate(keys, self.keys), start, end, self._sums[0])
 
     def bytes_of(self, tasks: pd.DataFrame) -> np.ndarray:
         """Return the bytes that came in during the window of each task, NaN if not known."""
-        last = coerce.millis(tasks["to_time"])
-        end = np.where(last == coerce.NAT, last, last + 1)
-        return self.bytes_in(tasks, coerce.millis(tasks["from_time"]), end)
+        return self.bytes_in(tasks, *_edges(tasks))
+
+    def of_windows(self, tasks: pd.DataFrame) -> Came:
+        """Return what came in during the window of each task."""
+        return self.during(matching.locate(tasks, self.keys), *_edges(tasks))
 
     def during(self, group: np.ndarray, start: np.ndarray, end: np.ndarray) -> Came:
         """Return what came in during intervals; `group` is a row of `keys`, -1 for none."""
-        group = self._numbers(group)
         totals = (self._totals(group, start, end, sums) for sums in self._sums)
         return Came(*(pd.array(np.rint(total), dtype="Int64") for total in totals))
 
@@ -145,5 +147,15 @@ class Incoming:
         self, group: np.ndarray, start: np.ndarray, end: np.ndarray, sums: windows.Summed
     ) -> np.ndarray:
         """Return the sum of values over intervals; NaN if not known for the whole interval."""
+        some = (start != coerce.NAT) & (end > start)
+        group, start, end = self._numbers(group[some]), start[some], end[some]
         before = partial(self._index.sum_before, sums, group)
-        return np.where(self._known(group, start, end), before(end) - before(start), np.nan)
+        found = np.full(len(some), np.nan)
+        found[some] = np.where(self._known(group, start, end), before(end) - before(start), np.nan)
+        return found
+
+
+def _edges(tasks: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return the half-open windows of tasks; `coerce.NAT` is unknown."""
+    first, last = (coerce.millis(tasks[name]) for name in ("from_time", "to_time"))
+    return first, np.where(last == coerce.NAT, last, last + 1)

@@ -111,7 +111,8 @@ def test_demo_shows_what_evidence_adds(demo: Demo):
     assert "covered at least 94.1 %, at most 94.9 %; in 0.8 % nothing came in" in demo.done.stderr
     assert "refused: LimitExceededException" in text
     assert "missing: 120 gaps of 56 d 22 h, in which 628 GB came in" in demo.done.stderr
-    assert "refused: 11 exports, user/fraud-analyst of 111122223333" in demo.done.stderr
+    assert "refused: 11 exports, such as 129 GB of /aws/vpc/flow-logs in eu-w" in demo.done.stderr
+    assert "who was refused: role/acme-log-exporter of 111122223333 (Limit" in demo.done.stderr
     for name in ("api_calls.jsonl.gz", "incoming.csv.gz", "deliveries.jsonl.gz"):
         assert f"\n  {demo.folder / name}\n" in text
 

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
-from inflow import incoming_of, periods
-from oracle import KEY, Case, cases, stamp
-from support import Row, ms, plain, table
+from inflow import KEYS, incoming_of, periods
+from oracle import KEY, Case, cases, side_table, stamp, windows
+from support import START, Row, ms, plain, table
 
 import exportstats as xs
+from exportstats.core import schema
 from exportstats.errors import ArgumentError, BadRowsWarning, SchemaError
+from exportstats.report.missing import with_stake
+from exportstats.stats.incoming import Incoming
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,6 +41,12 @@ def came(rows: list[Row], key: tuple[Any, ...], gap: range, late: int) -> tuple[
     return (*(round(whole) for whole in sums), silent)
 
 
+def dicts(frame: pd.DataFrame) -> list[Row]:
+    """Return the rows as plain Python."""
+    columns = [plain(frame[name]) for name in frame]
+    return [dict(zip(frame, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
 @given(cases(), periods(), st.sampled_from([0, 1, 4, 7]))
 def test_incoming_data_of_gaps_is_that_of_single_milliseconds(
     case: Case, rows: list[Row], late: int
@@ -48,8 +57,7 @@ def test_incoming_data_of_gaps_is_that_of_single_milliseconds(
     gaps = xs.find_gaps(case.tasks, **arguments, incoming=incoming_of(rows), lateness=f"{late}ms")
     same = [name for name in without if not name.startswith("incoming_") and name != "reason"]
     pd.testing.assert_frame_equal(gaps[same], without[same])
-    for index, row in enumerate(zip(*(plain(gaps[name]) for name in gaps), strict=True)):
-        one = dict(zip(gaps, row, strict=True))
+    for index, one in enumerate(dicts(gaps)):
         key = tuple(one[name] for name in KEY)
         expected = came(rows, key, range(one["start"], one["end"]), late)
         reason = "silent" if expected[2] else without["reason"].iloc[index]
@@ -57,6 +65,58 @@ def test_incoming_data_of_gaps_is_that_of_single_milliseconds(
             *expected[:2],
             reason,
         )
+
+
+@given(
+    st.lists(st.tuples(KEYS, windows(), st.sampled_from([None, "blue/"])), max_size=6), periods()
+)
+def test_incoming_data_of_refused_exports_is_that_of_single_milliseconds(
+    asked: list[tuple[tuple[Any, ...], Row, str | None]], rows: list[Row]
+):
+    """It is that of the whole window; without a window, it is not known."""
+    calls = [
+        dict(zip(KEY, key, strict=True))
+        | window
+        | {"event_id": str(number), "event_name": "CreateExportTask", "error_code": "Denied"}
+        | {"event_time": START, "principal": f"p{number}", "log_stream_name_prefix": prefix}
+        for number, (key, window, prefix) in enumerate(asked)
+    ]
+    table_ = side_table(calls, schema.API_CALLS.columns)
+    without, found = (xs.refused_calls(table_, incoming=one) for one in (None, incoming_of(rows)))
+    names = ["incoming_bytes", "incoming_events"]
+    assert without[names].isna().all(axis=None)
+    pd.testing.assert_frame_equal(found.drop(columns=names), without.drop(columns=names))
+    for one in dicts(found):
+        first, last = one["from_time"], one["to_time"]
+        expected = None, None
+        # a longer window is not known as a whole
+        if None not in (first, last) and 0 <= last - first < 99:
+            key = tuple(one[name] for name in KEY)
+            expected = came(rows, key, range(first, last + 1), 0)[:2]
+        assert (one["incoming_bytes"], one["incoming_events"]) == expected
+
+
+@given(cases(), periods())
+def test_what_is_at_stake_of_a_task_came_in_during_the_missing_part_of_its_window(
+    case: Case, rows: list[Row]
+):
+    """It is added up over the gaps in the window, and unknown if it is of one of them."""
+    gaps = xs.find_gaps(case.tasks, **case.arguments("log_groups"))
+    found = with_stake(case.tasks, gaps, Incoming.of(incoming_of(rows)))
+    edges = [(tuple(gap[name] for name in KEY), gap["start"], gap["end"]) for gap in dicts(gaps)]
+    for task in dicts(found):
+        key = tuple(task[name] for name in KEY)
+        expected: tuple[int | None, ...] = None, None
+        if None not in (task["from_time"], task["to_time"]):
+            parts = [
+                range(max(start, task["from_time"]), min(end, task["to_time"] + 1))
+                for of, start, end in edges
+                if of == key
+            ]
+            sums = [came(rows, key, part, 0)[:2] for part in parts if part]
+            whole = [*zip(*sums, strict=True)] or [(), ()]
+            expected = tuple(None if None in of else sum(of) for of in whole)
+        assert (task["incoming_bytes"], task["incoming_events"]) == expected
 
 
 GROUP = {"account_id": "111122223333", "region": "eu-west-1", "log_group_name": "acme/api"}

@@ -22,7 +22,7 @@ from reported import (
     side_table,
     tasks_of,
 )
-from support import DAY, HOUR, Row
+from support import DAY, HOUR, Row, plain
 
 import exportstats as xs
 from exportstats.core import schema
@@ -308,3 +308,45 @@ def test_what_expires_at_the_same_time_is_ranked_by_bytes(rule: Rule, days: int)
         found = look(rule, *rows, log_groups=log_groups_of(*kept), incoming=incoming)
         assert found is not None
         assert found.rows["log_group_name"].to_list() == names
+
+
+def test_refused_exports_are_ranked_by_what_is_missing():
+    """What was exported of a window is not at stake; of what is not known, tries decide."""
+    half = night("web", MISSED)
+    half |= {"to_time": half["from_time"] + 18 * HOUR - 1}
+    tasks = [*others("app", MISSED), *others("web", MISSED), half, *others("db", MISSED)]
+    calls = calls_of(
+        *(call(night("web", MISSED), n, **REFUSED, principal="ann") for n in (1, 2)),
+        call(night("app", MISSED), 1, **REFUSED, principal="bob"),
+        *(call(night("db", MISSED), n, **REFUSED, principal="cy") for n in (1, 2, 3)),
+        call(night("app", 2), 1, **REFUSED, principal="dan"),
+    )
+    without = finding(built(*tasks, week=ISO_WEEK, api_calls=calls), "refused")
+    assert without.rows["log_group_name"].to_list() == ["db", "web", "app", "app"]
+    assert "incoming_bytes" not in without.rows
+    assert "3 of them are not in S3: db in eu-west-1" in without.sentence
+    came = incoming_of("app", "web")
+    made = built(*tasks, week=ISO_WEEK, api_calls=calls, incoming=came)
+    found = finding(made, "refused")
+    assert found.rows["log_group_name"].to_list() == ["app", "web", "db", "app"]
+    assert plain(found.rows["incoming_bytes"]) == [24_000, 6_000, None, 0]
+    assert plain(found.rows["incoming_events"]) == [24, 6, None, 0]
+    assert "3 of them are not in S3, such as 24 kB of app in eu-west-1 (" in found.sentence
+    names = "bob (LimitExceededException, 1 call), ann (LimitExceededException, 2 calls), cy ("
+    assert f"Who was refused: {names}" in found.sentence
+
+
+def test_windows_of_failed_tasks_are_ranked_by_what_is_missing():
+    """The one with most bytes comes first, whichever failed first."""
+    failed = [night(name, MISSED, status_code="FAILED") for name in ("app", "db", "web")]
+    done = night("app", MISSED, task_id="again")
+    done |= {"to_time": done["from_time"] + 18 * HOUR - 1}
+    tasks = [*failed, done, *(row for name in ("app", "db", "web") for row in others(name, MISSED))]
+    without = finding(built(*tasks, week=ISO_WEEK), "not_made_good")
+    assert without.rows["log_group_name"].to_list() == ["app", "db", "web"]
+    assert "are missing, such as those of app in eu-west-1 (" in without.sentence
+    made = built(*tasks, week=ISO_WEEK, incoming=incoming_of("app", "web"))
+    found = finding(made, "not_made_good")
+    assert found.rows["log_group_name"].to_list() == ["web", "app", "db"]
+    assert plain(found.rows["incoming_bytes"]) == [24_000, 6_000, None]
+    assert "are missing, such as 24 kB of web in eu-west-1 (" in found.sentence

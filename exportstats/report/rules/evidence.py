@@ -12,9 +12,9 @@ from exportstats.core.schema import KEY, LOG_GROUP
 from exportstats.coverage.commands import create_commands
 from exportstats.coverage.timeline import coverage_timeline
 from exportstats.report import refusals
-from exportstats.report.material import shared
+from exportstats.report.missing import known_stake, shared
 from exportstats.report.rule import Found, rule
-from exportstats.report.words import groups_of, name, place, verb
+from exportstats.report.words import groups_of, name, place, such_as, verb
 from exportstats.stats import matching
 from exportstats.stats.as_of import to_millis
 from exportstats.text import counted, total
@@ -43,21 +43,24 @@ def refused(material: Material) -> Found | None:
         return None
     start, end = material.span.edges
     rows = refusals.refusals_until(calls.table, material.as_of, start)
-    rows = rows[(rows["last_time"] < end).to_numpy()].reset_index(drop=True)
+    rows = rows[(rows["last_time"] < end).to_numpy()]
     if not len(rows):
         return None
-    open_ = rows[refusals.is_open(rows, material.uncovered)]
-    what = "all of them were exported since then"
+    rows = refusals.ranked(rows, material.uncovered, material.evidence.incoming)
+    is_open = refusals.is_open(rows, material.uncovered)
+    open_, rest = rows[is_open], rows[~is_open]
+    what = f"all of them were exported since then: {place(rows)}"
     if len(open_):
-        what = f"{len(open_):,} of them {verb(len(open_), 'is', 'are')} not in S3"
-    worst = (open_ if len(open_) else rows).sort_values("tries", ascending=False, kind="stable")
+        where = f", {such_as(open_)}" if known_stake(open_) else f": {place(open_)}"
+        what = f"{len(open_):,} of them {verb(len(open_), 'is', 'are')} not in S3{where}"
+    who = refusals.who_of(open_ if len(open_) else rows)
     again = refusals.to_export(open_)
     never = matching.locate(again, material.groups) < 0
     return Found(
         "warning" if len(open_) else "note",
         f"{counted(len(rows), 'export')} of {groups_of(rows)} {verb(len(rows), 'was', 'were')} "
-        f"refused, and {what}: {place(worst)}. Who was refused: {refusals.who_of(worst)}.",
-        rows[_CALL],
+        f"refused, and {what}. Who was refused: {who}.",
+        pd.concat([open_, rest])[[*_CALL, *known_stake(rows)]].reset_index(drop=True),
         remedy=refusals.remedy_of(open_) if len(open_) else "No action is needed.",
         export=refusals.windows_of(again[~never]),
         # a backfill leaves out log groups without any task

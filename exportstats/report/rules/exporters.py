@@ -13,7 +13,8 @@ from exportstats.core.schema import KEY, LOG_GROUP
 from exportstats.coverage.premature import find_premature
 from exportstats.coverage.timeline import coverage_timeline
 from exportstats.report import causes
-from exportstats.report.material import clipped, is_long, shared
+from exportstats.report.material import clipped, is_long
+from exportstats.report.missing import shared
 from exportstats.report.pictures import coverage
 from exportstats.report.reading import of_groups
 from exportstats.report.rhythm import expected_by

@@ -11,10 +11,11 @@ from exportstats.core import schema
 from exportstats.core.schema import LOG_GROUP, SLOT
 from exportstats.coverage.gaps import find_gaps
 from exportstats.report import causes, pictures
-from exportstats.report.material import missing_of, part_waived, without_rest
+from exportstats.report.material import part_waived, without_rest
+from exportstats.report.missing import known_stake, missing_of, with_stake
 from exportstats.report.reading import WEEKS_BEFORE, of_groups
 from exportstats.report.rule import Found, by_incident, rule
-from exportstats.report.words import LOST, groups_of, name, place, slot, slots_of, verb
+from exportstats.report.words import LOST, groups_of, name, slot, slots_of, such_as, verb
 from exportstats.stats.failures import failure_reasons
 from exportstats.stats.periods import compare_periods
 from exportstats.text import counted, percent, total
@@ -51,7 +52,9 @@ def not_made_good(material: Material) -> Found | None:
         under_way=rows["missing"] - missing_of(rows, _uncovered_then(material, rows)),
         lost=missing_of(rows, material.uncovered[material.uncovered["reason"] == "lost"]),
     )
-    rows = rows.sort_values(["creation_time", *names, "task_id"], ignore_index=True)
+    rows = with_stake(rows, material.uncovered, material.evidence.incoming)
+    order = ["incoming_bytes", "creation_time", *names, "task_id"]
+    rows = rows.sort_values(order, ascending=[False, *[True] * 5], ignore_index=True)
     return by_incident(
         partial(_describe_open, of=len(failed)), rows, causes.of_tasks(rows, material)
     )
@@ -60,15 +63,15 @@ def not_made_good(material: Material) -> Found | None:
 def _describe_open(rows: pd.DataFrame, *, of: int) -> Found:
     """Describe some of the windows of failed tasks. `of` is the number of all windows."""
     shown = [*LOG_GROUP, "task_id", "creation_time", "from_time", "to_time", "tries"]
-    shown += ["missing", "under_way", "lost", "status_message"]
+    shown += ["missing", "under_way", "lost", *known_stake(rows), "status_message"]
     open_ = rows[rows["missing"].isna() | (rows["missing"] > rows["under_way"])]
     some = open_ if len(open_) else rows
     known = rows["missing"].notna().any()  # a task without a window has no known missing time
     lacking = f"{total(rows['missing'])} of events are missing, " if known else ""
     sentence = (
         f"{len(rows):,} of {counted(of, 'window')} of failed tasks, in {groups_of(rows)}, "
-        f"{verb(len(rows), 'is', 'are')} not completely in S3: {lacking}such as those of "
-        f"{place(some.head(1))}."
+        f"{verb(len(rows), 'is', 'are')} not completely in S3: {lacking}"
+        f"{such_as(some)}."
     )
     if (rows["under_way"] > pd.Timedelta(0)).any():
         sentence += f" {total(rows['under_way'])} of them are being exported now."

@@ -11,11 +11,11 @@ from exportstats.core.schema import LOG_GROUP
 from exportstats.report.material import (
     is_long,
     missing_at,
-    shared,
     since,
     since_first,
     without_rest,
 )
+from exportstats.report.missing import shared
 from exportstats.report.rule import Found, rule
 from exportstats.report.words import groups_of, place, verb
 from exportstats.text import counted, total
