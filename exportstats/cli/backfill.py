@@ -246,7 +246,8 @@ def _say_gaps(gaps: pd.DataFrame, where: str, option: str) -> None:
     expires = gaps["expires_at"].dropna()
     first = f"; first expiry {write_minute(expires.min())}" if len(expires) else ""
     many = f"{counted(len(gaps), 'gap')} of {total(gaps['length'])}"
-    say(f"left out: {many} {where} UTC")
+    stake = total_bytes(gaps["incoming_bytes"])
+    say(f"left out: {many} {where} UTC" + (f" ({stake})" if stake else ""))
     say(f"{option} adds them{first}")
 
 

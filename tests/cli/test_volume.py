@@ -157,12 +157,16 @@ def test_gaps_rank_by_bytes(run: Callable, files: tuple[Path, Path]):
 
 
 def test_backfill_says_how_many_bytes_are_left_out(run: Callable, files: tuple[Path, Path]):
-    """Of the night that the active task exports, it is known what came in."""
+    """Of the night that the active task exports, and of gaps before the range."""
     tasks, came = files
     told = "left out: 1 d that active tasks are exporting"
     options = ["--since", "30d", "--until", "2026-11-24"]
     assert f"{told}\n" in run("backfill", tasks, *options).stderr
     assert f"{told} (120 MB)\n" in run("backfill", tasks, *options, "--incoming", came).stderr
+    later = ["--since", "2026-11-15", *options[2:]]
+    told = "left out: 2 gaps of 2 d before 2026-11-15 UTC"
+    assert f"{told}\n" in run("backfill", tasks, *later).stderr
+    assert f"{told} (144 MB)\n" in run("backfill", tasks, *later, "--incoming", came).stderr
 
 
 @pytest.mark.parametrize("other_is_new", [False, True])

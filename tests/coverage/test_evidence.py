@@ -286,6 +286,20 @@ def test_what_the_streams_say(times: dict[str, list[int]], lost: tuple[str, ...]
     assert {found[START + t] for t in range(20)} == {evidence}
 
 
+def test_prefixes_that_together_name_all_streams_prove_nothing():
+    """A stream that was deleted since may begin with none of them, and its events are not in S3."""
+    events = [
+        Event(START + at, START + at, name) for at, name in enumerate(("app/1", "web/1", "x"))
+    ]
+    task = {"from_time": START, "to_time": START + 19, "creation_time": START + 99}
+    task |= {"status_code": "COMPLETED", "lost": False}
+    tasks = [task | {"task_id": name, "prefix": name} for name in ("app/", "web/")]
+    world = World(events, tasks, 0, deleted=frozenset({"x"}))
+    assert [world.delivery(one)["missing_streams"] for one in tasks] == [1, 1]
+    assert len(world.in_s3) == 2
+    assert evidence_at(world.timeline())[START + 2] == "partial"
+
+
 def test_a_window_in_which_nothing_came_in_is_no_proof():
     """With its delivery, which is empty, the task covers nothing, so less must not prove more."""
     task = {"task_id": "a", "from_time": START, "to_time": START + 3, "creation_time": START + 99}
