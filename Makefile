@@ -31,7 +31,7 @@ $(VENV)/demo-ready: pyproject.toml constraints.txt | $(BIN)/pip
 # What the checks need beside.
 $(VENV)/test-ready: pyproject.toml constraints.txt | $(BIN)/pip
 	$(BIN)/pip install --disable-pip-version-check --constraint constraints.txt pip
-	$(BIN)/pip install --constraint constraints.txt --group dev --editable '.[archive,notebooks,spark]'
+	$(BIN)/pip install --constraint constraints.txt --group dev --editable '.[archive,notebooks,ray,spark]'
 	@touch $@ $(VENV)/demo-ready
 
 # pip is the last thing that venv makes; where it is missing, the rest is of a try that failed.

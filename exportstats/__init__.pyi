@@ -47,6 +47,7 @@ from .coverage.summary import (
     coverage_summary as coverage_summary,
 )
 from .coverage.timeline import coverage_timeline as coverage_timeline
+from .engines.ray import RayExecutor as RayExecutor
 from .engines.spark import from_spark as from_spark
 from .errors import (
     AccountUnknownWarning as AccountUnknownWarning,

@@ -5,17 +5,22 @@ Every error is an `ExportStatsError`. Its text says what was wrong, the value an
 
 from __future__ import annotations
 
+import contextlib
 import copyreg
 import inspect
 import os
 import warnings
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pandas as pd
 
 _PACKAGE = f"{Path(__file__).parent}{os.sep}"
+_collected: ContextVar[list[Warning] | None] = ContextVar("collected", default=None)
 
 
 class _Picklable(BaseException):
@@ -34,7 +39,7 @@ class ArgumentError(ExportStatsError, ValueError):
     """An argument is not valid."""
 
 
-class MissingFileError(ArgumentError, FileNotFoundError):
+class MissingFileError(FileNotFoundError, ArgumentError):  # in this order, Dask can unpickle it
     """A path does not exist."""
 
 
@@ -183,8 +188,23 @@ class LoadWarning(_Picklable, UserWarning):
         self.failures = failures
 
 
+@contextlib.contextmanager
+def collect_warnings() -> Iterator[list[Warning]]:
+    """Collect the warnings of this thread, so that a worker can return them."""
+    collected: list[Warning] = []
+    token = _collected.set(collected)
+    try:
+        yield collected
+    finally:
+        _collected.reset(token)
+
+
 def warn(warning: Warning) -> None:
     """Issue a warning that points to the line outside of this package."""
+    collected = _collected.get()
+    if collected is not None:
+        collected.append(warning)
+        return
     level, frame = 1, inspect.currentframe()
     while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         level, frame = level + 1, frame.f_back

@@ -7,6 +7,7 @@ import io
 import re
 import subprocess
 import sys
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
+ENGINES = ["dask", "distributed", "pyspark", "ray"]
 FUNCTIONS = [name for name in xs.__all__ if inspect.isfunction(getattr(xs, name))]
 
 
@@ -74,7 +76,10 @@ def use_an_archive(folder: Path, tasks: pd.DataFrame) -> None:
     phases: pd.DataFrame = xs.phase_durations(archive)
     summary: pd.DataFrame = xs.phase_summary(phases, by="region")
     assert summary["completed"].sum() == (tasks["status_code"] == "COMPLETED").sum()
-    assert xs.status_breakdown(archive).equals(xs.status_breakdown(tasks))
+    assert issubclass(xs.RayExecutor, Executor)
+    with ThreadPoolExecutor(1) as executor:
+        found = xs.status_breakdown(archive.on(executor))
+    assert found.equals(xs.status_breakdown(tasks))
 
 
 def use_engines() -> None:
@@ -227,11 +232,29 @@ def test_options_are_named(name: str):
 
 
 def test_the_package_imports_nothing_slow():
-    """`import exportstats` imports neither pandas nor boto3, matplotlib or Spark."""
+    """`import exportstats` imports neither pandas nor boto3 nor matplotlib, and no engine."""
     script = "import sys, exportstats; print([m for m in sys.modules if m in sys.argv[1:]])"
-    heavy = ["pandas", "boto3", "botocore", "matplotlib", "pyarrow", "pyspark", "rich", "click"]
+    heavy = ["pandas", "boto3", "botocore", "matplotlib", "pyarrow", "rich", "click", *ENGINES]
     done = subprocess.run(
         [sys.executable, "-c", script, *heavy], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_no_engine_is_imported_unless_it_is_used():
+    """Every public name and a statistic of an archive on a pool import no engine."""
+    script = (
+        "import sys, tempfile, exportstats as xs\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "names = [getattr(xs, name) for name in xs.__all__]\n"
+        "with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as pool:\n"
+        "    archive = xs.Archive(folder)\n"
+        "    archive.add(xs.sample_tasks().head(9))\n"
+        "    assert len(xs.status_breakdown(archive.on(pool)))\n"
+        "print([m for m in sys.modules if m in sys.argv[1:]])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *ENGINES], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
 

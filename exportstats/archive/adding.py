@@ -57,7 +57,7 @@ def _known(snapshot: Snapshot | None, rows: pd.DataFrame, kind: Table, shard: in
     """Return the observations of a shard that may be of the same tasks."""
     if snapshot is None:
         return frames.empty(kind)[[column.name for column in kind.base]]
-    query = Query(shards=frozenset([shard]))
+    query = Query().of(shard)
     if "creation_time" in rows and rows["creation_time"].notna().all():
         created = rows["creation_time"]
         query = query.created(created.min(), created.max())

@@ -7,14 +7,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from exportstats.archive.adding import append
 from exportstats.archive.delta import Store
 from exportstats.archive.info import count
-from exportstats.archive.kinds import LOOKS
+from exportstats.archive.kinds import LOOKS, shards_of
 from exportstats.archive.observations import changes, check_observations, counts
 from exportstats.archive.query import Query, texts
 from exportstats.archive.reading import (
-    apply_elsewhere,
     apply_part,
     latest,
     read_all,
@@ -26,20 +27,22 @@ from exportstats.archive.reading import (
 )
 from exportstats.archive.storage import Storage
 from exportstats.archive.upkeep import compact, vacuum
+from exportstats.archive.workers import apply_on
 from exportstats.core import frames, schema
+from exportstats.core.shards import check_executor
 from exportstats.errors import ArgumentError, MissingFileError
 from exportstats.stats.as_of import instant
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Executor
 
     import boto3
     import pandas as pd
 
     from exportstats.archive.delta import Snapshot
-    from exportstats.archive.reading import Columns, Reader, Result
+    from exportstats.archive.reading import Columns, Reader
     from exportstats.aws.targets import Target
     from exportstats.core.schema import Table
     from exportstats.core.shards import Part, Shards
@@ -359,7 +362,18 @@ class Archive:
         return vacuum(self._storage, retention)
 
     def on(self, executor: Executor) -> Archive:
-        """Return the archive with its parts run on an executor, of any kind.
+        """Return the archive with its parts run on an executor, which also reads the shards.
+
+        Parameters
+        ----------
+        executor
+            Any `concurrent.futures.Executor`: a pool of processes, `client.get_executor()` of Dask,
+            or `RayExecutor`. Its workers need this package and access to the archive.
+
+        Raises
+        ------
+        ArgumentError
+            It is not an executor.
 
         Examples
         --------
@@ -368,8 +382,7 @@ class Archive:
             with ProcessPoolExecutor() as pool:
                 xs.duration_summary(archive.on(pool), by="log_group_name")
         """
-        if not callable(getattr(executor, "map", None)):
-            raise ArgumentError(f"executor={executor!r}; give one, such as ThreadPoolExecutor()")
+        check_executor(executor)
         other = copy.copy(self)
         other._executor = executor  # noqa: SLF001 - its own
         return other
@@ -392,8 +405,17 @@ class Archive:
         """Apply `part` to the tasks of each shard, all of one version of the archive.
 
         With an executor, the shards are read where the parts run.
+
+        Raises
+        ------
+        ArchiveError
+            The archive cannot be read, or a worker of the executor ended; no result is complete.
         """
-        return self._map(partial(read_seen, self._looks(Query())), part, Query())
+        looks = self._looks(Query())[[*schema.SLOT, "looked_at"]]
+        shard_of_look = np.array(shards_of(looks), dtype=int)
+        return self._map(
+            lambda shard: partial(read_seen, looks[shard_of_look == shard]), part, Query()
+        )
 
     @property
     def observations(self) -> Shards:
@@ -403,19 +425,19 @@ class Archive:
         """
         return observations_of(self)
 
-    def _map(self, read: Reader, part: Part, query: Query) -> Iterator[pd.DataFrame]:
+    def _map(
+        self, reader_of: Callable[[int], Reader], part: Part, query: Query
+    ) -> Iterator[pd.DataFrame]:
+        """Apply a part to each shard, which the reader of its number reads."""
         snapshot = self._snapshot(schema.TASKS)
         if snapshot is None:
             return
-        queries = [replace(query, shards=frozenset([one])) for one in snapshot.shards_of(query)]
-        results: Iterator[Result]
-        if self._executor is None:
-            results = map(partial(apply_part, snapshot, read, part), queries)
-        else:
-            there = partial(apply_elsewhere, self._storage, snapshot.version, read, part)
-            results = self._executor.map(there, queries)
-        for result in results:
-            yield table_of(self._storage, result)
+        jobs = [(shard, reader_of(shard)) for shard in snapshot.shards_of(query)]
+        if self._executor is not None:
+            yield from apply_on(self._executor, snapshot, part, query, jobs)
+            return
+        for shard, read in jobs:
+            yield table_of(self._storage, apply_part(snapshot, read, part, query.of(shard)))
 
     def _looks(self, query: Query) -> pd.DataFrame:
         """Return when each list was last read, and warn of those that are incomplete."""
@@ -465,7 +487,7 @@ class _Observations:
 
     def map(self, part: Part, /) -> Iterator[pd.DataFrame]:
         """Apply `part` to the observations of each shard, all of one version of the archive."""
-        return self.archive._map(read_history, part, self.query)  # noqa: SLF001 - its own
+        return self.archive._map(lambda _: read_history, part, self.query)  # noqa: SLF001 - its own
 
 
 def observations_of(

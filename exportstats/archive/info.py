@@ -38,7 +38,7 @@ def count(storage: Storage, snapshot: Snapshot) -> pd.DataFrame:
 
 
 def _count_shard(storage: Storage, snapshot: Snapshot, shard: int) -> pd.DataFrame:
-    query = Query(shards=frozenset([shard]))
+    query = Query().of(shard)
     rows = table_of(storage, read_all(snapshot, query))
     tasks = frames.settle(rows)[0]
     looks, listings = latest(storage, LOOKS, query), latest(storage, LISTINGS, query)

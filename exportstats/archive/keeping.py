@@ -149,7 +149,7 @@ def _listings(
     storage: Storage, shard: int, loads: Sequence[tuple[Load, Walk]]
 ) -> Iterator[tuple[object, ...]]:
     """Yield the known tasks of a shard that are gone from the lists, and those that came back."""
-    query = Query(shards=frozenset([shard]))
+    query = Query().of(shard)
     tasks, listings = latest(storage, schema.TASKS, query), latest(storage, LISTINGS, query)
     was_gone = listings[listings["listed"] == "no"]
     for load, walk in loads:

@@ -53,6 +53,10 @@ class Query:
         """Return the same selection of a range of creation times, both inclusive."""
         return replace(self, since=first, until=last + pd.Timedelta(1, unit="ms"))
 
+    def of(self, shard: int) -> Query:
+        """Return the same selection of one shard."""
+        return replace(self, shards=frozenset([shard]))
+
     def files(self, files: pd.DataFrame) -> pd.DataFrame:
         """Return the files that may have selected rows, by their shard and their statistics."""
         shards = self.shards

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from exportstats.archive.delta import Store
 from exportstats.core import coerce, frames, identity, schema
-from exportstats.errors import ArchiveError, DamagedFileWarning, PartialListWarning, warn
+from exportstats.errors import DamagedFileWarning, PartialListWarning, warn
 from exportstats.io.rows import Rows, to_table
 from exportstats.stats import grouping
 
@@ -158,22 +158,6 @@ def apply_part(snapshot: Snapshot, read: Reader, part: Part, query: Query) -> Re
         columns = None  # so that the part can name all columns in its error
     tasks, damaged = read(snapshot, query, columns)
     return Result(part(tasks), damaged)
-
-
-def apply_elsewhere(
-    storage: Storage, version: int, read: Reader, part: Part, query: Query
-) -> Result:
-    """Apply a part to a selection in another process.
-
-    Raises
-    ------
-    ArchiveError
-        This version is not there any more.
-    """
-    snapshot = Store(storage, schema.TASKS).snapshot(version)
-    if snapshot is None:
-        raise ArchiveError(f"{storage.uri} was deleted while it was read")
-    return apply_part(snapshot, read, part, query)
 
 
 def table_of(storage: Storage, result: Result) -> pd.DataFrame:

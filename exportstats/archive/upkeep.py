@@ -53,7 +53,7 @@ def _compact_shard(snapshot: Snapshot, shard: str) -> None:
                 writer_properties=writer_properties(),
             )
     except ArchiveError:
-        damaged = snapshot.read(Query(shards=frozenset([int(shard)]))).damaged
+        damaged = snapshot.read(Query().of(int(shard))).damaged
         if not len(damaged):
             raise
         why = explain_damage(store.storage, damaged)

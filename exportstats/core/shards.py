@@ -11,6 +11,7 @@ shard is read once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeAlias
@@ -18,7 +19,8 @@ from typing import Any, Protocol, TypeAlias
 import pandas as pd
 
 from exportstats.core import frames
-from exportstats.errors import SchemaError
+from exportstats.errors import ArgumentError, SchemaError
+from exportstats.text import shorten
 
 Part: TypeAlias = Callable[[pd.DataFrame], pd.DataFrame]
 
@@ -189,6 +191,21 @@ class _Selected:
         names = getattr(part, "columns", None)
         every = None if names is None or self.columns is None else names | self.columns
         return self.tasks.map(Steps((self.keep, part), every))
+
+
+def check_executor(executor: object) -> None:
+    """Refuse what is not an executor, such as the client that has one.
+
+    Raises
+    ------
+    ArgumentError
+        It is not.
+    """
+    if not isinstance(executor, Executor):
+        raise ArgumentError(
+            f"executor={shorten(repr(executor), 80)}; give a concurrent.futures.Executor, such as "
+            "ProcessPoolExecutor(), client.get_executor() of Dask, or xs.RayExecutor()"
+        )
 
 
 def _check_shards(tasks: object) -> None:

@@ -1,1 +1,1 @@
-"""Run the same parts on the engines of others."""
+"""Run statistics on other engines."""

@@ -1,17 +1,26 @@
-"""Fixtures of the tests of engines."""
+"""Engines of processes on this machine, each started once, and an archive of the sample."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import sys
+import warnings
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 import pytest
+from support import forget_environment
+
+import exportstats as xs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from concurrent.futures import Executor
 
+    import pandas as pd
+    from distributed import Client
     from pyspark.sql import SparkSession
 
 SETTINGS = {
@@ -22,6 +31,79 @@ SETTINGS = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
 }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_own_config() -> Iterator[None]:
+    """Remove the AWS configuration, credentials and proxies of this machine, from workers too."""
+    with pytest.MonkeyPatch.context() as patch:
+        forget_environment(patch)
+        yield
+
+
+@pytest.fixture(scope="session")
+def sample() -> pd.DataFrame:
+    """Read the sample once."""
+    return xs.sample_tasks()
+
+
+@pytest.fixture(scope="session")
+def kept(sample: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> xs.Archive:
+    """Return an archive of the sample, which tests only read."""
+    archive = xs.Archive(tmp_path_factory.mktemp("kept"))
+    archive.add(sample)
+    return archive
+
+
+@pytest.fixture(scope="session")
+def processes() -> Iterator[Executor]:
+    """Yield a pool of two processes."""
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="session")
+def client() -> Iterator[Client]:
+    """Yield the client of a Dask cluster of two processes, which are started again if they die."""
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
+@pytest.fixture(scope="session")
+def dask(client: Client) -> Executor:
+    """Return the executor of the Dask cluster."""
+    return client.get_executor()
+
+
+@pytest.fixture(scope="session")
+def ray() -> Iterator[Executor]:
+    """Yield an executor on a Ray of two processes."""
+    ray = pytest.importorskip("ray")
+    with warnings.catch_warnings():
+        # of accelerators that this machine does not have
+        warnings.filterwarnings("ignore", "Tip: In future versions of Ray", FutureWarning)
+        ray.init(
+            num_cpus=2,
+            include_dashboard=False,
+            logging_level="error",
+            log_to_driver=False,
+            runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join(sys.path)}},
+        )
+    yield xs.RayExecutor()
+    ray.shutdown()
+
+
+@pytest.fixture(params=["processes", "dask", "ray"])
+def executor(request: pytest.FixtureRequest) -> Executor:
+    """Return an executor of each kind."""
+    found: Executor = request.getfixturevalue(request.param)
+    return found
 
 
 @pytest.fixture(scope="session")
