@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -39,7 +40,9 @@ def apply_on(
         A worker ended, or had an error that is not of this package.
     """
     store = snapshot.store
-    there = partial(_answer, store.storage, snapshot.version, part, query)
+    # with a number of its own: Dask answers equal calls once, and keeps an error as long as it is
+    # shown
+    there = partial(_answer, store.storage, snapshot.version, part, query, uuid.uuid4())
     for table, warnings in _answers(executor, there, jobs, store.place):
         for warning in warnings:
             warn(warning)
@@ -65,7 +68,9 @@ def _answers(
         ) from error
 
 
-def _answer(storage: Storage, version: int, part: Part, query: Query, job: Job) -> Answer:
+def _answer(
+    storage: Storage, version: int, part: Part, query: Query, _: uuid.UUID, job: Job
+) -> Answer:
     """Apply a part to a shard in a worker; also return the warnings.
 
     Raises

@@ -232,6 +232,13 @@ def test_warnings_of_workers_arrive(executor: Executor, tmp_path: Path):
         xs.status_breakdown(archive.on(executor))
 
 
+def test_an_archive_without_tasks(executor: Executor, tmp_path: Path):
+    """Without any shard, the answer is that of an empty table."""
+    archive = xs.Archive(tmp_path)
+    archive.add(table())
+    assert_frame_equal(xs.status_breakdown(archive.on(executor)), xs.status_breakdown(table()))
+
+
 def test_what_is_no_executor_is_refused(kept: xs.Archive, client: Client):
     """Dask's client is not an executor; the error names what is."""
     for wrong in (client, map, None):
