@@ -64,7 +64,10 @@ def in_processes(given: Given, *, number: int) -> pd.DataFrame:
 
 def _fetch(url: str, number: int, executor: ProcessPoolExecutor | None) -> pd.DataFrame:
     targets = [xs.Target("123456789012", f"eu-test-{n}") for n in range(number)]
-    return xs.fetch_tasks(targets, endpoint_url=url, executor=executor, progress=False)
+    at_once = None if executor is None else max(1, number // _PROCESSES)
+    return xs.fetch_tasks(
+        targets, endpoint_url=url, max_workers=at_once, executor=executor, progress=False
+    )
 
 
 _TARGETS = {1: "1 target", **{number: f"{number} targets" for number in (2, 4, _MOST)}}

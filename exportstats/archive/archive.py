@@ -279,8 +279,8 @@ class Archive:
         session, profile, region, endpoint_url
             As for `fetch_tasks`. They are for the list of tasks, not for the archive.
         requests_per_second, max_workers, executor, errors, progress
-            As for `fetch_tasks`. With an executor, what arrived from a target is kept once its
-            list has ended.
+            As for `fetch_tasks`. With an executor, what arrived is kept once all lists of a call
+            have ended.
 
         Returns
         -------

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import queue
 import threading
-from concurrent.futures import Executor, Future, wait
+from concurrent.futures import CancelledError, Executor, Future, wait
 from dataclasses import replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self
 
 from tqdm.auto import tqdm
 
 from exportstats.aws.client import make_session
-from exportstats.aws.faults import ASKING, explain
+from exportstats.aws.faults import ASKING, cause_of, explain
 from exportstats.aws.load import Load, Question
 from exportstats.aws.targets import Sessions
 from exportstats.core import frames
+from exportstats.core.shards import check_executor
 from exportstats.errors import ArgumentError, LoadError
 from exportstats.progress import is_shown
 
@@ -128,11 +128,13 @@ def load_targets(
         raise ArgumentError(
             f"max_workers={max_workers!r}; give a whole number from 1 to {_MOST_AT_ALL}"
         )
-    if executor is not None and session is not None:
-        raise ArgumentError(
-            "a session cannot be sent to the workers of an executor; use profile= or targets with "
-            "profiles instead of session"
-        )
+    if executor is not None:
+        check_executor(executor)
+        if session is not None:
+            raise ArgumentError(
+                "a session cannot be sent to the workers of an executor; use profile= or targets "
+                "with profiles instead of session"
+            )
     loads = [Load(target, question) for target in targets]
     with Bar(question.operation.what, shown=progress, targets=len(targets)) as bar:
 
@@ -142,7 +144,7 @@ def load_targets(
                 each(so_far)
 
         if executor is not None:
-            return _load_on(executor, loads, profile, look=look)
+            return _load_on(executor, loads, profile, max_workers=max_workers, look=look)
         try:
             sessions = Sessions(make_session(session, profile, None))
         except ASKING as error:
@@ -160,9 +162,9 @@ def _load_all(
     """Load targets in threads. Ctrl-C ends them at once and keeps what has arrived."""
     stop = threading.Event()
     threads = DaemonThreads(min(len(loads), max_workers or MOST_WORKERS))
-    futures = [threads.submit(load.run, sessions, stop) for load in loads]
+    futures = [threads.submit(_run_one, load, sessions, stop) for load in loads]
     threads.shutdown()
-    return _watch(loads, futures, look, stop)
+    return _watch([[load] for load in loads], futures, look, stop)
 
 
 def _load_on(
@@ -170,22 +172,40 @@ def _load_on(
     loads: list[Load],
     profile: str | None,
     *,
+    max_workers: int | None,
     look: Look,
 ) -> list[Load]:
-    """Load targets on an executor. Ctrl-C keeps the targets that have ended."""
-    futures = [executor.submit(run_in_worker, load, profile) for load in loads]
-    return _watch(loads, futures, look, threading.Event())
+    """Load targets on an executor, many in each call. Ctrl-C keeps the calls that have ended.
+
+    A worker that has one target at a time would wait for the rate limit most of its time.
+    """
+    size = max_workers or MOST_WORKERS
+    batches = [loads[at : at + size] for at in range(0, len(loads), size)]
+    futures = [executor.submit(run_in_worker, _to_send(batch), profile) for batch in batches]
+    return _watch(batches, futures, look, threading.Event())
+
+
+def _to_send(batch: list[Load]) -> list[Load]:
+    """Return loads with what is known of their own accounts only."""
+    question = batch[0].question
+    if question.settled is not None:
+        accounts = {load.target.account_id for load in batch}
+        question = replace(question, settled=question.settled.of(accounts))
+    return [replace(load, question=question) for load in batch]
 
 
 def _watch(
-    loads: list[Load], futures: Sequence[Future[Load]], look: Look, stop: threading.Event
+    batches: Sequence[list[Load]],
+    futures: Sequence[Future[list[Load]]],
+    look: Look,
+    stop: threading.Event,
 ) -> list[Load]:
-    """Wait for loads, and show their progress."""
+    """Wait for batches of loads, and show their progress."""
     try:
         waiting = set(futures)
         while waiting:
             _, waiting = wait(waiting, timeout=_LOOK_SECONDS)
-            look(_so_far(loads, futures))
+            look(_so_far(batches, futures))
     except BaseException as error:
         stop.set()
         for future in futures:
@@ -193,36 +213,37 @@ def _watch(
         if not isinstance(error, KeyboardInterrupt):
             raise
         return [
-            _result(load, future)
-            if future.done() and not future.cancelled()
-            else load.interrupted_by(error)
-            for load, future in zip(loads, futures, strict=True)
+            load if load.ended else load.interrupted_by(error) for load in _so_far(batches, futures)
         ]
-    return _so_far(loads, futures)
+    return _so_far(batches, futures)
 
 
-def _so_far(loads: Sequence[Load], futures: Sequence[Future[Load]]) -> list[Load]:
+def _so_far(batches: Sequence[list[Load]], futures: Sequence[Future[list[Load]]]) -> list[Load]:
     """Return each load as its executor returned it, or as it is in this process."""
     return [
-        _result(load, future) if future.done() else load
-        for load, future in zip(loads, futures, strict=True)
+        load
+        for batch, future in zip(batches, futures, strict=True)
+        for load in (_result(batch, future) if future.done() else batch)
     ]
 
 
-def _result(load: Load, future: Future[Load]) -> Load:
+def _result(batch: list[Load], future: Future[list[Load]]) -> list[Load]:
     try:
         return future.result()
+    except CancelledError:
+        return batch
     except Exception as error:  # noqa: BLE001 - executors have errors of their own
-        remedy = "check the output of the executor's workers"
-        return replace(load, fault=explain(error)._replace(remedy=remedy), ended=True)
+        fault = explain(error)
+        if cause_of(error) is not None:  # it is not an error of AWS or of the settings
+            fault = fault._replace(remedy="check the output of the executor's workers")
+        return [replace(load, fault=fault, ended=True) for load in batch]
 
 
-def run_in_worker(load: Load, profile: str | None) -> Load:
-    """Run a load in a worker, which creates its own session once per question."""
-    return load.run(_sessions(load.question, profile))
+def run_in_worker(loads: list[Load], profile: str | None) -> list[Load]:
+    """Run loads in threads of a worker, which creates its own session."""
+    sessions = Sessions(make_session(None, profile, None))
+    return _load_all(loads, sessions, max_workers=None, look=lambda _: None)
 
 
-@lru_cache(maxsize=1)
-def _sessions(question: Question, profile: str | None) -> Sessions:
-    del question  # only a cache key, so that credentials are not kept longer than a question
-    return Sessions(make_session(None, profile, None))
+def _run_one(load: Load, sessions: Sessions, stop: threading.Event) -> list[Load]:
+    return [load.run(sessions, stop)]

@@ -14,7 +14,7 @@ import msgspec
 from exportstats.core.schema import TERMINAL_STATES, state_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from exportstats.io.json_text import Page
 
@@ -50,6 +50,12 @@ class Settled:
     """The instant of each account and region before which all tasks are known and have ended."""
 
     until: Mapping[Slot, int | None]  # milliseconds since 1970
+
+    def of(self, accounts: Collection[str | None]) -> Settled:
+        """Return the instants of some accounts; of all of them if one is not known yet."""
+        if None in accounts:
+            return self
+        return Settled({slot: at for slot, at in self.until.items() if slot[0] in accounts})
 
     def walk(self, slot: Slot) -> Walk:
         """Begin to page through the list of an account and region."""

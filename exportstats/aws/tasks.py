@@ -80,9 +80,11 @@ def fetch_tasks(  # noqa: PLR0913 - each is a parameter of boto3, of the API, or
         The rate limit for each target. "quota" is the service's own limit, 5 per second for an
         account and region, or no limit if the endpoint is not AWS's; None is no limit.
     max_workers
-        How many targets to load at once, each in a thread; by default at most 64.
+        How many targets to load at once, each in a thread; by default at most 64. With an executor,
+        as many in each of its calls.
     executor
-        An executor to use instead of threads, for other processes or machines.
+        A `concurrent.futures.Executor`, such as that of Dask or a `RayExecutor`. Its workers load
+        the targets, with the credentials that they find themselves.
     errors
         What to do if some of the `targets` fail: "raise" a `LoadError` that carries the tasks of
         the others, or "warn" and return them.

@@ -11,6 +11,7 @@ from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 import pytest
+from parts import ACCOUNTS, SECRET
 from support import forget_environment
 
 import exportstats as xs
@@ -18,6 +19,7 @@ import exportstats as xs
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from concurrent.futures import Executor
+    from pathlib import Path
 
     import pandas as pd
     from distributed import Client
@@ -34,11 +36,23 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="session", autouse=True)
-def no_own_config() -> Iterator[None]:
-    """Remove the AWS configuration, credentials and proxies of this machine, from workers too."""
+def profiles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Yield the AWS configuration of this process and the workers: a profile for each account.
+
+    The access key of a profile is its account, as the emulator has it. There is no default profile.
+    """
+    config = tmp_path_factory.mktemp("aws") / "config"
+    config.write_text(
+        "".join(
+            f"[profile {account}]\naws_access_key_id = {account}\n"
+            f"aws_secret_access_key = {SECRET}\n"
+            for account in ACCOUNTS
+        )
+    )
     with pytest.MonkeyPatch.context() as patch:
         forget_environment(patch)
-        yield
+        patch.setenv("AWS_CONFIG_FILE", str(config))
+        yield config
 
 
 @pytest.fixture(scope="session")

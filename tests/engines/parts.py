@@ -1,21 +1,41 @@
-"""Parts that workers cannot apply, and one that takes long; each worker imports them from here."""
+"""What workers import: parts that they cannot apply, and one that takes long."""
 
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import exportstats as xs
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
     from pathlib import Path
 
     import pandas as pd
 
-ACCOUNT = "111122223333"  # the part of its shard does what the others do not
+ACCOUNTS = [f"{number:012}" for number in range(1, 41)]
+SECRET = "madeupsecret/K7MDENG"
+ODD = "111122223333"  # the part of its shard does what the others do not
+
+
+class Noting(ThreadPoolExecutor):
+    """An executor that notes what a process would be sent, and runs it as it arrives."""
+
+    def __init__(self) -> None:
+        super().__init__(2)
+        self.sent: list[bytes] = []
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:  # noqa: ANN401
+        """Run a call in a thread."""
+        self.sent.append(pickle.dumps((fn, args, kwargs)))
+        fn, args, kwargs = pickle.loads(self.sent[-1])  # noqa: S301 - our own
+        return super().submit(fn, *args, **kwargs)
 
 
 @dataclass(frozen=True)
@@ -26,7 +46,7 @@ class Part:
 
     def __call__(self, tasks: pd.DataFrame) -> pd.DataFrame:
         """Apply it to a shard."""
-        if (tasks["account_id"] == ACCOUNT).any():
+        if (tasks["account_id"] == ODD).any():
             self.happen()
         return tasks[["account_id", "region", "task_id"]]
 

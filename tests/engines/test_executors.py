@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import re
 import warnings
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
@@ -14,7 +13,7 @@ import boto3
 import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
-from parts import Fail, Kill, Linger, OddError, Part, Refuse
+from parts import SECRET, Fail, Kill, Linger, Noting, OddError, Part, Refuse
 from support import CALLS, some, table
 
 import exportstats as xs
@@ -23,12 +22,10 @@ from exportstats.archive.kinds import LOOKS
 from exportstats.core import frames, shards
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from distributed import Client
 
-SECRET = "madeupsecret/K7MDENG"
 HOUR = 3_600_000
 
 
@@ -50,20 +47,6 @@ def test_the_weekly_report(dask: Executor, kept: xs.Archive, sample: pd.DataFram
         for tasks in (kept.on(dask), sample)
     )
     assert of_archive == of_table
-
-
-class Noting(ThreadPoolExecutor):
-    """An executor that notes the size of what a process would be sent."""
-
-    def __init__(self) -> None:
-        super().__init__(2)
-        self.sent: list[bytes] = []
-
-    def submit(self, fn: Callable, /, *args: object, **kwargs: object):
-        """Run a call from what was sent."""
-        self.sent.append(pickle.dumps((fn, args, kwargs)))
-        fn, args, kwargs = pickle.loads(self.sent[-1])  # noqa: S301 - our own
-        return super().submit(fn, *args, **kwargs)
 
 
 def test_only_an_address_is_sent(kept: xs.Archive, sample: pd.DataFrame):

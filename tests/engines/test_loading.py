@@ -1,0 +1,189 @@
+"""Targets on an executor: each worker loads many at once, with credentials of its own."""
+
+from __future__ import annotations
+
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pytest
+from archived import assert_same
+from pandas.testing import assert_frame_equal
+from parts import ACCOUNTS, SECRET, Noting
+
+import exportstats as xs
+from exportstats.archive.adding import append
+from exportstats.archive.kinds import LOOKS
+from exportstats.core import frames
+from exportstats.emulator import Emulator, Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from concurrent.futures import Executor
+    from pathlib import Path
+
+REGIONS = ["eu-west-1", "us-east-1", "us-west-2", "ap-south-1"]
+EPOCH = 1_795_413_600_000
+# 160 targets, in batches of 64
+TARGETS = [xs.Target(account, region, account) for account in ACCOUNTS for region in REGIONS]
+FAULTS = [
+    Fault("deny", account=ACCOUNTS[3], region="eu-west-1"),
+    Fault("deny", account=ACCOUNTS[30], region="us-east-1"),
+]
+
+
+def tasks_of(targets: list[xs.Target], count: int = 3) -> list[dict[str, Any]]:
+    """Make the same number of tasks in each target."""
+    return [
+        {
+            "accountId": target.account_id,
+            "region": target.region,
+            "taskId": f"{target.account_id}-{target.region}-{number}",
+            "logGroupName": "/app",
+            "status": {"code": "COMPLETED"},
+            "executionInfo": {"creationTime": EPOCH + number, "completionTime": EPOCH + number + 9},
+        }
+        for target in targets
+        for number in range(count)
+    ]
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    """Serve three tasks in each target, of which two are denied."""
+    with Emulator(tasks_of(TARGETS), faults=FAULTS) as emulator:
+        yield emulator
+
+
+def fetch(emulator: Emulator, targets: list[xs.Target], **how: Any) -> xs.LoadError:  # noqa: ANN401
+    """Fetch from targets of which some fail, and return the error, which has the others."""
+    with pytest.raises(xs.LoadError) as caught:
+        xs.fetch_tasks(targets, endpoint_url=emulator.url, progress=False, **how)
+    return caught.value
+
+
+def test_an_executor_gives_the_same(executor: Executor, emulator: Emulator):
+    """The table, the message and the failures are those of threads, target by target."""
+    ours, theirs = fetch(emulator, TARGETS), fetch(emulator, TARGETS, executor=executor)
+    assert str(theirs) == str(ours)
+    assert len(theirs.tasks) == 158 * 3
+    assert_frame_equal(
+        theirs.tasks.drop(columns="observed_at"), ours.tasks.drop(columns="observed_at")
+    )
+    assert_frame_equal(theirs.failures, ours.failures)
+
+
+def test_no_credentials_are_sent(emulator: Emulator):
+    """A worker gets names of profiles; `max_workers` targets are in each call."""
+    with Noting() as executor:
+        fetch(emulator, TARGETS, executor=executor)
+        assert max(map(len, executor.sent)) < 12_000
+        assert len(executor.sent) == 3
+        assert not any(SECRET.encode() in sent for sent in executor.sent)
+        executor.sent.clear()
+        fetch(emulator, TARGETS, executor=executor, max_workers=10)
+        assert len(executor.sent) == 16
+
+
+def test_a_worker_gets_what_is_known_of_its_targets(tmp_path: Path):
+    """Of an archive of 30,000 slots, a worker gets the instants of its own accounts."""
+    archive = xs.Archive(tmp_path)
+    slots = pd.MultiIndex.from_product(
+        [[f"{n:012}" for n in range(1, 1001)], [*REGIONS, *(f"eu-test-{n}" for n in range(26))]],
+        names=["account_id", "region"],
+    ).to_frame(index=False)
+    until = pd.Timestamp(EPOCH + 3_600_000, unit="ms", tz="UTC")
+    now = pd.Timestamp.now("UTC")
+    looks = slots.assign(settled_until=until, looked_at=now, observed_at=until)
+    names = [column.name for column in LOOKS.base]
+    append(
+        archive._storage,
+        LOOKS,
+        frames.coerce_rows(looks.reindex(columns=names).astype(object), LOOKS)[0],
+    )
+    with Emulator(tasks_of(TARGETS)) as emulator, Noting() as executor:
+        found = archive.sync(TARGETS, executor=executor, endpoint_url=emulator.url, progress=False)
+    assert found["new"].sum() == len(archive.tasks()) == 480
+    assert max(map(len, executor.sent)) < 40_000
+
+
+def test_a_sync_on_dask(dask: Executor, emulator: Emulator, tmp_path: Path):
+    """A sync keeps what the workers read, and reports each target as a sync in threads does."""
+    archives = xs.Archive(tmp_path / "threads"), xs.Archive(tmp_path / "dask")
+    reports = []
+    for archive, executor in zip(archives, (None, dask), strict=True):
+        with pytest.warns(xs.LoadWarning, match="2 of 160 targets failed"):
+            reports.append(
+                archive.sync(
+                    TARGETS,
+                    executor=executor,
+                    endpoint_url=emulator.url,
+                    errors="warn",
+                    progress=False,
+                )
+            )
+    assert_frame_equal(reports[1], reports[0])
+    assert_same(archives[1].tasks(), archives[0].tasks(), seen=False)
+    assert len(archives[1].tasks()) == 158 * 3
+
+
+@pytest.fixture
+def deadly(profiles: Path, tmp_path: Path) -> Iterator[dict[str, xs.Target]]:
+    """Yield targets whose credentials kill the worker that asks for them: once, or each time."""
+    script = tmp_path / "login.sh"
+    made_up = '{"Version": 1, "AccessKeyId": "222222222222", "SecretAccessKey": "x"}'
+    script.write_text(
+        f'if [ -z "$1" ] || [ ! -e "$1" ]; then touch "$1"; kill -9 $PPID; fi\necho \'{made_up}\'\n'
+    )
+    before = profiles.read_text()
+    profiles.write_text(
+        f"{before}[profile once]\ncredential_process = sh {script} {tmp_path / 'killed'}\n"
+        f"[profile always]\ncredential_process = sh {script}\n"
+    )
+    yield {name: xs.Target("222222222222", "eu-west-1", name) for name in ("once", "always")}
+    profiles.write_text(before)
+
+
+@pytest.mark.parametrize("engine", ["dask", "ray"])
+def test_a_killed_worker_is_replaced(
+    engine: str, deadly: dict[str, xs.Target], request: pytest.FixtureRequest
+):
+    """Dask and Ray load the targets of a killed worker again."""
+    targets = [*TARGETS[:4], deadly["once"]]
+    with Emulator(tasks_of(targets)) as emulator:
+        tasks = xs.fetch_tasks(
+            targets,
+            executor=request.getfixturevalue(engine),
+            max_workers=1,
+            endpoint_url=emulator.url,
+            progress=False,
+        )
+    assert sorted(tasks["task_id"]) == sorted(one["taskId"] for one in tasks_of(targets))
+
+
+def test_a_target_that_kills_each_worker_has_a_failure(
+    dask: Executor, deadly: dict[str, xs.Target]
+):
+    """The others arrive, and the failure says what happened to the worker."""
+    targets = [*TARGETS[:4], deadly["always"]]
+    with Emulator(tasks_of(targets)) as emulator:
+        error = fetch(emulator, targets, executor=dask, max_workers=1)
+    (failure,) = error.failures.itertuples()
+    assert (failure.account_id, failure.profile) == ("222222222222", "always")
+    assert failure.reason.startswith("KilledWorker: ")
+    assert failure.remedy == "check the output of the executor's workers"
+    assert len(error.tasks) == 12
+
+
+def test_a_killed_process_fails_its_targets(deadly: dict[str, xs.Target]):
+    """A pool of processes fails as a whole: what had not arrived has a failure, and no row."""
+    targets = [*TARGETS[:4], deadly["always"]]
+    with (
+        Emulator(tasks_of(targets)) as emulator,
+        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool,
+    ):
+        error = fetch(emulator, targets, executor=pool, max_workers=2)
+    assert len(error.tasks) == 12
+    assert [*error.failures["account_id"]] == ["222222222222"]
+    assert error.failures["reason"].str.startswith("BrokenProcessPool: A process").all()
