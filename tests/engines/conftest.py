@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sys
@@ -110,7 +111,11 @@ def ray() -> Iterator[Executor]:
             runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join(sys.path)}},
         )
     yield xs.RayExecutor()
-    ray.shutdown()
+    with warnings.catch_warnings():
+        # Ray does not wait for the processes that it ends
+        warnings.filterwarnings("ignore", r"subprocess \d+ is still running", ResourceWarning)
+        ray.shutdown()
+        gc.collect()
 
 
 @pytest.fixture(params=["processes", "dask", "ray"])

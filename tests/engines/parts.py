@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-ACCOUNTS = [f"{number:012}" for number in range(1, 41)]
+ACCOUNTS = [f"{number:012}" for number in range(1, 21)]
 SECRET = "madeupsecret/K7MDENG"
 ODD = "111122223333"  # the part of its shard does what the others do not
 

@@ -164,10 +164,12 @@ def test_a_shard_that_kills_each_worker_is_an_error(
 ):
     """If each worker dies of the same shard, the error names it, and the engine can go on."""
     executor = request.getfixturevalue(engine)
+    # Ray starts a worker again in many seconds, so it tries only once
+    once = xs.RayExecutor(max_retries=0) if engine == "ray" else executor
     with pytest.raises(xs.ArchiveError) as caught:
-        ask(kept, executor, Kill())
+        ask(kept, once, Kill())
     name = type(executor).__name__
-    assert re.match(refusal(kept.uri, name, error), str(caught.value), re.DOTALL)
+    assert re.match(refusal(kept.uri, name, error), str(caught.value))
     assert len(ask(kept, executor, Part())) == len(shards.collect(kept, Part()))
 
 
