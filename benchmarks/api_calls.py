@@ -23,16 +23,18 @@ BASELINE = "tasks"
 
 _ACCOUNT = "111122223333"
 _IN_FILE = 5_000  # records
+_IN_SESSION = 50  # records with the same caller in all details
 _TIMES = 20  # so many records of other services for each API call, in the third contestant
 
 
 def record(number: int, name: str = "CreateExportTask", source: str = "logs") -> dict[str, Any]:
     """Make a record as CloudTrail writes it, of about 1,500 bytes."""
-    task, role = made_up.task(number), f"exporter-{number % 7}"
-    session, key = f"run-{number % 50}", hashlib.md5(str(number).encode()).hexdigest()  # noqa: S324
+    task, caller = made_up.task(number), number // _IN_SESSION
+    role, session = f"exporter-{caller % 7}", f"run-{caller % 50}"
+    key = hashlib.md5(str(number).encode()).hexdigest()  # noqa: S324
     issuer = {
         "type": "Role",
-        "principalId": f"AROAMADEUP{number % 7:011}",
+        "principalId": f"AROAMADEUP{caller % 7:011}",
         "arn": f"arn:aws:iam::{_ACCOUNT}:role/{role}",
         "accountId": _ACCOUNT,
         "userName": role,
@@ -44,7 +46,7 @@ def record(number: int, name: str = "CreateExportTask", source: str = "logs") ->
             "principalId": f"{issuer['principalId']}:{session}",
             "arn": f"arn:aws:sts::{_ACCOUNT}:assumed-role/{role}/{session}",
             "accountId": _ACCOUNT,
-            "accessKeyId": "ASIAMADEUPMADEUP0000",
+            "accessKeyId": f"ASIA{caller:016}",
             "sessionContext": {
                 "sessionIssuer": issuer,
                 "attributes": {"creationDate": "2026-11-01T00:00:00Z", "mfaAuthenticated": "false"},
@@ -84,9 +86,11 @@ def record(number: int, name: str = "CreateExportTask", source: str = "logs") ->
 
 @contextlib.contextmanager
 def prepare(size: int) -> Iterator[Path]:
-    """Write the tasks, and two trails of as many records."""
+    """Write the tasks in two ways, and two trails of as many records."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        with gzip.open(folder / "tasks.json.gz", "wt", compresslevel=6) as file:
+            made_up.write_page(file, size)
         with gzip.open(folder / "tasks.jsonl.gz", "wt", compresslevel=6) as file:
             for number in range(size):
                 file.write(json.dumps(made_up.task(number), separators=(",", ":")) + "\n")
@@ -110,6 +114,11 @@ def with_tasks(folder: Path) -> pd.DataFrame:
     return xs.read_tasks(folder / "tasks.jsonl.gz")
 
 
+def with_page(folder: Path) -> pd.DataFrame:
+    """Read tasks as the AWS CLI prints them, compressed."""
+    return xs.read_tasks(folder / "tasks.json.gz")
+
+
 def with_calls(folder: Path) -> pd.DataFrame:
     """Read a trail in which every record is an API call about export tasks."""
     return xs.read_api_calls(folder / "calls")
@@ -127,6 +136,7 @@ def check(result: pd.DataFrame, size: int) -> None:
 
 CONTESTANTS = {
     "tasks": with_tasks,
+    "tasks as the AWS CLI prints them": with_page,
     "API calls": with_calls,
     "one API call in 20 records": with_mixed,
 }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+import json
+from typing import IO, Any
 
 import pandas as pd
 
@@ -40,6 +41,15 @@ def pages(count: int, page: int = 50) -> list[dict[str, Any]]:
     """Make pages of tasks, as boto3 decodes them."""
     made = tasks(count)
     return [{"exportTasks": made[start : start + page]} for start in range(0, count, page)]
+
+
+def write_page(file: IO[str], count: int) -> None:
+    """Write tasks as one indented object, as the AWS CLI prints it, task by task."""
+    file.write('{\n    "exportTasks": [')
+    for number in range(count):
+        made = json.dumps(task(number), indent=4).replace("\n", "\n        ")
+        file.write(("," if number else "") + "\n        " + made)
+    file.write("\n    ]\n}\n")
 
 
 def with_times(frame: pd.DataFrame) -> pd.DataFrame:

@@ -22,15 +22,11 @@ BASELINE = "json and json_normalize"
 
 @contextlib.contextmanager
 def prepare(size: int) -> Iterator[Path]:
-    """Write the file task by task."""
+    """Write the file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "tasks.json")
         with path.open("w") as file:
-            file.write('{\n    "exportTasks": [')
-            for number in range(size):
-                task = json.dumps(made_up.task(number), indent=4).replace("\n", "\n        ")
-                file.write(("," if number else "") + "\n        " + task)
-            file.write("\n    ]\n}\n")
+            made_up.write_page(file, size)
         yield path
 
 

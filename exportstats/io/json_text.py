@@ -58,7 +58,7 @@ def read_json(
         if kind is API_CALLS:
             from exportstats.io.trail import read_trail  # noqa: PLC0415 - only needed for API calls
 
-            if (calls := read_trail(source.read_whole())) is not None:
+            if (calls := read_trail(source)) is not None:
                 yield replace(calls, what=f"{source.name}, {kind.row}")
                 return
         parts: list[Rows] = []

@@ -11,6 +11,8 @@ import lzma
 import os
 import sys
 import zlib
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -26,6 +28,7 @@ STDIN = "-"
 BLOCK = 2**22  # parsed at once; 1 MiB is a tenth slower, and more than 4 MiB is not faster
 
 _HEAD = 2**20
+_PART = 2**18  # larger ones are slower to allocate than to fill
 _BROKEN = (EOFError, zlib.error, lzma.LZMAError, OSError, UnicodeError, pa.ArrowException)
 # By the first bytes, because a suffix may be wrong.
 _DECOMPRESS: dict[bytes, Callable[[Any], Any]] = {
@@ -65,11 +68,13 @@ class Source:
         if len(self.head) < _HEAD:
             return self.head
         with self._reading():
+            if self.rewinds:
+                self._stream.seek(self._start + len(self.head))
+            whole = io.BytesIO()
+            whole.writelines(chain([self.head], iter(partial(self._stream.read, _PART), b"")))
             if not self.rewinds:
-                whole = io.BytesIO(self.head + self._stream.read())
                 self._stream, self._start, self.rewinds = whole, 0, True
-            self._stream.seek(self._start)
-            return self._stream.read()
+        return whole.getvalue()
 
     def blocks(self) -> Iterator[bytes]:
         """Read the text in blocks of whole lines."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 import numpy as np
@@ -21,10 +21,11 @@ from exportstats.io.rows import TIME, Rows, arrow_schema, read_columns
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from exportstats.io.source import Source
+
 _SOURCES = ("logs.amazonaws.com", None)  # RDS and EC2 have a CancelExportTask, too
 _PAGE = re.compile(rb'\s*\{\s*"Records"\s*:')
 _MARK = b'ExportTask"'  # in every record of ours
-_NULL = msgspec.Raw(b"null")
 # arn:aws:sts::123456789012:assumed-role/exporter/session
 _SESSION = re.compile(r"(arn:[^:]*:sts::[^:]*:(?:assumed-role/[^/]+|federated-user))/(.+)")
 
@@ -64,7 +65,9 @@ class _Identity(_Part):
     sessionContext: _Session | None = None  # noqa: N815
 
 
-class _Record(_Part):
+class _Other(_Part):
+    """A record of any service."""
+
     eventSource: str | None = None  # noqa: N815
     eventName: str | None = None  # noqa: N815
     eventTime: str | None = None  # noqa: N815
@@ -74,50 +77,69 @@ class _Record(_Part):
     errorCode: str | None = None  # noqa: N815
     errorMessage: str | None = None  # noqa: N815
     userAgent: str | None = None  # noqa: N815
-    # of any shape in records of other services
-    userIdentity: msgspec.Raw = _NULL  # noqa: N815
-    requestParameters: msgspec.Raw = _NULL  # noqa: N815
-    responseElements: msgspec.Raw = _NULL  # noqa: N815
+    userIdentity: msgspec.Raw = msgspec.Raw(b"null")  # noqa: N815 - most are repeated
 
 
-class _File(_Part):
-    Records: list[_Record]
+class _Record(_Other):
+    """A record of ours; in those of other services, these may have any shape."""
+
+    requestParameters: _Parameters | None = None  # noqa: N815
+    responseElements: _Response | None = None  # noqa: N815
 
 
-class _Other(_Part):
-    Records: list[msgspec.Raw]
+_R = TypeVar("_R")
 
 
-_record = msgspec.json.Decoder(_Record).decode
-_parameters = msgspec.json.Decoder(_Parameters | None).decode
-_file = msgspec.json.Decoder(_File).decode
-_other = msgspec.json.Decoder(_Other).decode
-_response = msgspec.json.Decoder(_Response | None).decode
+class _File(_Part, Generic[_R]):
+    Records: list[_R]
+
+
+_record, _other = msgspec.json.Decoder(_Record).decode, msgspec.json.Decoder(_Other).decode
+_records = msgspec.json.Decoder(_File[_Record]).decode
+_others = msgspec.json.Decoder(_File[_Other]).decode
+_texts = msgspec.json.Decoder(_File[msgspec.Raw]).decode
 _identity = msgspec.json.Decoder(_Identity | None).decode
 _NOTHING, _NO_TASK = _Parameters(), _Response()
-_WINDOW = ("from_time", "to_time")  # numbers; the other times are text
+_TYPES = {field.name: field.type for field in arrow_schema(API_CALLS)}
+_TYPES |= {"event_time": pa.string(), "from_time": pa.int64(), "to_time": pa.int64()}
 
 
-def read_trail(text: bytes) -> Rows | None:
+def read_trail(source: Source) -> Rows | None:
     """Read the file of a trail; return None if it is another text, or not as CloudTrail writes it.
 
     In that case, `rows_of` reads it record by record and says what is wrong.
     """
-    if not _PAGE.match(text[:64]):
+    if not _PAGE.match(source.head[:64]):
         return None
+    text = source.read_whole()
     try:
         if _MARK not in text:  # as in most files; only check that it is whole
-            _other(text)
+            _texts(text)
             return Rows(arrow_schema(API_CALLS).empty_table())
-        found = [
-            (number, record)
-            for number, record in enumerate(_file(text).Records)
-            if record.eventName in CALLS and record.eventSource in _SOURCES
-        ]
-        rows = read_columns(_to_arrow([record for _, record in found]), API_CALLS)
+        numbers, records = _decode(text)
+        rows = read_columns(_to_arrow(records), API_CALLS)
     except (msgspec.MsgspecError, UnicodeDecodeError, OverflowError, pa.ArrowException):
         return None
-    return rows.renumbered(np.array([number for number, _ in found], dtype="int64"), ())
+    return rows.renumbered(np.array(numbers, dtype="int64"), ())
+
+
+def _decode(text: bytes) -> tuple[list[int], list[_Record]]:
+    """Return the numbers of our records in the file of a trail, and the records."""
+    try:
+        records = _records(text).Records
+        numbers = _ours(records)
+        return numbers, [records[number] for number in numbers]
+    except (msgspec.MsgspecError, UnicodeDecodeError):  # perhaps one of another service
+        numbers, texts = _ours(_others(text).Records), _texts(text).Records
+        return numbers, [_record(texts[number]) for number in numbers]
+
+
+def _ours(records: Sequence[_Other]) -> list[int]:
+    return [
+        number
+        for number, record in enumerate(records)
+        if record.eventName in CALLS and record.eventSource in _SOURCES
+    ]
 
 
 def rows_of(values: Sequence[Any]) -> tuple[list[Any], dict[int, str | None]]:
@@ -150,16 +172,16 @@ def _row_of(value: Any) -> Any:  # noqa: ANN401 - any JSON
         return value
     value = json.loads(value) if isinstance(value, str) else value
     # half a surrogate pair, which JSON may hold and UTF-8 cannot, becomes a question mark
-    record = _record(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
-    if record.eventName not in CALLS or record.eventSource not in _SOURCES:
+    text = json.dumps(value, ensure_ascii=False).encode(errors="replace")
+    if not _ours([_other(text)]):
         return None
-    return {name: value for name, [value] in _columns([record]).items()}
+    return {name: value for name, [value] in _columns([_record(text)]).items()}
 
 
 def _columns(records: Sequence[_Record]) -> dict[str, list[Any]]:
     """Return the values of records, by the column of the table."""
-    asked = [_parameters(record.requestParameters) or _NOTHING for record in records]
-    made = [_response(record.responseElements) or _NO_TASK for record in records]
+    asked = [record.requestParameters or _NOTHING for record in records]
+    made = [record.responseElements or _NO_TASK for record in records]
     callers = [_caller(bytes(record.userIdentity)) for record in records]
     return {
         "account_id": [
@@ -199,9 +221,7 @@ def _caller(text: bytes) -> tuple[str | None, str | None, str | None]:
 
 
 def _to_arrow(records: Sequence[_Record]) -> pa.Table:
-    arrays = {
-        name: pa.array(values, pa.int64() if name in _WINDOW else pa.string())
-        for name, values in _columns(records).items()
-    }
+    values = _columns(records)
+    arrays = {name: pa.array(values[name], _TYPES[name]) for name in values}
     times = {name: arrays[name].cast(TIME) for name in API_CALLS.times if name in arrays}
     return pa.table(arrays | times)

@@ -29,6 +29,7 @@ import exportstats as xs
 from exportstats.core import frames, schema
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 OTHERS = [
@@ -301,10 +302,19 @@ records = st.builds(
     ),
     eventSource=st.sampled_from(["logs.amazonaws.com", "s3.amazonaws.com"]),
 )
+shapes = st.sampled_from(["x", 5, [{}], {"destination": {"to": ["a"]}}, {"taskId": 5}, None])
+of_others = st.builds(
+    record,
+    st.integers(0, 9),
+    eventSource=st.sampled_from(["ses.amazonaws.com", "rds.amazonaws.com"]),
+    requestParameters=shapes,
+    responseElements=shapes,
+    userIdentity=shapes,
+)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@given(st.lists(records, max_size=5))
+@given(st.lists(records | of_others, max_size=5))
 def test_the_fast_way_reads_as_the_other(made: list[dict[str, Any]]) -> None:
     """The file of a trail gives the same rows and refusals as its records one by one."""
     found = []
@@ -314,6 +324,28 @@ def test_the_fast_way_reads_as_the_other(made: list[dict[str, Any]]) -> None:
         except xs.BadRowsError as error:
             found.append(error.rows)
     assert_frame_equal(*found)
+
+
+def test_records_of_other_services_have_any_shape(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They do not make reading slow: our records are still decoded at once."""
+    monkeypatch.delattr("exportstats.io.trail.rows_of")
+    odd = [one | {"responseElements": {"taskId": [1]}} for one in OTHERS]
+    assert ids(read(trail(*odd, *IN_ORDER))) == [f"event-{number}" for number in range(4)]
+
+
+@pytest.mark.parametrize("key", ["Records", "apiCalls"])
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_large_files_are_read_whole(
+    tmp_path: Path, key: str, indent: int | None, pack: Callable[[bytes], bytes]
+) -> None:
+    """A file of several MiB, compressed or not, has the same calls as many small ones."""
+    made = [record(number) for number in range(2_000)]
+    text = json.dumps({key: made}, indent=indent).encode()
+    assert len(text) > 2**21
+    (path := tmp_path / "calls.json").write_bytes(pack(text))
+    parts = [read(trail(*made[start : start + 500])) for start in range(0, len(made), 500)]
+    assert_frame_equal(xs.read_api_calls(path), xs.concat(parts, of="api_calls"))
 
 
 @pytest.mark.parametrize("suffix", ["json", "jsonl", "csv", "parquet", "json.gz", "csv.zst"])
