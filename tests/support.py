@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 import warnings
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -256,6 +258,23 @@ def rows(draw: Callable[..., Any], *, far: bool = True) -> Row:
 def tables(*, far: bool = True, max_size: int = 10) -> st.SearchStrategy[pd.DataFrame]:
     """Return tables of tasks, each task once."""
     return st.lists(rows(far=far), max_size=max_size).map(lambda made: table(*made))
+
+
+def skip_waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Let botocore retry at once, and return the seconds that it would have waited.
+
+    Those of threads that an earlier test left behind do not count.
+    """
+    waits: list[float] = []
+    earlier = {*threading.enumerate()} - {threading.current_thread()}
+
+    def sleep(seconds: float) -> None:
+        if threading.current_thread() not in earlier:
+            waits.append(seconds)
+
+    # only botocore's name: a `sleep` of the whole process is also that of servers and other tests
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=sleep))
+    return waits
 
 
 def forget_environment(monkeypatch: pytest.MonkeyPatch, *prefixes: str) -> None:

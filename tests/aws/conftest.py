@@ -7,7 +7,6 @@ import socket
 import threading
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs, urlsplit
 
@@ -18,7 +17,7 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.loaders import create_loader
 from pandas.testing import assert_frame_equal
-from support import forget_environment
+from support import forget_environment, skip_waits
 from urllib3 import HTTPResponse
 
 from exportstats.core import frames, schema
@@ -63,12 +62,11 @@ def session(make_session: Callable[..., boto3.Session]) -> boto3.Session:
 
 
 @pytest.fixture(scope="module")
-def no_waiting() -> Iterator[list[float]]:
-    """Let botocore retry at once, and return the seconds that it would have waited."""
-    waits: list[float] = []
+def no_waiting() -> Iterator[None]:
+    """Let botocore retry at once."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=waits.append))
-        yield waits
+        skip_waits(patch)
+        yield
 
 
 @pytest.fixture(scope="session")

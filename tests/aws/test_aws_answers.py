@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support import skip_waits
 
 import exportstats as xs
 from exportstats.aws.tasks import fetch_tasks
@@ -41,16 +42,16 @@ def test_a_spoiled_page_is_asked_for_again(
     session: boto3.Session,
     make_tasks: Make,
     assert_tasks: Make,
-    no_waiting: list[float],
+    monkeypatch: pytest.MonkeyPatch,
     kind: str,
 ) -> None:
     """After up to four broken answers in a row nothing is lost; the waits double."""
     tasks = make_tasks(9)
-    no_waiting.clear()
+    waits = skip_waits(monkeypatch)
     with Emulator(tasks, faults=[Fault(kind, at=(2, 3, 4, 5))]) as emulator:
         assert_tasks(fetch_tasks(session=session, endpoint_url=emulator.url, limit=4), tasks)
         assert asked(emulator) == 3 + 4
-    assert no_waiting == [0.1, 0.2, 0.4, 0.8]
+    assert waits == [0.1, 0.2, 0.4, 0.8]
 
 
 @pytest.mark.parametrize(

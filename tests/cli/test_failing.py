@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import example, given, strategies as st
+from support import skip_waits
 
 from exportstats.emulator import Fault
 
@@ -169,7 +170,7 @@ def test_aws_that_cannot_be_asked_is_one_line_and_1(
 @pytest.fixture
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let botocore retry without waiting."""
-    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    skip_waits(monkeypatch)
 
 
 @pytest.mark.usefixtures("no_waiting")
