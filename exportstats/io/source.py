@@ -12,7 +12,6 @@ import os
 import sys
 import zlib
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -28,7 +27,7 @@ STDIN = "-"
 BLOCK = 2**22  # parsed at once; 1 MiB is a tenth slower, and more than 4 MiB is not faster
 
 _HEAD = 2**20
-_PART = 2**18  # larger ones are slower to allocate than to fill
+_PART = 2**16  # larger ones take longer to allocate
 _BROKEN = (EOFError, zlib.error, lzma.LZMAError, OSError, UnicodeError, pa.ArrowException)
 # By the first bytes, because a suffix may be wrong.
 _DECOMPRESS: dict[bytes, Callable[[Any], Any]] = {
@@ -70,11 +69,11 @@ class Source:
         with self._reading():
             if self.rewinds:
                 self._stream.seek(self._start + len(self.head))
-            whole = io.BytesIO()
-            whole.writelines(chain([self.head], iter(partial(self._stream.read, _PART), b"")))
+            parts = iter(partial(self._stream.read, _PART), b"")
+            whole = b"".join([self.head, *parts])
             if not self.rewinds:
-                self._stream, self._start, self.rewinds = whole, 0, True
-        return whole.getvalue()
+                self._stream, self._start, self.rewinds = io.BytesIO(whole), 0, True
+        return whole
 
     def blocks(self) -> Iterator[bytes]:
         """Read the text in blocks of whole lines."""

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from exportstats.core.schema import API_CALLS, CALLS, squeeze
-from exportstats.io.rows import TIME, Rows, arrow_schema, read_columns
+from exportstats.io.rows import POOL, TIME, Rows, arrow_schema, read_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -222,6 +222,6 @@ def _caller(text: bytes) -> tuple[str | None, str | None, str | None]:
 
 def _to_arrow(records: Sequence[_Record]) -> pa.Table:
     values = _columns(records)
-    arrays = {name: pa.array(values[name], _TYPES[name]) for name in values}
+    arrays = {name: pa.array(values[name], _TYPES[name], memory_pool=POOL) for name in values}
     times = {name: arrays[name].cast(TIME) for name in API_CALLS.times if name in arrays}
     return pa.table(arrays | times)
