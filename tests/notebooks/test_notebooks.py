@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
-QUICKSTART, DURATIONS, COVERAGE, WEEKLY, RECIPES, HISTORY, EVIDENCE, TONIGHT = PATHS = [
+QUICKSTART, DURATIONS, COVERAGE, WEEKLY, RECIPES, HISTORY, EVIDENCE, TONIGHT, SCALE = PATHS = [
     ROOT / "notebooks" / "01_quickstart.ipynb",
     ROOT / "notebooks" / "02_duration_analysis.ipynb",
     ROOT / "notebooks" / "03_coverage.ipynb",
@@ -45,6 +45,7 @@ QUICKSTART, DURATIONS, COVERAGE, WEEKLY, RECIPES, HISTORY, EVIDENCE, TONIGHT = P
     ROOT / "notebooks" / "06_history.ipynb",
     ROOT / "notebooks" / "07_evidence.ipynb",
     ROOT / "notebooks" / "08_tonight.ipynb",
+    ROOT / "notebooks" / "09_scale.ipynb",
 ]
 LOADING = ("parameters", "load")
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
@@ -64,6 +65,7 @@ FACTS = {
     HISTORY: history,
     EVIDENCE: evidence,
     TONIGHT: tonight,
+    SCALE: lambda _: {},
 }
 # Those that read a file of the sample, with their parameters, so that all else holds then too.
 FROM_FILE = {
@@ -99,8 +101,9 @@ def shown(notebook: NotebookNode) -> dict[str, list[str]]:
 
 
 def messages(notebook: NotebookNode) -> list[str]:
-    """Return what cells printed, their warnings and errors."""
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    """Return what cells printed, their warnings and errors, without what Spark's start prints."""
+    cells = [cell for cell in notebook.cells if "SparkSession.builder" not in cell.source]
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
     return [str(output) for output in outputs if output.output_type in ("stream", "error")]
 
 
@@ -163,9 +166,9 @@ def test_the_notebooks_load_alike():
     """They have the same papermill parameters and the same code to load the tasks.
 
     The one on the archive has its own service, and adds to no archive of its reader. That on
-    evidence needs more than tasks.
+    evidence needs more than tasks, and that on scale has four sources.
     """
-    own = {HISTORY, EVIDENCE}
+    own = {HISTORY, EVIDENCE, SCALE}
     first, *others = (code(read(path)) for path in PATHS if path not in own)
     for other in others:
         assert other["parameters"].startswith(first["parameters"])
@@ -224,6 +227,16 @@ def test_a_notebook_runs_and_states_true_figures(path: Path, tmp_path: Path):
     assert messages(notebook) == []
     check_pictures(path, notebook)
     check_figures(path, notebook)
+    if path == SCALE:
+        tables = [html(notebook, cell) for cell in ("frame", "archive", "dask", "spark")]
+        assert len(set(tables)) == 1
+        assert shown(notebook)["same"] == ["[True, True, True]"]
+
+
+def html(notebook: NotebookNode, name: str) -> str:
+    """Return the table that a cell shows, without the random names of its elements."""
+    [cell] = [cell for cell in notebook.cells if cell.id == name]
+    return re.sub(r"T_[0-9a-f]+", "", cell.outputs[0].data["text/html"])
 
 
 def check_pictures(path: Path, notebook: NotebookNode) -> None:
@@ -243,8 +256,8 @@ def check_pictures(path: Path, notebook: NotebookNode) -> None:
         assert 900 <= width <= 2100
         assert 0.5 <= height / width <= 0.65
         assert plt.imread(io.BytesIO(png)).std() > 0.05
-    # a report contains its charts, and the last three have few
-    assert charts > (0 if path in {WEEKLY, HISTORY, EVIDENCE, TONIGHT} else 5)
+    # a report contains its charts, and the last four have few
+    assert charts > (0 if path in {WEEKLY, HISTORY, EVIDENCE, TONIGHT, SCALE} else 5)
 
 
 def check_figures(path: Path, notebook: NotebookNode) -> None:
