@@ -324,18 +324,34 @@ def shuffled(tasks: pd.DataFrame, random: Random) -> pd.DataFrame:
     return tasks.iloc[order]
 
 
-# A call of every statistic, for common properties.
+# A call of every function that takes tasks, for common properties.
 
 _NAMES = ["account_id", "log_group_name", "status_message"]
+_DAYS = {"start": "2026-11-01T00:00Z", "end": "2026-11-22T00:00Z"}
+_NIGHT = {"start": "2026-11-04", "runs": 50}
 
 
 def queue_ends(tasks: Any) -> pd.DataFrame:  # noqa: ANN401 - a table, or shards
     """Return the forecast of one export more in each slot, with the durations of its history."""
     slots = pd.DataFrame({"region": ["eu-west-1", "us-east-1"], "account_id": "111122223333"})
     exports = slots.assign(create_at=pd.Timestamp("2026-11-04T01:00Z"))
-    return xs.simulate_queue(tasks, exports, start="2026-11-04", runs=50).exports
+    return xs.simulate_queue(tasks, exports, **_NIGHT).exports
 
 
+def orders(tasks: Any) -> pd.DataFrame:  # noqa: ANN401 - a table, or shards
+    """Return the exports of a night in the order to create them in."""
+    exports = xs.expected_exports(tasks, start="2026-11-04", end="2026-11-05")
+    timed = exports.assign(deadline=pd.Timestamp("2026-11-05T06:00Z"))
+    return xs.schedule_exports(tasks, timed, **_NIGHT)
+
+
+def spares(tasks: Any) -> pd.DataFrame:  # noqa: ANN401 - a table, or shards
+    """Return how many exports more are done in time."""
+    exports = xs.expected_exports(tasks, start="2026-11-04", end="2026-11-05")
+    return xs.spare_exports(tasks, exports, "5min", deadline="2026-11-05", **_NIGHT)
+
+
+# Each reads the tasks once.
 CALLS: dict[str, Callable[[Any], pd.DataFrame]] = {
     "status": xs.status_breakdown,
     "status by region and week": partial(xs.status_breakdown, by="region", freq="W"),
@@ -368,7 +384,25 @@ CALLS: dict[str, Callable[[Any], pd.DataFrame]] = {
     "landing lag": partial(xs.landing_lag, by="region"),
     "expected exports": partial(xs.expected_exports, start="2026-11-04", end="2026-11-06"),
     "queues": queue_ends,
+    "forecasts": xs.estimate_completion,
+    "phases": xs.phase_durations,
+    "gaps": partial(xs.find_gaps, **_DAYS),
+    "overlaps": xs.find_overlaps,
+    "premature": xs.find_premature,
+    "retries": xs.find_retries,
+    "coverage": partial(xs.coverage_summary, **_DAYS),
+    "coverage by day": partial(xs.coverage_by_day, **_DAYS),
+    "timeline": partial(xs.coverage_timeline, **_DAYS),
 }
+# Each reads the tasks several times.
+PLANS: dict[str, Callable[[Any], pd.DataFrame]] = {
+    "backfill": lambda tasks: xs.plan_backfill(
+        xs.find_gaps(tasks, **_DAYS), tasks, as_of="2026-11-23T06:00Z"
+    ),
+    "orders": orders,
+    "spares": spares,
+}
+ALL = CALLS | PLANS
 
 
 def answers(tasks: pd.DataFrame) -> str:

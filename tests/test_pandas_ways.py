@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.text import Text
-from support import CALLS, Shards, plain, some
+from support import ALL, Shards, plain, some
 
 import exportstats as xs
 from exportstats.report.redaction import redact
@@ -19,20 +19,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-AS_OF = "2026-11-23T06:00Z"
-DAYS = {"start": "2026-11-01T00:00Z", "end": "2026-11-22T00:00Z"}
 OWNED = ["account_id", "region"]
-ALL: dict[str, Callable[[Any], Any]] = {
-    **CALLS,
-    "forecasts": xs.estimate_completion,
-    "gaps": partial(xs.find_gaps, **DAYS),
-    "overlaps": xs.find_overlaps,
-    "premature": xs.find_premature,
-    "coverage": partial(xs.coverage_summary, **DAYS),
-    "coverage by day": partial(xs.coverage_by_day, **DAYS),
-    "timeline": partial(xs.coverage_timeline, **DAYS),
-    "backfill": lambda tasks: xs.plan_backfill(xs.find_gaps(tasks, **DAYS), tasks, as_of=AS_OF),
-}
 
 
 def ways(tasks: pd.DataFrame) -> dict[str, pd.DataFrame]:

@@ -230,8 +230,9 @@ def check(
     """
     one = f"a table of {table.name}"
     if not isinstance(frame, pd.DataFrame):
+        more = "; of an archive, archive.tasks() is one" if hasattr(frame, "map") else ""
         raise SchemaError(
-            f"{one} is a DataFrame, not {type(frame).__name__}; {table.makers} makes one"
+            f"{one} is a DataFrame, not {type(frame).__name__}; {table.makers} makes one{more}"
         )
     if set(frame.index.names).intersection(frame.columns):  # groupby refuses such a name
         frame = frame.rename_axis([None] * frame.index.nlevels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import multiprocessing
 import os
 import subprocess
@@ -10,14 +11,14 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
 import support
 from hypothesis import given, strategies as st
 from pandas.testing import assert_frame_equal
-from support import CALLS, Shards, cut, rows, shuffled, tables
+from support import ALL, CALLS, Shards, cut, rows, shuffled, some, tables
 
 import exportstats as xs
 from exportstats.core import frames, schema, shards
@@ -105,12 +106,58 @@ def test_nothing_at_all(call: Call):
     assert nothing.get("tasks", pd.Series(dtype="int64")).to_numpy().sum() == 0
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_sample_in_any_split(sample: pd.DataFrame, seed: int):
-    """Random shards of the sample give the table of the whole sample."""
-    parts = cut(sample, Random(seed), anew=bool(seed))  # noqa: S311 - nothing secret
-    for call in CALLS.values():
-        assert_frame_equal(call(parts), call(sample))
+@pytest.fixture(scope="module")
+def whole(sample: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return the answer of each call to the sample."""
+    return {name: call(sample) for name, call in ALL.items()}
+
+
+@pytest.mark.sampled
+@pytest.mark.parametrize("seed", some(range(50), 26))
+def test_sample_in_any_split(sample: pd.DataFrame, whole: dict[str, pd.DataFrame], seed: int):
+    """Random shards of the sample, in any order, give the table of the whole to the last digit."""
+    random = Random(seed)  # noqa: S311 - nothing secret
+    parts = cut(shuffled(sample, random), random, anew=bool(seed % 3))
+    for name, call in ALL.items():
+        assert_frame_equal(call(parts), whole[name], check_exact=True, obj=name)
+
+
+def test_every_function_that_takes_tasks_is_called():
+    """`support.ALL` has each public function with tasks, but for those that need one table."""
+    takes = {
+        name
+        for name in xs.__all__
+        if inspect.isfunction(function := getattr(xs, name))
+        and {"tasks", "observations"} & {*inspect.signature(function).parameters}
+    }
+    named = {
+        name
+        for call in ALL.values()
+        for name in (
+            getattr(call, "func", call).__name__,
+            *getattr(call, "__code__", _NONE).co_names,
+        )
+    }
+    assert takes - named == {*OF_A_TABLE, "build_weekly_report"}  # the report has tests of its own
+
+
+_NONE = (lambda: None).__code__
+# They return or ask about each task, and no answer adds up: the rows must be in memory anyway.
+OF_A_TABLE: dict[str, Callable[[Any], object]] = {
+    "annotate_tasks": lambda tasks: xs.annotate_tasks(tasks, xs.sample_api_calls()),
+    "unlisted_tasks": lambda tasks: xs.unlisted_tasks(tasks, xs.sample_api_calls()),
+    "fetch_deliveries": xs.fetch_deliveries,
+    "write_tasks": lambda tasks: xs.write_tasks(tasks, os.devnull),
+}
+CHARTS = {name: getattr(xs, name) for name in xs.__all__ if name.startswith("plot_")}
+
+
+@pytest.mark.parametrize("name", OF_A_TABLE | CHARTS)
+def test_what_needs_one_table_says_so(name: str, sample: pd.DataFrame):
+    """A chart, or a function that returns tasks, refuses shards and says how to get a table."""
+    remedy = "this chart draws " if name in CHARTS else r"of an archive, archive\.tasks\(\)"
+    with pytest.raises(xs.SchemaError, match=f"is a DataFrame, not Shards; .*{remedy}"):
+        (OF_A_TABLE | CHARTS)[name](Shards([sample]))
 
 
 def test_parts_travel_to_other_processes(sample: pd.DataFrame):
@@ -118,7 +165,7 @@ def test_parts_travel_to_other_processes(sample: pd.DataFrame):
     frames = [tasks for _, tasks in sample.groupby(["account_id", "region"], observed=True)]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(2, mp_context=context) as pool:
-        for call in CALLS.values():
+        for call in ALL.values():
             assert_frame_equal(call(Pooled(frames, pool)), call(sample))
 
 
