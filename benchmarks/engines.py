@@ -64,7 +64,7 @@ def dask() -> Iterator[Ask]:
     """Ask on a Dask cluster of processes."""
     from distributed import Client, LocalCluster  # noqa: PLC0415 - only what is measured
 
-    options = {"n_workers": _WORKERS, "threads_per_worker": 1, "dashboard_address": None}
+    options = {"n_workers": _WORKERS, "threads_per_worker": 1, "dashboard_address": ":0"}
     with LocalCluster(processes=True, **options) as cluster, Client(cluster) as client:
         executor = client.get_executor()
         yield lambda folder, question: QUESTIONS[question](xs.Archive(folder).on(executor))

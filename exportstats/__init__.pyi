@@ -49,6 +49,7 @@ from .coverage.summary import (
 from .coverage.timeline import coverage_timeline as coverage_timeline
 from .engines.ray import RayExecutor as RayExecutor
 from .engines.spark import from_spark as from_spark
+from .engines.spark_executor import SparkExecutor as SparkExecutor
 from .errors import (
     AccountUnknownWarning as AccountUnknownWarning,
     ArchiveError as ArchiveError,

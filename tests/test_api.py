@@ -86,6 +86,7 @@ def use_engines() -> None:
     """Take tasks from Spark; the tests of engines use a real DataFrame."""
     with pytest.raises(xs.SchemaError):
         xs.from_spark(None)  # type: ignore[arg-type]
+    assert issubclass(xs.SparkExecutor, Executor)
 
 
 def use_queues(tasks: pd.DataFrame) -> list[Axes]:

@@ -368,7 +368,7 @@ class Archive:
         ----------
         executor
             Any `concurrent.futures.Executor`: a pool of processes, `client.get_executor()` of Dask,
-            or `RayExecutor`. Its workers need this package and access to the archive.
+            `RayExecutor` or `SparkExecutor`. Its workers need this package and access to the archive.
 
         Raises
         ------

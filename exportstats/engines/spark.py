@@ -80,7 +80,7 @@ def from_spark(df: DataFrame) -> Shards:
         df = spark.read.format("delta").load("s3a://bucket/exportstats/tasks")
         xs.duration_summary(xs.from_spark(df), by="log_group_name")
     """
-    pyspark = _pyspark()
+    pyspark = require_pyspark("from_spark")
     if not isinstance(df, pyspark.sql.DataFrame):
         raise SchemaError(f"a {type(df).__name__} is not a Spark DataFrame; give one")
     types = {found.name: found.dataType for found in df.schema}
@@ -103,12 +103,13 @@ def from_spark(df: DataFrame) -> Shards:
     return _SparkTasks(df, slot, is_nested=is_nested)
 
 
-def _pyspark() -> Any:  # noqa: ANN401 - the module
+def require_pyspark(what: str) -> Any:  # noqa: ANN401 - the module
+    """Return PySpark, which `what` needs."""
     try:
         import pyspark.sql  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise ExportStatsError(
-            "from_spark needs PySpark; run: pip install 'exportstats[spark]'"
+            f"{what} needs PySpark; run: pip install 'exportstats[spark]'"
         ) from error
     return pyspark
 
@@ -256,7 +257,7 @@ def _collect(plan: DataFrame) -> list[_Answer]:
     try:
         collected = plan.toArrow()["answer"].to_pylist()
     except Exception as error:  # noqa: BLE001 - PySpark's and py4j's
-        raise ExportStatsError(f"Spark could not answer: {_reason(str(error))}") from None
+        raise ExportStatsError(f"Spark could not answer: {why_spark_failed(error)}") from None
     answers: list[_Answer] = [pickle.loads(answer) for answer in collected]  # noqa: S301 - ours
     return sorted(answers, key=lambda one: [(name is None, name or "") for name in one.slot])
 
@@ -264,15 +265,17 @@ def _collect(plan: DataFrame) -> list[_Answer]:
 _MISSING = re.compile(r"No module named '(\w+)")
 
 
-def _reason(text: str) -> str:
+def why_spark_failed(error: Exception) -> str:
     """Return why Spark failed, without its traceback, and the remedy."""
+    text = str(error)
     lines = [line for line in text.splitlines() if line.strip()]
     if "Traceback (most recent call last):" in text:  # of a Python worker
         last = max(at for at, line in enumerate(lines) if line.startswith("  "))
         reason = " ".join(lines[last + 1 :])
     else:
-        causes = [line for line in lines if line.startswith("Caused by: ")]
-        reason = re.sub(r"(Caused by: |[\w.$]+(Exception|Error): )", "", (causes or lines)[0])
+        causes = [line for line in lines if re.match(r"Caused by: [\w.$]+: ", line)]
+        failed = [line for line in lines if line.startswith(": ")]  # of py4j
+        reason = re.sub(r".*(Exception|Error): ", "", (causes or failed or lines)[0])
     if lacking := _MISSING.search(reason):
         return (
             f"the Python of its executors has no {lacking[1]}; install 'exportstats[spark]' there, "

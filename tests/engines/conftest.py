@@ -83,7 +83,7 @@ def client() -> Iterator[Client]:
     distributed = pytest.importorskip("distributed")
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
@@ -118,7 +118,14 @@ def ray() -> Iterator[Executor]:
         gc.collect()
 
 
-@pytest.fixture(params=["processes", "dask", "ray"])
+@pytest.fixture(scope="session")
+def jobs(spark: SparkSession) -> Iterator[Executor]:
+    """Yield an executor on Spark."""
+    with xs.SparkExecutor(spark) as executor:
+        yield executor
+
+
+@pytest.fixture(params=["processes", "dask", "ray", "jobs"])
 def executor(request: pytest.FixtureRequest) -> Executor:
     """Return an executor of each kind."""
     found: Executor = request.getfixturevalue(request.param)

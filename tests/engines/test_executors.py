@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from distributed import Client
+    from pyspark.sql import SparkSession
 
 HOUR = 3_600_000
 
@@ -147,18 +148,21 @@ def test_a_killed_process_is_an_error(kept: xs.Archive):
             assert re.match(says, str(caught.value))
 
 
-@pytest.mark.parametrize("engine", ["dask", "ray"])
+@pytest.mark.parametrize("engine", ["dask", "ray", "jobs"])
 def test_a_killed_worker_is_replaced(
     engine: str, kept: xs.Archive, tmp_path: Path, request: pytest.FixtureRequest
 ):
-    """Dask and Ray run the shard of a killed worker again: no row is lost or counted twice."""
+    """Dask, Ray and Spark run the shard of a killed worker again: no row is lost or twice."""
     executor = request.getfixturevalue(engine)
     found = ask(kept, executor, Kill(marker=tmp_path / "killed"))
     assert (tmp_path / "killed").exists()
     assert_frame_equal(found, shards.collect(kept, Part()))
 
 
-@pytest.mark.parametrize(("engine", "error"), [("dask", "KilledWorker"), ("ray", "WorkerCrashed")])
+@pytest.mark.parametrize(
+    ("engine", "error"),
+    [("dask", "KilledWorker"), ("ray", "WorkerCrashed"), ("jobs", "RuntimeError: Python worker")],
+)
 def test_a_shard_that_kills_each_worker_is_an_error(
     engine: str, error: str, kept: xs.Archive, request: pytest.FixtureRequest
 ):
@@ -185,7 +189,7 @@ def test_a_part_that_fails(executor: Executor, kept: xs.Archive):
         ask(kept, executor, Fail())
 
 
-@pytest.mark.parametrize("engine", ["dask", "ray"])
+@pytest.mark.parametrize("engine", ["dask", "ray", "jobs"])
 def test_an_error_that_cannot_be_sent(
     engine: str, kept: xs.Archive, request: pytest.FixtureRequest
 ):
@@ -229,6 +233,13 @@ def test_what_is_no_executor_is_refused(kept: xs.Archive, client: Client):
     for wrong in (client, map, None):
         with pytest.raises(xs.ArgumentError, match=r"; give a .*client\.get_executor\(\) of Dask"):
             kept.on(wrong)
+
+
+def test_what_is_no_spark_session_is_refused(spark: SparkSession):
+    """A DataFrame or nothing is not a session; the error says what is."""
+    for wrong in (None, spark.range(1), spark.sparkContext):
+        with pytest.raises(xs.ArgumentError, match=r"session is a .*; give a SparkSession"):
+            xs.SparkExecutor(wrong)
 
 
 def test_an_executor_that_was_shut_down(kept: xs.Archive):
