@@ -368,7 +368,8 @@ class Archive:
         ----------
         executor
             Any `concurrent.futures.Executor`: a pool of processes, `client.get_executor()` of Dask,
-            `RayExecutor` or `SparkExecutor`. Its workers need this package and access to the archive.
+            `RayExecutor` or `SparkExecutor`. Its workers need this package and access to the
+            archive.
 
         Raises
         ------
