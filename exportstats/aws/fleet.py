@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from concurrent.futures import CancelledError, Executor, Future, wait
+from concurrent.futures import Executor, Future, wait
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -213,7 +213,9 @@ def _watch(
         if not isinstance(error, KeyboardInterrupt):
             raise
         return [
-            load if load.ended else load.interrupted_by(error) for load in _so_far(batches, futures)
+            load if load.ended else load.interrupted_by(error)
+            for batch, future in zip(batches, futures, strict=True)
+            for load in (batch if future.cancelled() else _so_far([batch], [future]))
         ]
     return _so_far(batches, futures)
 
@@ -230,8 +232,6 @@ def _so_far(batches: Sequence[list[Load]], futures: Sequence[Future[list[Load]]]
 def _result(batch: list[Load], future: Future[list[Load]]) -> list[Load]:
     try:
         return future.result()
-    except CancelledError:
-        return batch
     except Exception as error:  # noqa: BLE001 - executors have errors of their own
         fault = explain(error)
         if cause_of(error) is not None:  # it is not an error of AWS or of the settings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import warnings
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
@@ -240,6 +241,15 @@ def test_what_is_no_spark_session_is_refused(spark: SparkSession):
     for wrong in (None, spark.range(1), spark.sparkContext):
         with pytest.raises(xs.ArgumentError, match=r"session is a .*; give a SparkSession"):
             xs.SparkExecutor(wrong)
+
+
+def test_without_ray(monkeypatch: pytest.MonkeyPatch):
+    """If Ray is not installed, the error names the command that installs it."""
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(
+        xs.ExportStatsError, match=r"needs Ray; run: pip install 'exportstats\[ray\]'"
+    ):
+        xs.RayExecutor()
 
 
 def test_an_executor_that_was_shut_down(kept: xs.Archive):

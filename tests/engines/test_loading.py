@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ProcessPoolExecutor
+from _thread import interrupt_main
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
+from threading import Timer
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -19,7 +21,7 @@ from exportstats.core import frames
 from exportstats.emulator import Emulator, Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from concurrent.futures import Executor
     from pathlib import Path
 
@@ -84,6 +86,65 @@ def test_no_credentials_are_sent(emulator: Emulator):
         executor.sent.clear()
         fetch(emulator, TARGETS, executor=executor, max_workers=10)
         assert len(executor.sent) == 8
+
+
+class First(ThreadPoolExecutor):
+    """An executor that runs its first call only; the futures of the others are given."""
+
+    def __init__(self, others: Callable[[], Future[Any]]) -> None:
+        super().__init__(1)
+        self.others = others
+        self.calls = 0
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:  # noqa: ANN401
+        """Run the first call to its end."""
+        self.calls += 1
+        if self.calls > 1:
+            return self.others()
+        future = super().submit(fn, *args, **kwargs)
+        future.result()
+        return future
+
+
+def cancelled() -> Future[Any]:
+    """Return a future as an executor leaves it that was shut down."""
+    future: Future[Any] = Future()
+    future.cancel()
+    future.set_running_or_notify_cancel()
+    return future
+
+
+def test_what_an_executor_cancels_has_failed(emulator: Emulator):
+    """Targets of a call that was cancelled have a failure each, and are not taken for empty."""
+    with First(cancelled) as executor:
+        error = fetch(emulator, TARGETS[:4], executor=executor, max_workers=1)
+    assert len(error.tasks) == 3
+    assert [*error.failures["region"]] == REGIONS[1:]
+    assert error.failures["reason"].str.startswith("CancelledError").all()
+
+
+def test_ctrl_c_keeps_the_calls_that_have_ended(emulator: Emulator):
+    """Targets whose call had not ended are failures, and their calls are cancelled."""
+    waiting: list[Future[Any]] = []
+
+    def wait() -> Future[Any]:
+        waiting.append(Future())
+        if len(waiting) == 3:
+            Timer(0.5, interrupt_main).start()
+        return waiting[-1]
+
+    with First(wait) as executor, pytest.raises(xs.LoadInterrupted) as caught:
+        xs.fetch_tasks(
+            TARGETS[:4],
+            endpoint_url=emulator.url,
+            executor=executor,
+            max_workers=1,
+            progress=False,
+        )
+    assert len(caught.value.tasks) == 3
+    assert [*caught.value.failures["region"]] == REGIONS[1:]
+    assert set(caught.value.failures["reason"]) == {"stopped by the user"}
+    assert all(future.cancelled() for future in waiting)
 
 
 def test_a_worker_gets_what_is_known_of_its_targets(tmp_path: Path):
