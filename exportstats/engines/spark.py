@@ -268,8 +268,9 @@ _MISSING = re.compile(r"No module named '(\w+)")
 def why_spark_failed(error: Exception) -> str:
     """Return why Spark failed, without its traceback, and the remedy."""
     text = str(error)
-    lines = [line for line in text.splitlines() if line.strip()]
-    if "Traceback (most recent call last):" in text:  # of a Python worker
+    # lines of Java's traceback begin with a tab
+    lines = [one for one in text.splitlines() if one.strip() and not one.startswith("\t")]
+    if "Traceback (most recent call last):" in text:  # of a Python process
         last = max(at for at, line in enumerate(lines) if line.startswith("  "))
         reason = " ".join(lines[last + 1 :])
     else:
@@ -281,7 +282,10 @@ def why_spark_failed(error: Exception) -> str:
             f"the Python of its executors has no {lacking[1]}; install 'exportstats[spark]' there, "
             "or set PYSPARK_PYTHON to a Python that has it"
         )
-    return f"{reason}. The logs of its executors say more"
+    remedy = "the logs of its executors say more"
+    if "exited unexpectedly" in reason:
+        remedy += "; if it was killed for lack of memory, raise spark.executor.memoryOverhead"
+    return f"{reason.rstrip('.')}; {remedy}"
 
 
 def _report(answers: list[_Answer]) -> None:

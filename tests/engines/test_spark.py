@@ -23,6 +23,7 @@ from support import START, conform_quietly, frame, table
 import exportstats as xs
 from exportstats.core import frames, schema, shards
 from exportstats.emulator import Emulator
+from exportstats.engines import spark as engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -270,9 +271,24 @@ def archive(sample: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> x
 
 def test_observations_are_the_latest_states(spark: SparkSession, archive: xs.Archive):
     """Statistics of all observations are those of the archive: of each task in its latest state."""
-    tasks = xs.from_spark(delta(spark, archive))
+    files = delta(spark, archive)
+    assert "Exchange" in explained(files, Count())
+    tasks = xs.from_spark(files)
     for call in CALLS:
         assert_frame_equal(call(tasks), call(archive))
+
+
+def test_only_the_first_question_reads_observations_twice(
+    spark: SparkSession, archive: xs.Archive, monkeypatch: pytest.MonkeyPatch
+):
+    """The columns of the question are enough until a task has several rows; then all are read."""
+    runs: list[DataFrame] = []
+    collect = engine._collect
+    monkeypatch.setattr(engine, "_collect", lambda plan: runs.append(plan) or collect(plan))
+    tasks = xs.from_spark(delta(spark, archive))
+    for expected in (2, 3):
+        xs.completion_times(tasks)
+        assert len(runs) == expected
 
 
 def test_every_observation_bounds_phases(spark: SparkSession, archive: xs.Archive):
@@ -386,7 +402,7 @@ def test_a_broken_part_is_explained(df: DataFrame):
     with pytest.raises(xs.ExportStatsError) as refused:
         xs.from_spark(df).map(break_down)
     assert re.fullmatch(
-        r"Spark could not answer: ZeroDivisionError: 1 / 0 in the tasks of \d{12}, \S+. The logs "
+        r"Spark could not answer: ZeroDivisionError: 1 / 0 in the tasks of \d{12}, \S+; the logs "
         r"of its executors say more",
         str(refused.value),
     )
@@ -408,7 +424,10 @@ def test_a_killed_process_is_tried_again(df: DataFrame, tmp_path: Path):
     """Spark repeats what a killed process had to do; if that fails too, it is an error."""
     found = xs.from_spark(df).map(partial(die, once=str(tmp_path / "killed")))
     assert found == xs.from_spark(df).map(len)
-    with pytest.raises(xs.ExportStatsError, match="Python worker exited unexpectedly") as refused:
+    with pytest.raises(
+        xs.ExportStatsError,
+        match=r"Python worker exited unexpectedly.*; if it was killed for lack of memory",
+    ) as refused:
         xs.from_spark(df).map(die)
     assert "\n" not in str(refused.value)
     assert "SparkException" not in str(refused.value)
