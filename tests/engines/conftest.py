@@ -104,6 +104,7 @@ def ray() -> Iterator[Executor]:
         # of accelerators that this machine does not have
         warnings.filterwarnings("ignore", "Tip: In future versions of Ray", FutureWarning)
         ray.init(
+            address="local",  # never the Ray of another run
             num_cpus=2,
             include_dashboard=False,
             logging_level="error",
