@@ -29,7 +29,9 @@ from benchmarks.measure import memory
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from exportstats import Tasks
+    from pyspark.sql import SparkSession
+
+    from exportstats.core.shards import Tasks
 
     Ask = Callable[[str, str], object]
 
@@ -84,8 +86,15 @@ def ray() -> Iterator[Ask]:
 
 
 @contextmanager
+def jobs() -> Iterator[Ask]:
+    """Ask on Spark, whose Python processes read the archive."""
+    with _session() as session, xs.SparkExecutor(session) as executor:
+        yield lambda folder, question: QUESTIONS[question](xs.Archive(folder).on(executor))
+
+
+@contextmanager
 def spark() -> Iterator[Ask]:
-    """Ask with Spark's own readers of the archive's files."""
+    """Ask with Spark's own reader of the archive's files."""
     with _session() as session:
 
         def ask(folder: str, question: str) -> object:
@@ -109,7 +118,7 @@ def spark_sql() -> Iterator[Ask]:
 
 
 @contextmanager
-def _session() -> Iterator[object]:
+def _session() -> Iterator[SparkSession]:
     from pyspark.sql import SparkSession  # noqa: PLC0415 - only what is measured
 
     os.environ["PYSPARK_PYTHON"] = sys.executable
@@ -124,7 +133,8 @@ ENGINES = {
     "processes": processes,
     "Dask": dask,
     "Ray": ray,
-    "Spark": spark,
+    "SparkExecutor": jobs,
+    "from_spark": spark,
     "Spark SQL": spark_sql,
 }
 

@@ -71,8 +71,9 @@ def test_repeated_tasks_answer_in_their_latest_state(archive: xs.Archive, sample
     )
     archive.add(xs.conform(early))
     archive.add(tasks)
-    for call in CALLS.values():
-        assert_frame_equal(call(archive), call(tasks))
+    for name, call in CALLS.items():
+        if name != "phases":  # it takes every observation
+            assert_frame_equal(call(archive), call(tasks))
 
 
 def test_what_came_in_is_read_of_some_log_groups_and_times(archive: xs.Archive):
