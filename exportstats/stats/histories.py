@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from exportstats.core import coerce, frames, schema
-from exportstats.stats import grouping
+from exportstats.stats import common_trend, grouping
 from exportstats.stats.packing import order_of
 from exportstats.stats.predictive import STUCK, TIME_OUT, Model, Prior, recency
 from exportstats.stats.scaling import scale
@@ -77,13 +77,13 @@ def part(
         _completed=(stuck & done).astype("float64"),
         _reach=np.where(stuck & done, _reach(duration, long), 0),
     )
-    ended_of_wanted = ended
-    if wanted is not None:
-        ended_of_wanted = ended & np.isin(groups.codes, groups.codes[wanted])
+    of_wanted = np.isin(groups.codes, groups.codes if wanted is None else groups.codes[wanted])
     counts = history[[*COUNTS[1:]]].sum().to_frame().T.assign(_n=float((ended | stuck).sum()))
+    every = _latest(known, ended, _GROUP)
+    counts = counts.assign(**common_trend.sums_of(history.iloc[every]))
     of_slots, created = _latest(known, ended, _SLOT), coerce.millis(known["creation_time"])
     latest = {
-        "log_group": _latest(known, ended_of_wanted, _GROUP),
+        "log_group": every[of_wanted[every]],
         "slot": of_slots[np.argsort(created[of_slots], kind="stable")],  # also those of all slots
     }
     windows = known[[*_GROUP, "from_time", "to_time"]]
@@ -189,7 +189,14 @@ class History(NamedTuple):
             unknown. Of bytes, it only matters whether they are known.
         """
         bytes_ = np.where(np.isnan(came)[:, np.newaxis], np.nan, self.bytes)
-        return scale(self.durations, self.windows, bytes_, window, trending=self.own)
+        return scale(
+            self.durations,
+            self.windows,
+            bytes_,
+            window,
+            trending=self.own,
+            common=(self.prior.slope, self.prior.error),
+        )
 
     def model(self, durations: np.ndarray) -> Model:
         """Return the models of the histories, given their scaled durations."""
@@ -222,6 +229,7 @@ class Histories:
         self._starts = self._ends - np.concatenate(lengths)
         self._values, counts = np.split(np.concatenate(values, axis=1), [len(_VALUES)])
         total = rows.loc[role == "counts", list(COUNTS)].sum().to_numpy("int64")
+        sums_of_trend = rows.loc[role == "counts", list(common_trend.SUMS)].sum()
         # the history's own stuck tasks are not counted twice
         sums = np.add.reduceat(counts, self._starts, axis=1) if self.keys else counts
         stuck, timed_out, completed, reach = np.maximum(total[1:, np.newaxis] - sums, 0)
@@ -231,6 +239,7 @@ class Histories:
             (timed_out + 0.5) / (timed_out + completed + 1),
             (reach / 1000 + 0.25) / (completed + 0.5),
             stuck,
+            *(np.full(len(self.keys), each) for each in common_trend.of_sums(sums_of_trend)),
         )
 
     def _spread_of_others(self, rows: pd.DataFrame) -> np.ndarray:

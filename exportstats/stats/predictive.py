@@ -42,6 +42,9 @@ class Prior(NamedTuple):
         (the time-out), on the scale of logarithms.
     n_stuck
         Number of stuck tasks that this was learned from.
+    slope, error
+        The common trend of all log groups: the change of the logarithm of the duration from one
+        task to the next, and its standard error; 0 if unknown.
     """
 
     spread: float | np.ndarray = np.nan
@@ -49,6 +52,8 @@ class Prior(NamedTuple):
     timed_out: float | np.ndarray = 0.5
     reach: float | np.ndarray = 0.5
     n_stuck: int | np.ndarray = 0
+    slope: float | np.ndarray = 0.0
+    error: float | np.ndarray = 0.0
 
 
 class Prediction(NamedTuple):

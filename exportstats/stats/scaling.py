@@ -103,6 +103,7 @@ def scale(
     window: np.ndarray,
     *,
     trending: np.ndarray,
+    common: tuple[float | np.ndarray, float | np.ndarray],
 ) -> Scaled:
     """Scale durations to windows of a length, and to the next task.
 
@@ -116,6 +117,8 @@ def scale(
         The length of the window of each task, NaN if unknown.
     trending
         Whether to follow a trend.
+    common
+        The common trend of all log groups and its standard error; 0 if unknown.
     """
     lengths = window[:, np.newaxis]
     used = ~np.isnan(durations)
@@ -131,9 +134,10 @@ def scale(
         lengths, windows, where=(windows > 0) & (power > 0), out=np.ones_like(windows)
     )
     durations = np.where(by_bytes, durations / volume.factor(bytes_), durations * factors**power)
-    trend = _trend_of(durations, used, trending)
-    durations = durations * np.exp(trend.slope[:, np.newaxis] * ages(used))
     by = np.select([by_bytes[:, 0], power[:, 0] > 0], [0, 1], 2)
+    alone = ~trending | (by < len(SCALES) - 1)  # the others' windows or bytes may have grown
+    trend = _trend_of(durations, used, trending, *(np.where(alone, 0.0, each) for each in common))
+    durations = durations * np.exp(trend.slope[:, np.newaxis] * ages(used))
     return Scaled(
         np.where(used, durations, np.nan), by, enough | (by < len(SCALES) - 1), trend, volume
     )
@@ -178,10 +182,26 @@ def _volume_of(
     return Volume(power, *(np.where(power > 0, values, 1.0) for values in (typical, least)))
 
 
-def _trend_of(durations: np.ndarray, used: np.ndarray, trending: np.ndarray) -> Trend:
-    """Return how durations change from one task to the next, where that is asked for."""
+def _trend_of(
+    durations: np.ndarray,
+    used: np.ndarray,
+    trending: np.ndarray,
+    common: np.ndarray,
+    common_error: np.ndarray,
+) -> Trend:
+    """Return how durations change from one task to the next, where that is asked for.
+
+    It is the common trend, unless that of the log group itself differs.
+    """
     known = used & _ended(durations) & trending[:, np.newaxis]
-    slope, error = _slope(-ages(used), _logs(durations, known), known, *_OF_TASKS)
+    x, y = -ages(used), _logs(durations, known)
+    fewest, errors = _OF_TASKS
+    slope, error, _ = _regression(known, y, x)
+    own = _can_slope(known, x, fewest)
+    own &= np.abs(slope - common) >= np.maximum(errors * error, 1e-9)
+    slope, error = np.where(own, slope, common), np.where(own, error, common_error)
+    is_significant = np.abs(slope) >= np.maximum(errors * error, 1e-9)
+    slope, error = np.where(is_significant, slope, 0.0), np.where(is_significant, error, 0.0)
     weights = recency(used)
     age = (ages(used) * weights).sum(axis=1) / weights.sum(axis=1)
     return Trend(slope, error, np.where(slope != 0, age, 0.0))

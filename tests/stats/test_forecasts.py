@@ -230,6 +230,61 @@ def test_a_trend_is_followed():
     assert row.remaining / pd.Timedelta(60_000 * np.exp(2), unit="ms") == pytest.approx(1, abs=0.1)
 
 
+def drifting(many: int, drift: float, n: int) -> list[dict[str, Any]]:
+    """Return the tasks of log groups that all become slower by `drift` from task to task."""
+    random = np.random.default_rng(20261127)
+    rows = []
+    for number in range(many):
+        logs = 13 + number / 10 + drift * np.arange(n) + random.normal(0, 0.4, n)
+        took = np.exp(logs).astype(int).tolist()
+        rows += history(took, log_group_name=f"acme/{number:02}")
+    return rows
+
+
+def test_log_groups_tell_each_other_of_a_common_trend():
+    """It is the slope with an intercept for each log group, with an error robust to differences."""
+    many, n = 12, 20
+    rows = drifting(many, 0.02, n)
+    every = histories.Histories(histories.part(table(*rows)))
+    prior = every.take(np.arange(many)).prior
+    logs = [
+        [
+            math.log(row["completion_time"] - row["creation_time"])
+            for row in sorted(rows, key=lambda row: row["creation_time"])
+            if row["log_group_name"] == name
+        ]
+        for name in sorted({row["log_group_name"] for row in rows})
+    ]
+    x = [at - (n - 1) / 2 for at in range(n)]
+    squares = sum(each * each for each in x)
+    products = [sum(a * b for a, b in zip(x, one, strict=True)) for one in logs]
+    slope = sum(products) / squares / many
+    left = [each - slope * squares for each in products]
+    error = math.sqrt(sum(each**2 for each in left) * many / (many - 1)) / squares / many
+    assert prior.slope == pytest.approx([slope] * many, rel=1e-4)
+    assert prior.error == pytest.approx([error] * many, rel=1e-3)
+
+
+@pytest.mark.parametrize(("many", "drift", "followed"), [(12, 0.02, True), (9, 0.02, False)])
+def test_a_common_trend_is_followed_after_a_few_tasks(many: int, drift: float, followed: bool):  # noqa: FBT001
+    """Twenty tasks of a log group do not tell a trend from chance, those of a dozen together do."""
+    every = histories.Histories(histories.part(table(*drifting(many, drift, 20))))
+    unknown = np.full(many, np.nan)
+    trend = every.take(np.arange(many)).scaled_to(unknown, unknown).trend
+    assert (trend.slope > 0.01).tolist() == [followed] * many
+
+
+def test_a_log_group_that_differs_from_the_others_keeps_its_own_trend():
+    """A common trend is not added to one whose durations do not change."""
+    rows = drifting(12, 0.02, 60) + history([900_000 + 9 * n for n in range(60)])
+    every = histories.Histories(histories.part(table(*rows)))
+    groups = np.flatnonzero(every.basis == 0)
+    unknown = np.full(len(groups), np.nan)
+    slopes = every.take(groups).scaled_to(unknown, unknown).trend.slope
+    for number, slope in zip(groups, slopes, strict=True):
+        assert (slope > 0.015) == (every.keys[number][2] != GROUP["log_group_name"])
+
+
 def test_what_cannot_be_known_is_missing():
     """Without a history or an `observed_at`, the estimate is missing."""
     alone = only(table(active(5)))
@@ -288,8 +343,10 @@ def test_histories_that_are_fitted_together_do_not_change_each_other():
 
     def told(durations: np.ndarray, windows: np.ndarray, bytes_: np.ndarray) -> list[np.ndarray]:
         rows = len(durations)
-        now = np.full(rows, float(HOUR))
-        scaled = scale(durations, windows, bytes_, now, trending=np.ones(rows, dtype=bool))
+        now, zero = np.full(rows, float(HOUR)), np.zeros(rows)
+        scaled = scale(
+            durations, windows, bytes_, now, trending=np.ones(rows, dtype=bool), common=(zero, zero)
+        )
         model = Model.fit(scaled.durations, recency(~np.isnan(scaled.durations)), Prior())
         return [one.quantile(shares) for one in model.predict(np.full(rows, 60_000.0))]
 

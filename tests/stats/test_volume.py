@@ -136,7 +136,9 @@ def test_the_power_is_the_slope_of_a_regression(drift: float):
     volumes = volumes[:-1]
     took = [one * math.exp(drift * at) for at, one in enumerate(took)]
     values = np.array([took, [float(DAY)] * len(took), volumes])[:, np.newaxis]
-    found = scale(*values, np.array([float(DAY)]), trending=np.array([True]))
+    found = scale(
+        *values, np.array([float(DAY)]), trending=np.array([True]), common=(np.zeros(1),) * 2
+    )
     x, y, at = np.log(volumes), np.log(took), np.arange(len(took))
     slope = stats.linregress(x, y).slope
     if drift:
