@@ -155,7 +155,8 @@ def _upcoming(
     due = due[kept].reset_index(drop=True)
     window = _windows_of(due, seen, known)
     return due[_KEY].assign(
-        create_at=coerce.times(np.rint(due["start"].to_numpy()).astype("int64")),
+        # of a slot that was busy for longer, only the order matters
+        create_at=coerce.times(np.rint(due["start"].clip(start - DAY)).to_numpy("int64")),
         **{name: _whole(due[name]) for name in ("jitter", "pause")},
         **window,
         duration=np.full(len(due), np.timedelta64("NaT", "ms")),

@@ -209,6 +209,17 @@ def test_overdue() -> None:
     assert expect(early, start=now).empty
 
 
+def test_overdue_for_more_than_a_day() -> None:
+    """What should have been asked for before that is expected a day before, so it is simulated."""
+    rows = [night(day, 23 * HOUR) for day in range(3, 20)]
+    busy = {"log_group_name": "busy", "status_code": "RUNNING", "completion_time": None}
+    rows += [night(2, 22 * HOUR + 30 * MINUTE, **busy)]
+    found = expect(rows)
+    assert minutes(found["create_at"]) == [-24 * 60, -60, 23 * 60]
+    simulated = xs.simulate_queue(xs.conform(pd.DataFrame(rows)), found, start=TODAY, runs=3)
+    assert (simulated.exports["expected_start"] >= TODAY).all()
+
+
 def test_windows_that_vary() -> None:
     """If the length of the window is not usually the same, the window is unknown."""
     rows = [
