@@ -374,16 +374,22 @@ class Archive:
         Raises
         ------
         ArgumentError
-            It is not an executor.
+            It is not an executor, or a pool of forked processes, in which deltalake does not work.
 
         Examples
         --------
         On all cores of this machine::
 
-            with ProcessPoolExecutor() as pool:
+            with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
                 xs.duration_summary(archive.on(pool), by="log_group_name")
         """
         check_executor(executor)
+        context = getattr(executor, "_mp_context", None)
+        if context is not None and context.get_start_method() == "fork":
+            raise ArgumentError(
+                "deltalake does not work in forked processes; give "
+                'ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn"))'
+            )
         other = copy.copy(self)
         other._executor = executor  # noqa: SLF001 - its own
         return other

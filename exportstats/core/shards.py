@@ -204,7 +204,7 @@ def check_executor(executor: object) -> None:
     if not isinstance(executor, Executor):
         raise ArgumentError(
             f"executor={shorten(repr(executor), 80)}; give a concurrent.futures.Executor, such as "
-            "ProcessPoolExecutor(), client.get_executor() of Dask, or xs.RayExecutor()"
+            "a pool of processes, client.get_executor() of Dask, or xs.RayExecutor()"
         )
 
 

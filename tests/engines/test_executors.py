@@ -139,6 +139,15 @@ def refusal(place: str, executor: str, error: str) -> str:
     )
 
 
+def test_forked_processes_are_refused(kept: xs.Archive):
+    """They cannot read the archive; the error has a pool that can."""
+    with (
+        ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool,
+        pytest.raises(xs.ArgumentError, match=r'mp_context=multiprocessing.get_context\("spawn"\)'),
+    ):
+        kept.on(pool)
+
+
 def test_a_killed_process_is_an_error(kept: xs.Archive):
     """A pool has lost its work if a process is killed: the error says so, and what to do."""
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
