@@ -174,7 +174,7 @@ def _whole(millis: pd.Series) -> np.ndarray:
 
 def _with_head(due: pd.DataFrame) -> pd.DataFrame:
     """Take `start` and `jitter` of an export that always waits from the one that it waits for."""
-    head = due[["start", "jitter", "usual"]].where(~due["follows"]).groupby(due["slot"]).ffill()
+    head = due[["start", "jitter", "usual"]].where(due["heads"]).groupby(due["slot"]).ffill()
     waits = due["follows"] & (due["usual"] - head["usual"] < DAY)
     return due.assign(**{name: head[name].where(waits, due[name]) for name in ("start", "jitter")})
 

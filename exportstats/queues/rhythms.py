@@ -98,8 +98,9 @@ def learn(seen: pd.DataFrame, keys: pd.DataFrame, now: pd.Series) -> pd.DataFram
     -------
     DataFrame
         The key, `slot`, `edge`, `offset` of `create_at` from the start of the day, `order` (the
-        usual creation), `follows` (it always waited), `jitter`, `pause`, and of each weekday the
-        probability `p0` to `p6` and the number of days `n0` to `n6`.
+        usual creation), `follows` (it always waited), `heads` (others may follow it), `jitter`,
+        `pause`, and of each weekday the probability `p0` to `p6` and the number of days `n0` to
+        `n6`.
     """
     seen["waits"] = _waits(seen)
     seen["asked"] = _asked(seen)
@@ -112,6 +113,9 @@ def learn(seen: pd.DataFrame, keys: pd.DataFrame, now: pd.Series) -> pd.DataFram
     at = free.groupby("export")["at"].median().reindex(learned.index)
     often = free.groupby("export").size().reindex(learned.index, fill_value=0)
     learned["follows"] = (often < np.maximum(_FEWEST, SOMETIMES * learned["hits"])).to_numpy()
+    # what is PENDING behind others does not show that the slot was idle
+    pending = seen["waited"].groupby(seen["export"]).median() < 0
+    learned["heads"] = ~learned["follows"] & ~pending
     offset = (seen["asked"] - seen["edge"] - seen["day"] * DAY).groupby(seen["export"]).median()
     learned["offset"] = np.where(learned["follows"], offset, at)
     off = (free["at"] - free["export"].map(learned["offset"])).abs()
@@ -184,7 +188,8 @@ def _spread(values: pd.Series, by: pd.Series) -> pd.Series:
 def _asked(seen: pd.DataFrame) -> pd.Series:
     """Return when each task was asked for; if it waited, when the slot was last idle."""
     ordered = seen.sort_values(["slot", "created", "row"])
-    idle = ordered["created"].where(~ordered["waits"]).groupby(ordered["slot"]).ffill()
+    idle = ordered["created"].where(~ordered["waits"] & (ordered["waited"] >= 0))
+    idle = idle.groupby(ordered["slot"]).ffill()
     return idle.fillna(ordered["created"]).reindex(seen.index)
 
 

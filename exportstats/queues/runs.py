@@ -46,6 +46,11 @@ class Asked(NamedTuple):
         """Return some of the exports."""
         return Asked(*(None if values is None else values[rows] for values in self))  # type: ignore[arg-type]
 
+    def tries(self) -> np.ndarray:
+        """Return which exports are created when the slot is free, and are not PENDING before."""
+        tries: np.ndarray = self.pause[:, 0] > 0
+        return tries if self.retry is None else tries | ~np.isnan(self.retry[:, 0])
+
     def sort(self, order: np.ndarray) -> Asked:
         """Return the exports in an order of their own in each run."""
         return Asked(*(None if values is None else _along(values, order) for values in self))  # type: ignore[arg-type]
@@ -102,7 +107,9 @@ def run(
     refuse
         Whether an export is refused if the slot is busy.
     """
+    tries = asked.tries() & (not refuse)
     in_order = asked.at.shape[1] == 1 or bool((asked.at[1:] >= asked.at[:-1]).all())
+    in_order &= tries.all() or not tries.any()
     order = None if in_order else np.argsort(asked.at, axis=0, kind="stable")
     n = len(asked.at)
     expected = asked.present.mean(axis=1)
@@ -115,6 +122,8 @@ def run(
         if order is None:
             begins, refused, free = begin(some, durations, free, refuse=refuse)
         else:
+            if tries.any():
+                order = _in_turn(some, durations, free, order, tries)
             lasts = _along(durations, order)
             *found, free = begin(some.sort(order), lasts, free, refuse=refuse)
             begins, refused = (_along(each, np.argsort(order, axis=0)) for each in found)
@@ -168,6 +177,24 @@ def begin(
         free = np.where(present & ~busy if refuse else present, starts + durations[place], free)
     is_run = asked.present & ~is_busy if refuse else asked.present
     return np.where(is_run, begins, np.nan), is_busy & asked.present, free
+
+
+def _in_turn(
+    asked: Asked, durations: np.ndarray, free: np.ndarray, order: np.ndarray, tries: np.ndarray
+) -> np.ndarray:
+    """Return the order of creation in each run.
+
+    A PENDING task is created when it is asked for, but an export that tries again when the slot is
+    free. So the first may come before the second, and each time this is found, that delays others.
+    """
+    for _ in range(len(durations)):
+        begins, *_ = begin(asked.sort(order), _along(durations, order), free, refuse=False)
+        begins = _along(begins, np.argsort(order, axis=0))
+        created = np.where(tries[:, np.newaxis] & ~np.isnan(begins), begins, asked.at)
+        before, order = order, np.argsort(created, axis=0, kind="stable")
+        if (order == before).all():
+            break
+    return order
 
 
 def _along(values: np.ndarray, order: np.ndarray) -> np.ndarray:

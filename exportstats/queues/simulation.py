@@ -128,8 +128,10 @@ def simulate_queue(
     -----
     Durations are drawn as in `plan_backfill`. The random numbers of an export depend only on its
     names, its window and the seed. So scenarios of the same exports can be compared run by run.
-    The order of exports is that of asking; at the same instant, that of the rows. A slot runs one
-    task at a time, without interruption. Exports that will fail count as if they completed.
+    The order of exports is that of asking; at the same instant, that of the rows. But an export
+    with a `pause` or a `retry` has to wait until no task is active, while one without is PENDING
+    before that and comes first. A slot runs one task at a time, without interruption. Exports that
+    will fail count as if they completed.
 
     Examples
     --------

@@ -175,6 +175,18 @@ def test_exports_in_a_row() -> None:
     assert found["pause"].dt.total_seconds().to_list() == [21, 21, 21]
 
 
+def test_after_a_task_that_was_pending() -> None:
+    """A task that was created while the slot was busy does not show that it was idle then."""
+    rows = []
+    for day in range(1, 15):
+        ends = (90 + day * 7 % 11, 110 + day * 5 % 9, 120)
+        created = (60 * MINUTE, 70 * MINUTE, ends[1] * MINUTE + 20_000)
+        for name, at, end in zip(("first", "pending", "last"), created, ends, strict=True):
+            rows.append(night(day, at, end * MINUTE - at, log_group_name=name))
+    assert minutes(expect(rows)["create_at"]) == [60, 60, 70]
+    assert expect(rows)["log_group_name"].to_list() == ["first", "last", "pending"]
+
+
 def test_at_fixed_times_one_after_another() -> None:
     """Exports at fixed times do not wait, even if one begins just after another one has ended."""
     rows = [

@@ -27,11 +27,23 @@ from exportstats.queues.simulation import simulate_queue
     st.sampled_from(["wait", "refuse"]),
 )
 def test_given_durations(jobs: list[tuple[int, int, int]], policy: Any) -> None:  # noqa: ANN401 - a literal
-    """With given durations, it is what a plain loop over the exports does."""
+    """With given durations, it is what a plain loop does that creates one task after another.
+
+    Tasks without a pause are PENDING from when they are asked for. The others are created when the
+    slot is free, in the order of asking.
+    """
     rows = [{"at": at, "lasts": lasts, "pause": f"{pause}min"} for at, lasts, pause in jobs]
     found = simulate_queue(frames.empty(), exports_of(*rows), start=NOW, policy=policy, runs=3)
     free, expected = 0.0, {}
-    for number in sorted(range(len(jobs)), key=lambda number: jobs[number][0]):
+    left = sorted(range(len(jobs)), key=lambda number: jobs[number][0])
+    while left:
+        next_of_kind = {policy == "wait" and jobs[number][2] > 0: number for number in left[::-1]}
+        moments = {
+            number: free + jobs[number][2] if tries and free > jobs[number][0] else jobs[number][0]
+            for tries, number in next_of_kind.items()
+        }
+        number = min(sorted(moments), key=lambda number: moments[number])
+        left.remove(number)
         at, lasts, pause = jobs[number]
         busy = free > at
         starts = free + pause if busy else at
