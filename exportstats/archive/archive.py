@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,12 +14,11 @@ from exportstats.archive.delta import Store
 from exportstats.archive.info import count
 from exportstats.archive.kinds import LOOKS, shards_of
 from exportstats.archive.observations import changes, check_observations, counts
-from exportstats.archive.query import Query, texts
+from exportstats.archive.query import Query, query_of
 from exportstats.archive.reading import (
     apply_part,
     latest,
     read_all,
-    read_history,
     read_latest,
     read_seen,
     table_of,
@@ -27,6 +26,7 @@ from exportstats.archive.reading import (
 )
 from exportstats.archive.storage import Storage
 from exportstats.archive.upkeep import compact, vacuum
+from exportstats.archive.views import observations_of
 from exportstats.archive.workers import apply_on
 from exportstats.core import frames, schema
 from exportstats.core.shards import check_executor
@@ -149,7 +149,7 @@ class Archive:
         if columns is not None:
             frames.check_columns(columns, schema.NAMES)
             wanted = frozenset((*columns, "creation_time"))
-        query = _query(as_of, accounts, regions)
+        query = query_of(as_of, accounts, regions)
         tasks = self._latest(schema.TASKS, replace(query, since=start, until=end), wanted)
         created = tasks["creation_time"]
         for edge, keep in ((start, created.ge), (end, created.lt)):
@@ -176,7 +176,7 @@ class Archive:
         regions: Sequence[str] | None = None,
     ) -> pd.DataFrame:
         """Return a table of a kind: "tasks", "log_groups", "deliveries" or "api_calls"."""
-        return self._latest(frames.table_of(of), _query(as_of, accounts, regions))
+        return self._latest(frames.table_of(of), query_of(as_of, accounts, regions))
 
     def history(self, task_id: str) -> pd.DataFrame:
         """Return the states of a task in order of time, one row each time that it changed.
@@ -478,57 +478,3 @@ class Archive:
                 f"there is no archive at {self.uri}; `exportstats archive sync` makes one"
             )
         return snapshot
-
-
-@dataclass(frozen=True)
-class _Observations:
-    """The selected observations of an archive."""
-
-    archive: Archive
-    query: Query
-
-    @property
-    def observations(self) -> Shards:
-        """These observations, as an archive has them."""
-        return self
-
-    def map(self, part: Part, /) -> Iterator[pd.DataFrame]:
-        """Apply `part` to the observations of each shard, all of one version of the archive."""
-        return self.archive._map(lambda _: read_history, part, self.query)  # noqa: SLF001 - its own
-
-
-def observations_of(
-    archive: Archive,
-    accounts: Sequence[str] | None = None,
-    regions: Sequence[str] | None = None,
-) -> Shards:
-    """Return every observation of the tasks of some accounts and regions; by default of all."""
-    return _Observations(archive, _query(None, accounts, regions))
-
-
-def incoming_of(
-    archive: Archive, log_groups: pd.DataFrame, since: pd.Timestamp, until: pd.Timestamp
-) -> pd.DataFrame:
-    """Return what log groups took in during a range; at least these rows are read, but not all.
-
-    `log_groups` has their keys. If the account or region of one is missing, it is read in all.
-    """
-    keys = log_groups.astype("str")
-    accounts, regions = (
-        None if keys[name].isna().any() else tuple(keys[name].unique()) for name in schema.SLOT
-    )
-    names = tuple(keys["log_group_name"].dropna().unique())
-    query = Query(accounts, regions, names, since, until)
-    return archive._latest(schema.INCOMING, query)  # noqa: SLF001 - its own
-
-
-def _query(
-    as_of: Instant,
-    accounts: Sequence[str] | None,
-    regions: Sequence[str] | None,
-) -> Query:
-    return Query(
-        texts(accounts, "accounts"),
-        texts(regions, "regions"),
-        as_of=None if as_of is None else instant(as_of, "as_of"),
-    )

@@ -12,11 +12,13 @@ import pyarrow.dataset as ds
 from exportstats.archive.kinds import SHARD, shard_of
 from exportstats.core.schema import DAY, INCOMING
 from exportstats.errors import ArgumentError
+from exportstats.stats.as_of import instant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from exportstats.core.schema import Table
+    from exportstats.stats.as_of import Instant
 
 _TIMES = {INCOMING: "start"}  # of kinds without a creation
 _LONG = pd.Timedelta(DAY, "ms")  # few periods are longer
@@ -124,3 +126,16 @@ def _both(one: ds.Expression | None, other: ds.Expression) -> ds.Expression:
 
 def _scalar(time: pd.Timestamp) -> pa.Scalar:
     return pa.scalar(time.to_pydatetime(), pa.timestamp("ms", tz="UTC"))
+
+
+def query_of(
+    as_of: Instant,
+    accounts: Sequence[str] | None,
+    regions: Sequence[str] | None,
+) -> Query:
+    """Check a selection by instant, accounts and regions, and return its query."""
+    return Query(
+        texts(accounts, "accounts"),
+        texts(regions, "regions"),
+        as_of=None if as_of is None else instant(as_of, "as_of"),
+    )

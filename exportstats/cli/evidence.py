@@ -135,7 +135,7 @@ def _of_windows(origin: Origin, tasks: pd.DataFrame, exports: pd.DataFrame) -> p
 
 def _kept_of_windows(origin: Origin, tasks: pd.DataFrame, exports: pd.DataFrame) -> pd.DataFrame:
     """Read from archives what forecasts of exports and active tasks need."""
-    from exportstats.archive.archive import incoming_of
+    from exportstats.archive.views import incoming_of
     from exportstats.core import frames
     from exportstats.stats import matching
 

@@ -295,7 +295,7 @@ class Origin:
 
     def phases(self) -> pd.DataFrame | None:
         """Return how long tasks waited and ran, as archives among the sources saw them."""
-        from exportstats.archive.archive import observations_of
+        from exportstats.archive.views import observations_of
         from exportstats.core.frames import stack
 
         # of several sources, tasks of all places are read
