@@ -19,7 +19,7 @@ from support import ALL, CALLS, DAY, START, plain, table
 
 import exportstats as xs
 from exportstats.archive import kinds
-from exportstats.archive.archive import incoming_of
+from exportstats.archive.views import incoming_of
 from exportstats.core import schema
 
 if TYPE_CHECKING:
