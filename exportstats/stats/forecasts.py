@@ -10,6 +10,7 @@ import numpy as np
 from exportstats.core import coerce, frames, schema, shards
 from exportstats.stats import grouping, histories
 from exportstats.stats.as_of import known_at
+from exportstats.stats.common_trend import SUMS
 from exportstats.stats.incoming import Incoming
 from exportstats.stats.matching import warn_of_namesakes
 from exportstats.stats.phases import LOOK, of_waiting, waited
@@ -24,7 +25,16 @@ if TYPE_CHECKING:
 
 _GROUP, _SLOT = list(schema.LOG_GROUP), list(schema.SLOT)
 _SHARES = np.array([0.1, 0.5, 0.9])
-_INNER = ["_role", "_now", "_bytes", "duration", "window", *histories.WAITED, *histories.COUNTS]
+_INNER = [
+    "_role",
+    "_now",
+    "_bytes",
+    "duration",
+    "window",
+    *histories.WAITED,
+    *histories.COUNTS,
+    *SUMS,
+]
 
 
 def estimate_completion(
