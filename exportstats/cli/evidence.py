@@ -116,9 +116,11 @@ def load_incoming(
 def scaled(table: pd.DataFrame, what: str) -> str:
     """Return in words how many forecasts use what came in."""
     used = int((table["scaled_by"] == "bytes").sum())
-    rest = "; of the others these are not known, or durations do not follow them"
+    unknown = "they are not known, or durations do not follow them"
+    if used == 0 < len(table):
+        return f"not scaled by the bytes that came in: {unknown}"
     whole = f"scaled by the bytes that came in: {used:,} of {counted(len(table), what)}"
-    return whole if used == len(table) else whole + rest
+    return whole if used == len(table) else f"{whole}; for the others, {unknown}"
 
 
 def _of_windows(origin: Origin, tasks: pd.DataFrame, exports: pd.DataFrame) -> pd.DataFrame:
