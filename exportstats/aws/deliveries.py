@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     Row = dict[str, Any]
     Known = Mapping[Key, Streams | str] | None
 
-_DEFAULT_PREFIX = "exportedlogs"
+DEFAULT_PREFIX = "exportedlogs"
 _LOOK_SECONDS = 0.2
 _STOPPED = "stopped by the user before it was checked"
 
@@ -160,7 +160,7 @@ def fetch_deliveries(  # noqa: PLR0913 - all options are keyword-only
 
 def _places(tasks: pd.DataFrame) -> list[Place]:
     return [
-        Place(region, bucket, (prefix or _DEFAULT_PREFIX).rstrip("/"), task_id)
+        Place(region, bucket, (prefix or DEFAULT_PREFIX).rstrip("/"), task_id)
         for region, bucket, prefix, task_id in _plain(
             tasks, "region", "destination", "destination_prefix", "task_id"
         )

@@ -143,6 +143,13 @@ def explain(error: BaseException) -> Fault:
     return Fault(reason, remedies[0] if remedies else "see boto3's documentation of this error")
 
 
+def is_denied(error: BaseException) -> bool:
+    """Return whether a permission is missing."""
+    return isinstance(error, ClientError) and (
+        _BY_CODE.get(error.response.get("Error", {}).get("Code", "")) is _NO_PERMISSION
+    )
+
+
 def cause_of(error: BaseException | None) -> BaseException | None:
     """Return the error to show as the cause, or None if `explain` is enough.
 

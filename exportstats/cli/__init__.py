@@ -41,6 +41,7 @@ COMMANDS = {
     "report": "report",
     "demo": "demo",
     "emulate": "emulate",
+    "doctor": "doctor",
     "completion": "completion",
 }
 

@@ -74,6 +74,8 @@ def answers(*refused: str) -> dict[str, bytes]:
         b'"destination":"bucket"}]}',
         "DescribeLogGroups": b'{"logGroups":[{"logGroupName":"/a"}]}',
         "LookupEvents": b'{"Events":[]}',
+        "GetMetricData": b'{"MetricDataResults":[]}',
+        "DescribeLogStreams": b'{"logStreams":[]}',
         "GetCallerIdentity": f"<GetCallerIdentityResponse {NAMESPACE}><GetCallerIdentityResult>"
         f"<Arn>arn:aws:iam::{OWN}:user/a</Arn><Account>{OWN}</Account></GetCallerIdentityResult>"
         "</GetCallerIdentityResponse>".encode(),
@@ -300,6 +302,8 @@ def test_the_command_shows_no_secret(strange: Make, tmp_path: Path) -> None:
         url = server.url.replace("//", f"//{USER}:{PASSWORD}@")
         said = run(tmp_path, environment, "fetch", "--endpoint-url", url, "-o", "tasks.jsonl")
         said += run(tmp_path, environment, "status", "--endpoint-url", url)
+        said += run(tmp_path, environment, "doctor", "--endpoint-url", url)
+        said += run(tmp_path, environment, "doctor", "--endpoint-url", url, "--format", "json")
         said += (tmp_path / "tasks.jsonl").read_text()
     assert "--next-token=t" in said
     assert_harmless(said)
@@ -307,6 +311,8 @@ def test_the_command_shows_no_secret(strange: Make, tmp_path: Path) -> None:
         environment["AWS_ENDPOINT_URL"] = server.url
         for words in (["--all-regions"], ["--organization", "--role-name", "x"], []):
             assert_harmless(run(tmp_path, environment, "status", *words))
+        for words in ([], ["s3://bucket/archive"], ["--format", "json"]):
+            assert_harmless(run(tmp_path, environment, "doctor", *words), *ALL, KEY)
 
 
 def test_no_control_character_is_in_what_a_load_says(strange: Make) -> None:
