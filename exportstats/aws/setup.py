@@ -91,11 +91,14 @@ def examine(
                 endpoint_url=elsewhere if service in ("s3", "sts") else endpoint_url,
                 retries={"mode": "standard", "total_max_attempts": 1},
                 connect_timeout=_TIMEOUT_SECONDS,
+                read_timeout=_TIMEOUT_SECONDS,
             )
             answer: dict[str, Any] = getattr(client, xform_name(request))(**fields)
         except Exception as error:  # noqa: BLE001 - whatever is wrong is to be shown
             result: Any = "denied" if is_denied(error) else "failed"
-            found.tried.append(Tried(request, result, explain(error)))
+            reason, remedy = explain(error)
+            remedy = remedy.partition("; what arrived")[0]  # nothing is loaded here
+            found.tried.append(Tried(request, result, Fault(reason, remedy)))
             return None
         found.tried.append(Tried(request, "works"))
         return answer

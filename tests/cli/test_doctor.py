@@ -206,6 +206,18 @@ def test_an_endpoint_that_cannot_be_reached(terminal: Callable):
     assert "columns not shown" not in text
 
 
+def test_what_fails_is_not_tried_again(run: Run, serve: Serve):
+    """A throttled request and one without an answer were sent once; no remedy is about loading."""
+    faults = [Fault("throttle", operation="LookupEvents"), Fault("hang", operation="ListObjectsV2")]
+    emulator = serve(world().tasks, **rows(), faults=faults)
+    done = run("doctor")
+    assert done.exit_code == 1
+    assert len(emulator.requests) == len(REQUESTS)
+    assert re.search("LookupEvents +ThrottlingException: .*: try again later", done.stdout)
+    assert re.search("ListObjectsV2 +Read timeout on endpoint URL: .*; try again\n", done.stdout)
+    assert "arrived" not in done.stdout
+
+
 def test_a_proxy_is_shown_without_its_password(ask: Callable, monkeypatch: pytest.MonkeyPatch):
     """The proxy of the endpoint is shown; nothing gets through this one."""
     for name, value in {
