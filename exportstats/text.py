@@ -20,8 +20,24 @@ _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 # languages also use the full-width signs.
 _FORMULA = re.compile(r"'*\s*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20]|'*[\t\r\n]")
 
+_OWN = ("builtins", "exportstats")  # packages that need no name
+
 _LINK = re.compile(r"\b(?:https?|ftp)(?=://)|\bwww(?=\.)", re.IGNORECASE)
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>|#~&!$]")
+
+
+def name_type(value: object) -> str:
+    """Return the type of a value with its package, because several have a DataFrame.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> name_type(pd.DataFrame()), name_type([])
+    ('pandas DataFrame', 'list')
+    """
+    kind = type(value)
+    package = kind.__module__.partition(".")[0]
+    return kind.__name__ if package in _OWN else f"{package} {kind.__name__}"
 
 
 def write_duration(seconds: float, *, compact: bool = False) -> str:

@@ -16,7 +16,7 @@ import pandas as pd
 from hypothesis import settings, strategies as st
 
 import exportstats as xs
-from exportstats.core import frames, schema
+from exportstats.core import frames, schema, shards
 from exportstats.errors import BadRowsWarning
 
 if TYPE_CHECKING:
@@ -287,7 +287,7 @@ def forget_environment(monkeypatch: pytest.MonkeyPatch, *prefixes: str) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 
-class Shards:
+class Shards(shards.Shards):
     """Tables of tasks in a list; each part gets only the columns that it says to read."""
 
     def __init__(self, frames: Sequence[pd.DataFrame]) -> None:
@@ -313,8 +313,8 @@ def cut(tasks: pd.DataFrame, random: Random, *, anew: bool = False) -> Shards:
     slots = zip(plain(tasks["account_id"]), plain(tasks["region"]), strict=True)
     for row, slot in enumerate(slots):
         shard_of.setdefault(slot, random.choice(parts)).append(row)
-    shards = [tasks.iloc[taken] for taken in parts]
-    return Shards([frames.conform(shard) for shard in shards] if anew else shards)
+    split = [tasks.iloc[taken] for taken in parts]
+    return Shards([frames.conform(shard) for shard in split] if anew else split)
 
 
 def shuffled(tasks: pd.DataFrame, random: Random) -> pd.DataFrame:

@@ -29,7 +29,7 @@ from exportstats.archive.upkeep import compact, vacuum
 from exportstats.archive.views import observations_of
 from exportstats.archive.workers import apply_on
 from exportstats.core import frames, schema
-from exportstats.core.shards import check_executor
+from exportstats.core.shards import Shards, check_executor
 from exportstats.errors import ArgumentError, MissingFileError
 from exportstats.stats.as_of import instant
 
@@ -45,11 +45,11 @@ if TYPE_CHECKING:
     from exportstats.archive.reading import Columns, Reader
     from exportstats.aws.targets import Target
     from exportstats.core.schema import Table
-    from exportstats.core.shards import Part, Shards
+    from exportstats.core.shards import Part
     from exportstats.stats.as_of import Instant
 
 
-class Archive:
+class Archive(Shards):
     """Tasks, log groups and other tables as they were observed, in a folder or a bucket.
 
     An archive only grows: it has a row for each new or changed task, and one for each time that a

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from exportstats.archive.query import Query, query_of
 from exportstats.archive.reading import read_history
 from exportstats.core import schema
+from exportstats.core.shards import Shards
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -15,11 +16,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from exportstats.archive.archive import Archive
-    from exportstats.core.shards import Part, Shards
+    from exportstats.core.shards import Part
 
 
 @dataclass(frozen=True)
-class Observations:
+class Observations(Shards):
     """The selected observations of an archive."""
 
     archive: Archive

@@ -12,7 +12,7 @@ from exportstats.core import coerce, schema
 from exportstats.core.identity import keep_latest
 from exportstats.core.schema import FIRST, LAST, STATES, TASKS, Column, Table, squeeze, state_of
 from exportstats.errors import AccountUnknownWarning, SchemaError, UnusedWarning, report_rows, warn
-from exportstats.text import did_you_mean
+from exportstats.text import did_you_mean, name_type
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -232,7 +232,7 @@ def check(
     if not isinstance(frame, pd.DataFrame):
         more = "; of an archive, archive.tasks() is one" if hasattr(frame, "map") else ""
         raise SchemaError(
-            f"{one} is a DataFrame, not {type(frame).__name__}; {table.makers} makes one{more}"
+            f"{one} is a DataFrame, not {name_type(frame)}; {table.makers} makes one{more}"
         )
     if set(frame.index.names).intersection(frame.columns):  # groupby refuses such a name
         frame = frame.rename_axis([None] * frame.index.nlevels)
@@ -278,7 +278,7 @@ def require(
         If it does not. The message names what is missing and ends with the remedy.
     """
     if not isinstance(table, pd.DataFrame):
-        raise SchemaError(f"a {what} is a DataFrame, not {type(table).__name__}; {remedy}")
+        raise SchemaError(f"a {what} is a DataFrame, not {name_type(table)}; {remedy}")
     for name, dtype in columns.items():
         if (count := list(table.columns).count(name)) != 1:
             raise SchemaError(
@@ -323,9 +323,13 @@ def from_arrow(data: Any) -> pd.DataFrame:  # noqa: ANN401 - any Arrow stream
     """Convert an Arrow stream to a DataFrame, without an index and with exact integers."""
     import pyarrow as pa  # noqa: PLC0415 - slow to import, and not needed for pandas frames
 
+    if (what := name_type(data)) == "pyspark DataFrame":  # its own conversion to Arrow fails
+        raise SchemaError(
+            "a Spark DataFrame stays in Spark with xs.from_spark(df); df.toArrow() is a table"
+        )
     if not hasattr(data, "__arrow_c_stream__"):
         raise SchemaError(
-            f"a {type(data).__name__} is not a table, because it exports no Arrow stream. "
+            f"a {what} is not a table, because it exports no Arrow stream. "
             "Pass a pandas, Polars, DuckDB or PyArrow table; for files use xs.read_tasks"
         )
     # by default pandas converts integers with missing values to floats, which rounds large ones

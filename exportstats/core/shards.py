@@ -10,24 +10,26 @@ shard is read once.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import pandas as pd
 
 from exportstats.core import frames
 from exportstats.errors import ArgumentError, SchemaError
-from exportstats.text import shorten
+from exportstats.text import name_type, shorten
 
 Part: TypeAlias = Callable[[pd.DataFrame], pd.DataFrame]
 
 
-class Shards(Protocol):
+class Shards(ABC):
     """Tables of tasks, each with the whole history of some slots."""
 
+    @abstractmethod
     def map(self, part: Callable[[pd.DataFrame], Any], /) -> Iterable[Any]:
         """Apply `part` to each shard, in any order. Parts and what they return can be pickled.
 
@@ -131,7 +133,7 @@ class _Together:
 
 
 @dataclass(frozen=True)
-class _Collected:
+class _Collected(Shards):
     """Shards whose results are known."""
 
     results: list[Any]
@@ -145,7 +147,7 @@ class _Asked(Exception):  # noqa: N818 - it is caught here
     """The part of a question."""
 
 
-class _Listener:
+class _Listener(Shards):
     """Shards that only learn the part of a question."""
 
     def map(self, part: Part, /) -> Iterable[Any]:
@@ -179,7 +181,7 @@ def select(tasks: Tasks, keep: Part, columns: Sequence[str] | None = None) -> Ta
 
 
 @dataclass(frozen=True)
-class _Selected:
+class _Selected(Shards):
     """Shards with some of their tasks."""
 
     tasks: Shards
@@ -204,13 +206,14 @@ def check_executor(executor: object) -> None:
     if not isinstance(executor, Executor):
         raise ArgumentError(
             f"executor={shorten(repr(executor), 80)}; give a concurrent.futures.Executor, such as "
-            "a pool of processes, client.get_executor() of Dask, or xs.RayExecutor()"
+            "a pool of processes, client.get_executor() of Dask, xs.RayExecutor() or "
+            "xs.SparkExecutor(spark)"
         )
 
 
 def _check_shards(tasks: object) -> None:
-    if isinstance(tasks, pd.Series) or not hasattr(tasks, "map"):
+    if not isinstance(tasks, Shards):  # executors and tables of other libraries have a map, too
         raise SchemaError(
-            f"a {type(tasks).__name__} is not a table of tasks; "
-            "pass the result of xs.fetch_tasks, xs.read_tasks or xs.conform"
+            f"a {name_type(tasks)} is not a table of tasks; pass the result of xs.fetch_tasks, "
+            "xs.read_tasks or xs.conform, an archive, or xs.from_spark(df)"
         )

@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -39,7 +39,7 @@ def sample() -> pd.DataFrame:
     return xs.sample_tasks()
 
 
-class Pooled:
+class Pooled(shards.Shards):
     """Shards whose parts run in other processes, everything pickled on the way."""
 
     def __init__(self, frames: list[pd.DataFrame], pool: ProcessPoolExecutor) -> None:
@@ -156,7 +156,7 @@ CHARTS = {name: getattr(xs, name) for name in xs.__all__ if name.startswith("plo
 def test_what_needs_one_table_says_so(name: str, sample: pd.DataFrame):
     """A chart, or a function that returns tasks, refuses shards and says how to get a table."""
     remedy = "this chart draws " if name in CHARTS else r"of an archive, archive\.tasks\(\)"
-    with pytest.raises(xs.SchemaError, match=f"is a DataFrame, not Shards; .*{remedy}"):
+    with pytest.raises(xs.SchemaError, match=rf"is a DataFrame, not (support )?Shards; .*{remedy}"):
         (OF_A_TABLE | CHARTS)[name](Shards([sample]))
 
 
@@ -185,9 +185,12 @@ def test_machines_time_zone_does_not_matter(sample: pd.DataFrame):
 
 
 @every
-@pytest.mark.parametrize("given_", [None, 5, "tasks.json", [], {}, pd.Series([1])])
+@pytest.mark.parametrize(
+    "given_",
+    [None, 5, "tasks.json", [], {}, pd.Series([1]), ThreadPoolExecutor(1), xs.Archive],
+)
 def test_what_is_no_table_is_refused(call: Call, given_: object):
-    """A number, a path or a Series is refused with its type and the remedy."""
+    """What is not a table is refused with its type and the remedy; also if it has a `map`."""
     with pytest.raises(
         xs.SchemaError, match=r"is not a table of tasks; pass the result of xs\.fetch_tasks"
     ):

@@ -15,7 +15,7 @@ from oracle import KEY, Case, cases, rows, stamp
 from support import FEW, cut, plain, rows_of, shuffled, some, table
 
 import exportstats as xs
-from exportstats.core import frames
+from exportstats.core import frames, shards
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +42,7 @@ GIVEN = {
 SAMPLE = {"start": "2025-11-24T00:00Z", "end": "2026-11-22T00:00Z"}
 
 
-class Sent:
+class Sent(shards.Shards):
     """Shards whose parts and results are pickled, as if sent to another process."""
 
     def __init__(self, shards: Any) -> None:  # noqa: ANN401 - support's shards

@@ -120,10 +120,10 @@ def test_arguments_are_checked_before_a_shard_is_read(
 ):
     """An invalid frequency or time zone is refused at once, not after minutes of reading."""
 
-    class Unread:
+    class Unread(Shards):
         def map(self, _: object) -> None:
             raise AssertionError
 
     ((name, value),) = wrong.items()
     with pytest.raises(ArgumentError, match=f"{name}={value!r}"):
-        make(Unread(), **wrong)
+        make(Unread([]), **wrong)
