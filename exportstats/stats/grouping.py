@@ -63,7 +63,10 @@ def names_of(by: By, tasks: shards.Tasks, answer: Sequence[str] = ()) -> list[st
             f"by= is a {type(by).__name__} of values; add them as a column, such as "
             'tasks.assign(weekday=values), and give its name, such as by="weekday"'
         )
-    names = [] if by is None else [by] if isinstance(by, str) else list(by)
+    try:
+        names = [] if by is None else [by] if isinstance(by, str) else list(by)
+    except TypeError:
+        raise ArgumentError(f"by={by!r}; give the name of a column, or a list of names") from None
     for name in names:
         if name in (*_INNER, *answer):
             raise ArgumentError(

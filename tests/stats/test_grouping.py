@@ -201,6 +201,13 @@ def test_values_instead_of_a_name():
         assert "Monday" not in str(caught.value)
 
 
+@pytest.mark.parametrize("by", [5, len])
+def test_what_names_no_column(by: object):
+    """A function or a number is refused in one sentence."""
+    with pytest.raises(ArgumentError, match="give the name of a column, or a list of names"):
+        xs.duration_summary(table({}), by=by)
+
+
 def test_a_column_twice():
     """A column named twice is refused."""
     with pytest.raises(ArgumentError, match="names a column twice"):
