@@ -20,7 +20,9 @@ import pyarrow as pa
 
 from exportstats.core import frames
 from exportstats.core.schema import KEY, SLOT, TASKS, Column
+from exportstats.core.shards import Shards
 from exportstats.errors import (
+    ArgumentError,
     BadRowsWarning,
     ExportStatsError,
     SchemaError,
@@ -28,20 +30,28 @@ from exportstats.errors import (
     warn,
 )
 from exportstats.io.rows import NarrowError, columns_to_read, read_columns, to_table
+from exportstats.text import name_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pyspark.sql import DataFrame
 
-    from exportstats.core.shards import Part, Shards
+    from exportstats.core.shards import Part
 
 _UTC = pa.timestamp("us", tz="UTC")
 _IN_UTC = (
     "it has no time zone; if it is in UTC, convert it: df.withColumn({0!r}, "
     'F.concat(F.col({0!r}).cast("string"), F.lit("Z")).cast("timestamp"))'
 )
-_TO_TIME = "convert it: df.withColumn({0!r}, F.to_timestamp({0!r}))"
+_TO_TIME = (
+    "a time without a zone is taken for one of spark.sql.session.timeZone; "
+    "convert it: df.withColumn({0!r}, F.to_timestamp({0!r}))"
+)
+_TO_MILLIS = (
+    "if it is milliseconds since 1970, convert it: "
+    'df.withColumn({0!r}, F.col({0!r}).cast("bigint"))'
+)
 _TO_TEXT = "read it as string, because a number loses its leading zeros"
 
 
@@ -82,7 +92,12 @@ def from_spark(df: DataFrame) -> Shards:
     """
     pyspark = require_pyspark("from_spark")
     if not isinstance(df, pyspark.sql.DataFrame):
-        raise SchemaError(f"a {type(df).__name__} is not a Spark DataFrame; give one")
+        raise SchemaError(
+            f"a {name_type(df)} is not a Spark DataFrame; functions take a table of tasks and an "
+            "archive as they are"
+        )
+    if df.isStreaming:
+        raise SchemaError("the DataFrame is a stream; read the table with spark.read instead")
     types = {found.name: found.dataType for found in df.schema}
     named = frames.rename(df.columns, TASKS)
     for column in TASKS.base:
@@ -97,10 +112,12 @@ def from_spark(df: DataFrame) -> Shards:
                 f"the columns {' and '.join(sources)} are both {column.name}; drop one"
             )
         for name in sources:
-            _check_type(name, types[name].simpleString(), column)
+            # the status of AWS's JSON has fields
+            if column.kind != "status" or not isinstance(types[name], pyspark.sql.types.StructType):
+                _check_type(name, types[name].simpleString(), column)
     slot = tuple(named[name][0] for name in SLOT)
     is_nested = any(isinstance(found, pyspark.sql.types.StructType) for found in types.values())
-    return _SparkTasks(df, slot, is_nested=is_nested)
+    return SparkTasks(df, slot, is_nested=is_nested)
 
 
 def require_pyspark(what: str) -> Any:  # noqa: ANN401 - the module
@@ -114,13 +131,23 @@ def require_pyspark(what: str) -> Any:  # noqa: ANN401 - the module
     return pyspark
 
 
+def check_running(session: Any) -> None:  # noqa: ANN401 - also one of Spark Connect
+    """Refuse a session that has stopped, whose errors are Java's."""
+    context = getattr(session, "_sc", None)  # Spark Connect has none
+    if context is not None and context._jsc is None:  # noqa: SLF001 - there is no other sign
+        raise ArgumentError(
+            "the Spark session has stopped; make a new one, and what is made with it anew"
+        )
+
+
 def _check_type(name: str, found: str, column: Column) -> None:
     """Check that all values of a column can be read, before Spark begins."""
     is_time = column.kind == "time"
     wanted, others = ("timestamp", ("void", "bigint")) if is_time else ("string", ("void",))
     # text may have a collation: "string collate UTF8_LCASE"
     if found.partition(" ")[0] not in (wanted, *others):
-        remedy = _TO_TEXT if not is_time else _IN_UTC if found == "timestamp_ntz" else _TO_TIME
+        remedies = {"timestamp_ntz": _IN_UTC, "string": _TO_TIME, "date": _TO_TIME}
+        remedy = remedies.get(found, _TO_MILLIS) if is_time else _TO_TEXT
         raise SchemaError(f"the column {name} is {found}, not {wanted}; {remedy.format(name)}")
 
 
@@ -163,8 +190,8 @@ def _place(slot: Sequence[str | None]) -> str:
     )
 
 
-@dataclass
-class _SparkTasks:
+@dataclass(repr=False)
+class SparkTasks(Shards):
     """The tasks of a Spark DataFrame; a shard is an account and region."""
 
     df: DataFrame
@@ -174,6 +201,18 @@ class _SparkTasks:
     # known once it was seen: tasks have several rows
     _repeats: bool = field(default=False, init=False)
 
+    def __repr__(self) -> str:
+        """Return what made it."""
+        return f"from_spark({self.df!r})"
+
+    if not TYPE_CHECKING:  # a type checker should still find wrong names
+
+        def __getattr__(self, name: str) -> None:
+            """Say where the rows are."""
+            raise AttributeError(
+                f"the tasks of a Spark DataFrame have no {name}; use the DataFrame for that"
+            )
+
     @property
     def observations(self) -> Shards:
         """Every row, for functions that take a history."""
@@ -181,6 +220,7 @@ class _SparkTasks:
 
     def map(self, part: Part, /) -> list[Any]:
         """Apply `part` to the tasks of each account and region."""
+        check_running(self.df.sparkSession)
         answers = _collect(self.plan(part))
         if any(isinstance(answer.error, NarrowError) for answer in answers):
             self._repeats = True  # all columns tell which row is the latest
@@ -257,9 +297,18 @@ def _collect(plan: DataFrame) -> list[_Answer]:
     try:
         collected = plan.toArrow()["answer"].to_pylist()
     except Exception as error:  # noqa: BLE001 - PySpark's and py4j's
+        if _is_stop(error):
+            raise KeyboardInterrupt from None
         raise ExportStatsError(f"Spark could not answer: {why_spark_failed(error)}") from None
     answers: list[_Answer] = [pickle.loads(answer) for answer in collected]  # noqa: S301 - ours
     return sorted(answers, key=lambda one: [(name is None, name or "") for name in one.slot])
+
+
+def _is_stop(error: BaseException | None) -> bool:
+    """Return whether Ctrl-C was pressed: PySpark then raises the error of the cancelled job."""
+    while not isinstance(error, KeyboardInterrupt | None):
+        error = error.__context__
+    return error is not None
 
 
 _MISSING = re.compile(r"No module named '(\w+)")

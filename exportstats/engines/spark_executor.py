@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from exportstats.engines.spark import require_pyspark, why_spark_failed
+from exportstats.engines.spark import check_running, require_pyspark, why_spark_failed
 from exportstats.errors import ArgumentError
+from exportstats.text import name_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,15 +48,17 @@ class SparkExecutor(ThreadPoolExecutor):
         pyspark = require_pyspark("SparkExecutor")
         if type(session) is not pyspark.sql.SparkSession:
             raise ArgumentError(
-                f"session is a {type(session).__module__}.{type(session).__name__}; give a "
-                "SparkSession that is not of Spark Connect"
+                f"session is a {name_type(session)}; give a SparkSession that is not of Spark "
+                "Connect"
             )
-        self._context: SparkContext = session.sparkContext
-        super().__init__(max_workers=self._context.defaultParallelism)
+        check_running(session)
+        self._session = session
+        super().__init__(max_workers=session.sparkContext.defaultParallelism)
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:  # noqa: ANN401 - as the standard library has it
         """Run a call in a Spark job."""
-        return super().submit(_run, self._context, partial(fn, *args, **kwargs))
+        check_running(self._session)
+        return super().submit(_run, self._session.sparkContext, partial(fn, *args, **kwargs))
 
 
 def _run(context: SparkContext, call: Callable[[], Any]) -> Any:  # noqa: ANN401 - any call

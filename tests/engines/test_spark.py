@@ -6,6 +6,7 @@ import datetime as dt
 import os
 import re
 import signal
+import subprocess
 import sys
 import warnings
 from functools import partial
@@ -164,6 +165,17 @@ def test_what_is_cached_by_slot_is_not_shuffled_again(df: DataFrame):
         pytest.param(
             lambda df: df.selectExpr("*", "struct(region, task_id) a", "1.5D `b.c`"),
             id="own columns",
+        ),
+        pytest.param(
+            lambda df: df.withColumnsRenamed(_in_aws()).selectExpr(
+                "* except (`status.code`, `status.message`, `executionInfo.creationTime`, "
+                "`executionInfo.completionTime`, `from`)",
+                "named_struct('code', `status.code`, 'message', `status.message`) status",
+                "named_struct('creationTime', unix_millis(`executionInfo.creationTime`), "
+                "'completionTime', unix_millis(`executionInfo.completionTime`)) executionInfo",
+                "unix_millis(`from`) `from`",
+            ),
+            id="AWS's JSON",
         ),
     ],
 )
@@ -334,18 +346,30 @@ def _last_observed(tasks: pd.DataFrame) -> pd.Timestamp:
         ),
         (
             lambda df: df.withColumn("to_time", df.to_time.cast("string")),
-            r"to_time is string, not timestamp; convert it: .*F\.to_timestamp\('to_time'\)",
+            r"to_time is string, not timestamp; a time without a .*F\.to_timestamp\('to_time'\)",
         ),
         (
             lambda df: df.withColumn("to_time", df.to_time.cast("date")),
-            "to_time is date, not timestamp; convert it",
+            r"to_time is date, not timestamp; .*F\.to_timestamp",
         ),
         (
             lambda df: df.withColumn("account_id", df.account_id.cast("bigint")),
             "account_id is bigint, not string; read it as string, .*leading zeros",
         ),
+        (
+            lambda df: df.withColumn("to_time", df.to_time.cast("double")),
+            r"to_time is double, not timestamp; if it is milliseconds .*cast\(.bigint.\)",
+        ),
         (lambda _: 5, "a int is not a Spark DataFrame"),
-        (lambda _: xs.sample_tasks(), "a DataFrame is not a Spark DataFrame"),
+        (lambda _: xs.sample_tasks(), "a pandas DataFrame is not a Spark DataFrame; .*as they are"),
+        (
+            lambda df: (
+                df.sparkSession.readStream.format("rate")
+                .load()
+                .selectExpr("'a' account_id", "'b' region", "'c' task_id")
+            ),
+            "is a stream; read the table with",
+        ),
     ],
 )
 def test_what_is_no_table_is_refused_at_once(
@@ -361,19 +385,32 @@ def test_the_remedies_convert_times(spark: SparkSession, df: DataFrame, sample: 
     from pyspark.sql import functions as F  # noqa: N812, PLC0415 - as users import it
 
     shown = df.selectExpr(
-        "* except (creation_time, to_time)",
+        "* except (creation_time, to_time, from_time)",
+        "double(unix_millis(from_time)) from_time",
         "to_timestamp_ntz(to_utc_timestamp(creation_time, current_timezone())) creation_time",
         "date_format(to_utc_timestamp(to_time, current_timezone()), "
         "\"yyyy-MM-dd'T'HH:mm:ss.SSS'Z'\") to_time",
     )
     fixed = shown
-    for _ in range(2):
+    for _ in range(3):
         with pytest.raises(xs.SchemaError) as refused:
             xs.from_spark(fixed)
         code = str(refused.value).rpartition("convert it: ")[2]
         fixed = eval(code, {"df": fixed, "F": F})  # noqa: S307 - ours
     for call in CALLS:
         assert_frame_equal(call(xs.from_spark(fixed)), call(sample))
+
+
+def test_the_tasks_of_spark_say_that_they_are_not_a_dataframe(df: DataFrame):
+    """They show the DataFrame that they are of, and their errors name it."""
+    tasks = xs.from_spark(df)
+    assert repr(tasks) == f"from_spark({df!r})"
+    with pytest.raises(AttributeError, match="have no head; use the DataFrame for that"):
+        tasks.head()
+    with pytest.raises(xs.SchemaError, match=r"a pyspark DataFrame is not .*xs\.from_spark\(df\)"):
+        xs.status_breakdown(df)
+    with pytest.raises(xs.SchemaError, match=r"xs\.from_spark\(df\); df\.toArrow\(\) is a table"):
+        xs.conform(df)
 
 
 def test_without_pyspark(monkeypatch: pytest.MonkeyPatch):
@@ -463,6 +500,48 @@ def test_a_table_that_is_gone(spark: SparkSession, tmp_path: Path):
     ) as no:
         xs.status_breakdown(tasks)
     assert "\n" not in str(no.value)
+
+
+STOPS = """
+import os, signal, sys, threading
+from pyspark.sql import SparkSession, functions as F
+import exportstats as xs
+
+spark = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
+df = spark.createDataFrame([("a", "b", "c")], ["account_id", "region", "task_id"])
+slow = F.udf(lambda name: (__import__("time").sleep(60), name)[1])
+tasks, waiting = xs.from_spark(df), xs.from_spark(df.withColumn("region", slow("region")))
+executor = xs.SparkExecutor(spark)
+
+def stop():
+    while not spark.sparkContext.statusTracker().getActiveJobsIds():
+        pass
+    os.kill(os.getpid(), signal.SIGINT)
+
+threading.Thread(target=stop).start()
+try:
+    xs.status_breakdown(waiting)
+except KeyboardInterrupt:
+    print("stopped by the user")
+spark.stop()
+for call in (
+    lambda: xs.status_breakdown(tasks),
+    lambda: xs.SparkExecutor(spark),
+    lambda: executor.submit(len, ""),
+):
+    try:
+        call()
+    except xs.ArgumentError as error:
+        print(error)
+"""
+
+
+def test_ctrl_c_and_a_session_that_has_stopped(spark: SparkSession):
+    """Ctrl-C is a KeyboardInterrupt, not an error of Spark; a stopped session is refused."""
+    ran = subprocess.run([sys.executable, "-c", STOPS], capture_output=True, text=True, check=True)
+    first, *others = ran.stdout.splitlines()
+    assert first == "stopped by the user"
+    assert [line.partition(";")[0] for line in others] == ["the Spark session has stopped"] * 3
 
 
 def test_no_rows_at_all(df: DataFrame):
