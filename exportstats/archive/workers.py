@@ -52,20 +52,32 @@ def apply_on(
 def _answers(
     executor: Executor, there: partial[Answer], jobs: Sequence[Job], place: str
 ) -> Iterator[Answer]:
-    done = 0
+    name, done = type(executor).__name__, 0
     try:
-        for answer in executor.map(there, jobs):
-            yield answer
-            done += 1
+        answers = executor.map(there, jobs)
     except ExportStatsError:
         raise
-    except Exception as error:  # executors have errors of their own
-        told = shorten(plain(str(error).partition("\n")[0]), 300)
+    except Exception as error:
         raise ArchiveError(
-            f"{place}/{SHARD}={jobs[done][0]} got no answer from the {type(executor).__name__}: "
-            f"{type(error).__name__}: {told}; see the output of its workers, and ask again; a "
-            "worker that was killed may need more memory"
+            f"the {name} takes no calls: {_told(error)}; if it was shut down or a process was "
+            "killed, make a new one"
         ) from error
+    try:
+        for answer in answers:
+            yield answer
+            done += 1
+    except ExportStatsError as error:
+        raise error from None  # without the traceback of the worker
+    except Exception as error:  # executors have errors of their own
+        raise ArchiveError(
+            f"{place}/{SHARD}={jobs[done][0]} got no answer from the {name}: {_told(error)}; see "
+            "the output of its workers, and ask again; a worker that was killed may need more "
+            "memory"
+        ) from error
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {shorten(plain(str(error).partition(chr(10))[0]), 300)}"
 
 
 def _answer(

@@ -181,8 +181,18 @@ def _load_on(
     """
     size = max_workers or MOST_WORKERS
     batches = [loads[at : at + size] for at in range(0, len(loads), size)]
-    futures = [executor.submit(run_in_worker, _to_send(batch), profile) for batch in batches]
+    futures = [_submit(executor, _to_send(batch), profile) for batch in batches]
     return _watch(batches, futures, look, threading.Event())
+
+
+def _submit(executor: Executor, batch: list[Load], profile: str | None) -> Future[list[Load]]:
+    """Submit a batch; that the executor takes no more calls is a failure of its targets."""
+    try:
+        return executor.submit(run_in_worker, batch, profile)
+    except Exception as error:  # noqa: BLE001 - executors have errors of their own
+        refused: Future[list[Load]] = Future()
+        refused.set_exception(error)
+        return refused
 
 
 def _to_send(batch: list[Load]) -> list[Load]:
@@ -235,7 +245,10 @@ def _result(batch: list[Load], future: Future[list[Load]]) -> list[Load]:
     except Exception as error:  # noqa: BLE001 - executors have errors of their own
         fault = explain(error)
         if cause_of(error) is not None:  # it is not an error of AWS or of the settings
-            fault = fault._replace(remedy="check the output of the executor's workers")
+            fault = fault._replace(
+                remedy="check the output of the executor's workers; if it was shut down or a "
+                "process was killed, make a new one"
+            )
         return [replace(load, fault=fault, ended=True) for load in batch]
 
 

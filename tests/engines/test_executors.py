@@ -151,11 +151,13 @@ def test_forked_processes_are_refused(kept: xs.Archive):
 def test_a_killed_process_is_an_error(kept: xs.Archive):
     """A pool has lost its work if a process is killed: the error says so, and what to do."""
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        for part in (Kill(), Part()):  # the pool stays broken
-            with pytest.raises(xs.ArchiveError) as caught:
-                ask(kept, pool, part)
-            says = refusal(kept.uri, "ProcessPoolExecutor", "BrokenProcessPool: A")
-            assert re.match(says, str(caught.value))
+        with pytest.raises(xs.ArchiveError) as caught:
+            ask(kept, pool, Kill())
+        says = refusal(kept.uri, "ProcessPoolExecutor", "BrokenProcessPool: A")
+        assert re.match(says, str(caught.value))
+        says = "takes no calls: BrokenProcessPool: .* a process was killed, make a new one"
+        with pytest.raises(xs.ArchiveError, match=says):
+            ask(kept, pool, Part())
 
 
 @pytest.mark.parametrize("engine", ["dask", "ray", "jobs"])
@@ -261,9 +263,19 @@ def test_without_ray(monkeypatch: pytest.MonkeyPatch):
         xs.RayExecutor()
 
 
+def test_the_error_of_an_argument_has_no_traceback_of_the_worker(
+    kept: xs.Archive, processes: Executor
+):
+    """It is shown as without an executor."""
+    with pytest.raises(xs.ArgumentError, match="by='team'") as caught:
+        xs.status_breakdown(kept.on(processes), by="team")
+    assert caught.value.__cause__ is None
+
+
 def test_an_executor_that_was_shut_down(kept: xs.Archive):
     """An executor that takes no more calls is an error."""
     with ThreadPoolExecutor(1) as executor:
         pass
-    with pytest.raises(xs.ArchiveError, match=r"RuntimeError: cannot schedule new futures"):
+    says = r"^the ThreadPoolExecutor takes no calls: RuntimeError: .*shutdown; .*make a new one"
+    with pytest.raises(xs.ArchiveError, match=says):
         xs.status_breakdown(kept.on(executor))

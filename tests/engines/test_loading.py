@@ -123,6 +123,15 @@ def test_what_an_executor_cancels_has_failed(emulator: Emulator):
     assert error.failures["reason"].str.startswith("CancelledError").all()
 
 
+def test_an_executor_that_was_shut_down(emulator: Emulator):
+    """Its targets have a failure each; `errors="warn"` warns of them."""
+    with ThreadPoolExecutor(1) as executor:
+        pass
+    error = fetch(emulator, TARGETS[:2], executor=executor, max_workers=1)
+    assert error.failures["reason"].str.endswith("cannot schedule new futures after shutdown").all()
+    assert error.failures["remedy"].str.endswith("make a new one").all()
+
+
 def test_ctrl_c_keeps_the_calls_that_have_ended(emulator: Emulator):
     """Targets whose call had not ended are failures, and their calls are cancelled."""
     waiting: list[Future[Any]] = []
@@ -233,7 +242,7 @@ def test_a_target_that_kills_each_worker_has_a_failure(
     (failure,) = error.failures.itertuples()
     assert (failure.account_id, failure.profile) == ("222222222222", "always")
     assert failure.reason.startswith("KilledWorker: ")
-    assert failure.remedy == "check the output of the executor's workers"
+    assert failure.remedy.startswith("check the output of the executor's workers; if it was shut")
     assert len(error.tasks) == 12
 
 
