@@ -42,7 +42,8 @@ def test_given_durations(jobs: list[tuple[int, int, int]], policy: Any) -> None:
             number: free + jobs[number][2] if tries and free > jobs[number][0] else jobs[number][0]
             for tries, number in next_of_kind.items()
         }
-        number = min(sorted(moments), key=lambda number: moments[number])
+        # at the same instant, the one that was asked for first
+        number = min(moments, key=lambda number: (moments[number], jobs[number][0], number))
         left.remove(number)
         at, lasts, pause = jobs[number]
         busy = free > at
