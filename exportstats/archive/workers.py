@@ -10,6 +10,7 @@ from exportstats.archive.delta import Store
 from exportstats.archive.kinds import SHARD
 from exportstats.archive.reading import apply_part, table_of
 from exportstats.core import schema
+from exportstats.core.shards import refused_by
 from exportstats.errors import ArchiveError, ExportStatsError, collect_warnings, warn
 from exportstats.text import plain, shorten
 
@@ -38,6 +39,8 @@ def apply_on(
     ------
     ArchiveError
         A worker ended, or had an error that is not of this package.
+    ArgumentError
+        The executor takes no calls.
     """
     store = snapshot.store
     # with a number of its own: Dask answers equal calls once, and keeps an error as long as it is
@@ -52,16 +55,13 @@ def apply_on(
 def _answers(
     executor: Executor, there: partial[Answer], jobs: Sequence[Job], place: str
 ) -> Iterator[Answer]:
-    name, done = type(executor).__name__, 0
+    done = 0
     try:
         answers = executor.map(there, jobs)
     except ExportStatsError:
         raise
     except Exception as error:
-        raise ArchiveError(
-            f"the {name} takes no calls: {_told(error)}; if it was shut down or a process was "
-            "killed, make a new one"
-        ) from error
+        raise refused_by(executor, error) from error
     try:
         for answer in answers:
             yield answer
@@ -69,15 +69,12 @@ def _answers(
     except ExportStatsError as error:
         raise error from None  # without the traceback of the worker
     except Exception as error:  # executors have errors of their own
+        told = shorten(plain(str(error).partition("\n")[0]), 300)
         raise ArchiveError(
-            f"{place}/{SHARD}={jobs[done][0]} got no answer from the {name}: {_told(error)}; see "
-            "the output of its workers, and ask again; a worker that was killed may need more "
-            "memory"
+            f"{place}/{SHARD}={jobs[done][0]} got no answer from the {type(executor).__name__}: "
+            f"{type(error).__name__}: {told}; see the output of its workers, and ask again; a "
+            "worker that was killed may need more memory"
         ) from error
-
-
-def _told(error: Exception) -> str:
-    return f"{type(error).__name__}: {shorten(plain(str(error).partition(chr(10))[0]), 300)}"
 
 
 def _answer(

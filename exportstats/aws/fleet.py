@@ -15,7 +15,7 @@ from exportstats.aws.faults import ASKING, cause_of, explain
 from exportstats.aws.load import Load, Question
 from exportstats.aws.targets import Sessions
 from exportstats.core import frames
-from exportstats.core.shards import check_executor
+from exportstats.core.shards import check_executor, refused_by
 from exportstats.errors import ArgumentError, LoadError
 from exportstats.progress import is_shown
 
@@ -181,18 +181,16 @@ def _load_on(
     """
     size = max_workers or MOST_WORKERS
     batches = [loads[at : at + size] for at in range(0, len(loads), size)]
-    futures = [_submit(executor, _to_send(batch), profile) for batch in batches]
+    futures: list[Future[list[Load]]] = []
+    for batch in batches:
+        try:
+            futures.append(executor.submit(run_in_worker, _to_send(batch), profile))
+        except Exception as error:
+            if not futures:
+                raise refused_by(executor, error) from error
+            futures.append(Future())  # it broke meanwhile; the others arrive
+            futures[-1].set_exception(error)
     return _watch(batches, futures, look, threading.Event())
-
-
-def _submit(executor: Executor, batch: list[Load], profile: str | None) -> Future[list[Load]]:
-    """Submit a batch; that the executor takes no more calls is a failure of its targets."""
-    try:
-        return executor.submit(run_in_worker, batch, profile)
-    except Exception as error:  # noqa: BLE001 - executors have errors of their own
-        refused: Future[list[Load]] = Future()
-        refused.set_exception(error)
-        return refused
 
 
 def _to_send(batch: list[Load]) -> list[Load]:
@@ -245,10 +243,7 @@ def _result(batch: list[Load], future: Future[list[Load]]) -> list[Load]:
     except Exception as error:  # noqa: BLE001 - executors have errors of their own
         fault = explain(error)
         if cause_of(error) is not None:  # it is not an error of AWS or of the settings
-            fault = fault._replace(
-                remedy="check the output of the executor's workers; if it was shut down or a "
-                "process was killed, make a new one"
-            )
+            fault = fault._replace(remedy="check the output of the executor's workers")
         return [replace(load, fault=fault, ended=True) for load in batch]
 
 

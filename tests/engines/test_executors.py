@@ -156,7 +156,7 @@ def test_a_killed_process_is_an_error(kept: xs.Archive):
         says = refusal(kept.uri, "ProcessPoolExecutor", "BrokenProcessPool: A")
         assert re.match(says, str(caught.value))
         says = "takes no calls: BrokenProcessPool: .* a process was killed, make a new one"
-        with pytest.raises(xs.ArchiveError, match=says):
+        with pytest.raises(xs.ArgumentError, match=says):
             ask(kept, pool, Part())
 
 
@@ -277,5 +277,5 @@ def test_an_executor_that_was_shut_down(kept: xs.Archive):
     with ThreadPoolExecutor(1) as executor:
         pass
     says = r"^the ThreadPoolExecutor takes no calls: RuntimeError: .*shutdown; .*make a new one"
-    with pytest.raises(xs.ArchiveError, match=says):
+    with pytest.raises(xs.ArgumentError, match=says):
         xs.status_breakdown(kept.on(executor))
