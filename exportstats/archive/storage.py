@@ -28,6 +28,7 @@ _REFUSALS = {
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _NEXT_LINE = re.compile(r":?\s*\n[\s↳]*")  # deltalake has a cause a line
 _ANSWER = re.compile(r"<Code>(?P<code>.*?)</Code>.*?<Message>(?P<message>.*?)</Message>", re.DOTALL)
+_SIGNED = re.compile(r"\s*the canonical string.*", re.DOTALL | re.IGNORECASE)
 _BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^?#%\s]*)?", re.ASCII)
 
 
@@ -220,10 +221,12 @@ def is_remote(uri: str) -> bool:
 def without_credentials(text: str, options: Mapping[str, str]) -> str:
     """Return a message without the credentials among the options, and without control characters.
 
-    An error of S3 may repeat the access key. Of its XML, only the code and the message are kept.
+    An error of S3 may repeat the access key. Of its XML, only the code and the message are kept,
+    without the signed request.
     """
     if answer := _ANSWER.search(text):
         text = f"{answer['code']}: {answer['message']}"
+    text = _SIGNED.sub("", text)
     for name, value in options.items():
         if value and _short(name) in _HIDDEN:
             text = text.replace(value, "(hidden)")

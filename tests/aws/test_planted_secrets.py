@@ -276,7 +276,11 @@ def run(tmp_path: Path, environment: dict[str, str], *words: str) -> str:
     """Run the command, and return all its output."""
     done = subprocess.run(
         [sys.executable, "-m", "exportstats", *words],
-        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), **environment},
+        env={
+            **{name: os.environ.get(name, "") for name in ("PATH", "PYTHONPATH")},
+            "HOME": str(tmp_path),
+            **environment,
+        },
         cwd=tmp_path,
         capture_output=True,
         text=True,
