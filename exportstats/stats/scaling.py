@@ -146,8 +146,14 @@ def scale(
 def _power_of_windows(windows: np.ndarray, durations: np.ndarray, used: np.ndarray) -> np.ndarray:
     """Return the power of the windows' length that durations follow, 0 if they do not."""
     known = used & (windows > 0) & _ended(durations)
-    power, _ = _slope(_logs(windows, known), _logs(durations, known), known, *_OF_SIZES)
-    clipped: np.ndarray = np.clip(power, 0.0, _STEEPEST)
+    fewest, errors = _OF_SIZES
+    x = _logs(windows, known)
+    follows = _can_slope(known, x, fewest)
+    if not follows.any():
+        return np.zeros(len(x))
+    power, error, _ = _regression(known, _logs(durations, known), x)
+    follows &= _is_significant(power, error, errors)
+    clipped: np.ndarray = np.clip(np.where(follows, power, 0.0), 0.0, _STEEPEST)
     return clipped
 
 
@@ -196,12 +202,14 @@ def _trend_of(
     known = used & _ended(durations) & trending[:, np.newaxis]
     x, y = -ages(used), _logs(durations, known)
     fewest, errors = _OF_TASKS
-    slope, error, _ = _regression(known, y, x)
+    slope, error = common, common_error
     own = _can_slope(known, x, fewest)
-    own &= np.abs(slope - common) >= np.maximum(errors * error, 1e-9)
-    slope, error = np.where(own, slope, common), np.where(own, error, common_error)
-    is_significant = np.abs(slope) >= np.maximum(errors * error, 1e-9)
-    slope, error = np.where(is_significant, slope, 0.0), np.where(is_significant, error, 0.0)
+    if own.any():
+        alone, error_alone, _ = _regression(known, y, x)
+        own &= _is_significant(alone - common, error_alone, errors)
+        slope, error = np.where(own, alone, common), np.where(own, error_alone, common_error)
+    significant = _is_significant(slope, error, errors)
+    slope, error = np.where(significant, slope, 0.0), np.where(significant, error, 0.0)
     weights = recency(used)
     age = (ages(used) * weights).sum(axis=1) / weights.sum(axis=1)
     return Trend(slope, error, np.where(slope != 0, age, 0.0))
@@ -226,16 +234,10 @@ def _mean(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     return mean
 
 
-def _slope(
-    x: np.ndarray, y: np.ndarray, known: np.ndarray, fewest: int, errors: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the slope of a regression in each row, and its error; both 0 unless significant."""
-    significant = _can_slope(known, x, fewest)
-    if not significant.any():
-        return (np.zeros(len(x)),) * 2
-    slope, error, _ = _regression(known, y, x)
-    significant &= np.abs(slope) >= np.maximum(errors * error, 1e-9)
-    return np.where(significant, slope, 0.0), np.where(significant, error, 0.0)
+def _is_significant(slope: np.ndarray, error: np.ndarray, errors: float) -> np.ndarray:
+    """Return which slopes are at least so many standard errors away from 0."""
+    significant: np.ndarray = np.abs(slope) >= np.maximum(errors * error, 1e-9)
+    return significant
 
 
 def _can_slope(known: np.ndarray, x: np.ndarray, fewest: int) -> np.ndarray:
