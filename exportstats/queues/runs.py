@@ -122,11 +122,7 @@ def run(
         if order is None:
             begins, refused, free = begin(some, durations, free, refuse=refuse)
         else:
-            if tries.any():
-                order = _in_turn(some, durations, free, order, tries)
-            lasts = _along(durations, order)
-            *found, free = begin(some.sort(order), lasts, free, refuse=refuse)
-            begins, refused = (_along(each, np.argsort(order, axis=0)) for each in found)
+            begins, refused, free = _begin_in_turn(some, durations, free, order, tries, refuse)
         ends = begins + durations
         busy += np.where(np.isnan(begins), 0, durations).sum(axis=0)
         due = ~np.isnan(some.deadline[:, 0])
@@ -179,22 +175,30 @@ def begin(
     return np.where(is_run, begins, np.nan), is_busy & asked.present, free
 
 
-def _in_turn(
-    asked: Asked, durations: np.ndarray, free: np.ndarray, order: np.ndarray, tries: np.ndarray
-) -> np.ndarray:
-    """Return the order of creation in each run.
+def _begin_in_turn(
+    asked: Asked,
+    durations: np.ndarray,
+    free: np.ndarray,
+    order: np.ndarray,
+    tries: np.ndarray,
+    refuse: bool,  # noqa: FBT001 - as in `begin`
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what `begin` returns, if the exports have an order of their own in each run.
 
     A PENDING task is created when it is asked for, but an export that tries again when the slot is
     free. So the first may come before the second, and each time this is found, that delays others.
     """
-    for _ in range(len(durations)):
-        begins, *_ = begin(asked.sort(order), _along(durations, order), free, refuse=False)
-        begins = _along(begins, np.argsort(order, axis=0))
+    for _ in range(len(durations) + 1):
+        lasts, back = _along(durations, order), np.argsort(order, axis=0)
+        *found, end = begin(asked.sort(order), lasts, free, refuse=refuse)
+        begins, refused = (_along(each, back) for each in found)
+        if not tries.any():
+            break
         created = np.where(tries[:, np.newaxis] & ~np.isnan(begins), begins, asked.at)
         before, order = order, np.argsort(created, axis=0, kind="stable")
         if (order == before).all():
             break
-    return order
+    return begins, refused, end
 
 
 def _along(values: np.ndarray, order: np.ndarray) -> np.ndarray:
