@@ -35,6 +35,11 @@ class ExportStatsError(Exception):
     """Anything this package refuses or cannot do."""
 
 
+def missing_extra(what: str, library: str, extra: str) -> ExportStatsError:
+    """Return the error of `what`, which needs a library that is not installed."""
+    return ExportStatsError(f"{what} needs {library}; run: pip install 'exportstats[{extra}]'")
+
+
 class ArgumentError(ExportStatsError, ValueError):
     """An argument is not valid."""
 

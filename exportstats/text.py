@@ -40,6 +40,18 @@ def name_type(value: object) -> str:
     return kind.__name__ if package in _OWN else f"{package} {kind.__name__}"
 
 
+def name_error(error: Exception) -> str:
+    """Return the type of an error of another library, and the first line of its text.
+
+    Examples
+    --------
+    >>> name_error(RuntimeError("no workers"))
+    'RuntimeError: no workers'
+    """
+    first, *_ = str(error).partition("\n")
+    return f"{type(error).__name__}: {shorten(plain(first), 300)}"
+
+
 def write_duration(seconds: float, *, compact: bool = False) -> str:
     """Write a duration in at most two units; "-" for none.
 

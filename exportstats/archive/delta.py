@@ -13,7 +13,7 @@ import pyarrow.fs as pf
 
 from exportstats.archive import kinds
 from exportstats.archive.storage import without_credentials
-from exportstats.errors import ArchiveError, ExportStatsError
+from exportstats.errors import ArchiveError, ExportStatsError, missing_extra
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,9 +45,7 @@ def deltalake() -> Any:  # noqa: ANN401 - the module
     try:
         import deltalake  # noqa: PLC0415 - an extra
     except ImportError as error:
-        raise ExportStatsError(
-            "an archive needs deltalake; run: pip install 'exportstats[archive]'"
-        ) from error
+        raise missing_extra("an archive", "deltalake", "archive") from error
     return deltalake
 
 

@@ -12,7 +12,7 @@ from exportstats.archive.reading import apply_part, table_of
 from exportstats.core import schema
 from exportstats.core.shards import refused_by
 from exportstats.errors import ArchiveError, ExportStatsError, collect_warnings, warn
-from exportstats.text import plain, shorten
+from exportstats.text import name_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -69,10 +69,9 @@ def _answers(
     except ExportStatsError as error:
         raise error from None  # without the traceback of the worker
     except Exception as error:  # executors have errors of their own
-        told = shorten(plain(str(error).partition("\n")[0]), 300)
         raise ArchiveError(
             f"{place}/{SHARD}={jobs[done][0]} got no answer from the {type(executor).__name__}: "
-            f"{type(error).__name__}: {told}; see the output of its workers, and ask again; a "
+            f"{name_error(error)}; see the output of its workers, and ask again; a "
             "worker that was killed may need more memory"
         ) from error
 

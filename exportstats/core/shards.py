@@ -21,7 +21,7 @@ import pandas as pd
 
 from exportstats.core import frames
 from exportstats.errors import ArgumentError, SchemaError
-from exportstats.text import name_type, plain, shorten
+from exportstats.text import name_error, name_type, shorten
 
 Part: TypeAlias = Callable[[pd.DataFrame], pd.DataFrame]
 
@@ -213,10 +213,9 @@ def check_executor(executor: object) -> None:
 
 def refused_by(executor: Executor, error: Exception) -> ArgumentError:
     """Return the error of an executor that takes no calls; `error` is its own."""
-    told = shorten(plain(str(error).partition("\n")[0]), 300)
     return ArgumentError(
-        f"the {type(executor).__name__} takes no calls: {type(error).__name__}: {told}; if it was "
-        "shut down or a process was killed, make a new one"
+        f"the {type(executor).__name__} takes no calls: {name_error(error)}; if it was shut down "
+        "or a process was killed, make a new one"
     )
 
 
