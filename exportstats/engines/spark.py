@@ -13,7 +13,7 @@ import re
 import warnings
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
@@ -26,6 +26,8 @@ from exportstats.errors import (
     BadRowsWarning,
     ExportStatsError,
     SchemaError,
+    collect_warnings,
+    missing_extra,
     report_rows,
     warn,
 )
@@ -125,9 +127,7 @@ def require_pyspark(what: str) -> Any:  # noqa: ANN401 - the module
     try:
         import pyspark.sql  # noqa: PLC0415 - an extra
     except ImportError as error:
-        raise ExportStatsError(
-            f"{what} needs PySpark; run: pip install 'exportstats[spark]'"
-        ) from error
+        raise missing_extra(what, "PySpark", "spark") from error
     return pyspark
 
 
@@ -277,8 +277,7 @@ def _answer(
     kinds = table.schema.types
     types = [_UTC if pa.types.is_timestamp(kind) and kind.tz else kind for kind in kinds]
     table = table.rename_columns(names).cast(pa.schema(zip(names, types, strict=True)))
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with collect_warnings() as caught:
         try:
             rows = replace(read_columns(table, TASKS), what=f"{_place(slot)}, row")
             some = to_table([replace(rows, refused=())], TASKS, columns=columns, every=every)
@@ -289,7 +288,7 @@ def _answer(
         except Exception as error:
             error.add_note(f"in the tasks of {_place(slot)}")
             raise
-    return replace(answer, caught=tuple(cast("Warning", one.message) for one in caught))
+    return replace(answer, caught=tuple(caught))
 
 
 def _collect(plan: DataFrame) -> list[_Answer]:
