@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 # How long CloudWatch keeps data of a period, in milliseconds.
 _KEPT = {"1min": 15 * DAY, "5min": 63 * DAY, "1h": 455 * DAY}
-_MOST_METRICS, _MOST_POINTS = 500, 100_800  # in one request
-_METRICS = ("IncomingBytes", "IncomingLogEvents")
+_MOSTNAMES, _MOST_POINTS = 500, 100_800  # in one request
+NAMES = ("IncomingBytes", "IncomingLogEvents")  # of the metrics
 
 
 class _Result(msgspec.Struct):
@@ -84,23 +84,15 @@ class _Grid(NamedTuple):
 
     def requests(self, slot: tuple[str | None, str | None]) -> list[dict[str, Any]]:
         """Return what asks for an account and region, as few as the service's limits allow."""
-        most = min(_MOST_METRICS, _MOST_POINTS * self.period // (self.end - self.start))
+        most = min(_MOSTNAMES, _MOST_POINTS * self.period // (self.end - self.start))
         queries = [
             {
                 "Id": f"{metric[8].lower()}{number}",
                 "Label": name,
-                "MetricStat": {
-                    "Metric": {
-                        "Namespace": "AWS/Logs",
-                        "MetricName": metric,
-                        "Dimensions": [{"Name": "LogGroupName", "Value": name}],
-                    },
-                    "Period": self.period // 1000,
-                    "Stat": "Sum",
-                },
+                "MetricStat": metric_of(name, metric, self.period // 1000),
             }
             for number, name in enumerate(self.of(slot))
-            for metric in _METRICS
+            for metric in NAMES
         ]
         return [
             {"MetricDataQueries": queries[at : at + most]} for at in range(0, len(queries), most)
@@ -109,6 +101,13 @@ class _Grid(NamedTuple):
     def of(self, slot: tuple[str | None, str | None]) -> list[str]:
         """Return the log groups of an account and region."""
         return [str(key[-1]) for key in self.names if is_in(key, slot)]
+
+
+def metric_of(log_group: str, name: str, seconds: int) -> dict[str, Any]:
+    """Return what asks for the sums of a metric of a log group."""
+    dimensions = [{"Name": "LogGroupName", "Value": log_group}]
+    metric = {"Namespace": "AWS/Logs", "MetricName": name, "Dimensions": dimensions}
+    return {"Metric": metric, "Period": seconds, "Stat": "Sum"}
 
 
 def is_in(key: tuple[str | None, ...], slot: tuple[str | None, str | None]) -> bool:

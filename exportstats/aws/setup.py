@@ -17,6 +17,7 @@ from botocore.utils import get_environ_proxies
 from exportstats.aws.client import check_credentials, connect, is_aws, make_session
 from exportstats.aws.deliveries import DEFAULT_PREFIX
 from exportstats.aws.faults import Fault, explain, is_denied
+from exportstats.aws.incoming import NAMES, metric_of
 
 _TIMEOUT_SECONDS = 5
 _HOUR = dt.timedelta(hours=1)
@@ -109,12 +110,13 @@ def examine(
     task, group = _first(tasks, "exportTasks"), _first(groups, "logGroups")
     name = group.get("logGroupName") or task.get("logGroupName")
     ask("cloudtrail", "LookupEvents", MaxResults=1)
+    hour = _HOUR // dt.timedelta(seconds=1)
     ask(
         "cloudwatch",
         "GetMetricData",
         StartTime=now - _HOUR,
         EndTime=now,
-        MetricDataQueries=[{"Id": "a", "MetricStat": _metric_of(name or "none")}],
+        MetricDataQueries=[{"Id": "a", "MetricStat": metric_of(name or "none", NAMES[0], hour)}],
     )
     if name:
         ask("logs", "DescribeLogStreams", logGroupName=name, limit=1)
@@ -139,9 +141,3 @@ def _not_tried(request: str, noun: str, answer: dict[str, Any] | None) -> Tried:
     else:
         fault = Fault(f"there is no {noun} to try it on", "try again when there is one")
     return Tried(request, "not tried", fault)
-
-
-def _metric_of(log_group: str) -> dict[str, Any]:
-    dimensions = [{"Name": "LogGroupName", "Value": log_group}]
-    metric = {"Namespace": "AWS/Logs", "MetricName": "IncomingBytes", "Dimensions": dimensions}
-    return {"Metric": metric, "Period": _HOUR // dt.timedelta(seconds=1), "Stat": "Sum"}
