@@ -18,7 +18,6 @@ from __future__ import annotations
 import json
 import multiprocessing
 import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -35,7 +34,7 @@ from deltalake import DeltaTable
 
 import exportstats as xs
 from benchmarks.large import QUERIES
-from benchmarks.measure import cpu_seconds, memory
+from benchmarks.measure import cpu_seconds, in_a_process, memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -149,14 +148,6 @@ def query(folder: str, question: str, threads: int) -> None:
 CONTESTANTS = {"exportstats": ask, "DuckDB": query}
 
 
-def _cost(folder: str, contestant: str, question: str, number: int) -> tuple[float, float, float]:
-    """Run in a fresh process; return wall and CPU seconds, and the largest process in GiB."""
-    command = [sys.executable, "-m", "benchmarks.archive", folder, contestant, question]
-    done = subprocess.run([*command, str(number)], check=True, capture_output=True, text=True)
-    wall, cpu, peak = json.loads(done.stdout.splitlines()[-1])
-    return wall, cpu, peak
-
-
 def _run(folder: str, contestant: str, question: str, number: int) -> None:
     QUESTIONS[question](xs.sample_tasks())  # imports are not measured
     before = memory()
@@ -180,11 +171,11 @@ def main(size: int) -> None:
         whole = dict.fromkeys((1, 2), (0.0, 0.0, 0.0))
         for question in QUESTIONS:
             for number in (1, 2):
-                ours = _cost(folder, "exportstats", question, number)
+                ours = in_a_process("archive", folder, "exportstats", question, str(number))
                 if question == _REPORT:
                     theirs = whole[number]
                 else:
-                    theirs = _cost(folder, "DuckDB", question, number)
+                    theirs = in_a_process("archive", folder, "DuckDB", question, str(number))
                     wall, cpu, peak = whole[number]
                     whole[number] = wall + ours[0], cpu + ours[1], max(peak, ours[2])
                 kept = ours[0] <= MOST_RATIO * theirs[0] and ours[2] <= MOST_GIB
@@ -201,7 +192,9 @@ def growth(chart: str | None = None) -> None:
     for size in _SIZES:
         with tempfile.TemporaryDirectory() as folder:
             keep(folder, size)
-            costs = {one: _cost(folder, "exportstats", one, 1) for one in QUESTIONS}
+            costs = {
+                one: in_a_process("archive", folder, "exportstats", one, "1") for one in QUESTIONS
+            }
         rows[size] = {one: cpu for one, (_, cpu, _) in costs.items()}
         rows[size]["largest GiB"] = max(peak for _, _, peak in costs.values())
     table = pd.DataFrame.from_dict(rows, orient="index")

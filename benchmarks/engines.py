@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,7 +23,7 @@ from typing import TYPE_CHECKING
 
 import exportstats as xs
 from benchmarks.archive import SIZE, files_of, keep
-from benchmarks.measure import memory
+from benchmarks.measure import in_a_process, memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -151,13 +150,6 @@ def measure(engine: str, question: str, small: str, folder: str) -> tuple[float,
     return started - began, ended - started, memory(peak=True)
 
 
-def _in_a_process(*given: str) -> tuple[float, float, float]:
-    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.engines", *given]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    start, seconds, peak = json.loads(done.stdout.splitlines()[-1])
-    return start, seconds, peak
-
-
 def compare(small: str, folders: dict[str, str]) -> None:
     """Print a row for each engine, question and archive."""
     print("| question | tasks | engine | start s | answer s | ratio | driver MiB |")
@@ -168,7 +160,7 @@ def compare(small: str, folders: dict[str, str]) -> None:
             for engine in ENGINES:
                 if engine == "Spark SQL" and question != "duration_summary":
                     continue
-                start, seconds, peak = _in_a_process(engine, question, small, folder)
+                start, seconds, peak = in_a_process("engines", engine, question, small, folder)
                 base = base or seconds
                 row = f"{start:.1f} | {seconds:.1f} | {seconds / base:.2f} | {peak:,.0f}"
                 print(f"| {question} | {size} | {engine} | {row} |", flush=True)

@@ -48,7 +48,7 @@ def compare(name: str, size: int | None = None, runs: int = _RUNS) -> None:
     costs: dict[str, list[Cost]] = {contestant: [] for contestant in module.CONTESTANTS}
     for _ in range(runs):
         for contestant, found in costs.items():
-            found.append(_in_a_process(name, contestant, size))
+            found.append(Cost(*in_a_process("measure", name, contestant, str(size))))
     medians = {
         contestant: Cost(*map(statistics.median, zip(*found, strict=True)))
         for contestant, found in costs.items()
@@ -67,10 +67,12 @@ def compare(name: str, size: int | None = None, runs: int = _RUNS) -> None:
         print(f"| {contestant} | {' | '.join(cells)} |")
 
 
-def _in_a_process(name: str, contestant: str, size: int) -> Cost:
-    command = [sys.executable, "-m", "benchmarks.measure", name, contestant, str(size)]
+def in_a_process(module: str, *given: str) -> list[float]:
+    """Run a benchmark with some arguments in a fresh process, and return the numbers it prints."""
+    command = [sys.executable, "-m", f"benchmarks.{module}", *given]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return Cost(*json.loads(done.stdout.splitlines()[-1]))
+    numbers: list[float] = json.loads(done.stdout.splitlines()[-1])
+    return numbers
 
 
 def _measure(name: str, contestant: str, size: int) -> Cost:
