@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from distributed import Client
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 SETTINGS = {
     "spark.driver.bindAddress": "127.0.0.1",
@@ -152,3 +152,13 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         session.sparkContext.setLogLevel("OFF")  # the tests look at errors
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="session")
+def df(
+    spark: SparkSession, sample: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory
+) -> DataFrame:
+    """Read the sample with Spark."""
+    path = tmp_path_factory.mktemp("spark") / "tasks.parquet"
+    xs.write_tasks(sample, path)
+    return spark.read.parquet(str(path))

@@ -16,23 +16,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 
 @pytest.fixture(scope="module")
-def sample() -> pd.DataFrame:
-    """Read the sample once."""
-    return xs.sample_tasks()
-
-
-@pytest.fixture(scope="module")
-def of_spark(
-    spark: SparkSession, sample: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory
-) -> shards.Shards:
-    """Read the sample with Spark."""
-    path = tmp_path_factory.mktemp("spark") / "tasks.parquet"
-    xs.write_tasks(sample, path)
-    return xs.from_spark(spark.read.parquet(str(path)))
+def of_spark(df: DataFrame) -> shards.Shards:
+    """Return the tasks of the sample in Spark."""
+    return xs.from_spark(df)
 
 
 @pytest.mark.sampled
