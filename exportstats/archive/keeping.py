@@ -17,7 +17,7 @@ from exportstats.archive.query import Query
 from exportstats.archive.reading import latest
 from exportstats.aws.newest import Settled, Walk
 from exportstats.aws.outcome import table_of
-from exportstats.core import coerce, frames, schema
+from exportstats.core import coerce, conversion, frames, schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -182,5 +182,5 @@ def _by_shard(
 
 def _table(rows: Sequence[tuple[object, ...]], kind: Table) -> pd.DataFrame:
     names = [column.name for column in kind.base]
-    typed, _ = frames.coerce_rows(pd.DataFrame(rows, columns=names, dtype=object), kind)
+    typed, _ = conversion.coerce_rows(pd.DataFrame(rows, columns=names, dtype=object), kind)
     return frames.settle(typed, kind)[0]

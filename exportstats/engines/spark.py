@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 
-from exportstats.core import frames
+from exportstats.core import conversion, frames
 from exportstats.core.schema import KEY, SLOT, TASKS, Column
 from exportstats.core.shards import Shards
 from exportstats.errors import (
@@ -101,7 +101,7 @@ def from_spark(df: DataFrame) -> Shards:
     if df.isStreaming:
         raise SchemaError("the DataFrame is a stream; read the table with spark.read instead")
     types = {found.name: found.dataType for found in df.schema}
-    named = frames.rename(df.columns, TASKS)
+    named = conversion.rename(df.columns, TASKS)
     for column in TASKS.base:
         sources = named.get(column.name, [])
         if not sources and column.name in KEY:

@@ -22,7 +22,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from exportstats.core import coerce, frames
+from exportstats.core import coerce, conversion
 from exportstats.core.schema import squeeze
 from exportstats.errors import FileFormatError, SchemaError
 from exportstats.io.rows import REPEATED, TIME, Rows, read_columns
@@ -59,7 +59,7 @@ def write_csv(tables: Iterable[pd.DataFrame], stream: IO[bytes], kind: Table) ->
             if column.kind == "length":
                 values = (values.dt.total_seconds() * 1000 // column.scale).astype("Int64")
             columns[column.json if column.scale > 1 else column.name] = values
-        for name in frames.own_columns(map(str, rows.columns), kind):
+        for name in conversion.own_columns(map(str, rows.columns), kind):
             columns[_mark(name)] = rows[name]
         if number == 0:
             writer.writerow(columns)
@@ -132,7 +132,7 @@ def _read_header(lines: Iterator[str], kind: Table) -> tuple[list[str], int, Any
         names = [_unmark(_NOT_UTF8.sub("\ufffd", cell)) for cell in next(reader)]
     except csv.Error as error:
         raise SchemaError(f"its header cannot be read: {error}") from error
-    if kind.id not in frames.rename(filter(None, names), kind):
+    if kind.id not in conversion.rename(filter(None, names), kind):
         raise SchemaError(
             f"a CSV of {kind.name} needs a column {kind.id}, and commas between columns; "
             f"this one has: {', '.join(names[:20])[:200]}"

@@ -27,7 +27,7 @@ import pyarrow.compute as pc
 import pyarrow.json as pj
 
 from exportstats.core import coerce
-from exportstats.core.frames import own_columns
+from exportstats.core.conversion import own_columns
 from exportstats.core.schema import API_CALLS, TASKS, Table
 from exportstats.errors import FileFormatError
 from exportstats.io.json_values import OWN, decode_each, read_values, unpack

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from exportstats.core import frames
+from exportstats.core import conversion
 from exportstats.errors import FileFormatError, SchemaError
 from exportstats.io.rows import (
     MAIN,
@@ -59,7 +59,7 @@ def read_parquet(
     data = None if plain else pa.py_buffer(source.read_whole())
     try:
         schema = pq.read_schema(plain or pa.BufferReader(data))
-        names = frames.rename(schema.names, kind)
+        names = conversion.rename(schema.names, kind)
         nested = any(map(pa.types.is_struct, schema.types))
         repeated = [field.name for field in arrow_schema(kind) if field.type == REPEATED]
         texts = {field.name for field in schema if field.type in (pa.string(), pa.large_string())}
@@ -74,7 +74,7 @@ def read_parquet(
                 None if nested or columns is None else columns_to_read(columns, schema.names, kind)
             )
             table = file.read(some)
-            if _lacks_values(table, names) and frames.own_columns(schema.names, kind):
+            if _lacks_values(table, names) and conversion.own_columns(schema.names, kind):
                 table = file.read()  # for the warning that one of these may have the values
         table.validate(full=True)  # reading does not check that text is UTF-8
         return replace(read_columns(table, kind, how), what=f"{source.name}, row")

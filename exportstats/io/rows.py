@@ -12,8 +12,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from exportstats.core import coerce, frames, identity
-from exportstats.core.frames import own_columns
+from exportstats.core import coerce, conversion, frames, identity
+from exportstats.core.conversion import own_columns
 from exportstats.errors import UnusedWarning, report_rows, warn
 
 if TYPE_CHECKING:
@@ -180,8 +180,8 @@ def to_table(
             {"place": [known[of].where(row) for of, row in rows], "reason": [*reasons]}
         )
 
-    frames.warn_of_units(typed, [name for name in kind.times if name in typed], how)
-    bounded, changed = frames.bound(typed, kind)
+    conversion.warn_of_units(typed, [name for name in kind.times if name in typed], how)
+    bounded, changed = conversion.bound(typed, kind)
     if is_narrow and not every and identity.repeated(bounded, kind).any():
         raise NarrowError
     if is_narrow or every:
@@ -229,7 +229,7 @@ def _warn_of_unused(
 
 def columns_to_read(wanted: Collection[str], names: Sequence[str], kind: Table) -> list[str] | None:
     """Return the source columns of some columns of a table; None for all if one may be missing."""
-    known = {name: [name] for name in names} | frames.rename(names, kind)
+    known = {name: [name] for name in names} | conversion.rename(names, kind)
     found = [known.get(name) for name in wanted]
     if None in found:
         return None
@@ -239,7 +239,7 @@ def columns_to_read(wanted: Collection[str], names: Sequence[str], kind: Table) 
 
 def read_columns(table: pa.Table, kind: Table, how: coerce.TimesIn = coerce.MILLIS) -> Rows:
     """Convert an Arrow table with columns of any types, and add missing columns."""
-    sources = frames.rename(table.column_names, kind)
+    sources = conversion.rename(table.column_names, kind)
     plain = kind.id in sources and not any(map(pa.types.is_struct, table.schema.types))
     types = {field.name: _FITTING.get(field.type, (field.type,)) for field in arrow_schema(kind)}
     if plain and all(
@@ -251,12 +251,12 @@ def read_columns(table: pa.Table, kind: Table, how: coerce.TimesIn = coerce.MILL
             for name in own_columns(table.column_names, kind):
                 made = made.append_column(name, table[name])
             return Rows(made)
-    return read_frame(frames.from_arrow(table), kind, how)
+    return read_frame(conversion.from_arrow(table), kind, how)
 
 
 def read_frame(frame: pd.DataFrame, kind: Table, how: coerce.TimesIn = coerce.MILLIS) -> Rows:
     """Convert a DataFrame with columns of any types."""
-    typed, reasons = frames.coerce_rows(frame, kind, how)
+    typed, reasons = conversion.coerce_rows(frame, kind, how)
     refused = [*zip(reasons.index.tolist(), reasons, strict=True)]
     return Rows(to_arrow(typed, kind), numbers=typed.index.to_numpy(), refused=refused)
 

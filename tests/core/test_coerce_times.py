@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, strategies as st
 from support import EPOCH, FIRST, LAST, MOST, ms, plain
 
-from exportstats.core import coerce, frames, schema
+from exportstats.core import coerce, conversion, schema
 from exportstats.errors import SchemaError, UnusedWarning
 
 SMALLEST = -MOST - 1
@@ -201,9 +201,9 @@ def test_likely_unit(unit: str, step: float):
     seen = [ms("2001-09-10T00:00Z"), ms("2026-11-23T06:00Z"), ms("2102-12-31T00:00Z")]
     wrong = pd.Series(coerce.times(np.array([*(round(t / step) for t in seen), SMALLEST])))
     with pytest.warns(UnusedWarning, match=rf'milliseconds \(3 of t\); use times_in="{unit}"'):
-        frames.warn_of_units(wrong.to_frame("t"), ["t"], coerce.MILLIS)
+        conversion.warn_of_units(wrong.to_frame("t"), ["t"], coerce.MILLIS)
     right = pd.Series(coerce.times(np.array([FIRST, 59_999, *seen, LAST, SMALLEST])))
-    frames.warn_of_units(right.to_frame("t"), ["t"], coerce.MILLIS)
+    conversion.warn_of_units(right.to_frame("t"), ["t"], coerce.MILLIS)
 
 
 @given(

@@ -21,7 +21,7 @@ from pandas.testing import assert_frame_equal
 from support import ALL, CALLS, Shards, cut, rows, shuffled, some, tables
 
 import exportstats as xs
-from exportstats.core import frames, schema, shards
+from exportstats.core import conversion, frames, schema, shards
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,7 +72,7 @@ def test_order_of_rows_does_not_matter(call: Call, tasks: pd.DataFrame, random: 
 def test_contradicting_tasks_in_any_order(call: Call, made: list[support.Row], random: Random):
     """Different tasks with one ID are counted in the same way in any order."""
     frame = support.frame([{"task_id": "same", **row} for row in made])
-    typed, _ = frames.coerce_rows(frame)
+    typed, _ = conversion.coerce_rows(frame)
     tasks, _ = frames.settle(typed)
     assert_frame_equal(call(shuffled(tasks, random)), call(tasks))
 

@@ -20,7 +20,7 @@ from support import ALL, some, table
 import exportstats as xs
 from exportstats.archive.adding import append
 from exportstats.archive.kinds import LOOKS
-from exportstats.core import frames, shards
+from exportstats.core import conversion, shards
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,7 +70,7 @@ def test_of_many_slots_a_worker_gets_its_own(tmp_path: Path, sample: pd.DataFram
     ).to_frame(index=False)
     seen = slots.assign(looked_at=sample["observed_at"].max(), observed_at=pd.Timestamp.now("UTC"))
     names = [column.name for column in LOOKS.base]
-    looks, _ = frames.coerce_rows(seen.reindex(columns=names).astype(object), LOOKS)
+    looks, _ = conversion.coerce_rows(seen.reindex(columns=names).astype(object), LOOKS)
     append(archive._storage, LOOKS, looks)
     with Noting() as executor:
         found = xs.status_breakdown(archive.on(executor))

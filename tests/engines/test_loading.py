@@ -17,7 +17,7 @@ from parts import ACCOUNTS, SECRET, Noting
 import exportstats as xs
 from exportstats.archive.adding import append
 from exportstats.archive.kinds import LOOKS
-from exportstats.core import frames
+from exportstats.core import conversion
 from exportstats.emulator import Emulator, Fault
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def test_a_worker_gets_what_is_known_of_its_targets(tmp_path: Path):
     append(
         archive._storage,
         LOOKS,
-        frames.coerce_rows(looks.reindex(columns=names).astype(object), LOOKS)[0],
+        conversion.coerce_rows(looks.reindex(columns=names).astype(object), LOOKS)[0],
     )
     with Emulator(tasks_of(TARGETS)) as emulator, Noting() as executor:
         found = archive.sync(TARGETS, executor=executor, endpoint_url=emulator.url, progress=False)

@@ -25,7 +25,7 @@ from support import (
 )
 
 import exportstats as xs
-from exportstats.core import frames, identity, schema
+from exportstats.core import conversion, frames, identity, schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,7 +90,7 @@ def test_anomalies_are_those_of_plain_ifs(made: list[Row], shared: bool):  # noq
     """Each task is listed once per anomaly, sorted by key and reason."""
     if shared:
         made = [{"task_id": f"task-{n % 3}", **row} for n, row in enumerate(made)]
-    tasks, _ = frames.settle(frames.coerce_rows(frame(made))[0])
+    tasks, _ = frames.settle(conversion.coerce_rows(frame(made))[0])
     all_rows = rows_of(tasks)
     expected = [
         (*(row[name] for name in SHOWN), reason)

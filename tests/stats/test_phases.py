@@ -13,7 +13,7 @@ from pandas.testing import assert_frame_equal
 from support import SECOND, START, Row, cells, cut, frame, plain, quantile, shuffled
 
 import exportstats as xs
-from exportstats.core import frames, schema
+from exportstats.core import conversion, frames, schema
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +50,7 @@ class Life(NamedTuple):
 
 def history(rows: list[Row]) -> pd.DataFrame:
     """Make a table with a row for each look."""
-    return frames.derive(frames.coerce_rows(frame(rows), schema.TASKS)[0])
+    return frames.derive(conversion.coerce_rows(frame(rows), schema.TASKS)[0])
 
 
 def bounds(rows: list[Row]) -> list[int | None]:

@@ -11,7 +11,7 @@ from pandas.testing import assert_frame_equal
 from support import HOUR, SECOND, START, Row, cut, frame, plain, table, tables
 
 import exportstats as xs
-from exportstats.core import frames, schema
+from exportstats.core import conversion, frames, schema
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,7 @@ def seen(lives: Sequence[tuple[int, int, int]], times: Sequence[int]) -> pd.Data
                     "observed_at": START + time // SECOND * SECOND,
                 }
             )
-    return frames.derive(frames.coerce_rows(frame(rows), schema.TASKS)[0])
+    return frames.derive(conversion.coerce_rows(frame(rows), schema.TASKS)[0])
 
 
 @st.composite
