@@ -32,7 +32,7 @@ def blocks(language: str) -> list[str]:
 
 def test_the_commands_of_the_page():
     """Each command of the page has its options."""
-    lines = "\n".join([*blocks("sh"), *blocks("text")]).splitlines()
+    lines = "\n".join([*blocks("sh"), *blocks("bash"), *blocks("text")]).splitlines()
     commands = [line[line.index("exportstats ") :] for line in lines if "exportstats " in line]
     assert len(commands) == 8
     for line in commands:
