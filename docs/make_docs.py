@@ -1,18 +1,23 @@
 """Generate the parts of the documentation that come from the code.
 
 `python docs/make_docs.py` writes `docs/schema.md`, `docs/functions.md`, `docs/commands.md`, the
-manual page `docs/exportstats.1` and the chart in the README. The tests fail if one of the texts is
-stale.
+manual page `docs/exportstats.1`, the drawing `docs/architecture.svg` and the chart in the README.
+The tests fail if one of the texts is stale.
 """
 
 from __future__ import annotations
 
+import ast
+import html
 import inspect
 import re
+import tomllib
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import grimp
 
 import exportstats as xs
 from exportstats.cli import main
@@ -206,6 +211,69 @@ def _roff(text: str) -> str:
     return f"\\&{escaped}" if escaped.startswith(".") else escaped
 
 
+_ROW = 26  # of the drawing, in pixels
+_LEFT, _TOP = 640, 72  # where its columns and rows begin
+MANY = 10  # imports between two packages have a large dot
+
+
+def layers() -> list[list[str]]:
+    """Return the packages from the upper to the lower ones, from the contract of import-linter."""
+    project = tomllib.loads((DOCS.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    packages, *_ = project["tool"]["importlinter"]["contracts"]
+    return [layer.split(" | ") for layer in packages["layers"]]
+
+
+def imports() -> Counter[tuple[str, str]]:
+    """Count the imports between modules of different packages, by the two packages."""
+    graph = grimp.build_graph("exportstats", cache_dir=None)
+    pairs = (
+        (importer.split(".")[1], imported.split(".")[1])
+        for importer in graph.modules
+        for imported in graph.find_modules_directly_imported_by(importer)
+        if "." in importer and "." in imported
+    )
+    return Counter(pair for pair in pairs if pair[0] != pair[1])
+
+
+def architecture() -> str:
+    """Draw the packages, one below the other, and a dot where one imports another."""
+    packages = [package for layer in layers() for package in layer]
+    places = {package: _ROW * place + 11 for place, package in enumerate(packages)}
+    width, height = _LEFT + _ROW * len(packages) + 8, _TOP + _ROW * len(packages) + 4
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"',
+        f'viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="13">',
+        "<title>The packages of exportstats, and which imports which</title>",
+        f'<rect width="{width}" height="{height}" fill="#fff"/>',
+    ]
+    for layer in layers():
+        top, band = _TOP + places[layer[0]] - 11, _ROW * len(layer) - 4
+        size = f'width="{width - 8}" height="{band}"'
+        lines.append(f'<rect x="4" y="{top}" {size} rx="4" fill="#e8eef5"/>')
+    for package, place in places.items():
+        down, across = _TOP + place, _LEFT + place
+        lines += [
+            f'<text x="12" y="{down + 5}" font-weight="bold">{package}</text>',
+            f'<text x="110" y="{down + 5}">{html.escape(_first_line(package))}</text>',
+            f'<text transform="translate({across + 5} {_TOP - 8}) rotate(-60)">{package}</text>',
+            f'<path d="M{across - 4} {down}h8" stroke="#999"/>',
+        ]
+    for (package, imported), number in sorted(imports().items()):
+        centre = f'cx="{_LEFT + places[imported]}" cy="{_TOP + places[package]}"'
+        lines += [
+            f'<circle {centre} r="{8 if number >= MANY else 4}" fill="#205493">',
+            f"<title>{package} imports {imported}</title></circle>",
+        ]
+    return "\n".join([*lines, "</svg>"]) + "\n"
+
+
+def _first_line(package: str) -> str:
+    """Return the first line of a package's docstring."""
+    folder = DOCS.parent / "exportstats" / package
+    path = folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
+    return str(ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))).splitlines()[0]
+
+
 def draw_picture(path: Path) -> None:
     """Draw the README's chart of the synthetic sample."""
     axes = (
@@ -221,6 +289,7 @@ PAGES = {
     "functions.md": functions_page,
     "commands.md": commands_page,
     "exportstats.1": man_page,
+    "architecture.svg": architecture,
 }
 
 if __name__ == "__main__":

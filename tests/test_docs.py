@@ -28,11 +28,22 @@ def load_make_docs():
     return module
 
 
-@pytest.mark.parametrize("name", ["schema.md", "functions.md", "commands.md", "exportstats.1"])
+@pytest.mark.parametrize(
+    "name", ["schema.md", "functions.md", "commands.md", "exportstats.1", "architecture.svg"]
+)
 def test_made_pages_are_not_stale(name: str):
     """`make docs` would not change the generated pages."""
     page = load_make_docs().PAGES[name]()
     assert (ROOT / "docs" / name).read_text(encoding="utf-8") == page, "run `make docs`"
+
+
+def test_imports_go_down_in_the_drawing():
+    """Each subpackage has a row, and imports only from the layers below its own."""
+    made = load_make_docs()
+    layer_of = {package: place for place, layer in enumerate(made.layers()) for package in layer}
+    found = made.imports()
+    assert found["stats", "core"] > made.MANY
+    assert all(layer_of[package] < layer_of[imported] for package, imported in found)
 
 
 def test_the_manual_page_is_correct():
