@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,7 +14,13 @@ import pyarrow.fs as pf
 
 from exportstats.archive import kinds
 from exportstats.archive.storage import without_credentials
-from exportstats.errors import ArchiveError, ExportStatsError, missing_extra
+from exportstats.errors import (
+    ArchiveError,
+    DamagedFileWarning,
+    ExportStatsError,
+    missing_extra,
+    warn,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -69,6 +76,8 @@ class Store:
     def snapshot(self, version: int | None = None) -> Snapshot | None:
         """Return the table as it is now, or as of a version; None if there is none.
 
+        If an entry of its log is damaged, it is the version before that, with a warning.
+
         Raises
         ------
         ArchiveError
@@ -80,8 +89,47 @@ class Store:
                 table = module.DeltaTable(self.address, version=version, storage_options=options)
             except module.exceptions.TableNotFoundError:
                 return None
+            except module.exceptions.DeltaError as error:
+                if version is not None or (found := self._before_damage(options, error)) is None:
+                    raise
+                table = found
         self._check_format(table)
         return Snapshot(self, table)
+
+    def _before_damage(self, options: dict[str, str], error: Exception) -> DeltaTable | None:
+        """Return the last version whose log can be read, and warn of the damaged entry."""
+        module = deltalake()
+        try:
+            entries = self.filesystem(options).get_file_info(pf.FileSelector("_delta_log"))
+        except (pa.ArrowException, OSError):
+            return None
+        names = [entry.base_name for entry in entries]
+        checkpoints = [int(name[:20]) for name in names if ".checkpoint." in name]
+        commits = [int(name[:20]) for name in names if name.endswith(".json")]
+        versions = range(max(checkpoints, default=0), max(commits, default=-1) + 1)
+
+        def opened(version: int) -> DeltaTable | None:
+            with contextlib.suppress(module.exceptions.DeltaError):
+                table: DeltaTable = module.DeltaTable(self.address, version, options)
+                return table
+            return None
+
+        first = bisect.bisect_left(versions, True, key=lambda version: opened(version) is None)
+        if first in (0, len(versions)) or (table := opened(versions[first - 1])) is None:
+            return None
+        file = f"{self.place}/_delta_log/{versions[first]:020}.json"
+        reason = without_credentials(str(error), options)
+        files = _damages([(file, None, None, reason)])
+        missing = f"what was kept from version {versions[first]} on is missing"
+        warn(
+            DamagedFileWarning(
+                f"{file} ({reason}) cannot be read, so {missing}, and nothing can be added; "
+                "restore it from a backup or an earlier version of the object; without one, "
+                "docs/archive.md says how to add the data files again",
+                files,
+            )
+        )
+        return table
 
     def append(self, rows: pa.Table) -> None:
         """Append observations, all of them or none; create the table if there is none.
@@ -125,6 +173,17 @@ class Store:
             except deltalake().exceptions.DeltaError:
                 if self.snapshot() is None:
                     raise
+
+    def filesystem(
+        self, options: dict[str, str], sizes: dict[str, int] | None = None
+    ) -> pf.FileSystem:
+        """Return the files of the table; known sizes save requests."""
+        folder = self.storage.folder(kinds.NAMES[self.kind])
+        if folder is not None:
+            return pf.SubTreeFileSystem(str(folder), pf.LocalFileSystem())
+        from deltalake.fs import DeltaStorageHandler  # noqa: PLC0415 - an extra
+
+        return pf.PyFileSystem(DeltaStorageHandler(self.address, options, sizes))
 
     def _check_format(self, table: DeltaTable) -> None:
         found = (table.metadata().configuration or {}).get(_CONFIGURATION, "")
@@ -231,24 +290,14 @@ class Snapshot:
         schema = kinds.reading_schema(kind, stored, query.plain(kind))
         names = [name for name in schema.names if query.columns is None or name in query.columns]
         repeated = [field.name for field in schema if pa.types.is_dictionary(field.type)]
+        sizes = dict(zip(files["path"], files["size_bytes"].astype(int), strict=True))
         dataset = ds.dataset(
             [*files["path"]],
             schema=schema,
             format=ds.ParquetFileFormat(dictionary_columns=repeated),
-            filesystem=self._filesystem(files),
+            filesystem=self.store.filesystem(self.store.storage.options(), sizes),
         )
         return kinds.from_stored(dataset.to_table(names, query.rows(kind)), kind)
-
-    def _filesystem(self, files: pd.DataFrame) -> pf.FileSystem:
-        storage = self.store.storage
-        folder = storage.folder(kinds.NAMES[self.store.kind])
-        if folder is not None:
-            return pf.SubTreeFileSystem(str(folder), pf.LocalFileSystem())
-        from deltalake.fs import DeltaStorageHandler  # noqa: PLC0415 - an extra
-
-        sizes = dict(zip(files["path"], files["size_bytes"].astype(int), strict=True))
-        handler = DeltaStorageHandler(self.store.address, storage.options(), sizes)
-        return pf.PyFileSystem(handler)
 
 
 def _damages(rows: Sequence[tuple[object, ...]]) -> pd.DataFrame:

@@ -28,6 +28,7 @@ _REFUSALS = {
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _NEXT_LINE = re.compile(r":?\s*\n[\s↳]*")  # deltalake has a cause a line
 _ANSWER = re.compile(r"<Code>(?P<code>.*?)</Code>.*?<Message>(?P<message>.*?)</Message>", re.DOTALL)
+_TRACE = re.compile(r"\n\s*0: .*", re.DOTALL)  # where in deltalake it was
 _SIGNED = re.compile(r"\s*the canonical string.*", re.DOTALL | re.IGNORECASE)
 _BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^?#%\s]*)?", re.ASCII)
 
@@ -226,7 +227,7 @@ def without_credentials(text: str, options: Mapping[str, str]) -> str:
     """
     if answer := _ANSWER.search(text):
         text = f"{answer['code']}: {answer['message']}"
-    text = _SIGNED.sub("", text)
+    text = _SIGNED.sub("", _TRACE.sub("", text))
     for name, value in options.items():
         if value and _short(name) in _HIDDEN:
             text = text.replace(value, "(hidden)")

@@ -77,6 +77,59 @@ def test_what_was_lost_is_read_again(archive: xs.Archive):
         assert_same(archive.tasks(), everything(emulator), seen=False)
 
 
+def log_of(archive: xs.Archive, of: str = "tasks") -> list[Path]:
+    """Return the entries of the log of one of its tables."""
+    return sorted(Path(archive.uri, of, "_delta_log").glob("*.json"))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        Path.unlink,
+        lambda file: file.write_bytes(b"damaged"),
+        lambda file: file.write_bytes(file.read_bytes()[:-100]),
+    ],
+    ids=["missing", "other bytes", "truncated"],
+)
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_a_damaged_entry_of_the_log_is_named_and_what_is_before_it_is_read(
+    archive: xs.Archive, sample: pd.DataFrame, at: int, damage: Callable[[Path], object]
+):
+    """The answer is that before it, nothing is changed, and the data files can be added again."""
+    for part in range(4):
+        archive.add(sample[part::4].reset_index(drop=True))
+    entry, before = log_of(archive)[at], data_files(archive)
+    damage(entry)
+    files = {file: file.read_bytes() for file in Path(archive.uri).rglob("*") if file.is_file()}
+    for ask in (archive.tasks, lambda: xs.status_breakdown(archive)):
+        with pytest.warns(xs.DamagedFileWarning, match=f"{entry.name} .*restore it") as caught:
+            ask()
+        assert all("unknown>" not in str(one.message) for one in caught)
+    with pytest.warns(xs.DamagedFileWarning):
+        found = archive.tasks()
+    earlier = pd.concat([sample[part::4] for part in range(at - 1)] or [sample.head(0)])
+    assert_same(found, xs.conform(earlier.drop(columns=["duration", "window"])))
+    changes = [lambda: archive.add(sample), archive.vacuum]
+    for change in changes if at < 3 else [*changes, archive.compact]:  # two files are merged
+        with pytest.warns(xs.DamagedFileWarning), pytest.raises(xs.ArchiveError):
+            change()
+    for file, content in files.items():
+        assert file.read_bytes() == content
+    for later in log_of(archive)[at:]:
+        later.rename(Path(archive.uri).parent / later.name)
+    entry.unlink(missing_ok=True)
+    archive.add(xs.read_tasks(before))
+    assert_same(archive.tasks(), sample)
+
+
+def test_an_archive_without_a_first_entry_is_an_error(archive: xs.Archive, sample: pd.DataFrame):
+    """If there is no version before the damage, the error names the table, in one line."""
+    archive.add(sample)
+    log_of(archive)[0].write_bytes(b"damaged")
+    with pytest.raises(xs.ArchiveError, match=r"tasks cannot be read: Kernel error: [^\n]*$"):
+        archive.tasks()
+
+
 FULL = """
 import resource, signal, sys
 import exportstats as xs

@@ -34,7 +34,7 @@ def test_the_commands_of_the_page():
     """Each command of the page has its options."""
     lines = "\n".join([*blocks("sh"), *blocks("bash"), *blocks("text")]).splitlines()
     commands = [line[line.index("exportstats ") :] for line in lines if "exportstats " in line]
-    assert len(commands) == 8
+    assert len(commands) == 9
     for line in commands:
         _, *words = shlex.split(line)
         done = CliRunner().invoke(main, [*words, "--help"], prog_name="exportstats")
