@@ -17,9 +17,12 @@ others      those of `SHOWN` are not looked at.
 =========== ======================================================================================
 
 The blocks that run are run in order, in one folder for each page. It contains `tasks.parquet`,
-fetched from `exportstats emulate`, which is also AWS for them: the synthetic sample as of now, with
-log groups, API calls, incoming data, log streams and objects. The account is 111122223333 and the
-region is eu-west-1. Organizations and EC2's regions are those of moto.
+fetched from `exportstats emulate --now 2026-11-23T06:00Z`, which is also AWS for them: the
+synthetic sample with log groups, API calls, incoming data, log streams and objects. The account is
+111122223333 and the region is eu-west-1. Organizations and EC2's regions are those of moto.
+
+A block `text` directly below a block `sh` is what that writes to the standard output. In it, `...`
+stands for any text, and the amount of white space does not matter.
 """
 
 from __future__ import annotations
@@ -62,11 +65,12 @@ _OPERATORS = re.compile(r"[;&|()<>\n]+")
 
 
 class Block(NamedTuple):
-    """A block of code: its word, its line on the page and its text."""
+    """A block of code: its word, its line on the page, its text and the output shown below it."""
 
     word: str
     line: int
     text: str
+    output: str | None = None
 
 
 def blocks_of(page: Path) -> list[Block]:
@@ -75,13 +79,16 @@ def blocks_of(page: Path) -> list[Block]:
     directives: list[str] = []  # the fences of those that are open
     opened: tuple[str, str, int] | None = None
     inside: list[str] = []
+    is_next = False  # whether only blank lines are between this block and the last one
     for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(keepends=True), 1):
         fence, word = _FENCE.match(line).groups()
         if opened is not None:
             if fence.startswith(opened[0]) and not word:
                 text = textwrap.dedent("".join(inside))
+                if opened[1] == "text" and found and found[-1].word == "sh" and is_next:
+                    found[-1] = found[-1]._replace(output=text)
                 found.append(Block(opened[1], opened[2], text))
-                opened = None
+                opened, is_next = None, True
             else:
                 inside.append(line)
         elif fence and directives and fence.startswith(directives[-1]) and not word:
@@ -90,6 +97,8 @@ def blocks_of(page: Path) -> list[Block]:
             directives.append(fence)
         elif fence:
             opened, inside = (fence, word, number), []
+        elif line.strip():
+            is_next = False
     assert opened is None, f"{page.name}, line {opened[2]}: the block does not end"
     return found
 

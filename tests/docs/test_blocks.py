@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 names = [str(page.relative_to(ROOT)) for page in PAGES]
 # what a run of `exportstats` ended with: 4 is "something was found"
 SHELL = "set -o pipefail\ntrap 'code=$?; [ $code = 4 ] || exit $code' ERR\n"
+FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 
 
 @pytest.fixture(scope="module")
 def emulated() -> Iterator[str]:
     """Run `exportstats emulate`, and yield its address."""
-    command = [Path(sys.executable).parent / "exportstats", "emulate", "--requests-per-second", "0"]
+    program = Path(sys.executable).parent / "exportstats"
+    command = [program, "emulate", "--now", "2026-11-23T06:00Z", "--requests-per-second", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as started:
         yield next(found[0] for line in started.stdout if (found := re.search(r"http://\S+", line)))
         started.terminate()
@@ -92,14 +94,16 @@ def test_blocks_run(page: Path, aws: Path):
                 ["bash", "-c", SHELL + block.text], capture_output=True, text=True, timeout=120
             )
             assert done.returncode in (0, 4), f"{where}\n{done.stdout}\n{done.stderr}"
+            if block.output is not None:
+                alike = doctest.OutputChecker().check_output(block.output, done.stdout, FLAGS)
+                assert alike, f"{where} shows\n{block.output}\nand not\n{done.stdout}"
 
 
 def run_dialogue(text: str, given: dict[str, Any], where: str) -> None:
     """Run what is behind `>>>`, and compare what it shows."""
-    flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
     test = doctest.DocTestParser().get_doctest(text, given, where, where, 0)
     said: list[str] = []
-    result = doctest.DocTestRunner(optionflags=flags).run(test, out=said.append, clear_globs=False)
+    result = doctest.DocTestRunner(optionflags=FLAGS).run(test, out=said.append, clear_globs=False)
     given.update(test.globs)
     assert not result.failed, "".join(said)
 
@@ -109,12 +113,15 @@ def test_blocks_are_found_within_lists_and_directives(tmp_path: Path):
     page = tmp_path / "page.md"
     page.write_text(
         "- one\n\n  ```python\n  if 1:\n      pass\n  ```\n"
-        "````{tab-item} Shell\n```sh\ntrue\n```\n````\n```\nno word\n```\n"
+        "````{tab-item} Shell\n```sh\ntrue\n```\n\n```text\nout\n```\n````\n"
+        "```\nno word\n```\n\nA text.\n\n```text\nno output\n```\n"
     )
     assert [tuple(block) for block in blocks_of(page)] == [
-        ("python", 3, "if 1:\n    pass\n"),
-        ("sh", 8, "true\n"),
-        ("", 12, "no word\n"),
+        ("python", 3, "if 1:\n    pass\n", None),
+        ("sh", 8, "true\n", "out\n"),
+        ("text", 12, "out\n", None),
+        ("", 16, "no word\n", None),
+        ("text", 22, "no output\n", None),
     ]
 
 
