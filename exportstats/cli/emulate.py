@@ -102,7 +102,9 @@ def emulate(
     COMPLETED task, and their log streams (DescribeLogStreams), so --evidence live knows all
     sources.
 
-    An access key of twelve digits selects that account. Ctrl-C stops the emulator with exit code 0.
+    An access key of twelve digits selects that account. All accounts are one organisation, in which
+    every role can be assumed, so --all-regions and --organization work. Ctrl-C stops the emulator
+    with exit code 0.
 
     \b
     exportstats emulate --fault throttle:10 --fault slow:3=2.5@/eu-west-1

@@ -2,9 +2,10 @@
 
 Tests, benchmarks and the demo use it with boto3 over HTTP. It answers `DescribeExportTasks`,
 `DescribeLogGroups` and `DescribeLogStreams` like the service, and at the same address CloudTrail's
-`LookupEvents`, CloudWatch's `GetMetricData`, S3's `ListObjectsV2` and STS `GetCallerIdentity`. A
-`Fault` makes a request fail in one of the ways in which AWS and networks fail. `rebase` moves
-recorded tasks to another time, and `rebase_evidence` what is known beside them.
+`LookupEvents`, CloudWatch's `GetMetricData`, S3's `ListObjectsV2`, STS `GetCallerIdentity` and
+`AssumeRole`, EC2's `DescribeRegions`, and Organizations' `ListAccounts`. A `Fault` makes a request
+fail in one of the ways in which AWS and networks fail. `rebase` moves recorded tasks to another
+time, and `rebase_evidence` what is known beside them.
 
 Examples
 --------

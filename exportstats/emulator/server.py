@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from exportstats.emulator import wire
+from exportstats.emulator import accounts, wire
 from exportstats.emulator.connection import Server
 from exportstats.emulator.events import event_of
 from exportstats.emulator.listings import EVENTS, LISTINGS, LOG_GROUPS, METRICS, STREAMS, TASKS
@@ -44,7 +44,8 @@ class Emulator:
 
     It runs between `start` and `stop`, or inside a `with` block. Signatures are not verified: the
     region is that of the signature's credential scope, and the account is what `account_of` returns
-    for the access key ID, or `DEFAULT_ACCOUNT`.
+    for the access key ID, or `DEFAULT_ACCOUNT`. The accounts and regions of all that it has are an
+    organisation, in which every role can be assumed.
 
     Parameters
     ----------
@@ -123,6 +124,7 @@ class Emulator:
         self._account_of = account_of
         self._faults = tuple(faults)
         self._slots: defaultdict[tuple[str, str], Slot] = defaultdict(Slot)
+        self._places: frozenset[tuple[str, str]] = frozenset()  # that have anything
         self._objects = Objects(objects)
         self._lock = threading.Lock()
         self._stopping = threading.Event()
@@ -190,6 +192,7 @@ class Emulator:
         key, rest = slot_of(listing, item)
         with self._lock:
             self._slots[key].add(listing, rest)
+            self._places |= {key}
 
     def update(self, task_id: str, **changes: Any) -> None:  # noqa: ANN401 - any field of a task
         """Change fields of a task, for example its state.
@@ -219,7 +222,11 @@ class Emulator:
         try:
             answer = self._answer(request)
         except wire.ServiceError as error:
-            writers = {wire.IDENTITY: wire.xml_error, wire.OBJECTS: wire.s3_error}
+            writers = {
+                wire.IDENTITY: wire.xml_error,
+                wire.ASSUME_ROLE: wire.xml_error,
+                wire.OBJECTS: wire.s3_error,
+            }
             write = writers.get(request.operation, wire.json_error)
             answer = _Answer(write(error), error.code)
         # Before the answer is sent, so that its receiver finds the request here.
@@ -240,6 +247,8 @@ class Emulator:
             )
         if not request.operation:
             raise wire.ServiceError("UnknownOperationException", "Unknown operation")
+        if found := accounts.answer(request, self._places):
+            return _Answer(found)
         lists = request.operation in LISTINGS
         if lists:
             wire.check_params(request.operation, request.params)

@@ -11,6 +11,7 @@ from email.utils import formatdate
 from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
 from exportstats.emulator.listings import LISTINGS, TASKS as _TASKS
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 DEFAULT_ACCOUNT = "123456789012"
 TASKS = _TASKS.operation
 IDENTITY = "GetCallerIdentity"
+ASSUME_ROLE = "AssumeRole"
+REGIONS = "DescribeRegions"
+ACCOUNTS = "ListAccounts"
 OBJECTS = "ListObjectsV2"
 JSON = "application/x-amz-json-1.1"
 XML = "text/xml"
@@ -39,6 +43,8 @@ _TARGETS = {
     "cloudwatch": "GraniteServiceVersion20100801",
 }
 _OPERATIONS = {f"{_TARGETS[one.service]}.{name}": name for name, one in LISTINGS.items()}
+_OPERATIONS[f"AWSOrganizationsV20161128.{ACCOUNTS}"] = ACCOUNTS
+_QUERIES = {IDENTITY, ASSUME_ROLE, REGIONS}  # with their parameters as in a form
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _SCOPE = re.compile(r"AWS4-HMAC-SHA256 Credential=([^/,]+)/\d{8}/([^/]+)/[^/]+/aws4_request")
 _STS_NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
@@ -104,7 +110,7 @@ class Request(NamedTuple):
     account, region, access_key
         The caller; empty if the request was not signed.
     params
-        The parameters of a list; None if they were not valid JSON.
+        The parameters, as in JSON or a form; None if they were not valid JSON.
     outcome
         `ok`, the code of the error that was sent, or the kind of fault that affected the answer.
     """
@@ -119,11 +125,15 @@ class Request(NamedTuple):
     @classmethod
     def read(cls, headers: Message, body: bytes, account_of: AccountOf | None = None) -> Request:
         """Read a request from its headers and body."""
-        operation = _operation(headers.get("X-Amz-Target"), body)
+        params: Any = {}
+        operation = _OPERATIONS.get(headers.get("X-Amz-Target", ""), "")
+        if "X-Amz-Target" not in headers:
+            form = dict(parse_qsl(body.decode("latin-1")))
+            if form.get("Action") in _QUERIES:
+                operation, params = form["Action"], form
         found = _SCOPE.match(headers.get("Authorization", ""))
         access_key, region = found.groups() if found else ("", "")
         account = access_key and ((account_of or itself)(access_key) or DEFAULT_ACCOUNT)
-        params: Any = {}
         if operation in LISTINGS:
             try:
                 params = json.loads(body)
@@ -140,13 +150,6 @@ def itself(access_key: str) -> str | None:
 def is_account(text: str) -> bool:
     """Return whether a text is an account ID."""
     return _ACCOUNT.fullmatch(text) is not None
-
-
-def _operation(target: str | None, body: bytes) -> str:
-    if target in _OPERATIONS:
-        return _OPERATIONS[target]
-    asks_identity = target is None and f"Action={IDENTITY}".encode() in body.split(b"&")
-    return IDENTITY if asks_identity else ""
 
 
 class ServiceError(Exception):
@@ -305,11 +308,19 @@ def s3_error(error: ServiceError) -> bytes:
 
 def identity(account: str) -> bytes:
     """Write the answer to GetCallerIdentity."""
-    body = (
-        f'<GetCallerIdentityResponse xmlns="{_STS_NAMESPACE}"><GetCallerIdentityResult>'
+    return sts_answer(
+        IDENTITY,
         f"<Arn>{_USER.format(account=account)}</Arn><UserId>AIDAEMULATED</UserId>"
-        f"<Account>{account}</Account></GetCallerIdentityResult><ResponseMetadata>"
-        f"<RequestId>{uuid.uuid4()}</RequestId></ResponseMetadata></GetCallerIdentityResponse>"
+        f"<Account>{account}</Account>",
+    )
+
+
+def sts_answer(operation: str, result: str) -> bytes:
+    """Write an answer in the format of STS."""
+    body = (
+        f'<{operation}Response xmlns="{_STS_NAMESPACE}"><{operation}Result>{result}'
+        f"</{operation}Result><ResponseMetadata><RequestId>{uuid.uuid4()}</RequestId>"
+        f"</ResponseMetadata></{operation}Response>"
     )
     return http(200, XML, body.encode())
 
