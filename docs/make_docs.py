@@ -276,11 +276,14 @@ def _first_line(package: str) -> str:
 
 def draw_picture(path: Path) -> None:
     """Draw the README's chart of the synthetic sample."""
-    axes = (
-        xs.sample_tasks()
-        .pipe(xs.duration_summary, by="log_group_name")
-        .pipe(xs.plot_duration_summary)
-    )
+    axes = xs.coverage_timeline(
+        xs.sample_tasks(),
+        start="2026-10-01",
+        end="2026-11-22",
+        api_calls=xs.sample_api_calls(),
+        deliveries=xs.sample_deliveries(),
+        incoming=xs.sample_incoming(),
+    ).pipe(xs.plot_coverage)
     axes.figure.savefig(path, dpi=110)
 
 
@@ -295,4 +298,4 @@ PAGES = {
 if __name__ == "__main__":
     for name, page in PAGES.items():
         (DOCS / name).write_text(page(), encoding="utf-8")
-    draw_picture(DOCS / "durations.png")
+    draw_picture(DOCS / "coverage.png")
