@@ -19,7 +19,7 @@ others      those of `SHOWN` are not looked at.
 The blocks that run are run in order, in one folder for each page. It contains `tasks.parquet`,
 fetched from `exportstats emulate --now 2026-11-23T06:00Z`, which is also AWS for them: the
 synthetic sample with log groups, API calls, incoming data, log streams and objects. The account is
-111122223333 and the region is eu-west-1. Organizations and EC2's regions are those of moto.
+111122223333 and the region is eu-west-1.
 
 A block `text` directly below a block `sh` is what that writes to the standard output. In it, `...`
 stands for any text, and the amount of white space does not matter.

@@ -38,7 +38,7 @@ def emulated() -> Iterator[str]:
 
 
 @pytest.fixture
-def aws(emulated: str, moto: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+def aws(emulated: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Return the folder of a page, with the emulator as AWS."""
     forget_environment(monkeypatch)
     commands = Path(sys.executable).parent
@@ -48,8 +48,6 @@ def aws(emulated: str, moto: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         "MPLBACKEND": "Agg",
         "MPLCONFIGDIR": os.environ.get("MPLCONFIGDIR", str(Path.home() / ".config/matplotlib")),
         "AWS_ENDPOINT_URL": emulated,
-        "AWS_ENDPOINT_URL_EC2": moto,
-        "AWS_ENDPOINT_URL_ORGANIZATIONS": moto,
         "AWS_ACCESS_KEY_ID": "111122223333",
         "AWS_SECRET_ACCESS_KEY": "emulated",
         "AWS_DEFAULT_REGION": "eu-west-1",
