@@ -264,3 +264,22 @@ def test_an_unknown_name_is_an_attribute_error():
     """An unknown name is an AttributeError."""
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = xs.no_such_name  # type: ignore[attr-defined]
+
+
+# What a reader of a signature knows: Python, and what this package's docs use.
+WORDS = {
+    *("None", "Any", "bool", "bytes", "float", "int", "list", "object", "str", "tuple", "Literal"),
+    *("Callable", "Executor", "Iterable", "Mapping", "Path", "PathLike", "Sequence", "date"),
+    *("timedelta", "pd", "DataFrame", "Series", "Timedelta", "Timestamp", "Period", "Styler"),
+    *("Axes", "boto3", "Session", "os", "Shards"),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_signatures_are_in_words_that_a_reader_knows(name: str):
+    """Types are those of Python, pandas and matplotlib, and classes of this package."""
+    signature = inspect.signature(getattr(xs, name))
+    annotations = [one.annotation for one in signature.parameters.values()]
+    for annotation in [*annotations, signature.return_annotation]:
+        unquoted = re.sub(r"'[^']*'", "", annotation)
+        assert {*re.findall(r"\w+", unquoted)} <= WORDS | {*xs.__all__}, annotation

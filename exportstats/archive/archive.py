@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Executor
+    from datetime import date
 
     import boto3
     import pandas as pd
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     from exportstats.aws.targets import Target
     from exportstats.core.schema import Table
     from exportstats.core.shards import Part
-    from exportstats.stats.as_of import Instant
 
 
 class Archive(Shards):
@@ -101,9 +101,9 @@ class Archive(Shards):
 
     def tasks(
         self,
-        as_of: Instant = None,
-        since: Instant = None,
-        until: Instant = None,
+        as_of: str | date | None = None,
+        since: str | date | None = None,
+        until: str | date | None = None,
         accounts: Sequence[str] | None = None,
         regions: Sequence[str] | None = None,
         columns: Sequence[str] | None = None,
@@ -160,7 +160,7 @@ class Archive(Shards):
 
     def log_groups(
         self,
-        as_of: Instant = None,
+        as_of: str | date | None = None,
         accounts: Sequence[str] | None = None,
         regions: Sequence[str] | None = None,
     ) -> pd.DataFrame:
@@ -171,7 +171,7 @@ class Archive(Shards):
         self,
         of: str,
         *,
-        as_of: Instant = None,
+        as_of: str | date | None = None,
         accounts: Sequence[str] | None = None,
         regions: Sequence[str] | None = None,
     ) -> pd.DataFrame:
@@ -214,7 +214,7 @@ class Archive(Shards):
         return frames.empty() if snapshot is None else count(self._storage, snapshot)
 
     def add(
-        self, rows: pd.DataFrame, *, of: str = "tasks", observed_at: Instant = None
+        self, rows: pd.DataFrame, *, of: str = "tasks", observed_at: str | date | None = None
     ) -> pd.Series:
         """Add observations that come from elsewhere; what is known already is left out.
 
@@ -408,7 +408,7 @@ class Archive(Shards):
         """Leave out the executor, which cannot be sent to another process."""
         return {**self.__dict__, "_executor": None}
 
-    def map(self, part: Part, /) -> Iterator[pd.DataFrame]:
+    def map(self, part: Callable[[pd.DataFrame], pd.DataFrame], /) -> Iterator[pd.DataFrame]:
         """Apply `part` to the tasks of each shard, all of one version of the archive.
 
         With an executor, the shards are read where the parts run.

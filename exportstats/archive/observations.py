@@ -14,13 +14,16 @@ from exportstats.errors import ArgumentError
 from exportstats.stats.as_of import instant
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from exportstats.core.schema import Table
-    from exportstats.stats.as_of import Instant
 
 NEW, CHANGED, SEEN_AGAIN, UNCHANGED = range(4)
 
 
-def check_observations(rows: pd.DataFrame, kind: Table, observed_at: Instant) -> pd.DataFrame:
+def check_observations(
+    rows: pd.DataFrame, kind: Table, observed_at: str | date | None
+) -> pd.DataFrame:
     """Return a table to add, with `observed_at` filled in; each row must have a key and a time.
 
     Raises

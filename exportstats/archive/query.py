@@ -16,9 +16,9 @@ from exportstats.stats.as_of import instant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date
 
     from exportstats.core.schema import Table
-    from exportstats.stats.as_of import Instant
 
 _TIMES = {INCOMING: "start"}  # of kinds without a creation
 _LONG = pd.Timedelta(DAY, "ms")  # few periods are longer
@@ -129,7 +129,7 @@ def _scalar(time: pd.Timestamp) -> pa.Scalar:
 
 
 def query_of(
-    as_of: Instant,
+    as_of: str | date | None,
     accounts: Sequence[str] | None,
     regions: Sequence[str] | None,
 ) -> Query:

@@ -17,12 +17,12 @@ from exportstats.stats.as_of import instant
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from concurrent.futures import Executor
+    from datetime import date
 
     import boto3
     import pandas as pd
 
     from exportstats.aws.targets import Target
-    from exportstats.stats.as_of import Instant
 
 _PAGE_SIZE = 50
 _REACH = dt.timedelta(days=90)
@@ -40,8 +40,8 @@ API_CALLS = Operation(
 def fetch_api_calls(  # noqa: PLR0913 - as fetch_tasks has them
     targets: Iterable[Target] | None = None,
     *,
-    start: Instant = None,
-    end: Instant = None,
+    start: str | date | None = None,
+    end: str | date | None = None,
     session: boto3.Session | None = None,
     profile: str | None = None,
     region: str | None = None,
@@ -124,7 +124,7 @@ def _by_name(_: object) -> list[dict[str, Any]]:
     ]
 
 
-def _range(start: Instant, end: Instant) -> dict[str, dt.datetime]:
+def _range(start: str | date | None, end: str | date | None) -> dict[str, dt.datetime]:
     """Return the times of the requests, which must be the same for all pages of a list."""
     now = dt.datetime.now(dt.UTC).replace(microsecond=0)
     first = None if start is None else instant(start, "start")

@@ -23,12 +23,12 @@ from exportstats.stats.as_of import instant, to_millis
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from concurrent.futures import Executor
+    from datetime import date
 
     import boto3
 
     from exportstats.aws.load import Load
     from exportstats.io.json_text import Page
-    from exportstats.stats.as_of import Instant
 
 # How long CloudWatch keeps data of a period, in milliseconds.
 _KEPT = {"1min": 15 * DAY, "5min": 63 * DAY, "1h": 455 * DAY}
@@ -119,8 +119,8 @@ def fetch_incoming(  # noqa: PLR0913 - as fetch_tasks has them
     log_groups: pd.DataFrame,
     *,
     targets: Iterable[Target] | None = None,
-    start: Instant,
-    end: Instant,
+    start: str | date | None,
+    end: str | date | None,
     period: Literal["1min", "5min", "1h"] = "1h",
     session: boto3.Session | None = None,
     profile: str | None = None,
@@ -218,7 +218,9 @@ def fetch_incoming(  # noqa: PLR0913 - as fetch_tasks has them
     return raise_or_warn(loads, arrived, errors, f"({groups:,} of {len(grid.names):,} arrived)")
 
 
-def _grid(log_groups: pd.DataFrame, start: Instant, end: Instant, period: str) -> _Grid:
+def _grid(
+    log_groups: pd.DataFrame, start: str | date | None, end: str | date | None, period: str
+) -> _Grid:
     """Check the arguments.
 
     Raises

@@ -23,10 +23,11 @@ from exportstats.stats.as_of import instant
 from exportstats.text import counted
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from matplotlib.axes import Axes
 
     from exportstats.charts.panel import Panel
-    from exportstats.stats.as_of import Instant
 
 _FEW = 500
 _POINTS = 20_000  # more points hide each other
@@ -40,7 +41,7 @@ _RASTERIZED = 2_000  # more points make a vector file large
     kwargs="For the points, of `Axes.plot`, or for the hexagons, of `Axes.hexbin`.",
 )
 def plot_task_durations(
-    panel: Panel, table: pd.DataFrame, *, as_of: Instant = None, **kwargs: Any
+    panel: Panel, table: pd.DataFrame, *, as_of: str | date | None = None, **kwargs: Any
 ) -> None:
     """Draw each task's creation time and duration, by state.
 

@@ -25,13 +25,13 @@ from exportstats.io.whole import whole_file
 from exportstats.text import counted, total, total_bytes, write_bytes, write_duration, write_minute
 
 if TYPE_CHECKING:
+    from datetime import date
     from pathlib import Path
 
     import pandas as pd
 
     from exportstats.cli.ranges import Asked
     from exportstats.cli.source import Origin
-    from exportstats.stats.as_of import Instant
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _LATEST = dt.timedelta(hours=12)  # until an event can be exported
@@ -157,7 +157,7 @@ def _plan(tasks: Any) -> pd.DataFrame:  # noqa: ANN401 - a table, or shards
     return xs.plan_backfill(xs.find_gaps(empty(), start="1970", end="2999"), tasks)
 
 
-def _write_scripts(plan: pd.DataFrame, place: Path, as_of: Instant) -> None:
+def _write_scripts(plan: pd.DataFrame, place: Path, as_of: str | date | None) -> None:
     """Write a script for each slot; refuse to replace a file that is not such a script."""
     from exportstats.coverage import scripts
 

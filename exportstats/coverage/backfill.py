@@ -21,9 +21,10 @@ from exportstats.stats.matching import warn_of_namesakes
 from exportstats.stats.windows import Intervals
 
 if TYPE_CHECKING:
-    from datetime import timedelta
+    from datetime import date, timedelta
 
-    from exportstats.stats.as_of import Instant
+    from exportstats.core.shards import Shards
+
 
 _KEY, _SLOT = list(schema.LOG_GROUP), list(schema.SLOT)
 _TIME = schema.DTYPES["time"]
@@ -40,7 +41,7 @@ _READ = (*READ, "destination", "destination_prefix")
 
 def plan_backfill(  # noqa: PLR0913 - options of one plan
     gaps: pd.DataFrame,
-    tasks: shards.Tasks,
+    tasks: pd.DataFrame | Shards,
     *,
     max_window: str | pd.Timedelta = "1D",
     destination: str | None = None,
@@ -48,7 +49,7 @@ def plan_backfill(  # noqa: PLR0913 - options of one plan
     margin: str | timedelta = "12h",
     tolerance: str | timedelta = "1min",
     never_exported: bool = False,
-    as_of: Instant = None,
+    as_of: str | date | None = None,
     incoming: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Plan the tasks that close gaps, and forecast when they will be done.
@@ -232,7 +233,7 @@ def _part(
     return frames.stack([*(some.assign(_role=role) for role, some in rows), past])
 
 
-def _latest_observed(tasks: shards.Tasks) -> pd.Timestamp:
+def _latest_observed(tasks: pd.DataFrame | Shards) -> pd.Timestamp:
     """Return the latest `observed_at` of all tasks.
 
     Raises

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-Form = Literal["shell", "json"]
 
 _TEXTS = {
     "account_id": "accountId",
@@ -49,7 +48,7 @@ _ALLOWED = {
 }
 
 
-def render_commands(plan: pd.DataFrame, *, form: Form = "shell") -> str:
+def render_commands(plan: pd.DataFrame, *, form: Literal["shell", "json"] = "shell") -> str:
     r"""Render the tasks of a backfill plan as commands, or as requests.
 
     This does not create tasks. **A slot runs one task at a time**: while a task is PENDING or

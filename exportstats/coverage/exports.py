@@ -19,6 +19,8 @@ from exportstats.stats.windows import Intervals
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from exportstats.core.shards import Shards
+
 # The reasons for a gap, the most hopeful last. A window means one of their numbers, or _COVERS.
 REASONS = (
     *("silent", "lost", "never_tried", "refused", "empty"),
@@ -95,7 +97,10 @@ Answer: TypeAlias = Callable[[Exports, Query], pd.DataFrame]
 
 
 def collect(
-    tasks: shards.Tasks, answer: Answer, query: Query, columns: Sequence[str] | None = COLUMNS
+    tasks: pd.DataFrame | Shards,
+    answer: Answer,
+    query: Query,
+    columns: Sequence[str] | None = COLUMNS,
 ) -> pd.DataFrame:
     """Answer a question for the log groups of all tasks, and for those in `query.log_groups`.
 

@@ -16,23 +16,24 @@ from exportstats.stats.as_of import known_at, to_millis
 from exportstats.stats.incoming import Came
 
 if TYPE_CHECKING:
-    from exportstats.core import shards
+    from datetime import date
+
+    from exportstats.core.shards import Shards
     from exportstats.coverage.exports import Exports
     from exportstats.coverage.query import Query
-    from exportstats.stats.as_of import Instant
     from exportstats.stats.windows import Intervals
 
 REASON = pd.CategoricalDtype(pd.Index(exports.REASONS, dtype="str"), ordered=True)
 
 
 def find_gaps(  # noqa: PLR0913 - all options are keyword-only
-    tasks: shards.Tasks,
+    tasks: pd.DataFrame | Shards,
     *,
-    start: Instant,
-    end: Instant,
+    start: str | date | None,
+    end: str | date | None,
     log_groups: pd.DataFrame | None = None,
     tolerance: str | pd.Timedelta = "0ms",
-    as_of: Instant = None,
+    as_of: str | date | None = None,
     deliveries: pd.DataFrame | None = None,
     api_calls: pd.DataFrame | None = None,
     incoming: pd.DataFrame | None = None,

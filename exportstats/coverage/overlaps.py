@@ -14,20 +14,21 @@ from exportstats.coverage.query import make_query
 from exportstats.stats import windows
 
 if TYPE_CHECKING:
-    from exportstats.core import shards
+    from datetime import date
+
+    from exportstats.core.shards import Shards
     from exportstats.coverage.exports import Exports
     from exportstats.coverage.query import Query
-    from exportstats.stats.as_of import Instant
     from exportstats.stats.packing import Packing
     from exportstats.stats.windows import Intervals
 
 
 def find_overlaps(
-    tasks: shards.Tasks,
+    tasks: pd.DataFrame | Shards,
     *,
-    start: Instant = None,
-    end: Instant = None,
-    as_of: Instant = None,
+    start: str | date | None = None,
+    end: str | date | None = None,
+    as_of: str | date | None = None,
     deliveries: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Find what more than one COMPLETED task covers, per log group.

@@ -13,19 +13,20 @@ from exportstats.coverage.query import make_query
 from exportstats.stats import grouping, windows
 
 if TYPE_CHECKING:
-    from exportstats.core import shards
+    from datetime import date
+
+    from exportstats.core.shards import Shards
     from exportstats.coverage.exports import Exports
     from exportstats.coverage.query import Query
-    from exportstats.stats.as_of import Instant
 
 
 def find_premature(
-    tasks: shards.Tasks,
+    tasks: pd.DataFrame | Shards,
     *,
     margin: str | pd.Timedelta = "12h",
-    start: Instant = None,
-    end: Instant = None,
-    as_of: Instant = None,
+    start: str | date | None = None,
+    end: str | date | None = None,
+    as_of: str | date | None = None,
     deliveries: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Find the COMPLETED tasks that may lack late events, and that no later task covers.

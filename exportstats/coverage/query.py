@@ -14,7 +14,7 @@ from exportstats.stats.as_of import instant, length, to_millis
 from exportstats.stats.incoming import Incoming
 
 if TYPE_CHECKING:
-    from exportstats.stats.as_of import Instant
+    from datetime import date
 
 _OF_LOG_GROUPS = ("creation_time", "retention", "observed_at")
 REFUSED = "REFUSED"  # the state of an export that never became a task
@@ -66,12 +66,12 @@ class Query:
 
 
 def make_query(  # noqa: PLR0913 - as the public functions have them
-    start: Instant,
-    end: Instant,
+    start: str | date | None,
+    end: str | date | None,
     *,
     tolerance: str | pd.Timedelta = "0ms",
     margin: str | pd.Timedelta = "12h",
-    as_of: Instant = None,
+    as_of: str | date | None = None,
     log_groups: pd.DataFrame | None = None,
     deliveries: pd.DataFrame | None = None,
     api_calls: pd.DataFrame | Calls | None = None,

@@ -13,14 +13,17 @@ from exportstats.stats import grouping
 from exportstats.stats.as_of import known_at
 
 if TYPE_CHECKING:
+    from datetime import date
+
     import pandas as pd
 
-    from exportstats.stats.as_of import Instant
+    from exportstats.core.shards import Shards
+
 
 _FAILED = (*LOG_GROUP, "task_id", "from_time", "to_time", "creation_time", "completion_time")
 
 
-def find_retries(tasks: shards.Tasks, *, as_of: Instant = None) -> pd.DataFrame:
+def find_retries(tasks: pd.DataFrame | Shards, *, as_of: str | date | None = None) -> pd.DataFrame:
     """List the FAILED tasks, each with its retry.
 
     The retry is the first later task of the same log group whose window contains that of the FAILED

@@ -14,7 +14,7 @@ from exportstats.stats.as_of import instant, to_millis
 from exportstats.text import counted, total_bytes
 
 if TYPE_CHECKING:
-    from exportstats.stats.as_of import Instant
+    from datetime import date
 
 # Valid names, which are also safe in comments, and the remedy for invalid ones.
 _NAMES = (
@@ -138,7 +138,7 @@ known=$(list_tasks) || stop 'cannot list the tasks'
 """
 
 
-def render_scripts(plan: pd.DataFrame, as_of: Instant) -> dict[tuple[str, str], str]:
+def render_scripts(plan: pd.DataFrame, as_of: str | date | None) -> dict[tuple[str, str], str]:
     """Render the tasks of a backfill plan as scripts for a POSIX shell, one per slot.
 
     This does not create tasks. Each script checks that its credentials are for the account, waits

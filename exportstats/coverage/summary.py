@@ -18,22 +18,23 @@ from exportstats.stats.as_of import zone
 from exportstats.stats.weighted import divide
 
 if TYPE_CHECKING:
-    from exportstats.core import shards
+    from datetime import date
+
+    from exportstats.core.shards import Shards
     from exportstats.coverage.exports import Exports
     from exportstats.coverage.query import Query
-    from exportstats.stats.as_of import Instant
 
 _MOST_DAYS = 10_000  # one column each
 
 
 def coverage_summary(  # noqa: PLR0913 - all options are keyword-only
-    tasks: shards.Tasks,
+    tasks: pd.DataFrame | Shards,
     *,
-    start: Instant,
-    end: Instant,
+    start: str | date | None,
+    end: str | date | None,
     log_groups: pd.DataFrame | None = None,
     tolerance: str | pd.Timedelta = "0ms",
-    as_of: Instant = None,
+    as_of: str | date | None = None,
     deliveries: pd.DataFrame | None = None,
     api_calls: pd.DataFrame | None = None,
     incoming: pd.DataFrame | None = None,
@@ -128,13 +129,13 @@ def coverage_summary(  # noqa: PLR0913 - all options are keyword-only
 
 
 def coverage_by_day(  # noqa: PLR0913 - all options are keyword-only
-    tasks: shards.Tasks,
+    tasks: pd.DataFrame | Shards,
     *,
-    start: Instant,
-    end: Instant,
+    start: str | date | None,
+    end: str | date | None,
     log_groups: pd.DataFrame | None = None,
     tolerance: str | pd.Timedelta = "0ms",
-    as_of: Instant = None,
+    as_of: str | date | None = None,
     deliveries: pd.DataFrame | None = None,
     api_calls: pd.DataFrame | None = None,
     incoming: pd.DataFrame | None = None,

@@ -14,10 +14,11 @@ from exportstats.coverage.query import make_query
 from exportstats.stats import windows
 
 if TYPE_CHECKING:
-    from exportstats.core import shards
+    from datetime import date
+
+    from exportstats.core.shards import Shards
     from exportstats.coverage.exports import Exports
     from exportstats.coverage.query import Query
-    from exportstats.stats.as_of import Instant
     from exportstats.stats.windows import Intervals
 
 _STATES = ("gap", "premature", "overlap", "covered")
@@ -29,13 +30,13 @@ STATE = pd.CategoricalDtype(pd.Index(_STATES, dtype="str"), ordered=True)
 
 
 def coverage_timeline(  # noqa: PLR0913 - all options are keyword-only
-    tasks: shards.Tasks,
+    tasks: pd.DataFrame | Shards,
     *,
-    start: Instant,
-    end: Instant,
+    start: str | date | None,
+    end: str | date | None,
     log_groups: pd.DataFrame | None = None,
     tolerance: str | pd.Timedelta = "0ms",
-    as_of: Instant = None,
+    as_of: str | date | None = None,
     deliveries: pd.DataFrame | None = None,
     api_calls: pd.DataFrame | None = None,
     incoming: pd.DataFrame | None = None,

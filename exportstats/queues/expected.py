@@ -18,10 +18,12 @@ from exportstats.stats.as_of import instant, known_at, to_millis
 from exportstats.stats.calendars import weekday_of
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from numpy.typing import NDArray
     from pandas.api.extensions import ExtensionArray
 
-    from exportstats.stats.as_of import Instant
+    from exportstats.core.shards import Shards
 
     Millis = NDArray[np.int64]
 
@@ -30,7 +32,9 @@ _LONGEST_DAYS = 366  # of a range
 _ALIKE = 0.1  # windows of which the lengths differ by less than this share
 
 
-def expected_exports(tasks: shards.Tasks, *, start: Instant, end: Instant) -> pd.DataFrame:
+def expected_exports(
+    tasks: pd.DataFrame | Shards, *, start: str | date | None, end: str | date | None
+) -> pd.DataFrame:
     """Return the exports that each slot's history leads one to expect, as a table to edit.
 
     Learn from the tasks created in the 28 days before `start` how often each log group is exported

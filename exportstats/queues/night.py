@@ -20,8 +20,10 @@ from exportstats.stats.histories import keys_of
 from exportstats.stats.incoming import Incoming
 
 if TYPE_CHECKING:
+    from datetime import date
+
+    from exportstats.core.shards import Shards
     from exportstats.queues.draws import Numbers
-    from exportstats.stats.as_of import Instant
 
 _SLOT = list(schema.SLOT)
 
@@ -52,8 +54,8 @@ class Night(NamedTuple):
     @classmethod
     def of(
         cls,
-        tasks: shards.Tasks,
-        start: Instant,
+        tasks: pd.DataFrame | Shards,
+        start: str | date | None,
         numbers: Numbers,
         incoming: pd.DataFrame | None,
     ) -> Night:

@@ -29,24 +29,23 @@ from exportstats.stats.completion import check_confidence
 from exportstats.stats.weighted import to_timedelta
 
 if TYPE_CHECKING:
-    from datetime import timedelta
+    from datetime import date, timedelta
 
-    from exportstats.core import shards
+    from exportstats.core.shards import Shards
     from exportstats.queues.queue import Queue
-    from exportstats.stats.as_of import Instant
 
 _TRIES = 100  # orders that are compared
 _INSTANTS = 50  # earliest times from which the bound counts; fewer make it lower, but not wrong
 
 
 def schedule_exports(  # noqa: PLR0913 - options of one simulation
-    tasks: shards.Tasks,
+    tasks: pd.DataFrame | Shards,
     exports: pd.DataFrame,
     *,
     margin: str | timedelta = "12h",
     policy: Literal["wait", "refuse"] = "wait",
     confidence: float = 0.9,
-    start: Instant = None,
+    start: str | date | None = None,
     runs: int = 1000,
     seed: int = 0,
     incoming: pd.DataFrame | None = None,

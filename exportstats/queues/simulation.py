@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from exportstats.core import coerce, schema, shards
+from exportstats.core import coerce, schema
 from exportstats.queues.draws import Numbers
 from exportstats.queues.night import Night
 from exportstats.queues.queue import QUEUE_BASES
@@ -17,12 +17,13 @@ from exportstats.stats.weighted import to_timedelta
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date
 
     from pandas.api.extensions import ExtensionArray
 
+    from exportstats.core.shards import Shards
     from exportstats.queues.queue import Queue
     from exportstats.queues.runs import Ran
-    from exportstats.stats.as_of import Instant
 
 _SLOT = list(schema.SLOT)
 _LABELS = ("start_low", "expected_start", "start_high", "end_low", "expected_end", "end_high")
@@ -50,10 +51,10 @@ class QueueForecast(NamedTuple):
 
 
 def simulate_queue(
-    tasks: shards.Tasks,
+    tasks: pd.DataFrame | Shards,
     exports: pd.DataFrame,
     *,
-    start: Instant = None,
+    start: str | date | None = None,
     policy: Literal["wait", "refuse"] = "wait",
     runs: int = 1000,
     seed: int = 0,

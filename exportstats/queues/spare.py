@@ -16,10 +16,9 @@ from exportstats.queues.runs import quantiles, run
 from exportstats.stats.as_of import instant, to_millis
 
 if TYPE_CHECKING:
-    from datetime import timedelta
+    from datetime import date, timedelta
 
-    from exportstats.core import shards
-    from exportstats.stats.as_of import Instant
+    from exportstats.core.shards import Shards
 
 _SLOT = list(schema.SLOT)
 _COUNTS = ("fit_low", "fit", "fit_high")
@@ -27,12 +26,12 @@ _MOST = 10_000
 
 
 def spare_exports(
-    tasks: shards.Tasks,
+    tasks: pd.DataFrame | Shards,
     exports: pd.DataFrame,
     kind: str | timedelta | pd.Series | Mapping[str, Any],
     *,
-    deadline: Instant,
-    start: Instant = None,
+    deadline: str | date | None,
+    start: str | date | None = None,
     runs: int = 1000,
     seed: int = 0,
     incoming: pd.DataFrame | None = None,

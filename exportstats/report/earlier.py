@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from exportstats.core.shards import Shards
     from exportstats.report.material import Material
 
 
 def with_earlier(
-    tasks: shards.Tasks, materials: Sequence[Material], keep: Sequence[shards.Part | None]
+    tasks: pd.DataFrame | Shards, materials: Sequence[Material], keep: Sequence[shards.Part | None]
 ) -> list[Material]:
     """Read what was known at the start of the span, for all parts of a report in one pass.
 
@@ -38,7 +39,11 @@ def with_earlier(
 
 
 def _read(
-    tasks: shards.Tasks, *, keep: shards.Part | None, material: Material, groups: pd.DataFrame
+    tasks: pd.DataFrame | Shards,
+    *,
+    keep: shards.Part | None,
+    material: Material,
+    groups: pd.DataFrame,
 ) -> Earlier:
     some = tasks if keep is None else shards.select(tasks, keep)
     then = material.span.start

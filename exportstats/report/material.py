@@ -34,7 +34,7 @@ from exportstats.stats.failures import failure_reasons
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from exportstats.core import shards
+    from exportstats.core.shards import Shards
     from exportstats.report.evidence import Evidence
     from exportstats.report.weeks import Span
 
@@ -106,7 +106,7 @@ class Material:
         None if there are none.
     """
 
-    tasks: shards.Tasks
+    tasks: pd.DataFrame | Shards
     rows: pd.DataFrame
     recent: pd.DataFrame
     span: Span
@@ -234,7 +234,7 @@ class Material:
 
 
 def gather(
-    tasks: shards.Tasks,
+    tasks: pd.DataFrame | Shards,
     known: Read,
     span: Span,
     as_of: pd.Timestamp,

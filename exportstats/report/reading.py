@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from exportstats.core.shards import Shards
     from exportstats.report.evidence import Evidence
 
 # The number of previous weeks that a week is compared with.
@@ -73,7 +74,7 @@ class Earlier(NamedTuple):
 
 
 def read(
-    tasks: shards.Tasks,
+    tasks: pd.DataFrame | Shards,
     span: Span,
     as_of: pd.Timestamp,
     evidence: Evidence,
@@ -86,7 +87,7 @@ def read(
 
 
 def read_earlier(
-    tasks: shards.Tasks, *, then: pd.Timestamp, groups: pd.DataFrame, evidence: Evidence
+    tasks: pd.DataFrame | Shards, *, then: pd.Timestamp, groups: pd.DataFrame, evidence: Evidence
 ) -> Earlier:
     """Read what was known of some log groups at an earlier instant, each shard once."""
     some = shards.select(tasks, partial(of_groups, groups=groups), schema.LOG_GROUP)
@@ -101,15 +102,17 @@ def of_groups(frame: pd.DataFrame, *, groups: pd.DataFrame) -> pd.DataFrame:
     return kept
 
 
-def _learn(tasks: shards.Tasks) -> pd.DataFrame:
+def _learn(tasks: pd.DataFrame | Shards) -> pd.DataFrame:
     return shards.collect(tasks, rhythm.learn, rhythm.COLUMNS).reset_index(drop=True)
 
 
-def _gaps_until(now: pd.Timestamp, evidence: Evidence) -> Callable[[shards.Tasks], pd.DataFrame]:
+def _gaps_until(
+    now: pd.Timestamp, evidence: Evidence
+) -> Callable[[pd.DataFrame | Shards], pd.DataFrame]:
     return partial(find_gaps, start="1970", end=now, as_of=now, **evidence.options)
 
 
-def _slow(tasks: shards.Tasks) -> pd.DataFrame:
+def _slow(tasks: pd.DataFrame | Shards) -> pd.DataFrame:
     return find_slowdowns(tasks)
 
 
@@ -165,7 +168,7 @@ def within(tasks: pd.DataFrame, span: Span) -> pd.DataFrame:
     return frames.stack([created_in(tasks, span), tasks[undated]])
 
 
-def known_then(tasks: shards.Tasks, as_of: pd.Timestamp) -> shards.Tasks:
+def known_then(tasks: pd.DataFrame | Shards, as_of: pd.Timestamp) -> pd.DataFrame | Shards:
     """Return the tasks as known at an instant, with all active tasks RUNNING.
 
     Once a task has ended, it is unknown whether it was PENDING or RUNNING before.

@@ -31,10 +31,10 @@ from exportstats.stats.grouping import columns_of, last_observed, names_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import date
 
+    from exportstats.core.shards import Shards
     from exportstats.report.material import Material
-    from exportstats.report.weeks import Week
-    from exportstats.stats.as_of import Instant
 
 _BAD = ("critical", "warning")
 _Text = TypeVar("_Text", bound="str | bytes")
@@ -101,14 +101,14 @@ def _written(text: _Text, path: str | Path | None) -> _Text | None:
 
 
 def build_weekly_report(  # noqa: PLR0913 - all options are keyword-only
-    tasks: shards.Tasks,
+    tasks: pd.DataFrame | Shards,
     *,
-    week: Week = "last",
+    week: str | tuple[str | date, str | date] = "last",
     log_groups: pd.DataFrame | None = None,
     deliveries: pd.DataFrame | None = None,
     api_calls: pd.DataFrame | None = None,
     incoming: pd.DataFrame | None = None,
-    as_of: Instant = None,
+    as_of: str | date | None = None,
     tz: str = "UTC",
     source: Sequence[str] = (),
     by: str | None = None,
@@ -241,7 +241,7 @@ def _parts(whole: Material, by: str) -> dict[str, WeeklyReport]:
 
 
 def _read_part(
-    tasks: shards.Tasks, *, keep: shards.Part, evidence: Evidence, whole: Material
+    tasks: pd.DataFrame | Shards, *, keep: shards.Part, evidence: Evidence, whole: Material
 ) -> Read:
     """Read some of the tasks of a report."""
     some = shards.select(tasks, keep)
@@ -258,10 +258,10 @@ def _with_value(tasks: pd.DataFrame, *, column: str, value: str) -> pd.DataFrame
 
 
 def material_of(
-    tasks: shards.Tasks,
-    week: Week,
+    tasks: pd.DataFrame | Shards,
+    week: str | tuple[str | date, str | date],
     evidence: Evidence,
-    as_of: Instant,
+    as_of: str | date | None,
     tz: str,
     source: Sequence[str],
     waivers: str | Path | None,
@@ -307,5 +307,5 @@ def _tables(material: Material) -> dict[str, pd.DataFrame]:
     }
 
 
-def _coverage(tasks: shards.Tasks, **options: Any) -> pd.DataFrame:  # noqa: ANN401 - any option
+def _coverage(tasks: pd.DataFrame | Shards, **options: Any) -> pd.DataFrame:  # noqa: ANN401 - any option
     return coverage_summary(tasks, **options).reset_index()

@@ -5,15 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import zoneinfo
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import pandas as pd
 
 from exportstats.errors import ArgumentError
 from exportstats.stats import as_of
 from exportstats.stats.calendars import monday_of
-
-Week: TypeAlias = str | tuple[str | pd.Timestamp, str | pd.Timestamp]
 
 _FIRST_YEAR, _LAST_YEAR = 1990, 2200  # a report also needs the time before and after its week
 
@@ -61,7 +58,7 @@ class Span:
         return Span(self.name, _back(self, self.start, many + of - 1), _back(self, self.end, many))
 
 
-def span_of(week: Week, tz: str, now: pd.Timestamp) -> Span:
+def span_of(week: str | tuple[str | dt.date, str | dt.date], tz: str, now: pd.Timestamp) -> Span:
     """Parse the `week` of a report.
 
     Parameters

@@ -14,6 +14,8 @@ from exportstats.stats.histories import CLOCK_SKEW, TOO_LONG
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from exportstats.core.shards import Shards
+
 # AWS did not exist before; a time after is a mistake in the data.
 _FIRST = pd.Timestamp("2006-01-01", tz="UTC")
 _LAST = pd.Timestamp("2100-01-01", tz="UTC")
@@ -22,7 +24,7 @@ _TIMES = ("from_time", "to_time", "creation_time", "completion_time")
 _COLUMNS = [*schema.KEY, "log_group_name", "status_code", *_TIMES]
 
 
-def find_anomalies(tasks: shards.Tasks) -> pd.DataFrame:
+def find_anomalies(tasks: pd.DataFrame | Shards) -> pd.DataFrame:
     """List the tasks whose data cannot be right, and why.
 
     Anomalous tasks stay in the table of tasks and are counted wherever possible. Impossible values,

@@ -6,7 +6,7 @@ import re
 import zoneinfo
 from datetime import date, datetime
 from functools import partial
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import pandas as pd
 
@@ -15,8 +15,6 @@ from exportstats.errors import ArgumentError
 from exportstats.stats.calendars import monday_of
 
 _Tasks = TypeVar("_Tasks", bound=shards.Tasks)
-Instant: TypeAlias = str | date | pd.Timestamp | pd.Period | None
-Period: TypeAlias = str | date | pd.Period | tuple[Instant, Instant]
 
 _FIRST, _END = (
     pd.Timestamp(millis, unit="ms", tz="UTC") for millis in (schema.FIRST, schema.LAST + 1)
@@ -142,7 +140,7 @@ def length(value: object, name: str) -> int:
     return int(found.to_timedelta64().astype("timedelta64[ms]").view("int64"))
 
 
-def known_at(tasks: _Tasks, as_of: Instant) -> _Tasks:
+def known_at(tasks: _Tasks, as_of: str | date | None) -> _Tasks:
     """Return the tasks as they were known at `as_of`; if it is None, return them unchanged.
 
     Tasks created later are left out. A task that ended later is RUNNING, without a duration,

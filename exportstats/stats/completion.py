@@ -21,9 +21,10 @@ from exportstats.stats.weighted import DURATION_COLUMNS, count_by_duration, divi
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date
 
-    from exportstats.stats.as_of import Instant
-    from exportstats.stats.grouping import By, Groups
+    from exportstats.core.shards import Shards
+    from exportstats.stats.grouping import Groups
 
 _COUNTS = ("at_risk", "completed", "competing", "censored", "probability")
 _EVENTS = {"completed": ("COMPLETED",), "ended": schema.TERMINAL_STATES}
@@ -57,10 +58,10 @@ class Curve(NamedTuple):
 
 
 def completion_curve(
-    tasks: shards.Tasks,
+    tasks: pd.DataFrame | Shards,
     *,
-    by: By = None,
-    as_of: Instant = None,
+    by: str | Sequence[str] | None = None,
+    as_of: str | date | None = None,
     event: Literal["completed", "ended"] = "completed",
     confidence: float = 0.95,
 ) -> pd.DataFrame:

@@ -12,14 +12,16 @@ from exportstats.core import shards
 from exportstats.stats.as_of import known_at, zone
 
 if TYPE_CHECKING:
-    from exportstats.stats.as_of import Instant
+    from datetime import date
+
+    from exportstats.core.shards import Shards
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _HOURS = 24
 
 
 def completion_times(
-    tasks: shards.Tasks, *, tz: str = "UTC", as_of: Instant = None
+    tasks: pd.DataFrame | Shards, *, tz: str = "UTC", as_of: str | date | None = None
 ) -> pd.DataFrame:
     """Count COMPLETED tasks by the weekday and the hour of their completion.
 

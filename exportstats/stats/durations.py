@@ -35,20 +35,20 @@ from exportstats.stats.weighted import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date
 
-    from exportstats.stats.as_of import Instant
-    from exportstats.stats.grouping import By
+    from exportstats.core.shards import Shards
     from exportstats.stats.weighted import Weighted
 
 _TAIL = 0.025  # probability beyond each of the 95 % confidence limits
 
 
 def duration_summary(
-    tasks: shards.Tasks,
+    tasks: pd.DataFrame | Shards,
     *,
-    by: By = None,
+    by: str | Sequence[str] | None = None,
     quantiles: float | Sequence[float] = (0.5, 0.9, 0.99),
-    as_of: Instant = None,
+    as_of: str | date | None = None,
 ) -> pd.DataFrame:
     """Summarise how long COMPLETED tasks took.
 
@@ -127,13 +127,13 @@ def duration_summary(
 
 
 def duration_trend(
-    tasks: shards.Tasks,
+    tasks: pd.DataFrame | Shards,
     *,
     freq: str = "W",
     tz: str = "UTC",
-    by: By = None,
+    by: str | Sequence[str] | None = None,
     quantiles: float | Sequence[float] = (0.5, 0.9),
-    as_of: Instant = None,
+    as_of: str | date | None = None,
 ) -> pd.DataFrame:
     """Summarise the durations of COMPLETED tasks per calendar period of their creation.
 

@@ -16,9 +16,10 @@ from exportstats.stats.as_of import known_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import date
 
-    from exportstats.stats.as_of import Instant
-    from exportstats.stats.grouping import By
+    from exportstats.core.shards import Shards
+
 
 _COLUMNS = ("tasks", "share", "first_time", "last_time", "example_task_id")
 NO_MESSAGE = "(no message)"
@@ -71,7 +72,12 @@ _PLACEHOLDERS = tuple(
 )
 
 
-def failure_reasons(tasks: shards.Tasks, *, by: By = None, as_of: Instant = None) -> pd.DataFrame:
+def failure_reasons(
+    tasks: pd.DataFrame | Shards,
+    *,
+    by: str | Sequence[str] | None = None,
+    as_of: str | date | None = None,
+) -> pd.DataFrame:
     """Count the FAILED tasks by the reason in their status message.
 
     Placeholders replace what differs from task to task: identifiers, numbers, times, buckets and

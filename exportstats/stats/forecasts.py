@@ -19,9 +19,12 @@ from exportstats.stats.scaling import SCALES
 from exportstats.stats.weighted import to_timedelta
 
 if TYPE_CHECKING:
+    from datetime import date
+
     import pandas as pd
 
-    from exportstats.stats.as_of import Instant
+    from exportstats.core.shards import Shards
+
 
 _GROUP, _SLOT = list(schema.LOG_GROUP), list(schema.SLOT)
 _SHARES = np.array([0.1, 0.5, 0.9])
@@ -38,9 +41,9 @@ _INNER = [
 
 
 def estimate_completion(
-    tasks: shards.Tasks,
+    tasks: pd.DataFrame | Shards,
     *,
-    as_of: Instant = None,
+    as_of: str | date | None = None,
     phases: pd.DataFrame | None = None,
     incoming: pd.DataFrame | None = None,
 ) -> pd.DataFrame:

@@ -6,8 +6,7 @@ Missing values form a group of their own, the last one, so that counts add up to
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,7 +16,8 @@ from exportstats.errors import ArgumentError
 from exportstats.stats.calendars import calendar_of
 from exportstats.text import did_you_mean
 
-By: TypeAlias = str | Sequence[str] | None
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
 
 PERIOD = "period"
 # Columns that the statistics add to the groups before they compute their results.
@@ -47,7 +47,9 @@ class Groups(NamedTuple):
     keys: pd.DataFrame
 
 
-def names_of(by: By, tasks: shards.Tasks, answer: Sequence[str] = ()) -> list[str]:
+def names_of(
+    by: str | Sequence[str] | None, tasks: shards.Tasks, answer: Sequence[str] = ()
+) -> list[str]:
     """Return the columns to group by after checking them; those of shards are checked when read.
 
     The columns and index levels of the result are `answer`.

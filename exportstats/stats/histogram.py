@@ -16,9 +16,10 @@ from exportstats.stats.weighted import DURATION_COLUMNS, count_durations, divide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date
 
-    from exportstats.stats.as_of import Instant
-    from exportstats.stats.grouping import By
+    from exportstats.core.shards import Shards
+
 
 # Round durations, about evenly spaced on a logarithmic scale.
 _SECOND, _MINUTE, _HOUR, _DAY = 1000, 60_000, 3_600_000, 86_400_000
@@ -36,11 +37,11 @@ _ROUND_MILLIS = np.array(
 
 
 def duration_histogram(
-    tasks: shards.Tasks,
+    tasks: pd.DataFrame | Shards,
     *,
-    by: By = None,
+    by: str | Sequence[str] | None = None,
     bins: Sequence[object] | None = None,
-    as_of: Instant = None,
+    as_of: str | date | None = None,
 ) -> pd.DataFrame:
     """Count COMPLETED tasks by how long they took.
 

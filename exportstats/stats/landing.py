@@ -15,14 +15,20 @@ from exportstats.stats.weighted import sort_weighted, to_timedelta
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date
 
-    from exportstats.stats.as_of import Instant
-    from exportstats.stats.grouping import By
+    from exportstats.core.shards import Shards
+
 
 _SHARES = np.arange(201) / 200
 
 
-def landing_lag(tasks: shards.Tasks, *, by: By = None, as_of: Instant = None) -> pd.DataFrame:
+def landing_lag(
+    tasks: pd.DataFrame | Shards,
+    *,
+    by: str | Sequence[str] | None = None,
+    as_of: str | date | None = None,
+) -> pd.DataFrame:
     """Return how old the newest exported event was when it reached S3, as a distribution.
 
     The landing lag of a COMPLETED task is `completion_time - to_time`. It is negative if the task

@@ -23,8 +23,11 @@ from exportstats.stats.weighted import (
 )
 
 if TYPE_CHECKING:
-    from exportstats.stats.as_of import Instant, Period
-    from exportstats.stats.grouping import By, Groups
+    from collections.abc import Sequence
+    from datetime import date
+
+    from exportstats.core.shards import Shards
+    from exportstats.stats.grouping import Groups
     from exportstats.stats.weighted import Weighted
 
 _UNITS = {"tasks": "tasks", "failure_rate": "share", "p50": "s", "p90": "s"}
@@ -45,14 +48,14 @@ _SEED = 20_261_123  # arbitrary, but fixed
 
 
 def compare_periods(
-    tasks: shards.Tasks,
+    tasks: pd.DataFrame | Shards,
     *,
-    current: Period,
-    previous: Period,
-    by: By = None,
+    current: str | date | pd.Period | tuple[str | date, str | date],
+    previous: str | date | pd.Period | tuple[str | date, str | date],
+    by: str | Sequence[str] | None = None,
     tz: str = "UTC",
     confidence: float = 0.95,
-    as_of: Instant = None,
+    as_of: str | date | None = None,
 ) -> pd.DataFrame:
     """Compare the tasks created in one period with those created in another.
 

@@ -22,9 +22,10 @@ from exportstats.stats.weighted import sort_weighted, to_timedelta
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import date
 
-    from exportstats.stats.as_of import Instant
-    from exportstats.stats.grouping import By
+    from exportstats.core.shards import Shards
+
 
 PHASES, _ENDS = ("waiting", "running"), ("low", "high")
 BOUNDS = tuple(f"{phase}_{end}" for phase in PHASES for end in _ENDS)
@@ -34,7 +35,9 @@ _WAITING = [*schema.KEY, "creation_time", "waiting_low", "waiting_high"]
 LOOK = 1_000  # `observed_at` is in whole seconds, so the look was up to a second later
 
 
-def phase_durations(observations: shards.Tasks, *, as_of: Instant = None) -> pd.DataFrame:
+def phase_durations(
+    observations: pd.DataFrame | Shards, *, as_of: str | date | None = None
+) -> pd.DataFrame:
     """Return how long each task waited and ran, at least and at most.
 
     Parameters
@@ -103,7 +106,10 @@ def phase_durations(observations: shards.Tasks, *, as_of: Instant = None) -> pd.
 
 
 def phase_summary(
-    phases: pd.DataFrame, *, by: By = None, quantiles: float | Sequence[float] = (0.5, 0.9)
+    phases: pd.DataFrame,
+    *,
+    by: str | Sequence[str] | None = None,
+    quantiles: float | Sequence[float] = (0.5, 0.9),
 ) -> pd.DataFrame:
     """Summarise how long COMPLETED tasks waited and ran, at least and at most.
 

@@ -21,16 +21,18 @@ from exportstats.stats.phases import of_waiting, waited
 from exportstats.stats.weighted import divide
 
 if TYPE_CHECKING:
-    from exportstats.stats.as_of import Instant
+    from datetime import date
+
+    from exportstats.core.shards import Shards
     from exportstats.stats.calendars import Calendar
 
 
 def slot_usage(
-    tasks: shards.Tasks,
+    tasks: pd.DataFrame | Shards,
     *,
     freq: str = "W",
     tz: str = "UTC",
-    as_of: Instant = None,
+    as_of: str | date | None = None,
     phases: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Return how much of each slot's time its tasks take, per calendar period.

@@ -14,9 +14,12 @@ from exportstats.stats import grouping
 from exportstats.stats.as_of import known_at
 
 if TYPE_CHECKING:
+    from datetime import date
+
     import pandas as pd
 
-    from exportstats.stats.as_of import Instant
+    from exportstats.core.shards import Shards
+
 
 # Earlier tasks that a task is compared with: enough to know their median absolute deviation within
 # a tenth, and few enough that durations which have become normal are soon treated as normal.
@@ -29,7 +32,11 @@ _ROWS = 20_000  # tasks at a time, so that their histories fit into the processo
 
 
 def find_slow_tasks(
-    tasks: shards.Tasks, *, threshold: float = 3.5, at_least: int = 20, as_of: Instant = None
+    tasks: pd.DataFrame | Shards,
+    *,
+    threshold: float = 3.5,
+    at_least: int = 20,
+    as_of: str | date | None = None,
 ) -> pd.DataFrame:
     """List the COMPLETED tasks that took far longer than the earlier tasks of their log group.
 

@@ -14,9 +14,12 @@ from exportstats.stats.as_of import known_at
 from exportstats.stats.weighted import DURATION_COLUMNS
 
 if TYPE_CHECKING:
+    from datetime import date
+
     import pandas as pd
 
-    from exportstats.stats.as_of import Instant
+    from exportstats.core.shards import Shards
+
 
 # Days with tasks on each side of a change. Fewer can be one bad night, or a weekly rhythm.
 _LEAST_DAYS = 10
@@ -29,7 +32,9 @@ _CONFIDENCE = 0.95
 _MOST_CORRELATED = 0.5
 
 
-def find_slowdowns(tasks: shards.Tasks, *, as_of: Instant = None) -> pd.DataFrame:
+def find_slowdowns(
+    tasks: pd.DataFrame | Shards, *, as_of: str | date | None = None
+) -> pd.DataFrame:
     """Find lasting slowdowns of log groups' COMPLETED tasks, and when they began.
 
     The values of a log group are the medians of the logarithms of its durations, one per day of

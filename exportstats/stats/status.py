@@ -16,18 +16,18 @@ from exportstats.stats.weighted import divide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date
 
-    from exportstats.stats.as_of import Instant
-    from exportstats.stats.grouping import By
+    from exportstats.core.shards import Shards
 
 
 def status_breakdown(
-    tasks: shards.Tasks,
+    tasks: pd.DataFrame | Shards,
     *,
-    by: By = None,
+    by: str | Sequence[str] | None = None,
     freq: str | None = None,
     tz: str = "UTC",
-    as_of: Instant = None,
+    as_of: str | date | None = None,
 ) -> pd.DataFrame:
     """Count the tasks in each state.
 
