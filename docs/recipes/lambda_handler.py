@@ -1,8 +1,8 @@
-"""Report on a week from AWS Lambda, and keep what was observed and the report in S3.
+"""Run `weekly-report.sh` in AWS Lambda, and keep the archive and the reports in S3.
 
-The environment names the bucket (`REPORT_BUCKET`), and may name a prefix (`REPORT_PREFIX`) and a
-time zone (`REPORT_TZ`). The event may name a week, `{"week": "2026-W47"}`; without one it is the
-last whole week.
+The environment names the bucket (`REPORT_BUCKET`), and may name a prefix (`REPORT_PREFIX`) and
+whatever else `weekly-report.sh` takes, such as whom to ask and whom to alert. The event may name a
+week, `{"week": "2026-W47"}`; without one it is the last whole week.
 
 `PREFIX/history/` is the archive, and the report reads all of it: how long the service lists a
 finished task is not known. `PREFIX/reports/` has the report by week.
@@ -10,49 +10,67 @@ finished task is not known. `PREFIX/reports/` has the report by week.
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import subprocess
 import tempfile
-from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
-
-# Lambda lets one write in the folder for temporary files alone, and it shows no window.
-os.environ.setdefault("MPLCONFIGDIR", tempfile.gettempdir())
-os.environ.setdefault("MPLBACKEND", "Agg")
 
 import boto3
 
-import exportstats as xs
-
+_SCRIPT = Path(__file__).with_name("weekly-report.sh")
 _TYPES = {
-    ".html": ("text/html; charset=utf-8", xs.WeeklyReport.to_html),
-    ".md": ("text/markdown; charset=utf-8", xs.WeeklyReport.to_markdown),
-    ".json": ("application/json", xs.WeeklyReport.to_json),
-    ".eml": ("message/rfc822", xs.WeeklyReport.to_email),
+    ".html": "text/html; charset=utf-8",
+    ".md": "text/markdown; charset=utf-8",
+    ".json": "application/json",
+    ".eml": "message/rfc822",
+    ".csv": "text/csv; charset=utf-8",
 }
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's own
-    """Fetch, keep and report; gives what was found, and where the report lies."""
+    """Fetch, keep and report; return what was found, and where the report is.
+
+    Exit codes without a report are errors, so that Lambda counts them as such.
+    """
     bucket = os.environ["REPORT_BUCKET"]
     prefix = os.environ.get("REPORT_PREFIX", "exportstats").strip("/")
-    archive = xs.Archive(f"s3://{bucket}/{prefix}/history")
-    archive.sync(log_groups=True)
-    report = xs.build_weekly_report(
-        archive,
-        week=event.get("week") or f"{datetime.now(UTC) - timedelta(days=7):%G-W%V}",
-        log_groups=archive.log_groups(),
-        tz=os.environ.get("REPORT_TZ", "UTC"),
-    )
-    s3 = boto3.client("s3")
-    keys = []
-    for ending, (kind, render) in _TYPES.items():
-        text = render(report)
-        body = text.encode() if isinstance(text, str) else text
-        keys.append(f"{prefix}/reports/{report.name.removeprefix('week ')}{ending}")
-        s3.put_object(Bucket=bucket, Key=keys[-1], Body=body, ContentType=kind)
+    week = event.get("week") or ""
+    if week and not re.fullmatch(r"\d{4}-W\d\d", week):
+        raise ValueError(f'week={week!r}; give one as in "2026-W47"')
+    with tempfile.TemporaryDirectory() as folder:  # Lambda lets one write nowhere else
+        given = {
+            "REPORT_ARCHIVE": f"s3://{bucket}/{prefix}/history",
+            "REPORT_WEEK": week,
+            "MPLCONFIGDIR": folder,
+        }
+        # what it prints is Lambda's log
+        environment = {**os.environ, **given}
+        done = subprocess.run([_SCRIPT, folder], env=environment, check=False)  # noqa: S603 - ours
+        code = done.returncode
+        if code not in (0, 3, 4):
+            raise RuntimeError(f"{_SCRIPT.name} ended with {code}; the log above says why")
+        reports = Path(folder, "reports")
+        [written] = reports.glob("*.json")
+        report = json.loads(written.read_text(encoding="utf-8"))
+        files = sorted(path for path in reports.rglob("*") if path.is_file())
+        s3 = boto3.client("s3")
+        for path in files:
+            s3.put_object(
+                Bucket=bucket,
+                Key=f"{prefix}/reports/{path.relative_to(reports)}",
+                Body=path.read_bytes(),
+                ContentType=_TYPES[path.suffix],
+            )
     return {
-        "headline": report.headline,
-        "findings": [[finding.severity, finding.kind] for finding in report.findings],
+        "exit_code": code,
+        "headline": report["headline"],
+        "partial": report["partial"],
+        "findings": [[finding["severity"], finding["kind"]] for finding in report["findings"]],
         "bucket": bucket,
-        "keys": keys,
+        "keys": [
+            f"{prefix}/reports/{written.stem}{ending}" for ending in _TYPES if ending != ".csv"
+        ],
     }

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.ses.models import ses_backends
+from moto.sns.models import sns_backends
 
 import exportstats as xs
 
@@ -71,6 +72,12 @@ def parts(raw: bytes | str) -> dict[str, bytes]:
 def sent(region: str = REGION) -> list[Any]:
     """Return the mails that moto's SES got; its access keys are all of one account."""
     return ses_backends[DEFAULT_ACCOUNT_ID][region].sent_messages
+
+
+def published(region: str = REGION) -> list[str]:
+    """Return the messages that moto's SNS got."""
+    topics = sns_backends[DEFAULT_ACCOUNT_ID][region].topics.values()
+    return [message for topic in topics for _, message, *_ in topic.sent_notifications]
 
 
 def fill_logs(url: str) -> None:

@@ -7,12 +7,12 @@ import email.policy
 import json
 import sys
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pandas as pd
 import pytest
-from recipes import RECIPES, WEEK, fill_logs, load, parts, sent
+from recipes import RECIPES, WEEK, fill_logs, load, parts, published, sent
 
 import exportstats as xs
 
@@ -21,53 +21,124 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.mark.slow
-def test_the_function_keeps_tasks_and_report_in_s3(
-    slot: pd.DataFrame,
-    moto: str,
-    aws: Callable[..., None],
-    monkeypatch: pytest.MonkeyPatch,
-):
-    """It adds what it fetches to the archive in S3, and writes the report on all of it to S3."""
+BUCKET, HISTORY = "acme-export-reports", "exportstats/history"
+KINDS = {
+    ".html": "text/html; charset=utf-8",
+    ".md": "text/markdown; charset=utf-8",
+    ".json": "application/json",
+    ".eml": "message/rfc822",
+}
+
+
+@pytest.fixture
+def archive(
+    slot: pd.DataFrame, moto: str, aws: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> xs.Archive:
+    """Return an archive in S3 with the tasks in two commits, and let moto be AWS."""
     aws(moto)
-    monkeypatch.setenv("REPORT_BUCKET", "acme-export-reports")
+    monkeypatch.setenv("REPORT_BUCKET", BUCKET)
     fill_logs(moto)
+    archive = xs.Archive(f"s3://{BUCKET}/{HISTORY}")
+    early = slot["creation_time"] < "2026-06-10T00:00Z"
+    for some in (slot[early], slot[~early]):
+        archive.add(some.reset_index(drop=True))
+    return archive
+
+
+def objects(prefix: str) -> dict[str, bytes]:
+    """Return the objects below a prefix."""
     s3 = boto3.client("s3")
-    archive = xs.Archive("s3://acme-export-reports/exportstats/history")
-    archive.add(slot)
-
-    function = load(RECIPES / "lambda_handler.py")
-    answer = function.handler({"week": WEEK}, None)
-
-    listed = s3.list_objects_v2(Bucket="acme-export-reports", Prefix="exportstats/")["Contents"]
-    names = {found["Key"] for found in listed}
-    reports = {
-        f"exportstats/reports/{WEEK}{ending}": kind
-        for ending, kind in {
-            ".html": "text/html; charset=utf-8",
-            ".md": "text/markdown; charset=utf-8",
-            ".json": "application/json",
-            ".eml": "message/rfc822",
-        }.items()
+    listed = s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
+    return {
+        one["Key"]: s3.get_object(Bucket=BUCKET, Key=one["Key"])["Body"].read() for one in listed
     }
+
+
+def invoke(week: str = WEEK) -> dict[str, Any]:
+    """Call the function as Lambda does, which takes an answer that is JSON."""
+    answer = load(RECIPES / "lambda_handler.py").handler({"week": week}, None)
+    assert json.loads(json.dumps(answer)) == answer
+    return answer
+
+
+@pytest.mark.slow
+def test_the_function_keeps_tasks_and_report_in_s3(slot: pd.DataFrame, archive: xs.Archive):
+    """It adds what it fetches to the archive in S3, and writes the report on all of it to S3."""
+    answer = invoke()
+    assert (answer["exit_code"], answer["partial"]) == (4, False)
+    names = objects("exportstats/").keys()
+    reports = {f"exportstats/reports/{WEEK}{ending}": kind for ending, kind in KINDS.items()}
+    assert answer["keys"] == list(reports)
     assert reports.keys() <= names
-    assert all(name.startswith("exportstats/history/") for name in names - reports.keys())
+    tables = {name for name in names if name.startswith(f"exportstats/reports/{WEEK}/")}
+    assert f"exportstats/reports/{WEEK}/findings.csv" in tables
+    assert all(name.startswith(HISTORY) for name in names - reports.keys() - tables)
     assert len(archive.tasks()) == len(slot) + 1
     assert archive.log_groups()["log_group_name"].to_list() == ["acme/new"]
-    assert answer["keys"] == list(reports)
-    bodies = {}
+    s3 = boto3.client("s3")
     for key, kind in reports.items():
-        stored = s3.get_object(Bucket="acme-export-reports", Key=key)
-        assert stored["ContentType"] == kind
-        bodies[key] = stored["Body"].read()
-    written = json.loads(bodies[f"exportstats/reports/{WEEK}.json"])
+        assert s3.head_object(Bucket=BUCKET, Key=key)["ContentType"] == kind
+    written = json.loads(objects("exportstats/reports/")[f"exportstats/reports/{WEEK}.json"])
     assert written["headline"] == answer["headline"]
     figures = {row["measure"]: row["current"] for row in written["figures"]}
     start, end = pd.Timestamp("2026-06-08", tz="UTC"), pd.Timestamp("2026-06-15", tz="UTC")
     created = slot["creation_time"]
     assert figures["tasks"] == ((created >= start) & (created < end)).sum()
     assert ["critical", "not_made_good"] in answer["findings"]
-    assert json.loads(json.dumps(answer)) == answer  # as Lambda answers
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("of", "which", "tells"),
+    [
+        ("tasks", "part-", "observations are missing"),
+        ("tasks", "00000000000000000001.json", "from version 1 on is missing"),
+        ("tasks", "00000000000000000000.json", "tasks cannot be read"),
+        ("looks", "00000000000000000001.json", "from version 1 on is missing"),
+        ("log_groups", "00000000000000000000.json", "log_groups cannot be read"),
+    ],
+)
+def test_the_function_reports_on_the_rest_if_an_object_is_damaged(
+    archive: xs.Archive,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    of: str,
+    which: str,
+    tells: str,
+):
+    """It names the object, reports on what can be read, alerts with code 3, and leaves it alone."""
+    monkeypatch.setenv("ALERT_TOPIC", boto3.client("sns").create_topic(Name="alerts")["TopicArn"])
+    archive.sync(log_groups=True)
+    key = next(key for key in objects(f"{HISTORY}/{of}/") if which in key)
+    boto3.client("s3").put_object(Bucket=BUCKET, Key=key, Body=b"damaged")
+    capfd.readouterr()
+    before = objects(HISTORY)
+    answer = invoke()
+    assert answer["exit_code"] == 3
+    told = capfd.readouterr().err
+    assert tells in told
+    assert which in told or "cannot be read" in tells
+    assert objects(f"exportstats/reports/{WEEK}.html")
+    assert before.items() <= objects(HISTORY).items()
+    [text] = published()
+    assert text.startswith("Exit code 3: only a part")
+
+
+@pytest.mark.slow
+def test_a_function_without_a_report_fails(
+    aws: Callable[..., None], monkeypatch: pytest.MonkeyPatch, moto: str
+):
+    """If nothing can be read, Lambda sees an error, and the alert says that there is no report."""
+    aws(moto)
+    monkeypatch.setenv("REPORT_BUCKET", "no-such-bucket")
+    monkeypatch.setenv("ALERT_TOPIC", boto3.client("sns").create_topic(Name="alerts")["TopicArn"])
+    monkeypatch.setenv("REPORT_TARGETS", "--region nowhere-1 --organization")
+    with pytest.raises(RuntimeError, match=r"weekly-report\.sh ended with [12]; the log above"):
+        invoke()
+    [text] = published()
+    assert "there is no report" in text
+    with pytest.raises(ValueError, match=r"week='\.\./x'; give one as in"):
+        invoke("../x")
 
 
 def test_a_mail_is_sent_as_it_was_written(

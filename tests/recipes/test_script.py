@@ -6,12 +6,26 @@ import json
 import os
 import re
 import shlex
+import shutil
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import boto3
 import pytest
-from recipes import PAGE, RECIPES, SAMPLE_LOG_GROUPS, SCRIPT, WEEK, parts, run, sample_of_slot, sent
+from botocore.validate import ParamValidator
+from recipes import (
+    PAGE,
+    RECIPES,
+    ROOT,
+    SAMPLE_LOG_GROUPS,
+    SCRIPT,
+    WEEK,
+    parts,
+    run,
+    sample_of_slot,
+    sent,
+)
 
 import exportstats as xs
 from exportstats.emulator import Emulator, Fault, rebase
@@ -103,15 +117,19 @@ def test_the_script_names_the_week_itself(aws: Callable[..., None], tmp_path: Pa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("page", "code"), [(1, 1), (3, 3)])
+@pytest.mark.parametrize(("pages", "code"), [(None, 1), ((3,), 3), ((1,), 3)])
 def test_the_script_exits_with_the_code_of_the_failure(
-    page: int, code: int, slot: pd.DataFrame, aws: Callable[..., None], tmp_path: Path
+    pages: tuple[int] | None,
+    code: int,
+    slot: pd.DataFrame,
+    aws: Callable[..., None],
+    tmp_path: Path,
 ):
     """Without tasks, it writes no report; it uses partial data and exits with their code."""
     groups = tmp_path / "none.json"
     groups.write_text('{"logGroups": []}', encoding="utf-8")
     quiet = slot[slot["status_code"] == "COMPLETED"]
-    with Emulator(to_json(quiet), faults=[Fault("deny", at=(page,))]) as emulator:
+    with Emulator(to_json(quiet), faults=[Fault("deny", at=pages)]) as emulator:
         aws(emulator.url)
         done = run(
             SCRIPT, "kept", folder=tmp_path, REPORT_LOG_GROUPS=str(groups), REPORT_WEEK="2025-W10"
@@ -134,31 +152,78 @@ def test_the_crontab_is_one():
 
 
 def test_the_container_has_what_it_starts():
-    """Each image copies what it starts from this folder, and does not run as root."""
+    """The image copies what it starts from this folder, is pinned, and does not run as root."""
     text = (RECIPES / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", "")
     lines = [line.split(maxsplit=1) for line in text.splitlines() if line and line[0] != "#"]
+    assert lines.pop(0) == ["ARG", "BASE"]  # without a default
     stages: dict[str, dict[str, str]] = {}
     for instruction, words in lines:
         if instruction == "FROM":
             source, _, name = words.split()
-            assert source in {"python:3.12-slim", *stages}
+            assert source == "${BASE}" if name == "base" else source in stages
             stages[name] = {}
         stages[name][instruction] = words
     assert list(stages) == ["base", "lambda", "weekly"]
-    for name, starts in (("lambda", "lambda_handler.py"), ("weekly", SCRIPT.name)):
-        stage = stages[name]
-        *copied, _ = stage["COPY"].split()
-        assert starts in copied
-        assert all((RECIPES / file).is_file() for file in copied)
-        assert stage["USER"] == "reporter"
-        assert "--uid 10001 " in stages["base"]["RUN"]
-        assert stages["base"]["RUN"].endswith(" reporter")
+    *copied, folder = stages["base"]["COPY"].split()
+    assert all((RECIPES / file).is_file() for file in copied)
+    # the script looks for the others in its own folder
+    used = set(re.findall(r"\$here/([\w.]+)", SCRIPT.read_text(encoding="utf-8")))
+    assert used == {"send_with_ses.py", "alert.py"}
+    assert {*copied} == {SCRIPT.name, "lambda_handler.py", *used}
+    install = stages["base"]["RUN"]
+    assert "--no-index --find-links /wheels --require-hashes" in " ".join(install.split())
+    assert "--uid 10001 " in install
+    assert install.endswith(" reporter")
     assert "the user 10001" in " ".join(PAGE.split())
-    assert json.loads(stages["weekly"]["ENTRYPOINT"]) == [SCRIPT.name]
-    (handler,) = json.loads(stages["lambda"]["CMD"])
-    assert handler == "lambda_handler.handler"
-    # the script looks for the other file in its own folder
-    assert "send_with_ses.py" in stages["weekly"]["COPY"]
+    assert [stages[name]["USER"] for name in ("lambda", "weekly")] == ["reporter", "reporter"]
+    assert json.loads(stages["weekly"]["ENTRYPOINT"]) == [f"{folder}{SCRIPT.name}"]
+    assert json.loads(stages["lambda"]["CMD"]) == ["lambda_handler.handler"]
+    assert f"{stages['lambda']['WORKDIR']}/" == folder
+
+
+def test_no_recipe_installs_a_name_that_anybody_may_register():
+    """A recipe installs only with hashes, and no page takes the bare name from an index."""
+    texts = {
+        path: path.read_text(encoding="utf-8").replace("\\\n", " ")
+        for path in [*RECIPES.iterdir(), *RECIPES.parent.rglob("*.md")]
+    }
+    for path, text in texts.items():
+        for line in text.splitlines():
+            if "pip install" in line and path.parent == RECIPES:
+                assert "--require-hashes" in line, path
+            assert not re.search(r"pip install ([\w.-]+ )*'?exportstats\b", line), path
+
+
+@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="there is no shellcheck here")
+def test_shellcheck_finds_nothing(tmp_path: Path):
+    """The script has none of the mistakes that shellcheck knows."""
+    done = run("shellcheck", SCRIPT, folder=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.slow
+def test_pip_installs_only_the_locked_wheels(tmp_path: Path):
+    """The requirements install the wheel they were written of, and refuse another one."""
+    wheels = tmp_path / "wheels"
+    pip = (sys.executable, "-m", "pip")
+    options = ("--no-deps", "--no-build-isolation", "--quiet", "--wheel-dir", wheels)
+    done = run(*pip, "wheel", *options, ROOT, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    [wheel] = wheels.iterdir()
+    done = run(sys.executable, RECIPES / "lock.py", wheels, folder=tmp_path)
+    assert re.fullmatch(r"exportstats==[\d.]+ --hash=sha256:[0-9a-f]{64}\n", done.stdout)
+    (tmp_path / "requirements.txt").write_text(done.stdout, encoding="utf-8")
+    words = ("--no-index", "--find-links", wheels, "--require-hashes", "-r", "requirements.txt")
+    install = (*pip, "install", "--no-deps", "--quiet", "--target", "site", *words)
+    done = run(*install, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "site" / "exportstats" / "__init__.py").is_file()
+    wheel.write_bytes(wheel.read_bytes() + b"another one")
+    done = run(*install, folder=tmp_path)
+    assert done.returncode == 1
+    assert "DO NOT MATCH THE HASHES" in done.stderr
+    done = run(sys.executable, RECIPES / "lock.py", tmp_path / "site", folder=tmp_path)
+    assert "has no wheels; `pip wheel --wheel-dir" in done.stderr
 
 
 def test_ecs_and_the_scheduler_take_what_is_given_them(moto: str, aws: Callable[..., None]):
@@ -179,3 +244,21 @@ def test_ecs_and_the_scheduler_take_what_is_given_them(moto: str, aws: Callable[
     script = SCRIPT.read_text(encoding="utf-8")
     for variable in container["environment"]:
         assert variable["name"].startswith("AWS_") or f"${{{variable['name']}:-" in script
+
+
+def test_lambda_and_the_scheduler_take_what_is_given_them(moto: str, aws: Callable[..., None]):
+    """The function and its schedule fit the services' models, each other, and the handler."""
+    aws(moto)
+    function, schedule = (
+        json.loads((RECIPES / name).read_text(encoding="utf-8"))
+        for name in ("lambda-function.json", "lambda-schedule.json")
+    )
+    model = boto3.client("lambda").meta.service_model.operation_model("CreateFunction")
+    report = ParamValidator().validate(function, model.input_shape)
+    assert not report.has_errors(), report.generate_report()
+    assert schedule["Target"]["Arn"].endswith(f":function:{function['FunctionName']}")
+    assert json.loads(schedule["Target"]["Input"]) == {}
+    boto3.client("scheduler").create_schedule(**schedule)
+    texts = [(RECIPES / name).read_text("utf-8") for name in ("lambda_handler.py", SCRIPT.name)]
+    for name in function["Environment"]["Variables"]:
+        assert name in "".join(texts)
