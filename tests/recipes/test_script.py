@@ -117,9 +117,9 @@ def test_the_script_names_the_week_itself(aws: Callable[..., None], tmp_path: Pa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("pages", "code"), [(None, 1), ((3,), 3), ((1,), 3)])
+@pytest.mark.parametrize(("pages", "code"), [((), 1), ((3,), 3), ((1,), 3)])
 def test_the_script_exits_with_the_code_of_the_failure(
-    pages: tuple[int] | None,
+    pages: tuple[int, ...],
     code: int,
     slot: pd.DataFrame,
     aws: Callable[..., None],
