@@ -93,7 +93,9 @@ def sync(origin: Origin, address: str, *, full: bool, log_groups: bool, kind: Ki
         found = xs.Archive(address).sync(targets, full=full, log_groups=log_groups, **asked)
     except (LoadError, LoadInterrupted) as stop:
         found = _stopped(stop, several=origin.targets is not None)
-    output.show(Answer(found, _title(found), view=found.dropna(axis="columns", how="all")), kind)
+    own = {"profile": "", "role_arn": ""}  # neither means the credentials of the environment
+    view = found.dropna(axis="columns", how="all").fillna(own)
+    output.show(Answer(found, _title(found), view=view), kind)
 
 
 def _stopped(stop: LoadError | LoadInterrupted, *, several: bool) -> pd.DataFrame:
