@@ -58,6 +58,7 @@ sample: $(VENV)/demo-ready
 
 docs: $(VENV)/test-ready
 	$(BIN)/python docs/make_docs.py
+	$(BIN)/python docs/make_site.py build/site
 
 notebooks: $(VENV)/test-ready
 	$(BIN)/jupyter lab notebooks

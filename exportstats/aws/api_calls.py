@@ -90,6 +90,17 @@ def fetch_api_calls(  # noqa: PLR0913 - as fetch_tasks has them
 
     Examples
     --------
+    The emulator has the call that created each of its tasks.
+
+    >>> import boto3
+    >>> from exportstats.emulator import Emulator
+    >>> session = boto3.Session("123456789012", "made-up", region_name="eu-west-1")
+    >>> task = {"taskId": "a", "region": "eu-west-1", "executionInfo": {"creationTime": 0}}
+    >>> with Emulator([task]) as emulator:
+    ...     calls = fetch_api_calls(session=session, endpoint_url=emulator.url)
+    >>> calls[["event_name", "task_id"]].iloc[0].to_list()
+    ['CreateExportTask', 'a']
+
     With the same targets as the tasks::
 
         api_calls = xs.fetch_api_calls(targets, errors="warn")

@@ -45,6 +45,11 @@ class Target:
     ------
     ArgumentError
         The account ID does not have twelve digits, or both a profile and a role are given.
+
+    Examples
+    --------
+    >>> str(Target("123456789012", "eu-west-1", role_arn="arn:aws:iam::123456789012:role/audit"))
+    '123456789012 in eu-west-1'
     """
 
     account_id: str | None = None

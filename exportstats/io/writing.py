@@ -71,22 +71,70 @@ def write_tasks(tasks: pd.DataFrame, path: str | os.PathLike[str]) -> None:
 
 
 def write_log_groups(log_groups: pd.DataFrame, path: str | os.PathLike[str]) -> None:
-    """Write a table of log groups to a file, as `write_tasks` writes tasks."""
+    """Write a table of log groups to a file, as `write_tasks` writes tasks.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> import exportstats as xs
+    >>> log_groups = xs.sample_log_groups()
+    >>> with TemporaryDirectory() as folder:
+    ...     write_log_groups(log_groups, Path(folder, "log_groups.parquet"))
+    ...     xs.read_log_groups(Path(folder, "log_groups.parquet")).equals(log_groups)
+    True
+    """
     _write(LOG_GROUPS, log_groups, path)
 
 
 def write_deliveries(deliveries: pd.DataFrame, path: str | os.PathLike[str]) -> None:
-    """Write a table of deliveries to a file, as `write_tasks` writes tasks."""
+    """Write a table of deliveries to a file, as `write_tasks` writes tasks.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> import exportstats as xs
+    >>> deliveries = xs.sample_deliveries()
+    >>> with TemporaryDirectory() as folder:
+    ...     write_deliveries(deliveries, Path(folder, "deliveries.parquet"))
+    ...     xs.read_deliveries(Path(folder, "deliveries.parquet")).equals(deliveries)
+    True
+    """
     _write(DELIVERIES, deliveries, path)
 
 
 def write_api_calls(api_calls: pd.DataFrame, path: str | os.PathLike[str]) -> None:
-    """Write a table of API calls to a file, as `write_tasks` writes tasks."""
+    """Write a table of API calls to a file, as `write_tasks` writes tasks.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> import exportstats as xs
+    >>> api_calls = xs.sample_api_calls()
+    >>> with TemporaryDirectory() as folder:
+    ...     write_api_calls(api_calls, Path(folder, "api_calls.parquet"))
+    ...     xs.read_api_calls(Path(folder, "api_calls.parquet")).equals(api_calls)
+    True
+    """
     _write(API_CALLS, api_calls, path)
 
 
 def write_incoming(incoming: pd.DataFrame, path: str | os.PathLike[str]) -> None:
-    """Write a table of what log groups took in to a file, as `write_tasks` writes tasks."""
+    """Write a table of what log groups took in to a file, as `write_tasks` writes tasks.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> import exportstats as xs
+    >>> incoming = xs.sample_incoming()
+    >>> with TemporaryDirectory() as folder:
+    ...     write_incoming(incoming, Path(folder, "incoming.parquet"))
+    ...     xs.read_incoming(Path(folder, "incoming.parquet")).equals(incoming)
+    True
+    """
     _write(INCOMING, incoming, path)
 
 

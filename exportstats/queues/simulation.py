@@ -43,6 +43,15 @@ class QueueForecast(NamedTuple):
         One row per slot.
     finish
         When all exports of a slot are done: one row per run, one column per slot.
+
+    Examples
+    --------
+    >>> import exportstats as xs
+    >>> tasks = xs.sample_tasks()
+    >>> exports = xs.expected_exports(tasks, start="2026-11-17", end="2026-11-18")
+    >>> forecast = xs.simulate_queue(tasks, exports, start="2026-11-17", runs=100)
+    >>> len(forecast.exports) == len(exports), forecast.finish.shape
+    (True, (100, 5))
     """
 
     exports: pd.DataFrame

@@ -45,6 +45,13 @@ class WeeklyReport(ReportData):
 
     `to_html`, `to_markdown`, `to_json` and `to_email` return the report, or write it to `path` and
     return None, as in pandas.
+
+    Examples
+    --------
+    >>> import exportstats as xs
+    >>> report = xs.build_weekly_report(xs.sample_tasks(), week="2026-W20")
+    >>> print(report.to_markdown().splitlines()[0])
+    # Export tasks, week 2026-W20
     """
 
     if TYPE_CHECKING:

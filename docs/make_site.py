@@ -1,0 +1,133 @@
+"""Build the site: `python docs/make_site.py FOLDER [NOTEBOOK]...`.
+
+The sources are the Markdown pages of the repository, the notebooks, and pages that are made here:
+the reference of each public name, and the gallery. All are put into a folder of their own with the
+notebooks executed (by default all), from which Sphinx builds. It needs no network, and neither does
+the site.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import nbformat
+from gallery_pages import write_gallery
+from nbclient import NotebookClient
+from reference import write_reference
+from sphinx.cmd.build import build_main
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
+# Where a page is on the site, if not at its place in the repository or, without `docs/`, in it.
+_MOVED = {
+    "README.md": "index.md",
+    "benchmarks/README.md": "benchmarks.md",
+    "data/README.md": "sample.md",
+    "docs/decisions/README.md": "decisions/index.md",
+    "docs/platform.md": "how-to/platform.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+    "SECURITY.md": "reporting.md",
+}
+# What the index of a folder ends with on the site: all pages of the folder.
+_PAGES_OF_FOLDER = "\n```{toctree}\n:hidden:\n:glob:\n\n*\n```\n"
+_ANCHOR = re.compile(r'<a id="([\w-]+)"></a>\*\*(.+?)\*\*', re.DOTALL)
+_LINK = re.compile(r"(\[[^][]*\])\((?!\w+:)([^)#\s]+)(#[^)\s]*)?\)")
+
+
+def site_path(source: Path) -> Path:
+    """Return where a file of the repository is on the site."""
+    name = source.relative_to(ROOT).as_posix()
+    return Path(_MOVED.get(name, name.removeprefix("docs/")))
+
+
+class Stage:
+    """The folder of the sources for Sphinx."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def put(self, source: Path) -> Path:
+        """Return the path of a file in the folder, copied if it is not there."""
+        path = self.folder / site_path(source)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            shutil.copy(source, path)
+        return path
+
+    def relink(self, text: str, source: Path) -> str:
+        """Return the text of a page with its links as on the site; files that it links are put."""
+
+        def moved(link: re.Match[str]) -> str:
+            target = Path(os.path.normpath(source.parent / link[2]))
+            if target.is_dir():
+                return link[1].strip("[]")
+            path = self.folder / site_path(target)
+            if target.suffix not in {".md", ".ipynb"}:
+                self.put(target)
+            there = os.path.relpath(path, (self.folder / site_path(source)).parent)
+            return f"{link[1]}({Path(there).as_posix()}{link[3] or ''})"
+
+        return _LINK.sub(moved, _ANCHOR.sub(r"[**\2**]{#\1}", text))
+
+    def add_page(self, source: Path) -> None:
+        """Add a page."""
+        text = self.relink(source.read_text(encoding="utf-8"), source)
+        path = self.put(source)
+        if path.name == "index.md" and path.parent != self.folder:
+            text += _PAGES_OF_FOLDER
+        path.write_text(text, encoding="utf-8")
+
+    def add_notebook(self, source: Path, *, execute: bool) -> None:
+        """Add a notebook, with its output if it is executed."""
+        notebook = nbformat.read(source, as_version=4)
+        if execute:
+            with TemporaryDirectory() as empty:
+                resources = {"metadata": {"path": empty}}
+                NotebookClient(notebook, timeout=300, resources=resources).execute()
+        for cell in notebook.cells:
+            if cell.cell_type == "markdown":
+                cell.source = self.relink(cell.source, source)
+        nbformat.write(notebook, self.put(source))
+
+
+def pages() -> list[Path]:
+    """Return the Markdown pages of the site, without the README, whose place the index takes."""
+    found = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+    found += [ROOT / "benchmarks/README.md", ROOT / "data/README.md"]
+    return [page for page in found if page != ROOT / "README.md"]
+
+
+def build(folder: Path, *, execute: Iterable[Path] = NOTEBOOKS) -> int:
+    """Build the site with these notebooks executed, and return Sphinx's exit code.
+
+    Warnings are errors.
+    """
+    chosen = set(execute)
+    with TemporaryDirectory() as name:
+        stage = Stage(Path(name))
+        for page in pages():
+            stage.add_page(page)
+        for notebook in NOTEBOOKS:
+            stage.add_notebook(notebook, execute=notebook in chosen)
+        shutil.copytree(ROOT / "docs" / "static", stage.folder / "static")
+        write_reference(stage.folder)
+        write_gallery(stage.folder / "gallery")
+        shutil.rmtree(folder, ignore_errors=True)
+        options = ["--fail-on-warning", "--quiet", "-b", "html", "-c", str(ROOT / "docs")]
+        trees = ["-d", str(stage.folder / ".trees")]
+        return build_main([*options, *trees, str(stage.folder), str(folder)])
+
+
+if __name__ == "__main__":
+    folder, *chosen = map(Path, sys.argv[1:])
+    sys.exit(build(folder, execute=[path.resolve() for path in chosen] or NOTEBOOKS))

@@ -1,0 +1,133 @@
+"""The reference: a page for each public name, with the types of its parameters in words.
+
+As an extension of Sphinx, this adds the types to what the docstrings say of the parameters.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from typing import TYPE_CHECKING
+
+import exportstats as xs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from sphinx.application import Sphinx
+
+# What the public names are for, by their module or the beginning of their name.
+GROUPS = {
+    "Load and keep": "aws|io|archive|core",
+    "Statistics": "stats",
+    "Coverage and gaps": "coverage",
+    "Queues": "queues",
+    "Report": "report",
+    "Charts": "charts",
+    "Executors and Spark": "engines",
+    "Errors and warnings": "errors",
+}
+
+
+def in_words(annotation: str) -> str:
+    """Return a type as words.
+
+    >>> in_words("float | Sequence[float] | None")
+    'float or list of float, optional'
+    >>> in_words("Literal['raise', 'warn']")
+    '"raise" or "warn"'
+    """
+    words = _words(ast.parse(annotation, mode="eval").body)
+    required = [word for word in words if word != "None"]
+    return " or ".join(required) + (", optional" if len(required) < len(words) else "")
+
+
+def _words(node: ast.expr) -> list[str]:
+    """Return the words for each of the types that a value may have."""
+    match node:
+        case ast.BinOp(left=left, right=right):  # left | right
+            words = [*_words(left), *_words(right)]
+        case ast.Subscript(value=ast.Name(id="Literal"), slice=some):
+            values = some.elts if isinstance(some, ast.Tuple) else [some]
+            words = [f'"{value.value}"' for value in values]
+        case ast.Subscript(value=ast.Name(id="Callable")):
+            words = ["function"]
+        case ast.Subscript(value=ast.Name(id="Mapping"), slice=ast.Tuple(elts=[_, value])):
+            words = [f"dict of {' or '.join(_words(value))}"]
+        case ast.Subscript(value=ast.Name(id="tuple"), slice=ast.Tuple(elts=[one, _])):
+            words = [f"pair of {' or '.join(_words(one))}"]
+        case ast.Subscript(value=ast.Name(), slice=one):
+            words = [f"list of {' or '.join(_words(one))}"]
+        case ast.Subscript(value=ast.Attribute(attr="PathLike")):
+            words = ["path"]
+        case ast.Attribute(value=ast.Name(id="pd"), attr=name):
+            words = [name]
+        case ast.Name(id="Any" | "object"):
+            words = ["any"]
+        case _:
+            words = [ast.unparse(node)]
+    return words
+
+
+def groups() -> Iterator[tuple[str, list[str]]]:
+    """Yield the groups of public names."""
+    modules = {name: getattr(xs, name).__module__.split(".")[1] for name in xs.__all__}
+    for title, rooms in GROUPS.items():
+        yield title, [name for name in xs.__all__ if re.fullmatch(rooms, modules[name])]
+
+
+def write_reference(folder: Path) -> None:
+    """Write a page for each public name, and the page that lists them."""
+    api = folder / "api"
+    api.mkdir()
+    lines = ["# Public names", "", "`import exportstats as xs` provides these."]
+    order: list[str] = []
+    for title, names in groups():
+        order += names
+        lines += ["", f"## {title}", "", "| name | what it does |", "|---|---|"]
+        for name in names:
+            one = getattr(xs, name)
+            first = str(inspect.getdoc(one)).splitlines()[0]
+            lines.append(f"| [`{name}`]({name}.rst) | {first} |")
+            (api / f"{name}.rst").write_text(_page(name, is_class=inspect.isclass(one)))
+    lines += ["", "```{toctree}", ":hidden:", "", *order, "```", ""]
+    (api / "index.md").write_text("\n".join(lines), encoding="utf-8")
+
+
+def _page(name: str, *, is_class: bool) -> str:
+    kind = "autoclass" if is_class else "autofunction"
+    options = "   :members:\n   :member-order: bysource\n" if is_class else ""
+    return f"{name}\n{'=' * len(name)}\n\n.. {kind}:: exportstats.{name}\n{options}"
+
+
+def add_types(
+    _app: Sphinx,
+    _what: str,
+    _name: str,
+    one: Callable[..., object],
+    _options: object,
+    lines: list[str],
+) -> None:
+    """Add the types in words to the parameters of a docstring, and nothing to other sections."""
+    try:
+        parameters = inspect.signature(one).parameters
+    except (TypeError, ValueError):
+        return
+    section = ""
+    for at, line in enumerate(lines):
+        if lines[at + 1 : at + 2] and re.fullmatch(r"-{3,}", lines[at + 1]):
+            section = line
+        if section != "Parameters" or not re.fullmatch(r"\*{0,2}\w+(, \w+)*", line):
+            continue
+        names = line.lstrip("*").split(", ")
+        kinds = [in_words(str(parameters[name].annotation)) for name in names if name in parameters]
+        if kinds:
+            lines[at] += f" : {'; '.join(dict.fromkeys(kinds))}"
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Connect to Sphinx; napoleon reads the docstrings afterwards."""
+    app.connect("autodoc-process-docstring", add_types, priority=400)
+    return {"parallel_read_safe": True}

@@ -1,0 +1,200 @@
+"""The documentation site builds without a network, its links lead somewhere, and it can be read."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import inspect
+import os
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from blocks import ROOT, check_python
+from playwright.sync_api import sync_playwright
+
+import exportstats as xs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.sync_api import Browser
+
+DOCS = ROOT / "docs"
+# What the tests cannot start for an example; the code of these is checked, but does not run.
+NOT_RUN = {
+    "RayExecutor": "it starts Ray",
+    "SparkExecutor": "it starts Spark",
+    "from_spark": "it starts Spark",
+    "fetch_targets": "its endpoint can only be set in the environment",
+}
+# Without these, the page is not what it says.
+SHOWN = {
+    "index.html": "which of them will be lost",
+    "how-to/find-what-is-missing.html": "never tried",
+    "api/find_gaps.html": "Parameters",
+    "gallery/index.html": "plot_coverage",
+    "gallery/plot_coverage.html": "xs.plot_coverage(table)",
+    "notebooks/01_quickstart.html": "All tasks in this notebook are synthetic",
+}
+
+
+def load(name: str):
+    """Import a module of docs/, which is not a package."""
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Page(HTMLParser):
+    """The anchors of a page, its links, and what it loads."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.anchors: set[str] = set()
+        self.links: list[str] = []
+        self.loads: list[str] = []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Take what an element says."""
+        given = {name: value or "" for name, value in attrs}
+        self.anchors.add(given.get("id", ""))
+        if tag == "a" and "href" in given:
+            self.links.append(given["href"])
+        elif tag == "link" and given.get("rel") not in (
+            "index",
+            "search",
+            "next",
+            "prev",
+            "author",
+        ):
+            self.loads.append(given["href"])
+        self.loads += [given["src"]] if "src" in given else []
+
+
+@pytest.mark.slow
+def test_the_site_builds_and_works_from_its_files(tmp_path: Path):
+    """It has no warnings, dead links or resources from elsewhere, and its search works.
+
+    This is one test, because the build takes a minute. The other notebooks have no output here;
+    tests/notebooks executes them.
+    """
+    built = tmp_path / "site"
+    words = [
+        sys.executable,
+        DOCS / "make_site.py",
+        built,
+        ROOT / "notebooks" / "01_quickstart.ipynb",
+    ]
+    environment = os.environ | {
+        "https_proxy": "http://127.0.0.1:9",
+        "http_proxy": "http://127.0.0.1:9",
+    }
+    done = subprocess.run(words, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    check_links(built)
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        assert "CI" not in os.environ, "there is no chromium"
+        pytest.skip("there is no chromium and no google-chrome on the PATH")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        for name, text in SHOWN.items():
+            for width in (400, 1280):
+                look(browser, built / name, text, width)
+        search(browser, built)
+        browser.close()
+
+
+def check_links(built: Path) -> None:
+    """Check that links lead to a page and an anchor, and that nothing is loaded from elsewhere."""
+    own = (path for path in built.rglob("*.html") if "_static" not in path.parts)
+    pages = {path: Page(path) for path in own}
+    assert {built / f"api/{name}.html" for name in xs.__all__} <= pages.keys()
+    for path, page in pages.items():
+        for target in (*page.links, *page.loads):
+            parts = urlsplit(target)
+            if parts.scheme or parts.netloc:
+                assert target in page.links, f"{path.name} loads {target}"
+                assert re.fullmatch(r"https://[\w.-]+\.\w+(/\S*)?|mailto:\S+@\S+", target), target
+                continue
+            there = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            assert there.is_file(), f"{path.name} links {target}"
+            if parts.fragment and there in pages:
+                assert unquote(parts.fragment) in pages[there].anchors, (
+                    f"{path.name} links {target}"
+                )
+    for path in built.rglob("*.css"):
+        loaded = re.findall(r"url\(\s*[\"']?(?:https?:)?//[^)]*", path.read_text(encoding="utf-8"))
+        assert not loaded, f"{path.name} loads {loaded}"
+
+
+def look(browser: Browser, path: Path, text: str, width: int) -> None:
+    """Check that a page shows a text and its pictures, loads only files, and fits the screen."""
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    requests, errors = [], []
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("requestfailed", lambda request: errors.append(request.url))
+    page.goto(path.as_uri())
+    page.wait_for_function("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
+    assert text in page.inner_text("main")
+    assert not errors, (path, errors)
+    assert not [url for url in requests if not url.startswith(("file:", "data:"))], path
+    assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+    page.close()
+
+
+def search(browser: Browser, built: Path) -> None:
+    """Check that the search finds a term, and that its first result opens."""
+    page = browser.new_page()
+    page.goto(f"{(built / 'search.html').as_uri()}?q=premature")
+    page.wait_for_selector("#search-results li a")
+    found = page.locator("#search-results li a")
+    found.filter(has_text="Definitions").wait_for()
+    found.filter(has_text="find_premature").first.click()
+    page.wait_for_url("**/find_premature.html*")
+    page.close()
+
+
+def test_each_public_name_has_an_example():
+    """Functions and classes have an example that runs, or one that is checked."""
+    for name in xs.__all__:
+        one = getattr(xs, name)
+        if inspect.isclass(one) and issubclass(one, (Exception, xs.LoadInterrupted)):
+            continue
+        text = inspect.getdoc(one)
+        if name not in NOT_RUN:
+            assert ">>>" in text, f"{name} has no example"
+            continue
+        code = text.rpartition("Examples\n--------\n")[2].partition("::\n")[2]
+        assert name in code
+        check_python(inspect.cleandoc(code))
+
+
+def test_each_type_is_written_in_words():
+    """No signature of the reference has a module, an alias or a union of types."""
+    in_words = load("reference").in_words
+    for name in xs.__all__:
+        if inspect.isfunction(one := getattr(xs, name)):
+            for parameter in inspect.signature(one).parameters.values():
+                words = in_words(str(parameter.annotation))
+                assert not re.search(r"\||\[|\bpd\.|\bnp\.", words), f"{name}: {words}"
+
+
+def test_each_chart_is_in_the_gallery():
+    """Each chart has a question, and at most three lines, which draw it."""
+    charts = load("charts").CHARTS
+    assert charts.keys() == {name for name in xs.__all__ if name.startswith("plot_")}
+    for name, chart in charts.items():
+        lines = [*chart.lines.splitlines(), f"axes = xs.{name}(table)"]
+        assert len(lines) <= 3
+        assert ast.parse(f"{chart.given}{chart.lines}")
+        assert chart.question.endswith("?")
