@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,9 +32,8 @@ _COMMANDS = (
     "durations {tasks} --by log_group_name --plot {folder}/durations.png",
     "durations {tasks} --freq MS --plot {folder}/trend.png",
     "failures {tasks} --plot {folder}/failures.png",
-    # the end of the sample; the clock of the emulator shows the present
     f"coverage {{tasks}} {_RANGE} --plot {{folder}}/coverage.png",
-    "gaps {tasks} --since 2026-10-23 --until 2026-11-22 --tolerance 1min",
+    "gaps {tasks} --tolerance 1min",
 )
 # What is known beside the tasks: its option, and the file of the sample.
 _EVIDENCE = {
@@ -74,7 +75,8 @@ def demo(folder: Path) -> None:
 
     _claim(folder)
     sample = xs.sample_tasks()
-    with Emulator(json_text.to_json(sample)) as emulator:
+    # at the time of the sample, after which it has no tasks
+    with Emulator(json_text.to_json(sample), now=sample["observed_at"].max()) as emulator:
         click.echo(
             f"{len(sample):,} synthetic tasks are served on {emulator.url}, "
             "an emulator of CloudWatch Logs."
@@ -109,6 +111,16 @@ def demo(folder: Path) -> None:
     _run(_REPORT, where, folder)
     click.secho("\nThe report on the last week of the synthetic tasks, with evidence:", bold=True)
     click.echo(f"  {folder / 'report-2026-W47.html'}")
+    click.secho("\nNext, on your own account, or with the sample in place of AWS:", bold=True)
+    click.echo(f"  {_program()} doctor")
+    click.echo(f"  {_program()} emulate")
+
+
+def _program() -> str:
+    """Return the command as it can be typed, in an environment that is not activated too."""
+    if shutil.which("exportstats"):
+        return "exportstats"
+    return shlex.quote(os.path.relpath(Path(sys.executable).with_name("exportstats")))
 
 
 def _claim(folder: Path) -> None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import subprocess
 import sys
-from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
 import exportstats as xs
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # What would lead astray a demonstration that heeded it.
 ELSEWHERE = {
@@ -117,10 +121,26 @@ def test_demo_shows_what_evidence_adds(demo: Demo):
         assert f"\n  {demo.folder / name}\n" in text
 
 
-def test_demo_ends_with_the_report(demo: Demo):
-    """The last line is the path of the report, which is complete and uses the evidence."""
-    report = Path(demo.done.stdout.splitlines()[-1].strip())
-    assert report == demo.folder / "report-2026-W47.html"
+def test_demo_has_no_gap_after_the_sample(demo: Demo):
+    """The tasks were observed at the end of the sample, so what came later is not missing."""
+    observed = xs.read_tasks(demo.folder / "tasks.parquet")["observed_at"]
+    end = xs.sample_tasks()["observed_at"].max()
+    assert observed.between(end, end + pd.Timedelta("10min")).all()
+
+
+def test_demo_ends_with_what_to_do_next(demo: Demo):
+    """The last lines are commands that can be typed, although no environment is activated."""
+    lines = demo.done.stdout.splitlines()[-2:]
+    for line, command in zip(lines, ("doctor", "emulate"), strict=True):
+        words = [*shlex.split(line), "--help"]
+        done = subprocess.run(words, capture_output=True, encoding="utf-8", check=True)
+        assert done.stdout.startswith(f"Usage: exportstats {command} ")
+
+
+def test_demo_writes_the_report(demo: Demo):
+    """The report is complete and uses the evidence."""
+    report = demo.folder / "report-2026-W47.html"
+    assert f"\n  {report}\n" in demo.done.stdout
     text = report.read_text("utf-8")
     assert "1 critical finding and 3 warnings" in text
     assert "in which 27.6 GB came in" in text
