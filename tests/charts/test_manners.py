@@ -15,7 +15,8 @@ from exportstats.errors import SchemaError
 
 def test_all_charts_are_here():
     """These tests cover every public chart."""
-    assert sorted(charts.__all__) == sorted(plot.__name__ for plot, _, _ in CHARTS)
+    missing = {*charts.__all__} - {plot.__name__ for plot, _, _ in CHARTS}
+    assert not missing, "add the chart to CHARTS of tests/charts/charted.py"
 
 
 @every_chart
@@ -82,7 +83,8 @@ def test_an_absence_is_drawn_as_an_absence(plot: Plot, make: Make, maker: str):
     _, ax = plt.subplots()
     assert plot(make([]), ax=ax) is ax
     assert ax.get_title(loc="left")
-    assert any(text.get_text().startswith("no ") for text in ax.texts)
+    words = [text.get_text() for text in ax.texts]
+    assert any(word.startswith("no ") for word in words), "raise NothingToDrawError"
     assert not ax.get_xticks().size
     assert not ax.patches
     assert not ax.lines
@@ -114,7 +116,7 @@ def test_a_formula_stays_text(plot: Plot, make: Make, maker: str):
         *(legend.get_texts() if legend else []),
     ]
     named = [text for text in shown if "$a_b$" in text.get_text()]
-    assert named
+    assert named, f'if it shows no names, name it here: @of_charts("{maker}")'
     assert not any(text.get_parse_math() or text.get_usetex() for text in named)
 
 
@@ -147,4 +149,4 @@ def test_many_groups_fit(plot: Plot, make: Make, maker: str):
     ax = plot(make([f"/aws/lambda/function-{number}" for number in range(300)]))
     ax.figure.draw_without_rendering()
     words = [text.get_text() for text in [*ax.texts, *ax.get_yticklabels()]]
-    assert any("more" in word for word in words)
+    assert any("more" in word for word in words), f'without groups: @of_charts("{maker}")'
