@@ -1,8 +1,8 @@
 """Generate the parts of the documentation that come from the code.
 
-`python docs/make_docs.py` writes `docs/schema.md`, `docs/functions.md`, `docs/commands.md`, the
-manual page `docs/exportstats.1`, the drawing `docs/architecture.svg` and the chart in the README.
-The tests fail if one of the texts is stale.
+`python docs/make_docs.py` writes `docs/schema.md`, `docs/functions.md`, `docs/commands.md`,
+`docs/permissions.md`, the manual page `docs/exportstats.1` and the chart in the README. The tests
+fail if one of the texts is stale.
 """
 
 from __future__ import annotations
@@ -10,21 +10,24 @@ from __future__ import annotations
 import ast
 import html
 import inspect
+import json
 import re
 import tomllib
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import grimp
 
 import exportstats as xs
+from exportstats.aws.permissions import PERMISSIONS
 from exportstats.cli import main
+from exportstats.cli.permissions import NEEDS, needed_by
 from exportstats.core import schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 DOCS = Path(__file__).parent
 _WIDTH = 88
@@ -164,6 +167,57 @@ def every_command(context: click.Context) -> Iterator[tuple[click.Command, click
             yield from every_command(inner)
 
 
+def permissions_page() -> str:
+    """Write the page on permissions."""
+    lines = [
+        "# Permissions",
+        "",
+        "Generated from the code by `docs/make_docs.py`; the tests run each command and compare.",
+        "Names of buckets and roles are made up. `GetCallerIdentity`, for the account ID, needs no",
+        "permission. `exportstats doctor` tries those of the environment, and names what is",
+        "missing.",
+        "",
+        "| request | action | narrowest resource | needed by |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| `{request}` | `{one.action}` | `{one.resource}` | {needed_by(request)} |"
+        for request, one in PERMISSIONS.items()
+    ]
+    lines += [
+        "",
+        "With SOURCE, a command asks AWS only for what its options name. Several rows add up.",
+        "",
+        "## Policies",
+    ]
+    uses: dict[tuple[str, ...], list[str]] = {}
+    for use, requests in NEEDS.items():
+        uses.setdefault(requests, []).append(use)
+    for requests, names in uses.items():
+        lines += ["", f"For {', '.join(map(_as_code, names))}:", "", "```json"]
+        lines += [json.dumps(_policy(requests), indent=2), "```"]
+    return "\n".join(lines) + "\n"
+
+
+def _as_code(use: str) -> str:
+    """Return a command or an option as code, and words as they are."""
+    return re.sub(r"^(?!others)(.*?)(?= with|$)", r"`\1`", use)
+
+
+def _policy(requests: Iterable[str]) -> dict[str, Any]:
+    """Return the policy that allows requests and nothing else."""
+    actions: dict[str, list[str]] = {}
+    for request in requests:
+        actions.setdefault(PERMISSIONS[request].resource, []).append(PERMISSIONS[request].action)
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": named, "Resource": resource}
+            for resource, named in actions.items()
+        ],
+    }
+
+
 def man_page() -> str:
     """Write the manual page of the command, in the macros of man(7)."""
     lines = [
@@ -291,6 +345,7 @@ PAGES = {
     "schema.md": schema_page,
     "functions.md": functions_page,
     "commands.md": commands_page,
+    "permissions.md": permissions_page,
     "exportstats.1": man_page,
     "architecture.svg": architecture,
 }

@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from exportstats.aws.answers import BrokenAnswerError, EndlessListError, RepeatedTokenError
 from exportstats.aws.client import MAX_ATTEMPTS, RATES, SERVICE_RATE
+from exportstats.aws.permissions import PERMISSIONS
 from exportstats.errors import ArgumentError
 from exportstats.text import plain
 
@@ -53,19 +54,10 @@ _REACH = (
     "LookupEvents reaches 90 days back; give a later start, or read the files of a trail with "
     "xs.read_api_calls"
 )
-# The remedy, by the request that was denied.
-_ACTIONS = {
-    "DescribeExportTasks": 'allow the action logs:DescribeExportTasks on the resource "*"',
-    "DescribeLogGroups": 'allow the action logs:DescribeLogGroups on the resource "*"',
-    "DescribeLogStreams": "allow the action logs:DescribeLogStreams on the log group",
-    "GetMetricData": 'allow the action cloudwatch:GetMetricData on the resource "*"',
-    "LookupEvents": 'allow the action cloudtrail:LookupEvents on the resource "*"',
-    "AssumeRole": "allow the action sts:AssumeRole on the role, and add the caller to the role's "
-    "trust policy",
-    "ListAccounts": "allow the action organizations:ListAccounts, and use the management account "
-    "or a delegated administrator",
-    "DescribeRegions": 'allow the action ec2:DescribeRegions on the resource "*"',
-    "ListObjectsV2": "allow the action s3:ListBucket on the bucket",
+# What else to do, by the request that was denied.
+_ALSO = {
+    "AssumeRole": ", and add the caller to the role's trust policy",
+    "ListAccounts": ", and use the management account or a delegated administrator",
 }
 
 _BY_CODE = {
@@ -177,7 +169,7 @@ def _explain_answer(error: ClientError) -> Fault:
     reason = f"{code}{often}" + (f": {message}" if message else "")
     remedy = _BY_CODE.get(code)
     if remedy is _NO_PERMISSION:
-        remedy = _ACTIONS.get(error.operation_name, _NO_PERMISSION)
+        remedy = _allow(error.operation_name)
     if remedy is _BUSY:
         remedy = _BUSY.format(rate=RATES.get(error.operation_name, SERVICE_RATE))
     if remedy is None and status >= 500:  # noqa: PLR2004
@@ -185,6 +177,14 @@ def _explain_answer(error: ClientError) -> Fault:
     if remedy is None:
         remedy = _NOT_AWS if code.isdigit() else "see the service's list of common errors"
     return Fault(reason, remedy)
+
+
+def _allow(request: str) -> str:
+    """Return the remedy for a request that was denied."""
+    if request not in PERMISSIONS:
+        return _NO_PERMISSION
+    permission = PERMISSIONS[request]
+    return f"allow the action {permission.action} on {permission.on}{_ALSO.get(request, '')}"
 
 
 def _clean(error: BaseException, seen: set[int]) -> None:

@@ -15,9 +15,10 @@ import click
 import exportstats as xs
 from exportstats.cli.failing import FAILED, in_options, say
 from exportstats.cli.options import FORMAT
+from exportstats.cli.permissions import needed_by
 from exportstats.cli.question import Answer
 from exportstats.cli.source import ENDPOINT_URL, LIVE_REGION, PROFILE
-from exportstats.errors import ExportStatsError
+from exportstats.errors import DamagedFileWarning, ExportStatsError
 from exportstats.text import counted
 
 if TYPE_CHECKING:
@@ -28,15 +29,8 @@ if TYPE_CHECKING:
 
 _VERSIONS = ("exportstats", "pandas", "pyarrow", "boto3", "botocore", "matplotlib", "deltalake")
 _ARCHIVE = "read the archive"
-# What needs each request, by command.
-NEEDED_BY = {
+_NEEDED_BY = {
     "GetCallerIdentity": "the account ID of what is fetched",
-    "DescribeExportTasks": "fetch, archive sync, wait, watch, and all others without SOURCE",
-    "DescribeLogGroups": "incoming, archive sync --log-groups, --log-groups aws, --evidence live",
-    "LookupEvents": "calls, --api-calls aws, --evidence live",
-    "GetMetricData": "incoming, --incoming aws, --evidence live",
-    "DescribeLogStreams": "deliveries --streams, --deliveries aws, --evidence live",
-    "ListObjectsV2": "deliveries, --deliveries aws, --evidence live",
     _ARCHIVE: "all that read it as SOURCE",
 }
 # What identifies an account or a person, and what is shown instead.
@@ -145,22 +139,25 @@ def _version_of(library: str) -> str:
 def _requests_of(found: Setup) -> list[_Row]:
     """Return which requests work, and what needs them."""
     return [
-        _Row(name, result, NEEDED_BY[name], *(fault or ())) for name, result, fault in found.tried
+        _Row(name, result, _NEEDED_BY.get(name) or needed_by(name), *(fault or ()))
+        for name, result, fault in found.tried
     ]
 
 
 def _read(archive: xs.Archive) -> _Row:
     """Return whether an archive can be read, by reading next to nothing of it."""
-    row = _Row(_ARCHIVE, "works", NEEDED_BY[_ARCHIVE])
+    row = _Row(_ARCHIVE, "works", _NEEDED_BY[_ARCHIVE])
     try:
-        with warnings.catch_warnings(action="ignore"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", DamagedFileWarning)
             archive.tasks(columns=["task_id"], since="2999-01-01")
-    except ExportStatsError as error:
+    except (ExportStatsError, DamagedFileWarning) as error:
         if "AccessDenied" in str(error):
             remedy = "allow the actions s3:ListBucket and s3:GetObject on the archive"
             return row._replace(result="denied", reason=str(error), remedy=remedy)
-        reason, _, remedy = str(error).rpartition("; ")
-        return row._replace(result="failed", reason=reason or remedy, remedy=reason and remedy)
+        reason, _, remedy = str(error).partition("; ")
+        return row._replace(result="failed", reason=reason, remedy=remedy or None)
     return row
 
 
