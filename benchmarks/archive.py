@@ -37,7 +37,7 @@ from benchmarks.large import QUERIES
 from benchmarks.measure import cpu_seconds, in_a_process, memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 SIZE = 10_000_000
 MOST_RATIO, MOST_GIB, MOST_BYTES = 2.0, 1.5, 60
@@ -156,6 +156,17 @@ def _run(folder: str, contestant: str, question: str, number: int) -> None:
     cost = time.perf_counter() - started, cpu_seconds() - spent
     of_children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**10
     print(json.dumps((*cost, max(memory(peak=True), of_children, before) / 2**10)))
+
+
+def pairs(size: int) -> Iterator[tuple[str, float, float]]:
+    """Yield the CPU seconds of each question with one process, and those of DuckDB."""
+    with tempfile.TemporaryDirectory() as folder:
+        keep(folder, size)
+        for question in _SQL:
+            ours, theirs = (
+                in_a_process("archive", folder, who, question, "1") for who in CONTESTANTS
+            )
+            yield question, ours[1], theirs[1]
 
 
 def main(size: int) -> None:

@@ -26,7 +26,7 @@ import pandas as pd
 if TYPE_CHECKING:
     from collections.abc import Sized
 
-_RUNS = 3
+RUNS = 3
 
 
 class Cost(NamedTuple):
@@ -41,18 +41,24 @@ class Cost(NamedTuple):
     frame: float = 0.0
 
 
-def compare(name: str, size: int | None = None, runs: int = _RUNS) -> None:
-    """Run the contestants of a benchmark in turn, and print their costs and ratios."""
-    module = importlib.import_module(f"benchmarks.{name}")
-    size = module.SIZE if size is None else size
-    costs: dict[str, list[Cost]] = {contestant: [] for contestant in module.CONTESTANTS}
+def medians_of(name: str, size: int, runs: int = RUNS) -> dict[str, Cost]:
+    """Run the contestants of a benchmark in turn, and return the median costs of each."""
+    contestants = importlib.import_module(f"benchmarks.{name}").CONTESTANTS
+    costs: dict[str, list[Cost]] = {contestant: [] for contestant in contestants}
     for _ in range(runs):
         for contestant, found in costs.items():
             found.append(Cost(*in_a_process("measure", name, contestant, str(size))))
-    medians = {
+    return {
         contestant: Cost(*map(statistics.median, zip(*found, strict=True)))
         for contestant, found in costs.items()
     }
+
+
+def compare(name: str, size: int | None = None, runs: int = RUNS) -> None:
+    """Run the contestants of a benchmark in turn, and print their costs and ratios."""
+    module = importlib.import_module(f"benchmarks.{name}")
+    size = module.SIZE if size is None else size
+    medians = medians_of(name, size, runs)
     base = medians[module.BASELINE]
     print(f"\n{name}: {module.__doc__.splitlines()[0]}")
     print(f"size {size:,}; median of {runs}; the ratio is to {module.BASELINE}\n")
