@@ -103,4 +103,4 @@ def test_every_public_function_has_a_question():
     page = (ROOT / "docs" / "questions.md").read_text(encoding="utf-8")
     for name in dir(xs):
         if name.startswith("plot_") or name in {"find_anomalies", "status_breakdown"}:
-            assert f"`{name}`" in page, name
+            assert f"`{name}`" in page, f"add {name} to docs/questions.md"
