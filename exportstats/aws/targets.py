@@ -33,7 +33,7 @@ class Target:
     Attributes
     ----------
     account_id
-        The account ID; None to ask STS.
+        The account ID; by default that of the role, without one STS is asked.
     region
         The region; None for that of the session or profile.
     profile
@@ -56,6 +56,7 @@ class Target:
     region: str | None = None
     profile: str | None = None
     role_arn: str | None = None
+    external_id: str | None = None
 
     # whether STS has confirmed the account of the credentials; not a field
     is_verified: ClassVar[bool] = False
@@ -70,7 +71,7 @@ class Target:
         if self.account_id is not None and not _is_account(self.account_id):
             shown = shorten(repr(self.account_id), 80)
             raise ArgumentError(f"account_id={shown}; give twelve digits, as text")
-        for name in ("region", "profile", "role_arn"):
+        for name in ("region", "profile", "role_arn", "external_id"):
             value = getattr(self, name)
             if value is not None and not (isinstance(value, str) and value.isprintable()):
                 raise ArgumentError(f"{name}={shorten(repr(value), 80)}; give text in one line")
@@ -88,6 +89,13 @@ class Target:
             raise ArgumentError(
                 f"role_arn={self.role_arn!r} is not in the account {self.account_id}; change one"
             )
+        if self.external_id is not None and role is None:
+            raise ArgumentError(
+                f"external_id={self.external_id!r} was given without a role_arn; give both or "
+                "neither"
+            )
+        if role is not None:
+            object.__setattr__(self, "account_id", role[1])
 
     def __str__(self) -> str:
         """Return the name of the target in messages."""
@@ -123,7 +131,7 @@ class Sessions:
     def __init__(self, base: boto3.Session) -> None:
         self.lock = threading.RLock()
         self._base = base
-        self._made: dict[tuple[str | None, str | None], boto3.Session] = {(None, None): base}
+        self._made: dict[tuple[str | None, ...], boto3.Session] = {(None, None, None): base}
         self._assumer: Any = None
         self._accounts: dict[str | None, tuple[str | None, str]] = {}
         self._asking = threading.Lock()
@@ -139,7 +147,7 @@ class Sessions:
 
     def of(self, target: Target) -> boto3.Session:
         """Return the session for a target's clients."""
-        key = (target.profile, target.role_arn)
+        key = (target.profile, target.role_arn, target.external_id)
         with self.lock:
             if key not in self._made:
                 self._made[key] = self._make(target)
@@ -152,7 +160,7 @@ class Sessions:
         rules = core._get_internal_component("endpoint_resolver")  # noqa: SLF001 - shared nowhere else
         session._register_internal_component("endpoint_resolver", rules)  # noqa: SLF001
         if target.role_arn is not None:
-            session.register_component("credential_provider", _Role(self._sts(), target.role_arn))
+            session.register_component("credential_provider", _Role(self._sts(), target))
         return boto3.Session(botocore_session=session)
 
     def _sts(self) -> Any:  # noqa: ANN401 - boto3 creates its clients' classes at run time
@@ -166,16 +174,18 @@ class Sessions:
 class _Role:
     """A botocore credential provider for a role, which renews the credentials in time."""
 
-    def __init__(self, sts: Any, role_arn: str) -> None:  # noqa: ANN401 - boto3's client
+    def __init__(self, sts: Any, target: Target) -> None:  # noqa: ANN401 - boto3's client
         self._sts = sts
-        self._role_arn = role_arn
+        self._request = {"RoleArn": target.role_arn, "RoleSessionName": _SESSION_NAME}
+        if target.external_id is not None:
+            self._request["ExternalId"] = target.external_id
 
     def load_credentials(self) -> DeferredRefreshableCredentials:
         """Return the credentials; the role is assumed when they are first used."""
         return DeferredRefreshableCredentials(refresh_using=self._assume, method="assume-role")
 
     def _assume(self) -> dict[str, Any]:
-        answer = self._sts.assume_role(RoleArn=self._role_arn, RoleSessionName=_SESSION_NAME)
+        answer = self._sts.assume_role(**self._request)
         keys = answer["Credentials"]
         names = ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")
         access_key, secret_key, token, expiration = (keys.get(name) for name in names)
@@ -220,6 +230,7 @@ def fetch_targets(
     regions: Literal["all"] | Sequence[str] | None = None,
     role_name: str | None = None,
     accounts: Sequence[str] | None = None,
+    external_id: str | None = None,
 ) -> list[Target]:
     """Find the accounts and regions of an organisation, or the regions of one account.
 
@@ -238,6 +249,8 @@ def fetch_targets(
         The role to assume in each account, except the session's own.
     accounts
         The account IDs; by default, with a `role_name`, all active accounts of the organisation.
+    external_id
+        The external ID that the trust policies of the roles demand.
 
     Returns
     -------
@@ -247,7 +260,7 @@ def fetch_targets(
     Raises
     ------
     ArgumentError
-        `accounts` was given without `role_name`, or there is no region.
+        `accounts` or `external_id` was given without `role_name`, or there is no region.
     LoadError
         AWS refused a request; the text names the permission.
 
@@ -260,6 +273,10 @@ def fetch_targets(
     """
     if accounts is not None and role_name is None:
         raise ArgumentError("accounts were given without role_name; give the role to assume")
+    if external_id is not None and role_name is None:
+        raise ArgumentError(
+            f"external_id={external_id!r} was given without role_name; give the role to assume"
+        )
     try:
         session = make_session(session, profile, None)
         check_credentials(session)
@@ -279,7 +296,13 @@ def fetch_targets(
         for number in numbers
     }
     return [
-        Target(number, region, profile if role is None else None, role).verified()
+        Target(
+            number,
+            region,
+            profile=profile if role is None else None,
+            role_arn=role,
+            external_id=external_id if role else None,
+        ).verified()
         for number, role in sorted(roles.items())
         for region in found
     ]

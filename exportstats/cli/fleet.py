@@ -31,18 +31,21 @@ FLEET_OPTIONS = (
     ),
     click.option("--role-name", metavar="NAME", help="The role to assume in each account."),
     click.option(
+        "--external-id", metavar="ID", help="The external ID that the roles' trust policies demand."
+    ),
+    click.option(
         "--targets",
         "targets_file",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
         metavar="FILE",
         help="Fetch from the accounts and regions in this CSV or JSON file. Its fields are "
-        "account_id, region, and profile or role_arn.",
+        "account_id, region, and profile, or role_arn and external_id.",
     ),
 )
 _SHOWN = 10  # targets of each cause
 _CAUSES = 20
 _WIDTH = 80  # of an invalid value
-_FIELDS = ("account_id", "region", "profile", "role_arn")
+_FIELDS = ("account_id", "region", "profile", "role_arn", "external_id")
 
 
 def fetch_targets(
@@ -52,11 +55,17 @@ def fetch_targets(
     all_regions: bool,
     organization: bool,
     role_name: str | None,
+    external_id: str | None,
     targets_file: Path | None,
 ) -> list[Target] | None:
     """Return the accounts and regions that options name; None for the one of the environment."""
     if organization != (role_name is not None):
         raise ArgumentError("--organization and --role-name go together; give both or neither")
+    if external_id is not None and not organization:
+        raise ArgumentError(
+            f"--external-id {external_id} is for --organization and --role-name; in a file of "
+            "--targets it is a field"
+        )
     if all_regions and region is not None:
         raise ArgumentError(
             f"--all-regions and --region {region} cannot be combined; leave one out"
@@ -73,7 +82,9 @@ def fetch_targets(
         return [
             target
             for profile in profiles or (None,)
-            for target in xs.fetch_targets(profile=profile, regions=regions, role_name=role_name)
+            for target in xs.fetch_targets(
+                profile=profile, regions=regions, role_name=role_name, external_id=external_id
+            )
         ]
     if len(profiles) > 1:
         return [xs.Target(region=region, profile=profile) for profile in profiles]

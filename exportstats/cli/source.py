@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _LIVE_ONLY = (
     *("profiles", "endpoint_url", "next_token"),
-    *("all_regions", "organization", "role_name", "targets_file"),
+    *("all_regions", "organization", "role_name", "external_id", "targets_file"),
 )
 ASK = "aws"  # the value of --log-groups and its like that asks AWS
 
@@ -162,6 +162,7 @@ class Origin:
     all_regions: bool = False
     organization: bool = False
     role_name: str | None = None
+    external_id: str | None = None
     targets_file: Path | None = None
     log_groups_from: tuple[str, ...] = ()
     deliveries_from: tuple[str, ...] = ()
@@ -197,6 +198,7 @@ class Origin:
             all_regions=self.all_regions,
             organization=self.organization,
             role_name=self.role_name,
+            external_id=self.external_id,
             targets_file=self.targets_file,
         )
         if found is None:
@@ -223,6 +225,7 @@ class Origin:
     def words(self) -> list[str]:
         """The arguments that name the same source, without account and region."""
         named = {"times-in": self.times_in, "role-name": self.role_name}
+        named |= {"external-id": self.external_id}
         named |= {"endpoint-url": self.endpoint_url and without_user(self.endpoint_url)}
         words = [*self.source]
         for option in BESIDE:

@@ -221,6 +221,45 @@ def test_a_target_is_a_small_value_that_travels():
     assert len(pickle.dumps(target)) < 400
 
 
+def test_a_role_names_the_account(organisation: list[str], monkeypatch: pytest.MonkeyPatch):
+    """The tasks of two roles without account IDs are of the accounts in their ARNs."""
+    accounts = organisation[:2]
+    targets = [
+        xs.Target(region="eu-west-1", role_arn=f"arn:aws:iam::{account}:role/audit")
+        for account in accounts
+    ]
+    assert [target.account_id for target in targets] == accounts
+    tasks = [
+        {"accountId": account, "region": "eu-west-1", "taskId": f"of-{account}"}
+        for account in accounts
+    ]
+    with Emulator(tasks) as emulator:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", emulator.url)
+        found = xs.fetch_tasks(targets)
+    assert found["task_id"].to_list() == [f"of-{account}" for account in found["account_id"]]
+
+
+def test_the_external_id_is_sent_with_the_role(monkeypatch: pytest.MonkeyPatch):
+    """Each role is assumed with its external ID, the session's own account without a role."""
+    own, other = "111122223333", "444455556666"
+    tasks = [
+        {"accountId": account, "region": "eu-west-1", "taskId": account} for account in (own, other)
+    ]
+    with Emulator(tasks) as emulator:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", emulator.url)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", own)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made-up")
+        targets = xs.fetch_targets(regions=["eu-west-1"], role_name="audit", external_id="acme")
+        assert len(xs.fetch_tasks(targets)) == 2
+        role = xs.Target(role_arn=targets[1].role_arn, region="eu-west-1")
+        xs.fetch_tasks([role])
+    sent = [one.params for one in emulator.requests if one.operation == "AssumeRole"]
+    assert [one.get("ExternalId") for one in sent] == ["acme", None]
+    assert [target.external_id for target in targets] == [None, "acme"]
+    with pytest.raises(xs.ArgumentError, match="external_id='acme' was given without role_name"):
+        xs.fetch_targets(external_id="acme")
+
+
 @pytest.mark.parametrize(
     ("fields", "named"),
     [
@@ -229,6 +268,7 @@ def test_a_target_is_a_small_value_that_travels():
         ({"role_arn": "audit"}, "audit"),
         ({"profile": "p", "role_arn": "arn:aws:iam::111122223333:role/x"}, "profile='p'"),
         ({"account_id": "444455556666", "role_arn": "arn:aws:iam::111122223333:role/x"}, "not in"),
+        ({"external_id": "acme"}, "external_id='acme' was given without a role_arn"),
     ],
 )
 def test_a_target_that_cannot_be_meant_is_refused(fields: dict[str, Any], named: str):

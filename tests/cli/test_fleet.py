@@ -121,6 +121,16 @@ def test_targets_of_a_file_are_asked(
     assert counts == dict.fromkeys(REGIONS, 70)
 
 
+def test_an_external_id_needs_the_organisation(run: Callable, tmp_path: Path):
+    """Without --organization, and beside a file of targets, --external-id is refused."""
+    targets = tmp_path / "targets.csv"
+    targets.write_text("region\neu-west-1\n")
+    for words in ([], ["--targets", targets]):
+        done = run("status", "--external-id", "acme", *words)
+        assert done.exit_code == 2
+        assert "--external-id acme is for --organization and --role-name" in done.stderr
+
+
 def test_several_profiles_are_asked(run: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """--profile can be repeated."""
     config = tmp_path / "config"
