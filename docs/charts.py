@@ -17,16 +17,11 @@ BEFORE = "import exportstats as xs\n\ntasks = xs.sample_tasks()  # synthetic\n"
 _GAPS = 'gaps = xs.find_gaps(tasks, start="2026-10-23", end="2026-11-22")\n'
 _NIGHT = 'exports = xs.expected_exports(tasks, start="2026-11-17", end="2026-11-18")\n'
 _FORECAST = 'forecast = xs.simulate_queue(tasks, exports, start="2026-11-17")\n'
-_EARLIER = """\
-import pandas as pd
-
+_SCENARIOS = """\
+at_noon = exports.assign(create_at="2026-11-17T12:00Z", jitter="0s")
 scenarios = {
-    name: xs.simulate_queue(
-        tasks,
-        exports.assign(create_at=exports["create_at"] - pd.Timedelta(earlier)),
-        start="2026-11-17",
-    )
-    for name, earlier in {"today": "0h", "two hours earlier": "2h"}.items()
+    "today": xs.simulate_queue(tasks, exports, start="2026-11-17"),
+    "all at noon": xs.simulate_queue(tasks, at_noon, start="2026-11-17"),
 }
 """
 CHARTS = {
@@ -74,7 +69,7 @@ CHARTS = {
         "When will tonight's queue be done?", "table = forecast.finish", _NIGHT + _FORECAST
     ),
     "plot_queue_comparison": Chart(
-        "What if we move exports?", "table = xs.compare_queues(scenarios)", _NIGHT + _EARLIER
+        "What if we move exports?", "table = xs.compare_queues(scenarios)", _NIGHT + _SCENARIOS
     ),
     "plot_landing_lag": Chart(
         "How fresh is S3?", 'table = xs.landing_lag(tasks, by="log_group_name")'

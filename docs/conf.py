@@ -28,6 +28,7 @@ myst_enable_extensions = ["attrs_inline", "colon_fence"]
 myst_heading_anchors = 4
 nb_execution_mode = "off"  # make_site.py has executed the notebooks
 nb_merge_streams = True
+nb_ipywidgets_js = {}  # it would be loaded from elsewhere
 autodoc_typehints = "none"
 napoleon_google_docstring = False
 napoleon_use_ivar = True

@@ -40,6 +40,7 @@ _MOVED = {
 }
 # What the index of a folder ends with on the site: all pages of the folder.
 _PAGES_OF_FOLDER = "\n```{toctree}\n:hidden:\n:glob:\n\n*\n```\n"
+_WIDGET = "application/vnd.jupyter.widget-view+json"
 _ANCHOR = re.compile(r'<a id="([\w-]+)"></a>\*\*(.+?)\*\*', re.DOTALL)
 _LINK = re.compile(r"(\[[^][]*\])\((?!\w+:)([^)#\s]+)(#[^)\s]*)?\)")
 
@@ -93,10 +94,16 @@ class Stage:
         if execute:
             with TemporaryDirectory() as empty:
                 resources = {"metadata": {"path": empty}}
-                NotebookClient(notebook, timeout=300, resources=resources).execute()
+                quiet = ["--IPKernelApp.log_level=40"]
+                NotebookClient(
+                    notebook, timeout=300, resources=resources, extra_arguments=quiet
+                ).execute()
+        notebook.metadata.pop("widgets", None)
         for cell in notebook.cells:
             if cell.cell_type == "markdown":
                 cell.source = self.relink(cell.source, source)
+            else:  # progress bars are for those who wait
+                cell.outputs = [one for one in cell.outputs if _WIDGET not in one.get("data", {})]
         nbformat.write(notebook, self.put(source))
 
 
