@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +16,7 @@ from exportstats.cli.source import sourced
 from exportstats.core import schema
 from exportstats.errors import ArgumentError, UnusedWarning
 from exportstats.io.whole import one_at_a_time
+from exportstats.text import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,9 +32,14 @@ if TYPE_CHECKING:
         "--replace", is_flag=True, help="Replace an existing file instead of adding to it."
     ),
     click.option("--next-token", metavar="TOKEN", help="Continue an earlier fetch at this token."),
+    click.option(
+        "--dry-run",
+        is_flag=True,
+        help="Count targets and requests, and fetch nothing. Only accounts and regions are listed.",
+    ),
     is_live=True,
 )
-def fetch(origin: Origin, file: Path, *, replace: bool) -> None:
+def fetch(origin: Origin, file: Path, *, replace: bool, dry_run: bool) -> None:
     """Fetch export tasks from AWS and add them to a file.
 
     Tasks already in the file are kept, because AWS forgets old tasks. Each task is stored once, in
@@ -42,10 +49,17 @@ def fetch(origin: Origin, file: Path, *, replace: bool) -> None:
     AWS can filter tasks by state or task ID only. Other filters are applied after all tasks are
     fetched.
 
+    With --dry-run, the requests of a target are as many as its tasks in an existing file need, 50
+    tasks each, and at least one.
+
     \b
     exportstats fetch --region eu-west-1 -o tasks.parquet
+    exportstats fetch --all-regions -o tasks.parquet --dry-run
     """
-    read_existing(file)  # fail before AWS is asked
+    before = read_existing(file)  # fail before AWS is asked
+    if dry_run:
+        _show_requests(origin, file, before)
+        return
     tasks = origin.load()
     with one_at_a_time(file):
         before = read_existing(file)  # another fetch may have written it meanwhile
@@ -58,6 +72,32 @@ def fetch(origin: Origin, file: Path, *, replace: bool) -> None:
             what = f"; {_compared(_placed(before, tasks), written)}"
         xs.write_tasks(written, file)
     say(f"{file}: {title_of(written)}{what}")
+
+
+def _show_requests(origin: Origin, file: Path, before: pd.DataFrame | None) -> None:
+    """Print how many requests a fetch would send, by the tasks of an existing file."""
+    from exportstats.aws.tasks import PAGE_SIZE
+
+    targets = origin.targets or [xs.Target(origin.account, origin.region)]
+    known: dict[Any, int] = {}
+    if before is not None:
+        if origin.wanted.status:  # the filter that AWS has
+            before = before[before["status_code"] == origin.wanted.status]
+        known = before.groupby(list(schema.SLOT), observed=True).size().to_dict()
+    tasks = [known.get((one.account_id or "", one.region or "")) for one in targets]
+    if origin.targets is None and len(known) == 1:  # STS would tell which account it is
+        tasks = [*known.values()]
+    pages = [1 if count is None else max(1, math.ceil(count / PAGE_SIZE)) for count in tasks]
+    many = counted(sum(pages), "request")
+    click.echo(counted(len(targets), "target"))
+    if any(tasks):
+        some = counted(sum(map(bool, tasks)), "target")
+        click.echo(f"DescribeExportTasks: about {many}, as {some} had tasks in {file}")
+    else:
+        click.echo(f"DescribeExportTasks: at least {many}")
+    roles = {one.role_arn for one in targets} - {None}
+    if roles:
+        click.echo(f"AssumeRole: {counted(len(roles), 'request')}")
 
 
 def read_existing(file: Path, of: str = "tasks") -> pd.DataFrame | None:

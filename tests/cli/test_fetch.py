@@ -231,3 +231,62 @@ def test_a_hidden_account_is_reported(run: Callable, serve: Callable, made: Call
     assert done.exit_code == 0
     assert done.stderr.startswith("exportstats: account_id is missing: STS did not return it")
     assert done.stderr.count("\n") == 1
+
+
+SLOTS = {("111122223333", "eu-west-1"): 120, ("444455556666", "us-east-1"): 50}
+ORGANISATION = ("--organization", "--role-name", "audit", "--all-regions")
+
+
+def of_organisation(made: Callable) -> list[dict[str, object]]:
+    """Return tasks in two of the four slots of an organisation."""
+    return [
+        {**task, "accountId": account, "region": region, "taskId": f"{account}-{number}"}
+        for (account, region), count in SLOTS.items()
+        for number, task in enumerate(made(count))
+    ]
+
+
+def test_a_dry_run_counts_what_a_fetch_sends(
+    run: Callable, serve: Callable, made: Callable, tmp_path: Path
+):
+    """Without a file it is at least a request a target; with the file of a fetch, as many."""
+    emulator = serve(of_organisation(made))
+    path = tmp_path / "tasks.parquet"
+    done = run("fetch", *ORGANISATION, "-o", path, "--dry-run")
+    assert done.exit_code == 0
+    assert done.stdout.splitlines() == [
+        "4 targets",
+        "DescribeExportTasks: at least 4 requests",
+        "AssumeRole: 1 request",
+    ]
+    listing = {"GetCallerIdentity", "DescribeRegions", "ListAccounts"}
+    assert {one.operation for one in emulator.requests} == listing
+    assert not path.exists()
+
+    emulator.requests.clear()
+    assert run("fetch", *ORGANISATION, "-o", path).exit_code == 0
+    sent = [one.operation for one in emulator.requests]
+    stored = path.read_bytes()
+    done = run("fetch", *ORGANISATION, "-o", path, "--dry-run")
+    counts = {"DescribeExportTasks": sent.count("DescribeExportTasks")}
+    assert counts == {"DescribeExportTasks": 6}
+    assert done.stdout.splitlines()[1:] == [
+        f"DescribeExportTasks: about 6 requests, as 2 targets had tasks in {path}",
+        f"AssumeRole: {sent.count('AssumeRole')} request",
+    ]
+    assert path.read_bytes() == stored
+
+
+def test_a_dry_run_of_one_account_asks_nothing(run: Callable, live: Emulator, tmp_path: Path):
+    """One account and region is one target, whose requests a file of only its tasks tells."""
+    path = tmp_path / "tasks.parquet"
+    done = run("fetch", "-o", path, "--dry-run")
+    assert done.stdout.splitlines() == ["1 target", "DescribeExportTasks: at least 1 request"]
+    assert not live.requests
+    run("fetch", "-o", path)
+    live.requests.clear()
+    done = run("fetch", "-o", path, "--dry-run")
+    assert f"about {PAGES} requests, as 1 target had tasks" in done.stdout
+    done = run("fetch", "-o", path, "--dry-run", "--status", "FAILED")
+    assert "about 1 request, as 1 target had tasks" in done.stdout
+    assert not live.requests
