@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
 MISSING = "–"  # noqa: RUF001 - a dash, not a minus
-_SHARES = ("share", "fraction", "probability", "covered", "failure_rate", "deadline_risk")
+_SHARES = (
+    "share",
+    "fraction",
+    "probability",
+    "covered",
+    "covered_at_least",
+    "covered_at_most",
+    "failure_rate",
+    "deadline_risk",
+)
 _LARGE = 1000  # from which a number is written without decimals
 
 

@@ -23,6 +23,7 @@ def test_each_kind_of_column_is_written_for_people():
             "at": times,
             "day": times.tz_convert("Europe/Berlin").normalize(),
             "failure_rate": [0.125, None],
+            "covered_at_most": [0.9878, 1.0],
             "deadline_risk": [0.095, None],
             "ratio": [1.23456, 12345.6],
             "tasks": [1200, 0],
@@ -31,9 +32,9 @@ def test_each_kind_of_column_is_written_for_people():
         }
     )
     assert cells(table) == [
-        ["4 min 43 s", "2026-11-23 06:00", "2026-11-23", "12.5 %", "9.5 %", "1.23", "1,200",
-         "True", "FAILED"],
-        ["–", "–", "–", "–", "–", "12,346", "0", "False", "–"],  # noqa: RUF001
+        ["4 min 43 s", "2026-11-23 06:00", "2026-11-23", "12.5 %", "98.8 %", "9.5 %", "1.23",
+         "1,200", "True", "FAILED"],
+        ["–", "–", "–", "–", "100 %", "–", "12,346", "0", "False", "–"],  # noqa: RUF001
     ]  # fmt: skip
 
 
