@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import os
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +17,21 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from playwright.sync_api import Browser
+
 HERE = Path(__file__).parent
 sys.path += map(str, (HERE, *filter(Path.is_dir, HERE.iterdir())))
+
+# Chromium asks nothing of the network that the page does not.
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 # How many examples Hypothesis makes, always the same ones: a few, or many with
 # `--hypothesis-profile=ci`.
@@ -62,3 +77,20 @@ def moto(moto_server: str) -> str:
     """Reset moto, and return its address."""
     urlopen(Request(f"{moto_server}/moto-api/reset", method="POST")).close()  # noqa: S310 - ours
     return moto_server
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Return one Chromium for all tests of a file."""
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - slow to import
+
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        reason = "there is no chromium and no google-chrome on the PATH"
+        if "CI" in os.environ:
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=QUIET)
+        yield started
+        started.close()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import shutil
 import time
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
@@ -13,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from matplotlib import pyplot as plt
-from playwright.sync_api import Error, sync_playwright
+from playwright.sync_api import Error
 from reported import hostile_report, report_of
 
 from exportstats.report import machine
@@ -28,15 +26,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 REPORTS: dict[str, Callable[[], xs.WeeklyReport]] = {
     "worst": lambda: report_of("2026-W24"),
     "quietest": lambda: report_of("2026-W20"),
@@ -54,21 +43,6 @@ class Opened:
     page: Page
     messages: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Return one Chromium for all tests."""
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:
-        reason = "there is no chromium and no google-chrome on the PATH"
-        if "CI" in os.environ:
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=QUIET)
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
