@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-import base64
-import io
-import json
 import re
 import shutil
-import struct
-import sys
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import matplotlib.pyplot as plt
 import nbformat
 import papermill
 import pytest
 from coverage_facts import coverage
 from duration_facts import durations
 from evidence_facts import evidence
+from executed import (
+    COVERAGE,
+    DURATIONS,
+    EVIDENCE,
+    HISTORY,
+    KERNEL,
+    PATHS,
+    QUICKSTART,
+    RECIPES,
+    ROOT,
+    SCALE,
+    TONIGHT,
+    WEEKLY,
+    check_pictures,
+    draws,
+    messages,
+    read,
+)
 from history_facts import history
 from nbclient import NotebookClient
 from nbformat import NotebookNode
@@ -33,22 +44,9 @@ from exportstats.emulator import Emulator
 from exportstats.io.json_text import to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-QUICKSTART, DURATIONS, COVERAGE, WEEKLY, RECIPES, HISTORY, EVIDENCE, TONIGHT, SCALE = PATHS = [
-    ROOT / "notebooks" / "01_quickstart.ipynb",
-    ROOT / "notebooks" / "02_duration_analysis.ipynb",
-    ROOT / "notebooks" / "03_coverage.ipynb",
-    ROOT / "notebooks" / "04_weekly_report.ipynb",
-    ROOT / "notebooks" / "05_recipes.ipynb",
-    ROOT / "notebooks" / "06_history.ipynb",
-    ROOT / "notebooks" / "07_evidence.ipynb",
-    ROOT / "notebooks" / "08_tonight.ipynb",
-    ROOT / "notebooks" / "09_scale.ipynb",
-]
 LOADING = ("parameters", "load")
-KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 CLEAN = (
     "as JupyterLab saved it; make it clean with: jupyter nbconvert --clear-output --inplace "
     "--ClearMetadataPreprocessor.enabled=True "
@@ -76,16 +74,6 @@ FROM_FILE = {
 each_notebook = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 
 
-def read(path: Path) -> NotebookNode:
-    """Read a notebook as the current version of the format."""
-    return nbformat.read(path, as_version=nbformat.NO_CONVERT)
-
-
-def draws(cell: NotebookNode) -> bool:
-    """Return whether a cell draws a chart."""
-    return cell.cell_type == "code" and ("xs.plot_" in cell.source or ".plot." in cell.source)
-
-
 def code(notebook: NotebookNode) -> dict[str, str]:
     """Return the code of each cell, by its id."""
     return {cell.id: cell.source for cell in notebook.cells if cell.cell_type == "code"}
@@ -98,35 +86,6 @@ def shown(notebook: NotebookNode) -> dict[str, list[str]]:
         for cell in notebook.cells
         if cell.cell_type == "code"
     }
-
-
-def messages(notebook: NotebookNode) -> list[str]:
-    """Return what cells printed, their warnings and errors, without what Spark's start prints."""
-    cells = [cell for cell in notebook.cells if "SparkSession.builder" not in cell.source]
-    outputs = [output for cell in cells for output in cell.get("outputs", [])]
-    return [str(output) for output in outputs if output.output_type in ("stream", "error")]
-
-
-@pytest.fixture(scope="module")
-def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Use the interpreter of the tests as "python3", without the user's own configuration."""
-    home = tmp_path_factory.mktemp("jupyter")
-    spec = home / "kernels" / "python3" / "kernel.json"
-    spec.parent.mkdir(parents=True)
-    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    spec.write_text(json.dumps({"argv": argv, **KERNEL}))
-    plt.close()  # matplotlib has made its list of fonts by now, which can take long
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JUPYTER_PATH", str(home))
-        patch.setenv("JUPYTER_CONFIG_DIR", str(home / "config"))
-        patch.setenv("JUPYTER_RUNTIME_DIR", str(home / "runtime"))
-        patch.setenv("IPYTHONDIR", str(home / "ipython"))
-        patch.setenv("AWS_CONFIG_FILE", str(home / "none"))
-        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(home / "none"))
-        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        patch.delenv("AWS_PROFILE", raising=False)
-        patch.delenv("MPLBACKEND", raising=False)  # the kernel shows pictures in the notebook
-        yield
 
 
 def execute(path: Path, folder: Path) -> NotebookNode:
@@ -239,27 +198,6 @@ def html(notebook: NotebookNode, name: str) -> str:
     return re.sub(r"T_[0-9a-f]+", "", cell.outputs[0].data["text/html"])
 
 
-def check_pictures(path: Path, notebook: NotebookNode) -> None:
-    """Check that a cell that draws shows one PNG in landscape, not an empty one; no other does."""
-    charts = 0
-    for cell in notebook.cells:
-        outputs = [output.data for output in cell.get("outputs", []) if "data" in output]
-        pictures = [data["image/png"] for data in outputs if "image/png" in data]
-        if not draws(cell):
-            assert not pictures
-            continue
-        charts += 1
-        assert cell.id.endswith("-plot")
-        assert len(outputs) == len(pictures) == 1
-        png = base64.b64decode(pictures[0])
-        width, height = struct.unpack(">II", png[16:24])
-        assert 900 <= width <= 2100
-        assert 0.5 <= height / width <= 0.65
-        assert plt.imread(io.BytesIO(png)).std() > 0.05
-    # a report contains its charts, and the last four have few
-    assert charts > (0 if path in {WEEKLY, HISTORY, EVIDENCE, TONIGHT, SCALE} else 5)
-
-
 def check_figures(path: Path, notebook: NotebookNode) -> None:
     """Check that the figures in the text are those of the tables, and all of them are checked."""
     cells = [cell for cell in notebook.cells if cell.cell_type == "markdown"]
@@ -288,5 +226,5 @@ def test_papermill_asks_aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made-up")
         notebook = with_papermill(QUICKSTART, tmp_path, SOURCE="aws", REGION="us-east-1")
     assert messages(notebook) == []
-    assert shown(notebook)["table-size"] == [f"({len(tasks)}, np.int64(0))"]
+    assert shown(notebook)["table-size"] == [f"({len(tasks)}, 0)"]
     assert len(emulator.requests) > len(tasks) / 50
