@@ -83,10 +83,21 @@ def test_theory() -> None:
         assert refused[settled].mean() == pytest.approx(load / (1 + load), rel=0.02)
 
 
-def test_one_export_alone() -> None:
-    """One export alone is forecast as `estimate_completion` forecasts a task created just now."""
+@pytest.mark.parametrize("beside", [0, 9])
+def test_one_export_alone(beside: int) -> None:
+    """One export alone is forecast as `estimate_completion` forecasts a task created just now.
+
+    Log groups that are unlike do not change that.
+    """
     rng = np.random.default_rng(5)
-    past = tasks_of(*(np.exp(rng.normal(0, 0.4, 60)) * 20 * MINUTE).astype(int).tolist())
+    past = tasks_of(*(np.exp(rng.normal(0, 0.4, 20)) * 20 * MINUTE).astype(int).tolist())
+    for number in range(beside):
+        lasts = np.exp(rng.normal(number - beside, 0.4, 20)) * 20 * MINUTE
+        past += tasks_of(
+            *lasts.astype(int).tolist(),
+            log_group_name=f"other/{number}",
+            region=f"eu-west-{number + 2}",
+        )
     fields = {"from_time": START - 2 * DAY, "to_time": START - DAY - 1}
     new = {**GROUP, **fields, "task_id": "new", "status_code": "RUNNING"}
     new |= {"creation_time": START, "observed_at": START}
