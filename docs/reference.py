@@ -29,6 +29,14 @@ GROUPS = {
     "Executors and Spark": "engines",
     "Errors and warnings": "errors",
 }
+# What the page of a chart ends with.
+_PICTURE = """
+.. figure:: ../gallery/{name}.png
+   :target: ../gallery/{name}.html
+   :alt: {name} of the synthetic sample
+
+   The synthetic sample; :doc:`its table and the lines that make both <../gallery/{name}>`.
+"""
 
 
 def in_words(annotation: str) -> str:
@@ -91,15 +99,20 @@ def write_reference(folder: Path) -> None:
             one = getattr(xs, name)
             first = str(inspect.getdoc(one)).splitlines()[0]
             lines.append(f"| [`{name}`]({name}.rst) | {first} |")
-            (api / f"{name}.rst").write_text(_page(name, is_class=inspect.isclass(one)))
+            (api / f"{name}.rst").write_text(_page(name, one), encoding="utf-8")
     lines += ["", "```{toctree}", ":hidden:", "", *order, "```", ""]
     (api / "index.md").write_text("\n".join(lines), encoding="utf-8")
 
 
-def _page(name: str, *, is_class: bool) -> str:
-    kind = "autoclass" if is_class else "autofunction"
-    options = "   :members:\n   :member-order: bysource\n" if is_class else ""
-    return f"{name}\n{'=' * len(name)}\n\n.. {kind}:: exportstats.{name}\n{options}"
+def _page(name: str, one: object) -> str:
+    kind, options = "autofunction", ""
+    if inspect.isclass(one):
+        kind, options = "autoclass", "   :member-order: bysource\n"
+        # an error is caught by its base, and the fields of a tuple are in its docstring
+        options += "   :show-inheritance:\n" if issubclass(one, BaseException) else ""
+        options += "" if issubclass(one, tuple) else "   :members:\n"
+    page = f"{name}\n{'=' * len(name)}\n\n.. {kind}:: exportstats.{name}\n{options}"
+    return page + (_PICTURE.format(name=name) if name.startswith("plot_") else "")
 
 
 def add_types(
@@ -127,7 +140,30 @@ def add_types(
             lines[at] += f" : {'; '.join(dict.fromkeys(kinds))}"
 
 
+def hide_signature(
+    _app: Sphinx,
+    _what: str,
+    _name: str,
+    one: object,
+    _options: object,
+    signature: str | None,
+    _returns: str | None,
+) -> tuple[str, None] | None:
+    """Hide the signature of a class that users only receive."""
+    is_received = inspect.isclass(one) and issubclass(one, (BaseException, tuple, xs.WeeklyReport))
+    return ("", None) if signature and is_received else None
+
+
+def hide_private_bases(
+    _app: Sphinx, _name: str, _one: object, _options: object, bases: list[type]
+) -> None:
+    """Leave only the bases that users can name."""
+    bases[:] = [base for base in bases if not base.__name__.startswith("_")]
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect to Sphinx; napoleon reads the docstrings afterwards."""
     app.connect("autodoc-process-docstring", add_types, priority=400)
+    app.connect("autodoc-process-signature", hide_signature)
+    app.connect("autodoc-process-bases", hide_private_bases)
     return {"parallel_read_safe": True}

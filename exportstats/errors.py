@@ -135,22 +135,7 @@ class AccountUnknownWarning(UserWarning):
 
 
 class _Partial(_Picklable):
-    """The data that arrived before loading ended early.
-
-    Attributes
-    ----------
-    tasks
-        The table of tasks that arrived; empty if none did.
-    arrived
-        The same if tasks were loaded, otherwise the rows of the other table that arrived.
-    next_token
-        The token to continue from, or None to start again. With several targets, the tokens are
-        in `failures`.
-    failures
-        A DataFrame with one row for each failed target: `account_id`, `region`, `profile`,
-        `role_arn`, `reason`, `remedy`, `arrived` (number of rows) and `next_token`. None if
-        loading failed before any target was asked.
-    """
+    """The data that arrived before loading ended early."""
 
     def __init__(
         self,
@@ -169,7 +154,22 @@ class _Partial(_Picklable):
 
 
 class LoadError(_Partial, ExportStatsError):
-    """Loading ended before the end of the list. The error carries what arrived."""
+    """Loading ended before the end of the list. The error carries what arrived.
+
+    Attributes
+    ----------
+    tasks
+        The table of tasks that arrived; empty if none did.
+    arrived
+        The same if tasks were loaded, otherwise the rows of the other table that arrived.
+    next_token
+        The token to continue from, or None to start again. With several targets, the tokens are
+        in `failures`.
+    failures
+        A DataFrame with one row for each failed target: `account_id`, `region`, `profile`,
+        `role_arn`, `reason`, `remedy`, `arrived` (number of rows) and `next_token`. None if
+        loading failed before any target was asked.
+    """
 
 
 class LoadInterrupted(_Partial, KeyboardInterrupt):
