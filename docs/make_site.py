@@ -33,7 +33,6 @@ _MOVED = {
     "benchmarks/README.md": "benchmarks.md",
     "data/README.md": "sample.md",
     "docs/decisions/README.md": "decisions/index.md",
-    "docs/platform.md": "how-to/platform.md",
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
     "SECURITY.md": "reporting.md",
