@@ -22,6 +22,8 @@ from nbclient import NotebookClient
 from reference import write_reference
 from sphinx.cmd.build import build_main
 
+import exportstats as xs
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -41,7 +43,14 @@ _MOVED = {
 _PAGES_OF_FOLDER = "\n```{toctree}\n:hidden:\n:glob:\n\n*\n```\n"
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 _ANCHOR = re.compile(r'<a id="([\w-]+)"></a>\*\*(.+?)\*\*', re.DOTALL)
-_LINK = re.compile(r"(\[[^][]*\])\((?!\w+:)([^)#\s]+)(#[^)\s]*)?\)")
+# A block of code, a link, and a word of code.
+_PARTS = re.compile(
+    r"^ *```.*?^ *```$"
+    r"|(?P<text>\[[^][]*\])\((?!\w+:)(?P<target>[^)#\s]+)(?P<anchor>#[^)\s]*)?\)"
+    r"|\[[^][]*\]\([^)]*\)"
+    r"|`(?:xs\.)?(?P<name>\w+)`",
+    re.MULTILINE | re.DOTALL,
+)
 
 
 def site_path(source: Path) -> Path:
@@ -65,19 +74,27 @@ class Stage:
         return path
 
     def relink(self, text: str, source: Path) -> str:
-        """Return the text of a page with its links as on the site; files that it links are put."""
+        """Return the text of a page with its links as on the site; files that it links are put.
 
-        def moved(link: re.Match[str]) -> str:
-            target = Path(os.path.normpath(source.parent / link[2]))
+        Public names become links to their reference.
+        """
+        here = site_path(source).parent
+
+        def moved(part: re.Match[str]) -> str:
+            if part["name"] in xs.__all__:
+                there = os.path.relpath(Path("api", f"{part['name']}.rst"), here)
+                return f"[{part[0]}]({there})"
+            if part["target"] is None:
+                return part[0]
+            target = Path(os.path.normpath(source.parent / part["target"]))
             if target.is_dir():
-                return link[1].strip("[]")
-            path = self.folder / site_path(target)
+                return part["text"].strip("[]")
             if target.suffix not in {".md", ".ipynb"}:
                 self.put(target)
-            there = os.path.relpath(path, (self.folder / site_path(source)).parent)
-            return f"{link[1]}({Path(there).as_posix()}{link[3] or ''})"
+            there = os.path.relpath(site_path(target), here)
+            return f"{part['text']}({there}{part['anchor'] or ''})"
 
-        return _LINK.sub(moved, _ANCHOR.sub(r"[**\2**]{#\1}", text))
+        return _PARTS.sub(moved, _ANCHOR.sub(r"[**\2**]{#\1}", text))
 
     def add_page(self, source: Path) -> None:
         """Add a page."""

@@ -119,6 +119,7 @@ def check_links(built: Path) -> None:
     own = (path for path in built.rglob("*.html") if "_static" not in path.parts)
     pages = {path: Page(path) for path in own}
     assert {built / f"api/{name}.html" for name in xs.__all__} <= pages.keys()
+    assert "api/find_gaps.html" in pages[built / "questions.html"].links
     for path, page in pages.items():
         for target in (*page.links, *page.loads):
             parts = urlsplit(target)
