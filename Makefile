@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 LOWEST := $(VENV)/lowest
 LOWEST_TESTS := tests/archive tests/core tests/io tests/stats tests/charts tests/cli/test_golden.py
 
-.PHONY: demo test test-whole test-lowest sample docs notebooks benchmarks clean
+.PHONY: demo test test-whole test-lowest sample docs notebooks benchmarks release clean
 
 demo: $(VENV)/demo-ready
 	$(BIN)/exportstats demo
@@ -65,6 +65,11 @@ notebooks: $(VENV)/test-ready
 
 benchmarks: $(VENV)/test-ready
 	$(BIN)/python -m benchmarks
+
+# What is published, in dist/. Each of PYTHONS that is on the PATH is tried.
+PYTHONS := python3.11 python3.12 python3.13 python3.14
+release: $(VENV)/test-ready
+	$(BIN)/python .ci/release.py $(PYTHONS)
 
 clean:
 	rm -rf $(VENV) demo-output build dist

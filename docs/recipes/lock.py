@@ -30,4 +30,4 @@ def lock(folder: Path) -> list[str]:
 
 
 if __name__ == "__main__":
-    print("\n".join(lock(Path(sys.argv[1]))))  # noqa: T201
+    print("\n".join(lock(Path(sys.argv[1]))))
