@@ -76,7 +76,8 @@ class Stage:
     def relink(self, text: str, source: Path) -> str:
         """Return the text of a page with its links as on the site; files that it links are put.
 
-        Public names become links to their reference.
+        Public names become links to their reference, and a link with the name of a page as its text
+        gets the title of the page.
         """
         here = site_path(source).parent
 
@@ -92,7 +93,8 @@ class Stage:
             if target.suffix not in {".md", ".ipynb"}:
                 self.put(target)
             there = os.path.relpath(site_path(target), here)
-            return f"{part['text']}({there}{part['anchor'] or ''})"
+            text = "[]" if re.fullmatch(r"\[[\w/.-]+\.(md|ipynb)]", part["text"]) else part["text"]
+            return f"{text}({there}{part['anchor'] or ''})"
 
         return _PARTS.sub(moved, _ANCHOR.sub(r"[**\2**]{#\1}", text))
 
