@@ -14,11 +14,15 @@ from click.testing import CliRunner
 from recipes import PAGE, RECIPES, fill_logs, run
 
 import exportstats as xs
+from exportstats.aws.permissions import PERMISSIONS
 from exportstats.cli import main
+from exportstats.cli.permissions import NEEDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+ORGANISATION = ("archive sync", "archive sync --log-groups", "--organization", "--all-regions")
 
 
 def test_the_workflow_asks_for_no_more_than_it_needs(workflow: dict[str, Any]):
@@ -107,17 +111,24 @@ def test_the_policy_allows_what_is_asked_and_no_more(moto: str, aws: Callable[..
         )
     }
     assert actions == {
+        "ec2:DescribeRegions",
         "logs:DescribeExportTasks",
         "logs:DescribeLogGroups",
+        "organizations:ListAccounts",
         "s3:GetObject",
         "s3:ListBucket",
         "s3:PutObject",
         "ses:SendEmail",
         "ses:SendRawEmail",
+        "sns:Publish",
+        "sts:AssumeRole",
     }
     loader = create_loader()
     for service, name in (action.split(":") for action in actions - {"s3:ListBucket"}):
         assert name in loader.load_service_model(service, "service-2")["operations"]
     anywhere = [s["Sid"] for s in json.loads(text)["Statement"] if s["Resource"] == "*"]
-    assert anywhere == ["ReadTasksAndLogGroups"]  # these two actions have no narrower resource
+    # these actions have no narrower resource
+    assert anywhere == ["ReadTasksAndLogGroups", "FindAccountsAndRegions"]
     assert not re.search(r"\*\"", text.replace('"Resource": "*"', "").replace("exportstats/*", ""))
+    wanted = {PERMISSIONS[name].action for use in ORGANISATION for name in NEEDS[use]}
+    assert wanted <= actions
