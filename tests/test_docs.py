@@ -19,9 +19,9 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
 
 
-def load_make_docs():
-    """Import docs/make_docs.py, which is not in a package."""
-    spec = importlib.util.spec_from_file_location("make_docs", ROOT / "docs" / "make_docs.py")
+def load(path: str):
+    """Import a file of the repository that is not installed."""
+    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -32,13 +32,30 @@ def load_make_docs():
 )
 def test_made_pages_are_not_stale(name: str):
     """`make docs` would not change the generated pages."""
-    page = load_make_docs().PAGES[name]()
+    page = load("docs/make_docs.py").PAGES[name]()
     assert (ROOT / "docs" / name).read_text(encoding="utf-8") == page, "run `make docs`"
+
+
+def test_the_page_of_the_benchmarks_has_the_last_results():
+    """The README of the benchmarks and its charts agree with the results of the last run."""
+    page = load("benchmarks/page.py")
+    results = page.read()
+    assert page.README.read_text(encoding="utf-8") == page.readme(results), (
+        "run `python -m benchmarks.page`"
+    )
+    charts = {page.chart_of(area): page.draw(area, rows) for area, rows in results["areas"].items()}
+    for name, chart in charts.items():
+        assert (page.FOLDER / name).read_text(encoding="utf-8") == chart, (
+            "run `python -m benchmarks.page`"
+        )
+    assert {path.name for path in page.FOLDER.glob("charts/*")} == {
+        Path(one).name for one in charts
+    }
 
 
 def test_imports_go_down_in_the_drawing():
     """Each subpackage has a row, and imports only from the layers below its own."""
-    made = load_make_docs()
+    made = load("docs/make_docs.py")
     layer_of = {package: place for place, layer in enumerate(made.layers()) for package in layer}
     found = made.imports()
     assert found["stats", "core"] > made.MANY
@@ -62,7 +79,7 @@ def test_the_manual_page_is_correct():
 
 def test_parameters_agree():
     """A parameter that functions share has one kind and one default, except optional periods."""
-    made = load_make_docs()
+    made = load("docs/make_docs.py")
     for shared in made.SHARED:
         given = {
             name: inspect.signature(function).parameters[shared]
@@ -83,7 +100,7 @@ def test_parameters_agree():
 
 def test_each_picture_has_the_name_of_its_table():
     """Each chart has the name of its table; two draw the tasks themselves, two of forecasts."""
-    made = load_make_docs()
+    made = load("docs/make_docs.py")
     tables = {re.sub(made.VERBS, "", name) for name in made.functions()}
     pictures = {name.removeprefix("plot_") for name in xs.__all__ if name.startswith("plot_")}
     others = {"task_durations", "task_timeline", "queue_finish", "queue_comparison"}
