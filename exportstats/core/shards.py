@@ -63,29 +63,32 @@ class Steps:
         return tasks
 
 
-def collect(tasks: Tasks, part: Part, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """Apply a part to one table of tasks or to each shard, and concatenate the results.
+def gather(
+    tasks: Tasks, part: Callable[[pd.DataFrame], Any], columns: Sequence[str] | None = None
+) -> list[Any]:
+    """Apply a part to one table of tasks or to each shard, and return the results.
 
     `columns` are those that the part reads; by default all of them.
     """
     names = None if columns is None else frozenset(columns)
     if isinstance(tasks, pd.DataFrame):
-        return part(frames.check(tasks, names=names))
+        return [part(frames.check(tasks, names=names))]
     _check_shards(tasks)
     found = [*tasks.map(Steps((partial(frames.check, names=names), part), names))]
     # without any shard, the answer is that of an empty table
-    return frames.stack(found or [part(frames.empty())])
+    return found or [part(frames.empty())]
+
+
+def collect(tasks: Tasks, part: Part, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Apply a part to one table of tasks or to each shard, and concatenate the results."""
+    return frames.stack(gather(tasks, part, columns))
 
 
 def collect_several(
     tasks: Tasks, part: Callable[[pd.DataFrame], tuple[pd.DataFrame, ...]]
 ) -> tuple[pd.DataFrame, ...]:
     """Apply a part that returns several tables, and concatenate each of them."""
-    if isinstance(tasks, pd.DataFrame):
-        return part(frames.check(tasks))
-    _check_shards(tasks)
-    found: list[tuple[pd.DataFrame, ...]] = [*tasks.map(Steps((frames.check, part)))]
-    return tuple(map(frames.stack, zip(*found or [part(frames.empty())], strict=True)))
+    return tuple(map(frames.stack, zip(*gather(tasks, part), strict=True)))
 
 
 def together(tasks: Tasks, *questions: Callable[[Tasks], Any]) -> list[Any]:

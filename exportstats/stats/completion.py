@@ -15,15 +15,16 @@ import pandas as pd
 
 from exportstats.core import coerce, schema, shards
 from exportstats.errors import ArgumentError
-from exportstats.stats import grouping
+from exportstats.stats import counting, grouping
 from exportstats.stats.as_of import known_at
-from exportstats.stats.weighted import DURATION_COLUMNS, count_by_duration, divide
+from exportstats.stats.weighted import divide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
     from exportstats.core.shards import Shards
+    from exportstats.stats.counting import Counts
     from exportstats.stats.grouping import Groups
 
 _COUNTS = ("at_risk", "completed", "competing", "censored", "probability")
@@ -132,8 +133,8 @@ def completion_curve(
         raise ArgumentError(f"event={event!r}; give one of {', '.join(map(repr, _EVENTS))}")
     check_confidence(confidence)
     part = partial(count_censored_durations, names=names)
-    ends = shards.collect(known_at(tasks, as_of), part, (*names, *DURATION_COLUMNS))
-    groups = grouping.grid(ends, names)
+    counted = counting.collect(known_at(tasks, as_of), part, names)
+    ends, groups = counted.read(grouping.grid(counted.cells.keys, names))
     curve = curve_of(ends, groups, _EVENTS[event])
     low, high = _band(curve, confidence)
     keys = groups.keys.take(curve.codes).reset_index(drop=True)
@@ -146,14 +147,8 @@ def completion_curve(
     return table
 
 
-def count_censored_durations(known: pd.DataFrame, *, names: Sequence[str]) -> pd.DataFrame:
-    """Count tasks by group, state and duration; the duration of an active task is its age.
-
-    Returns
-    -------
-    DataFrame
-        The columns of the groups, `status_code`, `duration` (missing if unknown) and `n`.
-    """
+def count_censored_durations(known: pd.DataFrame, *, names: Sequence[str]) -> Counts:
+    """Count tasks by group, state and duration; the duration of an active task is its age."""
     millis = known["duration"].to_numpy(copy=True).view("int64")
     rows = np.flatnonzero(known["status_code"].isin(schema.ACTIVE_STATES))
     created, observed = (
@@ -161,11 +156,11 @@ def count_censored_durations(known: pd.DataFrame, *, names: Sequence[str]) -> pd
     )
     known_age = (created != coerce.NAT) & (observed >= created)
     millis[rows] = np.where(known_age, observed - created, coerce.NAT)
-    return count_by_duration(known, names, millis)
+    return counting.count(known, names, millis)
 
 
 def curve_of(ends: pd.DataFrame, groups: Groups, events: Sequence[str] = ("COMPLETED",)) -> Curve:
-    """Estimate the curve of each group from the result of `count_censored_durations`."""
+    """Estimate the curve of each group from the counts of `count_censored_durations`."""
     many = len(groups.keys)
     state, n = ends["status_code"], ends["n"].to_numpy()
     has_duration = ends["duration"].notna().to_numpy()

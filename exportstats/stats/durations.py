@@ -16,7 +16,7 @@ import pandas as pd
 
 from exportstats.core import schema, shards
 from exportstats.errors import ArgumentError
-from exportstats.stats import grouping
+from exportstats.stats import counting, grouping
 from exportstats.stats.as_of import known_at, zone
 from exportstats.stats.calendars import calendar_of
 from exportstats.stats.completion import (
@@ -25,13 +25,9 @@ from exportstats.stats.completion import (
     median_limits_of,
     median_of,
 )
+from exportstats.stats.counting import count_durations
 from exportstats.stats.grouping import Groups
-from exportstats.stats.weighted import (
-    DURATION_COLUMNS,
-    count_durations,
-    sort_weighted,
-    to_timedelta,
-)
+from exportstats.stats.weighted import sort_weighted, to_timedelta
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,9 +107,15 @@ def duration_summary(
     labels = labels_of(quantiles)
     names = grouping.names_of(by, tasks, ("completed", "censored", "min", "max", "mean", *labels))
     part = partial(count_censored_durations, names=names)
-    counted = shards.collect(known_at(tasks, as_of), part, (*names, *DURATION_COLUMNS))
-    groups = grouping.grid(counted, names)
-    counts, durations = _completed(counted, groups)
+    counted = counting.collect(known_at(tasks, as_of), part, names)
+    return counted.answer(
+        grouping.grid(counted.cells.keys, names), partial(_summarise, labels=labels)
+    )
+
+
+def _summarise(counts: pd.DataFrame, groups: Groups, labels: dict[str, float]) -> pd.DataFrame:
+    """Summarise the durations of groups."""
+    numbers, durations = _completed(counts, groups)
     lengths = {
         "min": durations.min(),
         **{label: durations.quantile(q) for label, q in labels.items()},
@@ -122,8 +124,8 @@ def duration_summary(
     }
     for label, q in labels.items():
         lengths[f"{label}_low"], lengths[f"{label}_high"] = _limits(durations, q)
-    lengths |= _censored_median(counted, groups, counts["censored"] > 0, durations)
-    return _as_table(groups, counts, lengths)
+    lengths |= _censored_median(counts, groups, numbers["censored"] > 0, durations)
+    return _as_table(numbers, lengths)
 
 
 def duration_trend(
@@ -191,15 +193,18 @@ def duration_trend(
     names = grouping.names_of(by, tasks, ("completed", "censored", *labels))
     calendar_of(freq, zone(tz))
     part = partial(count_durations, names=names, freq=freq, tz=tz)
-    count = partial(shards.collect, part=part, columns=(*names, *DURATION_COLUMNS))
+    count = partial(counting.collect, part=part, names=names)
     counted, last = shards.together(known_at(tasks, as_of), count, grouping.last_observed)
-    groups = grouping.grid(counted, names, freq, tz)
-    counted = counted[["status_code", "duration", "n"]]  # frees the memory of the others
-    counts, durations = _completed(counted, groups)
-    lengths = {label: durations.quantile(q) for label, q in labels.items()}
-    table = _as_table(groups, counts, lengths)
+    groups = grouping.grid(counted.cells.keys, names, freq, tz)
+    table: pd.DataFrame = counted.answer(groups, partial(_quantiles, labels=labels))
     table.attrs = grouping.unfinished(last, freq, tz)
     return table
+
+
+def _quantiles(counts: pd.DataFrame, groups: Groups, labels: dict[str, float]) -> pd.DataFrame:
+    """Return the quantiles of groups."""
+    numbers, durations = _completed(counts, groups)
+    return _as_table(numbers, {label: durations.quantile(q) for label, q in labels.items()})
 
 
 def _completed(counted: pd.DataFrame, groups: Groups) -> tuple[dict[str, np.ndarray], Weighted]:
@@ -264,11 +269,8 @@ def _ranked(durations: Weighted, rank: np.ndarray) -> np.ndarray:
     return found
 
 
-def _as_table(
-    groups: Groups, counts: dict[str, np.ndarray], lengths: dict[str, np.ndarray]
-) -> pd.DataFrame:
-    columns = counts | {name: to_timedelta(millis) for name, millis in lengths.items()}
-    return pd.DataFrame(columns, index=grouping.index_of(groups.keys))
+def _as_table(numbers: dict[str, np.ndarray], lengths: dict[str, np.ndarray]) -> pd.DataFrame:
+    return pd.DataFrame(numbers | {name: to_timedelta(millis) for name, millis in lengths.items()})
 
 
 def _is_share(value: object) -> bool:

@@ -24,6 +24,7 @@ PERIOD = "period"
 _INNER = ("status_code", "period", "duration", "reason", "tasks", "n", "lag", "is_current")
 # What is read to group tasks by their state, or by the period of their creation.
 STATE_COLUMNS = ("status_code", "creation_time", "observed_at")
+DURATION_COLUMNS = (*STATE_COLUMNS, "duration")
 # Above this number, empty periods are left out: a single task in 2999 would need millions.
 MOST_PERIODS = 10_000
 # Up to this number of possible groups, a lookup table is used; above, they are sorted.

@@ -12,7 +12,7 @@ from exportstats.core import shards
 from exportstats.errors import ArgumentError
 from exportstats.stats import grouping
 from exportstats.stats.as_of import known_at
-from exportstats.stats.weighted import DURATION_COLUMNS, count_durations, divide
+from exportstats.stats.weighted import divide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,9 +83,8 @@ def duration_histogram(
     """
     names = grouping.names_of(by, tasks, ("share",))
     given = None if bins is None else _edges_of(bins)
-    part = partial(count_durations, names=names)
-    counted = shards.collect(known_at(tasks, as_of), part, (*names, *DURATION_COLUMNS))
-    counted = counted[(counted["status_code"] == "COMPLETED") & counted["duration"].notna()]
+    part = partial(_count, names=names, edges=_ROUND_MILLIS if given is None else given)
+    counted = shards.collect(known_at(tasks, as_of), part, (*names, *grouping.DURATION_COLUMNS))
     groups = grouping.grid(counted, names)
     millis = counted["duration"].to_numpy().view("int64")
     edges = _covering(_ROUND_MILLIS if given is None else given, millis)
@@ -103,6 +102,20 @@ def duration_histogram(
     keys["duration"] = intervals.take(np.tile(np.arange(len(intervals)), len(groups.keys)))
     return pd.DataFrame(
         {"tasks": count.ravel(), "share": share.ravel()}, index=grouping.index_of(keys)
+    )
+
+
+def _count(known: pd.DataFrame, *, names: Sequence[str], edges: np.ndarray) -> pd.DataFrame:
+    """Count the COMPLETED tasks by group and bin; `duration` is the longest one in the bin."""
+    done = known[(known["status_code"] == "COMPLETED") & known["duration"].notna()]
+    groups = grouping.group(grouping.columns_of(done, names), names)
+    millis = done["duration"].to_numpy().view("int64")
+    many = len(edges) + 1  # with the durations below and above
+    at = groups.codes * many + np.searchsorted(edges, millis, side="right")
+    found = pd.Series(millis).groupby(at).agg(["max", "size"])
+    longest = found["max"].to_numpy().view("timedelta64[ms]")
+    return groups.keys.take(found.index.to_numpy() // many).assign(
+        duration=longest, n=found["size"].array
     )
 
 

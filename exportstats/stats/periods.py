@@ -9,24 +9,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from exportstats.core import frames, schema, shards
+from exportstats.core import schema, shards
 from exportstats.errors import ArgumentError
-from exportstats.stats import grouping
+from exportstats.stats import counting, grouping
 from exportstats.stats.as_of import known_at, period, zone
 from exportstats.stats.completion import check_confidence
-from exportstats.stats.weighted import (
-    DURATION_COLUMNS,
-    count_durations,
-    divide,
-    sort_weighted,
-    to_timedelta,
-)
+from exportstats.stats.weighted import divide, sort_weighted, to_timedelta
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
     from exportstats.core.shards import Shards
+    from exportstats.stats.counting import Counts
     from exportstats.stats.grouping import Groups
     from exportstats.stats.weighted import Weighted
 
@@ -148,9 +143,15 @@ def compare_periods(
     if max(first for first, _ in periods) < min(end for _, end in periods):
         raise ArgumentError(f"previous={previous!r} and current={current!r} overlap")
     part = partial(_count, periods=periods, names=names)
-    counted = shards.collect(known_at(tasks, as_of), part, (*names, *DURATION_COLUMNS))
-    groups = grouping.grid(counted, names)
-    former, latter = (_side(counted, groups, is_current=which) for which in (False, True))
+    counted = counting.collect(known_at(tasks, as_of), part, names)
+    groups = grouping.grid(counted.cells.keys, names)
+    table = counted.answer(groups, partial(_compare, confidence=confidence))
+    return table.rename_axis(columns=["measure", "value"])
+
+
+def _compare(counts: pd.DataFrame, groups: Groups, confidence: float) -> pd.DataFrame:
+    """Compare the periods of groups."""
+    former, latter = (_side(counts, groups, is_current=which) for which in (False, True))
     measures = {
         "tasks": _change(former.tasks, latter.tasks),
         "failure_rate": _judged(
@@ -167,9 +168,7 @@ def compare_periods(
         measures[name] = _judged(name, (before, now), limits, n)
         for value in ("previous", "current", "change", "low", "high"):
             measures[name][value] = to_timedelta(measures[name][value])
-    flat = {(name, value): measures[name][value] for name, value in COLUMNS}
-    table = pd.DataFrame(flat, index=grouping.index_of(groups.keys))
-    return table.rename_axis(columns=["measure", "value"])
+    return pd.DataFrame({(name, value): measures[name][value] for name, value in COLUMNS})
 
 
 def by_measure(table: pd.DataFrame) -> pd.DataFrame:
@@ -196,12 +195,12 @@ def _count(
     *,
     periods: tuple[tuple[pd.Timestamp, pd.Timestamp], ...],
     names: list[str],
-) -> pd.DataFrame:
-    """Count the tasks of both periods by group, state and duration."""
+) -> Counts:
+    """Count the tasks of both periods by group, period, state and duration."""
     created = tasks["creation_time"]
-    some = [tasks[(created >= first) & (created < end)] for first, end in periods]
-    counted = [count_durations(part, names=names) for part in some]
-    return frames.stack([part.assign(is_current=bool(which)) for which, part in enumerate(counted)])
+    before, now = ((created >= first) & (created < end) for first, end in periods)
+    some = tasks.assign(is_current=now)[before | now]
+    return counting.count_durations(some, names=[*names, "is_current"])
 
 
 class _Side(NamedTuple):

@@ -11,7 +11,6 @@ from exportstats.core import coerce, shards
 from exportstats.core.schema import DAY, LOG_GROUP
 from exportstats.stats import grouping
 from exportstats.stats.as_of import known_at
-from exportstats.stats.weighted import DURATION_COLUMNS
 
 if TYPE_CHECKING:
     from datetime import date
@@ -97,7 +96,7 @@ def find_slowdowns(
                           since  factor  n_before  n_after
     0 2024-11-13 00:00:00+00:00     2.0        40       20
     """
-    columns = (*LOG_GROUP, *DURATION_COLUMNS)
+    columns = (*LOG_GROUP, *grouping.DURATION_COLUMNS)
     found = shards.collect(known_at(tasks, as_of), _find, columns)
     # every log group that was searched has at least one row; it is empty without a change
     searched = len(found.drop_duplicates(list(LOG_GROUP)))

@@ -1,4 +1,4 @@
-"""Count tasks by duration, and compute quantiles of values with counts."""
+"""Compute quantiles of values with counts."""
 
 from __future__ import annotations
 
@@ -6,52 +6,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from exportstats.core import coerce, schema
-from exportstats.stats import grouping
+from exportstats.core import coerce
 from exportstats.stats.packing import Packing, order_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import pandas as pd
-
-
-# What `count_durations` reads besides the groups.
-DURATION_COLUMNS = (*grouping.STATE_COLUMNS, "duration")
-
-
-def count_durations(
-    known: pd.DataFrame, *, names: Sequence[str], freq: str | None = None, tz: str = "UTC"
-) -> pd.DataFrame:
-    """Count tasks by group, state and duration; this is the part of most duration statistics.
-
-    Returns
-    -------
-    DataFrame
-        The columns of the groups, `status_code`, `duration` (`timedelta64[ms]`, missing for tasks
-        that have not ended) and `n`.
-    """
-    ended = known["status_code"].isin(schema.TERMINAL_STATES).to_numpy()
-    millis = known["duration"].to_numpy().view("int64")
-    return count_by_duration(known, names, np.where(ended, millis, coerce.NAT), freq, tz)
-
-
-def count_by_duration(
-    tasks: pd.DataFrame,
-    names: Sequence[str],
-    millis: np.ndarray,
-    freq: str | None = None,
-    tz: str = "UTC",
-) -> pd.DataFrame:
-    """Count tasks by group, state and durations in milliseconds; see `count_durations`."""
-    groups = grouping.group_by_state(tasks, names, freq, tz)
-    # -1, below all durations, replaces missing ones so that the range of values stays small
-    codes, millis, n = _count(groups.codes, np.maximum(millis, -1))
-    millis[millis < 0] = coerce.NAT
-    # small numbers, because there may be as many rows as tasks
-    return groups.keys.take(codes).assign(
-        duration=millis.view("timedelta64[ms]"), n=n.astype("int32")
-    )
 
 
 class Weighted(NamedTuple):
@@ -119,12 +78,9 @@ def sort_weighted(
 ) -> Weighted:
     """Sort values within groups, which are numbered from 0; without counts, count them."""
     if n is None:
-        codes, values, n = _count(codes, values)
-    elif not _are_sorted(codes, values):
-        order = order_of(codes, values)
-        codes = codes[order]  # one by one, so that the memory of each can be used for the next
-        values = values[order]
-        n = n[order]
+        codes, values, n = count_pairs(codes, values)
+    else:
+        codes, values, n = merge_pairs([(codes, values, n)])
     through = np.cumsum(n)
     ends = np.append(0, through)[np.searchsorted(codes, np.arange(groups), side="right")]
     return Weighted(codes, values, through, ends)
@@ -146,14 +102,31 @@ def to_timedelta(millis: np.ndarray) -> np.ndarray:
     return lengths
 
 
-def _count(codes: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the distinct pairs of group and value, in order, and the count of each."""
+def count_pairs(codes: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the different pairs of group and value, in order, and the count of each."""
     packing = Packing.of(int(codes.max(initial=-1)) + 1, values)
     if packing is None:
         pairs, n = np.unique(np.column_stack([codes, values]), axis=0, return_counts=True)
         return pairs[:, 0], pairs[:, 1], n
     packed, n = np.unique(packing.pack(codes, values), return_counts=True)
     return *packing.unpack(packed), n
+
+
+def merge_pairs(
+    counted: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the different pairs of group and value, in order, and add up their counts."""
+    codes, values, n = map(np.concatenate, zip(*counted, strict=True))
+    if not _are_sorted(codes, values):
+        order = order_of(codes, values)
+        codes = codes[order]  # one by one, so that the memory of each can be used for the next
+        values = values[order]
+        n = n[order]
+    new = np.ones(len(codes), dtype=bool)
+    new[1:] = (codes[1:] != codes[:-1]) | (values[1:] != values[:-1])
+    if new.all():
+        return codes, values, n
+    return codes[new], values[new], np.add.reduceat(n, np.flatnonzero(new), dtype="int64")
 
 
 def _are_sorted(codes: np.ndarray, values: np.ndarray) -> bool:
