@@ -137,7 +137,7 @@ class Counted:
     def _of_cells(self, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the cells, durations and numbers of tasks of the wanted cells, in order."""
         none = np.array([], dtype="int64")
-        counted, end = [(none, none, none)], 0
+        counted, end = [(none, none, none.astype("int32"))], 0
         for one in self.found:
             begin, end = end, end + len(one.sizes)
             cells = self.cells.codes[begin:end]
@@ -151,7 +151,7 @@ class Counted:
             keep = wanted[cell]  # own categories can have another order in a shard
             counted.append((cell[keep], millis[keep], n[keep]))
             # shards have most durations of a large group in common
-            if sum(len(some) for some, _, _ in counted[1:]) > max(_MOST, len(counted[0][0])):
+            if sum(len(some) for some, _, _ in counted[1:]) > _MOST:
                 counted = [merge_pairs(counted)]
         return merge_pairs(counted)
 
@@ -188,4 +188,5 @@ def count(
     """Count tasks by group, state and durations in milliseconds."""
     groups = grouping.group_by_state(tasks, names, freq, tz)
     codes, millis, n = count_pairs(groups.codes, np.maximum(millis, _MISSING))
-    return Counts(groups.keys, np.bincount(codes, minlength=len(groups.keys)), millis, n)
+    sizes = np.bincount(codes, minlength=len(groups.keys))
+    return Counts(groups.keys, sizes, millis, n.astype("int32"))

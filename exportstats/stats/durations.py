@@ -8,7 +8,7 @@ tasks. Active tasks are counted as censored: their duration is only known to be 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -246,6 +246,7 @@ def _limits(durations: Weighted, q: float) -> tuple[np.ndarray, np.ndarray]:
     return _ranked(durations, low - 1), _ranked(durations, high)
 
 
+@lru_cache(maxsize=4096)  # many groups have equally many tasks
 def _binomial_quantiles(n: int, p: float, shares: tuple[float, ...]) -> np.ndarray:
     """Return `scipy.stats.binom.ppf(shares, n, p)` without the slow import of SciPy."""
     if p in (0, 1):

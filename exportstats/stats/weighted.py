@@ -126,7 +126,7 @@ def merge_pairs(
     new[1:] = (codes[1:] != codes[:-1]) | (values[1:] != values[:-1])
     if new.all():
         return codes, values, n
-    return codes[new], values[new], np.add.reduceat(n, np.flatnonzero(new), dtype="int64")
+    return codes[new], values[new], np.add.reduceat(n, np.flatnonzero(new), dtype=n.dtype)
 
 
 def _are_sorted(codes: np.ndarray, values: np.ndarray) -> bool:
