@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from exportstats.core import coerce, schema, shards
+from exportstats.core import coerce, schema
 from exportstats.errors import ArgumentError
 from exportstats.stats import counting, grouping
 from exportstats.stats.as_of import known_at

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from exportstats.core import schema, shards
+from exportstats.core import schema
 from exportstats.errors import ArgumentError
 from exportstats.stats import counting, grouping
 from exportstats.stats.as_of import known_at, period, zone
