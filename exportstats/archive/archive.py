@@ -101,9 +101,9 @@ class Archive(Shards):
 
     def tasks(
         self,
-        as_of: str | date | None = None,
-        since: str | date | None = None,
-        until: str | date | None = None,
+        as_of: str | date | pd.Period | None = None,
+        since: str | date | pd.Period | None = None,
+        until: str | date | pd.Period | None = None,
         accounts: Sequence[str] | None = None,
         regions: Sequence[str] | None = None,
         columns: Sequence[str] | None = None,
@@ -160,7 +160,7 @@ class Archive(Shards):
 
     def log_groups(
         self,
-        as_of: str | date | None = None,
+        as_of: str | date | pd.Period | None = None,
         accounts: Sequence[str] | None = None,
         regions: Sequence[str] | None = None,
     ) -> pd.DataFrame:
@@ -171,7 +171,7 @@ class Archive(Shards):
         self,
         of: str,
         *,
-        as_of: str | date | None = None,
+        as_of: str | date | pd.Period | None = None,
         accounts: Sequence[str] | None = None,
         regions: Sequence[str] | None = None,
     ) -> pd.DataFrame:
@@ -214,7 +214,11 @@ class Archive(Shards):
         return frames.empty() if snapshot is None else count(self._storage, snapshot)
 
     def add(
-        self, rows: pd.DataFrame, *, of: str = "tasks", observed_at: str | date | None = None
+        self,
+        rows: pd.DataFrame,
+        *,
+        of: str = "tasks",
+        observed_at: str | date | pd.Period | None = None,
     ) -> pd.Series:
         """Add observations that come from elsewhere; what is known already is left out.
 

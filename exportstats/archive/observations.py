@@ -22,7 +22,7 @@ NEW, CHANGED, SEEN_AGAIN, UNCHANGED = range(4)
 
 
 def check_observations(
-    rows: pd.DataFrame, kind: Table, observed_at: str | date | None
+    rows: pd.DataFrame, kind: Table, observed_at: str | date | pd.Period | None
 ) -> pd.DataFrame:
     """Return a table to add, with `observed_at` filled in; each row must have a key and a time.
 

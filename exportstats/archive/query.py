@@ -129,7 +129,7 @@ def _scalar(time: pd.Timestamp) -> pa.Scalar:
 
 
 def query_of(
-    as_of: str | date | None,
+    as_of: str | date | pd.Period | None,
     accounts: Sequence[str] | None,
     regions: Sequence[str] | None,
 ) -> Query:

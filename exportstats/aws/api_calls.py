@@ -40,8 +40,8 @@ API_CALLS = Operation(
 def fetch_api_calls(  # noqa: PLR0913 - as fetch_tasks has them
     targets: Iterable[Target] | None = None,
     *,
-    start: str | date | None = None,
-    end: str | date | None = None,
+    start: str | date | pd.Period | None = None,
+    end: str | date | pd.Period | None = None,
     session: boto3.Session | None = None,
     profile: str | None = None,
     region: str | None = None,
@@ -135,7 +135,9 @@ def _by_name(_: object) -> list[dict[str, Any]]:
     ]
 
 
-def _range(start: str | date | None, end: str | date | None) -> dict[str, dt.datetime]:
+def _range(
+    start: str | date | pd.Period | None, end: str | date | pd.Period | None
+) -> dict[str, dt.datetime]:
     """Return the times of the requests, which must be the same for all pages of a list."""
     now = dt.datetime.now(dt.UTC).replace(microsecond=0)
     first = None if start is None else instant(start, "start")

@@ -119,8 +119,8 @@ def fetch_incoming(  # noqa: PLR0913 - as fetch_tasks has them
     log_groups: pd.DataFrame,
     *,
     targets: Iterable[Target] | None = None,
-    start: str | date | None,
-    end: str | date | None,
+    start: str | date | pd.Period | None,
+    end: str | date | pd.Period | None,
     period: Literal["1min", "5min", "1h"] = "1h",
     session: boto3.Session | None = None,
     profile: str | None = None,
@@ -233,7 +233,10 @@ def fetch_incoming(  # noqa: PLR0913 - as fetch_tasks has them
 
 
 def _grid(
-    log_groups: pd.DataFrame, start: str | date | None, end: str | date | None, period: str
+    log_groups: pd.DataFrame,
+    start: str | date | pd.Period | None,
+    end: str | date | pd.Period | None,
+    period: str,
 ) -> _Grid:
     """Check the arguments.
 

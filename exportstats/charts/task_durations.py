@@ -41,7 +41,7 @@ _RASTERIZED = 2_000  # more points make a vector file large
     kwargs="For the points, of `Axes.plot`, or for the hexagons, of `Axes.hexbin`.",
 )
 def plot_task_durations(
-    panel: Panel, table: pd.DataFrame, *, as_of: str | date | None = None, **kwargs: Any
+    panel: Panel, table: pd.DataFrame, *, as_of: str | date | pd.Period | None = None, **kwargs: Any
 ) -> None:
     """Draw each task's creation time and duration, by state.
 

@@ -157,7 +157,7 @@ def _plan(tasks: Any) -> pd.DataFrame:  # noqa: ANN401 - a table, or shards
     return xs.plan_backfill(xs.find_gaps(empty(), start="1970", end="2999"), tasks)
 
 
-def _write_scripts(plan: pd.DataFrame, place: Path, as_of: str | date | None) -> None:
+def _write_scripts(plan: pd.DataFrame, place: Path, as_of: str | date | pd.Period | None) -> None:
     """Write a script for each slot; refuse to replace a file that is not such a script."""
     from exportstats.coverage import scripts
 

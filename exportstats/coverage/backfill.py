@@ -49,7 +49,7 @@ def plan_backfill(  # noqa: PLR0913 - options of one plan
     margin: str | timedelta = "12h",
     tolerance: str | timedelta = "1min",
     never_exported: bool = False,
-    as_of: str | date | None = None,
+    as_of: str | date | pd.Period | None = None,
     incoming: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Plan the tasks that close gaps, and forecast when they will be done.

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 def find_overlaps(
     tasks: pd.DataFrame | Shards,
     *,
-    start: str | date | None = None,
-    end: str | date | None = None,
-    as_of: str | date | None = None,
+    start: str | date | pd.Period | None = None,
+    end: str | date | pd.Period | None = None,
+    as_of: str | date | pd.Period | None = None,
     deliveries: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Find what more than one COMPLETED task covers, per log group.

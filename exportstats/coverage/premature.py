@@ -24,9 +24,9 @@ def find_premature(
     tasks: pd.DataFrame | Shards,
     *,
     margin: str | pd.Timedelta = "12h",
-    start: str | date | None = None,
-    end: str | date | None = None,
-    as_of: str | date | None = None,
+    start: str | date | pd.Period | None = None,
+    end: str | date | pd.Period | None = None,
+    as_of: str | date | pd.Period | None = None,
     deliveries: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Find the COMPLETED tasks that may lack late events, and that no later task covers.

@@ -66,12 +66,12 @@ class Query:
 
 
 def make_query(  # noqa: PLR0913 - as the public functions have them
-    start: str | date | None,
-    end: str | date | None,
+    start: str | date | pd.Period | None,
+    end: str | date | pd.Period | None,
     *,
     tolerance: str | pd.Timedelta = "0ms",
     margin: str | pd.Timedelta = "12h",
-    as_of: str | date | None = None,
+    as_of: str | date | pd.Period | None = None,
     log_groups: pd.DataFrame | None = None,
     deliveries: pd.DataFrame | None = None,
     api_calls: pd.DataFrame | Calls | None = None,

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 _FAILED = (*LOG_GROUP, "task_id", "from_time", "to_time", "creation_time", "completion_time")
 
 
-def find_retries(tasks: pd.DataFrame | Shards, *, as_of: str | date | None = None) -> pd.DataFrame:
+def find_retries(
+    tasks: pd.DataFrame | Shards, *, as_of: str | date | pd.Period | None = None
+) -> pd.DataFrame:
     """List the FAILED tasks, each with its retry.
 
     The retry is the first later task of the same log group whose window contains that of the FAILED

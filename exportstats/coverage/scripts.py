@@ -138,7 +138,9 @@ known=$(list_tasks) || stop 'cannot list the tasks'
 """
 
 
-def render_scripts(plan: pd.DataFrame, as_of: str | date | None) -> dict[tuple[str, str], str]:
+def render_scripts(
+    plan: pd.DataFrame, as_of: str | date | pd.Period | None
+) -> dict[tuple[str, str], str]:
     """Render the tasks of a backfill plan as scripts for a POSIX shell, one per slot.
 
     This does not create tasks. Each script checks that its credentials are for the account, waits

@@ -33,7 +33,10 @@ _ALIKE = 0.1  # windows of which the lengths differ by less than this share
 
 
 def expected_exports(
-    tasks: pd.DataFrame | Shards, *, start: str | date | None, end: str | date | None
+    tasks: pd.DataFrame | Shards,
+    *,
+    start: str | date | pd.Period | None,
+    end: str | date | pd.Period | None,
 ) -> pd.DataFrame:
     """Return the exports that each slot's history leads one to expect, as a table to edit.
 

@@ -55,7 +55,7 @@ class Night(NamedTuple):
     def of(
         cls,
         tasks: pd.DataFrame | Shards,
-        start: str | date | None,
+        start: str | date | pd.Period | None,
         numbers: Numbers,
         incoming: pd.DataFrame | None,
     ) -> Night:

@@ -45,7 +45,7 @@ def schedule_exports(  # noqa: PLR0913 - options of one simulation
     margin: str | timedelta = "12h",
     policy: Literal["wait", "refuse"] = "wait",
     confidence: float = 0.9,
-    start: str | date | None = None,
+    start: str | date | pd.Period | None = None,
     runs: int = 1000,
     seed: int = 0,
     incoming: pd.DataFrame | None = None,

@@ -63,7 +63,7 @@ def simulate_queue(
     tasks: pd.DataFrame | Shards,
     exports: pd.DataFrame,
     *,
-    start: str | date | None = None,
+    start: str | date | pd.Period | None = None,
     policy: Literal["wait", "refuse"] = "wait",
     runs: int = 1000,
     seed: int = 0,

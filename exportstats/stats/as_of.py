@@ -140,7 +140,7 @@ def length(value: object, name: str) -> int:
     return int(found.to_timedelta64().astype("timedelta64[ms]").view("int64"))
 
 
-def known_at(tasks: _Tasks, as_of: str | date | None) -> _Tasks:
+def known_at(tasks: _Tasks, as_of: str | date | pd.Period | None) -> _Tasks:
     """Return the tasks as they were known at `as_of`; if it is None, return them unchanged.
 
     Tasks created later are left out. A task that ended later is RUNNING, without a duration,

@@ -62,7 +62,7 @@ def completion_curve(
     tasks: pd.DataFrame | Shards,
     *,
     by: str | Sequence[str] | None = None,
-    as_of: str | date | None = None,
+    as_of: str | date | pd.Period | None = None,
     event: Literal["completed", "ended"] = "completed",
     confidence: float = 0.95,
 ) -> pd.DataFrame:

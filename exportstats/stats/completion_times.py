@@ -21,7 +21,7 @@ _HOURS = 24
 
 
 def completion_times(
-    tasks: pd.DataFrame | Shards, *, tz: str = "UTC", as_of: str | date | None = None
+    tasks: pd.DataFrame | Shards, *, tz: str = "UTC", as_of: str | date | pd.Period | None = None
 ) -> pd.DataFrame:
     """Count COMPLETED tasks by the weekday and the hour of their completion.
 

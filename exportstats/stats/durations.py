@@ -44,7 +44,7 @@ def duration_summary(
     *,
     by: str | Sequence[str] | None = None,
     quantiles: float | Sequence[float] = (0.5, 0.9, 0.99),
-    as_of: str | date | None = None,
+    as_of: str | date | pd.Period | None = None,
 ) -> pd.DataFrame:
     """Summarise how long COMPLETED tasks took.
 
@@ -135,7 +135,7 @@ def duration_trend(
     tz: str = "UTC",
     by: str | Sequence[str] | None = None,
     quantiles: float | Sequence[float] = (0.5, 0.9),
-    as_of: str | date | None = None,
+    as_of: str | date | pd.Period | None = None,
 ) -> pd.DataFrame:
     """Summarise the durations of COMPLETED tasks per calendar period of their creation.
 

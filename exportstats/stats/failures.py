@@ -76,7 +76,7 @@ def failure_reasons(
     tasks: pd.DataFrame | Shards,
     *,
     by: str | Sequence[str] | None = None,
-    as_of: str | date | None = None,
+    as_of: str | date | pd.Period | None = None,
 ) -> pd.DataFrame:
     """Count the FAILED tasks by the reason in their status message.
 

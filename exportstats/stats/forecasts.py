@@ -43,7 +43,7 @@ _INNER = [
 def estimate_completion(
     tasks: pd.DataFrame | Shards,
     *,
-    as_of: str | date | None = None,
+    as_of: str | date | pd.Period | None = None,
     phases: pd.DataFrame | None = None,
     incoming: pd.DataFrame | None = None,
 ) -> pd.DataFrame:

@@ -41,7 +41,7 @@ def duration_histogram(
     *,
     by: str | Sequence[str] | None = None,
     bins: Sequence[object] | None = None,
-    as_of: str | date | None = None,
+    as_of: str | date | pd.Period | None = None,
 ) -> pd.DataFrame:
     """Count COMPLETED tasks by how long they took.
 

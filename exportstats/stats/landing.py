@@ -27,7 +27,7 @@ def landing_lag(
     tasks: pd.DataFrame | Shards,
     *,
     by: str | Sequence[str] | None = None,
-    as_of: str | date | None = None,
+    as_of: str | date | pd.Period | None = None,
 ) -> pd.DataFrame:
     """Return how old the newest exported event was when it reached S3, as a distribution.
 

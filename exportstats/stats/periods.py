@@ -50,7 +50,7 @@ def compare_periods(
     by: str | Sequence[str] | None = None,
     tz: str = "UTC",
     confidence: float = 0.95,
-    as_of: str | date | None = None,
+    as_of: str | date | pd.Period | None = None,
 ) -> pd.DataFrame:
     """Compare the tasks created in one period with those created in another.
 

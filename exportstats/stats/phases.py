@@ -36,7 +36,7 @@ LOOK = 1_000  # `observed_at` is in whole seconds, so the look was up to a secon
 
 
 def phase_durations(
-    observations: pd.DataFrame | Shards, *, as_of: str | date | None = None
+    observations: pd.DataFrame | Shards, *, as_of: str | date | pd.Period | None = None
 ) -> pd.DataFrame:
     """Return how long each task waited and ran, at least and at most.
 

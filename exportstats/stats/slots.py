@@ -32,7 +32,7 @@ def slot_usage(
     *,
     freq: str = "W",
     tz: str = "UTC",
-    as_of: str | date | None = None,
+    as_of: str | date | pd.Period | None = None,
     phases: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Return how much of each slot's time its tasks take, per calendar period.

@@ -36,7 +36,7 @@ def find_slow_tasks(
     *,
     threshold: float = 3.5,
     at_least: int = 20,
-    as_of: str | date | None = None,
+    as_of: str | date | pd.Period | None = None,
 ) -> pd.DataFrame:
     """List the COMPLETED tasks that took far longer than the earlier tasks of their log group.
 

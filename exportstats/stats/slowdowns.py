@@ -32,7 +32,7 @@ _MOST_CORRELATED = 0.5
 
 
 def find_slowdowns(
-    tasks: pd.DataFrame | Shards, *, as_of: str | date | None = None
+    tasks: pd.DataFrame | Shards, *, as_of: str | date | pd.Period | None = None
 ) -> pd.DataFrame:
     """Find lasting slowdowns of log groups' COMPLETED tasks, and when they began.
 

@@ -27,7 +27,7 @@ def status_breakdown(
     by: str | Sequence[str] | None = None,
     freq: str | None = None,
     tz: str = "UTC",
-    as_of: str | date | None = None,
+    as_of: str | date | pd.Period | None = None,
 ) -> pd.DataFrame:
     """Count the tasks in each state.
 
