@@ -62,7 +62,7 @@ def loading() -> Iterator[Row]:
 
 
 def files() -> Iterator[Row]:
-    """Read files of 200,000 tasks, and of as many API calls as fit into the time."""
+    """Read files of 200,000 tasks, and of 50,000 API calls."""
     yield from contest("json_lines", 200_000, "JSON Lines")
     yield from contest("one_object", 200_000, "JSON of the AWS CLI")
     yield from contest("parquet", 200_000, "Parquet")
