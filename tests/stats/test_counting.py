@@ -106,6 +106,16 @@ def test_categories_in_another_order_in_each_shard():
         assert_frame_equal(found, xs.duration_summary(tasks, by=["level", "log_group_name"]))
 
 
+def test_groups_between_the_wanted_ones_are_left_out():
+    """If a shard has its groups in another order, the counts of others are not read with them."""
+    one, order = counts_of([(name, "COMPLETED", ord(name)) for name in "abc"]), [0, 2, 1]
+    counted = counted_of([one._replace(keys=one.keys.take(order), millis=one.millis[order])])
+    groups = grouping.grid(counted.cells.keys, ["log_group_name"])
+    counts, some = counted.read(groups, 0, 2)
+    assert some.codes.tolist() == [0, 1]
+    assert counts["duration"].to_numpy().view("int64").tolist() == [ord("a"), ord("b")]
+
+
 def lognormal(size: int, groups: int) -> Counts:
     """Make counts of durations of minutes, most of which differ."""
     random = np.random.default_rng(size)
