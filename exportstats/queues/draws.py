@@ -20,6 +20,7 @@ from exportstats.stats.predictive import TIME_OUT, Prediction
 
 _MOST_RUNS = 100_000
 _SPREADS = 100  # candidate spreads between log groups
+_LEVELS = (np.arange(400) + 0.5) / 400
 _MOST_STUCK = 20  # with more stuck tasks, their share is known well enough
 _FOLLOWED = 20  # tasks for which a trend continues
 _LOG_TIME_OUT = np.log(TIME_OUT)
@@ -123,8 +124,8 @@ class Source(NamedTuple):
         Seed of the history, shared by all its tasks.
     center
         The center of the history's log group, NaN if others suggest nothing about it.
-    location, effective_n
-        The center of the cube roots, and how many durations the history is worth.
+    location, scale, effective_n
+        The center and the width of the cube roots, and how many durations the history is worth.
     stuck_share, n_stuck
         The share of stuck tasks, and the number of them that it was learned from.
     stuck_logs, stuck_shares
@@ -139,6 +140,7 @@ class Source(NamedTuple):
     seed: np.ndarray
     center: np.ndarray
     location: np.ndarray
+    scale: np.ndarray
     effective_n: np.ndarray
     stuck_share: np.ndarray
     n_stuck: np.ndarray
@@ -185,7 +187,10 @@ class Source(NamedTuple):
         if pool is not None:
             alone = np.isnan(each.center)
             own = np.where(alone, 1, pool.between / (pool.between + each.center_variance))
-            width = np.sqrt(1 - (1 - own) / effective_n)
+            # Student's spread comes from all log groups, so it counts as far as they are alike
+            levels = np.array([np.interp(_LEVELS, body.shares, body.logs) for body in each.bodies])
+            ratio = each.scale / _roots(levels).std(axis=1, keepdims=True)
+            width = np.sqrt(own + (1 - own) * ratio**2 * (1 - 1 / effective_n))
             others, width, effective_n = (
                 np.take(values, pool.drawn, axis=1)
                 for values in (1 - own, width, effective_n / own)

@@ -91,7 +91,7 @@ class Sources:
             bodies += map(Prediction, *model.usual_after(np.full(len(batch), -np.inf))[0])
             enough = history.own & scaled.enough & (scaled.n >= ENOUGH)
             volume = (each[:, 0] for each in scaled.volume)
-            usual = model.usual.location, model.effective_n
+            usual = model.usual.location, model.usual.scale, model.effective_n
             stuck = model.stuck_share, model.n_stuck, *model.stuck
             about = scaled.n, past.basis[number[batch]], enough, scaled.by
             parts.append(
