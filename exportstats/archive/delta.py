@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import contextlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
@@ -87,28 +88,51 @@ class Store:
         with self.explained("read") as options:
             try:
                 table = module.DeltaTable(self.address, version=version, storage_options=options)
+                if version is None:
+                    self._refuse_empty_entry()
             except module.exceptions.TableNotFoundError:
                 return None
-            except module.exceptions.DeltaError as error:
+            except (module.exceptions.DeltaError, ArchiveError) as error:
                 if version is not None or (found := self._before_damage(options, error)) is None:
                     raise
                 table = found
         self._check_format(table)
         return Snapshot(self, table)
 
+    def _entries(self, options: dict[str, str]) -> tuple[int, dict[int, int]]:
+        """Return the version of the last checkpoint of the log, and the sizes of later entries."""
+        found = self.filesystem(options).get_file_info(pf.FileSelector("_delta_log"))
+        files = {one.base_name: one.size for one in found if one.base_name[:20].isdecimal()}
+        last = max((int(name[:20]) for name in files if ".checkpoint." in name), default=-1)
+        sizes = {int(name[:20]): size for name, size in files.items() if name.endswith(".json")}
+        return last, {version: size for version, size in sizes.items() if version > last}
+
+    def _refuse_empty_entry(self) -> None:
+        """Refuse an empty entry of the log in a folder, as after a crash; deltalake skips it.
+
+        Raises
+        ------
+        ArchiveError
+            There is one.
+        """
+        if not self.storage.is_local or not Path(self.place, "_delta_log").is_dir():
+            return
+        for version, size in self._entries({})[1].items():
+            if not size:
+                raise ArchiveError(f"{self.place}/_delta_log/{version:020}.json is empty")
+
     def _before_damage(self, options: dict[str, str], error: Exception) -> DeltaTable | None:
         """Return the last version whose log can be read, and warn of the damaged entry."""
         module = deltalake()
         try:
-            entries = self.filesystem(options).get_file_info(pf.FileSelector("_delta_log"))
+            checkpoint, sizes = self._entries(options)
         except (pa.ArrowException, OSError):
             return None
-        names = [entry.base_name for entry in entries]
-        checkpoints = [int(name[:20]) for name in names if ".checkpoint." in name]
-        commits = [int(name[:20]) for name in names if name.endswith(".json")]
-        versions = range(max(checkpoints, default=0), max(commits, default=-1) + 1)
+        versions = range(max(checkpoint, 0), max(sizes, default=-1) + 1)
 
         def opened(version: int) -> DeltaTable | None:
+            if any(not size for one, size in sizes.items() if one <= version):
+                return None
             with contextlib.suppress(module.exceptions.DeltaError):
                 table: DeltaTable = module.DeltaTable(self.address, version, options)
                 return table
@@ -202,6 +226,7 @@ class Store:
         """Yield the options of the storage, and make one sentence of an error of deltalake."""
         if what != "read" and self.storage.is_local:
             self.storage.check_writable()
+            self._refuse_empty_entry()
         options: dict[str, str] = self.storage.options()
         try:
             yield options

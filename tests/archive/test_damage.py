@@ -88,8 +88,9 @@ def log_of(archive: xs.Archive, of: str = "tasks") -> list[Path]:
         Path.unlink,
         lambda file: file.write_bytes(b"damaged"),
         lambda file: file.write_bytes(file.read_bytes()[:-100]),
+        lambda file: file.write_bytes(b""),
     ],
-    ids=["missing", "other bytes", "truncated"],
+    ids=["missing", "other bytes", "truncated", "empty"],
 )
 @pytest.mark.parametrize("at", [1, 2, 3])
 def test_a_damaged_entry_of_the_log_is_named_and_what_is_before_it_is_read(
@@ -119,6 +120,18 @@ def test_a_damaged_entry_of_the_log_is_named_and_what_is_before_it_is_read(
         later.rename(Path(archive.uri).parent / later.name)
     entry.unlink(missing_ok=True)
     archive.add(xs.read_tasks(before))
+    assert_same(archive.tasks(), sample)
+
+
+def test_an_entry_before_a_checkpoint_does_not_matter(archive: xs.Archive, sample: pd.DataFrame):
+    """An entry that a later checkpoint replaces is not read, so its damage is none."""
+    for part in range(3):
+        archive.add(sample[part::3].reset_index(drop=True))
+    deltalake.DeltaTable(f"{archive.uri}/tasks").create_checkpoint()
+    log_of(archive)[1].write_bytes(b"")
+    log_of(archive)[2].write_bytes(b"damaged")
+    assert_same(archive.tasks(), sample)
+    archive.add(sample)
     assert_same(archive.tasks(), sample)
 
 
