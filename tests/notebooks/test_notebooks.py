@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shutil
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import nbformat
+import pandas as pd
 import papermill
 import pytest
 from coverage_facts import coverage
@@ -187,6 +189,10 @@ def test_a_notebook_runs_and_states_true_figures(path: Path, tmp_path: Path):
     assert messages(notebook) == []
     check_pictures(path, notebook)
     check_figures(path, notebook)
+    if path == COVERAGE:
+        [plan] = pd.read_html(io.StringIO(html(notebook, "plan")), index_col=[0, 1, 2])
+        [said] = [cell.source for cell in notebook.cells if cell.id == "plan-said"]
+        assert f" {plan.iloc[:, 0].sum()} tasks, of which" in said
     if path == SCALE:
         tables = [html(notebook, cell) for cell in ("frame", "archive", "dask", "spark")]
         assert len(set(tables)) == 1
