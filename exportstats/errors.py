@@ -35,9 +35,9 @@ class ExportStatsError(Exception):
     """Anything this package refuses or cannot do."""
 
 
-def missing_extra(what: str, library: str, extra: str) -> ExportStatsError:
+def missing_library(what: str, library: str) -> ExportStatsError:
     """Return the error of `what`, which needs a library that is not installed."""
-    return ExportStatsError(f"{what} needs {library}; run: pip install 'exportstats[{extra}]'")
+    return ExportStatsError(f"{what} needs {library}; run: pip install {library.lower()}")
 
 
 class ArgumentError(ExportStatsError, ValueError):

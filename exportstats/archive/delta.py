@@ -19,7 +19,7 @@ from exportstats.errors import (
     ArchiveError,
     DamagedFileWarning,
     ExportStatsError,
-    missing_extra,
+    missing_library,
     warn,
 )
 
@@ -53,7 +53,7 @@ def deltalake() -> Any:  # noqa: ANN401 - the module
     try:
         import deltalake  # noqa: PLC0415 - an extra
     except ImportError as error:
-        raise missing_extra("an archive", "deltalake", "archive") from error
+        raise missing_library("an archive", "deltalake") from error
     return deltalake
 
 

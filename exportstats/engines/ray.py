@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import Executor, Future
 from typing import Any
 
-from exportstats.errors import missing_extra
+from exportstats.errors import missing_library
 
 
 class RayExecutor(Executor):
@@ -32,7 +32,7 @@ class RayExecutor(Executor):
         try:
             import ray  # noqa: PLC0415 - an extra
         except ImportError as error:
-            raise missing_extra("RayExecutor", "Ray", "ray") from error
+            raise missing_library("RayExecutor", "Ray") from error
         self._cancel = ray.cancel
         self._task = ray.remote(_call).options(**options)
 

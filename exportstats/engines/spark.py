@@ -27,7 +27,7 @@ from exportstats.errors import (
     ExportStatsError,
     SchemaError,
     collect_warnings,
-    missing_extra,
+    missing_library,
     report_rows,
     warn,
 )
@@ -127,7 +127,7 @@ def require_pyspark(what: str) -> Any:  # noqa: ANN401 - the module
     try:
         import pyspark.sql  # noqa: PLC0415 - an extra
     except ImportError as error:
-        raise missing_extra(what, "PySpark", "spark") from error
+        raise missing_library(what, "PySpark") from error
     return pyspark
 
 
@@ -327,8 +327,8 @@ def why_spark_failed(error: Exception) -> str:
         reason = re.sub(r".*(Exception|Error): ", "", (causes or failed or lines)[0])
     if lacking := _MISSING.search(reason):
         return (
-            f"the Python of its executors has no {lacking[1]}; install 'exportstats[spark]' there, "
-            "or set PYSPARK_PYTHON to a Python that has it"
+            f"the Python of its executors has no {lacking[1]}; install exportstats and PySpark "
+            "there, or set PYSPARK_PYTHON to a Python that has it"
         )
     remedy = "the logs of its executors say more"
     if "exited unexpectedly" in reason:
