@@ -13,6 +13,7 @@ from exportstats.archive.kinds import KINDS, SHARD
 from exportstats.archive.query import Query
 from exportstats.archive.reading import explain_damage
 from exportstats.errors import ArchiveError, ArgumentError
+from exportstats.stats.as_of import to_length
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,10 +100,7 @@ def _length(retention: object) -> pd.Timedelta:
     """Return the length of time, in whole hours."""
     if isinstance(retention, str):  # pandas does not want the small letter any more
         retention = re.sub(r"(?<=\d)d$", "D", retention)
-    try:
-        length = _USUAL if retention is None else pd.to_timedelta(retention)  # type: ignore[call-overload]
-    except (ValueError, TypeError):
-        length = None
-    if not isinstance(length, pd.Timedelta) or not length >= pd.Timedelta(0):
+    length = _USUAL if retention is None else to_length(retention)
+    if length is None or not length >= pd.Timedelta(0):
         raise ArgumentError(f'retention={retention!r}; give a length of time, such as "7D"')
     return length.ceil("h")

@@ -13,6 +13,7 @@ from exportstats.aws.tasks import fetch_tasks
 from exportstats.core import frames, schema
 from exportstats.errors import ArgumentError, LoadError
 from exportstats.progress import is_shown
+from exportstats.stats.as_of import to_length
 from exportstats.stats.forecasts import estimate_completion
 from exportstats.text import plain, write_duration
 
@@ -130,11 +131,8 @@ def _is_active(task: pd.DataFrame) -> bool:
 def _seconds(timeout: object) -> float:
     if timeout is None:
         return float("inf")
-    try:
-        length = pd.to_timedelta(timeout)  # type: ignore[call-overload]
-    except (ValueError, TypeError):
-        length = None
-    if not isinstance(length, pd.Timedelta) or not length > pd.Timedelta(0):
+    length = to_length(timeout)
+    if length is None or not length > pd.Timedelta(0):
         raise ArgumentError(f'timeout={timeout!r}; give a duration, such as "2h"')
     return length.total_seconds()
 

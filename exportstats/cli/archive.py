@@ -183,7 +183,7 @@ def compact(address: str, *, kind: Kind) -> None:
 
     found = xs.Archive(address).compact()
     before, after = (found[f"files_{when}"].sum() for when in ("before", "after"))
-    output.show(Answer(found, f"{before:,} files became {after:,}"), kind)
+    output.show(Answer(found.set_index("table"), f"{before:,} files became {after:,}"), kind)
 
 
 @click.command()
@@ -202,7 +202,7 @@ def vacuum(address: str, *, retention: str, kind: Kind) -> None:
 
     found = xs.Archive(address).vacuum(retention)
     count = found["deleted_files"].sum()
-    output.show(Answer(found, f"{counted(count, 'file')} deleted"), kind)
+    output.show(Answer(found.set_index("table"), f"{counted(count, 'file')} deleted"), kind)
 
 
 @click.command()

@@ -259,7 +259,11 @@ def _without_shared(columns: list[_Column]) -> tuple[list[_Column], list[str]]:
     kept = [column for column in columns if not column.is_shared]
     if not kept:
         return columns, []
-    shared = [f"{column.name} {column.cells[0]}" for column in columns if column.is_shared]
+    shared = [
+        f"{column.name} {column.cells[0]}"
+        for column in columns
+        if column.is_shared and column.cells[0]
+    ]
     times = {cell for column in kept if column.kind == "time" for cell in column.cells} - {"-"}
     for day_or_year, rest in ((slice(10), slice(11, None)), (slice(4), slice(5, None))):
         same = {time[day_or_year] for time in times}

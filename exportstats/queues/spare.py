@@ -13,7 +13,7 @@ from exportstats.errors import ArgumentError
 from exportstats.queues.draws import Numbers
 from exportstats.queues.night import Night
 from exportstats.queues.runs import quantiles, run
-from exportstats.stats.as_of import instant, to_millis
+from exportstats.stats.as_of import instant, to_length, to_millis
 
 if TYPE_CHECKING:
     from datetime import date, timedelta
@@ -113,11 +113,8 @@ def _row_of(kind: Any) -> dict[str, Any]:  # noqa: ANN401 - checked here
     """
     if isinstance(kind, (pd.Series, Mapping)):
         return {str(name): value for name, value in pd.Series(kind, dtype=object).dropna().items()}
-    try:
-        lasts = None if isinstance(kind, (int, float)) else pd.Timedelta(kind)
-    except (ValueError, TypeError):
-        lasts = None
-    if not isinstance(lasts, pd.Timedelta) or lasts <= pd.Timedelta(0):
+    lasts = to_length(kind)
+    if lasts is None or lasts <= pd.Timedelta(0):
         raise ArgumentError(
             f'kind={kind!r}; give a length of time such as "5min", or a row of exports'
         )

@@ -99,8 +99,9 @@ def read_commands(path: str | Path, finding: str | None) -> list[str]:
         )
     rest = f"with something to export it has {', '.join(can)}" if can else "it has none to export"
     if finding not in commands:
-        problem = "give a finding" if finding is None else f"there is no finding {finding!r}"
-        raise ArgumentError(f"{problem} of {path}, as in --finding ID; {rest}")
+        if finding is None:
+            raise ArgumentError(f"give a finding of {path} with --finding; {rest}")
+        raise ArgumentError(f"the report {path} has no finding {finding!r}; {rest}")
     if not commands[finding]:
         raise ArgumentError(f"the finding {finding} of {path} has nothing to export; {rest}")
     return list(commands[finding])

@@ -94,7 +94,7 @@ def span_of(week: str | tuple[str | dt.date, str | dt.date], tz: str, now: pd.Ti
 
 
 def _monday(text: str) -> dt.date:
-    remedy = f'week={text!r} is no week; give "last" or an ISO week as in "2026-W47"'
+    remedy = f'week={text!r} is not a week; give "last" or an ISO week as in "2026-W47"'
     try:
         monday = monday_of(text)
     except ValueError as error:

@@ -6,6 +6,7 @@ import re
 import zoneinfo
 from datetime import date, datetime
 from functools import partial
+from numbers import Real
 from typing import Any, TypeVar, cast
 
 import pandas as pd
@@ -123,20 +124,33 @@ def to_millis(stamp: pd.Timestamp) -> int:
     return int(stamp.to_datetime64().view("int64"))
 
 
+def to_length(value: object) -> pd.Timedelta | None:
+    """Return a length of time; None if it is not one, or a number without a unit, except 0."""
+    try:
+        found = pd.to_timedelta(value)  # type: ignore[call-overload]
+    except (ValueError, TypeError):
+        return None
+    if not isinstance(found, pd.Timedelta):
+        return None
+    is_number = isinstance(value, Real) or (
+        isinstance(value, str) and re.fullmatch(r"[-+\d.\s]+", value) is not None
+    )
+    return None if is_number and found else found
+
+
 def length(value: object, name: str) -> int:
     """Return a length of time in milliseconds.
 
     Raises
     ------
     ArgumentError
-        If it is not valid or negative.
+        If it is not valid or negative, or has no unit.
     """
-    try:
-        found = pd.to_timedelta(value)  # type: ignore[call-overload]
-    except (ValueError, TypeError):
-        found = None
-    if not isinstance(found, pd.Timedelta) or found < pd.Timedelta(0):
-        raise ArgumentError(f'{name}={value!r}; give a length of time such as "1min"')
+    found = to_length(value)
+    if found is None or found < pd.Timedelta(0):
+        raise ArgumentError(
+            f'{name}={value!r}; give a length of time with its unit, such as "1min"'
+        )
     return int(found.to_timedelta64().astype("timedelta64[ms]").view("int64"))
 
 

@@ -83,6 +83,7 @@ def test_sync_and_look(run: Run, emulator: Emulator, tmp_path: Path):
     assert re.search(r"files became \d", run("archive", "compact", place).stdout)
     assert "0 files deleted" in run("archive", "vacuum", place).stdout
     assert "files deleted" in run("archive", "vacuum", place, "--retention", "0h").stdout
+    assert re.search(r"(?m)^table +files_before", run("archive", "compact", place).stdout)
     done = run("status", place, "--format", "csv")
     assert done.exit_code == 0
     assert "COMPLETED,121," in done.stdout
@@ -244,6 +245,7 @@ def test_a_sync_that_is_stopped(
         (["info", "nowhere"], 2, "there is no archive at"),
         (["history", "HISTORY", "no-such-task"], 2, "has no task 'no-such-task'"),
         (["vacuum", "HISTORY", "--retention", "soon"], 2, "--retention soon; give a length"),
+        (["vacuum", "HISTORY", "--retention", "7"], 2, "--retention 7; give a length"),
         (["sync", "gs://bucket"], 2, "give a folder or s3://bucket/prefix"),
         (["snyc", "HISTORY"], 2, "No such command 'snyc'"),
         (["export", "HISTORY", "-o", "tasks.xls"], 2, "is not a supported format"),

@@ -87,9 +87,9 @@ def test_a_source_of_ones_own_takes_the_place(run: Callable, findings: list[dict
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--finding", "nothing"], "there is no finding 'nothing' of report.json"),
+        (["--finding", "nothing"], "the report report.json has no finding 'nothing'"),
         (["--finding", "nothing"], " (Events that will be lost)"),
-        ([], "give a finding of report.json, as in --finding ID"),
+        ([], "give a finding of report.json with --finding"),
         (["--finding", "irregular"], "the finding irregular of report.json has nothing to export"),
         (["--finding", "ID", "--since", "7d"], "--since is set by the finding; leave it out"),
         (["--finding", "ID", "--until", "7d"], "--until is set by the finding; leave it out"),

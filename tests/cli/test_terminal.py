@@ -95,6 +95,28 @@ def test_no_column_is_lost(line: str, columns: int, run: Callable, sample_file: 
     assert max(map(cell_len, shown.splitlines())) <= columns
 
 
+def test_an_empty_column_leaves_no_word_in_the_title(page: Callable, run: Callable):
+    """Of the columns that all rows share, one without a value is not mentioned."""
+    tasks = [
+        {
+            "accountId": "111122223333",
+            "region": "eu-west-1",
+            "taskId": f"cda45419-90ea-4db5-9833-aade86253e{number:02}",
+            "logGroupName": "/aws/containerinsights/acme-prod/application",
+            "status": {"code": "COMPLETED"},
+            "executionInfo": {
+                "creationTime": 1_700_000_000_000,
+                "completionTime": 1_700_000_060_000 + number,
+            },
+        }
+        for number in range(2)
+    ]
+    done = run("tasks", page(*tasks), env=AS_TERMINAL)
+    title = " ".join(SGR.sub("", done.stdout).partition("\n\n")[0].split())
+    assert "state COMPLETED" in title
+    assert "message" not in title
+
+
 @pytest.mark.parametrize(
     ("minutes", "shared", "shown"),
     [

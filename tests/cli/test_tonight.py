@@ -160,6 +160,7 @@ def test_without_times_of_observation(run: Callable, tmp_path: Path):
         (["--by", "2026-11-22"], "--by 2026-11-22 is before 2026-11-23 06:00 UTC"),
         (["--start", "22:00", "--by", "2026-11-23T20:00Z"], "--by 2026-11-23 20:00 is before"),
         (["--by", "03:00", "--fit", "soon"], "--fit soon; give a length of time"),
+        (["--by", "03:00", "--fit", "10"], "--fit 10; give a length of time with its unit"),
         (["--confidence", "1"], "--confidence"),
         (["--by", "8h"], "'8h' is not a time; use 06:00"),
         (["--start", "2026-12-10T10:00Z"], "--start 2026-12-10 10:00 is more than a day after"),

@@ -7,6 +7,7 @@ import warnings
 from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -266,6 +267,10 @@ def test_arguments_are_checked():
         find_gaps(frames.empty(), start=stamp(1), end="2026-11-23T06:00")
     with pytest.raises(ArgumentError, match="tolerance='-1min'; give a length of time"):
         find_gaps(frames.empty(), **RANGE, tolerance="-1min")
+    for number in ("60", " 1.5", 60, np.int64(60)):  # pandas takes these for nanoseconds
+        with pytest.raises(ArgumentError, match="give a length of time with its unit"):
+            find_gaps(frames.empty(), **RANGE, tolerance=number)
+    assert len(find_gaps(frames.empty(), **RANGE, tolerance="0")) == 0
     with pytest.raises(SchemaError, match="acme/api is in the table more than once"):
         find_gaps(frames.empty(), **RANGE, log_groups=log_groups_of([ONE, ONE]))
     with pytest.raises(SchemaError):
