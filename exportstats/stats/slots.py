@@ -69,7 +69,8 @@ def slot_usage(
         - `tasks`, the number of tasks created in the period;
         - `busy`, the time in which at least one task was active;
         - `busy_share` of the whole period, even if the slot's history begins or ends within it;
-        - `longest_idle`, the longest time without an active task;
+        - `longest_idle`, the longest time without an active task in the whole period, also after
+          the last observation: in the present week, what is still to come counts as idle;
         - `overlapping`, the time in which more than one task was active. It should be 0;
         - `running_low`, `running_high`, the time in which at least one task was running, at least
           and at most; without `phases`, 0 and `busy`.
