@@ -187,7 +187,7 @@ def last_observed(tasks: shards.Tasks) -> pd.Timestamp | None:
 
 
 def _last_observed(tasks: pd.DataFrame) -> pd.DataFrame:
-    return tasks[["observed_at"]].nlargest(1, "observed_at")
+    return tasks[["observed_at"]].agg(["max"])
 
 
 def unfinished(last: pd.Timestamp | None, freq: str | None, tz: str) -> dict[Hashable, str]:
