@@ -215,7 +215,7 @@ class ReportData:
         quiet = "A quiet week" if self.as_of >= self.end else "A quiet week so far"
         text = f"{quiet}: {counted(int(tasks), 'task')}, "
         text += f"{int(failed):,} failed" if failed else "none failed"
-        if failed and "not_made_good" not in self.tables:
+        if failed and "failed_windows" not in self.tables:
             text += ", all exported again" + " or waived" * ("waived" in self.tables)
         if covered == covered:  # noqa: PLR0124 - NaN without a regular log group
             text += ", and what was due is in S3"

@@ -210,7 +210,7 @@ def test_the_commands_export_what_was_found(
             key = (one["accountId"], one["region"], request["logGroupName"])
             long = request["to"] + 1 - request["fromTime"]
             planned[key] = planned.get(key, 0) + long
-    failed = {row["log_group_name"] for row in made["tables"]["not_made_good"]}
+    failed = {row["log_group_name"] for row in made["tables"]["failed_windows"]}
     expected: dict[tuple[str, ...], set[tuple[str, str]]] = {}
     for row in [*made["tables"]["expiring"], *made["tables"]["gaps"]]:
         key = (row["account_id"], row["region"], row["log_group_name"])

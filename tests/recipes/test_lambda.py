@@ -84,7 +84,7 @@ def test_the_function_keeps_tasks_and_report_in_s3(slot: pd.DataFrame, archive: 
     start, end = pd.Timestamp("2026-06-08", tz="UTC"), pd.Timestamp("2026-06-15", tz="UTC")
     created = slot["creation_time"]
     assert figures["tasks"] == ((created >= start) & (created < end)).sum()
-    assert ["critical", "not_made_good"] in answer["findings"]
+    assert ["critical", "failed_windows"] in answer["findings"]
 
 
 @pytest.mark.slow

@@ -342,11 +342,11 @@ def test_windows_of_failed_tasks_are_ranked_by_what_is_missing():
     done = night("app", MISSED, task_id="again")
     done |= {"to_time": done["from_time"] + 18 * HOUR - 1}
     tasks = [*failed, done, *(row for name in ("app", "db", "web") for row in others(name, MISSED))]
-    without = finding(built(*tasks, week=ISO_WEEK), "not_made_good")
+    without = finding(built(*tasks, week=ISO_WEEK), "failed_windows")
     assert without.rows["log_group_name"].to_list() == ["app", "db", "web"]
     assert "are missing, such as those of app in eu-west-1 (" in without.sentence
     made = built(*tasks, week=ISO_WEEK, incoming=incoming_of("app", "web"))
-    found = finding(made, "not_made_good")
+    found = finding(made, "failed_windows")
     assert found.rows["log_group_name"].to_list() == ["web", "app", "db"]
     assert plain(found.rows["incoming_bytes"]) == [24_000, 6_000, None]
     assert "are missing, such as 24 kB of web in eu-west-1 (" in found.sentence

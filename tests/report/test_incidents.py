@@ -44,8 +44,8 @@ PLACES = {f"{n}": {"account_id": f"{n}" * 12, "region": f"eu-west-{n}"} for n in
 
 def gaps_of(found: Finding) -> list[tuple[tuple, int, int]]:
     """Return the intervals of a finding about gaps."""
-    edges = ("from_time", "to_time") if found.kind == "not_made_good" else ("start", "end")
-    if found.kind not in ("not_made_good", "expiring", "gaps", "lost"):
+    edges = ("from_time", "to_time") if found.kind == "failed_windows" else ("start", "end")
+    if found.kind not in ("failed_windows", "expiring", "gaps", "lost"):
         return []
     return [(key_of(row), row[edges[0]], row[edges[1]]) for row in plain_rows(found.rows)]
 
@@ -71,7 +71,7 @@ def test_failures_gaps_and_deadlines_of_one_cause_are_one():
     """Expiring events, failures and gaps are one finding, with each command once."""
     report = built(*failing("acme/a", 1, 2), *failing("acme/b", 2, 3), log_groups=KEPT)
     [worst] = [one for one in report.findings if one.severity != "note"]
-    assert [one.kind for one in worst.every][:2] == ["expiring", "not_made_good"]
+    assert [one.kind for one in worst.every][:2] == ["expiring", "failed_windows"]
     assert "gaps" in [one.kind for one in worst.parts]
     assert "gaps" not in [one.kind for one in worst.news]
     assert len(worst.commands) == len(set(worst.commands)) == 2
@@ -95,7 +95,7 @@ def test_the_same_failure_in_several_accounts_is_one_incident():
     rows = [row for place in PLACES.values() for row in failing("acme/a", 1, 2, **place)]
     report = built(*rows)
     [worst] = report.findings
-    assert worst.kind == "not_made_good"
+    assert worst.kind == "failed_windows"
     assert "in 1 log group" not in worst.sentence
     assert "2 accounts and 2 regions" in worst.sentence
 

@@ -121,7 +121,7 @@ def test_a_failure_not_exported_later():
     now = night("acme/api", 2, task_id="now", status_code="FAILED", status_message="Denied")
     half = night("acme/api", 2, task_id="half", to_time=MONDAY + 2 * DAY + 12 * HOUR - 1)
     report = built(*others("acme/api", 2), now, half)
-    [row] = rows_behind(report, "not_made_good")
+    [row] = rows_behind(report, "failed_windows")
     assert (row["task_id"], row["missing"]) == ("now", 12 * HOUR)
     assert not report.is_quiet
 
@@ -150,7 +150,7 @@ def test_a_failure_without_coverage_is_reported(rows: list[dict[str, Any]]):
     """A failed task whose window is not covered is reported, whatever other attempts there were."""
     then = night("acme/api", -20, task_id="then", **DENIED)
     report = built(*rows, then)
-    assert "not_made_good" in kinds(report)
+    assert "failed_windows" in kinds(report)
     assert "all exported again" not in report.headline
 
 
@@ -170,7 +170,7 @@ def test_many_failures_are_critical():
         for number in range(many):
             name = f"acme/{number}"
             rows += [*others(name, 1), night(name, 1, status_code="FAILED")]
-        assert look(failures.not_made_good, *rows).severity == severity
+        assert look(failures.failed_windows, *rows).severity == severity
 
 
 @pytest.mark.parametrize(

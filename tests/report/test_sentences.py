@@ -35,7 +35,7 @@ def test_a_window_exported_again_in_part():
     """After a rerun of 18 of 24 hours, the sentence says that 6 hours are missing."""
     rerun = night("acme/api", 2, task_id="again", to_time=MONDAY + 2 * DAY + 18 * HOUR - 1)
     found = look(
-        failures.not_made_good,
+        failures.failed_windows,
         *others("acme/api", 2),
         night("acme/api", 2, task_id="failed", **DENIED),
         rerun,
@@ -54,7 +54,7 @@ def test_a_window_that_is_being_exported_again():
     rows = [*others("acme/api", 4), night("acme/api", 4, task_id="failed", **DENIED)]
     again = night("acme/api", 4, task_id="again", status_code="RUNNING")
     report = built(*rows, again | {"creation_time": MONDAY + WEEK - HOUR})
-    found = finding(report, "not_made_good")
+    found = finding(report, "failed_windows")
     assert found.severity == "note"
     assert "1 d of them are being exported now." in found.sentence
     assert found.remedy == "Wait for the active tasks."
@@ -65,14 +65,14 @@ def test_an_active_task_without_a_creation_time():
     """An active task counts even if its creation time is unknown."""
     rows = [*others("acme/api", 2), night("acme/api", 2, task_id="failed", **DENIED)]
     again = night("acme/api", 2, task_id="again", status_code="RUNNING", creation_time=None)
-    assert look(failures.not_made_good, *rows, again).severity == "note"
+    assert look(failures.failed_windows, *rows, again).severity == "note"
 
 
 def test_a_window_that_is_lost():
     """No command is recommended for a window that is lost."""
     log_groups = log_groups_of({"log_group_name": "acme/api", "retention": 2 * DAY})
     found = look(
-        failures.not_made_good,
+        failures.failed_windows,
         *others("acme/api", 1),
         night("acme/api", 1, **DENIED),
         log_groups=log_groups,
@@ -90,7 +90,7 @@ def test_several_attempts_of_a_window_are_one_row():
         | {"creation_time": MONDAY + 3 * DAY + n * HOUR}
         for n in range(14, 17)
     ]
-    found = look(failures.not_made_good, *others("acme/api", 2), *tries)
+    found = look(failures.failed_windows, *others("acme/api", 2), *tries)
     [row] = plain_rows(found.rows)
     assert (row["task_id"], row["tries"], row["missing"]) == ("try-16", 3, DAY)
     assert found.sentence.startswith("1 of 1 window ")
@@ -165,7 +165,7 @@ def test_sentences_name_the_account():
         rows += [row | {"account_id": account} for row in others("acme/api", 2)]
         rows.append(night("acme/api", 2, account_id=account, **DENIED))
     report = built(*rows)
-    for kind in ("gaps", "not_made_good"):
+    for kind in ("gaps", "failed_windows"):
         text = finding(report, kind).sentence
         assert "acme/api in eu-west-1 (000000000000)" in text
         assert re.search("in 3 accounts", text)
@@ -190,6 +190,6 @@ def test_sentences_without_accounts_and_regions():
     nowhere: dict[str, Any] = {"account_id": None, "region": None}
     rows = [row | nowhere for row in others("acme/api", 2)]
     report = built(*rows, night("acme/api", 2, **DENIED) | nowhere)
-    assert {"gaps", "not_made_good"} <= set(kinds(report))
+    assert {"gaps", "failed_windows"} <= set(kinds(report))
     for one in report.findings:
         assert not re.search(r"\bnan\b|None|<NA>|\(\)", one.sentence)

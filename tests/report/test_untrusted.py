@@ -53,8 +53,8 @@ def mail(report: xs.WeeklyReport) -> bytes:
 
 def test_the_hostile_texts_get_everywhere(report: xs.WeeklyReport):
     """The hostile text is in sentences, rows and pictures, so the other tests really check it."""
-    assert {"not_made_good", "new_reasons", "gaps", "expiring", "premature"} <= set(kinds(report))
-    for kind in ("not_made_good", "gaps", "expiring", "premature"):
+    assert {"failed_windows", "new_reasons", "gaps", "expiring", "premature"} <= set(kinds(report))
+    for kind in ("failed_windows", "gaps", "expiring", "premature"):
         names = set(report.tables[kind]["log_group_name"].astype("str"))
         assert names == set(HOSTILE), kind
     assert {"states", "coverage", "failures"} <= {one.name for one in report.pictures}

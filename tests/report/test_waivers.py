@@ -54,13 +54,13 @@ def test_a_failed_task_within_a_waiver_leaves_nothing(waivers: Path):
     waivers.write_text(f"{WAIVER}from = 2026-11-18\nto = 2026-11-19\n", encoding="utf-8")
     failed = night("acme/api", 2, task_id="x", status_code="FAILED")
     rows = [*others("acme/api", 2), failed]
-    assert "not_made_good" in built(*rows).tables
+    assert "failed_windows" in built(*rows).tables
     report = built(*rows, waivers=waivers)
-    assert "not_made_good" not in report.tables
+    assert "failed_windows" not in report.tables
     assert "waived" in report.tables
     longer = failed | {"to_time": failed["to_time"] + DAY}
     report = built(*others("acme/api", 2, 3), longer, waivers=waivers)
-    [row] = rows_behind(report, "not_made_good")
+    [row] = rows_behind(report, "failed_windows")
     assert row["missing"] == DAY
 
 

@@ -221,7 +221,7 @@ def test_a_failed_task_for_a_weekend_makes_it_due():
     failed = exported([-2], status_code="FAILED", task_id="x")[0]
     failed |= {"creation_time": MONDAY + HOUR, "completion_time": MONDAY + 2 * HOUR}
     report = built(*rows, failed)
-    assert "not_made_good" in kinds(report)
+    assert "failed_windows" in kinds(report)
     [row] = rows_behind(report, "gaps")
     assert (row["start"], row["end"]) == (MONDAY - 2 * DAY, MONDAY - DAY)
 
@@ -248,7 +248,7 @@ def test_a_failed_window_that_touches_a_weekend():
     [failed] = exported([4], status_code="FAILED", task_id="x")
     failed["to_time"] += HOUR // 2
     going = night("acme/other", 4, status_code="RUNNING", creation_time=MONDAY + 6 * DAY)
-    [row] = rows_of_rule(failures.not_made_good, *rows, failed, going)
+    [row] = rows_of_rule(failures.failed_windows, *rows, failed, going)
     assert (row["missing"], row["under_way"]) == (DAY, 0)
 
 

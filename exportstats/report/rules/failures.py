@@ -34,7 +34,7 @@ MANY_FAILURES = 10
     remedy="Fix the cause, then export them again.",
     picture=pictures.failures,
 )
-def not_made_good(material: Material) -> Found | None:
+def failed_windows(material: Material) -> Found | None:
     """Find windows of tasks that failed in this week and were not exported since."""
     names, window = list(LOG_GROUP), [*LOG_GROUP, "from_time", "to_time"]
     failed = material.failed.sort_values(["creation_time", "task_id"])

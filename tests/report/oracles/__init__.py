@@ -16,7 +16,7 @@ ORACLES: dict[str, Callable[[Facts], Expected | None]] = {
     one.__name__: one
     for one in (
         retention.expiring,
-        failures.not_made_good,
+        failures.failed_windows,
         failures.more_failures,
         failures.new_reasons,
         coverage.gaps,

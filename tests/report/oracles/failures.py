@@ -34,7 +34,7 @@ def reason_of(row: Row) -> str:
     return why
 
 
-def not_made_good(facts: Facts) -> Expected | None:
+def failed_windows(facts: Facts) -> Expected | None:
     """Return the windows of failed tasks that are not in S3, and the missing time of each."""
     failed = [row for row in facts.in_week if row["status_code"] == "FAILED"]
     rows, open_, hopeful = [], [], 0
