@@ -168,12 +168,16 @@ def test_without_a_file_aws_is_asked(run: Callable, live: Emulator):
 def test_state_and_identifier_are_asked_of_aws(run: Callable, live: Emulator):
     """--status and --task-id are part of the request."""
     assert counts(run("status", "--status", "failed", "--format", "json")) == {"FAILED": 46}
-    asked = [request.params for request in live.requests if request.params]
-    assert [request["statusCode"] for request in asked] == ["FAILED"]
+    assert [asked["statusCode"] for asked in listings(live)] == ["FAILED"]
     live.requests.clear()
     wanted = "6a151be9-0dbe-4dd6-ab06-d1f3dd0df17c"
     assert counts(run("status", "--task-id", wanted, "--format=json")) == {"PENDING_CANCEL": 1}
-    assert [r.params["taskId"] for r in live.requests if r.params] == [wanted]
+    assert [asked["taskId"] for asked in listings(live)] == [wanted]
+
+
+def listings(live: Emulator) -> list[dict]:
+    """Return the parameters of the requests for tasks."""
+    return [one.params for one in live.requests if one.operation == "DescribeExportTasks"]
 
 
 def test_aws_without_such_tasks_is_no_fault(run: Callable, live: Emulator):

@@ -185,7 +185,7 @@ def test_no_recipe_installs_a_name_that_anybody_may_register():
     """A recipe installs only with hashes, and no page takes the bare name from an index."""
     texts = {
         path: path.read_text(encoding="utf-8").replace("\\\n", " ")
-        for path in [*RECIPES.iterdir(), *RECIPES.parent.rglob("*.md")]
+        for path in [*RECIPES.glob("*.*"), *RECIPES.parent.rglob("*.md")]
     }
     for path, text in texts.items():
         for line in text.splitlines():
