@@ -122,6 +122,7 @@ def compare_periods(
 
     Examples
     --------
+    >>> from exportstats.core import frames
     >>> frame = pd.DataFrame({"task_id": map(str, range(40)), "status_code": "COMPLETED",
     ...                       "creation_time": pd.date_range("2026-11-09", periods=40, freq="8h",
     ...                                                      tz="UTC").as_unit("ms")})
