@@ -39,17 +39,18 @@ _PICTURE = """
 """
 
 
-def in_words(annotation: str) -> str:
-    """Return a type as words.
+def in_words(annotation: str, *, is_required: bool) -> str:
+    """Return the type of a parameter as words.
 
-    >>> in_words("float | Sequence[float] | None")
+    >>> in_words("float | Sequence[float] | None", is_required=False)
     'float or list of float, optional'
-    >>> in_words("Literal['raise', 'warn']")
-    '"raise" or "warn"'
+    >>> in_words("Literal['raise', 'warn'] | None", is_required=True)
+    '"raise" or "warn" or None'
     """
     words = _words(ast.parse(annotation, mode="eval").body)
-    required = [word for word in words if word != "None"]
-    return " or ".join(required) + (", optional" if len(required) < len(words) else "")
+    if is_required or "None" not in words:
+        return " or ".join(words)
+    return " or ".join(word for word in words if word != "None") + ", optional"
 
 
 def _words(node: ast.expr) -> list[str]:
@@ -135,7 +136,11 @@ def add_types(
         if section != "Parameters" or not re.fullmatch(r"\*{0,2}\w+(, \w+)*", line):
             continue
         names = line.lstrip("*").split(", ")
-        kinds = [in_words(str(parameters[name].annotation)) for name in names if name in parameters]
+        kinds = [
+            in_words(str(one.annotation), is_required=one.default is one.empty)
+            for one in map(parameters.get, names)
+            if one is not None
+        ]
         if kinds:
             lines[at] += f" : {'; '.join(dict.fromkeys(kinds))}"
 
