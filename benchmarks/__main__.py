@@ -14,6 +14,7 @@ import platform
 import sys
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 from benchmarks import page
 from benchmarks.areas import AREAS
@@ -47,8 +48,27 @@ def run_areas() -> None:
     print(f"{minutes:.1f} minutes")
 
 
+def contests() -> list[str]:
+    """Return the names of the benchmarks that can be asked for."""
+    paths = sorted(Path(__file__).parent.glob("*.py"))
+    return [path.stem for path in paths if "\nBASELINE = " in path.read_text(encoding="utf-8")]
+
+
+def asked_for(argument: str) -> tuple[str, int | None]:
+    """Read NAME or NAME=SIZE.
+
+    Raises
+    ------
+    SystemExit
+        If it is neither.
+    """
+    name, _, size = argument.partition("=")
+    if name not in contests() or not (size.isdecimal() or name == argument):
+        sys.exit(f"{argument!r} is not NAME or NAME=SIZE; names are {', '.join(contests())}")
+    return name, int(size) if size else None
+
+
 if len(sys.argv) == 1:
     run_areas()
-for asked in sys.argv[1:]:
-    name, _, size = asked.partition("=")
-    compare(name, int(size) if size else None)
+for one in [asked_for(argument) for argument in sys.argv[1:]]:
+    compare(*one)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -35,6 +36,11 @@ class _Group(click.Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:  # noqa: ANN401 - click's
         """Find a command, and remember it for messages."""
+        if args and "/" in args[0]:
+            ctx.fail(
+                f"No such command {args[0]!r}. ARCHIVE follows a command: "
+                f"{ctx.command_path} info {shlex.quote(args[0])}"
+            )
         found = super().resolve_command(ctx, args)
         remember(ctx, found[1])
         return found

@@ -92,7 +92,7 @@ def incoming(
     unknown = 0
     if table is None:
         if since is None:
-            raise ArgumentError("give --since, from when AWS is asked")
+            raise ArgumentError("give --since, from when AWS is asked, such as --since 7d")
         groups = _log_groups(origin)
         table = _fetched(origin, groups, since, until, period)
         unknown = len(groups) - len(table[list(schema.LOG_GROUP)].drop_duplicates())

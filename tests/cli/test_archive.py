@@ -248,6 +248,7 @@ def test_a_sync_that_is_stopped(
         (["vacuum", "HISTORY", "--retention", "7"], 2, "--retention 7; give a length"),
         (["sync", "gs://bucket"], 2, "give a folder or s3://bucket/prefix"),
         (["snyc", "HISTORY"], 2, "No such command 'snyc'"),
+        (["./it's"], 2, """ARCHIVE follows a command: exportstats archive info './it'"'"'s'"""),
         (["export", "HISTORY", "-o", "tasks.xls"], 2, "is not a supported format"),
         (["import", "HISTORY"], 2, "Missing argument 'FILE...'"),
     ],
