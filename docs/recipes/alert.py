@@ -1,4 +1,4 @@
-"""Tell SNS and Slack how the weekly report ended.
+"""Send to SNS and Slack how the weekly report ended.
 
     python alert.py EXIT_CODE [REPORT.json]
 

@@ -1,4 +1,4 @@
-"""The script for whoever is on call says what it needs, and runs."""
+"""The on-call script says what it needs, and runs."""
 
 from __future__ import annotations
 
