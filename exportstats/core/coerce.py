@@ -196,6 +196,8 @@ def _to_numbers(values: pd.Series, column: Column, scale: int) -> tuple[pd.Serie
     """Convert numbers, or text with numbers, to lengths, counts or rates."""
     if values.dtype.kind == "b":
         raise SchemaError(f"the column {values.name} is {values.dtype}, not numbers")
+    if column.kind == "rate" and values.dtype == column.dtype:
+        return values, np.zeros(len(values), dtype=bool)
     read = partial(_one_number, column=column, scale=scale)
     if column.kind != "length":
         return _each(values, read, column.dtype)

@@ -20,7 +20,6 @@ from exportstats.stats.predictive import TIME_OUT, Prediction
 
 _MOST_RUNS = 100_000
 _SPREADS = 100  # candidate spreads between log groups
-_LEVELS = (np.arange(400) + 0.5) / 400
 _MOST_STUCK = 20  # with more stuck tasks, their share is known well enough
 _FOLLOWED = 20  # tasks for which a trend continues
 _LOG_TIME_OUT = np.log(TIME_OUT)
@@ -124,6 +123,8 @@ class Source(NamedTuple):
         Seed of the history, shared by all its tasks.
     center
         The center of the history's log group, NaN if others suggest nothing about it.
+    spread
+        The standard deviation of the cube roots of usual durations.
     location, scale, effective_n
         The center and the width of the cube roots, and how many durations the history is worth.
     stuck_share, n_stuck
@@ -139,6 +140,7 @@ class Source(NamedTuple):
     bodies: list[Prediction]
     seed: np.ndarray
     center: np.ndarray
+    spread: np.ndarray
     location: np.ndarray
     scale: np.ndarray
     effective_n: np.ndarray
@@ -177,7 +179,6 @@ class Source(NamedTuple):
             The seed of each task, how many tasks of its log group come before it, and how many
             times as long it takes as its row says.
         """
-        rows, of = np.unique(rows, return_inverse=True)
         each = self.take(rows)
         shift, width, effective_n = (
             np.zeros((len(rows), 1)),
@@ -188,8 +189,7 @@ class Source(NamedTuple):
             alone = np.isnan(each.center)
             own = np.where(alone, 1, pool.between / (pool.between + each.center_variance))
             # Student's spread comes from all log groups, so it counts as far as they are alike
-            levels = np.array([np.interp(_LEVELS, body.shares, body.logs) for body in each.bodies])
-            ratio = each.scale / _roots(levels).std(axis=1, keepdims=True)
+            ratio = each.scale / each.spread
             width = np.sqrt(own + (1 - own) * ratio**2 * (1 - 1 / effective_n))
             others, width, effective_n = (
                 np.take(values, pool.drawn, axis=1)
@@ -197,33 +197,34 @@ class Source(NamedTuple):
             )
             shift = np.subtract(pool.mean, np.where(alone, 0, each.center))
             shift *= others
-        which = (numbers.uniform(seeds) * effective_n[of]).astype("int64").view("uint64")
+        which = (numbers.uniform(seeds) * effective_n).astype("int64").view("uint64")
         which *= GOLDEN
-        which += numbers.bits(each.seed[:, 0])[of]
-        roots = _roots(_interpolate(_mix(which), each.bodies, of))
-        center = each.location[of]
+        which += numbers.bits(each.seed[:, 0])
+        roots = _roots(_interpolate(_mix(which), each.bodies))
+        center = each.location
         roots -= center
-        roots *= width[of]
+        roots *= width
         roots += center
         logs = np.log(np.maximum(roots, 1, out=roots), out=roots)
         logs *= 3
-        logs += shift[of]
+        logs += shift
         logs += np.log(factors)[:, np.newaxis]
-        trending = np.flatnonzero(each.error[of, 0])
+        trending = np.flatnonzero(each.error[:, 0])
         if len(trending):
-            trend = self.take(rows[of[trending]])
+            trend = self.take(rows[trending])
             later = np.minimum(places[trending], _FOLLOWED)[:, np.newaxis]
             error = trend.error * numbers.normal(trend.seed[:, 0] ^ np.uint64(1))
             logs[trending] += trend.slope * later + error * (trend.age + later)
         drawn: np.ndarray = np.exp(np.minimum(logs, _LOG_TIME_OUT, out=logs), out=logs)
         # whether a task is stuck is independent of the others
-        rates = [_stuck_rates(numbers, round(n)) for n in each.n_stuck[of, 0]]
         chances = numbers.uniform(_mix(seeds.copy()))
-        most = each.stuck_share[of, 0] * [rate.max() for rate in rates]
+        learned, of = np.unique(np.rint(each.n_stuck[:, 0]).astype(int), return_inverse=True)
+        rates = np.array([_stuck_rates(numbers, n) for n in learned.tolist()])
+        most = each.stuck_share[:, 0] * rates.max(axis=1)[of]
         for row in np.flatnonzero(chances.min(axis=1) < most):
-            limits = each.stuck_share[of[row]] * rates[row]
+            limits = each.stuck_share[row] * rates[of[row]]
             some = np.flatnonzero(chances[row] < limits)
-            ends = Prediction(each.stuck_logs[of[row]], each.stuck_shares[of[row]])
+            ends = Prediction(each.stuck_logs[row], each.stuck_shares[row])
             drawn[row, some] = ends.quantile(chances[row, some] / limits[some])
         return drawn
 
@@ -234,7 +235,7 @@ def seed_of(*names: str | None) -> int:
     return int.from_bytes(hashlib.sha256(text).digest()[:8], "big")
 
 
-def _interpolate(bits: np.ndarray, bodies: list[Prediction], of: np.ndarray) -> np.ndarray:
+def _interpolate(bits: np.ndarray, bodies: list[Prediction]) -> np.ndarray:
     """Return the logarithms of the quantiles for random shares, given as bits.
 
     Interpolating sorted values is so much faster that it outweighs sorting them. The lowest bits,
@@ -247,8 +248,8 @@ def _interpolate(bits: np.ndarray, bodies: list[Prediction], of: np.ndarray) -> 
     bits.sort(axis=1)
     order = (bits & of_run).view("int64")
     shares, logs = _to_unit(bits), np.empty(bits.shape)
-    for row, body in enumerate(of):
-        logs[row, order[row]] = np.interp(shares[row], bodies[body].shares, bodies[body].logs)
+    for row, body in enumerate(bodies):
+        logs[row, order[row]] = np.interp(shares[row], body.shares, body.logs)
     return logs
 
 

@@ -99,10 +99,8 @@ def _part(
 ) -> pd.DataFrame:
     """Return the active tasks, the histories, and when each slot was last observed."""
     slots, latest = last_looks(tasks)
-    known = tasks
+    known = known_at(tasks, start)
     if start is not None:
-        is_past = latest[slots.codes] >= to_millis(start)
-        known = frames.stack([known_at(tasks[is_past], start), tasks[~is_past]])
         latest = np.minimum(latest, to_millis(start))
     looks = slots.keys.assign(observed_at=coerce.times(latest), _role="observed")
     turns = turns_of(known)

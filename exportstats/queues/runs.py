@@ -132,7 +132,7 @@ def run(
         with np.errstate(invalid="ignore"):
             answer[rows, 6] = refused.sum(axis=1) / np.rint(expected[rows] * len(free))
         answer[rows, 7][due] = late.mean(axis=1)
-        if np.isnan(durations).any():  # of a part of the runs, the rest would be a wrong answer
+        if np.isnan(durations[:, 0]).any():  # the others would be a wrong answer without them
             unknown = np.full(len(free), np.nan)
             answer[:], free, busy = np.nan, unknown, unknown
             break

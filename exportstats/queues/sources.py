@@ -88,10 +88,11 @@ class Sources:
             history = past.take(number[batch])
             scaled = history.scaled_to(windows[batch], known[batch])
             model = history.model(scaled.durations)
-            bodies += map(Prediction, *model.usual_after(np.full(len(batch), -np.inf))[0])
+            usual_ones, _ = model.usual_after(np.full(len(batch), -np.inf))
+            bodies += map(Prediction, *usual_ones)
             enough = history.own & scaled.enough & (scaled.n >= ENOUGH)
             volume = (each[:, 0] for each in scaled.volume)
-            usual = model.usual.location, model.usual.scale, model.effective_n
+            usual = usual_ones.spread, model.usual.location, model.usual.scale, model.effective_n
             stuck = model.stuck_share, model.n_stuck, *model.stuck
             about = scaled.n, past.basis[number[batch]], enough, scaled.by
             parts.append(
@@ -159,12 +160,12 @@ class Sources:
 
         def draw(rows: slice) -> np.ndarray:
             fixed = np.full(len(seeds[rows]), np.nan) if given is None else given[rows]
-            drawn = np.tile(fixed[:, np.newaxis], self.numbers.runs)
-            if bases.source is not None and (unknown := np.isnan(fixed)).any():
-                each = (
-                    values[rows][unknown] for values in (bases.row, seeds, places, bases.factors)
-                )
-                drawn[unknown] = bases.source.draw(self.numbers, self._pool, *each)
+            if bases.source is None:
+                return np.tile(fixed[:, np.newaxis], self.numbers.runs)
+            each = (values[rows] for values in (bases.row, seeds, places, bases.factors))
+            drawn = bases.source.draw(self.numbers, self._pool, *each)
+            known = ~np.isnan(fixed)
+            drawn[known] = fixed[known, np.newaxis]
             return drawn
 
         return draw

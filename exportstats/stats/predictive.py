@@ -24,6 +24,7 @@ _LOG_TIME_OUT = float(np.log(TIME_OUT))
 _HALF_LIFE = 20  # after this many tasks an earlier one has half the weight, to follow a slowdown
 _STEPS = np.arange(17) / 16
 _HALVES = 0.5 ** np.arange(1, 31)
+_TAIL = 0.00025  # left out: with few durations, Student's tails have no standard deviation
 
 
 class Prior(NamedTuple):
@@ -74,6 +75,19 @@ class Prediction(NamedTuple):
     def timeout_probability(self) -> float:
         """The probability of running into the time-out."""
         return 1 - float(self.shares[-1])
+
+    @property
+    def spread(self) -> np.ndarray:
+        """The standard deviation of the cube roots of each row, without the ends of the tails."""
+        roots = np.exp(np.maximum(self.logs, 0) / 3)
+        low, high = roots[:, :-1], roots[:, 1:]
+        shares = np.diff(np.clip(self.shares, _TAIL, 1 - _TAIL), axis=1)
+        shares /= column(shares.sum(axis=1))
+        # Simpson's rule; logarithms are linear in between
+        mean = (shares * (low + 4 * np.sqrt(low * high) + high)).sum(axis=1) / 6
+        square = (shares * (low**2 + 4 * low * high + high**2)).sum(axis=1) / 6
+        spread: np.ndarray = np.sqrt(square - mean**2)
+        return spread
 
     def quantile(self, shares: np.ndarray) -> np.ndarray:
         """Return the quantiles for these shares, in milliseconds."""

@@ -13,6 +13,7 @@ SCALES = ("bytes", "window", "none")
 # The tasks that a slope needs, and how many standard errors it must differ from 0: by the size of
 # the window, and from one task to the next. A drift in a short history may be chance.
 _OF_SIZES, _OF_TASKS = (ENOUGH, 3.0), (50, 2.0)
+_FEWEST_OF_STEP = 5  # tasks before and after a change of level
 _STEEPEST = 1.5
 _ALIKE = 1e-3  # the variance of logarithms below which sizes are about equal
 _LEAST = 1e-9  # the sum of squares of what rounding leaves
@@ -197,7 +198,8 @@ def _trend_of(
 ) -> Trend:
     """Return how durations change from one task to the next, where that is asked for.
 
-    It is the common trend, unless that of the log group itself differs.
+    It is the common trend, unless that of the log group itself differs. Durations that changed
+    once, to another level, have no trend of their own.
     """
     known = used & _ended(durations) & trending[:, np.newaxis]
     x, y = -ages(used), _logs(durations, known)
@@ -205,14 +207,31 @@ def _trend_of(
     slope, error = common, common_error
     own = _can_slope(known, x, fewest)
     if own.any():
-        alone, error_alone, _ = _regression(known, y, x)
-        own &= _is_significant(alone - common, error_alone, errors)
+        alone, error_alone, left = _regression(known, y, x)
+        own &= _is_significant(alone - common, error_alone, errors) & ~_is_step(known, y, left)
         slope, error = np.where(own, alone, common), np.where(own, error_alone, common_error)
     significant = _is_significant(slope, error, errors)
     slope, error = np.where(significant, slope, 0.0), np.where(significant, error, 0.0)
     weights = recency(used)
     age = (ages(used) * weights).sum(axis=1) / weights.sum(axis=1)
     return Trend(slope, error, np.where(slope != 0, age, 0.0))
+
+
+def _is_step(known: np.ndarray, y: np.ndarray, left: np.ndarray) -> np.ndarray:
+    """Return whether one change of level explains the values better than a trend.
+
+    `left` is the sum of squares that the trend leaves. The position of the change is one more
+    parameter (Schwarz, Estimating the dimension of a model, Annals of Statistics 6, 1978).
+    """
+    rest = _without(known, y)
+    n, before = known.sum(axis=1), np.cumsum(known, axis=1)
+    product = before * (n[:, np.newaxis] - before)
+    inside = (before >= _FEWEST_OF_STEP) & (n[:, np.newaxis] - before >= _FEWEST_OF_STEP)
+    gain = np.cumsum(rest, axis=1) ** 2 / np.maximum(product, 1)
+    best = gain.max(axis=1, where=inside, initial=0.0) * n
+    left_of_step = np.maximum((rest**2).sum(axis=1) - best, _LEAST)
+    is_step: np.ndarray = n * np.log(np.maximum(left, _LEAST) / left_of_step) > np.log(n)
+    return is_step
 
 
 def _ended(durations: np.ndarray) -> np.ndarray:

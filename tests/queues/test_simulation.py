@@ -114,6 +114,20 @@ def test_one_export_alone(beside: int) -> None:
         assert after(found[mine])[0] == pytest.approx(after(estimate[other])[0], rel=0.03)
 
 
+def test_only_what_was_known_at_the_start() -> None:
+    """Tasks created after `start` are left out, also if nobody says when they were observed."""
+    past = tasks_of(*[5 * MINUTE] * 10)
+    later = [row | {"task_id": f"later-{row['task_id']}"} for row in tasks_of(*[HOUR] * 10)]
+    for row in later:
+        row |= {name: row[name] + 30 * DAY for name in ("creation_time", "completion_time")}
+    tasks = table(*past, *later)
+    export = exports_of(GROUP)
+    for seen in (tasks, tasks.assign(observed_at=pd.NaT)):
+        found = simulate_queue(seen, export, start=NOW)
+        expected = simulate_queue(table(*past), export, start=NOW)
+        pd.testing.assert_frame_equal(found.exports, expected.exports)
+
+
 def test_active_tasks_first() -> None:
     """The slot first ends its active tasks: the RUNNING one, then those that wait."""
     past = tasks_of(*[HOUR] * 30)

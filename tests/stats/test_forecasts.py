@@ -6,7 +6,7 @@ import math
 import tracemalloc
 from itertools import pairwise
 from random import Random
-from statistics import median
+from statistics import linear_regression, mean, median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -228,6 +228,42 @@ def test_a_trend_is_followed():
     took = 60_000 * np.exp(0.02 * np.arange(100)) * random.lognormal(0, 0.2, 100)
     row = only(table(*history([int(one) for one in took]), active(0)))
     assert row.remaining / pd.Timedelta(60_000 * np.exp(2), unit="ms") == pytest.approx(1, abs=0.1)
+
+
+def test_a_change_of_level_is_not_a_trend():
+    """After 60 of 100 tasks that take 2.5 times as long, the next one takes as long as these."""
+    random = np.random.default_rng(3)
+    before, after = (random.lognormal(mean, 0.35, n) for mean, n in ((13, 40), (13.9, 60)))
+    row = only(table(*history([int(took) for took in [*before, *after]]), active(0)))
+    assert row.remaining.total_seconds() * 1000 == pytest.approx(np.median(after), rel=0.1)
+
+
+def left_of(values: Sequence[float], expected: Sequence[float]) -> float:
+    """Return the sum of squared differences."""
+    return sum((one - other) ** 2 for one, other in zip(values, expected, strict=True))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_trend_is_followed_unless_a_change_of_level_is_more_likely(seed: int):
+    """Both are fitted in plain Python; the place of a change costs one more parameter."""
+    random = np.random.default_rng(seed)
+    n, shift, slope = random.integers(50, 101), random.uniform(0, 1), random.uniform(0, 0.015)
+    logs = 13 + slope * np.arange(n) + random.normal(0, 0.35, n)
+    logs[random.integers(5, n - 5) :] += shift
+    took = np.exp(logs).astype(int).tolist()
+    every = histories.Histories(histories.part(table(*history(took))))
+    unknown = np.full(1, np.nan)
+    found = every.take(np.arange(1)).scaled_to(unknown, unknown).trend.slope[0]
+    values = [math.log(one) for one in took]
+    line = linear_regression(range(n), values)
+    left = left_of(values, [line.intercept + line.slope * at for at in range(n)])
+    error = math.sqrt(left / (n - 2) / left_of(range(n), [(n - 1) / 2] * n))
+    levels = []
+    for at in range(5, n - 4):
+        before, after = mean(values[:at]), mean(values[at:])
+        levels.append(left_of(values, [before] * at + [after] * (n - at)))
+    is_trend = abs(line.slope) >= 2 * error and n * math.log(left / min(levels)) <= math.log(n)
+    assert found == pytest.approx(line.slope if is_trend else 0, abs=1e-6)
 
 
 def drifting(many: int, drift: float, n: int) -> list[dict[str, Any]]:
