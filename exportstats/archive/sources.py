@@ -86,10 +86,11 @@ def read_tasks(
     --------
     >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
+    >>> import exportstats as xs
     >>> with TemporaryDirectory() as folder:
     ...     file = Path(folder, "tasks.json")
     ...     _ = file.write_text('{"exportTasks": [{"taskId": "a", "from": 0, "to": 59999}]}')
-    ...     tasks = read_tasks(file)
+    ...     tasks = xs.read_tasks(file)
     >>> tasks["window"].iloc[0]
     Timedelta('0 days 00:01:00')
     """
@@ -111,8 +112,9 @@ def read_log_groups(
     Examples
     --------
     >>> import io
+    >>> import exportstats as xs
     >>> page = io.StringIO('{"logGroups": [{"logGroupName": "/app", "retentionInDays": 30}]}')
-    >>> read_log_groups(page)["retention"].iloc[0]
+    >>> xs.read_log_groups(page)["retention"].iloc[0]
     Timedelta('30 days 00:00:00')
     """
     return _read(LOG_GROUPS, paths, account_id, region, times_in, strict=strict)
@@ -132,7 +134,8 @@ def read_deliveries(
     Examples
     --------
     >>> import io
-    >>> read_deliveries(io.StringIO('[{"taskId": "a", "objects": 3}]'))["objects"].to_list()
+    >>> import exportstats as xs
+    >>> xs.read_deliveries(io.StringIO('[{"taskId": "a", "objects": 3}]'))["objects"].to_list()
     [3]
     """
     return _read(DELIVERIES, paths, account_id, region, times_in, strict=strict)
@@ -158,13 +161,15 @@ def read_api_calls(
 
     Examples
     --------
-    >>> import io, json
+    >>> import io
+    >>> import json
+    >>> import exportstats as xs
     >>> record = {"eventSource": "logs.amazonaws.com", "eventName": "CreateExportTask",
     ...           "eventTime": "2026-11-23T06:00:00Z", "eventID": "e-1",
     ...           "userIdentity": {"type": "IAMUser", "arn": "arn:aws:iam::123456789012:user/ann"},
     ...           "requestParameters": {"logGroupName": "/app", "from": 0, "to": 86399999},
     ...           "errorCode": "LimitExceededException"}
-    >>> api_calls = read_api_calls(io.StringIO(json.dumps({"Records": [record]})))
+    >>> api_calls = xs.read_api_calls(io.StringIO(json.dumps({"Records": [record]})))
     >>> api_calls[["log_group_name", "error_code", "principal"]].iloc[0].to_list()
     ['/app', 'LimitExceededException', 'arn:aws:iam::123456789012:user/ann']
     """
@@ -186,8 +191,9 @@ def read_incoming(
     Examples
     --------
     >>> import io
+    >>> import exportstats as xs
     >>> row = '{"logGroupName": "/app", "start": 0, "periodInSeconds": 3600, "incomingBytes": 9}'
-    >>> read_incoming(io.StringIO(row))["incoming_bytes"].to_list()
+    >>> xs.read_incoming(io.StringIO(row))["incoming_bytes"].to_list()
     [9]
     """
     return _read(INCOMING, paths, account_id, region, times_in, strict=strict)

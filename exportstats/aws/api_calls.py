@@ -93,11 +93,12 @@ def fetch_api_calls(  # noqa: PLR0913 - as fetch_tasks has them
     The emulator has the call that created each of its tasks.
 
     >>> import boto3
+    >>> import exportstats as xs
     >>> from exportstats.emulator import Emulator
     >>> session = boto3.Session("123456789012", "made-up", region_name="eu-west-1")
     >>> task = {"taskId": "a", "region": "eu-west-1", "executionInfo": {"creationTime": 0}}
     >>> with Emulator([task]) as emulator:
-    ...     calls = fetch_api_calls(session=session, endpoint_url=emulator.url)
+    ...     calls = xs.fetch_api_calls(session=session, endpoint_url=emulator.url)
     >>> calls[["event_name", "task_id"]].iloc[0].to_list()
     ['CreateExportTask', 'a']
 

@@ -111,14 +111,14 @@ def fetch_deliveries(  # noqa: PLR0913 - all options are keyword-only
     Examples
     --------
     >>> import boto3
+    >>> import exportstats as xs
     >>> from exportstats.emulator import Emulator
     >>> session = boto3.Session("123456789012", "made-up", region_name="eu-west-1")
-    >>> import exportstats as xs
     >>> tasks = xs.sample_tasks().query("status_code == 'COMPLETED'").head(1)
     >>> bucket, prefix, task = tasks[["destination", "destination_prefix", "task_id"]].iloc[0]
     >>> objects = [{"Bucket": bucket, "Key": f"{prefix}/{task}/stream/000000.gz", "Size": 20}]
     >>> with Emulator(objects=objects) as emulator:
-    ...     deliveries = fetch_deliveries(tasks, session=session, endpoint_url=emulator.url)
+    ...     deliveries = xs.fetch_deliveries(tasks, session=session, endpoint_url=emulator.url)
     >>> deliveries[["objects", "bytes"]].iloc[0].to_list()
     [1, 20]
 

@@ -180,16 +180,16 @@ def fetch_incoming(  # noqa: PLR0913 - as fetch_tasks has them
     Examples
     --------
     >>> import boto3
+    >>> import exportstats as xs
     >>> from exportstats.emulator import Emulator
     >>> session = boto3.Session("111122223333", "made-up", region_name="eu-west-1")
-    >>> import exportstats as xs
     >>> log_groups = xs.sample_log_groups().head(1)
     >>> [name] = log_groups["log_group_name"]
     >>> hour = {"accountId": "111122223333", "region": "eu-west-1", "logGroupName": name,
     ...         "start": 1795150800000, "periodInSeconds": 3600, "incomingBytes": 2000}
     >>> with Emulator(incoming=[hour]) as emulator:
-    ...     incoming = fetch_incoming(log_groups, start="2026-11-20", end="2026-11-21",
-    ...                               session=session, endpoint_url=emulator.url)
+    ...     incoming = xs.fetch_incoming(log_groups, start="2026-11-20", end="2026-11-21",
+    ...                                  session=session, endpoint_url=emulator.url)
     >>> int(incoming["incoming_bytes"].sum())
     2000
 

@@ -76,11 +76,12 @@ def fetch_log_groups(  # noqa: PLR0913 - as fetch_tasks has them
     Examples
     --------
     >>> import boto3
+    >>> import exportstats as xs
     >>> from exportstats.emulator import Emulator
     >>> session = boto3.Session("123456789012", "made-up", region_name="eu-west-1")
     >>> log_group = {"logGroupName": "acme/api", "retentionInDays": 30, "region": "eu-west-1"}
     >>> with Emulator(log_groups=[log_group]) as emulator:
-    ...     log_groups = fetch_log_groups(session=session, endpoint_url=emulator.url)
+    ...     log_groups = xs.fetch_log_groups(session=session, endpoint_url=emulator.url)
     >>> log_groups["retention"].iloc[0]
     Timedelta('30 days 00:00:00')
 

@@ -48,7 +48,8 @@ class Target:
 
     Examples
     --------
-    >>> str(Target("123456789012", "eu-west-1", role_arn="arn:aws:iam::123456789012:role/audit"))
+    >>> import exportstats as xs
+    >>> str(xs.Target("123456789012", "eu-west-1", role_arn="arn:aws:iam::123456789012:role/audit"))
     '123456789012 in eu-west-1'
     """
 

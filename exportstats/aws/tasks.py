@@ -112,11 +112,12 @@ def fetch_tasks(  # noqa: PLR0913 - each is a parameter of boto3, of the API, or
     Examples
     --------
     >>> import boto3
+    >>> import exportstats as xs
     >>> from exportstats.emulator import Emulator
     >>> session = boto3.Session("123456789012", "made-up", region_name="eu-west-1")
     >>> task = {"taskId": "a", "region": "eu-west-1", "executionInfo": {"creationTime": 0}}
     >>> with Emulator([task]) as emulator:
-    ...     tasks = fetch_tasks(session=session, endpoint_url=emulator.url)
+    ...     tasks = xs.fetch_tasks(session=session, endpoint_url=emulator.url)
     >>> tasks[["account_id", "region", "task_id"]].iloc[0].to_list()
     ['123456789012', 'eu-west-1', 'a']
     """

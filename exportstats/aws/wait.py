@@ -77,11 +77,12 @@ def wait_for_task(  # noqa: PLR0913 - most are those of fetch_tasks
     Examples
     --------
     >>> import boto3
+    >>> import exportstats as xs
     >>> from exportstats.emulator import Emulator
     >>> session = boto3.Session("123456789012", "made-up", region_name="eu-west-1")
     >>> task = {"taskId": "a", "region": "eu-west-1", "status": {"code": "COMPLETED"}}
     >>> with Emulator([task]) as emulator:
-    ...     task = wait_for_task("a", session=session, endpoint_url=emulator.url)
+    ...     task = xs.wait_for_task("a", session=session, endpoint_url=emulator.url)
     >>> task["status_code"].iloc[0]
     'COMPLETED'
 

@@ -68,7 +68,7 @@ def plot_backfill(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
     >>> import exportstats as xs
     >>> tasks = xs.sample_tasks()
     >>> gaps = xs.find_gaps(tasks, start="2026-11-01", end="2026-11-20")
-    >>> plot_backfill(xs.plan_backfill(gaps, tasks, destination="bucket")).get_xlabel()
+    >>> xs.plot_backfill(xs.plan_backfill(gaps, tasks, destination="bucket")).get_xlabel()
     'time (UTC)'
     """
     if table.empty:

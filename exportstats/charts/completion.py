@@ -42,8 +42,8 @@ def plot_completion_curve(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> N
 
     Examples
     --------
-    >>> from exportstats import completion_curve, sample_tasks
-    >>> sample_tasks().pipe(completion_curve).pipe(plot_completion_curve).get_ylabel()
+    >>> import exportstats as xs
+    >>> xs.sample_tasks().pipe(xs.completion_curve).pipe(xs.plot_completion_curve).get_ylabel()
     'probability of having ended so by then'
     """
     ends = (table["completed"] > 0).to_numpy()

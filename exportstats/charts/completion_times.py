@@ -36,9 +36,9 @@ def plot_completion_times(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> N
 
     Examples
     --------
-    >>> from exportstats import completion_times, sample_tasks
-    >>> table = completion_times(sample_tasks(), tz="Europe/Berlin")
-    >>> plot_completion_times(table).get_xlabel()
+    >>> import exportstats as xs
+    >>> table = xs.completion_times(xs.sample_tasks(), tz="Europe/Berlin")
+    >>> xs.plot_completion_times(table).get_xlabel()
     'hour of completion (Europe/Berlin)'
     """
     if tuple(table.index) != _DAYS or tuple(table.columns) != _HOURS:

@@ -77,9 +77,9 @@ def plot_coverage(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
 
     Examples
     --------
-    >>> from exportstats import coverage_timeline, sample_tasks
-    >>> table = coverage_timeline(sample_tasks(), start="2026-11-01", end="2026-11-20")
-    >>> plot_coverage(table).get_title(loc="left")
+    >>> import exportstats as xs
+    >>> table = xs.coverage_timeline(xs.sample_tasks(), start="2026-11-01", end="2026-11-20")
+    >>> xs.plot_coverage(table).get_title(loc="left")
     'What is not in S3'
     """
     wide = isinstance(table.columns, pd.DatetimeIndex)

@@ -39,8 +39,9 @@ def plot_duration_summary(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> N
 
     Examples
     --------
-    >>> from exportstats import duration_summary, sample_tasks
-    >>> sample_tasks().pipe(duration_summary, by="region").pipe(plot_duration_summary).get_xlabel()
+    >>> import exportstats as xs
+    >>> table = xs.duration_summary(xs.sample_tasks(), by="region")
+    >>> xs.plot_duration_summary(table).get_xlabel()
     'duration, creation to completion (log scale)'
     """
     quantiles = quantiles_of(table, "duration_summary")

@@ -39,8 +39,8 @@ def plot_failure_reasons(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> No
 
     Examples
     --------
-    >>> from exportstats import failure_reasons, sample_tasks
-    >>> sample_tasks().pipe(failure_reasons).pipe(plot_failure_reasons).get_xlabel()
+    >>> import exportstats as xs
+    >>> xs.sample_tasks().pipe(xs.failure_reasons).pipe(xs.plot_failure_reasons).get_xlabel()
     'failed tasks'
     """
     if table.empty:

@@ -43,8 +43,8 @@ def plot_completion(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
 
     Examples
     --------
-    >>> from exportstats import estimate_completion, sample_tasks
-    >>> sample_tasks().pipe(estimate_completion).pipe(plot_completion).get_xlabel()
+    >>> import exportstats as xs
+    >>> xs.sample_tasks().pipe(xs.estimate_completion).pipe(xs.plot_completion).get_xlabel()
     'time since the creation'
     """
     if table.empty:

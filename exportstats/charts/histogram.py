@@ -34,8 +34,8 @@ def plot_duration_histogram(panel: Panel, table: pd.DataFrame, **kwargs: Any) ->
 
     Examples
     --------
-    >>> from exportstats import duration_histogram, sample_tasks
-    >>> sample_tasks().pipe(duration_histogram).pipe(plot_duration_histogram).get_ylabel()
+    >>> import exportstats as xs
+    >>> xs.sample_tasks().pipe(xs.duration_histogram).pipe(xs.plot_duration_histogram).get_ylabel()
     'tasks'
     """
     if not table["tasks"].sum():

@@ -34,8 +34,8 @@ def plot_landing_lag(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
 
     Examples
     --------
-    >>> from exportstats import landing_lag, sample_tasks
-    >>> sample_tasks().pipe(landing_lag).pipe(plot_landing_lag).lines[0].get_drawstyle()
+    >>> import exportstats as xs
+    >>> xs.sample_tasks().pipe(xs.landing_lag).pipe(xs.plot_landing_lag).lines[0].get_drawstyle()
     'steps-post'
     """
     known = (table["lag"].notna() & (table["tasks"] > 0)).to_numpy()

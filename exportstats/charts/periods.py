@@ -45,9 +45,9 @@ def plot_periods(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
 
     Examples
     --------
-    >>> from exportstats import compare_periods, sample_tasks
-    >>> table = compare_periods(sample_tasks(), current="2026-W47", previous="2026-W46")
-    >>> plot_periods(table).get_xlabel()
+    >>> import exportstats as xs
+    >>> table = xs.compare_periods(xs.sample_tasks(), current="2026-W47", previous="2026-W46")
+    >>> xs.plot_periods(table).get_xlabel()
     'current as a multiple of previous (previous = 1)'
     """
     tasks = table["tasks"]

@@ -36,8 +36,8 @@ def plot_phase_durations(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> No
 
     Examples
     --------
-    >>> from exportstats import phase_durations, sample_tasks
-    >>> sample_tasks().pipe(phase_durations).pipe(plot_phase_durations).get_ylabel()
+    >>> import exportstats as xs
+    >>> xs.sample_tasks().pipe(xs.phase_durations).pipe(xs.plot_phase_durations).get_ylabel()
     'share of the completed tasks'
     """
     done = table["status_code"] == "COMPLETED"

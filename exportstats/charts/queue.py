@@ -121,7 +121,7 @@ def plot_queue(panel: Panel, table: pd.DataFrame, *, tz: str = "UTC", **kwargs: 
     >>> tasks = xs.sample_tasks()
     >>> expected = xs.expected_exports(tasks, start="2026-11-17", end="2026-11-18")
     >>> forecast = xs.simulate_queue(tasks, expected, start="2026-11-17")
-    >>> plot_queue(forecast.exports).get_xlabel()
+    >>> xs.plot_queue(forecast.exports).get_xlabel()
     'time (UTC)'
     """
     zone = zone_named(tz)

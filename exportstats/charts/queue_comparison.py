@@ -55,6 +55,7 @@ def plot_queue_comparison(
 
     Examples
     --------
+    >>> import pandas as pd
     >>> import exportstats as xs
     >>> tasks, start = xs.sample_tasks(), "2026-11-17"
     >>> exports = xs.expected_exports(tasks, start=start, end="2026-11-18")
@@ -63,7 +64,7 @@ def plot_queue_comparison(
     >>> table = xs.compare_queues(
     ...     {name: xs.simulate_queue(tasks, of, start=start) for name, of in scenarios.items()}
     ... )
-    >>> plot_queue_comparison(table).get_xlabel()
+    >>> xs.plot_queue_comparison(table).get_xlabel()
     'time (UTC)'
     """
     zone = zone_named(tz)

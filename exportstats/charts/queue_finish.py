@@ -62,7 +62,7 @@ def plot_queue_finish(panel: Panel, table: pd.DataFrame, *, tz: str = "UTC", **k
     >>> tasks = xs.sample_tasks()
     >>> expected = xs.expected_exports(tasks, start="2026-11-17", end="2026-11-18")
     >>> forecast = xs.simulate_queue(tasks, expected, start="2026-11-17")
-    >>> plot_queue_finish(forecast.finish).get_ylabel()
+    >>> xs.plot_queue_finish(forecast.finish).get_ylabel()
     'probability of being done by then'
     """
     zone = zone_named(tz)

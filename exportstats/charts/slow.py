@@ -37,8 +37,9 @@ def plot_slow_tasks(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None:
 
     Examples
     --------
-    >>> from exportstats import find_slow_tasks, sample_tasks
-    >>> sample_tasks().pipe(find_slow_tasks, threshold=9).pipe(plot_slow_tasks).get_xlabel()
+    >>> import exportstats as xs
+    >>> table = xs.find_slow_tasks(xs.sample_tasks(), threshold=9)
+    >>> xs.plot_slow_tasks(table).get_xlabel()
     'duration (log scale)'
     """
     if table.empty:

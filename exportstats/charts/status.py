@@ -61,8 +61,9 @@ def plot_status_breakdown(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> N
 
     Examples
     --------
-    >>> from exportstats import sample_tasks, status_breakdown
-    >>> sample_tasks().pipe(status_breakdown, freq="W").pipe(plot_status_breakdown).get_ylabel()
+    >>> import exportstats as xs
+    >>> table = xs.status_breakdown(xs.sample_tasks(), freq="W")
+    >>> xs.plot_status_breakdown(table).get_ylabel()
     'tasks'
     """
     groups = set(table.index.names) - {"status_code", "period"}

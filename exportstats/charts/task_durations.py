@@ -57,8 +57,8 @@ def plot_task_durations(
 
     Examples
     --------
-    >>> from exportstats import sample_tasks
-    >>> plot_task_durations(sample_tasks()).get_ylabel()
+    >>> import exportstats as xs
+    >>> xs.plot_task_durations(xs.sample_tasks()).get_ylabel()
     'duration, creation to completion (log scale)'
     """
     if table.empty:

@@ -63,8 +63,8 @@ def plot_task_timeline(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> None
 
     Examples
     --------
-    >>> from exportstats import sample_tasks
-    >>> plot_task_timeline(sample_tasks()).get_title(loc="left")
+    >>> import exportstats as xs
+    >>> xs.plot_task_timeline(xs.sample_tasks()).get_title(loc="left")
     'What occupies each slot'
     """
     if table.empty:

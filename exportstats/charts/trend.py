@@ -51,8 +51,9 @@ def plot_duration_trend(panel: Panel, table: pd.DataFrame, **kwargs: Any) -> Non
 
     Examples
     --------
-    >>> from exportstats import duration_trend, sample_tasks
-    >>> sample_tasks().pipe(duration_trend, freq="W").pipe(plot_duration_trend).get_xlabel()
+    >>> import exportstats as xs
+    >>> table = xs.duration_trend(xs.sample_tasks(), freq="W")
+    >>> xs.plot_duration_trend(table).get_xlabel()
     'creation time, start of the period (UTC)'
     """
     dashes = dict(zip(quantiles_of(table, "duration_trend"), cycle(_DASHES), strict=False))

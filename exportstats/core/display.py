@@ -48,8 +48,10 @@ def format_durations(table: pd.DataFrame | pd.Series) -> Styler:
 
     Examples
     --------
+    >>> import pandas as pd
+    >>> import exportstats as xs
     >>> table = pd.DataFrame({"p50": pd.to_timedelta(["4min 43s"]), "share": 0.125, "tasks": 1200})
-    >>> print(format_durations(table).hide().to_string())
+    >>> print(xs.format_durations(table).hide().to_string())
     p50 share tasks
     4 min 43 s 12.5 % 1,200
     """

@@ -84,8 +84,10 @@ def conform(
 
     Examples
     --------
-    >>> tasks = conform(pd.DataFrame({"taskId": ["a"], "creation_time": [1437584472856],
-    ...                               "completion_time": [1437584472986], "team": ["web"]}))
+    >>> import pandas as pd
+    >>> import exportstats as xs
+    >>> tasks = xs.conform(pd.DataFrame({"taskId": ["a"], "creation_time": [1437584472856],
+    ...                                  "completion_time": [1437584472986], "team": ["web"]}))
     >>> tasks["duration"].iloc[0], tasks["team"].iloc[0]
     (Timedelta('0 days 00:00:00.130000'), 'web')
     """
@@ -127,9 +129,11 @@ def concat(tables: Sequence[pd.DataFrame], *, of: str = "tasks") -> pd.DataFrame
 
     Examples
     --------
-    >>> early = conform(pd.DataFrame({"task_id": ["a"], "status": ["RUNNING"]}))
-    >>> late = conform(pd.DataFrame({"task_id": ["a"], "status": ["COMPLETED"]}))
-    >>> concat([late, early])["status_code"].to_list()
+    >>> import pandas as pd
+    >>> import exportstats as xs
+    >>> early = xs.conform(pd.DataFrame({"task_id": ["a"], "status": ["RUNNING"]}))
+    >>> late = xs.conform(pd.DataFrame({"task_id": ["a"], "status": ["COMPLETED"]}))
+    >>> xs.concat([late, early])["status_code"].to_list()
     ['COMPLETED']
     """
     kind = table_of(of)

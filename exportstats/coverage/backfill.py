@@ -145,8 +145,8 @@ def plan_backfill(  # noqa: PLR0913 - options of one plan
 
     Examples
     --------
-    >>> from exportstats.core import frames
-    >>> from exportstats.coverage.gaps import find_gaps
+    >>> import pandas as pd
+    >>> import exportstats as xs
     >>> frame = pd.DataFrame({"task_id": ["a"], "status_code": "COMPLETED", "region": "eu-west-1",
     ...                       "log_group_name": "acme", "destination": "acme-logs",
     ...                       "from_time": ["2026-11-20T00:00Z"],
@@ -154,9 +154,9 @@ def plan_backfill(  # noqa: PLR0913 - options of one plan
     ...                       "creation_time": ["2026-11-21T13:00Z"],
     ...                       "completion_time": ["2026-11-21T13:05Z"],
     ...                       "observed_at": ["2026-11-23T12:00Z"]})
-    >>> tasks = frames.conform(frame)
-    >>> gaps = find_gaps(tasks, start="2026-11-20T00:00Z", end="2026-11-23T00:00Z")
-    >>> plan = plan_backfill(gaps, tasks)
+    >>> tasks = xs.conform(frame)
+    >>> gaps = xs.find_gaps(tasks, start="2026-11-20T00:00Z", end="2026-11-23T00:00Z")
+    >>> plan = xs.plan_backfill(gaps, tasks)
     >>> plan[["task_name", "destination", "n"]]
                       task_name destination  n
     0  backfill acme 2026-11-21   acme-logs  1

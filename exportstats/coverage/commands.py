@@ -81,13 +81,14 @@ def render_commands(plan: pd.DataFrame, *, form: Literal["shell", "json"] = "she
     Examples
     --------
     >>> import pandas as pd
+    >>> import exportstats as xs
     >>> plan = pd.DataFrame({"account_id": ["111122223333"], "region": ["eu-west-1"],
     ...     "task_name": ["backfill acme 1970-01-01"], "log_group_name": ["acme"],
     ...     "from_time": [0], "to_time": [86_399_999], "destination": ["acme-logs"],
     ...     "destination_prefix": pd.Series([None], dtype="str")})
     >>> for name in ["from_time", "to_time"]:
     ...     plan[name] = pd.to_datetime(plan[name], unit="ms", utc=True).dt.as_unit("ms")
-    >>> print(render_commands(plan).replace(" --", " \\\n--"), end="")
+    >>> print(xs.render_commands(plan).replace(" --", " \\\n--"), end="")
     aws logs create-export-task \
     --region=eu-west-1 \
     --task-name='backfill acme 1970-01-01' \
@@ -95,7 +96,7 @@ def render_commands(plan: pd.DataFrame, *, form: Literal["shell", "json"] = "she
     --from=0 \
     --to=86399999 \
     --destination=acme-logs
-    >>> print(render_commands(plan, form="json"), end="")
+    >>> print(xs.render_commands(plan, form="json"), end="")
     {"accountId": "111122223333", "region": "eu-west-1", "request": {"taskName": ...}}
     """
     if form not in ("shell", "json"):

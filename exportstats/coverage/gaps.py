@@ -99,13 +99,14 @@ def find_gaps(  # noqa: PLR0913 - all options are keyword-only
 
     Examples
     --------
-    >>> from exportstats.core import frames
+    >>> import pandas as pd
+    >>> import exportstats as xs
     >>> day = 86_400_000
     >>> frame = pd.DataFrame({"task_id": list("abc"), "log_group_name": "acme/api",
     ...                       "status_code": ["COMPLETED", "FAILED", "COMPLETED"],
     ...                       "from_time": [0, day, 2 * day],
     ...                       "to_time": [day - 1, 2 * day - 1, 3 * day - 1]})
-    >>> gaps = find_gaps(frames.conform(frame), start="1970-01-01T00:00Z", end="1970-01-04T00:00Z")
+    >>> gaps = xs.find_gaps(xs.conform(frame), start="1970-01-01T00:00Z", end="1970-01-04T00:00Z")
     >>> gaps[["start", "length", "reason", "last_task_id"]]
                           start length  reason last_task_id
     0 1970-01-02 00:00:00+00:00 1 days  failed            b

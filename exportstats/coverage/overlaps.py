@@ -65,11 +65,12 @@ def find_overlaps(
 
     Examples
     --------
-    >>> from exportstats.core import frames
+    >>> import pandas as pd
+    >>> import exportstats as xs
     >>> frame = pd.DataFrame({"task_id": ["a", "b"], "log_group_name": "acme/api",
     ...                       "status_code": "COMPLETED", "from_time": [0, 6000],
     ...                       "to_time": [9999, 19_999], "creation_time": [30_000, 40_000]})
-    >>> find_overlaps(frames.conform(frame))[["length", "depth", "task_ids"]]
+    >>> xs.find_overlaps(xs.conform(frame))[["length", "depth", "task_ids"]]
                length  depth task_ids
     0 0 days 00:00:04      2   (a, b)
     """

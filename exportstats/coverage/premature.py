@@ -71,12 +71,13 @@ def find_premature(
 
     Examples
     --------
-    >>> from exportstats.core import frames
+    >>> import pandas as pd
+    >>> import exportstats as xs
     >>> hour = 3_600_000
     >>> frame = pd.DataFrame({"task_id": ["a"], "log_group_name": "acme/api",
     ...                       "status_code": "COMPLETED", "from_time": [0],
     ...                       "to_time": [24 * hour - 1], "creation_time": [25 * hour]})
-    >>> find_premature(frames.conform(frame))[["task_id", "lead", "premature"]]
+    >>> xs.find_premature(xs.conform(frame))[["task_id", "lead", "premature"]]
       task_id            lead premature
     0       a 0 days 01:00:00    1 days
     """

@@ -64,13 +64,13 @@ def find_retries(
     Examples
     --------
     >>> import pandas as pd
-    >>> from exportstats.core import frames
+    >>> import exportstats as xs
     >>> frame = pd.DataFrame({"task_id": ["a", "b"], "log_group_name": "acme/api",
     ...                       "status_code": ["FAILED", "COMPLETED"],
     ...                       "from_time": 0, "to_time": 999,
     ...                       "creation_time": ["2026-11-23T06:00Z", "2026-11-23T09:00Z"],
     ...                       "completion_time": ["2026-11-23T06:01Z", "2026-11-23T09:04Z"]})
-    >>> find_retries(frames.conform(frame))[["task_id", "retry_task_id", "retry_after"]]
+    >>> xs.find_retries(xs.conform(frame))[["task_id", "retry_task_id", "retry_after"]]
       task_id retry_task_id     retry_after
     0       a             b 0 days 02:59:00
     """

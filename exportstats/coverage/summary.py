@@ -84,13 +84,14 @@ def coverage_summary(  # noqa: PLR0913 - all options are keyword-only
 
     Examples
     --------
-    >>> from exportstats.core import frames
+    >>> import pandas as pd
+    >>> import exportstats as xs
     >>> day = 86_400_000
     >>> frame = pd.DataFrame({"task_id": ["a"], "log_group_name": "acme/api",
     ...                       "status_code": "COMPLETED", "from_time": [0],
     ...                       "to_time": [3 * day - 1], "creation_time": [5 * day]})
-    >>> summary = coverage_summary(frames.conform(frame),
-    ...                            start="1970-01-01T00:00Z", end="1970-01-05T00:00Z")
+    >>> summary = xs.coverage_summary(xs.conform(frame),
+    ...                               start="1970-01-01T00:00Z", end="1970-01-05T00:00Z")
     >>> summary[["covered_at_least", "covered_at_most", "missing"]].reset_index(drop=True)
        covered_at_least  covered_at_most missing
     0               0.0             0.75  1 days
@@ -175,13 +176,14 @@ def coverage_by_day(  # noqa: PLR0913 - all options are keyword-only
 
     Examples
     --------
-    >>> from exportstats.core import frames
+    >>> import pandas as pd
+    >>> import exportstats as xs
     >>> hour = 3_600_000
     >>> frame = pd.DataFrame({"task_id": ["a"], "log_group_name": "acme/api",
     ...                       "status_code": "COMPLETED", "from_time": [0],
     ...                       "to_time": [36 * hour - 1]})
-    >>> coverage_by_day(frames.conform(frame), start="1970-01-01T00:00Z",
-    ...                 end="1970-01-03T00:00Z").to_numpy()
+    >>> xs.coverage_by_day(xs.conform(frame), start="1970-01-01T00:00Z",
+    ...                    end="1970-01-03T00:00Z").to_numpy()
     array([[1. , 0.5]])
     """
     query = make_query(

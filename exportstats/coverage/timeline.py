@@ -88,12 +88,14 @@ def coverage_timeline(  # noqa: PLR0913 - all options are keyword-only
 
     Examples
     --------
+    >>> import pandas as pd
+    >>> import exportstats as xs
     >>> day = 86_400_000
     >>> frame = pd.DataFrame({"task_id": ["a", "b"], "log_group_name": "acme/api",
     ...                       "status_code": "COMPLETED", "from_time": [0, day],
     ...                       "to_time": [2 * day - 1, 3 * day - 1]})
-    >>> timeline = coverage_timeline(frames.conform(frame),
-    ...                              start="1970-01-01T00:00Z", end="1970-01-05T00:00Z")
+    >>> timeline = xs.coverage_timeline(xs.conform(frame),
+    ...                                 start="1970-01-01T00:00Z", end="1970-01-05T00:00Z")
     >>> timeline[["length", "state", "reason"]]
       length    state       reason
     0 1 days  covered          NaN

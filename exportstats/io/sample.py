@@ -31,7 +31,8 @@ def sample_tasks() -> pd.DataFrame:
 
     Examples
     --------
-    >>> tasks = sample_tasks()
+    >>> import exportstats as xs
+    >>> tasks = xs.sample_tasks()
     >>> tasks["account_id"].nunique(), tasks["status_code"].nunique()
     (2, 6)
     """
@@ -48,7 +49,8 @@ def sample_log_groups() -> pd.DataFrame:
 
     Examples
     --------
-    >>> sample_log_groups()["retention"].max()
+    >>> import exportstats as xs
+    >>> xs.sample_log_groups()["retention"].max()
     Timedelta('731 days 00:00:00')
     """
     return read_files(LOG_GROUPS, [folder() / "log_groups.json"])
@@ -66,7 +68,8 @@ def sample_api_calls() -> pd.DataFrame:
 
     Examples
     --------
-    >>> sample_api_calls()["error_code"].value_counts().to_dict()
+    >>> import exportstats as xs
+    >>> xs.sample_api_calls()["error_code"].value_counts().to_dict()
     {'LimitExceededException': 65, 'AccessDenied': 3}
     """
     return read_files(API_CALLS, [folder() / "api_calls.jsonl.gz"])
@@ -82,7 +85,8 @@ def sample_incoming() -> pd.DataFrame:
 
     Examples
     --------
-    >>> sample_incoming()["period"].unique()
+    >>> import exportstats as xs
+    >>> xs.sample_incoming()["period"].unique()
     <TimedeltaArray>
     ['0 days 01:00:00']
     Length: 1, dtype: timedelta64[ms]
@@ -100,7 +104,8 @@ def sample_deliveries() -> pd.DataFrame:
 
     Examples
     --------
-    >>> sample_deliveries()["delivered"].value_counts().to_dict()
+    >>> import exportstats as xs
+    >>> xs.sample_deliveries()["delivered"].value_counts().to_dict()
     {'yes': 1361, 'partial': 10, 'empty': 1, 'gone': 1}
     """
     return read_files(DELIVERIES, [folder() / "deliveries.jsonl.gz"])

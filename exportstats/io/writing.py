@@ -63,7 +63,7 @@ def write_tasks(tasks: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     >>> import exportstats as xs
     >>> tasks = xs.conform(pd.DataFrame({"task_id": ["a"], "creation_time": [1437584472856]}))
     >>> with TemporaryDirectory() as folder:
-    ...     write_tasks(tasks, Path(folder, "tasks.csv.gz"))
+    ...     xs.write_tasks(tasks, Path(folder, "tasks.csv.gz"))
     ...     xs.read_tasks(Path(folder, "tasks.csv.gz")).equals(tasks)
     True
     """
@@ -80,7 +80,7 @@ def write_log_groups(log_groups: pd.DataFrame, path: str | os.PathLike[str]) -> 
     >>> import exportstats as xs
     >>> log_groups = xs.sample_log_groups()
     >>> with TemporaryDirectory() as folder:
-    ...     write_log_groups(log_groups, Path(folder, "log_groups.parquet"))
+    ...     xs.write_log_groups(log_groups, Path(folder, "log_groups.parquet"))
     ...     xs.read_log_groups(Path(folder, "log_groups.parquet")).equals(log_groups)
     True
     """
@@ -97,7 +97,7 @@ def write_deliveries(deliveries: pd.DataFrame, path: str | os.PathLike[str]) -> 
     >>> import exportstats as xs
     >>> deliveries = xs.sample_deliveries()
     >>> with TemporaryDirectory() as folder:
-    ...     write_deliveries(deliveries, Path(folder, "deliveries.parquet"))
+    ...     xs.write_deliveries(deliveries, Path(folder, "deliveries.parquet"))
     ...     xs.read_deliveries(Path(folder, "deliveries.parquet")).equals(deliveries)
     True
     """
@@ -114,7 +114,7 @@ def write_api_calls(api_calls: pd.DataFrame, path: str | os.PathLike[str]) -> No
     >>> import exportstats as xs
     >>> api_calls = xs.sample_api_calls()
     >>> with TemporaryDirectory() as folder:
-    ...     write_api_calls(api_calls, Path(folder, "api_calls.parquet"))
+    ...     xs.write_api_calls(api_calls, Path(folder, "api_calls.parquet"))
     ...     xs.read_api_calls(Path(folder, "api_calls.parquet")).equals(api_calls)
     True
     """
@@ -131,7 +131,7 @@ def write_incoming(incoming: pd.DataFrame, path: str | os.PathLike[str]) -> None
     >>> import exportstats as xs
     >>> incoming = xs.sample_incoming()
     >>> with TemporaryDirectory() as folder:
-    ...     write_incoming(incoming, Path(folder, "incoming.parquet"))
+    ...     xs.write_incoming(incoming, Path(folder, "incoming.parquet"))
     ...     xs.read_incoming(Path(folder, "incoming.parquet")).equals(incoming)
     True
     """

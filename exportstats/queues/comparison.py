@@ -39,14 +39,15 @@ def compare_queues(scenarios: Mapping[str, QueueForecast]) -> pd.DataFrame:
 
     Examples
     --------
-    >>> from exportstats.core import frames
-    >>> from exportstats.queues.simulation import simulate_queue
+    >>> import pandas as pd
+    >>> import exportstats as xs
+    >>> tasks = xs.sample_tasks().head(0)  # no history is needed: the exports have durations
     >>> exports = pd.DataFrame({"create_at": ["2026-11-23T22:00Z"] * 3, "duration": "5min"})
     >>> more = pd.concat([exports, exports.head(1).assign(duration="1h")])
     >>> start = "2026-11-23T22:00Z"
-    >>> today = simulate_queue(frames.empty(), exports, start=start)
-    >>> other = simulate_queue(frames.empty(), more, start=start)
-    >>> table = compare_queues({"today": today, "+1": other})
+    >>> today = xs.simulate_queue(tasks, exports, start=start)
+    >>> other = xs.simulate_queue(tasks, more, start=start)
+    >>> table = xs.compare_queues({"today": today, "+1": other})
     >>> table[["exports", "later"]].droplevel(["account_id", "region"])
               exports           later
     scenario

@@ -98,7 +98,8 @@ def expected_exports(
 
     Examples
     --------
-    >>> from exportstats.core import frames
+    >>> import pandas as pd
+    >>> import exportstats as xs
     >>> day = pd.Timedelta("1D")
     >>> midnights = pd.date_range("2026-11-01", periods=20, tz="UTC")
     >>> frame = pd.DataFrame({"task_id": [*map(str, range(20))], "log_group_name": "acme",
@@ -106,8 +107,8 @@ def expected_exports(
     ...                       "to_time": midnights + day - pd.Timedelta("1ms"),
     ...                       "creation_time": midnights + pd.Timedelta("38h"),
     ...                       "completion_time": midnights + pd.Timedelta("39h")})
-    >>> tasks = frames.conform(frame)
-    >>> expected = expected_exports(tasks, start="2026-11-22", end="2026-11-23")
+    >>> tasks = xs.conform(frame)
+    >>> expected = xs.expected_exports(tasks, start="2026-11-22", end="2026-11-23")
     >>> expected[["log_group_name", "create_at", "probability", "n"]]
       log_group_name                 create_at  probability   n
     0           acme 2026-11-22 14:00:00+00:00      0.99875  20

@@ -92,11 +92,13 @@ def schedule_exports(  # noqa: PLR0913 - options of one simulation
 
     Examples
     --------
-    >>> from exportstats.core import frames
+    >>> import pandas as pd
+    >>> import exportstats as xs
+    >>> tasks = xs.sample_tasks().head(0)  # no history is needed: the exports have durations
     >>> exports = pd.DataFrame({"log_group_name": ["long", "short"], "duration": ["3h", "30min"],
     ...                         "create_at": "2026-11-23T22:00Z",
     ...                         "deadline": ["2026-11-24T02:00Z", "2026-11-23T23:00Z"]})
-    >>> order = schedule_exports(frames.empty(), exports, start="2026-11-23T22:00Z")
+    >>> order = xs.schedule_exports(tasks, exports, start="2026-11-23T22:00Z")
     >>> order[["log_group_name", "create_at", "slack"]]
       log_group_name                 create_at           slack
     1          short 2026-11-23 22:00:00+00:00 0 days 00:30:00

@@ -145,9 +145,11 @@ def simulate_queue(
 
     Examples
     --------
-    >>> from exportstats.core import frames
+    >>> import pandas as pd
+    >>> import exportstats as xs
+    >>> tasks = xs.sample_tasks().head(0)  # no history is needed: the exports have durations
     >>> exports = pd.DataFrame({"create_at": ["2026-11-23T22:00Z"] * 3, "duration": "5min"})
-    >>> forecast = simulate_queue(frames.empty(), exports, start="2026-11-23T21:00Z")
+    >>> forecast = xs.simulate_queue(tasks, exports, start="2026-11-23T21:00Z")
     >>> forecast.slots[["exports", "expected_done", "busy"]]
        exports             expected_done            busy
     0      3.0 2026-11-23 22:15:00+00:00 0 days 00:15:00

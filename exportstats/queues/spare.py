@@ -72,10 +72,12 @@ def spare_exports(
 
     Examples
     --------
-    >>> from exportstats.core import frames
+    >>> import pandas as pd
+    >>> import exportstats as xs
+    >>> tasks = xs.sample_tasks().head(0)  # no history is needed: the exports have durations
     >>> exports = pd.DataFrame({"create_at": ["2026-11-23T22:00Z"] * 3, "duration": "5min"})
     >>> at = {"start": "2026-11-23T22:00Z", "deadline": "2026-11-24T00:00Z"}
-    >>> spare_exports(frames.empty(), exports, "10min", **at)[["fit_low", "fit", "fit_high"]]
+    >>> xs.spare_exports(tasks, exports, "10min", **at)[["fit_low", "fit", "fit_high"]]
        fit_low  fit  fit_high
     0       10   10        10
     """

@@ -49,12 +49,13 @@ def find_anomalies(tasks: pd.DataFrame | Shards) -> pd.DataFrame:
 
     Examples
     --------
-    >>> from exportstats.core import frames
+    >>> import pandas as pd
+    >>> import exportstats as xs
     >>> frame = pd.DataFrame({"task_id": ["a"], "status_code": "COMPLETED",
     ...                       "log_group_name": "acme",
     ...                       "creation_time": ["2026-11-23T06:00Z"],
     ...                       "completion_time": ["2026-11-23T05:00Z"]})
-    >>> find_anomalies(frames.conform(frame))["reason"].to_list()
+    >>> xs.find_anomalies(xs.conform(frame))["reason"].to_list()
     ['completion_time is before creation_time']
     """
     found = shards.collect(tasks, _find)

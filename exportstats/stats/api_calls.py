@@ -53,11 +53,11 @@ def annotate_tasks(tasks: pd.DataFrame, api_calls: pd.DataFrame) -> pd.DataFrame
     Examples
     --------
     >>> import pandas as pd
-    >>> from exportstats.core import frames
-    >>> tasks = frames.conform(pd.DataFrame({"task_id": ["a", "b"]}))
-    >>> calls = frames.conform(pd.DataFrame({"event_id": ["1"], "event_name": "CreateExportTask",
+    >>> import exportstats as xs
+    >>> tasks = xs.conform(pd.DataFrame({"task_id": ["a", "b"]}))
+    >>> calls = xs.conform(pd.DataFrame({"event_id": ["1"], "event_name": "CreateExportTask",
     ...                                      "task_id": "a", "principal": "ann"}), of="api_calls")
-    >>> annotate_tasks(tasks, calls)[["task_id", "created_by", "log_stream_name_prefix"]]
+    >>> xs.annotate_tasks(tasks, calls)[["task_id", "created_by", "log_stream_name_prefix"]]
       task_id created_by log_stream_name_prefix
     0       a        ann
     1       b        NaN                    NaN
@@ -159,11 +159,11 @@ def unlisted_tasks(tasks: pd.DataFrame, api_calls: pd.DataFrame) -> pd.DataFrame
     Examples
     --------
     >>> import pandas as pd
-    >>> from exportstats.core import frames
-    >>> tasks = frames.conform(pd.DataFrame({"task_id": ["a"]}))
-    >>> calls = frames.conform(pd.DataFrame({"event_id": ["1", "2"], "task_id": ["a", "z"],
+    >>> import exportstats as xs
+    >>> tasks = xs.conform(pd.DataFrame({"task_id": ["a"]}))
+    >>> calls = xs.conform(pd.DataFrame({"event_id": ["1", "2"], "task_id": ["a", "z"],
     ...                                      "event_name": "CreateExportTask"}), of="api_calls")
-    >>> unlisted_tasks(tasks, calls)["task_id"].to_list()
+    >>> xs.unlisted_tasks(tasks, calls)["task_id"].to_list()
     ['z']
     """
     tasks, calls = frames.check(tasks), Calls.of(api_calls)
@@ -217,13 +217,13 @@ def refused_calls(api_calls: pd.DataFrame, *, incoming: pd.DataFrame | None = No
     Examples
     --------
     >>> import pandas as pd
-    >>> from exportstats.core import frames
+    >>> import exportstats as xs
     >>> calls = pd.DataFrame({"event_id": ["1", "2"], "event_name": "CreateExportTask",
     ...                       "event_time": ["2026-11-23T06:00Z", "2026-11-23T06:05Z"],
     ...                       "log_group_name": "/app", "from_time": 0, "to_time": 999,
     ...                       "error_code": ["LimitExceededException", None],
     ...                       "task_id": [None, "a"]})
-    >>> refused_calls(frames.conform(calls, of="api_calls"))[["error_code", "task_id", "waited"]]
+    >>> xs.refused_calls(xs.conform(calls, of="api_calls"))[["error_code", "task_id", "waited"]]
                    error_code task_id          waited
     0  LimitExceededException       a 0 days 00:05:00
     """

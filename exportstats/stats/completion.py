@@ -116,11 +116,12 @@ def completion_curve(
 
     Examples
     --------
-    >>> from exportstats.core import frames
+    >>> import pandas as pd
+    >>> import exportstats as xs
     >>> frame = pd.DataFrame({"task_id": list("abc"), "creation_time": 0, "observed_at": 7000,
     ...                       "status_code": ["COMPLETED", "RUNNING", "FAILED"],
     ...                       "completion_time": [2000, None, 9000]})
-    >>> completion_curve(frames.conform(frame))[["at_risk", "completed", "probability"]].round(3)
+    >>> xs.completion_curve(xs.conform(frame))[["at_risk", "completed", "probability"]].round(3)
                      at_risk  completed  probability
     duration
     0 days 00:00:00        3          0        0.000

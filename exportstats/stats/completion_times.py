@@ -48,9 +48,10 @@ def completion_times(
 
     Examples
     --------
-    >>> from exportstats.core import frames
+    >>> import pandas as pd
+    >>> import exportstats as xs
     >>> frame = pd.DataFrame({"task_id": ["a"], "status_code": "COMPLETED", "completion_time": [0]})
-    >>> int(completion_times(frames.conform(frame)).loc["Thursday", 0])
+    >>> int(xs.completion_times(xs.conform(frame)).loc["Thursday", 0])
     1
     """
     part = partial(_count, tz=zone(tz))

@@ -97,10 +97,11 @@ def duration_summary(
 
     Examples
     --------
-    >>> from exportstats.core import frames
+    >>> import pandas as pd
+    >>> import exportstats as xs
     >>> frame = pd.DataFrame({"task_id": list("abc"), "status_code": "COMPLETED",
     ...                       "creation_time": 0, "completion_time": [1000, 2000, 6000]})
-    >>> duration_summary(frames.conform(frame), quantiles=[0.5])[["completed", "p50", "mean"]]
+    >>> xs.duration_summary(xs.conform(frame), quantiles=[0.5])[["completed", "p50", "mean"]]
          completed             p50            mean
     all          3 0 days 00:00:02 0 days 00:00:03
     """
@@ -177,12 +178,13 @@ def duration_trend(
 
     Examples
     --------
-    >>> from exportstats.core import frames
+    >>> import pandas as pd
+    >>> import exportstats as xs
     >>> day = 86_400_000
     >>> frame = pd.DataFrame({"task_id": list("abc"), "status_code": "COMPLETED",
     ...                       "creation_time": [0, 0, 2 * day],
     ...                       "completion_time": [1000, 3000, 2 * day + 6000]})
-    >>> duration_trend(frames.conform(frame), freq="D")["p50"]
+    >>> xs.duration_trend(xs.conform(frame), freq="D")["p50"]
     period
     1970-01-01 00:00:00+00:00   0 days 00:00:02
     1970-01-02 00:00:00+00:00               NaT

@@ -113,10 +113,11 @@ def failure_reasons(
 
     Examples
     --------
-    >>> from exportstats.core import frames
+    >>> import pandas as pd
+    >>> import exportstats as xs
     >>> frame = pd.DataFrame({"task_id": list("ab"), "status_code": "FAILED",
     ...                       "status_message": ["No answer after 30 s", "No answer after 7 s"]})
-    >>> failure_reasons(frames.conform(frame))["tasks"]
+    >>> xs.failure_reasons(xs.conform(frame))["tasks"]
     reason
     No answer after <number> s    2
     Name: tasks, dtype: int64

@@ -117,6 +117,7 @@ def estimate_completion(
     Examples
     --------
     >>> import pandas as pd
+    >>> import exportstats as xs
     >>> frame = pd.DataFrame({"task_id": [*map(str, range(31))], "log_group_name": "acme/api",
     ...                       "account_id": "111122223333", "region": "eu-west-1",
     ...                       "status_code": ["COMPLETED"] * 30 + ["RUNNING"],
@@ -124,7 +125,7 @@ def estimate_completion(
     ...                       "completion_time": [1_000_000 * i + 60_000 * (i % 3 + 1)
     ...                                           for i in range(30)] + [None],
     ...                       "observed_at": 30_030_000})
-    >>> estimate_completion(frames.conform(frame))[["elapsed", "remaining", "basis", "n"]]
+    >>> xs.estimate_completion(xs.conform(frame))[["elapsed", "remaining", "basis", "n"]]
                elapsed       remaining      basis   n
     0 0 days 00:00:30 0 days 00:01:30  log_group  30
     """

@@ -74,10 +74,11 @@ def duration_histogram(
 
     Examples
     --------
-    >>> from exportstats.core import frames
+    >>> import pandas as pd
+    >>> import exportstats as xs
     >>> frame = pd.DataFrame({"task_id": list("abc"), "status_code": "COMPLETED",
     ...                       "creation_time": 0, "completion_time": [70_000, 80_000, 400_000]})
-    >>> table = duration_histogram(frames.conform(frame), bins=["1min", "5min", "10min"])
+    >>> table = xs.duration_histogram(xs.conform(frame), bins=["1min", "5min", "10min"])
     >>> table["tasks"].to_list()
     [2, 1]
     """

@@ -60,10 +60,11 @@ def landing_lag(
 
     Examples
     --------
-    >>> from exportstats.core import frames
+    >>> import pandas as pd
+    >>> import exportstats as xs
     >>> frame = pd.DataFrame({"task_id": list("abc"), "status_code": "COMPLETED",
     ...                       "to_time": 0, "completion_time": [1000, 2000, 6000]})
-    >>> landing_lag(frames.conform(frame)).loc[[0.0, 0.5, 1.0]]
+    >>> xs.landing_lag(xs.conform(frame)).loc[[0.0, 0.5, 1.0]]
                       lag  tasks
     share
     0.0   0 days 00:00:01      3

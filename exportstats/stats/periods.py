@@ -122,14 +122,15 @@ def compare_periods(
 
     Examples
     --------
-    >>> from exportstats.core import frames
+    >>> import pandas as pd
+    >>> import exportstats as xs
     >>> frame = pd.DataFrame({"task_id": map(str, range(40)), "status_code": "COMPLETED",
     ...                       "creation_time": pd.date_range("2026-11-09", periods=40, freq="8h",
     ...                                                      tz="UTC").as_unit("ms")})
     >>> took = pd.Series(pd.Timedelta("5min"), frame.index)
     >>> took[frame["creation_time"] >= "2026-11-16"] = pd.Timedelta("10min")
-    >>> tasks = frames.conform(frame.assign(completion_time=frame["creation_time"] + took))
-    >>> table = compare_periods(tasks, current="2026-W47", previous="2026-W46")
+    >>> tasks = xs.conform(frame.assign(completion_time=frame["creation_time"] + took))
+    >>> table = xs.compare_periods(tasks, current="2026-W47", previous="2026-W46")
     >>> table["p50"][["previous", "current", "ratio", "verdict"]]
     value        previous         current  ratio verdict
     all   0 days 00:05:00 0 days 00:10:00    2.0   worse

@@ -81,13 +81,14 @@ def phase_durations(
     --------
     Seen after 1 and 3 minutes, and completed after 10:
 
-    >>> from exportstats.core import frames
-    >>> looks = [frames.conform(pd.DataFrame({
+    >>> import pandas as pd
+    >>> import exportstats as xs
+    >>> looks = [xs.conform(pd.DataFrame({
     ...     "task_id": ["a"], "status_code": [state], "creation_time": [0],
     ...     "completion_time": [ended], "observed_at": [seen * 60_000]}))
     ...     for state, seen, ended in
     ...     [("PENDING", 1, None), ("RUNNING", 3, None), ("COMPLETED", 20, 600_000)]]
-    >>> phase_durations(pd.concat(looks)).loc[0, "waiting_low":]
+    >>> xs.phase_durations(pd.concat(looks)).loc[0, "waiting_low":]
     waiting_low     0 days 00:01:00
     waiting_high    0 days 00:03:01
     running_low     0 days 00:06:59
@@ -150,8 +151,8 @@ def phase_summary(
     --------
     Of a list that was read once, nothing is known but the durations:
 
-    >>> from exportstats import phase_durations, sample_tasks
-    >>> table = sample_tasks().pipe(phase_durations).pipe(phase_summary, quantiles=0.5)
+    >>> import exportstats as xs
+    >>> table = xs.sample_tasks().pipe(xs.phase_durations).pipe(xs.phase_summary, quantiles=0.5)
     >>> table.loc["all", ["seen", "running_p50_low", "running_p50_high"]]
     seen                                       0
     running_p50_low              0 days 00:00:00

@@ -86,13 +86,14 @@ def slot_usage(
 
     Examples
     --------
-    >>> from exportstats.core import frames
+    >>> import pandas as pd
+    >>> import exportstats as xs
     >>> hour = 3_600_000
     >>> frame = pd.DataFrame({"task_id": ["a", "b"], "account_id": "111122223333",
     ...                       "region": "eu-west-1", "status_code": "COMPLETED",
     ...                       "creation_time": [0, 18 * hour],
     ...                       "completion_time": [6 * hour, 30 * hour]})
-    >>> table = slot_usage(frames.conform(frame), freq="D").droplevel(["account_id", "region"])
+    >>> table = xs.slot_usage(xs.conform(frame), freq="D").droplevel(["account_id", "region"])
     >>> table[["tasks", "busy_share", "longest_idle"]]
                                tasks  busy_share    longest_idle
     period

@@ -84,14 +84,14 @@ def find_slow_tasks(
     Examples
     --------
     >>> import pandas as pd
-    >>> from exportstats.core import frames
+    >>> import exportstats as xs
     >>> day, minute = 86_400_000, 60_000
     >>> frame = pd.DataFrame({"task_id": map(str, range(25)), "log_group_name": "acme/api",
     ...                       "status_code": "COMPLETED",
     ...                       "creation_time": [day * (20_000 + night) for night in range(25)]})
     >>> took = pd.Series(5 * minute, frame.index).where(frame.index < 24, 50 * minute)
-    >>> tasks = frames.conform(frame.assign(completion_time=frame["creation_time"] + took))
-    >>> find_slow_tasks(tasks)[["task_id", "typical", "ratio", "n"]]
+    >>> tasks = xs.conform(frame.assign(completion_time=frame["creation_time"] + took))
+    >>> xs.find_slow_tasks(tasks)[["task_id", "typical", "ratio", "n"]]
       task_id         typical  ratio   n
     0      24 0 days 00:05:00   10.0  24
     """

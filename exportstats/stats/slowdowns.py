@@ -85,14 +85,14 @@ def find_slowdowns(
     Examples
     --------
     >>> import pandas as pd
-    >>> from exportstats.core import frames
+    >>> import exportstats as xs
     >>> day, minute = 86_400_000, 60_000
     >>> frame = pd.DataFrame({"task_id": map(str, range(60)), "log_group_name": "acme/api",
     ...                       "status_code": "COMPLETED",
     ...                       "creation_time": [day * (20_000 + night) for night in range(60)]})
     >>> took = pd.Series(5 * minute, frame.index).where(frame.index < 40, 10 * minute)
-    >>> tasks = frames.conform(frame.assign(completion_time=frame["creation_time"] + took))
-    >>> find_slowdowns(tasks)[["since", "factor", "n_before", "n_after"]]
+    >>> tasks = xs.conform(frame.assign(completion_time=frame["creation_time"] + took))
+    >>> xs.find_slowdowns(tasks)[["since", "factor", "n_before", "n_after"]]
                           since  factor  n_before  n_after
     0 2024-11-13 00:00:00+00:00     2.0        40       20
     """

@@ -65,10 +65,11 @@ def status_breakdown(
 
     Examples
     --------
-    >>> from exportstats.core import frames
+    >>> import pandas as pd
+    >>> import exportstats as xs
     >>> states = ["COMPLETED", "COMPLETED", "FAILED"]
     >>> frame = pd.DataFrame({"task_id": list("abc"), "status_code": states})
-    >>> status_breakdown(frames.conform(frame)).query("tasks > 0")
+    >>> xs.status_breakdown(xs.conform(frame)).query("tasks > 0")
                  tasks     share
     status_code
     COMPLETED        2  0.666667

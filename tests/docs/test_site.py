@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import importlib.util
 import inspect
 import os
@@ -10,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+from doctest import DocTestParser
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -181,6 +183,24 @@ def test_each_public_name_has_an_example():
         code = text.rpartition("Examples\n--------\n")[2].partition("::\n")[2]
         assert name in code
         check_python(inspect.cleandoc(code))
+
+
+def test_each_example_runs_in_a_fresh_python():
+    """An example imports, from the public modules, or makes all that it uses."""
+    for name in xs.__all__:
+        one = getattr(xs, name)
+        members = vars(one).items() if inspect.isclass(one) else ()
+        public = [getattr(member, "fget", member) for key, member in members if key[0] != "_"]
+        for text in filter(None, map(inspect.getdoc, [one, *filter(inspect.isfunction, public)])):
+            source = "".join(part.source for part in DocTestParser().get_examples(text))
+            assert not re.search(r"exportstats\.(?!emulator import)\w", source), name
+            tree = ast.parse(source)
+            nodes = [node for node in ast.walk(tree) if isinstance(node, (ast.Name, ast.alias))]
+            made = {node.asname or node.name for node in nodes if isinstance(node, ast.alias)}
+            names = [node for node in nodes if isinstance(node, ast.Name)]
+            made |= {node.id for node in names if isinstance(node.ctx, ast.Store)}
+            unknown = {node.id for node in names} - made - vars(builtins).keys()
+            assert not unknown, f"{name}: its example does not say what {unknown} are"
 
 
 def test_each_type_is_written_in_words():
