@@ -230,7 +230,8 @@ def _is_step(known: np.ndarray, y: np.ndarray, left: np.ndarray) -> np.ndarray:
     gain = np.cumsum(rest, axis=1) ** 2 / np.maximum(product, 1)
     best = gain.max(axis=1, where=inside, initial=0.0) * n
     left_of_step = np.maximum((rest**2).sum(axis=1) - best, _LEAST)
-    is_step: np.ndarray = n * np.log(np.maximum(left, _LEAST) / left_of_step) > np.log(n)
+    fit = np.log(np.maximum(left, _LEAST) / left_of_step)
+    is_step: np.ndarray = n * fit > np.log(np.maximum(n, 1))
     return is_step
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import random
-from math import exp, log
-from statistics import linear_regression, median, median_high
+from statistics import median, median_high
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pandas as pd
@@ -107,7 +106,7 @@ def _simulate(
 ) -> list[pd.Timestamp]:
     """Return when the slot is done if a random one of the last 28 days comes again.
 
-    Each export takes as long as one of the last 50 of its log group, and follows their trend.
+    Each export takes as long as one of the last 50 of its log group.
     """
     draw = random.Random(3)  # noqa: S311 - not a secret
     days: dict[int, list[Export]] = {day: [] for day in range(1, 29)}
@@ -121,24 +120,14 @@ def _simulate(
         if age in days and row["log_group_name"] not in without:
             days[age].append((row["creation_time"] - row["creation_time"].floor("D"), of))
     runs = []
-    next_ones = {id(of): _trending(of[-50:]) for of in lengths.values()}
     for _ in range(1000):
         free = pd.Timedelta(0)
-        again = [(at, draw.choice(next_ones[id(of)])) for at, of in draw.choice([*days.values()])]
+        again = [(at, draw.choice(of[-50:])) for at, of in draw.choice([*days.values()])]
         again += [(added, LENGTH)] * (MORE if added is not None else 0)
         for at, length in sorted(again, key=lambda one: one[0]):
             free = max(free, at) + length
         runs.append(START + free)
     return runs
-
-
-def _trending(lengths: list[pd.Timedelta]) -> list[pd.Timedelta]:
-    """Return the lengths of earlier exports as if the next one were of the same kind.
-
-    The trend is a line through their logarithms.
-    """
-    slope, _ = linear_regression(range(len(lengths)), [log(one.total_seconds()) for one in lengths])
-    return [one * exp(slope * (len(lengths) - at)) for at, one in enumerate(lengths)]
 
 
 def _after(time: pd.Timestamp, done: list[pd.Timestamp]) -> float:
