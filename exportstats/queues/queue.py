@@ -96,9 +96,14 @@ def split(
     edges = [row for row, slot in enumerate(slots) if not row or slot != slots[row - 1]]
     spans = {slots[first]: slice(first, end) for first, end in pairwise([*edges, len(rows)])}
 
-    def ask(some: slice) -> Asked:  # only when needed, since those of all slots need much memory
+    # only when needed, since those of all slots need much memory
+    def ask(some: slice, begins: np.ndarray) -> Asked:
+        asked = _asked_at(at[some], most[some], together[some], known.numbers)
+        if (at[some] < most[some]).any():
+            # if the slot was idle, an export of before now would be in the list
+            asked = np.maximum(asked, np.where(begins > 0, -np.inf, 0))
         return Asked(
-            _asked_at(at[some], most[some], together[some], known.numbers),
+            asked,
             _present(probability[some], seeds[some], known.numbers),
             pause[some],
             deadline[some],
@@ -108,13 +113,14 @@ def split(
     queues = []
     for slot in sorted({*spans, *free}):
         some = spans.get(slot, slice(0, 0))
+        begins = free.get(slot, np.zeros(known.numbers.runs))
         queues.append(
             Queue(
                 slot,
                 rows.index.to_numpy()[some],
-                partial(ask, some),
+                partial(ask, some, begins),
                 known.draw_from(bases.take(some), seeds[some], places[some], given[some]),
-                free.get(slot, np.zeros(known.numbers.runs)),
+                begins,
                 basis[some],
                 n[some],
             )

@@ -241,6 +241,21 @@ def test_jitter() -> None:
     assert (found["expected_start"].diff().iloc[1]).total_seconds() > 0
 
 
+@pytest.mark.parametrize("policy", ["wait", "refuse"])
+@pytest.mark.parametrize(("at", "jitter"), [(-1, "0s"), (0, "10min")])
+def test_an_idle_slot_refuses_nothing(at: int, jitter: str, policy: Any) -> None:  # noqa: ANN401 - a literal
+    """What is to be asked for before the start begins at the start, unless the slot is busy then."""
+    row = {**GROUP, "at": at, "lasts": 5, "jitter": jitter, "pause": "2min"}
+    past = tasks_of(*[HOUR] * 10)
+    found = simulate_queue(table(*past), exports_of(row), start=NOW, policy=policy)
+    assert found.exports["refusal_probability"].to_list() == [0]
+    assert after(found.exports["start_low"]) == [0]
+    running = {**past[0], "task_id": "r", "status_code": "RUNNING", "completion_time": None}
+    running["creation_time"] = START - 20 * MINUTE
+    busy = simulate_queue(table(*past, running), exports_of(row), start=NOW, policy=policy)
+    assert busy.exports["refusal_probability"].to_list() == [1]
+
+
 def test_slots_do_not_wait_for_each_other() -> None:
     """Each slot has a queue of its own; the rows keep their order and their own columns."""
     rows = [
