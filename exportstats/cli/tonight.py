@@ -121,7 +121,8 @@ def tonight(
 
     What is expected is learned from the tasks of the last 28 days. Each slot (an account and
     region) runs one export at a time. In eight of ten cases all is done between "from" and "to".
-    The forecast begins when the tasks were last observed. Times are in UTC.
+    "waiting" is how many exports will find the slot busy, and "retry" how long they should wait
+    between tries. The forecast begins when the tasks were last observed. Times are in UTC.
 
     \b
     exportstats tonight tasks.parquet --by 06:00
@@ -158,13 +159,16 @@ def tonight(
     is_known = asked.deadline is not None and last.notna().all()
     chance = float((last <= asked.deadline).mean()) if is_known else math.nan
     notes = [*_certainty(asked, chosen, last, chance)]
-    if origin.wanted.log_group and not each:
-        notes.append("a slot is shown with all its exports; --exports lists those of log groups")
-    if is_known and chance < confidence:
+    expected = (chosen["probability"].fillna(1.0) if each else slots["exports"]).sum()
+    possible = f" ({len(chosen):,} possible)" if each and round(expected) != len(chosen) else ""
+    if origin.wanted.log_group:
+        listed = "a slot is shown with all its exports; --exports lists those of log groups"
+        notes.append("all exports of the slot are meant, not only those listed" if each else listed)
+    if is_known and chance < confidence and len(exports):
         notes.append(_earlier(asked, slots, chance, options))
-    title = f"{counted(slots['exports'].sum(), 'export')} expected in {counted(len(slots), 'slot')}"
+    title = f"{counted(expected, 'export')} expected{possible} in {counted(len(slots), 'slot')}"
     drawn = chosen if each or len(slots) > 1 else forecast.exports
-    return (_of_exports(chosen) if each else _of_slots(slots))._replace(
+    return (_of_exports(chosen) if each else _of_slots(slots, forecast, asked.deadline))._replace(
         title=f"{title}, {when}",
         plot=lambda: xs.plot_queue(drawn),
         notes=notes,
@@ -211,7 +215,8 @@ def _ask(
             f"--start {write_minute(moved)} is more than a day after {write_minute(now)} UTC, "
             "and the exports of one day are forecast; give an earlier one"
         )
-    deadline = None if limit is None else _next(limit, moved or now, "--by")
+    soonest = (moved or now) + dt.timedelta(milliseconds=1)
+    deadline = None if limit is None else _next(limit, soonest, "--by")
     until = now + _DAY if moved or deadline is None else deadline
     every = xs.expected_exports(tasks, start=now, end=max(until, now + _DAY))
     is_asked = every["create_at"] < until
@@ -234,7 +239,7 @@ def _next(time: dt.time | dt.datetime, now: dt.datetime, option: str) -> dt.date
         today = dt.datetime.combine(now.date(), time)
         return today if today >= now else today + _DAY
     if time < now:
-        raise ArgumentError(f"{option} {write_minute(time)} is before {write_minute(now)} UTC")
+        raise ArgumentError(f"{option} {write_minute(time)} is not after {write_minute(now)} UTC")
     return time
 
 
@@ -269,15 +274,22 @@ def _scenario(
 
 def _last(forecast: xs.QueueForecast, slots: pd.DataFrame) -> pd.Series:
     """Return when the last of some slots is done, in each run."""
-    keys = slots[_SLOT].astype("str").fillna("").itertuples(index=False, name=None)
-    finish = forecast.finish[[*keys]]
+    finish = forecast.finish[_columns_of(slots)]
     return finish.max(axis=1).where(finish.notna().all(axis=1))
+
+
+def _columns_of(slots: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return the columns of `finish` of some slots."""
+    keys = slots[_SLOT].astype("str").fillna("")
+    return [*keys.itertuples(index=False, name=None)]
 
 
 def _why_none(asked: _Asked) -> str:
     """Return why no exports are expected."""
     from exportstats.queues.rhythms import HISTORY_DAYS
 
+    if asked.left_out:
+        return _left_out(asked)
     last = f"{HISTORY_DAYS} days"
     if not (asked.tasks["creation_time"] >= asked.now - dt.timedelta(days=HISTORY_DAYS)).any():
         mark_partial()
@@ -285,11 +297,20 @@ def _why_none(asked: _Asked) -> str:
     return f"an export is expected if it was seen on two of the last {last}, and has not stopped"
 
 
-def _of_slots(slots: pd.DataFrame) -> Answer:
+def _left_out(asked: _Asked) -> str:
+    """Return how many exports are asked for after the deadline."""
+    many = f"up to {counted(asked.left_out, 'export')} of this day"
+    return f"left out: {many}, asked for after {write_minute(asked.until)} UTC"
+
+
+def _of_slots(
+    slots: pd.DataFrame, forecast: xs.QueueForecast, deadline: dt.datetime | None
+) -> Answer:
     view = slots[_SLOT].assign(exports=slots["exports"].round(1), done=slots["expected_done"])
     view["from"], view["to"] = slots["done_low"], slots["done_high"]
-    if slots["deadline_risk"].notna().any():
-        view["in time"] = 1 - slots["deadline_risk"]
+    if deadline is not None:
+        finish = forecast.finish[_columns_of(slots)]
+        view["in time"] = (finish <= deadline).where(finish.notna()).mean().to_numpy()
     view = view.assign(busy=slots["busy_share"], waiting=slots["refusals"].round(1))
     if "fit" in slots:
         view["fit"] = slots["fit_low"]
@@ -325,13 +346,14 @@ def _certainty(
     if last.isna().all():
         yield "no duration of any earlier task is known, so nothing can be forecast"
         return
-    low, middle, high = (write_minute(time) for time in pd.DatetimeIndex(last.quantile(_SHARES)))
+    quantiles = last.quantile(_SHARES, interpolation="lower")  # as in the table
+    low, middle, high = (write_minute(time) for time in pd.DatetimeIndex(quantiles))
     yield f"all is expected to be done by {middle}, in eight of ten cases from {low} to {high} UTC"
     if asked.deadline is not None:
         by = write_minute(asked.deadline)
         yield f"it is done by {by} UTC with a probability of {percent(chance)}"
-        if after := asked.left_out:
-            yield f"{counted(after, 'export')} of this day, asked for after that, are left out"
+        if asked.left_out and len(asked.exports):
+            yield _left_out(asked)
     drawn = exports[exports["basis"] != "given"]
     guesses = (drawn["basis"] != "log_group") | (drawn["n_durations"] < _FEW)
     if guesses.any():
@@ -345,7 +367,7 @@ def _earlier(asked: _Asked, slots: pd.DataFrame, chance: float, options: dict[st
     """Return whether another order and earlier start times would help."""
     exports = asked.exports
     # what is added has no window that it must wait for
-    free = exports["create_at"].where(exports["to_time"].notna(), asked.now)
+    free = exports["create_at"].where(exports["log_group_name"].notna(), asked.now)
     plan = xs.schedule_exports(asked.tasks, exports.assign(create_at=free), **options)
     last = _last(xs.simulate_queue(asked.tasks, plan, **options), slots)
     better = float((last <= asked.deadline).mean())

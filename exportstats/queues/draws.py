@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from functools import cache
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -55,11 +56,11 @@ class Numbers(NamedTuple):
         ArgumentError
             If the number of runs or the seed is not valid.
         """
-        if type(runs) is not int or not 1 <= runs <= _MOST_RUNS:
-            raise ArgumentError(f"runs={runs!r}; give a number from 1 to {_MOST_RUNS:,}")
-        if type(seed) is not int or not 0 <= seed < 1 << 64:
+        if not _is_whole(runs) or not 1 <= runs <= _MOST_RUNS:
+            raise ArgumentError(f"runs={runs!r}; give a whole number from 1 to {_MOST_RUNS:,}")
+        if not _is_whole(seed) or not 0 <= seed < 1 << 64:
             raise ArgumentError(f"seed={seed!r}; give a whole number from 0 to 2**64 - 1")
-        return cls(runs, seed)
+        return cls(int(runs), int(seed))
 
     def bits(self, seeds: np.ndarray) -> np.ndarray:
         """Return 64 random bits for each seed (row) and run (column)."""
@@ -227,6 +228,11 @@ class Source(NamedTuple):
             ends = Prediction(each.stuck_logs[row], each.stuck_shares[row])
             drawn[row, some] = ends.quantile(chances[row, some] / limits[some])
         return drawn
+
+
+def _is_whole(number: object) -> bool:
+    """Return whether a number is a whole one; NumPy has its own."""
+    return isinstance(number, Integral) and not isinstance(number, bool)
 
 
 def seed_of(*names: str | None) -> int:

@@ -157,6 +157,8 @@ class _Schedule(NamedTuple):
 
 def _schedule(queue: Queue, earliest: np.ndarray, confidence: float, *, refuse: bool) -> _Schedule:
     n, runs = len(earliest), len(queue.free)
+    if not n:  # only active tasks
+        return _Schedule(np.arange(0), earliest, earliest, -np.inf, -np.inf)
     exports = queue.ask()
     lasts = queue.draw(slice(0, n)) + exports.pause
     present = np.broadcast_to(exports.present, lasts.shape)

@@ -58,6 +58,8 @@ def conform(exports: object) -> pd.DataFrame:
             f"a table of exports is a DataFrame, not {type(exports).__name__}; {_REMEDY}"
         )
     levels = [name for name in exports.index.names if name in _NAMES]
+    if both := [name for name in levels if name in exports]:
+        raise SchemaError(f"{both[0]} is a column and in the index; drop one of the two")
     exports = exports.reset_index(levels).reset_index(drop=True)
     _refuse_misspelt(exports)
     found = {}

@@ -157,8 +157,9 @@ def test_without_times_of_observation(run: Callable, tmp_path: Path):
         (["--add", "5m"], "'5m' is not a number of exports and their length; use 30x5m"),
         (["--add", "3x-5m"], "use 30x5m"),
         (["--by", "25:00"], "'25:00' is not a time; use 06:00, in UTC"),
-        (["--by", "2026-11-22"], "--by 2026-11-22 is before 2026-11-23 06:00 UTC"),
-        (["--start", "22:00", "--by", "2026-11-23T20:00Z"], "--by 2026-11-23 20:00 is before"),
+        (["--by", "2026-11-22"], "--by 2026-11-22 is not after 2026-11-23 06:00 UTC"),
+        (["--by", "2026-11-23T06:00Z"], "--by 2026-11-23 06:00 is not after 2026-11-23 06:00 UTC"),
+        (["--start", "22:00", "--by", "2026-11-23T20:00Z"], "--by 2026-11-23 20:00 is not after"),
         (["--by", "03:00", "--fit", "soon"], "--fit soon; give a length of time"),
         (["--by", "03:00", "--fit", "10"], "--fit 10; give a length of time with its unit"),
         (["--confidence", "1"], "--confidence"),
@@ -229,7 +230,84 @@ def test_windows_that_have_not_ended(run: Callable, two: Path):
 def test_what_is_asked_for_later(run: Callable, two: Path):
     """Exports that are asked for after --by are counted, not forgotten."""
     done = run("tonight", two, "--by", "23:05")
-    assert "1 export of this day, asked for after that, are left out" in done.stderr
+    left_out = "left out: up to 1 export of this day, asked for after 2026-11-23 23:05 UTC"
+    assert done.stderr.count(left_out) == 1
+    none = run("tonight", two, "--by", "07:00")
+    assert "no exports are expected, 2026-11-23 06:00 to 2026-11-23 07:00 UTC" in none.stdout
+    assert "left out: up to 2 exports of this day" in none.stderr
+    assert "seen on two of the last" not in none.stderr
+
+
+def test_by_the_time_of_the_observation(run: Callable, two: Path):
+    """The time of day of the observation is a day away, as nothing can be done by now."""
+    done = run("tonight", two, "--by", "06:00", "--check")
+    assert "2 exports expected in 1 slot" in done.stdout
+    assert "it is done by 2026-11-24 06:00 UTC with a probability of" in done.stderr
+    assert done.exit_code == 0
+
+
+def add_running(path: Path, age: int, **fields: str) -> None:
+    """Add a RUNNING task that was created so many milliseconds ago."""
+    rows = json.loads(path.read_text())["exportTasks"]
+    running = rows[0] | {"taskId": "now", "status": {"code": "RUNNING"}} | fields
+    running["executionInfo"] = {"creationTime": NOW - age}
+    path.write_text(json.dumps({"exportTasks": [*rows, running]}))
+
+
+def test_deadlines_of_active_tasks(run: Callable, two: Path):
+    """The column `in time` counts active tasks, too, as the sentence below it does."""
+    add_running(two, 10 * MINUTE)
+    done = run("tonight", two, "--by", "06:10", "--check")
+    assert done.exit_code == 4
+    names, _, row = (line.split("  ") for line in done.stdout.splitlines()[-3:])
+    assert [word.strip() for word in row if "%" in word] == ["0 %", "100 %"]
+    assert "in time" in names
+    assert "with a probability of 0 %" in done.stderr
+    assert "in the order of" not in done.stderr  # nothing is asked for
+
+
+def test_another_order_beside_a_slot_with_active_tasks(run: Callable, two: Path):
+    """A slot with a RUNNING task and no exports does not keep others from a better order."""
+    add_running(two, MINUTE, region="us-east-1")
+    done = run("tonight", two, "--by", "2026-11-24T00:10Z", "--check", "--confidence", "0.8")
+    assert done.exit_code == 4
+    assert "each begun 12 h after its window or earlier, it would be 100 %" in done.stderr
+
+
+def test_another_order_begins_no_unknown_window_earlier(run: Callable, two: Path):
+    """An export whose window is not known is not begun earlier, as that may not have ended."""
+    rows = json.loads(two.read_text())["exportTasks"]
+    for number, row in enumerate(rows):
+        row["from"] -= number % 7 * DAY
+    two.write_text(json.dumps({"exportTasks": rows}))
+    done = run("tonight", two, "--by", "2026-11-24T00:10Z")
+    assert "each begun 12 h after its window or earlier, it would be no more" in done.stderr
+
+
+def test_the_sentence_and_the_table_agree(run: Callable, tmp_path: Path):
+    """The times of a single slot are the same in both, also if few runs are that long."""
+    path = tmp_path / "two.json"
+    rows = nightly("a", 8 * HOUR, 53 * MINUTE, nights=4)
+    for row in rows[::2]:
+        row["executionInfo"]["completionTime"] += 2 * HOUR
+    path.write_text(json.dumps({"exportTasks": rows}))
+    done = run("tonight", path)
+    (row,) = json.loads(run("tonight", path, "--format", "json").stdout)
+    names = ("expected_done", "done_low", "done_high")
+    middle, low, high = (row[name][:16].replace("T", " ") for name in names)
+    said = f"all is expected to be done by {middle}, in eight of ten cases from {low} to {high} UTC"
+    assert said in done.stderr
+
+
+def test_possible_exports(run: Callable, tmp_path: Path):
+    """What is listed is more than what is expected, so both are counted."""
+    path = tmp_path / "nights.json"
+    rows = nightly("a", 8 * HOUR, MINUTE) + nightly("b", 20 * HOUR, MINUTE)[1::3]
+    path.write_text(json.dumps({"exportTasks": rows}))
+    assert "1 export expected (2 possible) in 1 slot" in run("tonight", path, "--exports").stdout
+    only = run("tonight", path, "--exports", "--log-group", "a")
+    assert "1 export expected in 1 slot" in only.stdout
+    assert "all exports of the slot are meant, not only those listed" in only.stderr
 
 
 def test_live(run: Callable, serve: Callable[..., Emulator]):

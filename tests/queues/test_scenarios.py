@@ -215,6 +215,17 @@ def test_slots_are_scheduled_apart() -> None:
     assert schedule_exports(frames.empty(), exports_of(*rows).head(0), start=NOW).empty
 
 
+def test_a_slot_with_active_tasks_alone() -> None:
+    """A slot that has no exports, but a RUNNING task, has no order and no deadline."""
+    past = tasks_of(*[HOUR] * 10)
+    running = past[0] | {"task_id": "r", "status_code": "RUNNING", "completion_time": None}
+    running |= {"region": "us-east-1", "creation_time": START - MINUTE}
+    row = {**GROUP, "deadline": NOW + pd.Timedelta("2h")}
+    found = schedule_exports(table(*past, running), exports_of(row), start=NOW)
+    assert found["region"].to_list() == ["eu-west-1"]
+    assert minutes(found.attrs["late_by"]) == -60
+
+
 def test_thousands_of_exports() -> None:
     """A slot with thousands of exports is scheduled in a moment."""
     jobs = [(number % 600, 1, 300 + number * 7 % 5000) for number in range(3000)]

@@ -244,7 +244,7 @@ def test_jitter() -> None:
 @pytest.mark.parametrize("policy", ["wait", "refuse"])
 @pytest.mark.parametrize(("at", "jitter"), [(-1, "0s"), (0, "10min")])
 def test_an_idle_slot_refuses_nothing(at: int, jitter: str, policy: Any) -> None:  # noqa: ANN401 - a literal
-    """What is to be asked for before the start begins at the start, unless the slot is busy then."""
+    """What is due before the start begins at the start, unless the slot is busy then."""
     row = {**GROUP, "at": at, "lasts": 5, "jitter": jitter, "pause": "2min"}
     past = tasks_of(*[HOUR] * 10)
     found = simulate_queue(table(*past), exports_of(row), start=NOW, policy=policy)
@@ -348,12 +348,22 @@ def test_names_in_the_index() -> None:
     found = simulate_queue(table(*past), exports)
     assert found.exports["basis"].to_list() == ["log_group"]
     assert found.exports.index.equals(exports.index)
+    both = exports_of(GROUP).set_index("create_at", drop=False)
+    with pytest.raises(SchemaError, match="create_at is a column and in the index"):
+        simulate_queue(table(*past), both)
+
+
+def test_whole_numbers_of_numpy() -> None:
+    """A number of runs or a seed that pandas or NumPy counted is one."""
+    exports = exports_of({**GROUP, "lasts": 5})
+    options = {"start": NOW, "runs": np.int64(9), "seed": np.int64(1)}
+    assert len(simulate_queue(frames.empty(), exports, **options).finish) == 9
 
 
 def test_bad_arguments() -> None:
     """An argument that is not valid is named."""
     exports = exports_of({**GROUP, "lasts": 5})
-    for options in ({"policy": "retry"}, {"runs": 0}, {"seed": -1}, {}):
+    for options in ({"policy": "retry"}, {"runs": 0}, {"runs": True}, {"seed": -1}, {}):
         with pytest.raises(ArgumentError):
             simulate_queue(
                 frames.empty(), exports, **({"start": NOW} if options else {}), **options
