@@ -75,7 +75,7 @@ def _exports(
         callback=_exports,
         multiple=True,
         metavar="NUMBERxLENGTH",
-        help="Add exports to each slot, such as 30x5m, asked for with its first one.",
+        help="Add exports to each slot, such as 30x5m, asked for with its first one, or now.",
     ),
     click.option(
         "--start",
@@ -128,6 +128,8 @@ def tonight(
     exportstats tonight tasks.parquet --by 06:00
     exportstats tonight ./history --add 30x5m --start 22:00 --by 06:00 --check
     """
+    import pandas as pd
+
     from exportstats.stats.as_of import length
 
     if limit is None and (check or fit):
@@ -159,7 +161,8 @@ def tonight(
     is_known = asked.deadline is not None and last.notna().all()
     chance = float((last <= asked.deadline).mean()) if is_known else math.nan
     notes = [*_certainty(asked, chosen, last, chance)]
-    expected = (chosen["probability"].fillna(1.0) if each else slots["exports"]).sum()
+    some = each and origin.wanted.log_group
+    expected = (chosen["probability"].fillna(1.0) if some else slots["exports"]).sum()
     possible = f" ({len(chosen):,} possible)" if each and round(expected) != len(chosen) else ""
     if origin.wanted.log_group:
         listed = "a slot is shown with all its exports; --exports lists those of log groups"
@@ -167,7 +170,8 @@ def tonight(
     if is_known and chance < confidence and len(exports):
         notes.append(_earlier(asked, slots, chance, options))
     title = f"{counted(expected, 'export')} expected{possible} in {counted(len(slots), 'slot')}"
-    drawn = chosen if each or len(slots) > 1 else forecast.exports
+    of_slots = pd.Series(_columns_of(forecast.exports)).isin(_columns_of(slots)).to_numpy()
+    drawn = chosen if each else forecast.exports[of_slots]
     return (_of_exports(chosen) if each else _of_slots(slots, forecast, asked.deadline))._replace(
         title=f"{title}, {when}",
         plot=lambda: xs.plot_queue(drawn),

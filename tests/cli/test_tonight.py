@@ -310,6 +310,35 @@ def test_possible_exports(run: Callable, tmp_path: Path):
     assert "all exports of the slot are meant, not only those listed" in only.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "drawn"),
+    [
+        ([], ["a", "b", "c"]),
+        (["--region", "us-east-1"], ["c"]),
+        (["--log-group", "a"], ["a", "b"]),
+        (["--log-group", "a", "--exports"], ["a"]),
+    ],
+)
+def test_chart_of_what_is_shown(
+    run: Callable,
+    two: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    drawn: list[str],
+):
+    """The chart has the exports of the slots in the table, and no other slots."""
+    rows = json.loads(two.read_text())["exportTasks"]
+    rows += [row | {"region": "us-east-1"} for row in nightly("c", 8 * HOUR, MINUTE)]
+    two.write_text(json.dumps({"exportTasks": rows}))
+    tables, plot_queue = [], xs.plot_queue
+    monkeypatch.setattr(
+        xs, "plot_queue", lambda table: [tables.append(table), plot_queue(table)][1]
+    )
+    run("tonight", two, *words, "--plot", tmp_path / "a.png")
+    assert sorted(tables[0]["log_group_name"]) == drawn
+
+
 def test_live(run: Callable, serve: Callable[..., Emulator]):
     """Without a file it asks AWS, and begins now."""
     now = int(time.time() * 1000)
