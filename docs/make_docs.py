@@ -67,12 +67,11 @@ def schema_page() -> str:
         f"One row per task; its key is `({', '.join(schema.KEY)})`. Every column is there, even if",
         "all its values are missing.",
         "",
-        "| column | AWS field | key in JSON | dtype | unit | may be missing | meaning |",
-        "|---|---|---|---|---|---|---|",
+        "| column | AWS field | dtype | unit | may be missing | meaning |",
+        "|---|---|---|---|---|---|",
     ]
     lines += [
-        f"| `{column.name}` | {f'`{column.aws}`' if column.aws else '–'} "
-        f"| {'derived' if column in schema.TASKS.derived else f'`{column.json}`'} "
+        f"| `{column.name}` | {f'`{column.aws}`' if column.aws else _own(column)} "
         f"| `{column.dtype}` | {_unit(column)} "
         f"| {'yes' if column.nullable else 'no'} | {column.meaning} |"
         for column in schema.TASKS.columns
@@ -86,6 +85,11 @@ def schema_page() -> str:
             for column in table.columns
         ]
     return "\n".join(lines) + "\n"
+
+
+def _own(column: schema.Column) -> str:
+    """Return where a column comes from that AWS does not have."""
+    return "derived" if column in schema.TASKS.derived else f"– (`{column.json}` in JSON)"
 
 
 def _unit(column: schema.Column) -> str:

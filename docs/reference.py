@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 import exportstats as xs
@@ -29,6 +30,9 @@ GROUPS = {
     "Executors and Spark": "engines",
     "Errors and warnings": "errors",
 }
+_SECTION = re.compile(r"^(?=\w[\w ]*\n-{3,}$)", re.MULTILINE)
+# The names of an entry of a section, and its text.
+_ENTRY = re.compile(r"^(\*{0,2}\w+(?:, \w+)*)\n((?:[ ].*\n|\n)+)", re.MULTILINE)
 # What the page of a chart ends with.
 _PICTURE = """
 .. figure:: ../gallery/{name}.png
@@ -65,8 +69,9 @@ def _words(node: ast.expr) -> list[str]:
             words = ["function"]
         case ast.Subscript(value=ast.Name(id="Mapping"), slice=ast.Tuple(elts=[_, value])):
             words = [f"dict of {' or '.join(_words(value))}"]
-        case ast.Subscript(value=ast.Name(id="tuple"), slice=ast.Tuple(elts=[one, _])):
-            words = [f"pair of {' or '.join(_words(one))}"]
+        case ast.Subscript(value=ast.Name(id="tuple"), slice=ast.Tuple(elts=[one, other])):
+            many = "tuple" if ast.unparse(other) == "..." else "pair"
+            words = [f"{many} of {' or '.join(_words(one))}"]
         case ast.Subscript(value=ast.Name(), slice=one):
             words = [f"list of {' or '.join(_words(one))}"]
         case ast.Subscript(value=ast.Attribute(attr="PathLike")):
@@ -124,25 +129,50 @@ def add_types(
     _options: object,
     lines: list[str],
 ) -> None:
-    """Add the types in words to the parameters of a docstring, and nothing to other sections."""
+    """Add the types in words to the parameters and attributes of a docstring."""
+    types = {"Parameters": _of_parameters(one), "Attributes": _of_attributes(one)}
+    sections = _SECTION.split("\n".join(lines))
+    for at, section in enumerate(sections):
+        known = types.get(section.partition("\n")[0], {})
+        sections[at] = _ENTRY.sub(partial(_typed, known), section)
+    lines[:] = "".join(sections).split("\n")
+
+
+def _of_parameters(one: Callable[..., object]) -> dict[str, str]:
     try:
-        parameters = inspect.signature(one).parameters
+        parameters = inspect.signature(one).parameters.values()
     except (TypeError, ValueError):
-        return
-    section = ""
-    for at, line in enumerate(lines):
-        if lines[at + 1 : at + 2] and re.fullmatch(r"-{3,}", lines[at + 1]):
-            section = line
-        if section != "Parameters" or not re.fullmatch(r"\*{0,2}\w+(, \w+)*", line):
-            continue
-        names = line.lstrip("*").split(", ")
-        kinds = [
-            in_words(str(one.annotation), is_required=one.default is one.empty)
-            for one in map(parameters.get, names)
-            if one is not None
-        ]
-        if kinds:
-            lines[at] += f" : {'; '.join(dict.fromkeys(kinds))}"
+        return {}
+    return {
+        parameter.name: in_words(
+            str(parameter.annotation), is_required=parameter.default is parameter.empty
+        )
+        for parameter in parameters
+        if parameter.annotation is not parameter.empty  # self
+    }
+
+
+def _of_attributes(one: object) -> dict[str, str]:
+    """Return the types of what the bodies of a class and of its bases annotate."""
+    found = {}
+    for base in reversed(inspect.getmro(one)) if inspect.isclass(one) else ():
+        for name, annotation in inspect.get_annotations(base).items():
+            text = getattr(annotation, "__forward_arg__", annotation)  # of a NamedTuple
+            if isinstance(text, str):
+                found[name] = in_words(text, is_required=True)
+    return found
+
+
+def _typed(types: dict[str, str], entry: re.Match[str]) -> str:
+    """Return an entry with its type: one for each name if the types differ."""
+    names, text = entry[1].split(", "), entry[2]
+    kinds = [types.get(name.lstrip("*"), "") for name in names]
+    if len(set(kinds)) == 1:
+        names, kinds = [entry[1]], kinds[:1]
+    return "".join(
+        f"{name} : {kind}\n{text}" if kind else f"{name}\n{text}"
+        for name, kind in zip(names, kinds, strict=True)
+    )
 
 
 def hide_signature(

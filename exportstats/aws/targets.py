@@ -30,21 +30,24 @@ _SESSION_NAME = "exportstats"  # as CloudTrail shows the use of a role
 class Target:
     """An account and a region to fetch from, and the credentials to use. It can be pickled.
 
-    Attributes
+    Parameters
     ----------
     account_id
-        The account ID; by default that of the role, without one STS is asked.
+        The account ID. By default, that of the role; without a role, STS is asked for it.
     region
-        The region; None for that of the session or profile.
+        The region. By default, that of the session or profile.
     profile
         The profile of the AWS configuration whose credentials to use.
     role_arn
         The role to assume with the session's own credentials.
+    external_id
+        The external ID that the role's trust policy asks for.
 
     Raises
     ------
     ArgumentError
-        The account ID does not have twelve digits, or both a profile and a role are given.
+        The account ID does not have twelve digits, the role is not an ARN of that account, both a
+        profile and a role are given, or an external ID is given without a role.
 
     Examples
     --------
@@ -63,7 +66,7 @@ class Target:
     is_verified: ClassVar[bool] = False
 
     def verified(self) -> Self:
-        """Mark the account as confirmed by STS, and return the target."""
+        """Mark the account as confirmed, so that STS is not asked for it, and return the target."""
         object.__setattr__(self, "is_verified", True)
         return self
 

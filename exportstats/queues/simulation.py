@@ -38,11 +38,12 @@ class QueueForecast(NamedTuple):
     Attributes
     ----------
     exports
-        One row per export.
+        One row per export, with when it starts and ends.
     slots
-        One row per slot.
+        One row per slot, with when all of its exports are done.
     finish
-        When all exports of a slot are done: one row per run, one column per slot.
+        When all exports of a slot are done, in UTC: one row per run, one column per slot. The
+        returns of `simulate_queue` describe the columns of the three tables.
 
     Examples
     --------
@@ -57,6 +58,10 @@ class QueueForecast(NamedTuple):
     exports: pd.DataFrame
     slots: pd.DataFrame
     finish: pd.DataFrame
+
+
+# `help` shows "pd.DataFrame", as for functions, and not a ForwardRef
+QueueForecast.__new__.__annotations__ = dict.fromkeys(QueueForecast._fields, "pd.DataFrame")
 
 
 def simulate_queue(

@@ -139,36 +139,7 @@ class Picture:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ReportData:
-    """The report on one week.
-
-    Attributes
-    ----------
-    name
-        The name of the week.
-    start, end
-        The start and end of the week (aware, in its time zone).
-    due_start, due_end
-        The time range whose events became due in S3 in the week. It is two days earlier.
-    as_of
-        The instant for which the report is computed.
-    findings
-        The findings, the worst first. Findings with the same cause are parts of the worst one.
-    figures
-        The key figures of this week, of the previous week and of the four weeks before this week.
-    tables
-        Tables by name: one for each kind of finding, with all its rows and the id of each row's
-        finding in `finding`; and `coverage`, `failures` and `durations`.
-    pictures
-        The pictures.
-    has_log_groups
-        Whether log groups were given. Without them, expiry is unknown.
-    has_evidence
-        Whether API calls and deliveries are known, which tell what tasks exported.
-    parts
-        One report for each value of the column `by`, if it was given.
-    is_partial
-        Whether tasks or log groups are known to be missing, because a list was incomplete.
-    """
+    """The report on one week; `WeeklyReport` describes the attributes."""
 
     name: str
     start: pd.Timestamp

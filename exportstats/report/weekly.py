@@ -46,6 +46,44 @@ class WeeklyReport(ReportData):
     `to_html`, `to_markdown`, `to_json` and `to_email` return the report, or write it to `path` and
     return None, as in pandas.
 
+    Attributes
+    ----------
+    headline
+        A summary of the week in one sentence.
+    findings
+        The findings, the worst first. Each has a `severity` ("critical", "warning" or "note"), a
+        `kind`, a `sentence` and a `remedy` as text, the table `rows`, and `commands`, the shell
+        commands that resolve it. Findings with the same cause are `parts` of the worst one.
+    figures
+        The key figures of this week, of the previous week and of the four weeks before this week,
+        indexed by measure. Durations are in seconds; `unit` says so.
+    tables
+        Tables by name: one for each `kind` of finding, with all its rows and the id of each row's
+        finding in `finding`; and `coverage`, `failures` and `durations`.
+    pictures
+        The charts. Each has a `name`, a `title`, a `text` that describes it, the `table` that is
+        drawn, and `plot`, the name of the function that draws it.
+    name
+        The name of the week, such as "week 2026-W20".
+    start, end
+        The start and end (exclusive) of the week, in its time zone.
+    due_start, due_end
+        The time range whose events became due in S3 in the week. It is two days earlier.
+    as_of
+        The instant for which the report is computed.
+    is_quiet
+        Whether no action is needed.
+    is_partial
+        Whether tasks or log groups are known to be missing, because a list was incomplete.
+    has_log_groups
+        Whether log groups were given. Without them, expiry is unknown.
+    has_evidence
+        Whether API calls and deliveries are known, which tell what tasks exported.
+    limits
+        What the report cannot know and what it did not check, in sentences.
+    parts
+        One report for each value of the column `by`, if it was given.
+
     Examples
     --------
     >>> import exportstats as xs
@@ -54,8 +92,7 @@ class WeeklyReport(ReportData):
     # Export tasks, week 2026-W20
     """
 
-    if TYPE_CHECKING:
-        parts: Mapping[str, WeeklyReport]
+    parts: Mapping[str, WeeklyReport]
 
     @overload
     def to_html(self, path: None = None, *, csv: str | None = None) -> str: ...

@@ -116,8 +116,8 @@ def test_a_notebook_is_stored_clean(path: Path):
     assert notebook.metadata == {"kernelspec": KERNEL}, CLEAN
     for cell in notebook.cells:
         assert re.fullmatch(r"[a-z]+(-[a-z]+)*", cell.id), f"name the cell {cell.id!r} in words"
-        is_parameters = cell.id == "parameters"
-        assert cell.metadata == ({"tags": ["parameters"]} if is_parameters else {}), CLEAN
+        tags = {"parameters": ["parameters"], "engines": ["remove-stderr"]}.get(cell.id)
+        assert cell.metadata == ({"tags": tags} if tags else {}), CLEAN
         assert not cell.get("outputs"), CLEAN
         assert cell.get("execution_count") is None, CLEAN
     assert not re.search(r"/home/|/Users/|/tmp/|[A-Z]:\\", text)
