@@ -103,7 +103,7 @@ def run(
     draw
         Returns the durations of some exports in each run.
     free
-        When the slot is free, in each run.
+        When the slot is free, in each run; NaN if that is not known.
     refuse
         Whether an export is refused if the slot is busy.
     """
@@ -115,6 +115,7 @@ def run(
     expected = asked.present.mean(axis=1)
     answer = np.full((n, 8), np.nan)
     busy, any_late = free.copy(), np.zeros(len(free), dtype=bool)
+    began = free[0]
     size = _CHUNK if in_order else max(n, 1)
     for first in range(0, n, size):
         rows = slice(first, first + size)
@@ -132,7 +133,8 @@ def run(
         with np.errstate(invalid="ignore"):
             answer[rows, 6] = refused.sum(axis=1) / np.rint(expected[rows] * len(free))
         answer[rows, 7][due] = late.mean(axis=1)
-        if np.isnan(durations[:, 0]).any():  # the others would be a wrong answer without them
+        # the others would be a wrong answer without them
+        if np.isnan(durations[:, 0]).any() or np.isnan(began):
             unknown = np.full(len(free), np.nan)
             answer[:], free, busy = np.nan, unknown, unknown
             break

@@ -162,7 +162,7 @@ def _schedule(queue: Queue, earliest: np.ndarray, confidence: float, *, refuse: 
     exports = queue.ask()
     lasts = queue.draw(slice(0, n)) + exports.pause
     present = np.broadcast_to(exports.present, lasts.shape)
-    if np.isnan(lasts).any():  # without any history, nothing is known
+    if np.isnan(lasts).any() or np.isnan(queue.free).any():  # without any history
         unknown = np.full(n, np.nan)
         return _Schedule(np.arange(n), np.maximum.accumulate(earliest), unknown, np.nan, np.nan)
     deadline = exports.deadline[:, 0]

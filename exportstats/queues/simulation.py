@@ -196,6 +196,7 @@ def _slots_of(queues: Sequence[Queue], ran: Sequence[Ran], now: int) -> pd.DataF
     busy = np.array([np.median(one.busy) for one in ran])
     # each wait for the next try takes half a pause
     waits = np.array([np.nansum(one.refused * one.asked) for one in ran])
+    waits = np.where(np.isnan(busy), np.nan, waits)
     pause = np.divide(
         2 * _COST_OF_TRIES * busy, waits, out=np.full(len(busy), np.nan), where=waits > _SELDOM
     )

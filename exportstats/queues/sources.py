@@ -111,7 +111,8 @@ class Sources:
     def free_from(self, active: pd.DataFrame, now: int) -> tuple[np.ndarray, bool]:
         """Draw when a slot's active tasks will have ended, and whether the history allows that.
 
-        It does not if one of them has already lasted longer than all of its history.
+        It does not if one of them has already lasted longer than all of its history; without any,
+        the offsets are NaN.
 
         Parameters
         ----------
@@ -122,9 +123,9 @@ class Sources:
             The instant from which offsets count, in milliseconds.
         """
         past, (window, came) = self._past, (active[name].to_numpy() for name in ("window", "bytes"))
-        rest = np.zeros(self.numbers.runs)
         if not past.keys:
-            return rest, False
+            return np.full(self.numbers.runs, np.nan), False
+        rest = np.zeros(self.numbers.runs)
         begin, waits = active["begin"].to_numpy(), active["waits"].to_numpy()
         began = ~waits & (begin != coerce.NAT)
         elapsed = np.where(began, np.maximum(now - begin, 0), 0).astype("float64")

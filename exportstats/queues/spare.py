@@ -51,7 +51,8 @@ def spare_exports(
     Returns
     -------
     DataFrame
-        One row per slot, sorted, with `account_id`, `region` and these columns:
+        One row per slot with exports or active tasks, or that of `kind`, sorted, with `account_id`,
+        `region` and these columns:
 
         - `fit_low`, `fit`, `fit_high`, the 10 %, 50 % and 90 % quantiles of the number of exports
           that end by then, one after another. At least `fit_low` fit in nine of ten runs. At most
@@ -89,15 +90,16 @@ def spare_exports(
         )
     queues = night.queues(exports)
     row = _row_of(kind)
+    free_from = {queue.slot: run(queue.ask(), queue.draw, queue.free).free for queue in queues}
+    if all(name in row for name in _SLOT):
+        free_from.setdefault(tuple(str(row[name]) for name in _SLOT), np.zeros(runs))
     found = []
-    for queue in queues:
-        own = tuple(str(row.get(name, mine)) for name, mine in zip(_SLOT, queue.slot, strict=True))
-        if own == queue.slot:
-            free = run(queue.ask(), queue.draw, queue.free).free
-            more = row | dict(zip(_SLOT, queue.slot, strict=True))
+    for slot, free in sorted(free_from.items()):
+        more = row | dict(zip(_SLOT, slot, strict=True))
+        if all(str(row.get(name, more[name])) == more[name] for name in _SLOT):
             counts = _count(night, more, np.maximum(free, 0), limit)
             done = np.nan if np.isnan(free).all() else (free <= limit).mean()
-            found.append((*queue.slot, *quantiles(counts[np.newaxis])[0], done))
+            found.append((*slot, *quantiles(counts[np.newaxis])[0], done))
     table = pd.DataFrame(found, columns=[*_SLOT, *_COUNTS, "done_probability"])
     keys = table[_SLOT].astype("str")
     return table.astype(dict.fromkeys(_COUNTS, "Int64")).assign(

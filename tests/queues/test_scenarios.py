@@ -64,7 +64,8 @@ def test_scenarios_that_cannot_be_compared() -> None:
     one = simulate_queue(frames.empty(), exports_of({"lasts": 5}), start=NOW)
     few = simulate_queue(frames.empty(), exports_of({"lasts": 5}), start=NOW, runs=10)
     for scenarios, message in (
-        ({}, "give the results"),
+        ({}, "scenarios is an empty dict; give the results"),
+        (pd.Series({"a": one}), "scenarios is a Series; give the results"),
         ([one], "scenarios is a list; give the results"),
         ({"a": one, "b": one.slots}, "'b' is DataFrame"),
         ({"a": one, "b": few}, "'b' has 10 runs, and the first one 1,000"),
@@ -105,13 +106,21 @@ def test_how_many_more_beside_active_tasks() -> None:
     assert found["fit"].to_list() == [90 // 7, 80 // 7]
 
 
+def test_how_many_more_in_an_idle_slot() -> None:
+    """A slot without any export has all of the time, if the kind names it."""
+    options: dict[str, Any] = {"deadline": NOW + pd.Timedelta("2h"), "start": NOW, "runs": 50}
+    kind = GROUP | {"region": "us-east-1", "duration": "5min"}
+    found = spare_exports(PAST, exports_of({**GROUP, "lasts": 30}), kind, **options)
+    assert found["region"].to_list() == ["us-east-1"]
+    assert found[["fit_low", "done_probability"]].to_numpy().tolist() == [[24, 1]]
+    assert spare_exports(PAST, exports_of(GROUP).head(0), kind, **options)["fit"].item() == 24
+
+
 def test_how_many_more_is_not_known() -> None:
     """Without any history it is missing, not 0; a kind or a time that cannot be is refused."""
     options: dict[str, Any] = {"deadline": NOW + pd.Timedelta("2h"), "start": NOW}
     found = spare_exports(frames.empty(), exports_of(GROUP), GROUP, **options)
     assert found[["fit", "done_probability"]].isna().all(axis=None)
-    elsewhere = GROUP | {"region": "us-east-1", "duration": "5min"}
-    assert spare_exports(PAST, exports_of(GROUP), elsewhere, **options).empty
     for kind, more in (("soon", {}), ("-5min", {}), (5, {}), ("5min", {"deadline": NOW})):
         with pytest.raises(ArgumentError):
             spare_exports(PAST, exports_of(GROUP), kind, **options | more)

@@ -317,6 +317,20 @@ def test_without_history() -> None:
     assert [len(none.exports), len(none.slots)] == [0, 0]
 
 
+@pytest.mark.parametrize("many", [0, 1])
+def test_active_tasks_without_history(many: int) -> None:
+    """If nobody knows when the RUNNING task ends, nothing of its slot is known."""
+    running = {**tasks_of(HOUR)[0], "task_id": "r", "status_code": "RUNNING"}
+    running |= {"completion_time": None, "creation_time": START - MINUTE}
+    export = exports_of({**GROUP, "lasts": 5, "deadline": NOW + pd.Timedelta("1h")})
+    found = simulate_queue(table(running), export.head(many))
+    assert found.exports[["expected_end", "refusal_probability"]].isna().all(axis=None)
+    unknown = ["expected_done", "busy", "busy_share", "refusals"]
+    assert found.slots[unknown].isna().all(axis=None)
+    assert found.finish.isna().all(axis=None)
+    assert xs.schedule_exports(table(running), export.head(many)).attrs["late_by"] is pd.NaT
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -330,6 +344,10 @@ def test_without_history() -> None:
         ({"retry": "0s"}, "retry='0s'; give a length"),
         ({"dead_line": NOW}, "the column dead_line is not used; rename it to deadline"),
         ({"durations": "5min"}, "the column durations is not used; rename it to duration"),
+        (
+            {"log_group": "b", "log_group_name": None},
+            "the column log_group is not used; rename it to log_group_name",
+        ),
         ({"deadline": pd.Series([NOW]).dt.tz_localize(None)}, "deadline has no time zone"),
         ({"create_at": NOW - pd.Timedelta("2D")}, "asked for more than a day before"),
     ],
@@ -339,6 +357,13 @@ def test_bad_exports(change: dict[str, Any], message: str) -> None:
     exports = exports_of({**GROUP, "lasts": 5}).astype(object).assign(**change)
     with pytest.raises(SchemaError, match=message):
         simulate_queue(frames.empty(), exports, start=NOW)
+
+
+def test_own_columns_beside() -> None:
+    """A column with a part of a name is the user's own if the one of the table is filled, too."""
+    exports = exports_of({**GROUP, "lasts": 5, "account": "payments"})
+    found = simulate_queue(frames.empty(), exports, start=NOW)
+    assert found.exports["account"].to_list() == ["payments"]
 
 
 def test_names_in_the_index() -> None:
