@@ -137,7 +137,7 @@ def plot_queue(panel: Panel, table: pd.DataFrame, *, tz: str = "UTC", **kwargs: 
         *(table[name].to_numpy(dtype="float64") for name in _CHANCES),
     )
     panel.notes.append(f"n = {counted(len(rows), 'export')}")
-    if not np.isnan(every.deadline).all():
+    if not np.isnan(every.late).all():
         panel.notes.append(f"{np.sum(every.late >= _RISKY):,} at risk to be late")
 
     numbers, groups, which = _group(panel, rows)

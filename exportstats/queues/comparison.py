@@ -55,9 +55,10 @@ def compare_queues(scenarios: Mapping[str, QueueForecast]) -> pd.DataFrame:
     +1            4.0 0 days 01:00:00
     """
     remedy = "give the results of xs.simulate_queue by name"
-    if not isinstance(scenarios, Mapping) or not scenarios:
-        kind = f"{'an empty' if isinstance(scenarios, Mapping) else 'a'} {type(scenarios).__name__}"
-        raise ArgumentError(f"scenarios is {kind}; {remedy}")
+    if not isinstance(scenarios, Mapping):
+        raise ArgumentError(f"scenarios is a {type(scenarios).__name__}; {remedy}")
+    if not scenarios:
+        raise ArgumentError(f"scenarios is empty; {remedy}")
     for name, forecast in scenarios.items():
         if not isinstance(forecast, QueueForecast):
             raise ArgumentError(f"the scenario {name!r} is {type(forecast).__name__}; {remedy}")

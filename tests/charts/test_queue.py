@@ -133,6 +133,8 @@ def test_what_never_runs_is_a_cross_and_what_is_not_known_a_ring():
     assert ring.get_marker() == "o"
     assert ring.get_xdata()[0] == pytest.approx(NIGHT.timestamp() / 86_400)
     assert legend(ax) == ["no forecast: without history"]
+    due = simulate(exports("ab", duration=pd.NaT, deadline=NIGHT))
+    assert notes(plot_queue(due))[-1].startswith("n = 2 exports · in 111122223333")
     assert boxes(ax, USUAL) == []
 
 

@@ -64,7 +64,7 @@ def test_scenarios_that_cannot_be_compared() -> None:
     one = simulate_queue(frames.empty(), exports_of({"lasts": 5}), start=NOW)
     few = simulate_queue(frames.empty(), exports_of({"lasts": 5}), start=NOW, runs=10)
     for scenarios, message in (
-        ({}, "scenarios is an empty dict; give the results"),
+        ({}, "scenarios is empty; give the results"),
         (pd.Series({"a": one}), "scenarios is a Series; give the results"),
         ([one], "scenarios is a list; give the results"),
         ({"a": one, "b": one.slots}, "'b' is DataFrame"),
