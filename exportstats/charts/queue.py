@@ -204,7 +204,7 @@ def _legend(drawn: _Exports) -> list[Entry]:
             entries.append(patch(label.replace("%", " %"), **style))
     for there, label, style in (
         (drawn.never, "never runs", _NEVER),
-        (~known & ~drawn.never, "no forecast: without history", _UNKNOWN),
+        (~known & ~drawn.never, "no forecast: no history, or in no run", _UNKNOWN),
     ):
         if there.any():
             entries.append(key(label, color=ink(1), **style))

@@ -166,7 +166,7 @@ def simulate_queue(
     return QueueForecast(
         _exports_of(exports, queues, ran, now),
         _slots_of(queues, ran, now),
-        _finish_of(queues, ran, now),
+        _finish_of(queues, ran, now, runs),
     )
 
 
@@ -223,11 +223,11 @@ def _columns(names: Sequence[str], offsets: np.ndarray, now: int) -> dict[str, E
     return {name: _times(offsets[:, at], now) for at, name in enumerate(names)}
 
 
-def _finish_of(queues: Sequence[Queue], ran: Sequence[Ran], now: int) -> pd.DataFrame:
+def _finish_of(queues: Sequence[Queue], ran: Sequence[Ran], now: int, runs: int) -> pd.DataFrame:
     """Return when each slot is done, in each run."""
     columns = pd.MultiIndex.from_tuples([queue.slot for queue in queues], names=_SLOT)
     finish = {slot: _times(one.free, now) for slot, one in zip(columns, ran, strict=True)}
-    return pd.DataFrame(finish, columns=columns).rename_axis(index="run")
+    return pd.DataFrame(finish, columns=columns, index=pd.RangeIndex(runs, name="run"))
 
 
 def _times(offsets: np.ndarray, now: int) -> ExtensionArray:

@@ -132,7 +132,9 @@ def test_what_never_runs_is_a_cross_and_what_is_not_known_a_ring():
     (ring,) = (line for line in ax.lines if len(line.get_xdata()))
     assert ring.get_marker() == "o"
     assert ring.get_xdata()[0] == pytest.approx(NIGHT.timestamp() / 86_400)
-    assert legend(ax) == ["no forecast: without history"]
+    assert legend(ax) == ["no forecast: no history, or in no run"]
+    rare = xs.simulate_queue(frames.empty(), exports("a", probability=0.1), start=NIGHT, runs=1)
+    assert legend(plot_queue(rare.exports)) == ["no forecast: no history, or in no run"]
     due = simulate(exports("ab", duration=pd.NaT, deadline=NIGHT))
     assert notes(plot_queue(due))[-1].startswith("n = 2 exports · in 111122223333")
     assert boxes(ax, USUAL) == []

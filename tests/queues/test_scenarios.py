@@ -59,6 +59,17 @@ def test_scenarios_with_other_slots() -> None:
     assert found["same_probability"].isna().to_list() == [False, True]
 
 
+def test_a_scenario_without_exports() -> None:
+    """A scenario from which all exports are dropped has as many runs, and no slot."""
+    one = simulate_queue(frames.empty(), exports_of({"lasts": 5}), start=NOW)
+    none = simulate_queue(frames.empty(), exports_of({"lasts": 5}).head(0), start=NOW)
+    assert none.finish.shape == (1000, 0)
+    found = compare_queues({"today": one, "none": none})
+    assert found.index.get_level_values("scenario").to_list() == ["today"]
+    other = compare_queues({"none": none, "today": one})
+    assert other["later"].isna().all()
+
+
 def test_scenarios_that_cannot_be_compared() -> None:
     """What is not a result, or has other runs, is refused by name."""
     one = simulate_queue(frames.empty(), exports_of({"lasts": 5}), start=NOW)
