@@ -36,6 +36,15 @@ _NAMES = {
     "by": "--split-by",
     "regions": "--all-regions",
 }
+# what reads such files in the terminal
+_READERS = {
+    "tasks": "`exportstats tasks FILE`",
+    "log_groups": "`exportstats gaps --log-groups FILE`",
+    "deliveries": "`exportstats gaps --deliveries FILE`",
+    "api_calls": "`exportstats calls FILE`",
+    "incoming": "`exportstats gaps --incoming FILE`",
+}
+_READER = re.compile(r"xs\.read_(\w+)")
 _PARAMETER = re.compile(r"""(?<![-\w/])([a-z_]+)=('[^']*'|"[^"]*"|True|-?\d[\d.]*|(?=[\s,;)]))""")
 
 
@@ -81,6 +90,7 @@ def in_options(text: str, command: click.Command) -> str:
         is_flag = getattr(options[name], "is_flag", False)
         return name if is_flag or not found[2] else f"{name} {shlex.quote(value)}"
 
+    text = _READER.sub(lambda found: _READERS.get(found[1], found[0]), text)
     return _PARAMETER.sub(option_of, text)
 
 

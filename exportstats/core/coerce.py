@@ -30,10 +30,10 @@ _MOST, _DIGITS = int(np.iinfo(np.int64).max), 19
 _NUMBERS = (int, float, np.integer, np.floating)
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
-# A date, a time and an offset; " UTC" is how Athena and BigQuery write it.
+# A date, a time and an offset; " UTC" is how Athena and BigQuery write it, " +0000" Ruby.
 _ISO = re.compile(
     r"(?P<year>\d{4,9}|[+-]\d{3,9})-\d\d-\d\d[T ](?!24)\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?"
-    r"(?P<zone>Z| UTC|[+-]\d\d(?::?\d\d)?|)",
+    r"(?P<zone>Z| UTC| ?[+-]\d\d(?::?\d\d)?|)",
     re.ASCII,
 )
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -187,7 +187,8 @@ def _from_text(text: str, how: TimesIn) -> float | dt.datetime | None:
     if not dt.MINYEAR - 1 <= year <= dt.MAXYEAR:  # outside the bounds of a table
         return year * float("inf")
     try:
-        return dt.datetime.fromisoformat(match[0].replace(" UTC", "Z"))
+        zone = match["zone"].strip().replace("UTC", "Z")
+        return dt.datetime.fromisoformat(match[0].removesuffix(match["zone"]) + zone)
     except ValueError:  # such as 30 February
         return None
 
@@ -260,7 +261,8 @@ def fault_of(value: object, column: Column) -> str:
     if ROUNDED.fullmatch(text):
         return "was rounded by a spreadsheet; export it from there as text"
     naive = isinstance(value, (dt.datetime, np.datetime64))
-    if naive or _ISO.fullmatch(text) or _DATE.fullmatch(text):
+    match = _ISO.fullmatch(text) or _DATE.fullmatch(text)
+    if naive or (match and not match.groupdict().get("zone")):
         return 'has no time zone; if it is in UTC, use times_in="UTC"'
     return "is not a time (an aware timestamp, milliseconds since 1970, or ISO 8601 with an offset)"
 

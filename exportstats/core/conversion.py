@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import json
+import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +18,10 @@ from exportstats.text import name_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+
+# as Athena, PowerShell and .NET write an object as text
+_OBJECT = re.compile(r"@?\{.*[:=].*\}|\w+(?:\.\w+){2,}", re.DOTALL)
 
 
 def rename(names: Iterable[Any], table: Table) -> dict[str, list[str]]:
@@ -123,6 +131,13 @@ def bound(typed: pd.DataFrame, table: Table = TASKS) -> tuple[pd.DataFrame, pd.S
     if len(short := accounts[accounts.str.fullmatch(r"\d{11}")]):
         lost = typed["account_id"].isin(short).to_numpy()
         note(lost, "account_id has 11 digits, not 12: it lost a leading zero, so read it as text")
+    if len(odd := accounts[accounts.str.fullmatch(r"\d+\.0|\d{4}-\d{4}-\d{4}")]):
+        rows = typed["account_id"].isin(odd).to_numpy()
+        note(rows, "account_id is not twelve digits: write it as text, without a dot or hyphens")
+    if "status_code" in typed:
+        states = typed["status_code"].astype("category").cat.categories
+        rows = typed["status_code"].isin([*filter(_OBJECT.fullmatch, states)]).to_numpy()
+        note(rows, "status_code is an object written as text: write JSON, or only its code")
     return typed.assign(**columns), pd.concat(notes)
 
 
@@ -143,6 +158,9 @@ def warn_of_units(typed: pd.DataFrame, names: Iterable[str], how: coerce.TimesIn
             what = ", ".join(f"{count:,} of {name}" for name, count in counts.items() if count)
             message = f"times look like {words[unit]}, not like {words[how.unit]} ({what}); "
             remedy = f'use times_in="{unit}"'
+            low, high = (edge * 1000 for edge in coerce.RECENT)
+            if any(((some >= low) & (some < high)).any() for some in numbers.values()):
+                remedy += f", unless others are in {words[how.unit]}: then first convert some"
             warn(UnusedWarning(message + remedy, partial=True))
             return
 
@@ -150,6 +168,9 @@ def warn_of_units(typed: pd.DataFrame, names: Iterable[str], how: coerce.TimesIn
 def _unnested(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
     """Expand columns of objects, such as `status`, into columns with dotted names."""
     for name in frame.columns[[dtype.kind == "O" for dtype in frame.dtypes]]:
+        if squeeze(str(name)) in table.nested:
+            read = [*map(object_of, frame[name])]
+            frame = frame.assign(**{name: pd.Series(read, frame.index, dtype=object)})
         values = (value for value in frame[name] if not isinstance(value, (float, type(None))))
         if not isinstance(next(values, None), dict) or not isinstance(name, str):
             continue
@@ -160,6 +181,16 @@ def _unnested(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
             frame = frame.drop(columns=name).join(inner)
             frame = frame.assign(**{name: rest}) if rest.notna().any() else frame
     return frame
+
+
+def object_of(value: Any) -> Any:  # noqa: ANN401 - any value of a column
+    """Return the object of a text with JSON or with Python's `repr`, and other values unchanged."""
+    if isinstance(value, str) and value.startswith("{"):
+        for read in (json.loads, ast.literal_eval):
+            with suppress(ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+                found = read(value)
+                return found if isinstance(found, dict) else value
+    return value
 
 
 def _fill(made: pd.Series, other: pd.Series, column: Column) -> tuple[pd.Series, list[int]]:

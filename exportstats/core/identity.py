@@ -8,6 +8,7 @@ import pandas as pd
 from exportstats.core.schema import STATES, TERMINAL_STATES, Table, state_of
 
 CONTRADICTION = "another {row} has the same {id}"
+UNCLEAR_RETENTION = "its retention differs, and which is newer is unknown: the shortest was kept"
 CONTRADICTION_OF_TASKS = CONTRADICTION.format(row="task", id="task_id")
 
 
@@ -38,7 +39,13 @@ def keep_latest(rows: pd.DataFrame, table: Table) -> tuple[pd.DataFrame, pd.Seri
     kept[again] = latest
     doubtful = several.index[conflicting & latest]
     reason = CONTRADICTION.format(row=table.row, id=table.id)
-    return rows[kept], pd.Series(reason, index=doubtful, dtype=object)
+    reasons = pd.Series(reason, index=doubtful, dtype=object)
+    if "retention" in several:  # which one is newer is only known if each has been observed
+        same = [entity, several["creation_time"], several["observed_at"]]
+        unlike = several.groupby(same, dropna=False)["retention"].transform("nunique", dropna=False)
+        unclear = several.index[(unlike > 1).to_numpy() & latest]
+        reasons = pd.concat([reasons, pd.Series(UNCLEAR_RETENTION, index=unclear, dtype=object)])
+    return rows[kept], reasons
 
 
 def repeated(rows: pd.DataFrame, table: Table) -> np.ndarray:
@@ -97,6 +104,8 @@ def _rank(several: pd.DataFrame, entity: np.ndarray) -> np.ndarray:
     if len(tied):
         others = several.columns.difference(list(keys), sort=False)
         values = several.iloc[order[tied]][others].reset_index(drop=True)
+        if "retention" in values:
+            values["retention"] = -values["retention"]  # the shortest is last
         values = values.astype(dict.fromkeys(values.columns[values.dtypes == "category"], "str"))
         ranked = values.assign(run=run[tied]).sort_values(
             ["run", *others], kind="stable", na_position="first"

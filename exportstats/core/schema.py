@@ -121,6 +121,12 @@ class Table:
         return self.key[-1]
 
     @cached_property
+    def nested(self) -> frozenset[str]:
+        """The squeezed keys of the objects in AWS's answer, such as `status`."""
+        paths = [column.json.split(".") for column in self.base]
+        return frozenset(squeeze(path[0]) for path in paths if len(path) > 1)
+
+    @cached_property
     def meanings(self) -> dict[str, Column | None]:
         """Map squeezed keys to columns; a key that is known but not used maps to None."""
         printed = (f"{column.name}{unit}" for column in self.derived for unit in ("", "_seconds"))

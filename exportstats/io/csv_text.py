@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from exportstats.core import coerce, conversion
-from exportstats.core.schema import squeeze
+from exportstats.core.schema import SLOT, squeeze
 from exportstats.errors import FileFormatError, SchemaError
 from exportstats.io.rows import REPEATED, TIME, Rows, read_columns
 from exportstats.text import counted, guard_formula
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from exportstats.core.schema import Column, Table
     from exportstats.io.source import Source
 
-_MISSING = ("", "null", "none", "nan", "n/a")
+_MISSING = ("", "null", "none", "nan", "nat", "<na>", "n/a", "#n/a")
 _BLANKS = " \t\xa0"
 _CHUNK = 10_000  # rows that are held as Python objects at once
 _TYPED = {
@@ -43,6 +43,7 @@ _TYPED = {
     pa.float64(): r"^-?(0|[1-9]\d{0,17})(\.\d+)?([eE][-+]\d+)?$",
 }
 _DAYS = re.compile(r"[345]\d{4}([.,]\d+)?\s*")  # days since 1900: the years 1982 to 2064
+_TEXT_FORMULA = re.compile('="([^"]*)"')
 _REMEDY = "export it from there as text"
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
 
@@ -82,8 +83,11 @@ def _mark(text: str) -> str:
 
 
 def _unmark(cell: str) -> str:
-    """Remove outer blanks, or the apostrophe that `_mark` added."""
-    return cell[1:] if cell[:1] == "'" and _mark(cell[1:]) == cell else cell.strip(_BLANKS)
+    """Remove outer blanks, or the apostrophe that `_mark` added, or ="" around text for Excel."""
+    if cell[:1] == "'" and _mark(cell[1:]) == cell:
+        return cell[1:]
+    bare = cell.strip(_BLANKS)
+    return formula[1] if (formula := _TEXT_FORMULA.fullmatch(bare)) else bare
 
 
 def read_csv(source: Source, kind: Table, how: coerce.TimesIn) -> Rows:
@@ -100,7 +104,7 @@ def read_csv(source: Source, kind: Table, how: coerce.TimesIn) -> Rows:
     try:
         names, above, reader = _read_header(lines, kind)
         columns = [kind.meanings.get(squeeze(name)) for name in names]
-        rows = _read_rows(reader, columns, refused)
+        rows = _read_rows(reader, names, columns, refused)
         parts = [pa.table([_array((), column) for column in columns], names)]
         while chunk := [*islice(rows, _CHUNK)]:
             at, *cells = zip(*chunk, strict=True)
@@ -142,10 +146,18 @@ def _read_header(lines: Iterator[str], kind: Table) -> tuple[list[str], int, Any
 
 def _read_rows(
     reader: Any,  # noqa: ANN401 - the csv module hides its type
+    names: list[str],
     columns: Sequence[Column | None],
     refused: list[tuple[int, str]],
 ) -> Iterator[tuple[Any, ...]]:
-    """Yield the number and the cells of each row; append faulty rows to `refused`."""
+    """Yield the number and the cells of each row; append faulty rows to `refused`.
+
+    The header may be repeated, as `cat` leaves it.
+    """
+    key, column = next(
+        (at, column) for at, column in enumerate(columns) if column and not column.nullable
+    )
+    heads = {names[key], column.name, column.json}
     for number in count():
         above = reader.line_num
         try:
@@ -160,6 +172,12 @@ def _read_rows(
             fault = f"its quotes do not match: {fault}, in {counted(lines, 'line')}"
         if fault:
             refused.append((number, fault))
+        elif any(cells) and cells[key].lstrip("\ufeff") in heads:
+            if [_unmark(cell.lstrip("\ufeff")) for cell in cells] != names:
+                raise SchemaError(
+                    f"after {counted(number, 'row')} it has another header, with other columns; "
+                    "save the parts as several files"
+                )
         elif any(cells):
             yield number, *cells, *[""] * (len(columns) - len(cells))
 
@@ -182,7 +200,9 @@ def _fault(cells: list[str], columns: Sequence[Column | None]) -> str:
 
 def _array(cells: Collection[str], column: Column | None) -> pa.Array:
     """Return the text of a column's cells; words for missing values are kept in own columns."""
-    missing = _MISSING if column and column.nullable else _MISSING[:1]
+    missing = {*_MISSING} if column and column.nullable else {""}
+    if column and (column.kind == "time" or column.name in SLOT):
+        missing.add("na")  # as R writes it; elsewhere it may be text
     values = {
         cell: None if cell.strip(_BLANKS).lower() in missing else _unmark(cell)
         for cell in set(cells)

@@ -45,8 +45,16 @@ _LINES = (".jsonl", ".ndjson")
 _HEADER = 2**16  # bytes that hold the header of a CSV
 _DIGESTS = "CloudTrail-Digest"
 # twelve digits that are not a date with hour and minute, as in tasks-202611230600.json
-_ACCOUNT = re.compile(r"(?<!\d)(?!20\d\d[01]\d[0-3]\d[0-2]\d[0-5]\d)\d{12}(?!\d)")
-_REGION = re.compile(r"(?<![a-z0-9])[a-z]{2}(?:-[a-z]+){1,2}-\d(?![a-z0-9])")
+# nor the end of a UUID, such as a task's identifier
+_ACCOUNT = re.compile(
+    r"(?<!\d)(?<![\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-)"
+    r"(?!20\d\d[01]\d[0-3]\d[0-2]\d[0-5]\d)\d{12}(?!\d)"
+)
+# with a point of the compass, unlike db-backup-1
+_REGION = re.compile(
+    r"(?<![a-z0-9])[a-z]{2,4}(?:-[a-z]+)?-"
+    r"(?:central|(?:north|south)?(?:east|west)|north|south)-\d{1,2}(?![a-z0-9])"
+)
 _HIVE = re.compile(r"(account|region)(?:_?id)?=(?!__HIVE)([^/\\]+)", re.IGNORECASE)
 
 

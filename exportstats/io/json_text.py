@@ -182,7 +182,12 @@ def _decode(text: bytes, name: str) -> list[Any]:
     except UnicodeDecodeError as fault:
         what, at = "not UTF-8", fault.start
     except json.JSONDecodeError as fault:
-        what, at = f"not JSON: {fault.msg}", len(text.decode()[: fault.pos].encode())
+        rest = fault.doc[fault.pos :]
+        what, at = f"not JSON: {fault.msg}", len(fault.doc[: fault.pos].encode())
+        if not rest.strip() or fault.msg.startswith("Unterminated"):
+            what += "; the file ends within a value, so fetch or copy it again"
+        elif rest[0] == "'":
+            what += "; it looks like Python's repr, so write it with json.dump"
     except (ValueError, RecursionError) as fault:
         what += f": {fault}"
     above, _, ahead = (b"\n" + text[:at]).rpartition(b"\n")

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from exportstats.core import coerce
+from exportstats.core.conversion import object_of
 from exportstats.core.schema import API_CALLS, LOG_GROUPS, TABLES, TASKS, Table, squeeze
 from exportstats.io.rows import Rows, read_frame
 
@@ -102,6 +103,8 @@ def read_values(values: Sequence[Any], kind: Table, how: coerce.TimesIn = coerce
         for number, value in found.items()
         if value
     }
+    if kind is LOG_GROUPS:  # tasks have the name of one
+        named -= {row for key in cells if squeeze(key) == "taskid" for row in cells[key]}
     numbers = np.array(sorted(named), dtype="int64")
     refused = [
         (number, left_out.get(number) or _describe_foreign(value, kind))
@@ -136,7 +139,8 @@ def _collect(
     path: str = "",
 ) -> None:
     """Add the cells of an object; a nested key has a dot."""
-    for key, inner in value.items():
+    for key, found in value.items():
+        inner = object_of(found) if _squeezed(key) in kind.nested else found
         if isinstance(inner, dict):
             _collect(cells, number, inner, kind, path=f"{path}{key}.")
         elif inner is not None:
@@ -163,10 +167,13 @@ def _describe_foreign(value: object, kind: Table) -> str:
         return f"the {kind.row} is not an object but {_shorten(value)}"
     keys = {squeeze(key) for key in value}
     for table in TABLES.values():
-        if table is not kind and table.member.lower() in keys:
+        is_task = kind is LOG_GROUPS and table is TASKS and "taskid" in keys
+        if is_task or (table is not kind and table.member.lower() in keys):
             return f"these are {table.name}; read them with xs.read_{table.identifier}"
+    inner = [item for of in value.values() if isinstance(of, list) for item in of[:1]]
+    inner_keys = {squeeze(key) for item in inner if isinstance(item, dict) for key in item}
     for marks, what in _FOREIGN.items():
-        if keys.intersection(marks):
+        if (keys | inner_keys).intersection(marks):
             return what
     if (
         {"columns", "index", "data"} <= keys
@@ -190,7 +197,7 @@ _FOREIGN = {
         f"an export task of EC2, not of CloudWatch Logs; {_LISTS}"
     ),
     ("exporttaskidentifier",): f"an export task of RDS, not of CloudWatch Logs; {_LISTS}",
-    ("records", "eventsource", "cloudtrailevent", "events"): (
+    ("eventsource", "eventname", "cloudtrailevent"): (
         "a CloudTrail record of API calls; read it with xs.read_api_calls"
     ),
     ("digeststarttime",): "a digest of CloudTrail, which has no API calls; use the trail's files",

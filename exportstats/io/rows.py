@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 
 from exportstats.core import coerce, conversion, frames, identity
 from exportstats.core.conversion import own_columns
-from exportstats.errors import UnusedWarning, report_rows, warn
+from exportstats.core.schema import LOG_GROUPS, squeeze
+from exportstats.errors import SchemaError, UnusedWarning, report_rows, warn
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -240,7 +241,11 @@ def columns_to_read(wanted: Collection[str], names: Sequence[str], kind: Table) 
 def read_columns(table: pa.Table, kind: Table, how: coerce.TimesIn = coerce.MILLIS) -> Rows:
     """Convert an Arrow table with columns of any types, and add missing columns."""
     sources = conversion.rename(table.column_names, kind)
-    plain = kind.id in sources and not any(map(pa.types.is_struct, table.schema.types))
+    if kind is LOG_GROUPS and "taskid" in map(squeeze, table.column_names):
+        raise SchemaError("these are tasks; read them with xs.read_tasks")
+    nested = kind.nested.intersection(map(squeeze, table.column_names))
+    is_struct = any(map(pa.types.is_struct, table.schema.types))
+    plain = kind.id in sources and not nested and not is_struct
     types = {field.name: _FITTING.get(field.type, (field.type,)) for field in arrow_schema(kind)}
     if plain and all(
         [table.schema.field(one).type in types[name] for one in names] == [True]

@@ -95,6 +95,7 @@ def test_a_message_that_names_a_parameter_names_its_option(place: str, text: str
         ),
         ("status", "by='a b'; give", "--by 'a b'; give"),
         ("report", "by='a'; give", "--split-by a; give"),
+        ("gaps", "read it with xs.read_api_calls (", "read it with `exportstats calls FILE` ("),
         ("gaps", "end='2026' is not after start='2027'", "--until 2026 is not after --since 2027"),
         ("watch", 'name some, or regions="all"', "name some, or --all-regions"),
         ("watch", "by='a'; give", "by='a'; give"),

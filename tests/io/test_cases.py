@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import pytest
 from inputs import (
     COMPLETED,
@@ -154,6 +155,47 @@ def test_flat_keys_of_a_query(save: Callable[..., Path]) -> None:
     tasks = xs.read_tasks(save(hashed))
     assert plain(tasks["duration"]) == [216820]
     assert plain(tasks["status_code"]) == ["COMPLETED"]
+
+
+def as_json(value: object) -> str:
+    """Return an object as JSON text."""
+    return json.dumps(value)
+
+
+@pytest.mark.parametrize("write", [str, as_json])
+def test_objects_that_became_text(save: Callable[..., Path], tmp_path: Path, write: Any) -> None:  # noqa: ANN401
+    """The objects of a task are read from text too, as `DataFrame(pages).to_csv` writes them."""
+    made = [task(), task("b", status={"code": "RUNNING"}, executionInfo={"creationTime": CREATED})]
+    expected = xs.read_tasks(save(made, "expected.json"))
+    texts = [
+        {key: write(value) if isinstance(value, dict) else value for key, value in one.items()}
+        for one in made
+    ]
+    frame = pd.DataFrame(texts)
+    frame.to_csv(tmp_path / "tasks.csv", index=False)
+    frame.to_parquet(tmp_path / "tasks.parquet")
+    for name in (save(texts), tmp_path / "tasks.csv", tmp_path / "tasks.parquet"):
+        assert_frame_equal(xs.read_tasks(name), expected)
+    assert_frame_equal(xs.conform(frame), expected)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{code=COMPLETED, message=Completed successfully}",  # Athena
+        "@{Code=COMPLETED; Message=ok}",  # PowerShell
+        "Amazon.CloudWatchLogs.Model.ExportTaskStatus",  # Export-Csv of PowerShell
+        "{'code': COMPLETED, 'message': ok}",  # DuckDB
+    ],
+)
+def test_a_state_that_cannot_be_read(save: Callable[..., Path], text: str) -> None:
+    """An object as another tool writes it is no state, and is reported with the remedy."""
+    row = task(status=text)
+    for name, content in (("a.json", [row]), ("a.csv", f'taskId,status\na,"{text}"\n')):
+        with warned() as messages:
+            assert plain(xs.read_tasks(save(content, name))["status_code"]) == [text]
+        said = [str(one) for one in messages if isinstance(one, xs.BadRowsWarning)]
+        assert "status_code is an object written as text: write JSON" in said[0]
 
 
 def test_columns_that_may_be_ours(save: Callable[..., Path]) -> None:

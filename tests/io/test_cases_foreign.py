@@ -81,6 +81,10 @@ JSONS: dict[str, tuple[Any, str]] = {
         {"Events": [{"EventId": "x", "CloudTrailEvent": "{}"}]},
         "a CloudTrail record",
     ),
+    "get-log-events": (
+        {"events": [{"timestamp": 1, "message": "x"}], "nextForwardToken": "f/1"},
+        'no task_id among its keys "events, nextForwardToken"',
+    ),
     "one event": ({"eventSource": "logs.amazonaws.com", "eventID": "x"}, "a CloudTrail record of"),
     "Ansible": ({"changed": True, "stdout": "{}", "rc": 0}, "the result of an Ansible task; save"),
     "log groups": (
@@ -247,7 +251,9 @@ def test_blanks_around_cells(save: Callable[..., Path]) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::exportstats.errors.UnusedWarning")  # of the own column
-@pytest.mark.parametrize("word", ["NULL", "null", "None", "NaN", "nan", "N/A", " NULL "])
+@pytest.mark.parametrize(
+    "word", ["NULL", "null", "None", "NaN", "nan", "NaT", "<NA>", "N/A", "#N/A", " NULL "]
+)
 def test_words_for_missing_values(save: Callable[..., Path], word: str) -> None:
     """NULL and the like are missing values, but not in IDs and own columns."""
     text = f"task_id,region,task_name,completion_time,team\n{word},{word},{word},{word},{word}\n"
@@ -259,6 +265,57 @@ def test_words_for_missing_values(save: Callable[..., Path], word: str) -> None:
     xs.write_tasks(named, path)
     again = xs.read_tasks(path)
     assert plain(again["task_name"]) == plain(again["team"]) == [word]
+
+
+def test_the_missing_values_of_r(save: Callable[..., Path]) -> None:
+    """NA is missing where it cannot be anything else, and text elsewhere."""
+    text = "task_id,region,log_group_name,completion_time\na,NA,NA,NA\n"
+    tasks = xs.read_tasks(save(text, "tasks.csv"))
+    assert plain(tasks["log_group_name"]) == ["NA"]
+    assert tasks[["region", "completion_time"]].isna().all(axis=None)
+
+
+def test_text_in_a_formula(save: Callable[..., Path]) -> None:
+    """Text is read without the ="" that makes Excel show it as it is; our own text keeps it."""
+    text = "account_id,task_id,log_group_name,from_time\n"
+    text += '"=""012345678901""",a,"=""/app""",="5"\n'
+    tasks = xs.read_tasks(save(text, "tasks.csv"))
+    assert plain(tasks["account_id"]) == ["012345678901"]
+    assert plain(tasks["log_group_name"]) == ["/app"]
+    assert plain(tasks["from_time"]) == [5]
+    path = save("", "again.csv")
+    xs.write_tasks(tasks.assign(task_name='="x"'), path)
+    assert plain(xs.read_tasks(path)["task_name"]) == ['="x"']
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_header_that_is_repeated(save: Callable[..., Path], mark: str) -> None:
+    """The headers of concatenated CSV files are skipped; another order of columns is an error."""
+    one = "task_id,log_group_name,destination\n{},/app,bucket\n"
+    tasks = xs.read_tasks(save(one.format("a") + mark + one.format("b"), "tasks.csv"))
+    assert plain(tasks["task_id"]) == ["a", "b"]
+    other = "task_id,destination,log_group_name\nb,bucket,/app\n"
+    says = "after 1 row it has another header, with other columns; save the parts as several files"
+    with pytest.raises(xs.FileFormatError, match=says):
+        xs.read_tasks(save(one.format("a") + mark + other, "tasks.csv"))
+
+
+@pytest.mark.parametrize("account", ["123456789012.0", "1234-5678-9012"])
+def test_accounts_that_are_not_digits(save: Callable[..., Path], account: str) -> None:
+    """An account ID that became a float, or has hyphens, is kept and reported."""
+    with pytest.warns(xs.BadRowsWarning, match="account_id is not twelve digits: write it as text"):
+        tasks = xs.read_tasks(save(f"account_id,task_id\n{account},a\n", "tasks.csv"))
+    assert plain(tasks["account_id"]) == [account]
+
+
+def test_json_that_ends_early(save: Callable[..., Path]) -> None:
+    """A truncated file says so wherever it ends, and Python's repr is recognised."""
+    whole = json.dumps(page(task()), indent=1)
+    for end in (1, 2, 20, len(whole) // 2, len(whole) - 1):
+        with pytest.raises(xs.FileFormatError, match=r"not JSON: .*; the file ends within a value"):
+            xs.read_tasks(save(whole[:end]))
+    with pytest.raises(xs.FileFormatError, match=r"column 2: .*Python's repr, .*with json\.dump"):
+        xs.read_tasks(save(str(page(task()))))
 
 
 def test_a_last_character_of_unicode(save: Callable[..., Path]) -> None:

@@ -106,8 +106,22 @@ def test_log_groups_that_cannot_be_read(save: Callable[..., Path]) -> None:
         xs.read_log_groups(save(page(task())))
     with pytest.raises(xs.BadRowsError, match="no log_group_name among its keys"):
         xs.read_log_groups(save([{"name": "/a"}]))
-    with pytest.warns(xs.UnusedWarning, match=r"number of log groups that have each: taskId \(1\)"):
+    with pytest.raises(xs.BadRowsError, match=r"these are tasks; read them with xs\.read_tasks"):
         xs.read_log_groups(save([task()]))
+    with pytest.raises(xs.FileFormatError, match=r"tasks\.csv: these are tasks; read them with xs"):
+        xs.read_log_groups(save("task_id,log_group_name\na,/app\n", "tasks.csv"))
+
+
+@pytest.mark.parametrize("days", [(30, 7), (7, 30), (None, 7), (7, None)])
+def test_retention_that_was_changed(save: Callable[..., Path], days: tuple[int | None]) -> None:
+    """Without times of observation, the shortest retention is kept, and that is reported."""
+    groups = [{"logGroupName": "/app", "retentionInDays": value} for value in days]
+    paths = [save([group], f"{number}.json") for number, group in enumerate(groups)]
+    with pytest.warns(xs.BadRowsWarning, match="its retention differs, .*: the shortest was kept"):
+        assert plain(xs.read_log_groups(*paths)["retention"]) == [7 * DAY]
+    seen = [group | {"observedAt": number} for number, group in enumerate(groups)]
+    newest = days[1] and days[1] * DAY
+    assert plain(xs.read_log_groups(save(seen))["retention"]) == [newest]
 
 
 def test_log_groups_that_may_be_mixed_up(save: Callable[..., Path]) -> None:
@@ -117,7 +131,8 @@ def test_log_groups_that_may_be_mixed_up(save: Callable[..., Path]) -> None:
         for created, days in ((5, 7), (5, 30), (6, 90))
     ]
     first, again, other = (save([group], f"{n}.json") for n, group in enumerate(groups))
-    assert len(xs.read_log_groups(first, again)) == 1
+    with pytest.warns(xs.BadRowsWarning, match="its retention differs"):
+        assert len(xs.read_log_groups(first, again)) == 1
     says = "0.json, .*2.json have no region, and a log group with different creation times"
     with pytest.raises(xs.ArgumentError, match=says):
         xs.read_log_groups(first, other)

@@ -151,6 +151,12 @@ def test_regions_in_names(save: Callable[..., Path], tmp_path: Path, names: list
         ("tasks-202611230600.json", None, None),
         ("tasks-20261123060000.json", None, None),
         ("x.json", None, None),
+        ("db-backup-1.json", None, None),
+        ("my-tasks-2/x.json", None, None),
+        ("eusc-de-east-1.json", None, "eusc-de-east-1"),
+        ("ap-southeast-10.json", None, "ap-southeast-10"),
+        ("us-isob-east-1_tasks.json", None, "us-isob-east-1"),
+        ("cda45419-90ea-4db5-9833-123456789012.json", None, None),
     ],
 )
 def test_whose_tasks(

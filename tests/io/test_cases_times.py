@@ -73,6 +73,8 @@ def test_several_units_in_one_file(save: Callable[..., Path]) -> None:
     with pytest.warns(xs.UnusedWarning, match="1 of creation_time, 1 of completion_time") as caught:
         tasks = xs.read_tasks(save([task(), other]))
     assert caught[0].message.partial
+    # read in seconds, the others would be wrong
+    assert "unless others are in milliseconds: then first convert" in str(caught[0].message)
     assert plain(tasks["duration"])[0] == 216820
 
 
@@ -133,8 +135,16 @@ def conformed(tasks: list[Task], times_in: str) -> pd.DataFrame:
     return xs.conform(pd.json_normalize(tasks), times_in=times_in)
 
 
-def test_utc_as_a_word(save: Callable[..., Path]) -> None:
-    """The suffix " UTC" is read, as Athena and BigQuery write it."""
-    text = "task_id,creation_time\na,2015-07-22 17:01:12.382 UTC\n"
+@pytest.mark.parametrize("zone", [" UTC", " +0000", " -00:00"])
+def test_a_zone_after_a_blank(save: Callable[..., Path], zone: str) -> None:
+    """A zone is read after a blank, as Athena, BigQuery, Snowflake and Ruby write it."""
+    text = f"task_id,creation_time\na,2015-07-22 17:01:12.382{zone}\n"
     tasks = xs.read_tasks(save(text, "tasks.csv"))
     assert plain(tasks["creation_time"]) == [ms("2015-07-22T17:01:12.382Z")]
+
+
+@pytest.mark.parametrize("text", ["2015-02-30T00:00:00Z", "2016-12-31T23:59:60Z"])
+def test_times_that_do_not_exist(save: Callable[..., Path], text: str) -> None:
+    """An impossible time with a zone is not said to lack one."""
+    with pytest.raises(xs.BadRowsError, match="creation_time is not a time"):
+        xs.read_tasks(save([task(executionInfo={"creationTime": text})]))
