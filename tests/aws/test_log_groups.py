@@ -119,11 +119,14 @@ def test_our_own_keys_stand_before_the_arn(tmp_path: Path):
     """A file can have the account, the region and the time of observation."""
     more = {"accountId": "444455556666", "region": "us-east-1", "observedAt": DAY}
     file = tmp_path / "groups.json"
-    file.write_text(json.dumps([GROUP | more, GROUP | more | {"retentionInDays": 60}]))
+    earlier = GROUP | more | {"observedAt": 0}
+    file.write_text(json.dumps([earlier, GROUP | more | {"retentionInDays": 60}]))
     (row,) = xs.read_log_groups(file).itertuples()
     assert (row.account_id, row.region) == ("444455556666", "us-east-1")
     assert row.observed_at == pd.Timestamp(1, unit="D", tz="UTC")
-    assert row.retention == pd.Timedelta(days=60), "the later of two rows of one log group counts"
+    assert row.retention == pd.Timedelta(days=60), (
+        "the later of two observations of one log group counts"
+    )
 
 
 @pytest.mark.parametrize(
