@@ -29,6 +29,7 @@ myst_heading_anchors = 4
 nb_execution_mode = "off"  # make_site.py has executed the notebooks
 nb_merge_streams = True
 nb_ipywidgets_js = {}  # it would be loaded from elsewhere
+toc_object_entries_show_parents = "hide"  # the names of methods are cut otherwise
 autodoc_typehints = "none"
 napoleon_google_docstring = False
 napoleon_custom_sections = [("Attributes", "params_style")]  # not "Variables"

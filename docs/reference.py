@@ -33,6 +33,11 @@ GROUPS = {
 _SECTION = re.compile(r"^(?=\w[\w ]*\n-{3,}$)", re.MULTILINE)
 # The names of an entry of a section, and its text.
 _ENTRY = re.compile(r"^(\*{0,2}\w+(?:, \w+)*)\n((?:[ ].*\n|\n)+)", re.MULTILINE)
+# The words for a type, if not its name.
+_NAMES = {"Any": ["any"], "object": ["any"], "Shards": ["Archive", "Shards"]}
+# A page of the repository, as docstrings name it, and where it is on the site.
+_FILE = re.compile(r"`?\b(?:docs/)?([a-z_-]+|benchmarks/README|data/README)\.md\b`?")
+_PLACES = {"benchmarks/README": "benchmarks", "data/README": "sample"}
 # What the page of a chart ends with.
 _PICTURE = """
 .. figure:: ../gallery/{name}.png
@@ -78,8 +83,8 @@ def _words(node: ast.expr) -> list[str]:
             words = ["path"]
         case ast.Attribute(value=ast.Name(id="pd"), attr=name):
             words = [name]
-        case ast.Name(id="Any" | "object"):
-            words = ["any"]
+        case ast.Name(id=name):
+            words = _NAMES.get(name, [name])
         case _:
             words = [ast.unparse(node)]
     return words
@@ -129,13 +134,14 @@ def add_types(
     _options: object,
     lines: list[str],
 ) -> None:
-    """Add the types in words to the parameters and attributes of a docstring."""
+    """Add the types in words to the parameters and attributes of a docstring, and link pages."""
     types = {"Parameters": _of_parameters(one), "Attributes": _of_attributes(one)}
     sections = _SECTION.split("\n".join(lines))
     for at, section in enumerate(sections):
         known = types.get(section.partition("\n")[0], {})
         sections[at] = _ENTRY.sub(partial(_typed, known), section)
-    lines[:] = "".join(sections).split("\n")
+    text = _FILE.sub(lambda file: f":doc:`/{_PLACES.get(file[1], file[1])}`", "".join(sections))
+    lines[:] = text.split("\n")
 
 
 def _of_parameters(one: Callable[..., object]) -> dict[str, str]:

@@ -113,7 +113,8 @@ class Archive(Shards):
         Parameters
         ----------
         as_of
-            Use only what was observed until this time.
+            Use only what was observed until this time: an instant with a time zone, or a date in
+            UTC.
         since, until
             Only tasks created at or after `since` and before `until`.
         accounts, regions
@@ -164,7 +165,10 @@ class Archive(Shards):
         accounts: Sequence[str] | None = None,
         regions: Sequence[str] | None = None,
     ) -> pd.DataFrame:
-        """Return each log group in its latest state, or as it was known at an instant."""
+        """Return each log group in its latest state, or as it was known at an instant.
+
+        The parameters are those of `tasks`.
+        """
         return self.table("log_groups", as_of=as_of, accounts=accounts, regions=regions)
 
     def table(
@@ -175,7 +179,15 @@ class Archive(Shards):
         accounts: Sequence[str] | None = None,
         regions: Sequence[str] | None = None,
     ) -> pd.DataFrame:
-        """Return a table of a kind: "tasks", "log_groups", "deliveries" or "api_calls"."""
+        """Return a table of a kind, each row in its latest state or as it was known at an instant.
+
+        Parameters
+        ----------
+        of
+            The kind: "tasks", "log_groups", "deliveries", "api_calls" or "incoming".
+        as_of, accounts, regions
+            As for `tasks`.
+        """
         return self._latest(frames.table_of(of), query_of(as_of, accounts, regions))
 
     def history(self, task_id: str) -> pd.DataFrame:

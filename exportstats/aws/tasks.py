@@ -94,7 +94,8 @@ def fetch_tasks(  # noqa: PLR0913 - each is a parameter of boto3, of the API, or
     Returns
     -------
     DataFrame
-        A table of tasks, target by target, newest first, each task once in its latest state.
+        A table of tasks (docs/schema.md), target by target, newest first, each task once in its
+        latest state.
         `observed_at` is the time of the service's clock. If STS did not return the account,
         `account_id` is missing, with an `AccountUnknownWarning`.
 

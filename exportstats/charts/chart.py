@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 import textwrap
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,7 +15,7 @@ from exportstats.charts.panel import begin
 from exportstats.charts.tables import require
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import pandas as pd
     from matplotlib.axes import Axes
@@ -43,7 +44,7 @@ Raises
 ------
 SchemaError
     If the table does not have the required columns and index levels.
-
+{errors}
 """
 
 
@@ -122,7 +123,10 @@ def _document(text: str, table: str, kwargs: str) -> str:
     before, heading, after = inspect.cleandoc(text).partition("Examples\n")
     before, _, own = before.partition("Parameters\n----------\n")
     own = own.rstrip() + "\n" if own else ""
-    return before + parameters + own + _SHARED.format(kwargs=_indent(kwargs)) + heading + after
+    names = re.findall(r"^\w+$", own, re.MULTILINE)
+    errors = "".join(f"ArgumentError\n    If `{name}` is not valid.\n" for name in names)
+    shared = _SHARED.format(kwargs=_indent(kwargs), errors=errors)
+    return before + parameters + own + shared + heading + after
 
 
 def _describe(
@@ -130,10 +134,16 @@ def _describe(
 ) -> str:
     """Describe the parameter `table`."""
     names = dict.fromkeys(name if isinstance(name, str) else name[0] for name in columns)
-    read = [f"the columns {', '.join(names)}"] if names else []
-    read += [f"the index level {level}" for level in levels]
+    many = "level" if len(levels) == 1 else "levels"
+    read = [f"the columns {_quoted(names)}"] if names else []
+    read += [f"the index {many} {_quoted(levels)}"] if levels else []
     needs = f" The chart uses {' and '.join(read)}." if read else ""
-    return f"The table {f'{part} ' if part else ''}that {maker} returns.{needs}"
+    makers = re.sub(r"\w+", lambda word: word[0] if word[0] == "or" else f"`{word[0]}`", maker)
+    return f"The table {f'`{part}` ' if part else ''}that {makers} returns.{needs}"
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _indent(text: str) -> str:

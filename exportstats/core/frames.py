@@ -73,7 +73,8 @@ def conform(
     Returns
     -------
     DataFrame
-        One row per task. Times are `datetime64[ms, UTC]`, durations `timedelta64[ms]`.
+        One row per task, with the columns of docs/schema.md. Times are `datetime64[ms, UTC]`,
+        durations `timedelta64[ms]`.
 
     Raises
     ------

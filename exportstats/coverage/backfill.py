@@ -66,8 +66,8 @@ def plan_backfill(  # noqa: PLR0913 - options of one plan
     gaps
         The result of `find_gaps`, or some of its rows.
     tasks
-        A table of tasks, or shards of one. It provides the active tasks, the earlier durations and
-        the destinations.
+        A table of tasks, an `Archive`, or what `from_spark` returns. It provides the active tasks,
+        the earlier durations and the destinations.
     max_window
         Maximum length of a window. Below a day, each day is cut from its midnight; above, a task
         exports as many whole days as fit.

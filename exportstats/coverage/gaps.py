@@ -44,9 +44,10 @@ def find_gaps(  # noqa: PLR0913 - all options are keyword-only
     Parameters
     ----------
     tasks
-        A table of tasks, or shards of one. Tasks without a log group are left out.
+        A table of tasks, an `Archive`, or what `from_spark` returns. Tasks without a log group are
+        left out.
     start, end
-        The range, from `start` to before `end`: dates, or instants with their time zone.
+        The range, from `start` to before `end`: dates in UTC, or instants with a time zone.
     log_groups
         A table of log groups. If given, log groups without any task have gaps too, a log group has
         no gap before its creation, and the expiry of events is known.
@@ -84,16 +85,16 @@ def find_gaps(  # noqa: PLR0913 - all options are keyword-only
         `reason` is the most hopeful one among the tasks whose windows overlap the gap: `active`
         (they may still cover it), `unknown` (their state is missing or not a state of the API),
         `cancelled`, `failed`, `empty` (COMPLETED, but nothing is in S3), `refused` (asked for, but
-        no task was created) or `never_tried`. Events
-        that retention has deleted by `as_of`, by default the `observed_at` of the log group, are
-        `lost`. A gap that is partly lost is two rows. If no event came in from the start of the gap
-        to `lateness` after its end, there is nothing to export: it is `silent`, whatever was tried.
+        no task was created) or `never_tried`. Events that retention has deleted by `as_of`, by
+        default the `observed_at` of the log group, are `lost`. A gap that is partly lost is two
+        rows. If no event came in from the start of the gap to `lateness` after its end, there is
+        nothing to export: it is `silent`, whatever was tried.
 
     Raises
     ------
     ArgumentError
-        If an instant has no time zone, the range does not end after its start, or `tolerance` is
-        not a length of time.
+        If an instant has no time zone, the range does not end after its start, or `tolerance`
+        or `lateness` is not a length of time.
     SchemaError
         If a table is not the one it should be, or a log group is listed twice.
 

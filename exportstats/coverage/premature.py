@@ -37,11 +37,12 @@ def find_premature(
     Parameters
     ----------
     tasks
-        A table of tasks, or shards of one. Tasks without a log group are left out.
+        A table of tasks, an `Archive`, or what `from_spark` returns. Tasks without a log group are
+        left out.
     margin
         How long after the end of a window late events may arrive.
     start, end
-        The range, from `start` to before `end`: dates, or instants with their time zone. By
+        The range, from `start` to before `end`: dates in UTC, or instants with a time zone. By
         default, the years 1970 to 2999.
     as_of
         Use only what was known at this instant. By default, the states are used as they are.

@@ -34,7 +34,8 @@ def find_retries(
     Parameters
     ----------
     tasks
-        A table of tasks, or shards of one. Tasks without a log group are left out.
+        A table of tasks, an `Archive`, or what `from_spark` returns. Tasks without a log group are
+        left out.
     as_of
         Use only what was known at this instant. By default, the states are used as they are.
 

@@ -47,7 +47,8 @@ def expected_exports(
     Parameters
     ----------
     tasks
-        A table of tasks, or shards of one. Only what was known at `start` is used.
+        A table of tasks, an `Archive`, or what `from_spark` returns. Only what was known at `start`
+        is used.
     start, end
         The range in which the exports are asked for: instants with a time zone, or dates in UTC.
         What should have been asked for before `start`, but was not, is included if its slot has

@@ -83,7 +83,8 @@ def simulate_queue(
     Parameters
     ----------
     tasks
-        A table of tasks, or shards of one. It provides the active tasks and the earlier durations.
+        A table of tasks, an `Archive`, or what `from_spark` returns. It provides the active tasks
+        and the earlier durations.
     exports
         The result of `expected_exports`, edited as needed, or any table with `create_at`. Without
         the other columns, a log group is unknown, an export is certain and has no jitter, no pause,

@@ -168,8 +168,8 @@ def build_weekly_report(  # noqa: PLR0913 - all options are keyword-only
     Parameters
     ----------
     tasks
-        A table of tasks, or its shards. Include the history of the tasks: one week is not enough
-        to find what is new, slower or about to be lost.
+        A table of tasks, an `Archive`, or what `from_spark` returns. Include the history of the
+        tasks: one week is not enough to find what is new, slower or about to be lost.
     week
         "last", the last whole ISO week before `as_of`; an ISO week as in "2026-W47"; or a start and
         an end (aware).

@@ -33,7 +33,7 @@ def find_anomalies(tasks: pd.DataFrame | Shards) -> pd.DataFrame:
     Parameters
     ----------
     tasks
-        A table of tasks, or shards of one.
+        A table of tasks, an `Archive`, or what `from_spark` returns.
 
     Returns
     -------
@@ -46,6 +46,11 @@ def find_anomalies(tasks: pd.DataFrame | Shards) -> pd.DataFrame:
           replaces other times outside them by missing values. Both are listed here;
         - `reason`, a sentence;
         - the columns that you joined to the tasks.
+
+    Raises
+    ------
+    SchemaError
+        If `tasks` is not a table of tasks.
 
     Examples
     --------

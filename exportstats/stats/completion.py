@@ -74,7 +74,7 @@ def completion_curve(
     Parameters
     ----------
     tasks
-        A table of tasks, or shards of one.
+        A table of tasks, an `Archive`, or what `from_spark` returns.
     by
         Column or columns to group by. Missing values form a group of their own.
     as_of
@@ -106,6 +106,8 @@ def completion_curve(
     ArgumentError
         If a column cannot be grouped by, `event` is unknown, `confidence` is not between 0 and 1,
         or `as_of` has no time zone.
+    SchemaError
+        If `tasks` is not a table of tasks.
 
     Notes
     -----

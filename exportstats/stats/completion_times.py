@@ -28,7 +28,7 @@ def completion_times(
     Parameters
     ----------
     tasks
-        A table of tasks, or shards of one.
+        A table of tasks, an `Archive`, or what `from_spark` returns.
     tz
         Time zone of the weekdays and hours, such as "Europe/Berlin".
     as_of
@@ -44,7 +44,9 @@ def completion_times(
     Raises
     ------
     ArgumentError
-        If there is no such time zone.
+        If there is no such time zone, or `as_of` has none.
+    SchemaError
+        If `tasks` is not a table of tasks.
 
     Examples
     --------

@@ -51,7 +51,7 @@ def duration_summary(
     Parameters
     ----------
     tasks
-        A table of tasks, or shards of one.
+        A table of tasks, an `Archive`, or what `from_spark` returns.
     by
         Column or columns to group by. Missing values form a group of their own.
     quantiles
@@ -84,6 +84,8 @@ def duration_summary(
     ArgumentError
         If a column cannot be grouped by, a quantile is not from 0 to 1, or `as_of` has no time
         zone.
+    SchemaError
+        If `tasks` is not a table of tasks.
 
     Notes
     -----
@@ -143,7 +145,7 @@ def duration_trend(
     Parameters
     ----------
     tasks
-        A table of tasks, or shards of one.
+        A table of tasks, an `Archive`, or what `from_spark` returns.
     freq
         Calendar periods of the creation time: "h", "D", "W" (starts on Monday), "MS".
     tz
@@ -175,6 +177,8 @@ def duration_trend(
     ArgumentError
         If a column cannot be grouped by, the frequency or time zone is unknown, a quantile is not
         from 0 to 1, or `as_of` has no time zone.
+    SchemaError
+        If `tasks` is not a table of tasks.
 
     Examples
     --------

@@ -87,7 +87,7 @@ def failure_reasons(
     Parameters
     ----------
     tasks
-        A table of tasks, or shards of one.
+        A table of tasks, an `Archive`, or what `from_spark` returns.
     by
         Column or columns to group by. Missing values form a group of their own.
     as_of
@@ -109,7 +109,9 @@ def failure_reasons(
     Raises
     ------
     ArgumentError
-        If a column cannot be grouped by.
+        If a column cannot be grouped by, or `as_of` has no time zone.
+    SchemaError
+        If `tasks` is not a table of tasks.
 
     Examples
     --------

@@ -67,7 +67,7 @@ def estimate_completion(
     Parameters
     ----------
     tasks
-        A table of tasks, or shards of one.
+        A table of tasks, an `Archive`, or what `from_spark` returns.
     as_of
         Use only what was known at this instant. By default, each active task is used as it was
         observed, at its own `observed_at`.

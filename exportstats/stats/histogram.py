@@ -48,7 +48,7 @@ def duration_histogram(
     Parameters
     ----------
     tasks
-        A table of tasks, or shards of one.
+        A table of tasks, an `Archive`, or what `from_spark` returns.
     by
         Column or columns to group by. Missing values form a group of their own.
     bins
@@ -70,7 +70,10 @@ def duration_histogram(
     Raises
     ------
     ArgumentError
-        If a column cannot be grouped by, or `bins` are not ascending timedeltas.
+        If a column cannot be grouped by, `bins` are not ascending timedeltas, or `as_of` has no
+        time zone.
+    SchemaError
+        If `tasks` is not a table of tasks.
 
     Examples
     --------

@@ -37,7 +37,7 @@ def landing_lag(
     Parameters
     ----------
     tasks
-        A table of tasks, or shards of one.
+        A table of tasks, an `Archive`, or what `from_spark` returns.
     by
         Column or columns to group by. Missing values form a group of their own.
     as_of
@@ -57,6 +57,8 @@ def landing_lag(
     ------
     ArgumentError
         If a column cannot be grouped by, or `as_of` has no time zone.
+    SchemaError
+        If `tasks` is not a table of tasks.
 
     Examples
     --------

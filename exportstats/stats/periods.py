@@ -62,7 +62,7 @@ def compare_periods(
     Parameters
     ----------
     tasks
-        A table of tasks, or shards of one.
+        A table of tasks, an `Archive`, or what `from_spark` returns.
     current, previous
         The periods, by creation time, which must not overlap: a month such as "2026-11", an ISO
         week such as "2026-W47", a day, a quarter, a year, a `pd.Period`, or start and end
@@ -103,6 +103,8 @@ def compare_periods(
     ArgumentError
         If a period is not valid, the periods overlap, a column cannot be grouped by, `confidence`
         is not between 0 and 1, or `as_of` has no time zone.
+    SchemaError
+        If `tasks` is not a table of tasks.
 
     Notes
     -----

@@ -45,9 +45,9 @@ def slot_usage(
     Parameters
     ----------
     tasks
-        A table of tasks, or shards of one. Tasks without a `creation_time` are left out. A task
-        whose end is unknown is counted, but takes no time: it has no `completion_time`, or one
-        before its creation, or is active without an `observed_at`.
+        A table of tasks, an `Archive`, or what `from_spark` returns. Tasks without a
+        `creation_time` are left out. A task whose end is unknown is counted, but takes no time: it
+        has no `completion_time`, or one before its creation, or is active without an `observed_at`.
     freq
         Calendar periods: "h", "D", "W" (starts on Monday), "MS".
     tz

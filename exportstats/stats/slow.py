@@ -51,7 +51,8 @@ def find_slow_tasks(
     Parameters
     ----------
     tasks
-        A table of tasks, or shards of one. Tasks without a log group or a duration are left out.
+        A table of tasks, an `Archive`, or what `from_spark` returns. Tasks without a log group or a
+        duration are left out.
     threshold
         The lowest score to list. The default, 3.5, is recommended by [1]_.
     at_least
@@ -76,6 +77,8 @@ def find_slow_tasks(
     ArgumentError
         If `threshold` is not above 0, `at_least` is not a whole number from 2 to 100, or `as_of`
         has no time zone.
+    SchemaError
+        If `tasks` is not a table of tasks.
 
     References
     ----------

@@ -47,7 +47,7 @@ def find_slowdowns(
     Parameters
     ----------
     tasks
-        A table of tasks, or shards of one.
+        A table of tasks, an `Archive`, or what `from_spark` returns.
     as_of
         Use only what was known at this instant. By default, the states are used as they are.
 
@@ -70,6 +70,8 @@ def find_slowdowns(
     ------
     ArgumentError
         If `as_of` has no time zone.
+    SchemaError
+        If `tasks` is not a table of tasks.
 
     Notes
     -----

@@ -34,7 +34,7 @@ def status_breakdown(
     Parameters
     ----------
     tasks
-        A table of tasks, or shards of one.
+        A table of tasks, an `Archive`, or what `from_spark` returns.
     by
         Column or columns to group by. Missing values form a group of their own.
     freq
@@ -62,6 +62,8 @@ def status_breakdown(
     ------
     ArgumentError
         If a column cannot be grouped by, or the frequency, the time zone or `as_of` is not valid.
+    SchemaError
+        If `tasks` is not a table of tasks.
 
     Examples
     --------

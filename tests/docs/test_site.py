@@ -16,6 +16,7 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+import pandas as pd
 import pytest
 from blocks import ROOT, check_python
 from playwright.sync_api import sync_playwright
@@ -234,6 +235,45 @@ def test_each_parameter_has_its_own_type():
     lines = inspect.getdoc(xs.QueueForecast).splitlines()
     load("reference").add_types(None, "", "", xs.QueueForecast, None, lines)
     assert "finish : DataFrame" in lines
+
+
+def test_pages_that_a_docstring_names_are_links():
+    """The pages of the repository have other places on the site."""
+    linked = set()
+    for name in xs.__all__:
+        lines = inspect.getdoc(getattr(xs, name)).splitlines()
+        load("reference").add_types(None, "", "", getattr(xs, name), None, lines)
+        assert ".md" not in "".join(lines), name
+        linked |= {*re.findall(r":doc:`/([^`]+)`", "".join(lines))}
+    assert {"schema", "scale", "benchmarks", "sample"} <= linked
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ({"tasks": pd.DataFrame({"x": [1]})}, "SchemaError"),
+        ({"as_of": "2026-11-23T06:00"}, "ArgumentError"),
+        ({"tz": "Europe/Nowhere"}, "ArgumentError"),
+        ({"by": "nobody"}, "ArgumentError"),
+        ({"tolerance": "long"}, "ArgumentError"),
+    ],
+    ids=str,
+)
+def test_the_reference_lists_the_errors_of_wrong_arguments(given: dict, error: str):
+    """Each function that takes an argument refuses a wrong one with an error below Raises."""
+    known = {"tasks": xs.sample_tasks(), "start": "2026-11-01", "end": "2026-11-05"}
+    known |= {"current": "2026-W47", "previous": "2026-W46", "api_calls": xs.sample_api_calls()}
+    for name in xs.__all__:
+        function = getattr(xs, name)
+        if not inspect.isfunction(function) or name.startswith(("fetch_", "read_", "write_")):
+            continue
+        parameters = inspect.signature(function).parameters
+        needed = {key for key, one in parameters.items() if one.default is one.empty}
+        if "tasks" in parameters and given.keys() <= parameters.keys() and needed <= known.keys():
+            with pytest.raises(getattr(xs, error)):
+                function(**{key: known[key] for key in needed} | given)
+            raises = inspect.getdoc(function).partition("Raises\n------\n")[2]
+            assert f"{error}\n" in raises.partition("\n\n")[0] + "\n", f"{name}: {error}"
 
 
 def test_each_chart_is_in_the_gallery():
