@@ -8,7 +8,10 @@ import pandas as pd
 from exportstats.core.schema import STATES, TERMINAL_STATES, Table, state_of
 
 CONTRADICTION = "another {row} has the same {id}"
-UNCLEAR_RETENTION = "its retention differs, and which is newer is unknown: the shortest was kept"
+UNCLEAR_RETENTION = (
+    "its retention differs, and which is newer is unknown: the shortest was kept; "
+    "read only the newest list"
+)
 CONTRADICTION_OF_TASKS = CONTRADICTION.format(row="task", id="task_id")
 
 

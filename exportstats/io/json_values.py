@@ -145,6 +145,9 @@ def _collect(
             _collect(cells, number, inner, kind, path=f"{path}{key}.")
         elif inner is not None:
             where = path + key
+            column = kind.meanings.get(_squeezed(where))
+            if inner == "NaT" and column and column.kind == "time":
+                continue  # as json.dump(default=str) writes pandas' missing time
             if own and not isinstance(inner, list) and _squeezed(where) not in kind.meanings:
                 where = OWN + where
             cells.setdefault(where, {})[number] = inner

@@ -107,6 +107,9 @@ def test_our_own_columns(save: Callable[..., Path], tmp_path: Path) -> None:
     for name in ("tasks.csv", "tasks.parquet", "tasks.jsonl"):
         xs.write_tasks(tasks, tmp_path / name)
         assert_frame_equal(xs.read_tasks(tmp_path / name), tasks)
+    text = json.dumps(tasks.to_dict("records"), default=str)
+    assert '"observed_at": "NaT"' in text
+    assert_frame_equal(xs.read_tasks(save(text)), tasks)
     for orient in ("records", "split", "columns", "index", "table"):
         text = tasks.to_json(orient=orient, date_format="iso")
         if orient == "records":
