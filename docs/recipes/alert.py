@@ -21,6 +21,7 @@ _ENDS = {
     4: "there is something critical",
 }
 _FAILED = "there is no report, or it was not sent; the log says why"
+_SECONDS = 10  # to wait for an answer
 
 
 def write_message(code: int, report: Path | None) -> tuple[str, str]:
@@ -38,9 +39,13 @@ def write_message(code: int, report: Path | None) -> tuple[str, str]:
 def publish(topic: str, subject: str, text: str) -> None:
     """Publish a message to a topic of SNS, in the topic's region."""
     import boto3  # noqa: PLC0415 - Slack does not need it
+    from botocore.config import Config  # noqa: PLC0415
 
-    region = topic.split(":")[3]
-    boto3.client("sns", region_name=region).publish(TopicArn=topic, Subject=subject, Message=text)
+    soon = Config(
+        connect_timeout=_SECONDS, read_timeout=_SECONDS, retries={"total_max_attempts": 2}
+    )
+    sns = boto3.client("sns", region_name=topic.split(":")[3], config=soon)
+    sns.publish(TopicArn=topic, Subject=subject, Message=text)
 
 
 def post(webhook: str, subject: str, text: str) -> None:
@@ -48,7 +53,7 @@ def post(webhook: str, subject: str, text: str) -> None:
     body = json.dumps({"text": html.escape(f"*{subject}*\n{text}", quote=False)}).encode()
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(webhook, body, headers)  # noqa: S310 - the URL is your own
-    with urllib.request.urlopen(request, timeout=10):  # noqa: S310
+    with urllib.request.urlopen(request, timeout=_SECONDS):  # noqa: S310
         pass
 
 
@@ -63,7 +68,8 @@ def main() -> None:
                 send(address, subject, text)
             except Exception as error:  # noqa: BLE001 - an address in the text may be a secret
                 failed = True
-                sys.stderr.write(f"alert.py: {name} was not told: {type(error).__name__}\n")
+                why = f"{type(error).__name__} {getattr(error, 'code', '')}".rstrip()
+                sys.stderr.write(f"alert.py: {name} was not told: {why}\n")
     sys.exit(failed)
 
 

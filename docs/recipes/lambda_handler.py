@@ -21,6 +21,7 @@ from typing import Any
 import boto3
 
 _SCRIPT = Path(__file__).with_name("weekly-report.sh")
+_SECONDS_LEFT = 90  # of the function's timeout, to tell that the script was stopped
 _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".md": "text/markdown; charset=utf-8",
@@ -30,10 +31,11 @@ _TYPES = {
 }
 
 
-def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's own
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401 - Lambda's own
     """Fetch, keep and report; return what was found, and where the report is.
 
-    Exit codes without a report are errors, so that Lambda counts them as such.
+    Exit codes other than 0, 3 and 4 are errors, so that Lambda counts them as such. A report that
+    could not be mailed is in S3 all the same.
     """
     bucket = os.environ["REPORT_BUCKET"]
     prefix = os.environ.get("REPORT_PREFIX", "exportstats").strip("/")
@@ -46,15 +48,12 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: 
             "REPORT_WEEK": week,
             "MPLCONFIGDIR": folder,
         }
+        seconds = context.get_remaining_time_in_millis() // 1000 - _SECONDS_LEFT
+        limited = ["timeout", "--kill-after=60", str(max(1, seconds)), _SCRIPT, folder]
         # what it prints is Lambda's log
-        environment = {**os.environ, **given}
-        done = subprocess.run([_SCRIPT, folder], env=environment, check=False)  # noqa: S603 - ours
+        done = subprocess.run(limited, env={**os.environ, **given}, check=False)  # noqa: S603 - ours
         code = done.returncode
-        if code not in (0, 3, 4):
-            raise RuntimeError(f"{_SCRIPT.name} ended with {code}; the log above says why")
         reports = Path(folder, "reports")
-        [written] = reports.glob("*.json")
-        report = json.loads(written.read_text(encoding="utf-8"))
         files = sorted(path for path in reports.rglob("*") if path.is_file())
         s3 = boto3.client("s3")
         for path in files:
@@ -64,6 +63,10 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: 
                 Body=path.read_bytes(),
                 ContentType=_TYPES[path.suffix],
             )
+        if code not in (0, 3, 4):
+            raise RuntimeError(f"{_SCRIPT.name} ended with {code}; the log above says why")
+        [written] = reports.glob("*.json")
+        report = json.loads(written.read_text(encoding="utf-8"))
     return {
         "exit_code": code,
         "headline": report["headline"],

@@ -8,7 +8,7 @@
 
 It asks for the tasks of the account and region of the credentials, and needs the permission
 logs:DescribeExportTasks. Change the address above to that of your own wheel, or of a Git tag. The
-exit code is 1 if a task failed and was not retried.
+exit code is 4 if a task failed and was not retried, and 1 if the tasks could not be listed.
 """
 
 import sys
@@ -28,9 +28,9 @@ if len(failed):
     print(xs.format_durations(shown).hide().to_string(delimiter="  "))
 
 active = xs.estimate_completion(tasks)
-print(f"{len(active)} tasks are active\n")
+print(f"active tasks: {len(active)}\n")
 if len(active):
     shown = active[["log_group_name", "remaining_low", "remaining", "remaining_high"]]
     print(xs.format_durations(shown).hide().to_string(delimiter="  "))
 
-sys.exit(len(failed) > 0)
+sys.exit(4 if len(failed) else 0)

@@ -21,9 +21,9 @@
 #   SLACK_WEBHOOK      the URL of an incoming webhook of Slack, which is told so too
 #
 # It ends with 0, with 3 when only a part arrived or could be read (that part is used), with 4 when
-# there is such a finding, and with 1 or 2 when there is no report or it was not sent. If nothing can
-# be added to the archive, as with a damaged one, the report is on what can be read of it and on what
-# AWS lists, which FOLDER/tasks.parquet keeps. It needs bash and GNU date.
+# there is such a finding, with 1 or 2 when there is no report or it was not sent, and with 143 when it
+# is stopped. If nothing can be added to the archive, as with a damaged one, the report is on what can
+# be read of it and on what AWS lists, which FOLDER/tasks.parquet keeps. It needs bash and GNU date.
 set -euo pipefail
 
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
@@ -50,6 +50,7 @@ alert() {
   fi
 }
 trap alert EXIT
+trap 'exit 143' TERM # then bash runs the trap above
 
 weekly() {
   exportstats report "$@" --week "$week" --tz "$tz" \

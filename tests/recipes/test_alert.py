@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import boto3
@@ -24,20 +26,25 @@ ALERT = RECIPES / "alert.py"
 def slack() -> Iterator[tuple[str, list[dict[str, str]]]]:
     """Yield the URL of a webhook, and the list of what was posted to it."""
     posted: list[dict[str, str]] = []
+    stopped = threading.Event()
 
     class Webhook(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            posted.append(json.loads(body))
-            self.send_response(200)
+            if not self.path.endswith("hang"):
+                posted.append(json.loads(body))
+            if self.path.endswith("hang"):
+                stopped.wait(30)
+            self.send_response(500 if self.path.endswith("broken") else 200)
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
             pass
 
-    with HTTPServer(("127.0.0.1", 0), Webhook) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Webhook) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/services/secret", posted
+        stopped.set()
         server.shutdown()
 
 
@@ -102,3 +109,28 @@ def test_one_that_fails_does_not_keep_it_from_the_other(
     done = run("python3", ALERT, 1, folder=tmp_path, SLACK_WEBHOOK="http://127.0.0.1:1/secret")
     assert "secret" not in done.stderr
     assert done.stderr.startswith("alert.py: SLACK_WEBHOOK was not told: ")
+    done = run("python3", ALERT, 1, folder=tmp_path, SLACK_WEBHOOK=f"{url}/broken")
+    assert done.stderr == "alert.py: SLACK_WEBHOOK was not told: HTTPError 500\n"
+
+
+@pytest.mark.parametrize("name", ["ALERT_TOPIC", "SLACK_WEBHOOK"])
+def test_one_that_does_not_answer_is_given_up(
+    name: str,
+    aws: Callable[..., None],
+    slack: tuple[str, list],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    """Neither keeps the script, or the other one, waiting for minutes."""
+    aws(f"{slack[0]}/hang", "_SNS")
+    addresses = {"ALERT_TOPIC": "arn:aws:sns:us-east-1:111122223333:alerts"}
+    monkeypatch.setenv(name, addresses.get(name, f"{slack[0]}/hang"))
+    monkeypatch.setattr(sys, "argv", ["alert.py", "1"])
+    alert = load(ALERT)
+    assert alert._SECONDS == 10
+    monkeypatch.setattr(alert, "_SECONDS", 0.2)
+    began = time.monotonic()
+    with pytest.raises(SystemExit):
+        alert.main()
+    assert time.monotonic() - began < 10
+    assert f"{name} was not told: " in capsys.readouterr().err

@@ -7,6 +7,7 @@ import email.policy
 import json
 import sys
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -15,6 +16,7 @@ import pytest
 from recipes import RECIPES, WEEK, fill_logs, load, parts, published, sent
 
 import exportstats as xs
+from exportstats.emulator import Emulator, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,9 +56,10 @@ def objects(prefix: str) -> dict[str, bytes]:
     }
 
 
-def invoke(week: str = WEEK) -> dict[str, Any]:
+def invoke(week: str = WEEK, seconds: int = 900) -> dict[str, Any]:
     """Call the function as Lambda does, which takes an answer that is JSON."""
-    answer = load(RECIPES / "lambda_handler.py").handler({"week": week}, None)
+    context = SimpleNamespace(get_remaining_time_in_millis=lambda: seconds * 1000)
+    answer = load(RECIPES / "lambda_handler.py").handler({"week": week}, context)
     assert json.loads(json.dumps(answer)) == answer
     return answer
 
@@ -139,6 +142,35 @@ def test_a_function_without_a_report_fails(
     assert "there is no report" in text
     with pytest.raises(ValueError, match=r"week='\.\./x'; give one as in"):
         invoke("../x")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("archive")
+def test_a_report_that_could_not_be_mailed_is_kept(monkeypatch: pytest.MonkeyPatch):
+    """If SES refuses the mail, Lambda sees an error, and the report is in S3 all the same."""
+    monkeypatch.setenv("MAIL_FROM", "not-verified@example.com")
+    monkeypatch.setenv("MAIL_TO", "oncall@example.com")
+    with pytest.raises(RuntimeError, match=r"weekly-report\.sh ended with 1; the log above"):
+        invoke()
+    assert objects(f"exportstats/reports/{WEEK}.html")
+
+
+@pytest.mark.slow
+def test_a_function_out_of_time_tells_so(
+    archive: xs.Archive, monkeypatch: pytest.MonkeyPatch, moto: str
+):
+    """The script is stopped before Lambda's own timeout, and its alert is still sent."""
+    monkeypatch.setenv("ALERT_TOPIC", boto3.client("sns").create_topic(Name="alerts")["TopicArn"])
+    before = len(archive.tasks())
+    with Emulator([], faults=[Fault("hang")]) as emulator:
+        for service in ("S3", "SNS"):
+            monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", moto)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", emulator.url)
+        with pytest.raises(RuntimeError, match=r"weekly-report\.sh ended with 124; the log above"):
+            invoke(seconds=95)
+    [text] = published()
+    assert text == ("Exit code 143: there is no report, or it was not sent; the log says why.")
+    assert len(archive.tasks()) == before
 
 
 def test_a_mail_is_sent_as_it_was_written(

@@ -239,6 +239,11 @@ def test_ecs_and_the_scheduler_take_what_is_given_them(moto: str, aws: Callable[
     assert target.rpartition("/")[2] == made["family"]
     boto3.client("scheduler").create_schedule(**schedule)
     (container,) = definition["containerDefinitions"]
+    assert re.search(r"\.amazonaws\.com/\S+@sha256:", container["image"])  # no name of an index
+    given = {one["name"]: one["value"] for one in container["environment"]}
+    function = json.loads((RECIPES / "lambda-function.json").read_text(encoding="utf-8"))
+    asked = function["Environment"]["Variables"]
+    assert asked.items() - given.items() == {("REPORT_BUCKET", asked["REPORT_BUCKET"])}
     (mount,) = container["mountPoints"]
     assert mount["containerPath"] in (RECIPES / "Dockerfile").read_text(encoding="utf-8")
     script = SCRIPT.read_text(encoding="utf-8")
