@@ -190,7 +190,8 @@ def permissions_page() -> str:
     ]
     lines += [
         "",
-        "With SOURCE, a command asks AWS only for what its options name. Several rows add up.",
+        "With SOURCE, a command asks AWS only for what its options name. Several rows add up. An",
+        "archive in S3 needs [permissions on its objects](archive.md#s3) as well.",
         "",
         "## Policies",
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -12,6 +13,9 @@ from typing import TYPE_CHECKING
 
 import boto3
 import pytest
+from botocore import xform_name
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.iam.models import iam_backends
 from recipes import RECIPES, run
 
 import exportstats as xs
@@ -85,16 +89,49 @@ def test_terraform_reads_the_file(tmp_path: Path):
     assert declared == set(re.findall(r"-var (\w+)=", text))
 
 
-def test_the_commands_of_the_page_fit_cloudformation():
-    """The options of the page's StackSet commands are parameters of botocore's model."""
-    page = (RECIPES.parent / "platform.md").read_text(encoding="utf-8").replace("\\\n", " ")
-    lines = re.findall(r"^ *aws cloudformation (\S+) (.*)$", page, re.MULTILINE)
-    assert [name for name, _ in lines] == ["create-stack-set", "create-stack-instances"]
-    model = boto3.client("cloudformation", region_name="us-east-1").meta.service_model
-    for name, options in lines:
-        shape = model.operation_model("".join(map(str.title, name.split("-")))).input_shape
-        known = {re.sub(r"(?<!^)(?=[A-Z])", "-", member).lower() for member in shape.members}
-        assert set(re.findall(r"--([a-z-]+)", options)) <= known
+def commands_of_the_page() -> list[list[str]]:
+    """Return the words of each command of AWS's CLI on the page."""
+    page = (RECIPES.parent / "platform.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```bash\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in re.split(r"\n(?=\w)", block)]
+    return [shlex.split(line.replace("\\\n", "")) for line in lines if line.startswith("aws ")]
+
+
+def test_the_commands_of_the_page_fit_the_services():
+    """The commands are operations of botocore's models, and their options are parameters."""
+    lines = commands_of_the_page()
+    assert len(lines) > 10
+    for _, service, name, *words in lines:
+        client = boto3.client(service.replace("s3api", "s3"), region_name="us-east-1")
+        operation = client.meta.method_to_api_mapping[name.replace("-", "_")]
+        shape = client.meta.service_model.operation_model(operation).input_shape
+        known = {xform_name(member, "-") for member in shape.members} | {"cli-input-json"}
+        known |= {"notification-endpoint"} if service == "sns" else set()  # renamed by the CLI
+        options = {word.removeprefix("--") for word in words if word.startswith("--")}
+        assert options <= known, name
+        files = [word.removeprefix("file://") for word in words if word.startswith("file://")]
+        assert all((RECIPES / file).is_file() for file in files)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("aws") is None, reason="there is no AWS CLI here")
+def test_the_commands_of_the_page_are_typed_in_order(
+    moto: str, aws: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    """AWS's CLI and moto accept them, with the files of the recipes."""
+    aws(moto)
+    monkeypatch.setenv("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
+    iam_backends[DEFAULT_ACCOUNT_ID]["aws"].reset()
+    for path in RECIPES.iterdir():
+        if path.suffix in (".json", ".yaml"):
+            text = path.read_text(encoding="utf-8")
+            (tmp_path / path.name).write_text(text.replace("111122223333", DEFAULT_ACCOUNT_ID))
+    unknown_to_moto = {"activate-organizations-access", "invoke"}  # an image is not run there
+    for words in commands_of_the_page():
+        if words[2] not in unknown_to_moto:
+            typed = [word.replace("111122223333", DEFAULT_ACCOUNT_ID) for word in words]
+            done = run(*typed, folder=tmp_path, AWS_DEFAULT_REGION="eu-west-1")
+            assert done.returncode == 0, done.stderr
 
 
 def test_the_targets_are_fetched(aws: Callable[..., None], tmp_path: Path):
