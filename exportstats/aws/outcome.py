@@ -150,12 +150,13 @@ def raise_or_warn(
     operation = first.question.operation
     of_tasks = operation.member == "exportTasks" and came is None
     came = came or f"({len(arrived):,} {operation.what.rpartition('export ')[2]} arrived)"
-    if len(loads) == 1:
+    targets = {load.target for load in loads}  # one may have two lists: tasks, log groups
+    if len(targets) == 1:
         message = f"{_place(first)}{first.fault} {came}"
     else:
         reasons = "; ".join(f"{load.target}: {_brief(load)}" for load in failed[:_NAMED])
         more = f"; and {len(failed) - _NAMED:,} more, see .failures" if failed[_NAMED:] else ""
-        message = f"{len(failed):,} of {len(loads):,} targets failed {came}: {reasons}{more}"
+        message = f"{len(failed):,} of {len(targets):,} targets failed {came}: {reasons}{more}"
     found = _failures_of(failed)
     carried: dict[str, Any] = {
         "tasks": arrived if of_tasks else frames.empty(),

@@ -167,6 +167,26 @@ def test_forgotten_tasks_are_kept_and_counted(archive: xs.Archive):
     assert archive.info()["gone"].to_list() == [0]
 
 
+@pytest.mark.parametrize("operation", ["DescribeExportTasks", "DescribeLogGroups"])
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_target_counts_once_with_both_of_its_lists(
+    archive: xs.Archive, operation: str, number: int
+):
+    """A target whose tasks or log groups failed is one of as many targets as were asked."""
+    targets = [xs.Target(ACCOUNT, f"region-{at}") for at in range(number)]
+    tasks = [task(0, region=target.region) for target in targets]
+    fault = Fault("deny", region="region-0", operation=operation)
+    says = "^1 of 3 targets failed" if number > 1 else "^page 1 of "
+    with Emulator(tasks, faults=[fault]) as emulator, pytest.warns(xs.LoadWarning, match=says):
+        archive.sync(
+            targets,
+            log_groups=True,
+            session=session(),
+            endpoint_url=emulator.url,
+            errors="warn",
+        )
+
+
 def test_many_targets_in_few_commits(archive: xs.Archive):
     """Each target has its numbers; what failed has the reason; all are kept in one commit."""
     regions = [f"region-{number}" for number in range(30)]
