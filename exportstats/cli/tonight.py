@@ -121,6 +121,7 @@ def tonight(
 
     What is expected is learned from the tasks of the last 28 days. Each slot (an account and
     region) runs one export at a time. In eight of ten cases all is done between "from" and "to".
+    The slots that are least likely to be done by --by come first, then those that are done last.
     "waiting" is how many exports will find the slot busy, and "retry" how long they should wait
     between tries. The forecast begins when the tasks were last observed. Times are in UTC.
 
@@ -319,7 +320,12 @@ def _of_slots(
     if "fit" in slots:
         view["fit"] = slots["fit_low"]
     view["retry"] = slots["retry_pause"]
-    return Answer(slots, "", view, dict.fromkeys(("in time", "busy"), percent))
+    by = [name for name in ("in time", "to") if name in view]
+    view = view.sort_values(
+        by, ascending=[name != "to" for name in by], na_position="first", kind="stable"
+    )
+    worst, formats = slots.loc[view.index], dict.fromkeys(("in time", "busy"), percent)
+    return Answer(worst, "", view, formats, shown=_SHOWN)
 
 
 def _of_exports(exports: pd.DataFrame) -> Answer:

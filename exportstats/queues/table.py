@@ -10,6 +10,7 @@ import pandas as pd
 from pandas.api.types import is_datetime64_dtype
 
 from exportstats.core import coerce
+from exportstats.core.conversion import from_arrow
 from exportstats.core.schema import SLOT, Column, squeeze
 from exportstats.errors import SchemaError
 
@@ -84,6 +85,8 @@ def _convert(values: pd.Series, column: Column) -> pd.Series:
         If a value cannot be read, or its unit or time zone is not known.
     """
     name = column.name
+    if isinstance(values.dtype, pd.ArrowDtype):
+        values = from_arrow(values.to_frame())[name]
     if column.kind == "time" and is_datetime64_dtype(values) and values.notna().any():
         raise SchemaError(f'the column {name} has no time zone; use .dt.tz_localize("UTC")')
     made, bad = coerce.to_column(values, column)

@@ -299,6 +299,21 @@ def test_the_sentence_and_the_table_agree(run: Callable, tmp_path: Path):
     assert said in done.stderr
 
 
+def test_the_worst_slots_come_first(run: Callable, tmp_path: Path):
+    """Of many slots, those that are late are on top; without --by, those that are done last."""
+    path = tmp_path / "slots.json"
+    rows = [
+        row | {"region": region}
+        for region, hour in (("eu-west-1", 8), ("eu-west-2", 21), ("eu-west-3", 12))
+        for row in nightly("a", hour * HOUR, 30 * MINUTE)
+    ]
+    path.write_text(json.dumps({"exportTasks": rows}))
+    late = json.loads(run("tonight", path, "--by", "12:10", "--format", "json").stdout)
+    assert [row["region"] for row in late] == ["eu-west-3", "eu-west-1"]
+    last = json.loads(run("tonight", path, "--format", "json").stdout)
+    assert [row["region"] for row in last] == ["eu-west-2", "eu-west-3", "eu-west-1"]
+
+
 def test_possible_exports(run: Callable, tmp_path: Path):
     """What is listed is more than what is expected, so both are counted."""
     path = tmp_path / "nights.json"

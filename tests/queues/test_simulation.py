@@ -359,6 +359,15 @@ def test_bad_exports(change: dict[str, Any], message: str) -> None:
         simulate_queue(frames.empty(), exports, start=NOW)
 
 
+def test_types_of_arrow() -> None:
+    """A table in pandas' types of Arrow is the same one."""
+    exports = exports_of({**GROUP, "lasts": 5, "deadline": NOW, "probability": 0.5}, GROUP)
+    arrow = exports.convert_dtypes(dtype_backend="pyarrow")
+    past = table(*tasks_of(*[HOUR] * 5))
+    one, other = (simulate_queue(past, some, start=NOW) for some in (exports, arrow))
+    pd.testing.assert_frame_equal(one.finish, other.finish)
+
+
 def test_own_columns_beside() -> None:
     """A column with a part of a name is the user's own if the one of the table is filled, too."""
     exports = exports_of({**GROUP, "lasts": 5, "account": "payments"})
