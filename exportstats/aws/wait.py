@@ -173,7 +173,7 @@ class _Bar:
             desc="waiting",
             total=1,
             disable=not shown,
-            bar_format="{desc} |{bar}| {postfix}",
+            bar_format="{desc} |{bar}|{postfix}",
         )
         self._elapsed = 0.0
         self._rest: float | None = None

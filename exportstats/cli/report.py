@@ -181,4 +181,4 @@ def _write(made: xs.WeeklyReport, files: dict[str, Path | None]) -> Iterator[tup
     asked = [(name, path) for name in write if (path := files[name]) is not None]
     for name, path in progress.steps(asked, "writing"):
         write[name](path)
-        yield "the report", path
+    yield from (("the report", path) for _, path in asked)  # below the bar, not within it

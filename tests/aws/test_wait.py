@@ -140,4 +140,5 @@ def test_the_bar_shows_what_to_expect(make_session: Make, capsys: pytest.Capture
     assert "PENDING" in output
     assert "from 29 tasks" in output
     assert "no history" in untold
-    assert "COMPLETED" in ended
+    assert "COMPLETED |" in ended
+    assert "█|, 11,574 d 2 h" in ended

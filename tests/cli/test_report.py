@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from datetime import datetime
 from email import message_from_bytes, policy
@@ -64,6 +65,16 @@ def test_it_writes_all_that_is_asked_for(
     assert said[0] == f"exportstats: each table is in {folder}"
     assert said[1:] == [f"exportstats: the report is in {path}" for path in files.values()]
     assert message_from_bytes(files["email"].read_bytes(), policy=policy.default).defects == []
+
+
+def test_messages_are_not_within_the_bar(terminal: Callable, sample_file: Path, tmp_path: Path):
+    """In a terminal, each message on a file has a line of its own."""
+    files = {"html": tmp_path / "report.html", "email": tmp_path / "report.eml"}
+    options = [word for name, path in files.items() for word in (f"--{name}", path)]
+    code, shown = terminal("report", sample_file, *options, columns=200)
+    assert code == 0, shown
+    for path in files.values():
+        assert re.search(rf"^exportstats: the report is in {path}$", shown.replace("\r", "\n"), re.M)
 
 
 def test_the_text_fits_a_terminal(run: Callable, sample_file: Path, log_groups: Path):

@@ -51,6 +51,7 @@ def aws(emulated: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         "AWS_ACCESS_KEY_ID": "111122223333",
         "AWS_SECRET_ACCESS_KEY": "emulated",
         "AWS_DEFAULT_REGION": "eu-west-1",
+        "PYTHONWARNINGS": "error::RuntimeWarning",  # a command shows it as a message
     }.items():
         monkeypatch.setenv(name, value)
     folder = tmp_path / "page"
