@@ -7,13 +7,14 @@ import re
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import distribution
+from importlib.metadata import distribution, distributions
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 import exportstats as xs
 
@@ -54,6 +55,15 @@ def test_licences_of_what_runs_with_the_package_are_known():
     for row in rows:
         licences = re.split(r"; | AND | OR ", row["License"])
         assert {*licences} <= ALLOWED, row
+
+
+def test_the_versions_of_the_checks_run_on_the_python_of_debian_12():
+    """It is 3.11.2, and pip refuses a pinned version that needs a later one."""
+    pinned = set((ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines())
+    for one in distributions():
+        needs = one.metadata["Requires-Python"] or ""
+        if f"{one.name}=={one.version}" in pinned:
+            assert "3.11.2" in SpecifierSet(needs), f"{one.name} {one.version} needs {needs}"
 
 
 def workflow() -> dict[str, Any]:
