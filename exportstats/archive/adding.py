@@ -38,7 +38,7 @@ def append(
     if kind is not schema.TASKS:  # an archive always has tasks, so that it can be recognised
         Store(storage, schema.TASKS).ensure()
     store = Store(storage, kind)
-    snapshot, shards = store.snapshot(), np.array(shards_of(rows), dtype=int)
+    snapshot, shards = store.intact(), np.array(shards_of(rows), dtype=int)
     found = np.full(len(rows), NEW)
     for shard in np.unique(shards):  # one by one, because what is known may be large
         some = rows[shards == shard].reset_index(drop=True)

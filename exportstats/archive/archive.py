@@ -18,6 +18,7 @@ from exportstats.archive.query import Query, query_of
 from exportstats.archive.reading import (
     apply_part,
     latest,
+    lost_entries,
     read_all,
     read_latest,
     read_seen,
@@ -30,7 +31,7 @@ from exportstats.archive.views import observations_of
 from exportstats.archive.workers import apply_on
 from exportstats.core import frames, schema
 from exportstats.core.shards import Shards, check_executor
-from exportstats.errors import ArgumentError, MissingFileError
+from exportstats.errors import ArgumentError, MissingFileError, warn
 from exportstats.stats.as_of import instant
 
 if TYPE_CHECKING:
@@ -357,7 +358,7 @@ class Archive(Shards):
         ArchiveError
             It failed, for example because another compaction ran at the same time. Nothing is lost.
         """
-        self._snapshot(schema.TASKS)
+        self._check_intact()
         return compact(self._storage)
 
     def vacuum(self, retention: str | pd.Timedelta | None = None) -> pd.DataFrame:
@@ -374,7 +375,7 @@ class Archive(Shards):
         DataFrame
             The number of deleted files, one row for each table of the archive.
         """
-        self._snapshot(schema.TASKS)
+        self._check_intact()
         return vacuum(self._storage, retention)
 
     def on(self, executor: Executor) -> Archive:
@@ -434,10 +435,11 @@ class Archive(Shards):
         ArchiveError
             The archive cannot be read, or a worker of the executor ended; no result is complete.
         """
-        looks = self._looks(Query())[[*schema.SLOT, "looked_at"]]
+        looks = self._looks(Query())
         shard_of_look = np.array(shards_of(looks), dtype=int)
+        looked = looks[[*schema.SLOT, "looked_at"]]
         return self._map(
-            lambda shard: partial(read_seen, looks[shard_of_look == shard]), part, Query()
+            lambda shard: partial(read_seen, looked[shard_of_look == shard]), part, Query(), looks
         )
 
     @property
@@ -449,10 +451,14 @@ class Archive(Shards):
         return observations_of(self)
 
     def _map(
-        self, reader_of: Callable[[int], Reader], part: Part, query: Query
+        self,
+        reader_of: Callable[[int], Reader],
+        part: Part,
+        query: Query,
+        looks: pd.DataFrame | None = None,
     ) -> Iterator[pd.DataFrame]:
         """Apply a part to each shard, which the reader of its number reads."""
-        snapshot = self._snapshot(schema.TASKS)
+        snapshot = self._snapshot(schema.TASKS, looks)
         if snapshot is None:
             return
         jobs = [(shard, reader_of(shard)) for shard in snapshot.shards_of(query)]
@@ -470,18 +476,21 @@ class Archive(Shards):
 
     def _latest(self, kind: Table, query: Query, columns: Columns = None) -> pd.DataFrame:
         """Return each row of a kind in its latest state."""
-        snapshot = self._snapshot(kind)
-        if snapshot is None:
-            return frames.empty(kind)
         read: Reader = read_latest
+        looks = None
         if kind is schema.TASKS:
             looks = self._looks(replace(query, since=None, until=None))
             if query.until is None:  # the newest tasks are in the selection
                 read = partial(read_seen, looks)
+        snapshot = self._snapshot(kind, looks)
+        if snapshot is None:
+            return frames.empty(kind)
         return table_of(self._storage, read(snapshot, query, columns))
 
-    def _snapshot(self, kind: Table) -> Snapshot | None:
+    def _snapshot(self, kind: Table, looks: pd.DataFrame | None = None) -> Snapshot | None:
         """Return the current version of a table, or None if the archive has no such table.
+
+        With the looks that were read before, a warning says if they are about tasks that it lacks.
 
         Raises
         ------
@@ -490,7 +499,17 @@ class Archive(Shards):
         """
         snapshot = Store(self._storage, kind).snapshot()
         if snapshot is None and Store(self._storage, schema.TASKS).snapshot() is None:
-            raise MissingFileError(
-                f"there is no archive at {self.uri}; `exportstats archive sync` makes one"
-            )
+            raise self._missing()
+        if snapshot is not None and looks is not None and (lost := lost_entries(snapshot, looks)):
+            warn(lost)
         return snapshot
+
+    def _check_intact(self) -> None:
+        """Refuse to change an archive that does not exist, or whose tasks have a damaged log."""
+        if Store(self._storage, schema.TASKS).intact() is None:
+            raise self._missing()
+
+    def _missing(self) -> MissingFileError:
+        return MissingFileError(
+            f"there is no archive at {self.uri}; `exportstats archive sync` makes one"
+        )

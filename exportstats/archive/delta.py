@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from exportstats.core.schema import Table
 
 _CONFIGURATION = "exportstats.format"
+_UNKNOWN = pd.Timestamp("2999-12-31", tz="UTC")
 
 
 class Read(NamedTuple):
@@ -84,28 +85,53 @@ class Store:
         ArchiveError
             It cannot be read, or its format is newer.
         """
-        module = deltalake()
+        found = self._open(version)
+        if found is not None and found.damage is not None:
+            warn(found.damage)
+        return found
+
+    def intact(self) -> Snapshot | None:
+        """Return the table as it is now, to change it; None if there is none.
+
+        Raises
+        ------
+        ArchiveError
+            An entry of its log is damaged, it cannot be read, or its format is newer.
+        """
+        found = self._open()
+        if found is not None and found.damage is not None:
+            raise ArchiveError(str(found.damage))
+        return found
+
+    def _open(self, version: int | None = None) -> Snapshot | None:
+        module, damage = deltalake(), None
         with self.explained("read") as options:
             try:
                 table = module.DeltaTable(self.address, version=version, storage_options=options)
                 if version is None:
                     self._refuse_empty_entry()
             except module.exceptions.TableNotFoundError:
+                self._refuse_missing_log()
                 return None
             except (module.exceptions.DeltaError, ArchiveError) as error:
-                if version is not None or (found := self._before_damage(options, error)) is None:
+                if version is not None:
                     raise
-                table = found
+                table, damage = self._before_damage(options, error)
         self._check_format(table)
-        return Snapshot(self, table)
+        return Snapshot(self, table, damage)
 
-    def _entries(self, options: dict[str, str]) -> tuple[int, dict[int, int]]:
-        """Return the version of the last checkpoint of the log, and the sizes of later entries."""
+    def _entries(self, options: dict[str, str]) -> tuple[int | None, dict[int, int]]:
+        """Return the version of the last checkpoint of the log, and the sizes of later entries.
+
+        Without a checkpoint, the version is -1; None if the log names one that is missing.
+        """
         found = self.filesystem(options).get_file_info(pf.FileSelector("_delta_log"))
         files = {one.base_name: one.size for one in found if one.base_name[:20].isdecimal()}
         last = max((int(name[:20]) for name in files if ".checkpoint." in name), default=-1)
         sizes = {int(name[:20]): size for name, size in files.items() if name.endswith(".json")}
-        return last, {version: size for version, size in sizes.items() if version > last}
+        is_lost = last < 0 and any(one.base_name == "_last_checkpoint" for one in found)
+        later = {version: size for version, size in sizes.items() if version > last}
+        return None if is_lost else last, later
 
     def _refuse_empty_entry(self) -> None:
         """Refuse an empty entry of the log in a folder, as after a crash; deltalake skips it.
@@ -117,17 +143,50 @@ class Store:
         """
         if not self.storage.is_local or not Path(self.place, "_delta_log").is_dir():
             return
-        for version, size in self._entries({})[1].items():
-            if not size:
-                raise ArchiveError(f"{self.place}/_delta_log/{version:020}.json is empty")
+        if not all(self._entries({})[1].values()):
+            raise ArchiveError("it is empty")
 
-    def _before_damage(self, options: dict[str, str], error: Exception) -> DeltaTable | None:
-        """Return the last version whose log can be read, and warn of the damaged entry."""
+    def _refuse_missing_log(self) -> None:
+        """Refuse a folder with data files and without a log, which would begin a new table.
+
+        Raises
+        ------
+        ArchiveError
+            It is one.
+        """
+        if self.storage.is_local and any(Path(self.place).glob("shard=*/*.parquet")):
+            raise self._unreadable("it has data files but no log", checkpoint=-1)
+
+    def _unreadable(self, reason: str, checkpoint: int | None) -> ArchiveError:
+        """Return the error of a log without a version that can be read."""
+        spare = (
+            f"; if it has all entries from {0:020}.json on, delete _last_checkpoint and "
+            "*.checkpoint.parquet, which only repeat them"
+        )
+        return ArchiveError(
+            f"{self.place} cannot be read: {reason}; restore its _delta_log from a backup or from "
+            f"earlier versions of the objects{'' if checkpoint == -1 else spare}; without one, "
+            "docs/archive.md says how to make a new archive of the data files"
+        )
+
+    def _before_damage(
+        self, options: dict[str, str], error: Exception
+    ) -> tuple[DeltaTable, DamagedFileWarning]:
+        """Return the last version whose log can be read, and a warning of the damaged entry.
+
+        Raises
+        ------
+        ArchiveError
+            There is none.
+        """
         module = deltalake()
         try:
             checkpoint, sizes = self._entries(options)
         except (pa.ArrowException, OSError):
-            return None
+            raise error from None
+        reason = without_credentials(str(error), options).rstrip(".")
+        if checkpoint is None:
+            raise self._unreadable(reason, checkpoint)
         versions = range(max(checkpoint, 0), max(sizes, default=-1) + 1)
 
         def opened(version: int) -> DeltaTable | None:
@@ -140,20 +199,16 @@ class Store:
 
         first = bisect.bisect_left(versions, True, key=lambda version: opened(version) is None)
         if first in (0, len(versions)) or (table := opened(versions[first - 1])) is None:
-            return None
+            raise self._unreadable(reason, checkpoint)
         file = f"{self.place}/_delta_log/{versions[first]:020}.json"
-        reason = without_credentials(str(error), options)
-        files = _damages([(file, None, None, reason)])
+        files = damages([(file, None, None, reason)])
         missing = f"what was kept from version {versions[first]} on is missing"
-        warn(
-            DamagedFileWarning(
-                f"{file} ({reason}) cannot be read, so {missing}, and nothing can be added; "
-                "restore it from a backup or an earlier version of the object; without one, "
-                "docs/archive.md says how to add the data files again",
-                files,
-            )
+        return table, DamagedFileWarning(
+            f"{file} ({reason}) cannot be read, so {missing}, and nothing can be added; "
+            "restore it from a backup or an earlier version of the object; without one, "
+            "docs/archive.md says how to add the data files again",
+            files,
         )
-        return table
 
     def append(self, rows: pa.Table) -> None:
         """Append observations, all of them or none; create the table if there is none.
@@ -176,7 +231,7 @@ class Store:
 
     def ensure(self) -> None:
         """Create the table if there is none; another process may do so at the same time."""
-        if self.snapshot() is not None:
+        if self.intact() is not None:
             return
         with self.explained("created") as options:
             try:
@@ -195,7 +250,7 @@ class Store:
                     raise_if_key_not_exists=False,
                 )
             except deltalake().exceptions.DeltaError:
-                if self.snapshot() is None:
+                if self.intact() is None:
                     raise
 
     def filesystem(
@@ -226,7 +281,6 @@ class Store:
         """Yield the options of the storage, and make one sentence of an error of deltalake."""
         if what != "read" and self.storage.is_local:
             self.storage.check_writable()
-            self._refuse_empty_entry()
         options: dict[str, str] = self.storage.options()
         try:
             yield options
@@ -245,8 +299,11 @@ def writer_properties() -> Any:  # noqa: ANN401 - deltalake's
 class Snapshot:
     """One version of a Delta table."""
 
-    def __init__(self, store: Store, table: DeltaTable) -> None:
+    def __init__(
+        self, store: Store, table: DeltaTable, damage: DamagedFileWarning | None = None
+    ) -> None:
         self.store = store
+        self.damage = damage  # of the log after this version
         self.table = table
         self.version = table.version()
         actions: pd.DataFrame = pa.table(table.get_add_actions(flatten=True)).to_pandas()
@@ -261,6 +318,11 @@ class Snapshot:
         """Return the shards that may have selected rows."""
         return sorted(map(int, query.files(self.files)[f"partition.{kinds.SHARD}"].unique()))
 
+    def newest(self) -> pd.Series:
+        """Return the latest creation of each shard, or a later time if a file has no statistics."""
+        created = self.files.reindex(columns=["max.creation_time"])["max.creation_time"]
+        return created.fillna(_UNKNOWN).groupby(self.files[f"partition.{kinds.SHARD}"]).max()
+
     def read(self, query: Query) -> Read:
         """Read the selected observations, without the files that are damaged.
 
@@ -271,13 +333,13 @@ class Snapshot:
         """
         files = query.files(self.files)
         try:
-            return Read(self._read(files, query), _damages([]))
+            return Read(self._read(files, query), damages([]))
         except (pa.ArrowException, OSError):
             return self._read_each(files, query)
 
     def _read_each(self, files: pd.DataFrame, query: Query) -> Read:
         """Read file by file, to find the damaged ones."""
-        tables, damages = [self._read(files[:0], query)], []
+        tables, found = [self._read(files[:0], query)], []
         for at in range(len(files)):
             one = files.iloc[at : at + 1]
             try:
@@ -286,9 +348,9 @@ class Snapshot:
                 file = one.iloc[0]
                 shard, rows = file[f"partition.{kinds.SHARD}"], file["num_records"]
                 reason = self._reason(error, file["path"])
-                damages.append((f"{self.store.place}/{file['path']}", rows, shard, reason))
-        damaged = _damages(damages)
-        if damages and not self._are_current(damaged):
+                found.append((f"{self.store.place}/{file['path']}", rows, shard, reason))
+        damaged = damages(found)
+        if found and not self._are_current(damaged):
             raise ArchiveError(
                 f"{self.store.place} was compacted, and its old files were deleted, while "
                 f"version {self.version} was read; begin again"
@@ -325,5 +387,6 @@ class Snapshot:
         return kinds.from_stored(dataset.to_table(names, query.rows(kind)), kind)
 
 
-def _damages(rows: Sequence[tuple[object, ...]]) -> pd.DataFrame:
+def damages(rows: Sequence[tuple[object, ...]]) -> pd.DataFrame:
+    """Return a table of files that cannot be read."""
     return pd.DataFrame(rows, columns=["file", "rows", "shard", "reason"])

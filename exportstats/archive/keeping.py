@@ -14,10 +14,11 @@ from exportstats.archive.delta import Store
 from exportstats.archive.kinds import LISTINGS, LOOKS, shard_of
 from exportstats.archive.observations import CHANGED, NEW
 from exportstats.archive.query import Query
-from exportstats.archive.reading import latest
+from exportstats.archive.reading import latest, lost_entries
 from exportstats.aws.newest import Settled, Walk
 from exportstats.aws.outcome import table_of
 from exportstats.core import coerce, conversion, frames, schema
+from exportstats.errors import warn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -105,11 +106,18 @@ class Keeper:
 
 
 def settled(storage: Storage) -> Settled:
-    """Return down to where the list of each account and region has to be read."""
-    # this also refuses another format before anything is asked
-    if Store(storage, schema.TASKS).snapshot() is None:
+    """Return down to where the list of each account and region has to be read.
+
+    If the last entries of the log of the tasks are missing, nothing is settled.
+    """
+    looks = latest(storage, LOOKS, Query())
+    snapshot = Store(storage, schema.TASKS).intact()
+    if snapshot is None:
         return Settled({})
-    return Settled(_by_slot(latest(storage, LOOKS, Query()), "settled_until"))
+    if (lost := lost_entries(snapshot, looks)) is not None:
+        warn(lost)
+        return Settled({})
+    return Settled(_by_slot(looks, "settled_until"))
 
 
 def _by_slot(looks: pd.DataFrame, time: str) -> dict[Slot, int | None]:

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from exportstats.archive.delta import Store
+from exportstats.archive.delta import Store, damages
+from exportstats.archive.kinds import shards_of
 from exportstats.core import coerce, frames, identity, schema
 from exportstats.errors import DamagedFileWarning, PartialListWarning, warn
 from exportstats.io.rows import Rows, to_table
@@ -149,6 +150,35 @@ def warn_of_looks(storage: Storage, looks: pd.DataFrame) -> None:
                 f"`exportstats archive sync {shlex.quote(storage.uri)}` reads the rest"
             )
         )
+
+
+def lost_entries(snapshot: Snapshot, looks: pd.DataFrame) -> DamagedFileWarning | None:
+    """Return the warning that the last entries of the log are missing, if the looks tell so.
+
+    A look is kept after the tasks that it is about, and `settled_until` is at most 1 ms after the
+    newest of them. So there is a task at or after it, of this account and region or of another one
+    in the shard. `looks` have to be read before the snapshot is taken.
+    """
+    known = looks[looks["settled_until"].notna()]
+    if not len(known) or snapshot.damage is not None:
+        return None
+    newest = pd.Series(shards_of(known), known.index).map(snapshot.newest())
+    lacking = known[~(newest >= known["settled_until"] - pd.Timedelta(1, unit="ms"))]
+    if not len(lacking):
+        return None
+    first, place = lacking.iloc[0], snapshot.store.place
+    reason = (
+        f"tasks of {first['account_id']}, {first['region']} until "
+        f"{first['settled_until']:%Y-%m-%d %H:%M}Z were kept and are missing"
+    )
+    file = f"{place}/_delta_log/{snapshot.version + 1:020}.json"
+    return DamagedFileWarning(
+        f"the last entries of {place}/_delta_log, from {snapshot.version + 1:020}.json on, are "
+        f"missing or empty: {reason}; restore them from a backup or from earlier versions of the "
+        "objects; without one, docs/archive.md says how to add the data files again, and the next "
+        "sync reads each list to its end",
+        damages([(file, None, None, reason)]),
+    )
 
 
 def apply_part(snapshot: Snapshot, read: Reader, part: Part, query: Query) -> Result:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from exportstats.archive.delta import Store
 from exportstats.archive.keeping import Keeper, keep_looks, settled
+from exportstats.archive.kinds import LISTINGS, LOOKS
 from exportstats.aws.faults import CONTINUES, Fault, cause_of
 from exportstats.aws.fleet import load_targets
 from exportstats.aws.load import Question
@@ -58,6 +59,8 @@ def sync(
     check_errors(errors)
     wanted = check_targets(targets, region=region)
     storage.check_writable()
+    for kind in (LOOKS, LISTINGS, *([schema.LOG_GROUPS] if log_groups else [])):
+        Store(storage, kind).intact()
     known = settled(storage)
     question = Question(
         TASKS,

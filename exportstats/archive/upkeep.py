@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from exportstats.archive.delta import Store, writer_properties
-from exportstats.archive.kinds import KINDS, SHARD
+from exportstats.archive.kinds import KINDS, LOOKS, SHARD
 from exportstats.archive.query import Query
-from exportstats.archive.reading import explain_damage
+from exportstats.archive.reading import explain_damage, latest, lost_entries
+from exportstats.core.schema import TASKS
 from exportstats.errors import ArchiveError, ArgumentError
 from exportstats.stats.as_of import to_length
 
@@ -64,8 +65,10 @@ def _compact_shard(snapshot: Snapshot, shard: str) -> None:
 def vacuum(storage: Storage, retention: object) -> pd.DataFrame:
     """Delete files that only versions before `retention` need; see `Archive.vacuum`."""
     length = _length(retention)
-    rows = []
+    looks, rows = latest(storage, LOOKS, Query()), []
     for name, store, snapshot in _tables(storage):
+        if store.kind is TASKS and (lost := lost_entries(snapshot, looks)) is not None:
+            raise ArchiveError(f"this would delete data files, because {lost}")
         with store.explained("vacuumed") as options:
             table = snapshot.fresh(options)
             delete = partial(
@@ -91,7 +94,7 @@ def vacuum(storage: Storage, retention: object) -> pd.DataFrame:
 def _tables(storage: Storage) -> Iterator[tuple[str, Store, Snapshot]]:
     for name, kind in KINDS.items():
         store = Store(storage, kind)
-        snapshot = store.snapshot()
+        snapshot = store.intact()
         if snapshot is not None:
             yield name, store, snapshot
 

@@ -110,9 +110,9 @@ def test_a_damaged_entry_of_the_log_is_named_and_what_is_before_it_is_read(
         found = archive.tasks()
     earlier = pd.concat([sample[part::4] for part in range(at - 1)] or [sample.head(0)])
     assert_same(found, xs.conform(earlier.drop(columns=["duration", "window"])))
-    changes = [lambda: archive.add(sample), archive.vacuum]
-    for change in changes if at < 3 else [*changes, archive.compact]:  # two files are merged
-        with pytest.warns(xs.DamagedFileWarning), pytest.raises(xs.ArchiveError):
+    changes = [lambda: archive.add(sample), archive.vacuum, archive.compact]
+    for change in changes:
+        with pytest.raises(xs.ArchiveError, match=f"{entry.name} .*nothing can be added; restore"):
             change()
     for file, content in files.items():
         assert file.read_bytes() == content
@@ -136,11 +136,87 @@ def test_an_entry_before_a_checkpoint_does_not_matter(archive: xs.Archive, sampl
 
 
 def test_an_archive_without_a_first_entry_is_an_error(archive: xs.Archive, sample: pd.DataFrame):
-    """If there is no version before the damage, the error names the table, in one line."""
+    """If there is no version before the damage, the error names the table and the remedy."""
     archive.add(sample)
     log_of(archive)[0].write_bytes(b"damaged")
-    with pytest.raises(xs.ArchiveError, match=r"tasks cannot be read: Kernel error: [^\n]*$"):
+    told = r"tasks cannot be read: Kernel error: [^\n]*; restore its _delta_log from a backup"
+    for ask in (archive.tasks, lambda: archive.add(sample)):
+        with pytest.raises(xs.ArchiveError, match=told):
+            ask()
+
+
+def test_a_log_that_is_gone_is_an_error(archive: xs.Archive, sample: pd.DataFrame):
+    """Data files without a log are neither an archive that does not exist nor the begin of one."""
+    archive.add(sample)
+    shutil.rmtree(log_of(archive)[0].parent)
+    for ask in (archive.tasks, lambda: archive.add(sample)):
+        with pytest.raises(xs.ArchiveError, match="has data files but no log; restore its _delta"):
+            ask()
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda file: file.write_bytes(b"PAR1")])
+def test_a_damaged_checkpoint_is_not_taken_for_an_entry(
+    archive: xs.Archive, sample: pd.DataFrame, damage: Callable[[Path], object]
+):
+    """If all entries are there, deleting the checkpoint mends the table, as the error says."""
+    for part in range(3):
+        archive.add(sample[part::3].reset_index(drop=True))
+    deltalake.DeltaTable(f"{archive.uri}/tasks").create_checkpoint()
+    log = log_of(archive)[0].parent
+    (checkpoint,) = log.glob("*.checkpoint.parquet")
+    damage(checkpoint)
+    with pytest.raises(xs.ArchiveError, match=r"delete _last_checkpoint and \*.checkpoint.parquet"):
         archive.tasks()
+    checkpoint.unlink(missing_ok=True)
+    (log / "_last_checkpoint").unlink()
+    assert_same(archive.tasks(), sample)
+
+
+def test_a_lost_last_entry_is_told_by_the_looks(archive: xs.Archive):
+    """Readers warn, vacuum refuses, and the next sync reads each list to its end.
+
+    deltalake itself opens the version before. The data files can be added again.
+    """
+    with Emulator(map(task, range(120))) as emulator:
+        how = {"session": session(), "endpoint_url": emulator.url}
+        archive.sync(**how)
+        emulator.add(task(120))
+        archive.sync(**how)
+        entry, before = log_of(archive)[-1], data_files(archive)
+        entry.unlink()
+        shutil.copytree(archive.uri, f"{archive.uri}-2")
+        for ask in (archive.tasks, lambda: xs.status_breakdown(archive)):
+            with pytest.warns(xs.DamagedFileWarning, match=f"{entry.name}") as caught:
+                ask()
+            assert len(caught) == 1
+        with pytest.raises(xs.ArchiveError, match=f"{entry.name}"):
+            archive.vacuum()
+        assert data_files(archive) == before
+        other = xs.Archive(f"{archive.uri}-2")
+        archive.add(xs.read_tasks(before))
+        assert_same(archive.tasks(), everything(emulator), seen=False)
+        with pytest.warns(xs.DamagedFileWarning, match="the next sync reads each list to its end"):
+            found = other.sync(**how)
+        assert found[["requests", "new"]].iloc[0].to_list() == [3, 1]
+        assert_same(other.tasks(), everything(emulator), seen=False)
+
+
+def test_a_sync_into_a_damaged_archive_asks_nothing(archive: xs.Archive):
+    """A damaged entry of any table that a sync adds to is told before the first request."""
+    with Emulator(map(task, range(3)), log_groups=[]) as emulator:
+        how = {"session": session(), "endpoint_url": emulator.url, "full": True}
+        archive.sync(**how, log_groups=True)
+        asked = len(emulator.requests)
+        for of in ("tasks", "looks"):
+            entry = log_of(archive, of)[-1]
+            content = entry.read_bytes()
+            entry.write_bytes(b"damaged")
+            with pytest.raises(xs.ArchiveError, match=f"{of}/_delta_log/{entry.name} .*restore it"):
+                archive.sync(**how)
+            entry.write_bytes(content)
+        assert len(emulator.requests) == asked
+        archive.sync(**how)
+        assert len(emulator.requests) > asked
 
 
 FULL = """

@@ -97,7 +97,7 @@ def test_a_bucket_that_does_not_exist(s3: Any, emulator: Emulator):  # noqa: ANN
         xs.Archive("s3://histroy/a").sync(session=session(), endpoint_url=emulator.url)
     assert not emulator.requests
     with pytest.raises(
-        xs.ArchiveError, match=r"a/tasks cannot be read: NoSuchBucket: The spec.*t$"
+        xs.ArchiveError, match=r"a/looks cannot be read: NoSuchBucket: The spec.*t$"
     ):
         xs.Archive("s3://histroy/a").tasks()
 
