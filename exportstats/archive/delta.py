@@ -22,6 +22,7 @@ from exportstats.errors import (
     missing_library,
     warn,
 )
+from exportstats.io.writing import NO_ROOM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -288,6 +289,8 @@ class Store:
             raise
         except (deltalake().exceptions.DeltaError, pa.ArrowException, OSError, ValueError) as error:
             told = without_credentials(str(error), options)
+            if any(f"(os error {number})" in told for number in NO_ROOM):
+                told += "; make room and repeat it; what was kept before is unharmed"
             raise ArchiveError(f"{self.place} cannot be {what}: {told}") from None
 
 
@@ -368,6 +371,8 @@ class Snapshot:
         """Return why a file cannot be read, without its path."""
         if isinstance(error, FileNotFoundError):
             return "no such file"
+        if isinstance(error, PermissionError):
+            return "permission denied; let this user read it"
         told = without_credentials(str(error), self.store.storage.options())
         return told.rpartition(f"{path}': ")[2].rstrip(".")
 

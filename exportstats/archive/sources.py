@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from exportstats.archive.kinds import KINDS, NAMES
-from exportstats.archive.storage import S3
+from exportstats.archive.storage import S3, Storage
 from exportstats.core import frames
 from exportstats.core.schema import API_CALLS, DELIVERIES, INCOMING, LOG_GROUPS, TASKS, Table
+from exportstats.errors import ArchiveError, DamagedFileWarning, ExportStatsError, warn
 from exportstats.io.files import read_files
 
 if TYPE_CHECKING:
@@ -81,6 +83,9 @@ def read_tasks(
         A list is incomplete: its last page has a token.
     AccountUnknownWarning
         Several files have no region or account.
+    DamagedFileWarning
+        A file of an archive is damaged; or, of several sources, an archive cannot be read. The
+        table has what is in the others.
 
     Examples
     --------
@@ -212,6 +217,18 @@ def is_archive(path: object) -> bool:
         return False
 
 
+def is_readable(path: str) -> bool:
+    """Return whether the tasks of an archive can be read; reading them says why not."""
+    from exportstats.archive.delta import Store  # noqa: PLC0415 - not needed for files
+
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            Store(Storage(path, None), TASKS).snapshot()
+    except ExportStatsError:
+        return False
+    return True
+
+
 def _read(
     kind: Table,
     paths: Iterable[Any],
@@ -229,13 +246,24 @@ def _read(
         rows = read_files(kind, files, *how, strict=strict, columns=columns)
     else:
         from exportstats.archive.archive import Archive  # noqa: PLC0415 - not needed for files
+        from exportstats.archive.delta import damages  # noqa: PLC0415 - the same
 
         of, kept = NAMES[kind], [Archive(path) for path in dict.fromkeys(archives)]
         if columns is not None and not files and len(kept) == 1:
             return kept[0].tasks(columns=columns)
-        tables = [archive.table(of) for archive in kept]
+        tables, unread = [], []
+        for archive in kept:
+            try:
+                tables.append(archive.table(of))
+            except ArchiveError as error:
+                unread.append((archive, error))
         if files:
             tables.append(read_files(kind, files, *how, strict=strict))
+        if not tables:
+            raise unread[0][1]
+        for archive, why in unread:
+            lacking = damages([(archive.uri, None, None, str(why))])
+            warn(DamagedFileWarning(f"history could not be read: {why}", lacking))
         rows = tables[0] if len(tables) == 1 else frames.concat(tables, of=of)
     if columns is None:
         return rows

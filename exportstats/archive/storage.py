@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from exportstats.errors import ArchiveError, ArgumentError
+from exportstats.io.writing import NO_ROOM
 from exportstats.text import plain
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ _REFUSALS = {
     403: "it needs the permissions s3:ListBucket, s3:GetObject and s3:PutObject",
     404: "make the bucket, or give another address",
 }
+_ROOM = 2**16  # bytes that a sync needs at least
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _NEXT_LINE = re.compile(r":?\s*\n[\s↳]*")  # deltalake has a cause a line
 _ANSWER = re.compile(r"<Code>(?P<code>.*?)</Code>.*?<Message>(?P<message>.*?)</Message>", re.DOTALL)
@@ -139,7 +141,7 @@ class Storage:
 
 
 def _check_folder(folder: Path) -> None:
-    """Refuse a file, and a folder inside a table, where a vacuum would delete what it has.
+    """Refuse a file, a broken link, and a folder inside a table, which a vacuum would empty.
 
     Raises
     ------
@@ -149,6 +151,10 @@ def _check_folder(folder: Path) -> None:
     if folder.is_file():
         raise ArgumentError(f"{str(folder)!r} is a file; {_REMEDY}")
     for parent in (folder, *folder.parents):
+        if parent.is_symlink() and not parent.exists():
+            raise ArgumentError(
+                f"{str(parent)!r} is a link to nothing; make its target, or {_REMEDY}"
+            )
         if (parent / "_delta_log").is_dir():
             raise ArgumentError(
                 f"{str(folder)!r} lies in the archive {str(parent.parent)!r}; give that folder, or "
@@ -160,14 +166,21 @@ def _refusal_of_folder(folder: Path) -> str | None:
     """Return why a folder cannot be written to.
 
     A file without a name is written to the log of the tasks, or to the nearest folder there is.
+    Folders of other tables and of shards may belong to another user.
     """
     log = folder / "tasks" / "_delta_log"
     there = next(place for place in (log, *log.parents) if place.exists())
     try:
-        with tempfile.TemporaryFile(dir=there):
-            return None
+        with tempfile.TemporaryFile(dir=there) as file:
+            file.write(bytes(_ROOM))
     except OSError as error:
-        return f"{error.strerror}; give a folder that you may write to"
+        full = error.errno in NO_ROOM
+        remedy = "make room" if full else "give a folder that you may write to"
+        return f"{error.strerror}; {remedy}"
+    for place in (*folder.glob("*/_delta_log"), *folder.glob("*/shard=*")):
+        if not os.access(place, os.W_OK | os.X_OK):
+            return f"{place} is not writable; change its owner or mode"
+    return None
 
 
 def _refusal_of_bucket(uri: str, options: Mapping[str, str]) -> str | None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from exportstats.errors import ArgumentError, ExportStatsError
+from exportstats.errors import ArgumentError, DamagedFileWarning, ExportStatsError
 from exportstats.text import plain
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ FAILED, USAGE, PARTIAL, FOUND = 1, 2, 3, 4
 _SIGNALLED = 128  # plus the number of the signal: 130 for Ctrl-C
 _SIGNALS = ("SIGTERM", "SIGHUP")  # handled like Ctrl-C; Windows lacks the second
 _PART, _COMMAND = "exportstats.part", "exportstats.command"
+_HISTORY = "exportstats.history"
 
 
 # Parameters of the library whose options have another name; others only replace _ by -.
@@ -116,6 +117,11 @@ def is_partial() -> bool:
     return _PART in click.get_current_context().meta
 
 
+def lacks_history() -> bool:
+    """Return whether an archive could not be read in full."""
+    return _HISTORY in click.get_current_context().meta
+
+
 @contextlib.contextmanager
 def in_one_line(meta: dict[str, Any]) -> Iterator[None]:
     """Print errors and warnings as lines, and turn errors into exit codes.
@@ -128,8 +134,11 @@ def in_one_line(meta: dict[str, Any]) -> Iterator[None]:
     said = set()
 
     def show(message: Warning | str, *_: object, **__: object) -> None:
-        if getattr(message, "partial", False):
-            meta[_PART] = True
+        lacking = {
+            _PART: getattr(message, "partial", False),
+            _HISTORY: isinstance(message, DamagedFileWarning),
+        }
+        meta.update((name, True) for name, lacks in lacking.items() if lacks)
         if str(message) not in said:
             said.add(str(message))
             say(_translated(str(message)))

@@ -14,7 +14,7 @@ import click
 
 import exportstats as xs
 from exportstats.cli.evidence import EVIDENCE, KINDS, load_evidence
-from exportstats.cli.failing import FAILED, FOUND, is_partial, say
+from exportstats.cli.failing import FAILED, FOUND, is_partial, lacks_history, say
 from exportstats.cli.options import NewFile, NewFolder
 from exportstats.cli.ranges import LOG_GROUPS, kept, load_both
 from exportstats.cli.source import fill_places, sourced
@@ -135,7 +135,8 @@ def report(
         by=split_by,
         waivers=waivers,
     )
-    made = dataclasses.replace(made, is_partial=is_partial())
+    partly: dict[str, Any] = {"is_partial": is_partial(), "lacks_history": lacks_history()}
+    made = dataclasses.replace(made, **partly)
     if week == "last" and origin.archives and len(tasks) and made.end < by_clock.end:
         say(
             f"the archive was last read from AWS at {tasks['observed_at'].max():%Y-%m-%d %H:%M} "
@@ -147,7 +148,7 @@ def report(
         say(f"{what} is in {path}")
     for value, part in made.parts.items():
         own = {name: path and _beside(path, value) for name, path in files.items()}
-        for what, path in _write(dataclasses.replace(part, is_partial=is_partial()), own):
+        for what, path in _write(dataclasses.replace(part, **partly), own):
             say(f"{what} of {value} is in {path}")
     if fail_on is not None and not len(tasks):
         say("there are no tasks, so nothing was checked")

@@ -275,10 +275,13 @@ class Origin:
 
     @functools.cached_property
     def archives(self) -> tuple[str, ...]:
-        """The sources that are archives."""
-        from exportstats.archive.sources import is_archive
+        """The sources that are archives; of several sources, those that can be read."""
+        from exportstats.archive.sources import is_archive, is_readable
 
-        return tuple(name for name in self.source if is_archive(name))
+        found = [name for name in self.source if is_archive(name)]
+        if len(self.source) > 1:
+            found = [name for name in found if is_readable(name)]
+        return tuple(found)
 
     @property
     def _places(self) -> dict[str, Any]:

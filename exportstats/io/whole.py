@@ -33,9 +33,13 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
             with contextlib.suppress(PermissionError, AttributeError):  # Windows has no owners
                 os.chown(part, before.st_uid, before.st_gid)
             part.chmod(stat.S_IMODE(before.st_mode))
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
+        try:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        except OSError as error:  # writing to an open file does not name it
+            error.filename = error.filename or str(path)
+            raise
         part.replace(target)
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _WRITTEN_COMPRESSIONS = (".gz", ".zst")
 _GZIP_LEVEL = 6  # gzip's default; Python's default, 9, takes three times as long for 1 % less
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _SLICE = 50_000  # rows that are held as Python objects at once
 _COMPRESSIONS = (".gz", ".zst", ".bz2", ".xz")
 
@@ -158,8 +158,9 @@ def _write(kind: Table, table: pd.DataFrame, path: str | os.PathLike[str]) -> No
         with whole_file(target) as file, _compressed(file, compression) as stream:
             WRITERS[ending](slices, stream, kind)
     except OSError as error:
-        refusal = ExportStatsError if error.errno in _NO_ROOM else ArgumentError
-        raise refusal(f"{str(path)!r} cannot be written: {error.strerror}") from error
+        refusal = ExportStatsError if error.errno in NO_ROOM else ArgumentError
+        remedy = "; make room, or choose another path" * (error.errno in NO_ROOM)
+        raise refusal(f"{str(path)!r} cannot be written: {error.strerror}{remedy}") from error
 
 
 def kind_of(path: Path) -> tuple[str, str]:

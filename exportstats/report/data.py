@@ -36,6 +36,10 @@ _NO_EXPIRY = (
     "groups with --log-groups (or log_groups=xs.fetch_log_groups() in Python)."
 )
 _MOMENT = timedelta(milliseconds=1)
+_LACKS = (
+    "The history could not be read in full, so tasks may be missing, and apparent gaps may be "
+    "covered after all."
+)
 _PART = "Some tasks or log groups could not be listed, so apparent gaps may be covered after all."
 
 # The title and the unit of each measure.
@@ -155,6 +159,7 @@ class ReportData:
     has_evidence: bool = False
     parts: Mapping[str, ReportData] = field(default_factory=dict)
     is_partial: bool = False
+    lacks_history: bool = False
 
     @property
     def tz(self) -> str:
@@ -181,9 +186,12 @@ class ReportData:
             return " and ".join(counted(number, noun) for noun, number in counts.items() if number)
         current = self.figures["current"].to_dict()
         tasks, failed, covered = (current[name] for name in ("tasks", "failed", "covered"))
+        if not tasks and self.is_partial:
+            return "Whether tasks were created in this week is unknown: not all could be read."
         if not tasks:
             return "No task was created in this week."
         quiet = "A quiet week" if self.as_of >= self.end else "A quiet week so far"
+        quiet += " in what could be read" if self.is_partial else ""
         text = f"{quiet}: {counted(int(tasks), 'task')}, "
         text += f"{int(failed):,} failed" if failed else "none failed"
         if failed and "failed_windows" not in self.tables:
@@ -207,6 +215,8 @@ class ReportData:
             else:
                 events = "events from {:%Y-%m-%d %H:%M} to {:%Y-%m-%d %H:%M}".format(*edges)
         text = f"Tasks created from {start} to {end}, {events}, as known at {as_of} ({self.tz})."
+        if self.lacks_history:
+            return f"{text} {_LACKS}"
         return f"{text} {_PART}" if self.is_partial else text
 
     def __repr__(self) -> str:

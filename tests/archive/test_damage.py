@@ -241,6 +241,7 @@ def test_a_full_disk(archive: xs.Archive, sample: pd.DataFrame):
     assert done.returncode == 0, done.stderr
     assert "cannot be written: " in done.stdout
     assert "File too large" in done.stdout
+    assert "make room" in done.stdout
     assert_same(archive.tasks(), xs.conform(sample.head(1000)))
     archive.add(sample)
     assert_same(archive.tasks(), sample)

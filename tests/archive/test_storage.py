@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
@@ -55,6 +57,61 @@ def test_a_folder_below_a_file(tmp_path: Path, emulator: Emulator):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(xs.ArchiveError, match="cannot be written to: Not a directory; give"):
         xs.Archive(tmp_path / "file" / "history").sync(session=session(), endpoint_url=emulator.url)
+    assert not emulator.requests
+
+
+def test_a_link_to_nothing_is_not_an_address(tmp_path: Path):
+    """A dangling link and one to itself are told, also as the parent of a folder."""
+    for name, target in (("dangling", "nowhere"), ("itself", "itself")):
+        (tmp_path / name).symlink_to(tmp_path / target)
+        for place in (tmp_path / name, tmp_path / name / "history"):
+            with pytest.raises(xs.ArgumentError, match=f"{name}' is a link to nothing; make its"):
+                xs.Archive(place)
+
+
+def test_a_link_to_an_archive_is_the_archive(archive: xs.Archive, tmp_path: Path):
+    """What is added at a link is in the folder that it points to."""
+    Path(archive.uri).mkdir()
+    (tmp_path / "link").symlink_to(archive.uri)
+    linked = xs.Archive(tmp_path / "link")
+    linked.add(xs.sample_tasks())
+    linked.compact()
+    linked.vacuum("0h")
+    assert len(archive.tasks()) == len(xs.sample_tasks())
+
+
+@pytest.mark.parametrize("of", ["looks/_delta_log", "tasks/shard=11"])
+def test_a_folder_of_another_user_inside_is_told(
+    of: str, archive: xs.Archive, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+):
+    """A table or a shard that cannot be written to is told before anything is asked."""
+    archive.sync(session=session(), endpoint_url=emulator.url)
+    asked, may = len(emulator.requests), os.access
+    theirs = Path(archive.uri, of)
+    monkeypatch.setattr(os, "access", lambda path, mode: path != theirs and may(path, mode))
+    with pytest.raises(xs.ArchiveError, match=f"{of} is not writable; change its owner or mode"):
+        archive.sync(session=session(), endpoint_url=emulator.url)
+    assert len(emulator.requests) == asked
+
+
+FULL = """
+import resource, signal, sys
+import exportstats as xs
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+try:
+    xs.Archive(sys.argv[1]).sync([xs.Target("111122223333", "eu-west-1")], endpoint_url=sys.argv[2])
+except xs.ArchiveError as error:
+    print(error)
+"""
+
+
+def test_a_full_disk_is_told_before_a_request(archive: xs.Archive, emulator: Emulator):
+    """A sync writes a little in advance, because an empty file fits on a full disk."""
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, archive.uri, emulator.url], capture_output=True, text=True
+    )
+    assert done.stdout.endswith("cannot be written to: File too large; make room\n"), done.stderr
     assert not emulator.requests
 
 

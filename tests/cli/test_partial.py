@@ -69,6 +69,52 @@ def test_a_report_says_that_it_is_partial(run: Callable, cut_short: Path):
         assert json.loads(files[3].read_text())["partial"] is part
 
 
+def _damage(history: Path, entry: int) -> None:
+    log = history / "tasks" / "_delta_log"
+    (log / f"{entry:020}.json").write_text("damaged")
+
+
+@pytest.mark.parametrize("entry", [0, 1])
+def test_a_report_says_that_history_could_not_be_read(
+    entry: int, run: Callable, page: Callable, made: Callable, tmp_path: Path
+):
+    """With another source, its tasks are reported on; all formats say that history is missing."""
+    file, history = page(*made(3, observedAt=1_700_500_000_000)), tmp_path / "history"
+    place = ["--account", "111122223333", "--region", "eu-west-1"]
+    assert run("archive", "import", history, file, *place).exit_code == 0
+    _damage(history, entry)
+    files = [tmp_path / f"r{ending}" for ending in (".html", ".md", ".eml", ".json")]
+    options = zip(("--html", "--markdown", "--email", "--json"), files, strict=True)
+    words = [str(word) for option in options for word in option]
+    done = run("report", history, file, "--week", "2023-W46", *words)
+    assert done.exit_code == 3, done.stderr
+    assert ("history could not be read: " in done.stderr) == (entry == 0)
+    assert f"{history}/tasks" in done.stderr
+    for text in (done.stdout, *(one.read_text() for one in files[:3])):
+        assert "The history could not be read in full" in " ".join(text.split())
+    answer = json.loads(files[3].read_text())
+    assert answer["partial"]
+    assert {row["measure"]: row["current"] for row in answer["figures"]}["tasks"] == 3
+    for command in ("status", "slots", "eta"):
+        assert run(command, history, file).exit_code == 3
+
+
+def test_no_task_that_could_be_read_is_not_a_quiet_week(
+    run: Callable, page: Callable, made: Callable, tmp_path: Path
+):
+    """If an archive has nothing that can be read, the headline does not say that none was made."""
+    file, history = page(*made(3, observedAt=1_700_500_000_000)), tmp_path / "history"
+    run("archive", "import", history, file, "--account", "111122223333", "--region", "eu-west-1")
+    _damage(history, 1)
+    done = run("report", history, "--week", "2023-W46")
+    assert done.exit_code == 3
+    assert "Whether tasks were created in this week is unknown" in done.stdout
+    _damage(history, 0)
+    done = run("report", history, "--week", "2023-W46")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "tasks cannot be read: " in done.stderr
+
+
 @pytest.mark.parametrize("line", LINES)
 def test_rows_that_were_left_out_end_with_3(
     line: str, run: Callable, page: Callable, made: Callable
