@@ -26,7 +26,7 @@ _REFUSALS = {
     403: "it needs the permissions s3:ListBucket, s3:GetObject and s3:PutObject",
     404: "make the bucket, or give another address",
 }
-_ROOM = 2**16  # bytes that a sync needs at least
+_ROOM = 2**14  # bytes that a sync needs at least
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _NEXT_LINE = re.compile(r":?\s*\n[\s↳]*")  # deltalake has a cause a line
 _ANSWER = re.compile(r"<Code>(?P<code>.*?)</Code>.*?<Message>(?P<message>.*?)</Message>", re.DOTALL)

@@ -98,7 +98,7 @@ FULL = """
 import resource, signal, sys
 import exportstats as xs
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 try:
     xs.Archive(sys.argv[1]).sync([xs.Target("111122223333", "eu-west-1")], endpoint_url=sys.argv[2])
 except xs.ArchiveError as error:
