@@ -75,6 +75,8 @@ class WeeklyReport(ReportData):
         Whether no action is needed.
     is_partial
         Whether tasks or log groups are known to be missing, because a list was incomplete.
+    lacks_history
+        Whether tasks may be missing, because an archive could not be read in full.
     has_log_groups
         Whether log groups were given. Without them, expiry is unknown.
     has_evidence

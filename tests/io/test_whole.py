@@ -231,7 +231,7 @@ def test_what_was_opened_is_closed(tmp_path: Path):
 def test_an_error_of_writing_names_the_file(tmp_path: Path):
     """A full disk is an error of an open file, which does not name it by itself."""
     path = tmp_path / "report.html"
-    with pytest.raises(OSError, match="report.html") as caught, whole_file(path):
+    with pytest.raises(OSError, match=r"report\.html") as caught, whole_file(path):
         raise OSError(28, "No space left on device")
     assert caught.value.filename == str(path)
     assert not [*tmp_path.iterdir()]
