@@ -15,6 +15,15 @@ class Chart(NamedTuple):
 
 BEFORE = "import exportstats as xs\n\ntasks = xs.sample_tasks()  # synthetic\n"
 _GAPS = 'gaps = xs.find_gaps(tasks, start="2026-10-23", end="2026-11-22")\n'
+_LOOKS = """\
+# in place of an archive: each task as if seen every five minutes, with a made-up start
+start = tasks["creation_time"] + tasks["duration"] / 3
+before, after = start.dt.floor("5min"), start.dt.ceil("5min")
+active = tasks.assign(completion_time=pd.NaT)
+pending = active.assign(status_code="PENDING", observed_at=before)[before > tasks["creation_time"]]
+running = active.assign(status_code="RUNNING", observed_at=after)[after < tasks["completion_time"]]
+observations = pd.concat([pending, running, tasks])
+"""
 _NIGHT = 'exports = xs.expected_exports(tasks, start="2026-11-17", end="2026-11-18")\n'
 _FORECAST = 'forecast = xs.simulate_queue(tasks, exports, start="2026-11-17")\n'
 _SCENARIOS = """\
@@ -59,8 +68,7 @@ CHARTS = {
     "plot_phase_durations": Chart(
         "How long do they wait, and how long do they run?",
         "table = xs.phase_durations(observations)",
-        "# in place of an archive: every task as if seen each five minutes, with made-up starts\n"
-        "observations = seen_now_and_then(tasks)\n",
+        _LOOKS,
     ),
     "plot_queue": Chart(
         "Does tonight's queue fit?", "table = forecast.exports", _NIGHT + _FORECAST

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -11,10 +9,9 @@ from charts import BEFORE, CHARTS
 
 import exportstats as xs
 
-sys.path.append(str(Path(__file__).parents[1] / "tests"))
-from gallery import seen_now_and_then
-
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
     from matplotlib.axes import Axes
 
@@ -61,8 +58,9 @@ Reference: [{name}](../api/{name}.rst)
 def draw(name: str) -> tuple[str, pd.DataFrame, Axes]:
     """Return the code of a chart, its table, and what the code draws."""
     chart = CHARTS[name]
-    code = f"{BEFORE}{chart.given}{chart.lines}\naxes = xs.{name}(table)"
-    names: dict[str, Any] = {"seen_now_and_then": seen_now_and_then}
+    pandas = "import pandas as pd\n\n" if "pd." in chart.given else ""
+    code = f"{pandas}{BEFORE}{chart.given}{chart.lines}\naxes = xs.{name}(table)"
+    names: dict[str, Any] = {}
     exec(compile(code, name, "exec"), names)  # noqa: S102 - it is ours
     return code, names["table"], names["axes"]
 

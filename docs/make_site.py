@@ -43,12 +43,12 @@ _MOVED = {
 _PAGES_OF_FOLDER = "\n```{toctree}\n:hidden:\n:glob:\n\n*\n```\n"
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 _ANCHOR = re.compile(r'<a id="([\w-]+)"></a>\*\*(.+?)\*\*', re.DOTALL)
-# A block of code, a link, and a word of code.
+# A block of code, a link, and code that begins with a name.
 _PARTS = re.compile(
     r"^ *```.*?^ *```$"
     r"|(?P<text>\[[^][]*\])\((?!\w+:)(?P<target>[^)#\s]+)(?P<anchor>#[^)\s]*)?\)"
     r"|\[[^][]*\]\([^)]*\)"
-    r"|`(?:xs\.)?(?P<name>\w+)`",
+    r"|`(?:xs\.)?(?P<name>\w+)(?:[.(][^`\n]*)?`",
     re.MULTILINE | re.DOTALL,
 )
 
