@@ -138,6 +138,8 @@ def build(folder: Path, *, execute: Iterable[Path] = NOTEBOOKS) -> int:
     Warnings are errors.
     """
     chosen = set(execute)
+    if shutil.which("java") is None and any("SparkSession" in one.read_text() for one in chosen):
+        raise SystemExit("the notebook on Spark needs a Java runtime, such as default-jre-headless")
     with TemporaryDirectory() as name:
         stage = Stage(Path(name))
         for page in pages():

@@ -324,6 +324,7 @@ class Snapshot:
     def newest(self) -> pd.Series:
         """Return the latest creation of each shard, or a later time if a file has no statistics."""
         created = self.files.reindex(columns=["max.creation_time"])["max.creation_time"]
+        created = created.astype("datetime64[ms, UTC]")  # no file may have any
         return created.fillna(_UNKNOWN).groupby(self.files[f"partition.{kinds.SHARD}"]).max()
 
     def read(self, query: Query) -> Read:

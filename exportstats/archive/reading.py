@@ -162,7 +162,7 @@ def lost_entries(snapshot: Snapshot, looks: pd.DataFrame) -> DamagedFileWarning 
     known = looks[looks["settled_until"].notna()]
     if not len(known) or snapshot.damage is not None:
         return None
-    newest = pd.Series(shards_of(known), known.index).map(snapshot.newest())
+    newest = snapshot.newest().reindex(shards_of(known)).set_axis(known.index)
     lacking = known[~(newest >= known["settled_until"] - pd.Timedelta(1, unit="ms"))]
     if not len(lacking):
         return None

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 DOCS = ROOT / "docs"
+SPARK = ROOT / "notebooks" / "09_scale.ipynb"
 DESKTOP = 1280
 # What the tests cannot start for an example; the code of these is checked, but does not run.
 NOT_RUN = {
@@ -87,6 +88,15 @@ class Page(HTMLParser):
         ):
             self.loads.append(given["href"])
         self.loads += [given["src"]] if "src" in given else []
+
+
+def test_a_site_with_the_notebook_on_spark_needs_java(tmp_path: Path):
+    """Without it, nothing is built, and the remedy is named."""
+    words = [sys.executable, DOCS / "make_site.py", tmp_path / "site", SPARK]
+    done = subprocess.run(words, env=os.environ | {"PATH": ""}, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "needs a Java runtime, such as default-jre-headless" in done.stderr
+    assert not (tmp_path / "site").exists()
 
 
 @pytest.mark.slow

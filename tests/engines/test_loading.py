@@ -180,6 +180,9 @@ def test_a_worker_gets_what_is_known_of_its_targets(tmp_path: Path):
     ).to_frame(index=False)
     until = pd.Timestamp(EPOCH + 3_600_000, unit="ms", tz="UTC")
     now = pd.Timestamp.now("UTC")
+    made_up = {"task_id": "t", "log_group_name": "/a", "status_code": "COMPLETED", "to_time": until}
+    times = dict.fromkeys(("from_time", "creation_time", "completion_time", "observed_at"), until)
+    archive.add(xs.conform(slots.assign(**made_up, **times)))
     looks = slots.assign(settled_until=until, looked_at=now, observed_at=until)
     names = [column.name for column in LOOKS.base]
     append(
@@ -189,7 +192,7 @@ def test_a_worker_gets_what_is_known_of_its_targets(tmp_path: Path):
     )
     with Emulator(tasks_of(TARGETS)) as emulator, Noting() as executor:
         found = archive.sync(TARGETS, executor=executor, endpoint_url=emulator.url, progress=False)
-    assert found["new"].sum() == len(archive.tasks()) == 240
+    assert found["new"].sum() == len(archive.tasks()) - len(slots) == 240
     assert max(map(len, executor.sent)) < 40_000
 
 
