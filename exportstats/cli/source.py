@@ -81,7 +81,8 @@ def sourced(
 ) -> Callable[[Callable[..., None]], click.Command]:
     """Make a command of a function that needs tasks, or what else `what` says.
 
-    With `is_live`, only AWS can be the source. With `asks_aws`, AWS is asked about the source.
+    With `is_live`, only AWS can be the source; without `what`, only archives can. With `asks_aws`,
+    AWS is asked about the source.
 
     The function is called with `origin`, the source and selection of tasks, and the values of its
     own options.
@@ -110,7 +111,8 @@ def sourced(
         command = click.command(cls=cls)(wrapped)
         if not is_live:
             first, _, more = str(inspect.getdoc(function)).partition("\n\n")
-            command.help = f"{first}\n\n{_HELP.format(what)}\n\n{more}"
+            source = _HELP.format(what) if what else "SOURCE is one or more archives."
+            command.help = f"{first}\n\n{source}\n\n{more}"
         return command
 
     return decorate

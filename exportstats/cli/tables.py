@@ -170,13 +170,13 @@ def slots(origin: Origin, freq: str) -> Answer:
     )
 
 
-@question(BY)
+@question(BY, what="")
 def phases(origin: Origin, by: list[str] | None) -> Answer:
     """Show how long tasks waited and ran, at least and at most.
 
-    The quantiles are those of COMPLETED tasks. Only an archive can be the source, because a list
-    does not say when a task started. The more often tasks were seen while they were active, the
-    closer are the bounds.
+    Only an archive can be the source, because a list does not say when a task started. The more
+    often tasks were seen while they were active, the closer are the bounds. The quantiles are those
+    of COMPLETED tasks.
 
     \b
     exportstats phases ./history --since 7d --by region
