@@ -156,6 +156,9 @@ def in_one_line(meta: dict[str, Any]) -> Iterator[None]:
             raise  # the reader has closed the pipe; click ends without a message
         except (ExportStatsError, OSError, ValueError) as error:
             say(_translated(_described(error)))
+            if isinstance(error, OSError) and error.errno and not error.filename:
+                # Python would try to write the rest at its end, and exit with 120
+                sys.stdout = None
             failed = isinstance(error, ExportStatsError | OSError)
             code = FAILED if failed and not isinstance(error, ArgumentError) else USAGE
             raise click.exceptions.Exit(code) from error
