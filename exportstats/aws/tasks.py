@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from functools import partial
-from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal
 
 from exportstats.aws.client import Operation
 from exportstats.aws.load import Question
 from exportstats.aws.outcome import fetch_table
 from exportstats.core import schema
+from exportstats.core.coerce import is_whole
 from exportstats.errors import ArgumentError
 from exportstats.io.json_text import read_pages
 
@@ -123,7 +123,7 @@ def fetch_tasks(  # noqa: PLR0913 - each is a parameter of boto3, of the API, or
     ['123456789012', 'eu-west-1', 'a']
     """
     request = make_request(status=status, task_id=task_id, limit=limit, next_token=next_token)
-    if max_pages is not None and not (_is_whole(max_pages) and max_pages >= 1):
+    if max_pages is not None and not (is_whole(max_pages) and max_pages >= 1):
         raise ArgumentError(f"max_pages={max_pages!r}; give a whole number of at least 1")
     question = Question(TASKS, request, endpoint_url, requests_per_second, max_pages)
     return fetch_table(
@@ -149,7 +149,7 @@ def make_request(
         raise ArgumentError(f"status={status!r}; give one of {', '.join(schema.STATES)}")
     if task_id is not None and not _is_text(task_id, _LONGEST_TASK_ID):
         raise ArgumentError(f"task_id={task_id!r}; give text of 1 to {_LONGEST_TASK_ID} characters")
-    if not _is_whole(limit) or limit not in range(1, PAGE_SIZE + 1):
+    if not is_whole(limit) or limit not in range(1, PAGE_SIZE + 1):
         raise ArgumentError(f"limit={limit!r}; give a whole number from 1 to {PAGE_SIZE}")
     if next_token is not None and not _is_text(next_token):
         raise ArgumentError(f"next_token={next_token!r}; give the token of a LoadError")
@@ -159,7 +159,3 @@ def make_request(
 
 def _is_text(value: object, longest: int = sys.maxsize) -> bool:
     return isinstance(value, str) and 1 <= len(value) <= longest and value.isprintable()
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)

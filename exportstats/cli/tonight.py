@@ -283,10 +283,11 @@ def _last(forecast: xs.QueueForecast, slots: pd.DataFrame) -> pd.Series:
     return finish.max(axis=1).where(finish.notna().all(axis=1))
 
 
-def _columns_of(slots: pd.DataFrame) -> list[tuple[str, str]]:
+def _columns_of(slots: pd.DataFrame) -> list[tuple[str, ...]]:
     """Return the columns of `finish` of some slots."""
-    keys = slots[_SLOT].astype("str").fillna("")
-    return [*keys.itertuples(index=False, name=None)]
+    from exportstats.stats.histories import keys_of
+
+    return keys_of(slots, _SLOT)
 
 
 def _why_none(asked: _Asked) -> str:

@@ -12,6 +12,7 @@ import datetime as dt
 import re
 import zoneinfo
 from functools import partial
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -197,7 +198,7 @@ def _to_numbers(values: pd.Series, column: Column, scale: int) -> tuple[pd.Serie
     """Convert numbers, or text with numbers, to lengths, counts or rates."""
     if values.dtype.kind == "b":
         raise SchemaError(f"the column {values.name} is {values.dtype}, not numbers")
-    if column.kind == "rate" and values.dtype == column.dtype:
+    if column.kind == "rate" and is_exact(values, column):
         return values, np.zeros(len(values), dtype=bool)
     read = partial(_one_number, column=column, scale=scale)
     if column.kind != "length":
@@ -243,6 +244,11 @@ def is_exact(values: pd.Series, column: Column) -> bool:
         return str(values.dtype) == column.dtype
     known = STATES if column.kind == "status" else ()
     return is_category(values) and tuple(values.cat.categories[: len(known)]) == known
+
+
+def is_whole(number: object) -> bool:
+    """Return whether a value is a whole number; NumPy has its own."""
+    return isinstance(number, Integral) and not isinstance(number, bool)
 
 
 def is_category(values: pd.Series) -> bool:

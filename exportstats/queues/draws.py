@@ -11,11 +11,11 @@ from __future__ import annotations
 import hashlib
 import json
 from functools import cache
-from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
 
+from exportstats.core.coerce import is_whole
 from exportstats.errors import ArgumentError
 from exportstats.stats.predictive import TIME_OUT, Prediction
 
@@ -56,9 +56,9 @@ class Numbers(NamedTuple):
         ArgumentError
             If the number of runs or the seed is not valid.
         """
-        if not _is_whole(runs) or not 1 <= runs <= _MOST_RUNS:
+        if not is_whole(runs) or not 1 <= runs <= _MOST_RUNS:
             raise ArgumentError(f"runs={runs!r}; give a whole number from 1 to {_MOST_RUNS:,}")
-        if not _is_whole(seed) or not 0 <= seed < 1 << 64:
+        if not is_whole(seed) or not 0 <= seed < 1 << 64:
             raise ArgumentError(f"seed={seed!r}; give a whole number from 0 to 2**64 - 1")
         return cls(int(runs), int(seed))
 
@@ -212,10 +212,12 @@ class Source(NamedTuple):
         logs += np.log(factors)[:, np.newaxis]
         trending = np.flatnonzero(each.error[:, 0])
         if len(trending):
-            trend = self.take(rows[trending])
+            seed, slope, error, age = (
+                values[trending] for values in (each.seed, each.slope, each.error, each.age)
+            )
             later = np.minimum(places[trending], _FOLLOWED)[:, np.newaxis]
-            error = trend.error * numbers.normal(trend.seed[:, 0] ^ np.uint64(1))
-            logs[trending] += trend.slope * later + error * (trend.age + later)
+            error = error * numbers.normal(seed[:, 0] ^ np.uint64(1))
+            logs[trending] += slope * later + error * (age + later)
         drawn: np.ndarray = np.exp(np.minimum(logs, _LOG_TIME_OUT, out=logs), out=logs)
         # whether a task is stuck is independent of the others
         chances = numbers.uniform(_mix(seeds.copy()))
@@ -228,11 +230,6 @@ class Source(NamedTuple):
             ends = Prediction(each.stuck_logs[row], each.stuck_shares[row])
             drawn[row, some] = ends.quantile(chances[row, some] / limits[some])
         return drawn
-
-
-def _is_whole(number: object) -> bool:
-    """Return whether a number is a whole one; NumPy has its own."""
-    return isinstance(number, Integral) and not isinstance(number, bool)
 
 
 def seed_of(*names: str | None) -> int:

@@ -161,13 +161,16 @@ class Sources:
 
         def draw(rows: slice) -> np.ndarray:
             fixed = np.full(len(seeds[rows]), np.nan) if given is None else given[rows]
-            if bases.source is None:
+            unknown = np.isnan(fixed)
+            if bases.source is None or not unknown.any():
                 return np.tile(fixed[:, np.newaxis], self.numbers.runs)
-            each = (values[rows] for values in (bases.row, seeds, places, bases.factors))
+            each = (values[rows][unknown] for values in (bases.row, seeds, places, bases.factors))
             drawn = bases.source.draw(self.numbers, self._pool, *each)
-            known = ~np.isnan(fixed)
-            drawn[known] = fixed[known, np.newaxis]
-            return drawn
+            if unknown.all():
+                return drawn
+            every = np.tile(fixed[:, np.newaxis], self.numbers.runs)
+            every[unknown] = drawn
+            return every
 
         return draw
 

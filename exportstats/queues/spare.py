@@ -90,16 +90,19 @@ def spare_exports(
         )
     queues = night.queues(exports)
     row = _row_of(kind)
-    free_from = {queue.slot: run(queue.ask(), queue.draw, queue.free).free for queue in queues}
+    free_from = {
+        queue.slot: run(queue.ask(), queue.draw, queue.free).free
+        for queue in queues
+        if all(str(row.get(*own)) == own[1] for own in zip(_SLOT, queue.slot, strict=True))
+    }
     if all(name in row for name in _SLOT):
         free_from.setdefault(tuple(str(row[name]) for name in _SLOT), np.zeros(runs))
     found = []
     for slot, free in sorted(free_from.items()):
         more = row | dict(zip(_SLOT, slot, strict=True))
-        if all(str(row.get(name, more[name])) == more[name] for name in _SLOT):
-            counts = _count(night, more, np.maximum(free, 0), limit)
-            done = np.nan if np.isnan(free).all() else (free <= limit).mean()
-            found.append((*slot, *quantiles(counts[np.newaxis])[0], done))
+        counts = _count(night, more, np.maximum(free, 0), limit)
+        done = np.nan if np.isnan(free).all() else (free <= limit).mean()
+        found.append((*slot, *quantiles(counts[np.newaxis])[0], done))
     table = pd.DataFrame(found, columns=[*_SLOT, *_COUNTS, "done_probability"])
     keys = table[_SLOT].astype("str")
     return table.astype(dict.fromkeys(_COUNTS, "Int64")).assign(
